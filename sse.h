@@ -1,0 +1,893 @@
+/* sse.h 0.1.0: a live web server in one C file. HTTP, Server-Sent Events, Datastar, SQLite. MIT licence, at the end.
+
+   Do this in ONE file of your program, before its other includes:
+
+       #define SSE_IMPLEMENTATION
+       #include "sse.h"
+
+   and in the other files just #include "sse.h". Compile with
+
+       cc main.c -lsqlite3 -lbrotlienc -lpthread
+
+   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS. */
+
+#if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
+    !defined(_POSIX_C_SOURCE) && !defined(_XOPEN_SOURCE)
+#define _DEFAULT_SOURCE /* -std=c99 hides clock_gettime, O_CLOEXEC and more; the one macro that leaves this file */
+#endif
+
+#ifndef SSE_H
+#define SSE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SSE_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define SSE__PRINTF(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
+#define SSE__UNUSED             __attribute__((__unused__))
+#else
+#define SSE__PRINTF(fmt, first)
+#define SSE__UNUSED
+#endif
+
+#if defined(SSE_STATIC)
+#define SSE_API static SSE__UNUSED
+#else
+#define SSE_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors and plain types -------------------------------------------------------------------------------------- */
+
+/* Functions answer 0 or one of these. X(name, value, what happened and what to change) */
+#define SSE_ERRORS(X)                                                                                           \
+    X(SSE_OK, 0, "no error")                                                                                    \
+    X(SSE_E_NOMEM, -1, "out of memory")                                                                         \
+    X(SSE_E_ARG, -2, "an argument or option is outside its range")                                              \
+    X(SSE_E_STATE, -3, "not possible now: the reply or stream has already begun, or ended")                     \
+    X(SSE_E_CLOSED, -4, "the stream or its peer is gone")                                                       \
+    X(SSE_E_FIELD, -5, "a field holds a line break, NUL or a character that its place does not allow")          \
+    X(SSE_E_FULL, -6, "a limit is reached: raise the max_ option, or try later")                                \
+    X(SSE_E_IO, -7, "the system refused: see errno and the log")                                                \
+    X(SSE_E_DB, -8, "the database reported an error: see sse_db_error")                                         \
+    X(SSE_E_BUSY, -9, "the database is locked by someone else: raise busy_ms, or try later")                    \
+    X(SSE_E_NOT_BUILT, -10, "left out of this build: see the SSE_NO_ macros")                                   \
+    X(SSE_E_THREAD, -11, "called from a thread that may not: use sse_call")                                     \
+    X(SSE_E_SYNTAX, -12, "the text is not well-formed")
+enum {
+#define SSE__ENUM(name, value, text) name = (value),
+    SSE_ERRORS(SSE__ENUM)
+#undef SSE__ENUM
+};
+
+/* The name and the message of an error, "SSE_E_FIELD: a field holds ...". Never NULL; static. Threads: any. */
+SSE_API const char *sse_error_text(int error);
+
+#define SSE_OFF       (-1)         /* for times whose 0 means the default: never */
+#define SSE_UNLIMITED ((size_t)-1) /* for sizes whose 0 means the default: no limit */
+#define SSE_STR(s)    (int)(s).len, (s).ptr /* prints an sse_str with %.*s */
+
+typedef struct sse_str { const char *ptr; size_t len; } sse_str; /* bytes, not terminated. ptr NULL: absent */
+
+/* Whole decimal text to number; fallback where text is NULL, empty, out of range or anything else. Any locale. Threads: any. */
+SSE_API long long sse_parse_int(const char *text, long long fallback);
+SSE_API double    sse_parse_double(const char *text, double fallback);
+
+/* ---- buffers: everything that formats, appends to one ------------------------------------------------------------ */
+
+/* A growing byte buffer. {0} is an empty one; free with sse_buf_free. The first error sticks: later calls add nothing. */
+typedef struct sse_buf { char *ptr; size_t len, cap; int error; } sse_buf;
+
+SSE_API void        sse_buf_free(sse_buf *b);            /* frees the bytes and makes it {0} again. NULL: nothing happens */
+SSE_API const char *sse_buf_text(sse_buf *b);            /* NUL-terminated, "" after an error, never NULL; valid until the next call with b */
+SSE_API void        sse_buf_fail(sse_buf *b, int error); /* makes the buffer fail, and the render or reply it belongs to */
+
+/* These append. b is never NULL; text NULL appends nothing; bytes may be NULL if n is 0. Threads: any, one per buffer. */
+SSE_API void sse_raw(sse_buf *b, const void *bytes, size_t n);
+SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with a % in their CSS */
+
+/* The printf family: %d %i %u %x %X %o %c %s %p %f %e %g %%, with h l ll z t j, flags, width and precision as in C,
+   but the decimal point is always '.'. What %s and %c print is made safe for the language being written:
+     sse_html   HTML text and quoted attributes: & < > " '            NULL prints nothing
+     sse_json   a quoted JSON string; not UTF-8 becomes U+FFFD         NULL prints null
+     sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
+     sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
+     sse_printf as it is
+   A precision counts bytes before they are made safe. %n and wide characters fail the buffer with SSE_E_ARG. */
+SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
+SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
+SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
+SSE_API void sse_url(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
+SSE_API void sse_js(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
+
+/*@public signing json*/
+
+/*@public events: event, datastar, htmx*/
+
+/*@public app loop serve*/
+
+/*@public routes request reply*/
+
+/*@public streams topics live*/
+
+/*@public db*/
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SSE_H */
+
+#if defined(SSE_IMPLEMENTATION) && !defined(SSE_IMPLEMENTED)
+#define SSE_IMPLEMENTED
+
+/*==========================================================================
+  >>base   compilers, allocation, checked sizes, errors              [pure]
+  Uses: libc                            Tests: tests/unit/base.c
+  B1  Sizes that come from outside are added and multiplied only here.
+==========================================================================*/
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(SSE_MALLOC) && defined(SSE_REALLOC) && defined(SSE_FREE)
+#elif !defined(SSE_MALLOC) && !defined(SSE_REALLOC) && !defined(SSE_FREE)
+#define SSE_MALLOC(n)     malloc(n)
+#define SSE_REALLOC(p, n) realloc(p, n)
+#define SSE_FREE(p)       free(p)
+#else
+#error "sse.h: define SSE_MALLOC, SSE_REALLOC and SSE_FREE, all three or none"
+#endif
+
+#ifndef SSE_ASSERT
+#include <assert.h>
+#define SSE_ASSERT(x) assert(x)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SSE__COUNT(a)       (sizeof(a) / sizeof *(a))
+#define SSE__NEW(type)      ((type *)sse__zalloc(sizeof(type)))
+#define SSE__LIT(s)         sse__str("" s, sizeof(s) - 1) /* an sse_str of a string literal */
+#define SSE__CONTAINER(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+
+SSE_API const char *sse_error_text(int error) {
+    switch (error) {
+#define SSE__CASE(name, value, text) case name: return #name ": " text;
+        SSE_ERRORS(SSE__CASE)
+#undef SSE__CASE
+    }
+    return "unknown error";
+}
+
+static bool sse__add(size_t a, size_t b, size_t *sum) { /* B1 */
+    *sum = a + b;
+    return *sum >= a;
+}
+
+static bool sse__mul(size_t a, size_t b, size_t *product) { /* B1 */
+    *product = a * b;
+    return a == 0 || *product / a == b;
+}
+
+static void *sse__zalloc(size_t n) {
+    void *p = SSE_MALLOC(n);
+    if (p) memset(p, 0, n);
+    return p;
+}
+
+/* Makes room for one more element in an array that doubles. False: out of memory, and nothing changed. */
+static bool sse__grow(void **array, size_t *cap, size_t count, size_t size) {
+    size_t more, bytes;
+    void  *p;
+    if (count < *cap) return true;
+    if (!sse__mul(*cap ? *cap : 4, 2, &more) || !sse__mul(more, size, &bytes)) return false;
+    p = SSE_REALLOC(*array, bytes);
+    if (!p) return false;
+    *array = p;
+    *cap   = more;
+    return true;
+}
+
+static sse_str sse__str(const char *ptr, size_t len) {
+    sse_str s;
+    s.ptr = ptr;
+    s.len = len;
+    return s;
+}
+
+static sse_str sse__text(const char *text) { /* NULL: an absent string */
+    return sse__str(text, text ? strlen(text) : 0);
+}
+
+static bool sse__eq(sse_str a, sse_str b) {
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static char sse__lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c; }
+
+static bool sse__eq_nocase(sse_str a, sse_str b) { /* ASCII only, as RFC 9110 5.1 wants field names compared */
+    size_t i;
+    if (a.len != b.len) return false;
+    for (i = 0; i < a.len; i++)
+        if (sse__lower(a.ptr[i]) != sse__lower(b.ptr[i])) return false;
+    return true;
+}
+
+static bool sse__starts(sse_str s, sse_str prefix) {
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL without memory */
+    size_t n;
+    char  *p;
+    if (!sse__add(s.len, 1, &n)) return NULL;
+    p = (char *)SSE_MALLOC(n);
+    if (!p) return NULL;
+    if (s.len) memcpy(p, s.ptr, s.len);
+    p[s.len] = '\0';
+    return p;
+}
+
+/* FNV-1a folded once more: good enough to spread names we or the program chose over a table. Never for secrets. */
+static uint32_t sse__hash(sse_str s) {
+    uint32_t h = 2166136261u;
+    size_t   i;
+    for (i = 0; i < s.len; i++) h = (h ^ (unsigned char)s.ptr[i]) * 16777619u;
+    return h ^ (h >> 15);
+}
+
+/*==========================================================================
+  >>buf   growing buffers, arenas                                    [pure]
+  Uses: >>base                          Tests: tests/unit/buf.c
+  F1  cap > len whenever ptr is set: there is always room for a NUL.
+  F2  After an error ptr, len and cap stay as they were; nothing is added.
+==========================================================================*/
+
+SSE_API void sse_buf_free(sse_buf *b) {
+    if (!b) return;
+    SSE_FREE(b->ptr);
+    memset(b, 0, sizeof *b);
+}
+
+SSE_API void sse_buf_fail(sse_buf *b, int error) {
+    if (b->error == SSE_OK) b->error = error;
+}
+
+/* Room for n more bytes and a NUL at the end of b; NULL after an error. What is used must be added to b->len. */
+static char *sse__buf_room(sse_buf *b, size_t n) {
+    size_t need, cap;
+    char  *p;
+    if (b->error) return NULL; /* F2 */
+    if (b->ptr && n < b->cap - b->len) return b->ptr + b->len;
+    if (!sse__add(b->len, n, &need) || !sse__add(need, 1, &need)) {
+        b->error = SSE_E_NOMEM;
+        return NULL;
+    }
+    cap = b->cap ? b->cap : 64;
+    while (cap < need) cap = cap <= SIZE_MAX / 2 ? cap * 2 : need;
+    p = (char *)SSE_REALLOC(b->ptr, cap);
+    if (!p) {
+        b->error = SSE_E_NOMEM;
+        return NULL;
+    }
+    b->ptr = p;
+    b->cap = cap;
+    SSE_ASSERT(b->cap > b->len); /* F1 */
+    return p + b->len;
+}
+
+SSE_API const char *sse_buf_text(sse_buf *b) {
+    if (b->error || !b->ptr) return "";
+    b->ptr[b->len] = '\0'; /* F1 */
+    return b->ptr;
+}
+
+SSE_API void sse_raw(sse_buf *b, const void *bytes, size_t n) {
+    char *p = n ? sse__buf_room(b, n) : NULL;
+    if (!p) return;
+    memcpy(p, bytes, n);
+    b->len += n;
+}
+
+SSE_API void sse_puts(sse_buf *b, const char *text) {
+    if (text) sse_raw(b, text, strlen(text));
+}
+
+static void sse__put_str(sse_buf *b, sse_str s) { sse_raw(b, s.ptr, s.len); }
+
+static void sse__put_char(sse_buf *b, char c) {
+    char *p = sse__buf_room(b, 1);
+    if (!p) return;
+    *p = c;
+    b->len++;
+}
+
+/* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of any size takes few. */
+typedef struct sse__arena_block { struct sse__arena_block *next; size_t size; } sse__arena_block;
+typedef struct sse__arena { sse__arena_block *blocks; size_t used; } sse__arena; /* used: in the newest block, blocks */
+
+static void *sse__arena_get(sse__arena *a, size_t n) { /* aligned for pointers, long long, double; NULL without memory */
+    const size_t      align = 8;
+    size_t            size = 1024 - sizeof(sse__arena_block), total;
+    sse__arena_block *block;
+    if (n > SIZE_MAX - align) return NULL;
+    n = (n + align - 1) & ~(align - 1);
+    if (!a->blocks || a->blocks->size - a->used < n) {
+        if (a->blocks) size = a->blocks->size <= SIZE_MAX / 2 ? a->blocks->size * 2 : n;
+        if (size < n) size = n;
+        if (!sse__add(size, sizeof *block, &total)) return NULL;
+        block = (sse__arena_block *)SSE_MALLOC(total);
+        if (!block) return NULL;
+        block->next = a->blocks;
+        block->size = size;
+        a->blocks   = block;
+        a->used     = 0;
+    }
+    a->used += n;
+    return (char *)(a->blocks + 1) + a->used - n;
+}
+
+static char *sse__arena_text(sse__arena *a, sse_str s) { /* a NUL-terminated copy; NULL without memory */
+    size_t n;
+    char  *p = sse__add(s.len, 1, &n) ? (char *)sse__arena_get(a, n) : NULL;
+    if (!p) return NULL;
+    if (s.len) memcpy(p, s.ptr, s.len);
+    p[s.len] = '\0';
+    return p;
+}
+
+static void sse__arena_free(sse__arena *a) {
+    while (a->blocks) {
+        sse__arena_block *next = a->blocks->next;
+        SSE_FREE(a->blocks);
+        a->blocks = next;
+    }
+    a->used = 0;
+}
+
+static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest block for next time unless it is large */
+    sse__arena_block *keep = a->blocks;
+    if (!keep || keep->size > 16384) {
+        sse__arena_free(a);
+        return;
+    }
+    a->blocks = keep->next;
+    sse__arena_free(a);
+    keep->next = NULL;
+    a->blocks  = keep;
+}
+
+/*==========================================================================
+  >>text   UTF-8, escaping, percent, base64url, numbers              [pure]
+  Uses: >>buf >>base                    Tests: tests/unit/text.c
+  T1  Every escaper copies runs of plain bytes at once and appends only
+      what its language reads back as exactly the bytes put in.
+==========================================================================*/
+
+/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none. n > 0. */
+static size_t sse__utf8_len(const char *text, size_t n) {
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned char        low = 0x80, high = 0xBF;
+    size_t               len, i;
+    if (p[0] < 0x80) return 1;
+    if (p[0] < 0xC2 || p[0] > 0xF4) return 0;
+    len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    if (n < len) return 0;
+    if (p[0] == 0xE0) low = 0xA0;  /* overlong */
+    if (p[0] == 0xED) high = 0x9F; /* surrogates */
+    if (p[0] == 0xF0) low = 0x90;  /* overlong */
+    if (p[0] == 0xF4) high = 0x8F; /* past U+10FFFF */
+    if (p[1] < low || p[1] > high) return 0;
+    for (i = 2; i < len; i++)
+        if (p[i] < 0x80 || p[i] > 0xBF) return 0;
+    return len;
+}
+
+/* How many bytes at the start of s are well-formed UTF-8: s.len if all of it is. */
+static size_t sse__utf8_span(sse_str s) {
+    size_t i = 0, len;
+    while (i < s.len) {
+        if ((unsigned char)s.ptr[i] < 0x80) {
+            i++;
+            continue;
+        }
+        len = sse__utf8_len(s.ptr + i, s.len - i);
+        if (!len) break;
+        i += len;
+    }
+    return i;
+}
+
+static size_t sse__utf8_put(char out[4], uint32_t c) { /* c: a Unicode scalar value. Returns the bytes written */
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xC0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 0x3F));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xE0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (c & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (c >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (c & 0x3F));
+    return 4;
+}
+
+static const char sse__hex[] = "0123456789abcdef";
+
+static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
+    if (c >= '0' && c <= '9') return c - '0';
+    c = sse__lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+typedef void (*sse__escaper)(sse_buf *b, sse_str s); /* appends s so that the language reads it back unchanged: T1 */
+
+static void sse__escape_html(sse_buf *b, sse_str s) {
+    size_t from = 0, i;
+    for (i = 0; i < s.len; i++) {
+        const char *with;
+        switch (s.ptr[i]) {
+        case '&': with = "&amp;"; break;
+        case '<': with = "&lt;"; break;
+        case '>': with = "&gt;"; break;
+        case '"': with = "&quot;"; break;
+        case '\'': with = "&#39;"; break;
+        default: continue;
+        }
+        sse_raw(b, s.ptr + from, i - from);
+        sse_puts(b, with);
+        from = i + 1;
+    }
+    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+}
+
+static void sse__escape_json(sse_buf *b, sse_str s) { /* with its quotes; '<' as \u003c, so that JSON may stand in a <script> */
+    size_t from = 0, i = 0, len;
+    sse__put_char(b, '"');
+    while (i < s.len) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        const char         *at = c < 0x20 ? strchr("\bb\ff\nn\rr\tt", c) : NULL;
+        char                code[8];
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<') {
+            i++;
+            continue;
+        }
+        len = sse__utf8_len(s.ptr + i, s.len - i);
+        if (len > 1) {
+            i += len;
+            continue;
+        }
+        sse_raw(b, s.ptr + from, i - from);
+        if (len == 0) sse_puts(b, "\xEF\xBF\xBD"); /* not UTF-8: U+FFFD */
+        else if (c == '"' || c == '\\' || (c && at)) {
+            code[0] = '\\';
+            code[1] = c < 0x20 ? at[1] : (char)c;
+            sse_raw(b, code, 2);
+        } else {
+            memcpy(code, "\\u00", 4);
+            code[4] = sse__hex[c >> 4];
+            code[5] = sse__hex[c & 15];
+            sse_raw(b, code, 6);
+        }
+        from = ++i;
+    }
+    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_char(b, '"');
+}
+
+static bool sse__is_unreserved(char c) { /* RFC 3986 2.3 */
+    return (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+static void sse__escape_url(sse_buf *b, sse_str s) {
+    size_t i;
+    for (i = 0; i < s.len; i++) {
+        char code[3];
+        if (sse__is_unreserved(s.ptr[i])) {
+            sse__put_char(b, s.ptr[i]);
+            continue;
+        }
+        code[0] = '%';
+        code[1] = "0123456789ABCDEF"[(unsigned char)s.ptr[i] >> 4];
+        code[2] = "0123456789ABCDEF"[s.ptr[i] & 15];
+        sse_raw(b, code, 3);
+    }
+}
+
+/* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to a JS string, template
+   literal, <script> or attribute. U+2028 and U+2029 end a line in older JS. */
+static void sse__escape_js(sse_buf *b, sse_str s) {
+    size_t i;
+    for (i = 0; i < s.len; i++) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        char                code[4];
+        if (c >= 0x80 ? !(c == 0xE2 && s.len - i >= 3 && (unsigned char)s.ptr[i + 1] == 0x80 && ((unsigned char)s.ptr[i + 2] | 1) == 0xA9)
+                      : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':') {
+            sse__put_char(b, (char)c);
+        } else if (c >= 0x80) {
+            sse_puts(b, (unsigned char)s.ptr[i + 2] == 0xA8 ? "\\u2028" : "\\u2029");
+            i += 2;
+        } else {
+            code[0] = '\\';
+            code[1] = 'x';
+            code[2] = sse__hex[c >> 4];
+            code[3] = sse__hex[c & 15];
+            sse_raw(b, code, 4);
+        }
+    }
+}
+
+/* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a % is not followed by two
+   digits. A decoded NUL stays in: callers who promise text refuse it. */
+static size_t sse__percent_decode(char *p, size_t n, bool plus) {
+    size_t from, to = 0;
+    for (from = 0; from < n; from++, to++) {
+        int high, low;
+        p[to] = plus && p[from] == '+' ? ' ' : p[from];
+        if (p[from] != '%') continue;
+        if (n - from < 3) return SIZE_MAX;
+        high = sse__hex_value(p[from + 1]);
+        low  = sse__hex_value(p[from + 2]);
+        if (high < 0 || low < 0) return SIZE_MAX;
+        p[to] = (char)(high << 4 | low);
+        from += 2;
+    }
+    return to;
+}
+
+static const char sse__base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without padding */
+    size_t i;
+    for (i = 0; i < s.len; i += 3) {
+        const size_t left = s.len - i;
+        uint32_t     v = (uint32_t)(unsigned char)s.ptr[i] << 16;
+        char         out[4];
+        if (left > 1) v |= (uint32_t)(unsigned char)s.ptr[i + 1] << 8;
+        if (left > 2) v |= (unsigned char)s.ptr[i + 2];
+        out[0] = sse__base64url[v >> 18];
+        out[1] = sse__base64url[v >> 12 & 63];
+        out[2] = sse__base64url[v >> 6 & 63];
+        out[3] = sse__base64url[v & 63];
+        sse_raw(b, out, left > 2 ? 4 : left + 1);
+    }
+}
+
+/* Decodes s in alphabet 62 = '-' or '+', 63 = '_' or '/' as url says; padding only where it is not url. Refuses what no
+   encoder writes (bits left over, a single last character): two texts never decode to the same bytes. */
+static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
+    uint32_t v = 0;
+    size_t   i;
+    if (!url) {
+        if (s.len % 4) return false;
+        for (i = 0; i < 2 && s.len && s.ptr[s.len - 1] == '='; i++) s.len--;
+    }
+    if (s.len % 4 == 1) return false;
+    for (i = 0; i < s.len; i++) {
+        const char  c = s.ptr[i] == '+' && !url ? '-' : s.ptr[i] == '/' && !url ? '_' : s.ptr[i];
+        const char *at = c && (url || (s.ptr[i] != '-' && s.ptr[i] != '_')) ? strchr(sse__base64url, c) : NULL;
+        if (!at) return false;
+        v = v << 6 | (uint32_t)(at - sse__base64url);
+        if (i % 4 == 1) sse__put_char(b, (char)(v >> 4));
+        if (i % 4 == 2) sse__put_char(b, (char)(v >> 2));
+        if (i % 4 == 3) sse__put_char(b, (char)v);
+    }
+    if (s.len % 4 == 2 && (v & 15)) return false;
+    if (s.len % 4 == 3 && (v & 3)) return false;
+    return b->error == SSE_OK;
+}
+
+/* Digits only, all of s, at most max. The one reader for sizes, ports and counts that come from outside. */
+static bool sse__parse_u64(sse_str s, uint64_t max, uint64_t *out) {
+    uint64_t v = 0;
+    size_t   i;
+    for (i = 0; i < s.len; i++) {
+        const unsigned digit = (unsigned)(s.ptr[i] - '0');
+        if (digit > 9 || v > (max - digit) / 10 || digit > max) return false;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return s.len > 0;
+}
+
+SSE_API long long sse_parse_int(const char *text, long long fallback) {
+    const bool negative = text && text[0] == '-';
+    uint64_t   v;
+    sse_str    digits = sse__text(text);
+    if (negative) digits = sse__str(text + 1, digits.len - 1);
+    if (!text || !sse__parse_u64(digits, (uint64_t)INT64_MAX + negative, &v)) return fallback;
+    return negative ? (long long)(0 - v) : (long long)v;
+}
+
+/* Length of a JSON-like number at the start of s: [-] digits [. digits] [e [+-] digits]; 0 if there is none. */
+static size_t sse__number_span(sse_str s) {
+    size_t i = 0, from;
+    if (i < s.len && s.ptr[i] == '-') i++;
+    for (from = i; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9';) i++;
+    if (i == from) return 0;
+    if (i < s.len && s.ptr[i] == '.') {
+        for (from = ++i; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9';) i++;
+        if (i == from) return 0;
+    }
+    if (i < s.len && (s.ptr[i] | 32) == 'e') {
+        i++;
+        if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-')) i++;
+        for (from = i; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9';) i++;
+        if (i == from) return 0;
+    }
+    return i;
+}
+
+SSE_API double sse_parse_double(const char *text, double fallback) {
+    char   local[64], point[8], *end, *dot;
+    size_t n = text ? strlen(text) : 0, extra;
+    double v;
+    if (n == 0 || n > sizeof local - sizeof point || sse__number_span(sse__str(text, n)) != n) return fallback;
+    memcpy(local, text, n + 1);
+    dot = strchr(local, '.');
+    if (dot) { /* strtod wants the point of the program's locale: write one and look */
+        snprintf(point, sizeof point, "%.1f", 0.5);
+        extra = strlen(point) - 2;
+        memmove(dot + extra, dot + 1, strlen(dot + 1) + 1);
+        memcpy(dot, point + 1, extra);
+    }
+    v = strtod(local, &end);
+    return *end || v - v != 0 ? fallback : v; /* v - v: not a number for infinities */
+}
+
+/*==========================================================================
+  >>format   the printf family                                       [pure]
+  Uses: >>text >>buf >>base             Tests: tests/unit/format.c
+  P1  A value reaches the output through the escaper of its language;
+      only the format itself, which the program wrote, goes in as it is.
+==========================================================================*/
+
+typedef struct sse__args { va_list ap; } sse__args; /* a va_list that can be handed on by pointer (it may be an array type) */
+
+/* One step through a format: literal text, then perhaps one conversion with its value. */
+typedef struct sse__piece {
+    sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
+    char        conv;         /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
+    char        spec[40];     /* for snprintf: flags, width and precision with the length modifier of the value below */
+    bool        plain;        /* no flags, width or precision */
+    int         width, precision;
+    bool        left;
+    long long   i;            /* d c */
+    unsigned long long u;     /* u x X o */
+    double      f;
+    const void *p;            /* s p */
+} sse__piece;
+
+static int sse__piece_number(const char **fmt, sse__args *args) { /* a width or precision: digits or '*' */
+    int n = 0;
+    if (**fmt == '*') {
+        ++*fmt;
+        return va_arg(args->ap, int);
+    }
+    for (; **fmt >= '0' && **fmt <= '9'; ++*fmt) n = n < 10000 ? n * 10 + (**fmt - '0') : n;
+    return n;
+}
+
+/* Fetches an integer of the width that the modifier names: 'h' int, 'l' long, 'q' long long, 'z' size_t, 't' ptrdiff_t, 'j' intmax_t. */
+static void sse__piece_integer(sse__piece *piece, char modifier, sse__args *args) {
+    const bool is_signed = piece->conv == 'd';
+    switch (modifier) {
+    case 'l':
+        if (is_signed) piece->i = va_arg(args->ap, long);
+        else piece->u = va_arg(args->ap, unsigned long);
+        break;
+    case 'q':
+        if (is_signed) piece->i = va_arg(args->ap, long long);
+        else piece->u = va_arg(args->ap, unsigned long long);
+        break;
+    case 'z': piece->u = va_arg(args->ap, size_t); piece->i = (long long)piece->u; break;
+    case 't': piece->i = va_arg(args->ap, ptrdiff_t); piece->u = (unsigned long long)piece->i; break;
+    case 'j':
+        if (is_signed) piece->i = (long long)va_arg(args->ap, intmax_t);
+        else piece->u = va_arg(args->ap, uintmax_t);
+        break;
+    default:
+        if (is_signed) piece->i = va_arg(args->ap, int);
+        else piece->u = va_arg(args->ap, unsigned);
+    }
+}
+
+static char sse__piece_modifier(const char **fmt) { /* hh and h promote to int; ll is 'q' */
+    char m = **fmt;
+    if (!m || !strchr("hlzjt", m)) return 0;
+    ++*fmt;
+    if (**fmt != m || (m != 'h' && m != 'l')) return m;
+    ++*fmt;
+    return m == 'l' ? 'q' : 'h';
+}
+
+static void sse__piece_value(sse__piece *piece, char modifier, sse__args *args) {
+    switch (piece->conv) {
+    case 'd': case 'u': case 'x': case 'X': case 'o': sse__piece_integer(piece, modifier, args); break;
+    case 'c': piece->i = va_arg(args->ap, int); break;
+    case 's': piece->p = va_arg(args->ap, const char *); break;
+    case 'p': piece->p = va_arg(args->ap, const void *); break;
+    default: piece->f = va_arg(args->ap, double);
+    }
+}
+
+/* Reads the next piece of *fmt. False: the format is at its end, or holds what we do not print (then *error is set). */
+static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args, int *error) {
+    const char *from = *fmt, *p = from;
+    char        flags[8], modifier;
+    size_t      nflags = 0;
+    memset(piece, 0, sizeof *piece);
+    while (*p && *p != '%') p++;
+    piece->literal = sse__str(from, (size_t)(p - from));
+    *fmt = p;
+    if (!*p) return p != from;
+    if (p[1] == '%') {
+        piece->literal.len++;
+        *fmt = p + 2;
+        return true;
+    }
+    for (p++; *p && strchr("-+ #0", *p); p++) {
+        if (*p == '-') piece->left = true;
+        if (nflags < sizeof flags - 1) flags[nflags++] = *p;
+    }
+    flags[nflags]    = '\0';
+    piece->width     = sse__piece_number(&p, args);
+    piece->precision = -1;
+    if (*p == '.') {
+        p++;
+        piece->precision = sse__piece_number(&p, args);
+    }
+    if (piece->width < 0) piece->left = true, piece->width = -piece->width;
+    modifier    = sse__piece_modifier(&p);
+    piece->conv = *p == 'i' ? 'd' : *p;
+    if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) || (modifier && !strchr("duxXofFeEgGaA", piece->conv)) ||
+        piece->width < 0 || piece->width > 9999 || piece->precision > 9999) {
+        *error = SSE_E_ARG;
+        return false;
+    }
+    *fmt         = p + 1;
+    piece->plain = nflags == 0 && piece->width == 0 && piece->precision < 0;
+    sse__piece_value(piece, modifier, args);
+    snprintf(piece->spec, sizeof piece->spec, "%%%s%s*.*%s%c", flags, piece->left ? "-" : "", strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
+    return true;
+}
+
+static void sse__put_u64(sse_buf *b, unsigned long long v) {
+    char  digits[20];
+    char *p = digits + sizeof digits;
+    do *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    sse_raw(b, p, (size_t)(digits + sizeof digits - p));
+}
+
+static void sse__put_number(sse_buf *b, const sse__piece *piece) {
+    char   local[64], *p, *to;
+    size_t n, room = sizeof local;
+    int    len = 0, pass;
+    if (piece->plain && (piece->conv == 'd' || piece->conv == 'u')) {
+        if (piece->conv == 'd' && piece->i < 0) sse__put_char(b, '-');
+        sse__put_u64(b, piece->conv == 'u' ? piece->u : piece->i < 0 ? 0 - (unsigned long long)piece->i : (unsigned long long)piece->i);
+        return;
+    }
+    for (p = local, pass = 0; pass < 2 && p; pass++) { /* once more with room where it did not fit */
+        switch (piece->conv) {
+        case 'd': len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->i); break;
+        case 'u': case 'x': case 'X': case 'o': len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->u); break;
+        case 'p': len = snprintf(p, room, "%p", piece->p); break;
+        default: len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->f);
+        }
+        if (len < 0) sse_buf_fail(b, SSE_E_ARG);
+        if (len < 0 || (size_t)len < room) break;
+        room = (size_t)len + 1;
+        p    = sse__buf_room(b, room);
+    }
+    if (!p || len < 0) return;
+    /* The decimal point of the locale, of one byte or several, is what no number is made of. */
+    for (n = 0, to = p; n < (size_t)len; n++) {
+        if (strchr("0123456789abcdefABCDEFxXpPinIN+- ty", p[n])) *to++ = p[n];
+        else if (to == p || to[-1] != '.') *to++ = '.';
+    }
+    if (p == local) sse_raw(b, local, (size_t)(to - p));
+    else b->len += (size_t)(to - p);
+}
+
+static size_t sse__bounded_len(const char *text, int precision) { /* strlen, but never looks past precision bytes */
+    const char *end;
+    if (precision < 0) return strlen(text);
+    end = (const char *)memchr(text, '\0', (size_t)precision);
+    return end ? (size_t)(end - text) : (size_t)precision;
+}
+
+static void sse__put_padded(sse_buf *b, const sse__piece *piece, sse_str s, sse__escaper escape) {
+    size_t pad = (size_t)piece->width > s.len ? (size_t)piece->width - s.len : 0, i;
+    for (i = 0; !piece->left && i < pad; i++) sse__put_char(b, ' ');
+    escape(b, s); /* P1 */
+    for (i = 0; piece->left && i < pad; i++) sse__put_char(b, ' ');
+}
+
+static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt, va_list ap) {
+    sse__args  args;
+    sse__piece piece;
+    char       c;
+    va_copy(args.ap, ap);
+    while (!b->error && sse__piece_next(&piece, &fmt, &args, &b->error)) {
+        sse__put_str(b, piece.literal);
+        if (piece.conv == 's' && !piece.p) sse_puts(b, null_text);
+        else if (piece.conv == 's') sse__put_padded(b, &piece, sse__str((const char *)piece.p, sse__bounded_len((const char *)piece.p, piece.precision)), escape);
+        else if (piece.conv == 'c') {
+            c = (char)piece.i;
+            sse__put_padded(b, &piece, sse__str(&c, 1), escape);
+        } else if (piece.conv) sse__put_number(b, &piece);
+    }
+    va_end(args.ap);
+}
+
+#define SSE__FORMAT(b, escape, null_text, fmt)       \
+    do {                                             \
+        va_list ap;                                  \
+        va_start(ap, fmt);                           \
+        sse__vformat(b, escape, null_text, fmt, ap); \
+        va_end(ap);                                  \
+    } while (0)
+
+SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__put_str, "", fmt); }
+SSE_API void sse_html(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_html, "", fmt); }
+SSE_API void sse_json(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_json, "null", fmt); }
+SSE_API void sse_url(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_url, "", fmt); }
+SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_js, "", fmt); }
+
+/*@section json*/
+
+/*@section sign*/
+
+/*@section event*/
+
+/*@section datastar*/
+
+/*@section htmx*/
+
+/*@section http*/
+
+/*@section frame*/
+
+/*@section loop*/
+
+/*@section db*/
+
+/*@section conn*/
+
+/*@section stream*/
+
+/*@section topics*/
+
+/*@section live*/
+
+/*@section changes*/
+
+/*@section app*/
+
+/*@section server*/
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* SSE_IMPLEMENTATION */
