@@ -111,7 +111,80 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 
 /*@public events: event, datastar, htmx*/
 
-/*@public app loop serve*/
+/* ---- the app and its loop ---------------------------------------------------------------------------------------- */
+
+typedef struct sse_app  sse_app;  /* routes, hooks, settings, streams: no globals, several apps live in one process */
+typedef struct sse_req  sse_req;  /* one request inside its handler */
+typedef struct sse_view sse_view; /* one live view inside its render function */
+typedef struct sse_db   sse_db;   /* an SQLite database */
+
+/* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer left. */
+typedef struct sse_stream { sse_app *app; uint32_t slot, gen; } sse_stream;
+typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer; /* likewise, for sse_every and sse_after */
+
+typedef void (*sse_handler)(sse_req *req, void *user);
+typedef void (*sse_app_fn)(sse_app *app, void *user);
+typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);     /* events: SSE_READ | SSE_WRITE, whichever came */
+typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);     /* line NULL: end of file or error, the watch is gone */
+typedef void (*sse_log_fn)(int level, const char *line, void *user);         /* may come from any thread; line without its newline */
+
+enum { SSE_READ = 1, SSE_WRITE = 2 };
+enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
+
+typedef struct sse_app_options {
+    const char *secret;             /* signs cookies; "new old": the first signs, all verify. default: random, sessions end with the process */
+    sse_app_fn  on_init;            /* listening, before the first request. default: none */
+    sse_app_fn  on_exit;            /* the last stream is closed. default: none */
+    sse_log_fn  on_log;             /* default: warnings and errors to stderr */
+    void       *user;               /* for these three. default: NULL */
+    size_t      max_header_bytes;   /* request line and fields. default: 16384 */
+    size_t      max_body_bytes;     /* default: 1048576; SSE_UNLIMITED */
+    size_t      max_queue_bytes;    /* unsent, per stream. default: 1048576 */
+    int         max_headers;        /* fields in a request. default: 100 */
+    int         max_connections;    /* default: 0.9 of the descriptors this process may open */
+    int         max_per_peer;       /* connections from one address. default: no limit */
+    int         max_views;          /* live views at a time. default: 1000 */
+    int         max_topics;         /* topics at a time. default: 10000 */
+    int         header_timeout_ms;  /* for a whole head. default: 10000; SSE_OFF */
+    int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
+    int         keepalive_ms;       /* between requests. default: 60000; SSE_OFF */
+    int         send_timeout_ms;    /* a peer that takes nothing. default: 30000; SSE_OFF */
+    const char *trusted_proxies;    /* addresses whose X-Forwarded-For and -Proto are believed, by spaces. default: none */
+    const char *allowed_hosts;      /* Host names, by spaces; "*": any. default: any; on loopback only its own names (DNS rebinding) */
+    const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by spaces; "*": any. default: none */
+    const char *cors_origins;       /* may read replies and streams, by spaces; "*": any. default: none, no CORS */
+    bool        cors_credentials;   /* ... with cookies. default: false */
+    sse_handler on_reply;           /* the last byte is queued; of a stream: it closed. default: none */
+    const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
+} sse_app_options;
+
+/* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
+   Returns: an app, free with sse_app_free; NULL without memory or with an option out of range (logged to stderr). */
+SSE_API sse_app *sse_app_new(const sse_app_options *options);
+
+/* Closes all streams and connections, runs what sse_call still holds, frees. NULL: nothing happens. Not from a callback. */
+SSE_API void sse_app_free(sse_app *app);
+
+/* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends.
+   Returns: a handle; {0} without memory or with a NULL argument. Threads: loop. */
+SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user);
+SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user);
+SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has ended. In its own callback: yes */
+
+/* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second call changes it, events 0
+   removes it: do that before close(fd). fd stays yours. user: borrowed until removed.
+   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO. Threads: loop. In callbacks: yes. */
+SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
+
+/* Reads fd and calls fn for each line, without its line break (LF or CR LF); what follows byte 65535 of a line is dropped.
+   At the end fn gets NULL once and the watch is gone; fd stays open. Returns and threads as sse_watch. */
+SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user);
+
+/* Runs fn on the loop, soon. Once accepted it runs exactly once, at the latest in sse_app_free.
+   Returns: 0; SSE_E_NOMEM; SSE_E_ARG. Threads: any. */
+SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
+
+/*@public serve*/
 
 /*@public routes request reply*/
 
@@ -869,7 +942,750 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*@section frame*/
 
-/*@section loop*/
+/*==========================================================================
+  >>loop   poller (epoll | poll), timers, watches, calls
+  Uses: >>base >>buf                    Tests: tests/unit/loop.c
+
+      sse__source    a descriptor and who hears of it
+      sse__alarm     a moment and who hears of it; a timing wheel holds them
+      sse__call      a function from another thread
+
+  L1  A source or alarm is freed only at the end of a turn, never while
+      events that name it may still be in hand.
+  L2  Every alarm in the wheel is due after wheel.now; what is due already
+      waits in wheel.due.
+  L3  Arming, moving and cancelling an alarm costs the same however many
+      there are.
+==========================================================================*/
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+#if !defined(SSE_NO_THREADS)
+#include <pthread.h>
+#endif
+#if defined(__linux__) && !defined(SSE_USE_POLL)
+#define SSE__EPOLL 1
+#include <sys/epoll.h>
+#else
+#define SSE__EPOLL 0
+#include <poll.h>
+#endif
+
+#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
+#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with -D_DEFAULT_SOURCE (or -std=gnu99)"
+#endif
+
+/* System calls by names of our own, so that a test can make them fail. */
+#ifndef SSE__SYS
+#define SSE__SYS(call) call
+#endif
+
+/* ---- intrusive lists --------------------------------------------------- */
+
+typedef struct sse__link { struct sse__link *next, *prev; } sse__link;
+
+static void sse__list_init(sse__link *list) { list->next = list->prev = list; }
+
+static bool sse__list_empty(const sse__link *list) { return list->next == list; }
+
+static void sse__list_add(sse__link *list, sse__link *link) { /* at the end */
+    link->prev       = list->prev;
+    link->next       = list;
+    list->prev->next = link;
+    list->prev       = link;
+}
+
+static void sse__list_remove(sse__link *link) { /* a link that is in no list (NULL) stays so */
+    if (!link->next) return;
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link->next = link->prev = NULL;
+}
+
+static void sse__list_move(sse__link *to, sse__link *from) { /* to: empty; from becomes empty */
+    sse__list_init(to);
+    if (sse__list_empty(from)) return;
+    *to            = *from;
+    to->next->prev = to->prev->next = to;
+    sse__list_init(from);
+}
+
+/* ---- slots: values that outlive what they name --------------------------- */
+
+/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an old (slot, gen) finds nothing. */
+typedef struct sse__slot { void *item; uint32_t gen, next_free; } sse__slot;
+typedef struct sse__slots { sse__slot *at; size_t cap; uint32_t used, free_list, count; } sse__slots; /* free_list: slot + 1, 0 none */
+
+static bool sse__slots_add(sse__slots *t, void *item, uint32_t *slot, uint32_t *gen) {
+    void *array = t->at;
+    if (t->free_list) {
+        *slot        = t->free_list - 1;
+        t->free_list = t->at[*slot].next_free;
+    } else {
+        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at)) return false;
+        t->at           = (sse__slot *)array;
+        *slot           = t->used++;
+        t->at[*slot].gen = 1; /* 0 is never valid, so that a zeroed handle is closed */
+    }
+    t->at[*slot].item = item;
+    *gen              = t->at[*slot].gen;
+    t->count++;
+    return true;
+}
+
+static void *sse__slots_get(const sse__slots *t, uint32_t slot, uint32_t gen) {
+    return slot < t->used && t->at[slot].gen == gen ? t->at[slot].item : NULL;
+}
+
+static void sse__slots_remove(sse__slots *t, uint32_t slot) {
+    t->at[slot].item = NULL;
+    if (++t->at[slot].gen == 0) t->at[slot].gen = 1;
+    t->at[slot].next_free = t->free_list;
+    t->free_list          = slot + 1;
+    t->count--;
+}
+
+/* ---- the timing wheel ---------------------------------------------------- */
+
+/* Seven levels of 64 slots. Level 0 holds what is due within this run of 64 ms, one slot a millisecond; level 1 the rest of
+   these 4096 ms, one slot 64 ms; and so on. When time reaches a slot of level n, its alarms move to the levels below.
+
+       level 2   |........................|  64 x 4096 ms
+       level 1         |......|              64 x   64 ms
+       level 0           |||                 64 x    1 ms
+                         ^now                                                                                       */
+enum { SSE__WHEEL_LEVELS = 7, SSE__WHEEL_BITS = 6, SSE__WHEEL_SLOTS = 1 << SSE__WHEEL_BITS };
+
+typedef struct sse__alarm sse__alarm;
+typedef void (*sse__alarm_fn)(sse__alarm *alarm);
+struct sse__alarm { sse__link link; uint64_t due; sse__alarm_fn fn; }; /* {0}, but for fn, is one that is not armed */
+
+typedef struct sse__wheel {
+    uint64_t  now;                         /* milliseconds of the monotonic clock */
+    uint64_t  occupied[SSE__WHEEL_LEVELS]; /* a bit for each slot that may hold alarms */
+    sse__link slots[SSE__WHEEL_LEVELS][SSE__WHEEL_SLOTS];
+    sse__link due;                         /* to be fired next: L2 */
+} sse__wheel;
+
+static void sse__wheel_init(sse__wheel *w, uint64_t now) {
+    int level, slot;
+    memset(w, 0, sizeof *w);
+    w->now = now;
+    sse__list_init(&w->due);
+    for (level = 0; level < SSE__WHEEL_LEVELS; level++)
+        for (slot = 0; slot < SSE__WHEEL_SLOTS; slot++) sse__list_init(&w->slots[level][slot]);
+}
+
+static void sse__alarm_cancel(sse__alarm *alarm) { sse__list_remove(&alarm->link); }
+
+static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) {
+    int      level = 0;
+    unsigned slot;
+    sse__alarm_cancel(alarm);
+    alarm->due = due;
+    if (due <= w->now) {
+        sse__list_add(&w->due, &alarm->link); /* L2 */
+        return;
+    }
+    while ((due ^ w->now) >> (SSE__WHEEL_BITS * (level + 1))) level++; /* the highest digit in which they differ */
+    SSE_ASSERT(level < SSE__WHEEL_LEVELS);
+    slot = (unsigned)(due >> (SSE__WHEEL_BITS * level)) % SSE__WHEEL_SLOTS;
+    w->occupied[level] |= (uint64_t)1 << slot;
+    sse__list_add(&w->slots[level][slot], &alarm->link);
+}
+
+static int sse__lowest_bit(uint64_t v) { /* v != 0 */
+    int n = 0, half;
+    for (half = 32; half; half /= 2)
+        if (!(v & (((uint64_t)1 << half) - 1))) {
+            v >>= half;
+            n += half;
+        }
+    return n;
+}
+
+/* The slot that time reaches next and the moment it does; false if no alarm is armed in the wheel. */
+static bool sse__wheel_next_slot(sse__wheel *w, int *level, int *slot, uint64_t *when) {
+    for (*level = 0; *level < SSE__WHEEL_LEVELS; ++*level)
+        while (w->occupied[*level]) {
+            const int bits = SSE__WHEEL_BITS * *level;
+            *slot          = sse__lowest_bit(w->occupied[*level]);
+            if (!sse__list_empty(&w->slots[*level][*slot])) {
+                *when = ((w->now >> (bits + SSE__WHEEL_BITS)) << (bits + SSE__WHEEL_BITS)) + ((uint64_t)*slot << bits);
+                return true;
+            }
+            w->occupied[*level] &= ~((uint64_t)1 << *slot); /* all of them were cancelled */
+        }
+    return false;
+}
+
+/* Milliseconds until there is work (0: now), -1: no alarm is armed. May be early by a cascade, never late. */
+static int sse__wheel_next_ms(sse__wheel *w, uint64_t now) {
+    uint64_t when;
+    int      level, slot;
+    if (!sse__list_empty(&w->due)) return 0;
+    if (!sse__wheel_next_slot(w, &level, &slot, &when)) return -1;
+    if (when <= now) return 0;
+    return when - now < INT32_MAX ? (int)(when - now) : INT32_MAX;
+}
+
+/* Moves time to now and fires what is due. Alarms set meanwhile, even if due at once, wait for the next call. */
+static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
+    sse__link moved;
+    uint64_t  when;
+    int       level, slot;
+    while (sse__wheel_next_slot(w, &level, &slot, &when) && when <= now) {
+        w->now = when;
+        w->occupied[level] &= ~((uint64_t)1 << slot);
+        sse__list_move(&moved, &w->slots[level][slot]);
+        while (!sse__list_empty(&moved)) {
+            sse__alarm *alarm = SSE__CONTAINER(moved.next, sse__alarm, link);
+            sse__alarm_set(w, alarm, alarm->due);
+        }
+    }
+    if (now > w->now) w->now = now;
+    sse__list_move(&moved, &w->due);
+    while (!sse__list_empty(&moved)) {
+        sse__alarm *alarm = SSE__CONTAINER(moved.next, sse__alarm, link);
+        sse__alarm_cancel(alarm);
+        alarm->fn(alarm);
+    }
+}
+
+/* ---- the poller ----------------------------------------------------------- */
+
+typedef struct sse__source sse__source;
+typedef void (*sse__source_fn)(sse__source *source, int events);
+struct sse__source {
+    int            fd;    /* -1: not registered, or closed within this turn */
+    uint32_t       index; /* poll: place in the arrays */
+    sse__source_fn fn;
+};
+
+enum { SSE__HANGUP = 4 };  /* beside SSE_READ and SSE_WRITE: the peer closed or the connection broke */
+enum { SSE__EDGE = 8 };    /* wish: tell once per change where the system can (epoll); the source keeps in mind what it was told */
+
+#if SSE__EPOLL
+typedef struct sse__poller { int fd; struct epoll_event ready[256]; } sse__poller;
+
+static int sse__poller_open(sse__poller *p) {
+    p->fd = SSE__SYS(epoll_create1(EPOLL_CLOEXEC));
+    return p->fd < 0 ? SSE_E_IO : SSE_OK;
+}
+
+static void sse__poller_close(sse__poller *p) {
+    if (p->fd >= 0) close(p->fd);
+    p->fd = -1;
+}
+
+static int sse__poller_control(sse__poller *p, int op, sse__source *source, int wish) {
+    struct epoll_event e;
+    memset(&e, 0, sizeof e);
+    e.data.ptr = source;
+    if (wish & SSE_READ) e.events |= EPOLLIN;
+    if (wish & SSE_WRITE) e.events |= EPOLLOUT;
+    if (wish & SSE__EDGE) e.events |= (unsigned)EPOLLET | EPOLLRDHUP;
+    return SSE__SYS(epoll_ctl(p->fd, op, source->fd, &e)) ? SSE_E_IO : SSE_OK;
+}
+
+static int  sse__poller_add(sse__poller *p, sse__source *source, int wish) { return sse__poller_control(p, EPOLL_CTL_ADD, source, wish); }
+static void sse__poller_remove(sse__poller *p, sse__source *source) { (void)sse__poller_control(p, EPOLL_CTL_DEL, source, 0); }
+
+/* What a source waits for now. An edge-triggered one was registered for everything once and needs no call. */
+static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
+    if (!(wish & SSE__EDGE)) (void)sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
+}
+
+static void sse__poller_wait(sse__poller *p, int timeout_ms) {
+    const int n = SSE__SYS(epoll_wait(p->fd, p->ready, (int)SSE__COUNT(p->ready), timeout_ms));
+    int       i;
+    for (i = 0; i < n; i++) {
+        sse__source   *source = (sse__source *)p->ready[i].data.ptr;
+        const uint32_t got    = p->ready[i].events;
+        int            events = 0;
+        if (got & EPOLLIN) events |= SSE_READ;
+        if (got & EPOLLOUT) events |= SSE_WRITE;
+        if (got & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) events |= SSE__HANGUP;
+        if (source->fd >= 0) source->fn(source, events); /* L1 */
+    }
+}
+
+static int sse__poller_fd(const sse__poller *p) { return p->fd; }
+#else
+typedef struct sse__poller { struct pollfd *fds; sse__source **sources; size_t fds_cap, sources_cap; uint32_t count; bool holes; } sse__poller;
+
+static int sse__poller_open(sse__poller *p) {
+    memset(p, 0, sizeof *p);
+    return SSE_OK;
+}
+
+static void sse__poller_close(sse__poller *p) {
+    SSE_FREE(p->fds);
+    SSE_FREE(p->sources);
+    memset(p, 0, sizeof *p);
+}
+
+static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
+    p->fds[source->index].events = (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
+}
+
+static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
+    void *fds = p->fds, *sources = p->sources;
+    if (!sse__grow(&fds, &p->fds_cap, p->count, sizeof *p->fds)) return SSE_E_NOMEM;
+    p->fds = (struct pollfd *)fds;
+    if (!sse__grow(&sources, &p->sources_cap, p->count, sizeof *p->sources)) return SSE_E_NOMEM;
+    p->sources                 = (sse__source **)sources;
+    source->index              = p->count++;
+    p->sources[source->index]  = source;
+    p->fds[source->index].fd   = source->fd;
+    p->fds[source->index].revents = 0;
+    sse__poller_wish(p, source, wish & SSE__EDGE ? SSE_READ : wish);
+    return SSE_OK;
+}
+
+static void sse__poller_remove(sse__poller *p, sse__source *source) { /* leaves a hole, so that a walk over the arrays stays valid */
+    p->fds[source->index].fd  = -1;
+    p->sources[source->index] = NULL;
+    p->holes                  = true;
+}
+
+static void sse__poller_close_holes(sse__poller *p) {
+    uint32_t from, to = 0;
+    if (!p->holes) return;
+    for (from = 0; from < p->count; from++) {
+        if (!p->sources[from]) continue;
+        p->sources[to]        = p->sources[from];
+        p->fds[to]            = p->fds[from];
+        p->sources[to]->index = to;
+        to++;
+    }
+    p->count = to;
+    p->holes = false;
+}
+
+static void sse__poller_wait(sse__poller *p, int timeout_ms) {
+    uint32_t i, count;
+    sse__poller_close_holes(p);
+    count = p->count;
+    if (SSE__SYS(poll(p->fds, (nfds_t)count, timeout_ms)) <= 0) return;
+    for (i = 0; i < count; i++) {
+        const short got    = p->fds[i].revents;
+        int         events = 0;
+        if (!got || !p->sources[i]) continue;
+        if (got & POLLIN) events |= SSE_READ;
+        if (got & POLLOUT) events |= SSE_WRITE;
+        if (got & (POLLHUP | POLLERR | POLLNVAL)) events |= SSE__HANGUP;
+        p->sources[i]->fn(p->sources[i], events);
+    }
+}
+
+static int sse__poller_fd(const sse__poller *p) {
+    (void)p;
+    return SSE_E_NOT_BUILT;
+}
+#endif
+
+/* ---- threads ---------------------------------------------------------------- */
+
+#if defined(SSE_NO_THREADS)
+typedef int sse__mutex;
+typedef int sse__thread_id;
+static void           sse__mutex_init(sse__mutex *m) { *m = 0; }
+static void           sse__mutex_free(sse__mutex *m) { (void)m; }
+static void           sse__lock(sse__mutex *m) { (void)m; }
+static void           sse__unlock(sse__mutex *m) { (void)m; }
+static sse__thread_id sse__thread_self(void) { return 0; }
+static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return a == b; }
+#else
+typedef pthread_mutex_t sse__mutex;
+typedef pthread_t       sse__thread_id;
+static void           sse__mutex_init(sse__mutex *m) { pthread_mutex_init(m, NULL); }
+static void           sse__mutex_free(sse__mutex *m) { pthread_mutex_destroy(m); }
+static void           sse__lock(sse__mutex *m) { pthread_mutex_lock(m); }
+static void           sse__unlock(sse__mutex *m) { pthread_mutex_unlock(m); }
+static sse__thread_id sse__thread_self(void) { return pthread_self(); }
+static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return pthread_equal(a, b) != 0; }
+#endif
+
+/* ---- the loop ------------------------------------------------------------------ */
+
+typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; } sse__call;
+
+typedef struct sse__loop {
+    sse_app       *app;
+    sse__poller    poller;
+    sse__wheel     wheel;
+    sse__source    wake;           /* the reading end of a pipe */
+    int            wake_fd;        /* its writing end: also safe to write from a signal handler */
+    sse__mutex     mutex;          /* guards calls, calls_end, woken, stop, owned, owner */
+    sse__call     *calls, **calls_end;
+    bool           woken;          /* a byte is in the pipe: no need for another */
+    bool           stop;           /* sse_stop was called */
+    bool           owned;          /* the loop runs, on thread owner */
+    sse__thread_id owner;
+    sse__slots     timers;
+    sse__link      watches;
+    sse__link      ended;          /* watches to free at the end of the turn: L1 */
+    int            always_ready;   /* watches on plain files, which no poller takes */
+} sse__loop;
+
+/* What the sections of an app find each other by. Each owns the part that its name says; >>app makes and frees them all. */
+struct sse_app {
+    sse__loop            loop;
+    sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
+    int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
+    struct sse__net     *net;
+    struct sse__streams *streams;
+    struct sse__topics  *topics;
+    struct sse__views   *views;
+    struct sse__changes *changes;
+    struct sse__router  *router;
+    struct sse__server  *server;
+};
+
+static uint64_t sse__clock_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* One line to the app's logger. No line break of a peer's making gets in: control characters become '?'. */
+SSE__PRINTF(3, 4)
+static void sse__log(sse_app *app, int level, const char *fmt, ...) {
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    char    line[512], *p;
+    va_list ap;
+    if (!app->options.on_log && level > SSE_LOG_WARNING) return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    for (p = line; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+    if (app->options.on_log) app->options.on_log(level, line, app->options.user);
+    else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
+}
+
+static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) { /* the first one sticks */
+    if (!app) return error;
+    sse__log(app, SSE_LOG_ERROR, "%s %s: %s", what, which, sse_error_text(error));
+    if (!app->config_error) app->config_error = error;
+    return error;
+}
+
+static bool sse__on_loop(sse_app *app) { /* the calling thread may touch what belongs to the loop */
+    bool mine;
+    sse__lock(&app->loop.mutex);
+    mine = !app->loop.owned || sse__thread_equal(app->loop.owner, sse__thread_self());
+    sse__unlock(&app->loop.mutex);
+    return mine;
+}
+
+static void sse__loop_drain_wake(sse__source *source, int events) {
+    sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
+    char       bytes[64];
+    (void)events;
+    while (read(source->fd, bytes, sizeof bytes) > 0) {}
+    sse__lock(&loop->mutex);
+    loop->woken = false;
+    sse__unlock(&loop->mutex);
+}
+
+static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
+    const int status = fcntl(fd, F_GETFL);
+    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) return SSE_E_IO;
+    return SSE_OK;
+}
+
+static int sse__loop_open(sse__loop *loop, sse_app *app) {
+    int fds[2], error;
+    memset(loop, 0, sizeof *loop);
+    loop->app       = app;
+    loop->calls_end = &loop->calls;
+    loop->wake.fd = loop->wake_fd = -1;
+    loop->wake.fn   = sse__loop_drain_wake;
+    sse__mutex_init(&loop->mutex);
+    sse__list_init(&loop->watches);
+    sse__list_init(&loop->ended);
+    sse__wheel_init(&loop->wheel, sse__clock_ms());
+    error = sse__poller_open(&loop->poller);
+    if (error) return error;
+    if (SSE__SYS(pipe(fds))) return SSE_E_IO;
+    loop->wake.fd = fds[0];
+    loop->wake_fd = fds[1];
+    error = sse__set_flags(fds[0]);
+    if (!error) error = sse__set_flags(fds[1]);
+    if (!error) error = sse__poller_add(&loop->poller, &loop->wake, SSE_READ);
+    return error;
+}
+
+static void sse__loop_wake(sse__loop *loop) { /* mutex held */
+    if (loop->woken) return;
+    loop->woken = true;
+    if (write(loop->wake_fd, "", 1) < 0) loop->woken = false; /* cannot be: the pipe holds at most one byte of ours */
+}
+
+SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user) {
+    sse__call *call = app && fn ? SSE__NEW(sse__call) : NULL;
+    if (!call) return app && fn ? SSE_E_NOMEM : SSE_E_ARG;
+    call->fn   = fn;
+    call->user = user;
+    sse__lock(&app->loop.mutex);
+    *app->loop.calls_end = call;
+    app->loop.calls_end  = &call->next;
+    sse__loop_wake(&app->loop);
+    sse__unlock(&app->loop.mutex);
+    return SSE_OK;
+}
+
+static void sse__loop_run_calls(sse__loop *loop) {
+    sse__call *call;
+    sse__lock(&loop->mutex);
+    call            = loop->calls;
+    loop->calls     = NULL;
+    loop->calls_end = &loop->calls;
+    sse__unlock(&loop->mutex);
+    while (call) {
+        sse__call *next = call->next;
+        call->fn(loop->app, call->user);
+        SSE_FREE(call);
+        call = next;
+    }
+}
+
+/* ---- timers of the program ------------------------------------------------------- */
+
+typedef struct sse__timer { sse__alarm alarm; sse_app *app; sse_app_fn fn; void *user; uint32_t slot; int every_ms; bool running, ended; } sse__timer;
+
+static void sse__timer_free(sse__timer *t) {
+    sse__alarm_cancel(&t->alarm);
+    SSE_FREE(t);
+}
+
+static void sse__timer_fire(sse__alarm *alarm) {
+    sse__timer *t   = SSE__CONTAINER(alarm, sse__timer, alarm);
+    sse__wheel *w   = &t->app->loop.wheel;
+    uint64_t    due = alarm->due + (uint64_t)t->every_ms;
+    t->running      = true;
+    if (t->every_ms == 0) {
+        sse__slots_remove(&t->app->loop.timers, t->slot); /* before fn: in there it has already ended */
+        t->ended = true;
+    }
+    t->fn(t->app, t->user);
+    t->running = false;
+    if (t->ended) sse__timer_free(t);
+    else sse__alarm_set(w, alarm, due > w->now ? due : w->now + (uint64_t)t->every_ms); /* after a stall: no catching up */
+}
+
+static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn fn, void *user) {
+    sse_timer   handle = {NULL, 0, 0};
+    sse__timer *t;
+    if (!app || !fn || ms < 0 || !sse__on_loop(app)) return handle;
+    t = SSE__NEW(sse__timer);
+    if (!t) return handle;
+    if (!sse__slots_add(&app->loop.timers, t, &handle.slot, &handle.gen)) {
+        SSE_FREE(t);
+        return handle;
+    }
+    t->app      = app;
+    t->fn       = fn;
+    t->user     = user;
+    t->slot     = handle.slot;
+    t->every_ms = every_ms;
+    t->alarm.fn = sse__timer_fire;
+    sse__alarm_set(&app->loop.wheel, &t->alarm, sse__clock_ms() + (uint64_t)ms);
+    handle.app = app;
+    return handle;
+}
+
+SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user); }
+SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
+
+SSE_API int sse_timer_cancel(sse_timer timer) {
+    sse__timer *t;
+    if (timer.app && !sse__on_loop(timer.app)) return SSE_E_THREAD;
+    t = timer.app ? (sse__timer *)sse__slots_get(&timer.app->loop.timers, timer.slot, timer.gen) : NULL;
+    if (!t) return SSE_E_CLOSED;
+    sse__slots_remove(&timer.app->loop.timers, timer.slot);
+    t->ended = true;
+    if (!t->running) sse__timer_free(t);
+    return SSE_OK;
+}
+
+/* ---- watches ------------------------------------------------------------------------ */
+
+typedef struct sse__watch {
+    sse__source source;
+    sse__link   link;
+    sse_app    *app;
+    sse_fd_fn   fn;
+    void       *user;
+    sse_line_fn line_fn;  /* of sse_watch_lines */
+    sse_buf     line;
+    int         events;
+    bool        always;   /* a plain file: always ready */
+} sse__watch;
+
+enum { SSE__LINE_MAX = 65535 };
+
+static void sse__watch_free(sse__watch *w) {
+    sse_buf_free(&w->line);
+    SSE_FREE(w);
+}
+
+static void sse__watch_end(sse__watch *w) {
+    sse__loop *loop = &w->app->loop;
+    if (w->always) loop->always_ready--;
+    else sse__poller_remove(&loop->poller, &w->source);
+    w->source.fd = -1;
+    sse__list_remove(&w->link);
+    sse__list_add(&loop->ended, &w->link); /* L1 */
+}
+
+static void sse__watch_fire(sse__source *source, int events) {
+    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
+    if (events & SSE__HANGUP) events |= w->events; /* reading or writing tells the program what happened */
+    events &= w->events;
+    if (events) w->fn(w->app, source->fd, events, w->user);
+}
+
+static sse__watch *sse__watch_find(sse__loop *loop, int fd) { /* a program watches a handful of descriptors */
+    sse__link *link;
+    for (link = loop->watches.next; link != &loop->watches; link = link->next) {
+        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
+        if (w->source.fd == fd) return w;
+    }
+    return NULL;
+}
+
+static int sse__watch_register(sse__watch *w) {
+    sse__loop *loop  = &w->app->loop;
+    int        error = sse__poller_add(&loop->poller, &w->source, w->events);
+    if (error == SSE_E_IO && errno == EPERM) { /* epoll takes no plain files and no /dev/null */
+        w->always = true;
+        loop->always_ready++;
+        error = SSE_OK;
+    }
+    return error;
+}
+
+static int sse__watch_start(sse_app *app, int fd, int events, const sse__watch *init) {
+    sse__watch *w = SSE__NEW(sse__watch);
+    int         error;
+    if (!w) return SSE_E_NOMEM;
+    *w           = *init;
+    w->app       = app;
+    w->events    = events;
+    w->source.fd = fd;
+    w->source.fn = sse__watch_fire;
+    error        = sse__watch_register(w);
+    if (error) {
+        SSE_FREE(w);
+        return error;
+    }
+    sse__list_add(&app->loop.watches, &w->link);
+    return SSE_OK;
+}
+
+SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
+    sse__watch *w, init;
+    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    w = sse__watch_find(&app->loop, fd);
+    if (w) sse__watch_end(w); /* anew: the number may name another file by now */
+    if (!events) return SSE_OK;
+    memset(&init, 0, sizeof init);
+    init.fn   = fn;
+    init.user = user;
+    return sse__watch_start(app, fd, events, &init);
+}
+
+static void sse__lines_emit(sse__watch *w) {
+    if (w->line.len && w->line.ptr[w->line.len - 1] == '\r') w->line.len--;
+    w->line_fn(w->app, sse_buf_text(&w->line), w->user);
+    w->line.len   = 0;
+    w->line.error = SSE_OK;
+}
+
+static void sse__lines_fire(sse_app *app, int fd, int events, void *user) {
+    sse__watch   *w = sse__watch_find(&app->loop, fd);
+    char          bytes[4096];
+    const ssize_t n = SSE__SYS(read(fd, bytes, sizeof bytes));
+    ssize_t       i;
+    (void)events;
+    (void)user;
+    SSE_ASSERT(w);
+    for (i = 0; i < n && w->source.fd >= 0; i++) {
+        if (bytes[i] == '\n') sse__lines_emit(w);
+        else if (w->line.len < SSE__LINE_MAX) sse__put_char(&w->line, bytes[i]);
+    }
+    if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)) || w->source.fd < 0) return;
+    if (w->line.len) sse__lines_emit(w); /* a last line without its line break */
+    if (w->source.fd < 0) return;
+    sse__watch_end(w);
+    w->line_fn(app, NULL, w->user);
+}
+
+SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user) {
+    sse__watch *w, init;
+    if (!app || fd < 0 || !fn) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    w = sse__watch_find(&app->loop, fd);
+    if (w) sse__watch_end(w);
+    memset(&init, 0, sizeof init);
+    init.fn      = sse__lines_fire;
+    init.line_fn = fn;
+    init.user    = user;
+    return sse__watch_start(app, fd, SSE_READ, &init);
+}
+
+static void sse__watches_fire_always(sse__loop *loop) {
+    sse__link *link;
+    if (!loop->always_ready) return;
+    for (link = loop->watches.next; link != &loop->watches; link = link->next) {
+        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
+        if (w->always) sse__watch_fire(&w->source, w->events);
+        if (w->source.fd < 0) return; /* it left the list: the others have their turn next time */
+    }
+}
+
+/* ---- one turn -------------------------------------------------------------------------- */
+
+static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
+    const int next = loop->always_ready ? 0 : sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
+    if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
+    sse__poller_wait(&loop->poller, timeout_ms);
+    sse__watches_fire_always(loop);
+    sse__loop_run_calls(loop);
+    sse__wheel_advance(&loop->wheel, sse__clock_ms());
+}
+
+static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: L1 */
+    while (!sse__list_empty(&loop->ended)) {
+        sse__watch *w = SSE__CONTAINER(loop->ended.next, sse__watch, link);
+        sse__list_remove(&w->link);
+        sse__watch_free(w);
+    }
+}
+
+static void sse__loop_close(sse__loop *loop) {
+    uint32_t i;
+    sse__loop_run_calls(loop);
+    while (!sse__list_empty(&loop->watches)) sse__watch_end(SSE__CONTAINER(loop->watches.next, sse__watch, link));
+    sse__loop_reap(loop);
+    for (i = 0; i < loop->timers.used; i++)
+        if (loop->timers.at[i].item) sse__timer_free((sse__timer *)loop->timers.at[i].item);
+    SSE_FREE(loop->timers.at);
+    if (loop->wake.fd >= 0) {
+        close(loop->wake.fd);
+        close(loop->wake_fd);
+    }
+    sse__poller_close(&loop->poller);
+    sse__mutex_free(&loop->mutex);
+}
 
 /*@section db*/
 
