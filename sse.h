@@ -1166,8 +1166,9 @@ struct sse__source {
     sse__source_fn fn;
 };
 
-enum { SSE__HANGUP = 4 };  /* beside SSE_READ and SSE_WRITE: the peer closed or the connection broke */
-enum { SSE__EDGE = 8 };    /* wish: tell once per change where the system can (epoll); the source keeps in mind what it was told */
+/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken. Wish: tell once per change
+   where the system can (epoll): the source keeps in mind what it was told. */
+enum { SSE__HANGUP = 4, SSE__BROKEN = 8, SSE__EDGE = 16 };
 
 #if SSE__EPOLL
 typedef struct sse__poller { int fd; struct epoll_event ready[256]; } sse__poller;
@@ -1209,7 +1210,8 @@ static void sse__poller_wait(sse__poller *p, int timeout_ms) {
         int            events = 0;
         if (got & EPOLLIN) events |= SSE_READ;
         if (got & EPOLLOUT) events |= SSE_WRITE;
-        if (got & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) events |= SSE__HANGUP;
+        if (got & EPOLLRDHUP) events |= SSE__HANGUP;
+        if (got & (EPOLLHUP | EPOLLERR)) events |= SSE__BROKEN;
         if (source->fd >= 0) source->fn(source, events); /* L1 */
     }
 }
@@ -1278,7 +1280,7 @@ static void sse__poller_wait(sse__poller *p, int timeout_ms) {
         if (!got || !p->sources[i]) continue;
         if (got & POLLIN) events |= SSE_READ;
         if (got & POLLOUT) events |= SSE_WRITE;
-        if (got & (POLLHUP | POLLERR | POLLNVAL)) events |= SSE__HANGUP;
+        if (got & (POLLHUP | POLLERR | POLLNVAL)) events |= SSE__BROKEN;
         p->sources[i]->fn(p->sources[i], events);
     }
 }
@@ -1547,7 +1549,7 @@ static void sse__watch_end(sse__watch *w) {
 
 static void sse__watch_fire(sse__source *source, int events) {
     sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
-    if (events & SSE__HANGUP) events |= w->events; /* reading or writing tells the program what happened */
+    if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading or writing tells the program what happened */
     events &= w->events;
     if (events) w->fn(w->app, source->fd, events, w->user);
 }
