@@ -109,18 +109,81 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 
 /*@public signing json*/
 
-/*@public events: event, datastar, htmx*/
+/* ---- events ------------------------------------------------------------------------------------------------------- */
+
+typedef struct sse_app sse_app; /* routes, hooks, settings, streams: no globals, several apps live in one process */
+
+/* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer left. */
+typedef struct sse_stream { sse_app *app; uint32_t slot, gen; } sse_stream;
+
+/* How Datastar puts elements into the page. All but SSE_OUTER and SSE_REPLACE need a selector. */
+typedef enum sse_mode {
+    SSE_OUTER,   /* morph the element, keeping its state */
+    SSE_INNER,   /* morph what is inside it */
+    SSE_REPLACE, /* put the new element in its place, state and all */
+    SSE_PREPEND, /* first inside */
+    SSE_APPEND,  /* last inside */
+    SSE_BEFORE,  /* in front of it */
+    SSE_AFTER,   /* behind it */
+    SSE_REMOVE   /* take it away */
+} sse_mode;
+
+typedef struct sse_patch_options { /* "" is as good as NULL */
+    const char *selector;                 /* elements: a CSS selector of the target. default: the elements' own ids */
+    const char *view_transition_selector; /* elements: root of the transition, implies view_transition. default: the document */
+    sse_mode    mode;                     /* elements. default: SSE_OUTER */
+    const char *ns;                       /* elements: "svg" or "mathml". default: "html" */
+    const char *attributes;               /* script, redirect: of the script element, HTML as it is, "type=\"module\"". default: none */
+    bool        view_transition;          /* elements: animate the change. default: false */
+    bool        only_if_missing;          /* signals: leave those that exist. default: false */
+    bool        keep_script;              /* script, redirect: leave the element in the page. default: false */
+} sse_patch_options;
+
+/* One event: event and data, or one of elements, signals, script, redirect. */
+typedef struct sse_event {
+    const char *event;              /* its name, one line. default, and "": none, "message" to a browser */
+    const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an empty line. default: none, but
+                                       an empty one if there is a name: browsers drop an event without data */
+    size_t      data_len;           /* bytes of data, elements, signals or script. default: strlen */
+    const char *id;                 /* one line; "" makes the browser forget the last id. default: none */
+    const char *comment;            /* keeps proxies awake, scripts do not see it; lines like data. default: none */
+    int         retry_ms;           /* how long to wait before coming back. default: as before */
+    const char *elements;           /* Datastar: HTML to patch into the page. default: none */
+    const char *signals;            /* Datastar: a JSON object; null removes a signal. default: none */
+    const char *script;             /* Datastar: JavaScript to run, without "</script" and "<!--". default: none */
+    const char *redirect;           /* Datastar: URL to go to; not javascript:. default: none */
+    const sse_patch_options *patch; /* how, for these four. default: all defaults */
+    const char *key;                /* not on the wire: SSE_KEEP_NEWEST keeps the newest per key. default: the name */
+    sse_stream  except;             /* not on the wire: everyone but this one. default: everyone */
+    bool        ephemeral;          /* not on the wire: not for the history, carries no id. default: false */
+} sse_event;
+
+/* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
+   event: borrowed until return.
+   Returns: 0; SSE_E_FIELD if event, id, selector or ns holds a line break, a script "</script" or "<!--", a redirect a control
+   character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals without JSON, a
+   negative retry_ms, an unknown mode or ns, a mode without the selector it needs; else b's own error. Then nothing is appended.
+   Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
+SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
+
+/* The names Datastar people look for: each appends what sse_event_write would for that one content, and answers like it.
+   options NULL: all defaults. For an id or a retry use sse_event_write. */
+SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options);
+SSE_API int sse_remove_elements(sse_buf *b, const char *selector);
+SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options);
+SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count); /* "user.name": {"user":{"name":null}} */
+SSE_API int sse_execute_script(sse_buf *b, const char *script, const sse_patch_options *options);
+SSE_API int sse_navigate(sse_buf *b, const char *url);
+
+/*@public htmx*/
 
 /* ---- the app and its loop ---------------------------------------------------------------------------------------- */
 
-typedef struct sse_app  sse_app;  /* routes, hooks, settings, streams: no globals, several apps live in one process */
 typedef struct sse_req  sse_req;  /* one request inside its handler */
 typedef struct sse_view sse_view; /* one live view inside its render function */
 typedef struct sse_db   sse_db;   /* an SQLite database */
 
-/* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer left. */
-typedef struct sse_stream { sse_app *app; uint32_t slot, gen; } sse_stream;
-typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer; /* likewise, for sse_every and sse_after */
+typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer; /* a handle like sse_stream, for sse_every and sse_after */
 
 typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
@@ -932,9 +995,258 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*@section sign*/
 
-/*@section event*/
+/*==========================================================================
+  >>event   Server-Sent Events, WHATWG HTML 9.2                      [pure]
+  Uses: >>buf >>base                    Tests: tests/unit/event.c
+  E1  Text of any length reaches the wire through sse__put_text alone: each
+      line break in it is followed by a prefix of ours, so that no text can
+      begin a field or end an event.
+  E2  What must be one line is checked before anything is written.
+==========================================================================*/
 
-/*@section datastar*/
+static const char *sse__find(const char *p, const char *end, char c) { /* end: not found */
+    const char *at = p < end ? (const char *)memchr(p, c, (size_t)(end - p)) : NULL;
+    return at ? at : end;
+}
+
+/* Appends text with newline (an LF and the prefix of the next line) for each CR LF, LF or CR. This is the hot path of a
+   render: one memchr looks for LF line by line; CR, which is rare, is looked for again only where one was found. */
+static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) {
+    const char *p = text.ptr, *end, *cr, *eol;
+    if (text.len == 0 || !sse__buf_room(b, text.len)) return;
+    end = p + text.len;
+    cr  = sse__find(p, end, '\r');
+    for (eol = sse__find(p, cr, '\n'); eol < end; eol = sse__find(p, cr, '\n')) {
+        sse_raw(b, p, (size_t)(eol - p));
+        sse__put_str(b, newline);
+        p = eol + 1;
+        if (eol != cr) continue;
+        if (p < end && *p == '\n') p++;
+        cr = sse__find(p, end, '\r');
+    }
+    sse_raw(b, p, (size_t)(end - p));
+}
+
+static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole lines; one, if text is empty */
+    sse_raw(b, newline.ptr + 1, newline.len - 1);
+    sse__put_text(b, newline, text);
+    sse__put_char(b, '\n');
+}
+
+static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* E2. NULL: yes */
+
+static bool sse__is_set(const char *text) { return text && *text; }
+
+static sse_str sse__event_text(const sse_event *e, const char *text) { /* text: the data or content of e */
+    return e->data_len ? sse__str(text, e->data_len) : sse__text(text);
+}
+
+/*==========================================================================
+  >>datastar   Datastar content, and events whole                    [pure]
+  Uses: >>event >>text >>buf >>base     Tests: tests/unit/datastar.c
+  D1  An event is refused before its first byte is written.
+  D2  Bytes and their order are those of the SDKs: event, id, retry unless
+      it is 1000; selector, mode, namespace, view transition; content.
+==========================================================================*/
+
+static sse_patch_options sse__patch_options(const sse_event *e) {
+    sse_patch_options none;
+    memset(&none, 0, sizeof none);
+    return e->patch ? *e->patch : none;
+}
+
+static int sse__elements_check(const sse_patch_options *p) {
+    const char *ns = sse__is_set(p->ns) ? p->ns : "html";
+    if (!sse__is_line(p->selector) || !sse__is_line(p->view_transition_selector) || !sse__is_line(ns)) return SSE_E_FIELD;
+    if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0) return SSE_E_ARG;
+    if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE) return SSE_E_ARG;
+    return p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__is_set(p->selector) ? SSE_OK : SSE_E_ARG;
+}
+
+/* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
+static int sse__script_check(sse_str script) {
+    const char *end = script.ptr + script.len, *p;
+    for (p = sse__find(script.ptr, end, '<'); p < end; p = sse__find(p + 1, end, '<')) {
+        const size_t left = (size_t)(end - p);
+        if (left >= 4 && memcmp(p, "<!--", 4) == 0) return SSE_E_FIELD;
+        if (left >= 8 && sse__eq_nocase(sse__str(p, 8), SSE__LIT("</script"))) return SSE_E_FIELD;
+    }
+    return SSE_OK;
+}
+
+static int sse__redirect_check(const char *url) { /* browsers skip spaces in front and control characters anywhere */
+    const char *p;
+    for (p = url; *p; p++)
+        if ((unsigned char)*p < 0x20) return SSE_E_FIELD;
+    url += strspn(url, " ");
+    if (!*url) return SSE_E_ARG;
+    return p - url >= 11 && sse__eq_nocase(sse__str(url, 11), SSE__LIT("javascript:")) ? SSE_E_FIELD : SSE_OK;
+}
+
+/* Whether e can be written: what publishing asks before any work. D1 */
+static int sse__event_check(const sse_event *e) {
+    sse_patch_options patch;
+    int               contents, plain;
+    if (!e) return SSE_E_ARG;
+    contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
+    plain    = e->data || sse__is_set(e->event);
+    patch    = sse__patch_options(e);
+    if (!sse__is_line(e->event) || !sse__is_line(e->id)) return SSE_E_FIELD;
+    if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
+    if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
+    if (e->elements) return sse__elements_check(&patch);
+    if (e->signals && !e->data_len && !e->signals[strspn(e->signals, " \t\r\n")]) return SSE_E_ARG;
+    if (e->script) return sse__script_check(sse__event_text(e, e->script));
+    return e->redirect ? sse__redirect_check(e->redirect) : SSE_OK;
+}
+
+static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
+    static const char *const modes[] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
+    const bool               transition_root = sse__is_set(p->view_transition_selector);
+    if (sse__is_set(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
+    if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
+    if (sse__is_set(p->ns) && strcmp(p->ns, "html") != 0) sse_printf(b, "data: namespace %s\n", p->ns);
+    if (p->view_transition || transition_root) sse_puts(b, "data: useViewTransition true\n");
+    if (transition_root) sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
+    if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
+}
+
+static void sse__put_script_open(sse_buf *b, const sse_patch_options *p) { /* up to where the JavaScript begins */
+    sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
+    if (sse__is_set(p->attributes)) {
+        sse__put_char(b, ' ');
+        sse__put_text(b, SSE__LIT("\ndata: elements "), sse__text(p->attributes));
+    }
+    sse_puts(b, p->keep_script ? ">" : " data-effect=\"el.remove()\">");
+}
+
+static void sse__put_content(sse_buf *b, const sse_event *e) {
+    const sse_patch_options patch = sse__patch_options(e);
+    if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
+    if (e->signals) {
+        if (patch.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
+        sse__put_lines(b, SSE__LIT("\ndata: signals "), sse__event_text(e, e->signals));
+    }
+    if (!e->script && !e->redirect) return;
+    sse__put_script_open(b, &patch);
+    if (e->script) sse__put_text(b, SSE__LIT("\ndata: elements "), sse__event_text(e, e->script));
+    else sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect); /* later, so that this patch completes */
+    sse_puts(b, "</script>\n");
+}
+
+/* Appends an event that sse__event_check has passed. */
+static void sse__event_put(sse_buf *b, const sse_event *e) {
+    const bool elements = e->elements || e->script || e->redirect, datastar = elements || e->signals;
+    if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
+    if (datastar) sse_puts(b, elements ? "event: datastar-patch-elements\n" : "event: datastar-patch-signals\n");
+    else if (sse__is_set(e->event)) sse_printf(b, "event: %s\n", e->event);
+    if (e->id) sse_printf(b, "id: %s\n", e->id);
+    if (e->retry_ms && !(datastar && e->retry_ms == 1000)) sse_printf(b, "retry: %d\n", e->retry_ms);
+    if (datastar) sse__put_content(b, e);
+    else if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
+    else if (sse__is_set(e->event)) sse_puts(b, "data: \n");
+    sse__put_char(b, '\n');
+}
+
+SSE_API int sse_event_write(sse_buf *b, const sse_event *event) {
+    const size_t len   = b->len;
+    const int    error = sse__event_check(event);
+    if (b->error || error) return b->error ? b->error : error;
+    sse__event_put(b, event);
+    if (b->error) b->len = len;
+    return b->error;
+}
+
+SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options) {
+    sse_event e;
+    memset(&e, 0, sizeof e);
+    e.elements = html;
+    e.patch    = options;
+    return sse_event_write(b, &e);
+}
+
+SSE_API int sse_remove_elements(sse_buf *b, const char *selector) {
+    sse_patch_options options;
+    memset(&options, 0, sizeof options);
+    options.selector = selector;
+    options.mode     = SSE_REMOVE;
+    return sse_patch_elements(b, "", &options);
+}
+
+SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options) {
+    sse_event e;
+    memset(&e, 0, sizeof e);
+    e.signals = json;
+    e.patch   = options;
+    return sse_event_write(b, &e);
+}
+
+/* Whether name is path or lies below it: "user.name" is and lies below "user". */
+static bool sse__signal_below(const char *name, sse_str path) {
+    return strncmp(name, path.ptr, path.len) == 0 && (!name[path.len] || name[path.len] == '.');
+}
+
+/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they came. A name removes what is
+   below it, too. The specification nests names; two members of one name would be one. */
+static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str path) {
+    bool first = true;
+    int  i, j;
+    for (i = 0; i < count; i++) {
+        const size_t from = path.len ? path.len + 1 : 0;
+        sse_str      below;
+        bool         whole = false;
+        if (path.len && !sse__signal_below(names[i], path)) continue;
+        below = sse__str(names[i], from + strcspn(names[i] + from, "."));
+        for (j = 0; j < i && !sse__signal_below(names[j], below); j++) continue;
+        if (j < i) continue; /* written with an earlier name */
+        for (j = i; j < count; j++) whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
+        sse__put_char(b, first ? '{' : ',');
+        sse__escape_json(b, sse__str(below.ptr + from, below.len - from));
+        sse__put_char(b, ':');
+        if (whole) sse_puts(b, "null");
+        else sse__put_signal_nulls(b, names, count, below);
+        first = false;
+    }
+    sse__put_char(b, '}');
+    SSE_ASSERT(!first);
+}
+
+enum { SSE__SIGNAL_DEPTH = 64 }; /* of a name; bounds the recursion above */
+
+static bool sse__is_signal_name(const char *name) { /* parts of one or more characters, separated by dots */
+    int depth = 0;
+    if (!name || !*name || *name == '.') return false;
+    for (; *name; name++)
+        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1])) return false;
+    return true;
+}
+
+SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count) {
+    sse_buf json = {NULL, 0, 0, SSE_OK};
+    int     i, error;
+    if (!names || count <= 0) return SSE_E_ARG;
+    for (i = 0; i < count; i++)
+        if (!sse__is_signal_name(names[i])) return SSE_E_FIELD;
+    sse__put_signal_nulls(&json, names, count, sse__str("", 0));
+    error = json.error ? json.error : sse_patch_signals(b, sse_buf_text(&json), NULL);
+    sse_buf_free(&json);
+    return error;
+}
+
+SSE_API int sse_execute_script(sse_buf *b, const char *script, const sse_patch_options *options) {
+    sse_event e;
+    memset(&e, 0, sizeof e);
+    e.script = script;
+    e.patch  = options;
+    return sse_event_write(b, &e);
+}
+
+SSE_API int sse_navigate(sse_buf *b, const char *url) {
+    sse_event e;
+    memset(&e, 0, sizeof e);
+    e.redirect = url;
+    return sse_event_write(b, &e);
+}
 
 /*@section htmx*/
 

@@ -1,0 +1,212 @@
+/* Datastar content: the bytes of each formatter, and what is refused. The comparison with the SDK is in tests/datastar. */
+#include <stddef.h>
+static void *try_realloc(void *p, size_t n);
+#define SSE_MALLOC(n)     try_realloc(NULL, n)
+#define SSE_REALLOC(p, n) try_realloc(p, n)
+#define SSE_FREE(p)       free(p)
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+static long  fail_at; /* the Nth allocation from now fails; 0: none does */
+static void *try_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+
+#define SCRIPT "event: datastar-patch-elements\ndata: mode append\ndata: selector body\ndata: elements <script"
+
+static sse_buf out;
+
+static void wrote(int error, const char *want, const char *name) {
+    is_str(error ? sse_error_text(error) : sse_buf_text(&out), want, name);
+    sse_buf_free(&out);
+}
+
+static void refused(int error, int want, const char *name) {
+    ok(error == want && out.len == 0 && out.error == SSE_OK, "refused: %s", name);
+    if (error != want) printf("#   %s\n", sse_error_text(error));
+    sse_buf_free(&out);
+}
+
+static sse_patch_options defaults(void) {
+    sse_patch_options o;
+    memset(&o, 0, sizeof o);
+    return o;
+}
+
+static sse_event none(void) {
+    sse_event e;
+    memset(&e, 0, sizeof e);
+    return e;
+}
+
+static void test_elements(void) {
+    sse_patch_options o = defaults();
+    wrote(sse_patch_elements(&out, "<div id=\"a\">1</div>", NULL), "event: datastar-patch-elements\ndata: elements <div id=\"a\">1</div>\n\n", "elements");
+    wrote(sse_patch_elements(&out, "<p>\r\n1\r</p>\n", NULL),
+          "event: datastar-patch-elements\ndata: elements <p>\ndata: elements 1\ndata: elements </p>\ndata: elements \n\n", "elements of several lines");
+    wrote(sse_patch_elements(&out, "", NULL), "event: datastar-patch-elements\ndata: elements \n\n", "a view that renders nothing is an event, too");
+    o.selector = "#a, b > c", o.mode = SSE_INNER, o.ns = "svg", o.view_transition = true, o.view_transition_selector = "#main";
+    wrote(sse_patch_elements(&out, "x", &o),
+          "event: datastar-patch-elements\ndata: selector #a, b > c\ndata: mode inner\ndata: namespace svg\ndata: useViewTransition true\n"
+          "data: viewTransitionSelector #main\ndata: elements x\n\n", "all options, in this order");
+    o.view_transition = false;
+    wrote(sse_patch_elements(&out, "x", &o),
+          "event: datastar-patch-elements\ndata: selector #a, b > c\ndata: mode inner\ndata: namespace svg\ndata: useViewTransition true\n"
+          "data: viewTransitionSelector #main\ndata: elements x\n\n", "the root of a transition asks for one");
+    o = defaults();
+    o.selector = "", o.ns = "html", o.view_transition_selector = "", o.attributes = "no", o.only_if_missing = o.keep_script = true;
+    wrote(sse_patch_elements(&out, "x", &o), "event: datastar-patch-elements\ndata: elements x\n\n", "defaults and the options of others are not written");
+    wrote(sse_remove_elements(&out, "#a"), "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\n\n", "remove needs no elements");
+    o = defaults();
+    o.selector = "#a", o.mode = SSE_REMOVE;
+    wrote(sse_patch_elements(&out, "<b>", &o), "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\ndata: elements <b>\n\n", "... but may have some");
+}
+
+static void test_modes(void) {
+    static const char *const names[] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
+    int                      mode;
+    for (mode = SSE_OUTER; mode <= SSE_REMOVE; mode++) {
+        sse_patch_options o = defaults();
+        char              want[200];
+        o.mode = (sse_mode)mode, o.selector = "#a";
+        if (mode == SSE_OUTER) snprintf(want, sizeof want, "event: datastar-patch-elements\ndata: selector #a\ndata: elements x\n\n");
+        else snprintf(want, sizeof want, "event: datastar-patch-elements\ndata: selector #a\ndata: mode %s\ndata: elements x\n\n", names[mode]);
+        wrote(sse_patch_elements(&out, "x", &o), want, names[mode]);
+        o.selector = NULL;
+        if (mode == SSE_OUTER || mode == SSE_REPLACE) ok(sse_patch_elements(&out, "x", &o) == SSE_OK, "%s goes by ids", names[mode]), sse_buf_free(&out);
+        else refused(sse_patch_elements(&out, "x", &o), SSE_E_ARG, "this mode without a selector");
+    }
+}
+
+static void test_elements_refused(void) {
+    static const char *const breaks[] = {"a\nb", "a\rb", "a\r\n", "\ndata: elements <script>"};
+    sse_patch_options        o;
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(breaks); i++) {
+        o = defaults(), o.selector = breaks[i];
+        refused(sse_patch_elements(&out, "x", &o), SSE_E_FIELD, "a line break in selector");
+        o = defaults(), o.ns = breaks[i];
+        refused(sse_patch_elements(&out, "x", &o), SSE_E_FIELD, "a line break in ns");
+        o = defaults(), o.view_transition_selector = breaks[i];
+        refused(sse_patch_elements(&out, "x", &o), SSE_E_FIELD, "a line break in view_transition_selector");
+        refused(sse_remove_elements(&out, breaks[i]), SSE_E_FIELD, "a line break in what is removed");
+    }
+    o = defaults(), o.ns = "xhtml";
+    refused(sse_patch_elements(&out, "x", &o), SSE_E_ARG, "an unknown namespace");
+    o = defaults(), o.mode = (sse_mode)8, o.selector = "#a";
+    refused(sse_patch_elements(&out, "x", &o), SSE_E_ARG, "an unknown mode");
+    refused(sse_patch_elements(&out, NULL, NULL), SSE_E_ARG, "NULL elements");
+    refused(sse_remove_elements(&out, NULL), SSE_E_ARG, "remove what");
+    refused(sse_remove_elements(&out, ""), SSE_E_ARG, "remove what, empty");
+}
+
+static void test_signals(void) {
+    static const char *const deep[] = {"user.name", "count", "user.mail.work", "a", "user.mail.home", "a.b", "user.name"};
+    static const char *const odd[] = {"a\"b\\", "\xC3\xA9t\xC3\xA9", "userx", "user"};
+    static const char *const wrong[] = {"", ".", ".a", "a.", "a..b"};
+    sse_patch_options        o = defaults();
+    const char              *missing = NULL;
+    char                     name[200];
+    const char              *long_name = name;
+    size_t                   i;
+    wrote(sse_patch_signals(&out, "{\"a\":1}", NULL), "event: datastar-patch-signals\ndata: signals {\"a\":1}\n\n", "signals");
+    o.only_if_missing = true, o.selector = "#no\n";
+    wrote(sse_patch_signals(&out, "{\r\n}", &o), "event: datastar-patch-signals\ndata: onlyIfMissing true\ndata: signals {\ndata: signals }\n\n", "only if missing, two lines");
+    refused(sse_patch_signals(&out, "", NULL), SSE_E_ARG, "empty signals");
+    refused(sse_patch_signals(&out, " \r\n", NULL), SSE_E_ARG, "blank signals");
+    refused(sse_patch_signals(&out, NULL, NULL), SSE_E_ARG, "NULL signals");
+    wrote(sse_remove_signals(&out, deep, 7),
+          "event: datastar-patch-signals\ndata: signals {\"user\":{\"name\":null,\"mail\":{\"work\":null,\"home\":null}},\"count\":null,\"a\":null}\n\n",
+          "names nest, meet, and take what is below them along");
+    wrote(sse_remove_signals(&out, odd, 4), "event: datastar-patch-signals\ndata: signals {\"a\\\"b\\\\\":null,\"\xC3\xA9t\xC3\xA9\":null,\"userx\":null,\"user\":null}\n\n",
+          "names that need escaping, names that begin alike");
+    for (i = 0; i < SSE__COUNT(wrong); i++) refused(sse_remove_signals(&out, &wrong[i], 1), SSE_E_FIELD, "a name with an empty part");
+    refused(sse_remove_signals(&out, &missing, 1), SSE_E_FIELD, "a NULL name");
+    refused(sse_remove_signals(&out, deep, 0), SSE_E_ARG, "no names");
+    for (i = 0; i < sizeof name - 1; i++) name[i] = i % 2 ? '.' : 'a';
+    name[127] = '\0'; /* 64 parts */
+    ok(sse_remove_signals(&out, &long_name, 1) == SSE_OK, "64 levels"), sse_buf_free(&out);
+    name[127] = '.', name[129] = '\0';
+    refused(sse_remove_signals(&out, &long_name, 1), SSE_E_FIELD, "65 levels");
+}
+
+static void test_scripts(void) {
+    static const char *const wrong[] = {"</script>", "'</ScRiPt'", "a</script", "<!--", "x <!-- y", "</scrip</script"};
+    static const char *const fine[] = {"</scrip", "<script>", "a<b", "<", "<!-", "<\\/script>", "</ script>"};
+    sse_patch_options        o = defaults();
+    sse_event                e = none();
+    size_t                   i;
+    wrote(sse_execute_script(&out, "f()", NULL), SCRIPT " data-effect=\"el.remove()\">f()</script>\n\n", "script");
+    o.attributes = "type=\"module\"\nasync", o.keep_script = true;
+    wrote(sse_execute_script(&out, "f()\rg()", &o), SCRIPT " type=\"module\"\ndata: elements async>f()\ndata: elements g()</script>\n\n", "attributes, kept, two lines");
+    o.keep_script = false, o.attributes = "a";
+    wrote(sse_execute_script(&out, "", &o), SCRIPT " a data-effect=\"el.remove()\"></script>\n\n", "an empty script");
+    for (i = 0; i < SSE__COUNT(wrong); i++) refused(sse_execute_script(&out, wrong[i], NULL), SSE_E_FIELD, wrong[i]);
+    for (i = 0; i < SSE__COUNT(fine); i++) ok(sse_execute_script(&out, fine[i], NULL) == SSE_OK, "script %s", fine[i]), sse_buf_free(&out);
+    e.script = "f()</script>", e.data_len = 3;
+    wrote(sse_event_write(&out, &e), SCRIPT " data-effect=\"el.remove()\">f()</script>\n\n", "a script ends where its length says");
+    refused(sse_execute_script(&out, NULL, NULL), SSE_E_ARG, "NULL script");
+}
+
+static void test_redirect(void) {
+    static const char *const wrong[] = {"a\nb", "java\tscript:x", "\x01javascript:x", "javascript:x", "  JavaScript:x"};
+    size_t                   i;
+    wrote(sse_navigate(&out, "/login?a=1&b=2#c"),
+          SCRIPT " data-effect=\"el.remove()\">setTimeout(() => window.location.href = \"/login?a=1&b=2#c\")</script>\n\n", "redirect");
+    wrote(sse_navigate(&out, "/\"</script>'\\"),
+          SCRIPT " data-effect=\"el.remove()\">setTimeout(() => window.location.href = \"/\\\"\\u003c/script>'\\\\\")</script>\n\n", "a URL cannot leave its string");
+    ok(sse_navigate(&out, "/javascript:") == SSE_OK, "javascript: is a scheme only in front"), sse_buf_free(&out);
+    for (i = 0; i < SSE__COUNT(wrong); i++) refused(sse_navigate(&out, wrong[i]), SSE_E_FIELD, "redirect to a script or past a control character");
+    refused(sse_navigate(&out, ""), SSE_E_ARG, "redirect to nowhere");
+    refused(sse_navigate(&out, NULL), SSE_E_ARG, "redirect to NULL");
+}
+
+static void test_events(void) {
+    sse_event         e = none();
+    sse_patch_options o = defaults();
+    o.attributes = "nonce=\"1\"";
+    e.elements = "<p>", e.id = "7", e.retry_ms = 1000, e.comment = "c";
+    wrote(sse_event_write(&out, &e), ": c\nevent: datastar-patch-elements\nid: 7\ndata: elements <p>\n\n", "id; a retry of 1000 is Datastar's default");
+    e.retry_ms = 999;
+    wrote(sse_event_write(&out, &e), ": c\nevent: datastar-patch-elements\nid: 7\nretry: 999\ndata: elements <p>\n\n", "another retry is written");
+    e.data_len = 2;
+    wrote(sse_event_write(&out, &e), ": c\nevent: datastar-patch-elements\nid: 7\nretry: 999\ndata: elements <p\n\n", "a length of elements");
+    e = none(), e.redirect = "/a", e.id = "", e.retry_ms = 5, e.patch = &o;
+    wrote(sse_event_write(&out, &e),
+          "event: datastar-patch-elements\nid: \nretry: 5\ndata: mode append\ndata: selector body\ndata: elements <script nonce=\"1\" data-effect=\"el.remove()\">"
+          "setTimeout(() => window.location.href = \"/a\")</script>\n\n", "a redirect with id, retry and attributes");
+    e = none(), e.elements = "a", e.signals = "{}";
+    refused(sse_event_write(&out, &e), SSE_E_ARG, "two contents");
+    e = none(), e.script = "a", e.data = "b";
+    refused(sse_event_write(&out, &e), SSE_E_ARG, "content and data");
+    e = none(), e.redirect = "/", e.event = "b";
+    refused(sse_event_write(&out, &e), SSE_E_ARG, "content and a name");
+    e = none(), e.elements = "a", e.id = "b\n";
+    refused(sse_event_write(&out, &e), SSE_E_FIELD, "a line break in the id of elements");
+}
+
+static void test_no_memory(void) {
+    static const char *const names[] = {"user.name", "a.rather.long.name.that.makes.the.buffer.grow.more.than.once", "user.mail"};
+    long                     n;
+    int                      refusals = 0, error = -1;
+    for (n = 1; error && n < 100; n++) {
+        fail_at = n;
+        error = sse_remove_signals(&out, names, 3);
+        fail_at = 0;
+        refusals += error == SSE_E_NOMEM && out.len == 0;
+        if (error) sse_buf_free(&out);
+    }
+    ok(refusals >= 3 && refusals == n - 2, "each allocation that fails: SSE_E_NOMEM and nothing appended");
+    sse_buf_free(&out);
+}
+
+int main(void) {
+    test_elements();
+    test_modes();
+    test_elements_refused();
+    test_signals();
+    test_scripts();
+    test_redirect();
+    test_events();
+    test_no_memory();
+    return tap_done();
+}
