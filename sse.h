@@ -133,7 +133,7 @@ typedef struct sse_patch_options { /* "" is as good as NULL */
     const char *view_transition_selector; /* elements: root of the transition, implies view_transition. default: the document */
     sse_mode    mode;                     /* elements. default: SSE_OUTER */
     const char *ns;                       /* elements: "svg" or "mathml". default: "html" */
-    const char *attributes;               /* script, redirect: of the script element, HTML as it is, "type=\"module\"". default: none */
+    const char *attributes;               /* script, redirect: of the script element, HTML as it is, "async". default: none */
     bool        view_transition;          /* elements: animate the change. default: false */
     bool        only_if_missing;          /* signals: leave those that exist. default: false */
     bool        keep_script;              /* script, redirect: leave the element in the page. default: false */
@@ -153,7 +153,7 @@ typedef struct sse_event {
     const char *script;             /* Datastar: JavaScript to run, without "</script" and "<!--". default: none */
     const char *redirect;           /* Datastar: URL to go to; not javascript:. default: none */
     const sse_patch_options *patch; /* how, for these four. default: all defaults */
-    const char *key;                /* not on the wire: SSE_KEEP_NEWEST keeps the newest per key. default: the name */
+    const char *key;                /* not on the wire: SSE_KEEP_NEWEST keeps the newest per key. default: none */
     sse_stream  except;             /* not on the wire: everyone but this one. default: everyone */
     bool        ephemeral;          /* not on the wire: not for the history, carries no id. default: false */
 } sse_event;
@@ -167,15 +167,40 @@ typedef struct sse_event {
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
 /* The names Datastar people look for: each appends what sse_event_write would for that one content, and answers like it.
-   options NULL: all defaults. For an id or a retry use sse_event_write. */
+   options NULL: all defaults. For an id or a retry use sse_event_write. Names of signals nest: "user.name" removes
+   {"user":{"name":null}}; one with an empty part or more than 64 parts is SSE_E_FIELD. */
 SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options);
 SSE_API int sse_remove_elements(sse_buf *b, const char *selector);
 SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options);
-SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count); /* "user.name": {"user":{"name":null}} */
+SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count);
 SSE_API int sse_execute_script(sse_buf *b, const char *script, const sse_patch_options *options);
 SSE_API int sse_navigate(sse_buf *b, const char *url);
 
-/*@public htmx*/
+/* Appends <div ...></div> that shows a stream with htmx 2 (its extension sse) and htmx 4 (hx-sse).
+   url: required. swap: names of the events to swap in, "a,b"; "message" is those without a name, the only ones that htmx 4
+   swaps in, whatever swap says. NULL: for htmx 4 alone (which logs a warning about the attributes of htmx 2).
+   attributes: more of them, HTML as it is, never from a request. NULL: none. Threads: any, one per buffer. */
+SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, const char *attributes);
+
+/* Appends an element that htmx swaps in elsewhere on the page, to be sent as data; several may follow each other.
+   target_id: where, required. swap: "beforeend", "delete", "outerHTML" (the wrapping element takes its place), ...; NULL: "innerHTML".
+   html: HTML as it is; NULL: none. wrap: name of the wrapping element, NULL: "div"; a parser drops <tr> unless in "tbody".
+   Without a target or with a wrap that names no element b fails with SSE_E_ARG. Threads: any, one per buffer. */
+SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap);
+
+/* Scripts for pages that use EventSource, by themselves or through htmx 2; Datastar and htmx 4 read by fetch and come back by
+   themselves. Put them before the scripts that open streams: a class used in the same way takes the place of EventSource.
+   Where it opens a stream again itself, the query has the id of the last event as lastEventId: a header cannot be sent. */
+enum {
+    SSE_SCRIPT_UNLOAD    = 1, /* streams end when the page is left, and come back with it */
+    SSE_SCRIPT_RECONNECT = 2, /* ask again, ever later, after 503 and the like; 204 still means never */
+    SSE_SCRIPT_STATUS    = 4, /* "open", "connecting", "closed": <html data-sse>, text of [data-sse-status], event sse:status */
+    SSE_SCRIPT_TABS      = 8, /* the tabs of a browser share one stream per URL */
+    SSE_SCRIPT_BARE      = 16 /* without <script>: for one with a nonce, or a file of its own */
+};
+
+/* Appends one <script> element with all that which asks for; an unknown bit fails b with SSE_E_ARG. Threads: any. */
+SSE_API void sse_scripts(sse_buf *b, unsigned which);
 
 /* ---- the app and its loop ---------------------------------------------------------------------------------------- */
 
@@ -183,7 +208,7 @@ typedef struct sse_req  sse_req;  /* one request inside its handler */
 typedef struct sse_view sse_view; /* one live view inside its render function */
 typedef struct sse_db   sse_db;   /* an SQLite database */
 
-typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer; /* a handle like sse_stream, for sse_every and sse_after */
+typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer; /* a handle like sse_stream: sse_every, sse_after */
 
 typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
@@ -1248,7 +1273,347 @@ SSE_API int sse_navigate(sse_buf *b, const char *url) {
     return sse_event_write(b, &e);
 }
 
-/*@section htmx*/
+/*==========================================================================
+  >>htmx   elements of htmx, scripts for the browser                 [pure]
+  Uses: >>event >>text >>buf >>base     Tests: tests/unit/htmx.c
+  X1  Each script is one literal, short enough for every C compiler
+      (4095 characters); all of those asked for share one function scope.
+==========================================================================*/
+
+SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, const char *attributes) {
+    sse_puts(b, "<div");
+    if (swap) sse_html(b, " hx-ext=\"sse\" sse-connect=\"%s\" sse-swap=\"%s\"", url, swap);
+    sse_html(b, " hx-sse:connect=\"%s\"", url);
+    if (sse__is_set(attributes)) sse_printf(b, " %s", attributes);
+    sse_puts(b, "></div>");
+}
+
+static bool sse__is_tag_name(const char *name) { /* a letter, then letters, digits and '-' */
+    const size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+    return n && !name[n] && sse__lower(name[0]) >= 'a' && sse__lower(name[0]) <= 'z';
+}
+
+SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap) {
+    if (!wrap) wrap = "div";
+    if (!sse__is_set(target_id) || !sse__is_tag_name(wrap)) {
+        sse_buf_fail(b, SSE_E_ARG);
+        return;
+    }
+    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id, sse__is_set(swap) ? swap : "innerHTML");
+    sse_puts(b, html);
+    sse_printf(b, "</%s>", wrap);
+}
+
+/* The scripts are JavaScript of 2022, to be read here and in the browser. In the core: connect feeds a source, again(source)
+   tells whether it will come back after a fatal error, changed() hears of every change of state; the others replace them. X1 */
+static const char sse__script_core[] =
+    "(() => {\n"
+    "'use strict';\n"
+    "if (window.EventSource.sources) return;\n"
+    "const Native = window.EventSource, sources = new Set();\n"
+    "let connect = direct, again = () => false, changed = () => {};\n"
+    "\n"
+    "// Stands in for EventSource: the same to its users, but what feeds it may change or come back.\n"
+    "class Source extends EventTarget {\n"
+    "  constructor(url, init, feed) {\n"
+    "    super();\n"
+    "    this.url = new URL(url, document.baseURI).href;\n"
+    "    this.withCredentials = Boolean(init && init.withCredentials);\n"
+    "    this.readyState = 0;\n"
+    "    this.onopen = this.onmessage = this.onerror = null;\n"
+    "    this._types = new Set(['message', 'open', 'error']);\n"
+    "    this._connect = feed || (source => connect(source));\n"
+    "    this._lastId = '';\n"
+    "    this._attempts = 0;\n"
+    "    for (const type of this._types) super.addEventListener(type, event => {\n"
+    "      if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
+    "    });\n"
+    "    if (!feed) sources.add(this);\n"
+    "    this._start();\n"
+    "    changed();\n"
+    "  }\n"
+    "  addEventListener(type, ...rest) {\n"
+    "    super.addEventListener(type, ...rest);\n"
+    "    if (this._types.has(type)) return;\n"
+    "    this._types.add(type);\n"
+    "    if (this._feed) this._feed.listen(type);\n"
+    "  }\n"
+    "  close() {\n"
+    "    this._stop();\n"
+    "    this.readyState = 2;\n"
+    "    sources.delete(this);\n"
+    "    changed();\n"
+    "  }\n"
+    "  _start() { this._feed = this._connect(this); }\n"
+    "  _stop() {\n"
+    "    clearTimeout(this._timer);\n"
+    "    if (this._feed) this._feed.close();\n"
+    "    this._feed = null;\n"
+    "    this.readyState = 0;\n"
+    "  }\n"
+    "  _opened() {\n"
+    "    if (this.readyState !== 0) return;\n"
+    "    this.readyState = 1;\n"
+    "    this._attempts = 0;\n"
+    "    this.dispatchEvent(new Event('open'));\n"
+    "    changed();\n"
+    "  }\n"
+    "  _received(type, data, lastEventId) {\n"
+    "    if (this.readyState === 2) return;\n"
+    "    this._lastId = lastEventId;\n"
+    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin: new URL(this.url).origin }));\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.readyState === 2) return;\n"
+    "    this.readyState = 0;\n"
+    "    if (fatal && !again(this)) return this._ended();\n"
+    "    this.dispatchEvent(new Event('error'));\n"
+    "    changed();\n"
+    "  }\n"
+    "  _ended() {\n"
+    "    this.close();\n"
+    "    this.dispatchEvent(new Event('error'));\n"
+    "  }\n"
+    "}\n"
+    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => { Source[name] = Source.prototype[name] = value; });\n"
+    "\n"
+    "// Feeds a source from the network. A new connection can send no Last-Event-ID header: the query has it.\n"
+    "function direct(source) {\n"
+    "  const url = new URL(source.url);\n"
+    "  if (source._lastId) url.searchParams.set('lastEventId', source._lastId);\n"
+    "  const native = new Native(url.href, { withCredentials: source.withCredentials });\n"
+    "  const listen = type => native.addEventListener(type, event => {\n"
+    "    if (event instanceof MessageEvent) source._received(type, event.data, event.lastEventId);\n"
+    "    else if (type === 'open') source._opened();\n"
+    "    else source._failed(native.readyState === 2);\n"
+    "  });\n"
+    "  source._types.forEach(listen);\n"
+    "  return { listen, close: () => native.close() };\n"
+    "}\n";
+
+static const char sse__script_unload[] =
+    "\n"
+    "// Streams end with the page, not when the server next writes, and come back if the page does.\n"
+    "addEventListener('pagehide', () => sources.forEach(source => source._stop()));\n"
+    "addEventListener('pageshow', event => { if (event.persisted) sources.forEach(source => source._start()); });\n";
+
+static const char sse__script_reconnect[] =
+    "\n"
+    "// EventSource gives up for good on any status but 200. Only 204 means that: after all others ask again, later and later.\n"
+    "again = source => {\n"
+    "  const delay = Math.min(30000, 500 * 2 ** source._attempts++) * (0.5 + Math.random());\n"
+    "  source._stop();\n"
+    "  source._timer = setTimeout(async () => {\n"
+    "    const stop = new AbortController(), credentials = source.withCredentials ? 'include' : 'same-origin';\n"
+    "    const options = { headers: { Accept: 'text/event-stream' }, cache: 'no-store', credentials, signal: stop.signal };\n"
+    "    const status = await fetch(source.url, options).then(reply => reply.status, () => 0);\n"
+    "    stop.abort();\n"
+    "    if (source.readyState === 2 || source._feed) return;\n"
+    "    if (status === 200) source._start();\n"
+    "    else if (status === 204) source._ended();\n"
+    "    else again(source);\n"
+    "  }, delay);\n"
+    "  return true;\n"
+    "};\n";
+
+static const char sse__script_status[] =
+    "\n"
+    "// open, connecting or closed: in <html data-sse>, as text of each [data-sse-status] (or what its data-open, ... says) and as\n"
+    "// the event sse:status of document. The streams of htmx 4 count, too.\n"
+    "const others = new Map();\n"
+    "const show = () => {\n"
+    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
+    "  const status = !states.length ? 'closed' : states.every(state => state === 1) ? 'open' : 'connecting';\n"
+    "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
+    "    const text = place.dataset[status] || status;\n"
+    "    if (place.textContent !== text) place.textContent = text;\n"
+    "  }\n"
+    "  if (document.documentElement.dataset.sse === status) return;\n"
+    "  document.documentElement.dataset.sse = status;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
+    "};\n"
+    "changed = show;\n"
+    "document.addEventListener('DOMContentLoaded', show);\n"
+    "const follow = (type, state) => document.addEventListener('htmx:sse:' + type, event => {\n"
+    "  if (state === 2) others.delete(event.target);\n"
+    "  else others.set(event.target, state);\n"
+    "  show();\n"
+    "}, true);\n"
+    "follow('after:connection', 1);\n"
+    "follow('error', 0);\n"
+    "follow('close', 2);\n"
+    "show();\n";
+
+static const char sse__script_tabs_lead[] =
+    "\n"
+    "// One tab reads each URL and tells the others: a browser opens six connections to a server, not six per tab. A tab that\n"
+    "// comes later gets the newest event of each name. The reading tab holds a lock or, where there are none (plain http), a lease.\n"
+    "const streams = new Map();\n"
+    "\n"
+    "function lead(name, begin, end) {\n"
+    "  if (navigator.locks) {\n"
+    "    const stop = new AbortController();\n"
+    "    let release = () => {};\n"
+    "    navigator.locks.request(name, { signal: stop.signal }, () => stop.signal.aborted || new Promise(done => {\n"
+    "      release = done;\n"
+    "      begin();\n"
+    "    })).catch(() => {});\n"
+    "    return () => {\n"
+    "      stop.abort(); // may come too late for a lock just granted: hence the look at it above\n"
+    "      release();\n"
+    "    };\n"
+    "  }\n"
+    "  const me = Math.random().toString(36).slice(2);\n"
+    "  let leading = false;\n"
+    "  const turn = () => { // a lease counts once it has been read back: of two who take it, the later one has it\n"
+    "    const [owner, until] = (localStorage.getItem(name) || '- 0').split(' '), mine = owner === me;\n"
+    "    if (mine || Number(until) < Date.now()) localStorage.setItem(name, me + ' ' + (Date.now() + 3000));\n"
+    "    if (mine === leading) return;\n"
+    "    leading = mine;\n"
+    "    if (mine) begin();\n"
+    "    else end();\n"
+    "  };\n"
+    "  const timer = setInterval(turn, 1000);\n"
+    "  turn();\n"
+    "  setTimeout(turn, 50 + 50 * Math.random());\n"
+    "  return () => {\n"
+    "    clearInterval(timer);\n"
+    "    if (leading) localStorage.removeItem(name);\n"
+    "  };\n"
+    "}\n";
+
+static const char sse__script_tabs_stream[] =
+    "\n"
+    "class Stream {\n"
+    "  constructor(name, source) {\n"
+    "    this.name = name;\n"
+    "    this.first = source;\n"
+    "    this.sources = new Set();\n"
+    "    this.types = new Set(['message', 'open', 'error']);\n"
+    "    this.newest = new Map(); // of each name, in the order they came\n"
+    "    this.lastId = source._lastId;\n"
+    "    this.open = false;\n"
+    "    this.reader = null; // in the reading tab: the source that reads\n"
+    "    this.channel = new BroadcastChannel(name);\n"
+    "    this.channel.onmessage = event => this.hear(event.data);\n"
+    "    this.resign = lead(name, () => this.read(), () => this.unread());\n"
+    "  }\n"
+    "  say(message) { this.channel.postMessage(message); }\n"
+    "  tell(message) { // to this tab as well, which does not hear itself\n"
+    "    this.say(message);\n"
+    "    this.hear(message);\n"
+    "  }\n"
+    "  read() {\n"
+    "    const { url, withCredentials } = this.first;\n"
+    "    this.reader = new Source(url, { withCredentials }, source => {\n"
+    "      source._lastId = source._lastId || this.lastId;\n"
+    "      return direct(source);\n"
+    "    });\n"
+    "    this.passedOn = new Set();\n"
+    "    this.want(this.types);\n"
+    "    this.say({ who: true });\n"
+    "  }\n"
+    "  unread() {\n"
+    "    if (this.reader) this.reader.close();\n"
+    "    this.reader = null;\n"
+    "  }\n"
+    "  want(types) {\n"
+    "    if (!this.reader) return;\n"
+    "    for (const type of types) {\n"
+    "      if (this.passedOn.has(type)) continue;\n"
+    "      this.passedOn.add(type);\n"
+    "      this.reader.addEventListener(type, event => {\n"
+    "        if (event instanceof MessageEvent) this.tell({ type, data: event.data, id: event.lastEventId });\n"
+    "        else if (type === 'open') this.tell({ open: true });\n"
+    "        else this.tell({ open: false, fatal: this.reader.readyState === 2 });\n"
+    "      });\n"
+    "    }\n"
+    "  }\n"
+    "  hear(message) {\n"
+    "    if (message.who) this.say({ want: [...this.types] });\n"
+    "    if (message.want) this.want(message.want);\n"
+    "    if (message.hello && this.reader) this.say({ newest: [...this.newest], open: this.open, to: message.hello });\n"
+    "    if (message.to && message.to !== this.hello) return;\n"
+    "    if ('open' in message) this.turn(message);\n"
+    "    for (const event of message.newest || []) this.keep(...event);\n"
+    "    if (message.type) this.keep(message.type, message);\n"
+    "  }\n"
+    "  turn({ open, fatal }) {\n"
+    "    this.open = open;\n"
+    "    for (const source of [...this.sources]) {\n"
+    "      if (open) source._opened();\n"
+    "      else if (fatal) source._ended();\n"
+    "      else source._failed();\n"
+    "    }\n"
+    "  }\n"
+    "  keep(type, event) {\n"
+    "    this.newest.delete(type);\n"
+    "    this.newest.set(type, event);\n"
+    "    this.lastId = event.id;\n"
+    "    for (const source of [...this.sources]) if (source._types.has(type)) source._received(type, event.data, event.id);\n"
+    "  }\n"
+    "  add(source) {\n"
+    "    const first = !this.sources.size;\n"
+    "    this.sources.add(source);\n"
+    "    source._types.forEach(type => this.listen(type));\n"
+    "    if (first) this.say({ hello: this.hello = Math.random().toString(36).slice(2) });\n"
+    "    else setTimeout(() => { // as late as events from the network\n"
+    "      if (this.open) source._opened();\n"
+    "      for (const [type, event] of this.newest) if (source._types.has(type)) source._received(type, event.data, event.id);\n"
+    "    });\n"
+    "  }\n"
+    "  listen(type) {\n"
+    "    if (this.types.has(type)) return;\n"
+    "    this.types.add(type);\n"
+    "    this.want([type]);\n"
+    "    this.say({ want: [type] });\n"
+    "  }\n"
+    "  remove(source) {\n"
+    "    this.sources.delete(source);\n"
+    "    if (this.sources.size) return;\n"
+    "    streams.delete(this.name);\n"
+    "    this.resign();\n"
+    "    this.unread();\n"
+    "    this.channel.close();\n"
+    "  }\n"
+    "}\n"
+    "\n"
+    "function canShare() {\n"
+    "  try {\n"
+    "    return Boolean(self.origin !== 'null' && window.BroadcastChannel && (navigator.locks || localStorage));\n"
+    "  } catch {\n"
+    "    return false; // storage is blocked\n"
+    "  }\n"
+    "}\n"
+    "\n"
+    "if (canShare()) connect = source => {\n"
+    "  const name = 'sse ' + (source.withCredentials ? '+ ' : '- ') + source.url;\n"
+    "  if (!streams.has(name)) streams.set(name, new Stream(name, source));\n"
+    "  const stream = streams.get(name);\n"
+    "  stream.add(source);\n"
+    "  return { listen: type => stream.listen(type), close: () => stream.remove(source) };\n"
+    "};\n";
+
+static const char sse__script_end[] =
+    "\n"
+    "Source.sources = sources;\n"
+    "window.EventSource = Source;\n"
+    "})();\n";
+
+SSE_API void sse_scripts(sse_buf *b, unsigned which) {
+    const unsigned all = SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS;
+    if (which & ~(all | SSE_SCRIPT_BARE)) sse_buf_fail(b, SSE_E_ARG);
+    if (!(which & all)) return;
+    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
+    sse_puts(b, sse__script_core);
+    if (which & SSE_SCRIPT_UNLOAD) sse_puts(b, sse__script_unload);
+    if (which & SSE_SCRIPT_RECONNECT) sse_puts(b, sse__script_reconnect);
+    if (which & SSE_SCRIPT_STATUS) sse_puts(b, sse__script_status);
+    if (which & SSE_SCRIPT_TABS) sse_puts(b, sse__script_tabs_lead);
+    if (which & SSE_SCRIPT_TABS) sse_puts(b, sse__script_tabs_stream);
+    sse_puts(b, sse__script_end);
+    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
+}
 
 /*@section http*/
 

@@ -1,0 +1,82 @@
+/* Elements of htmx and scripts for the browser: what is written, escaped and refused. What the scripts do, a browser tells. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+static sse_buf out;
+
+static void wrote(const char *want, const char *name) {
+    is_str(out.error ? sse_error_text(out.error) : sse_buf_text(&out), want, name);
+    sse_buf_free(&out);
+}
+
+static void failed(const char *name) {
+    ok(out.error == SSE_E_ARG, "refused: %s", name);
+    sse_buf_free(&out);
+}
+
+static void test_element(void) {
+    sse_htmx_element(&out, "/feed", "message", NULL);
+    wrote("<div hx-ext=\"sse\" sse-connect=\"/feed\" sse-swap=\"message\" hx-sse:connect=\"/feed\"></div>", "an element for htmx 2 and 4");
+    sse_htmx_element(&out, "/feed?a=1&b=\"", "a,b'", "id=\"x\" hidden");
+    wrote("<div hx-ext=\"sse\" sse-connect=\"/feed?a=1&amp;b=&quot;\" sse-swap=\"a,b&#39;\" hx-sse:connect=\"/feed?a=1&amp;b=&quot;\" id=\"x\" hidden></div>",
+          "URL and names are escaped, attributes are not");
+    sse_htmx_element(&out, "/feed", NULL, "");
+    wrote("<div hx-sse:connect=\"/feed\"></div>", "an element for htmx 4 alone");
+}
+
+static void test_oob(void) {
+    static const char *const wrong[] = {"", "a b", "1a", "-a", "a>", "a\"", "\xC3\xA9", "a/"};
+    size_t                   i;
+    sse_htmx_oob(&out, "status", "beforeend", "<b>&</b>", NULL);
+    wrote("<div id=\"status\" hx-swap-oob=\"beforeend\"><b>&</b></div>", "an element out of band");
+    sse_htmx_oob(&out, "a\"<", "x\">", NULL, "tbody");
+    wrote("<tbody id=\"a&quot;&lt;\" hx-swap-oob=\"x&quot;&gt;\"></tbody>", "id and swap are escaped; another wrapper, nothing in it");
+    sse_htmx_oob(&out, "a", NULL, "1", "my-box2");
+    sse_htmx_oob(&out, "b", "", "2", NULL);
+    wrote("<my-box2 id=\"a\" hx-swap-oob=\"innerHTML\">1</my-box2><div id=\"b\" hx-swap-oob=\"innerHTML\">2</div>", "innerHTML unless said; several in a row");
+    for (i = 0; i < SSE__COUNT(wrong); i++) sse_htmx_oob(&out, "a", NULL, "1", wrong[i]), failed("a wrapper that is no name of an element");
+    sse_htmx_oob(&out, NULL, NULL, "1", NULL), failed("no target");
+    sse_htmx_oob(&out, "", NULL, "1", NULL), failed("an empty target");
+}
+
+static void test_scripts(void) {
+    static const struct { unsigned bit; const char *part, *name; } parts[] = {
+        {SSE_SCRIPT_UNLOAD, "'pagehide'", "unload"},
+        {SSE_SCRIPT_RECONNECT, "again = source", "reconnect"},
+        {SSE_SCRIPT_STATUS, "sse:status", "status"},
+        {SSE_SCRIPT_TABS, "BroadcastChannel", "tabs"},
+    };
+    unsigned which, i;
+    sse_scripts(&out, 0);
+    wrote("", "no scripts");
+    sse_scripts(&out, SSE_SCRIPT_BARE);
+    wrote("", "no scripts, bare");
+    for (which = 1; which < 32; which++) {
+        const char *text;
+        bool        right = true;
+        if (which == SSE_SCRIPT_BARE) continue;
+        sse_scripts(&out, which);
+        text = sse_buf_text(&out);
+        for (i = 0; i < SSE__COUNT(parts); i++) right = right && (strstr(text, parts[i].part) != NULL) == ((which & parts[i].bit) != 0);
+        right = right && (strstr(text, "<script>\n(() => {\n") == text) == !(which & SSE_SCRIPT_BARE);
+        right = right && (strstr(text, "</script>\n") != NULL) == !(which & SSE_SCRIPT_BARE);
+        ok(right && strstr(text, "window.EventSource = Source;\n})();\n"), "scripts %u: what is asked for and no more", which);
+        sse_buf_free(&out);
+    }
+    sse_scripts(&out, 32), failed("an unknown script");
+}
+
+static void test_portable(void) {
+    const size_t longest = 4095; /* C99 5.2.4.1 */
+    ok(sizeof sse__script_core <= longest && sizeof sse__script_reconnect <= longest && sizeof sse__script_status <= longest &&
+       sizeof sse__script_tabs_lead <= longest && sizeof sse__script_tabs_stream <= longest, "X1: no script is longer than a literal may be");
+}
+
+int main(void) {
+    test_element();
+    test_oob();
+    test_scripts();
+    test_portable();
+    return tap_done();
+}
