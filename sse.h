@@ -60,7 +60,9 @@ extern "C" {
     X(SSE_E_BUSY, -9, "the database is locked by someone else: raise busy_ms, or try later")                    \
     X(SSE_E_NOT_BUILT, -10, "left out of this build: see the SSE_NO_ macros")                                   \
     X(SSE_E_THREAD, -11, "called from a thread that may not: use sse_call")                                     \
-    X(SSE_E_SYNTAX, -12, "the text is not well-formed")
+    X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                                         \
+    X(SSE_E_ABSENT, -13, "nothing is there by that name")                                                       \
+    X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
     SSE_ERRORS(SSE__ENUM)
@@ -107,7 +109,32 @@ SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_url(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_js(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 
-/*@public signing json*/
+/* ---- JSON and signed values -------------------------------------------------------------------------------------- */
+
+/* Finds a value by its path: "user.name", "items.0.id", "" for all of json. A backslash before a byte of the path takes it
+   as it is: "a\\.b" in C names the member "a.b". Names compare with their escapes decoded; of equal names the last counts.
+   value:   the JSON text of what was found, a string with its quotes; part of json, valid as long as that. ptr NULL if it
+            fails. NULL: only the answer is wanted.
+   Returns: 0; SSE_E_ABSENT; SSE_E_SYNTAX if json, anywhere, is not JSON; SSE_E_FULL if it nests deeper than SSE_JSON_DEPTH
+            (default: 64); SSE_E_ARG if path is NULL.   Threads: any.   Spec: RFC 8259. */
+SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value);
+
+/* Appends value with the time and a signature, all URL-safe: what a cookie or a link may carry. It is signed, not hidden.
+   secrets: one or more, separated by spaces; the first signs, all verify, so a secret can be replaced: "new old".
+   Returns: 0; SSE_E_ARG if value is NULL or there is no secret; SSE_E_NOMEM.   Threads: any, one per buffer. */
+SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value);
+
+/* Appends the value that sse_sign wrote into text. After a failure out holds what it held before.
+   max_age_s: older is refused. 0: 3600; SSE_OFF: any age. What claims to be from more than a minute ahead is refused as well.
+   Returns: 0; SSE_E_ABSENT if text is NULL; SSE_E_SIGNATURE if it is forged, damaged or too old; SSE_E_ARG if there is no
+            secret; SSE_E_NOMEM.   Threads: any, one per buffer. */
+SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s);
+
+typedef struct sse_sha256 { uint32_t h[8]; uint64_t n; unsigned char block[64]; } sse_sha256; /* {0} is ready for use */
+
+SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n);
+SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]); /* makes s {0} again */
+SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len, const void *bytes, size_t n);
 
 /* ---- events ------------------------------------------------------------------------------------------------------- */
 
@@ -1016,9 +1043,471 @@ SSE_API void sse_json(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__es
 SSE_API void sse_url(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_url, "", fmt); }
 SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_js, "", fmt); }
 
-/*@section json*/
+/*==========================================================================
+  >>json   reader by path, validator (RFC 8259)                      [pure]
+  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
+  J1  One scan does it all: no recursion, no allocation, and what is found
+      is handed out only after the last byte has proved well-formed.
+  J2  Up to the first wrong byte the text could still have become JSON.
+  J3  Text for C callers is UTF-8 without NUL.
+==========================================================================*/
 
-/*@section sign*/
+#ifndef SSE_JSON_DEPTH
+#define SSE_JSON_DEPTH 64 /* open objects and arrays at a time; each costs four words of stack during a scan */
+#endif
+
+/* What the scan knows of an object or array that is open. */
+typedef struct sse__json_level {
+    const char *want;  /* its member on the way to the value; NULL: the way does not lead through here */
+    const char *start; /* where it begins if it is the value itself, otherwise NULL */
+    size_t      index; /* of the next element */
+    char        close; /* '}' or ']' */
+} sse__json_level;
+
+typedef struct sse__json {
+    const char     *p, *end;
+    const char     *want;   /* what is wanted inside the value that comes next; NULL: nothing */
+    bool            target; /* the value that comes next is the one */
+    int             error;
+    sse_str         value;
+    size_t          depth;
+    sse__json_level level[SSE_JSON_DEPTH];
+} sse__json;
+
+static void sse__json_space(sse__json *r) {
+    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t')) r->p++;
+}
+
+static bool sse__json_take(sse__json *r, char c) {
+    if (r->p == r->end || *r->p != c) return false;
+    r->p++;
+    return true;
+}
+
+static bool sse__json_digits(sse__json *r) { /* one or more */
+    const char *from = r->p;
+    while (r->p < r->end && *r->p >= '0' && *r->p <= '9') r->p++;
+    return r->p > from;
+}
+
+static bool sse__json_number(sse__json *r) {
+    sse__json_take(r, '-');
+    if (!sse__json_take(r, '0') && !sse__json_digits(r)) return false;
+    if (sse__json_take(r, '.') && !sse__json_digits(r)) return false;
+    if (!sse__json_take(r, 'e') && !sse__json_take(r, 'E')) return true;
+    if (!sse__json_take(r, '-')) sse__json_take(r, '+');
+    return sse__json_digits(r);
+}
+
+static bool sse__json_word(sse__json *r, const char *word) {
+    for (; *word; word++)
+        if (!sse__json_take(r, *word)) return false;
+    return true;
+}
+
+static bool sse__json_escape(sse__json *r) { /* behind its backslash */
+    int i;
+    if (r->p == r->end || !*r->p || !strchr("\"\\/bfnrtu", *r->p)) return false;
+    if (*r->p++ != 'u') return true;
+    for (i = 0; i < 4; i++, r->p++)
+        if (r->p == r->end || sse__hex_value(*r->p) < 0) return false;
+    return true;
+}
+
+static bool sse__json_string(sse__json *r) {
+    size_t len;
+    if (!sse__json_take(r, '"')) return false;
+    while (r->p < r->end) {
+        const unsigned char c = (unsigned char)*r->p;
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            r->p++;
+            continue;
+        }
+        if (c < 0x20) return false;
+        if (c >= 0x80) {
+            len = sse__utf8_len(r->p, (size_t)(r->end - r->p));
+            if (!len) return false;
+            r->p += len;
+            continue;
+        }
+        r->p++;
+        if (c == '"') return true;
+        if (!sse__json_escape(r)) return false;
+    }
+    return false;
+}
+
+static bool sse__json_scalar(sse__json *r) {
+    switch (r->p < r->end ? *r->p : 0) {
+    case '"': return sse__json_string(r);
+    case 't': return sse__json_word(r, "true");
+    case 'f': return sse__json_word(r, "false");
+    case 'n': return sse__json_word(r, "null");
+    default: return sse__json_number(r);
+    }
+}
+
+/* Decodes the character or escape at *at, in a string that has been checked, to UTF-8; returns its bytes. A surrogate without
+   its other half is in RFC 8259's grammar but no character (its section 8.2): it reads as U+FFFD. */
+static size_t sse__json_char(const char **at, char out[4]) {
+    static const char named[] = "b\bf\fn\nr\rt\t";
+    const char       *p = *at, *name;
+    uint32_t          code[2] = {0, 0};
+    int               i, k;
+    out[0] = p[0];
+    *at    = p + 1;
+    if (p[0] != '\\') return 1;
+    name   = strchr(named, p[1]);
+    out[0] = name ? name[1] : p[1];
+    *at    = p + 2;
+    if (p[1] != 'u') return 1;
+    for (k = 0; k < 2 && p[0] == '\\' && p[1] == 'u'; k++, p += 6) /* a closing quote stops it, if nothing else does */
+        for (i = 2; i < 6; i++) code[k] = code[k] << 4 | (uint32_t)sse__hex_value(p[i]);
+    *at += 4;
+    if (code[0] < 0xD800 || code[0] > 0xDFFF) return sse__utf8_put(out, code[0]);
+    if (code[0] > 0xDBFF || code[1] < 0xDC00 || code[1] > 0xDFFF) return sse__utf8_put(out, 0xFFFD);
+    *at += 6;
+    return sse__utf8_put(out, 0x10000 + ((code[0] - 0xD800) << 10) + (code[1] - 0xDC00));
+}
+
+/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the '.' or the end behind it. */
+static bool sse__json_name_is(sse_str name, const char *path, const char **rest) {
+    const char *p = name.ptr;
+    char        bytes[4];
+    size_t      n, i;
+    while (p < name.ptr + name.len) {
+        n = sse__json_char(&p, bytes);
+        for (i = 0; i < n; i++, path++) {
+            if (!*path || *path == '.') return false;
+            if (*path == '\\' && path[1]) path++;
+            if (*path != bytes[i]) return false;
+        }
+    }
+    *rest = path;
+    return !*path || *path == '.';
+}
+
+static bool sse__json_index_is(size_t index, const char *path, const char **rest) { /* as an array writes it: no 01 */
+    const size_t n = strspn(path, "0123456789");
+    uint64_t     v;
+    *rest = path + n;
+    return (!**rest || **rest == '.') && (n == 1 || *path != '0') && sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
+}
+
+/* Reads up to where a member's value begins. If it lies on the way, what an earlier one of its name held is forgotten. */
+static bool sse__json_member(sse__json *r) {
+    sse__json_level *level = &r->level[r->depth - 1];
+    const char      *rest  = NULL, *from;
+    bool             hit;
+    if (level->close == ']') {
+        hit = level->want && sse__json_index_is(level->index, level->want, &rest);
+        level->index++;
+    } else {
+        sse__json_space(r);
+        from = r->p;
+        if (!sse__json_string(r)) return false;
+        hit = level->want && sse__json_name_is(sse__str(from + 1, (size_t)(r->p - from) - 2), level->want, &rest);
+        sse__json_space(r);
+        if (!sse__json_take(r, ':')) return false;
+    }
+    r->target = hit && !*rest;
+    r->want   = hit && *rest ? rest + 1 : NULL;
+    if (hit) r->value = sse__text(NULL);
+    return true;
+}
+
+/* Reads a scalar, or the bracket that opens an object or array. */
+static bool sse__json_value(sse__json *r, bool *opened) {
+    const char      *start;
+    sse__json_level *level;
+    sse__json_space(r);
+    start   = r->p;
+    *opened = start < r->end && (*start == '{' || *start == '[');
+    if (!*opened) {
+        if (!sse__json_scalar(r)) return false;
+        if (r->target) r->value = sse__str(start, (size_t)(r->p - start));
+        return true;
+    }
+    if (r->depth == SSE_JSON_DEPTH) {
+        r->error = SSE_E_FULL;
+        return false;
+    }
+    level        = &r->level[r->depth++];
+    level->want  = r->want;
+    level->start = r->target ? start : NULL;
+    level->index = 0;
+    level->close = *start == '{' ? '}' : ']';
+    r->p++;
+    return true;
+}
+
+/* After a value or an opening bracket: closes what ends here and goes on to the next member if there is one. */
+static bool sse__json_next(sse__json *r, bool opened) {
+    for (; r->depth; opened = false) {
+        sse__json_level *level = &r->level[r->depth - 1];
+        sse__json_space(r);
+        if (!sse__json_take(r, level->close)) return (opened || sse__json_take(r, ',')) && sse__json_member(r);
+        if (level->start) r->value = sse__str(level->start, (size_t)(r->p - level->start));
+        r->depth--;
+    }
+    return true;
+}
+
+/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. */
+static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t *offset) {
+    const char *from = json.ptr ? json.ptr : "";
+    sse__json   r;
+    bool        opened, fine;
+    r.p      = from;
+    r.end    = from + json.len;
+    r.target = !*path;
+    r.want   = *path ? path : NULL;
+    r.error  = SSE_E_SYNTAX;
+    r.value  = sse__text(NULL);
+    r.depth  = 0;
+    do fine = sse__json_value(&r, &opened) && sse__json_next(&r, opened);
+    while (fine && r.depth);
+    if (fine) sse__json_space(&r);
+    SSE_ASSERT(r.p <= r.end);
+    *offset = (size_t)(r.p - from);
+    if (!fine || r.p < r.end) return r.error;
+    *value = r.value; /* J1 */
+    return SSE_OK;
+}
+
+static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: J2 */
+    sse_str all;
+    return sse__json_scan(json, "", &all, offset);
+}
+
+SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
+    size_t  offset;
+    sse_str found = sse__text(NULL);
+    int     error = path ? sse__json_scan(json, path, &found, &offset) : SSE_E_ARG;
+    if (!error && !found.ptr) error = SSE_E_ABSENT;
+    if (value) *value = found;
+    return error;
+}
+
+/* Decodes a checked string, with its quotes, into to, which has room for as many bytes and ends in a NUL. False: it holds a NUL. */
+static bool sse__json_decode(sse_str string, char *to) {
+    const char *p = string.ptr + 1, *end = string.ptr + string.len - 1;
+    char        bytes[4];
+    size_t      n;
+    for (; p < end; to += n) {
+        n = sse__json_char(&p, bytes);
+        if (bytes[0] == '\0') return false; /* J3 */
+        memcpy(to, bytes, n);
+    }
+    *to = '\0';
+    return true;
+}
+
+/* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent value, the JSON of all else.
+   Returns: 0; SSE_E_FIELD if it holds a NUL; SSE_E_NOMEM. */
+static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
+    char *copy;
+    *text = NULL;
+    if (!value.ptr || sse__eq(value, SSE__LIT("null"))) return SSE_OK;
+    copy = sse__arena_text(a, value);
+    if (!copy) return SSE_E_NOMEM;
+    if (*copy == '"' && !sse__json_decode(value, copy)) return SSE_E_FIELD;
+    *text = copy;
+    return SSE_OK;
+}
+
+/*==========================================================================
+  >>sign   SHA-256, HMAC, signed values     [pure, but for the time of day]
+  Uses: >>format >>text >>buf >>base    Tests: tests/unit/sign.c
+
+      base64url(value) "." hex(unix seconds) "." base64url(HMAC-SHA256)
+      `------------- signed --------------'  as py-sse writes it
+
+  G1  What is verified is the text itself: value and time are decoded only
+      behind a signature that matches, and have one spelling each.
+  G2  Secrets and signatures are compared in a time that tells nothing.
+  Only sse_sign and sse_unsign, at the end, look at the clock.
+==========================================================================*/
+
+#include <time.h>
+
+static uint32_t sse__rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
+
+static void sse__sha256_block(uint32_t h[8], const unsigned char *p) { /* FIPS 180-4, 6.2.2 */
+    static const uint32_t k[64] = {
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+        0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+    };
+    uint32_t w[64], s[8], t;
+    int      i;
+    for (i = 0; i < 16; i++, p += 4) w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    for (; i < 64; i++) {
+        w[i] = w[i - 16] + w[i - 7] + (sse__rotr(w[i - 15], 7) ^ sse__rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
+               (sse__rotr(w[i - 2], 17) ^ sse__rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
+    }
+    memcpy(s, h, sizeof s);
+    for (i = 0; i < 64; i++) { /* s: a to h of the standard */
+        t = s[7] + (sse__rotr(s[4], 6) ^ sse__rotr(s[4], 11) ^ sse__rotr(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + k[i] + w[i];
+        memmove(s + 1, s, 7 * sizeof *s);
+        s[4] += t;
+        s[0] = t + (sse__rotr(s[1], 2) ^ sse__rotr(s[1], 13) ^ sse__rotr(s[1], 22)) + ((s[1] & s[2]) ^ (s[1] & s[3]) ^ (s[2] & s[3]));
+    }
+    for (i = 0; i < 8; i++) h[i] += s[i];
+}
+
+SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n) {
+    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    const unsigned char  *p = (const unsigned char *)bytes;
+    if (s->n == 0) memcpy(s->h, start, sizeof start);
+    while (n > 0) {
+        const size_t used = (size_t)(s->n % sizeof s->block), room = sizeof s->block - used, take = n < room ? n : room;
+        memcpy(s->block + used, p, take);
+        s->n += take;
+        p += take;
+        n -= take;
+        if (take == room) sse__sha256_block(s->h, s->block);
+    }
+}
+
+SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
+    static const unsigned char pad[64] = {0x80};
+    const uint64_t bits = s->n * 8;
+    unsigned char  length[8];
+    int            i;
+    for (i = 0; i < 8; i++) length[i] = (unsigned char)(bits >> (56 - 8 * i));
+    sse_sha256_add(s, pad, 64 - (size_t)((s->n + 8) % 64));
+    sse_sha256_add(s, length, sizeof length);
+    SSE_ASSERT(s->n % 64 == 0);
+    for (i = 0; i < 32; i++) out[i] = (unsigned char)(s->h[i / 4] >> (24 - 8 * (i % 4)));
+    memset(s, 0, sizeof *s);
+}
+
+static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask, sse_str bytes) {
+    sse_sha256    s;
+    unsigned char block[64];
+    int           i;
+    for (i = 0; i < 64; i++) block[i] = key[i] ^ mask;
+    memset(&s, 0, sizeof s);
+    sse_sha256_add(&s, block, sizeof block);
+    sse_sha256_add(&s, bytes.ptr, bytes.len);
+    sse_sha256_end(&s, out);
+}
+
+SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len, const void *bytes, size_t n) { /* RFC 2104 */
+    unsigned char block[64] = {0}, inner[32];
+    if (key_len > sizeof block) {
+        sse_sha256 s;
+        memset(&s, 0, sizeof s);
+        sse_sha256_add(&s, key, key_len);
+        sse_sha256_end(&s, block);
+    } else if (key_len) memcpy(block, key, key_len);
+    sse__hmac_pass(inner, block, 0x36, sse__str((const char *)bytes, n));
+    sse__hmac_pass(out, block, 0x5C, sse__str((const char *)inner, sizeof inner));
+}
+
+static bool sse__equal_secret(sse_str a, sse_str b) { /* G2; that the lengths differ may be seen */
+    volatile unsigned char differ = 0; /* volatile: no early end for the compiler to find */
+    size_t                 i;
+    if (a.len != b.len) return false;
+    for (i = 0; i < a.len; i++) differ = (unsigned char)(differ | (a.ptr[i] ^ b.ptr[i]));
+    return differ == 0;
+}
+
+static bool sse__secret_next(sse_str *secrets, sse_str *secret) { /* takes the first word off secrets; false: there is none */
+    size_t from = 0, to;
+    while (from < secrets->len && secrets->ptr[from] == ' ') from++;
+    for (to = from; to < secrets->len && secrets->ptr[to] != ' ';) to++;
+    if (to == from) return false;
+    *secret  = sse__str(secrets->ptr + from, to - from);
+    *secrets = sse__str(secrets->ptr + to, secrets->len - to);
+    return true;
+}
+
+static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) { /* with its dot; text may lie in out */
+    unsigned char mac[32];
+    sse_hmac_sha256(mac, secret.ptr, secret.len, text.ptr, text.len);
+    sse__put_char(out, '.');
+    sse__base64url_put(out, sse__str((const char *)mac, sizeof mac));
+}
+
+static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, uint64_t now) {
+    const size_t from = out->len;
+    sse_str      rest = sse__text(secrets), secret;
+    if (!value || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
+    sse__base64url_put(out, sse__text(value));
+    sse_printf(out, ".%llx", (unsigned long long)now);
+    if (!out->error) sse__put_signature(out, secret, sse__str(out->ptr + from, out->len - from));
+    return out->error;
+}
+
+typedef struct sse__signed { sse_str value, time, text, signature; } sse__signed; /* text: value.time; signature: with its dot */
+
+static bool sse__signed_split(sse_str s, sse__signed *parts) {
+    size_t first = 0, second;
+    while (first < s.len && s.ptr[first] != '.') first++;
+    for (second = first + 1; second < s.len && s.ptr[second] != '.';) second++;
+    if (second >= s.len) return false;
+    parts->value     = sse__str(s.ptr, first);
+    parts->time      = sse__str(s.ptr + first + 1, second - first - 1);
+    parts->text      = sse__str(s.ptr, second);
+    parts->signature = sse__str(s.ptr + second, s.len - second);
+    return true;
+}
+
+static bool sse__signed_by(const sse__signed *parts, sse_str secret, sse_buf *scratch) { /* false also without memory */
+    const size_t from = scratch->len;
+    bool         same;
+    sse__put_signature(scratch, secret, parts->text);
+    same = !scratch->error && sse__equal_secret(sse__str(scratch->ptr + from, scratch->len - from), parts->signature);
+    scratch->len = from;
+    return same;
+}
+
+static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: G1 */
+    size_t i;
+    *v = 0;
+    if (s.len == 0 || s.len > 16 || (s.ptr[0] == '0' && s.len > 1)) return false;
+    for (i = 0; i < s.len; i++) {
+        if (s.ptr[i] >= 'A' && s.ptr[i] <= 'F') return false;
+        if (sse__hex_value(s.ptr[i]) < 0) return false;
+        *v = *v << 4 | (uint64_t)sse__hex_value(s.ptr[i]);
+    }
+    return true;
+}
+
+enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 }; /* ahead: two servers' clocks differ, and NTP turns them back */
+
+static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s, uint64_t now) {
+    const size_t from = out->len;
+    sse_str      rest = sse__text(secrets), secret;
+    sse__signed  parts;
+    uint64_t     when;
+    bool         mine = false;
+    if (!sse__secret_next(&rest, &secret)) return SSE_E_ARG;
+    if (!text) return SSE_E_ABSENT;
+    if (!sse__signed_split(sse__text(text), &parts)) return SSE_E_SIGNATURE;
+    do mine = sse__signed_by(&parts, secret, out);
+    while (!mine && sse__secret_next(&rest, &secret));
+    if (out->error) return out->error;
+    if (!mine || !sse__hex_time(parts.time, &when)) return SSE_E_SIGNATURE;
+    if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
+    if (when > now ? when - now > SSE__SIGN_AHEAD_S : max_age_s > 0 && now - when > (uint64_t)max_age_s) return SSE_E_SIGNATURE;
+    if (sse__base64_get(out, parts.value, true)) return SSE_OK;
+    out->len = from;
+    return out->error ? out->error : SSE_E_SIGNATURE;
+}
+
+SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value) { return sse__sign_at(out, secrets, value, (uint64_t)time(NULL)); }
+
+SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s) {
+    return sse__unsign_at(out, secrets, text, max_age_s, (uint64_t)time(NULL));
+}
 
 /*==========================================================================
   >>event   Server-Sent Events, WHATWG HTML 9.2                      [pure]
