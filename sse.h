@@ -339,6 +339,15 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 #define SSE_ASSERT(x) assert(x)
 #endif
 
+/* How sse__text_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way, for the tests. */
+#if defined(__SSE2__) && defined(__GNUC__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
+#include <emmintrin.h>
+#define SSE__USE_SSE2
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
+#include <arm_neon.h>
+#define SSE__USE_NEON
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -413,6 +422,48 @@ static bool sse__eq_nocase(sse_str a, sse_str b) { /* ASCII only, as RFC 9110 5.
 
 static bool sse__starts(sse_str s, sse_str prefix) {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F): 16 if there is none. */
+#if defined(SSE__USE_SSE2)
+static unsigned sse__text_block(const char *p) {
+    const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
+    const unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
+    return hits ? (unsigned)__builtin_ctz(hits) : 16;
+}
+#elif defined(SSE__USE_NEON)
+static unsigned sse__text_block(const char *p) {
+    const uint8x16_t v = vld1q_u8((const uint8_t *)p);
+    const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
+    const uint64_t   hits = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0); /* 4 bits a byte */
+    return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
+}
+#else
+static unsigned sse__text_block(const char *p) {
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    unsigned       i;
+    for (i = 0; i < 16; i += 8) {
+        uint64_t v, del;
+        memcpy(&v, p + i, 8);
+        del = v ^ 0x7F * ones;
+        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to whether there is such a byte. */
+        if (((v - 0x20 * ones) & ~v & high) || ((del - ones) & ~del & high)) break;
+    }
+    while (i < 16 && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F) i++;
+    return i;
+}
+#endif
+
+/* The first control character of [p, end), end if there is none. Never reads past end. */
+static const char *sse__skip_text(const char *p, const char *end) {
+    while (end - p >= 16) {
+        const unsigned n = sse__text_block(p);
+        p += n;
+        if (n < 16) return p;
+    }
+    while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7F) p++;
+    return p;
 }
 
 static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL without memory */
@@ -2104,7 +2155,1264 @@ SSE_API void sse_scripts(sse_buf *b, unsigned which) {
     if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
 }
 
-/*@section http*/
+/*==========================================================================
+  >>field   header fields: characters, lists, types, dates, hosts    [pure]
+  Uses: >>text >>buf >>base             Tests: tests/unit/field.c
+  A1  Every sse_str that is returned lies inside the bytes given.
+  A2  What a peer sent and is not well-formed has no effect of its own: it
+      reads as absent, so that nothing is ever guessed from half of it.
+==========================================================================*/
+
+enum {
+    SSE__TOKEN    = 1,  /* tchar, RFC 9110 5.6.2 */
+    SSE__TARGET   = 2,  /* printable ASCII but '#': browsers send some characters that RFC 3986 wants encoded */
+    SSE__VALUE    = 4,  /* what may stand in a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
+    SSE__COOKIE   = 8,  /* cookie-octet, RFC 6265 4.1.1 */
+    SSE__HOST     = 16, /* letters, digits, "-._~": no name that resolves holds more of what RFC 3986 3.2.2 allows */
+    SSE__BOUNDARY = 32  /* bchars, RFC 2046 5.1.1 */
+};
+
+static const unsigned char sse__classes[256] = {
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  0,  0,  0,  0,  0,  0,
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+    36, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46, /*   ! " # $ % & ' ( ) * + , - . / */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 46,  6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
+    14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
+    15, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* ` a to o */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14, 15, 14, 31,  0, /* p to z { | } ~ DEL */
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
+     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4
+};
+
+static bool sse__is(char c, unsigned set) { return (sse__classes[(unsigned char)c] & set) != 0; }
+
+static bool sse__all(sse_str s, unsigned set) { /* of nothing: true */
+    size_t i;
+    for (i = 0; i < s.len; i++)
+        if (!sse__is(s.ptr[i], set)) return false;
+    return true;
+}
+
+static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all(s, SSE__TOKEN); } /* field names, methods, cookie names */
+
+static bool sse__is_digits(sse_str s) {
+    size_t i;
+    for (i = 0; i < s.len; i++)
+        if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
+    return s.len > 0;
+}
+
+static bool sse__is_space(char c) { return c == ' ' || c == '\t'; } /* OWS, RFC 9110 5.6.3 */
+
+static sse_str sse__trim(sse_str s) {
+    while (s.len && sse__is_space(s.ptr[0])) s.ptr++, s.len--;
+    while (s.len && sse__is_space(s.ptr[s.len - 1])) s.len--;
+    return s;
+}
+
+static sse_str sse__from(sse_str s, size_t n) { /* s without its first n bytes. NULL + 0 is not C */
+    return sse__str(n ? s.ptr + n : s.ptr, s.len - n);
+}
+
+/* Takes what stands before the separator off *rest, and the separator with it; the last piece leaves *rest absent. With
+   quotes, a separator inside a quoted string (RFC 9110 5.6.4) is none; an unclosed one reaches to the end. */
+static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
+    const sse_str s = *rest;
+    bool          quoted = false;
+    size_t        i;
+    for (i = 0; i < s.len; i++) {
+        if (s.ptr[i] == separator && !quoted) {
+            *rest = sse__from(s, i + 1);
+            return sse__str(s.ptr, i);
+        }
+        if (quotes && s.ptr[i] == '"') quoted = !quoted;
+        if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
+    }
+    *rest = sse__str(NULL, 0);
+    return s;
+}
+
+/* The next element of a comma-separated list, trimmed; empty ones are skipped (RFC 9110 5.6.1.2). */
+static bool sse__list_next(sse_str *rest, sse_str *element) {
+    while (rest->ptr) {
+        *element = sse__trim(sse__cut(rest, ',', true));
+        if (element->len) return true;
+    }
+    return false;
+}
+
+static bool sse__list_has(sse_str list, sse_str token) {
+    sse_str element;
+    while (sse__list_next(&list, &element))
+        if (sse__eq_nocase(element, token)) return true;
+    return false;
+}
+
+/* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where there is no '='. The
+   value of a quoted string is what stands between the quotes, escapes left in; unclosed it is absent: A2. */
+static bool sse__param_next(sse_str *rest, sse_str *name, sse_str *value) {
+    sse_str v;
+    if (!rest->ptr) return false;
+    v     = sse__cut(rest, ';', true);
+    *name = sse__trim(sse__cut(&v, '=', true));
+    if (v.ptr) v = sse__trim(v);
+    if (v.len && v.ptr[0] == '"') v = v.len >= 2 && v.ptr[v.len - 1] == '"' ? sse__str(v.ptr + 1, v.len - 2) : sse__str(NULL, 0);
+    *value = v;
+    return true;
+}
+
+static sse_str sse__param(sse_str s, sse_str name) { /* the first of that name; ptr NULL: absent */
+    sse_str n, value;
+    while (sse__param_next(&s, &n, &value))
+        if (sse__eq_nocase(n, name)) return value;
+    return sse__str(NULL, 0);
+}
+
+static bool sse__media_is(sse_str value, sse_str type) { /* "text/html; charset=utf-8" is text/html */
+    return sse__eq_nocase(sse__trim(sse__cut(&value, ';', true)), type);
+}
+
+/* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is malformed. */
+static int sse__weight(sse_str element) {
+    int     weight, scale = 100;
+    size_t  i;
+    sse_str name, q;
+    do
+        if (!sse__param_next(&element, &name, &q)) return 1000;
+    while (!sse__eq_nocase(name, SSE__LIT("q")));
+    if (q.len < 1 || q.len > 5 || (q.ptr[0] != '0' && q.ptr[0] != '1') || (q.len > 1 && q.ptr[1] != '.')) return 0;
+    weight = q.ptr[0] == '1' ? 1000 : 0;
+    for (i = 2; i < q.len; i++, scale /= 10) {
+        if (q.ptr[i] < '0' || q.ptr[i] > '9') return 0;
+        weight += (q.ptr[i] - '0') * scale;
+    }
+    return weight > 1000 ? 0 : weight;
+}
+
+/* True if an Accept value names this very type; ranges with a '*' do not count: what every client takes tells nothing. */
+static bool sse__accepts(sse_str accept, sse_str type) {
+    sse_str element;
+    while (sse__list_next(&accept, &element))
+        if (sse__media_is(element, type)) return sse__weight(element) > 0;
+    return false;
+}
+
+enum { SSE__BR = 1, SSE__GZIP = 2, SSE__IDENTITY = 4 };
+
+/* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110 12.5.3), br before gzip before
+   identity among equals. Identity needs no mention but comes last then. 0: none is acceptable. */
+static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
+    static const unsigned order[] = {SSE__BR, SSE__GZIP, SSE__IDENTITY};
+    int                   weights[3] = {-1, -1, -1}, others = -1, best = 0;
+    unsigned              choice = 0;
+    size_t                i;
+    sse_str               element, name;
+    while (sse__list_next(&value, &element)) {
+        const int weight = sse__weight(element);
+        name = sse__trim(sse__cut(&element, ';', true));
+        if (sse__eq_nocase(name, SSE__LIT("br"))) weights[0] = weight;
+        else if (sse__eq_nocase(name, SSE__LIT("gzip")) || sse__eq_nocase(name, SSE__LIT("x-gzip"))) weights[1] = weight;
+        else if (sse__eq_nocase(name, SSE__LIT("identity"))) weights[2] = weight;
+        else if (sse__eq(name, SSE__LIT("*"))) others = weight;
+    }
+    for (i = 0; i < 3; i++) {
+        int weight = weights[i] >= 0 ? weights[i] : others;
+        if (order[i] == SSE__IDENTITY && weight < 0) weight = 1;
+        if (!(offered & order[i]) || weight <= best) continue;
+        best   = weight;
+        choice = order[i];
+    }
+    return choice;
+}
+
+/* True if a list of entity tags (If-Match, If-None-Match) names etag or is '*'. weak: W/ is of no matter on either side
+   (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through sse__list_next: in a tag a backslash is a plain character. */
+static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
+    const char *end;
+    bool        is_weak = sse__starts(etag, SSE__LIT("W/"));
+    if (sse__eq(sse__trim(list), SSE__LIT("*"))) return true;
+    if (is_weak && !weak) return false;
+    if (is_weak) etag = sse__from(etag, 2);
+    for (;;) {
+        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ',')) list = sse__from(list, 1);
+        is_weak = sse__starts(list, SSE__LIT("W/"));
+        if (is_weak) list = sse__from(list, 2);
+        end = list.len > 1 && list.ptr[0] == '"' ? (const char *)memchr(list.ptr + 1, '"', list.len - 1) : NULL;
+        if (!end) return false; /* the end, or no tag: A2 */
+        end++;
+        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag)) return true;
+        list = sse__from(list, (size_t)(end - list.ptr));
+        if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
+    }
+}
+
+static uint64_t sse__digits_value(sse_str digits) { /* a number past all others where it does not fit */
+    uint64_t v;
+    return sse__parse_u64(digits, UINT64_MAX, &v) ? v : UINT64_MAX;
+}
+
+/* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the first and last byte to send,
+   416, or 200: ignore it, being malformed, several ranges, or of another unit. */
+static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *last) {
+    sse_str from, to = sse__trim(value);
+    from = sse__cut(&to, '=', false);
+    if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
+    to   = sse__trim(to);
+    from = sse__cut(&to, '-', false);
+    if (!to.ptr || (from.len && !sse__is_digits(from)) || (to.len && !sse__is_digits(to)) || from.len + to.len == 0) return 200;
+    *first = sse__digits_value(from);
+    *last  = to.len ? sse__digits_value(to) : UINT64_MAX;
+    if (!from.len) { /* the last n bytes */
+        if (*last == 0) return 416;
+        if (size == 0) return 200;
+        *first = *last < size ? size - *last : 0;
+        *last  = size - 1;
+        return 206;
+    }
+    if (*last < *first) return 200;
+    if (*first >= size) return 416;
+    if (*last >= size) *last = size - 1;
+    return 206;
+}
+
+typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date; /* month and day from 1; UTC */
+
+/* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year, and (153 m + 2) / 5 counts
+   the days before month m. gmtime and timegm are not used: one is not safe with threads, the other not POSIX. */
+static int64_t sse__date_days(const sse__date *d) {
+    const int64_t y = d->month > 2 ? d->year : d->year - 1, m = d->month > 2 ? d->month - 3 : d->month + 9;
+    return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d->day - 1 - 719468;
+}
+
+static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 1970, years 1 to 9999 */
+    const int64_t days = (time + 719468 * (int64_t)86400) / 86400; /* since 0000-03-01 */
+    const int     seconds = (int)((time + 719468 * (int64_t)86400) % 86400);
+    const int     era = (int)(days / 146097), of_era = (int)(days % 146097);         /* 400 years repeat */
+    const int     year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const int     of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
+    d->day    = of_year - (153 * m + 2) / 5 + 1;
+    d->month  = m < 10 ? m + 3 : m - 9;
+    d->year   = era * 400 + year + (m >= 10);
+    d->hour   = seconds / 3600;
+    d->minute = seconds / 60 % 60;
+    d->second = seconds % 60;
+}
+
+static const char sse__day_names[] = "Thursday\0 Friday\0   Saturday\0 Sunday\0   Monday\0   Tuesday\0  Wednesday"; /* 10 apart; day 0 was a Thursday */
+static const char sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+static void sse__put_digits(char *to, int width, int value) {
+    while (width-- > 0) {
+        to[width] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+/* Writes an IMF-fixdate (RFC 9110 5.6.7) and a NUL. A time outside the years 1 to 9999 becomes the nearest inside. */
+static void sse__date_write(char out[30], int64_t time) {
+    const int64_t earliest = -62135596800, latest = 253402300799;
+    sse__date     d;
+    if (time < earliest) time = earliest;
+    if (time > latest) time = latest;
+    sse__date_of(time, &d);
+    memcpy(out, "Thu, 00 Jan 0000 00:00:00 GMT", 30);
+    memcpy(out, sse__day_names + (sse__date_days(&d) % 7 + 7) % 7 * 10, 3);
+    memcpy(out + 8, sse__month_names + (d.month - 1) * 3, 3);
+    sse__put_digits(out + 5, 2, d.day);
+    sse__put_digits(out + 12, 4, d.year);
+    sse__put_digits(out + 17, 2, d.hour);
+    sse__put_digits(out + 20, 2, d.minute);
+    sse__put_digits(out + 23, 2, d.second);
+}
+
+static bool sse__date_day_name(sse_str *s, bool full) {
+    int i;
+    for (i = 0; i < 7; i++) {
+        sse_str name = sse__text(sse__day_names + i * 10);
+        if (!full) name.len = 3;
+        if (!sse__starts(*s, name)) continue;
+        *s = sse__from(*s, name.len);
+        return true;
+    }
+    return false;
+}
+
+static bool sse__date_month(sse_str *s, int *month) {
+    for (*month = 1; *month <= 12; ++*month) {
+        if (!sse__starts(*s, sse__str(sse__month_names + (*month - 1) * 3, 3))) continue;
+        *s = sse__from(*s, 3);
+        return true;
+    }
+    return false;
+}
+
+static bool sse__date_number(sse_str *s, size_t width, int *value) {
+    uint64_t v;
+    if (s->len < width || !sse__parse_u64(sse__str(s->ptr, width), 9999, &v)) return false;
+    *s     = sse__from(*s, width);
+    *value = (int)v;
+    return true;
+}
+
+static bool sse__date_part(sse_str *s, char code, sse__date *d) {
+    switch (code) {
+    case 'a': return sse__date_day_name(s, false);
+    case 'A': return sse__date_day_name(s, true);
+    case 'b': return sse__date_month(s, &d->month);
+    case 'e': /* the day with a space for its first zero */
+        if (!sse__starts(*s, SSE__LIT(" "))) return sse__date_number(s, 2, &d->day);
+        *s = sse__from(*s, 1);
+        return sse__date_number(s, 1, &d->day);
+    case 'd': return sse__date_number(s, 2, &d->day);
+    case 'y': return sse__date_number(s, 2, &d->year);
+    case 'Y': return sse__date_number(s, 4, &d->year);
+    case 'H': return sse__date_number(s, 2, &d->hour);
+    case 'M': return sse__date_number(s, 2, &d->minute);
+    default: return sse__date_number(s, 2, &d->second);
+    }
+}
+
+/* Matches all of s against a form written as for strptime. */
+static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
+    for (; *form; form++) {
+        if (*form == '%') {
+            if (!sse__date_part(&s, *++form, d)) return false;
+        } else {
+            if (!s.len || s.ptr[0] != *form) return false;
+            s = sse__from(s, 1);
+        }
+    }
+    return s.len == 0;
+}
+
+static bool sse__date_valid(const sse__date *d) { /* second 60: leap seconds are written, and mean the next second */
+    const bool leap = (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
+    const int  days = d->month == 2 ? 28 + leap : 30 + (d->month + d->month / 8) % 2;
+    return d->year > 0 && d->day >= 1 && d->day <= days && d->hour <= 23 && d->minute <= 59 && d->second <= 60;
+}
+
+/* Reads an HTTP date in the three forms of RFC 9110 5.6.7. now (seconds since 1970) decides the century of a year of two
+   digits: the latest one that is not more than 50 years ahead. The name of the day is not compared with the date. */
+static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
+    sse__date d, today;
+    if (sse__date_match(s, "%A, %d-%b-%y %H:%M:%S GMT", &d)) {
+        sse__date_of(now, &today);
+        d.year += (today.year + 50) / 100 * 100;
+        if (d.year > today.year + 50) d.year -= 100;
+    } else if (!sse__date_match(s, "%a, %d %b %Y %H:%M:%S GMT", &d) && !sse__date_match(s, "%a %b %e %H:%M:%S %Y", &d)) {
+        return false;
+    }
+    if (!sse__date_valid(&d)) return false;
+    *time = sse__date_days(&d) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
+    return true;
+}
+
+static bool sse__is_ipv4(sse_str s) { /* four numbers without leading zeros, which some read as octal */
+    int parts = 0;
+    while (s.ptr) {
+        const sse_str part = sse__cut(&s, '.', false);
+        uint64_t      v;
+        if (part.len > 3 || !sse__parse_u64(part, 255, &v) || (part.len > 1 && part.ptr[0] == '0')) return false;
+        parts++;
+    }
+    return parts == 4;
+}
+
+static bool sse__is_ipv6(sse_str s) { /* RFC 4291 2.2 without brackets; a zone means nothing to anyone but its sender: refused */
+    bool   gap = sse__starts(s, SSE__LIT("::"));
+    int    groups = 0;
+    size_t i = gap ? 2 : 0, n;
+    while (i < s.len) {
+        for (n = 0; n < 5 && i + n < s.len && sse__hex_value(s.ptr[i + n]) >= 0;) n++;
+        if (n == 0 || n > 4) return false;
+        if (i + n < s.len && s.ptr[i + n] == '.') return sse__is_ipv4(sse__from(s, i)) && (gap ? groups <= 5 : groups == 6);
+        i += n;
+        groups++;
+        if (i == s.len) break;
+        if (s.ptr[i++] != ':' || i == s.len || groups > 7) return false;
+        if (s.ptr[i] != ':') continue;
+        if (gap) return false;
+        gap = true;
+        i++;
+    }
+    return gap ? groups <= 7 : groups == 8;
+}
+
+typedef struct sse__host { sse_str name, port; } sse__host; /* name: an IPv6 address in its brackets; port: digits, empty if none */
+
+/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name. */
+static bool sse__host_parse(sse_str s, sse__host *host) {
+    uint64_t    port;
+    const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
+    if (close) {
+        host->name = sse__str(s.ptr, (size_t)(close + 1 - s.ptr));
+        host->port = sse__from(s, host->name.len);
+        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) || (host->port.len && host->port.ptr[0] != ':')) return false;
+        if (host->port.len) host->port = sse__from(host->port, 1);
+    } else {
+        host->port = s;
+        host->name = sse__cut(&host->port, ':', false);
+        if (!host->name.len || !sse__all(host->name, SSE__HOST)) return false;
+    }
+    return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
+}
+
+typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin; /* scheme absent: the opaque origin "null" */
+
+static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1, one origin */
+    const char *colon = s.len ? (const char *)memchr(s.ptr, ':', s.len) : NULL;
+    memset(origin, 0, sizeof *origin);
+    if (sse__eq(s, SSE__LIT("null"))) return true;
+    if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
+    origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
+    s = sse__from(s, origin->scheme.len);
+    return sse__all(origin->scheme, SSE__HOST) && sse__starts(s, SSE__LIT("://")) && sse__host_parse(sse__from(s, 3), &origin->host);
+}
+
+/* True if the page of that origin came from this Host. A port left out is the one of the origin's scheme on both sides: behind
+   a proxy that ends TLS the page is https and this server does not know. */
+static bool sse__origin_is_host(const sse__origin *origin, const sse__host *host) {
+    const sse_str usual = sse__eq_nocase(origin->scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80");
+    return origin->scheme.ptr && sse__eq_nocase(origin->host.name, host->name) &&
+           sse__eq(origin->host.port.len ? origin->host.port : usual, host->port.len ? host->port : usual);
+}
+
+/* Takes the last element off a Forwarded or X-Forwarded-For value: the one that the nearest proxy wrote. It looks from the
+   right because what stands left of it came from outside, unbalanced quotes included. */
+static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
+    bool   quoted = false;
+    size_t i = rest->len;
+    if (!rest->ptr) return false;
+    while (i > 0 && (quoted || rest->ptr[i - 1] != ',')) {
+        i--;
+        if (rest->ptr[i] == '"') quoted = !quoted;
+    }
+    *element = sse__trim(sse__from(*rest, i));
+    *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__str(NULL, 0);
+    return true;
+}
+
+/* The address in such an element, of the form "for=..." (RFC 7239) or bare, without brackets and port. ptr NULL: there is
+   none; names like "unknown" and "_hidden" are none. */
+static sse_str sse__forwarded_address(sse_str element) {
+    sse_str   s = memchr(element.ptr, '=', element.len) ? sse__param(element, SSE__LIT("for")) : element;
+    sse__host host;
+    if (sse__is_ipv6(s)) return s;
+    if (s.ptr && sse__host_parse(s, &host)) {
+        if (sse__is_ipv4(host.name)) return host.name;
+        if (host.name.ptr[0] == '[') return sse__str(host.name.ptr + 1, host.name.len - 2);
+    }
+    return sse__str(NULL, 0);
+}
+
+static const char *sse__status_text(int status) { /* the IANA registry; "Unknown" for what is not in it */
+    switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 102: return "Processing";
+    case 103: return "Early Hints";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 208: return "Already Reported";
+    case 226: return "IM Used";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 305: return "Use Proxy";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 423: return "Locked";
+    case 424: return "Failed Dependency";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 506: return "Variant Also Negotiates";
+    case 507: return "Insufficient Storage";
+    case 508: return "Loop Detected";
+    case 511: return "Network Authentication Required";
+    }
+    return "Unknown";
+}
+
+/* The media type of a file by the end of its name; "application/octet-stream" where that says nothing. */
+static const char *sse__mime(sse_str path) {
+    static const char *const types[][2] = {
+        {"html", "text/html; charset=utf-8"},     {"htm", "text/html; charset=utf-8"},       {"css", "text/css; charset=utf-8"},
+        {"js", "text/javascript; charset=utf-8"}, {"mjs", "text/javascript; charset=utf-8"}, {"json", "application/json"},
+        {"map", "application/json"},              {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
+        {"geojson", "application/geo+json"},      {"ndjson", "application/x-ndjson"},        {"txt", "text/plain; charset=utf-8"},
+        {"log", "text/plain; charset=utf-8"},     {"conf", "text/plain; charset=utf-8"},     {"c", "text/plain; charset=utf-8"},
+        {"h", "text/plain; charset=utf-8"},       {"md", "text/markdown; charset=utf-8"},    {"csv", "text/csv; charset=utf-8"},
+        {"tsv", "text/tab-separated-values; charset=utf-8"}, {"ics", "text/calendar; charset=utf-8"}, {"vcf", "text/vcard; charset=utf-8"},
+        {"vtt", "text/vtt; charset=utf-8"},       {"xml", "text/xml; charset=utf-8"},        {"rss", "application/rss+xml"},
+        {"atom", "application/atom+xml"},         {"xhtml", "application/xhtml+xml"},        {"yaml", "application/yaml"},
+        {"yml", "application/yaml"},              {"toml", "application/toml"},              {"svg", "image/svg+xml"},
+        {"png", "image/png"},                     {"apng", "image/apng"},                    {"jpg", "image/jpeg"},
+        {"jpeg", "image/jpeg"},                   {"gif", "image/gif"},                      {"webp", "image/webp"},
+        {"avif", "image/avif"},                   {"ico", "image/vnd.microsoft.icon"},       {"bmp", "image/bmp"},
+        {"tif", "image/tiff"},                    {"tiff", "image/tiff"},                    {"woff", "font/woff"},
+        {"woff2", "font/woff2"},                  {"ttf", "font/ttf"},                       {"otf", "font/otf"},
+        {"mp3", "audio/mpeg"},                    {"m4a", "audio/mp4"},                      {"ogg", "audio/ogg"},
+        {"opus", "audio/ogg"},                    {"flac", "audio/flac"},                    {"wav", "audio/wav"},
+        {"mp4", "video/mp4"},                     {"webm", "video/webm"},                    {"mov", "video/quicktime"},
+        {"m3u8", "application/vnd.apple.mpegurl"}, {"ts", "video/mp2t"},                     {"pdf", "application/pdf"},
+        {"wasm", "application/wasm"},             {"zip", "application/zip"},                {"gz", "application/gzip"},
+        {"tar", "application/x-tar"},             {"7z", "application/x-7z-compressed"},     {"zst", "application/zstd"},
+        {"epub", "application/epub+zip"},         {"rtf", "application/rtf"},                {"sqlite", "application/vnd.sqlite3"}};
+    size_t from = path.len, i;
+    while (from > 0 && path.ptr[from - 1] != '.' && path.ptr[from - 1] != '/') from--;
+    for (i = 0; from > 0 && path.ptr[from - 1] == '.' && i < SSE__COUNT(types); i++)
+        if (sse__eq_nocase(sse__from(path, from), sse__text(types[i][0]))) return types[i][1];
+    return "application/octet-stream";
+}
+
+/*==========================================================================
+  >>http   request head, chunked bodies, paths                       [pure]
+  Uses: >>field >>text >>buf >>base     Tests: tests/unit/http.c
+  H1  Every slice lies inside the bytes scanned so far, and its bytes are
+      of the class that its place allows.
+  H2  However the bytes are cut into feeds, result, slices and status are
+      the same. At most one byte, a CR at the end of a feed, is seen twice.
+  H3  A head is taken or refused as a whole: what another parser might
+      read differently (RFC 9112 11.2) is always refused.
+==========================================================================*/
+
+typedef struct sse__slice { uint32_t at, len; } sse__slice; /* a place in the request's bytes, which may move while a head is incomplete */
+
+static sse_str sse__slice_str(const char *bytes, sse__slice s) { return sse__str(bytes + s.at, s.len); }
+
+/* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length tell them apart. */
+#define SSE__FIELDS(X)                                \
+    X(ACCEPT, 'a', "accept")                          \
+    X(ACCEPT_ENCODING, 'a', "accept-encoding")        \
+    X(AUTHORIZATION, 'a', "authorization")            \
+    X(CONNECTION, 'c', "connection")                  \
+    X(CONTENT_LENGTH, 'c', "content-length")          \
+    X(CONTENT_TYPE, 'c', "content-type")              \
+    X(COOKIE, 'c', "cookie")                          \
+    X(EXPECT, 'e', "expect")                          \
+    X(FORWARDED, 'f', "forwarded")                    \
+    X(HOST, 'h', "host")                              \
+    X(IF_MODIFIED_SINCE, 'i', "if-modified-since")    \
+    X(IF_NONE_MATCH, 'i', "if-none-match")            \
+    X(IF_RANGE, 'i', "if-range")                      \
+    X(LAST_EVENT_ID, 'l', "last-event-id")            \
+    X(ORIGIN, 'o', "origin")                          \
+    X(RANGE, 'r', "range")                            \
+    X(REFERER, 'r', "referer")                        \
+    X(SEC_FETCH_SITE, 's', "sec-fetch-site")          \
+    X(TRANSFER_ENCODING, 't', "transfer-encoding")    \
+    X(UPGRADE, 'u', "upgrade")                        \
+    X(USER_AGENT, 'u', "user-agent")                  \
+    X(X_FORWARDED_FOR, 'x', "x-forwarded-for")        \
+    X(X_FORWARDED_PROTO, 'x', "x-forwarded-proto")    \
+    X(CORS_METHOD, 'a', "access-control-request-method")
+
+enum {
+    SSE__FIELD_OTHER,
+#define SSE__ENUM(field, letter, text) SSE__FIELD_##field,
+    SSE__FIELDS(SSE__ENUM)
+#undef SSE__ENUM
+};
+
+typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field; /* value trimmed; id: SSE__FIELD_ */
+
+enum { SSE__AT_START, SSE__AT_METHOD, SSE__AT_TARGET, SSE__AT_VERSION, SSE__AT_NAME, SSE__AT_SPACE, SSE__AT_VALUE, SSE__AT_END };
+
+typedef struct sse__head {
+    uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
+    uint32_t    max_bytes, max_fields, nfields;
+    sse__field *fields;              /* the caller's array */
+    uint8_t     stage;               /* SSE__AT_ */
+    int         result;              /* once at the end: what sse__head_parse returned */
+    sse__slice  method, target;      /* as sent */
+    sse__slice  path, query;         /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
+    sse__slice  host;                /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
+    int         minor;               /* HTTP/1.minor: 0 or 1 */
+    uint64_t    content_length;
+    bool        has_length, chunked; /* never both; neither: no body */
+    bool        keep_alive, expect_continue, upgrade;
+    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep, asks_upgrade, names_upgrade;
+} sse__head;
+
+/* fields: the caller keeps them as long as h. max_bytes counts the whole head. */
+static void sse__head_init(sse__head *h, sse__field *fields, uint32_t max_fields, uint32_t max_bytes) {
+    memset(h, 0, sizeof *h);
+    h->fields     = fields;
+    h->max_fields = max_fields;
+    h->max_bytes  = max_bytes;
+}
+
+static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
+    const char *text;
+    unsigned    id;
+    size_t      i;
+    switch (name.len << 8 | (unsigned char)(name.ptr[0] | 32)) {
+#define SSE__CASE(field, letter, known) case (sizeof(known) - 1) << 8 | letter: text = known; id = SSE__FIELD_##field; break;
+        SSE__FIELDS(SSE__CASE)
+#undef SSE__CASE
+    default: return SSE__FIELD_OTHER;
+    }
+    for (i = 1; i < name.len; i++)
+        if ((name.ptr[i] | 32) != text[i]) return SSE__FIELD_OTHER; /* exact: no other token byte becomes a letter, digit or '-' by 32 */
+    return id;
+}
+
+/* The i-th value of a field that has an id, of one by its name. ptr NULL: there are fewer. */
+static sse_str sse__head_value(const sse__head *h, const char *bytes, unsigned id, uint32_t i) {
+    uint32_t n;
+    for (n = 0; n < h->nfields; n++)
+        if (h->fields[n].id == id && i-- == 0) return sse__slice_str(bytes, h->fields[n].value);
+    return sse__str(NULL, 0);
+}
+
+static sse_str sse__head_find(const sse__head *h, const char *bytes, sse_str name, uint32_t i) {
+    uint32_t n;
+    for (n = 0; n < h->nfields; n++)
+        if (sse__eq_nocase(sse__slice_str(bytes, h->fields[n].name), name) && i-- == 0) return sse__slice_str(bytes, h->fields[n].value);
+    return sse__str(NULL, 0);
+}
+
+/* Transfer-Encoding, RFC 9112 6.1: nothing may follow chunked, or come with it: H3. */
+static int sse__head_coding(sse__head *h, sse_str value) {
+    sse_str coding, name;
+    h->saw_coding = true;
+    if (!sse__trim(value).len) return -400;
+    while (value.ptr) {
+        coding = sse__trim(sse__cut(&value, ',', true));
+        name   = sse__cut(&coding, ';', true);
+        if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
+        if (!sse__eq_nocase(name, SSE__LIT("chunked"))) h->other_coding = true;
+        else if (coding.ptr) return -400;
+        else h->chunked = true;
+    }
+    return 0;
+}
+
+static void sse__head_connection(sse__head *h, sse_str value) {
+    sse_str option;
+    while (sse__list_next(&value, &option)) {
+        if (sse__eq_nocase(option, SSE__LIT("close"))) h->asks_close = true;
+        if (sse__eq_nocase(option, SSE__LIT("keep-alive"))) h->asks_keep = true;
+        if (sse__eq_nocase(option, SSE__LIT("upgrade"))) h->asks_upgrade = true;
+    }
+}
+
+static int sse__head_host(sse__head *h, const char *bytes, sse__slice value) {
+    sse__host host;
+    if (h->saw_host || !sse__host_parse(sse__slice_str(bytes, value), &host)) return -400;
+    h->saw_host = true;
+    if (!h->host.len) h->host = value; /* an absolute target has precedence, RFC 9112 3.2.2 */
+    return 0;
+}
+
+static int sse__head_take(sse__head *h, const char *bytes, const sse__field *field) {
+    const sse_str value = sse__slice_str(bytes, field->value);
+    switch (field->id) {
+    case SSE__FIELD_HOST: return sse__head_host(h, bytes, field->value);
+    case SSE__FIELD_TRANSFER_ENCODING: return sse__head_coding(h, value);
+    case SSE__FIELD_CONNECTION: sse__head_connection(h, value); break;
+    case SSE__FIELD_UPGRADE: h->names_upgrade = true; break;
+    case SSE__FIELD_CONTENT_LENGTH: /* the same value twice is refused as well: some proxy joins them, some takes one */
+        if (h->has_length || !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
+        h->has_length = true;
+        break;
+    case SSE__FIELD_EXPECT:
+        if (sse__eq_nocase(value, SSE__LIT("100-continue"))) h->expect_continue = true;
+        else h->other_expectation = true;
+        break;
+    }
+    return 0;
+}
+
+/* What can only be said when all fields are in. */
+static int sse__head_finish(sse__head *h) {
+    if (h->minor == 1 && !h->saw_host) return -400;
+    if (h->saw_coding && (h->minor == 0 || h->has_length)) return -400; /* RFC 9112 6.1: H3 */
+    if (h->other_coding) return -501;
+    if (h->other_expectation) return -417;
+    h->keep_alive = !h->asks_close && (h->minor == 1 || h->asks_keep);
+    h->upgrade    = h->asks_upgrade && h->names_upgrade && h->minor == 1;
+    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false; /* RFC 9110 10.1.1 */
+    return (int)h->pos;
+}
+
+static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) { /* blank lines first, RFC 9112 2.2: a few are forgiven */
+    while (h->pos < end && bytes[h->pos] == '\r') {
+        if (h->pos + 1 == end) return 0;
+        if (bytes[h->pos + 1] != '\n' || h->pos >= 8) return -400;
+        h->pos += 2;
+    }
+    if (h->pos == end) return 0;
+    h->mark  = h->pos;
+    h->stage = SSE__AT_METHOD;
+    return 1;
+}
+
+/* A word of the request line, which ends with one space. */
+static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set, sse__slice *word) {
+    uint32_t pos = h->pos;
+    while (pos < end && sse__is(bytes[pos], set)) pos++;
+    h->pos    = pos;
+    word->at  = h->mark;
+    word->len = pos - h->mark;
+    if (set == SSE__TOKEN && word->len > 32) return -501; /* longer than any method there is */
+    if (pos == end) return 0;
+    if (bytes[pos] != ' ' || word->len == 0) return -400;
+    h->mark = ++h->pos;
+    h->stage++;
+    return 1;
+}
+
+static bool sse__head_target_split(sse__head *h, const char *bytes) {
+    const sse_str method = sse__slice_str(bytes, h->method), target = sse__slice_str(bytes, h->target);
+    uint32_t      at = 0, mark;
+    sse__host     host;
+    if (sse__eq(method, SSE__LIT("CONNECT"))) return false; /* a request to a proxy */
+    if (target.ptr[0] != '/' && sse__eq(target, SSE__LIT("*"))) {
+        h->path = h->target;
+        return sse__eq(method, SSE__LIT("OPTIONS"));
+    }
+    if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
+        at = target.len > 7 && sse__eq_nocase(sse__str(target.ptr, 7), SSE__LIT("http://")) ? 7 :
+             target.len > 8 && sse__eq_nocase(sse__str(target.ptr, 8), SSE__LIT("https://")) ? 8 : 0;
+        for (mark = at; at < target.len && target.ptr[at] != '/' && target.ptr[at] != '?';) at++;
+        if (!mark || !sse__host_parse(sse__str(target.ptr + mark, at - mark), &host)) return false;
+        h->host.at  = h->target.at + mark;
+        h->host.len = at - mark;
+    }
+    for (mark = at; at < target.len && target.ptr[at] != '?';) at++;
+    h->path.at  = h->target.at + mark;
+    h->path.len = at - mark;
+    if (at == target.len) return true;
+    h->query.at  = h->target.at + at + 1;
+    h->query.len = h->target.len - at - 1;
+    return true;
+}
+
+/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5), another major one not at all. */
+static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
+    static const char form[] = "HTTP/0.0\r\n";
+    const char       *version = bytes + h->mark;
+    for (; h->pos < end && h->pos - h->mark < 10; h->pos++) {
+        const char c = bytes[h->pos], want = form[h->pos - h->mark];
+        if (want == '0' ? c < '0' || c > '9' : c != want) return -400;
+    }
+    if (h->pos - h->mark < 10) return 0;
+    if (version[5] != '1') return -505;
+    h->minor = version[7] != '0';
+    h->mark  = h->pos;
+    h->stage = SSE__AT_NAME;
+    return sse__head_target_split(h, bytes) ? 1 : -400;
+}
+
+/* At the start of a line: 1 if a field follows, 2 at the blank line. */
+static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
+    uint32_t    pos = h->pos;
+    sse__field *field = h->fields + h->nfields;
+    while (pos < end && sse__is(bytes[pos], SSE__TOKEN)) pos++;
+    h->pos = pos;
+    if (pos == end) return 0;
+    if (bytes[pos] == '\r' && pos == h->mark) {
+        if (pos + 1 == end) return 0;
+        if (bytes[pos + 1] != '\n') return -400;
+        h->pos += 2;
+        return 2;
+    }
+    if (bytes[pos] != ':' || pos == h->mark) return -400; /* a space before the colon and folded lines end here too */
+    if (h->nfields == h->max_fields) return -431;
+    field->name.at  = h->mark;
+    field->name.len = pos - h->mark;
+    field->id       = sse__field_id(sse__slice_str(bytes, field->name));
+    h->pos++;
+    h->stage = SSE__AT_SPACE;
+    return 1;
+}
+
+static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
+    sse__field *field = h->fields + h->nfields;
+    uint32_t    pos = h->pos;
+    if (h->stage == SSE__AT_SPACE) {
+        while (pos < end && sse__is_space(bytes[pos])) pos++;
+        h->pos = h->mark = pos;
+        if (pos == end) return 0;
+        h->stage = SSE__AT_VALUE;
+    }
+    for (;; pos++) {
+        pos = (uint32_t)(sse__skip_text(bytes + pos, bytes + end) - bytes);
+        if (pos == end || bytes[pos] != '\t') break;
+    }
+    h->pos = pos;
+    if (pos == end || (bytes[pos] == '\r' && pos + 1 == end)) return 0;
+    if (bytes[pos] != '\r' || bytes[pos + 1] != '\n') return -400;
+    h->pos += 2;
+    while (pos > h->mark && sse__is_space(bytes[pos - 1])) pos--;
+    field->value.at  = h->mark;
+    field->value.len = pos - h->mark;
+    h->nfields++;
+    h->mark  = h->pos;
+    h->stage = SSE__AT_NAME;
+    return 1;
+}
+
+static int sse__head_fields(sse__head *h, const char *bytes, uint32_t end) {
+    int rc;
+    for (;;) {
+        if (h->stage == SSE__AT_NAME) {
+            rc = sse__head_name(h, bytes, end);
+            if (rc == 2) return sse__head_finish(h);
+            if (rc <= 0) return rc;
+        }
+        rc = sse__head_field_value(h, bytes, end);
+        if (rc <= 0) return rc;
+        if (h->fields[h->nfields - 1].id == SSE__FIELD_OTHER) continue;
+        rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
+        if (rc < 0) return rc;
+    }
+}
+
+static int sse__head_advance(sse__head *h, const char *bytes, uint32_t end) {
+    int rc = 1;
+    while (rc > 0 && h->stage < SSE__AT_NAME) {
+        switch (h->stage) {
+        case SSE__AT_START: rc = sse__head_start(h, bytes, end); break;
+        case SSE__AT_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
+        case SSE__AT_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
+        default: rc = sse__head_version(h, bytes, end);
+        }
+    }
+    return rc > 0 ? sse__head_fields(h, bytes, end) : rc;
+}
+
+/* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of the earlier calls, wherever they
+   are now, and perhaps more. Returns the head's length with its blank line, 0 if more is needed, or a status to answer as a
+   negative number, after which the connection must be closed. Then, and when done, further calls return the same. */
+static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
+    const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
+    int            rc;
+    if (h->stage == SSE__AT_END) return h->result;
+    rc = sse__head_advance(h, bytes, end);
+    SSE_ASSERT(h->pos <= end); /* H1 */
+    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__AT_NAME ? -414 : -431; /* no longer head can end inside the limit */
+    if (rc == 0) return 0;
+    h->stage = SSE__AT_END;
+    return h->result = rc;
+}
+
+/* A chunked body (RFC 9112 7.1) is decoded where it lies:
+
+     SIZE --;--> EXTENSION --CR--> SIZE_LF --> DATA --> DATA_CR --> DATA_LF --+
+      ^  \-------------CR-------------^  \                                    |
+      |                                   \ size 0                            |
+      +------------------------------------\----------------------------------+
+                                            v
+     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER; TRAILER --CR--> END_LF --> END */
+enum {
+    SSE__CHUNK_SIZE, SSE__CHUNK_SPACE, SSE__CHUNK_EXTENSION, SSE__CHUNK_SIZE_LF, SSE__CHUNK_DATA, SSE__CHUNK_DATA_CR,
+    SSE__CHUNK_DATA_LF, SSE__CHUNK_TRAILER, SSE__CHUNK_TRAILER_NAME, SSE__CHUNK_TRAILER_VALUE, SSE__CHUNK_TRAILER_LF,
+    SSE__CHUNK_END_LF, SSE__CHUNK_END
+};
+
+typedef struct sse__chunked {
+    uint64_t left;    /* of the chunk's data; while its size is read, that size */
+    uint64_t total;   /* decoded so far, and in the chunk at hand */
+    uint64_t limit;   /* of total */
+    uint32_t extra;   /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
+    uint8_t  digits;  /* of the size */
+    uint8_t  stage;
+    int      result;  /* not 0: the end, or a refusal that stays */
+} sse__chunked;
+
+static void sse__chunked_init(sse__chunked *d, uint64_t limit) {
+    memset(d, 0, sizeof *d);
+    d->limit = limit;
+}
+
+static int sse__chunked_size(sse__chunked *d, char c) {
+    const int digit = sse__hex_value(c);
+    if (digit >= 0) {
+        if (++d->digits > 16) return -400; /* the size would not fit in 64 bits */
+        d->left = d->left << 4 | (unsigned)digit;
+        return 0;
+    }
+    if (d->digits == 0) return -400;
+    if (d->left > d->limit - d->total) return -413;
+    d->total += d->left;
+    d->digits = 0;
+    if (c == '\r') d->stage = SSE__CHUNK_SIZE_LF;
+    else if (c == ';') d->stage = SSE__CHUNK_EXTENSION;
+    else if (sse__is_space(c)) d->stage = SSE__CHUNK_SPACE;
+    else return -400;
+    return 0;
+}
+
+/* Looks at one byte outside of chunk data: goes to `next` if it is `want`. */
+static int sse__chunked_expect(sse__chunked *d, char c, char want, int next) {
+    if (c != want) return -400;
+    d->stage = (uint8_t)next;
+    return 0;
+}
+
+static int sse__chunked_byte(sse__chunked *d, char c) {
+    const bool counted = d->stage == SSE__CHUNK_SPACE || d->stage == SSE__CHUNK_EXTENSION ||
+                         (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
+    if (counted && ++d->extra > 16384) return d->stage < SSE__CHUNK_TRAILER ? -400 : -431;
+    switch (d->stage) {
+    case SSE__CHUNK_SIZE: return sse__chunked_size(d, c);
+    case SSE__CHUNK_SPACE: return sse__is_space(c) ? 0 : sse__chunked_expect(d, c, ';', SSE__CHUNK_EXTENSION);
+    case SSE__CHUNK_EXTENSION: return sse__is(c, SSE__VALUE) ? 0 : sse__chunked_expect(d, c, '\r', SSE__CHUNK_SIZE_LF);
+    case SSE__CHUNK_SIZE_LF: return sse__chunked_expect(d, c, '\n', d->left ? SSE__CHUNK_DATA : SSE__CHUNK_TRAILER);
+    case SSE__CHUNK_DATA_CR: return sse__chunked_expect(d, c, '\r', SSE__CHUNK_DATA_LF);
+    case SSE__CHUNK_DATA_LF: return sse__chunked_expect(d, c, '\n', SSE__CHUNK_SIZE);
+    case SSE__CHUNK_TRAILER:
+        if (c == '\r') d->stage = SSE__CHUNK_END_LF;
+        else if (sse__is(c, SSE__TOKEN)) d->stage = SSE__CHUNK_TRAILER_NAME;
+        else return -400;
+        return 0;
+    case SSE__CHUNK_TRAILER_NAME: return sse__is(c, SSE__TOKEN) ? 0 : sse__chunked_expect(d, c, ':', SSE__CHUNK_TRAILER_VALUE);
+    case SSE__CHUNK_TRAILER_VALUE: return sse__is(c, SSE__VALUE) ? 0 : sse__chunked_expect(d, c, '\r', SSE__CHUNK_TRAILER_LF);
+    case SSE__CHUNK_TRAILER_LF: return sse__chunked_expect(d, c, '\n', SSE__CHUNK_TRAILER);
+    default: return c == '\n' ? 1 : -400;
+    }
+}
+
+/* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were read (all, unless it ended).
+   Returns 1 at the end of the body, 0 if more is needed, or a status to answer as a negative number; further calls return
+   the same. Trailers are checked and dropped. */
+static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t *used, size_t *made) {
+    size_t i = 0, n;
+    *made = 0;
+    while (i < len && d->result == 0) {
+        if (d->stage != SSE__CHUNK_DATA) {
+            d->result = sse__chunked_byte(d, bytes[i++]);
+            continue;
+        }
+        n = d->left < len - i ? (size_t)d->left : len - i;
+        memmove(bytes + *made, bytes + i, n);
+        i += n;
+        *made += n;
+        d->left -= n;
+        if (d->left == 0) d->stage = SSE__CHUNK_DATA_CR;
+    }
+    SSE_ASSERT(*made <= i && i <= len); /* H1 */
+    *used = i;
+    return d->result;
+}
+
+static bool sse__path_segments_ok(sse_str path) { /* no "." and no "..": nothing may mean another path than it says */
+    sse_str segment;
+    while (path.ptr) {
+        segment = sse__cut(&path, '/', false);
+        if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return false;
+    }
+    return true;
+}
+
+static size_t sse__count(sse_str s, char c) {
+    size_t n = 0, i;
+    for (i = 0; i < s.len; i++) n += s.ptr[i] == c;
+    return n;
+}
+
+/* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one becomes "/". Returns the length, or
+   -400 unless the result is well-formed UTF-8 without controls, backslashes, "." and ".." segments, and slashes that were
+   encoded: whether %2F separates segments is what two programs may see differently (H3). */
+static int sse__path_decode(char *out, sse_str raw) {
+    sse_str path;
+    size_t  i;
+    if (raw.len == 0) raw = SSE__LIT("/");
+    memcpy(out, raw.ptr, raw.len);
+    path = sse__str(out, sse__percent_decode(out, raw.len, false));
+    if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len) return -400;
+    if (sse__count(path, '/') != sse__count(raw, '/') || !sse__path_segments_ok(path)) return -400;
+    for (i = 0; i < path.len; i++)
+        if ((unsigned char)out[i] < 0x20 || out[i] == 0x7F || out[i] == '\\') return -400;
+    out[path.len] = '\0';
+    return (int)path.len;
+}
+
+/*==========================================================================
+  >>form   queries, cookies, multipart bodies                        [pure]
+  Uses: >>field >>text >>buf >>base     Tests: tests/unit/form.c
+  M1  However a multipart body is cut into feeds, the events and the data
+      of each part, joined, are the same.
+  M2  A part's texts stand in the memory that sse__multipart_init was given.
+==========================================================================*/
+
+/* The next name=value of a query or an urlencoded form ('&'), as it is: see sse__form_decode. Empty pieces are skipped;
+   without a '=' the value is empty. */
+static bool sse__pair_next(sse_str *rest, char separator, sse_str *name, sse_str *value) {
+    while (rest->ptr) {
+        *value = sse__cut(rest, separator, false);
+        if (!value->len) continue;
+        *name = sse__cut(value, '=', false);
+        if (!value->ptr) *value = sse__from(*name, name->len);
+        return true;
+    }
+    return false;
+}
+
+/* Decodes a name or value of such a pair into out (s.len + 1 bytes), with a NUL. Returns the length, or SIZE_MAX where a % has no
+   two digits or what it means is a NUL. */
+static size_t sse__form_decode(char *out, sse_str s) {
+    size_t n;
+    if (s.len) memcpy(out, s.ptr, s.len);
+    n = sse__percent_decode(out, s.len, true);
+    if (n == SIZE_MAX || memchr(out, '\0', n)) return SIZE_MAX;
+    out[n] = '\0';
+    return n;
+}
+
+/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. What has no name is skipped. */
+static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
+    while (sse__pair_next(rest, ';', name, value)) {
+        *name  = sse__trim(*name);
+        *value = sse__trim(*value);
+        if (value->len >= 2 && value->ptr[0] == '"' && value->ptr[value->len - 1] == '"') *value = sse__str(value->ptr + 1, value->len - 2);
+        if (sse__is_token(*name)) return true;
+    }
+    return false;
+}
+
+/* A multipart/form-data body (RFC 7578, RFC 2046 5.1), read by pulling events out of it. "\r\n--boundary" separates parts; only
+   its first byte is a CR, so that after a partial match nothing but the byte at hand can begin another.
+
+     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT    (text before the first delimiter is dropped)
+                          \--- - ---> MARK_DASH --> END                          (and so is what comes after the last) */
+enum {
+    SSE__MULTI_TEXT, SSE__MULTI_MARK, SSE__MULTI_PAD, SSE__MULTI_MARK_LF, SSE__MULTI_MARK_DASH, SSE__MULTI_HEADER,
+    SSE__MULTI_HEADER_LF, SSE__MULTI_END
+};
+
+enum { SSE__PART_MORE, SSE__PART_BEGIN, SSE__PART_DATA, SSE__PART_END, SSE__PART_DONE };
+
+typedef struct sse__multipart {
+    char        delimiter[4 + 70]; /* CR LF - - boundary, at most 70 bytes */
+    uint32_t    delimiter_len;
+    uint32_t    matched;           /* bytes of the delimiter that the input seen so far ends with */
+    uint8_t     stage;
+    bool        in_part;
+    int         refused;           /* a status that stays */
+    char       *memory;            /* the texts of the part, then the header line being read: M2 */
+    size_t      size, texts, line;
+    size_t      header_bytes;      /* of the part; texts + line <= header_bytes <= size */
+    const char *name, *filename, *type; /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
+    sse_str     data;              /* of SSE__PART_DATA: valid until the next call, or until the input moves */
+} sse__multipart;
+
+/* memory bounds the headers of one part. False: content_type is not multipart/form-data with a proper boundary. */
+static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *memory, size_t size) {
+    const sse_str boundary = sse__param(content_type, SSE__LIT("boundary"));
+    memset(m, 0, sizeof *m);
+    if (!sse__media_is(content_type, SSE__LIT("multipart/form-data"))) return false;
+    if (boundary.len < 1 || boundary.len > 70 || !sse__all(boundary, SSE__BOUNDARY) || boundary.ptr[boundary.len - 1] == ' ') return false;
+    memcpy(m->delimiter, "\r\n--", 4);
+    memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
+    m->delimiter_len = (uint32_t)boundary.len + 4;
+    m->matched       = 2; /* the first delimiter needs no line end before it */
+    m->memory        = memory;
+    m->size          = size;
+    return true;
+}
+
+/* Keeps a text of the header line: over the line's beginning, where everything has been read. It fits, NUL included, because
+   at least its name and a separator stood before it. */
+static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
+    char *p = m->memory + m->texts;
+    SSE_ASSERT(p < s.ptr && m->texts + s.len < m->size); /* M2 */
+    memmove(p, s.ptr, s.len);
+    p[s.len] = '\0';
+    m->texts += s.len + 1;
+    return p;
+}
+
+static char *sse__multipart_quoted(sse__multipart *m, sse_str s) { /* a backslash before anything but '"' and itself is a plain one: file names */
+    char  *p = sse__multipart_keep(m, s);
+    size_t from, to = 0;
+    for (from = 0; from <= s.len; from++) {
+        if (p[from] == '\\' && (p[from + 1] == '"' || p[from + 1] == '\\')) from++;
+        p[to++] = p[from];
+    }
+    return p;
+}
+
+/* UTF-8''percent-encoded (RFC 8187 3.2). NULL: another charset, or not well-formed, or it holds controls. */
+static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
+    const sse_str charset = sse__cut(&s, '\'', false);
+    char         *p;
+    size_t        n, i;
+    sse__cut(&s, '\'', false); /* the language */
+    if (!s.ptr || !sse__eq_nocase(charset, SSE__LIT("UTF-8"))) return NULL;
+    p = sse__multipart_keep(m, s);
+    n = sse__percent_decode(p, s.len, false);
+    if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return NULL;
+    for (i = 0; i < n; i++)
+        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7F) return NULL;
+    p[n] = '\0';
+    return p;
+}
+
+static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
+    const char *extended = NULL;
+    sse_str     name, text;
+    if (m->name || !sse__param_next(&value, &name, &text) || !sse__eq_nocase(name, SSE__LIT("form-data"))) return -400;
+    while (sse__param_next(&value, &name, &text)) {
+        const char **to = sse__eq_nocase(name, SSE__LIT("name")) ? &m->name : sse__eq_nocase(name, SSE__LIT("filename")) ? &m->filename : NULL;
+        if (to && (*to || !text.ptr)) return -400;
+        if (to) *to = sse__multipart_quoted(m, text);
+        else if (sse__eq_nocase(name, SSE__LIT("filename*")) && text.ptr) extended = sse__multipart_extended(m, text);
+    }
+    if (extended) m->filename = extended; /* RFC 6266 4.3 prefers it */
+    return m->name ? 0 : -400;
+}
+
+static int sse__multipart_line(sse__multipart *m) { /* a header line of the part is complete */
+    sse_str value = sse__str(m->memory + m->texts, m->line), name;
+    m->line = 0;
+    name    = sse__cut(&value, ':', false);
+    if (!sse__is_token(name) || !value.ptr) return -400;
+    value = sse__trim(value);
+    if (sse__eq_nocase(name, SSE__LIT("content-disposition"))) return sse__multipart_disposition(m, value);
+    if (!sse__eq_nocase(name, SSE__LIT("content-type"))) return 0;
+    if (m->type) return -400;
+    m->type = sse__multipart_keep(m, value);
+    return 0;
+}
+
+static int sse__multipart_begin(sse__multipart *m, char c) { /* the end of a delimiter's line */
+    if (c != '\n') return -400;
+    m->texts = m->line = m->header_bytes = 0;
+    m->name = m->filename = m->type = NULL;
+    m->stage = SSE__MULTI_HEADER;
+    return 0;
+}
+
+static int sse__multipart_header(sse__multipart *m, char c) {
+    if (++m->header_bytes > m->size) return -431;
+    if (m->stage == SSE__MULTI_HEADER && c == '\r') m->stage = SSE__MULTI_HEADER_LF;
+    else if (m->stage == SSE__MULTI_HEADER && sse__is(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
+    else if (m->stage == SSE__MULTI_HEADER || c != '\n') return -400;
+    else {
+        m->stage = SSE__MULTI_HEADER;
+        if (m->line) return sse__multipart_line(m);
+        if (!m->name) return -400;
+        m->in_part = true;
+        m->stage   = SSE__MULTI_TEXT;
+        return SSE__PART_BEGIN;
+    }
+    return 0;
+}
+
+static int sse__multipart_byte(sse__multipart *m, char c) {
+    switch (m->stage) {
+    case SSE__MULTI_MARK:
+        m->stage = SSE__MULTI_MARK_DASH;
+        if (c == '-') return 0;
+        m->stage = SSE__MULTI_PAD; /* fall through: spaces may follow the boundary, RFC 2046 5.1.1 */
+    case SSE__MULTI_PAD:
+        if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
+        return c == '\r' || sse__is_space(c) ? 0 : -400;
+    case SSE__MULTI_MARK_LF: return sse__multipart_begin(m, c);
+    case SSE__MULTI_MARK_DASH:
+        m->stage = SSE__MULTI_END;
+        return c == '-' ? SSE__PART_DONE : -400;
+    default: return sse__multipart_header(m, c);
+    }
+}
+
+/* Looks for the delimiter in text; what cannot be part of it is data. */
+static int sse__multipart_text(sse__multipart *m, sse_str *in) {
+    const sse_str text = *in;
+    size_t        i = 0, n = m->matched;
+    if (n) { /* the text before ended with the first n bytes of it */
+        while (n < m->delimiter_len && i < text.len && text.ptr[i] == m->delimiter[n]) i++, n++;
+        *in = sse__from(text, i);
+        m->matched = (uint32_t)n;
+        if (n == m->delimiter_len) {
+            m->matched = 0;
+            m->stage   = SSE__MULTI_MARK;
+            return SSE__PART_END;
+        }
+        if (i == text.len) return SSE__PART_MORE;
+        m->data    = sse__str(m->delimiter, n);
+        m->matched = 0;
+        return SSE__PART_DATA;
+    }
+    while (i + n < text.len && n < m->delimiter_len) {
+        const char *cr;
+        i += n;
+        cr = (const char *)memchr(text.ptr + i, '\r', text.len - i);
+        i  = cr ? (size_t)(cr - text.ptr) : text.len;
+        for (n = 0; n < m->delimiter_len && i + n < text.len && text.ptr[i + n] == m->delimiter[n];) n++;
+    }
+    m->matched = (uint32_t)n; /* all of it, or as much as there was */
+    m->data    = sse__str(text.ptr, i);
+    *in        = sse__from(text, i + n);
+    return i ? SSE__PART_DATA : SSE__PART_MORE;
+}
+
+/* The next event of the body, of which *in is the next piece; what was used of it is taken off. SSE__PART_MORE: all of it;
+   SSE__PART_DONE: the last delimiter came, and what follows is of no meaning; negative: a status to answer. Both stay. */
+static int sse__multipart_next(sse__multipart *m, sse_str *in) {
+    for (;;) {
+        const bool text = m->stage == SSE__MULTI_TEXT, was_in_part = m->in_part;
+        int        event;
+        if (m->refused || m->stage == SSE__MULTI_END) {
+            *in = sse__from(*in, in->len);
+            return m->refused ? m->refused : SSE__PART_DONE;
+        }
+        if (in->len == 0 && m->matched != m->delimiter_len) return SSE__PART_MORE;
+        event = text ? sse__multipart_text(m, in) : sse__multipart_byte(m, in->ptr[0]);
+        if (!text) *in = sse__from(*in, 1);
+        if (event < 0) m->refused = event;
+        if (event == SSE__PART_END) m->in_part = false;
+        if (event && (was_in_part || !text)) return event;
+    }
+}
 
 /*@section frame*/
 
