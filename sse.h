@@ -2255,6 +2255,13 @@ static bool sse__list_has(sse_str list, sse_str token) {
     return false;
 }
 
+static sse_str sse__inside_quotes(sse_str s) { /* s begins with a quote; absent unless the one that closes it is its end */
+    size_t i;
+    for (i = 1; i < s.len && s.ptr[i] != '"'; i++)
+        if (s.ptr[i] == '\\') i++;
+    return i + 1 == s.len ? sse__str(s.ptr + 1, s.len - 2) : sse__str(NULL, 0);
+}
+
 /* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where there is no '='. The
    value of a quoted string is what stands between the quotes, escapes left in; unclosed it is absent: A2. */
 static bool sse__param_next(sse_str *rest, sse_str *name, sse_str *value) {
@@ -2263,8 +2270,7 @@ static bool sse__param_next(sse_str *rest, sse_str *name, sse_str *value) {
     v     = sse__cut(rest, ';', true);
     *name = sse__trim(sse__cut(&v, '=', true));
     if (v.ptr) v = sse__trim(v);
-    if (v.len && v.ptr[0] == '"') v = v.len >= 2 && v.ptr[v.len - 1] == '"' ? sse__str(v.ptr + 1, v.len - 2) : sse__str(NULL, 0);
-    *value = v;
+    *value = v.len && v.ptr[0] == '"' ? sse__inside_quotes(v) : v;
     return true;
 }
 
@@ -2364,7 +2370,6 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     sse_str from, to = sse__trim(value);
     from = sse__cut(&to, '=', false);
     if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
-    to   = sse__trim(to);
     from = sse__cut(&to, '-', false);
     if (!to.ptr || (from.len && !sse__is_digits(from)) || (to.len && !sse__is_digits(to)) || from.len + to.len == 0) return 200;
     *first = sse__digits_value(from);
@@ -3323,6 +3328,14 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
     return 0;
 }
 
+static int sse__multipart_mark(sse__multipart *m, char c) { /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
+    if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
+    else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
+    else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
+    else return -400;
+    return 0;
+}
+
 static int sse__multipart_begin(sse__multipart *m, char c) { /* the end of a delimiter's line */
     if (c != '\n') return -400;
     m->texts = m->line = m->header_bytes = 0;
@@ -3349,13 +3362,7 @@ static int sse__multipart_header(sse__multipart *m, char c) {
 
 static int sse__multipart_byte(sse__multipart *m, char c) {
     switch (m->stage) {
-    case SSE__MULTI_MARK:
-        m->stage = SSE__MULTI_MARK_DASH;
-        if (c == '-') return 0;
-        m->stage = SSE__MULTI_PAD; /* fall through: spaces may follow the boundary, RFC 2046 5.1.1 */
-    case SSE__MULTI_PAD:
-        if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
-        return c == '\r' || sse__is_space(c) ? 0 : -400;
+    case SSE__MULTI_MARK: case SSE__MULTI_PAD: return sse__multipart_mark(m, c);
     case SSE__MULTI_MARK_LF: return sse__multipart_begin(m, c);
     case SSE__MULTI_MARK_DASH:
         m->stage = SSE__MULTI_END;

@@ -147,8 +147,8 @@ static const struct { int status; const char *text; size_t len; } heads[] = { /*
     /* limits */
     CASE(200, GET("1:\r\n2:\r\n3:\r\n4:\r\n5:\r\n6:\r\n7:\r\n")), CASE(431, GET("1:\r\n2:\r\n3:\r\n4:\r\n5:\r\n6:\r\n7:\r\n8:\r\n")),
     CASE(414, "GET /" FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY TEN " HTTP/1.1\r\n" H "\r\n"),
-    CASE(431, GET("A: " FIFTY TEN FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY TEN TEN "\r\n")),
-    CASE(431, GET(FIFTY TEN FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY TEN TEN ": a\r\n")),
+    CASE(431, GET("A: " FIFTY TEN TEN FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY TEN TEN "\r\n")),
+    CASE(431, GET(FIFTY TEN TEN FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY FIFTY TEN TEN ": a\r\n")),
     /* Host */
     CASE(400, "GET / HTTP/1.1\r\n\r\n"), CASE(400, "GET / HTTP/1.1\r\nHost:\r\n\r\n"), CASE(400, "GET / HTTP/1.1\r\nHost: \r\n\r\n"), CASE(400, GET("Host: a\r\n")), CASE(400, GET("hOST: b\r\n")),
     CASE(400, "GET / HTTP/1.0\r\n" H H "\r\n"), CASE(400, "GET / HTTP/1.0\r\nHost: a b\r\n\r\n"),
