@@ -2410,8 +2410,8 @@ static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 19
     d->second = seconds % 60;
 }
 
-static const char sse__day_names[] = "Thursday\0 Friday\0   Saturday\0 Sunday\0   Monday\0   Tuesday\0  Wednesday"; /* 10 apart; day 0 was a Thursday */
-static const char sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+static const char *const sse__day_names[7] = {"Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"}; /* from 1970-01-01 */
+static const char        sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static void sse__put_digits(char *to, int width, int value) {
     while (width-- > 0) {
@@ -2428,7 +2428,7 @@ static void sse__date_write(char out[30], int64_t time) {
     if (time > latest) time = latest;
     sse__date_of(time, &d);
     memcpy(out, "Thu, 00 Jan 0000 00:00:00 GMT", 30);
-    memcpy(out, sse__day_names + (sse__date_days(&d) % 7 + 7) % 7 * 10, 3);
+    memcpy(out, sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], 3);
     memcpy(out + 8, sse__month_names + (d.month - 1) * 3, 3);
     sse__put_digits(out + 5, 2, d.day);
     sse__put_digits(out + 12, 4, d.year);
@@ -2440,7 +2440,7 @@ static void sse__date_write(char out[30], int64_t time) {
 static bool sse__date_day_name(sse_str *s, bool full) {
     int i;
     for (i = 0; i < 7; i++) {
-        sse_str name = sse__text(sse__day_names + i * 10);
+        sse_str name = sse__text(sse__day_names[i]);
         if (!full) name.len = 3;
         if (!sse__starts(*s, name)) continue;
         *s = sse__from(*s, name.len);
@@ -2530,7 +2530,8 @@ static bool sse__is_ipv4(sse_str s) { /* four numbers without leading zeros, whi
     return parts == 4;
 }
 
-static bool sse__is_ipv6(sse_str s) { /* RFC 4291 2.2 without brackets; a zone means nothing to anyone but its sender: refused */
+/* RFC 4291 2.2, without brackets. Zones are refused: they mean something only to the machine they are written on. */
+static bool sse__is_ipv6(sse_str s) {
     bool   gap = sse__starts(s, SSE__LIT("::"));
     int    groups = 0;
     size_t i = gap ? 2 : 0, n;
@@ -2578,7 +2579,8 @@ static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1,
     if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
     origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
     s = sse__from(s, origin->scheme.len);
-    return sse__all(origin->scheme, SSE__HOST) && sse__starts(s, SSE__LIT("://")) && sse__host_parse(sse__from(s, 3), &origin->host);
+    if (!sse__all(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://"))) return false;
+    return sse__host_parse(sse__from(s, 3), &origin->host);
 }
 
 /* True if the page of that origin came from this Host. A port left out is the one of the origin's scheme on both sides: behind
@@ -2726,7 +2728,8 @@ static const char *sse__mime(sse_str path) {
       read differently (RFC 9112 11.2) is always refused.
 ==========================================================================*/
 
-typedef struct sse__slice { uint32_t at, len; } sse__slice; /* a place in the request's bytes, which may move while a head is incomplete */
+/* A place in the request's bytes: no pointer, since they may move while a head is incomplete. */
+typedef struct sse__slice { uint32_t at, len; } sse__slice;
 
 static sse_str sse__slice_str(const char *bytes, sse__slice s) { return sse__str(bytes + s.at, s.len); }
 
@@ -2802,8 +2805,8 @@ static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
 #undef SSE__CASE
     default: return SSE__FIELD_OTHER;
     }
-    for (i = 1; i < name.len; i++)
-        if ((name.ptr[i] | 32) != text[i]) return SSE__FIELD_OTHER; /* exact: no other token byte becomes a letter, digit or '-' by 32 */
+    for (i = 1; i < name.len; i++) /* exact: besides capitals, no byte of a token becomes a letter, digit or '-' by its bit 32 */
+        if ((name.ptr[i] | 32) != text[i]) return SSE__FIELD_OTHER;
     return id;
 }
 
@@ -2817,8 +2820,10 @@ static sse_str sse__head_value(const sse__head *h, const char *bytes, unsigned i
 
 static sse_str sse__head_find(const sse__head *h, const char *bytes, sse_str name, uint32_t i) {
     uint32_t n;
-    for (n = 0; n < h->nfields; n++)
-        if (sse__eq_nocase(sse__slice_str(bytes, h->fields[n].name), name) && i-- == 0) return sse__slice_str(bytes, h->fields[n].value);
+    for (n = 0; n < h->nfields; n++) {
+        const sse__field *field = &h->fields[n];
+        if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0) return sse__slice_str(bytes, field->value);
+    }
     return sse__str(NULL, 0);
 }
 
@@ -2838,6 +2843,7 @@ static int sse__head_coding(sse__head *h, sse_str value) {
     return 0;
 }
 
+/* Options that mean nothing here are passed over, malformed ones too: none of them changes where the message ends. */
 static void sse__head_connection(sse__head *h, sse_str value) {
     sse_str option;
     while (sse__list_next(&value, &option)) {
@@ -2847,6 +2853,7 @@ static void sse__head_connection(sse__head *h, sse_str value) {
     }
 }
 
+/* Host decides which site is meant, so two of them, or one that is read in two ways, are refused (RFC 9112 3.2): H3. */
 static int sse__head_host(sse__head *h, const char *bytes, sse__slice value) {
     sse__host host;
     if (h->saw_host || !sse__host_parse(sse__slice_str(bytes, value), &host)) return -400;
@@ -2855,6 +2862,7 @@ static int sse__head_host(sse__head *h, const char *bytes, sse__slice value) {
     return 0;
 }
 
+/* Looks at a field that frames the message or says what becomes of the connection. */
 static int sse__head_take(sse__head *h, const char *bytes, const sse__field *field) {
     const sse_str value = sse__slice_str(bytes, field->value);
     switch (field->id) {
@@ -2886,7 +2894,8 @@ static int sse__head_finish(sse__head *h) {
     return (int)h->pos;
 }
 
-static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) { /* blank lines first, RFC 9112 2.2: a few are forgiven */
+/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are forgiven. */
+static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
     while (h->pos < end && bytes[h->pos] == '\r') {
         if (h->pos + 1 == end) return 0;
         if (bytes[h->pos + 1] != '\n' || h->pos >= 8) return -400;
@@ -2913,6 +2922,7 @@ static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigne
     return 1;
 }
 
+/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of them. */
 static bool sse__head_target_split(sse__head *h, const char *bytes) {
     const sse_str method = sse__slice_str(bytes, h->method), target = sse__slice_str(bytes, h->target);
     uint32_t      at = 0, mark;
@@ -2978,6 +2988,7 @@ static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
     return 1;
 }
 
+/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just restart it. */
 static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
     sse__field *field = h->fields + h->nfields;
     uint32_t    pos = h->pos;
@@ -3004,6 +3015,7 @@ static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) 
     return 1;
 }
 
+/* A loop of its own because this is where the time goes: a field is two calls, and most need nothing more. */
 static int sse__head_fields(sse__head *h, const char *bytes, uint32_t end) {
     int rc;
     for (;;) {
@@ -3077,6 +3089,7 @@ static void sse__chunked_init(sse__chunked *d, uint64_t limit) {
     d->limit = limit;
 }
 
+/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no prefix, and never past 64 bits. */
 static int sse__chunked_size(sse__chunked *d, char c) {
     const int digit = sse__hex_value(c);
     if (digit >= 0) {
@@ -3215,9 +3228,10 @@ static size_t sse__form_decode(char *out, sse_str s) {
 /* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. What has no name is skipped. */
 static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
     while (sse__pair_next(rest, ';', name, value)) {
+        sse_str v = sse__trim(*value);
+        if (v.len >= 2 && v.ptr[0] == '"' && v.ptr[v.len - 1] == '"') v = sse__str(v.ptr + 1, v.len - 2);
+        *value = v;
         *name  = sse__trim(*name);
-        *value = sse__trim(*value);
-        if (value->len >= 2 && value->ptr[0] == '"' && value->ptr[value->len - 1] == '"') *value = sse__str(value->ptr + 1, value->len - 2);
         if (sse__is_token(*name)) return true;
     }
     return false;
@@ -3254,7 +3268,8 @@ static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *m
     const sse_str boundary = sse__param(content_type, SSE__LIT("boundary"));
     memset(m, 0, sizeof *m);
     if (!sse__media_is(content_type, SSE__LIT("multipart/form-data"))) return false;
-    if (boundary.len < 1 || boundary.len > 70 || !sse__all(boundary, SSE__BOUNDARY) || boundary.ptr[boundary.len - 1] == ' ') return false;
+    if (boundary.len < 1 || boundary.len > 70 || !sse__all(boundary, SSE__BOUNDARY)) return false;
+    if (boundary.ptr[boundary.len - 1] == ' ') return false; /* RFC 2046 5.1.1: could not be told from padding */
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
     m->delimiter_len = (uint32_t)boundary.len + 4;
@@ -3275,7 +3290,8 @@ static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
     return p;
 }
 
-static char *sse__multipart_quoted(sse__multipart *m, sse_str s) { /* a backslash before anything but '"' and itself is a plain one: file names */
+/* The same without its escapes. Browsers escape nothing by a backslash: before all but '"' and itself it is a plain one. */
+static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
     char  *p = sse__multipart_keep(m, s);
     size_t from, to = 0;
     for (from = 0; from <= s.len; from++) {
@@ -3306,7 +3322,9 @@ static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
     sse_str     name, text;
     if (m->name || !sse__param_next(&value, &name, &text) || !sse__eq_nocase(name, SSE__LIT("form-data"))) return -400;
     while (sse__param_next(&value, &name, &text)) {
-        const char **to = sse__eq_nocase(name, SSE__LIT("name")) ? &m->name : sse__eq_nocase(name, SSE__LIT("filename")) ? &m->filename : NULL;
+        const char **to = NULL;
+        if (sse__eq_nocase(name, SSE__LIT("name"))) to = &m->name;
+        if (sse__eq_nocase(name, SSE__LIT("filename"))) to = &m->filename;
         if (to && (*to || !text.ptr)) return -400;
         if (to) *to = sse__multipart_quoted(m, text);
         else if (sse__eq_nocase(name, SSE__LIT("filename*")) && text.ptr) extended = sse__multipart_extended(m, text);

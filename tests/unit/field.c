@@ -103,6 +103,7 @@ static void test_dates(void) {
         {"Sun, 06 Nov 1994 08:49:37 GMT ", -1}, {"Sun, 06 Nov 1994 24:00:00 GMT", -1}, {"Sun, 06 Nov 1994 08:60:37 GMT", -1}, {"Sun, 06 Nov 1994 08:49:61 GMT", -1}, {"Sun, 31 Nov 1994 08:49:37 GMT", -1},
         {"Sun, 00 Nov 1994 08:49:37 GMT", -1}, {"Wed, 29 Feb 2023 00:00:00 GMT", -1}, {"Thu, 29 Feb 1900 00:00:00 GMT", -1}, {"Sun, 06 Nov 0000 08:49:37 GMT", -1}, {"Sun, +6 Nov 1994 08:49:37 GMT", -1},
         {"Sun, 06-Nov-94 08:49:37 GMT", -1}, {"", -1}, {"0", -1}, {"Sun", -1}, {"Sun Nov  0 08:49:37 1994", -1}, {"Sun Nov 6 08:49:37 1994", -1}, {"Sun,  6 Nov 1994 08:49:37 GMT", -1}};
+    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     char      got[64], want[64];
     long long t;
     int64_t   back;
@@ -118,11 +119,11 @@ static void test_dates(void) {
         struct tm    tm;
         if ((long long)c != t) continue;
         gmtime_r(&c, &tm);
-        snprintf(want, sizeof want, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", "SunMonTueWedThuFriSat" + tm.tm_wday * 3, tm.tm_mday, "JanFebMarAprMayJunJulAugSepOctNovDec" + tm.tm_mon * 3,
+        snprintf(want, sizeof want, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + tm.tm_wday * 3, tm.tm_mday, months + tm.tm_mon * 3,
                  tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
         sse__date_write(got, t);
         wrong += strcmp(got, want) != 0 || !sse__date_parse(sse__text(got), 0, &back) || back != t;
-        snprintf(want, sizeof want, "%.3s %.3s %2d %02d:%02d:%02d %04d", "SunMonTueWedThuFriSat" + tm.tm_wday * 3, "JanFebMarAprMayJunJulAugSepOctNovDec" + tm.tm_mon * 3, tm.tm_mday, tm.tm_hour, tm.tm_min,
+        snprintf(want, sizeof want, "%.3s %.3s %2d %02d:%02d:%02d %04d", days + tm.tm_wday * 3, months + tm.tm_mon * 3, tm.tm_mday, tm.tm_hour, tm.tm_min,
                  tm.tm_sec, tm.tm_year + 1900);
         wrong += !sse__date_parse(sse__text(want), 0, &back) || back != t;
     }
