@@ -305,7 +305,87 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 
 /*@public streams topics live*/
 
-/*@public db*/
+/* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
+
+struct sqlite3; /* of sqlite3.h, which only the implementation includes */
+
+typedef struct sse_rows sse_rows; /* the rows of one query, read forward once */
+
+typedef struct sse_db_options {
+    int    busy_ms;   /* how long to wait for another writer. default: 5000; SSE_OFF: not at all */
+    size_t max_rows;  /* a query that yields more ends with SSE_E_FULL. default: no limit */
+    bool   read_only; /* the file must exist. default: read and write, created where missing */
+} sse_db_options;
+
+/* A database belongs to one thread at a time, after sse_serve to the loop. A NULL or failed database is accepted by every
+   function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
+   set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with. */
+
+/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. file: a path, ":memory:", or a file: URI;
+   borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
+   that cannot be opened gives a database that answers its error everywhere. */
+SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
+
+/* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
+   No hook, authorizer or busy handler of raw is touched. Otherwise as sse_db_open. */
+SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
+
+SSE_API void sse_db_close(sse_db *db); /* ends the rows still open as well. NULL: nothing happens */
+
+/* The error of the latest call with db, 0 if it went well; of a failed database always why. text: gets SQLite's own words and
+   the statement, "" without an error; valid until the next call with db; NULL: not wanted. NULL db: SSE_E_NOMEM. */
+SSE_API int sse_db_error(sse_db *db, const char **text);
+
+/* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with SSE_STR), %c, %d %i %u with
+   their h l ll z t j, %f %e %g, and %p with a pointer to an sse_str for a blob. NULL, or an sse_str whose ptr is NULL,
+   binds NULL. A percent sign is written %%. Do not quote a %s; a ? of your own, other conversions, flags and widths are
+   SSE_E_ARG. One statement per call. Statements are kept prepared, so the same SQL again costs no parsing.
+       sse_db_exec(db, "UPDATE todo SET done = %d WHERE id = %lld AND title LIKE %s || '%%'", done, id, prefix); */
+
+/* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without those of triggers), or an
+   error; SSE_E_BUSY if another connection held the lock for busy_ms. */
+SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
+
+/* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by sse_db_done; NULL
+   after an error, and sse_db_next(NULL) is false, so this is all:
+       for (sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs"); sse_db_next(r); ) puts(sse_db_text(r, 0));
+   sse_db_error tells an error from an end. The same SQL may be open more than once. */
+SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
+SSE_API bool      sse_db_next(sse_rows *rows); /* to the first or next row. false: end or error, and rows is freed. NULL: false */
+SSE_API void      sse_db_done(sse_rows *rows); /* where the loop is left early; else a read transaction stays open. NULL, or just ended: fine */
+
+/* Columns of the present row, from 0, converted as SQLite does. A column that does not exist is an error: NULL or 0 now,
+   and the next sse_db_next ends with SSE_E_ARG. NULL rows: NULL, 0, true. */
+SSE_API const char *sse_db_text(sse_rows *rows, int column); /* NULL if NULL; valid until the next sse_db_next or sse_db_done */
+SSE_API sse_str     sse_db_blob(sse_rows *rows, int column); /* bytes of a blob or text; likewise */
+SSE_API long long   sse_db_int(sse_rows *rows, int column);
+SSE_API double      sse_db_double(sse_rows *rows, int column);
+SSE_API bool        sse_db_is_null(sse_rows *rows, int column);
+SSE_API int         sse_db_columns(sse_rows *rows);
+SSE_API const char *sse_db_column_name(sse_rows *rows, int column);
+
+/* The first column of the first row as a number. Returns 0; 1 where there is no row or it holds NULL; or an error. value: is
+   set to 0 unless 0 is returned; NULL: not wanted.
+       if (sse_db_one(db, &id, "SELECT id FROM users WHERE name = %s", name) == 0) ...   found, and no error */
+SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) SSE__PRINTF(3, 4);
+SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT; 0: none */
+
+/* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside another transaction, in
+   a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at most once.
+   Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where the commit could not get it;
+   SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or COMMIT (rolled back). */
+SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
+
+/* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at every start, so write it
+   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error. */
+SSE_API int sse_db_migrate(sse_db *db, const char *script);
+
+/* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the life of the file, each in a
+   transaction of its own, v being PRAGMA user_version. Only ever append to the list. Returns: 0; SSE_E_STATE if the
+   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay). */
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
+
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db); /* for what is not here; valid until sse_db_close; NULL if failed */
 
 #ifdef __cplusplus
 }
@@ -999,7 +1079,7 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
     modifier    = sse__piece_modifier(&p);
     piece->conv = *p == 'i' ? 'd' : *p;
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) || (modifier && !strchr("duxXofFeEgGaA", piece->conv)) ||
-        piece->width < 0 || piece->width > 9999 || piece->precision > 9999) {
+        piece->width < 0 || piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
         *error = SSE_E_ARG;
         return false;
     }
@@ -4188,7 +4268,697 @@ static void sse__loop_close(sse__loop *loop) {
     sse__mutex_free(&loop->mutex);
 }
 
-/*@section db*/
+/*==========================================================================
+  >>db   SQLite: formats become bound statements
+  Uses: >>format >>buf >>base           Tests: tests/unit/db.c
+  D1  No value ever becomes part of the SQL text.
+  D2  A statement that is busy belongs to one sse_rows and to nobody else;
+      idle ones are reset, hold no lock and no value.
+  D3  Every failure goes through sse__db_fail: db->errors counts it.
+  D4  db->pending names all tables that statements run here may have
+      changed since >>changes last took it; too many names, never too few.
+==========================================================================*/
+
+#ifndef SSE_NO_SQLITE
+
+#include <sqlite3.h>
+
+enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
+
+/* Tables that were written, "main.msgs" each with its NUL; or all, where the names cannot be known. */
+typedef struct sse__names { sse_buf list; bool all; } sse__names;
+
+/* A value on its way from the format to the statement. */
+typedef struct sse__value { char conv; long long i; double f; const void *p; size_t n; } sse__value;
+
+struct sse_rows { /* a prepared statement, and while busy the rows of one query */
+    sse_rows     *next; /* in db->statements, the latest used first */
+    sse_db       *db;
+    sqlite3_stmt *stmt; /* NULL: an empty slot */
+    sse_buf       sql;
+    uint32_t      hash;
+    bool          busy, at_row;
+    int           error;   /* of a column; ends the rows at the next step */
+    size_t        count;   /* rows so far */
+    sse__names    written; /* when it runs, triggers and cascades included */
+    unsigned      noted;   /* == db->round: written is already in db->pending */
+};
+
+struct sse_db {
+    sqlite3  *raw;
+    bool      attached;
+    int       open_error, error;
+    sse_buf   message;
+    unsigned long errors; /* never goes back: a render compares it before and after */
+    size_t    max_rows;
+    sse_rows *statements;
+    int       statement_count;
+    sse_buf   sql; /* scratch of one call: the statement's text and its values */
+    sse__value *values;
+    size_t    value_count, value_cap;
+    sse__names pending, outside; /* outside: written by statements that were prepared through sse_db_raw, run at any time */
+    sse__names *recording;       /* where the authorizer puts names; NULL: outside */
+    bool      authorized, schemas_changed; /* our authorizer was called; ATTACH or DETACH was seen */
+    unsigned  round;
+    void    (*on_close)(void *user); /* >>changes lets go of the connection */
+    void     *on_close_user;
+};
+
+static void sse__names_add(sse__names *names, const char *schema, const char *dot, const char *table) {
+    sse_buf     *list = &names->list;
+    const size_t from = list->len;
+    size_t       at;
+    sse_puts(list, schema);
+    sse_puts(list, dot);
+    sse_raw(list, table, strlen(table) + 1);
+    if (list->error) { /* D4: no memory for a name, so it is all of them */
+        list->error = SSE_OK;
+        list->len   = from;
+        names->all  = true;
+        return;
+    }
+    for (at = 0; at < from; at += strlen(list->ptr + at) + 1)
+        if (strcmp(list->ptr + at, list->ptr + from) == 0) list->len = from; /* known already; ends the loop as well */
+}
+
+static void sse__names_merge(sse__names *to, const sse__names *from) {
+    size_t at;
+    if (from->all) to->all = true;
+    for (at = 0; at < from->list.len; at += strlen(from->list.ptr + at) + 1) sse__names_add(to, from->list.ptr + at, "", "");
+}
+
+static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to an earlier state */
+    if (names->list.len > len) names->list.len = len;
+    names->all = all;
+}
+
+/* ---- errors ---- */
+
+/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about; both may be NULL. */
+static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql) {
+    db->errors++;
+    db->error         = error;
+    db->message.len   = 0;
+    db->message.error = SSE_OK;
+    sse_puts(&db->message, text ? text : sse_error_text(error));
+    if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
+    return error;
+}
+
+static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of SQLite as one of ours */
+    if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return SSE_OK;
+    switch (rc & 0xFF) {
+    case SQLITE_NOMEM: return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
+    case SQLITE_BUSY: case SQLITE_LOCKED: return sse__db_fail(db, SSE_E_BUSY, sqlite3_errmsg(db->raw), sql);
+    default: return sse__db_fail(db, SSE_E_DB, sqlite3_errmsg(db->raw), sql);
+    }
+}
+
+/* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
+static bool sse__db_enter(sse_db *db) {
+    if (!db || db->open_error) return false;
+    db->error = SSE_OK;
+    return true;
+}
+
+static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->open_error : db->error : SSE_E_NOMEM; }
+
+static int           sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
+static unsigned long sse__db_errors(const sse_db *db) { return db ? db->errors : 0; }
+
+SSE_API int sse_db_error(sse_db *db, const char **text) {
+    const int error = sse__db_status(db);
+    if (text) *text = !error ? "" : db && db->message.len && !db->message.error ? sse_buf_text(&db->message) : sse_error_text(error);
+    return error;
+}
+
+/* ---- which tables a statement writes: the authorizer is asked about each of them while the statement is prepared ---- */
+
+#ifndef SQLITE_OMIT_AUTHORIZATION
+static int sse__db_authorize(void *user, int action, const char *a, const char *b, const char *schema, const char *trigger) {
+    sse_db     *db = (sse_db *)user;
+    sse__names *to = db->recording ? db->recording : &db->outside;
+    (void)b;
+    (void)trigger;
+    db->authorized = true;
+    switch (action) {
+    case SQLITE_INSERT: case SQLITE_UPDATE: case SQLITE_DELETE: /* also those in triggers and of cascading foreign keys */
+        sse__names_add(to, schema ? schema : "main", ".", a ? a : "");
+        break;
+    case SQLITE_CREATE_TABLE: case SQLITE_DROP_TABLE: case SQLITE_ALTER_TABLE: case SQLITE_CREATE_VIEW: case SQLITE_DROP_VIEW:
+    case SQLITE_CREATE_VTABLE: case SQLITE_DROP_VTABLE: /* a name may come to mean something else */
+        to->all = true;
+        break;
+    case SQLITE_ATTACH: case SQLITE_DETACH: db->schemas_changed = true; break;
+    default: break;
+    }
+    return SQLITE_OK;
+}
+#endif
+
+static void sse__db_watch_names(sse_db *db) {
+#ifndef SQLITE_OMIT_AUTHORIZATION
+    sqlite3_set_authorizer(db->raw, sse__db_authorize, db);
+#else
+    (void)db;
+#endif
+}
+
+/* A virtual table keeps its rows in other tables, through statements of its own that we do not see run: "main.docs". */
+static bool sse__db_is_virtual(sse_db *db, const char *name) {
+    const char   *table = strchr(name, '.') + 1;
+    char         *sql = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE type = 'table' AND rootpage = 0 AND name = %Q COLLATE NOCASE",
+                                        (int)(table - name) - 1, name, table);
+    sqlite3_stmt *stmt = NULL;
+    bool          found = true; /* D4: if it cannot be found out */
+    if (sql && sqlite3_prepare_v2(db->raw, sql, -1, &stmt, NULL) == SQLITE_OK) found = sqlite3_step(stmt) != SQLITE_DONE;
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    return found;
+}
+
+static void sse__db_complete_names(sse_db *db, sse_rows *r) { /* D4: what the authorizer alone does not tell */
+    size_t at;
+    if (sqlite3_stmt_readonly(r->stmt)) return;
+    if (!db->authorized) r->written.all = true; /* not our connection, or the program replaced our authorizer */
+    for (at = 0; at < r->written.list.len && !r->written.all; at += strlen(r->written.list.ptr + at) + 1)
+        if (sse__db_is_virtual(db, r->written.list.ptr + at)) r->written.all = true;
+}
+
+/* ---- statements ---- */
+
+static bool sse__value_take(sse__value *v, const sse__piece *piece) { /* false: not to be bound */
+    v->conv = piece->conv;
+    v->i    = piece->i;
+    v->f    = piece->f;
+    v->p    = piece->p;
+    switch (piece->conv) {
+    case 's': /* spec begins with the flags */
+        v->n = piece->p ? sse__bounded_len((const char *)piece->p, piece->precision) : 0;
+        return piece->width == 0 && piece->spec[1] == '*';
+    case 'u': v->i = (long long)piece->u; return piece->plain && piece->u <= (unsigned long long)INT64_MAX;
+    case 'x': case 'X': case 'o': return false;
+    default: return piece->plain;
+    }
+}
+
+/* Turns a format into SQL with a ? for each conversion, in db->sql, and its values, in db->values: D1. */
+static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
+    const char *const whole = fmt;
+    void      *values = db->values;
+    sse__args  args;
+    sse__piece piece;
+    int        error = SSE_OK;
+    db->sql.len = db->value_count = 0;
+    va_copy(args.ap, ap);
+    while (!error && !db->sql.error && sse__piece_next(&piece, &fmt, &args, &error)) {
+        sse__put_str(&db->sql, piece.literal);
+        if (!piece.conv) continue;
+        sse__put_char(&db->sql, '?');
+        if (!sse__grow(&values, &db->value_cap, db->value_count, sizeof *db->values)) {
+            error = SSE_E_NOMEM;
+            break;
+        }
+        db->values = (sse__value *)values;
+        if (!sse__value_take(&db->values[db->value_count++], &piece)) error = SSE_E_ARG;
+    }
+    va_end(args.ap);
+    sse__put_char(&db->sql, '\0');
+    if (db->sql.error) error = db->sql.error;
+    db->sql.error = SSE_OK;
+    if (error == SSE_E_ARG) return sse__db_fail(db, error, "only %s %d %lld %u %f %p and their kind are bound, without flags or width, and up to INT64_MAX", whole);
+    return error ? sse__db_fail(db, error, NULL, whole) : SSE_OK;
+}
+
+static void sse__stmt_front(sse_db *db, sse_rows *r) {
+    sse_rows **link;
+    for (link = &db->statements; *link && *link != r;) link = &(*link)->next;
+    if (*link) *link = r->next;
+    r->next        = db->statements;
+    db->statements = r;
+}
+
+static void sse__stmt_clear(sse_rows *r) { /* makes it an empty slot */
+    sqlite3_finalize(r->stmt);
+    r->stmt    = NULL;
+    r->sql.len = 0;
+    sse__names_cut(&r->written, 0, false);
+}
+
+/* A slot for one more statement: an empty one, a new one, the one not used for the longest time. NULL without memory. */
+static sse_rows *sse__stmt_slot(sse_db *db) {
+    sse_rows *r, *idle = NULL;
+    for (r = db->statements; r; r = r->next) {
+        if (r->busy) continue;
+        idle = r;
+        if (!r->stmt) return r;
+    }
+    if (idle && db->statement_count >= SSE__DB_STATEMENTS) {
+        sse__stmt_clear(idle);
+        return idle;
+    }
+    r = SSE__NEW(sse_rows);
+    if (!r) return NULL;
+    r->db = db;
+    db->statement_count++;
+    sse__stmt_front(db, r);
+    return r;
+}
+
+static int sse__stmt_prepare(sse_db *db, sse_rows *r, const char *sql) {
+    sse__names   *recording = db->recording;
+    const char   *tail = "";
+    sqlite3_stmt *more = NULL;
+    int           rc;
+    db->authorized = false;
+    db->recording  = &r->written;
+    rc             = sqlite3_prepare_v2(db->raw, sql, -1, &r->stmt, &tail);
+    if (rc == SQLITE_OK && r->stmt && *tail) rc = sqlite3_prepare_v2(db->raw, tail, -1, &more, NULL); /* NULL for blanks and comments */
+    db->recording = recording;
+    sqlite3_finalize(more);
+    if (rc != SQLITE_OK) return sse__db_check(db, rc, sql);
+    if (!r->stmt) return sse__db_fail(db, SSE_E_ARG, "there is no statement", sql);
+    if (more) return sse__db_fail(db, SSE_E_ARG, "more than one statement (sse_db_migrate runs scripts)", sql);
+    sse__db_complete_names(db, r);
+    return SSE_OK;
+}
+
+/* An idle statement for the text in db->sql, which ends with its NUL; prepared if it is not at hand. NULL after an error. */
+static sse_rows *sse__stmt_get(sse_db *db) {
+    const sse_str  sql = sse__str(db->sql.ptr, db->sql.len);
+    const uint32_t hash = sse__hash(sql);
+    sse_rows      *r;
+    for (r = db->statements; r; r = r->next) /* D2 */
+        if (!r->busy && r->stmt && r->hash == hash && sse__eq(sse__str(r->sql.ptr, r->sql.len), sql)) break;
+    if (!r) {
+        r = sse__stmt_slot(db);
+        if (r) sse__put_str(&r->sql, sql);
+        if (!r || r->sql.error) {
+            if (r) r->sql.error = SSE_OK;
+            sse__db_fail(db, SSE_E_NOMEM, NULL, sql.ptr);
+            return NULL;
+        }
+        r->hash  = hash;
+        r->noted = db->round - 1;
+        if (sse__stmt_prepare(db, r, r->sql.ptr) != SSE_OK) {
+            sse__stmt_clear(r);
+            return NULL;
+        }
+    }
+    sse__stmt_front(db, r);
+    return r;
+}
+
+static int sse__value_bind(sqlite3_stmt *stmt, int i, const sse__value *v, sqlite3_destructor_type lifetime) {
+    const sse_str *blob;
+    char           c;
+    switch (v->conv) {
+    case 's': return sqlite3_bind_text64(stmt, i, (const char *)v->p, v->n, lifetime, SQLITE_UTF8);
+    case 'd': case 'u': return sqlite3_bind_int64(stmt, i, v->i);
+    case 'c': c = (char)v->i; return sqlite3_bind_text(stmt, i, &c, 1, SQLITE_TRANSIENT);
+    case 'p':
+        blob = (const sse_str *)v->p;
+        return blob ? sqlite3_bind_blob64(stmt, i, blob->ptr, blob->len, lifetime) : sqlite3_bind_null(stmt, i);
+    default: return sqlite3_bind_double(stmt, i, v->f);
+    }
+}
+
+static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step was reported when it happened */
+    sqlite3_reset(r->stmt);
+    sqlite3_clear_bindings(r->stmt);
+    r->busy = r->at_row = false;
+}
+
+/* The statement of a format, bound and busy. lifetime: SQLITE_STATIC where the values outlive it. NULL after an error. */
+static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt, va_list ap) {
+    sse_rows *r;
+    int       rc = SQLITE_OK;
+    size_t    i;
+    if (!sse__db_enter(db)) return NULL;
+    if (!fmt) sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
+    if (!fmt || sse__sql_read(db, fmt, ap) != SSE_OK) return NULL;
+    r = sse__stmt_get(db);
+    if (!r) return NULL;
+    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != db->value_count) {
+        sse__db_fail(db, SSE_E_ARG, "as many ? as conversions are wanted: a %s in quotes or in a comment is text, and a ? of your own has no value", fmt);
+        return NULL;
+    }
+    for (i = 0; i < db->value_count && rc == SQLITE_OK; i++) rc = sse__value_bind(r->stmt, (int)i + 1, &db->values[i], lifetime);
+    if (sse__db_check(db, rc, r->sql.ptr) != SSE_OK) {
+        sse__rows_end(r);
+        return NULL;
+    }
+    r->busy  = true;
+    r->error = SSE_OK;
+    r->count = 0;
+    return r;
+}
+
+static void sse__db_note(sse_db *db, sse_rows *r) { /* D4. Once a round: a statement that runs often costs a comparison */
+    if (r->noted == db->round) return;
+    r->noted = db->round;
+    sse__names_merge(&db->pending, &r->written);
+}
+
+/* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may write to others now; what
+   else is prepared meanwhile comes from SQL functions of the program, which may run it again whenever they like. */
+static int sse__rows_step(sse_rows *r) {
+    sse_db      *db = r->db;
+    sse__names  *recording = db->recording;
+    const size_t known = r->written.list.len;
+    const bool   all = r->written.all;
+    int          rc;
+    sse__db_note(db, r);
+    db->recording = &r->written;
+    rc            = sqlite3_step(r->stmt);
+    db->recording = recording;
+    if (r->written.list.len == known && r->written.all == all) return rc;
+    if (!sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1)) sse__names_merge(&db->outside, &r->written);
+    sse__names_merge(&db->pending, &r->written);
+    return rc;
+}
+
+static int sse__rows_run(sse_rows *r) { /* to its end */
+    int rc, error;
+    do rc = sse__rows_step(r);
+    while (rc == SQLITE_ROW);
+    error = sse__db_check(r->db, rc, r->sql.ptr);
+    sse__rows_end(r);
+    return error;
+}
+
+SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) {
+    va_list   ap;
+    sse_rows *r;
+    int       before;
+    va_start(ap, sql);
+    r = sse__db_start(db, SQLITE_STATIC, sql, ap);
+    va_end(ap);
+    if (!r) return sse__db_status(db);
+    before = sqlite3_total_changes(db->raw);
+    if (sse__rows_run(r) != SSE_OK) return db->error;
+    return sqlite3_total_changes(db->raw) == before ? 0 : sqlite3_changes(db->raw); /* which still holds the number of an earlier statement */
+}
+
+SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
+    va_list   ap;
+    sse_rows *r;
+    int       rc, result;
+    if (value) *value = 0;
+    va_start(ap, sql);
+    r = sse__db_start(db, SQLITE_STATIC, sql, ap);
+    va_end(ap);
+    if (!r) return sse__db_status(db);
+    rc     = sse__rows_step(r);
+    result = rc != SQLITE_ROW || sqlite3_column_type(r->stmt, 0) == SQLITE_NULL;
+    if (value && !result) *value = sqlite3_column_int64(r->stmt, 0);
+    if (rc == SQLITE_ROW) rc = sse__rows_step(r); /* INSERT ... RETURNING takes effect at its end */
+    if (sse__db_check(db, rc, r->sql.ptr) != SSE_OK) {
+        result = db->error;
+        if (value) *value = 0;
+    }
+    sse__rows_end(r);
+    return result;
+}
+
+SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) {
+    va_list   ap;
+    sse_rows *r;
+    va_start(ap, sql);
+    r = sse__db_start(db, SQLITE_TRANSIENT, sql, ap);
+    va_end(ap);
+    return r;
+}
+
+SSE_API bool sse_db_next(sse_rows *rows) {
+    int rc;
+    if (!rows || !rows->busy || !sse__db_enter(rows->db)) return false;
+    rows->at_row = false;
+    if (rows->error) sse__db_fail(rows->db, rows->error, "there is no such column", rows->sql.ptr);
+    else {
+        rc = sse__rows_step(rows);
+        sse__db_check(rows->db, rc, rows->sql.ptr);
+        rows->at_row = rc == SQLITE_ROW;
+        if (rows->at_row && rows->count++ >= rows->db->max_rows) {
+            sse__db_fail(rows->db, SSE_E_FULL, "more rows than max_rows", rows->sql.ptr);
+            rows->at_row = false;
+        }
+    }
+    if (!rows->at_row) sse__rows_end(rows);
+    return rows->at_row;
+}
+
+SSE_API void sse_db_done(sse_rows *rows) {
+    if (rows && rows->busy) sse__rows_end(rows);
+}
+
+static bool sse__rows_at(sse_rows *r, int column) {
+    if (!r || !r->at_row) return false;
+    if (column >= 0 && column < sqlite3_column_count(r->stmt)) return true;
+    r->error = sse__db_fail(r->db, SSE_E_ARG, "there is no such column", r->sql.ptr);
+    return false;
+}
+
+SSE_API const char *sse_db_text(sse_rows *rows, int column) {
+    const char *text;
+    bool        is_null;
+    if (!sse__rows_at(rows, column)) return NULL;
+    is_null = sqlite3_column_type(rows->stmt, column) == SQLITE_NULL; /* asked first: a conversion may change it */
+    text    = (const char *)sqlite3_column_text(rows->stmt, column);
+    if (!text && !is_null) rows->error = sse__db_fail(rows->db, SSE_E_NOMEM, NULL, rows->sql.ptr);
+    return text;
+}
+
+SSE_API sse_str sse_db_blob(sse_rows *rows, int column) {
+    const char *bytes;
+    if (!sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL) return sse__str(NULL, 0);
+    bytes = (const char *)sqlite3_column_blob(rows->stmt, column);
+    if (!bytes && sqlite3_errcode(rows->db->raw) == SQLITE_NOMEM) {
+        rows->error = sse__db_fail(rows->db, SSE_E_NOMEM, NULL, rows->sql.ptr);
+        return sse__str(NULL, 0);
+    }
+    return sse__str(bytes ? bytes : "", (size_t)sqlite3_column_bytes(rows->stmt, column)); /* empty is not NULL */
+}
+
+SSE_API long long sse_db_int(sse_rows *rows, int column) { return sse__rows_at(rows, column) ? sqlite3_column_int64(rows->stmt, column) : 0; }
+SSE_API double    sse_db_double(sse_rows *rows, int column) { return sse__rows_at(rows, column) ? sqlite3_column_double(rows->stmt, column) : 0; }
+SSE_API bool      sse_db_is_null(sse_rows *rows, int column) { return !sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL; }
+SSE_API int       sse_db_columns(sse_rows *rows) { return rows && rows->busy ? sqlite3_column_count(rows->stmt) : 0; }
+SSE_API const char *sse_db_column_name(sse_rows *rows, int column) { return sse__rows_at(rows, column) ? sqlite3_column_name(rows->stmt, column) : NULL; }
+SSE_API long long sse_db_last_id(sse_db *db) { return sse__db_enter(db) ? sqlite3_last_insert_rowid(db->raw) : 0; }
+
+/* ---- transactions ---- */
+
+typedef struct sse__db_mark { size_t len; bool all, nested; } sse__db_mark; /* db->pending as it was before a transaction */
+
+static int sse__db_begin(sse_db *db, sse__db_mark *mark) {
+    int rc;
+    mark->nested = !sqlite3_get_autocommit(db->raw);
+    mark->len    = db->pending.list.len;
+    mark->all    = db->pending.all;
+    rc           = mark->nested ? sse_db_exec(db, "SAVEPOINT sse_write") : sse_db_exec(db, "BEGIN IMMEDIATE");
+    if (rc < 0) return rc;
+    db->round++; /* notes what follows anew, so that it can be told from what came before */
+    return SSE_OK;
+}
+
+/* Undoes what began at mark, unless SQLite or the program ended it. The error that led here stays the latest one. Of a
+   whole transaction the pending names stay: data_version tells that nothing was committed, and what if it was after all? */
+static void sse__db_undo(sse_db *db, const sse__db_mark *mark) {
+    if (sqlite3_get_autocommit(db->raw)) return;
+    if (!mark->nested) {
+        sqlite3_exec(db->raw, "ROLLBACK", NULL, NULL, NULL);
+        return;
+    }
+    if (sqlite3_exec(db->raw, "ROLLBACK TO sse_write; RELEASE sse_write", NULL, NULL, NULL) != SQLITE_OK) return;
+    sse__names_cut(&db->pending, mark->len, mark->all);
+    db->round++;
+}
+
+static int sse__db_end(sse_db *db, const sse__db_mark *mark) {
+    int rc;
+    if (sqlite3_get_autocommit(db->raw)) return sse__db_fail(db, SSE_E_STATE, "the transaction ended before its end: by an error, or by a COMMIT or ROLLBACK inside", NULL);
+    rc = mark->nested ? sse_db_exec(db, "RELEASE sse_write") : sse_db_exec(db, "COMMIT");
+    if (rc < 0) sse__db_undo(db, mark);
+    return rc < 0 ? rc : SSE_OK;
+}
+
+SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) {
+    sse__db_mark mark;
+    int          rc;
+    if (!sse__db_enter(db)) return sse__db_status(db);
+    if (!fn) return sse__db_fail(db, SSE_E_ARG, "sse_db_write without a function", NULL);
+    rc = sse__db_begin(db, &mark);
+    if (rc != SSE_OK) return rc;
+    rc = fn(db, user);
+    if (rc == 0) return sse__db_end(db, &mark);
+    sse__db_undo(db, &mark);
+    return rc;
+}
+
+static int sse__db_script(sse_db *db, const char *script) { /* inside a transaction */
+    sse__names *recording = db->recording;
+    int         rc;
+    if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
+    if (db->attached) db->pending.all = true; /* D4: not our authorizer */
+    db->recording = &db->pending;
+    rc            = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
+    db->recording = recording;
+    return sse__db_check(db, rc, NULL);
+}
+
+SSE_API int sse_db_migrate(sse_db *db, const char *script) {
+    sse__db_mark mark;
+    int          rc;
+    if (!sse__db_enter(db)) return sse__db_status(db);
+    rc = sse__db_begin(db, &mark);
+    if (rc != SSE_OK) return rc;
+    rc = sse__db_script(db, script);
+    if (rc == SSE_OK) return sse__db_end(db, &mark);
+    sse__db_undo(db, &mark);
+    return rc;
+}
+
+/* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
+static int sse__db_migrate_to(sse_db *db, const char *script, long long version) {
+    sse__db_mark mark;
+    long long    present;
+    char         set[64];
+    int          rc = sse__db_begin(db, &mark);
+    if (rc != SSE_OK) return rc;
+    rc = sse_db_one(db, &present, "PRAGMA user_version");
+    if (rc == SSE_OK && present < version) {
+        rc = sse__db_script(db, script);
+        snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* a pragma takes no bound value */
+        if (rc == SSE_OK) rc = sse__db_script(db, set);
+    }
+    if (rc == SSE_OK) return sse__db_end(db, &mark);
+    sse__db_undo(db, &mark);
+    return rc;
+}
+
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+    long long version;
+    char      text[96];
+    int       rc = sse_db_one(db, &version, "PRAGMA user_version");
+    if (rc != SSE_OK) return rc;
+    if (version < 0 || count < 0 || (!scripts && version < count)) return sse__db_fail(db, SSE_E_ARG, NULL, NULL);
+    if (version > count) {
+        snprintf(text, sizeof text, "the database is at version %lld, newer than this program, which knows %d", version, count);
+        return sse__db_fail(db, SSE_E_STATE, text, NULL);
+    }
+    for (; rc == SSE_OK && version < count; version++) rc = sse__db_migrate_to(db, scripts[version], version + 1);
+    return rc;
+}
+
+/* ---- opening and closing ---- */
+
+/* A change to WAL needs the file for itself and SQLite does not always wait for that, as when several programs start at once. */
+static int sse__db_setup(sse_db *db, const sse_db_options *options, int busy_ms) {
+    int rc, waited;
+    sqlite3_extended_result_codes(db->raw, 1);
+    sqlite3_busy_timeout(db->raw, busy_ms);
+    rc = sqlite3_exec(db->raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    if (rc != SQLITE_OK) return rc;
+    if (options->read_only) return sqlite3_exec(db->raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
+    for (waited = 0;; waited += 10) {
+        rc = sqlite3_exec(db->raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if ((rc & 0xFF) != SQLITE_BUSY || waited >= busy_ms) return rc;
+        sqlite3_sleep(10);
+    }
+}
+
+SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
+    sse_db_options none;
+    sse_db        *db = SSE__NEW(sse_db);
+    int            rc, flags;
+    if (!db) return NULL;
+    memset(&none, 0, sizeof none);
+    if (!options) options = &none;
+    db->max_rows = options->max_rows ? options->max_rows : SSE_UNLIMITED;
+    if (!file || options->busy_ms < SSE_OFF) {
+        db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
+        return db;
+    }
+    flags = options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    rc    = sqlite3_open_v2(file, &db->raw, flags | SQLITE_OPEN_URI, NULL);
+    if (rc == SQLITE_OK) rc = sse__db_setup(db, options, options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000);
+    if (rc == SQLITE_OK) sse__db_watch_names(db);
+    else db->open_error = sse__db_check(db, rc, file); /* for good */
+    return db;
+}
+
+SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
+    sse_db *db = SSE__NEW(sse_db);
+    if (!db) return NULL;
+    db->raw      = raw;
+    db->attached = true;
+    db->max_rows = SSE_UNLIMITED;
+    if (!raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
+    return db;
+}
+
+SSE_API void sse_db_close(sse_db *db) {
+    if (!db) return;
+    if (db->on_close) db->on_close(db->on_close_user);
+    while (db->statements) {
+        sse_rows *r = db->statements;
+        db->statements = r->next;
+        sqlite3_finalize(r->stmt);
+        sse_buf_free(&r->sql);
+        sse_buf_free(&r->written.list);
+        SSE_FREE(r);
+    }
+    if (!db->attached) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
+    sse_buf_free(&db->message);
+    sse_buf_free(&db->sql);
+    sse_buf_free(&db->pending.list);
+    sse_buf_free(&db->outside.list);
+    SSE_FREE(db->values);
+    SSE_FREE(db);
+}
+
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return db && !db->open_error ? db->raw : NULL; }
+
+#else /* SSE_NO_SQLITE: everything answers SSE_E_NOT_BUILT, and sse_db_open gives one database that failed for that reason */
+
+struct sse_db { int open_error; };
+
+static int           sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static unsigned long sse__db_errors(const sse_db *db) { return (void)db, 0; }
+
+SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
+    static sse_db failed = { SSE_E_NOT_BUILT };
+    return (void)file, (void)options, &failed;
+}
+SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) { return (void)raw, sse_db_open(NULL, NULL); }
+SSE_API void sse_db_close(sse_db *db) { (void)db; }
+SSE_API int  sse_db_error(sse_db *db, const char **text) {
+    if (text) *text = sse_error_text(sse__db_open_error(db));
+    return sse__db_open_error(db);
+}
+SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) { return (void)sql, sse__db_open_error(db); }
+SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
+    if (value) *value = 0;
+    return (void)sql, sse__db_open_error(db);
+}
+SSE_API sse_rows   *sse_db_query(sse_db *db, const char *sql, ...) { return (void)db, (void)sql, (sse_rows *)NULL; }
+SSE_API bool        sse_db_next(sse_rows *rows) { return (void)rows, false; }
+SSE_API void        sse_db_done(sse_rows *rows) { (void)rows; }
+SSE_API const char *sse_db_text(sse_rows *rows, int column) { return (void)rows, (void)column, (const char *)NULL; }
+SSE_API sse_str     sse_db_blob(sse_rows *rows, int column) { return (void)rows, (void)column, sse__str(NULL, 0); }
+SSE_API long long   sse_db_int(sse_rows *rows, int column) { return (void)rows, (void)column, 0; }
+SSE_API double      sse_db_double(sse_rows *rows, int column) { return (void)rows, (void)column, 0.0; }
+SSE_API bool        sse_db_is_null(sse_rows *rows, int column) { return (void)rows, (void)column, true; }
+SSE_API int         sse_db_columns(sse_rows *rows) { return (void)rows, 0; }
+SSE_API const char *sse_db_column_name(sse_rows *rows, int column) { return (void)rows, (void)column, (const char *)NULL; }
+SSE_API long long   sse_db_last_id(sse_db *db) { return (void)db, 0; }
+SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) { return (void)fn, (void)user, sse__db_open_error(db); }
+SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script, sse__db_open_error(db); }
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
+
+#endif /* SSE_NO_SQLITE */
 
 /*@section conn*/
 

@@ -1,0 +1,524 @@
+/* >>db: SQL formats, statements, rows, transactions, migrations, opening. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+static long fail_after = -1; /* how many allocations still succeed; negative: all */
+static int  fails(void) { return fail_after > 0 ? (fail_after--, 0) : fail_after == 0; }
+static long allocations;
+static void *test_malloc(size_t n) { allocations++; return fails() ? NULL : malloc(n); }
+static void *test_realloc(void *p, size_t n) { allocations++; return fails() ? NULL : realloc(p, n); }
+#define SSE_MALLOC(n)     test_malloc(n)
+#define SSE_REALLOC(p, n) test_realloc(p, n)
+#define SSE_FREE(p)       free(p)
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef SSE_NO_SQLITE
+
+int main(void) {
+    const char *text;
+    long long   n = 5;
+    sse_db     *db = sse_db_open("x.db", NULL);
+    ok(db != NULL, "without SQLite a database is given all the same");
+    is_int(sse_db_error(db, &text), SSE_E_NOT_BUILT, "which says that it was left out");
+    ok(strstr(text, "left out") != NULL, "in words");
+    is_int(sse_db_exec(db, "SELECT %d", 1), SSE_E_NOT_BUILT, "exec answers so");
+    is_int(sse_db_one(db, &n, "SELECT 1"), SSE_E_NOT_BUILT, "one answers so");
+    is_int(n, 0, "and sets the value to 0");
+    ok(!sse_db_next(sse_db_query(db, "SELECT 1")), "a query has no rows");
+    is_int(sse__db_open_error(db), SSE_E_NOT_BUILT, "sse_serve can tell");
+    is_int(sse_db_migrate(db, "x"), SSE_E_NOT_BUILT, "migrate answers so");
+    ok(sse_db_raw(db) == NULL, "there is no raw connection");
+    sse_db_close(db);
+    return tap_done();
+}
+
+#else
+
+static char dir[] = "/tmp/sse-db-XXXXXX";
+
+static const char *file(const char *name) {
+    static char path[8][256];
+    static int  turn;
+    char       *p = path[turn++ % 8];
+    snprintf(p, 256, "%s/%s", dir, name);
+    return p;
+}
+
+static long long got;
+#define ONE(...) (sse_db_one(__VA_ARGS__) == 0 ? got : -999) /* ONE(db, &got, "SELECT ...") */
+
+static const char *said(sse_db *db) {
+    const char *text;
+    sse_db_error(db, &text);
+    return text;
+}
+
+#define says(db, error, words, name)                                                   \
+    do {                                                                               \
+        is_int(sse_db_error(db, NULL), error, name);                                   \
+        if (!ok(strstr(said(db), words) != NULL, "... and says \"%s\"", words)) printf("#   %s\n", said(db)); \
+    } while (0)
+
+static void values(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_str  blob = { "a\0b", 3 }, none = { NULL, 0 }, empty = { "", 0 }, got_blob;
+    sse_rows *r;
+    const char *volatile null = NULL;
+    char     *big = (char *)malloc(100000);
+    memset(big, 'x', 100000);
+    is_int(sse_db_exec(db, "CREATE TABLE t(i INTEGER PRIMARY KEY, a, b, c)"), 0, "a table is no changed row");
+    is_int(sse_db_exec(db, "INSERT INTO t(a, b, c) VALUES(%s, %d, %f)", "x'); DROP TABLE t; --", -7, 0.5), 1, "text, integer, double");
+    is_int(sse_db_last_id(db), 1, "the id of the new row");
+    r = sse_db_query(db, "SELECT a, b, c, typeof(a), typeof(b), typeof(c) FROM t");
+    ok(sse_db_next(r), "comes back");
+    is_str(sse_db_text(r, 0), "x'); DROP TABLE t; --", "text is a value, not SQL");
+    is_int(sse_db_int(r, 1), -7, "integer");
+    ok(sse_db_double(r, 2) > 0.49 && sse_db_double(r, 2) < 0.51, "double");
+    is_str(sse_db_text(r, 3), "text", "bound as text");
+    is_str(sse_db_text(r, 4), "integer", "bound as integer");
+    is_str(sse_db_text(r, 5), "real", "bound as real");
+    is_int(sse_db_columns(r), 6, "how many columns");
+    is_str(sse_db_column_name(r, 2), "c", "their names");
+    ok(!sse_db_next(r), "one row");
+    is_int(sse_db_error(db, NULL), 0, "the end is no error");
+    is_int(ONE(db, &got, "SELECT %s IS NULL AND %p IS NULL AND %p IS NULL", null, (void *)NULL, (void *)&none), 1, "NULL binds NULL");
+    is_int(ONE(db, &got, "SELECT length(%p) = 0 AND typeof(%p) = 'blob'", (void *)&empty, (void *)&empty), 1, "an empty blob is not NULL");
+    r = sse_db_query(db, "SELECT %p, NULL, '', x''", (void *)&blob);
+    ok(sse_db_next(r), "a blob");
+    got_blob = sse_db_blob(r, 0);
+    is_mem(got_blob.ptr, got_blob.len, "a\0b", 3, "keeps its NUL");
+    ok(sse_db_text(r, 1) == NULL && sse_db_is_null(r, 1) && sse_db_blob(r, 1).ptr == NULL, "NULL is NULL");
+    ok(sse_db_text(r, 2) != NULL && !sse_db_is_null(r, 2), "the empty text is not NULL");
+    ok(sse_db_blob(r, 3).ptr != NULL && sse_db_blob(r, 3).len == 0, "nor is the empty blob");
+    sse_db_done(r);
+    is_int(ONE(db, &got, "SELECT %lld", -9223372036854775807LL - 1), -9223372036854775807LL - 1, "the least number");
+    is_int(ONE(db, &got, "SELECT %u", 4294967295u), 4294967295LL, "unsigned");
+    is_int(ONE(db, &got, "SELECT %zu + %ld + %hhd", (size_t)1, 2L, 3), 6, "size_t, long, char");
+    is_int(ONE(db, &got, "SELECT %c = 'q'", 'q'), 1, "a character");
+    is_int(ONE(db, &got, "SELECT 7 %% 4 || %s", ""), 3, "%% is a percent");
+    is_int(ONE(db, &got, "SELECT 'a%%b' LIKE 'a%%'"), 1, "also in quotes");
+    is_int(ONE(db, &got, "SELECT length(%.*s)", 3, "abcdef"), 3, "%.*s binds a part");
+    is_int(ONE(db, &got, "SELECT length(%.*s)", 100000, big), 100000, "of any length");
+    free(big);
+    sse_db_close(db);
+}
+
+static void refusals(void) {
+    sse_db *db = sse_db_open(":memory:", NULL);
+    unsigned long errors = sse__db_errors(db);
+    is_int(sse_db_exec(db, "SELECT %5d", 1), SSE_E_ARG, "a width is refused");
+    is_int(sse_db_exec(db, "SELECT %-5s", "x"), SSE_E_ARG, "a flag is refused");
+    is_int(sse_db_exec(db, "SELECT %.2f", 1.0), SSE_E_ARG, "a precision of a number is refused");
+    is_int(sse_db_exec(db, "SELECT %x", 1u), SSE_E_ARG, "hexadecimal is refused");
+    is_int(sse_db_exec(db, "SELECT %llu", 18446744073709551615ull), SSE_E_ARG, "what does not fit is refused");
+    says(db, SSE_E_ARG, "%llu", "the error names the statement");
+    is_int(sse_db_exec(db, "SELECT '%s'", "x"), SSE_E_ARG, "a %s in quotes is refused");
+    says(db, SSE_E_ARG, "quotes", "with its reason");
+    is_int(sse_db_exec(db, "SELECT 1 -- %d", 1), SSE_E_ARG, "one in a comment as well");
+    is_int(sse_db_exec(db, "SELECT ?"), SSE_E_ARG, "a ? of one's own is refused");
+    is_int(sse_db_exec(db, "SELECT 1; SELECT 2"), SSE_E_ARG, "a second statement is refused");
+    says(db, SSE_E_ARG, "sse_db_migrate", "and where to go instead");
+    is_int(sse_db_exec(db, "SELECT 1;  -- over\n /* and out */ "), 0, "a comment after it is fine");
+    is_int(sse_db_exec(db, "  "), SSE_E_ARG, "no statement is refused");
+    is_int(sse_db_exec(db, NULL), SSE_E_ARG, "NULL is refused");
+    is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
+    says(db, SSE_E_DB, "SELEKT", "is told");
+    ok(sse__db_errors(db) == errors + 12, "every failure is counted, once");
+    is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
+    is_int(sse_db_error(db, NULL), 0, "forgets it");
+    ok(sse__db_errors(db) == errors + 12, "the count does not");
+    sse_db_close(db);
+}
+
+static void rows(void) {
+    sse_db   *db = sse_db_open(":memory:", NULL);
+    sse_rows *r, *q;
+    int       outer = 0, inner = 0, i;
+    char      name[32];
+    for (i = 0; i < 3; i++) {
+        if (i == 0) sse_db_exec(db, "CREATE TABLE t(a)");
+        sse_db_exec(db, "INSERT INTO t VALUES(%d)", i);
+    }
+    for (r = sse_db_query(db, "SELECT a FROM t"); sse_db_next(r); outer++)
+        for (q = sse_db_query(db, "SELECT a FROM t"); sse_db_next(q); ) inner++;
+    ok(outer == 3 && inner == 9, "the same SQL nested in itself");
+    strcpy(name, "gone");
+    r = sse_db_query(db, "SELECT %s", name);
+    strcpy(name, "else");
+    ok(sse_db_next(r), "a query");
+    is_str(sse_db_text(r, 0), "gone", "has copied its values");
+    sse_db_done(r);
+    ok(!sse_db_next(r) && !sse_db_next(NULL), "done rows and NULL have no next");
+    ok(sse_db_text(r, 0) == NULL && sse_db_int(NULL, 0) == 0 && sse_db_is_null(NULL, 0) && sse_db_columns(NULL) == 0, "and no columns");
+    sse_db_done(r);
+    sse_db_done(NULL);
+    r = sse_db_query(db, "SELECT a FROM t");
+    ok(sse_db_text(r, 0) == NULL && sse_db_error(db, NULL) == 0, "before the first next there is no row");
+    ok(sse_db_next(r) && sse_db_text(r, 1) == NULL, "a column that does not exist");
+    says(db, SSE_E_ARG, "column", "is an error");
+    ok(!sse_db_next(r), "that ends the rows");
+    says(db, SSE_E_ARG, "column", "and stays");
+    ok(sse_db_query(db, "SELECT a FROM missing") == NULL, "a query that fails is NULL");
+    says(db, SSE_E_DB, "no such table: missing", "with SQLite's words");
+    r = sse_db_query(db, "SELECT abs(-9223372036854775807 - a) FROM t");
+    ok(sse_db_next(r) && !sse_db_next(r), "an error in the middle ends the rows");
+    says(db, SSE_E_DB, "overflow", "and is told");
+    is_int(sse_db_one(db, &got, "SELECT a FROM t WHERE a > %d", 99), 1, "one: no row");
+    is_int(sse_db_one(db, &got, "SELECT max(a) FROM t WHERE a > %d", 99), 1, "one: NULL");
+    is_int(got, 0, "the value is 0 then");
+    is_int(sse_db_one(db, NULL, "SELECT a FROM t"), 0, "one: nobody wants the value");
+    is_int(ONE(db, &got, "INSERT INTO t VALUES(%d) RETURNING a * 2", 21), 42, "one: RETURNING");
+    is_int(sse_db_exec(db, "UPDATE t SET a = a + 1"), 4, "rows changed");
+    is_int(sse_db_exec(db, "SELECT a FROM t"), 0, "reading changes none, also after an update");
+    is_int(sse_db_exec(db, "DELETE FROM t"), 4, "rows deleted at once");
+    sse_db_close(db);
+    {
+        sse_db_options o = { 0, 2, false };
+        db = sse_db_open(":memory:", &o);
+        r  = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3");
+        ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r), "max_rows ends the rows");
+        says(db, SSE_E_FULL, "max_rows", "with an error");
+        r = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2");
+        ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r) && sse_db_error(db, NULL) == 0, "exactly max_rows is fine");
+        sse_db_query(db, "SELECT 1");
+        sse_db_close(db);
+        ok(1, "closing ends rows that are open");
+    }
+}
+
+static void cache(void) {
+    sse_db   *db = sse_db_open(":memory:", NULL);
+    sse_rows *open[100];
+    sse_buf   sql = { 0 };
+    char      text[64];
+    int       i, right = 0;
+    long      before;
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    for (i = 0; i < 1000; i++) {
+        sse_buf_free(&sql);
+        sse_printf(&sql, "SELECT %d", i);
+        if (sse_db_one(db, &got, sse_buf_text(&sql)) == 0 && got == i) right++;
+    }
+    sse_buf_free(&sql);
+    is_int(right, 1000, "a thousand different statements");
+    is_int(db->statement_count, SSE__DB_STATEMENTS, "of which so many are kept");
+    for (i = 0; i < 1000; i++) sse_db_exec(db, "SELECT nothing");
+    is_int(db->statement_count, SSE__DB_STATEMENTS, "those that fail take no more room");
+    for (i = 0; i < 100; i++) open[i] = sse_db_query(db, "SELECT %d", i);
+    for (i = right = 0; i < 100; i++) right += sse_db_next(open[i]) && sse_db_int(open[i], 0) == i;
+    is_int(right, 100, "a hundred open at once");
+    for (i = 0; i < 100; i++) sse_db_done(open[i]);
+    sse_db_exec(db, "INSERT INTO t VALUES(%s)", "x");
+    before = allocations;
+    for (i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "text %d", i);
+        sse_db_exec(db, "INSERT INTO t VALUES(%s)", text);
+    }
+    is_int(allocations, before, "a statement that is kept allocates nothing of ours");
+    sse_db_exec(db, "ALTER TABLE t ADD COLUMN b");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%s)", "x"), SSE_E_DB, "after a change of the schema it no longer fits: an error");
+    says(db, SSE_E_DB, "2 columns", "that says so");
+    sse_db_exec(db, "ALTER TABLE t DROP COLUMN b");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%s)", "x"), 1, "and fits again");
+    sse_db_close(db);
+}
+
+static int insert_and(sse_db *db, void *user) {
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    return *(int *)user;
+}
+
+static int nested(sse_db *db, void *user) {
+    int keep = 0, undo = 5;
+    (void)user;
+    sse_db_exec(db, "INSERT INTO t VALUES(2)");
+    is_int(sse_db_write(db, insert_and, &undo), 5, "an inner write that fails");
+    is_int(sse_db_write(db, insert_and, &keep), 0, "an inner write that goes well");
+    return 0;
+}
+
+static int ends_itself(sse_db *db, void *user) {
+    (void)user;
+    sse_db_exec(db, "ROLLBACK");
+    return 0;
+}
+
+static void transactions(void) {
+    sse_db_options quick = { SSE_OFF, 0, false };
+    sse_db *db = sse_db_open(file("t.db"), NULL), *other = sse_db_open(file("t.db"), &quick);
+    int     zero = 0, bad = -77;
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    is_int(sse_db_write(db, insert_and, &zero), 0, "a write");
+    is_int(ONE(other, &got, "SELECT count(*) FROM t"), 1, "is there");
+    is_int(sse_db_write(db, insert_and, &bad), -77, "a write that returns something else");
+    is_int(ONE(other, &got, "SELECT count(*) FROM t"), 1, "is not");
+    is_int(sse_db_write(db, nested, NULL), 0, "nested writes");
+    is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "roll back by themselves");
+    is_int(sse_db_write(db, ends_itself, NULL), SSE_E_STATE, "a write that ends the transaction is told");
+    is_int(sse_db_write(db, NULL, NULL), SSE_E_ARG, "no function");
+    sse_db_exec(db, "BEGIN IMMEDIATE");
+    is_int(sse_db_write(other, insert_and, &zero), SSE_E_BUSY, "someone else is writing");
+    is_int(sse_db_exec(other, "INSERT INTO t VALUES(3)"), SSE_E_BUSY, "a plain statement likewise");
+    is_int(sse_db_write(db, insert_and, &zero), 0, "inside the program's own transaction it is a savepoint");
+    is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "which commits nothing");
+    sse_db_exec(db, "COMMIT");
+    is_int(sse_db_write(other, insert_and, &zero), 0, "then it is the other's turn");
+    is_int(ONE(db, &got, "SELECT count(*) FROM t"), 5, "and both are there");
+    sse_db_close(other);
+    sse_db_close(db);
+}
+
+static void migrations(void) {
+    static const char *const list[] = { "CREATE TABLE a(x); INSERT INTO a VALUES('50%s')", "ALTER TABLE a ADD COLUMN y; UPDATE a SET y = 1", "CREATE TABLE b(x); CREATE TABLE b(x)" };
+    sse_db *db = sse_db_open(file("m.db"), NULL);
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS s(x); CREATE INDEX IF NOT EXISTS i ON s(x)"), 0, "a script");
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS s(x); CREATE INDEX IF NOT EXISTS i ON s(x)"), 0, "again");
+    is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); INSERT INTO none VALUES(1)"), SSE_E_DB, "a script that fails");
+    is_int(ONE(db, &got, "SELECT count(*) FROM s"), 0, "leaves nothing");
+    is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); COMMIT"), SSE_E_STATE, "a script that commits is told");
+    is_int(sse_db_migrate(db, NULL), SSE_E_ARG, "no script");
+    is_int(sse_db_exec(db, "SELECT 1"), 0, "the database still works");
+    is_int(sse_db_migrate_list(db, list, 1), 0, "the first of a list");
+    is_int(sse_db_migrate_list(db, list, 2), 0, "the second, and the first not again");
+    is_int(ONE(db, &got, "SELECT count(*) FROM a WHERE x = '50%%s' AND y = 1"), 1, "each once");
+    is_int(sse_db_migrate_list(db, list, 3), SSE_E_DB, "the third fails");
+    is_int(ONE(db, &got, "PRAGMA user_version"), 2, "and does not count");
+    is_int(ONE(db, &got, "SELECT count(*) FROM sqlite_master WHERE name = 'b'"), 0, "nothing of it stays");
+    is_int(sse_db_migrate_list(db, list, 1), SSE_E_STATE, "a database from the future is refused");
+    says(db, SSE_E_STATE, "version 2", "in words");
+    is_int(sse_db_migrate_list(db, list, 2), 0, "the present one is not");
+    is_int(sse_db_migrate_list(db, NULL, 2), 0, "nothing to do needs no list");
+    sse_db_close(db);
+}
+
+static void opening(void) {
+    sse_db_options read_only = { 0, 0, true }, odd = { -5, 0, false };
+    sse_db  *db, *second;
+    sqlite3 *raw;
+    FILE    *f = fopen(file("junk.db"), "w");
+    const char *text;
+    db = sse_db_open(file("o.db"), NULL);
+    is_int(sse__db_open_error(db), 0, "opened");
+    is_int(ONE(db, &got, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1, "in WAL mode");
+    is_int(ONE(db, &got, "PRAGMA synchronous"), 1, "synchronous NORMAL");
+    is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "foreign keys on");
+    is_int(ONE(db, &got, "PRAGMA busy_timeout"), 5000, "five seconds of patience");
+    is_int(ONE(db, &got, "PRAGMA wal_autocheckpoint"), 1000, "autocheckpoint as it was");
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    second = sse_db_open(file("o.db"), &read_only);
+    is_int(ONE(second, &got, "SELECT count(*) FROM t"), 0, "read only reads");
+    is_int(sse_db_exec(second, "INSERT INTO t VALUES(1)"), SSE_E_DB, "and does not write");
+    sse_db_close(second);
+    sse_db_close(db);
+    db = sse_db_open(file("nothing.db"), &read_only);
+    is_int(sse__db_open_error(db), SSE_E_DB, "read only creates no file");
+    sse_db_close(db);
+    db = sse_db_open("/nonexistent/x.db", NULL);
+    ok(db != NULL, "a file that cannot be opened gives a database");
+    says(db, SSE_E_DB, "unable to open", "that says why");
+    is_int(sse_db_exec(db, "SELECT 1"), SSE_E_DB, "fails everywhere: exec");
+    ok(!sse_db_next(sse_db_query(db, "SELECT 1")), "query");
+    is_int(sse_db_one(db, &got, "SELECT 1"), SSE_E_DB, "one");
+    is_int(sse_db_write(db, insert_and, NULL), SSE_E_DB, "write");
+    is_int(sse_db_migrate(db, "SELECT 1"), SSE_E_DB, "migrate");
+    is_int(sse_db_migrate_list(db, NULL, 0), SSE_E_DB, "migrate_list");
+    ok(sse_db_raw(db) == NULL && sse_db_last_id(db) == 0, "and has nothing to give");
+    says(db, SSE_E_DB, "unable to open", "and still says why");
+    sse_db_close(db);
+    fputs("this is not a database, but it is long enough to be taken for one if nobody looks at the first page of it ...........", f);
+    fclose(f);
+    db = sse_db_open(file("junk.db"), NULL);
+    says(db, SSE_E_DB, "not a database", "junk is noticed when it is opened");
+    sse_db_close(db);
+    db = sse_db_open(file("junk.db"), &read_only);
+    says(db, SSE_E_DB, "not a database", "also read only");
+    sse_db_close(db);
+    db = sse_db_open(NULL, NULL);
+    is_int(sse__db_open_error(db), SSE_E_ARG, "no name");
+    sse_db_close(db);
+    db = sse_db_open(":memory:", &odd);
+    is_int(sse__db_open_error(db), SSE_E_ARG, "an option out of range");
+    sse_db_close(db);
+    is_int(sse_db_error(NULL, &text), SSE_E_NOMEM, "NULL is what is left without memory");
+    is_int(sse_db_exec(NULL, "SELECT 1"), SSE_E_NOMEM, "and answers so");
+    sse_db_close(NULL);
+    sqlite3_open(file("o.db"), &raw);
+    db = sse_db_attach(raw);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%d)", 4), 1, "a connection of the program");
+    ok(sse_db_raw(db) == raw, "is used");
+    sse_db_close(db);
+    is_int(sqlite3_exec(raw, "SELECT * FROM t", NULL, NULL, NULL), SQLITE_OK, "and not closed");
+    is_int(sqlite3_close(raw), SQLITE_OK, "nothing of ours is left in it");
+    db = sse_db_attach(NULL);
+    is_int(sse_db_exec(db, "SELECT 1"), SSE_E_ARG, "NULL cannot be attached");
+    sse_db_close(db);
+}
+
+static void many_start_at_once(void) { /* each turns the new file to WAL, migrates, writes */
+    enum { PROCESSES = 6 };
+    static const char *const list[] = { "CREATE TABLE t(a)", "CREATE TABLE u(a); INSERT INTO u VALUES(1)" };
+    int     i, status, good = 0;
+    sse_db *db;
+    for (i = 0; i < PROCESSES; i++)
+        if (fork() == 0) {
+            db = sse_db_open(file("start.db"), NULL);
+            _exit(sse_db_migrate_list(db, list, 2) != 0 || sse_db_exec(db, "INSERT INTO t VALUES(%d)", i) != 1);
+        }
+    for (i = 0; i < PROCESSES; i++) good += wait(&status) > 0 && status == 0;
+    is_int(good, PROCESSES, "processes that start on a new file at once all get there");
+    db = sse_db_open(file("start.db"), NULL);
+    is_int(ONE(db, &got, "SELECT count(*) + (SELECT count(*) * 100 FROM u) FROM t"), 100 + PROCESSES, "and migrate it once");
+    sse_db_close(db);
+}
+
+static void pending_is(sse_db *db, const char *want, bool all, const char *name) {
+    char   names[256] = "";
+    size_t at, len = 0;
+    for (at = 0; at < db->pending.list.len; at += strlen(db->pending.list.ptr + at) + 1)
+        if (!strstr(db->pending.list.ptr + at, "sqlite_")) len += (size_t)snprintf(names + len, sizeof names - len, "%s ", db->pending.list.ptr + at);
+    is_str(&names[0], want, name);
+    is_int(db->pending.all, all, "... and all of them or not");
+    sse__names_cut(&db->pending, 0, false);
+    db->round++;
+}
+
+static int write_u_undo_t(sse_db *db, void *user) {
+    int undo = 1;
+    (void)user;
+    sse_db_exec(db, "DELETE FROM u");
+    sse_db_write(db, insert_and, &undo);
+    return 0;
+}
+
+static void names(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sqlite3 *raw;
+    sse_db_migrate(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE u(a); CREATE TABLE log(a);"
+                       "CREATE TABLE child(p REFERENCES t(a) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
+                       "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END;"
+                       "CREATE VIEW v AS SELECT a FROM u; CREATE TRIGGER iv INSTEAD OF INSERT ON v BEGIN UPDATE w SET k = 1; END;");
+    sse__names_cut(&db->pending, 0, false);
+    sse_db_exec(db, "INSERT INTO t(b) VALUES(1)");
+    pending_is(db, "main.t ", false, "an insert");
+    sse_db_exec(db, "INSERT INTO t(b) VALUES(1)");
+    sse_db_exec(db, "INSERT INTO t(b) VALUES(1)");
+    pending_is(db, "main.t ", false, "again, from the cache");
+    sse_db_exec(db, "SELECT * FROM t, u");
+    pending_is(db, "", false, "reading");
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    pending_is(db, "main.u main.log ", false, "a trigger");
+    sse_db_exec(db, "DELETE FROM t WHERE a = 1");
+    pending_is(db, "main.t main.child ", false, "a cascade");
+    sse_db_exec(db, "DELETE FROM log");
+    pending_is(db, "main.log ", false, "the truncating delete");
+    sse_db_exec(db, "REPLACE INTO w VALUES(1)");
+    pending_is(db, "main.w ", false, "REPLACE, WITHOUT ROWID");
+    sse_db_exec(db, "INSERT INTO v VALUES(1)");
+    pending_is(db, "main.v main.w ", false, "a view with a trigger");
+    sse_db_exec(db, "WITH x AS (SELECT 1) INSERT INTO t(b) SELECT * FROM x RETURNING a");
+    pending_is(db, "main.t ", false, "WITH and RETURNING");
+    sse_db_exec(db, "INSERT INTO t(a, b) VALUES(2, 3) ON CONFLICT DO UPDATE SET b = 4");
+    pending_is(db, "main.t ", false, "upsert");
+    sse_db_write(db, write_u_undo_t, NULL);
+    pending_is(db, "main.u ", false, "a savepoint that was rolled back");
+    sse_db_exec(db, "DROP TABLE log");
+    pending_is(db, "main.log ", true, "DROP");
+    sse_db_exec(db, "CREATE TABLE log(a)");
+    pending_is(db, "", true, "CREATE");
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    pending_is(db, "main.u main.log ", false, "a statement prepared again");
+    sse_db_exec(db, "DROP TRIGGER g");
+    pending_is(db, "", false, "DROP TRIGGER changes no rows");
+    sse_db_exec(db, "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO w VALUES(1); END");
+    pending_is(db, "", false, "nor does CREATE TRIGGER");
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    pending_is(db, "main.u main.log main.w ", false, "a trigger made after the statement");
+    ok(db->outside.list.len == 0 && !db->outside.all, "none of this came from outside");
+    sse_db_exec(db, "CREATE VIRTUAL TABLE f USING fts5(x)");
+    if (sse_db_error(db, NULL) == 0) { /* SQLite was built with fts5 */
+        is_int(db->pending.all, true, "CREATE VIRTUAL TABLE");
+        sse__names_cut(&db->pending, 0, false);
+        sse_db_exec(db, "INSERT INTO f VALUES('x')");
+        is_int(db->pending.all, true, "a virtual table writes anywhere");
+        sse__names_cut(&db->pending, 0, false);
+        db->round++;
+    }
+    sse__names_cut(&db->outside, 0, false);
+    sqlite3_exec(sse_db_raw(db), "INSERT INTO u VALUES(2)", NULL, NULL, NULL);
+    ok(db->outside.list.len > 0 && strcmp(db->outside.list.ptr, "main.u") == 0, "a statement of the program's own is seen when it is prepared");
+    sqlite3_set_authorizer(sse_db_raw(db), NULL, NULL);
+    sse_db_exec(db, "DELETE FROM t WHERE b = 99");
+    is_int(db->pending.all, true, "without our authorizer it is all tables");
+    sse_db_close(db);
+    sqlite3_open(":memory:", &raw);
+    db = sse_db_attach(raw);
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    is_int(db->pending.all, true, "of an attached connection as well");
+    sse_db_close(db);
+    sqlite3_close(raw);
+}
+
+/* ---- without memory ---- */
+
+static sqlite3_mem_methods real_memory;
+static void *sqlite_malloc(int n) { return fails() ? NULL : real_memory.xMalloc(n); }
+static void *sqlite_realloc(void *p, int n) { return fails() ? NULL : real_memory.xRealloc(p, n); }
+
+static int everything(void) { /* 0: all of it went well */
+    sse_db   *db = sse_db_open(":memory:", NULL);
+    sse_rows *r;
+    int       zero = 0, sum = 0;
+    bool      good = sse_db_migrate(db, "CREATE TABLE t(a); CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t WHERE a = 9; END") == 0;
+    good = sse_db_exec(db, "INSERT INTO t VALUES(%s)", "1234567890123456789012345678901234567890") == 1 && good;
+    good = sse_db_write(db, insert_and, &zero) == 0 && good;
+    for (r = sse_db_query(db, "SELECT a, a || %s FROM t", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"); sse_db_next(r); sum++)
+        good = sse_db_text(r, 1) != NULL && sse_db_blob(r, 0).ptr != NULL && good;
+    good = sum == 2 && sse_db_error(db, NULL) == 0 && good;
+    said(db);
+    sse_db_close(db);
+    return !good;
+}
+
+static void without_memory(void) { /* fails one allocation after the other, from there on all, until there is enough for all of it */
+    long n;
+    int  failed = 0, rc;
+    for (n = 0; n < 5000; n++) {
+        fail_after = n;
+        rc         = everything();
+        if (fail_after > 0) break;
+        failed += rc != 0;
+    }
+    fail_after = -1;
+    ok(n < 5000 && rc == 0, "with %ld allocations everything goes well", n);
+    ok(failed > 50, "with fewer something fails (%d times), and nothing breaks", failed);
+}
+
+int main(void) {
+    sqlite3_mem_methods failing;
+    char command[64];
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
+    failing          = real_memory;
+    failing.xMalloc  = sqlite_malloc;
+    failing.xRealloc = sqlite_realloc;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
+    if (!mkdtemp(dir)) return 1;
+    values();
+    refusals();
+    rows();
+    cache();
+    transactions();
+    migrations();
+    opening();
+    many_start_at_once();
+    names();
+    without_memory();
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command) != 0) return 1;
+    return tap_done();
+}
+
+#endif
