@@ -84,7 +84,7 @@ static const struct { int status; const char *text; size_t len; } heads[] = { /*
     CASE(400, "\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n"),
     CASE(400, "\nGET / HTTP/1.0\r\n\r\n"),
     CASE(400, "\r\rGET / HTTP/1.0\r\n\r\n"),
-    CASE(400, " GET / HTTP/1.0\r\n\r\n"),
+    CASE(400, " GET / HTTP/1.0\r\n\r\n"), CASE(400, " / HTTP/1.0\r\n\r\n"), CASE(400, "GET  HTTP/1.0\r\n\r\n"),
     CASE(0, ""), CASE(0, "\r"), CASE(0, "\r\n"), CASE(0, "G"), CASE(0, "GET"), CASE(0, "GET "), CASE(0, "GET / HTTP/1.1\r\nHost: a\r\n\r"),
     /* the request line */
     CASE(200, "BREW /pot HTTP/1.1\r\n" H "\r\n"),
@@ -141,7 +141,7 @@ static const struct { int status; const char *text; size_t len; } heads[] = { /*
     CASE(400, GET("A\0: b\r\n")), CASE(400, GET("A\x7f: b\r\n")), CASE(400, GET("\"A\": b\r\n")), CASE(400, GET("A@: b\r\n")),
     CASE(400, GET("A: b\r\n c\r\n")), CASE(400, GET("A: b\r\n\tc\r\n")), CASE(400, GET("A: b\r\n \r\n")),
     CASE(400, "GET / HTTP/1.1\r\n Host: a\r\n\r\n"), CASE(400, "GET / HTTP/1.1\r\nHost:\r\n a\r\n\r\n"),
-    CASE(400, GET("A: b\n")), CASE(400, GET("A: b\nC: d\r\n")), CASE(400, GET("A: b\rC: d\r\n")), CASE(400, GET("A: b\r\r\n")), CASE(400, GET("A: \n\r\n")),
+    CASE(400, GET("A: b\n")), CASE(400, GET("A: b\nC: d\r\n")), CASE(400, GET("A: b\rC: d\r\n")), CASE(400, GET("A: b\rxC: d\r\n")), CASE(400, GET("A: b\r\r\n")), CASE(400, GET("A: \n\r\n")),
     CASE(400, GET("A: b\0c\r\n")), CASE(400, GET("A: \x01\r\n")), CASE(400, GET("A: \x1f\r\n")), CASE(400, GET("A: \x7f\r\n")), CASE(400, GET("A: " TEN TEN "\x08" TEN TEN "\r\n")),
     CASE(400, "GET / HTTP/1.1\r\n" H "\n"), CASE(400, "GET / HTTP/1.1\r\n" H "\rx"), CASE(400, "GET / HTTP/1.1\r\n" H "A: b\r\n\n"),
     /* limits */
@@ -231,7 +231,8 @@ static void test_flags(void) {
         {POST("Expect: 100-continue\r\nContent-Length: 1\r\n"), "ke1"}, {POST("Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n"), "kce"},
         {POST("Expect: 100-continue\r\n"), "k"}, {POST("Expect: 100-continue\r\nContent-Length: 0\r\n"), "k0"},
         {"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "1"},
-        {GET("Connection: Upgrade\r\nUpgrade: websocket\r\n"), "ku"}, {GET("Upgrade: h2c\r\n"), "k"}, {GET("Connection: upgrade\r\n"), "k"}};
+        {GET("Connection: Upgrade\r\nUpgrade: websocket\r\n"), "ku"}, {GET("Upgrade: h2c\r\n"), "k"}, {GET("Connection: upgrade\r\n"), "k"}, {"GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", ""},
+        {"GET / HTTP/1.7\r\n" H "\r\n", "k"}};
     parsed p;
     char   got[40];
     size_t i;
