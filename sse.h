@@ -299,11 +299,272 @@ SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user);
    Returns: 0; SSE_E_NOMEM; SSE_E_ARG. Threads: any. */
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 
-/*@public serve*/
+typedef struct sse_serve_options {
+    const char *host;               /* "0.0.0.0", "::", "localhost", "unix:/path"; no other names. default: "127.0.0.1" */
+    int         port;               /* default: 8000; SSE_ANY_PORT: the system chooses, sse_port tells */
+    int         backlog;            /* connections waiting to be accepted. default: 4096 */
+    int         grace_ms;           /* from sse_stop until what is still open is cut. default: 5000; SSE_OFF: at once */
+    bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second one at once */
+    bool        access_log;         /* a line per reply to the logger at SSE_LOG_INFO, common log format. default: false */
+} sse_serve_options;
 
-/*@public routes request reply*/
+#define SSE_ANY_PORT (-1)
 
-/*@public streams topics live*/
+/* Opens a listening socket; several calls, several addresses. options: borrowed until return; NULL: all defaults.
+   Returns: 0; SSE_E_ARG: host or port; SSE_E_IO: see errno and the log; a mistake made while setting up. Threads: the one that will run the loop. */
+SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
+
+/* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. Returns: 0, or as sse_listen. */
+SSE_API int sse_serve(sse_app *app, const sse_serve_options *options);
+
+SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none yet. Threads: loop, or any once listening */
+SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once: no new connections, streams get on_stop and their last
+                                            event, replies in flight are finished, then grace_ms. Threads: any; also signal handlers */
+SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
+
+/* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have passed.
+   sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error. */
+SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
+SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known */
+SSE_API int sse_poll(sse_app *app, int timeout_ms);
+
+/* Serves from a thread of its own; user code then runs there. Returns when listening; NULL on failure (logged).
+   sse_stop_background stops, waits up to timeout_ms, then cuts; frees the server, not the app. */
+typedef struct sse_server sse_server;
+SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options);
+SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
+
+/* Counters since the app was made, and present numbers. */
+typedef struct sse_stats {
+    uint64_t connections, streams, views;        /* now */
+    uint64_t accepted, refused, requests, bad_requests, timeouts;
+    uint64_t streams_opened, events;             /* events: published or sent, however many got them */
+    uint64_t bytes_in, bytes_out, sends;         /* sends: system calls that wrote */
+    uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last one, not sent */
+} sse_stats;
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: loop */
+
+/* ---- routes and hooks ---------------------------------------------------------------------------------------------- */
+
+/* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment. Names go before patterns.
+   GET routes answer HEAD too; OPTIONS and 405 are automatic. user: borrowed until the app is freed.
+   Returns: 0; SSE_E_ARG: path; SSE_E_STATE: that route exists; sse_serve answers it too. Threads: loop. In callbacks: yes. */
+SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user);
+SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user);
+SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user);
+SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user);
+SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user); /* any method, all below; the rest is sse_param(req, "path") */
+
+typedef struct sse_route_options {
+    const char *method;                 /* any token; "*": all. default: "GET" */
+    sse_handler guard;                  /* may answer; fn then does not run. default: none */
+    size_t      max_body_bytes;         /* default: the app's; SSE_UNLIMITED */
+    void      (*free_user)(void *user); /* called when the app is freed, or the route was refused. default: none */
+} sse_route_options;
+SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options);
+
+/* Runs fn before all routes at prefix and below (NULL: all), in the order they were added, also ahead of 404 and 405. It has
+   answered if it wrote, or set a status, redirect, failure or stream; headers, cookies and attrs are no answer. */
+SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user);
+
+/* ---- requests ------------------------------------------------------------------------------------------------------ */
+
+/* What a handler reads. Texts are decoded, NUL-terminated, NULL if absent, and valid until the request is answered; a request
+   that would make one with a NUL inside is refused before the handler runs. Threads: loop. req is never NULL. */
+SSE_API sse_app    *sse_req_app(sse_req *req);
+SSE_API const char *sse_method(sse_req *req);                    /* "GET"; "HEAD" is handed to GET routes */
+SSE_API const char *sse_path(sse_req *req);                      /* "/room/7", percent-decoded, without the query */
+SSE_API const char *sse_param(sse_req *req, const char *name);   /* of the route: "/room/{id}" */
+SSE_API const char *sse_query(sse_req *req, const char *name);   /* the first of that name: ?name=value; "" where it has no value */
+SSE_API const char *sse_form(sse_req *req, const char *name);    /* of an urlencoded or multipart body; files are sse_body_parts' */
+SSE_API const char *sse_header(sse_req *req, const char *name);  /* any case; the first of that name */
+SSE_API const char *sse_header_at(sse_req *req, const char *name, int i); /* the i-th of that name, from 0 */
+SSE_API const char *sse_cookie(sse_req *req, const char *name);
+SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s); /* NULL too if forged or older; 0: 3600 s */
+SSE_API const char *sse_peer(sse_req *req);                      /* "192.0.2.1", "2001:db8::1", "unix"; behind trusted_proxies: the client */
+SSE_API sse_str     sse_body(sse_req *req);                      /* {NULL, 0} without one */
+
+/* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
+   number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
+   `datastar` of GET, HEAD and DELETE, from the body otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields).
+   JSON that is not well-formed fails the request with 400 and the offset. Spec: RFC 8259; Datastar SDK, ReadSignals. */
+SSE_API const char *sse_signal(sse_req *req, const char *path);
+
+/* Texts that a before hook leaves for the handler. value: copied; NULL removes. Returns: 0; SSE_E_NOMEM. */
+SSE_API const char *sse_attr(sse_req *req, const char *name);
+SSE_API int         sse_set_attr(sse_req *req, const char *name, const char *value);
+
+/* Text that lives as long as the request; "" without memory. */
+SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) SSE__PRINTF(2, 3);
+
+/* ---- replies ------------------------------------------------------------------------------------------------------- */
+
+/* What a handler writes goes out when it returns. Nothing written and no status set: 204, but 500 if a call to this library
+   failed meanwhile; to a request that accepts text/event-stream nothing means "come back later" (200, retry, close).
+   Written: 200 text/html; charset=utf-8. A reply and a stream exclude each other: the second answers SSE_E_STATE. */
+typedef struct sse_cookie_options {
+    const char *path;            /* default: "/" */
+    const char *domain;          /* default: none, this host only */
+    const char *same_site;       /* "Strict", "None". default: "Lax" */
+    int         max_age_s;       /* default: until the browser closes; SSE_OFF deletes the cookie */
+    bool        script_readable; /* default: false, HttpOnly */
+    bool        secure;          /* default: true if the request came over TLS (from a trusted proxy), else false */
+} sse_cookie_options;
+
+SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL */
+SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
+SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599 */
+SSE_API int sse_set_type(sse_req *req, const char *content_type);
+SSE_API int sse_set_header(sse_req *req, const char *name, const char *value); /* adds one. SSE_E_FIELD: line break, NUL, bad name, or a header
+                                                                    that is the library's own (Content-Length, Transfer-Encoding, Connection, Date) */
+SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options); /* options NULL: defaults */
+SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
+SSE_API int sse_redirect(sse_req *req, const char *url);         /* 303 See Other unless a 3xx status is set */
+SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain instead of what was written; the first one stays */
+
+/* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
+   loop; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
+SSE_API int sse_defer(sse_req *req);
+SSE_API int sse_finish(sse_req *req);
+
+/* ---- streams ------------------------------------------------------------------------------------------------------- */
+
+/* Why a stream closed. */
+typedef enum sse_reason {
+    SSE_BY_PEER,     /* the peer left */
+    SSE_BY_END,      /* sse_stream_end, sse_streams_close, or its step returned SSE_END */
+    SSE_BY_STOP,     /* the app stops */
+    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms */
+    SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
+    SSE_BY_LIFETIME, /* lifetime_ms is over */
+    SSE_BY_ERROR     /* it could not be opened, or memory ran out */
+} sse_reason;
+
+#define SSE_END (-1) /* returned by a step: end the stream */
+
+typedef struct sse_stream_options {
+    int         status;          /* default: 200, or what sse_set_status said */
+    const char *type;            /* default: "text/event-stream"; any other is a raw stream: no pings, sse_stream_write only */
+    int         ping_ms;         /* a comment when nothing was sent for so long. default: 15000; SSE_OFF */
+    void      (*on_ping)(sse_stream s, sse_buf *out, void *user); /* writes another ping. default: an empty comment */
+    const sse_event *first;      /* sent at once. copied. default: none */
+    const sse_event *last;       /* sent when this side ends the stream. copied. default: none */
+    int         retry_ms;        /* tells the browser when to come back after a break. default: not told, its own 3 to 5 s */
+    int         retry_spread_ms; /* plus a random part, so that not all come back at once. default: 0 */
+    int         lifetime_ms;     /* ends the stream; an EventSource comes back. default: none */
+    int         send_timeout_ms; /* default: the app's; SSE_OFF */
+    size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's; SSE_UNLIMITED */
+    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END.
+                                                    First call after the handler; never while unsent bytes wait. default: none */
+    void      (*on_stop)(sse_stream s, void *user); /* the app stops: the last chance to send. default: none */
+    void      (*on_close)(sse_stream s, sse_reason reason, void *user); /* exactly once, also if opening failed: free user here. default: none */
+    void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
+    const char *label;           /* its kind, for filters and statistics. copied. default: none */
+    const char *who;             /* whose it is, for filters and presence. copied. default: none */
+} sse_stream_options;
+
+/* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
+   options: borrowed until return; NULL: all defaults.
+   Returns: the stream; {0} if the reply has begun, an option is wrong or memory is out (then the reply is 200, retry, close).
+   Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
+SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
+
+/* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
+SSE_API bool sse_stream_is_open(sse_stream s);
+
+/* Queues one event. Does not block and does not write to the socket. event: borrowed until return.
+   Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG as sse_event_write; SSE_E_FULL: over max_queue_bytes, the stream closes. */
+SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
+
+/* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
+SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
+
+/* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's). An EventSource comes back
+   unless it is then answered 204. */
+SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
+
+SSE_API const char *sse_stream_id(sse_stream s);                      /* unguessable text by which a client can name its stream; valid until it closes */
+SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);    /* {0}: no such stream; NULL is none */
+SSE_API const char *sse_stream_meta(sse_stream s, const char *name);  /* NULL: not set; also in on_close */
+SSE_API int         sse_stream_set_meta(sse_stream s, const char *name, const char *value); /* copied; NULL removes */
+
+/* Chooses streams: all that match every field set. An empty filter is an error unless all is set. */
+typedef struct sse_filter {
+    const char *label, *who; /* as in the stream's options. default: any */
+    const char *topic;       /* subscribed to it by its exact name. default: any */
+    bool        all;
+} sse_filter;
+
+SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter); /* or SSE_E_ARG */
+/* Calls fn for each; fn returns false to stop. fn may send, end and set_meta. Returns how many fn saw, or SSE_E_ARG. */
+SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user);
+/* Ends each with last (NULL: its own option). Returns how many, or SSE_E_ARG. */
+SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last);
+
+/* ---- topics -------------------------------------------------------------------------------------------------------- */
+
+/* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
+   may be built from request text. A topic comes to be with its first subscriber and goes with its last.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG; SSE_E_FULL: over max_topics; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
+SSE_API int sse_subscribe(sse_stream s, const char *topic);
+SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed */
+
+/* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of several matching topics or
+   patterns arrives once. Never build a pattern from request text. Returns and threads as sse_subscribe. */
+SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
+
+/* Sends an event to all who are subscribed. Formatted once, however many they are. event: borrowed until return.
+   Returns: 0, also if nobody is; SSE_E_FIELD, SSE_E_ARG, SSE_E_NOMEM. Threads: any; from another one it takes effect in the
+   loop's next turn. In callbacks: yes. */
+SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
+
+/* ---- live views ----------------------------------------------------------------------------------------------------- */
+
+/* Writes what all watchers of a view see. Runs once per change, however many watch. Reads its parameters from the view only:
+   what is shared cannot depend on who asks. It fails (the last state stays on screen, and it is tried again) if html failed,
+   a database reported an error meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
+typedef void (*sse_render)(sse_view *view, sse_buf *html, void *user);
+typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user); /* for one stream: may read cookies and attrs of req */
+
+typedef enum sse_format {
+    SSE_AS_ELEMENTS, /* Datastar: patch elements */
+    SSE_AS_SIGNALS,  /* Datastar: patch signals; the output is JSON */
+    SSE_AS_DATA      /* a plain event: the output is its data */
+} sse_format;
+
+typedef struct sse_live_options {
+    sse_db     *db;              /* rendered again when a commit, of any process, touches tables of it. default: none, sse_touch only */
+    const char *tables;          /* by spaces, "msgs users". default: all tables of db */
+    const char *query;           /* query parameters that tell views apart, by spaces, "page sort". default: none */
+    sse_handler guard;           /* runs per request before it joins and may answer it (401, 404). default: none */
+    int         every_ms;        /* rendered again so often while watched. default: never */
+    int         min_interval_ms; /* between two renders. default: 0 */
+    sse_format  format;          /* default: SSE_AS_ELEMENTS */
+    const char *event;           /* name of the event, with SSE_AS_DATA. default: none, "message" in the browser */
+    const sse_patch_options *patch;   /* copied. default: by element ids, outer */
+    const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ... copied. default: none */
+    void       *user;            /* for render and guard. borrowed until the app is freed. default: NULL */
+} sse_live_options;
+
+/* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
+   path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves.
+   options: borrowed until return; NULL: all defaults. Returns: 0, or an error that sse_serve answers too. Threads: loop. */
+SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options);
+
+/* The same for what depends on who asks: fn runs per stream, from a copy of its request. .query is not used. */
+SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options);
+
+/* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route ("/room/{id}/feed"). Several touches
+   in one turn are one render. Returns: 0, also if nobody watches; SSE_E_ARG; SSE_E_NOMEM. Threads: any. In callbacks: yes. */
+SSE_API int sse_touch(sse_app *app, const char *path);
+
+/* A path parameter or listed query parameter; NULL if absent. Valid until the render returns. */
+SSE_API const char *sse_view_param(sse_view *view, const char *name);
+
+/* Shows a live view on a stream that is open already: several views on one connection (a browser has six). In the stream's
+   opening handler the route's guard runs first; later it is not asked. Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route;
+   SSE_E_STATE: the guard refused. */
+SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
 
@@ -430,6 +691,12 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db); /* for what is not here; valid u
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+#if defined(SSE_NO_THREADS) || !defined(__GNUC__) || defined(__TINYC__)
+#define SSE__THREAD
+#else
+#define SSE__THREAD __thread
 #endif
 
 #define SSE__COUNT(a)       (sizeof(a) / sizeof *(a))
@@ -684,6 +951,138 @@ static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest bl
     sse__arena_free(a);
     keep->next = NULL;
     a->blocks  = keep;
+}
+
+/*==========================================================================
+  >>table   lists, slots, maps                                       [pure]
+  Uses: >>buf >>base                    Tests: tests/unit/table.c
+  L1  What is listed here is never copied or owned: links and nodes live
+      inside their items.
+==========================================================================*/
+
+/* ---- intrusive lists --------------------------------------------------- */
+
+typedef struct sse__link { struct sse__link *next, *prev; } sse__link;
+
+static void sse__list_init(sse__link *list) { list->next = list->prev = list; }
+
+static bool sse__list_empty(const sse__link *list) { return list->next == list; }
+
+static void sse__list_add(sse__link *list, sse__link *link) { /* at the end */
+    link->prev       = list->prev;
+    link->next       = list;
+    list->prev->next = link;
+    list->prev       = link;
+}
+
+static void sse__list_remove(sse__link *link) { /* a link that is in no list (NULL) stays so */
+    if (!link->next) return;
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    link->next = link->prev = NULL;
+}
+
+static void sse__list_move(sse__link *to, sse__link *from) { /* to: empty; from becomes empty */
+    sse__list_init(to);
+    if (sse__list_empty(from)) return;
+    *to            = *from;
+    to->next->prev = to->prev->next = to;
+    sse__list_init(from);
+}
+
+/* ---- slots: values that outlive what they name --------------------------- */
+
+/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an old (slot, gen) finds nothing. */
+typedef struct sse__slot { void *item; uint32_t gen, next_free; } sse__slot;
+typedef struct sse__slots { sse__slot *at; size_t cap; uint32_t used, free_list, count; } sse__slots; /* free_list: slot + 1, 0 none */
+
+static bool sse__slots_add(sse__slots *t, void *item, uint32_t *slot, uint32_t *gen) {
+    void *array = t->at;
+    if (t->free_list) {
+        *slot        = t->free_list - 1;
+        t->free_list = t->at[*slot].next_free;
+    } else {
+        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at)) return false;
+        t->at           = (sse__slot *)array;
+        *slot           = t->used++;
+        t->at[*slot].gen = 1; /* 0 is never valid, so that a zeroed handle is closed */
+    }
+    t->at[*slot].item = item;
+    *gen              = t->at[*slot].gen;
+    t->count++;
+    return true;
+}
+
+static void *sse__slots_get(const sse__slots *t, uint32_t slot, uint32_t gen) {
+    return slot < t->used && t->at[slot].gen == gen ? t->at[slot].item : NULL;
+}
+
+static void sse__slots_remove(sse__slots *t, uint32_t slot) {
+    t->at[slot].item = NULL;
+    if (++t->at[slot].gen == 0) t->at[slot].gen = 1;
+    t->at[slot].next_free = t->free_list;
+    t->free_list          = slot + 1;
+    t->count--;
+}
+
+/* ---- maps: names to what they name -------------------------------------------- */
+
+/* A hash table of nodes that live inside the items; the item owns its key. */
+typedef struct sse__node { struct sse__node *next; sse_str key; uint32_t hash; } sse__node;
+typedef struct sse__map { sse__node **buckets; uint32_t cap, count; } sse__map; /* cap: a power of two, or 0 */
+
+static sse__node *sse__map_find(const sse__map *m, sse_str key) {
+    const uint32_t hash = sse__hash(key);
+    sse__node     *node = m->cap ? m->buckets[hash & (m->cap - 1)] : NULL;
+    while (node && (node->hash != hash || !sse__eq(node->key, key))) node = node->next;
+    return node;
+}
+
+static bool sse__map_grow(sse__map *m) {
+    const uint32_t cap = m->cap ? m->cap * 2 : 8;
+    sse__node    **buckets = (sse__node **)sse__zalloc(cap * sizeof *buckets), *node;
+    uint32_t       i;
+    if (!buckets) return false;
+    for (i = 0; i < m->cap; i++)
+        while ((node = m->buckets[i]) != NULL) {
+            m->buckets[i] = node->next;
+            node->next    = buckets[node->hash & (cap - 1)];
+            buckets[node->hash & (cap - 1)] = node;
+        }
+    SSE_FREE(m->buckets);
+    m->buckets = buckets;
+    m->cap     = cap;
+    return true;
+}
+
+static bool sse__map_add(sse__map *m, sse__node *node, sse_str key) { /* key: borrowed until removed. False: no memory */
+    if (m->count >= m->cap && !sse__map_grow(m) && !m->cap) return false;
+    node->key  = key;
+    node->hash = sse__hash(key);
+    node->next = m->buckets[node->hash & (m->cap - 1)];
+    m->buckets[node->hash & (m->cap - 1)] = node;
+    m->count++;
+    return true;
+}
+
+static void sse__map_remove(sse__map *m, sse__node *node) {
+    sse__node **at = &m->buckets[node->hash & (m->cap - 1)];
+    while (*at != node) at = &(*at)->next;
+    *at = node->next;
+    m->count--;
+}
+
+/* Any one of the nodes, for taking a map apart; NULL: it is empty. */
+static sse__node *sse__map_any(const sse__map *m) {
+    uint32_t i;
+    for (i = 0; i < m->cap && m->count; i++)
+        if (m->buckets[i]) return m->buckets[i];
+    return NULL;
+}
+
+static void sse__map_free(sse__map *m) {
+    SSE_FREE(m->buckets);
+    memset(m, 0, sizeof *m);
 }
 
 /*==========================================================================
@@ -3519,6 +3918,211 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
     }
 }
 
+/*==========================================================================
+  >>route   paths to handlers                                        [pure]
+  Uses: >>buf >>base                    Tests: tests/unit/route.c
+
+  A tree with one level per segment. A segment is looked up by name first;
+  then the patterns of the level are tried in the order they were added.
+
+      /            (node) --"room"--> (node) --{}--> (node GET: /room/{id})
+                     \----"weather"-> (node) --{},{}--> (node GET: ...)
+
+  N1  The cost of a lookup depends on the path, not on the number of routes.
+==========================================================================*/
+
+enum { SSE__MAX_PARAMS = 16 };
+
+typedef struct sse__route {
+    struct sse__route *next;         /* of the same node */
+    char        *path, *method;      /* method "*": all */
+    char       **names;              /* of the params, in order; NULL behind the last */
+    sse_handler  fn, guard;
+    void        *user;
+    void       (*free_user)(void *user);
+    size_t       max_body_bytes;     /* 0: the app's */
+    bool         body_later;
+} sse__route;
+
+typedef struct sse__segment {
+    sse__node    node;               /* in the parent's map, if it is a literal */
+    struct sse__segment *next;       /* pattern: the next one of this level */
+    char        *text;               /* literal, or pattern with its params as {} */
+    sse__map     literals;
+    struct sse__segment *patterns;
+    sse__route  *routes, *mounts;    /* mounts take any path below */
+} sse__segment;
+
+typedef struct sse__match { sse__segment *at, *mount; sse_str params[SSE__MAX_PARAMS], rest; int nparams; } sse__match; /* rest: below the mount */
+
+static void sse__route_free(sse__route *route) {
+    char **name;
+    if (!route) return;
+    if (route->free_user) route->free_user(route->user);
+    for (name = route->names; name && *name; name++) SSE_FREE(*name);
+    SSE_FREE(route->names);
+    SSE_FREE(route->path);
+    SSE_FREE(route->method);
+    SSE_FREE(route);
+}
+
+static void sse__segment_clear(sse__segment *s) { /* everything below and in it */
+    sse__node *node;
+    while ((node = sse__map_any(&s->literals)) != NULL) {
+        sse__segment *child = SSE__CONTAINER(node, sse__segment, node);
+        sse__map_remove(&s->literals, node);
+        sse__segment_clear(child);
+        SSE_FREE(child);
+    }
+    while (s->patterns) {
+        sse__segment *child = s->patterns;
+        s->patterns = child->next;
+        sse__segment_clear(child);
+        SSE_FREE(child);
+    }
+    sse__map_free(&s->literals);
+    while (s->routes || s->mounts) {
+        sse__route **list = s->routes ? &s->routes : &s->mounts, *route = *list;
+        *list = route->next;
+        sse__route_free(route);
+    }
+    SSE_FREE(s->text);
+}
+
+/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to names. */
+static int sse__segment_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
+    size_t i = 0, from;
+    while (i < segment.len) {
+        if (segment.ptr[i] == '}') return SSE_E_ARG;
+        if (segment.ptr[i] != '{') {
+            sse__put_char(shape, segment.ptr[i++]);
+            continue;
+        }
+        for (from = ++i; i < segment.len && segment.ptr[i] != '}' && segment.ptr[i] != '{';) i++;
+        if (i == segment.len || i == from || segment.ptr[i] == '{' || *count == SSE__MAX_PARAMS) return SSE_E_ARG;
+        if (i + 1 < segment.len && segment.ptr[i + 1] == '{') return SSE_E_ARG; /* two params with nothing between them */
+        names[*count] = sse__strdup(sse__str(segment.ptr + from, i - from));
+        if (!names[(*count)++]) return SSE_E_NOMEM;
+        sse_raw(shape, "{}", 2);
+        i++;
+    }
+    return shape->error;
+}
+
+static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { /* finds or makes; NULL: no memory */
+    const bool    pattern = shape->len && memchr(shape->ptr, '{', shape->len);
+    const sse_str text    = sse__str(shape->ptr, shape->len);
+    sse__node    *node    = pattern ? NULL : sse__map_find(&parent->literals, text);
+    sse__segment *child, **at = &parent->patterns;
+    if (node) return SSE__CONTAINER(node, sse__segment, node);
+    for (; pattern && *at; at = &(*at)->next)
+        if (sse__eq(sse__text((*at)->text), text)) return *at;
+    child = SSE__NEW(sse__segment);
+    if (child) child->text = sse__strdup(text);
+    if (!child || !child->text || (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
+        if (child) SSE_FREE(child->text);
+        SSE_FREE(child);
+        return NULL;
+    }
+    if (pattern) *at = child;
+    return child;
+}
+
+/* Adds a route at its path. Takes it (frees on failure too). */
+static int sse__route_add(sse__segment *root, sse__route *route, bool mount) {
+    char         *names[SSE__MAX_PARAMS + 1] = {NULL};
+    int           count = 0, error = route->path && route->path[0] == '/' ? SSE_OK : SSE_E_ARG;
+    sse_str       rest = error ? sse__str(NULL, 0) : sse__text(route->path + 1);
+    sse_buf       shape = {NULL, 0, 0, SSE_OK};
+    sse__segment *at = root;
+    sse__route  **list;
+    while (!error && rest.ptr) {
+        shape.len = 0;
+        error     = sse__segment_shape(sse__cut(&rest, '/', false), &shape, names, &count);
+        if (!error && !(at = sse__segment_child(at, &shape))) error = SSE_E_NOMEM;
+    }
+    sse_buf_free(&shape);
+    route->names = (char **)sse__zalloc(sizeof names);
+    if (route->names) memcpy(route->names, names, sizeof names);
+    else while (count) SSE_FREE(names[--count]);
+    if (!error && !route->names) error = SSE_E_NOMEM;
+    if (!error)
+        for (list = mount ? &at->mounts : &at->routes; *list; list = &(*list)->next)
+            if (strcmp((*list)->method, route->method) == 0) error = SSE_E_STATE;
+    if (error) {
+        sse__route_free(route);
+        return error;
+    }
+    *list = route;
+    return SSE_OK;
+}
+
+/* Matches one segment against a shape; a param is the shortest run before what follows it, the last one all the rest. */
+static bool sse__segment_match(const char *shape, sse_str text, sse__match *m) {
+    const int before = m->nparams;
+    while (*shape) {
+        const char *next = strchr(shape, '{');
+        size_t      n    = next ? (size_t)(next - shape) : strlen(shape), at;
+        if (!sse__starts(text, sse__str(shape, n))) break;
+        text = sse__from(text, n);
+        shape += n;
+        if (!next) continue;
+        shape += 2;
+        next = strchr(shape, '{');
+        n    = next ? (size_t)(next - shape) : strlen(shape);
+        for (at = n && !next && text.len > n ? text.len - n : 1; n && at + n <= text.len; at++)
+            if (memcmp(text.ptr + at, shape, n) == 0) break;
+        if (n == 0) at = text.len;
+        if (at == 0 || at + n > text.len || m->nparams == SSE__MAX_PARAMS) break;
+        m->params[m->nparams++] = sse__str(text.ptr, at);
+        text = sse__from(text, at);
+    }
+    if (!*shape && !text.len) return true;
+    m->nparams = before;
+    return false;
+}
+
+static bool sse__route_walk(sse__segment *at, sse_str rest, sse__match *m) {
+    sse_str       segment;
+    sse__node    *node;
+    sse__segment *child;
+    const int     before = m->nparams;
+    if (at->mounts) {
+        m->mount = at;
+        m->rest  = rest.ptr ? rest : sse__str("", 0);
+    }
+    if (!rest.ptr) {
+        m->at = at;
+        return at->routes != NULL;
+    }
+    segment = sse__cut(&rest, '/', false);
+    node    = sse__map_find(&at->literals, segment);
+    if (node && sse__route_walk(SSE__CONTAINER(node, sse__segment, node), rest, m)) return true;
+    for (child = at->patterns; child; child = child->next) {
+        m->nparams = before;
+        if (sse__segment_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
+    }
+    m->nparams = before;
+    return false;
+}
+
+/* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. N1 */
+static bool sse__route_find(sse__segment *root, sse_str path, sse__match *m) {
+    memset(m, 0, sizeof *m);
+    if (sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m)) return true;
+    m->at = NULL;
+    return false;
+}
+
+static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one for a method, else the one for all */
+    sse__route *any = NULL;
+    for (; list; list = list->next) {
+        if (sse__eq(sse__text(list->method), method)) return list;
+        if (strcmp(list->method, "*") == 0) any = list;
+    }
+    return any;
+}
+
 /*@section frame*/
 
 /*==========================================================================
@@ -3529,11 +4133,11 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
       sse__alarm     a moment and who hears of it; a timing wheel holds them
       sse__call      a function from another thread
 
-  L1  A source or alarm is freed only at the end of a turn, never while
+  W1  A source or alarm is freed only at the end of a turn, never while
       events that name it may still be in hand.
-  L2  Every alarm in the wheel is due after wheel.now; what is due already
+  W2  Every alarm in the wheel is due after wheel.now; what is due already
       waits in wheel.due.
-  L3  Arming, moving and cancelling an alarm costs the same however many
+  W3  Arming, moving and cancelling an alarm costs the same however many
       there are.
 ==========================================================================*/
 
@@ -3563,71 +4167,6 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
 #define SSE__SYS(call) call
 #endif
 
-/* ---- intrusive lists --------------------------------------------------- */
-
-typedef struct sse__link { struct sse__link *next, *prev; } sse__link;
-
-static void sse__list_init(sse__link *list) { list->next = list->prev = list; }
-
-static bool sse__list_empty(const sse__link *list) { return list->next == list; }
-
-static void sse__list_add(sse__link *list, sse__link *link) { /* at the end */
-    link->prev       = list->prev;
-    link->next       = list;
-    list->prev->next = link;
-    list->prev       = link;
-}
-
-static void sse__list_remove(sse__link *link) { /* a link that is in no list (NULL) stays so */
-    if (!link->next) return;
-    link->prev->next = link->next;
-    link->next->prev = link->prev;
-    link->next = link->prev = NULL;
-}
-
-static void sse__list_move(sse__link *to, sse__link *from) { /* to: empty; from becomes empty */
-    sse__list_init(to);
-    if (sse__list_empty(from)) return;
-    *to            = *from;
-    to->next->prev = to->prev->next = to;
-    sse__list_init(from);
-}
-
-/* ---- slots: values that outlive what they name --------------------------- */
-
-/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an old (slot, gen) finds nothing. */
-typedef struct sse__slot { void *item; uint32_t gen, next_free; } sse__slot;
-typedef struct sse__slots { sse__slot *at; size_t cap; uint32_t used, free_list, count; } sse__slots; /* free_list: slot + 1, 0 none */
-
-static bool sse__slots_add(sse__slots *t, void *item, uint32_t *slot, uint32_t *gen) {
-    void *array = t->at;
-    if (t->free_list) {
-        *slot        = t->free_list - 1;
-        t->free_list = t->at[*slot].next_free;
-    } else {
-        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at)) return false;
-        t->at           = (sse__slot *)array;
-        *slot           = t->used++;
-        t->at[*slot].gen = 1; /* 0 is never valid, so that a zeroed handle is closed */
-    }
-    t->at[*slot].item = item;
-    *gen              = t->at[*slot].gen;
-    t->count++;
-    return true;
-}
-
-static void *sse__slots_get(const sse__slots *t, uint32_t slot, uint32_t gen) {
-    return slot < t->used && t->at[slot].gen == gen ? t->at[slot].item : NULL;
-}
-
-static void sse__slots_remove(sse__slots *t, uint32_t slot) {
-    t->at[slot].item = NULL;
-    if (++t->at[slot].gen == 0) t->at[slot].gen = 1;
-    t->at[slot].next_free = t->free_list;
-    t->free_list          = slot + 1;
-    t->count--;
-}
-
 /* ---- the timing wheel ---------------------------------------------------- */
 
 /* Seven levels of 64 slots. Level 0 holds what is due within this run of 64 ms, one slot a millisecond; level 1 the rest of
@@ -3647,7 +4186,7 @@ typedef struct sse__wheel {
     uint64_t  now;                         /* milliseconds of the monotonic clock */
     uint64_t  occupied[SSE__WHEEL_LEVELS]; /* a bit for each slot that may hold alarms */
     sse__link slots[SSE__WHEEL_LEVELS][SSE__WHEEL_SLOTS];
-    sse__link due;                         /* to be fired next: L2 */
+    sse__link due;                         /* to be fired next: W2 */
 } sse__wheel;
 
 static void sse__wheel_init(sse__wheel *w, uint64_t now) {
@@ -3667,7 +4206,7 @@ static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) {
     sse__alarm_cancel(alarm);
     alarm->due = due;
     if (due <= w->now) {
-        sse__list_add(&w->due, &alarm->link); /* L2 */
+        sse__list_add(&w->due, &alarm->link); /* W2 */
         return;
     }
     while ((due ^ w->now) >> (SSE__WHEEL_BITS * (level + 1))) level++; /* the highest digit in which they differ */
@@ -3791,7 +4330,7 @@ static void sse__poller_wait(sse__poller *p, int timeout_ms) {
         if (got & EPOLLOUT) events |= SSE_WRITE;
         if (got & EPOLLRDHUP) events |= SSE__HANGUP;
         if (got & (EPOLLHUP | EPOLLERR)) events |= SSE__BROKEN;
-        if (source->fd >= 0) source->fn(source, events); /* L1 */
+        if (source->fd >= 0) source->fn(source, events); /* W1 */
     }
 }
 
@@ -3910,7 +4449,7 @@ typedef struct sse__loop {
     sse__thread_id owner;
     sse__slots     timers;
     sse__link      watches;
-    sse__link      ended;          /* watches to free at the end of the turn: L1 */
+    sse__link      ended;          /* watches to free at the end of the turn: W1 */
     int            always_ready;   /* watches on plain files, which no poller takes */
 } sse__loop;
 
@@ -3926,6 +4465,9 @@ struct sse_app {
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__server  *server;
+    char                 date[30];  /* of the second date_at, for replies */
+    int64_t              date_at;
+    bool                 access_log;
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -4123,7 +4665,7 @@ static void sse__watch_end(sse__watch *w) {
     else sse__poller_remove(&loop->poller, &w->source);
     w->source.fd = -1;
     sse__list_remove(&w->link);
-    sse__list_add(&loop->ended, &w->link); /* L1 */
+    sse__list_add(&loop->ended, &w->link); /* W1 */
 }
 
 static void sse__watch_fire(sse__source *source, int events) {
@@ -4244,7 +4786,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
     sse__wheel_advance(&loop->wheel, sse__clock_ms());
 }
 
-static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: L1 */
+static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: W1 */
     while (!sse__list_empty(&loop->ended)) {
         sse__watch *w = SSE__CONTAINER(loop->ended.next, sse__watch, link);
         sse__list_remove(&w->link);
@@ -4278,6 +4820,10 @@ static void sse__loop_close(sse__loop *loop) {
   D4  db->pending names all tables that statements run here may have
       changed since >>changes last took it; too many names, never too few.
 ==========================================================================*/
+
+/* Database calls of this thread that failed, so far. A handler that stays silent after one has not succeeded. */
+static SSE__THREAD unsigned long sse__db_failed;
+static unsigned long sse__db_failures(void) { return sse__db_failed; }
 
 #ifndef SSE_NO_SQLITE
 
@@ -4356,6 +4902,7 @@ static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to
 
 /* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about; both may be NULL. */
 static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql) {
+    sse__db_failed++;
     db->errors++;
     db->error         = error;
     db->message.len   = 0;
@@ -4376,7 +4923,10 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of 
 
 /* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
 static bool sse__db_enter(sse_db *db) {
-    if (!db || db->open_error) return false;
+    if (!db || db->open_error) {
+        sse__db_failed++;
+        return false;
+    }
     db->error = SSE_OK;
     return true;
 }
@@ -4960,17 +5510,3177 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite
 
 #endif /* SSE_NO_SQLITE */
 
-/*@section conn*/
+/*==========================================================================
+  >>conn   sockets: accept, read, queue, write, time out
+  Uses: >>loop >>http >>buf >>base      Tests: tests/wire/conn.test.js
 
-/*@section stream*/
+  The life of a connection; [f] is the function that makes the change:
 
-/*@section topics*/
+      [conn_new]
+          |            first byte           head in, body to come
+          +--> IDLE ---------------> HEAD ------------------------> BODY
+                ^  [conn_parse]       | request complete  [conn_head]  |
+                |                     v  [conn_request]                |
+                |                   REPLY <----------------------------+
+                |    all queued       |  \    a stream is opened
+                |  [conn_reply_end]   v   +---------------------> STREAM
+                +------------------ SEND     [conn_stream_begin]     |
+          all sent, keep-alive        | all sent, no keep-alive      |
+               [conn_sent]            v                              |
+                                   LINGER <--------------------------+
+                                      | peer closed, or 2 s     [conn_stream_end]
+          [conn_close] from all --> CLOSED --> freed by [net_reap]
 
-/*@section live*/
+  IDLE    no byte of a request is in; deadline: keep-alive
+  HEAD    half a head is in the inbox; deadline: header timeout from its first byte
+  BODY    the head is complete; deadline: body timeout, again after each 16 KiB
+  REPLY   the request belongs to the app; no deadline; nothing is read
+  SEND    the reply is queued whole; deadline: send timeout, again after each 16 KiB
+  STREAM  an open event stream; its owner keeps the deadline; input is thrown away
+  LINGER  our side is shut; input is thrown away, so that no reset overtakes our last bytes
+  CLOSED  the descriptor is closed; memory stays until the end of the turn (W1)
 
-/*@section changes*/
+  C1  A connection is freed only by net_reap.
+  C2  Bytes leave in the order they were queued: what is in net.out comes
+      after the queue of its connection.
+  C3  Between two turns a connection owns input only in an inbox, and has
+      an inbox only while half a request is in it.
+==========================================================================*/
 
-/*@section app*/
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#endif
+#ifndef MSG_NOSIGNAL
+#define SSE__NOSIGNAL 0 /* the BSDs and macOS: SO_NOSIGPIPE instead */
+#else
+#define SSE__NOSIGNAL MSG_NOSIGNAL
+#endif
+
+/* ---- blocks: bytes shared by every connection that sends them ------------- */
+
+/* Immutable once queued. Either memory (fd -1) or a piece of a file. */
+typedef struct sse__block {
+    uint32_t    refs, len;
+    char       *bytes;
+    int         fd;
+    uint64_t    offset;          /* of a file */
+    struct sse__block *file;     /* the block that keeps fd open, if not this one */
+    const void *owner;           /* a queue keeps only the newest block of an owner; NULL: all of them */
+} sse__block;
+
+static sse__block *sse__block_hold(sse__block *b) {
+    b->refs++;
+    return b;
+}
+
+static void sse__block_drop(sse__block *b) {
+    if (!b || --b->refs) return;
+    if (b->file) sse__block_drop(b->file);
+    else if (b->fd >= 0) close(b->fd);
+    SSE_FREE(b->bytes);
+    SSE_FREE(b);
+}
+
+/* Makes a block of what is in buf, without copying; buf is {0} afterwards, on failure too. NULL: no memory, or buf had failed. */
+static sse__block *sse__block_from_buf(sse_buf *buf) {
+    sse__block *b = buf->error || buf->len > UINT32_MAX ? NULL : SSE__NEW(sse__block);
+    char       *less;
+    if (!b) {
+        sse_buf_free(buf);
+        return NULL;
+    }
+    if (buf->cap - buf->len > 1024) { /* blocks may wait long in a queue or a history */
+        less = (char *)SSE_REALLOC(buf->ptr, buf->len + 1);
+        if (less) buf->ptr = less;
+    }
+    b->refs  = 1;
+    b->len   = (uint32_t)buf->len;
+    b->bytes = buf->ptr;
+    b->fd    = -1;
+    memset(buf, 0, sizeof *buf);
+    return b;
+}
+
+static sse__block *sse__block_copy(sse_str s) {
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse_raw(&b, s.ptr, s.len);
+    return sse__block_from_buf(&b);
+}
+
+/* ---- what a connection is made of ------------------------------------------- */
+
+/* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
+typedef struct sse__out { sse__block *block; uint32_t from, to; } sse__out;
+typedef struct sse__queue { sse__out *at; uint32_t first, count, cap; bool begun; size_t bytes; sse__out inside[2]; } sse__queue; /* a ring; begun: its first entry is sent in part */
+
+/* Half a request: its bytes so far and how far the parser is. Of a chunked body the decoded part stands right behind the head. */
+typedef struct sse__inbox { sse_buf bytes; sse__head head; sse__chunked chunks; size_t body_len, max_body; sse__field *fields; } sse__inbox;
+
+typedef struct sse__peer { unsigned char address[16]; uint16_t port; uint8_t family; } sse__peer;
+
+typedef enum sse__state { SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND, SSE__STREAM, SSE__LINGER, SSE__CLOSED } sse__state;
+
+typedef struct sse__conn {
+    sse__source        source;
+    sse__alarm         alarm;
+    sse__link          work;       /* in net.work or net.closed */
+    sse__link          all;        /* in net.conns */
+    struct sse__net   *net;
+    sse__inbox        *inbox;
+    struct sse_req    *req;        /* deferred, or reading its body: it outlives the handler */
+    struct sse__stream *stream;
+    sse__queue         out;
+    uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
+    uint64_t           body_left;  /* streamed body: bytes still to come */
+    uint32_t           progress;   /* bytes since the deadline was last put off */
+    uint8_t            state;
+    bool readable, writable, ended, hangup; /* ended: the peer has sent all it will. hangup: it shut its side, as far as we know */
+    bool keep_alive;               /* of the request in hand */
+    bool in_place;                 /* the body is handed on as it comes (body_later) */
+    bool paused;                   /* the program wants no more of the body for now */
+    bool took;                     /* the peer took something since its stream last looked */
+    bool loopback;                 /* it came to an address that only this machine reaches */
+    bool surplus;                  /* over max_connections: here only to be refused */
+    sse__peer          peer;
+} sse__conn;
+
+/* What the sections above are told. Each call may close the connection; none frees it (C1). */
+typedef struct sse__net_calls {
+    size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place); /* a body is to come: how much of it is welcome? */
+    void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body);  /* in_place: the body is still to come */
+    void (*body)(sse__conn *c, sse_str chunk, int status);                            /* in_place: 1 more, 0 that was all, < 0 the peer is gone */
+    void (*refuse)(sse__conn *c, int status, const char *bytes, const sse__head *head); /* answer with an error; head NULL: there is none */
+    void (*gone)(sse__conn *c);                                                       /* closed while a request was deferred */
+    void (*stream_tick)(sse__conn *c);                                                /* a stream's deadline passed */
+    void (*stream_sent)(sse__conn *c);                                                /* a stream's queue ran empty */
+    void (*stream_gone)(sse__conn *c);                                                /* a stream's connection closed */
+} sse__net_calls;
+
+typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
+
+typedef struct sse__net {
+    sse_app       *app;
+    sse__loop     *loop;
+    sse__net_calls calls;
+    sse__link      listeners;
+    sse__link      work;      /* connections with something to read or write */
+    sse__link      closed;    /* to be freed at the end of the turn: C1 */
+    sse__link      conns;     /* all that are not closed */
+    uint32_t       count;
+    sse_buf        in;        /* shared by all: a read goes here first */
+    sse_buf        out;       /* of the connection in hand, so that pipelined replies leave together: C2 */
+    sse__conn     *current;
+    size_t         used;      /* bytes at the start of its input that are done with */
+    sse_buf       *taken;     /* its input went to the request in hand, which will outlive the handler */
+    size_t         max_body;  /* of the request in hand */
+    sse__head      head;
+    sse__field    *fields;
+    sse__alarm     retry;     /* accept again after running out of something */
+    int            spare_fd;  /* given up for a moment to refuse a connection when no descriptor is left */
+    sse__counts    counts;
+} sse__net;
+
+enum {
+    SSE__READ_SIZE   = 65536,
+    SSE__READS_A_TURN = 4,         /* then the others have their turn */
+    SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
+    SSE__LINGER_MS   = 2000,
+    SSE__SURPLUS     = 64          /* connections over the limit that are read far enough to be refused well */
+};
+
+/* The one place where a state is set. Row: from; column: to. */
+static void sse__conn_set_state(sse__conn *c, sse__state to) {
+    static const unsigned char allowed[] = {
+        1 << SSE__HEAD | 1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,       /* IDLE */
+        1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* HEAD */
+        1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                                         /* BODY */
+        1 << SSE__SEND | 1 << SSE__STREAM,                                                           /* REPLY */
+        1 << SSE__IDLE | 1 << SSE__LINGER,                                                           /* SEND */
+        1 << SSE__SEND | 1 << SSE__LINGER,                                                           /* STREAM */
+        0,                                                                                           /* LINGER */
+        0                                                                                            /* CLOSED */
+    };
+    SSE_ASSERT(to == SSE__CLOSED ? c->state != SSE__CLOSED : (allowed[c->state] >> to & 1));
+    (void)allowed;
+    c->state = (uint8_t)to;
+}
+
+static void sse__conn_work(sse__conn *c) { /* look at it before the loop sleeps again */
+    if (!c->work.next) sse__list_add(&c->net->work, &c->work);
+}
+
+/* Puts the deadline ms from now; SSE_OFF (or any negative): none. Moving one further away costs no work on the wheel. */
+static void sse__conn_deadline(sse__conn *c, int ms) {
+    sse__wheel *w = &c->net->loop->wheel;
+    c->progress   = 0;
+    c->deadline   = ms < 0 ? 0 : w->now + (uint64_t)ms;
+    if (c->deadline && (!c->alarm.link.next || c->alarm.due > c->deadline)) sse__alarm_set(w, &c->alarm, c->deadline);
+}
+
+static void sse__queue_clear(sse__queue *q) {
+    for (; q->count; q->count--) {
+        sse__block_drop(q->at[q->first].block);
+        q->first = (q->first + 1) % q->cap;
+    }
+    if (q->at != q->inside) SSE_FREE(q->at);
+    q->at    = q->inside;
+    q->cap   = SSE__COUNT(q->inside);
+    q->first = 0;
+    q->bytes = 0;
+    q->begun = false;
+}
+
+static bool sse__queue_grow(sse__queue *q) {
+    const uint32_t cap = q->cap * 2;
+    sse__out      *at  = cap > q->cap ? (sse__out *)SSE_MALLOC(cap * sizeof *at) : NULL;
+    uint32_t       i;
+    if (!at) return false;
+    for (i = 0; i < q->count; i++) at[i] = q->at[(q->first + i) % q->cap];
+    if (q->at != q->inside) SSE_FREE(q->at);
+    q->at    = at;
+    q->cap   = cap;
+    q->first = 0;
+    return true;
+}
+
+static void sse__inbox_free(sse__inbox *inbox) {
+    if (!inbox) return;
+    sse_buf_free(&inbox->bytes);
+    SSE_FREE(inbox);
+}
+
+static void sse__conn_close(sse__conn *c) {
+    sse__net *net = c->net;
+    if (c->state == SSE__CLOSED) return;
+    sse__poller_remove(&net->loop->poller, &c->source);
+    close(c->source.fd);
+    c->source.fd = -1;
+    sse__alarm_cancel(&c->alarm);
+    sse__list_remove(&c->all);
+    net->count--;
+    sse__list_remove(&c->work);
+    sse__list_add(&net->closed, &c->work);
+    sse__queue_clear(&c->out);
+    sse__inbox_free(c->inbox);
+    c->inbox = NULL;
+    sse__conn_set_state(c, SSE__CLOSED);
+    if (net->current == c) net->out.len = 0;
+    if (c->stream) net->calls.stream_gone(c);
+    else if (c->req) net->calls.gone(c);
+}
+
+static void sse__net_reap(sse__net *net) { /* C1 */
+    while (!sse__list_empty(&net->closed)) {
+        sse__conn *c = SSE__CONTAINER(net->closed.next, sse__conn, work);
+        sse__list_remove(&c->work);
+        SSE_FREE(c);
+    }
+}
+
+/* ---- writing ---------------------------------------------------------------- */
+
+/* The entry of this owner's older block, if no byte of it has left. */
+static sse__out *sse__queue_older(sse__queue *q, const void *owner) {
+    uint32_t i;
+    for (i = q->begun; owner && i < q->count; i++) {
+        sse__out *out = &q->at[(q->first + i) % q->cap];
+        if (out->block->owner == owner) return out;
+    }
+    return NULL;
+}
+
+/* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a gap would be worse. */
+static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32_t to) {
+    sse__queue *q = &c->out;
+    sse__out   *out;
+    if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
+    if (from == to) return SSE_OK;
+    out = sse__queue_older(q, block->owner);
+    if (!out && q->count == q->cap && !sse__queue_grow(q)) {
+        sse__conn_close(c);
+        return SSE_E_NOMEM;
+    }
+    if (out) {
+        q->bytes -= out->to - out->from;
+        sse__block_drop(out->block);
+    } else out = &q->at[(q->first + q->count++) % q->cap];
+    out->block = sse__block_hold(block);
+    out->from  = from;
+    out->to    = to;
+    q->bytes += to - from;
+    sse__conn_work(c);
+    return SSE_OK;
+}
+
+static void sse__conn_push_buf(sse__conn *c, sse_buf *buf) { /* takes the bytes; closes the connection if that fails */
+    sse__block *block = sse__block_from_buf(buf);
+    if (block) (void)sse__conn_push(c, block, 0, block->len);
+    else sse__conn_close(c);
+    sse__block_drop(block);
+}
+
+/* Counts n bytes as sent. */
+static void sse__queue_advance(sse__queue *q, size_t n) {
+    q->bytes -= n;
+    while (n) {
+        sse__out    *out  = &q->at[q->first];
+        const size_t left = out->to - out->from;
+        q->begun = n < left;
+        if (n < left) {
+            out->from += (uint32_t)n;
+            return;
+        }
+        n -= left;
+        sse__block_drop(out->block);
+        q->first = (q->first + 1) % q->cap;
+        q->count--;
+    }
+}
+
+#if defined(__linux__)
+static ssize_t sse__send_file(int fd, const sse__out *out) {
+    off_t at = (off_t)(out->block->offset + out->from);
+    return SSE__SYS(sendfile(fd, out->block->fd, &at, out->to - out->from));
+}
+#else
+static ssize_t sse__send_file(int fd, const sse__out *out) {
+    char    bytes[16384];
+    size_t  want = out->to - out->from < sizeof bytes ? out->to - out->from : sizeof bytes;
+    ssize_t n    = pread(out->block->fd, bytes, want, (off_t)(out->block->offset + out->from));
+    return n > 0 ? SSE__SYS(send(fd, bytes, (size_t)n, MSG_DONTWAIT | SSE__NOSIGNAL)) : n;
+}
+#endif
+
+/* Hands the system as much of the queue as one call takes. */
+static ssize_t sse__conn_send_some(sse__conn *c) {
+    sse__queue   *q = &c->out;
+    struct iovec  iov[32];
+    struct msghdr message;
+    uint32_t      i;
+    size_t        n = 0;
+    if (q->at[q->first].block->fd >= 0) return sse__send_file(c->source.fd, &q->at[q->first]);
+    for (i = 0; i < q->count && n < SSE__COUNT(iov); i++, n++) {
+        const sse__out *out = &q->at[(q->first + i) % q->cap];
+        if (out->block->fd >= 0) break;
+        iov[n].iov_base = out->block->bytes + out->from;
+        iov[n].iov_len  = out->to - out->from;
+    }
+    memset(&message, 0, sizeof message);
+    message.msg_iov    = iov;
+    message.msg_iovlen = (unsigned)n;
+    return SSE__SYS(sendmsg(c->source.fd, &message, MSG_DONTWAIT | SSE__NOSIGNAL));
+}
+
+static void sse__conn_linger(sse__conn *c) {
+    (void)shutdown(c->source.fd, SHUT_WR);
+    sse__conn_set_state(c, SSE__LINGER);
+    sse__conn_deadline(c, SSE__LINGER_MS);
+    if (c->ended) sse__conn_close(c);
+}
+
+static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
+    if (c->out.at != c->out.inside) sse__queue_clear(&c->out);
+    if (c->state == SSE__STREAM) c->net->calls.stream_sent(c);
+    if (c->state != SSE__SEND) return;
+    if (!c->keep_alive) {
+        sse__conn_linger(c);
+        return;
+    }
+    sse__conn_set_state(c, SSE__IDLE);
+    sse__conn_deadline(c, c->net->app->options.keepalive_ms);
+    if (c->inbox || c->readable) sse__conn_work(c); /* pipelined requests wait */
+}
+
+static void sse__conn_progress(sse__conn *c, size_t n, int timeout_ms) { /* a deadline moves only with real progress */
+    c->progress = n < UINT32_MAX - c->progress ? c->progress + (uint32_t)n : UINT32_MAX;
+    if (c->progress >= SSE__PROGRESS) sse__conn_deadline(c, timeout_ms);
+}
+
+static void sse__conn_flush(sse__conn *c) {
+    sse__net *net = c->net;
+    if (c->state == SSE__CLOSED || !c->out.count) return;
+    while (c->out.count && c->writable) {
+        const ssize_t n = sse__conn_send_some(c);
+        if (n > 0) {
+            net->counts.sends++;
+            net->counts.bytes_out += (uint64_t)n;
+            sse__queue_advance(&c->out, (size_t)n);
+            c->took = true;
+            if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n, net->app->options.send_timeout_ms);
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            c->writable = false;
+        } else { /* broken; or n == 0: a file became shorter than promised, and what comes next would be misread */
+            sse__conn_close(c);
+            return;
+        }
+    }
+    if (!c->out.count) sse__conn_sent(c);
+}
+
+/* Queues a reply's bytes. Those of the connection in hand gather in net.out: C2. */
+static void sse__conn_write(sse__conn *c, const void *bytes, size_t n) {
+    sse__block *block;
+    if (c->state == SSE__CLOSED) return;
+    if (c->net->current == c) {
+        sse_raw(&c->net->out, bytes, n);
+        return;
+    }
+    block = sse__block_copy(sse__str((const char *)bytes, n));
+    if (block) (void)sse__conn_push(c, block, 0, block->len);
+    else sse__conn_close(c);
+    sse__block_drop(block);
+}
+
+/* Turns what gathered in net.out into a block of the queue; before anything else is pushed there: C2. */
+static void sse__conn_gathered(sse__conn *c) {
+    sse__net *net = c->net;
+    if (net->current != c || !net->out.len) return;
+    if (net->out.error) {
+        sse_buf_free(&net->out);
+        sse__conn_close(c);
+        return;
+    }
+    sse__conn_push_buf(c, &net->out);
+}
+
+/* The reply is queued whole. */
+static void sse__conn_reply_end(sse__conn *c) {
+    if (c->state == SSE__CLOSED) return;
+    if (c->state == SSE__BODY) c->keep_alive = false; /* the rest of the body would be read as a request */
+    if (c->state != SSE__SEND) sse__conn_set_state(c, SSE__SEND);
+    sse__conn_deadline(c, c->net->app->options.send_timeout_ms);
+    sse__conn_work(c);
+}
+
+/* Sends what gathered in net.out, at best without queueing any of it. */
+static void sse__conn_settle(sse__conn *c) {
+    sse__net   *net = c->net;
+    ssize_t     n   = -1;
+    sse__block *rest;
+    if (c->state == SSE__CLOSED) {
+        net->out.len = 0;
+        return;
+    }
+    if (!net->out.error && net->out.len && !c->out.count && c->writable) {
+        n = SSE__SYS(send(c->source.fd, net->out.ptr, net->out.len, MSG_DONTWAIT | SSE__NOSIGNAL));
+        if (n > 0) {
+            net->counts.sends++;
+            net->counts.bytes_out += (uint64_t)n;
+        }
+        if (n == (ssize_t)net->out.len) {
+            net->out.len = 0;
+            if (net->out.cap > SSE__READ_SIZE) sse_buf_free(&net->out);
+            sse__conn_sent(c);
+            return;
+        }
+    }
+    if (n > 0) {
+        rest         = sse__block_copy(sse__str(net->out.ptr + n, net->out.len - (size_t)n));
+        net->out.len = 0;
+        if (rest) (void)sse__conn_push(c, rest, 0, rest->len);
+        else sse__conn_close(c);
+        sse__block_drop(rest);
+    } else if (net->out.error || net->out.len) sse__conn_gathered(c);
+    if (c->state == SSE__IDLE && c->out.count) sse__conn_reply_end(c);
+    sse__conn_flush(c);
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+static sse_buf *sse__conn_input(sse__conn *c) { return c->inbox ? &c->inbox->bytes : &c->net->in; }
+
+/* Gives the request in hand the memory that its texts lie in, because it outlives the handler. The inbox or net.in starts anew. */
+static void sse__conn_take_input(sse__conn *c, sse_buf *to) {
+    sse_buf *in   = sse__conn_input(c);
+    *to           = *in;
+    c->net->taken = to;
+    memset(in, 0, sizeof *in);
+}
+
+static sse__inbox *sse__conn_open_inbox(sse__conn *c) { /* moves the state of the parser into a new inbox */
+    sse__net    *net = c->net;
+    const size_t max = (size_t)net->app->options.max_headers;
+    sse__inbox  *inbox;
+    if (c->inbox) return c->inbox;
+    inbox = (sse__inbox *)sse__zalloc(sizeof *inbox + max * sizeof(sse__field));
+    if (!inbox) return NULL;
+    inbox->fields   = (sse__field *)(void *)(inbox + 1);
+    inbox->head     = net->head;
+    inbox->max_body = net->max_body;
+    sse__chunked_init(&inbox->chunks, net->max_body);
+    memcpy(inbox->fields, net->fields, max * sizeof(sse__field));
+    inbox->head.fields = inbox->fields;
+    c->inbox           = inbox;
+    return inbox;
+}
+
+/* Drops the input that is done with and puts the rest into the inbox: C3. */
+static void sse__conn_keep(sse__conn *c) {
+    sse__net  *net  = c->net;
+    sse_buf   *from = net->taken ? net->taken : sse__conn_input(c);
+    const size_t left = from->len - net->used;
+    if (c->state == SSE__CLOSED || (c->state == SSE__SEND && !c->keep_alive)) {
+        if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
+    } else if (c->inbox && !net->taken) {
+        memmove(from->ptr, from->ptr + net->used, left);
+        from->len = left;
+    } else if (left) {
+        if (!sse__conn_open_inbox(c)) sse__conn_close(c);
+        else sse_raw(&c->inbox->bytes, from->ptr + net->used, left);
+        if (c->inbox && c->inbox->bytes.error) sse__conn_close(c);
+    }
+    net->in.len = 0;
+    net->used   = 0;
+    net->taken  = NULL;
+    if (c->inbox && !c->inbox->bytes.len) {
+        sse__inbox_free(c->inbox);
+        c->inbox = NULL;
+    }
+}
+
+static void sse__conn_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
+    c->net->counts.bad_requests++;
+    c->keep_alive = false;
+    c->net->calls.refuse(c, status, bytes, head);
+    sse__conn_reply_end(c);
+}
+
+static void sse__conn_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
+    c->net->counts.requests++;
+    sse__conn_set_state(c, SSE__REPLY);
+    sse__conn_deadline(c, SSE_OFF);
+    c->net->calls.request(c, bytes, head, body);
+}
+
+/* The head is complete and a body follows: how much of it may there be, and who takes it? True: go on. */
+static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
+    sse__net *net = c->net;
+    net->max_body = net->calls.head(c, bytes, head, &c->in_place);
+    if (!head->chunked && head->content_length > net->max_body) {
+        sse__conn_refuse(c, 413, bytes, head);
+        return false;
+    }
+    c->body_left = head->content_length;
+    if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
+        net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
+        sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
+        return true;
+    }
+    sse__conn_set_state(c, SSE__BODY);
+    sse__conn_deadline(c, net->app->options.body_timeout_ms);
+    if (c->in_place) { /* the handler runs first, and asks for the body */
+        net->counts.requests++;
+        net->calls.request(c, bytes, head, sse__str(NULL, 0));
+    }
+    if (head->expect_continue && c->state == SSE__BODY) sse__conn_write(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    return true;
+}
+
+/* Reads on in a head. True: a step was made, look again. */
+static bool sse__conn_parse(sse__conn *c) {
+    sse__net    *net  = c->net;
+    const sse_app_options *options = &net->app->options;
+    sse_buf     *in   = sse__conn_input(c);
+    char        *p    = in->ptr + net->used;
+    const size_t len  = in->len - net->used;
+    sse__head   *head = c->inbox ? &c->inbox->head : &net->head;
+    int          got;
+    if (!len) return false;
+    if (c->state == SSE__IDLE)
+        sse__head_init(head, c->inbox ? c->inbox->fields : net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
+    got = sse__head_parse(head, p, len);
+    if (got == 0) {
+        if (c->state == SSE__HEAD) return false;
+        sse__conn_set_state(c, SSE__HEAD);
+        sse__conn_deadline(c, c->surplus ? 1000 : options->header_timeout_ms);
+        return false;
+    }
+    if (got < 0) {
+        net->used = in->len;
+        sse__conn_refuse(c, -got, p, NULL);
+        return false;
+    }
+    c->keep_alive = head->keep_alive;
+    if (c->surplus) {
+        net->used = in->len;
+        sse__conn_refuse(c, 503, p, head);
+        return false;
+    }
+    if (head->chunked || head->content_length) return sse__conn_head(c, p, head);
+    net->used += (size_t)head->result;
+    sse__conn_request(c, p, head, sse__str(NULL, 0));
+    return true;
+}
+
+/* Turns raw input behind the decoded part of the body into more of it. Returns 1: the body is complete; 0: more to come; or -status. */
+static int sse__conn_decode(sse__conn *c) {
+    sse__inbox  *inbox = c->inbox;
+    char        *raw   = inbox->bytes.ptr + (size_t)inbox->head.result + inbox->body_len;
+    const size_t len   = inbox->bytes.len - (size_t)inbox->head.result - inbox->body_len;
+    size_t       used, made;
+    int          status;
+    if (inbox->head.chunked) {
+        status = sse__chunked_decode(&inbox->chunks, raw, len, &used, &made);
+    } else {
+        used = made = c->body_left < len ? (size_t)c->body_left : len;
+        c->body_left -= used;
+        status = c->body_left == 0;
+    }
+    if (status < 0) return status;
+    memmove(raw + made, raw + used, len - used);
+    inbox->bytes.len -= used - made;
+    inbox->body_len += made;
+    if (inbox->body_len > inbox->max_body) return -413;
+    return status;
+}
+
+/* Reads on in a body. True: a step was made, look again. */
+static bool sse__conn_body(sse__conn *c) {
+    sse__net   *net = c->net;
+    sse__inbox *inbox;
+    int         status;
+    sse__conn_keep(c);
+    inbox = c->inbox;
+    if (c->state != SSE__BODY || !inbox || c->paused) return false;
+    status = sse__conn_decode(c);
+    if (status < 0) {
+        sse__conn_refuse(c, -status, inbox->bytes.ptr, &inbox->head);
+        return false;
+    }
+    if (!c->in_place) {
+        if (status == 0) return false;
+        net->used = (size_t)inbox->head.result + inbox->body_len;
+        sse__conn_request(c, inbox->bytes.ptr, &inbox->head, sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len));
+        return true;
+    }
+    if (inbox->body_len) {
+        const sse_str chunk = sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len);
+        if (inbox->max_body != SSE_UNLIMITED) inbox->max_body -= chunk.len;
+        net->calls.body(c, chunk, 1);
+        if (c->state != SSE__BODY) return false;
+        memmove(inbox->bytes.ptr + (size_t)inbox->head.result, chunk.ptr + chunk.len, inbox->bytes.len - (size_t)inbox->head.result - chunk.len);
+        inbox->bytes.len -= chunk.len;
+        inbox->body_len = 0;
+    }
+    if (status == 0 || c->paused) return false;
+    net->used = (size_t)inbox->head.result;
+    sse__conn_set_state(c, SSE__REPLY);
+    sse__conn_deadline(c, SSE_OFF);
+    net->calls.body(c, sse__str(NULL, 0), 0);
+    return true;
+}
+
+/* Works through the input that is there: as many requests as are complete. */
+static void sse__conn_process(sse__conn *c) {
+    bool more = true;
+    c->net->current = c;
+    while (more) {
+        if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
+        else if (c->state == SSE__BODY) more = sse__conn_body(c);
+        else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && c->net->out.len < SSE__READ_SIZE) sse__conn_set_state(c, SSE__IDLE);
+        else more = false;
+    }
+    sse__conn_keep(c);
+    sse__conn_settle(c);
+    c->net->current = NULL;
+}
+
+static bool sse__conn_wants_input(const sse__conn *c) {
+    switch (c->state) {
+    case SSE__IDLE: case SSE__HEAD: case SSE__STREAM: case SSE__LINGER: return true;
+    case SSE__BODY: return !c->paused;
+    default: return false; /* pipelined requests wait in the kernel: backpressure */
+    }
+}
+
+static void sse__conn_input_ended(sse__conn *c, bool broken) {
+    c->readable = false;
+    c->ended    = true;
+    if (broken || c->state != SSE__SEND) sse__conn_close(c);
+}
+
+static void sse__conn_read(sse__conn *c) {
+    sse__net *net = c->net;
+    int       reads;
+    for (reads = 0; c->readable && sse__conn_wants_input(c); reads++) {
+        sse_buf *in   = sse__conn_input(c);
+        size_t   room = c->inbox ? SSE__READ_SIZE / 4 : SSE__READ_SIZE;
+        char    *p    = reads < SSE__READS_A_TURN ? sse__buf_room(in, room) : NULL;
+        ssize_t  n;
+        if (!p && in->error) sse__conn_close(c);
+        if (!p) break;
+        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            c->readable = false;
+        } else if (n <= 0) {
+            sse__conn_input_ended(c, n < 0);
+        } else {
+            if ((size_t)n < room && !c->hangup) c->readable = false; /* drained; what comes next is a new event */
+            net->counts.bytes_in += (uint64_t)n;
+            if (c->state == SSE__STREAM || c->state == SSE__LINGER) continue; /* thrown away */
+            in->len += (size_t)n;
+            if (c->state == SSE__BODY) sse__conn_progress(c, (size_t)n, net->app->options.body_timeout_ms);
+            sse__conn_process(c);
+        }
+    }
+    if (net->in.cap > 2 * SSE__READ_SIZE || net->in.error) sse_buf_free(&net->in);
+}
+
+static void sse__conn_event(sse__source *source, int events) {
+    sse__conn *c = SSE__CONTAINER(source, sse__conn, source);
+    if (events & (SSE_READ | SSE__HANGUP)) c->readable = true;
+    if (events & SSE_WRITE) c->writable = true;
+    if (events & SSE__HANGUP) c->hangup = true;
+    if (events & SSE__BROKEN || (c->hangup && c->state == SSE__STREAM)) sse__conn_close(c);
+    else sse__conn_work(c);
+}
+
+/* One pass over the connections with something to do. What they give each other to do waits for the next pass. */
+static void sse__net_work(sse__net *net) {
+    sse__link now;
+    sse__list_move(&now, &net->work);
+    while (!sse__list_empty(&now)) {
+        sse__conn *c = SSE__CONTAINER(now.next, sse__conn, work);
+        sse__list_remove(&c->work);
+        sse__conn_flush(c);
+        if (c->inbox && (c->state == SSE__IDLE || c->state == SSE__BODY)) sse__conn_process(c);
+        if (c->state != SSE__CLOSED) sse__conn_read(c);
+        if (c->state == SSE__CLOSED) continue;
+        if (c->readable && sse__conn_wants_input(c)) sse__conn_work(c);
+        sse__poller_wish(&net->loop->poller, &c->source,
+                         SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) | (c->out.count ? SSE_WRITE : 0));
+    }
+}
+
+static void sse__conn_alarm(sse__alarm *alarm) {
+    sse__conn *c = SSE__CONTAINER(alarm, sse__conn, alarm);
+    if (!c->deadline) return;
+    if (c->deadline > c->net->loop->wheel.now) { /* it was put off since */
+        sse__alarm_set(&c->net->loop->wheel, alarm, c->deadline);
+        return;
+    }
+    c->deadline = 0;
+    if (c->state == SSE__STREAM) {
+        c->net->calls.stream_tick(c);
+        return;
+    }
+    c->net->counts.timeouts++;
+    if (c->state != SSE__HEAD && c->state != SSE__BODY) {
+        sse__conn_close(c);
+        return;
+    }
+    if (c->req) c->net->calls.gone(c); /* a body that is read in place */
+    sse__conn_refuse(c, 408, NULL, NULL);
+}
+
+/* ---- accepting ---------------------------------------------------------------- */
+
+typedef struct sse__listener { sse__source source; sse__link link; sse__net *net; char *unix_path; bool loopback; } sse__listener;
+
+static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
+    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+    sse__peer peer;
+    memset(&peer, 0, sizeof peer);
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
+        peer.family = 4;
+        peer.port   = ntohs(in->sin_port);
+        memcpy(peer.address, &in->sin_addr, 4);
+    } else if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)from;
+        const bool is_mapped = memcmp(&in->sin6_addr, mapped, 12) == 0; /* an IPv4 peer of an IPv6 socket */
+        peer.family = is_mapped ? 4 : 6;
+        peer.port   = ntohs(in->sin6_port);
+        memcpy(peer.address, (const char *)&in->sin6_addr + (is_mapped ? 12 : 0), is_mapped ? 4 : 16);
+    }
+    return peer;
+}
+
+/* How many connections this address holds. Only asked where a limit is set. */
+static int sse__net_peer_count(const sse__net *net, const sse__peer *peer) {
+    const sse__link *link;
+    int              n = 0;
+    for (link = net->conns.next; link != &net->conns; link = link->next) {
+        const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        if (c->peer.family == peer->family && memcmp(c->peer.address, peer->address, sizeof peer->address) == 0) n++;
+    }
+    return n;
+}
+
+static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loopback) {
+    const sse_app_options *options = &net->app->options;
+    sse__conn *c = SSE__NEW(sse__conn);
+    if (!c) return SSE_E_NOMEM;
+    c->net       = net;
+    c->peer      = *peer;
+    c->source.fd = fd;
+    c->source.fn = sse__conn_event;
+    c->alarm.fn  = sse__conn_alarm;
+    c->writable  = true;
+    c->loopback  = loopback;
+    c->surplus   = net->count >= (uint32_t)options->max_connections;
+    c->out.at    = c->out.inside;
+    c->out.cap   = SSE__COUNT(c->out.inside);
+    if (sse__poller_add(&net->loop->poller, &c->source, SSE_READ | SSE_WRITE | SSE__EDGE)) {
+        SSE_FREE(c);
+        return SSE_E_IO;
+    }
+    sse__list_add(&net->conns, &c->all);
+    net->count++;
+    net->counts.accepted++;
+    sse__conn_deadline(c, c->surplus ? 1000 : options->header_timeout_ms);
+    return SSE_OK;
+}
+
+/* Answers at once with whatever the request shows so far: an EventSource that gets a 503 would never come back. */
+static void sse__net_refuse(sse__net *net, int fd) {
+    static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\nretry: 5000\n\n";
+    char    bytes[2048];
+    ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT)), sent;
+    bytes[n > 0 ? n : 0] = '\0';
+    if (strstr(bytes, "text/event-stream")) sent = SSE__SYS(send(fd, events, sizeof events - 1, MSG_DONTWAIT | SSE__NOSIGNAL));
+    else sent = SSE__SYS(send(fd, plain, sizeof plain - 1, MSG_DONTWAIT | SSE__NOSIGNAL));
+    (void)sent;
+    (void)shutdown(fd, SHUT_WR);
+    close(fd);
+    net->counts.refused++;
+}
+
+static void sse__net_listen_again(sse__alarm *alarm) {
+    sse__net  *net = SSE__CONTAINER(alarm, sse__net, retry);
+    sse__link *link;
+    for (link = net->listeners.next; link != &net->listeners; link = link->next)
+        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, SSE_READ);
+}
+
+/* Nothing left to accept with. One is refused by means of the spare descriptor; if that fails, all listeners rest a moment:
+   a readable socket that nobody reads would spin the loop. */
+static void sse__net_exhausted(sse__net *net, int listener_fd) {
+    sse__link *link;
+    int        fd = -1;
+    if (net->spare_fd >= 0) {
+        close(net->spare_fd);
+        fd = SSE__SYS(accept(listener_fd, NULL, NULL));
+        if (fd >= 0) sse__net_refuse(net, fd);
+        net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    if (fd >= 0) return;
+    sse__log(net->app, SSE_LOG_WARNING, "cannot accept connections for now: %s", strerror(errno));
+    for (link = net->listeners.next; link != &net->listeners; link = link->next)
+        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, 0);
+    sse__alarm_set(&net->loop->wheel, &net->retry, net->loop->wheel.now + 100);
+}
+
+static void sse__listener_event(sse__source *source, int events) {
+    sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
+    sse__net      *net = l->net;
+    const int      most = net->app->options.max_per_peer;
+    int            i;
+    (void)events;
+    for (i = 0; i < 256; i++) {
+        struct sockaddr_storage from;
+        socklen_t               len = sizeof from;
+        sse__peer               peer;
+        int                     fd;
+        memset(&from, 0, sizeof from);
+        fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) sse__net_exhausted(net, source->fd);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
+        if (fd < 0) return;
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+        peer = sse__peer_of(&from);
+        if (net->count >= (uint32_t)net->app->options.max_connections + SSE__SURPLUS ||
+            (most > 0 && sse__net_peer_count(net, &peer) >= most) || sse__conn_new(net, fd, &peer, l->loopback))
+            sse__net_refuse(net, fd);
+    }
+}
+
+/* ---- all connections of a loop ---------------------------------------------------- */
+
+static sse__net *sse__net_open(sse_app *app, const sse__net_calls *calls) { /* returned, free with sse__net_close */
+    sse__net *net = SSE__NEW(sse__net);
+    if (!net) return NULL;
+    net->app   = app;
+    net->loop  = &app->loop;
+    net->calls = *calls;
+    sse__list_init(&net->listeners);
+    sse__list_init(&net->work);
+    sse__list_init(&net->closed);
+    sse__list_init(&net->conns);
+    net->retry.fn = sse__net_listen_again;
+    net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    net->fields   = (sse__field *)sse__zalloc((size_t)app->options.max_headers * sizeof(sse__field));
+    if (net->fields) return net;
+    if (net->spare_fd >= 0) close(net->spare_fd);
+    SSE_FREE(net);
+    return NULL;
+}
+
+static void sse__net_stop_listening(sse__net *net) {
+    while (!sse__list_empty(&net->listeners)) {
+        sse__listener *l = SSE__CONTAINER(net->listeners.next, sse__listener, link);
+        sse__poller_remove(&net->loop->poller, &l->source);
+        close(l->source.fd);
+        if (l->unix_path) unlink(l->unix_path);
+        SSE_FREE(l->unix_path);
+        sse__list_remove(&l->link);
+        SSE_FREE(l);
+    }
+    sse__alarm_cancel(&net->retry);
+}
+
+static void sse__net_close(sse__net *net) {
+    if (!net) return;
+    sse__net_stop_listening(net);
+    while (!sse__list_empty(&net->conns)) sse__conn_close(SSE__CONTAINER(net->conns.next, sse__conn, all));
+    sse__net_reap(net);
+    if (net->spare_fd >= 0) close(net->spare_fd);
+    sse_buf_free(&net->in);
+    sse_buf_free(&net->out);
+    SSE_FREE(net->fields);
+    SSE_FREE(net);
+}
+
+/*==========================================================================
+  >>request   what a handler reads
+  Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/request.test.js
+  R1  Texts handed out live in the request's input or its arena: both stay
+      until the request is freed.
+  R2  Only what the program asks for is decoded.
+==========================================================================*/
+
+typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
+typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* in the order they came */
+
+struct sse_req {
+    sse_app     *app;
+    sse__conn   *conn;      /* NULL once the client has left */
+    sse__peer    peer;
+    sse__alarm   finish;    /* armed by sse_finish */
+    sse_buf      input;     /* owned, if the request outlives its handler; else the bytes are the connection's */
+    char        *bytes;
+    sse__head    head;
+    sse_str      body;
+    sse__arena   arena;
+    const char  *path, *params[SSE__MAX_PARAMS];
+    sse_str      query_text;
+    sse__route  *route;
+    sse__pairs   query, form, cookies;
+    sse__pair   *attrs;
+    const char *const *param_names; /* of the route; NULL behind the last */
+    sse_str      signals;   /* the JSON; ptr NULL: none */
+    bool         signals_read;
+    const char  *peer_text;
+    /* the reply, written by >>reply */
+    sse_buf      out, headers;
+    const char  *type;
+    int          status;    /* 0: not set */
+    int          error;     /* the first call with this request that failed */
+    bool         head_only; /* HEAD: a reply as to GET, without its body */
+    bool         failed;    /* sse_fail was called */
+    bool         deferred;  /* it outlives its handler, until sse_finish */
+    bool         in_handler, finished;
+    bool         streaming; /* a stream was opened: its head is queued already */
+    struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
+    struct sse__file   *file;   /* sse_send_file: what to send instead of out */
+    unsigned long db_failures; /* sse__db_failures() when it began */
+    uint64_t     sent;      /* bytes of the body, for the access log */
+};
+
+static int sse__req_error(sse_req *req, int error) { /* remembers that a call failed: silence is then no success */
+    if (error && !req->error) req->error = error;
+    return error;
+}
+
+static char *sse__req_text(sse_req *req, sse_str s) { /* a copy in the arena */
+    char *text = sse__arena_text(&req->arena, s);
+    if (!text) sse__req_error(req, SSE_E_NOMEM);
+    return text;
+}
+
+static void sse__req_forget_output(sse_req *req) {
+    req->out.len   = 0;
+    req->out.error = SSE_OK;
+    req->type      = NULL;
+}
+
+SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
+    if (req->failed || req->streaming) return SSE_E_STATE; /* the first one stays */
+    sse__req_forget_output(req);
+    req->failed = true;
+    req->status = status >= 400 && status <= 599 ? status : 500;
+    req->type   = "text/plain; charset=utf-8";
+    SSE__FORMAT(&req->out, sse__put_str, "", fmt);
+    sse__put_char(&req->out, '\n');
+    return SSE_OK;
+}
+
+SSE_API sse_app *sse_req_app(sse_req *req) { return req->app; }
+SSE_API const char *sse_path(sse_req *req) { return req->path; }
+SSE_API sse_str sse_body(sse_req *req) { return req->body; }
+
+SSE_API const char *sse_method(sse_req *req) {
+    char *p = req->bytes + req->head.method.at;
+    p[req->head.method.len] = '\0'; /* the space before the target */
+    return p;
+}
+
+SSE_API const char *sse_header_at(sse_req *req, const char *name, int i) {
+    const sse_str wanted = sse__text(name);
+    uint32_t      k;
+    for (k = 0; k < req->head.nfields; k++) {
+        const sse__field *f = &req->head.fields[k];
+        if (!sse__eq_nocase(sse__slice_str(req->bytes, f->name), wanted) || i--) continue;
+        req->bytes[f->value.at + f->value.len] = '\0'; /* the CR or space behind the value */
+        return req->bytes + f->value.at;
+    }
+    return NULL;
+}
+
+SSE_API const char *sse_header(sse_req *req, const char *name) { return sse_header_at(req, name, 0); }
+
+static sse_str sse__req_field(const sse_req *req, unsigned id) { return sse__head_value(&req->head, req->bytes, id, 0); }
+
+/* ---- lists of names and values ------------------------------------------- */
+
+static void sse__pairs_add(sse_req *req, sse__pairs *pairs, const char *name, const char *value) {
+    sse__pair *pair = name && value ? (sse__pair *)sse__arena_get(&req->arena, sizeof *pair) : NULL;
+    if (!pair) {
+        sse__req_error(req, SSE_E_NOMEM);
+        return;
+    }
+    pair->name  = name;
+    pair->value = value;
+    pair->next  = NULL;
+    *pairs->end = pair;
+    pairs->end  = &pair->next;
+}
+
+static const char *sse__pairs_find(const sse__pairs *pairs, const char *name) {
+    const sse__pair *pair;
+    for (pair = pairs->first; pair && name; pair = pair->next)
+        if (strcmp(pair->name, name) == 0) return pair->value;
+    return NULL;
+}
+
+static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) { /* false: a broken %XX, or one that means NUL */
+    sse_str name, value;
+    pairs->end = &pairs->first;
+    while (sse__pair_next(&text, '&', &name, &value)) {
+        char *n = (char *)sse__arena_get(&req->arena, name.len + 1), *v = (char *)sse__arena_get(&req->arena, value.len + 1);
+        if (n && v && (sse__form_decode(n, name) == SIZE_MAX || sse__form_decode(v, value) == SIZE_MAX)) return false;
+        sse__pairs_add(req, pairs, n, v);
+    }
+    return true;
+}
+
+SSE_API const char *sse_query(sse_req *req, const char *name) {
+    if (!req->query.end) (void)sse__pairs_parse(req, &req->query, req->query_text); /* R2; a NUL was refused with the head */
+    return sse__pairs_find(&req->query, name);
+}
+
+SSE_API const char *sse_cookie(sse_req *req, const char *name) {
+    int i;
+    if (!req->cookies.end) {
+        req->cookies.end = &req->cookies.first;
+        for (i = 0; sse_header_at(req, "cookie", i); i++) {
+            sse_str text = sse__text(sse_header_at(req, "cookie", i)), key, value;
+            while (sse__cookie_next(&text, &key, &value)) sse__pairs_add(req, &req->cookies, sse__req_text(req, key), sse__req_text(req, value));
+        }
+    }
+    return sse__pairs_find(&req->cookies, name);
+}
+
+SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s) {
+    const char *signed_text = sse_cookie(req, name), *text;
+    sse_buf     value = {NULL, 0, 0, SSE_OK};
+    if (!signed_text || sse_unsign(&value, req->app->options.secret, signed_text, max_age_s ? max_age_s : 3600)) return NULL;
+    text = sse__req_text(req, sse__str(value.ptr, value.len));
+    sse_buf_free(&value);
+    return text;
+}
+
+SSE_API const char *sse_attr(sse_req *req, const char *name) {
+    const sse__pair *pair;
+    for (pair = req->attrs; pair && name; pair = pair->next)
+        if (strcmp(pair->name, name) == 0) return pair->value;
+    return NULL;
+}
+
+/* Sets a name in a list that lives in an arena; value NULL removes it. */
+static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, const char *value) {
+    sse__pair  *pair = *list;
+    const char *copy = value ? sse__arena_text(arena, sse__text(value)) : NULL;
+    if (value && !copy) return SSE_E_NOMEM;
+    while (pair && strcmp(pair->name, name) != 0) pair = pair->next;
+    if (!pair) {
+        pair = (sse__pair *)sse__arena_get(arena, sizeof *pair);
+        if (!pair) return SSE_E_NOMEM;
+        pair->name = sse__arena_text(arena, sse__text(name));
+        pair->next = *list;
+        if (!pair->name) return SSE_E_NOMEM;
+        *list = pair;
+    }
+    pair->value = copy;
+    return SSE_OK;
+}
+
+SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
+    return sse__req_error(req, name ? sse__pair_set(&req->arena, &req->attrs, name, value) : SSE_E_ARG);
+}
+
+SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) {
+    sse_buf     b = {NULL, 0, 0, SSE_OK};
+    const char *text;
+    SSE__FORMAT(&b, sse__put_str, "", fmt);
+    sse__req_error(req, b.error);
+    text = sse__req_text(req, sse__text(sse_buf_text(&b)));
+    sse_buf_free(&b);
+    return text ? text : "";
+}
+
+SSE_API const char *sse_param(sse_req *req, const char *name) {
+    int i;
+    for (i = 0; name && req->param_names && req->param_names[i]; i++)
+        if (strcmp(req->param_names[i], name) == 0) return req->params[i];
+    return NULL;
+}
+
+/* ---- bodies ------------------------------------------------------------------ */
+
+static sse_str sse__req_type(sse_req *req) { return sse__req_field(req, SSE__FIELD_CONTENT_TYPE); }
+
+static bool sse__req_is_form(sse_req *req) {
+    return sse__media_is(sse__req_type(req), SSE__LIT("application/x-www-form-urlencoded"));
+}
+
+SSE_API const char *sse_form(sse_req *req, const char *name) {
+    if (!req->form.end) {
+        req->form.end = &req->form.first;
+        if (sse__req_is_form(req) && !sse__pairs_parse(req, &req->form, req->body)) sse_fail(req, 400, "a form field is not well-formed: broken %%XX, or one that means NUL");
+    }
+    return sse__pairs_find(&req->form, name);
+}
+
+/* Finds and checks the JSON of the request, once. */
+static void sse__req_read_signals(sse_req *req) {
+    const sse_str method = sse__slice_str(req->bytes, req->head.method);
+    const char   *text;
+    sse_str       wrapped;
+    size_t        offset = 0;
+    req->signals_read = true;
+    req->signals      = req->body;
+    if (sse__eq(method, SSE__LIT("GET")) || sse__eq(method, SSE__LIT("HEAD")) || sse__eq(method, SSE__LIT("DELETE"))) {
+        text         = sse_query(req, "datastar");
+        req->signals = sse__text(text);
+    }
+    if (!req->signals.len) req->signals = sse__str(NULL, 0);
+    if (!req->signals.ptr) return;
+    if (sse__json_check(req->signals, &offset)) {
+        req->signals = sse__str(NULL, 0);
+        sse_fail(req, 400, "the JSON is not well-formed at byte %lu", (unsigned long)offset);
+    } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
+        req->signals = wrapped;
+    }
+}
+
+SSE_API const char *sse_signal(sse_req *req, const char *path) {
+    const char *text = NULL;
+    sse_str     value;
+    int         error;
+    if (!path) return NULL;
+    if (sse__req_is_form(req)) return sse_form(req, path);
+    if (!req->signals_read) sse__req_read_signals(req);
+    if (!req->signals.ptr || sse_json_get(req->signals, path, &value) || !value.ptr) return NULL;
+    error = sse__json_to_text(&req->arena, value, &text);
+    if (error == SSE_E_FIELD) sse_fail(req, 400, "the signal %s holds a NUL", path);
+    else sse__req_error(req, error);
+    return text;
+}
+
+/* ---- who asks ------------------------------------------------------------------- */
+
+static const char *sse__peer_text(sse_req *req, const sse__peer *peer) {
+    char text[INET6_ADDRSTRLEN];
+    if (!peer->family) return "unix";
+    if (!inet_ntop(peer->family == 4 ? AF_INET : AF_INET6, peer->address, text, sizeof text)) return "";
+    return sse__req_text(req, sse__text(text));
+}
+
+static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
+    sse_str rest = sse__text(words), next;
+    while (rest.ptr) {
+        next = sse__cut(&rest, ' ', false);
+        if (next.len && (sse__eq_nocase(next, word) || sse__eq(next, SSE__LIT("*")))) return true;
+    }
+    return false;
+}
+
+/* The nearest address that is not one of our proxies: each proxy appends whom it heard, so the list is believed from its end. */
+SSE_API const char *sse_peer(sse_req *req) {
+    const char *trusted = req->app->options.trusted_proxies, *text;
+    sse_str     rest, element, address;
+    if (req->peer_text) return req->peer_text;
+    text = req->peer_text = sse__peer_text(req, &req->peer);
+    rest = sse__req_field(req, SSE__FIELD_FORWARDED);
+    if (!rest.ptr) rest = sse__req_field(req, SSE__FIELD_X_FORWARDED_FOR);
+    while (text && trusted && sse__in_words(trusted, sse__text(text)) && sse__forwarded_last(&rest, &element)) {
+        address = sse__forwarded_address(element);
+        if (!address.ptr) break;
+        text = req->peer_text = sse__req_text(req, address);
+    }
+    return req->peer_text;
+}
+
+static bool sse__req_trusted(sse_req *req) { /* it came through a proxy whose word counts */
+    const char *trusted = req->app->options.trusted_proxies;
+    return trusted && sse__in_words(trusted, sse__text(sse__peer_text(req, &req->peer)));
+}
+
+static bool sse__req_over_tls(sse_req *req) { /* as the proxy says */
+    return sse__req_trusted(req) && sse__eq_nocase(sse__req_field(req, SSE__FIELD_X_FORWARDED_PROTO), SSE__LIT("https"));
+}
+
+/* ---- life and copies ---------------------------------------------------------------- */
+
+static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory of its buffers, unless it is much */
+    sse_buf    out = req->out, headers = req->headers;
+    sse__arena arena = req->arena;
+    sse_buf_free(&req->input);
+    sse__alarm_cancel(&req->finish);
+    sse__arena_reset(&arena);
+    if (out.cap > 65536 || out.error) sse_buf_free(&out);
+    if (headers.error) sse_buf_free(&headers);
+    memset(req, 0, sizeof *req);
+    out.len = headers.len = 0;
+    req->out     = out;
+    req->headers = headers;
+    req->arena   = arena;
+}
+
+static void sse__req_free(sse_req *req) {
+    if (!req) return;
+    sse__req_reset(req);
+    sse_buf_free(&req->out);
+    sse_buf_free(&req->headers);
+    sse__arena_free(&req->arena);
+    SSE_FREE(req);
+}
+
+/* A copy without a connection, for renders that need to know who asked: head, params and attrs. NULL: no memory. */
+static sse_req *sse__req_copy(const sse_req *from) {
+    const size_t     n    = (size_t)from->head.result, fields = from->head.nfields * sizeof(sse__field);
+    sse_req         *req  = SSE__NEW(sse_req);
+    const sse__pair *pair;
+    int              i, error = SSE_OK;
+    if (!req) return NULL;
+    req->app  = from->app;
+    req->peer = from->peer;
+    req->head = from->head;
+    sse_raw(&req->input, from->bytes, n);
+    req->head.fields = (sse__field *)sse__arena_get(&req->arena, fields ? fields : 1);
+    req->path        = sse__arena_text(&req->arena, sse__text(from->path));
+    if (req->input.error || !req->head.fields || !req->path) error = SSE_E_NOMEM;
+    else memcpy(req->head.fields, from->head.fields, fields);
+    req->bytes       = req->input.ptr;
+    req->param_names = from->param_names;
+    if (from->query_text.ptr) req->query_text = sse__str(req->bytes + (from->query_text.ptr - from->bytes), from->query_text.len);
+    for (i = 0; i < SSE__MAX_PARAMS && !error; i++)
+        if (from->params[i] && !(req->params[i] = sse__arena_text(&req->arena, sse__text(from->params[i])))) error = SSE_E_NOMEM;
+    for (pair = from->attrs; pair && !error; pair = pair->next)
+        if (pair->value) error = sse__pair_set(&req->arena, &req->attrs, pair->name, pair->value);
+    if (!error) return req;
+    sse__req_free(req);
+    return NULL;
+}
+
+/*==========================================================================
+  >>reply   what a handler writes
+  Uses: >>request >>conn >>http >>sign  Tests: tests/wire/reply.test.js
+  A1  What the program hands over for the head is checked before it is kept:
+      no line break, no NUL, no field that is ours to write.
+  A2  A reply has a Content-Length, and leaves in one write if it fits.
+==========================================================================*/
+
+enum { SSE__COPY_BELOW = 16384 }; /* bodies up to this are copied behind their head; larger ones are sent from where they are */
+
+SSE_API sse_buf *sse_out(sse_req *req) {
+    if (req->failed || req->streaming) req->out.error = req->out.error ? req->out.error : SSE_E_STATE;
+    return &req->out;
+}
+
+SSE_API sse_buf *sse_out_json(sse_req *req) {
+    if (!req->failed && !req->type) req->type = "application/json";
+    return sse_out(req);
+}
+
+SSE_API int sse_set_status(sse_req *req, int status) {
+    if (req->streaming || req->failed) return SSE_E_STATE;
+    if (status < 200 || status > 599) return sse__req_error(req, SSE_E_ARG);
+    req->status = status;
+    return SSE_OK;
+}
+
+static bool sse__field_value_ok(sse_str s) { /* RFC 9110 5.5: no controls but the tab */
+    size_t i;
+    for (i = 0; i < s.len; i++)
+        if (((unsigned char)s.ptr[i] < 0x20 && s.ptr[i] != '\t') || s.ptr[i] == 0x7F) return false;
+    return s.ptr != NULL;
+}
+
+SSE_API int sse_set_type(sse_req *req, const char *content_type) {
+    if (req->streaming || req->failed) return SSE_E_STATE;
+    if (!sse__field_value_ok(sse__text(content_type))) return sse__req_error(req, SSE_E_FIELD);
+    req->type = sse__req_text(req, sse__text(content_type));
+    return req->type ? SSE_OK : SSE_E_NOMEM;
+}
+
+static void sse__put_field(sse_buf *b, const char *name, const char *value) {
+    sse_puts(b, name);
+    sse_raw(b, ": ", 2);
+    sse_puts(b, value);
+    sse_raw(b, "\r\n", 2);
+}
+
+SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
+    static const char ours[] = "content-length transfer-encoding connection keep-alive date upgrade";
+    const sse_str field = sse__text(name);
+    if (req->streaming) return SSE_E_STATE;
+    if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value))) return sse__req_error(req, SSE_E_FIELD);
+    if (sse__eq_nocase(field, SSE__LIT("content-type"))) return sse_set_type(req, value);
+    sse__put_field(&req->headers, name, value);
+    return sse__req_error(req, req->headers.error);
+}
+
+static bool sse__cookie_text_ok(const char *text) { /* RFC 6265 4.1.1, cookie-octet */
+    for (; text && *text; text++)
+        if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7F || strchr("\",;\\", *text)) return false;
+    return text != NULL;
+}
+
+static bool sse__cookie_attribute_ok(const char *text) {
+    return !text || (sse__field_value_ok(sse__text(text)) && !strchr(text, ';'));
+}
+
+SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
+    static const sse_cookie_options defaults = {NULL, NULL, NULL, 0, false, false};
+    sse_buf *b = &req->headers;
+    if (req->streaming) return SSE_E_STATE;
+    if (!options) options = &defaults;
+    if (!sse__is_token(sse__text(name)) || !sse__cookie_text_ok(value) || !sse__cookie_attribute_ok(options->path) ||
+        !sse__cookie_attribute_ok(options->domain) || !sse__cookie_attribute_ok(options->same_site))
+        return sse__req_error(req, SSE_E_FIELD);
+    sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, options->path ? options->path : "/",
+               options->same_site ? options->same_site : "Lax");
+    if (options->domain) sse_printf(b, "; Domain=%s", options->domain);
+    if (options->max_age_s) sse_printf(b, "; Max-Age=%d", options->max_age_s < 0 ? 0 : options->max_age_s);
+    if (!options->script_readable) sse_puts(b, "; HttpOnly");
+    if (options->secure || sse__req_over_tls(req)) sse_puts(b, "; Secure");
+    sse_puts(b, "\r\n");
+    return sse__req_error(req, b->error);
+}
+
+SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
+    sse_buf text  = {NULL, 0, 0, SSE_OK};
+    int     error = value ? sse_sign(&text, req->app->options.secret, value) : SSE_E_ARG;
+    if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
+    sse_buf_free(&text);
+    return sse__req_error(req, error);
+}
+
+SSE_API int sse_redirect(sse_req *req, const char *url) {
+    const sse_str target = sse__text(url);
+    size_t        i;
+    if (req->streaming || req->failed) return SSE_E_STATE;
+    for (i = 0; i < target.len; i++)
+        if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F) return sse__req_error(req, SSE_E_FIELD);
+    if (!target.len) return sse__req_error(req, SSE_E_ARG);
+    if (req->status < 300 || req->status > 399) req->status = 303;
+    return sse_set_header(req, "Location", url);
+}
+
+SSE_API int sse_defer(sse_req *req) {
+    sse__field  *fields;
+    const size_t n = req->head.nfields * sizeof *fields;
+    if (req->deferred || req->streaming || !req->in_handler) return SSE_E_STATE;
+    fields = (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
+    if (!fields) return sse__req_error(req, SSE_E_NOMEM);
+    if (n) memcpy(fields, req->head.fields, n);
+    req->head.fields = fields;
+    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
+    req->conn->req = req;
+    req->deferred  = true;
+    return SSE_OK;
+}
+
+SSE_API int sse_finish(sse_req *req) {
+    if (!req->deferred || req->finished) return SSE_E_STATE;
+    req->finished = true;
+    if (!req->in_handler) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0); /* this turn or the next: no hook runs in here */
+    return SSE_OK;
+}
+
+/* ---- the bytes ------------------------------------------------------------------ */
+
+static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
+    const int64_t now = (int64_t)time(NULL);
+    if (now != app->date_at) {
+        sse__date_write(app->date, now);
+        app->date_at = now;
+    }
+    return app->date;
+}
+
+/* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection for 1.0. */
+static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type, uint64_t length) {
+    const sse__conn *c = req->conn;
+    sse_raw(b, "HTTP/1.1 ", 9);
+    sse__put_u64(b, (unsigned)status);
+    sse__put_char(b, ' ');
+    sse_puts(b, sse__status_text(status));
+    sse_raw(b, "\r\nDate: ", 8);
+    sse_raw(b, sse__date_now(req->app), 29);
+    sse_raw(b, "\r\n", 2);
+    if (type) sse__put_field(b, "Content-Type", type);
+    if (length == UINT64_MAX && req->head.minor > 0) sse_puts(b, "Transfer-Encoding: chunked\r\n");
+    else if (length != UINT64_MAX && status != 204 && status != 304) {
+        sse_raw(b, "Content-Length: ", 16);
+        sse__put_u64(b, length);
+        sse_raw(b, "\r\n", 2);
+    }
+    if (!c->keep_alive) sse_puts(b, "Connection: close\r\n");
+    else if (req->head.minor == 0) sse_puts(b, "Connection: keep-alive\r\n");
+    sse_raw(b, req->headers.ptr, req->headers.len);
+    sse_raw(b, "\r\n", 2);
+}
+
+/* Queues head and body of req->out: A2. */
+static void sse__reply_send(sse_req *req, int status, const char *type) {
+    sse__conn *c = req->conn;
+    sse_buf    own = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
+    const bool no_body = req->head_only || status == 204 || status == 304;
+    if (c->state == SSE__BODY) c->keep_alive = false; /* the rest of its body is still on the way */
+    sse__put_reply_head(b, req, status, status == 204 || status == 304 ? NULL : type, req->out.len);
+    req->sent = no_body ? 0 : req->out.len;
+    if (!no_body && req->out.len < SSE__COPY_BELOW) sse_raw(b, req->out.ptr, req->out.len);
+    if (b == &own) sse__conn_push_buf(c, b);
+    if (no_body || req->out.len < SSE__COPY_BELOW) return;
+    sse__conn_gathered(c);
+    if (c->state != SSE__CLOSED) sse__conn_push_buf(c, &req->out);
+}
+
+/* What an EventSource survives: it comes back after the time it is told. Any error status would end it for good. */
+static void sse__reply_come_back(sse_req *req) {
+    req->conn->keep_alive = false;
+    sse__req_forget_output(req);
+    sse_puts(&req->out, "retry: 5000\n\n");
+    sse__put_field(&req->headers, "Cache-Control", "no-store");
+    sse__reply_send(req, req->status = 200, "text/event-stream");
+}
+
+/* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
+static bool sse__req_answered(const sse_req *req) {
+    return req->out.len || req->out.error || req->status || req->streaming || req->deferred;
+}
+
+/* Sends what the handler left. */
+static void sse__reply_answer(sse_req *req) {
+    const bool silent = !req->out.len && !req->status && !req->type;
+    if (!req->out.error) req->out.error = req->headers.error;
+    if (silent && !req->out.error && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
+        sse__reply_come_back(req);
+        return;
+    }
+    if (silent && !req->out.error) req->out.error = req->error;
+    if (silent && !req->out.error && sse__db_failures() != req->db_failures) req->out.error = SSE_E_DB;
+    if (req->out.error) {
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(req->out.error));
+        req->failed      = false;
+        req->headers.len = 0;
+        req->headers.error = SSE_OK;
+        sse_fail(req, 500, "Internal Server Error");
+    }
+    if (!req->status) req->status = silent ? 204 : 200;
+    sse__reply_send(req, req->status, req->type ? req->type : "text/html; charset=utf-8");
+}
+
+/*==========================================================================
+  >>stream   open event streams: queue, ping, slow clients, closing
+  Uses: >>reply >>conn >>event >>loop   Tests: tests/wire/stream.test.js
+
+  An event becomes one message: its bytes, the HTTP chunk frame around them
+  included, are made once and every stream's queue points to them:
+
+      padding | "1a4\r\n" | event bytes | "\r\n"
+              ^ framed (HTTP/1.1)              ^
+                          ^ bare (1.0)  ^
+
+  S1  A handle finds its stream until on_close has returned; a stream that
+      is closing takes nothing more.
+  S2  on_close runs exactly once, at the end of the turn, never inside a
+      call of the program's.
+  S3  Sending touches one stream and its connection: no timer moves.
+==========================================================================*/
+
+/* Immutable. framed: with the chunk's frame; bare: the event alone. */
+typedef struct sse__message { uint32_t refs; sse__block *block; uint32_t framed_from, bare_from, bare_to; char *key; } sse__message;
+
+enum { SSE__FRAME_ROOM = 10 }; /* "ffffffff\r\n" */
+
+static void sse__message_begin(sse_buf *b) { sse_raw(b, "          ", SSE__FRAME_ROOM); }
+
+/* Makes a message of b, which was begun with sse__message_begin. b is {0} afterwards, on failure too. */
+static sse__message *sse__message_end(sse_buf *b) {
+    sse__message *m = NULL;
+    size_t        bare_to = b->len, n = bare_to - SSE__FRAME_ROOM, from = SSE__FRAME_ROOM - 2;
+    sse_raw(b, "\r\n", 2);
+    if (!b->error && b->len <= UINT32_MAX) m = SSE__NEW(sse__message);
+    if (!m) {
+        sse_buf_free(b);
+        return NULL;
+    }
+    memcpy(b->ptr + from, "\r\n", 2);
+    do b->ptr[--from] = sse__hex[n & 15];
+    while (n >>= 4);
+    m->refs        = 1;
+    m->framed_from = (uint32_t)from;
+    m->bare_from   = SSE__FRAME_ROOM;
+    m->bare_to     = (uint32_t)bare_to;
+    m->block       = sse__block_from_buf(b);
+    if (m->block) return m;
+    SSE_FREE(m);
+    return NULL;
+}
+
+static void sse__message_drop(sse__message *m) {
+    if (!m || --m->refs) return;
+    sse__block_drop(m->block);
+    SSE_FREE(m->key);
+    SSE_FREE(m);
+}
+
+static sse_str sse__message_bytes(const sse__message *m) { return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from); }
+
+static int sse__message_of_event(const sse_event *event, sse__message **out) {
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    int     error;
+    sse__message_begin(&b);
+    error = sse_event_write(&b, event);
+    if (!error) error = b.error;
+    *out = NULL;
+    if (error) sse_buf_free(&b);
+    else *out = sse__message_end(&b);
+    return error ? error : *out ? SSE_OK : SSE_E_NOMEM;
+}
+
+/* ---- what a stream is made of ------------------------------------------------- */
+
+typedef struct sse__meta { struct sse__meta *next; char *value, name[1]; } sse__meta; /* name: as long as it is */
+
+/* What few streams use, so that the others do not pay for it. */
+typedef struct sse__stream_extra {
+    void (*on_ping)(sse_stream s, sse_buf *out, void *user);
+    int  (*step)(sse_stream s, void *user);
+    void (*on_stop)(sse_stream s, void *user);
+    sse__message *last;
+    char      *label, *who, *id;
+    sse__meta *meta;
+    uint64_t   ends_at, step_at; /* 0: never */
+} sse__stream_extra;
+
+typedef struct sse__stream {
+    sse_app   *app;
+    sse__conn *conn;         /* NULL: closing */
+    uint32_t   slot, gen;
+    sse__link  closing;      /* in streams.closing: S2 */
+    struct sse__sub *subs;   /* what it is subscribed to */
+    sse_req   *req;          /* while the handler that opened it runs */
+    void     (*on_close)(sse_stream s, sse_reason reason, void *user);
+    void      *user;
+    sse__stream_extra *extra;
+    uint64_t   last_sent;    /* when something was last queued */
+    uint64_t   serial;       /* the last publication it was sent */
+    uint64_t   stuck_since;  /* 0: the peer takes what it is sent */
+    uint32_t   max_queue;
+    int        ping_ms, send_timeout_ms;
+    uint8_t    reason;
+    bool       framed;       /* HTTP/1.1: in chunks */
+    bool       raw, gone;    /* gone: closed, on_close not yet run */
+} sse__stream;
+
+typedef struct sse__streams {
+    sse_app   *app;
+    sse__slots all;
+    sse__link  closing;
+    sse__message *ping;      /* ":\n\n", shared */
+    uint64_t   opened, events, closed_by[SSE_BY_ERROR + 1];
+} sse__streams;
+
+static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
+    return s.app && s.app->streams ? (sse__stream *)sse__slots_get(&s.app->streams->all, s.slot, s.gen) : NULL;
+}
+
+static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or not this thread's business */
+    sse__stream *stream = s.app && sse__on_loop(s.app) ? sse__stream_get(s) : NULL;
+    return stream && !stream->gone ? stream : NULL;
+}
+
+static sse_stream sse__stream_handle(const sse__stream *stream) {
+    sse_stream s;
+    s.app  = stream->app;
+    s.slot = stream->slot;
+    s.gen  = stream->gen;
+    return s;
+}
+
+SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
+
+/* ---- closing -------------------------------------------------------------------- */
+
+static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* marks; the end of the turn does the rest: S2 */
+    if (stream->gone) return;
+    stream->gone   = true;
+    stream->reason = (uint8_t)reason;
+    if (stream->conn) stream->conn->stream = NULL;
+    stream->conn = NULL;
+    sse__list_add(&stream->app->streams->closing, &stream->closing);
+}
+
+static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued */
+    sse__conn *c = stream->conn;
+    sse__stream_gone(stream, reason);
+    if (c) sse__conn_close(c);
+}
+
+static void sse__stream_free(sse__stream *stream) {
+    sse__stream_extra *x = stream->extra;
+    if (x) {
+        sse__message_drop(x->last);
+        SSE_FREE(x->label);
+        SSE_FREE(x->who);
+        SSE_FREE(x->id);
+        while (x->meta) {
+            sse__meta *next = x->meta->next;
+            SSE_FREE(x->meta->value);
+            SSE_FREE(x->meta);
+            x->meta = next;
+        }
+        SSE_FREE(x);
+    }
+    SSE_FREE(stream);
+}
+
+/* ---- sending ---------------------------------------------------------------------- */
+
+/* Queues a message; holds a reference to its bytes. The stream closes if its queue is over its limit: S3. */
+static int sse__stream_push(sse__stream *stream, const sse__message *m) {
+    sse__conn *c = stream->conn;
+    int        error;
+    if (!c) return SSE_E_CLOSED;
+    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->block->len) : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
+    if (error) return error;
+    stream->last_sent = stream->app->loop.wheel.now;
+    if (c->out.bytes <= stream->max_queue || c->out.count == 1) return SSE_OK; /* one event may be of any size */
+    sse__stream_cut(stream, SSE_BY_QUEUE);
+    return SSE_E_FULL;
+}
+
+SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
+    sse__stream  *stream = sse__stream_open_one(s);
+    sse__message *m;
+    int           error;
+    if (!stream) return SSE_E_CLOSED;
+    if (stream->raw) return SSE_E_STATE;
+    error = sse__message_of_event(event, &m);
+    if (error) return error;
+    error = sse__stream_push(stream, m);
+    sse__message_drop(m);
+    stream->app->streams->events++;
+    return error;
+}
+
+static sse__message *sse__message_of_bytes(sse_str bytes) {
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse__message_begin(&b);
+    sse__put_str(&b, bytes);
+    return sse__message_end(&b);
+}
+
+SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
+    sse__stream  *stream = sse__stream_open_one(s);
+    sse__message *m;
+    int           error;
+    if (!stream) return SSE_E_CLOSED;
+    if (!n) return SSE_OK; /* an empty chunk would end the body */
+    m = sse__message_of_bytes(sse__str((const char *)bytes, n));
+    if (!m) return SSE_E_NOMEM;
+    error = sse__stream_push(stream, m);
+    sse__message_drop(m);
+    return error;
+}
+
+/* Ends the body; the connection closes when all is sent. */
+static void sse__stream_finish(sse__stream *stream, sse_reason reason) {
+    sse__conn *c = stream->conn;
+    if (!c) return;
+    if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
+    if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
+    sse__stream_gone(stream, reason);
+    c->keep_alive = false;
+    sse__conn_gathered(c);
+    sse__conn_reply_end(c);
+}
+
+SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
+    sse__stream  *stream = sse__stream_open_one(s);
+    sse__message *m = NULL;
+    int           error = SSE_OK;
+    if (!stream) return SSE_E_CLOSED;
+    if (last) error = sse__message_of_event(last, &m);
+    if (m && stream->extra) { /* instead of the one of the options */
+        sse__message_drop(stream->extra->last);
+        stream->extra->last = NULL;
+    }
+    if (m) (void)sse__stream_push(stream, m);
+    sse__message_drop(m);
+    sse__stream_finish(stream, SSE_BY_END);
+    return error;
+}
+
+/* ---- time --------------------------------------------------------------------------- */
+
+static void sse__stream_ping(sse__stream *stream) {
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    sse__message *m;
+    if (!stream->extra || !stream->extra->on_ping) {
+        (void)sse__stream_push(stream, stream->app->streams->ping);
+        return;
+    }
+    sse__message_begin(&b);
+    stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
+    stream->last_sent = stream->app->loop.wheel.now;
+    m = b.len > SSE__FRAME_ROOM ? sse__message_end(&b) : NULL;
+    sse_buf_free(&b);
+    if (m) (void)sse__stream_push(stream, m);
+    sse__message_drop(m);
+}
+
+static void sse__stream_step(sse__stream *stream, uint64_t now) {
+    const int ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    if (stream->gone) return;
+    if (ms < 0) sse__stream_finish(stream, SSE_BY_END);
+    else stream->extra->step_at = now + (uint64_t)ms;
+}
+
+static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; } /* 0: never */
+
+/* Sets the connection's deadline for whatever comes next for this stream. */
+static void sse__stream_schedule(sse__stream *stream) {
+    const uint64_t now = stream->app->loop.wheel.now;
+    const bool     waiting = stream->conn->out.count > 0;
+    uint64_t       next = 0;
+    if (stream->ping_ms > 0) next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
+    if (stream->send_timeout_ms > 0) next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) + (uint64_t)stream->send_timeout_ms);
+    if (stream->extra) next = sse__earlier(next, stream->extra->ends_at);
+    if (stream->extra && !waiting) next = sse__earlier(next, stream->extra->step_at);
+    sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
+}
+
+/* Upcall of >>conn: the deadline passed. */
+static void sse__stream_tick(sse__conn *c) {
+    sse__stream   *stream = c->stream;
+    const uint64_t now = c->net->loop->wheel.now;
+    const bool     waiting = c->out.count > 0;
+    if (!waiting || c->took) stream->stuck_since = 0;
+    if (waiting && !stream->stuck_since) stream->stuck_since = now;
+    c->took = false;
+    if (waiting && stream->send_timeout_ms > 0 && now - stream->stuck_since >= (uint64_t)stream->send_timeout_ms) {
+        sse__stream_cut(stream, SSE_BY_TIMEOUT);
+        return;
+    }
+    if (stream->extra && stream->extra->ends_at && now >= stream->extra->ends_at) {
+        sse__stream_finish(stream, SSE_BY_LIFETIME);
+        return;
+    }
+    if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
+    if (!waiting && !stream->gone && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms) sse__stream_ping(stream);
+    if (!stream->gone) sse__stream_schedule(stream);
+}
+
+/* Upcall of >>conn: the queue ran empty. A step may have waited for that. */
+static void sse__stream_sent(sse__conn *c) {
+    sse__stream *stream = c->stream;
+    stream->stuck_since = 0;
+    if (stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
+}
+
+/* Upcall of >>conn: the connection closed. */
+static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SSE_BY_PEER); }
+
+/* ---- opening --------------------------------------------------------------------------- */
+
+static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) {
+    if (!stream->extra) stream->extra = SSE__NEW(sse__stream_extra);
+    return stream->extra;
+}
+
+static bool sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) { /* false: no memory */
+    sse__stream_extra *x;
+    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return true;
+    x = sse__stream_need_extra(stream);
+    if (!x) return false;
+    x->on_ping = o->on_ping;
+    x->step    = o->step;
+    x->on_stop = o->on_stop;
+    x->label   = o->label ? sse__strdup(sse__text(o->label)) : NULL;
+    x->who     = o->who ? sse__strdup(sse__text(o->who)) : NULL;
+    if (o->step) x->step_at = stream->app->loop.wheel.now;
+    if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
+    if (o->last && sse__message_of_event(o->last, &x->last)) return false;
+    return !(o->label && !x->label) && !(o->who && !x->who);
+}
+
+static bool sse__headers_have(const sse_buf *headers, sse_str name) {
+    sse_str rest = sse__str(headers->ptr, headers->len), line;
+    while (rest.len) {
+        line = sse__cut(&rest, '\n', false);
+        line = sse__cut(&line, ':', false);
+        if (sse__eq_nocase(line, name)) return true;
+    }
+    return false;
+}
+
+/* The head and the first event, in one block. */
+static int sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
+    sse__conn    *c = req->conn;
+    sse_buf       b = {NULL, 0, 0, SSE_OK}, text = {NULL, 0, 0, SSE_OK};
+    sse__message *m;
+    uint32_t      spread = 0;
+    int           error;
+    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("cache-control"))) sse__put_field(&req->headers, "Cache-Control", "no-cache");
+    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("x-accel-buffering"))) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
+    if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
+    sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
+    sse__conn_gathered(c);
+    sse__conn_push_buf(c, &b);
+    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) spread %= (uint32_t)o->retry_spread_ms;
+    if (o->retry_ms > 0) sse_printf(&text, "retry: %d\n\n", o->retry_ms + (int)spread);
+    error = o->first ? sse_event_write(&text, o->first) : SSE_OK;
+    if (!error && text.len) {
+        m     = sse__message_of_bytes(sse__str(text.ptr, text.len));
+        error = m ? sse__stream_push(stream, m) : SSE_E_NOMEM;
+        sse__message_drop(m);
+    }
+    sse_buf_free(&text);
+    return error;
+}
+
+static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherwise : value < 0 ? 0 : value; } /* 0: never */
+
+static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
+    if (!sse__on_loop(req->app)) return SSE_E_THREAD;
+    if (!req->conn || !req->in_handler || req->deferred || req->streaming || req->failed || req->out.len || req->conn->state != SSE__REPLY) return SSE_E_STATE;
+    if (o->status && (o->status < 200 || o->status > 599 || o->status == 204 || o->status == 304)) return SSE_E_ARG;
+    if (o->type && !sse__field_value_ok(sse__text(o->type))) return SSE_E_FIELD;
+    return req->headers.error;
+}
+
+static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) { /* NULL: no memory */
+    const size_t queue  = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
+    sse__stream *stream = SSE__NEW(sse__stream);
+    if (!stream || !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
+        SSE_FREE(stream);
+        return NULL;
+    }
+    stream->app             = app;
+    stream->on_close        = o->on_close;
+    stream->user            = o->user;
+    stream->raw             = o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream"));
+    stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
+    stream->send_timeout_ms = sse__ms_option(o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms, 0);
+    stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
+    stream->last_sent       = app->loop.wheel.now;
+    return stream;
+}
+
+SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
+    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL};
+    const sse_stream_options *o = options ? options : &defaults;
+    const sse_stream closed = {NULL, 0, 0};
+    int              error  = sse__stream_check(req, o);
+    sse__stream     *stream = sse__stream_make(req->app, o);
+    if (!stream) {
+        sse__req_error(req, SSE_E_NOMEM);
+        if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
+        return closed;
+    }
+    if (o->status && !error) req->status = o->status;
+    if (!req->status) req->status = 200;
+    if (!error && req->head_only) { /* a head is all it asked for */
+        error = SSE_E_CLOSED;
+        (void)sse_set_type(req, o->type ? o->type : "text/event-stream");
+    } else if (!error && !sse__stream_take_extra(stream, o)) error = SSE_E_NOMEM;
+    if (error) {
+        if (error != SSE_E_CLOSED) sse__req_error(req, error);
+        sse__stream_gone(stream, SSE_BY_ERROR);
+        return closed;
+    }
+    req->streaming    = true;
+    req->stream       = stream;
+    stream->req       = req;
+    stream->conn      = req->conn;
+    stream->framed    = req->head.minor > 0;
+    req->conn->stream = stream;
+    sse__conn_set_state(req->conn, SSE__STREAM);
+    error = sse__stream_begin(stream, req, o);
+    if (error) sse__stream_cut(stream, SSE_BY_ERROR);
+    else sse__stream_schedule(stream);
+    req->app->streams->opened++;
+    return stream->gone ? closed : sse__stream_handle(stream);
+}
+
+/* ---- what is known about a stream ---------------------------------------------------------- */
+
+SSE_API const char *sse_stream_id(sse_stream s) {
+    sse__stream       *stream = sse__stream_open_one(s);
+    sse__stream_extra *x = stream ? sse__stream_need_extra(stream) : NULL;
+    unsigned char      secret[16];
+    sse_buf            b = {NULL, 0, 0, SSE_OK};
+    if (!x) return NULL;
+    if (x->id) return x->id;
+    if (!sse__random(secret, sizeof secret)) return NULL;
+    sse_printf(&b, "%lu-%lu-", (unsigned long)s.slot, (unsigned long)s.gen);
+    sse__base64url_put(&b, sse__str((const char *)secret, sizeof secret));
+    if (!b.error) x->id = sse__strdup(sse__text(sse_buf_text(&b)));
+    sse_buf_free(&b);
+    return x->id;
+}
+
+SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
+    const sse_stream none = {NULL, 0, 0};
+    sse_stream       s = {app, 0, 0};
+    sse_str          rest = sse__text(id);
+    uint64_t         slot, gen;
+    sse__stream     *stream;
+    if (!app || !id || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &gen)) return none;
+    s.slot = (uint32_t)slot;
+    s.gen  = (uint32_t)gen;
+    stream = sse__stream_open_one(s);
+    return stream && stream->extra && stream->extra->id && sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none;
+}
+
+static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* where it is, or would be added */
+    sse__meta **at = &x->meta;
+    while (*at && strcmp((*at)->name, name) != 0) at = &(*at)->next;
+    return at;
+}
+
+SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
+    sse__stream *stream = s.app && sse__on_loop(s.app) ? sse__stream_get(s) : NULL;
+    sse__meta   *meta   = stream && stream->extra && name ? *sse__meta_find(stream->extra, name) : NULL;
+    return meta ? meta->value : NULL;
+}
+
+SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
+    sse__stream       *stream = sse__stream_open_one(s);
+    sse__stream_extra *x = stream && name ? sse__stream_need_extra(stream) : NULL;
+    sse__meta        **at;
+    char              *copy;
+    if (!stream) return SSE_E_CLOSED;
+    if (!x) return name ? SSE_E_NOMEM : SSE_E_ARG;
+    copy = value ? sse__strdup(sse__text(value)) : NULL;
+    if (value && !copy) return SSE_E_NOMEM;
+    at = sse__meta_find(x, name);
+    if (!*at && value) {
+        *at = (sse__meta *)sse__zalloc(sizeof **at + strlen(name));
+        if (*at) memcpy((*at)->name, name, strlen(name) + 1);
+    }
+    if (!*at) {
+        SSE_FREE(copy);
+        return value ? SSE_E_NOMEM : SSE_OK;
+    }
+    SSE_FREE((*at)->value);
+    (*at)->value = copy; /* NULL: it is not set, and its place is kept for the next time */
+    return SSE_OK;
+}
+
+static bool sse__streams_open(sse_app *app) {
+    sse__streams *streams = SSE__NEW(sse__streams);
+    app->streams = streams;
+    if (!streams) return false;
+    streams->app = app;
+    sse__list_init(&streams->closing);
+    streams->ping = sse__message_of_bytes(SSE__LIT(":\n\n"));
+    return streams->ping != NULL;
+}
+
+static void sse__streams_close(sse__streams *streams) { /* all are closed and their callbacks have run */
+    if (!streams) return;
+    sse__message_drop(streams->ping);
+    SSE_FREE(streams->all.at);
+    SSE_FREE(streams);
+}
+
+/* ---- channels: streams that are sent the same ------------------------------------------------- */
+
+/* A topic or a view has one. A stream is in it through a sub, at most once. */
+typedef struct sse__channel sse__channel;
+struct sse__channel {
+    sse__link subs;
+    uint32_t  count;
+    void    (*left)(sse__channel *channel, struct sse__sub *sub); /* upcall: a sub is about to go; may free the channel if count is 0 */
+};
+
+typedef struct sse__sub {
+    sse__link     link;    /* in channel.subs */
+    struct sse__sub *next; /* of the same stream */
+    sse__channel *channel;
+    sse__stream  *stream;
+    bool          fresh;   /* has not been sent the state yet */
+} sse__sub;
+
+static void sse__channel_init(sse__channel *channel, void (*left)(sse__channel *, sse__sub *)) {
+    sse__list_init(&channel->subs);
+    channel->count = 0;
+    channel->left  = left;
+}
+
+static sse__sub *sse__channel_find(const sse__channel *channel, const sse__stream *stream) {
+    sse__sub *sub = stream->subs;
+    while (sub && sub->channel != channel) sub = sub->next;
+    return sub;
+}
+
+static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
+    sse__sub *sub = SSE__NEW(sse__sub);
+    if (!sub) return NULL;
+    sub->channel = channel;
+    sub->stream  = stream;
+    sub->next    = stream->subs;
+    stream->subs = sub;
+    sse__list_add(&channel->subs, &sub->link);
+    channel->count++;
+    return sub;
+}
+
+static void sse__channel_leave(sse__sub *sub) {
+    sse__sub **at = &sub->stream->subs;
+    while (*at != sub) at = &(*at)->next;
+    *at = sub->next;
+    sse__list_remove(&sub->link);
+    sub->channel->count--;
+    sub->channel->left(sub->channel, sub);
+    SSE_FREE(sub);
+}
+
+static void sse__stream_leave_all(sse__stream *stream) {
+    while (stream->subs) sse__channel_leave(stream->subs);
+}
+
+/* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
+   marked, so the list stays as it is. A stream that has seen this serial is passed over; 0: none has. */
+static void sse__channel_send(sse__channel *channel, const sse__message *m, const sse__stream *except, uint64_t serial) {
+    sse__link *link;
+    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
+        sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
+        if (stream == except || (serial && stream->serial == serial)) continue;
+        stream->serial = serial;
+        (void)sse__stream_push(stream, m);
+    }
+}
+
+/* Sends a state: in place of an older one of the same channel that still waits in a queue. only_fresh: to those who have none. */
+static void sse__channel_send_state(sse__channel *channel, const sse__message *m, bool only_fresh) {
+    sse__link *link;
+    m->block->owner = channel;
+    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
+        sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
+        if (only_fresh && !sub->fresh) continue;
+        sub->fresh = false;
+        (void)sse__stream_push(sub->stream, m);
+    }
+}
+
+/* The end of a turn: lets go of the streams that closed: S1, S2. */
+static void sse__streams_run_closed(sse__streams *streams) {
+    while (!sse__list_empty(&streams->closing)) {
+        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
+        sse__list_remove(&stream->closing);
+        sse__stream_leave_all(stream);
+        streams->closed_by[stream->reason]++;
+        if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+        sse__slots_remove(&streams->all, stream->slot); /* S1 */
+        sse__stream_free(stream);
+    }
+}
+
+/*==========================================================================
+  >>topics   subscribe and publish
+  Uses: >>stream >>event >>loop         Tests: tests/wire/topics.test.js
+  O1  An event reaches a stream once, however many of its subscriptions match.
+  O2  A topic without subscribers is not kept.
+==========================================================================*/
+
+typedef struct sse__topic { sse__channel channel; sse__node node; struct sse__topics *owner; bool pattern; } sse__topic;
+
+typedef struct sse__topics { sse_app *app; sse__map exact, patterns; uint64_t serial; } sse__topics; /* serial: of the publication in hand */
+
+static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also an empty one */
+    const char *star = NULL;
+    size_t      i = 0, retry = 0;
+    while (i < text.len) {
+        if (*pattern == '*') {
+            star  = ++pattern;
+            retry = i;
+        } else if (*pattern == text.ptr[i] && *pattern) {
+            pattern++;
+            i++;
+        } else if (star) { /* let the last star take one more */
+            pattern = star;
+            i       = ++retry;
+        } else return false;
+    }
+    while (*pattern == '*') pattern++;
+    return !*pattern;
+}
+
+static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
+    sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
+    (void)sub;
+    if (channel->count) return;
+    sse__map_remove(topic->pattern ? &topic->owner->patterns : &topic->owner->exact, &topic->node); /* O2 */
+    SSE_FREE((char *)topic->node.key.ptr);
+    SSE_FREE(topic);
+}
+
+static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pattern, int *error) { /* finds or makes */
+    sse__map   *map   = pattern ? &topics->patterns : &topics->exact;
+    sse__node  *node  = sse__map_find(map, sse__text(name));
+    sse__topic *topic = NULL;
+    char       *key;
+    *error = SSE_OK;
+    if (node) return SSE__CONTAINER(node, sse__topic, node);
+    if (topics->exact.count + topics->patterns.count >= (uint32_t)topics->app->options.max_topics) {
+        *error = SSE_E_FULL;
+        return NULL;
+    }
+    key   = sse__strdup(sse__text(name));
+    topic = SSE__NEW(sse__topic);
+    if (!key || !topic || !sse__map_add(map, &topic->node, sse__text(key))) {
+        *error = SSE_E_NOMEM;
+        SSE_FREE(key);
+        SSE_FREE(topic);
+        return NULL;
+    }
+    sse__channel_init(&topic->channel, sse__topic_left);
+    topic->owner   = topics;
+    topic->pattern = pattern;
+    return topic;
+}
+
+static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
+    sse__stream *stream = sse__stream_open_one(s);
+    sse__topic  *topic;
+    int          error;
+    if (!stream) return SSE_E_CLOSED;
+    if (!name || !*name || stream->raw) return SSE_E_ARG;
+    topic = sse__topic_get(s.app->topics, name, pattern, &error);
+    if (!topic || sse__channel_find(&topic->channel, stream)) return error;
+    if (sse__channel_join(&topic->channel, stream)) return SSE_OK;
+    if (!topic->channel.count) sse__topic_left(&topic->channel, NULL);
+    return SSE_E_NOMEM;
+}
+
+SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe(s, topic, false); }
+SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe(s, pattern, true); }
+
+SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
+    sse__stream *stream = sse__stream_open_one(s);
+    sse__node   *node   = stream && topic ? sse__map_find(&s.app->topics->exact, sse__text(topic)) : NULL;
+    sse__sub    *sub    = node ? sse__channel_find(&SSE__CONTAINER(node, sse__topic, node)->channel, stream) : NULL;
+    if (!stream) return SSE_E_CLOSED;
+    if (!sub) return SSE_E_ARG;
+    sse__channel_leave(sub);
+    return SSE_OK;
+}
+
+static void sse__publish_message(sse__topics *topics, sse_str name, const sse__message *m, const sse__stream *except) {
+    sse__node *node = sse__map_find(&topics->exact, name);
+    uint32_t   i;
+    topics->serial++;
+    topics->app->streams->events++;
+    if (node) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial);
+    for (i = 0; i < topics->patterns.cap; i++)
+        for (node = topics->patterns.buckets[i]; node; node = node->next)
+            if (sse__pattern_match(node->key.ptr, name)) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial);
+}
+
+/* A publication of another thread on its way to the loop. */
+typedef struct sse__posted { char *topic; sse__message *message; sse_stream except; } sse__posted;
+
+static void sse__posted_free(sse__posted *p) {
+    if (!p) return;
+    SSE_FREE(p->topic);
+    sse__message_drop(p->message);
+    SSE_FREE(p);
+}
+
+static void sse__posted_run(sse_app *app, void *user) {
+    sse__posted *p = (sse__posted *)user;
+    sse__publish_message(app->topics, sse__text(p->topic), p->message, sse__stream_open_one(p->except));
+    sse__posted_free(p);
+}
+
+SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
+    sse__message *m;
+    sse__posted  *p;
+    int           error;
+    if (!app || !topic || !event) return SSE_E_ARG;
+    error = sse__message_of_event(event, &m);
+    if (error) return error;
+    if (sse__on_loop(app)) {
+        sse__publish_message(app->topics, sse__text(topic), m, sse__stream_open_one(event->except));
+        sse__message_drop(m);
+        return SSE_OK;
+    }
+    p = SSE__NEW(sse__posted);
+    if (p) p->topic = sse__strdup(sse__text(topic));
+    if (p) p->message = m;
+    else sse__message_drop(m);
+    if (p) p->except = event->except;
+    error = p && p->topic ? sse_call(app, sse__posted_run, p) : SSE_E_NOMEM;
+    if (error) sse__posted_free(p);
+    return error;
+}
+
+/* ---- many streams at once ------------------------------------------------------ */
+
+static bool sse__filter_match(const sse__stream *stream, const sse_filter *f, const sse__channel *topic) {
+    const sse__stream_extra *x = stream->extra;
+    if (stream->gone) return false;
+    if (f->label && !(x && x->label && strcmp(x->label, f->label) == 0)) return false;
+    if (f->who && !(x && x->who && strcmp(x->who, f->who) == 0)) return false;
+    return !f->topic || (topic && sse__channel_find(topic, stream));
+}
+
+SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user) {
+    sse__node *node;
+    uint32_t   i;
+    int        n = 0;
+    if (!app || !filter || !fn || (!filter->all && !filter->label && !filter->who && !filter->topic)) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    for (i = 0; i < app->streams->all.used; i++) {
+        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
+        node = filter->topic ? sse__map_find(&app->topics->exact, sse__text(filter->topic)) : NULL;
+        if (!stream || !sse__filter_match(stream, filter, node ? &SSE__CONTAINER(node, sse__topic, node)->channel : NULL)) continue;
+        n++;
+        if (!fn(sse__stream_handle(stream), user)) break;
+    }
+    return n;
+}
+
+static bool sse__streams_count_one(sse_stream s, void *user) {
+    (void)s;
+    (void)user;
+    return true;
+}
+
+SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
+    sse__node *node;
+    if (app && filter && filter->topic && !filter->label && !filter->who && sse__on_loop(app)) { /* the common question, answered at once */
+        node = sse__map_find(&app->topics->exact, sse__text(filter->topic));
+        return node ? (int)SSE__CONTAINER(node, sse__topic, node)->channel.count : 0;
+    }
+    return sse_streams_each(app, filter, sse__streams_count_one, NULL);
+}
+
+static bool sse__streams_end_one(sse_stream s, void *user) {
+    (void)sse_stream_end(s, (const sse_event *)user);
+    return true;
+}
+
+SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last) {
+    sse_event copy;
+    if (last) copy = *last;
+    return sse_streams_each(app, filter, sse__streams_end_one, last ? &copy : NULL);
+}
+
+static bool sse__topics_open(sse_app *app) {
+    app->topics = SSE__NEW(sse__topics);
+    if (app->topics) app->topics->app = app;
+    return app->topics != NULL;
+}
+
+static void sse__topics_close(sse__topics *topics) { /* no stream is left, so no topic is: O2 */
+    if (!topics) return;
+    sse__map_free(&topics->exact);
+    sse__map_free(&topics->patterns);
+    SSE_FREE(topics);
+}
+
+/*==========================================================================
+  >>live   views: render once, share
+  Uses: >>stream >>route >>datastar >>db >>loop   Tests: tests/wire/live.test.js
+
+  touch, commit, timer --> [view_mark] --> dirty --> end of turn: [view_render]
+                                                          |
+                 same bytes: nothing is sent <------------+------> one message to all
+
+  V1  A dirty view is rendered at most once a turn, and not before
+      min_interval_ms since the last time.
+  V2  A watcher that joins is sent the state; if there is none yet it is
+      fresh until the first render.
+  V3  A render that fails changes nothing that watchers see.
+==========================================================================*/
+
+typedef struct sse__live {           /* one sse_live or sse_live_each */
+    sse_app        *app;
+    sse__link       link;            /* in views.lives */
+    char           *path, *tables, *query, *event;
+    sse_db         *db;
+    sse_render      render;          /* one of these two */
+    sse_render_each render_each;
+    sse_handler     guard;
+    void           *user;
+    int             every_ms, min_interval_ms;
+    sse_format      format;
+    sse_patch_options  patch;
+    sse_stream_options stream;
+    sse__arena      texts;           /* what patch and stream point to */
+} sse__live;
+
+struct sse_view {
+    sse__channel  channel;
+    sse__node     node;              /* in views.shared, by its key; not of sse_live_each */
+    sse__link     link, dirty_link;   /* in views.all; in views.dirty */
+    sse__alarm    alarm;             /* the next render that is known of */
+    sse__live    *live;
+    sse__arena    texts;
+    sse__pair    *params;
+    sse_req      *req;               /* of sse_live_each: a copy of the request, for the stream's life */
+    sse__message *state;             /* the last render that succeeded */
+    uint64_t      rendered_at;
+    int           failures;          /* in a row: backs off */
+    bool          dirty;
+};
+
+typedef struct sse__views {
+    sse_app  *app;
+    sse__map  shared;
+    sse__link all, lives, dirty;
+    sse_buf   html;                  /* of the render in hand */
+    sse__segment *routes;            /* borrowed from >>app, to find the live route of a path */
+    uint64_t  renders, same, failed;
+} sse__views;
+
+/* ---- marking ------------------------------------------------------------------ */
+
+static void sse__view_mark(sse_view *view) { /* V1 */
+    sse__views    *views = view->live->app->views;
+    const uint64_t now = view->live->app->loop.wheel.now;
+    const uint64_t from = view->rendered_at + (uint64_t)view->live->min_interval_ms;
+    if (view->dirty) return;
+    if (view->rendered_at && from > now) {
+        if (!view->alarm.link.next || view->alarm.due > from) sse__alarm_set(&view->live->app->loop.wheel, &view->alarm, from);
+        return;
+    }
+    view->dirty = true;
+    sse__list_add(&views->dirty, &view->dirty_link);
+}
+
+static void sse__view_alarm(sse__alarm *alarm) { sse__view_mark(SSE__CONTAINER(alarm, sse_view, alarm)); }
+
+/* Called by >>changes: tables of db were written. table absent: nobody knows which. */
+static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
+    sse__link *link;
+    for (link = app->views->all.next; link != &app->views->all; link = link->next) {
+        sse_view *view = SSE__CONTAINER(link, sse_view, link);
+        if (view->live->db != db) continue;
+        if (!table.ptr || !view->live->tables || sse__in_words(view->live->tables, table)) sse__view_mark(view);
+    }
+}
+
+/* ---- rendering ------------------------------------------------------------------ */
+
+/* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
+static sse__message *sse__view_message(const sse__live *live, sse_buf *html) {
+    sse_buf   b = {NULL, 0, 0, SSE_OK};
+    sse_event event;
+    int       error;
+    memset(&event, 0, sizeof event);
+    if (live->format == SSE_AS_ELEMENTS) event.elements = sse_buf_text(html);
+    else if (live->format == SSE_AS_SIGNALS) event.signals = sse_buf_text(html);
+    else event.data = sse_buf_text(html);
+    event.event = live->event;
+    event.patch = live->format == SSE_AS_DATA ? NULL : &live->patch;
+    sse__message_begin(&b);
+    error = sse_event_write(&b, &event);
+    if (!error) return sse__message_end(&b);
+    sse_buf_free(&b);
+    return NULL;
+}
+
+static void sse__view_failed(sse_view *view, int error) { /* V3 */
+    sse__live *live = view->live;
+    const int  shift = view->failures < 6 ? view->failures++ : 6;
+    sse__link *link;
+    live->app->views->failed++;
+    sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, sse_error_text(error));
+    sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
+    if (view->state) return;
+    for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next) { /* nothing to show: come back later */
+        sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
+        sse__message *m = sse__message_of_bytes(SSE__LIT("retry: 5000\n\n"));
+        if (m) (void)sse__stream_push(stream, m);
+        sse__message_drop(m);
+        sse__stream_finish(stream, SSE_BY_ERROR);
+    }
+}
+
+static void sse__view_render(sse_view *view) {
+    sse__live    *live  = view->live;
+    sse__views   *views = live->app->views;
+    const uint64_t failures = sse__db_failures();
+    sse__message *m;
+    int           error;
+    views->html.len = 0;
+    views->html.error = SSE_OK;
+    view->rendered_at = live->app->loop.wheel.now;
+    if (live->every_ms > 0) sse__alarm_set(&live->app->loop.wheel, &view->alarm, view->rendered_at + (uint64_t)live->every_ms);
+    if (live->render) live->render(view, &views->html, live->user);
+    else live->render_each(view->req, &views->html, live->user);
+    views->renders++;
+    error = views->html.error ? views->html.error : sse__db_failures() != failures ? SSE_E_DB : SSE_OK;
+    m     = error ? NULL : sse__view_message(live, &views->html);
+    if (!m) {
+        sse__view_failed(view, error ? error : SSE_E_NOMEM);
+        return;
+    }
+    view->failures = 0;
+    if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
+        views->same++;
+        sse__channel_send_state(&view->channel, view->state, true);
+        sse__message_drop(m);
+        return;
+    }
+    sse__channel_send_state(&view->channel, m, false);
+    sse__message_drop(view->state);
+    view->state = m;
+}
+
+/* The end of a turn: renders what is dirty. What renders make dirty again waits for the next turn. */
+static void sse__views_render(sse__views *views) {
+    sse__link now;
+    sse__list_move(&now, &views->dirty);
+    while (!sse__list_empty(&now)) {
+        sse_view *view = SSE__CONTAINER(now.next, sse_view, dirty_link);
+        sse__list_remove(&view->dirty_link);
+        view->dirty = false;
+        sse__view_render(view);
+    }
+    if (views->html.cap > 1 << 20) sse_buf_free(&views->html);
+}
+
+/* ---- watching ------------------------------------------------------------------- */
+
+SSE_API const char *sse_view_param(sse_view *view, const char *name) {
+    const sse__pair *pair;
+    for (pair = view->params; pair && name; pair = pair->next)
+        if (strcmp(pair->name, name) == 0) return pair->value;
+    return NULL;
+}
+
+static void sse__view_free(sse_view *view) {
+    sse__alarm_cancel(&view->alarm);
+    sse__list_remove(&view->link);
+    sse__list_remove(&view->dirty_link);
+    if (view->node.key.ptr) sse__map_remove(&view->live->app->views->shared, &view->node);
+    sse__message_drop(view->state);
+    sse__req_free(view->req);
+    sse__arena_free(&view->texts);
+    SSE_FREE(view);
+}
+
+static void sse__view_left(sse__channel *channel, sse__sub *sub) {
+    (void)sub;
+    if (!channel->count) sse__view_free(SSE__CONTAINER(channel, sse_view, channel));
+}
+
+static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
+    sse_view *view = SSE__NEW(sse_view);
+    if (!view) return NULL;
+    sse__channel_init(&view->channel, sse__view_left);
+    view->live     = live;
+    view->alarm.fn = sse__view_alarm;
+    sse__list_add(&live->app->views->all, &view->link);
+    return view;
+}
+
+/* Copies the parameters that tell this view from others, and makes its key of them. */
+static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__match *m, sse_str query, sse_buf *key) {
+    sse_str  words = sse__text(view->live->query), word, rest, name, value;
+    int      i, error = SSE_OK;
+    char    *text;
+    for (i = 0; i < m->nparams && !error; i++) {
+        text  = sse__arena_text(&view->texts, m->params[i]);
+        error = text ? sse__pair_set(&view->texts, &view->params, route->names[i], text) : SSE_E_NOMEM;
+        sse_url(key, "/%s", text);
+    }
+    while (words.ptr && !error) { /* in the order of the option, so that ?a&b and ?b&a are one view */
+        word = sse__cut(&words, ' ', false);
+        for (rest = query; word.len && sse__pair_next(&rest, '&', &name, &value);) {
+            if (!sse__eq(name, word)) continue;
+            text = (char *)sse__arena_get(&view->texts, value.len + 1);
+            if (!text || sse__form_decode(text, value) == SIZE_MAX) return false;
+            name.ptr = sse__arena_text(&view->texts, word);
+            error    = name.ptr ? sse__pair_set(&view->texts, &view->params, name.ptr, text) : SSE_E_NOMEM;
+            sse_puts(key, "&");
+            sse__put_str(key, word);
+            sse_url(key, "=%s", text);
+            break;
+        }
+    }
+    return !error && !key->error;
+}
+
+/* Finds or makes the shared view of a path. NULL: no memory, or max_views. */
+static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__match *m, sse_str query, bool make) {
+    sse__views *views = live->app->views;
+    sse_view   *view  = sse__view_new(live), *known = NULL;
+    sse_buf     key = {NULL, 0, 0, SSE_OK};
+    sse__node  *node;
+    char       *text = NULL;
+    if (!view) return NULL;
+    sse_printf(&key, "%s ", live->path);
+    if (sse__view_set_params(view, route, m, query, &key)) text = sse__arena_text(&view->texts, sse__str(key.ptr, key.len));
+    node = text ? sse__map_find(&views->shared, sse__text(text)) : NULL;
+    if (node) known = SSE__CONTAINER(node, sse_view, node);
+    else if (text && make && views->shared.count < (uint32_t)live->app->options.max_views && sse__map_add(&views->shared, &view->node, sse__text(text))) known = view;
+    if (known != view) {
+        view->node.key.ptr = NULL;
+        sse__view_free(view);
+    }
+    sse_buf_free(&key);
+    return known;
+}
+
+/* Adds a stream to a view: V2. A view that nobody could join is freed. */
+static int sse__view_join(sse_view *view, sse__stream *stream) {
+    sse__sub *sub;
+    if (sse__channel_find(&view->channel, stream)) return SSE_OK;
+    sub = sse__channel_join(&view->channel, stream);
+    if (!sub) {
+        if (!view->channel.count) sse__view_free(view);
+        return SSE_E_NOMEM;
+    }
+    if (view->state) return sse__stream_push(stream, view->state);
+    sub->fresh = true;
+    if (!view->failures) sse__view_mark(view);
+    return SSE_OK;
+}
+
+/* ---- routes ------------------------------------------------------------------------ */
+
+/* The handler of every live route. */
+static void sse__live_handler(sse_req *req, void *user) {
+    sse__live  *live = (sse__live *)user;
+    sse_stream  s;
+    sse_view   *view;
+    sse__match  m;
+    (void)sse__route_find(live->app->views->routes, sse__text(req->path), &m);
+    view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_new(live);
+    if (view && live->render_each && !(view->req = sse__req_copy(req))) {
+        sse__view_free(view);
+        view = NULL;
+    }
+    if (!view) { /* nothing written: come back later */
+        sse__req_error(req, SSE_E_FULL);
+        return;
+    }
+    s = sse_stream_open(req, &live->stream);
+    if (sse_stream_is_open(s)) (void)sse__view_join(view, sse__stream_get(s));
+    else if (!view->channel.count) sse__view_free(view);
+}
+
+/* The live route that serves a path, or NULL. */
+static sse__live *sse__live_find(sse_app *app, sse_str path, sse__match *m, const sse__route **route) {
+    *route = sse__route_find(app->views->routes, path, m) ? sse__route_of(m->at->routes, SSE__LIT("GET")) : NULL;
+    return *route && (*route)->fn == sse__live_handler ? (sse__live *)(*route)->user : NULL;
+}
+
+/* Cuts "/path?query" and decodes the path. NULL: no memory, or not well-formed. */
+static char *sse__live_path(const char *target, sse_str *query) {
+    sse_str path = sse__text(target), rest = path;
+    char   *decoded;
+    path   = sse__cut(&rest, '?', false);
+    *query = rest;
+    decoded = (char *)SSE_MALLOC(path.len + 2);
+    if (decoded && sse__path_decode(decoded, path) > 0) return decoded;
+    SSE_FREE(decoded);
+    return NULL;
+}
+
+SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
+    sse__stream      *stream = sse__stream_open_one(s);
+    sse_str           query = {NULL, 0};
+    char             *path = live_path ? sse__live_path(live_path, &query) : NULL;
+    const sse__route *route;
+    sse__match        m;
+    sse__live        *live;
+    sse_view         *view = NULL;
+    int               error = stream ? SSE_E_ARG : SSE_E_CLOSED;
+    live = path && stream ? sse__live_find(s.app, sse__text(path), &m, &route) : NULL;
+    if (live && live->render) {
+        view  = sse__view_get(live, route, &m, query, true);
+        error = view ? sse__view_join(view, stream) : SSE_E_FULL;
+    }
+    SSE_FREE(path);
+    return error;
+}
+
+/* ---- touching ------------------------------------------------------------------------ */
+
+static void sse__touch(sse_app *app, void *user) { /* on the loop; takes the path */
+    char      *target = (char *)user, *path;
+    sse_str    query = {NULL, 0};
+    sse__live *live = NULL;
+    sse_view  *view;
+    const sse__route *route;
+    sse__match m;
+    sse__link *link;
+    for (link = app->views->all.next; link != &app->views->all; link = link->next) { /* a route's own path: all of its views */
+        view = SSE__CONTAINER(link, sse_view, link);
+        if (strcmp(view->live->path, target) == 0) {
+            live = view->live;
+            sse__view_mark(view);
+        }
+    }
+    path = live ? NULL : sse__live_path(target, &query);
+    live = path ? sse__live_find(app, sse__text(path), &m, &route) : NULL;
+    view = live && live->render ? sse__view_get(live, route, &m, query, false) : NULL;
+    if (view) sse__view_mark(view);
+    for (link = app->views->all.next; live && !live->render && link != &app->views->all; link = link->next) {
+        view = SSE__CONTAINER(link, sse_view, link);
+        if (view->live == live && strcmp(view->req->path, path) == 0) sse__view_mark(view);
+    }
+    SSE_FREE(path);
+    SSE_FREE(target);
+}
+
+SSE_API int sse_touch(sse_app *app, const char *path) {
+    char *copy;
+    int   error;
+    if (!app || !path || path[0] != '/') return SSE_E_ARG;
+    copy = sse__strdup(sse__text(path));
+    if (!copy) return SSE_E_NOMEM;
+    if (sse__on_loop(app)) {
+        sse__touch(app, copy);
+        return SSE_OK;
+    }
+    error = sse_call(app, sse__touch, copy);
+    if (error) SSE_FREE(copy);
+    return error;
+}
+
+static bool sse__views_open(sse_app *app, sse__segment *routes) {
+    sse__views *views = SSE__NEW(sse__views);
+    app->views = views;
+    if (!views) return false;
+    views->app    = app;
+    views->routes = routes;
+    sse__list_init(&views->all);
+    sse__list_init(&views->lives);
+    sse__list_init(&views->dirty);
+    return true;
+}
+
+static void sse__live_free(sse__live *live) {
+    sse__list_remove(&live->link);
+    sse__arena_free(&live->texts);
+    SSE_FREE(live);
+}
+
+static void sse__views_close(sse__views *views) { /* no stream is left, so no view is */
+    if (!views) return;
+    while (!sse__list_empty(&views->lives)) sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
+    sse__map_free(&views->shared);
+    sse_buf_free(&views->html);
+    SSE_FREE(views);
+}
+
+static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; return SSE_OK; } /*@section changes*/
+
+/*==========================================================================
+  >>app   options, routes, hooks, guards, one request from head to log
+  Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/app.test.js
+
+  head in --> host, origin, CORS --> before hooks --> 404, 405, OPTIONS
+          --> guard --> handler --> [req_conclude] --> on_reply --> log
+==========================================================================*/
+
+typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn; void *user; } sse__hook;
+
+typedef struct sse__router {
+    sse__segment root;
+    sse__hook   *before;
+    sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
+    char        *texts[6];    /* what app.options points to */
+} sse__router;
+
+/* ---- guards against other pages ------------------------------------------- */
+
+static bool sse__host_is_local(sse_str name) {
+    const sse_str suffix = SSE__LIT(".localhost");
+    if (sse__eq_nocase(name, SSE__LIT("localhost")) || sse__eq(name, SSE__LIT("[::1]"))) return true;
+    if (name.len > suffix.len && sse__eq_nocase(sse__from(name, name.len - suffix.len), suffix)) return true;
+    return sse__is_ipv4(name) && sse__starts(name, SSE__LIT("127."));
+}
+
+/* A page of another name that resolves to this machine (DNS rebinding) is shown by the Host it sends. */
+static bool sse__req_host_ok(sse_req *req) {
+    const char *allowed = req->app->options.allowed_hosts;
+    sse__host   host;
+    if (!req->head.host.len) return true; /* HTTP/1.0 */
+    if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
+    if (allowed) return sse__in_words(allowed, host.name);
+    return !req->conn->loopback || sse__host_is_local(host.name);
+}
+
+static bool sse__is_safe_method(sse_str m) { return sse__eq(m, SSE__LIT("GET")) || sse__eq(m, SSE__LIT("HEAD")) || sse__eq(m, SSE__LIT("OPTIONS")); }
+
+/* Browsers say on every unsafe request which page it comes from; programs that are no browser say nothing. */
+static bool sse__req_origin_ok(sse_req *req) {
+    const sse_app_options *o = &req->app->options;
+    const sse_str text = sse__req_field(req, SSE__FIELD_ORIGIN);
+    sse__origin origin;
+    sse__host   host;
+    if (sse__is_safe_method(sse__slice_str(req->bytes, req->head.method))) return true;
+    if (!text.ptr) return !sse__eq_nocase(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), SSE__LIT("cross-site"));
+    if (sse__in_words(o->allowed_origins, text) || sse__in_words(o->cors_origins, text)) return true;
+    return sse__origin_parse(text, &origin) && origin.scheme.ptr && sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
+           sse__origin_is_host(&origin, &host);
+}
+
+/* Fetch standard 3.2. True: it was a preflight, and is answered. */
+static bool sse__req_cors(sse_req *req) {
+    const sse_app_options *o = &req->app->options;
+    const char *origin = o->cors_origins ? sse_header(req, "origin") : NULL, *headers;
+    if (!o->cors_origins) return false;
+    sse_set_header(req, "Vary", "Origin");
+    if (!origin || !sse__in_words(o->cors_origins, sse__text(origin))) return false;
+    sse_set_header(req, "Access-Control-Allow-Origin", origin);
+    if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
+    if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS")) || !sse_header(req, "access-control-request-method")) return false;
+    sse_set_header(req, "Access-Control-Allow-Methods", sse_header(req, "access-control-request-method"));
+    headers = sse_header(req, "access-control-request-headers");
+    if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
+    sse_set_header(req, "Access-Control-Max-Age", "600");
+    sse_set_status(req, 204);
+    return true;
+}
+
+/* ---- finding who answers ---------------------------------------------------- */
+
+static void sse__put_allow(sse_buf *b, const sse__route *list) {
+    for (; list; list = list->next) {
+        if (b->len) sse_puts(b, ", ");
+        sse_puts(b, list->method);
+        if (strcmp(list->method, "GET") == 0) sse_puts(b, ", HEAD");
+    }
+    sse_puts(b, ", OPTIONS");
+}
+
+/* No route for this method: OPTIONS tells, others are refused. */
+static void sse__req_not_allowed(sse_req *req, const sse__route *list, sse_str method) {
+    sse_buf allow = {NULL, 0, 0, SSE_OK};
+    sse__put_allow(&allow, list);
+    if (sse__eq(method, SSE__LIT("OPTIONS"))) sse_set_status(req, 204);
+    else sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
+    sse_set_header(req, "Allow", sse_buf_text(&allow));
+    sse_buf_free(&allow);
+}
+
+/* Sets req->route and its params. Answers 404, 405 and OPTIONS itself. */
+static void sse__req_route(sse_req *req, bool answer) {
+    static const char *const rest_name[] = {"path", NULL};
+    const sse_str method = sse__slice_str(req->bytes, req->head.method);
+    sse__match    m;
+    int           i;
+    const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
+    sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
+    req->head_only = sse__eq(method, SSE__LIT("HEAD"));
+    req->route     = sse__route_of(list, method);
+    if (!req->route && req->head_only) req->route = sse__route_of(list, SSE__LIT("GET"));
+    if (!list && answer) sse_fail(req, 404, "there is nothing at %s", req->path);
+    else if (!req->route && answer) sse__req_not_allowed(req, list, method);
+    if (!req->route) return;
+    req->param_names = found ? (const char *const *)req->route->names : rest_name;
+    for (i = 0; found && i < m.nparams; i++) req->params[i] = sse__req_text(req, m.params[i]);
+    if (!found) req->params[0] = sse__req_text(req, m.rest);
+}
+
+static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a and /a/b, not /ab */
+    const sse_str p = sse__text(prefix);
+    if (!p.len) return true;
+    return sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' || p.ptr[p.len - 1] == '/');
+}
+
+static void sse__req_dispatch(sse_req *req) {
+    sse__hook *hook;
+    if (!sse__req_host_ok(req)) {
+        sse__log(req->app, SSE_LOG_WARNING, "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
+                 SSE_STR(sse__slice_str(req->bytes, req->head.host)));
+        sse_fail(req, 421, "this server does not answer for that host; if it is yours, add it to allowed_hosts");
+        return;
+    }
+    if (sse__req_cors(req)) return;
+    if (!sse__req_origin_ok(req)) {
+        sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
+        return;
+    }
+    for (hook = req->app->router->before; hook; hook = hook->next) {
+        if (!sse__path_below(sse__text(req->path), hook->prefix)) continue;
+        hook->fn(req, hook->user);
+        if (sse__req_answered(req)) return;
+    }
+    sse__req_route(req, true);
+    if (!req->route) return;
+    if (req->route->guard) req->route->guard(req, req->route->user);
+    if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
+}
+
+/* ---- the end of a request ------------------------------------------------------- */
+
+static void sse__req_log(sse_req *req) {
+    sse_app *app = req->app;
+    sse_buf  b = {NULL, 0, 0, SSE_OK};
+    char     when[30];
+    if (app->options.log_topic) {
+        sse_event event;
+        memset(&event, 0, sizeof event);
+        sse_printf(&b, "%.*s %s %d", SSE_STR(sse__slice_str(req->bytes, req->head.method)), req->path, req->status);
+        event.data = sse_buf_text(&b);
+        (void)sse_publish(app, app->options.log_topic, &event);
+    }
+    if (!app->access_log) return;
+    sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    when[7] = when[11] = '/';
+    sse__log(app, SSE_LOG_INFO, "%s - - [%.11s:%.8s +0000] \"%.*s %.*s HTTP/1.%d\" %d %llu", sse_peer(req), when + 5, when + 17,
+             SSE_STR(sse__slice_str(req->bytes, req->head.method)), SSE_STR(sse__slice_str(req->bytes, req->head.target)), req->head.minor,
+             req->status, (unsigned long long)req->sent);
+    sse_buf_free(&b);
+}
+
+/* Sends what the handler left, tells who wants to know, frees. */
+static void sse__req_conclude(sse_req *req) {
+    sse_app   *app = req->app;
+    sse__conn *c   = req->conn;
+    if (req->stream) req->stream->req = NULL;
+    if (c && !req->streaming) {
+        c->req = NULL;
+        sse__reply_answer(req);
+        sse__conn_reply_end(c);
+    }
+    if (app->options.on_reply) app->options.on_reply(req, app->options.user);
+    if (app->options.log_topic || app->access_log) sse__req_log(req);
+    if (!app->router->spare) {
+        sse__req_reset(req);
+        app->router->spare = req;
+    } else sse__req_free(req);
+}
+
+static void sse__req_finish_alarm(sse__alarm *alarm) { sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish)); } /* sse_finish was called */
+
+/* ---- upcalls of >>conn ------------------------------------------------------------- */
+
+/* A request for the head at bytes. NULL: no memory. With a status other than 0 it is to be refused. */
+static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head, int *refuse) {
+    sse_app    *app = c->net->app;
+    sse_req    *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
+    const sse_str path = sse__slice_str(bytes, head->path);
+    char       *decoded;
+    *refuse = 503;
+    if (!req) return NULL;
+    app->router->spare = NULL;
+    req->app        = app;
+    req->conn       = c;
+    req->peer       = c->peer;
+    req->bytes      = bytes;
+    req->head       = *head;
+    req->finish.fn  = sse__req_finish_alarm;
+    req->query_text = head->query.at ? sse__slice_str(bytes, head->query) : sse__str(NULL, 0);
+    decoded         = (char *)sse__arena_get(&req->arena, path.len + 2);
+    *refuse         = !decoded ? 503 : sse__path_decode(decoded, path) < 0 ? 400 : 0;
+    req->path       = decoded;
+    return req;
+}
+
+static bool sse__has_nul(sse_str query) { /* "%00" */
+    size_t i;
+    for (i = 0; i + 2 < query.len; i++)
+        if (query.ptr[i] == '%' && query.ptr[i + 1] == '0' && query.ptr[i + 2] == '0') return true;
+    return false;
+}
+
+static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
+    sse_app *app = c->net->app;
+    sse_buf  b = {NULL, 0, 0, SSE_OK};
+    const bool events = head && sse__accepts(sse__head_value(head, bytes, SSE__FIELD_ACCEPT, 0), SSE__LIT("text/event-stream"));
+    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
+    if (status == 503 && events) {
+        sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nretry: 5000\n\n", sse__date_now(app));
+    } else {
+        const char *text = sse__status_text(status);
+        sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %lu\r\nConnection: close\r\n\r\n%s\n", status, text,
+                   sse__date_now(app), (unsigned long)strlen(text) + 1, text);
+    }
+    sse__conn_write(c, sse_buf_text(&b), b.len);
+    sse_buf_free(&b);
+}
+
+static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place) {
+    size_t   max = c->net->app->options.max_body_bytes;
+    int      refuse;
+    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
+    *in_place = false;
+    if (!req) return 0;
+    if (!refuse) sse__req_route(req, false);
+    if (req->route && req->route->max_body_bytes) max = req->route->max_body_bytes;
+    sse__req_free(req);
+    return max;
+}
+
+static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
+    int      refuse;
+    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
+    if (!refuse && sse__has_nul(req->query_text)) refuse = 400;
+    if (refuse) {
+        sse__req_free(req);
+        sse__conn_refuse(c, refuse, bytes, head);
+        return;
+    }
+    req->body       = body;
+    req->in_handler = true;
+    sse__req_dispatch(req);
+    req->in_handler = false;
+    if (!req->deferred || req->finished) sse__req_conclude(req);
+}
+
+static void sse__on_gone(sse__conn *c) { /* the request lives on until sse_finish */
+    c->req->conn = NULL;
+    c->req       = NULL;
+}
+
+/* ---- setting up ---------------------------------------------------------------------- */
+
+static int sse__app_route(sse_app *app, sse__route *route, bool mount) { /* takes route, on failure too; the first mistake sticks */
+    char text[128];
+    int  error;
+    snprintf(text, sizeof text, "%s %s", route->method ? route->method : "", route->path ? route->path : "");
+    if (!route->path || !route->method) {
+        sse__route_free(route);
+        return sse__config_fail(app, SSE_E_NOMEM, "route", text);
+    }
+    error = sse__route_add(&app->router->root, route, mount);
+    return error ? sse__config_fail(app, error, "route", text) : SSE_OK;
+}
+
+static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) { /* NULL: no memory, or an argument is */
+    sse__route *route = method && path && fn ? SSE__NEW(sse__route) : NULL;
+    if (!route) return NULL;
+    route->method = sse__strdup(sse__text(method));
+    route->path   = sse__strdup(sse__text(path));
+    route->fn     = fn;
+    route->user   = user;
+    return route;
+}
+
+SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options) {
+    static const sse_route_options defaults = {NULL, NULL, 0, NULL};
+    const sse_route_options *o = options ? options : &defaults;
+    const char  *method = o->method ? o->method : "GET";
+    sse__route  *route;
+    if (!app || !path || !fn || !sse__is_token(sse__text(method))) {
+        if (o->free_user) o->free_user(user);
+        return sse__config_fail(app, SSE_E_ARG, "route", path ? path : "without a path");
+    }
+    route = sse__route_new(method, path, fn, user);
+    if (!route) {
+        if (o->free_user) o->free_user(user);
+        return sse__config_fail(app, SSE_E_NOMEM, "route", path);
+    }
+    route->guard          = o->guard;
+    route->max_body_bytes = o->max_body_bytes;
+    route->free_user      = o->free_user;
+    return sse__app_route(app, route, false);
+}
+
+static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn, void *user) {
+    sse_route_options o = {NULL, NULL, 0, NULL};
+    o.method = method;
+    return sse_route(app, path, fn, user, &o);
+}
+
+SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "GET", path, fn, user); }
+SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "POST", path, fn, user); }
+SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "PUT", path, fn, user); }
+SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "DELETE", path, fn, user); }
+
+SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    sse__route *route;
+    sse_str     path = sse__text(prefix);
+    if (!app || !prefix || !fn || memchr(prefix, '{', path.len)) return sse__config_fail(app, SSE_E_ARG, "mount", prefix ? prefix : "without a prefix");
+    route = sse__route_new("*", prefix, fn, user);
+    if (!route) return sse__config_fail(app, SSE_E_NOMEM, "mount", prefix);
+    if (route->path && path.len > 1 && path.ptr[path.len - 1] == '/') route->path[path.len - 1] = '\0'; /* "/files/" is "/files" */
+    if (route->path && path.len == 1) { /* "/": all paths */
+        route->names = (char **)sse__zalloc(sizeof *route->names);
+        if (!route->names || app->router->root.mounts) {
+            sse__route_free(route);
+            return sse__config_fail(app, SSE_E_STATE, "mount", prefix);
+        }
+        app->router->root.mounts = route;
+        return SSE_OK;
+    }
+    return sse__app_route(app, route, true);
+}
+
+SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    sse__hook *hook, **end;
+    if (!app || !fn || (prefix && prefix[0] != '/')) return sse__config_fail(app, SSE_E_ARG, "before hook", prefix ? prefix : "");
+    hook = SSE__NEW(sse__hook);
+    if (hook && prefix) hook->prefix = sse__strdup(sse__text(prefix));
+    if (!hook || (prefix && !hook->prefix)) {
+        SSE_FREE(hook);
+        return sse__config_fail(app, SSE_E_NOMEM, "before hook", prefix ? prefix : "");
+    }
+    hook->fn   = fn;
+    hook->user = user;
+    for (end = &app->router->before; *end;) end = &(*end)->next;
+    *end = hook;
+    return SSE_OK;
+}
+
+static char *sse__live_text(sse__live *live, const char *text, int *error) { /* a copy, NULL for NULL */
+    char *copy = text ? sse__arena_text(&live->texts, sse__text(text)) : NULL;
+    if (text && !copy) *error = SSE_E_NOMEM;
+    return copy;
+}
+
+static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
+    int error = SSE_OK;
+    live->tables = sse__live_text(live, o->tables, &error);
+    live->query  = sse__live_text(live, o->query, &error);
+    live->event  = sse__live_text(live, o->event, &error);
+    live->db     = o->db;
+    live->guard  = o->guard;
+    live->user   = o->user;
+    live->every_ms        = o->every_ms;
+    live->min_interval_ms = o->min_interval_ms;
+    live->format          = o->format;
+    if (o->patch) {
+        live->patch            = *o->patch;
+        live->patch.selector   = sse__live_text(live, o->patch->selector, &error);
+        live->patch.ns         = sse__live_text(live, o->patch->ns, &error);
+        live->patch.attributes = sse__live_text(live, o->patch->attributes, &error);
+        live->patch.view_transition_selector = sse__live_text(live, o->patch->view_transition_selector, &error);
+    }
+    if (o->stream) {
+        live->stream       = *o->stream;
+        live->stream.label = sse__live_text(live, o->stream->label, &error);
+        live->stream.who   = sse__live_text(live, o->stream->who, &error);
+        if (o->stream->first || o->stream->last || o->stream->type || o->stream->status || o->stream->step) error = SSE_E_ARG;
+    }
+    if (o->tables && !o->db) error = SSE_E_ARG;
+    return error;
+}
+
+static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_render_each each, const sse_live_options *options) {
+    sse_live_options o;
+    sse__live       *live;
+    int              error;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (!app || !path || (!fn && !each)) return sse__config_fail(app, SSE_E_ARG, "live view", path ? path : "without a path");
+    live = SSE__NEW(sse__live);
+    if (!live) return sse__config_fail(app, SSE_E_NOMEM, "live view", path);
+    live->app         = app;
+    live->render      = fn;
+    live->render_each = each;
+    sse__list_add(&app->views->lives, &live->link);
+    error      = sse__live_copy_options(live, &o);
+    live->path = sse__live_text(live, path, &error);
+    if (!error && o.db) error = sse__changes_watch(app, o.db);
+    if (!error) return sse_get(app, path, sse__live_handler, live);
+    return sse__config_fail(app, error, "live view", path);
+}
+
+SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options) { return sse__live_add(app, path, fn, NULL, options); }
+SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options) {
+    return sse__live_add(app, path, NULL, fn, options);
+}
+
+static size_t sse__or_size(size_t value, size_t otherwise) { return value ? value : otherwise; }
+static int    sse__or_int(int value, int otherwise) { return value ? value : otherwise; }
+
+static int sse__default_connections(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 10000000) return 9000000;
+    return (int)(limit.rlim_cur / 10 * 9);
+}
+
+static int sse__options_fill(sse_app_options *o) { /* sets the defaults; SSE_E_ARG if a value is out of range */
+    o->max_header_bytes  = sse__or_size(o->max_header_bytes, 16384);
+    o->max_body_bytes    = sse__or_size(o->max_body_bytes, 1048576);
+    o->max_queue_bytes   = sse__or_size(o->max_queue_bytes, 1048576);
+    o->max_headers       = sse__or_int(o->max_headers, 100);
+    o->max_connections   = sse__or_int(o->max_connections, sse__default_connections());
+    o->max_views         = sse__or_int(o->max_views, 1000);
+    o->max_topics        = sse__or_int(o->max_topics, 10000);
+    o->header_timeout_ms = sse__or_int(o->header_timeout_ms, 10000);
+    o->body_timeout_ms   = sse__or_int(o->body_timeout_ms, 30000);
+    o->keepalive_ms      = sse__or_int(o->keepalive_ms, 60000);
+    o->send_timeout_ms   = sse__or_int(o->send_timeout_ms, 30000);
+    if (o->max_header_bytes < 128 || o->max_header_bytes > 1 << 24 || o->max_headers < 1 || o->max_headers > 10000) return SSE_E_ARG;
+    return o->max_connections < 1 || o->max_views < 1 || o->max_topics < 1 || o->max_per_peer < 0 ? SSE_E_ARG : SSE_OK;
+}
+
+/* Gives the app texts of its own; without a secret, one for as long as the process lives. */
+static bool sse__options_own(sse_app *app) {
+    sse_app_options *o = &app->options;
+    const char     **texts[] = {&o->secret, &o->trusted_proxies, &o->allowed_hosts, &o->allowed_origins, &o->cors_origins, &o->log_topic};
+    unsigned char    random[32];
+    sse_buf          secret = {NULL, 0, 0, SSE_OK};
+    size_t           i;
+    bool             fine = true;
+    if (!o->secret) {
+        if (!sse__random(random, sizeof random)) return false;
+        sse__base64url_put(&secret, sse__str((const char *)random, sizeof random));
+        o->secret = sse_buf_text(&secret);
+    }
+    for (i = 0; i < SSE__COUNT(texts); i++) {
+        if (!*texts[i]) continue;
+        app->router->texts[i] = sse__strdup(sse__text(*texts[i]));
+        *texts[i] = app->router->texts[i];
+        fine = fine && *texts[i];
+    }
+    fine = fine && !secret.error;
+    sse_buf_free(&secret);
+    return fine;
+}
 
 /*@section server*/
 
