@@ -3266,12 +3266,12 @@ typedef struct sse__head {
     bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep, asks_upgrade, names_upgrade;
 } sse__head;
 
-/* fields: the caller keeps them as long as h. max_bytes counts the whole head. */
+/* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1, which a length can be, it is that. */
 static void sse__head_init(sse__head *h, sse__field *fields, uint32_t max_fields, uint32_t max_bytes) {
     memset(h, 0, sizeof *h);
     h->fields     = fields;
     h->max_fields = max_fields;
-    h->max_bytes  = max_bytes;
+    h->max_bytes  = max_bytes < 0x7FFFFFFF ? max_bytes : 0x7FFFFFFF;
 }
 
 static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
