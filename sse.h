@@ -4150,6 +4150,12 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
 #if !defined(SSE_NO_THREADS)
 #include <pthread.h>
 #endif
+#if defined(__linux__) && defined(__has_include)
+#if __has_include(<sys/random.h>)
+#define SSE__GETRANDOM 1
+#include <sys/random.h>
+#endif
+#endif
 #if defined(__linux__) && !defined(SSE_USE_POLL)
 #define SSE__EPOLL 1
 #include <sys/epoll.h>
@@ -4430,6 +4436,45 @@ static void           sse__unlock(sse__mutex *m) { pthread_mutex_unlock(m); }
 static sse__thread_id sse__thread_self(void) { return pthread_self(); }
 static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return pthread_equal(a, b) != 0; }
 #endif
+
+/* ---- random bytes ------------------------------------------------------------- */
+
+#if defined(SSE__GETRANDOM)
+static ssize_t sse__random_some(void *out, size_t n) { return SSE__SYS(getrandom(out, n, 0)); } /* waits, just after boot, until they are random */
+#else
+static ssize_t sse__random_some(void *out, size_t n) {
+    (void)out;
+    (void)n;
+    errno = ENOSYS;
+    return -1;
+}
+#endif
+
+static bool sse__random_file(unsigned char *p, size_t n) {
+    const int fd = SSE__SYS(open("/dev/urandom", O_RDONLY | O_CLOEXEC));
+    if (fd < 0) return false;
+    while (n > 0) {
+        const ssize_t got = SSE__SYS(read(fd, p, n));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        p += got;
+        n -= (size_t)got;
+    }
+    close(fd);
+    return n == 0;
+}
+
+static bool sse__random(void *out, size_t n) { /* n unguessable bytes; false: there are none to be had, use nothing of out */
+    unsigned char *p = (unsigned char *)out;
+    while (n > 0) {
+        const ssize_t got = sse__random_some(p, n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return sse__random_file(p, n); /* a kernel before 3.17, a sandbox */
+        p += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
 
 /* ---- the loop ------------------------------------------------------------------ */
 
