@@ -699,6 +699,15 @@ extern "C" {
 #define SSE__THREAD __thread
 #endif
 
+/* Flags that other threads and signal handlers set. */
+#if defined(__GNUC__) && !defined(__TINYC__)
+#define SSE__FLAG_SET(flag) __atomic_store_n(&(flag), 1, __ATOMIC_RELEASE)
+#define SSE__FLAG(flag)     (__atomic_load_n(&(flag), __ATOMIC_ACQUIRE) != 0)
+#else
+#define SSE__FLAG_SET(flag) ((flag) = 1)
+#define SSE__FLAG(flag)     ((flag) != 0)
+#endif
+
 #define SSE__COUNT(a)       (sizeof(a) / sizeof *(a))
 #define SSE__NEW(type)      ((type *)sse__zalloc(sizeof(type)))
 #define SSE__LIT(s)         sse__str("" s, sizeof(s) - 1) /* an sse_str of a string literal */
@@ -4486,10 +4495,10 @@ typedef struct sse__loop {
     sse__wheel     wheel;
     sse__source    wake;           /* the reading end of a pipe */
     int            wake_fd;        /* its writing end: also safe to write from a signal handler */
-    sse__mutex     mutex;          /* guards calls, calls_end, woken, stop, owned, owner */
+    sse__mutex     mutex;          /* guards calls, calls_end, woken, owned, owner */
     sse__call     *calls, **calls_end;
     bool           woken;          /* a byte is in the pipe: no need for another */
-    bool           stop;           /* sse_stop was called */
+    volatile int   stop;           /* sse_stop was called */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;
     sse__slots     timers;
@@ -6541,6 +6550,8 @@ struct sse_req {
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
     struct sse__file   *file;   /* sse_send_file: what to send instead of out */
+    int        (*body_fn)(sse_req *req, sse_str chunk, int status, void *user); /* of sse_body_read, until its last call */
+    void        *body_user;
     unsigned long db_failures; /* sse__db_failures() when it began */
     uint64_t     sent;      /* bytes of the body, for the access log */
 };
@@ -8266,7 +8277,7 @@ static void sse__views_close(sse__views *views) { /* no stream is left, so no vi
     SSE_FREE(views);
 }
 
-static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; return SSE_OK; } /*@section changes*/
+static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; return SSE_OK; } static void sse__changes_look(sse_app *app) { (void)app; } /*@section changes*/
 
 /*==========================================================================
   >>app   options, routes, hooks, guards, one request from head to log
@@ -8524,9 +8535,26 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     if (!req->deferred || req->finished) sse__req_conclude(req);
 }
 
-static void sse__on_gone(sse__conn *c) { /* the request lives on until sse_finish */
-    c->req->conn = NULL;
-    c->req       = NULL;
+/* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
+static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
+    sse_req *req = c->req;
+    int      rc;
+    if (!req || !req->body_fn) return;
+    req->in_handler = true;
+    rc = req->body_fn(req, chunk, status, req->body_user);
+    req->in_handler = false;
+    if (status > 0 && rc == 0) return;
+    req->body_fn = NULL;
+    if (!req->deferred || req->finished) sse__req_conclude(req);
+}
+
+static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until sse_finish */
+    sse_req *req = c->req;
+    c->req    = NULL;
+    req->conn = NULL;
+    if (req->body_fn) (void)req->body_fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
+    req->body_fn = NULL;
+    if (!req->deferred) sse__req_free(req);
 }
 
 /* ---- setting up ---------------------------------------------------------------------- */
@@ -8727,7 +8755,419 @@ static bool sse__options_own(sse_app *app) {
     return fine;
 }
 
-/*@section server*/
+static void sse__router_close(sse__router *router) {
+    size_t i;
+    if (!router) return;
+    sse__segment_clear(&router->root);
+    while (router->before) {
+        sse__hook *next = router->before->next;
+        SSE_FREE(router->before->prefix);
+        SSE_FREE(router->before);
+        router->before = next;
+    }
+    sse__req_free(router->spare);
+    for (i = 0; i < SSE__COUNT(router->texts); i++) SSE_FREE(router->texts[i]);
+    SSE_FREE(router);
+}
+
+/*==========================================================================
+  >>server   make and free an app, listen, turn the loop, stop
+  Uses: everything above                Tests: tests/wire/server.test.js
+
+  A turn:  wait --> read, handle --> changes --> render --> on_close
+                --> write --> free what closed
+  E1  Nothing is left to do when the loop waits without a time limit.
+==========================================================================*/
+
+struct sse__server {
+    sse__alarm grace;          /* armed when the app stops */
+    int        grace_ms, port;
+    bool       inited, stopping;
+    volatile int stopped;      /* the grace period is over, or a second signal came */
+};
+
+SSE_API sse_app *sse_app_new(const sse_app_options *options) {
+    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone,
+                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone};
+    sse_app *app = SSE__NEW(sse_app);
+    int      error;
+    if (!app) return NULL;
+    if (options) app->options = *options;
+    error = sse__options_fill(&app->options);
+    if (!error) error = sse__loop_open(&app->loop, app);
+    app->router = SSE__NEW(sse__router);
+    app->server = SSE__NEW(struct sse__server);
+    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
+    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
+    if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
+    if (!error && (!sse__streams_open(app) || !sse__topics_open(app) || !sse__views_open(app, &app->router->root))) error = SSE_E_NOMEM;
+    if (!error) return app;
+    sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
+    sse_app_free(app);
+    return NULL;
+}
+
+/* ---- listening ---------------------------------------------------------------- */
+
+typedef struct sse__address { union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; } to; socklen_t len; bool loopback; } sse__address;
+
+static int sse__address_parse(sse__address *a, const char *host, int port) {
+    memset(a, 0, sizeof *a);
+    if (strncmp(host, "unix:", 5) == 0) {
+        const sse_str path = sse__text(host + 5);
+        if (!path.len || path.len >= sizeof a->to.un.sun_path) return SSE_E_ARG;
+        a->to.un.sun_family = AF_UNIX;
+        memcpy(a->to.un.sun_path, path.ptr, path.len);
+        a->len = sizeof a->to.un;
+        return SSE_OK;
+    }
+    if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, &a->to.in.sin_addr) == 1) {
+        a->to.in.sin_family = AF_INET;
+        a->to.in.sin_port   = htons((uint16_t)port);
+        a->len              = sizeof a->to.in;
+        a->loopback         = ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
+        return SSE_OK;
+    }
+    if (inet_pton(AF_INET6, host, &a->to.in6.sin6_addr) != 1) return SSE_E_ARG;
+    a->to.in6.sin6_family = AF_INET6;
+    a->to.in6.sin6_port   = htons((uint16_t)port);
+    a->len                = sizeof a->to.in6;
+    a->loopback           = memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+    return SSE_OK;
+}
+
+static void sse__socket_option(int fd, int level, int name, int value) { (void)setsockopt(fd, level, name, &value, sizeof value); }
+
+/* What accepted connections inherit (on Linux): no call per connection. A peer that vanished without a word is noticed. */
+static void sse__socket_tune(int fd, int send_timeout_ms) {
+    sse__socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    sse__socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    sse__socket_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#if defined(TCP_KEEPIDLE)
+    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+#endif
+#if defined(TCP_USER_TIMEOUT)
+    if (send_timeout_ms > 0) sse__socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, send_timeout_ms);
+#else
+    (void)send_timeout_ms;
+#endif
+#if defined(SO_NOSIGPIPE)
+    sse__socket_option(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
+#endif
+}
+
+/* A unix socket's file outlives its server. It is in the way only if nobody answers behind it any more. */
+static void sse__unix_clear(const sse__address *a) {
+    struct stat st;
+    int         fd;
+    if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) return;
+    if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
+    close(fd);
+}
+
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) { /* a descriptor, or -1 with errno */
+    const int fd = SSE__SYS(socket(a->to.any.sa_family, SOCK_STREAM, 0));
+    int       saved;
+    if (fd < 0) return -1;
+    if (a->to.any.sa_family == AF_UNIX) sse__unix_clear(a);
+    else sse__socket_tune(fd, app->options.send_timeout_ms);
+    if (a->to.any.sa_family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 && SSE__SYS(listen(fd, backlog)) == 0) return fd;
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static int sse__bound_port(int fd) {
+    sse__address a;
+    memset(&a, 0, sizeof a);
+    a.len = sizeof a.to;
+    if (getsockname(fd, &a.to.any, &a.len)) return 0;
+    return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : a.to.any.sa_family == AF_INET6 ? ntohs(a.to.in6.sin6_port) : 0;
+}
+
+static int sse__listener_add(sse_app *app, int fd, const sse__address *a) { /* takes fd */
+    sse__listener *l = SSE__NEW(sse__listener);
+    int            error = l ? SSE_OK : SSE_E_NOMEM;
+    if (l) {
+        l->net       = app->net;
+        l->loopback  = a->loopback;
+        l->source.fd = fd;
+        l->source.fn = sse__listener_event;
+        if (a->to.any.sa_family == AF_UNIX) l->unix_path = sse__strdup(sse__text(a->to.un.sun_path));
+        error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
+    }
+    if (error) {
+        if (l) SSE_FREE(l->unix_path);
+        SSE_FREE(l);
+        close(fd);
+        return error;
+    }
+    sse__list_add(&app->net->listeners, &l->link);
+    if (!app->server->port) app->server->port = sse__bound_port(fd);
+    return SSE_OK;
+}
+
+SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
+    const sse_serve_options *o = options ? options : &defaults;
+    const char  *host = o->host ? o->host : "127.0.0.1";
+    const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
+    sse__address a;
+    int          fd, error;
+    if (!app) return SSE_E_ARG;
+    if (app->config_error) return app->config_error;
+    if (port < 0 || port > 65535 || sse__address_parse(&a, host, port)) {
+        sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: host is a numeric address, localhost or unix:/path, port at most 65535", host, port);
+        return SSE_E_ARG;
+    }
+    fd = sse__socket_listen(app, &a, o->backlog > 0 ? o->backlog : 4096);
+    if (fd < 0) {
+        sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: %s%s", host, port, strerror(errno), errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
+        return SSE_E_IO;
+    }
+    error = sse__listener_add(app, fd, &a);
+    if (error) return error;
+    app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
+    app->access_log       = o->access_log;
+    if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
+    else sse__log(app, SSE_LOG_INFO, strchr(host, ':') ? "listening on http://[%s]:%d" : "listening on http://%s:%d", host, sse__bound_port(fd));
+    return SSE_OK;
+}
+
+SSE_API int sse_port(sse_app *app) { return app && app->server ? app->server->port : 0; }
+
+/* ---- stopping -------------------------------------------------------------------- */
+
+SSE_API int sse_stop(sse_app *app) { /* async-signal-safe: a store and a write */
+    if (!app) return SSE_E_ARG;
+    SSE__FLAG_SET(app->loop.stop);
+    if (write(app->loop.wake_fd, "", 1) < 0) return SSE_OK; /* the pipe is full: the loop is awake already */
+    return SSE_OK;
+}
+
+SSE_API bool sse_stopping(sse_app *app) { return app && SSE__FLAG(app->loop.stop); }
+
+static void sse__server_cut(sse_app *app) { /* whatever is still open */
+    sse__link *link;
+    while ((link = app->net->conns.next) != &app->net->conns) {
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        if (c->stream) sse__stream_cut(c->stream, SSE_BY_STOP);
+        else sse__conn_close(c);
+    }
+}
+
+static void sse__server_grace_over(sse__alarm *alarm) { SSE__CONTAINER(alarm, struct sse__server, grace)->stopped = 1; }
+
+/* No new connections; streams say farewell; idle connections close; replies in flight are finished. */
+static void sse__server_begin_stop(sse_app *app) {
+    struct sse__server *server = app->server;
+    sse__link *link, *next;
+    int        grace_ms;
+    sse__lock(&app->loop.mutex); /* sse_stop_background sets it */
+    grace_ms = server->grace_ms;
+    sse__unlock(&app->loop.mutex);
+    server->stopping = true;
+    sse__net_stop_listening(app->net);
+    server->grace.fn = sse__server_grace_over;
+    sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)grace_ms);
+    for (link = app->net->conns.next; link != &app->net->conns; link = next) {
+        sse__conn   *c = SSE__CONTAINER(link, sse__conn, all);
+        sse__stream *stream = c->stream;
+        next = link->next;
+        c->keep_alive = false;
+        if (stream) {
+            if (stream->extra && stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
+            sse__stream_finish(stream, SSE_BY_STOP);
+        } else if (c->state == SSE__IDLE) sse__conn_close(c);
+    }
+}
+
+/* ---- turns ------------------------------------------------------------------------- */
+
+static bool sse__turn_has_work(const sse_app *app) { /* E1 */
+    return !sse__list_empty(&app->net->work) || !sse__list_empty(&app->views->dirty) || !sse__list_empty(&app->streams->closing);
+}
+
+static void sse__turn(sse_app *app, int timeout_ms) {
+    sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
+    sse__net_work(app->net);
+    sse__changes_look(app);
+    sse__views_render(app->views);
+    sse__streams_run_closed(app->streams);
+    sse__net_work(app->net);
+    sse__net_reap(app->net);
+    sse__loop_reap(&app->loop);
+}
+
+static void sse__server_own(sse_app *app, bool owned) {
+    sse__lock(&app->loop.mutex);
+    app->loop.owned = owned;
+    app->loop.owner = sse__thread_self();
+    sse__unlock(&app->loop.mutex);
+}
+
+SSE_API int sse_poll(sse_app *app, int timeout_ms) {
+    struct sse__server *server;
+    if (!app) return SSE_E_ARG;
+    if (app->config_error) return app->config_error;
+    server = app->server;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!app->loop.owned) sse__server_own(app, true);
+    if (!server->inited) {
+        server->inited = true;
+        if (app->options.on_init) app->options.on_init(app, app->options.user);
+    }
+    if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
+    sse__turn(app, timeout_ms);
+    if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
+    if (server->inited) { /* stopped: now, or by the grace period */
+        server->inited = false;
+        sse__server_cut(app);
+        sse__streams_run_closed(app->streams);
+        sse__net_reap(app->net);
+        if (app->options.on_exit) app->options.on_exit(app, app->options.user);
+        sse__server_own(app, false);
+    }
+    return 0;
+}
+
+SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG; }
+
+SSE_API int sse_next_ms(sse_app *app) {
+    if (!app) return SSE_E_ARG;
+    return sse__turn_has_work(app) || app->loop.always_ready ? 0 : sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+}
+
+/* ---- serving -------------------------------------------------------------------------- */
+
+/* Signal handlers know no app: the one that serves with handlers on. */
+static sse_app *volatile sse__signal_app;
+static volatile sig_atomic_t sse__signals;
+
+static void sse__on_signal(int number) {
+    const int saved = errno;
+    (void)number;
+    sse__signals = sse__signals + 1;
+    if (sse__signal_app) {
+        if (sse__signals > 1) SSE__FLAG_SET(sse__signal_app->server->stopped);
+        (void)sse_stop(sse__signal_app);
+    }
+    errno = saved;
+}
+
+SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
+    const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_app;
+    struct sigaction action, old_int, old_term;
+    int              error = app ? app->config_error : SSE_E_ARG;
+    if (!error && sse__list_empty(&app->net->listeners)) error = sse_listen(app, options);
+    if (error) return error;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = sse__on_signal;
+    if (handlers) {
+        sse__signals    = 0;
+        sse__signal_app = app;
+        sigaction(SIGINT, &action, &old_int);
+        sigaction(SIGTERM, &action, &old_term);
+    }
+    while ((error = sse_poll(app, -1)) > 0) {}
+    if (handlers) {
+        sigaction(SIGINT, &old_int, NULL);
+        sigaction(SIGTERM, &old_term, NULL);
+        sse__signal_app = NULL;
+    }
+    return error;
+}
+
+#if defined(SSE_NO_THREADS)
+SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
+    (void)options;
+    if (app) sse__log(app, SSE_LOG_ERROR, "sse_serve_background: %s", sse_error_text(SSE_E_NOT_BUILT));
+    return NULL;
+}
+SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
+    (void)server;
+    (void)timeout_ms;
+    return SSE_E_NOT_BUILT;
+}
+#else
+struct sse_server { sse_app *app; pthread_t thread; };
+
+static void *sse__background(void *user) {
+    while (sse_poll((sse_app *)user, -1) > 0) {}
+    return NULL;
+}
+
+SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
+    sse_server *server;
+    if (!app || (sse__list_empty(&app->net->listeners) && sse_listen(app, options))) return NULL;
+    server = SSE__NEW(sse_server);
+    if (!server) return NULL;
+    server->app = app;
+    if (pthread_create(&server->thread, NULL, sse__background, app) == 0) return server;
+    sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
+    SSE_FREE(server);
+    return NULL;
+}
+
+SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
+    if (!server || timeout_ms < 0) return SSE_E_ARG;
+    sse__lock(&server->app->loop.mutex);
+    server->app->server->grace_ms = timeout_ms;
+    sse__unlock(&server->app->loop.mutex);
+    (void)sse_stop(server->app);
+    pthread_join(server->thread, NULL);
+    SSE_FREE(server);
+    return SSE_OK;
+}
+#endif
+
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
+    const sse__net *net;
+    if (!app || !out) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    net = app->net;
+    memset(out, 0, sizeof *out);
+    out->connections    = net->count;
+    out->streams        = app->streams->all.count;
+    out->views          = app->views->shared.count;
+    out->accepted       = net->counts.accepted;
+    out->refused        = net->counts.refused;
+    out->requests       = net->counts.requests;
+    out->bad_requests   = net->counts.bad_requests;
+    out->timeouts       = net->counts.timeouts;
+    out->streams_opened = app->streams->opened;
+    out->events         = app->streams->events;
+    out->bytes_in       = net->counts.bytes_in;
+    out->bytes_out      = net->counts.bytes_out;
+    out->sends          = net->counts.sends;
+    out->renders        = app->views->renders;
+    out->renders_same   = app->views->same;
+    out->renders_failed = app->views->failed;
+    return SSE_OK;
+}
+
+SSE_API void sse_app_free(sse_app *app) {
+    if (!app) return;
+    if (app->net && app->streams) {
+        sse__server_cut(app);
+        sse__streams_run_closed(app->streams);
+    }
+    sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
+    sse__net_close(app->net);
+    sse__streams_close(app->streams);
+    sse__topics_close(app->topics);
+    sse__views_close(app->views);
+    sse__router_close(app->router);
+    SSE_FREE(app->server);
+    SSE_FREE(app);
+}
 
 #ifdef __cplusplus
 }
