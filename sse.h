@@ -9050,6 +9050,7 @@ SSE_API int sse_next_ms(sse_app *app) {
 /* Signal handlers know no app: the one that serves with handlers on. */
 static sse_app *volatile sse__signal_app;
 static volatile sig_atomic_t sse__signals;
+static bool sse__signal_serving;
 
 static void sse__on_signal(int number) {
     const int saved = errno;
@@ -9063,7 +9064,7 @@ static void sse__on_signal(int number) {
 }
 
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
-    const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_app;
+    const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
     struct sigaction action, old_int, old_term;
     int              error = app ? app->config_error : SSE_E_ARG;
     if (!error && sse__list_empty(&app->net->listeners)) error = sse_listen(app, options);
@@ -9071,8 +9072,9 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__on_signal;
     if (handlers) {
-        sse__signals    = 0;
-        sse__signal_app = app;
+        sse__signals        = 0;
+        sse__signal_app     = app;
+        sse__signal_serving = true;
         sigaction(SIGINT, &action, &old_int);
         sigaction(SIGTERM, &action, &old_term);
     }
@@ -9080,7 +9082,7 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     if (handlers) {
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
-        sse__signal_app = NULL;
+        sse__signal_serving = false; /* the pointer stays: programs that end here need not free the app, and leak checkers agree */
     }
     return error;
 }
@@ -9155,6 +9157,7 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
 
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
+    if (sse__signal_app == app) sse__signal_app = NULL;
     if (app->net && app->streams) {
         sse__server_cut(app);
         sse__streams_run_closed(app->streams);
