@@ -427,6 +427,26 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF
 SSE_API int sse_defer(sse_req *req);
 SSE_API int sse_finish(sse_req *req);
 
+/* ---- files --------------------------------------------------------------------------------------------------------- */
+
+/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and conditions by themselves.
+   file: a path of this machine, never made from request text as it is. download_name: NULL shows it in the browser, a name saves
+   it under that name. Returns: 0; SSE_E_IO: cannot be opened, the reply is then 404; SSE_E_STATE. Spec: RFC 9110 8.8, 13, 14. */
+SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
+
+typedef struct sse_file { const char *path; const void *bytes; size_t len; } sse_file; /* path: "/app.js", below the prefix */
+
+typedef struct sse_static_options {
+    const char     *cache_control; /* default: "no-cache": kept, but asked about each time */
+    const sse_file *files;         /* instead of dir: files compiled into the program; path NULL ends the list. borrowed. default: none */
+    bool            dotfiles;      /* serve .names too. default: false, but for .well-known */
+    bool            no_index;      /* a directory is 404. default: false, its index.html */
+} sse_static_options;
+
+/* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is ever sent, by no spelling of the
+   path and no symbolic link. x.br or x.gz beside x is sent to who accepts it. Returns: 0; SSE_E_IO: no such directory; or as sse_mount. */
+SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
+
 /* ---- streams ------------------------------------------------------------------------------------------------------- */
 
 /* Why a stream closed. */
@@ -4040,8 +4060,8 @@ static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { 
 /* Adds a route at its path. Takes it (frees on failure too). */
 static int sse__route_add(sse__segment *root, sse__route *route, bool mount) {
     char         *names[SSE__MAX_PARAMS + 1] = {NULL};
-    int           count = 0, error = route->path && route->path[0] == '/' ? SSE_OK : SSE_E_ARG;
-    sse_str       rest = error ? sse__str(NULL, 0) : sse__text(route->path + 1);
+    int           count = 0, error = route->path[0] == '/' || (mount && !route->path[0]) ? SSE_OK : SSE_E_ARG;
+    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__str(NULL, 0); /* a mount at "" is one of the root */
     sse_buf       shape = {NULL, 0, 0, SSE_OK};
     sse__segment *at = root;
     sse__route  **list;
@@ -5627,6 +5647,7 @@ typedef struct sse__block {
     int         fd;
     uint64_t    offset;          /* of a file */
     struct sse__block *file;     /* the block that keeps fd open, if not this one */
+    bool        borrowed;        /* bytes belong to somebody who keeps them */
     const void *owner;           /* a queue keeps only the newest block of an owner; NULL: all of them */
 } sse__block;
 
@@ -5639,7 +5660,7 @@ static void sse__block_drop(sse__block *b) {
     if (!b || --b->refs) return;
     if (b->file) sse__block_drop(b->file);
     else if (b->fd >= 0) close(b->fd);
-    SSE_FREE(b->bytes);
+    if (!b->borrowed) SSE_FREE(b->bytes);
     SSE_FREE(b);
 }
 
@@ -6519,6 +6540,9 @@ static void sse__net_close(sse__net *net) {
 typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
 typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* in the order they came */
 
+/* What sse_send_file or a directory found. block: of the file, or of bytes in memory. */
+typedef struct sse__file { sse__block *block; uint64_t size; int64_t modified; char etag[40]; } sse__file;
+
 struct sse_req {
     sse_app     *app;
     sse__conn   *conn;      /* NULL once the client has left */
@@ -6549,7 +6573,7 @@ struct sse_req {
     bool         in_handler, finished;
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
-    struct sse__file   *file;   /* sse_send_file: what to send instead of out */
+    sse__file   *file;      /* sse_send_file: what to send instead of out */
     int        (*body_fn)(sse_req *req, sse_str chunk, int status, void *user); /* of sse_body_read, until its last call */
     void        *body_user;
     unsigned long db_failures; /* sse__db_failures() when it began */
@@ -6817,6 +6841,7 @@ static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory
     sse__arena arena = req->arena;
     sse_buf_free(&req->input);
     sse__alarm_cancel(&req->finish);
+    if (req->file) sse__block_drop(req->file->block);
     sse__arena_reset(&arena);
     if (out.cap > 65536 || out.error) sse_buf_free(&out);
     if (headers.error) sse_buf_free(&headers);
@@ -7049,7 +7074,7 @@ static void sse__reply_come_back(sse_req *req) {
 
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
 static bool sse__req_answered(const sse_req *req) {
-    return req->out.len || req->out.error || req->status || req->streaming || req->deferred;
+    return req->out.len || req->out.error || req->status || req->streaming || req->deferred || req->file;
 }
 
 /* Sends what the handler left. */
@@ -7071,6 +7096,288 @@ static void sse__reply_answer(sse_req *req) {
     }
     if (!req->status) req->status = silent ? 204 : 200;
     sse__reply_send(req, req->status, req->type ? req->type : "text/html; charset=utf-8");
+}
+
+/*==========================================================================
+  >>file   files as replies: conditions, ranges, directories
+  Uses: >>reply >>conn >>http           Tests: tests/wire/file.test.js
+  K1  A path of a request becomes a path of the system only in file_find,
+      and what that finds lies inside the directory served.
+==========================================================================*/
+
+enum { SSE__FILE_PIECE = 1 << 30 }; /* what one entry of a queue sends at most */
+
+static int sse__file_open(const char *path, struct stat *st) { /* a plain file's descriptor, or -1 */
+    const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)); /* a FIFO must not hold us up */
+    if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode)) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes block */
+    sse__file *file = block ? (sse__file *)sse__arena_get(&req->arena, sizeof *file) : NULL;
+    if (!file) {
+        sse__block_drop(block);
+        sse__req_error(req, SSE_E_NOMEM);
+        return NULL;
+    }
+    memset(file, 0, sizeof *file);
+    file->block = block;
+    req->file   = file;
+    return file;
+}
+
+static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st) { /* takes fd */
+    sse__block       *block = SSE__NEW(sse__block);
+    sse__file *file;
+    if (!block) {
+        close(fd);
+        sse__req_error(req, SSE_E_NOMEM);
+        return NULL;
+    }
+    block->refs = 1;
+    block->fd   = fd;
+    file        = sse__file_make(req, block);
+    if (!file) return NULL;
+    file->size     = (uint64_t)st->st_size;
+    file->modified = (int64_t)st->st_mtime;
+    snprintf(file->etag, sizeof file->etag, "\"%llx-%llx\"", (unsigned long long)st->st_mtime, (unsigned long long)st->st_size);
+    return file;
+}
+
+static sse__file *sse__file_from_memory(sse_req *req, const sse_file *from) {
+    const sse_str     bytes = sse__str((const char *)from->bytes, from->len);
+    sse__block       *block = from->len <= UINT32_MAX ? SSE__NEW(sse__block) : NULL;
+    sse__file *file;
+    if (block) {
+        block->refs     = 1;
+        block->fd       = -1;
+        block->len      = (uint32_t)from->len;
+        block->bytes    = (char *)from->bytes;
+        block->borrowed = true;
+    }
+    file = sse__file_make(req, block);
+    if (!file) return NULL;
+    file->size = from->len;
+    snprintf(file->etag, sizeof file->etag, "\"%lx-%lx\"", (unsigned long)sse__hash(bytes), (unsigned long)from->len);
+    return file;
+}
+
+static void sse__put_download_name(sse_buf *b, const char *name) { /* RFC 6266: a plain name for old readers, the real one for all others */
+    const char *p;
+    sse_puts(b, "Content-Disposition: attachment; filename=\"");
+    for (p = name; *p; p++) sse__put_char(b, (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || strchr("\"\\%;", *p) ? '_' : *p);
+    sse_url(b, "\"; filename*=UTF-8''%s\r\n", name);
+}
+
+SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
+    struct stat st;
+    int         fd;
+    if (req->failed || req->streaming || req->file) return SSE_E_STATE;
+    if (!file) return sse__req_error(req, SSE_E_ARG);
+    fd = sse__file_open(file, &st);
+    if (fd < 0) {
+        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(errno));
+        sse_fail(req, 404, "there is nothing at %s", req->path);
+        return SSE_E_IO;
+    }
+    if (!sse__file_from_fd(req, fd, &st)) return SSE_E_NOMEM;
+    if (!req->type) req->type = sse__mime(sse__text(download_name ? download_name : file));
+    if (download_name) sse__put_download_name(&req->headers, download_name);
+    return sse__req_error(req, req->headers.error);
+}
+
+/* ---- answering ------------------------------------------------------------------ */
+
+static bool sse__file_unchanged(sse_req *req, const sse__file *file) { /* RFC 9110 13.1: what the client has is still right */
+    const sse_str tags = sse__req_field(req, SSE__FIELD_IF_NONE_MATCH), since = sse__req_field(req, SSE__FIELD_IF_MODIFIED_SINCE);
+    int64_t       when;
+    if (tags.ptr) return sse__etag_match(tags, sse__text(file->etag), true);
+    return since.ptr && file->modified && sse__date_parse(since, (int64_t)time(NULL), &when) && file->modified <= when;
+}
+
+/* The part to send. Returns 200, 206 or 416. */
+static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first, uint64_t *last) {
+    const sse_str range = sse__req_field(req, SSE__FIELD_RANGE), condition = sse__req_field(req, SSE__FIELD_IF_RANGE);
+    int64_t       when;
+    *first = 0;
+    *last  = file->size ? file->size - 1 : 0;
+    if (!range.ptr || req->head_only || !sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("GET"))) return 200;
+    if (condition.ptr && !sse__etag_match(condition, sse__text(file->etag), false) &&
+        !(file->modified && sse__date_parse(condition, (int64_t)time(NULL), &when) && when == file->modified)) return 200;
+    return sse__range(range, file->size, first, last);
+}
+
+/* Queues bytes first to first + n of the file, in pieces that an entry can count. */
+static void sse__file_push(sse__conn *c, const sse__file *file, uint64_t first, uint64_t n) {
+    while (n && c->state != SSE__CLOSED) {
+        const uint32_t piece = n < SSE__FILE_PIECE ? (uint32_t)n : (uint32_t)SSE__FILE_PIECE;
+        sse__block    *block = SSE__NEW(sse__block);
+        if (!block) {
+            sse__conn_close(c);
+            return;
+        }
+        block->refs   = 1;
+        block->fd     = file->block->fd;
+        block->offset = first;
+        block->len    = piece;
+        block->file   = sse__block_hold(file->block);
+        (void)sse__conn_push(c, block, 0, piece);
+        sse__block_drop(block);
+        first += piece;
+        n -= piece;
+    }
+}
+
+/* A short file travels behind its head, in one write: A2. False: it could not be read whole, or is not short. */
+static bool sse__file_inline(sse_req *req, uint64_t first, uint64_t n) {
+    const sse__block *block = req->file->block;
+    char             *room;
+    if (n >= SSE__COPY_BELOW) return false;
+    req->out.len = 0;
+    if (block->fd < 0) sse_raw(&req->out, block->bytes + first, (size_t)n);
+    else if ((room = sse__buf_room(&req->out, (size_t)n)) != NULL && SSE__SYS(pread(block->fd, room, (size_t)n, (off_t)first)) == (ssize_t)n) req->out.len = (size_t)n;
+    return req->out.len == n && !req->out.error;
+}
+
+static void sse__file_answer(sse_req *req) {
+    sse__file *file = req->file;
+    sse__conn   *c    = req->conn;
+    sse_buf      head = {NULL, 0, 0, SSE_OK};
+    char         when[30];
+    uint64_t     first, last, n;
+    int          status = req->status ? req->status : sse__file_unchanged(req, file) ? 304 : sse__file_range(req, file, &first, &last);
+    if (status != 206) first = 0;
+    n = status == 206 ? last - first + 1 : status == 416 ? 0 : file->size;
+    sse__put_field(&req->headers, "ETag", file->etag);
+    if (file->modified) sse__date_write(when, file->modified);
+    if (file->modified) sse__put_field(&req->headers, "Last-Modified", when);
+    sse_puts(&req->headers, "Accept-Ranges: bytes\r\n");
+    if (status == 206) sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)first, (unsigned long long)last, (unsigned long long)file->size);
+    if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", (unsigned long long)file->size);
+    req->status = status;
+    if (status == 304 || status == 416 || (!req->head_only && sse__file_inline(req, first, n))) {
+        sse__reply_send(req, status, req->type);
+        return;
+    }
+    sse__put_reply_head(&head, req, status, req->type, n);
+    sse__conn_gathered(c);
+    if (c->state != SSE__CLOSED) sse__conn_push_buf(c, &head);
+    sse_buf_free(&head);
+    if (req->head_only) return;
+    req->sent = n;
+    if (file->block->fd >= 0) sse__file_push(c, file, first, n);
+    else (void)sse__conn_push(c, file->block, (uint32_t)first, (uint32_t)(first + n));
+}
+
+/* ---- directories ------------------------------------------------------------------ */
+
+typedef struct sse__dir { char *root, *cache_control; const sse_file *files; bool dotfiles, no_index; } sse__dir; /* root: as realpath writes it */
+
+static void sse__dir_free(void *user) {
+    sse__dir *dir = (sse__dir *)user;
+    if (!dir) return;
+    free(dir->root); /* from realpath */
+    SSE_FREE(dir->cache_control);
+    SSE_FREE(dir);
+}
+
+static bool sse__dir_hides(const sse__dir *dir, sse_str path) { /* dotfiles, and names that hide something */
+    sse_str segment;
+    while (path.ptr) {
+        segment = sse__cut(&path, '/', false);
+        if (segment.len && segment.ptr[0] == '.' && !dir->dotfiles && !sse__eq(segment, SSE__LIT(".well-known"))) return true;
+        if (!segment.len && path.ptr) return true; /* "a//b" */
+    }
+    return false;
+}
+
+/* Opens root/path+suffix: K1. -1: not there, not plain, or outside. is_dir tells of a directory. */
+static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix, struct stat *st, bool *is_dir) {
+    sse_buf      name = {NULL, 0, 0, SSE_OK};
+    const size_t root = strlen(dir->root);
+    char        *real;
+    int          fd = -1;
+    *is_dir = false;
+    sse_printf(&name, "%s/%.*s%s", dir->root, SSE_STR(path), suffix);
+    real = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
+    sse_buf_free(&name);
+    if (real && strncmp(real, dir->root, root) == 0 && (real[root] == '/' || real[root] == '\0' || root == 1)) {
+        fd = sse__file_open(real, st);
+        *is_dir = fd < 0 && stat(real, st) == 0 && S_ISDIR(st->st_mode);
+    }
+    free(real);
+    return fd;
+}
+
+static const sse_file *sse__file_listed(const sse_file *list, sse_str path, const char *suffix) { /* path: without its first slash */
+    const size_t n = strlen(suffix);
+    for (; list->path; list++) {
+        const sse_str name = sse__text(list->path[0] == '/' ? list->path + 1 : list->path);
+        if (name.len == path.len + n && sse__starts(name, path) && memcmp(name.ptr + path.len, suffix, n) == 0) return list;
+    }
+    return NULL;
+}
+
+/* Takes the file for the reply, if there is one. */
+static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const char *suffix, bool *is_dir) {
+    const sse_file *listed;
+    struct stat     st;
+    int             fd;
+    *is_dir = false;
+    if (dir->files) {
+        listed = sse__file_listed(dir->files, path, suffix);
+        return listed && sse__file_from_memory(req, listed);
+    }
+    fd = sse__file_find(dir, path, suffix, &st, is_dir);
+    return fd >= 0 && sse__file_from_fd(req, fd, &st);
+}
+
+/* The file itself or, to who accepts it, a compressed one beside it. */
+static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, bool *is_dir) {
+    static const struct { unsigned bit; const char *suffix, *name; } codings[] = {{SSE__BR, ".br", "br"}, {SSE__GZIP, ".gz", "gzip"}};
+    unsigned offered = SSE__BR | SSE__GZIP | SSE__IDENTITY, coding;
+    size_t   i;
+    bool     ignored;
+    while (offered & (SSE__BR | SSE__GZIP)) {
+        coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
+        for (i = 0; i < SSE__COUNT(codings) && codings[i].bit != coding;) i++;
+        if (i == SSE__COUNT(codings)) break;
+        if (sse__dir_take(req, dir, path, codings[i].suffix, &ignored)) {
+            sse__put_field(&req->headers, "Content-Encoding", codings[i].name);
+            break;
+        }
+        offered &= ~coding;
+    }
+    if (!req->file && !sse__dir_take(req, dir, path, "", is_dir)) return false;
+    sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+    return true;
+}
+
+static void sse__dir_handler(sse_req *req, void *user) {
+    const sse__dir *dir  = (const sse__dir *)user;
+    sse_str         path = sse__text(sse_param(req, "path"));
+    bool            is_dir = false;
+    const bool      slash  = req->path[strlen(req->path) - 1] == '/';
+    const char     *index;
+    const sse_str   method = sse__slice_str(req->bytes, req->head.method);
+    if (!sse__eq(method, SSE__LIT("GET")) && !req->head_only) {
+        sse_set_header(req, "Allow", "GET, HEAD");
+        sse_fail(req, 405, "files can only be read");
+        return;
+    }
+    index = slash ? sse_fmt(req, "%.*sindex.html", SSE_STR(path)) : NULL;
+    if (index) path = dir->no_index ? sse__str(NULL, 0) : sse__text(index);
+    if (path.ptr && !sse__dir_hides(dir, path) && sse__dir_take_best(req, dir, path, &is_dir)) {
+        if (!req->type) req->type = sse__mime(path);
+        sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
+        sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
+    } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
+        sse_set_status(req, 301);
+        sse_redirect(req, sse_fmt(req, "%.*s/", SSE_STR(sse__slice_str(req->bytes, req->head.path)))); /* as it was encoded */
+    } else {
+        sse_fail(req, 404, "there is nothing at %s", req->path);
+    }
 }
 
 /*==========================================================================
@@ -8447,7 +8754,8 @@ static void sse__req_conclude(sse_req *req) {
     if (req->stream) req->stream->req = NULL;
     if (c && !req->streaming) {
         c->req = NULL;
-        sse__reply_answer(req);
+        if (req->file && !req->failed && !req->headers.error) sse__file_answer(req);
+        else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
@@ -8612,23 +8920,39 @@ SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user)
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "PUT", path, fn, user); }
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "DELETE", path, fn, user); }
 
-SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    sse__route *route;
-    sse_str     path = sse__text(prefix);
-    if (!app || !prefix || !fn || memchr(prefix, '{', path.len)) return sse__config_fail(app, SSE_E_ARG, "mount", prefix ? prefix : "without a prefix");
-    route = sse__route_new("*", prefix, fn, user);
-    if (!route) return sse__config_fail(app, SSE_E_NOMEM, "mount", prefix);
-    if (route->path && path.len > 1 && path.ptr[path.len - 1] == '/') route->path[path.len - 1] = '\0'; /* "/files/" is "/files" */
-    if (route->path && path.len == 1) { /* "/": all paths */
-        route->names = (char **)sse__zalloc(sizeof *route->names);
-        if (!route->names || app->router->root.mounts) {
-            sse__route_free(route);
-            return sse__config_fail(app, SSE_E_STATE, "mount", prefix);
-        }
-        app->router->root.mounts = route;
-        return SSE_OK;
+/* Takes user if free_user is set, on failure too. */
+static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user, void (*free_user)(void *user)) {
+    sse__route  *route = NULL;
+    const size_t n     = prefix ? strlen(prefix) : 0;
+    const int    error = app && fn && n && !strchr(prefix, '{') ? SSE_E_NOMEM : SSE_E_ARG;
+    if (error == SSE_E_NOMEM) route = sse__route_new("*", prefix, fn, user);
+    if (!route) {
+        if (free_user) free_user(user);
+        return sse__config_fail(app, error, "mount", prefix ? prefix : "without a prefix");
     }
+    route->free_user = free_user;
+    if (route->path && prefix[n - 1] == '/') route->path[n - 1] = '\0'; /* "/files/" is "/files", "/" is "": the root itself */
     return sse__app_route(app, route, true);
+}
+
+SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) { return sse__mount(app, prefix, fn, user, NULL); }
+
+SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options) {
+    static const sse_static_options defaults = {NULL, NULL, false, false};
+    const sse_static_options *o = options ? options : &defaults;
+    sse__dir *d = SSE__NEW(sse__dir);
+    if (!d || (!dir && !o->files)) {
+        SSE_FREE(d);
+        return sse__config_fail(app, d ? SSE_E_ARG : SSE_E_NOMEM, "static files at", prefix ? prefix : "");
+    }
+    d->files         = o->files;
+    d->dotfiles      = o->dotfiles;
+    d->no_index      = o->no_index;
+    d->root          = o->files ? NULL : realpath(dir, NULL);
+    d->cache_control = sse__strdup(sse__text(o->cache_control ? o->cache_control : "no-cache"));
+    if (d->cache_control && (d->root || d->files) && sse__field_value_ok(sse__text(d->cache_control))) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    sse__dir_free(d);
+    return sse__config_fail(app, SSE_E_IO, "static files of the directory", dir ? dir : "");
 }
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
