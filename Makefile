@@ -1,0 +1,105 @@
+# sse.h is one file and needs no building: this makes the examples and runs the tests. All output goes to build/.
+
+CC    = cc
+PORT  = 8000
+WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-unused-function
+LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
+ASAN  = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN  = -g -O1 -fsanitize=thread
+FUZZ  = 30
+MAKE1 = $(MAKE) --no-print-directory
+
+names    = $(basename $(notdir $(wildcard $(1))))
+examples = $(patsubst %,build/%,$(call names,examples/*.c))
+units    = $(call names,tests/unit/*.c)
+threaded = $(basename $(notdir $(shell grep -ls pthread_create tests/unit/*.c)))
+fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
+check    = $(units:%=build/asan/unit/%)
+binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+servers  = build/asan/server build/tsan/server build/clang/server
+
+all: $(examples) ## build the examples
+
+run: ## start the chat on http://127.0.0.1:8000 (PORT=... for another port)
+	@sh tests/setup.sh run
+	@$(MAKE1) build/chat
+	@cd build && PORT=$(PORT) exec ./chat
+
+check: $(check) ## run the unit tests under ASan and UBSan (seconds)
+	@prove -j2 $(check)
+
+test: ## run everything
+	@sh tests/setup.sh test
+	@$(MAKE1) -j2 layers $(binaries) $(servers)
+	@prove -j2 --timer $(filter-out $(examples),$(binaries)) $(wildcard tests/*/*.t tests/*/*.test.mjs)
+
+layers: ## prove that each section uses only what stands above it
+	@perl tests/header/layers.t
+
+bench: $(patsubst %,build/bench/%,$(call names,tests/bench/*.c)) ## build and run the benchmarks
+	@for b in $^; do echo "== $$b"; $$b || exit 1; done
+
+outside: build/outside ## build the server for other people's test suites
+
+fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds go to build/fuzz
+	@for f in $(fuzzers); do mkdir -p build/fuzz/$$f.corpus && \
+	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/$$f. \
+	        build/fuzz/$$f.corpus $$(ls -d tests/fuzz/corpus/$$f 2>/dev/null) || exit 1; done
+
+fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)
+	@sh tests/fresh.sh
+
+format-check: ## compare the examples and the tests with .clang-format
+	@clang-format --dry-run --Werror $(wildcard tests/unit/*.c tests/fuzz/*.c tests/wire/*.c tests/bench/*.c tests/*.h)
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-13s %s\n", $$1, substr($$0, length($$1) + 3) }'
+
+build/%: examples/%.c sse.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/outside: tests/outside/server.c sse.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/asan/unit/%: tests/unit/%.c tests/tap.h sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
+build/clang/unit/%: tests/unit/%.c tests/tap.h sse.h
+	@mkdir -p $(@D)
+	clang -std=gnu17 -O2 $(WARN) $< -o $@ $(LIBS)
+
+build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 $(TSAN) $(WARN) $< -o $@ $(LIBS)
+
+build/asan/%: tests/wire/%.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
+build/tsan/%: tests/wire/%.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. $(TSAN) $(WARN) $< -o $@ $(LIBS)
+
+build/clang/%: tests/wire/%.c sse.h
+	@mkdir -p $(@D)
+	clang -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c -o $@ $(LIBS)
+
+build/fuzz/%: tests/fuzz/%.c sse.h
+	@mkdir -p $(@D)
+	clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(WARN) $< -o $@ $(LIBS)
+
+build/bench/%: tests/bench/%.c sse.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+.PHONY: all run check test layers bench outside fuzz fresh format-check clean help

@@ -1,0 +1,96 @@
+# What the header and the README say, compared with the code.
+use strict;
+use warnings;
+use lib 'tests/header';
+use Header;
+use Test::More;
+
+my ($manual) = $text =~ m{^(/\*.*?\*/)}s;
+my $hello    = slurp('examples/hello.c');
+my %public   = map { $_ => 1 } functions();
+
+sub chapter { # the lines of the manual from a heading to the next one
+    my ($title) = @_;
+    return $manual =~ /^ *(?:[\d.]+ +)?\Q$title\E\b[^\n]*\n(.*?)(?=^ {0,3}(?:\d+\. +)?[A-Z][^\n]*$|\*\/|\z)/msi ? $1 : '';
+}
+
+# Version, first program, contents.
+my ($said)    = $text =~ m{^/\* sse\.h (\S+): };
+my ($version) = $text =~ /^#define SSE_VERSION "(.*?)"/m;
+is($said, $version, 'the first line and SSE_VERSION agree');
+
+my ($program) = grep { /int main/ } map { $_ =~ s/^ {7}//mgr } $manual =~ /^( {7}#define SSE_IMPLEMENTATION\n(?:(?: {7}[^\n]*)?\n)+)/mg;
+is(($program // '') =~ s/\n+\z/\n/r, $hello, 'the smallest program of the manual is examples/hello.c');
+
+my @banners = $private =~ m{^/\*=+\n  >>(\w+) }mg;
+my ($contents) = chapter('Contents');
+my %listed = map { $_ => 1 } $contents =~ />>(\w+)/g;
+is_deeply([sort keys %listed], [sort @banners], 'the contents list the sections');
+
+# Sections: what they use stands above them, and their tests exist.
+my %above;
+while ($private =~ m{^/\*=+\n  >>(\w+) (.*?)=+\*/}msg) {
+    my ($section, $banner) = ($1, $2);
+    my ($uses) = $banner =~ /Uses: (.*?)(?:  |\n)/;
+    my ($test) = $banner =~ /Tests: (\S+)/;
+    is_deeply([grep { !$above{$_} } ($uses // '') =~ />>(\w+)/g], [], ">>$section uses sections above it");
+    ok(defined $test && -e $test, ">>$section: its test exists") or diag($test // 'no test is named');
+    my @cited = $banner =~ /^  ([A-Z]+\d+)  /mg;
+    my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
+    is_deeply([grep { $body !~ /\b$_\b/ } @cited], [], ">>$section: each invariant is cited in its code");
+    $above{$section} = 1;
+}
+
+# API index and configuration table.
+my %index;
+$index{$_}++ for chapter('API index') =~ /^ +(sse_\w+) {1,}\S/mg;
+is_deeply([grep { !$index{$_} } sort keys %public], [], 'the API index has a line for every public function');
+is_deeply([grep { !$public{$_} || $index{$_} > 1 } sort keys %index], [], '... once, and for nothing else');
+
+my $code = $text =~ s{/\*.*?\*/}{}gsr;
+my %asked;
+for my $condition ($code =~ /^#\s*(?:el)?if(.*(?:\\\n.*)*)/mg) { $asked{$_} = 1 for $condition =~ /\b(SSE_(?!_)\w+)/g }
+delete @asked{qw(SSE_H SSE_IMPLEMENTED)};
+my %table = map { $_ => 1 } map { /\b(SSE_\w+)/g } chapter('Configuration macros') =~ /^ +(SSE_\w+(?:,? +SSE_\w+)*)/mg;
+is_deeply([sort keys %table], [sort keys %asked], 'the table of configuration macros is what the code asks for');
+
+# Names: whatever is spelled sse_ or SSE_ in prose exists.
+my %known = map { $_ => 1 } $code =~ /\b((?:sse|SSE)_\w+)/g, $text =~ /X\((SSE_\w+)/g;
+my %stem; # "the SSE_NO_ macros" and sse_db_* name a family
+for my $name (keys %known) { my $part = $name; $stem{$part} = 1 while $part =~ s/[^_]+_?$// && length $part }
+my @prose = map { /\b((?:sse|SSE)_(?!_)\w*)/g } $text =~ m{/\*.*?\*/}gs;
+my %wrong = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} && $_ !~ /^sse_(noun|x)/ } @prose;
+is_deeply([sort keys %wrong], [], 'every name in the comments exists');
+
+# Contracts: a declaration has a comment on its line or in its block.
+my @bare;
+for my $block (split /\n(?:[ \t]*\n)+/, $public =~ s{\A.*?#ifndef SSE_H\n}{}sr) {
+    my @names = $block =~ /^SSE_API\b[^;({]*?\b(sse_\w+)\(/mg or next;
+    push @bare, @names if $block !~ m{/\*};
+}
+is_deeply(\@bare, [], 'every public function has a contract');
+
+# The README.
+SKIP: {
+    if (!-e 'README.md') {
+        $ENV{CI} ? fail('there is a README.md') : skip('no README.md', 1);
+        last SKIP;
+    }
+    my $readme = slurp('README.md');
+    my @blocks = $readme =~ /^```c\n(.*?)^```/msg;
+    is($blocks[0], $hello, 'its first program is examples/hello.c');
+    for my $i (0 .. $#blocks) {
+        next if $blocks[$i] !~ /int main/;
+        my $main = $blocks[$i] =~ /SSE_IMPLEMENTATION/ ? $blocks[$i] : "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n$blocks[$i]";
+        compiles("its program $i compiles", 'gcc', '-std=c99', '-I.', '-fsyntax-only', '-Wall', spew("readme$i.c", $main));
+    }
+    my %made_up = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} } $readme =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
+    is_deeply([sort keys %made_up], [], 'every name in it exists');
+    my @links = grep { !m{^(?:https?:|#|mailto:)} } $readme =~ /\]\(([^)\s]+)\)/g, $readme =~ /<img[^>]* src="([^"]+)"/g;
+    is_deeply([grep { !-e s/#.*//r } @links], [], 'every local link leads somewhere');
+    my %target = map { $_ => 1 } slurp('Makefile') =~ /^([\w-]+):/mg;
+    is_deeply([grep { !$target{$_} } $readme =~ /\bmake ([a-z][\w-]*)`/g], [], 'every make target in it exists');
+    like($readme, qr/^ *(?:\$ )?make test\b/m, 'it has the test command');
+}
+like(slurp('.ci/run'), qr/^exec make test$/m, 'and .ci/run runs it');
+done_testing();

@@ -1,0 +1,33 @@
+# A section uses only what stands above it: without the public prototypes a use before its definition does not compile.
+use strict;
+use warnings;
+use lib 'tests/header';
+use Header;
+use Test::More;
+
+sub stripped { # the public part without its prototypes; lines keep their numbers
+    my ($header) = @_;
+    my $end = index($header, "\n#endif /* SSE_H */");
+    my $front = substr($header, 0, $end);
+    $front =~ s{^(SSE_API\b[^;\{]*;)}{"\n" x ($1 =~ tr/\n//)}gme;
+    return $front . substr($header, $end);
+}
+
+my @compile = ('gcc', '-std=c99', '-fsyntax-only', '-Werror=implicit-function-declaration');
+my $program = "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n";
+spew('main.c', $program);
+spew('sse.h', stripped($text));
+compiles('each section uses only what stands above it', @compile, "$dir/main.c");
+
+# The same with every feature switched: #if must not hide a use.
+compiles("layers with $_", @compile, "-D$_", "$dir/main.c") for qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_USE_POLL);
+
+# And the proof can fail: a first section that calls the last function.
+my $last = (functions())[-1];
+my $bad  = stripped($text);
+$bad =~ s{^(#include <string\.h>\n)}{$1static void sse__upcall(void) { $last(); }\n}m or die 'no place for the upcall';
+spew('sse.h', $bad);
+refuses('a use before its definition is seen', qr/implicit declaration of function .$last/, @compile, "$dir/main.c");
+
+is_deeply([$private =~ /^static\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], [], 'no static forward declarations');
+done_testing();

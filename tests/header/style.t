@@ -1,0 +1,54 @@
+# The rules that can be counted.
+use strict;
+use warnings;
+use lib 'tests/header';
+use Header;
+use Test::More;
+
+my @lines = split /\n/, $text;
+my $code  = $text =~ s{(/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+')}{ $1 =~ tr/\n//cdr || '_' }gser; # lines keep their numbers
+
+sub where { # the numbers of the lines of the code that match
+    my ($pattern) = @_;
+    my @code = split /\n/, $code;
+    return [map { $_ + 1 . ": $lines[$_]" } grep { $code[$_] =~ $pattern } 0 .. $#code];
+}
+
+is_deeply(where(qr/\b(?:sprintf|vsprintf|strcpy|strcat|strncat|strtok|atoi|atol|atof|alloca|gets|scanf|system|popen|exit|_exit|abort)\s*\(/), [], 'no banned calls');
+is_deeply(where(qr/\b(?:accept4|pipe2|memmem|strchrnul|asprintf|strdup|printf|puts|fputs)\s*\(/), [], 'nothing that needs _GNU_SOURCE, no strdup, no printing to stdout');
+is_deeply(where(qr/\brestrict\b|_Atomic|_Thread_local|_Generic|\(\w[\w *]*\)\s*\{[^}]*\.\w+\s*=/), [], 'nothing that C++11 refuses');
+is_deeply([map { "$_: $lines[$_ - 1]" } grep { $lines[$_ - 1] =~ /\t| $|\r/ } 1 .. @lines], [], 'no tabs, no spaces at line ends');
+is_deeply([map { "$_: " . length $lines[$_ - 1] } grep { length $lines[$_ - 1] > 165 } 1 .. @lines], [], 'no line past 165 columns');
+is_deeply([grep { $text =~ /\b$_\b/ } qw(TODO FIXME XXX HACK)], [], 'no unfinished marks');
+is_deeply([$text =~ m{(/\*[\@](?:section|public)[^\n]*\*/)}g], [], 'no place left open for a section');
+compiles('no variable length arrays', 'gcc', '-std=c99', '-I.', '-Wvla', '-Werror=vla', '-w', '-fsyntax-only', spew('vla.c', "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n"));
+
+# Functions: their lengths and their parameters.
+my ($open, $name, @lengths, @long, @wide);
+my @code = split /\n/, $code;
+for my $i (0 .. $#code) {
+    if (!defined $open && $code[$i] =~ /^[A-Za-z_].*?(\w+)\(.*\)\s*\{/ && $code[$i] !~ /^(?:typedef|struct|enum|extern)\b/) {
+        $name = $1 =~ /^(?:SSE__|sse)/ ? $1 : $code[$i];
+        my ($parameters) = $code[$i] =~ /\((.*)\)\s*\{/;
+        1 while $parameters =~ s/\([^()]*\)//g;
+        push @wide, "$name: " . (1 + ($parameters =~ tr/,//)) if ($parameters =~ tr/,//) > 4;
+        if ($code[$i] =~ /\}\s*$/) { push @lengths, 1 }
+        else { $open = $i }
+    } elsif (defined $open && $code[$i] =~ /^\}/) {
+        my $length = $i - $open + 1;
+        my $flat   = $open > 0 && $lines[$open - 1] =~ /\*\/\s*$/ && join("\n", @lines[($open > 6 ? $open - 6 : 0) .. $open - 1]) =~ /\bflat\b/;
+        push @lengths, $length;
+        push @long, ($open + 1) . ": $name: $length lines" if $length > ($flat ? 120 : 70);
+        undef $open;
+    }
+}
+is_deeply(\@long, [], 'no function past 70 lines (120 for a switch whose comment says why it is flat)');
+is_deeply(\@wide, [], 'no function with more than 5 parameters');
+@lengths = sort { $a <=> $b } @lengths;
+cmp_ok($lengths[@lengths / 2], '<=', 16, 'the median function is short');
+cmp_ok(scalar(grep { $_ > 40 } @lengths), '<=', @lengths / 20, 'hardly any function is past 40 lines');
+
+my $comments = () = join("\n", $text =~ m{/\*.*?\*/|//[^\n]*}gs) =~ /\n|\z/g;
+diag(sprintf '%d functions, median %d lines, longest %d; %d lines, %d %% with comments', scalar @lengths, $lengths[@lengths / 2], $lengths[-1],
+    scalar @lines, 100 * $comments / @lines);
+done_testing();

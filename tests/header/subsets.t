@@ -1,0 +1,37 @@
+# Every subset of the features builds without a warning and links without the library it leaves out.
+use strict;
+use warnings;
+use lib 'tests/header';
+use Header;
+use Test::More;
+
+my %libs = (SSE_NO_SQLITE => '-lsqlite3', SSE_NO_BROTLI => '-lbrotlienc', SSE_NO_THREADS => '-lpthread');
+my @all  = qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_USE_POLL);
+
+sub builds {
+    my ($cc, $n, @flags) = @_;
+    my @off  = map { $all[$_] } grep { $n >> $_ & 1 } 0 .. $#all;
+    my %off  = map { $_ => 1 } @off;
+    my @link = map { $libs{$_} } grep { !$off{$_} && !($_ eq 'SSE_NO_BROTLI' && $off{SSE_NO_COMPRESSION}) } sort keys %libs;
+    return compiles("$cc: " . (join(' ', map { s/^SSE_//r } @off) || 'everything'), $cc, @flags, '-I.', (map { "-D$_" } @off), 'examples/hello.c', '-o', "$dir/$cc.$n", @link);
+}
+
+builds('gcc', $_, '-std=c99', @strict) for 0 .. 31;
+if (have('clang')) { builds('clang', $_, '-std=c11', @strict) for 0, 1, 2, 4, 7, 8, 15, 16, 31 }
+if (have('musl-gcc')) { builds('musl-gcc', $_, '-std=c99', @strict, '-static') for 7, 15, 23, 31 }
+if (have('tcc')) { builds('tcc', $_, '-Wall') for 0, 7, 31 }
+
+# The user's own lines, from the first screen of the header.
+my ($line) = $text =~ /^ *(cc \S+\.c .*-l.*)$/m;
+is($line, 'cc main.c -lsqlite3 -lbrotlienc -lpthread', 'the compile line of the header is the one tested here');
+compiles('cc hello.c with the libraries', 'cc', '-I.', 'examples/hello.c', '-o', "$dir/hello", qw(-lsqlite3 -lbrotlienc -lpthread));
+compiles('cc hello.c with none', 'cc', '-I.', qw(-DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS), 'examples/hello.c', '-o', "$dir/hello");
+
+# Size is shown, not judged: it depends on the compiler.
+for my $off ('SSE_NO_SQLITE SSE_NO_BROTLI', 'SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION') {
+    compiles("-Os, $off", 'gcc', '-Os', '-I.', '-DNDEBUG', '-ffunction-sections', '-fdata-sections', '-Wl,--gc-sections', '-s',
+        (map { "-D$_" } split / /, $off), 'examples/hello.c', '-o', "$dir/small", '-lpthread') or next;
+    my ($code, $data) = (split ' ', (`size $dir/small`)[1])[0, 1];
+    diag(sprintf '%s: %.1f KB of code and data, file %.1f KB (goal 48)', $off, ($code + $data) / 1024, (-s "$dir/small") / 1024);
+}
+done_testing();
