@@ -6,6 +6,7 @@ use Exporter 'import';
 use Test::More;
 our @EXPORT = qw($text $public $private $dir slurp spew compiles refuses runs functions have @strict);
 
+$ENV{LC_ALL} = 'C'; # plain quotes in what compilers say
 our $text = slurp('sse.h');
 my $split = index($text, "\n#endif /* SSE_H */");
 our $public  = substr($text, 0, $split);

@@ -1,0 +1,60 @@
+#!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
+// Each example starts, answers, does its one thing and stops.
+import assert from 'node:assert/strict'
+import { answers, elements, listen, post, request, root, Server, test, until } from './wire.mjs'
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+
+const stops = async server => assert.deepEqual(await server.stop(), { code: 0, signal: null, stderr: '' })
+
+test('hello', async t => {
+  if (!process.env.CI && await answers(8000)) return t.skip('somebody else is on port 8000, the one that hello names')
+  const server = await Server.start('hello', { port: 8000 })
+  const { status, headers, body } = await request(server, 'GET', '/?name=%3Cyou%3E')
+  assert.equal(status, 200)
+  assert.match(headers['content-type'], /^text\/html/)
+  assert.equal(body, '<h1>hello &lt;you&gt;</h1>')
+  assert.equal((await request(server, 'GET', '/')).body, '<h1>hello </h1>')
+  await stops(server)
+})
+
+test('chat', async () => {
+  const server = await Server.start('chat', { env: { DATASTAR_JS: path.join(root, 'tests/browser/mini-datastar.js') } })
+  const page = await request(server, 'GET', '/')
+  assert.match(page.body, /^<!doctype html>.*src="\/datastar\.js".*<\/html>\n$/s)
+  assert.equal((await request(server, 'GET', '/datastar.js')).body, readFileSync(path.join(root, 'tests/browser/mini-datastar.js'), 'utf8'))
+  const feed = await listen(server, '/feed')
+  assert.equal((await post(server, '/say', { text: 'a < b' })).status, 204)
+  await until(() => elements(feed.last)?.includes('<p>a &lt; b</p>'), 'the message')
+  assert.equal((await post(server, '/say', {})).status, 400)
+  feed.close()
+  await stops(server)
+})
+
+test('chat without DATASTAR_JS names the client by its address', async () => {
+  const server = await Server.start('chat')
+  assert.match((await request(server, 'GET', '/')).body, /src="https:\/\/cdn\.jsdelivr\.net\/gh\/starfederation\/datastar@v1\.\d+\.\d+\/bundles\/datastar\.js"/)
+  assert.equal((await request(server, 'GET', '/datastar.js')).status, 404)
+  await stops(server)
+})
+
+test('sensor', async () => {
+  const server = await Server.start('sensor')
+  assert.match((await request(server, 'GET', '/')).body, /new EventSource\('\/events'\)/)
+  const events = await listen(server, '/events')
+  await until(() => events.events.length >= 2, 'two readings')
+  for (const { event, data } of events.events) {
+    assert.equal(event, 'reading')
+    assert.match(data, /^\{"temp":-?\d+\.\d\}$/)
+  }
+  events.close()
+  await stops(server)
+})
+
+test('examples are short, and each is tested here', () => {
+  const tests = readFileSync(new URL(import.meta.url), 'utf8')
+  for (const file of readdirSync(path.join(root, 'examples'))) {
+    assert(readFileSync(path.join(root, 'examples', file), 'utf8').split('\n').length < 150, file)
+    assert(tests.includes(`test('${file.replace(/\..*/, '')}`), `${file} has a test`)
+  }
+})

@@ -1,0 +1,176 @@
+// What the wire and browser tests share: a server as a child process, raw sockets, requests, an event stream read by the letter of
+// the specification (WHATWG HTML 9.2.6), and what /proc tells of the server.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import http from 'node:http'
+import net from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { test as node_test } from 'node:test'
+import zlib from 'node:zlib'
+
+export const root = fileURLToPath(new URL('../../', import.meta.url))
+export const sleep = ms => new Promise(done => setTimeout(done, ms))
+
+// A test that hangs fails after a minute; a file that hangs ends after five. No server outlives its test.
+export const test = (name, fn) => node_test(name, { timeout: 60000 }, fn)
+const servers = new Set()
+process.on('exit', () => servers.forEach(({ child, dir }) => { child.kill('SIGKILL'); rmSync(dir, { recursive: true, force: true }) }))
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+setTimeout(() => { console.error('# five minutes are over'); process.exit(1) }, 300000).unref()
+
+// Waits until condition() is truthy and returns its value.
+export async function until(condition, what, timeout_ms = 10000) {
+  for (const end = Date.now() + timeout_ms; ;) {
+    const value = await condition()
+    if (value) return value
+    if (Date.now() > end) throw new Error(`waited ${timeout_ms} ms for ${typeof what === 'function' ? what() : what}`)
+    await sleep(10)
+  }
+}
+
+// Whether anything accepts connections on a port.
+export const answers = port => new Promise(done => {
+  const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); done(true) }).on('error', () => done(false))
+})
+
+// A program that serves, started in a directory of its own; it prints its address, or listens on the port given here.
+// stop() ends it by its process id and answers how it ended: { code, signal, stderr }. A sanitizer complains by a code other than 0.
+export class Server {
+  static async start(program, { args = [], env = {}, port } = {}) {
+    const server = new Server()
+    Object.assign(server, { program, args, env, port, listens_at: port, dir: mkdtempSync(path.join(os.tmpdir(), 'sse-')) })
+    await server.#spawn()
+    return server
+  }
+
+  async #spawn() {
+    this.stdout = this.stderr = ''
+    const child = this.child = spawn(path.join(root, 'build', this.program), this.args, {
+      cwd: this.dir,
+      env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1', TSAN_OPTIONS: 'halt_on_error=1', ...this.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    servers.add(this)
+    this.pid = child.pid
+    this.ended = new Promise(done => {
+      child.once('error', error => { this.stderr += error; done({ code: -1 }) })
+      child.once('close', (code, signal) => done({ code, signal }))
+    })
+    let over = false
+    this.ended.then(() => { over = true })
+    child.stderr.setEncoding('utf8').on('data', text => { this.stderr += text })
+    child.stdout.setEncoding('utf8').on('data', text => { this.stdout += text })
+    for (const part of [child, child.stdout, child.stderr]) part.unref() // a test that failed must not wait for its server
+    await until(async () => over || (this.listens_at ? await answers(this.listens_at) : this.stdout.includes('\n')), `${this.program} to listen`)
+    if (over) throw new Error(`${this.program} ended at once: ${this.stderr}`)
+    this.port = this.listens_at ?? Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(this.stdout)[1])
+    this.url = `http://127.0.0.1:${this.port}`
+  }
+
+  async stop({ signal = 'SIGTERM', timeout_ms = 10000, keep = false } = {}) {
+    this.child.kill(signal)
+    const late = setTimeout(() => { this.stderr += `\nstill running ${timeout_ms} ms after ${signal}`; this.child.kill('SIGKILL') }, timeout_ms)
+    const end = await this.ended
+    clearTimeout(late)
+    servers.delete(this)
+    if (!keep) rmSync(this.dir, { recursive: true, force: true })
+    return { ...end, stderr: this.stderr }
+  }
+
+  async restart(signal) { // in the same directory, on the same port
+    const end = await this.stop({ signal, keep: true })
+    this.env = { ...this.env, PORT: String(this.port) }
+    await this.#spawn()
+    return end
+  }
+
+  async stats() { return JSON.parse((await request(this, 'GET', '/stats')).body) }
+
+  #status(field) { return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]) }
+  rss_kb() { return this.#status('VmRSS') }
+  wakeups() { return this.#status('voluntary_ctxt_switches') }
+  cpu_ms() { // user and system; the kernel counts in ticks of 10 ms
+    const field = readFileSync(`/proc/${this.pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+    return (Number(field[11]) + Number(field[12])) * 10
+  }
+
+  // A bare socket: what arrives collects in .got (latin1); .closed once it is over.
+  async socket({ read = true } = {}) {
+    const socket = net.connect(this.port, '127.0.0.1')
+    socket.got = ''
+    socket.on('error', () => {})
+    if (read) socket.setEncoding('latin1').on('data', text => { socket.got += text })
+    await new Promise((done, failed) => socket.once('connect', done).once('error', failed))
+    return socket
+  }
+}
+
+// One request, the reply read whole: { status, headers, body }.
+export function request(server, method, target, { headers = {}, body, agent } = {}) {
+  return new Promise((done, failed) => {
+    const req = http.request({ host: '127.0.0.1', port: server.port, method, path: target, headers, agent }, res => {
+      const chunks = []
+      res.on('data', chunk => chunks.push(chunk)).on('error', failed)
+      res.on('end', () => done({ status: res.statusCode, headers: res.headers, body: Buffer.concat(chunks).toString() }))
+    })
+    req.on('error', failed)
+    req.end(body)
+  })
+}
+
+export const post = (server, target, signals, options = {}) =>
+  request(server, 'POST', target, { ...options, body: JSON.stringify(signals), headers: { 'Content-Type': 'application/json', ...options.headers } })
+
+// The text of a stream in pieces of any size; calls event({ event, data, id }) and knows .lastEventId and .retry.
+export class EventParser {
+  constructor(event) { this.event = event; this.rest = ''; this.first = true; this.lastEventId = ''; this.#reset() }
+  #reset() { this.data = null; this.type = '' }
+  push(text) {
+    if (this.first && text) { this.first = false; text = text.replace(/^\uFEFF/, '') }
+    this.rest += text
+    // A CR at the very end may be half of a CR LF: it waits.
+    for (let end; (end = /\r\n|\n|\r(?!$)/.exec(this.rest));) {
+      this.#line(this.rest.slice(0, end.index))
+      this.rest = this.rest.slice(end.index + end[0].length)
+    }
+  }
+  #line(line) {
+    if (line === '') {
+      if (this.data !== null) this.event({ event: this.type || 'message', data: this.data, id: this.lastEventId })
+      return this.#reset()
+    }
+    const [, name, value] = /^([^:]*)(?:: ?)?(.*)$/su.exec(line)
+    if (name === 'data') this.data = this.data === null ? value : this.data + '\n' + value
+    else if (name === 'event') this.type = value
+    else if (name === 'id' && !value.includes('\0')) this.lastEventId = value
+    else if (name === 'retry' && /^\d+$/.test(value)) this.retry = Number(value)
+  }
+}
+
+// An open event stream: .events, .last, .closed; close() hangs up. headers may ask for an encoding, which is then decoded.
+export function listen(server, target, { headers = {} } = {}) {
+  return new Promise((done, failed) => {
+    const stream = { events: [], last: null, closed: false, bytes: 0 }
+    const parser = new EventParser(event => { stream.last = event; stream.events.push(event) })
+    const req = http.get({ host: '127.0.0.1', port: server.port, path: target, headers: { Accept: 'text/event-stream', ...headers }, agent: false }, res => {
+      const decoders = { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip }
+      const decode = decoders[res.headers['content-encoding']]
+      const body = decode ? res.pipe(decode()) : res
+      stream.status = res.statusCode
+      stream.headers = res.headers
+      stream.parser = parser
+      res.on('data', chunk => { stream.bytes += chunk.length })
+      res.on('error', () => {}).on('close', () => { stream.closed = true })
+      body.setEncoding('utf8').on('data', text => parser.push(text)).on('error', error => { stream.error = error })
+      done(stream)
+    })
+    req.on('error', error => { stream.closed = true; failed(error) })
+    stream.close = () => req.destroy()
+  })
+}
+
+// The HTML that a Datastar element patch carries, null for other events.
+export const elements = event => event?.event !== 'datastar-patch-elements' ? null
+  : event.data.split('\n').filter(line => line.startsWith('elements ')).map(line => line.slice(9)).join('\n')
