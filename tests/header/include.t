@@ -20,7 +20,6 @@ for my $cc (qw(gcc clang)) {
     }
 }
 compiles('with NDEBUG', 'gcc', '-std=c99', @strict, '-O2', '-DNDEBUG', '-c', $impl, '-o', "$dir/ndebug.o");
-compiles('32-bit types', 'gcc', '-std=c99', @strict, '-m32', '-fsyntax-only', $decl) if -e '/usr/include/i386-linux-gnu/bits/wordsize.h';
 
 # Twice, in both orders.
 my %twice = (

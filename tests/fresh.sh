@@ -1,0 +1,39 @@
+#!/bin/sh
+# Proves what the README says of a fresh machine: in an empty Debian with nothing but cc and make, `make test` installs the rest and
+# passes. Takes root, debootstrap, a network and some minutes.
+# usage: sh tests/fresh.sh [SUITE [DIRECTORY]]     by default bookworm, in a new directory under /var/tmp that is removed afterwards
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+suite=${1:-bookworm}
+[ "$(id -u)" = 0 ] || { echo "tests/fresh.sh needs root: it makes a root directory and changes into it" >&2; exit 1; }
+command -v debootstrap >/dev/null || { echo "tests/fresh.sh needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
+fresh=${2:-$(mktemp -d /var/tmp/fresh-XXXXXX)}
+mounted=
+
+finish() {
+    for place in $mounted; do umount "$place" || { echo "still mounted, so kept: $fresh" >&2; return; }; done
+    rm -rf --one-file-system "$fresh"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+mount_in() { # mount_in PLACE ARGUMENTS...
+    place=$fresh/$1
+    shift
+    mkdir -p "$place"
+    mount "$@" "$place"
+    mounted="$place $mounted"
+}
+
+echo "== $suite in $fresh"
+debootstrap --variant=minbase --include=gcc,libc6-dev,make "$suite" "$fresh" >"$fresh.log" 2>&1 || { tail "$fresh.log" >&2; exit 1; }
+rm -f "$fresh.log"
+cp /etc/resolv.conf "$fresh/etc/resolv.conf"
+mount_in proc -t proc proc
+mount_in dev/shm -t tmpfs tmpfs
+mount_in dev/pts -t devpts devpts
+git clone -q "$top" "$fresh/root/sse"
+status=0
+chroot "$fresh" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin CI=true make -C /root/sse test || status=$?
+echo "== make test on a fresh $suite: status $status"
+exit "$status"
