@@ -1,12 +1,11 @@
 # sse.h is one file and needs no building: this makes the examples and runs the tests. All output goes to build/.
 
-CC    = cc
-PORT  = 8000
+PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-unused-function
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
 ASAN  = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN  = -g -O1 -fsanitize=thread
-FUZZ  = 30
+FUZZ ?= 30
 MAKE1 = $(MAKE) --no-print-directory
 
 names    = $(basename $(notdir $(wildcard $(1))))
@@ -30,7 +29,7 @@ check: $(check) ## run the unit tests under ASan and UBSan (seconds)
 
 test: ## run everything
 	@sh tests/setup.sh test
-	@$(MAKE1) -j2 layers $(binaries) $(servers)
+	@$(MAKE1) -j2 $(binaries) $(servers)
 	@prove -j2 --timer $(filter-out $(examples),$(binaries)) $(wildcard tests/*/*.t tests/*/*.test.mjs)
 
 layers: ## prove that each section uses only what stands above it

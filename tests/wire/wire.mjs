@@ -1,5 +1,6 @@
 // What the wire and browser tests share: a server as a child process, raw sockets, requests, an event stream read by the letter of
 // the specification (WHATWG HTML 9.2.6), and what /proc tells of the server.
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
@@ -77,6 +78,12 @@ export class Server {
     servers.delete(this)
     if (!keep) rmSync(this.dir, { recursive: true, force: true })
     return { ...end, stderr: this.stderr }
+  }
+
+  async stops() { // as a program should, with nothing for the sanitizers to say; log lines about bad peers are fine
+    const { code, signal, stderr } = await this.stop()
+    assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
+    assert.doesNotMatch(stderr, /Sanitizer|runtime error|still running/)
   }
 
   async restart(signal) { // in the same directory, on the same port
