@@ -61,6 +61,7 @@ lacks libbrotli-dev links "$cc" brotli/encode.h -lbrotlienc
 if [ "$1" = test ]; then
     lacks perl sh -c 'command -v prove && perl -MTest::More -e 1'
     lacks binutils command -v nm
+    lacks gcc command -v gcc
     lacks g++ command -v g++
     lacks clang command -v clang
     lacks tcc command -v tcc

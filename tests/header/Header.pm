@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Test::More;
-our @EXPORT = qw($text $public $private $dir slurp spew compiles refuses runs functions have @strict);
+our @EXPORT = qw($text $public $private $dir slurp spew compiles refuses runs is_empty functions have @strict);
 
 $ENV{LC_ALL} = 'C'; # plain quotes in what compilers say
 our $text = slurp('sse.h');
@@ -65,6 +65,11 @@ sub runs { # runs NAME, PROGRAM...
     my ($name, @command) = @_;
     my ($status, $said) = output(@command);
     ok($status == 0, $name) or diag("@command: status $status\n$said");
+}
+
+sub is_empty { # is_empty LIST, NAME: shows what should not be there
+    my ($found, $name) = @_;
+    ok(!@$found, $name) or diag(map { "  $_\n" } @$found);
 }
 
 sub functions { # the names of the public functions, in the order of their declarations

@@ -33,19 +33,19 @@ while ($private =~ m{^/\*=+\n  >>(\w+) (.*?)=+\*/}msg) {
     my ($section, $banner) = ($1, $2);
     my ($uses) = $banner =~ /Uses: (.*?)(?:  |\n)/;
     my ($test) = $banner =~ /Tests: (\S+)/;
-    is_deeply([grep { !$above{$_} } ($uses // '') =~ />>(\w+)/g], [], ">>$section uses sections above it");
+    is_empty([grep { !$above{$_} } ($uses // '') =~ />>(\w+)/g], ">>$section uses sections above it");
     ok(defined $test && -e $test, ">>$section: its test exists") or diag($test // 'no test is named');
     my @cited = $banner =~ /^  ([A-Z]+\d+)  /mg;
     my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
-    is_deeply([grep { $body !~ /\b$_\b/ } @cited], [], ">>$section: each invariant is cited in its code");
+    is_empty([grep { $body !~ /\b$_\b/ } @cited], ">>$section: each invariant is cited in its code");
     $above{$section} = 1;
 }
 
 # API index and configuration table.
 my %index;
 $index{$_}++ for chapter('API index') =~ /^ +(sse_\w+) {1,}\S/mg;
-is_deeply([grep { !$index{$_} } sort keys %public], [], 'the API index has a line for every public function');
-is_deeply([grep { !$public{$_} || $index{$_} > 1 } sort keys %index], [], '... once, and for nothing else');
+is_empty([grep { !$index{$_} } sort keys %public], 'the API index has a line for every public function');
+is_empty([grep { !$public{$_} || $index{$_} > 1 } sort keys %index], '... once, and for nothing else');
 
 my $code = $text =~ s{/\*.*?\*/}{}gsr;
 my %asked;
@@ -60,7 +60,7 @@ my %stem; # "the SSE_NO_ macros" and sse_db_* name a family
 for my $name (keys %known) { my $part = $name; $stem{$part} = 1 while $part =~ s/[^_]+_?$// && length $part }
 my @prose = map { /\b((?:sse|SSE)_(?!_)\w*)/g } $text =~ m{/\*.*?\*/}gs;
 my %wrong = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} && $_ !~ /^sse_(noun|x)/ } @prose;
-is_deeply([sort keys %wrong], [], 'every name in the comments exists');
+is_empty([sort keys %wrong], 'every name in the comments exists');
 
 # Contracts: a declaration has a comment on its line or in its block.
 my @bare;
@@ -68,7 +68,7 @@ for my $block (split /\n(?:[ \t]*\n)+/, $public =~ s{\A.*?#ifndef SSE_H\n}{}sr) 
     my @names = $block =~ /^SSE_API\b[^;({]*?\b(sse_\w+)\(/mg or next;
     push @bare, @names if $block !~ m{/\*};
 }
-is_deeply(\@bare, [], 'every public function has a contract');
+is_empty(\@bare, 'every public function has a contract');
 
 # The README.
 SKIP: {
@@ -85,11 +85,11 @@ SKIP: {
         compiles("its program $i compiles", 'gcc', '-std=c99', '-I.', '-fsyntax-only', '-Wall', spew("readme$i.c", $main));
     }
     my %made_up = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} } $readme =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
-    is_deeply([sort keys %made_up], [], 'every name in it exists');
+    is_empty([sort keys %made_up], 'every name in it exists');
     my @links = grep { !m{^(?:https?:|#|mailto:)} } $readme =~ /\]\(([^)\s]+)\)/g, $readme =~ /<img[^>]* src="([^"]+)"/g;
-    is_deeply([grep { !-e s/#.*//r } @links], [], 'every local link leads somewhere');
+    is_empty([grep { !-e s/#.*//r } @links], 'every local link leads somewhere');
     my %target = map { $_ => 1 } slurp('Makefile') =~ /^([\w-]+):/mg;
-    is_deeply([grep { !$target{$_} } $readme =~ /\bmake ([a-z][\w-]*)`/g], [], 'every make target in it exists');
+    is_empty([grep { !$target{$_} } $readme =~ /\bmake ([a-z][\w-]*)`/g], 'every make target in it exists');
     like($readme, qr/^ *(?:\$ )?make test\b/m, 'it has the test command');
 }
 like(slurp('.ci/run'), qr/^exec make test$/m, 'and .ci/run runs it');

@@ -29,5 +29,5 @@ $bad =~ s{^(#include <string\.h>\n)}{$1static void sse__upcall(void) { $last(); 
 spew('sse.h', $bad);
 refuses('a use before its definition is seen', qr/implicit declaration of function .$last/, @compile, "$dir/main.c");
 
-is_deeply([$private =~ /^static\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], [], 'no static forward declarations');
+is_empty([$private =~ /^static\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], 'no static forward declarations');
 done_testing();

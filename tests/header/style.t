@@ -14,13 +14,13 @@ sub where { # the numbers of the lines of the code that match
     return [map { $_ + 1 . ": $lines[$_]" } grep { $code[$_] =~ $pattern } 0 .. $#code];
 }
 
-is_deeply(where(qr/\b(?:sprintf|vsprintf|strcpy|strcat|strncat|strtok|atoi|atol|atof|alloca|gets|scanf|system|popen|exit|_exit|abort)\s*\(/), [], 'no banned calls');
-is_deeply(where(qr/\b(?:accept4|pipe2|memmem|strchrnul|asprintf|strdup|printf|puts|fputs)\s*\(/), [], 'nothing that needs _GNU_SOURCE, no strdup, no printing to stdout');
-is_deeply(where(qr/\brestrict\b|_Atomic|_Thread_local|_Generic|\(\w[\w *]*\)\s*\{[^}]*\.\w+\s*=/), [], 'nothing that C++11 refuses');
-is_deeply([map { "$_: $lines[$_ - 1]" } grep { $lines[$_ - 1] =~ /\t| $|\r/ } 1 .. @lines], [], 'no tabs, no spaces at line ends');
-is_deeply([map { "$_: " . length $lines[$_ - 1] } grep { length $lines[$_ - 1] > 165 } 1 .. @lines], [], 'no line past 165 columns');
-is_deeply([grep { $text =~ /\b$_\b/ } qw(TODO FIXME XXX HACK)], [], 'no unfinished marks');
-is_deeply([$text =~ m{(/\*[\@](?:section|public)[^\n]*\*/)}g], [], 'no place left open for a section');
+is_empty(where(qr/\b(?:sprintf|vsprintf|strcpy|strcat|strncat|strtok|atoi|atol|atof|alloca|gets|scanf|system|popen|exit|_exit|abort)\s*\(/), 'no banned calls');
+is_empty(where(qr/\b(?:accept4|pipe2|memmem|strchrnul|asprintf|strdup|printf|puts|fputs)\s*\(/), 'nothing that needs _GNU_SOURCE, no strdup, no printing to stdout');
+is_empty(where(qr/\brestrict\b|_Atomic|_Thread_local|_Generic|\(\w[\w *]*\)\s*\{[^}]*\.\w+\s*=/), 'nothing that C++11 refuses');
+is_empty([map { "$_: $lines[$_ - 1]" } grep { $lines[$_ - 1] =~ /\t| $|\r/ } 1 .. @lines], 'no tabs, no spaces at line ends');
+is_empty([map { "$_: " . length $lines[$_ - 1] } grep { length $lines[$_ - 1] > 165 } 1 .. @lines], 'no line past 165 columns');
+is_empty([grep { $text =~ /\b$_\b/ } qw(TODO FIXME XXX HACK)], 'no unfinished marks');
+is_empty([$text =~ m{(/\*[\@](?:section|public)[^\n]*\*/)}g], 'no place left open for a section');
 compiles('no variable length arrays', 'gcc', '-std=c99', '-I.', '-Wvla', '-Werror=vla', '-w', '-fsyntax-only', spew('vla.c', "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n"));
 
 # Functions: their lengths and their parameters.
@@ -42,8 +42,8 @@ for my $i (0 .. $#code) {
         undef $open;
     }
 }
-is_deeply(\@long, [], 'no function past 70 lines (120 for a switch whose comment says why it is flat)');
-is_deeply(\@wide, [], 'no function with more than 5 parameters');
+is_empty(\@long, 'no function past 70 lines (120 for a switch whose comment says why it is flat)');
+is_empty(\@wide, 'no function with more than 5 parameters');
 @lengths = sort { $a <=> $b } @lengths;
 cmp_ok($lengths[@lengths / 2], '<=', 16, 'the median function is short');
 cmp_ok(scalar(grep { $_ > 40 } @lengths), '<=', @lengths / 20, 'hardly any function is past 40 lines');
