@@ -29,11 +29,15 @@ echo "== $suite in $fresh"
 debootstrap --variant=minbase --include=gcc,libc6-dev,make "$suite" "$fresh" >"$fresh.log" 2>&1 || { tail "$fresh.log" >&2; exit 1; }
 rm -f "$fresh.log"
 cp /etc/resolv.conf "$fresh/etc/resolv.conf"
+trusted=${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt} # a company's proxy is trusted inside if it is outside
+[ ! -f "$trusted" ] || cp "$trusted" "$fresh/root/trusted.crt"
 mount_in proc -t proc proc
 mount_in dev/shm -t tmpfs tmpfs
 mount_in dev/pts -t devpts devpts
 git clone -q "$top" "$fresh/root/sse"
 status=0
-chroot "$fresh" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin CI=true make -C /root/sse test || status=$?
+chroot "$fresh" /usr/bin/env -i \
+    HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin CI=true NODE_EXTRA_CA_CERTS=/root/trusted.crt \
+    make -C /root/sse test || status=$?
 echo "== make test on a fresh $suite: status $status"
 exit "$status"
