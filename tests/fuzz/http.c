@@ -1,6 +1,6 @@
 /* Fuzzes request heads, chunked and multipart bodies, paths and header values. The first byte chooses what the rest is and how
-   it is cut. As a fuzzer:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DFUZZER tests/fuzz/http.c -o fuzz && ./fuzz tests/fuzz/corpus/http
-   To run files through it: cc -g -fsanitize=address,undefined tests/fuzz/http.c -o replay && ./replay FILE... */
+   it is cut.
+   `make fuzz` runs it; `make test` replays its corpus. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -139,19 +139,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(bytes);
     return 0;
 }
-
-#ifndef FUZZER
-int main(int argc, char **argv) {
-    static uint8_t bytes[1 << 20];
-    int            i;
-    for (i = 1; i < argc; i++) {
-        FILE  *f = fopen(argv[i], "rb");
-        size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
-        if (!f) return fprintf(stderr, "%s: cannot be read\n", argv[i]), 1;
-        fclose(f);
-        LLVMFuzzerTestOneInput(bytes, n);
-    }
-    printf("%d inputs\n", argc - 1);
-    return 0;
-}
-#endif

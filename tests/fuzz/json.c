@@ -1,6 +1,5 @@
 /* Fuzzes >>json. The first line of the input is the path, what follows it is the JSON.
-   As a fuzzer:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DFUZZER tests/fuzz/json.c -o fuzz && ./fuzz tests/fuzz/corpus/json
-   To run files through it: cc -g -fsanitize=address,undefined tests/fuzz/json.c -o replay && ./replay FILE... */
+   `make fuzz` runs it; `make test` replays its corpus. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -39,25 +38,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     free(path);
     return 0;
 }
-
-#ifndef FUZZER
-int main(int argc, char **argv) {
-    int i;
-    for (i = 1; i < argc; i++) {
-        sse_buf b = {0};
-        FILE   *f = fopen(argv[i], "rb");
-        char    bytes[4096], *exact;
-        size_t  n;
-        CHECK(f);
-        while ((n = fread(bytes, 1, sizeof bytes, f)) > 0) sse_raw(&b, bytes, n);
-        fclose(f);
-        exact = (char *)malloc(b.len ? b.len : 1); /* ends where the input ends, so that the sanitizer sees a byte read too far */
-        CHECK(exact);
-        if (b.len) memcpy(exact, b.ptr, b.len);
-        LLVMFuzzerTestOneInput((const uint8_t *)exact, b.len);
-        free(exact);
-        sse_buf_free(&b);
-    }
-    return 0;
-}
-#endif

@@ -1,5 +1,6 @@
+#!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
 // Formats the same events with sse.h (format.c) and with Datastar's own SDK for JavaScript and compares the bytes.
-//   FORMAT=build/datastar-format NODE_MODULES=build/node/node_modules node --test --test-reporter=tap tests/datastar/compare.mjs
+// Run from the top: build/datastar-format is made by `make test`, the SDK comes from build/node.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
