@@ -65,12 +65,8 @@ static void stats(sse_req *req, void *user) {
     (void)user;
     memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req),
-        "{\"commits\":%lld,\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"bytes_raw\":%llu,\"bytes_sent\":%llu,"
-        "\"renders\":%llu,\"drops\":%llu,\"resumes\":%llu,\"queue_high\":%llu}",
-        commits, (unsigned long long)s.connections, (unsigned long long)s.streams, (unsigned long long)s.events, (unsigned long long)s.bytes_raw,
-        (unsigned long long)s.bytes_sent, (unsigned long long)s.renders, (unsigned long long)s.drops, (unsigned long long)s.resumes,
-        (unsigned long long)s.queue_high);
+    sse_json(sse_out_json(req), "{\"commits\":%lld,\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"renders\":%llu}", commits,
+        (unsigned long long)s.connections, (unsigned long long)s.streams, (unsigned long long)s.events, (unsigned long long)s.renders);
 }
 
 static void ready(sse_app *app, void *user) {
