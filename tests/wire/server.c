@@ -1,5 +1,5 @@
 /* server.c: what the wire tests talk to. It listens on a free port of 127.0.0.1 and prints the number.
-   usage: server [DATABASE]     WORKERS=n in the environment for more than one */
+   usage: server [DATABASE] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -99,7 +99,6 @@ int main(int argc, char **argv) {
     sse_get(app, "/big", big, NULL);
     sse_get(app, "/stats", stats, NULL);
     serve.port     = SSE_ANY_PORT;
-    serve.workers  = (int)sse_parse_int(getenv("WORKERS"), 1);
     serve.grace_ms = 500;
     error          = sse_serve(app, &serve);
     sse_app_free(app);
