@@ -7245,7 +7245,7 @@ static void sse__file_answer(sse_req *req) {
     sse__conn   *c    = req->conn;
     sse_buf      head = {NULL, 0, 0, SSE_OK};
     char         when[30];
-    uint64_t     first, last, n;
+    uint64_t     first = 0, last = 0, n;
     int          status = req->status ? req->status : sse__file_unchanged(req, file) ? 304 : sse__file_range(req, file, &first, &last);
     if (status != 206) first = 0;
     n = status == 206 ? last - first + 1 : status == 416 ? 0 : file->size;
@@ -8398,8 +8398,9 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
     int      i, error = SSE_OK;
     char    *text;
     for (i = 0; i < m->nparams && !error; i++) {
-        text  = sse__arena_text(&view->texts, m->params[i]);
-        error = text ? sse__pair_set(&view->texts, &view->params, route->names[i], text) : SSE_E_NOMEM;
+        text = sse__arena_text(&view->texts, m->params[i]);
+        if (!text) return false;
+        error = sse__pair_set(&view->texts, &view->params, route->names[i], text);
         sse_url(key, "/%s", text);
     }
     while (words.ptr && !error) { /* in the order of the option, so that ?a&b and ?b&a are one view */
