@@ -97,7 +97,7 @@ static void values(void) {
     sse_db_done(r);
     is_int(ONE(db, &got, "SELECT %lld", -9223372036854775807LL - 1), -9223372036854775807LL - 1, "the least number");
     is_int(ONE(db, &got, "SELECT %u", 4294967295u), 4294967295LL, "unsigned");
-    is_int(ONE(db, &got, "SELECT %zu + %ld + %hhd", (size_t)1, 2L, 3), 6, "size_t, long, char");
+    is_int(ONE(db, &got, "SELECT %zu + %ld + %hhd", (size_t)1, 2L, (signed char)3), 6, "size_t, long, char");
     is_int(ONE(db, &got, "SELECT %c = 'q'", 'q'), 1, "a character");
     is_int(ONE(db, &got, "SELECT 7 %% 4 || %s", ""), 3, "%% is a percent");
     is_int(ONE(db, &got, "SELECT 'a%%b' LIKE 'a%%'"), 1, "also in quotes");
