@@ -1434,7 +1434,8 @@ static int sse__piece_number(const char **fmt, sse__args *args) { /* a width or 
     return n;
 }
 
-/* Fetches an integer of the width that the modifier names: 'h' int, 'l' long, 'q' long long, 'z' size_t, 't' ptrdiff_t, 'j' intmax_t. */
+/* Fetches an integer of the width that the modifier names: 'l' long, 'q' long long, 'z' and 't' size_t or ptrdiff_t, 'j' intmax_t;
+   'h' short and 'c' char come as an int and are narrowed. */
 static void sse__piece_integer(sse__piece *piece, char modifier, sse__args *args) {
     const bool is_signed = piece->conv == 'd';
     switch (modifier) {
@@ -1446,8 +1447,10 @@ static void sse__piece_integer(sse__piece *piece, char modifier, sse__args *args
         if (is_signed) piece->i = va_arg(args->ap, long long);
         else piece->u = va_arg(args->ap, unsigned long long);
         break;
-    case 'z': piece->u = va_arg(args->ap, size_t); piece->i = (long long)piece->u; break;
-    case 't': piece->i = va_arg(args->ap, ptrdiff_t); piece->u = (unsigned long long)piece->i; break;
+    case 'z': case 't':
+        if (is_signed) piece->i = va_arg(args->ap, ptrdiff_t);
+        else piece->u = va_arg(args->ap, size_t);
+        break;
     case 'j':
         if (is_signed) piece->i = (long long)va_arg(args->ap, intmax_t);
         else piece->u = va_arg(args->ap, uintmax_t);
@@ -1456,15 +1459,17 @@ static void sse__piece_integer(sse__piece *piece, char modifier, sse__args *args
         if (is_signed) piece->i = va_arg(args->ap, int);
         else piece->u = va_arg(args->ap, unsigned);
     }
+    if (modifier == 'h') piece->i = (short)piece->i, piece->u = (unsigned short)piece->u;
+    if (modifier == 'c') piece->i = (signed char)piece->i, piece->u = (unsigned char)piece->u;
 }
 
-static char sse__piece_modifier(const char **fmt) { /* hh and h promote to int; ll is 'q' */
+static char sse__piece_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
     char m = **fmt;
     if (!m || !strchr("hlzjt", m)) return 0;
     ++*fmt;
     if (**fmt != m || (m != 'h' && m != 'l')) return m;
     ++*fmt;
-    return m == 'l' ? 'q' : 'h';
+    return m == 'l' ? 'q' : 'c';
 }
 
 static void sse__piece_value(sse__piece *piece, char modifier, sse__args *args) {
@@ -1494,7 +1499,7 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
     }
     for (p++; *p && strchr("-+ #0", *p); p++) {
         if (*p == '-') piece->left = true;
-        if (nflags < sizeof flags - 1) flags[nflags++] = *p;
+        if (!memchr(flags, *p, nflags)) flags[nflags++] = *p;
     }
     flags[nflags]    = '\0';
     piece->width     = sse__piece_number(&p, args);
@@ -1503,7 +1508,10 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
         p++;
         piece->precision = sse__piece_number(&p, args);
     }
-    if (piece->width < 0) piece->left = true, piece->width = -piece->width;
+    if (piece->width < 0) { /* as in C; what is past the limit stays so */
+        piece->left  = true;
+        piece->width = piece->width < -9999 ? -1 : -piece->width;
+    }
     modifier    = sse__piece_modifier(&p);
     piece->conv = *p == 'i' ? 'd' : *p;
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) || (modifier && !strchr("duxXofFeEgGaA", piece->conv)) ||
@@ -1539,7 +1547,6 @@ static void sse__put_number(sse_buf *b, const sse__piece *piece) {
         switch (piece->conv) {
         case 'd': len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->i); break;
         case 'u': case 'x': case 'X': case 'o': len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->u); break;
-        case 'p': len = snprintf(p, room, "%p", piece->p); break;
         default: len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->f);
         }
         if (len < 0) sse_buf_fail(b, SSE_E_ARG);
@@ -1571,6 +1578,12 @@ static void sse__put_padded(sse_buf *b, const sse__piece *piece, sse_str s, sse_
     for (i = 0; piece->left && i < pad; i++) sse__put_char(b, ' ');
 }
 
+static void sse__put_pointer(sse_buf *b, const sse__piece *piece) {
+    char      local[64];
+    const int len = snprintf(local, sizeof local, "%p", piece->p);
+    sse__put_padded(b, piece, sse__str(local, len > 0 ? (size_t)len : 0), sse__put_str);
+}
+
 static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt, va_list ap) {
     sse__args  args;
     sse__piece piece;
@@ -1583,7 +1596,8 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
         else if (piece.conv == 'c') {
             c = (char)piece.i;
             sse__put_padded(b, &piece, sse__str(&c, 1), escape);
-        } else if (piece.conv) sse__put_number(b, &piece);
+        } else if (piece.conv == 'p') sse__put_pointer(b, &piece);
+        else if (piece.conv) sse__put_number(b, &piece);
     }
     va_end(args.ap);
 }
