@@ -102,7 +102,8 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is
-   A precision counts bytes before they are made safe. %n and wide characters fail the buffer with SSE_E_ARG. */
+   A precision counts bytes before they are made safe. %n, wide characters and a width or precision past 9999 fail the
+   buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -1118,7 +1119,8 @@ static void sse__map_free(sse__map *m) {
   >>text   UTF-8, escaping, percent, base64url, numbers              [pure]
   Uses: >>buf >>base                    Tests: tests/unit/text.c
   T1  Every escaper copies runs of plain bytes at once and appends only
-      what its language reads back as exactly the bytes put in.
+      what its language reads back as exactly the bytes put in (JSON, which
+      has only characters, reads U+FFFD for a byte that is not UTF-8).
 ==========================================================================*/
 
 /* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none. n > 0. */
@@ -1246,41 +1248,40 @@ static bool sse__is_unreserved(char c) { /* RFC 3986 2.3 */
 }
 
 static void sse__escape_url(sse_buf *b, sse_str s) {
-    size_t i;
+    size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
         char code[3];
-        if (sse__is_unreserved(s.ptr[i])) {
-            sse__put_char(b, s.ptr[i]);
-            continue;
-        }
+        if (sse__is_unreserved(s.ptr[i])) continue;
+        sse_raw(b, s.ptr + from, i - from);
         code[0] = '%';
         code[1] = "0123456789ABCDEF"[(unsigned char)s.ptr[i] >> 4];
         code[2] = "0123456789ABCDEF"[s.ptr[i] & 15];
         sse_raw(b, code, 3);
+        from = i + 1;
     }
+    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
 /* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to a JS string, template
    literal, <script> or attribute. U+2028 and U+2029 end a line in older JS. */
 static void sse__escape_js(sse_buf *b, sse_str s) {
-    size_t i;
+    size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
-        char                code[4];
-        if (c >= 0x80 ? !(c == 0xE2 && s.len - i >= 3 && (unsigned char)s.ptr[i + 1] == 0x80 && ((unsigned char)s.ptr[i + 2] | 1) == 0xA9)
-                      : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':') {
-            sse__put_char(b, (char)c);
-        } else if (c >= 0x80) {
-            sse_puts(b, (unsigned char)s.ptr[i + 2] == 0xA8 ? "\\u2028" : "\\u2029");
-            i += 2;
-        } else {
-            code[0] = '\\';
-            code[1] = 'x';
-            code[2] = sse__hex[c >> 4];
-            code[3] = sse__hex[c & 15];
-            sse_raw(b, code, 4);
-        }
+        const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' && (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
+        char       code[4];
+        if (c >= 0x80 ? !line_end : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':') continue;
+        sse_raw(b, s.ptr + from, i - from);
+        code[0] = '\\';
+        code[1] = 'x';
+        code[2] = sse__hex[c >> 4];
+        code[3] = sse__hex[c & 15];
+        if (line_end) sse_puts(b, s.ptr[i + 2] == '\xA8' ? "\\u2028" : "\\u2029");
+        else sse_raw(b, code, 4);
+        i += line_end ? 2 : 0;
+        from = i + 1;
     }
+    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
 /* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a % is not followed by two
