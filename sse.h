@@ -102,8 +102,8 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is
-   A precision counts bytes before they are made safe. %n, wide characters and a width or precision past 9999 fail the
-   buffer with SSE_E_ARG. */
+   A precision counts bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a number
+   fail the buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -1460,8 +1460,13 @@ static void sse__piece_integer(sse__piece *piece, char modifier, sse__args *args
         if (is_signed) piece->i = va_arg(args->ap, int);
         else piece->u = va_arg(args->ap, unsigned);
     }
-    if (modifier == 'h') piece->i = (short)piece->i, piece->u = (unsigned short)piece->u;
-    if (modifier == 'c') piece->i = (signed char)piece->i, piece->u = (unsigned char)piece->u;
+    if (modifier == 'h') {
+        piece->i = (short)piece->i;
+        piece->u = (unsigned short)piece->u;
+    } else if (modifier == 'c') {
+        piece->i = (signed char)piece->i;
+        piece->u = (unsigned char)piece->u;
+    }
 }
 
 static char sse__piece_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */

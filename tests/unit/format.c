@@ -203,6 +203,7 @@ static void refusals(void) {
     is_str(ours("%*d", INT_MAX, 1), sse_error_text(SSE_E_ARG), "nor is the largest");
     is_str(ours("%.*d", INT_MAX, 1), sse_error_text(SSE_E_ARG), "nor a precision");
     is_str(ours("%.*d", INT_MIN, 1), "1", "a negative precision of any size is none");
+    is_str(ours("%.*s", INT_MAX, "x"), "x", "of a text it may be as large as it likes");
     is_int(strlen(ours("%9999d", 1)), 9999, "a width of 9999");
     is_int(strlen(ours("%.9999f", 1.0)), 10001, "a precision of 9999");
     is_int(strlen(ours("%9999s", "x")), 9999, "a text in 9999 columns");

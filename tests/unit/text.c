@@ -328,7 +328,7 @@ static void integers(void) {
 static void doubles(const char *where) {
     static const struct { const char *text; double value; } good[] = {{"0", 0}, {"-1.5", -1.5}, {"1e3", 1000}, {"2.5E-1", 0.25}, {"1e+2", 100}, {"007.50", 7.5}, {"0.1", 0.1}, {"1e-400", 0},
                                                                       {"1.7976931348623157e308", 1.7976931348623157e308}, {"3.14159265358979323846264338327950288419716939937510", 3.14159265358979323846}};
-    static const char *const bad[] = {"", " 1", "1 ", "+1", ".5", "5.", "1,5", "1e", "1e+", "e5", "-", "-.5", "nan", "inf", "infinity", "0x10", "1e999", "-1e999", "1.5.2", "1.5x", "1\xD9\xAB" "5"};
+    static const char *const bad[] = {"", " 1", "1 ", "+1", ".5", "5.", "1,5", "1e", "1e+", "e5", "-", "-.5", "nan", "inf", "infinity", "0x10", "1e999", "-1e999", "1.5.2", "1.5x", ("1\xD9\xAB" "5")};
     char     text[64];
     size_t   i;
     int      wrong = 0;
