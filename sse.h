@@ -1931,11 +1931,11 @@ static void sse__sha256_block(uint32_t h[8], const unsigned char *p) { /* FIPS 1
                (sse__rotr(w[i - 2], 17) ^ sse__rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
     }
     memcpy(s, h, sizeof s);
-    for (i = 0; i < 64; i++) { /* s: a to h of the standard */
-        t = s[7] + (sse__rotr(s[4], 6) ^ sse__rotr(s[4], 11) ^ sse__rotr(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + k[i] + w[i];
-        memmove(s + 1, s, 7 * sizeof *s);
-        s[4] += t;
-        s[0] = t + (sse__rotr(s[1], 2) ^ sse__rotr(s[1], 13) ^ sse__rotr(s[1], 22)) + ((s[1] & s[2]) ^ (s[1] & s[3]) ^ (s[2] & s[3]));
+    for (i = 0; i < 64; i++) { /* the standard moves a to h on by one each round; here the names move instead */
+        const uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7], e = s[(4 - i) & 7], f = s[(5 - i) & 7], g = s[(6 - i) & 7];
+        t = s[(7 - i) & 7] + (sse__rotr(e, 6) ^ sse__rotr(e, 11) ^ sse__rotr(e, 25)) + ((e & f) ^ (~e & g)) + k[i] + w[i];
+        s[(3 - i) & 7] += t;
+        s[(7 - i) & 7] = t + (sse__rotr(a, 2) ^ sse__rotr(a, 13) ^ sse__rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     }
     for (i = 0; i < 8; i++) h[i] += s[i];
 }

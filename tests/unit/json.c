@@ -431,6 +431,13 @@ static void texts(void) {
     alloc_fails = true;
     is_int(sse__json_to_text(&arena, sse__text("\"x\""), &text), SSE_E_NOMEM, "without memory");
     alloc_fails = false;
+    for (c = 0x10000; c <= 0x10FFFF; c += (c & 0x3FF) ? 1 : 0x3FF) { /* both ends of every high half */
+        char json[20], want[5];
+        want[sse__utf8_put(want, c)] = '\0';
+        snprintf(json, sizeof json, "\"\\u%04x\\u%04X\"", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + (c & 0x3FF));
+        if (strcmp(text_of(json), want)) wrong++;
+    }
+    is_int(wrong, 0, "surrogate pairs");
     for (c = 1; c <= 0xFFFF; c++) { /* every \u against the encoder of >>text */
         char   json[16], want[5];
         size_t n = sse__utf8_put(want, c >= 0xD800 && c <= 0xDFFF ? 0xFFFD : c);
