@@ -4869,6 +4869,31 @@ static void sse__watches_fire_always(sse__loop *loop) {
     }
 }
 
+/* ---- files that change ------------------------------------------------------------------- */
+
+#if defined(__linux__)
+#include <sys/inotify.h>
+static int sse__notify_open(void) { /* a descriptor that is readable after a change; -1: not to be had */
+    const int fd = SSE__SYS(inotify_init());
+    if (fd >= 0 && sse__set_flags(fd) != SSE_OK) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+static void sse__notify_writes(int fd, const char *file) { (void)inotify_add_watch(fd, file, IN_MODIFY); }
+static void sse__notify_names(int fd, const char *dir) { (void)inotify_add_watch(fd, dir, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO); }
+static void sse__notify_drain(int fd) {
+    char bytes[4096];
+    while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
+}
+#else
+static int  sse__notify_open(void) { return -1; }
+static void sse__notify_writes(int fd, const char *file) { (void)fd, (void)file; }
+static void sse__notify_names(int fd, const char *dir) { (void)fd, (void)dir; }
+static void sse__notify_drain(int fd) { (void)fd; }
+#endif
+
 /* ---- one turn -------------------------------------------------------------------------- */
 
 static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
@@ -4946,7 +4971,9 @@ struct sse_rows { /* a prepared statement, and while busy the rows of one query 
 
 struct sse_db {
     sqlite3  *raw;
-    bool      attached;
+    char     *file;     /* NULL: attached */
+    int       busy_ms;
+    bool      read_only, raw_given; /* raw_given: the program may hold the connection itself */
     int       open_error, error;
     sse_buf   message;
     unsigned long errors; /* never goes back: a render compares it before and after */
@@ -4981,10 +5008,9 @@ static void sse__names_add(sse__names *names, const char *schema, const char *do
         if (strcmp(list->ptr + at, list->ptr + from) == 0) list->len = from; /* known already; ends the loop as well */
 }
 
-static void sse__names_merge(sse__names *to, const sse__names *from) {
-    size_t at;
+static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) { /* at: leaves out the names before it */
     if (from->all) to->all = true;
-    for (at = 0; at < from->list.len; at += strlen(from->list.ptr + at) + 1) sse__names_add(to, from->list.ptr + at, "", "");
+    for (; at < from->list.len; at += strlen(from->list.ptr + at) + 1) sse__names_add(to, from->list.ptr + at, "", "");
 }
 
 static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to an earlier state */
@@ -5053,7 +5079,7 @@ static int sse__db_authorize(void *user, int action, const char *a, const char *
     case SQLITE_CREATE_VTABLE: case SQLITE_DROP_VTABLE: /* a name may come to mean something else */
         to->all = true;
         break;
-    case SQLITE_ATTACH: case SQLITE_DETACH: db->schemas_changed = true; break;
+    case SQLITE_ATTACH: case SQLITE_DETACH: case SQLITE_CREATE_TEMP_TABLE: db->schemas_changed = true; break;
     default: break;
     }
     return SQLITE_OK;
@@ -5261,7 +5287,7 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
 static void sse__db_note(sse_db *db, sse_rows *r) { /* D4. Once a round: a statement that runs often costs a comparison */
     if (r->noted == db->round) return;
     r->noted = db->round;
-    sse__names_merge(&db->pending, &r->written);
+    sse__names_merge(&db->pending, &r->written, 0);
 }
 
 /* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may write to others now; what
@@ -5277,8 +5303,8 @@ static int sse__rows_step(sse_rows *r) {
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
     if (r->written.list.len == known && r->written.all == all) return rc;
-    if (!sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1)) sse__names_merge(&db->outside, &r->written);
-    sse__names_merge(&db->pending, &r->written);
+    sse__names_merge(&db->pending, &r->written, known);
+    if (!sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1) && !all) sse__names_merge(&db->outside, &r->written, known);
     return rc;
 }
 
@@ -5444,7 +5470,7 @@ static int sse__db_script(sse_db *db, const char *script) { /* inside a transact
     sse__names *recording = db->recording;
     int         rc;
     if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
-    if (db->attached) db->pending.all = true; /* D4: not our authorizer */
+    if (!db->file) db->pending.all = true; /* D4: not our authorizer */
     db->recording = &db->pending;
     rc            = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
     db->recording = recording;
@@ -5498,35 +5524,41 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 /* ---- opening and closing ---- */
 
 /* A change to WAL needs the file for itself and SQLite does not always wait for that, as when several programs start at once. */
-static int sse__db_setup(sse_db *db, const sse_db_options *options, int busy_ms) {
+static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     int rc, waited;
-    sqlite3_extended_result_codes(db->raw, 1);
-    sqlite3_busy_timeout(db->raw, busy_ms);
-    rc = sqlite3_exec(db->raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    sqlite3_extended_result_codes(raw, 1);
+    sqlite3_busy_timeout(raw, db->busy_ms);
+    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
     if (rc != SQLITE_OK) return rc;
-    if (options->read_only) return sqlite3_exec(db->raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
+    if (db->read_only) return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
     for (waited = 0;; waited += 10) {
-        rc = sqlite3_exec(db->raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-        if ((rc & 0xFF) != SQLITE_BUSY || waited >= busy_ms) return rc;
+        rc = sqlite3_exec(raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
         sqlite3_sleep(10);
     }
+}
+
+static int sse__db_connect(const sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
+    const int flags = db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    const int rc    = sqlite3_open_v2(db->file, raw, flags | SQLITE_OPEN_URI, NULL);
+    return rc == SQLITE_OK ? sse__db_setup(db, *raw) : rc;
 }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     sse_db_options none;
     sse_db        *db = SSE__NEW(sse_db);
-    int            rc, flags;
+    int            rc;
     if (!db) return NULL;
     memset(&none, 0, sizeof none);
     if (!options) options = &none;
-    db->max_rows = options->max_rows ? options->max_rows : SSE_UNLIMITED;
-    if (!file || options->busy_ms < SSE_OFF) {
-        db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
-        return db;
-    }
-    flags = options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    rc    = sqlite3_open_v2(file, &db->raw, flags | SQLITE_OPEN_URI, NULL);
-    if (rc == SQLITE_OK) rc = sse__db_setup(db, options, options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000);
+    db->max_rows  = options->max_rows ? options->max_rows : SSE_UNLIMITED;
+    db->busy_ms   = options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000;
+    db->read_only = options->read_only;
+    db->file      = sse__strdup(sse__text(file));
+    if (!db->file) db->open_error = sse__db_fail(db, SSE_E_NOMEM, NULL, NULL);
+    else if (!file || db->busy_ms < 0) db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
+    if (db->open_error) return db;
+    rc = sse__db_connect(db, &db->raw);
     if (rc == SQLITE_OK) sse__db_watch_names(db);
     else db->open_error = sse__db_check(db, rc, file); /* for good */
     return db;
@@ -5536,10 +5568,54 @@ SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = SSE__NEW(sse_db);
     if (!db) return NULL;
     db->raw      = raw;
-    db->attached = true;
     db->max_rows = SSE_UNLIMITED;
     if (!raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
     return db;
+}
+
+/* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program may hold it. */
+static int sse__db_reopen(sse_db *db) {
+    sqlite3  *raw = NULL;
+    sse_rows *r;
+    int       rc;
+    if (!db->file || db->raw_given) return SSE_E_STATE;
+    rc = sse__db_connect(db, &raw);
+    if (rc != SQLITE_OK) {
+        sqlite3_close(raw);
+        return SSE_E_DB;
+    }
+    for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
+    sqlite3_close_v2(db->raw);
+    db->raw = raw;
+    sse__names_cut(&db->outside, 0, false);
+    sse__db_watch_names(db);
+    return SSE_OK;
+}
+
+/* No transaction is open, and so no state of the past is seen. */
+static bool sse__db_is_idle(const sse_db *db) {
+    sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
+    while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(db->raw, stmt);
+    return !stmt && sqlite3_get_autocommit(db->raw);
+}
+
+static bool sse__db_sees_names(sse_db *db) { /* false: the authorizer is not, or no longer, ours, and nothing is known of D4 */
+    sqlite3_stmt *stmt = NULL;
+    db->authorized = false;
+    sqlite3_prepare_v2(db->raw, "SELECT 1", -1, &stmt, NULL);
+    sqlite3_finalize(stmt);
+    return db->authorized;
+}
+
+static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs": a table, not a view */
+    const char *dot = (const char *)memchr(name.ptr, '.', name.len);
+    char       *text = sse__strdup(name);
+    bool        found = true; /* without memory */
+    if (!text) return found;
+    if (dot) text[dot - name.ptr] = '\0';
+    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL, dot ? text + (dot - name.ptr) + 1 : text, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+    SSE_FREE(text);
+    return found;
 }
 
 SSE_API void sse_db_close(sse_db *db) {
@@ -5553,16 +5629,21 @@ SSE_API void sse_db_close(sse_db *db) {
         sse_buf_free(&r->written.list);
         SSE_FREE(r);
     }
-    if (!db->attached) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
+    if (db->file) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
     sse_buf_free(&db->message);
     sse_buf_free(&db->sql);
     sse_buf_free(&db->pending.list);
     sse_buf_free(&db->outside.list);
     SSE_FREE(db->values);
+    SSE_FREE(db->file);
     SSE_FREE(db);
 }
 
-SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return db && !db->open_error ? db->raw : NULL; }
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
+    if (!db || db->open_error) return NULL;
+    db->raw_given = true;
+    return db->raw;
+}
 
 #else /* SSE_NO_SQLITE: everything answers SSE_E_NOT_BUILT, and sse_db_open gives one database that failed for that reason */
 
@@ -8605,7 +8686,423 @@ static void sse__views_close(sse__views *views) { /* no stream is left, so no vi
     SSE_FREE(views);
 }
 
-static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; return SSE_OK; } static void sse__changes_look(sse_app *app) { (void)app; } /*@section changes*/
+static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; return SSE_OK; } static void sse__changes_look(sse_app *app) { (void)app; } /*==========================================================================
+  >>changes   who wrote, tell the views
+  Uses: >>db >>loop >>base              Tests: tests/unit/changes.c
+
+  Whether something was committed, and by whom, tell two counters of SQLite
+  that move when ANOTHER connection commits (PRAGMA data_version):
+
+      watcher's   ours        committed
+      same        -           nothing: what we ran was rolled back
+      moved       same        we: the tables that >>db noted
+      moved       moved       others, perhaps we too: any table
+
+  When to look: after a turn in which our connection ran something, when
+  inotify saw the files written, and now and then.
+
+  G1  Views are told after the commit, when our connection can see it, and
+      never from inside a callback of SQLite.
+  G2  A commit is told at least once. Only names narrow it down, and only
+      those of D4; where in doubt it is any table of the database.
+  G3  At rest the loop wakes for the slow look and for nothing else.
+==========================================================================*/
+
+/* table: "main.msgs"; ptr NULL: any table of db. Called on the loop; may mark what is to be rendered, no more. */
+typedef void (*sse__changed_fn)(void *user, sse_db *db, sse_str table);
+
+/* Does changed, as a sse__changed_fn gets it, concern tables, "msgs aux.users"? Without tables it does. A name without a
+   schema means that table in any: which one SQLite takes it for may change with the next ATTACH. */
+static bool sse__tables_name(sse_str tables, sse_str changed) {
+    size_t i = 0, from;
+    if (!changed.ptr || tables.len == 0) return true;
+    while (i < tables.len) {
+        for (from = i; i < tables.len && tables.ptr[i] != ' ';) i++;
+        if (i > from && i - from <= changed.len) {
+            const size_t  skip = changed.len - (i - from);
+            const sse_str tail = sse__str(changed.ptr + skip, i - from);
+            if (sse__eq_nocase(sse__str(tables.ptr + from, i - from), tail) && (skip == 0 || changed.ptr[skip - 1] == '.')) return true;
+        }
+        i++;
+    }
+    return false;
+}
+
+#ifndef SSE_NO_SQLITE
+
+#include <sys/stat.h>
+
+enum { SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000, SSE__LOOK_BLIND_MS = 100 }; /* blind: without inotify */
+
+typedef struct sse__file { /* main, temp or an attached database of our connection */
+    struct sse__file *next;
+    char         *schema, *path;   /* path "": in memory, ours alone */
+    sqlite3      *watcher;         /* NULL: there is none, and what we ran is taken as committed */
+    sqlite3_stmt *watcher_version, *our_version;
+    int           watcher_saw, we_saw;
+    dev_t         dev;
+    ino_t         ino, wal_ino;
+    bool          listed;
+} sse__file;
+
+typedef struct sse__changes sse__changes;
+struct sse__changes {
+    sse__changes *next; /* in app->changes */
+    sse_app        *app;
+    sse_db         *db;
+    sse__changed_fn fn;
+    void           *user;
+    sse__file      *files;
+    sse__alarm      alarm;     /* the next look; each is twice as far away as the last, until it is slow */
+    int             delay_ms, slow_ms; /* delay_ms 0: starting */
+    int             notify_fd; /* -1: blind */
+    int             total_changes;
+    bool            waiting;   /* our connection is inside a transaction: it sees an old state, and so would a view (G1) */
+    bool            warned;
+};
+
+static void sse__changes_tell_all(sse__changes *ch) { ch->fn(ch->user, ch->db, sse__str(NULL, 0)); }
+
+/* ---- files ---- */
+
+static bool sse__version_read(sqlite3_stmt *stmt, int *version) { /* false: locked, or the file is in trouble */
+    const bool got = stmt && sqlite3_step(stmt) == SQLITE_ROW;
+    if (got) *version = sqlite3_column_int(stmt, 0);
+    sqlite3_reset(stmt);
+    return got;
+}
+
+static void sse__file_close(sse__file *f) {
+    sqlite3_finalize(f->watcher_version);
+    sqlite3_finalize(f->our_version);
+    sqlite3_close(f->watcher);
+    f->watcher         = NULL;
+    f->watcher_version = f->our_version = NULL;
+}
+
+static ino_t sse__wal_ino(const char *path) { /* 0: there is none, or nothing is in it */
+    struct stat s;
+    sse_buf     wal = {NULL, 0, 0, 0};
+    ino_t       ino = 0;
+    sse_printf(&wal, "%s-wal", path);
+    if (stat(sse_buf_text(&wal), &s) == 0 && s.st_size > 0) ino = s.st_ino;
+    sse_buf_free(&wal);
+    return ino;
+}
+
+/* Opens the watcher. It never waits for a lock: the loop would. Without it (in memory, encrypted) f still works, see judge. */
+static void sse__file_open(sse_db *db, sse__file *f) {
+    struct stat s;
+    char       *sql = sqlite3_mprintf("PRAGMA \"%w\".data_version", f->schema);
+    if (sql) sqlite3_prepare_v2(db->raw, sql, -1, &f->our_version, NULL);
+    sqlite3_free(sql);
+    (void)sse__version_read(f->our_version, &f->we_saw);
+    if (!f->path[0] || stat(f->path, &s)) return;
+    f->dev     = s.st_dev;
+    f->ino     = s.st_ino;
+    f->wal_ino = sse__wal_ino(f->path);
+    if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(f->watcher, "PRAGMA data_version", -1, &f->watcher_version, NULL) == SQLITE_OK &&
+        sse__version_read(f->watcher_version, &f->watcher_saw)) return;
+    sqlite3_finalize(f->watcher_version);
+    sqlite3_close(f->watcher);
+    f->watcher         = NULL;
+    f->watcher_version = NULL;
+}
+
+static void sse__file_free(sse__file *f) {
+    sse__file_close(f);
+    SSE_FREE(f->schema);
+    SSE_FREE(f->path);
+    SSE_FREE(f);
+}
+
+static bool sse__file_replaced(const sse__file *f) { /* another file has taken its name */
+    struct stat s;
+    return f->path[0] && stat(f->path, &s) == 0 && (s.st_ino != f->ino || s.st_dev != f->dev);
+}
+
+/* ---- what happened ---- */
+
+typedef enum sse__verdict { SSE__NOBODY, SSE__WE, SSE__OTHERS, SSE__LATER } sse__verdict;
+
+/* The table above. The watcher is asked first: what is committed between the two questions then counts as theirs. */
+static sse__verdict sse__file_judge(sse__file *f) {
+    int watcher_sees, we_see;
+    if (!f->watcher) {
+        if (!sse__version_read(f->our_version, &we_see)) return SSE__LATER;
+        if (we_see == f->we_saw) return SSE__WE;
+        f->we_saw = we_see;
+        return SSE__OTHERS;
+    }
+    if (!sse__version_read(f->watcher_version, &watcher_sees)) return SSE__LATER;
+    if (watcher_sees == f->watcher_saw) return SSE__NOBODY;
+    if (!sse__version_read(f->our_version, &we_see)) return SSE__LATER;
+    f->watcher_saw = watcher_sees;
+    if (we_see == f->we_saw) return SSE__WE;
+    f->we_saw = we_see;
+    return SSE__OTHERS;
+}
+
+static void sse__changes_tell_names(sse__changes *ch, const sse__file *f, const sse__names *names) {
+    const size_t schema_len = strlen(f->schema);
+    size_t       at, n;
+    for (at = 0; at < names->list.len; at += n + 1) {
+        const char *name = names->list.ptr + at;
+        n = strlen(name);
+        if (n > schema_len && name[schema_len] == '.' && sse__eq_nocase(sse__str(name, schema_len), sse__str(f->schema, schema_len)))
+            ch->fn(ch->user, ch->db, sse__str(name, n));
+    }
+}
+
+static void sse__changes_tell_ours(sse__changes *ch, const sse__file *f, bool wrote) {
+    const sse_db *db = ch->db;
+    if (!f->watcher && !wrote) return;
+    if (db->pending.all || db->outside.all || !sse__db_sees_names(ch->db)) { /* G2 */
+        sse__changes_tell_all(ch);
+        return;
+    }
+    sse__changes_tell_names(ch, f, &db->pending);
+    sse__changes_tell_names(ch, f, &db->outside);
+}
+
+static bool sse__changes_wrote(const sse__changes *ch) { /* perhaps: our connection ran something that writes */
+    const sse_db *db = ch->db;
+    return db->pending.all || db->pending.list.len || sqlite3_total_changes(db->raw) != ch->total_changes;
+}
+
+static void sse__changes_schedule(sse__changes *ch, int delay_ms) {
+    ch->delay_ms = delay_ms < ch->slow_ms ? delay_ms : ch->slow_ms;
+    sse__alarm_set(&ch->app->loop.wheel, &ch->alarm, sse__clock_ms() + (uint64_t)ch->delay_ms);
+}
+
+static bool sse__changes_check(sse__changes *ch) { /* false: look again, something cannot be told yet */
+    sse_db    *db = ch->db;
+    const bool wrote = sse__changes_wrote(ch);
+    const int  total = sqlite3_total_changes(db->raw);
+    bool       settled = true;
+    sse__file *f;
+    ch->waiting = !sse__db_is_idle(db);
+    if (ch->waiting) return false; /* G1 */
+    for (f = ch->files; f; f = f->next) {
+        switch (sse__file_judge(f)) {
+        case SSE__WE: sse__changes_tell_ours(ch, f, wrote); break;
+        case SSE__OTHERS: sse__changes_tell_all(ch); break;
+        case SSE__LATER: settled = false; break;
+        case SSE__NOBODY: break;
+        }
+    }
+    if (!settled) return false;
+    sse__names_cut(&db->pending, 0, false);
+    db->round++;
+    ch->total_changes = total;
+    return true;
+}
+
+/* ---- keeping the list of files ---- */
+
+static void sse__changes_close_files(sse__changes *ch) {
+    while (ch->files) {
+        sse__file *f = ch->files;
+        ch->files = f->next;
+        sse__file_free(f);
+    }
+}
+
+/* What the kernel is asked to tell: writes to the file and its WAL, and files that come and go, as journals do. Asking
+   again for what it tells already changes nothing, so it is asked again with every look: a WAL may be a new one. */
+static void sse__changes_notify(const sse__changes *ch, const sse__file *f) {
+    const char *slash = strrchr(f->path, '/');
+    sse_buf     name = {NULL, 0, 0, 0};
+    if (ch->notify_fd < 0 || !slash) return;
+    sse__notify_writes(ch->notify_fd, f->path);
+    sse_printf(&name, "%s-wal", f->path);
+    if (!name.error) sse__notify_writes(ch->notify_fd, sse_buf_text(&name));
+    name.len = 0;
+    sse_printf(&name, "%.*s/", (int)(slash - f->path), f->path);
+    if (!name.error) sse__notify_names(ch->notify_fd, sse_buf_text(&name));
+    sse_buf_free(&name);
+}
+
+static void sse__changes_list(sse__changes *ch, const char *schema, const char *path) {
+    sse__file *f;
+    for (f = ch->files; f; f = f->next)
+        if (strcmp(f->schema, schema) == 0 && strcmp(f->path, path) == 0) break;
+    if (!f) {
+        f = SSE__NEW(sse__file);
+        if (!f) return; /* the next look tries again */
+        f->schema = sse__strdup(sse__text(schema));
+        f->path   = sse__strdup(sse__text(path));
+        if (!f->schema || !f->path) {
+            sse__file_free(f);
+            return;
+        }
+        sse__file_open(ch->db, f);
+        f->next   = ch->files;
+        ch->files = f;
+        if (ch->delay_ms) sse__changes_tell_all(ch);
+    } else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms) {
+        sse__file_close(f);
+        sse__file_open(ch->db, f);
+        if (f->watcher) sse__changes_tell_all(ch);
+    }
+    f->listed = true;
+    sse__changes_notify(ch, f);
+}
+
+/* Brings the list in line with the databases that our connection has attached now. */
+static void sse__changes_refresh(sse__changes *ch) {
+    sqlite3_stmt *stmt = NULL;
+    sse__file   **link = &ch->files, *f;
+    int           rc;
+    for (f = ch->files; f; f = f->next) f->listed = false;
+    rc = sqlite3_prepare_v2(ch->db->raw, "PRAGMA database_list", -1, &stmt, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *schema = (const char *)sqlite3_column_text(stmt, 1), *path = (const char *)sqlite3_column_text(stmt, 2);
+        if (schema) sse__changes_list(ch, schema, path ? path : "");
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(stmt);
+    if (rc != SQLITE_DONE) return;
+    ch->db->schemas_changed = false;
+    while ((f = *link) != NULL) {
+        if (f->listed) {
+            link = &f->next;
+            continue;
+        }
+        *link = f->next;
+        sse__file_free(f);
+    }
+}
+
+/* Another file has taken the name of ours, a backup say. Our connection still shows the old one and refuses to write: it is
+   opened anew. A WAL that still belongs to the old file would be taken for part of the new one: that is for a human. */
+static void sse__changes_follow(sse__changes *ch) {
+    sse__file *f;
+    bool       old_wal;
+    int        rc;
+    for (f = ch->files; f && !sse__file_replaced(f);) f = f->next;
+    if (!f || !sse__db_is_idle(ch->db)) return;
+    old_wal = f->wal_ino && f->wal_ino == sse__wal_ino(f->path);
+    rc      = old_wal ? SSE_E_STATE : sse__db_reopen(ch->db);
+    if (rc != SSE_OK) {
+        if (!ch->warned) sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart", f->path, old_wal ? ", the old -wal is still there" : "");
+        ch->warned = true;
+        return;
+    }
+    ch->warned = false;
+    sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one", f->path);
+    sse__changes_close_files(ch);
+    sse__changes_refresh(ch);
+    sse__changes_tell_all(ch);
+}
+
+/* ---- when to look ---- */
+
+static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) { /* inotify: somebody writes, perhaps we */
+    sse__changes *ch = (sse__changes *)user;
+    (void)app;
+    (void)events;
+    sse__notify_drain(fd);
+    (void)sse__changes_check(ch);
+    sse__changes_schedule(ch, SSE__LOOK_SOON_MS); /* the write is told before the commit can be seen: look again, and again */
+}
+
+static void sse__changes_warn(sse__changes *ch) {
+    sqlite3_stmt *stmt = sqlite3_next_stmt(ch->db->raw, NULL);
+    while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(ch->db->raw, stmt);
+    sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s", stmt ? "a query that is still open (sse_db_done): " : "a transaction", stmt ? sqlite3_sql(stmt) : "");
+    ch->warned = true;
+}
+
+static void sse__changes_tick(sse__alarm *alarm) {
+    sse__changes *ch = SSE__CONTAINER(alarm, sse__changes, alarm);
+    sse__changes_follow(ch);
+    sse__changes_refresh(ch);
+    (void)sse__changes_check(ch);
+    if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) sse__changes_warn(ch);
+    sse__changes_schedule(ch, ch->delay_ms * 2);
+}
+
+/* After a turn of the loop, before views render. Costs next to nothing if no connection of ours ran anything. */
+static void sse__changes_turn(sse_app *app) {
+    sse__changes *ch;
+    for (ch = app->changes; ch; ch = ch->next) {
+        if (ch->db->schemas_changed) sse__changes_refresh(ch);
+        if ((ch->waiting || sse__changes_wrote(ch)) && !sse__changes_check(ch) && ch->delay_ms >= ch->slow_ms) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
+    }
+}
+
+/* ---- beginning and end ---- */
+
+static void sse__changes_end(void *user) { /* also when the program closes the database */
+    sse__changes  *ch = (sse__changes *)user;
+    sse__changes **link = &ch->app->changes;
+    while (*link != ch) link = &(*link)->next;
+    *link = ch->next;
+    sse__alarm_cancel(&ch->alarm);
+    if (ch->notify_fd >= 0) {
+        sse_watch(ch->app, ch->notify_fd, 0, NULL, NULL);
+        close(ch->notify_fd);
+    }
+    sse__changes_close_files(ch);
+    ch->db->on_close = NULL;
+    SSE_FREE(ch);
+}
+
+/* Tells fn from now on which tables change; once per database. fn and user: borrowed until sse__changes_stop or sse_db_close.
+   Returns 0; the error of a failed database; SSE_E_STATE if another app follows it. */
+static int sse__changes_start(sse_app *app, sse_db *db, sse__changed_fn fn, void *user) {
+    sse__changes *ch;
+    for (ch = app->changes; ch; ch = ch->next)
+        if (ch->db == db) return SSE_OK;
+    if (sse__db_open_error(db)) return sse__db_open_error(db);
+    if (db->on_close) return SSE_E_STATE;
+    ch = SSE__NEW(sse__changes);
+    if (!ch) return SSE_E_NOMEM;
+    ch->app           = app;
+    ch->db            = db;
+    ch->fn            = fn;
+    ch->user          = user;
+    ch->alarm.fn      = sse__changes_tick;
+    ch->total_changes = sqlite3_total_changes(db->raw);
+    ch->notify_fd     = sse__notify_open();
+    if (ch->notify_fd >= 0 && sse_watch(app, ch->notify_fd, SSE_READ, sse__changes_noticed, ch) != SSE_OK) {
+        close(ch->notify_fd);
+        ch->notify_fd = -1;
+    }
+    ch->slow_ms       = ch->notify_fd >= 0 ? SSE__LOOK_SLOW_MS : SSE__LOOK_BLIND_MS;
+    ch->next          = app->changes;
+    app->changes      = ch;
+    db->on_close      = sse__changes_end;
+    db->on_close_user = ch;
+    sse__changes_refresh(ch);
+    sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
+    return SSE_OK;
+}
+
+static void sse__changes_stop(sse_app *app) {
+    while (app->changes) sse__changes_end(app->changes);
+}
+
+/* The first name in tables that is no table of db, such as a view or a misspelling, which nothing would ever wake; else ptr NULL. */
+static sse_str sse__changes_unknown(sse_db *db, sse_str tables) {
+    size_t i = 0, from;
+    for (; i < tables.len; i++) {
+        for (from = i; i < tables.len && tables.ptr[i] != ' ';) i++;
+        if (i > from && !sse__db_has_table(db, sse__str(tables.ptr + from, i - from))) return sse__str(tables.ptr + from, i - from);
+    }
+    return sse__str(NULL, 0);
+}
+
+#else
+
+static int  sse__changes_start(sse_app *app, sse_db *db, sse__changed_fn fn, void *user) { return (void)app, (void)fn, (void)user, sse__db_open_error(db); }
+static void sse__changes_turn(sse_app *app) { (void)app; }
+static void sse__changes_stop(sse_app *app) { (void)app; }
+static sse_str sse__changes_unknown(sse_db *db, sse_str tables) { return (void)db, (void)tables, sse__str(NULL, 0); }
+
+#endif /* SSE_NO_SQLITE */
 
 /*==========================================================================
   >>app   options, routes, hooks, guards, one request from head to log

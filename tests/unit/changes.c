@@ -1,0 +1,494 @@
+/* >>changes: who hears of which commit, with real files, other connections and other processes. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#ifdef SSE_NO_SQLITE
+int main(void) {
+    sse_app app;
+    memset(&app, 0, sizeof app);
+    is_int(sse__changes_start(&app, sse_db_open("x", NULL), NULL, NULL), SSE_E_NOT_BUILT, "without SQLite nothing can be followed");
+    sse__changes_turn(&app);
+    sse__changes_stop(&app);
+    return tap_done();
+}
+#else
+
+static char     dir[] = "/tmp/sse-changes-XXXXXX", heard[4096], logged[512];
+static sse_app  app;
+static sse_db  *db;
+static sqlite3 *other; /* a connection the library knows nothing of */
+static int      turns;
+static long long n;
+
+static void must(bool held, const char *name) { /* said only if it did not */
+    if (!held) ok(false, "%s", name);
+}
+
+static const char *file(const char *name) {
+    static char path[8][256];
+    static int  turn;
+    char       *p = path[turn++ % 8];
+    snprintf(p, 256, "%s/%s", dir, name);
+    return p;
+}
+
+static void on_change(void *user, sse_db *which, sse_str table) {
+    const size_t len = strlen(heard);
+    char         name[100] = "*";
+    if (table.ptr) snprintf(name, sizeof name, "%.*s", SSE_STR(table));
+    must(user == &app && which == db, "told what was not given");
+    strcat(name, " ");
+    if (strncmp(name, "main.sqlite_", 12) && !strstr(heard, name) && len < 4000) strcat(heard, name);
+}
+
+static void on_log(int level, const char *line, void *user) {
+    (void)level;
+    (void)user;
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+static void turn(int timeout_ms) {
+    turns++;
+    sse__loop_wait(&app.loop, timeout_ms);
+    sse__changes_turn(&app);
+    sse__loop_reap(&app.loop);
+}
+
+/* Whom the views hear of within ms: "main.t ", "* ", "". Ends soon after the first. */
+static const char *hears(int ms) {
+    static char   result[4096];
+    uint64_t      end;
+    sse__changes_turn(&app); /* the end of the turn in which the program wrote */
+    for (end = sse__clock_ms() + (uint64_t)ms; !heard[0] && sse__clock_ms() < end; ) turn((int)(end - sse__clock_ms()));
+    if (heard[0])
+        for (end = sse__clock_ms() + 12; sse__clock_ms() < end; ) turn(3);
+    memcpy(result, heard, sizeof result);
+    heard[0] = '\0';
+    return result;
+}
+
+static void hears_only(int ms, const char *want, const char *name) {
+    const char *got = hears(ms);
+    is_str(got, want, name);
+}
+
+enum { QUIET = 25 }; /* ms to wait for what must not come */
+
+#define own(sql) must(sse_db_exec(db, sql) >= 0, sql)
+static void others(const char *sql) { must(sqlite3_exec(other, sql, NULL, NULL, NULL) == SQLITE_OK, sql); }
+
+static void begin(const char *name, const char *mode) {
+    char sql[64];
+    memset(&app, 0, sizeof app);
+    app.options.on_log = on_log;
+    logged[0] = heard[0] = '\0';
+    sse__loop_open(&app.loop, &app);
+    db = strcmp(name, ":memory:") ? sse_db_open(file(name), NULL) : sse_db_open(name, NULL);
+    other = NULL;
+    if (strcmp(name, ":memory:")) sqlite3_open(file(name), &other);
+    snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s", mode);
+    sqlite3_exec(db->raw, sql, NULL, NULL, NULL);
+    sse_db_migrate(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE u(a); CREATE TABLE log(a);"
+                       "CREATE TABLE child(p REFERENCES t(id) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
+                       "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END; CREATE VIEW v AS SELECT a FROM t;");
+    is_int(sse__changes_start(&app, db, on_change, &app), 0, name);
+    hears(QUIET);
+}
+
+static void end(void) {
+    sse_db_close(db);
+    ok(app.changes == NULL, "closing the database ends the following");
+    if (other) sqlite3_close(other);
+    sse__loop_close(&app.loop);
+}
+
+static int undone(sse_db *d, void *user) {
+    (void)user;
+    sse_db_exec(d, "INSERT INTO t(a) VALUES(1)");
+    return 1;
+}
+
+static int partly_undone(sse_db *d, void *user) {
+    (void)user;
+    sse_db_exec(d, "INSERT INTO w VALUES(%lld)", ++n);
+    sse_db_write(d, undone, NULL);
+    return 0;
+}
+
+static void by_us(const char *mode) {
+    char name[32];
+    snprintf(name, sizeof name, "own-%s.db", mode);
+    begin(name, mode);
+    own("INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "main.t ", "our insert wakes its table");
+    hears_only(QUIET, "", "once");
+    own("INSERT INTO u VALUES(1)");
+    hears_only(QUIET, "main.u main.log ", "a trigger");
+    own("INSERT INTO child VALUES(1)");
+    hears(QUIET);
+    own("DELETE FROM t WHERE id = 1");
+    hears_only(QUIET, "main.t main.child ", "a cascade");
+    own("INSERT INTO t(a) VALUES(1)");
+    own("DELETE FROM t");
+    hears_only(QUIET, "main.t main.child ", "the truncating DELETE");
+    own("DELETE FROM log");
+    hears_only(QUIET, "main.log ", "also where nothing refers to the table");
+    own("REPLACE INTO w VALUES(-1)");
+    own("REPLACE INTO w VALUES(-1)");
+    hears_only(QUIET, "main.w ", "REPLACE in a table WITHOUT ROWID");
+    own("DROP TABLE child");
+    hears_only(QUIET, "* ", "DROP");
+    own("UPDATE t SET a = 2 WHERE id = 999");
+    hears_only(QUIET, "", "an update of no row");
+    own("BEGIN");
+    own("INSERT INTO t(a) VALUES(2)");
+    hears_only(QUIET, "", "an open transaction");
+    own("COMMIT");
+    hears_only(QUIET, "main.t ", "its commit, turns later");
+    own("BEGIN");
+    own("INSERT INTO t(a) VALUES(3)");
+    own("ROLLBACK");
+    hears_only(QUIET, "", "a rollback");
+    sse_db_write(db, undone, NULL);
+    hears_only(QUIET, "", "sse_db_write that rolls back");
+    sse_db_write(db, partly_undone, NULL);
+    hears_only(QUIET, "main.w ", "a savepoint that rolls back");
+    own("INSERT INTO t(a) VALUES(4)");
+    own("PRAGMA wal_checkpoint(TRUNCATE)");
+    hears_only(QUIET, "main.t ", "a commit and a checkpoint");
+    own("PRAGMA wal_checkpoint(TRUNCATE)");
+    hears_only(QUIET, "", "a checkpoint alone");
+    own("CREATE TEMP TABLE x(a)");
+    hears(QUIET);
+    own("INSERT INTO x VALUES(1)");
+    hears_only(QUIET, "temp.x ", "a temporary table");
+    sqlite3_exec(sse_db_raw(db), "INSERT INTO u VALUES(8)", NULL, NULL, NULL);
+    ok(strstr(hears(QUIET), "main.u ") != NULL, "the raw connection");
+    end();
+}
+
+static int  hook_calls;
+static void program_hook(void *user, int action, const char *schema, const char *table, sqlite3_int64 id) {
+    (void)user, (void)action, (void)schema, (void)table, (void)id;
+    hook_calls++;
+}
+static int program_commit(void *user) { return (void)user, hook_calls++, 0; }
+static int program_authorizer(void *user, int action, const char *a, const char *b, const char *c, const char *d) {
+    return (void)user, (void)action, (void)a, (void)b, (void)c, (void)d, SQLITE_OK;
+}
+
+static void raw_and_hooks(void) {
+    sqlite3      *raw;
+    sqlite3_stmt *stmt;
+    begin("raw.db", "WAL");
+    raw = sse_db_raw(db);
+    sqlite3_prepare_v2(raw, "INSERT INTO w VALUES(?)", -1, &stmt, NULL);
+    hears(QUIET);
+    sqlite3_bind_int(stmt, 1, 1);
+    sqlite3_step(stmt);
+    sqlite3_reset(stmt);
+    hears_only(QUIET, "main.w ", "a statement that the program prepared earlier");
+    own("INSERT INTO t(a) VALUES(1)");
+    ok(strstr(hears(QUIET), "main.t ") != NULL, "our own with it");
+    sqlite3_update_hook(raw, program_hook, NULL);
+    sqlite3_commit_hook(raw, program_commit, NULL);
+    own("INSERT INTO t(a) VALUES(2)");
+    ok(strstr(hears(QUIET), "main.t ") != NULL && hook_calls == 2, "hooks of the program's own are left alone");
+    sqlite3_set_authorizer(raw, program_authorizer, NULL);
+    own("INSERT INTO t(a) VALUES(2)");
+    hears_only(QUIET, "* ", "an authorizer of its own hides the names: any table");
+    sqlite3_finalize(stmt);
+    end();
+}
+
+static void by_others(const char *mode) {
+    char name[32];
+    snprintf(name, sizeof name, "others-%s.db", mode);
+    begin(name, mode);
+    others("INSERT INTO t(a) VALUES(1)");
+    hears_only(500, "* ", "another connection's insert");
+    hears_only(QUIET, "", "once");
+    others("DELETE FROM t");
+    hears_only(500, "* ", "its truncating DELETE");
+    others("BEGIN; INSERT INTO t(a) VALUES(1); ROLLBACK");
+    hears_only(QUIET, "", "its rollback");
+    others("BEGIN; INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "", "its open transaction");
+    others("COMMIT");
+    hears_only(500, "* ", "its commit");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 1, "which who is woken sees");
+    others("PRAGMA wal_checkpoint");
+    hears_only(QUIET, "", "its checkpoint");
+    others("REPLACE INTO w VALUES(1); REPLACE INTO w VALUES(1)");
+    hears_only(500, "* ", "its REPLACE");
+    others("DROP TABLE log");
+    hears_only(500, "* ", "its DROP");
+    others("VACUUM");
+    hears(100);
+    hears_only(QUIET, "", "its VACUUM is over after one wake");
+    own("INSERT INTO t(a) VALUES(5)");
+    hears_only(QUIET, "main.t ", "then ours again, by name");
+    own("INSERT INTO t(a) VALUES(6)");
+    others("INSERT INTO t(a) VALUES(7)");
+    ok(strstr(hears(QUIET), "* ") != NULL, "both within a turn: any table");
+    end();
+}
+
+static void attached_databases(void) {
+    sqlite3 *second;
+    begin("main.db", "WAL");
+    sse_db_exec(db, "ATTACH %s AS aux", file("aux.db"));
+    own("CREATE TABLE aux.q(a)");
+    hears(QUIET);
+    own("INSERT INTO q VALUES(1)");
+    hears_only(QUIET, "aux.q ", "an attached database, by us");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "main.t ", "not when it is another");
+    sqlite3_open(file("aux.db"), &second);
+    sqlite3_exec(second, "INSERT INTO q VALUES(2)", NULL, NULL, NULL);
+    hears_only(500, "* ", "by others");
+    own("BEGIN");
+    own("INSERT INTO q VALUES(3)");
+    own("INSERT INTO t(a) VALUES(3)");
+    own("COMMIT");
+    hears_only(QUIET, "aux.q main.t ", "two files in one commit");
+    own("DETACH aux");
+    hears(QUIET);
+    sqlite3_exec(second, "INSERT INTO q VALUES(4)", NULL, NULL, NULL);
+    hears_only(QUIET, "", "detached: no longer");
+    sqlite3_close(second);
+    end();
+}
+
+static void attached_connection(void) {
+    sqlite3 *raw;
+    begin("mine.db", "WAL");
+    sse_db_close(db);
+    sqlite3_open(file("mine.db"), &raw);
+    db = sse_db_attach(raw);
+    sse__changes_start(&app, db, on_change, &app);
+    hears(QUIET);
+    own("INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "* ", "a connection of the program's: any table");
+    own("SELECT 1");
+    hears_only(QUIET, "", "reading wakes nobody");
+    others("INSERT INTO t(a) VALUES(1)");
+    hears_only(500, "* ", "others write");
+    end();
+    sqlite3_close(raw);
+}
+
+static void in_memory(void) {
+    begin(":memory:", "MEMORY");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "main.t ", "a database in memory");
+    own("BEGIN");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "", "not before its commit");
+    own("COMMIT");
+    hears_only(QUIET, "main.t ", "then");
+    sqlite3_exec(sse_db_raw(db), "INSERT INTO u VALUES(1)", NULL, NULL, NULL);
+    hears_only(QUIET, "main.u main.log ", "by the raw connection");
+    end();
+}
+
+static void open_rows(void) {
+    sse_rows *r;
+    begin("rows.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    own("INSERT INTO t(a) VALUES(2)");
+    hears(QUIET);
+    r = sse_db_query(db, "SELECT a FROM t");
+    ok(sse_db_next(r), "a query is left open");
+    others("INSERT INTO t(a) VALUES(3)");
+    hears_only(1100, "", "whoever looks now would see the past: nobody is woken");
+    ok(strstr(logged, "SELECT a FROM t") != NULL, "the log says what is in the way");
+    sse_db_done(r);
+    hears_only(QUIET, "* ", "done, and everybody is");
+    end();
+}
+
+static void replaced(void) {
+    char     command[600];
+    sqlite3 *next;
+    begin("live.db", "WAL");
+    sqlite3_open(file("new.db"), &next);
+    sqlite3_exec(next, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t(a) VALUES(77)", NULL, NULL, NULL);
+    sqlite3_close(next);
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    snprintf(command, sizeof command, "cp %s %s", file("new.db"), file("next.db"));
+    ok(system(command) == 0 && rename(file("next.db"), file("live.db")) == 0, "the file is replaced, its -wal is not");
+    hears(100);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "the old one stays open");
+    ok(strstr(logged, "old -wal") != NULL, "the log says why");
+    unlink(file("live.db-wal"));
+    unlink(file("live.db-shm"));
+    hears_only(1500, "* ", "with the -wal gone everybody is woken");
+    is_int(sse_db_one(db, &n, "SELECT a FROM t") == 0 ? n : -1, 77, "and sees the new file");
+    own("INSERT INTO t(a) VALUES(78)");
+    hears_only(QUIET, "main.t ", "which is followed");
+    sqlite3_open(file("live.db"), &next);
+    ok(sqlite3_exec(next, "INSERT INTO t(a) VALUES(79)", NULL, NULL, NULL) == SQLITE_OK, "others write to it");
+    hears_only(500, "* ", "and are heard");
+    sqlite3_close(next);
+    end();
+}
+
+static double ms_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void child_writes(const char *name, int count) { /* a process of its own, which knows nothing of the library */
+    sqlite3 *c;
+    int      i;
+    if (fork() != 0) return;
+    sqlite3_open(file(name), &c);
+    sqlite3_busy_timeout(c, 10000);
+    for (i = 0; i < count; i++)
+        if (sqlite3_exec(c, "INSERT INTO t(a) VALUES(1)", NULL, NULL, NULL) != SQLITE_OK) _exit(1);
+    sqlite3_close(c);
+    _exit(0);
+}
+
+/* A burst from several processes and from us at once. Whoever looks at each wake must have the last state in the end. */
+static int burst(const char *name, int children, int each, int ours) {
+    long long seen = -1, before, total;
+    int       i, status, looks = 0;
+    uint64_t  stop;
+    sse_db_one(db, &before, "SELECT count(*) FROM t");
+    for (i = 0; i < children; i++) child_writes(name, each);
+    for (i = 0; i < ours; i++) {
+        sse_db_exec(db, "INSERT INTO t(a) VALUES(%d)", i);
+        turn(0);
+    }
+    total = before + (long long)children * each + ours;
+    for (stop = sse__clock_ms() + 3000; seen < total && sse__clock_ms() < stop; ) {
+        if (heard[0]) {
+            heard[0] = '\0';
+            sse_db_one(db, &seen, "SELECT count(*) FROM t");
+            looks++;
+        } else turn(300);
+    }
+    for (i = 0; i < children; i++) wait(&status);
+    return seen == total && looks <= total ? 1 : 0;
+}
+
+static void processes(void) {
+    double  from, worst = 0, took;
+    int     i, good = 0, status;
+    char    command[700];
+    begin("many.db", "WAL");
+    if (system("command -v sqlite3 > /dev/null") == 0) {
+        snprintf(command, sizeof command, "sqlite3 %s 'INSERT INTO t(a) VALUES(5)'", file("many.db"));
+        ok(system(command) == 0, "the sqlite3 shell writes");
+        hears_only(500, "* ", "and is heard");
+    }
+    for (i = 0; i < 10; i++) {
+        hears(20);
+        from = ms_now();
+        child_writes("many.db", 1);
+        while (!heard[0] && ms_now() - from < 900) turn(50);
+        took  = ms_now() - from;
+        worst = took > worst ? took : worst;
+        heard[0] = '\0';
+        wait(&status);
+    }
+    ok(worst < 200, "another process is heard, from its start, in %.1f ms at most", worst);
+    for (i = 0; i < 5; i++) good += burst("many.db", 3, 20, 20);
+    is_int(good, 5, "after bursts from four processes the last state was seen");
+    end();
+    begin("many2.db", "DELETE");
+    for (good = 0, i = 0; i < 3; i++) good += burst("many2.db", 2, 8, 8);
+    is_int(good, 3, "with a rollback journal as well");
+    end();
+}
+
+static void blind(void) {
+    double from;
+    begin("blind.db", "WAL");
+    sse_watch(&app, app.changes->notify_fd, 0, NULL, NULL);
+    close(app.changes->notify_fd);
+    app.changes->notify_fd = -1;
+    app.changes->slow_ms   = SSE__LOOK_BLIND_MS;
+    hears(300);
+    from = ms_now();
+    others("INSERT INTO t(a) VALUES(1)");
+    hears_only(500, "* ", "without inotify others are heard as well");
+    ok(ms_now() - from < 250, "a little later");
+    end();
+}
+
+static void at_rest(void) {
+    uint64_t stop;
+    begin("rest.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    hears(1050);
+    turns = 0;
+    for (stop = sse__clock_ms() + 1100; sse__clock_ms() < stop; ) turn((int)(stop - sse__clock_ms()));
+    ok(turns <= 5, "at rest there is one look a second (%d turns in 1.1 s)", turns); /* the timing wheel takes a turn or two to get to one */
+    end();
+}
+
+static void wal_stays_small(void) {
+    struct stat s;
+    int         i;
+    begin("wal.db", "WAL");
+    for (i = 0; i < 4000; i++) {
+        must(sse_db_exec(db, "INSERT INTO t(a) VALUES(%s)", "some text that makes a row") == 1, "a commit");
+        if (i % 4 == 0) turn(0);
+    }
+    must(stat(file("wal.db-wal"), &s) == 0, "there is a WAL");
+    ok(s.st_size > 0 && s.st_size < 6 << 20, "autocheckpoint goes on: %ld KB of WAL after 4000 commits", (long)(s.st_size >> 10));
+    heard[0] = '\0';
+    end();
+}
+
+static void names(void) {
+    const sse_str any = { NULL, 0 };
+    begin("names.db", "WAL");
+#define NAMES(tables, changed) sse__tables_name(sse__text(tables), sse__text(changed))
+    ok(NAMES("msgs", "main.msgs") && NAMES("MSGS", "main.msgs") && NAMES(" users  msgs ", "main.msgs"), "a table among others, in any case");
+    ok(!NAMES("msgs", "main.users") && !NAMES("msgs", "main.amsgs") && !NAMES("msgs2", "main.msgs") && !NAMES("main", "main.msgs"), "not others");
+    ok(NAMES("msgs", "aux.msgs") && NAMES("aux.msgs", "aux.msgs") && !NAMES("main.msgs", "aux.msgs"), "a schema narrows it down");
+    ok(NAMES("b", "main.a.b") && NAMES("a.b", "main.a.b"), "a dot in a name wakes too many, never too few");
+    ok(NAMES("", "main.t") && NAMES(NULL, "main.t") && sse__tables_name(sse__text("msgs"), any), "no tables is all, and any table is each");
+    ok(sse__changes_unknown(db, sse__text("t u  main.w")).ptr == NULL, "tables that exist");
+    is_mem(sse__changes_unknown(db, sse__text("t v")).ptr, 1, "v", 1, "a view is no table that anybody writes");
+    is_mem(sse__changes_unknown(db, sse__text("uu t")).ptr, 2, "uu", 2, "nor is a misspelling");
+    is_int(sse__changes_start(&app, db, on_change, &app), 0, "a database is followed once");
+    ok(app.changes && !app.changes->next, "however often it is asked for");
+    sse__changes_stop(&app);
+    ok(app.changes == NULL && db->on_close == NULL, "until it is stopped");
+    end();
+}
+
+int main(void) {
+    char command[64];
+    if (!mkdtemp(dir)) return 1;
+    names();
+    by_us("WAL");
+    by_us("DELETE");
+    raw_and_hooks();
+    by_others("WAL");
+    by_others("DELETE");
+    attached_databases();
+    attached_connection();
+    in_memory();
+    open_rows();
+    replaced();
+    processes();
+    blind();
+    wal_stays_small();
+    at_rest();
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command) != 0) return 1;
+    return tap_done();
+}
+#endif
