@@ -4931,7 +4931,7 @@ static void sse__loop_close(sse__loop *loop) {
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>format >>buf >>base           Tests: tests/unit/db.c
+  Uses: >>field >>format >>buf >>base   Tests: tests/unit/db.c
   D1  No value ever becomes part of the SQL text.
   D2  A statement that is busy belongs to one sse_rows and to nobody else;
       idle ones are reset, hold no lock and no value.
@@ -4943,6 +4943,22 @@ static void sse__loop_close(sse__loop *loop) {
 /* Database calls of this thread that failed, so far. A handler that stays silent after one has not succeeded. */
 static SSE__THREAD unsigned long sse__db_failed;
 static unsigned long sse__db_failures(void) { return sse__db_failed; }
+
+/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables, or if changed is absent, they do. A
+   name without a schema means that table in any: which one SQLite takes it for may change with the next ATTACH. */
+static bool sse__tables_name(sse_str tables, sse_str changed) {
+    sse_str word;
+    if (!changed.ptr || tables.len == 0) return true;
+    while (tables.ptr) {
+        size_t skip;
+        word = sse__cut(&tables, ' ', false);
+        if (sse__eq(word, SSE__LIT("*"))) return true;
+        if (word.len == 0 || word.len > changed.len) continue;
+        skip = changed.len - word.len;
+        if (sse__eq_nocase(word, sse__str(changed.ptr + skip, word.len)) && (skip == 0 || changed.ptr[skip - 1] == '.')) return true;
+    }
+    return false;
+}
 
 #ifndef SSE_NO_SQLITE
 
@@ -8373,7 +8389,7 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     for (link = app->views->all.next; link != &app->views->all; link = link->next) {
         sse_view *view = SSE__CONTAINER(link, sse_view, link);
         if (view->live->db != db) continue;
-        if (!table.ptr || !view->live->tables || sse__in_words(view->live->tables, table)) sse__view_mark(view);
+        if (sse__tables_name(sse__text(view->live->tables), table)) sse__view_mark(view);
     }
 }
 
@@ -8686,9 +8702,9 @@ static void sse__views_close(sse__views *views) { /* no stream is left, so no vi
     SSE_FREE(views);
 }
 
-static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; return SSE_OK; } static void sse__changes_look(sse_app *app) { (void)app; } /*==========================================================================
+/*==========================================================================
   >>changes   who wrote, tell the views
-  Uses: >>db >>loop >>base              Tests: tests/unit/changes.c
+  Uses: >>live >>db >>loop >>field      Tests: tests/unit/changes.c
 
   Whether something was committed, and by whom, tell two counters of SQLite
   that move when ANOTHER connection commits (PRAGMA data_version):
@@ -8708,34 +8724,17 @@ static int sse__changes_watch(sse_app *app, sse_db *db) { (void)app; (void)db; r
   G3  At rest the loop wakes for the slow look and for nothing else.
 ==========================================================================*/
 
+#ifndef SSE_NO_SQLITE
+
 /* table: "main.msgs"; ptr NULL: any table of db. Called on the loop; may mark what is to be rendered, no more. */
 typedef void (*sse__changed_fn)(void *user, sse_db *db, sse_str table);
-
-/* Does changed, as a sse__changed_fn gets it, concern tables, "msgs aux.users"? Without tables it does. A name without a
-   schema means that table in any: which one SQLite takes it for may change with the next ATTACH. */
-static bool sse__tables_name(sse_str tables, sse_str changed) {
-    size_t i = 0, from;
-    if (!changed.ptr || tables.len == 0) return true;
-    while (i < tables.len) {
-        for (from = i; i < tables.len && tables.ptr[i] != ' ';) i++;
-        if (i > from && i - from <= changed.len) {
-            const size_t  skip = changed.len - (i - from);
-            const sse_str tail = sse__str(changed.ptr + skip, i - from);
-            if (sse__eq_nocase(sse__str(tables.ptr + from, i - from), tail) && (skip == 0 || changed.ptr[skip - 1] == '.')) return true;
-        }
-        i++;
-    }
-    return false;
-}
-
-#ifndef SSE_NO_SQLITE
 
 #include <sys/stat.h>
 
 enum { SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000, SSE__LOOK_BLIND_MS = 100 }; /* blind: without inotify */
 
-typedef struct sse__file { /* main, temp or an attached database of our connection */
-    struct sse__file *next;
+typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
+    struct sse__dbfile *next;
     char         *schema, *path;   /* path "": in memory, ours alone */
     sqlite3      *watcher;         /* NULL: there is none, and what we ran is taken as committed */
     sqlite3_stmt *watcher_version, *our_version;
@@ -8743,7 +8742,7 @@ typedef struct sse__file { /* main, temp or an attached database of our connecti
     dev_t         dev;
     ino_t         ino, wal_ino;
     bool          listed;
-} sse__file;
+} sse__dbfile;
 
 typedef struct sse__changes sse__changes;
 struct sse__changes {
@@ -8752,13 +8751,14 @@ struct sse__changes {
     sse_db         *db;
     sse__changed_fn fn;
     void           *user;
-    sse__file      *files;
+    sse__dbfile      *files;
     sse__alarm      alarm;     /* the next look; each is twice as far away as the last, until it is slow */
     int             delay_ms, slow_ms; /* delay_ms 0: starting */
     int             notify_fd; /* -1: blind */
     int             total_changes;
     bool            waiting;   /* our connection is inside a transaction: it sees an old state, and so would a view (G1) */
     bool            warned;
+    bool            unverified; /* .tables of a live route were not compared with the database yet */
 };
 
 static void sse__changes_tell_all(sse__changes *ch) { ch->fn(ch->user, ch->db, sse__str(NULL, 0)); }
@@ -8772,7 +8772,7 @@ static bool sse__version_read(sqlite3_stmt *stmt, int *version) { /* false: lock
     return got;
 }
 
-static void sse__file_close(sse__file *f) {
+static void sse__dbfile_close(sse__dbfile *f) {
     sqlite3_finalize(f->watcher_version);
     sqlite3_finalize(f->our_version);
     sqlite3_close(f->watcher);
@@ -8791,7 +8791,7 @@ static ino_t sse__wal_ino(const char *path) { /* 0: there is none, or nothing is
 }
 
 /* Opens the watcher. It never waits for a lock: the loop would. Without it (in memory, encrypted) f still works, see judge. */
-static void sse__file_open(sse_db *db, sse__file *f) {
+static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
     struct stat s;
     char       *sql = sqlite3_mprintf("PRAGMA \"%w\".data_version", f->schema);
     if (sql) sqlite3_prepare_v2(db->raw, sql, -1, &f->our_version, NULL);
@@ -8810,14 +8810,14 @@ static void sse__file_open(sse_db *db, sse__file *f) {
     f->watcher_version = NULL;
 }
 
-static void sse__file_free(sse__file *f) {
-    sse__file_close(f);
+static void sse__dbfile_free(sse__dbfile *f) {
+    sse__dbfile_close(f);
     SSE_FREE(f->schema);
     SSE_FREE(f->path);
     SSE_FREE(f);
 }
 
-static bool sse__file_replaced(const sse__file *f) { /* another file has taken its name */
+static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has taken its name */
     struct stat s;
     return f->path[0] && stat(f->path, &s) == 0 && (s.st_ino != f->ino || s.st_dev != f->dev);
 }
@@ -8827,7 +8827,7 @@ static bool sse__file_replaced(const sse__file *f) { /* another file has taken i
 typedef enum sse__verdict { SSE__NOBODY, SSE__WE, SSE__OTHERS, SSE__LATER } sse__verdict;
 
 /* The table above. The watcher is asked first: what is committed between the two questions then counts as theirs. */
-static sse__verdict sse__file_judge(sse__file *f) {
+static sse__verdict sse__dbfile_judge(sse__dbfile *f) {
     int watcher_sees, we_see;
     if (!f->watcher) {
         if (!sse__version_read(f->our_version, &we_see)) return SSE__LATER;
@@ -8844,7 +8844,7 @@ static sse__verdict sse__file_judge(sse__file *f) {
     return SSE__OTHERS;
 }
 
-static void sse__changes_tell_names(sse__changes *ch, const sse__file *f, const sse__names *names) {
+static void sse__changes_tell_names(sse__changes *ch, const sse__dbfile *f, const sse__names *names) {
     const size_t schema_len = strlen(f->schema);
     size_t       at, n;
     for (at = 0; at < names->list.len; at += n + 1) {
@@ -8855,7 +8855,7 @@ static void sse__changes_tell_names(sse__changes *ch, const sse__file *f, const 
     }
 }
 
-static void sse__changes_tell_ours(sse__changes *ch, const sse__file *f, bool wrote) {
+static void sse__changes_tell_ours(sse__changes *ch, const sse__dbfile *f, bool wrote) {
     const sse_db *db = ch->db;
     if (!f->watcher && !wrote) return;
     if (db->pending.all || db->outside.all || !sse__db_sees_names(ch->db)) { /* G2 */
@@ -8881,11 +8881,11 @@ static bool sse__changes_check(sse__changes *ch) { /* false: look again, somethi
     const bool wrote = sse__changes_wrote(ch);
     const int  total = sqlite3_total_changes(db->raw);
     bool       settled = true;
-    sse__file *f;
+    sse__dbfile *f;
     ch->waiting = !sse__db_is_idle(db);
     if (ch->waiting) return false; /* G1 */
     for (f = ch->files; f; f = f->next) {
-        switch (sse__file_judge(f)) {
+        switch (sse__dbfile_judge(f)) {
         case SSE__WE: sse__changes_tell_ours(ch, f, wrote); break;
         case SSE__OTHERS: sse__changes_tell_all(ch); break;
         case SSE__LATER: settled = false; break;
@@ -8903,15 +8903,15 @@ static bool sse__changes_check(sse__changes *ch) { /* false: look again, somethi
 
 static void sse__changes_close_files(sse__changes *ch) {
     while (ch->files) {
-        sse__file *f = ch->files;
+        sse__dbfile *f = ch->files;
         ch->files = f->next;
-        sse__file_free(f);
+        sse__dbfile_free(f);
     }
 }
 
 /* What the kernel is asked to tell: writes to the file and its WAL, and files that come and go, as journals do. Asking
    again for what it tells already changes nothing, so it is asked again with every look: a WAL may be a new one. */
-static void sse__changes_notify(const sse__changes *ch, const sse__file *f) {
+static void sse__changes_notify(const sse__changes *ch, const sse__dbfile *f) {
     const char *slash = strrchr(f->path, '/');
     sse_buf     name = {NULL, 0, 0, 0};
     if (ch->notify_fd < 0 || !slash) return;
@@ -8925,25 +8925,25 @@ static void sse__changes_notify(const sse__changes *ch, const sse__file *f) {
 }
 
 static void sse__changes_list(sse__changes *ch, const char *schema, const char *path) {
-    sse__file *f;
+    sse__dbfile *f;
     for (f = ch->files; f; f = f->next)
         if (strcmp(f->schema, schema) == 0 && strcmp(f->path, path) == 0) break;
     if (!f) {
-        f = SSE__NEW(sse__file);
+        f = SSE__NEW(sse__dbfile);
         if (!f) return; /* the next look tries again */
         f->schema = sse__strdup(sse__text(schema));
         f->path   = sse__strdup(sse__text(path));
         if (!f->schema || !f->path) {
-            sse__file_free(f);
+            sse__dbfile_free(f);
             return;
         }
-        sse__file_open(ch->db, f);
+        sse__dbfile_open(ch->db, f);
         f->next   = ch->files;
         ch->files = f;
         if (ch->delay_ms) sse__changes_tell_all(ch);
     } else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms) {
-        sse__file_close(f);
-        sse__file_open(ch->db, f);
+        sse__dbfile_close(f);
+        sse__dbfile_open(ch->db, f);
         if (f->watcher) sse__changes_tell_all(ch);
     }
     f->listed = true;
@@ -8953,7 +8953,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
 /* Brings the list in line with the databases that our connection has attached now. */
 static void sse__changes_refresh(sse__changes *ch) {
     sqlite3_stmt *stmt = NULL;
-    sse__file   **link = &ch->files, *f;
+    sse__dbfile   **link = &ch->files, *f;
     int           rc;
     for (f = ch->files; f; f = f->next) f->listed = false;
     rc = sqlite3_prepare_v2(ch->db->raw, "PRAGMA database_list", -1, &stmt, NULL);
@@ -8971,17 +8971,17 @@ static void sse__changes_refresh(sse__changes *ch) {
             continue;
         }
         *link = f->next;
-        sse__file_free(f);
+        sse__dbfile_free(f);
     }
 }
 
 /* Another file has taken the name of ours, a backup say. Our connection still shows the old one and refuses to write: it is
    opened anew. A WAL that still belongs to the old file would be taken for part of the new one: that is for a human. */
 static void sse__changes_follow(sse__changes *ch) {
-    sse__file *f;
+    sse__dbfile *f;
     bool       old_wal;
     int        rc;
-    for (f = ch->files; f && !sse__file_replaced(f);) f = f->next;
+    for (f = ch->files; f && !sse__dbfile_replaced(f);) f = f->next;
     if (!f || !sse__db_is_idle(ch->db)) return;
     old_wal = f->wal_ino && f->wal_ino == sse__wal_ino(f->path);
     rc      = old_wal ? SSE_E_STATE : sse__db_reopen(ch->db);
@@ -9024,10 +9024,32 @@ static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes_schedule(ch, ch->delay_ms * 2);
 }
 
+/* The first word of tables that is no table of db, such as a view or a misspelling, which nothing would ever wake; else absent. */
+static sse_str sse__changes_unknown(sse_db *db, sse_str tables) {
+    while (tables.ptr) {
+        const sse_str word = sse__cut(&tables, ' ', false);
+        if (word.len && !sse__db_has_table(db, word)) return word;
+    }
+    return sse__str(NULL, 0);
+}
+
+static void sse__changes_verify(sse__changes *ch) { /* late, so that tables may be created after the routes */
+    sse__link *link;
+    ch->unverified = false;
+    for (link = ch->app->views->lives.next; link != &ch->app->views->lives; link = link->next) {
+        sse__live    *live = SSE__CONTAINER(link, sse__live, link);
+        const sse_str word = sse__changes_unknown(ch->db, live->db == ch->db ? sse__text(live->tables) : sse__str(NULL, 0));
+        if (!word.ptr) continue;
+        sse__log(ch->app, SSE_LOG_WARNING, "live view %s: %.*s is no table: it follows all tables", live->path, SSE_STR(word));
+        live->tables = NULL; /* G2 */
+    }
+}
+
 /* After a turn of the loop, before views render. Costs next to nothing if no connection of ours ran anything. */
-static void sse__changes_turn(sse_app *app) {
+static void sse__changes_look(sse_app *app) {
     sse__changes *ch;
     for (ch = app->changes; ch; ch = ch->next) {
+        if (ch->unverified) sse__changes_verify(ch);
         if (ch->db->schemas_changed) sse__changes_refresh(ch);
         if ((ch->waiting || sse__changes_wrote(ch)) && !sse__changes_check(ch) && ch->delay_ms >= ch->slow_ms) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
     }
@@ -9085,22 +9107,23 @@ static void sse__changes_stop(sse_app *app) {
     while (app->changes) sse__changes_end(app->changes);
 }
 
-/* The first name in tables that is no table of db, such as a view or a misspelling, which nothing would ever wake; else ptr NULL. */
-static sse_str sse__changes_unknown(sse_db *db, sse_str tables) {
-    size_t i = 0, from;
-    for (; i < tables.len; i++) {
-        for (from = i; i < tables.len && tables.ptr[i] != ' ';) i++;
-        if (i > from && !sse__db_has_table(db, sse__str(tables.ptr + from, i - from))) return sse__str(tables.ptr + from, i - from);
-    }
-    return sse__str(NULL, 0);
+/* ---- views ---- */
+
+static void sse__changes_to_views(void *user, sse_db *db, sse_str table) { sse__views_changed((sse_app *)user, db, table); }
+
+static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route names it: its views follow from now on */
+    const int     error = sse__changes_start(app, db, sse__changes_to_views, app);
+    sse__changes *ch = app->changes;
+    for (; ch; ch = ch->next)
+        if (ch->db == db) ch->unverified = true;
+    return error;
 }
 
 #else
 
-static int  sse__changes_start(sse_app *app, sse_db *db, sse__changed_fn fn, void *user) { return (void)app, (void)fn, (void)user, sse__db_open_error(db); }
-static void sse__changes_turn(sse_app *app) { (void)app; }
+static int  sse__changes_watch(sse_app *app, sse_db *db) { return (void)app, sse__db_open_error(db); }
+static void sse__changes_look(sse_app *app) { (void)app; }
 static void sse__changes_stop(sse_app *app) { (void)app; }
-static sse_str sse__changes_unknown(sse_db *db, sse_str tables) { return (void)db, (void)tables, sse__str(NULL, 0); }
 
 #endif /* SSE_NO_SQLITE */
 
@@ -10004,6 +10027,7 @@ SSE_API void sse_app_free(sse_app *app) {
         sse__server_cut(app);
         sse__streams_run_closed(app->streams);
     }
+    sse__changes_stop(app);
     sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
     sse__net_close(app->net);
     sse__streams_close(app->streams);

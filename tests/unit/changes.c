@@ -9,8 +9,8 @@
 int main(void) {
     sse_app app;
     memset(&app, 0, sizeof app);
-    is_int(sse__changes_start(&app, sse_db_open("x", NULL), NULL, NULL), SSE_E_NOT_BUILT, "without SQLite nothing can be followed");
-    sse__changes_turn(&app);
+    is_int(sse__changes_watch(&app, sse_db_open("x", NULL)), SSE_E_NOT_BUILT, "without SQLite nothing can be followed");
+    sse__changes_look(&app);
     sse__changes_stop(&app);
     return tap_done();
 }
@@ -53,7 +53,7 @@ static void on_log(int level, const char *line, void *user) {
 static void turn(int timeout_ms) {
     turns++;
     sse__loop_wait(&app.loop, timeout_ms);
-    sse__changes_turn(&app);
+    sse__changes_look(&app);
     sse__loop_reap(&app.loop);
 }
 
@@ -61,7 +61,7 @@ static void turn(int timeout_ms) {
 static const char *hears(int ms) {
     static char   result[4096];
     uint64_t      end;
-    sse__changes_turn(&app); /* the end of the turn in which the program wrote */
+    sse__changes_look(&app); /* the end of the turn in which the program wrote */
     for (end = sse__clock_ms() + (uint64_t)ms; !heard[0] && sse__clock_ms() < end; ) turn((int)(end - sse__clock_ms()));
     if (heard[0])
         for (end = sse__clock_ms() + 12; sse__clock_ms() < end; ) turn(3);
