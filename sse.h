@@ -609,7 +609,8 @@ typedef struct sse_db_options {
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
-   No hook, authorizer or busy handler of raw is touched. Otherwise as sse_db_open. */
+   No hook, authorizer or busy handler of raw is touched, so each of its commits wakes all views of db, whatever their
+   tables. Otherwise as sse_db_open. */
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 
 SSE_API void sse_db_close(sse_db *db); /* ends the rows still open as well. NULL: nothing happens */
@@ -667,7 +668,9 @@ SSE_API int sse_db_migrate(sse_db *db, const char *script);
    database is newer than count (nothing is changed); else the error of the script that failed (those before it stay). */
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
-SSE_API struct sqlite3 *sse_db_raw(sse_db *db); /* for what is not here; valid until sse_db_close; NULL if failed */
+/* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of your own are left alone; with
+   an authorizer of your own each commit wakes all views of db. Once asked for, it is not opened anew if its file is replaced. */
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus
 }
@@ -4871,7 +4874,8 @@ static void sse__watches_fire_always(sse__loop *loop) {
 
 /* ---- files that change ------------------------------------------------------------------- */
 
-#if defined(__linux__)
+#if defined(SSE_NO_SQLITE)
+#elif defined(__linux__)
 #include <sys/inotify.h>
 static int sse__notify_open(void) { /* a descriptor that is readable after a change; -1: not to be had */
     const int fd = SSE__SYS(inotify_init());
@@ -4935,7 +4939,7 @@ static void sse__loop_close(sse__loop *loop) {
   D1  No value ever becomes part of the SQL text.
   D2  A statement that is busy belongs to one sse_rows and to nobody else;
       idle ones are reset, hold no lock and no value.
-  D3  Every failure goes through sse__db_fail: db->errors counts it.
+  D3  Every failure goes through sse__db_fail, which counts it.
   D4  db->pending names all tables that statements run here may have
       changed since >>changes last took it; too many names, never too few.
 ==========================================================================*/
@@ -4943,22 +4947,6 @@ static void sse__loop_close(sse__loop *loop) {
 /* Database calls of this thread that failed, so far. A handler that stays silent after one has not succeeded. */
 static SSE__THREAD unsigned long sse__db_failed;
 static unsigned long sse__db_failures(void) { return sse__db_failed; }
-
-/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables, or if changed is absent, they do. A
-   name without a schema means that table in any: which one SQLite takes it for may change with the next ATTACH. */
-static bool sse__tables_name(sse_str tables, sse_str changed) {
-    sse_str word;
-    if (!changed.ptr || tables.len == 0) return true;
-    while (tables.ptr) {
-        size_t skip;
-        word = sse__cut(&tables, ' ', false);
-        if (sse__eq(word, SSE__LIT("*"))) return true;
-        if (word.len == 0 || word.len > changed.len) continue;
-        skip = changed.len - word.len;
-        if (sse__eq_nocase(word, sse__str(changed.ptr + skip, word.len)) && (skip == 0 || changed.ptr[skip - 1] == '.')) return true;
-    }
-    return false;
-}
 
 #ifndef SSE_NO_SQLITE
 
@@ -4992,7 +4980,6 @@ struct sse_db {
     bool      read_only, raw_given; /* raw_given: the program may hold the connection itself */
     int       open_error, error;
     sse_buf   message;
-    unsigned long errors; /* never goes back: a render compares it before and after */
     size_t    max_rows;
     sse_rows *statements;
     int       statement_count;
@@ -5029,6 +5016,22 @@ static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) 
     for (; at < from->list.len; at += strlen(from->list.ptr + at) + 1) sse__names_add(to, from->list.ptr + at, "", "");
 }
 
+/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables, or if changed is absent, they do. A
+   name without a schema means that table in any: which one SQLite takes it for may change with the next ATTACH. */
+static bool sse__tables_name(sse_str tables, sse_str changed) {
+    sse_str word;
+    if (!changed.ptr || tables.len == 0) return true;
+    while (tables.ptr) {
+        size_t skip;
+        word = sse__cut(&tables, ' ', false);
+        if (sse__eq(word, SSE__LIT("*"))) return true;
+        if (word.len == 0 || word.len > changed.len) continue;
+        skip = changed.len - word.len;
+        if (sse__eq_nocase(word, sse__str(changed.ptr + skip, word.len)) && (skip == 0 || changed.ptr[skip - 1] == '.')) return true;
+    }
+    return false;
+}
+
 static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to an earlier state */
     if (names->list.len > len) names->list.len = len;
     names->all = all;
@@ -5038,8 +5041,7 @@ static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to
 
 /* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about; both may be NULL. */
 static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql) {
-    sse__db_failed++;
-    db->errors++;
+    sse__db_failed++; /* D3 */
     db->error         = error;
     db->message.len   = 0;
     db->message.error = SSE_OK;
@@ -5069,8 +5071,7 @@ static bool sse__db_enter(sse_db *db) {
 
 static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->open_error : db->error : SSE_E_NOMEM; }
 
-static int           sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
-static unsigned long sse__db_errors(const sse_db *db) { return db ? db->errors : 0; }
+static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_status(db);
@@ -5081,7 +5082,8 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
 /* ---- which tables a statement writes: the authorizer is asked about each of them while the statement is prepared ---- */
 
 #ifndef SQLITE_OMIT_AUTHORIZATION
-static int sse__db_authorize(void *user, int action, const char *a, const char *b, const char *schema, const char *trigger) {
+static int sse__db_authorize(void *user, int action, const char *a, const char *b,
+                             const char *schema, const char *trigger) { /* SQLite wants all six */
     sse_db     *db = (sse_db *)user;
     sse__names *to = db->recording ? db->recording : &db->outside;
     (void)b;
@@ -5160,13 +5162,13 @@ static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
     while (!error && !db->sql.error && sse__piece_next(&piece, &fmt, &args, &error)) {
         sse__put_str(&db->sql, piece.literal);
         if (!piece.conv) continue;
-        sse__put_char(&db->sql, '?');
+        sse__put_char(&db->sql, '?'); /* D1 */
         if (!sse__grow(&values, &db->value_cap, db->value_count, sizeof *db->values)) {
             error = SSE_E_NOMEM;
             break;
         }
         db->values = (sse__value *)values;
-        if (!sse__value_take(&db->values[db->value_count++], &piece)) error = SSE_E_ARG;
+        if (!sse__value_take(&db->values[db->value_count++], &piece)) error = SSE_E_ARG; /* D1 */
     }
     va_end(args.ap);
     sse__put_char(&db->sql, '\0');
@@ -5463,7 +5465,8 @@ static void sse__db_undo(sse_db *db, const sse__db_mark *mark) {
 
 static int sse__db_end(sse_db *db, const sse__db_mark *mark) {
     int rc;
-    if (sqlite3_get_autocommit(db->raw)) return sse__db_fail(db, SSE_E_STATE, "the transaction ended before its end: by an error, or by a COMMIT or ROLLBACK inside", NULL);
+    if (sqlite3_get_autocommit(db->raw))
+        return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by a COMMIT or ROLLBACK inside", NULL);
     rc = mark->nested ? sse_db_exec(db, "RELEASE sse_write") : sse_db_exec(db, "COMMIT");
     if (rc < 0) sse__db_undo(db, mark);
     return rc < 0 ? rc : SSE_OK;
@@ -5665,8 +5668,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
 
 struct sse_db { int open_error; };
 
-static int           sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
-static unsigned long sse__db_errors(const sse_db *db) { return (void)db, 0; }
+static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     static sse_db failed = { SSE_E_NOT_BUILT };
@@ -8383,6 +8385,7 @@ static void sse__view_mark(sse_view *view) { /* V1 */
 
 static void sse__view_alarm(sse__alarm *alarm) { sse__view_mark(SSE__CONTAINER(alarm, sse_view, alarm)); }
 
+#ifndef SSE_NO_SQLITE
 /* Called by >>changes: tables of db were written. table absent: nobody knows which. */
 static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__link *link;
@@ -8392,6 +8395,7 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
         if (sse__tables_name(sse__text(view->live->tables), table)) sse__view_mark(view);
     }
 }
+#endif
 
 /* ---- rendering ------------------------------------------------------------------ */
 
@@ -8986,7 +8990,8 @@ static void sse__changes_follow(sse__changes *ch) {
     old_wal = f->wal_ino && f->wal_ino == sse__wal_ino(f->path);
     rc      = old_wal ? SSE_E_STATE : sse__db_reopen(ch->db);
     if (rc != SSE_OK) {
-        if (!ch->warned) sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart", f->path, old_wal ? ", the old -wal is still there" : "");
+        if (!ch->warned) sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart", f->path,
+                                  old_wal ? ", the old -wal is still there" : "");
         ch->warned = true;
         return;
     }
@@ -9011,7 +9016,8 @@ static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) {
 static void sse__changes_warn(sse__changes *ch) {
     sqlite3_stmt *stmt = sqlite3_next_stmt(ch->db->raw, NULL);
     while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(ch->db->raw, stmt);
-    sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s", stmt ? "a query that is still open (sse_db_done): " : "a transaction", stmt ? sqlite3_sql(stmt) : "");
+    sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s", stmt ? "a query that is still open (sse_db_done): " : "a transaction",
+             stmt ? sqlite3_sql(stmt) : "");
     ch->warned = true;
 }
 
@@ -9021,7 +9027,7 @@ static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) sse__changes_warn(ch);
-    sse__changes_schedule(ch, ch->delay_ms * 2);
+    sse__changes_schedule(ch, ch->delay_ms * 2); /* G3 */
 }
 
 /* The first word of tables that is no table of db, such as a view or a misspelling, which nothing would ever wake; else absent. */
@@ -9051,7 +9057,8 @@ static void sse__changes_look(sse_app *app) {
     for (ch = app->changes; ch; ch = ch->next) {
         if (ch->unverified) sse__changes_verify(ch);
         if (ch->db->schemas_changed) sse__changes_refresh(ch);
-        if ((ch->waiting || sse__changes_wrote(ch)) && !sse__changes_check(ch) && ch->delay_ms >= ch->slow_ms) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
+        if (!ch->waiting && !sse__changes_wrote(ch)) continue;
+        if (!sse__changes_check(ch) && ch->delay_ms >= ch->slow_ms) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
     }
 }
 
