@@ -775,6 +775,35 @@ static bool sse__grow(void **array, size_t *cap, size_t count, size_t size) {
     return true;
 }
 
+static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
+#if defined(__GNUC__)
+    return 31u - (unsigned)__builtin_clz(v);
+#else
+    unsigned n = 0;
+    while (v >>= 1) n++;
+    return n;
+#endif
+}
+
+static unsigned sse__low_byte(uint64_t v) { /* the lowest byte that is not 0, counted from 0; v > 0 */
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(v) >> 3;
+#else
+    unsigned n = 0;
+    for (; !(v & 255); v >>= 8) n++;
+    return n;
+#endif
+}
+
+static uint32_t sse__load32(const unsigned char *p) {
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t sse__load64(const unsigned char *p) { /* little-endian, at any address: compilers make one load of it */
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
+           (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
 static sse_str sse__str(const char *ptr, size_t len) {
     sse_str s;
     s.ptr = ptr;
@@ -4175,7 +4204,1061 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
     return any;
 }
 
-/*@section frame*/
+/*==========================================================================
+  >>frame   br and gzip: one compression for all subscribers         [pure]
+  Uses: >>buf >>base          Tests: tests/unit/frame.c tests/frame/frames.c
+  Z1  Ring: a frame uses a short distance code only for an entry of the
+      distance ring that it has filled itself. What the decoder carries
+      over from before the frame is never used.
+  Z2  Sync: a delta copies from nothing before the channel's sync point, a
+      key from nothing before its own first byte.
+  Z3  Window: no copy reaches past 2^lgwin - 16 (br) or 32768 (gzip), so no
+      distance can mean the static dictionary.
+  Z4  Alignment: every frame begins and ends at a byte boundary.
+  Z5  One literal tree and one distance tree, and no context: the bytes
+      before a frame do not change how it is read.
+  Z6  Size: a frame is never longer than sse__frame_bound of its event. Room
+      is asked for once per frame; the bit writer checks nothing.
+  Z7  A mark names one state of one channel's history and is never used for
+      another: a stream is in sync if and only if it holds the codec's mark.
+  Z8  Only two things allocate: the history (failing forgets it, and all are
+      out of sync) and the output (failing leaves the event unsent). A key
+      needs no history, so a codec without memory still serves everyone.
+==========================================================================*/
+
+/* Every event of a channel (a view or a topic) is compressed once for all who watch it, into at most two frames that both
+   decode to the event. As in video there are deltas, which copy from earlier events of the channel, and keys, which stand
+   alone and may be put behind anything that ends at a byte boundary. Who has had every frame since some key is in sync
+   and gets deltas; who joins, misses an event or is sent bytes of its own gets the next key.
+
+       sse__codec_add(codec, press, event);
+       for each subscriber s of this encoding:
+           if (sse__codec_follow(codec, &s->mark) == SSE__DELTA) queue(s, delta);      made by sse__codec_delta when
+           else queue(s, key);                                 made by sse__frame_key, when the first one needs it
+
+   A stream's whole state is its mark. Whatever else is sent to it (a private event, another channel's frame) overwrites
+   the mark or sets it to 0; keep-alives do not touch it. A frame may be left out, together with all that are queued
+   behind it, if the mark is then set to 0; half a frame never. */
+
+enum { SSE__IDENTITY, SSE__BR, SSE__GZIP };
+enum { SSE__KEY, SSE__DELTA };
+
+typedef struct sse__sum { uint32_t crc, len, shift; } sse__sum; /* of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
+
+#if !defined(SSE_NO_COMPRESSION)
+
+/* ---- bits: least significant first, as both formats want them ---- */
+
+typedef struct sse__bits { unsigned char *p; uint64_t acc; unsigned n; } sse__bits; /* n < 8 bits in acc wait for more */
+
+static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) { /* n <= 56, v < 2^n; writes 8 bytes, the last ones over again later */
+    unsigned char *p = w->p;
+    w->acc |= v << w->n;
+    p[0] = (unsigned char)w->acc;
+    p[1] = (unsigned char)(w->acc >> 8);
+    p[2] = (unsigned char)(w->acc >> 16);
+    p[3] = (unsigned char)(w->acc >> 24);
+    p[4] = (unsigned char)(w->acc >> 32);
+    p[5] = (unsigned char)(w->acc >> 40);
+    p[6] = (unsigned char)(w->acc >> 48);
+    p[7] = (unsigned char)(w->acc >> 56);
+    w->n += n;
+    w->p += w->n >> 3;
+    w->acc >>= w->n & ~7u;
+    w->n &= 7;
+}
+
+static void sse__bits_align(sse__bits *w) {
+    if (w->n) sse__bits_put(w, 0, 8 - w->n);
+}
+
+static void sse__bits_raw(sse__bits *w, const unsigned char *bytes, size_t n) {
+    SSE_ASSERT(w->n == 0); /* Z4 */
+    memcpy(w->p, bytes, n);
+    w->p += n;
+}
+
+/* ---- prefix codes ---- */
+
+enum { SSE__SYMBOLS = 704, SSE__CODE_BITS = 15 }; /* the largest alphabet, and the longest code, of both formats */
+
+typedef struct sse__prefix {
+    uint32_t count[SSE__SYMBOLS];
+    uint16_t code[SSE__SYMBOLS]; /* bits reversed: ready for sse__bits_put */
+    uint8_t  len[SSE__SYMBOLS];
+    unsigned size;               /* of the alphabet */
+    unsigned used;               /* symbols that occur */
+} sse__prefix;
+
+static void sse__prefix_clear(sse__prefix *x, unsigned size) {
+    memset(x->count, 0, size * sizeof *x->count);
+    x->size = size;
+}
+
+static void sse__sort(uint32_t *a, unsigned n) { /* shell sort: at most a few hundred, mostly a few dozen */
+    static const unsigned gaps[] = { 301, 132, 57, 23, 10, 4, 1 };
+    unsigned              g, i, k;
+    for (g = 0; g < SSE__COUNT(gaps); g++)
+        for (i = gaps[g]; i < n; i++) {
+            const uint32_t v = a[i];
+            for (k = i; k >= gaps[g] && a[k - gaps[g]] > v; k -= gaps[g]) a[k] = a[k - gaps[g]];
+            a[k] = v;
+        }
+}
+
+/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted as limit.
+   leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined nodes, are both ascending. */
+static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit, unsigned at_depth[]) {
+    uint32_t weight[SSE__SYMBOLS];
+    uint16_t parent[SSE__SYMBOLS], inner[SSE__SYMBOLS + 1];
+    unsigned next_leaf = 0, next_node = 0, node, pick, d;
+    for (node = 0; node < n - 1; node++) {
+        weight[node] = 0;
+        for (pick = 0; pick < 2; pick++) {
+            if (next_node == node || (next_leaf < n && leaf[next_leaf] >> 10 <= weight[next_node])) {
+                weight[node] += leaf[next_leaf++] >> 10;
+            } else {
+                weight[node] += weight[next_node];
+                parent[next_node++] = (uint16_t)node;
+            }
+        }
+    }
+    memset(inner, 0, sizeof inner);
+    weight[n - 2] = 0; /* weights turn into depths, from the root down */
+    inner[0]      = 1;
+    for (node = n - 2; node-- > 0;) {
+        weight[node] = weight[parent[node]] + 1;
+        inner[weight[node]]++;
+    }
+    memset(at_depth, 0, (limit + 1) * sizeof *at_depth);
+    for (d = 1; d < n; d++) at_depth[d < limit ? d : limit] += 2u * inner[d - 1] - inner[d];
+}
+
+/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that the clipped ones lack. */
+static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
+    unsigned d, total = 0;
+    for (d = 1; d <= limit; d++) total += at_depth[d] << (limit - d);
+    for (; total > 1u << limit; total--) {
+        for (d = limit - 1; !at_depth[d]; d--) {}
+        at_depth[limit]--;
+        at_depth[d]--;
+        at_depth[d + 1] += 2;
+    }
+}
+
+static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengths; both formats number them alike */
+    unsigned next[SSE__CODE_BITS + 1], i, k, code;
+    memset(next, 0, sizeof next);
+    for (i = 0; i < x->size; i++)
+        if (x->len[i] && x->len[i] < SSE__CODE_BITS) next[x->len[i] + 1]++;
+    for (i = 1; i <= SSE__CODE_BITS; i++) next[i] = (next[i] + next[i - 1]) << 1;
+    for (i = 0; i < x->size; i++) {
+        if (!x->len[i]) continue;
+        code = next[x->len[i]]++;
+        for (x->code[i] = 0, k = x->len[i]; k > 0; k--, code >>= 1) x->code[i] = (uint16_t)(((unsigned)x->code[i] << 1) | (code & 1));
+    }
+}
+
+/* Lengths and codes for the counts. A single symbol gets length 1; what that means is for the formats to say. */
+static void sse__prefix_build(sse__prefix *x, unsigned limit) {
+    uint32_t leaf[SSE__SYMBOLS];
+    unsigned at_depth[SSE__CODE_BITS + 1], i, d, k;
+    x->used = 0;
+    memset(x->len, 0, x->size);
+    for (i = 0; i < x->size; i++)
+        if (x->count[i]) leaf[x->used++] = x->count[i] << 10 | i;
+    memset(at_depth, 0, sizeof at_depth);
+    at_depth[1] = x->used;
+    if (x->used > 1) {
+        sse__sort(leaf, x->used);
+        sse__tree_depths(leaf, x->used, limit, at_depth);
+        sse__kraft_repair(at_depth, limit);
+    }
+    for (d = limit, i = 0; d > 0; d--) /* the rarest symbols get the longest codes */
+        for (k = at_depth[d]; k > 0; k--) x->len[leaf[i++] & 1023] = (uint8_t)d;
+    sse__prefix_codes(x);
+}
+
+static uint64_t sse__prefix_cost(const sse__prefix *x) { /* bits of all counted symbols */
+    uint64_t bits = 0;
+    unsigned i;
+    for (i = 0; i < x->size; i++) bits += (uint64_t)x->count[i] * x->len[i];
+    return bits;
+}
+
+static void sse__prefix_put(const sse__prefix *x, sse__bits *w, unsigned symbol) { sse__bits_put(w, x->code[symbol], x->len[symbol]); }
+
+/* ---- matches: what to copy, from where ---- */
+
+/* The newest two positions for each hash of 5 bytes (2^bits of them) and of 8 bytes (2^(bits + 1)). */
+typedef struct sse__index { uint32_t *slots; unsigned bits; } sse__index;
+
+/* The bytes a frame is made of, [start, end), and may copy from. Positions count from bytes. */
+typedef struct sse__span {
+    const unsigned char *bytes;
+    size_t               floor;   /* no copy begins before it (Z2) */
+    size_t               start, end;
+    size_t               indexed; /* positions before this are in the index */
+    uint32_t             origin;  /* what the index calls position 0, modulo 2^32 */
+    uint32_t             reach;   /* no copy goes further back (Z3) */
+    sse__index           index;
+} sse__span;
+
+/* Scores count saved bits, in eighths. The constants were found by search on the three workloads of tests/bench/frame.c
+   and on other seeds of them checked; they differ from what theory gives by how well a match predicts the next one. */
+#ifndef C_LIT
+#define C_LIT 40
+#define C_COPY 40
+#define C_FAR 24
+#define C_LOG 8
+#define C_LAZY 40
+#define C_STRIDE 4
+#define C_NICE 512
+#define C_TRIES 4
+#define C_RING { 0, 24, 28, 28, 24, 24, 32, 32, 34, 34, 28, 28, 36, 36, 38, 38 }
+#define C_NRING 16
+#define C_CMDS 4096
+#endif
+enum {
+    SSE__LITERAL = C_LIT,  /* a literal that need not be sent */
+    SSE__COPY    = C_COPY, /* a command */
+    SSE__FAR     = C_FAR, SSE__FAR_LOG2 = C_LOG, /* a distance that is written out */
+    SSE__LAZY    = C_LAZY, /* what a match one byte later must be better by */
+    SSE__NICE    = C_NICE,  /* a match of this length is taken as it is */
+    SSE__STRIDE  = C_STRIDE,
+    SSE__BLOCK   = 1 << 20,
+    SSE__COMMANDS = C_CMDS  /* a block ends when there are so many: working memory is fixed */
+};
+
+/* The short distance codes of RFC 7932 4: which entry of the ring, plus what; and what one costs. */
+static const uint8_t     sse__ring_entry[16] = { 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
+static const uint32_t sse__ring_delta[16] = { 0, 0, 0, 0, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3 };
+static const uint8_t     sse__ring_cost[16]  = C_RING;
+
+enum { SSE__FAR_DIST = 254, SSE__NO_DIST = 255 };
+#define SSE__CRC_POLY 0xEDB88320u
+#ifndef C_IDX
+#define C_IDX 7
+#endif
+
+typedef struct sse__match { uint32_t len, dist; int score; } sse__match; /* score 0: none */
+
+/* Literals, then a copy. dist 0: only literals, the end of a block. */
+typedef struct sse__command {
+    uint32_t insert, copy, dist;
+    uint16_t symbol;         /* br: of the insert and copy lengths */
+    uint8_t  insert_code, copy_code;
+    uint8_t  dist_code;      /* br: a short code, a long one, or one of the two below */
+} sse__command;
+
+typedef struct sse__run { uint8_t symbol, extra; } sse__run; /* a code length, or a run of them */
+
+/* What compressing needs while it works; one per loop serves all channels of the loop. Nothing in it outlives a call but
+   the counters, so it costs memory once, not per channel or client. */
+typedef struct sse__press {
+    sse__bits    out;
+    bool         br;             /* or gzip */
+    unsigned     lgwin;          /* of every br stream of this loop: the head says it before the channels are known */
+    uint32_t     ring[4];        /* the last distances, newest first; 0: not filled by this frame (Z1) */
+    unsigned     ncommands;
+    sse__command commands[SSE__COMMANDS];
+    sse__prefix  literals, lengths, distances, code_lengths;
+    sse__run     runs[SSE__SYMBOLS];
+    uint32_t     crc[8][256];
+    sse__index   key_index;
+    uint32_t     key_origin;     /* moves on with every key, which makes the index empty again without clearing it */
+    uint64_t     mark;           /* the newest one given out (Z7) */
+} sse__press;
+
+static uint32_t *sse__slots5(const sse__index *x, uint64_t v) {
+    return x->slots + 2 * (size_t)(((v << 24) * UINT64_C(0x9E3779B185EBCA87)) >> (64 - x->bits));
+}
+
+static uint32_t *sse__slots8(const sse__index *x, uint64_t v) {
+    return x->slots + ((size_t)2 << x->bits) + 2 * (size_t)((v * UINT64_C(0x9E3779B185EBCA87)) >> (63 - x->bits));
+}
+
+static size_t sse__index_size(unsigned bits) { return ((size_t)6 << bits) * sizeof(uint32_t); }
+
+static void sse__index_put(const sse__span *s, size_t pos) { /* needs 8 bytes there */
+    const uint32_t at   = s->origin + (uint32_t)pos;
+    const uint64_t v    = sse__load64(s->bytes + pos);
+    uint32_t      *five = sse__slots5(&s->index, v), *eight = sse__slots8(&s->index, v);
+    five[1]  = five[0];
+    five[0]  = at;
+    eight[1] = eight[0];
+    eight[0] = at;
+}
+
+/* Puts the positions before to into the index, every stride'th while it is far away. Inside a copy the older positions
+   still lead there, and a match found a little late is extended backwards. */
+static void sse__index_to(sse__span *s, size_t to, unsigned stride) {
+    const size_t last = s->end < 8 ? 0 : s->end - 7;
+    if (to > last) to = last;
+    for (; stride > 1 && s->indexed + 16 < to; s->indexed += stride) sse__index_put(s, s->indexed);
+    for (; s->indexed < to; s->indexed++) sse__index_put(s, s->indexed);
+}
+
+static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, size_t max) {
+    uint32_t n = 0;
+    for (; n + 8 <= max; n += 8) {
+        const uint64_t differ = sse__load64(a + n) ^ sse__load64(b + n);
+        if (differ) return n + sse__low_byte(differ);
+    }
+    while (n < max && a[n] == b[n]) n++;
+    return n;
+}
+
+/* How far back a copy at pos may go. */
+static uint32_t sse__span_reach(const sse__span *s, size_t pos) {
+    SSE_ASSERT(pos >= s->floor);
+    return pos - s->floor < s->reach ? (uint32_t)(pos - s->floor) : s->reach;
+}
+
+typedef struct sse__search { const unsigned char *p; size_t max; uint32_t reach; sse__match best; } sse__search;
+
+/* Takes the copy from dist back if it scores better. Any number may be tried: the bytes decide, so the index may be stale. */
+static void sse__try(sse__search *x, uint32_t dist, int cost) {
+    const unsigned char *from = x->p - (size_t)dist;
+    uint32_t             n;
+    int                  score;
+    if (x->best.len < x->max && x->p[x->best.len] != from[x->best.len]) return;
+    n     = sse__match_len(x->p, from, x->max);
+    score = (int)n * SSE__LITERAL - SSE__COPY - cost;
+    if (score <= x->best.score || n < 3) return;
+    x->best.len   = n;
+    x->best.dist  = dist;
+    x->best.score = score;
+}
+
+static int sse__far_cost(uint32_t dist) { return SSE__FAR + SSE__FAR_LOG2 * (int)sse__log2(dist); }
+
+static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos, size_t end) {
+    const uint32_t at = s->origin + (uint32_t)pos;
+    const uint32_t *five, *eight;
+    sse__search    x;
+    uint64_t       v;
+    uint32_t       entry, dist;
+    unsigned       i;
+    memset(&x, 0, sizeof x);
+    x.p   = s->bytes + pos;
+    x.max = end - pos;
+    if (x.max < 8) return x.best;
+    v       = sse__load64(x.p);
+    x.reach = sse__span_reach(s, pos);
+    for (i = 0; i < (p->br ? C_NRING : 4u); i++) {
+        entry = p->ring[sse__ring_entry[i]];
+        dist  = entry + sse__ring_delta[i];
+        if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF)) continue; /* Z1 */
+        sse__try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
+    }
+    if (x.best.len >= SSE__NICE) return x.best;
+    five  = sse__slots5(&s->index, v);
+    eight = sse__slots8(&s->index, v);
+    for (i = 0; i < 4; i++) {
+        dist = at - (i < 2 ? eight[i] : five[i - 2]);
+        if (dist - 1 < x.reach) sse__try(&x, dist, sse__far_cost(dist)); /* Z2, Z3 */
+    }
+    return x.best;
+}
+
+static uint8_t sse__ring_code(const uint32_t ring[4], uint32_t dist) {
+    unsigned i;
+    for (i = 0; i < 16; i++) {
+        const uint32_t entry = ring[sse__ring_entry[i]];
+        if (entry && entry + sse__ring_delta[i] == dist) return (uint8_t)i; /* Z1 */
+    }
+    return SSE__FAR_DIST;
+}
+
+static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32_t dist) {
+    sse__command *c = &p->commands[p->ncommands++];
+    SSE_ASSERT(p->ncommands <= SSE__COMMANDS);
+    c->insert    = (uint32_t)insert;
+    c->copy      = copy;
+    c->dist      = dist;
+    c->dist_code = dist ? sse__ring_code(p->ring, dist) : (uint8_t)SSE__NO_DIST;
+    if (!dist || dist == p->ring[0]) return;
+    memmove(p->ring + 1, p->ring, 3 * sizeof *p->ring);
+    p->ring[0] = dist;
+}
+
+/* A match at pos is at hand: looks whether one of the next bytes is a better place to start. */
+static size_t sse__parse_lazy(const sse__press *p, sse__span *s, size_t pos, size_t end, sse__match *m) {
+    int tries;
+    for (tries = 0; tries < C_TRIES && pos + 1 < end && m->len < SSE__NICE; tries++) {
+        sse__match next;
+        sse__index_to(s, pos + 1, 1);
+        next = sse__find(p, s, pos + 1, end);
+        if (next.score < m->score + SSE__LAZY) break;
+        *m = next;
+        pos++;
+    }
+    return pos;
+}
+
+/* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the commands are used up. */
+static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
+    size_t literals = pos;
+    p->ncommands = 0;
+    while (pos < end && p->ncommands < SSE__COMMANDS - 1) {
+        sse__match m = sse__find(p, s, pos, end);
+        if (m.score <= 0) {
+            const size_t skip = 1 + ((pos - literals) >> 8); /* noise: look at ever fewer places */
+            pos = end - pos > skip ? pos + (skip < 16 ? skip : 16) : end;
+            sse__index_to(s, pos, 1);
+            continue;
+        }
+        pos = sse__parse_lazy(p, s, pos, end, &m);
+        while (pos > literals && m.dist <= sse__span_reach(s, pos - 1) && s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
+            pos--;
+            m.len++;
+        }
+        SSE_ASSERT(m.dist > 0 && m.dist <= sse__span_reach(s, pos)); /* Z2, Z3 */
+        sse__command_add(p, pos - literals, m.len, m.dist);
+        pos += m.len;
+        literals = pos;
+        sse__index_to(s, pos, SSE__STRIDE);
+    }
+    if (literals < pos) sse__command_add(p, pos - literals, 0, 0);
+    return pos;
+}
+
+/* ---- brotli, RFC 7932 ---- */
+
+static const uint8_t  sse__br_insert_bits[24] = { 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24 };
+static const uint32_t sse__br_insert_base[24] = { 0, 1, 2, 3, 4, 5, 6, 8, 10, 14, 18, 26, 34, 50, 66, 98, 130, 194, 322, 578, 1090, 2114, 6210, 22594 };
+static const uint8_t  sse__br_copy_bits[24]   = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24 };
+static const uint32_t sse__br_copy_base[24]   = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 18, 22, 30, 38, 54, 70, 102, 134, 198, 326, 582, 1094, 2118 };
+
+/* Writes the runs with the code for code lengths before them (3.5). */
+static void sse__br_put_runs(sse__press *p, unsigned nruns) {
+    static const uint8_t order[18] = { 1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+    static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 }; /* of the lengths 0..5 */
+    sse__prefix         *x = &p->code_lengths;
+    unsigned             i, skip = 0, last = 18;
+    sse__prefix_clear(x, 18);
+    for (i = 0; i < nruns; i++) x->count[p->runs[i].symbol]++;
+    sse__prefix_build(x, 5);
+    while (x->used > 1 && !x->len[order[last - 1]]) last--; /* the decoder stops when the code is complete */
+    if (!x->len[1] && !x->len[2]) skip = x->len[3] ? 2 : 3;
+    sse__bits_put(&p->out, skip, 2);
+    for (i = skip; i < last; i++) sse__bits_put(&p->out, code[x->len[order[i]]], bits[x->len[order[i]]]);
+    for (i = 0; i < nruns; i++) {
+        const uint8_t symbol = p->runs[i].symbol;
+        if (x->used > 1) sse__prefix_put(x, &p->out, symbol);
+        if (symbol >= 16) sse__bits_put(&p->out, p->runs[i].extra, symbol - 14u);
+    }
+}
+
+/* Codes 16 and 17 that follow each other are the digits of one number, the most significant first. */
+static unsigned sse__br_run(sse__run *runs, unsigned n, unsigned symbol, unsigned count) {
+    const unsigned shift = symbol - 14, first = n;
+    unsigned       a, z;
+    int            rest;
+    for (rest = (int)count - 3; rest >= 0; rest = (rest >> shift) - 1) {
+        runs[n].symbol  = (uint8_t)symbol;
+        runs[n++].extra = (uint8_t)((unsigned)rest & ((1u << shift) - 1));
+    }
+    for (a = first, z = n; a + 1 < z; a++) {
+        const uint8_t extra = runs[a].extra;
+        runs[a].extra   = runs[--z].extra;
+        runs[z].extra = extra;
+    }
+    return n;
+}
+
+static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code lengths of x, up to the last used symbol */
+    unsigned i, n = 0, size = x->size, previous = 8;
+    while (!x->len[size - 1]) size--;
+    for (i = 0; i < size;) {
+        const unsigned value = x->len[i], most = value ? 7 : 11;
+        unsigned       count = 1;
+        while (i + count < size && x->len[i + count] == value) count++;
+        i += count;
+        if ((value && value != previous) || count == most) { /* one by itself: needed, or a digit less */
+            runs[n].symbol  = (uint8_t)value;
+            runs[n++].extra = 0;
+            count--;
+        }
+        if (value) previous = value;
+        if (count >= 3) {
+            n     = sse__br_run(runs, n, value ? 16 : 17, count);
+            count = 0;
+        }
+        for (; count > 0; count--, n++) {
+            runs[n].symbol = (uint8_t)value;
+            runs[n].extra  = 0;
+        }
+    }
+    return n;
+}
+
+/* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it takes no bits. */
+static void sse__br_put_simple(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
+    unsigned symbols[4] = { 0, 0, 0, 0 }, n = 0, i, d;
+    for (d = 1; d <= 3; d++)
+        for (i = 0; i < x->size; i++)
+            if (x->len[i] == d) symbols[n++] = i;
+    if (n == 1) x->len[symbols[0]] = 0;
+    if (n == 0) n = 1; /* an alphabet that is not used still needs a code */
+    sse__bits_put(&p->out, 1 | (uint64_t)(n - 1) << 2, 4);
+    for (i = 0; i < n; i++) sse__bits_put(&p->out, symbols[i], symbol_bits);
+    if (n == 4) sse__bits_put(&p->out, x->len[symbols[0]] == 1, 1);
+}
+
+static void sse__br_put_code(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
+    sse__prefix_build(x, SSE__CODE_BITS);
+    if (x->used <= 4) sse__br_put_simple(p, x, symbol_bits);
+    else sse__br_put_runs(p, sse__br_runs(x, p->runs));
+}
+
+static unsigned sse__br_length_code(const uint32_t base[24], uint32_t length) {
+    const unsigned log = sse__log2(length | 1);
+    unsigned       code = log < 2 ? 0 : log < 11 ? 2 * log - 2 : 20; /* a lower bound in both tables */
+    while (code < 23 && base[code + 1] <= length) code++;
+    return code;
+}
+
+/* Counts the command's symbols (5, 4). Literals that end a block go with any copy length: the block is over before it. */
+static void sse__br_count(sse__press *p, sse__command *c) {
+    static const uint8_t cell[3][3] = { { 2, 3, 6 }, { 4, 5, 8 }, { 7, 9, 10 } };
+    const unsigned       insert = sse__br_length_code(sse__br_insert_base, c->insert);
+    const unsigned       copy = sse__br_length_code(sse__br_copy_base, c->dist ? c->copy : 4);
+    const bool           implied = c->dist_code == 0 && insert < 8 && copy < 16; /* the last distance: not sent */
+    const unsigned       row = implied ? copy >> 3 : cell[insert >> 3][copy >> 3];
+    c->insert_code = (uint8_t)insert;
+    c->copy_code   = (uint8_t)copy;
+    c->symbol      = (uint16_t)(row << 6 | (insert & 7) << 3 | (copy & 7));
+    p->lengths.count[c->symbol]++;
+    if (implied) c->dist_code = SSE__NO_DIST;
+    if (c->dist_code == SSE__NO_DIST) return;
+    if (c->dist_code == SSE__FAR_DIST) {
+        const uint32_t d = c->dist + 3, bits = sse__log2(d) - 1;
+        c->dist_code = (uint8_t)(14 + 2 * bits + (d >> bits & 1));
+    }
+    p->distances.count[c->dist_code]++;
+}
+
+/* Writes the three codes; returns how many bits the commands will take on top. */
+static uint64_t sse__br_put_codes(sse__press *p, const unsigned char *bytes) {
+    uint64_t      extra = 0;
+    uint32_t      i;
+    sse__command *c, *end = p->commands + p->ncommands;
+    sse__prefix_clear(&p->literals, 256);
+    sse__prefix_clear(&p->lengths, 704);
+    sse__prefix_clear(&p->distances, 64);
+    for (c = p->commands; c < end; c++) {
+        sse__br_count(p, c);
+        for (i = 0; i < c->insert; i++) p->literals.count[bytes[i]]++;
+        bytes += c->insert + c->copy;
+        extra += sse__br_insert_bits[c->insert_code];
+        extra += sse__br_copy_bits[c->copy_code];
+        if (c->dist_code >= 16 && c->dist_code != SSE__NO_DIST) extra += (c->dist_code - 14u) >> 1;
+    }
+    sse__br_put_code(p, &p->literals, 8);
+    sse__br_put_code(p, &p->lengths, 10);
+    sse__br_put_code(p, &p->distances, 6);
+    return extra + sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
+}
+
+static void sse__br_put_commands(sse__press *p, const unsigned char *bytes) {
+    const sse__command *c, *end = p->commands + p->ncommands;
+    uint32_t            i;
+    for (c = p->commands; c < end; c++) {
+        sse__prefix_put(&p->lengths, &p->out, c->symbol);
+        sse__bits_put(&p->out, c->insert - sse__br_insert_base[c->insert_code], sse__br_insert_bits[c->insert_code]);
+        if (c->dist) sse__bits_put(&p->out, c->copy - sse__br_copy_base[c->copy_code], sse__br_copy_bits[c->copy_code]);
+        for (i = 0; i < c->insert; i++) sse__prefix_put(&p->literals, &p->out, bytes[i]);
+        bytes += c->insert + c->copy;
+        if (c->dist_code == SSE__NO_DIST) continue;
+        sse__prefix_put(&p->distances, &p->out, c->dist_code);
+        if (c->dist_code < 16) continue;
+        i = (c->dist_code - 14u) >> 1;
+        sse__bits_put(&p->out, (c->dist + 3) & ((1u << i) - 1), i);
+    }
+}
+
+static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-block (9.2) */
+    const unsigned nibbles = n > 1u << 16 ? 5 : 4;
+    SSE_ASSERT(n > 0 && n <= SSE__BLOCK);
+    sse__bits_put(w, 0, 1); /* ISLAST */
+    sse__bits_put(w, nibbles - 4, 2);
+    sse__bits_put(w, n - 1, nibbles * 4);
+    sse__bits_put(w, raw, 1);
+}
+
+static void sse__br_put_block(sse__press *p, const unsigned char *bytes, size_t n, const uint32_t ring_before[4]) {
+    const sse__bits before = p->out;
+    uint64_t        bits;
+    sse__br_put_head(&p->out, n, false);
+    sse__bits_put(&p->out, 0, 13); /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
+    bits = sse__br_put_codes(p, bytes);
+    if ((size_t)(p->out.p - before.p) + bits / 8 < n + 4) {
+        sse__br_put_commands(p, bytes);
+        return;
+    }
+    p->out = before; /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
+    memcpy(p->ring, ring_before, sizeof p->ring);
+    sse__br_put_head(&p->out, n, true);
+    sse__bits_align(&p->out);
+    sse__bits_raw(&p->out, bytes, n);
+}
+
+/* ---- deflate, RFC 1951 ---- */
+
+static unsigned sse__gzip_length_code(uint32_t length, unsigned *bits) { /* 3..258 */
+    const uint32_t v = length - 3;
+    *bits = v < 8 || v == 255 ? 0 : sse__log2(v) - 2;
+    return v == 255 ? 285 : v < 8 ? 257 + v : 261 + 4 * *bits + (v >> *bits & 3);
+}
+
+static unsigned sse__gzip_dist_code(uint32_t dist, unsigned *bits) {
+    const uint32_t v = dist - 1;
+    *bits = v < 4 ? 0 : sse__log2(v) - 1;
+    return v < 4 ? v : 2 * *bits + 2 + (v >> *bits & 1);
+}
+
+static uint32_t sse__gzip_piece(uint32_t copy) { /* a copy goes out in pieces of 3..258 */
+    return copy <= 258 ? copy : copy - 258 < 3 ? 255 : 258;
+}
+
+static uint64_t sse__gzip_count(sse__press *p, const unsigned char *bytes) { /* returns the bits besides the codes */
+    uint64_t            extra = 0;
+    uint32_t            i, copy;
+    unsigned            bits;
+    const sse__command *c, *end = p->commands + p->ncommands;
+    sse__prefix_clear(&p->lengths, 286);
+    sse__prefix_clear(&p->distances, 30);
+    p->lengths.count[256] = 1;
+    for (c = p->commands; c < end; c++) {
+        for (i = 0; i < c->insert; i++) p->lengths.count[bytes[i]]++;
+        bytes += c->insert + c->copy;
+        for (copy = c->copy; copy > 0; copy -= sse__gzip_piece(copy)) {
+            p->lengths.count[sse__gzip_length_code(sse__gzip_piece(copy), &bits)]++;
+            extra += bits;
+            p->distances.count[sse__gzip_dist_code(c->dist, &bits)]++;
+            extra += bits;
+        }
+    }
+    return extra;
+}
+
+static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs) { /* 3.2.7 */
+    unsigned i, n = 0, count;
+    for (i = 0; i < size; i += count, n++) {
+        const uint8_t  value = len[i];
+        const bool     repeat = value && i > 0 && len[i - 1] == value;
+        const unsigned most = value ? repeat ? 6 : 1 : 138;
+        for (count = 1; count < most && i + count < size && len[i + count] == value; count++) {}
+        if (count < 3) count = 1;
+        runs[n].symbol = (uint8_t)(count == 1 ? value : value ? 16 : count < 11 ? 17 : 18);
+        runs[n].extra  = (uint8_t)(count == 1 ? 0 : count - (count < 11 ? 3 : 11));
+    }
+    return n;
+}
+
+static unsigned sse__gzip_run_bits(uint8_t symbol) { return symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7; }
+
+/* A block with codes of its own (3.2.7): how many of what its head holds, and the bits of all of it. */
+typedef struct sse__gzip_plan { unsigned nlengths, ndistances, ncodes, nruns; uint64_t bits; } sse__gzip_plan;
+
+static const uint8_t sse__gzip_order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
+
+static sse__gzip_plan sse__gzip_make_plan(sse__press *p, uint64_t extra) {
+    sse__gzip_plan plan;
+    uint8_t        len[286 + 30];
+    unsigned       i;
+    sse__prefix_build(&p->lengths, SSE__CODE_BITS);
+    sse__prefix_build(&p->distances, SSE__CODE_BITS);
+    for (plan.nlengths = 286; !p->lengths.len[plan.nlengths - 1]; plan.nlengths--) {}
+    for (plan.ndistances = 30; plan.ndistances > 1 && !p->distances.len[plan.ndistances - 1]; plan.ndistances--) {}
+    memcpy(len, p->lengths.len, plan.nlengths);
+    memcpy(len + plan.nlengths, p->distances.len, plan.ndistances);
+    plan.nruns = sse__gzip_runs(len, plan.nlengths + plan.ndistances, p->runs);
+    plan.bits  = 17 + extra + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
+    sse__prefix_clear(&p->code_lengths, 19);
+    for (i = 0; i < plan.nruns; i++) {
+        p->code_lengths.count[p->runs[i].symbol]++;
+        plan.bits += sse__gzip_run_bits(p->runs[i].symbol);
+    }
+    sse__prefix_build(&p->code_lengths, 7);
+    SSE_ASSERT(p->lengths.used > 1 && p->code_lengths.used > 1); /* decoders refuse an incomplete code here */
+    for (plan.ncodes = 19; plan.ncodes > 4 && !p->code_lengths.len[sse__gzip_order[plan.ncodes - 1]]; plan.ncodes--) {}
+    plan.bits += 3 * plan.ncodes + sse__prefix_cost(&p->code_lengths);
+    if ((p->out.n + plan.bits) % 2 && plan.ncodes < 19) { /* to end on an even bit: see sse__gzip_align */
+        plan.ncodes++;
+        plan.bits += 3;
+    }
+    return plan;
+}
+
+static void sse__gzip_put_head(sse__press *p, const sse__gzip_plan *plan) {
+    unsigned i;
+    sse__bits_put(&p->out, 4, 3); /* BFINAL 0, BTYPE 2 */
+    sse__bits_put(&p->out, (plan->nlengths - 257) | (plan->ndistances - 1) << 5 | (plan->ncodes - 4) << 10, 14);
+    for (i = 0; i < plan->ncodes; i++) sse__bits_put(&p->out, p->code_lengths.len[sse__gzip_order[i]], 3);
+    for (i = 0; i < plan->nruns; i++) {
+        const sse__run run = p->runs[i];
+        sse__prefix_put(&p->code_lengths, &p->out, run.symbol);
+        sse__bits_put(&p->out, run.extra, sse__gzip_run_bits(run.symbol));
+    }
+}
+
+static uint64_t sse__gzip_fixed_cost(const sse__press *p) { /* bits of the counted symbols in the codes of 3.2.6 */
+    uint64_t bits = 0;
+    unsigned i;
+    for (i = 0; i < 286; i++) bits += (uint64_t)p->lengths.count[i] * (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
+    for (i = 0; i < 30; i++) bits += (uint64_t)p->distances.count[i] * 5;
+    return bits;
+}
+
+static void sse__gzip_fixed_codes(sse__press *p) {
+    unsigned i;
+    p->lengths.size = 288;
+    for (i = 0; i < 288; i++) p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
+    memset(p->distances.len, 5, 30);
+    sse__prefix_codes(&p->lengths);
+    sse__prefix_codes(&p->distances);
+}
+
+static void sse__gzip_put_commands(sse__press *p, const unsigned char *bytes) {
+    const sse__command *c, *end = p->commands + p->ncommands;
+    uint32_t            i, copy, piece;
+    unsigned            bits;
+    for (c = p->commands; c < end; c++) {
+        for (i = 0; i < c->insert; i++) sse__prefix_put(&p->lengths, &p->out, bytes[i]);
+        bytes += c->insert + c->copy;
+        for (copy = c->copy; copy > 0; copy -= piece) {
+            piece = sse__gzip_piece(copy);
+            sse__prefix_put(&p->lengths, &p->out, sse__gzip_length_code(piece, &bits));
+            sse__bits_put(&p->out, (piece - 3) & ((1u << bits) - 1), bits);
+            sse__prefix_put(&p->distances, &p->out, sse__gzip_dist_code(c->dist, &bits));
+            sse__bits_put(&p->out, (c->dist - 1) & ((1u << bits) - 1), bits);
+        }
+    }
+    sse__prefix_put(&p->lengths, &p->out, 256);
+}
+
+static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_t n) { /* n 0: an empty block, to align */
+    size_t piece;
+    do {
+        piece = n < 65535 ? n : 65535;
+        sse__bits_put(w, 0, 3); /* BFINAL 0, BTYPE 0 */
+        sse__bits_align(w);
+        sse__bits_put(w, piece | (uint64_t)(piece ^ 65535) << 16, 32);
+        sse__bits_raw(w, bytes, piece);
+        bytes += piece;
+        n -= piece;
+    } while (n);
+}
+
+static void sse__gzip_put_block(sse__press *p, const unsigned char *bytes, size_t n) {
+    const uint64_t       extra = sse__gzip_count(p, bytes);
+    const sse__gzip_plan plan  = sse__gzip_make_plan(p, extra);
+    const uint64_t       fixed = 3 + extra + sse__gzip_fixed_cost(p), least = fixed < plan.bits ? fixed : plan.bits;
+    if (least / 8 >= n + 4) {
+        sse__gzip_put_stored(&p->out, bytes, n);
+        return;
+    }
+    if (fixed <= plan.bits) {
+        sse__bits_put(&p->out, 2, 3); /* BFINAL 0, BTYPE 1 */
+        sse__gzip_fixed_codes(p);
+    } else sse__gzip_put_head(p, &plan);
+    sse__gzip_put_commands(p, bytes);
+}
+
+/* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a few of the former reach
+   the byte boundary sooner. */
+static void sse__gzip_align(sse__bits *w) {
+    if (w->n % 2) sse__gzip_put_stored(w, NULL, 0);
+    while (w->n) sse__bits_put(w, 2, 10);
+}
+
+/* ---- the CRC of gzip, RFC 1952 8 ---- */
+
+static uint32_t sse__crc(const sse__press *p, sse_str bytes) {
+    const unsigned char *b = (const unsigned char *)bytes.ptr;
+    uint32_t             crc = 0xFFFFFFFFu;
+    size_t               n = bytes.len;
+    uint64_t             v;
+    for (; n >= 8; n -= 8, b += 8) { /* eight bytes at a time: their tables say what the bytes do from further back */
+        v   = sse__load64(b) ^ crc;
+        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^ p->crc[4][v >> 24 & 255] ^
+              p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^ p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
+    }
+    for (; n > 0; n--) crc = crc >> 8 ^ p->crc[0][(crc ^ *b++) & 255];
+    return ~crc;
+}
+
+static void sse__crc_tables(sse__press *p) {
+    unsigned i, k;
+    uint32_t v;
+    for (i = 0; i < 256; i++) {
+        for (v = i, k = 0; k < 8; k++) v = v & 1 ? v >> 1 ^ SSE__CRC_POLY : v >> 1;
+        p->crc[0][i] = v;
+    }
+    for (k = 1; k < 8; k++)
+        for (i = 0; i < 256; i++) p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
+}
+
+/* a times b as polynomials modulo the CRC's; the highest bit is x^0. */
+static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
+    uint32_t product = 0;
+    for (; a; a <<= 1) {
+        if (a >> 31) product ^= b;
+        b = b >> 1 ^ (b & 1 ? SSE__CRC_POLY : 0);
+    }
+    return product;
+}
+
+static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
+    sse__sum sum;
+    uint32_t power = 0x00800000; /* x^8: one byte */
+    size_t   n;
+    sum.crc   = sse__crc(p, bytes);
+    sum.len   = (uint32_t)bytes.len; /* modulo 2^32, as the trailer wants it */
+    sum.shift = 0x80000000u;
+    for (n = bytes.len; n; n >>= 1, power = sse__crc_multiply(power, power))
+        if (n & 1) sum.shift = sse__crc_multiply(sum.shift, power);
+    return sum;
+}
+
+/* What a stream has got so far, and now this too. {0} is a stream's beginning. */
+static void sse__sum_add(sse__sum *stream, const sse__sum *frame) {
+    stream->crc = sse__crc_multiply(stream->crc, frame->shift) ^ frame->crc;
+    stream->len += frame->len;
+}
+
+/* ---- frames ---- */
+
+static size_t sse__frame_bound(size_t n) { /* Z6: incompressible blocks of 8 KB or more, and a head that was tried in vain */
+    return n <= SIZE_MAX / 2 ? n + n / 512 + 2048 : SIZE_MAX;
+}
+
+static void sse__frame_write(sse__press *p, sse__span *s, sse_buf *out) {
+    unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
+    size_t         at, next, block_end;
+    uint32_t       ring[4];
+    if (!room) return; /* Z8 */
+    p->out.p   = room;
+    p->out.acc = p->out.n = 0;
+    memset(p->ring, 0, sizeof p->ring); /* Z1 */
+    for (at = s->start; at < s->end; at = next) {
+        block_end = s->end - at < SSE__BLOCK ? s->end : at + SSE__BLOCK;
+        memcpy(ring, p->ring, sizeof ring);
+        next = sse__parse(p, s, at, block_end);
+        if (p->br) sse__br_put_block(p, s->bytes + at, next - at, ring);
+        else sse__gzip_put_block(p, s->bytes + at, next - at);
+    }
+    if (!p->br) sse__gzip_align(&p->out);
+    else if (p->out.n) sse__bits_put(&p->out, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
+    sse__bits_align(&p->out);
+    SSE_ASSERT((size_t)(p->out.p - room) <= sse__frame_bound(s->end - s->start)); /* Z6 */
+    out->len += (size_t)(p->out.p - room);
+}
+
+static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
+    return encoding == SSE__BR ? ((uint32_t)1 << lgwin) - 16 : lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
+}
+
+/* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
+static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
+    sse__span s;
+    memset(&s, 0, sizeof s);
+    s.bytes  = (const unsigned char *)event.ptr;
+    s.end    = event.len;
+    s.origin = p->key_origin;
+    s.reach  = sse__frame_reach(encoding, p->lgwin);
+    s.index  = p->key_index;
+    p->br    = encoding == SSE__BR;
+    p->key_origin += (uint32_t)event.len; /* whatever the index holds is now out of reach */
+    sse__frame_write(p, &s, out);
+}
+
+/* The first bytes of every compressed stream. */
+static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) {
+    static const unsigned char gzip[10] = { 0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF };
+    unsigned                   v, n;
+    if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
+    if (encoding != SSE__BR) return;
+    n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4; /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
+    v = p->lgwin == 16 ? 0 : p->lgwin == 17 ? 1 : (p->lgwin - 17) << 1 | 1;
+    v |= 6u << n;
+    sse__put_char(out, (char)(v & 255));
+    if (n > 2) sse__put_char(out, (char)(v >> 8));
+}
+
+static void sse__frame_ping(int encoding, sse_buf *out) { /* bytes that say nothing, not even to the window */
+    if (encoding == SSE__BR) sse__put_char(out, 6);
+    if (encoding == SSE__GZIP) sse_raw(out, "\0\0\0\xFF\xFF", 5);
+}
+
+static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { /* sum: of all the stream got; only gzip looks */
+    unsigned char tail[10] = { 3, 0 };
+    unsigned      i;
+    if (encoding == SSE__BR) sse__put_char(out, 3);
+    if (encoding != SSE__GZIP) return;
+    for (i = 0; i < 4; i++) {
+        tail[2 + i] = (unsigned char)(sum->crc >> 8 * i);
+        tail[6 + i] = (unsigned char)(sum->len >> 8 * i);
+    }
+    sse_raw(out, tail, sizeof tail);
+}
+
+static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { /* a whole gzip file. Larger ones: a codec, fed in parts */
+    sse__sum sum = sse__sum_of(p, bytes);
+    sse__frame_head(p, SSE__GZIP, out);
+    sse__frame_key(p, SSE__GZIP, bytes, out);
+    sse__frame_end(SSE__GZIP, &sum, out);
+}
+
+static unsigned sse__index_bits(unsigned lgwin) { return lgwin - C_IDX; }
+
+static sse__press *sse__press_new(unsigned lgwin) { /* 16..24; returned, free with sse__press_free; NULL without memory */
+    const unsigned bits = sse__index_bits(lgwin < 18 ? lgwin : 18);
+    sse__press    *p = (sse__press *)sse__zalloc(sizeof *p + sse__index_size(bits));
+    if (!p) return NULL;
+    p->lgwin           = lgwin;
+    p->key_index.slots = (uint32_t *)(void *)(p + 1);
+    p->key_index.bits  = bits;
+    sse__crc_tables(p);
+    return p;
+}
+
+static void sse__press_free(sse__press *p) { SSE_FREE(p); }
+
+/* ---- channels ---- */
+
+typedef struct sse__codec {
+    unsigned char *bytes;    /* the history, the last event at its end */
+    size_t         len, cap;
+    size_t         last;     /* where the last event begins */
+    size_t         floor;    /* the sync point of the last event's delta (Z2) */
+    size_t         next_floor;
+    size_t         indexed;
+    uint32_t       origin, reach;
+    int            encoding;
+    bool           keys_only; /* the last event has no delta */
+    bool           syncs;     /* who gets the last event's key is in sync after it */
+    unsigned       patience;
+    uint64_t       before, mark; /* Z7: names of the state before and after the last event */
+    uint64_t       nkeys, ndeltas, waited;
+    sse__index     index;
+} sse__codec;
+
+/* lgwin: what is remembered, 10 to the press's. patience: 0 for views, whose events resemble the last one most;
+   SSE__PATIENCE for topics. Returned, free with sse__codec_free; NULL without memory. */
+static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
+    const unsigned win  = encoding == SSE__GZIP && lgwin > 15 ? 15 : lgwin;
+    const unsigned bits = sse__index_bits(win);
+    sse__codec    *c = (sse__codec *)sse__zalloc(sizeof *c + sse__index_size(bits));
+    SSE_ASSERT(lgwin >= 10 && lgwin <= p->lgwin); /* Z3 */
+    if (!c) return NULL;
+    c->encoding    = encoding;
+    c->patience    = patience;
+    c->reach       = sse__frame_reach(encoding, win);
+    c->mark        = ++p->mark;
+    c->index.slots = (uint32_t *)(void *)(c + 1);
+    c->index.bits  = bits;
+    return c;
+}
+
+static void sse__codec_free(sse__codec *c) {
+    if (!c) return;
+    SSE_FREE(c->bytes);
+    SSE_FREE(c);
+}
+
+static void sse__codec_drop(sse__codec *c, size_t n) { /* the oldest n bytes of the history */
+    c->len -= n;
+    if (c->len) memmove(c->bytes, c->bytes + n, c->len);
+    c->origin += (uint32_t)n;
+    c->last       = c->last > n ? c->last - n : 0;
+    c->next_floor = c->next_floor > n ? c->next_floor - n : 0;
+    c->indexed    = c->indexed > n ? c->indexed - n : 0;
+}
+
+/* Room for n <= reach more bytes behind as much history as can be referred to. An eighth more, so that bytes rarely move. */
+static bool sse__codec_room(sse__codec *c, size_t n) {
+    const size_t useful = c->len - c->next_floor, keep = useful < c->reach ? useful : c->reach, need = keep + n;
+    const size_t spare = need < c->reach / 8 ? need : c->reach / 8;
+    void        *bytes;
+    if (n <= c->cap - c->len) return true;
+    sse__codec_drop(c, c->len - keep);
+    if (need + spare / 2 <= c->cap) return true;
+    bytes = SSE_REALLOC(c->bytes, need + spare);
+    if (!bytes) return n <= c->cap - c->len;
+    c->bytes = (unsigned char *)bytes;
+    c->cap   = need + spare;
+    return true;
+}
+
+static void sse__codec_policy(sse__codec *c) {
+    const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
+    if (c->syncs && c->nkeys) c->waited = 0;
+    else c->waited += c->nkeys;
+    c->syncs = c->waited >= c->patience * in_sync;
+    c->nkeys = c->ndeltas = 0;
+}
+
+/* The channel's next event. borrows event until return. SSE_E_NOMEM: the history is gone, everyone gets a key. */
+static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
+    c->before = c->mark;
+    c->mark   = ++p->mark;
+    sse__codec_policy(c);
+    c->keys_only = event.len > c->reach; /* further back than a copy can reach: only what follows can use it */
+    if (c->keys_only) {
+        sse__codec_drop(c, c->len);
+        c->syncs = true;
+        event = sse__str(event.ptr + event.len - c->reach, c->reach);
+    }
+    if (!sse__codec_room(c, event.len)) { /* Z8 */
+        sse__codec_drop(c, c->len);
+        c->keys_only = true;
+        c->syncs     = false;
+        return SSE_E_NOMEM;
+    }
+    c->floor = c->next_floor;
+    c->last  = c->len;
+    if (event.len) memcpy(c->bytes + c->len, event.ptr, event.len);
+    c->len += event.len;
+    return SSE_OK;
+}
+
+/* Which frame of the last event a stream gets, SSE__KEY or SSE__DELTA; moves its mark on. */
+static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
+    if (*mark == c->before && !c->keys_only) {
+        *mark = c->mark;
+        c->ndeltas++;
+        return SSE__DELTA;
+    }
+    if (c->syncs) c->next_floor = c->last;
+    *mark = c->syncs ? c->mark : 0;
+    c->nkeys++;
+    return SSE__KEY;
+}
+
+/* Appends the last event as a delta frame. Once per event. */
+static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
+    sse__span s;
+    SSE_ASSERT(!c->keys_only);
+    s.bytes   = c->bytes;
+    s.floor   = c->floor;
+    s.start   = c->last;
+    s.end     = c->len;
+    s.indexed = c->indexed > c->floor ? c->indexed : c->floor;
+    s.origin  = c->origin;
+    s.reach   = c->reach;
+    s.index   = c->index;
+    p->br     = c->encoding == SSE__BR;
+    sse__index_to(&s, s.start, 1);
+    sse__frame_write(p, &s, out);
+    c->indexed = s.indexed;
+}
+
+#endif /* !SSE_NO_COMPRESSION */
+
 
 /*==========================================================================
   >>loop   poller (epoll | poll), timers, watches, calls
