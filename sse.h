@@ -795,13 +795,33 @@ static unsigned sse__low_byte(uint64_t v) { /* the lowest byte that is not 0, co
 #endif
 }
 
-static uint32_t sse__load32(const unsigned char *p) {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+/* Little-endian numbers at any address. Where that is the machine's order compilers make one instruction of a memcpy. */
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
+#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+#else
+#define SSE__LITTLE_ENDIAN 0
+#endif
+
+static uint64_t sse__load64(const unsigned char *p) {
+    uint64_t v = 0;
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
+    else for (i = 0; i < 8; i++) v |= (uint64_t)p[i] << 8 * i;
+    return v;
 }
 
-static uint64_t sse__load64(const unsigned char *p) { /* little-endian, at any address: compilers make one load of it */
-    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
-           (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+static uint32_t sse__load32(const unsigned char *p) {
+    uint32_t v = 0;
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 4);
+    else for (i = 0; i < 4; i++) v |= (uint32_t)p[i] << 8 * i;
+    return v;
+}
+
+static void sse__store64(unsigned char *p, uint64_t v) {
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
+    else for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> 8 * i);
 }
 
 static sse_str sse__str(const char *ptr, size_t len) {
@@ -4251,17 +4271,9 @@ typedef struct sse__sum { uint32_t crc, len, shift; } sse__sum; /* of raw bytes;
 
 typedef struct sse__bits { unsigned char *p; uint64_t acc; unsigned n; } sse__bits; /* n < 8 bits in acc wait for more */
 
-static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) { /* n <= 56, v < 2^n; writes 8 bytes, the last ones over again later */
-    unsigned char *p = w->p;
+static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) { /* n <= 56, v < 2^n. Writes 8 bytes, the last ones again later */
     w->acc |= v << w->n;
-    p[0] = (unsigned char)w->acc;
-    p[1] = (unsigned char)(w->acc >> 8);
-    p[2] = (unsigned char)(w->acc >> 16);
-    p[3] = (unsigned char)(w->acc >> 24);
-    p[4] = (unsigned char)(w->acc >> 32);
-    p[5] = (unsigned char)(w->acc >> 40);
-    p[6] = (unsigned char)(w->acc >> 48);
-    p[7] = (unsigned char)(w->acc >> 56);
+    sse__store64(w->p, w->acc);
     w->n += n;
     w->p += w->n >> 3;
     w->acc >>= w->n & ~7u;
@@ -4274,7 +4286,7 @@ static void sse__bits_align(sse__bits *w) {
 
 static void sse__bits_raw(sse__bits *w, const unsigned char *bytes, size_t n) {
     SSE_ASSERT(w->n == 0); /* Z4 */
-    memcpy(w->p, bytes, n);
+    if (n) memcpy(w->p, bytes, n);
     w->p += n;
 }
 
@@ -4390,8 +4402,9 @@ static void sse__prefix_put(const sse__prefix *x, sse__bits *w, unsigned symbol)
 
 /* ---- matches: what to copy, from where ---- */
 
-/* The newest two positions for each hash of 5 bytes (2^bits of them) and of 8 bytes (2^(bits + 1)). */
-typedef struct sse__index { uint32_t *slots; unsigned bits; } sse__index;
+/* Where the bytes at a position were seen before: for each hash of 4 bytes (2^bits of them) and of 8 (2^(bits + 1)) the newest
+   position in the lower half of a slot, the one before in the upper half. */
+typedef struct sse__index { uint64_t *slots; unsigned bits; } sse__index;
 
 /* The bytes a frame is made of, [start, end), and may copy from. Positions count from bytes. */
 typedef struct sse__span {
@@ -4404,42 +4417,24 @@ typedef struct sse__span {
     sse__index           index;
 } sse__span;
 
-/* Scores count saved bits, in eighths. The constants were found by search on the three workloads of tests/bench/frame.c
-   and on other seeds of them checked; they differ from what theory gives by how well a match predicts the next one. */
-#ifndef C_LIT
-#define C_LIT 40
-#define C_COPY 40
-#define C_FAR 24
-#define C_LOG 8
-#define C_LAZY 40
-#define C_STRIDE 4
-#define C_NICE 512
-#define C_TRIES 4
-#define C_RING { 0, 24, 28, 28, 24, 24, 32, 32, 34, 34, 28, 28, 36, 36, 38, 38 }
-#define C_NRING 16
-#define C_CMDS 4096
-#endif
+/* Scores count the bits that a copy saves, in eighths. The constants came out of a search for the fewest bytes on the
+   workloads of tests/bench/frame.c; they are not what a single copy costs, but what makes good neighbours: near sources
+   are worth more than their distance saves, because the next distance is then likely to be near this one. */
 enum {
-    SSE__LITERAL = C_LIT,  /* a literal that need not be sent */
-    SSE__COPY    = C_COPY, /* a command */
-    SSE__FAR     = C_FAR, SSE__FAR_LOG2 = C_LOG, /* a distance that is written out */
-    SSE__LAZY    = C_LAZY, /* what a match one byte later must be better by */
-    SSE__NICE    = C_NICE,  /* a match of this length is taken as it is */
-    SSE__STRIDE  = C_STRIDE,
-    SSE__BLOCK   = 1 << 20,
-    SSE__COMMANDS = C_CMDS  /* a block ends when there are so many: working memory is fixed */
+    SSE__LITERAL   = 45,
+    SSE__COPY      = 24,
+    SSE__FAR       = -16, SSE__FAR_LOG2 = 15, /* a distance written out: so much, and so much per bit of it */
+    SSE__NICE      = 1024,    /* a copy of this length is taken without looking further */
+    SSE__LAZY      = 5,       /* how many bytes a copy may be put off for a better one */
+    SSE__COMMANDS  = 4096,    /* a block ends when there are so many: working memory is fixed */
+    SSE__BLOCK     = 1 << 20, /* or at so many bytes */
+    SSE__FAR_DIST  = 254, SSE__NO_DIST = 255
 };
 
-/* The short distance codes of RFC 7932 4: which entry of the ring, plus what; and what one costs. */
-static const uint8_t     sse__ring_entry[16] = { 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
+/* The short distance codes of RFC 7932 4: an entry of the ring, a difference, and our cost. */
+static const uint8_t  sse__ring_entry[16] = { 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
 static const uint32_t sse__ring_delta[16] = { 0, 0, 0, 0, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3 };
-static const uint8_t     sse__ring_cost[16]  = C_RING;
-
-enum { SSE__FAR_DIST = 254, SSE__NO_DIST = 255 };
-#define SSE__CRC_POLY 0xEDB88320u
-#ifndef C_IDX
-#define C_IDX 7
-#endif
+static const uint8_t  sse__ring_cost[16]  = { 0, 24, 25, 28, 25, 30, 24, 32, 34, 34, 28, 28, 36, 36, 38, 38 };
 
 typedef struct sse__match { uint32_t len, dist; int score; } sse__match; /* score 0: none */
 
@@ -4470,33 +4465,26 @@ typedef struct sse__press {
     uint64_t     mark;           /* the newest one given out (Z7) */
 } sse__press;
 
-static uint32_t *sse__slots5(const sse__index *x, uint64_t v) {
-    return x->slots + 2 * (size_t)(((v << 24) * UINT64_C(0x9E3779B185EBCA87)) >> (64 - x->bits));
+static uint64_t *sse__slot4(const sse__index *x, uint64_t v) { return x->slots + (size_t)(((v << 32) * UINT64_C(0x9E3779B185EBCA87)) >> (64 - x->bits)); }
+
+static uint64_t *sse__slot8(const sse__index *x, uint64_t v) {
+    return x->slots + ((size_t)1 << x->bits) + (size_t)((v * UINT64_C(0x9E3779B185EBCA87)) >> (63 - x->bits));
 }
 
-static uint32_t *sse__slots8(const sse__index *x, uint64_t v) {
-    return x->slots + ((size_t)2 << x->bits) + 2 * (size_t)((v * UINT64_C(0x9E3779B185EBCA87)) >> (63 - x->bits));
-}
+static size_t sse__index_size(unsigned bits) { return ((size_t)3 << bits) * sizeof(uint64_t); }
 
-static size_t sse__index_size(unsigned bits) { return ((size_t)6 << bits) * sizeof(uint32_t); }
-
-static void sse__index_put(const sse__span *s, size_t pos) { /* needs 8 bytes there */
-    const uint32_t at   = s->origin + (uint32_t)pos;
-    const uint64_t v    = sse__load64(s->bytes + pos);
-    uint32_t      *five = sse__slots5(&s->index, v), *eight = sse__slots8(&s->index, v);
-    five[1]  = five[0];
-    five[0]  = at;
-    eight[1] = eight[0];
-    eight[0] = at;
-}
-
-/* Puts the positions before to into the index, every stride'th while it is far away. Inside a copy the older positions
-   still lead there, and a match found a little late is extended backwards. */
-static void sse__index_to(sse__span *s, size_t to, unsigned stride) {
+static void sse__index_to(sse__span *s, size_t to) { /* puts the positions before to into the index */
     const size_t last = s->end < 8 ? 0 : s->end - 7;
+    uint64_t    *slot, v;
     if (to > last) to = last;
-    for (; stride > 1 && s->indexed + 16 < to; s->indexed += stride) sse__index_put(s, s->indexed);
-    for (; s->indexed < to; s->indexed++) sse__index_put(s, s->indexed);
+    for (; s->indexed < to; s->indexed++) {
+        const uint32_t at = s->origin + (uint32_t)s->indexed;
+        v     = sse__load64(s->bytes + s->indexed);
+        slot  = sse__slot4(&s->index, v);
+        *slot = *slot << 32 | at;
+        slot  = sse__slot8(&s->index, v);
+        *slot = *slot << 32 | at;
+    }
 }
 
 static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, size_t max) {
@@ -4533,11 +4521,14 @@ static void sse__try(sse__search *x, uint32_t dist, int cost) {
 
 static int sse__far_cost(uint32_t dist) { return SSE__FAR + SSE__FAR_LOG2 * (int)sse__log2(dist); }
 
+static void sse__try_far(sse__search *x, uint32_t dist) {
+    if (dist - 1 < x->reach) sse__try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
+}
+
 static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos, size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
-    const uint32_t *five, *eight;
     sse__search    x;
-    uint64_t       v;
+    uint64_t       v, four, eight;
     uint32_t       entry, dist;
     unsigned       i;
     memset(&x, 0, sizeof x);
@@ -4546,19 +4537,19 @@ static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos,
     if (x.max < 8) return x.best;
     v       = sse__load64(x.p);
     x.reach = sse__span_reach(s, pos);
-    for (i = 0; i < (p->br ? C_NRING : 4u); i++) {
+    for (i = 0; i < (p->br ? 16u : 4u); i++) {
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
         if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF)) continue; /* Z1 */
         sse__try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
     if (x.best.len >= SSE__NICE) return x.best;
-    five  = sse__slots5(&s->index, v);
-    eight = sse__slots8(&s->index, v);
-    for (i = 0; i < 4; i++) {
-        dist = at - (i < 2 ? eight[i] : five[i - 2]);
-        if (dist - 1 < x.reach) sse__try(&x, dist, sse__far_cost(dist)); /* Z2, Z3 */
-    }
+    four  = *sse__slot4(&s->index, v);
+    eight = *sse__slot8(&s->index, v);
+    sse__try_far(&x, at - (uint32_t)eight);
+    sse__try_far(&x, at - (uint32_t)(eight >> 32));
+    sse__try_far(&x, at - (uint32_t)four);
+    sse__try_far(&x, at - (uint32_t)(four >> 32));
     return x.best;
 }
 
@@ -4586,11 +4577,11 @@ static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32
 /* A match at pos is at hand: looks whether one of the next bytes is a better place to start. */
 static size_t sse__parse_lazy(const sse__press *p, sse__span *s, size_t pos, size_t end, sse__match *m) {
     int tries;
-    for (tries = 0; tries < C_TRIES && pos + 1 < end && m->len < SSE__NICE; tries++) {
+    for (tries = 0; tries < SSE__LAZY && pos + 1 < end && m->len < SSE__NICE; tries++) {
         sse__match next;
-        sse__index_to(s, pos + 1, 1);
+        sse__index_to(s, pos + 1);
         next = sse__find(p, s, pos + 1, end);
-        if (next.score < m->score + SSE__LAZY) break;
+        if (next.score < m->score) break;
         *m = next;
         pos++;
     }
@@ -4606,7 +4597,7 @@ static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
         if (m.score <= 0) {
             const size_t skip = 1 + ((pos - literals) >> 8); /* noise: look at ever fewer places */
             pos = end - pos > skip ? pos + (skip < 16 ? skip : 16) : end;
-            sse__index_to(s, pos, 1);
+            sse__index_to(s, pos);
             continue;
         }
         pos = sse__parse_lazy(p, s, pos, end, &m);
@@ -4618,7 +4609,7 @@ static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
         sse__command_add(p, pos - literals, m.len, m.dist);
         pos += m.len;
         literals = pos;
-        sse__index_to(s, pos, SSE__STRIDE);
+        sse__index_to(s, pos);
     }
     if (literals < pos) sse__command_add(p, pos - literals, 0, 0);
     return pos;
@@ -4977,6 +4968,8 @@ static void sse__gzip_align(sse__bits *w) {
 
 /* ---- the CRC of gzip, RFC 1952 8 ---- */
 
+#define SSE__CRC_POLY 0xEDB88320u /* bits reversed: the highest is x^0 */
+
 static uint32_t sse__crc(const sse__press *p, sse_str bytes) {
     const unsigned char *b = (const unsigned char *)bytes.ptr;
     uint32_t             crc = 0xFFFFFFFFu;
@@ -5002,7 +4995,7 @@ static void sse__crc_tables(sse__press *p) {
         for (i = 0; i < 256; i++) p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
 }
 
-/* a times b as polynomials modulo the CRC's; the highest bit is x^0. */
+/* a times b modulo the CRC's polynomial. */
 static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
     uint32_t product = 0;
     for (; a; a <<= 1) {
@@ -5113,14 +5106,16 @@ static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { /* a whole g
     sse__frame_end(SSE__GZIP, &sum, out);
 }
 
-static unsigned sse__index_bits(unsigned lgwin) { return lgwin - C_IDX; }
+static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes, more gain nothing */
+    return lgwin > 16 ? lgwin - 7 : lgwin > 13 ? 10 : lgwin - 4;
+}
 
 static sse__press *sse__press_new(unsigned lgwin) { /* 16..24; returned, free with sse__press_free; NULL without memory */
     const unsigned bits = sse__index_bits(lgwin < 18 ? lgwin : 18);
     sse__press    *p = (sse__press *)sse__zalloc(sizeof *p + sse__index_size(bits));
     if (!p) return NULL;
     p->lgwin           = lgwin;
-    p->key_index.slots = (uint32_t *)(void *)(p + 1);
+    p->key_index.slots = (uint64_t *)(void *)(p + 1);
     p->key_index.bits  = bits;
     sse__crc_tables(p);
     return p;
@@ -5147,8 +5142,16 @@ typedef struct sse__codec {
     sse__index     index;
 } sse__codec;
 
-/* lgwin: what is remembered, 10 to the press's. patience: 0 for views, whose events resemble the last one most;
-   SSE__PATIENCE for topics. Returned, free with sse__codec_free; NULL without memory. */
+/* When a key is sent, its channel may begin a new history with it (sync): then who got it gets deltas from now on, but for
+   all others the older events are gone. Measured on the workloads of tests/bench/frame.c: a view loses 0.3 % even if it
+   syncs on every event, as its events resemble the last one most: patience 0, always sync. A topic of chat lines needs 450
+   bytes per client in sync to get over one sync, and a client kept waiting costs 86 bytes per event more than a delta:
+   so a topic syncs when its clients together have waited for 4 events per client in sync (SSE__PATIENCE). */
+enum { SSE__PATIENCE = 4 };
+
+/* lgwin: how much is remembered, 10 to the press's; the memory of a channel is 17/16 of 2^lgwin, an event, and an index of
+   24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs more than 15. patience: 0 for views, SSE__PATIENCE for topics.
+   Returned, free with sse__codec_free; NULL without memory. */
 static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
     const unsigned win  = encoding == SSE__GZIP && lgwin > 15 ? 15 : lgwin;
     const unsigned bits = sse__index_bits(win);
@@ -5159,7 +5162,7 @@ static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, u
     c->patience    = patience;
     c->reach       = sse__frame_reach(encoding, win);
     c->mark        = ++p->mark;
-    c->index.slots = (uint32_t *)(void *)(c + 1);
+    c->index.slots = (uint64_t *)(void *)(c + 1);
     c->index.bits  = bits;
     return c;
 }
@@ -5179,10 +5182,10 @@ static void sse__codec_drop(sse__codec *c, size_t n) { /* the oldest n bytes of 
     c->indexed    = c->indexed > n ? c->indexed - n : 0;
 }
 
-/* Room for n <= reach more bytes behind as much history as can be referred to. An eighth more, so that bytes rarely move. */
+/* Room for n <= reach more bytes behind as much history as can be referred to. A sixteenth more, so that bytes rarely move. */
 static bool sse__codec_room(sse__codec *c, size_t n) {
     const size_t useful = c->len - c->next_floor, keep = useful < c->reach ? useful : c->reach, need = keep + n;
-    const size_t spare = need < c->reach / 8 ? need : c->reach / 8;
+    const size_t spare = need < c->reach / 16 ? need : c->reach / 16;
     void        *bytes;
     if (n <= c->cap - c->len) return true;
     sse__codec_drop(c, c->len - keep);
@@ -5252,12 +5255,32 @@ static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
     s.reach   = c->reach;
     s.index   = c->index;
     p->br     = c->encoding == SSE__BR;
-    sse__index_to(&s, s.start, 1);
+    sse__index_to(&s, s.start);
     sse__frame_write(p, &s, out);
     c->indexed = s.indexed;
 }
 
-#endif /* !SSE_NO_COMPRESSION */
+#else /* SSE_NO_COMPRESSION: the same functions, so that callers need no #if; without a press nobody gets to the others */
+
+typedef struct sse__press sse__press;
+typedef struct sse__codec sse__codec;
+
+static sse__press *sse__press_new(unsigned lgwin) { (void)lgwin; return NULL; }
+static void sse__press_free(sse__press *p) { (void)p; }
+static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) { (void)p; (void)encoding; (void)lgwin; (void)patience; return NULL; }
+static void sse__codec_free(sse__codec *c) { (void)c; }
+static int  sse__codec_add(sse__codec *c, sse__press *p, sse_str event) { (void)c; (void)p; (void)event; return SSE_E_NOT_BUILT; }
+static int  sse__codec_follow(sse__codec *c, uint64_t *mark) { (void)c; *mark = 0; return SSE__KEY; }
+static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) { (void)c; (void)p; sse_buf_fail(out, SSE_E_NOT_BUILT); }
+static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) { (void)p; (void)encoding; (void)out; }
+static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) { (void)p; (void)encoding; (void)event; sse_buf_fail(out, SSE_E_NOT_BUILT); }
+static void sse__frame_ping(int encoding, sse_buf *out) { (void)encoding; (void)out; }
+static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { (void)encoding; (void)sum; (void)out; }
+static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { (void)p; (void)bytes; sse_buf_fail(out, SSE_E_NOT_BUILT); }
+static void sse__sum_add(sse__sum *stream, const sse__sum *frame) { (void)stream; (void)frame; }
+static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) { sse__sum sum = { 0, 0, 0 }; (void)p; (void)bytes; return sum; }
+
+#endif /* SSE_NO_COMPRESSION */
 
 
 /*==========================================================================

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Reads a million frames back with the reference decoders, also with blocks so small that frames have many; then makes
+# mutants of the encoder and sees each one caught. frames.t [decodes]
+cd "$(dirname "$0")/../.." || exit 1
+decodes=${1:-1000000}
+out=build/frame
+cc=${CC:-cc}
+libs='-lbrotlidec -lbrotlienc -lz -lsqlite3 -lpthread -lm'
+number=0
+failed=0
+mkdir -p "$out"
+
+report() { # report STATUS NAME
+    number=$((number + 1))
+    if [ "$1" -eq 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; failed=1; fi
+}
+
+build() { # build HEADER PROGRAM FLAGS...
+    header=$1 program=$2
+    shift 2
+    sed "s|../../sse.h|$header|" tests/frame/frames.c >"$program.c" &&
+        $cc -std=gnu99 -O2 -I. -Itests -Itests/frame "$@" "$program.c" -o "$program" $libs
+}
+
+passes() { # passes NAME PROGRAM DECODES
+    "$2" "$3" >"$2.log"
+    status=$?
+    sed 's/^/# /' "$2.log"
+    report $status "$1"
+}
+
+# The rules that make a frame fit behind anything (Z1 to Z4), each broken by one edit that must change the source.
+caught() { # caught NAME SED-EXPRESSION
+    mutant=$out/mutant.h
+    sed -e 's/SSE__BLOCK *= 1 << 20/SSE__BLOCK = 1 << 12/' -e "$2" sse.h >"$mutant"
+    sed -e 's/SSE__BLOCK *= 1 << 20/SSE__BLOCK = 1 << 12/' sse.h | cmp -s - "$mutant" && { report 1 "$1: the edit does not apply"; return; }
+    build build/frame/mutant.h "$out/mutant" -w -DNDEBUG -O1 || { report 1 "$1: does not compile"; return; }
+    if timeout 120 "$out/mutant" 20000 >"$out/mutant.log" 2>&1; then report 1 "$1 is caught"; else report 0 "$1 is caught"; fi
+}
+
+build sse.h "$out/frames" -DNDEBUG && passes "frames decode" "$out/frames" "$decodes"
+sed 's/SSE__BLOCK *= 1 << 20/SSE__BLOCK = 1 << 12/' sse.h >"$out/small.h"
+build build/frame/small.h "$out/small" -fsanitize=address,undefined -fno-sanitize-recover=undefined && passes "frames of many blocks decode" "$out/small" 30000
+
+caught "a distance ring carried over from the last frame" 's|memset(p->ring, 0, sizeof p->ring); /\* Z1 \*/||'
+caught "a distance ring not restored after an uncompressed block" 's|memcpy(p->ring, ring_before, sizeof p->ring);||'
+caught "a delta that reaches back before the sync point" 's|c->floor = c->next_floor;|c->floor = 0;|'
+caught "a key that does not move the sync point" 's|if (c->syncs) c->next_floor = c->last;||'
+caught "a key that calls a client in sync when it is not" 's|\*mark = c->syncs ? c->mark : 0;|*mark = c->mark;|'
+caught "a window that reaches into the static dictionary" 's|((uint32_t)1 << lgwin) - 16|((uint32_t)1 << lgwin) + 4000|'
+caught "a brotli frame that is not aligned" 's|sse__bits_put(&p->out, 6, 6);|{}|'
+caught "a gzip frame that is not aligned" 's|sse__gzip_align(&p->out);|{}|'
+caught "a gzip length that is not combined" 's|stream->len += frame->len;||'
+caught "a gzip CRC that is not combined" 's|sse__crc_multiply(stream->crc, frame->shift) ^ frame->crc|stream->crc ^ frame->crc|'
+echo "1..$number"
+exit $failed
