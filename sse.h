@@ -4226,7 +4226,7 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
 
 /*==========================================================================
   >>frame   br and gzip: one compression for all subscribers         [pure]
-  Uses: >>buf >>base          Tests: tests/unit/frame.c tests/frame/frames.c
+  Uses: >>buf >>base              Tests: tests/unit/frame.c tests/frame/
   Z1  Ring: a frame uses a short distance code only for an entry of the
       distance ring that it has filled itself. What the decoder carries
       over from before the frame is never used.
@@ -4239,8 +4239,8 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
       before a frame do not change how it is read.
   Z6  Size: a frame is never longer than sse__frame_bound of its event. Room
       is asked for once per frame; the bit writer checks nothing.
-  Z7  A mark names one state of one channel's history and is never used for
-      another: a stream is in sync if and only if it holds the codec's mark.
+  Z7  A mark names one state of one channel's history; a press never gives
+      the same one out again: a stream is in sync if and only if it holds the codec's mark.
   Z8  Only two things allocate: the history (failing forgets it, and all are
       out of sync) and the output (failing leaves the event unsent). A key
       needs no history, so a codec without memory still serves everyone.
@@ -4359,7 +4359,7 @@ static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
 }
 
 static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengths; both formats number them alike */
-    unsigned next[SSE__CODE_BITS + 1], i, k, code;
+    unsigned next[SSE__CODE_BITS + 1], i, k, code, reversed;
     memset(next, 0, sizeof next);
     for (i = 0; i < x->size; i++)
         if (x->len[i] && x->len[i] < SSE__CODE_BITS) next[x->len[i] + 1]++;
@@ -4367,7 +4367,8 @@ static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengt
     for (i = 0; i < x->size; i++) {
         if (!x->len[i]) continue;
         code = next[x->len[i]]++;
-        for (x->code[i] = 0, k = x->len[i]; k > 0; k--, code >>= 1) x->code[i] = (uint16_t)(((unsigned)x->code[i] << 1) | (code & 1));
+        for (reversed = 0, k = x->len[i]; k > 0; k--, code >>= 1) reversed = reversed << 1 | (code & 1);
+        x->code[i] = (uint16_t)reversed;
     }
 }
 
@@ -4398,7 +4399,9 @@ static uint64_t sse__prefix_cost(const sse__prefix *x) { /* bits of all counted 
     return bits;
 }
 
-static void sse__prefix_put(const sse__prefix *x, sse__bits *w, unsigned symbol) { sse__bits_put(w, x->code[symbol], x->len[symbol]); }
+static void sse__prefix_put(const sse__prefix *x, sse__bits *w, unsigned symbol) {
+    sse__bits_put(w, x->code[symbol], x->len[symbol]);
+}
 
 /* ---- matches: what to copy, from where ---- */
 
@@ -4443,13 +4446,13 @@ typedef struct sse__command {
     uint32_t insert, copy, dist;
     uint16_t symbol;         /* br: of the insert and copy lengths */
     uint8_t  insert_code, copy_code;
-    uint8_t  dist_code;      /* br: a short code, a long one, or one of the two below */
+    uint8_t  dist_code;      /* br: 0..63, SSE__FAR_DIST (not yet known) or SSE__NO_DIST */
 } sse__command;
 
 typedef struct sse__run { uint8_t symbol, extra; } sse__run; /* a code length, or a run of them */
 
-/* What compressing needs while it works; one per loop serves all channels of the loop. Nothing in it outlives a call but
-   the counters, so it costs memory once, not per channel or client. */
+/* What compressing needs while it works; one per loop serves all channels of the loop. Only its
+   counters matter from one call to the next, so it costs memory once, not per channel or client. */
 typedef struct sse__press {
     sse__bits    out;
     bool         br;             /* or gzip */
@@ -4465,10 +4468,14 @@ typedef struct sse__press {
     uint64_t     mark;           /* the newest one given out (Z7) */
 } sse__press;
 
-static uint64_t *sse__slot4(const sse__index *x, uint64_t v) { return x->slots + (size_t)(((v << 32) * UINT64_C(0x9E3779B185EBCA87)) >> (64 - x->bits)); }
+#define SSE__SPREAD UINT64_C(0x9E3779B185EBCA87) /* 2^64 divided by the golden ratio: the high bits of a product are well mixed */
+
+static uint64_t *sse__slot4(const sse__index *x, uint64_t v) {
+    return x->slots + (size_t)(((v << 32) * SSE__SPREAD) >> (64 - x->bits));
+}
 
 static uint64_t *sse__slot8(const sse__index *x, uint64_t v) {
-    return x->slots + ((size_t)1 << x->bits) + (size_t)((v * UINT64_C(0x9E3779B185EBCA87)) >> (63 - x->bits));
+    return x->slots + ((size_t)1 << x->bits) + (size_t)((v * SSE__SPREAD) >> (63 - x->bits));
 }
 
 static size_t sse__index_size(unsigned bits) { return ((size_t)3 << bits) * sizeof(uint64_t); }
@@ -4525,6 +4532,8 @@ static void sse__try_far(sse__search *x, uint32_t dist) {
     if (dist - 1 < x->reach) sse__try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
 }
 
+/* The best copy for pos: from one of the last distances, or from where the index saw these bytes. None begins in the last
+   seven bytes of a block. */
 static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos, size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
     sse__search    x;
@@ -4618,9 +4627,11 @@ static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
 /* ---- brotli, RFC 7932 ---- */
 
 static const uint8_t  sse__br_insert_bits[24] = { 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24 };
-static const uint32_t sse__br_insert_base[24] = { 0, 1, 2, 3, 4, 5, 6, 8, 10, 14, 18, 26, 34, 50, 66, 98, 130, 194, 322, 578, 1090, 2114, 6210, 22594 };
+static const uint32_t sse__br_insert_base[24] = { 0,  1,  2,  3,   4,   5,   6,   8,    10,   14,   18,  26,
+                                                  34, 50, 66, 98, 130, 194, 322, 578, 1090, 2114, 6210, 22594 };
 static const uint8_t  sse__br_copy_bits[24]   = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24 };
-static const uint32_t sse__br_copy_base[24]   = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 18, 22, 30, 38, 54, 70, 102, 134, 198, 326, 582, 1094, 2118 };
+static const uint32_t sse__br_copy_base[24]   = { 2,  3,  4,  5,  6,  7,   8,   9,  10,  12,   14,   18,
+                                                  22, 30, 38, 54, 70, 102, 134, 198, 326, 582, 1094, 2118 };
 
 /* Writes the runs with the code for code lengths before them (3.5). */
 static void sse__br_put_runs(sse__press *p, unsigned nruns) {
@@ -4962,7 +4973,7 @@ static void sse__gzip_put_block(sse__press *p, const unsigned char *bytes, size_
 /* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a few of the former reach
    the byte boundary sooner. */
 static void sse__gzip_align(sse__bits *w) {
-    if (w->n % 2) sse__gzip_put_stored(w, NULL, 0);
+    if (w->n % 2) sse__gzip_put_stored(w, (const unsigned char *)"", 0);
     while (w->n) sse__bits_put(w, 2, 10);
 }
 
@@ -5197,7 +5208,7 @@ static bool sse__codec_room(sse__codec *c, size_t n) {
     return true;
 }
 
-static void sse__codec_policy(sse__codec *c) {
+static void sse__codec_policy(sse__codec *c) { /* sums up the event before, decides for the next */
     const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
     if (c->syncs && c->nkeys) c->waited = 0;
     else c->waited += c->nkeys;
@@ -5205,7 +5216,7 @@ static void sse__codec_policy(sse__codec *c) {
     c->nkeys = c->ndeltas = 0;
 }
 
-/* The channel's next event. borrows event until return. SSE_E_NOMEM: the history is gone, everyone gets a key. */
+/* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone gets a key. */
 static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
     c->before = c->mark;
     c->mark   = ++p->mark;
@@ -5267,18 +5278,35 @@ typedef struct sse__codec sse__codec;
 
 static sse__press *sse__press_new(unsigned lgwin) { (void)lgwin; return NULL; }
 static void sse__press_free(sse__press *p) { (void)p; }
-static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) { (void)p; (void)encoding; (void)lgwin; (void)patience; return NULL; }
+static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
+    (void)p, (void)encoding, (void)lgwin, (void)patience;
+    return NULL;
+}
 static void sse__codec_free(sse__codec *c) { (void)c; }
-static int  sse__codec_add(sse__codec *c, sse__press *p, sse_str event) { (void)c; (void)p; (void)event; return SSE_E_NOT_BUILT; }
-static int  sse__codec_follow(sse__codec *c, uint64_t *mark) { (void)c; *mark = 0; return SSE__KEY; }
+static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
+    (void)c, (void)p, (void)event;
+    return SSE_E_NOT_BUILT;
+}
+static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
+    (void)c;
+    *mark = 0;
+    return SSE__KEY;
+}
 static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) { (void)c; (void)p; sse_buf_fail(out, SSE_E_NOT_BUILT); }
 static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) { (void)p; (void)encoding; (void)out; }
-static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) { (void)p; (void)encoding; (void)event; sse_buf_fail(out, SSE_E_NOT_BUILT); }
+static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
+    (void)p, (void)encoding, (void)event;
+    sse_buf_fail(out, SSE_E_NOT_BUILT);
+}
 static void sse__frame_ping(int encoding, sse_buf *out) { (void)encoding; (void)out; }
 static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { (void)encoding; (void)sum; (void)out; }
 static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { (void)p; (void)bytes; sse_buf_fail(out, SSE_E_NOT_BUILT); }
 static void sse__sum_add(sse__sum *stream, const sse__sum *frame) { (void)stream; (void)frame; }
-static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) { sse__sum sum = { 0, 0, 0 }; (void)p; (void)bytes; return sum; }
+static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
+    sse__sum none = { 0, 0, 0 };
+    (void)p, (void)bytes;
+    return none;
+}
 
 #endif /* SSE_NO_COMPRESSION */
 

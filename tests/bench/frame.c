@@ -18,16 +18,22 @@ static double cpu_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static size_t allocated; /* by a peer */
+static size_t allocated; /* by a peer, now */
 
-static void *count_alloc(void *unused, size_t n) {
+static void *count_alloc(void *unused, size_t n) { /* with its size before it */
+    size_t *p = (size_t *)malloc(n + 16);
     (void)unused;
+    if (!p) return NULL;
     allocated += n;
-    return malloc(n);
+    *p = n;
+    return (char *)p + 16;
 }
 
 static void count_free(void *unused, void *p) {
     (void)unused;
+    if (!p) return;
+    p = (char *)p - 16;
+    allocated -= *(size_t *)p;
     free(p);
 }
 
