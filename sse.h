@@ -2149,7 +2149,7 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
   E2  What must be one line is checked before anything is written.
 ==========================================================================*/
 
-static const char *sse__find(const char *p, const char *end, char c) { /* end: not found */
+static const char *sse__find_char(const char *p, const char *end, char c) { /* end: not found */
     const char *at = p < end ? (const char *)memchr(p, c, (size_t)(end - p)) : NULL;
     return at ? at : end;
 }
@@ -2160,14 +2160,14 @@ static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) {
     const char *p = text.ptr, *end, *cr, *eol;
     if (text.len == 0 || !sse__buf_room(b, text.len)) return;
     end = p + text.len;
-    cr  = sse__find(p, end, '\r');
-    for (eol = sse__find(p, cr, '\n'); eol < end; eol = sse__find(p, cr, '\n')) {
+    cr  = sse__find_char(p, end, '\r');
+    for (eol = sse__find_char(p, cr, '\n'); eol < end; eol = sse__find_char(p, cr, '\n')) {
         sse_raw(b, p, (size_t)(eol - p));
         sse__put_str(b, newline);
         p = eol + 1;
         if (eol != cr) continue;
         if (p < end && *p == '\n') p++;
-        cr = sse__find(p, end, '\r');
+        cr = sse__find_char(p, end, '\r');
     }
     sse_raw(b, p, (size_t)(end - p));
 }
@@ -2211,7 +2211,7 @@ static int sse__elements_check(const sse_patch_options *p) {
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
 static int sse__script_check(sse_str script) {
     const char *end = script.ptr + script.len, *p;
-    for (p = sse__find(script.ptr, end, '<'); p < end; p = sse__find(p + 1, end, '<')) {
+    for (p = sse__find_char(script.ptr, end, '<'); p < end; p = sse__find_char(p + 1, end, '<')) {
         const size_t left = (size_t)(end - p);
         if (left >= 4 && memcmp(p, "<!--", 4) == 0) return SSE_E_FIELD;
         if (left >= 8 && sse__eq_nocase(sse__str(p, 8), SSE__LIT("</script"))) return SSE_E_FIELD;
@@ -2890,12 +2890,12 @@ static bool sse__accepts(sse_str accept, sse_str type) {
     return false;
 }
 
-enum { SSE__BR = 1, SSE__GZIP = 2, SSE__IDENTITY = 4 };
+enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
 
 /* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110 12.5.3), br before gzip before
    identity among equals. Identity needs no mention but comes last then. 0: none is acceptable. */
 static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
-    static const unsigned order[] = {SSE__BR, SSE__GZIP, SSE__IDENTITY};
+    static const unsigned order[] = {SSE__ACCEPT_BR, SSE__ACCEPT_GZIP, SSE__ACCEPT_IDENTITY};
     int                   weights[3] = {-1, -1, -1}, others = -1, best = 0;
     unsigned              choice = 0;
     size_t                i;
@@ -2910,7 +2910,7 @@ static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
     }
     for (i = 0; i < 3; i++) {
         int weight = weights[i] >= 0 ? weights[i] : others;
-        if (order[i] == SSE__IDENTITY && weight < 0) weight = 1;
+        if (order[i] == SSE__ACCEPT_IDENTITY && weight < 0) weight = 1;
         if (!(offered & order[i]) || weight <= best) continue;
         best   = weight;
         choice = order[i];
@@ -4054,7 +4054,7 @@ typedef struct sse__segment {
     sse__route  *routes, *mounts;    /* mounts take any path below */
 } sse__segment;
 
-typedef struct sse__match { sse__segment *at, *mount; sse_str params[SSE__MAX_PARAMS], rest; int nparams; } sse__match; /* rest: below the mount */
+typedef struct sse__found { sse__segment *at, *mount; sse_str params[SSE__MAX_PARAMS], rest; int nparams; } sse__found; /* rest: below the mount */
 
 static void sse__route_free(sse__route *route) {
     char **name;
@@ -4159,7 +4159,7 @@ static int sse__route_add(sse__segment *root, sse__route *route, bool mount) {
 }
 
 /* Matches one segment against a shape; a param is the shortest run before what follows it, the last one all the rest. */
-static bool sse__segment_match(const char *shape, sse_str text, sse__match *m) {
+static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) {
     const int before = m->nparams;
     while (*shape) {
         const char *next = strchr(shape, '{');
@@ -4183,7 +4183,7 @@ static bool sse__segment_match(const char *shape, sse_str text, sse__match *m) {
     return false;
 }
 
-static bool sse__route_walk(sse__segment *at, sse_str rest, sse__match *m) {
+static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
     sse_str       segment;
     sse__node    *node;
     sse__segment *child;
@@ -4208,7 +4208,7 @@ static bool sse__route_walk(sse__segment *at, sse_str rest, sse__match *m) {
 }
 
 /* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. N1 */
-static bool sse__route_find(sse__segment *root, sse_str path, sse__match *m) {
+static bool sse__route_find(sse__segment *root, sse_str path, sse__found *m) {
     memset(m, 0, sizeof *m);
     if (sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m)) return true;
     m->at = NULL;
@@ -8588,11 +8588,11 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
 
 /* The file itself or, to who accepts it, a compressed one beside it. */
 static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, bool *is_dir) {
-    static const struct { unsigned bit; const char *suffix, *name; } codings[] = {{SSE__BR, ".br", "br"}, {SSE__GZIP, ".gz", "gzip"}};
-    unsigned offered = SSE__BR | SSE__GZIP | SSE__IDENTITY, coding;
+    static const struct { unsigned bit; const char *suffix, *name; } codings[] = {{SSE__ACCEPT_BR, ".br", "br"}, {SSE__ACCEPT_GZIP, ".gz", "gzip"}};
+    unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, coding;
     size_t   i;
     bool     ignored;
-    while (offered & (SSE__BR | SSE__GZIP)) {
+    while (offered & (SSE__ACCEPT_BR | SSE__ACCEPT_GZIP)) {
         coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
         for (i = 0; i < SSE__COUNT(codings) && codings[i].bit != coding;) i++;
         if (i == SSE__COUNT(codings)) break;
@@ -9648,7 +9648,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
 }
 
 /* Copies the parameters that tell this view from others, and makes its key of them. */
-static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__match *m, sse_str query, sse_buf *key) {
+static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__found *m, sse_str query, sse_buf *key) {
     sse_str  words = sse__text(view->live->query), word, rest, name, value;
     int      i, error = SSE_OK;
     char    *text;
@@ -9676,7 +9676,7 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
 }
 
 /* Finds or makes the shared view of a path. NULL: no memory, or max_views. */
-static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__match *m, sse_str query, bool make) {
+static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__found *m, sse_str query, bool make) {
     sse__views *views = live->app->views;
     sse_view   *view  = sse__view_new(live), *known = NULL;
     sse_buf     key = {NULL, 0, 0, SSE_OK};
@@ -9718,7 +9718,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse__live  *live = (sse__live *)user;
     sse_stream  s;
     sse_view   *view;
-    sse__match  m;
+    sse__found  m;
     (void)sse__route_find(live->app->views->routes, sse__text(req->path), &m);
     view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_new(live);
     if (view && live->render_each && !(view->req = sse__req_copy(req))) {
@@ -9735,7 +9735,7 @@ static void sse__live_handler(sse_req *req, void *user) {
 }
 
 /* The live route that serves a path, or NULL. */
-static sse__live *sse__live_find(sse_app *app, sse_str path, sse__match *m, const sse__route **route) {
+static sse__live *sse__live_find(sse_app *app, sse_str path, sse__found *m, const sse__route **route) {
     *route = sse__route_find(app->views->routes, path, m) ? sse__route_of(m->at->routes, SSE__LIT("GET")) : NULL;
     return *route && (*route)->fn == sse__live_handler ? (sse__live *)(*route)->user : NULL;
 }
@@ -9757,7 +9757,7 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     sse_str           query = {NULL, 0};
     char             *path = live_path ? sse__live_path(live_path, &query) : NULL;
     const sse__route *route;
-    sse__match        m;
+    sse__found        m;
     sse__live        *live;
     sse_view         *view = NULL;
     int               error = stream ? SSE_E_ARG : SSE_E_CLOSED;
@@ -9778,7 +9778,7 @@ static void sse__touch(sse_app *app, void *user) { /* on the loop; takes the pat
     sse__live *live = NULL;
     sse_view  *view;
     const sse__route *route;
-    sse__match m;
+    sse__found m;
     sse__link *link;
     for (link = app->views->all.next; link != &app->views->all; link = link->next) { /* a route's own path: all of its views */
         view = SSE__CONTAINER(link, sse_view, link);
@@ -10362,7 +10362,7 @@ static void sse__req_not_allowed(sse_req *req, const sse__route *list, sse_str m
 static void sse__req_route(sse_req *req, bool answer) {
     static const char *const rest_name[] = {"path", NULL};
     const sse_str method = sse__slice_str(req->bytes, req->head.method);
-    sse__match    m;
+    sse__found    m;
     int           i;
     const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
     sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;

@@ -54,14 +54,14 @@ static void test_weights(void) {
         {"a", 1000}, {"a;q=1", 1000}, {"a;q=1.000", 1000}, {"a; Q=0.5", 500}, {"a;q=0.123", 123}, {"a;q=0", 0}, {"a;q=0.", 0}, {"a;x=y;q=.5", 0}, {"a;q=1.001", 0}, {"a;q=2", 0},
         {"a;q=0.1234", 0}, {"a;q=", 0}, {"a;q", 0}, {"a;q=-1", 0}, {"a;q=0,5", 0}, {"a;q=0.05", 50}, {"a;q=0.x", 0}, {"a;q=\"0.5\"", 500}};
     static const struct { const char *value; unsigned offered, choice; } codings[] = {
-        {"gzip, deflate, br", 7, SSE__BR}, {"gzip, deflate", 7, SSE__GZIP}, {"br;q=0.5, gzip", 7, SSE__GZIP}, {"br;q=0.5, gzip;q=0.5", 7, SSE__BR}, {"", 7, SSE__IDENTITY}, {"deflate", 7, SSE__IDENTITY},
-        {"*", 7, SSE__BR}, {"*;q=0", 7, 0}, {"*;q=0, identity", 7, SSE__IDENTITY}, {"identity;q=0", 7, 0}, {"identity;q=0, gzip;q=0.1", 7, SSE__GZIP}, {"gzip;q=0.5, identity", 7, SSE__IDENTITY},
-        {"gzip;q=0.5, identity;q=0.5", 7, SSE__GZIP}, {"br;q=0, *", 7, SSE__GZIP}, {"br, gzip", SSE__GZIP | SSE__IDENTITY, SSE__GZIP}, {"br, gzip", SSE__IDENTITY, SSE__IDENTITY}, {"X-GZIP", 7, SSE__GZIP},
-        {"BR", 7, SSE__BR}, {"br;q=0.001", 7, SSE__BR}, {"brx, xgzip", 7, SSE__IDENTITY}, {"gzip;q=bad", 7, SSE__IDENTITY}, {",,gzip,,", 7, SSE__GZIP}};
+        {"gzip, deflate, br", 7, SSE__ACCEPT_BR}, {"gzip, deflate", 7, SSE__ACCEPT_GZIP}, {"br;q=0.5, gzip", 7, SSE__ACCEPT_GZIP}, {"br;q=0.5, gzip;q=0.5", 7, SSE__ACCEPT_BR}, {"", 7, SSE__ACCEPT_IDENTITY}, {"deflate", 7, SSE__ACCEPT_IDENTITY},
+        {"*", 7, SSE__ACCEPT_BR}, {"*;q=0", 7, 0}, {"*;q=0, identity", 7, SSE__ACCEPT_IDENTITY}, {"identity;q=0", 7, 0}, {"identity;q=0, gzip;q=0.1", 7, SSE__ACCEPT_GZIP}, {"gzip;q=0.5, identity", 7, SSE__ACCEPT_IDENTITY},
+        {"gzip;q=0.5, identity;q=0.5", 7, SSE__ACCEPT_GZIP}, {"br;q=0, *", 7, SSE__ACCEPT_GZIP}, {"br, gzip", SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, SSE__ACCEPT_GZIP}, {"br, gzip", SSE__ACCEPT_IDENTITY, SSE__ACCEPT_IDENTITY}, {"X-GZIP", 7, SSE__ACCEPT_GZIP},
+        {"BR", 7, SSE__ACCEPT_BR}, {"br;q=0.001", 7, SSE__ACCEPT_BR}, {"brx, xgzip", 7, SSE__ACCEPT_IDENTITY}, {"gzip;q=bad", 7, SSE__ACCEPT_IDENTITY}, {",,gzip,,", 7, SSE__ACCEPT_GZIP}};
     size_t i;
     for (i = 0; i < SSE__COUNT(cases); i++) is_int(sse__weight(sse__text(cases[i].element)), cases[i].weight, cases[i].element);
     for (i = 0; i < SSE__COUNT(codings); i++) is_int(sse__accept_encoding(sse__text(codings[i].value), codings[i].offered), codings[i].choice, codings[i].value);
-    is_int(sse__accept_encoding(sse__str(NULL, 0), 7), SSE__IDENTITY, "no Accept-Encoding: identity");
+    is_int(sse__accept_encoding(sse__str(NULL, 0), 7), SSE__ACCEPT_IDENTITY, "no Accept-Encoding: identity");
     ok(sse__accepts(SSE__LIT("text/event-stream"), SSE__LIT("text/event-stream")) && sse__accepts(SSE__LIT("a/b, Text/Event-Stream;q=0.1"), SSE__LIT("text/event-stream")), "accepts by name");
     ok(!sse__accepts(SSE__LIT("*/*"), SSE__LIT("text/event-stream")) && !sse__accepts(SSE__LIT("text/event-stream;q=0"), SSE__LIT("text/event-stream")) && !sse__accepts(sse__str(NULL, 0), SSE__LIT("a/b")), "and not otherwise");
 }
