@@ -269,6 +269,8 @@ typedef struct sse_app_options {
     const char *allowed_hosts;      /* Host names, by spaces; "*": any. default: any; on loopback only its own names (DNS rebinding) */
     const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by spaces; "*": any. default: none */
     const char *cors_origins;       /* may read replies and streams, by spaces; "*": any. default: none, no CORS */
+    bool        no_compression;     /* of streams. default: false: br or gzip, whichever the browser takes */
+    int         compress_window;    /* log2 of the bytes a stream's compression looks back: 16 (small boards) to 24. default: 18 */
     bool        cors_credentials;   /* ... with cookies. default: false */
     sse_handler on_reply;           /* the last byte is queued; of a stream: it closed. default: none */
     const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
@@ -482,6 +484,7 @@ typedef struct sse_stream_options {
     void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
     const char *label;           /* its kind, for filters and statistics. copied. default: none */
     const char *who;             /* whose it is, for filters and presence. copied. default: none */
+    bool        no_compression;  /* default: the app's */
 } sse_stream_options;
 
 /* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
@@ -775,6 +778,7 @@ static bool sse__grow(void **array, size_t *cap, size_t count, size_t size) {
     return true;
 }
 
+#if !defined(SSE_NO_COMPRESSION) /* for >>frame only */
 static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
 #if defined(__GNUC__)
     return 31u - (unsigned)__builtin_clz(v);
@@ -823,6 +827,7 @@ static void sse__store64(unsigned char *p, uint64_t v) {
     if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
     else for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> 8 * i);
 }
+#endif
 
 static sse_str sse__str(const char *ptr, size_t len) {
     sse_str s;
@@ -5275,6 +5280,7 @@ static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
 
 typedef struct sse__press sse__press;
 typedef struct sse__codec sse__codec;
+enum { SSE__PATIENCE = 4 };
 
 static sse__press *sse__press_new(unsigned lgwin) { (void)lgwin; return NULL; }
 static void sse__press_free(sse__press *p) { (void)p; }
@@ -6839,7 +6845,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite
 
 /*==========================================================================
   >>conn   sockets: accept, read, queue, write, time out
-  Uses: >>loop >>http >>buf >>base      Tests: tests/wire/conn.test.js
+  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs
 
   The life of a connection; [f] is the function that makes the change:
 
@@ -6901,7 +6907,8 @@ typedef struct sse__block {
     uint64_t    offset;          /* of a file */
     struct sse__block *file;     /* the block that keeps fd open, if not this one */
     bool        borrowed;        /* bytes belong to somebody who keeps them */
-    const void *owner;           /* a queue keeps only the newest block of an owner; NULL: all of them */
+    const void *owner;           /* whose state this is, for sse__conn_forget; or NULL */
+    sse__sum    sum;             /* of the event in it, for the trailer of a gzip stream */
 } sse__block;
 
 static sse__block *sse__block_hold(sse__block *b) {
@@ -6947,7 +6954,8 @@ static sse__block *sse__block_copy(sse_str s) {
 
 /* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
 typedef struct sse__out { sse__block *block; uint32_t from, to; } sse__out;
-typedef struct sse__queue { sse__out *at; uint32_t first, count, cap; bool begun; size_t bytes; sse__out inside[2]; } sse__queue; /* a ring; begun: its first entry is sent in part */
+typedef struct sse__queue { sse__out *at; uint32_t first, count, cap; bool begun; size_t bytes; sse__sum sum; sse__out inside[2]; } sse__queue; /* a ring; begun: its first
+                                                    entry is sent in part; sum: of all that was sent whole */
 
 /* Half a request: its bytes so far and how far the parser is. Of a chunked body the decoded part stands right behind the head. */
 typedef struct sse__inbox { sse_buf bytes; sse__head head; sse__chunked chunks; size_t body_len, max_body; sse__field *fields; } sse__inbox;
@@ -7115,14 +7123,17 @@ static void sse__net_reap(sse__net *net) { /* C1 */
 
 /* ---- writing ---------------------------------------------------------------- */
 
-/* The entry of this owner's older block, if no byte of it has left. */
-static sse__out *sse__queue_older(sse__queue *q, const void *owner) {
-    uint32_t i;
-    for (i = q->begun; owner && i < q->count; i++) {
-        sse__out *out = &q->at[(q->first + i) % q->cap];
-        if (out->block->owner == owner) return out;
-    }
-    return NULL;
+/* Takes this owner's block back out of the queue, if no byte of it has left: something newer comes. */
+static bool sse__conn_forget(sse__conn *c, const void *owner) {
+    sse__queue *q = &c->out;
+    uint32_t    i = q->begun, to;
+    while (i < q->count && q->at[(q->first + i) % q->cap].block->owner != owner) i++;
+    if (i >= q->count) return false;
+    to = (q->first + i) % q->cap;
+    q->bytes -= q->at[to].to - q->at[to].from;
+    sse__block_drop(q->at[to].block);
+    for (q->count--; i < q->count; i++, to = (to + 1) % q->cap) q->at[to] = q->at[(to + 1) % q->cap];
+    return true;
 }
 
 /* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a gap would be worse. */
@@ -7131,15 +7142,11 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     sse__out   *out;
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
-    out = sse__queue_older(q, block->owner);
-    if (!out && q->count == q->cap && !sse__queue_grow(q)) {
+    if (q->count == q->cap && !sse__queue_grow(q)) {
         sse__conn_close(c);
         return SSE_E_NOMEM;
     }
-    if (out) {
-        q->bytes -= out->to - out->from;
-        sse__block_drop(out->block);
-    } else out = &q->at[(q->first + q->count++) % q->cap];
+    out        = &q->at[(q->first + q->count++) % q->cap];
     out->block = sse__block_hold(block);
     out->from  = from;
     out->to    = to;
@@ -7167,6 +7174,7 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
             return;
         }
         n -= left;
+        if (out->block->sum.len) sse__sum_add(&q->sum, &out->block->sum);
         sse__block_drop(out->block);
         q->first = (q->first + 1) % q->cap;
         q->count--;
@@ -8651,8 +8659,9 @@ static void sse__dir_handler(sse_req *req, void *user) {
   S3  Sending touches one stream and its connection: no timer moves.
 ==========================================================================*/
 
-/* Immutable. framed: with the chunk's frame; bare: the event alone. */
-typedef struct sse__message { uint32_t refs; sse__block *block; uint32_t framed_from, bare_from, bare_to; char *key; } sse__message;
+/* framed: with the chunk's frame; bare: the event alone. keys: the same event as a key frame of >>frame, for every stream of that
+   encoding that is not in sync; made when the first one asks. */
+typedef struct sse__message { uint32_t refs; sse__block *block; uint32_t framed_from, bare_from, bare_to; struct sse__message *keys[SSE__GZIP + 1]; } sse__message;
 
 enum { SSE__FRAME_ROOM = 10 }; /* "ffffffff\r\n" */
 
@@ -8683,8 +8692,9 @@ static sse__message *sse__message_end(sse_buf *b) {
 
 static void sse__message_drop(sse__message *m) {
     if (!m || --m->refs) return;
+    sse__message_drop(m->keys[SSE__BR]);
+    sse__message_drop(m->keys[SSE__GZIP]);
     sse__block_drop(m->block);
-    SSE_FREE(m->key);
     SSE_FREE(m);
 }
 
@@ -8732,7 +8742,8 @@ typedef struct sse__stream {
     uint64_t   stuck_since;  /* 0: the peer takes what it is sent */
     uint32_t   max_queue;
     int        ping_ms, send_timeout_ms;
-    uint8_t    reason;
+    uint64_t   mark;         /* what its decoder holds: see >>frame. 0: nothing to refer to */
+    uint8_t    reason, encoding;
     bool       framed;       /* HTTP/1.1: in chunks */
     bool       raw, gone;    /* gone: closed, on_close not yet run */
 } sse__stream;
@@ -8741,7 +8752,8 @@ typedef struct sse__streams {
     sse_app   *app;
     sse__slots all;
     sse__link  closing;
-    sse__message *ping;      /* ":\n\n", shared */
+    sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
+    sse__press   *press;     /* NULL: streams are not compressed */
     uint64_t   opened, events, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
@@ -8801,8 +8813,8 @@ static void sse__stream_free(sse__stream *stream) {
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Queues a message; holds a reference to its bytes. The stream closes if its queue is over its limit: S3. */
-static int sse__stream_push(sse__stream *stream, const sse__message *m) {
+/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is over its limit: S3. */
+static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     int        error;
     if (!c) return SSE_E_CLOSED;
@@ -8812,6 +8824,34 @@ static int sse__stream_push(sse__stream *stream, const sse__message *m) {
     if (c->out.bytes <= stream->max_queue || c->out.count == 1) return SSE_OK; /* one event may be of any size */
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
+}
+
+/* The event of plain as a frame: a delta of codec, or with NULL a key. NULL: no memory. */
+static sse__message *sse__message_compress(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
+    const sse_str bytes = sse__message_bytes(plain);
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    sse__message *m;
+    sse__message_begin(&b);
+    if (codec) sse__codec_delta(codec, streams->press, &b);
+    else sse__frame_key(streams->press, encoding, bytes, &b);
+    m = sse__message_end(&b);
+    if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->press, bytes);
+    return m;
+}
+
+static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) { /* owned by plain; NULL: no memory */
+    if (!plain->keys[encoding]) plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
+    if (plain->keys[encoding]) plain->keys[encoding]->block->owner = plain->block->owner;
+    return plain->keys[encoding];
+}
+
+/* Queues a message for this stream alone, in its encoding. */
+static int sse__stream_push(sse__stream *stream, sse__message *m) {
+    stream->mark = 0;
+    if (stream->encoding != SSE__IDENTITY) m = sse__message_key(stream->app->streams, m, stream->encoding);
+    if (m) return sse__stream_queue(stream, m);
+    sse__stream_cut(stream, SSE_BY_ERROR); /* a gap would be worse */
+    return SSE_E_NOMEM;
 }
 
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
@@ -8848,12 +8888,32 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     return error;
 }
 
+/* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
+static void sse__stream_finish_frames(sse__stream *stream) {
+    const sse__queue *q   = &stream->conn->out;
+    sse__sum          sum = q->sum;
+    sse_buf           b   = {NULL, 0, 0, SSE_OK};
+    sse__message     *m;
+    uint32_t          i;
+    for (i = 0; i < q->count; i++) {
+        const sse__block *block = q->at[(q->first + i) % q->cap].block;
+        if (block->sum.len) sse__sum_add(&sum, &block->sum);
+    }
+    sse__message_begin(&b);
+    sse__frame_end(stream->encoding, &sum, &b);
+    m = sse__message_end(&b);
+    if (m) (void)sse__stream_queue(stream, m);
+    else sse__stream_cut(stream, SSE_BY_ERROR);
+    sse__message_drop(m);
+}
+
 /* Ends the body; the connection closes when all is sent. */
 static void sse__stream_finish(sse__stream *stream, sse_reason reason) {
     sse__conn *c = stream->conn;
     if (!c) return;
     if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
-    if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
+    if (stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
+    if (stream->framed && stream->conn) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_gone(stream, reason);
     c->keep_alive = false;
     sse__conn_gathered(c);
@@ -8882,7 +8942,7 @@ static void sse__stream_ping(sse__stream *stream) {
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m;
     if (!stream->extra || !stream->extra->on_ping) {
-        (void)sse__stream_push(stream, stream->app->streams->ping);
+        (void)sse__stream_queue(stream, stream->app->streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
@@ -8979,22 +9039,43 @@ static bool sse__headers_have(const sse_buf *headers, sse_str name) {
     return false;
 }
 
-/* The head and the first event, in one block. */
+/* Chooses how the stream is compressed and says so in its head. */
+static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
+    const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
+    unsigned       chosen;
+    if (stream->raw || o->no_compression || !stream->app->streams->press || sse__headers_have(&req->headers, SSE__LIT("content-encoding"))) return;
+    sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+    chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
+    if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
+    if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
+    if (stream->encoding != SSE__IDENTITY) sse__put_field(&req->headers, "Content-Encoding", stream->encoding == SSE__BR ? "br" : "gzip");
+}
+
+/* The head and the first event. */
 static int sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     sse__conn    *c = req->conn;
     sse_buf       b = {NULL, 0, 0, SSE_OK}, text = {NULL, 0, 0, SSE_OK};
     sse__message *m;
     uint32_t      spread = 0;
-    int           error;
-    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("cache-control"))) sse__put_field(&req->headers, "Cache-Control", "no-cache");
+    int           error = SSE_OK;
+    sse__stream_negotiate(stream, req, o);
+    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("cache-control")))
+        sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
     if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("x-accel-buffering"))) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
     sse__conn_push_buf(c, &b);
+    if (stream->encoding != SSE__IDENTITY) {
+        sse__message_begin(&b);
+        sse__frame_head(stream->app->streams->press, stream->encoding, &b);
+        m = sse__message_end(&b);
+        if (!m || sse__stream_queue(stream, m)) error = SSE_E_NOMEM;
+        sse__message_drop(m);
+    }
     if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) spread %= (uint32_t)o->retry_spread_ms;
     if (o->retry_ms > 0) sse_printf(&text, "retry: %d\n\n", o->retry_ms + (int)spread);
-    error = o->first ? sse_event_write(&text, o->first) : SSE_OK;
+    if (!error && o->first) error = sse_event_write(&text, o->first);
     if (!error && text.len) {
         m     = sse__message_of_bytes(sse__str(text.ptr, text.len));
         error = m ? sse__stream_push(stream, m) : SSE_E_NOMEM;
@@ -9033,7 +9114,7 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
 }
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
-    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL};
+    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false};
     const sse_stream_options *o = options ? options : &defaults;
     const sse_stream closed = {NULL, 0, 0};
     int              error  = sse__stream_check(req, o);
@@ -9135,17 +9216,29 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
 
 static bool sse__streams_open(sse_app *app) {
     sse__streams *streams = SSE__NEW(sse__streams);
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    int           encoding;
     app->streams = streams;
     if (!streams) return false;
     streams->app = app;
     sse__list_init(&streams->closing);
-    streams->ping = sse__message_of_bytes(SSE__LIT(":\n\n"));
-    return streams->ping != NULL;
+    streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
+    if (!streams->pings[SSE__IDENTITY]) return false;
+    if (!app->options.no_compression) streams->press = sse__press_new((unsigned)app->options.compress_window);
+    for (encoding = SSE__BR; streams->press && encoding <= SSE__GZIP; encoding++) {
+        sse__message_begin(&b);
+        sse__frame_ping(encoding, &b);
+        streams->pings[encoding] = sse__message_end(&b);
+        if (!streams->pings[encoding]) return false;
+    }
+    return true;
 }
 
 static void sse__streams_close(sse__streams *streams) { /* all are closed and their callbacks have run */
+    int encoding;
     if (!streams) return;
-    sse__message_drop(streams->ping);
+    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
+    sse__press_free(streams->press);
     SSE_FREE(streams->all.at);
     SSE_FREE(streams);
 }
@@ -9157,6 +9250,9 @@ typedef struct sse__channel sse__channel;
 struct sse__channel {
     sse__link subs;
     uint32_t  count;
+    uint32_t  users[SSE__GZIP + 1];   /* by encoding */
+    sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
+    unsigned  patience;               /* of its codecs */
     void    (*left)(sse__channel *channel, struct sse__sub *sub); /* upcall: a sub is about to go; may free the channel if count is 0 */
 };
 
@@ -9168,10 +9264,11 @@ typedef struct sse__sub {
     bool          fresh;   /* has not been sent the state yet */
 } sse__sub;
 
-static void sse__channel_init(sse__channel *channel, void (*left)(sse__channel *, sse__sub *)) {
+static void sse__channel_init(sse__channel *channel, unsigned patience, void (*left)(sse__channel *, sse__sub *)) {
+    memset(channel, 0, sizeof *channel);
     sse__list_init(&channel->subs);
-    channel->count = 0;
-    channel->left  = left;
+    channel->patience = patience;
+    channel->left     = left;
 }
 
 static sse__sub *sse__channel_find(const sse__channel *channel, const sse__stream *stream) {
@@ -9189,16 +9286,23 @@ static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
     stream->subs = sub;
     sse__list_add(&channel->subs, &sub->link);
     channel->count++;
+    channel->users[stream->encoding]++;
     return sub;
 }
 
 static void sse__channel_leave(sse__sub *sub) {
-    sse__sub **at = &sub->stream->subs;
+    sse__channel *channel  = sub->channel;
+    const int     encoding = sub->stream->encoding;
+    sse__sub    **at       = &sub->stream->subs;
     while (*at != sub) at = &(*at)->next;
     *at = sub->next;
     sse__list_remove(&sub->link);
-    sub->channel->count--;
-    sub->channel->left(sub->channel, sub);
+    channel->count--;
+    if (--channel->users[encoding] == 0) {
+        sse__codec_free(channel->codecs[encoding]);
+        channel->codecs[encoding] = NULL;
+    }
+    channel->left(channel, sub);
     SSE_FREE(sub);
 }
 
@@ -9206,27 +9310,109 @@ static void sse__stream_leave_all(sse__stream *stream) {
     while (stream->subs) sse__channel_leave(stream->subs);
 }
 
-/* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
-   marked, so the list stays as it is. A stream that has seen this serial is passed over; 0: none has. */
-static void sse__channel_send(sse__channel *channel, const sse__message *m, const sse__stream *except, uint64_t serial) {
-    sse__link *link;
-    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
-        sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
-        if (stream == except || (serial && stream->serial == serial)) continue;
-        stream->serial = serial;
-        (void)sse__stream_push(stream, m);
+/* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
+typedef struct sse__fan { sse__streams *streams; sse__channel *channel; sse__message *plain, *deltas[SSE__GZIP + 1]; } sse__fan;
+
+/* Tells the codecs of the next event. Without memory for one, its users get keys. */
+static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
+    const unsigned window = streams->press ? (unsigned)streams->app->options.compress_window : 0;
+    int            encoding;
+    memset(fan, 0, sizeof *fan);
+    fan->streams = streams;
+    fan->channel = channel;
+    fan->plain   = m;
+    for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
+        sse__codec **codec = &channel->codecs[encoding];
+        if (!channel->users[encoding]) continue;
+        if (!*codec) *codec = sse__codec_new(streams->press, encoding, window, channel->patience);
+        if (*codec) (void)sse__codec_add(*codec, streams->press, sse__message_bytes(m));
     }
 }
 
-/* Sends a state: in place of an older one of the same channel that still waits in a queue. only_fresh: to those who have none. */
-static void sse__channel_send_state(sse__channel *channel, const sse__message *m, bool only_fresh) {
+/* What this stream gets; moves its mark on. NULL: no memory. */
+static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) {
+    const int   encoding = stream->encoding;
+    sse__codec *codec    = fan->channel->codecs[encoding];
+    if (encoding == SSE__IDENTITY) return fan->plain;
+    if (!codec) stream->mark = 0;
+    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY) return sse__message_key(fan->streams, fan->plain, encoding);
+    if (!fan->deltas[encoding]) {
+        fan->deltas[encoding] = sse__message_compress(fan->streams, fan->plain, encoding, codec);
+        if (fan->deltas[encoding]) fan->deltas[encoding]->block->owner = fan->plain->block->owner;
+    }
+    return fan->deltas[encoding];
+}
+
+static void sse__fan_give(sse__fan *fan, sse__stream *stream) {
+    const sse__message *m = sse__fan_take(fan, stream);
+    if (m) (void)sse__stream_queue(stream, m);
+    else sse__stream_cut(stream, SSE_BY_ERROR);
+}
+
+static void sse__fan_end(sse__fan *fan) {
+    sse__message_drop(fan->deltas[SSE__BR]);
+    sse__message_drop(fan->deltas[SSE__GZIP]);
+}
+
+/* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
+   marked, so the list stays as it is. A stream that has seen this serial is passed over; 0: none has. */
+static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except, uint64_t serial, sse__streams *streams) {
     sse__link *link;
+    sse__fan   fan;
+    sse__fan_begin(&fan, channel, m, streams);
+    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
+        sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
+        if (stream == except || stream->gone || (serial && stream->serial == serial)) continue;
+        stream->serial = serial;
+        sse__fan_give(&fan, stream);
+    }
+    sse__fan_end(&fan);
+}
+
+/* Sends a new state. An older one that still waits in a queue is taken out: who reads slowly gets the newest. */
+static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse__streams *streams) {
+    sse__link *link;
+    sse__fan   fan;
     m->block->owner = channel;
+    sse__fan_begin(&fan, channel, m, streams);
+    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, link);
+        sse__stream *stream = sub->stream;
+        if (stream->gone) continue;
+        sub->fresh = false;
+        if (sse__conn_forget(stream->conn, channel)) stream->mark = 0; /* the frame it would refer to is not sent */
+        sse__fan_give(&fan, stream);
+    }
+    sse__fan_end(&fan);
+}
+
+/* Sends the present state to one that joins: as a key, after which it is in sync like the others. */
+static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__message *state, sse__streams *streams) {
+    const int     encoding = stream->encoding;
+    sse__codec   *codec    = channel->codecs[encoding];
+    sse__message *m;
+    sse__fan      fan;
+    if (encoding == SSE__IDENTITY) return sse__stream_push(stream, state);
+    if (!codec) { /* the first of its encoding: the state becomes its codec's first event */
+        sse__fan_begin(&fan, channel, state, streams);
+        sse__fan_end(&fan);
+        codec = channel->codecs[encoding];
+    }
+    stream->mark = 0;
+    if (codec) (void)sse__codec_follow(codec, &stream->mark);
+    m = sse__message_key(streams, state, encoding);
+    if (m) return sse__stream_queue(stream, m);
+    sse__stream_cut(stream, SSE_BY_ERROR);
+    return SSE_E_NOMEM;
+}
+
+static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state, sse__streams *streams) { /* those who joined before there was one */
+    sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
-        if (only_fresh && !sub->fresh) continue;
+        if (!sub->fresh || sub->stream->gone) continue;
         sub->fresh = false;
-        (void)sse__stream_push(sub->stream, m);
+        (void)sse__channel_greet(channel, sub->stream, state, streams);
     }
 }
 
@@ -9301,7 +9487,7 @@ static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pa
         SSE_FREE(topic);
         return NULL;
     }
-    sse__channel_init(&topic->channel, sse__topic_left);
+    sse__channel_init(&topic->channel, SSE__PATIENCE, sse__topic_left);
     topic->owner   = topics;
     topic->pattern = pattern;
     return topic;
@@ -9333,15 +9519,15 @@ SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
     return SSE_OK;
 }
 
-static void sse__publish_message(sse__topics *topics, sse_str name, const sse__message *m, const sse__stream *except) {
+static void sse__publish_message(sse__topics *topics, sse_str name, sse__message *m, const sse__stream *except) {
     sse__node *node = sse__map_find(&topics->exact, name);
     uint32_t   i;
     topics->serial++;
     topics->app->streams->events++;
-    if (node) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial);
+    if (node) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial, topics->app->streams);
     for (i = 0; i < topics->patterns.cap; i++)
         for (node = topics->patterns.buckets[i]; node; node = node->next)
-            if (sse__pattern_match(node->key.ptr, name)) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial);
+            if (sse__pattern_match(node->key.ptr, name)) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial, topics->app->streams);
 }
 
 /* A publication of another thread on its way to the loop. */
@@ -9590,11 +9776,11 @@ static void sse__view_render(sse_view *view) {
     view->failures = 0;
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         views->same++;
-        sse__channel_send_state(&view->channel, view->state, true);
+        sse__channel_greet_fresh(&view->channel, view->state, live->app->streams);
         sse__message_drop(m);
         return;
     }
-    sse__channel_send_state(&view->channel, m, false);
+    sse__channel_send_state(&view->channel, m, live->app->streams);
     sse__message_drop(view->state);
     view->state = m;
 }
@@ -9640,7 +9826,7 @@ static void sse__view_left(sse__channel *channel, sse__sub *sub) {
 static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
     sse_view *view = SSE__NEW(sse_view);
     if (!view) return NULL;
-    sse__channel_init(&view->channel, sse__view_left);
+    sse__channel_init(&view->channel, 0, sse__view_left);
     view->live     = live;
     view->alarm.fn = sse__view_alarm;
     sse__list_add(&live->app->views->all, &view->link);
@@ -9705,7 +9891,7 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
         if (!view->channel.count) sse__view_free(view);
         return SSE_E_NOMEM;
     }
-    if (view->state) return sse__stream_push(stream, view->state);
+    if (view->state) return sse__channel_greet(&view->channel, stream, view->state, stream->app->streams);
     sub->fresh = true;
     if (!view->failures) sse__view_mark(view);
     return SSE_OK;
@@ -10733,6 +10919,8 @@ static int sse__options_fill(sse_app_options *o) { /* sets the defaults; SSE_E_A
     o->body_timeout_ms   = sse__or_int(o->body_timeout_ms, 30000);
     o->keepalive_ms      = sse__or_int(o->keepalive_ms, 60000);
     o->send_timeout_ms   = sse__or_int(o->send_timeout_ms, 30000);
+    o->compress_window   = sse__or_int(o->compress_window, 18);
+    if (o->compress_window < 16 || o->compress_window > 24) return SSE_E_ARG;
     if (o->max_header_bytes < 128 || o->max_header_bytes > 1 << 24 || o->max_headers < 1 || o->max_headers > 10000) return SSE_E_ARG;
     return o->max_connections < 1 || o->max_views < 1 || o->max_topics < 1 || o->max_per_peer < 0 ? SSE_E_ARG : SSE_OK;
 }
