@@ -105,4 +105,7 @@ build/bench/%: tests/bench/%.c sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -I. $(WARN) $< -o $@ $(LIBS)
 
+# The reference decoders that frames are read back with.
+build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz
+
 .PHONY: all run check test layers bench outside fuzz fresh format-check clean help

@@ -59,6 +59,7 @@ lacks "gcc libc6-dev" links "$cc" stdio.h
 lacks libsqlite3-dev links "$cc" sqlite3.h -lsqlite3
 lacks libbrotli-dev links "$cc" brotli/encode.h -lbrotlienc
 if [ "$1" = test ]; then
+    lacks zlib1g-dev links "$cc" zlib.h -lz
     lacks perl sh -c 'command -v prove && perl -MTest::More -e 1'
     lacks binutils command -v nm
     lacks gcc command -v gcc

@@ -10,7 +10,9 @@
 
 enum { LGWIN = 18, WARM = 3 };
 
-struct result { double bytes, ms, key_bytes, key_ms, memory; };
+struct result {
+    double bytes, ms, key_bytes, key_ms, memory;
+};
 
 static double cpu_ms(void) {
     struct timespec t;
@@ -40,10 +42,10 @@ static void count_free(void *unused, void *p) {
 static voidpf count_zalloc(voidpf unused, uInt n, uInt size) { return count_alloc(unused, (size_t)n * size); }
 
 static struct result ours(const struct workload *w, int encoding) {
-    sse__press   *p = sse__press_new(LGWIN);
-    sse__codec   *c = sse__codec_new(p, encoding, LGWIN, 0);
-    sse_buf       out = { NULL, 0, 0, 0 };
-    struct result r = { 0, 0, 0, 0, 0 };
+    sse__press   *p    = sse__press_new(LGWIN);
+    sse__codec   *c    = sse__codec_new(p, encoding, LGWIN, 0);
+    sse_buf       out  = {NULL, 0, 0, 0};
+    struct result r    = {0, 0, 0, 0, 0};
     uint64_t      mark = 0;
     double        from = 0, key_from;
     int           i;
@@ -81,7 +83,7 @@ static size_t libbrotli(void *encoder, sse_str event, uint8_t *out, size_t room)
 }
 
 static size_t zlib(void *encoder, sse_str event, uint8_t *out, size_t room) {
-    z_stream *z = (z_stream *)encoder;
+    z_stream *z  = (z_stream *)encoder;
     z->next_in   = (Bytef *)(uintptr_t)event.ptr;
     z->avail_in  = (uInt)event.len;
     z->next_out  = out;
@@ -98,8 +100,8 @@ static void *peer_new(int encoding) {
         return s;
     } else {
         z_stream *z = (z_stream *)calloc(1, sizeof *z);
-        z->zalloc = count_zalloc;
-        z->zfree  = count_free;
+        z->zalloc   = count_zalloc;
+        z->zfree    = count_free;
         deflateInit2(z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
         return z;
     }
@@ -116,10 +118,10 @@ static void peer_free(void *encoder, int encoding) {
 
 static struct result peer(const struct workload *w, int encoding, int clients) { /* of all the clients together */
     static uint8_t out[1 << 20];
-    struct result  r = { 0, 0, 0, 0, 0 };
+    struct result  r       = {0, 0, 0, 0, 0};
     void         **encoder = (void **)calloc((size_t)clients, sizeof *encoder);
-    const int      count = clients > 1 ? 8 : w->count;
-    double         from = 0;
+    const int      count   = clients > 1 ? 8 : w->count;
+    double         from    = 0;
     int            i, k;
     allocated = 0;
     for (k = 0; k < clients; k++) encoder[k] = peer_new(encoding);
@@ -138,10 +140,10 @@ static struct result peer(const struct workload *w, int encoding, int clients) {
 }
 
 static double follow_ms(int clients) { /* what choosing the frame costs for all of them */
-    sse__press *p = sse__press_new(LGWIN);
-    sse__codec *c = sse__codec_new(p, SSE__BR, LGWIN, 0);
+    sse__press *p     = sse__press_new(LGWIN);
+    sse__codec *c     = sse__codec_new(p, SSE__BR, LGWIN, 0);
     uint64_t   *marks = (uint64_t *)calloc((size_t)clients, sizeof *marks);
-    double      from = cpu_ms();
+    double      from  = cpu_ms();
     int         i, k;
     for (i = 0; i < 100; i++) {
         sse__codec_add(c, p, sse__text("data: hello\n\n"));
@@ -155,7 +157,7 @@ static double follow_ms(int clients) { /* what choosing the frame costs for all 
 }
 
 static void compare(const struct workload *w, int encoding) {
-    static const int    clients[] = { 1, 100, 10000 };
+    static const int    clients[] = {1, 100, 10000};
     const struct result own = ours(w, encoding), one = peer(w, encoding, 1), hundred = peer(w, encoding, 100);
     unsigned            i;
     printf("%s, events of %lu bytes, %s\n", w->name, (unsigned long)w->event[w->count - 1].len, encoding == SSE__BR ? "br" : "gzip");
@@ -165,15 +167,23 @@ static void compare(const struct workload *w, int encoding) {
     for (i = 0; i < 3; i++) {
         const int n = clients[i];
         printf("  %5d clients, per event: ours %9.3f ms, with a key %9.3f ms, %7.2f MB;  theirs %10.2f ms, %9.1f MB%s\n", n, own.ms + follow_ms(n),
-               own.ms + own.key_ms + follow_ms(n), own.memory / 1e6, n == 1 ? one.ms : n == 100 ? hundred.ms : hundred.ms * 100,
-               (n == 1 ? one.memory : n == 100 ? hundred.memory : hundred.memory * 100) / 1e6, n == 10000 ? " (100 times the 100)" : "");
+            own.ms + own.key_ms + follow_ms(n), own.memory / 1e6,
+            n == 1     ? one.ms
+            : n == 100 ? hundred.ms
+                       : hundred.ms * 100,
+            (n == 1        ? one.memory
+                : n == 100 ? hundred.memory
+                           : hundred.memory * 100) /
+                1e6,
+            n == 10000 ? " (100 times the 100)" : "");
     }
 }
 
 int main(void) {
-    static const char *const names[] = { "life", "chat", "table", "lines", "signals" };
+    static const char *const names[] = {"life", "chat", "table", "lines", "signals"};
     unsigned                 i;
-    printf("Window 2^%d. The press that all channels of a loop share: %.2f MB.\n", LGWIN, (double)(sizeof(sse__press) + sse__index_size(sse__index_bits(LGWIN))) / 1e6);
+    printf("Window 2^%d. The press that all channels of a loop share: %.2f MB.\n", LGWIN,
+        (double)(sizeof(sse__press) + sse__index_size(sse__index_bits(LGWIN))) / 1e6);
     for (i = 0; i < SSE__COUNT(names); i++) {
         struct workload w = workload_new(names[i], i == 0 ? 80 : 400, 11);
         compare(&w, SSE__BR);

@@ -1,5 +1,5 @@
 /* Reads frames back with the reference decoders: libbrotlidec and zlib. Clients join at any time, some behind the output of
-   foreign encoders; miss events, get private bytes, keep-alives and several events at once, byte by byte or whole. Every
+   foreign encoders; watch two channels, miss events, get private bytes and keep-alives, byte by byte or whole. Every
    event must come out exactly, every stream end cleanly. frames [decodes]: a million by default, a minute or two. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -41,16 +41,16 @@ static bool feed(struct client *c, const void *bytes, size_t n, sse_str want, bo
         part = bytewise ? 1 : left;
         if (c->encoding == SSE__BR) {
             size_t some = part;
-            state = BrotliDecoderDecompressStream(c->br, &some, &in, &room, &out, NULL) == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT && some == 0;
+            state       = BrotliDecoderDecompressStream(c->br, &some, &in, &room, &out, NULL) == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT && some == 0;
         } else {
             c->gzip.next_in   = (Bytef *)(uintptr_t)in;
             c->gzip.avail_in  = (uInt)part;
             c->gzip.next_out  = out;
             c->gzip.avail_out = (uInt)room;
-            state = inflate(&c->gzip, Z_SYNC_FLUSH);
-            state = (state == Z_OK || state == Z_BUF_ERROR) && c->gzip.avail_in == 0;
-            room  = c->gzip.avail_out;
-            out   = c->gzip.next_out;
+            state             = inflate(&c->gzip, Z_SYNC_FLUSH);
+            state             = (state == Z_OK || state == Z_BUF_ERROR) && c->gzip.avail_in == 0;
+            room              = c->gzip.avail_out;
+            out               = c->gzip.next_out;
             in += part;
         }
         if (!state) break;
@@ -63,7 +63,7 @@ static bool feed(struct client *c, const void *bytes, size_t n, sse_str want, bo
 static bool ends(struct client *c, sse_str bytes) { /* feeds the end of a stream: the decoder must find it complete */
     const uint8_t *in = (const uint8_t *)bytes.ptr;
     size_t         n = bytes.len, room = 0;
-    uint8_t        none[1], *out = none;
+    uint8_t        none[1], *out       = none;
     if (c->encoding == SSE__BR) return BrotliDecoderDecompressStream(c->br, &n, &in, &room, &out, NULL) == BROTLI_DECODER_RESULT_SUCCESS && n == 0;
     c->gzip.next_in   = (Bytef *)(uintptr_t)in;
     c->gzip.avail_in  = (uInt)n;
@@ -73,7 +73,7 @@ static bool ends(struct client *c, sse_str bytes) { /* feeds the end of a stream
 }
 
 static void leave(struct client *c, bool check) {
-    sse_buf b = { NULL, 0, 0, 0 };
+    sse_buf b = {NULL, 0, 0, 0};
     if (check) {
         sse__frame_end(c->encoding, &c->sum, &b);
         if (!ends(c, sse__str(b.ptr, b.len))) fault("the stream does not end");
@@ -86,19 +86,19 @@ static void leave(struct client *c, bool check) {
 
 /* Puts the decoder into a strange but legal state at a byte boundary: what another encoder wrote, and flushed. */
 static void begin_foreign(struct client *c, unsigned lgwin, const struct workload *w) {
-    static const uint32_t qualities[] = { 0, 1, 2, 4, 5, 6, 9, 10, 11 };
+    static const uint32_t qualities[] = {0, 1, 2, 4, 5, 6, 9, 10, 11};
     static uint8_t        out[1 << 18];
     const uint32_t        quality = qualities[random_below(9)];
-    BrotliEncoderState   *s = BrotliEncoderCreateInstance(NULL, NULL, NULL);
-    unsigned              part = 1 + random_below(4);
+    BrotliEncoderState   *s       = BrotliEncoderCreateInstance(NULL, NULL, NULL);
+    unsigned              part    = 1 + random_below(4);
     BrotliEncoderSetParameter(s, BROTLI_PARAM_QUALITY, quality);
     BrotliEncoderSetParameter(s, BROTLI_PARAM_LGWIN, lgwin);
     if (quality >= 4 && random_below(2)) BrotliEncoderSetParameter(s, BROTLI_PARAM_NPOSTFIX, 1 + random_below(2));
     for (; part > 0; part--) {
-        const sse_str  e = w->event[random_below((uint32_t)w->count)];
+        const sse_str  e    = w->event[random_below((uint32_t)w->count)];
         const size_t   from = random_below((uint32_t)e.len), most = quality >= 10 ? 2000 : 60000;
-        const size_t   n = e.len - from < most ? e.len - from : most;
-        const uint8_t *in = (const uint8_t *)e.ptr + from;
+        const size_t   n    = e.len - from < most ? e.len - from : most;
+        const uint8_t *in   = (const uint8_t *)e.ptr + from;
         size_t         left = n, room = sizeof out;
         uint8_t       *to = out;
         do BrotliEncoderCompressStream(s, BROTLI_OPERATION_FLUSH, &left, &in, &room, &to, NULL);
@@ -110,7 +110,7 @@ static void begin_foreign(struct client *c, unsigned lgwin, const struct workloa
 }
 
 static void join(struct client *c, const sse__press *p, const struct workload *w) {
-    sse_buf b = { NULL, 0, 0, 0 };
+    sse_buf b   = {NULL, 0, 0, 0};
     c->encoding = random_below(2) ? SSE__BR : SSE__GZIP;
     if (c->encoding == SSE__BR) c->br = BrotliDecoderCreateInstance(NULL, NULL, NULL);
     else inflateInit2(&c->gzip, 15 + 16);
@@ -132,28 +132,43 @@ static void receive(struct client *c, const sse__press *p, const sse_buf *frame,
 
 /* An event made to be awkward. Returned, free with free. */
 static sse_str awkward(size_t n) {
-    static const char *const pieces[] = { "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80", "\xc3\xa9t\xc3\xa9 ", "<td>", "data: ", "\n\n", "\xd0\x96" };
-    static char   last[300000];
-    static size_t last_n;
-    char         *e = (char *)malloc(n + 1);
-    const uint32_t kind = random_below(10), period = 1 + random_below(40);
-    size_t        i, k, from;
+    static const char *const pieces[] = {"\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80", "\xc3\xa9t\xc3\xa9 ", "<td>", "data: ", "\n\n", "\xd0\x96"};
+    static char              last[300000];
+    static size_t            last_n;
+    char                    *e    = (char *)malloc(n + 1);
+    const uint32_t           kind = random_below(10), period = 1 + random_below(40);
+    size_t                   i, k, from;
     for (i = 0; i < n;) {
         const uint32_t r = random_below(1u << 16);
         switch (last_n ? kind : kind % 5) {
-        case 0: e[i++] = (char)r; break;                                               /* noise */
-        case 1: e[i] = i ? e[0] : (char)r; i++; break;                                 /* one byte */
-        case 2: e[i++] = (char)(r % 3 ? 'a' + r % 2 : 0xC3); break;                    /* few bytes */
-        case 3: e[i] = i < period ? (char)r : e[i - period]; i++; break;               /* a period: copies that overlap */
-        case 4: e[i++] = (char)(sse__log2(r | 1) * 7); break;                          /* skewed: the longest codes */
-        case 5: e[i] = last[(i + i / 97) % last_n]; i++; break;                        /* the last one, drifting */
-        case 6: e[i] = r % 50 ? last[i % last_n] : (char)r; i++; break;                /* the last one, with errors */
-        case 7: for (k = 1 + r % 30, from = r; k > 0 && i < n; k--) e[i++] = last[from++ % last_n]; break; /* the last one, shuffled */
-        case 8: /* noise with a few copies that are not worth a code, then more of the same distance */
+        case 0: e[i++] = (char)r; break; /* noise */
+        case 1:
+            e[i] = i ? e[0] : (char)r;
+            i++;
+            break;                                                  /* one byte */
+        case 2: e[i++] = (char)(r % 3 ? 'a' + r % 2 : 0xC3); break; /* few bytes */
+        case 3:
+            e[i] = i < period ? (char)r : e[i - period];
+            i++;
+            break;                                            /* a period: copies that overlap */
+        case 4: e[i++] = (char)(sse__log2(r | 1) * 7); break; /* skewed: the longest codes */
+        case 5:
+            e[i] = last[(i + i / 97) % last_n];
+            i++;
+            break; /* the last one, drifting */
+        case 6:
+            e[i] = r % 50 ? last[i % last_n] : (char)r;
+            i++;
+            break; /* the last one, with errors */
+        case 7:
+            for (k = 1 + r % 30, from = r; k > 0 && i < n; k--) e[i++] = last[from++ % last_n];
+            break; /* the last one, shuffled */
+        case 8:    /* noise with a few copies that are not worth a code, then more of the same distance */
             e[i] = i >= period * 25 && (i > n / 2 || i % 700 < 6) ? e[i - period * 25] : (char)r;
             i++;
             break;
-        default: for (k = 0; pieces[r % 7][k] && i < n; k++) e[i++] = pieces[r % 7][k];
+        default:
+            for (k = 0; pieces[r % 7][k] && i < n; k++) e[i++] = pieces[r % 7][k];
         }
     }
     last_n = n < sizeof last ? n : sizeof last;
@@ -162,12 +177,15 @@ static sse_str awkward(size_t n) {
 }
 
 static size_t awkward_size(size_t most) {
-    static const size_t sizes[] = { 0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 255, 256, 257, 1000, 65534, 65535, 65536, 65537 };
-    const size_t n = random_below(2) ? sizes[random_below(SSE__COUNT(sizes))] : random_below((uint32_t)most);
+    static const size_t sizes[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 255, 256, 257, 1000, 65534, 65535, 65536, 65537};
+    const size_t        n       = random_below(2) ? sizes[random_below(SSE__COUNT(sizes))] : random_below((uint32_t)most);
     return n < most ? n : most - 1;
 }
 
-struct channel { sse__codec *codec[3]; sse_buf delta[3], key[3]; };
+struct channel {
+    sse__codec *codec[3];
+    sse_buf     delta[3], key[3];
+};
 
 static void channel_event(struct channel *ch, sse__press *p, sse_str event) {
     int e;
@@ -193,7 +211,7 @@ static void deliver(struct channel *ch, struct client *c, sse__press *p, sse_str
 
 static void disturb(struct client *c, sse__press *p) { /* what else a stream is sent between events */
     static const char text[] = ": private\n\nevent: x\ndata: hello you\n\n";
-    sse_buf           b = { NULL, 0, 0, 0 };
+    sse_buf           b      = {NULL, 0, 0, 0};
     if (random_below(5) == 0) {
         sse__frame_ping(c->encoding, &b);
         feed(c, b.ptr, b.len, sse__str("", 0), false);
@@ -201,7 +219,7 @@ static void disturb(struct client *c, sse__press *p) { /* what else a stream is 
     }
     if (random_below(12) == 0) {
         const sse_str event = sse__str(text, 8 + random_below(25));
-        b.len = 0;
+        b.len               = 0;
         sse__frame_key(p, c->encoding, event, &b);
         receive(c, p, &b, event);
         c->mark = 0;
@@ -225,8 +243,8 @@ static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_
     p->key_origin = channels[0].codec[1]->origin = (uint32_t)0 - random_below(1 << 20); /* soon wraps around */
     for (i = 0; i < CLIENTS; i++) join(&clients[i], p, w);
     for (round = 0; round < rounds && !faults; round++) {
-        struct channel *ch = &channels[random_below(4) == 0];
-        const bool      ours = most > 0 && random_below(3) > 0;
+        struct channel *ch    = &channels[random_below(4) == 0];
+        const bool      ours  = most > 0 && random_below(3) > 0;
         const sse_str   event = ours ? awkward(awkward_size(most)) : w->event[round % w->count];
         channel_event(ch, p, event);
         for (i = 0; i < CLIENTS; i++) {
@@ -258,7 +276,7 @@ static void test_far(unsigned lgwin, const struct workload *w) {
         struct channel ch;
         struct client  c;
         const size_t   far = ((size_t)1 << lgwin) + (size_t)edge, part = (far - 600) / 2;
-        const sse_str  events[4] = { { bytes, 600 }, { bytes + 600, part }, { bytes + 600 + part, far - 600 - part }, { bytes, 600 } };
+        const sse_str  events[4] = {{bytes, 600}, {bytes + 600, part}, {bytes + 600 + part, far - 600 - part}, {bytes, 600}};
         memset(&ch, 0, sizeof ch);
         memset(&c, 0, sizeof c);
         memset(bytes, 'x', (size_t)1 << (lgwin + 1)); /* which leaves the first 600 bytes in the index */
@@ -286,8 +304,8 @@ static void test_far(unsigned lgwin, const struct workload *w) {
 }
 
 static void test_large(unsigned lgwin, const struct workload *w) { /* larger than the window, than a block, than brotli's largest block */
-    sse__press    *p = sse__press_new(lgwin);
-    const size_t   sizes[] = { 3u << 20, 40u << 20, 17u << 20 };
+    sse__press    *p       = sse__press_new(lgwin);
+    const size_t   sizes[] = {3u << 20, 40u << 20, 17u << 20};
     struct channel ch;
     struct client  c[2];
     int            i, k;
@@ -303,7 +321,8 @@ static void test_large(unsigned lgwin, const struct workload *w) { /* larger tha
     }
     for (i = 0; i < 3; i++) {
         char *e = (char *)malloc(sizes[i]);
-        for (n = 0; n < sizes[i]; n++) e[n] = (char)(i == 2 ? random_below(256) : random_below(3000) && n > 5000 ? (unsigned char)e[n - 4567] : random_below(64));
+        for (n = 0; n < sizes[i]; n++)
+            e[n] = (char)(i == 2 ? random_below(256) : random_below(3000) && n > 5000 ? (unsigned char)e[n - 4567] : random_below(64));
         channel_event(&ch, p, sse__str(e, sizes[i]));
         for (k = 0; k < 2; k++) deliver(&ch, &c[k], p, sse__str(e, sizes[i]));
         channel_event(&ch, p, sse__str(e + sizes[i] - 9000, 9000)); /* the tail of it is history */
@@ -326,20 +345,20 @@ static void test_gzip_files(void) { /* what replies use: whole, and in parts thr
     unsigned        i, n, wrong = 0;
     for (i = 0; i < 60 && !faults; i++) {
         const sse_str  text = sse__str(w.event[i % 3].ptr, random_below((uint32_t)w.event[i % 3].len));
-        sse_buf        b = { NULL, 0, 0, 0 };
-        sse__sum       sum = { 0, 0, 0 };
-        unsigned char *out = (unsigned char *)malloc(text.len + 1);
+        sse_buf        b    = {NULL, 0, 0, 0};
+        sse__sum       sum  = {0, 0, 0};
+        unsigned char *out  = (unsigned char *)malloc(text.len + 1);
         z_stream       z;
         memset(&z, 0, sizeof z);
         if (i % 2) sse__gzip(p, &b, text);
         else {
-            sse__codec *c = sse__codec_new(p, SSE__GZIP, 15, 0);
+            sse__codec *c    = sse__codec_new(p, SSE__GZIP, 15, 0);
             uint64_t    mark = c->mark;
             size_t      at;
             sse__frame_head(p, SSE__GZIP, &b);
             for (at = 0; at < text.len; at += n) {
                 sse__sum part;
-                n = text.len - at < 8192 ? (unsigned)(text.len - at) : 8192;
+                n    = text.len - at < 8192 ? (unsigned)(text.len - at) : 8192;
                 part = sse__sum_of(p, sse__str(text.ptr + at, n));
                 sse__sum_add(&sum, &part);
                 sse__codec_add(c, p, sse__str(text.ptr + at, n));
@@ -365,7 +384,7 @@ static void test_gzip_files(void) { /* what replies use: whole, and in parts thr
 }
 
 int main(int argc, char **argv) {
-    static const char *const names[] = { "life", "chat", "table", "lines", "signals" };
+    static const char *const names[] = {"life", "chat", "table", "lines", "signals"};
     struct workload          w[5];
     unsigned                 lgwin, k;
     if (argc > 1) goal = atol(argv[1]);
@@ -380,7 +399,8 @@ int main(int argc, char **argv) {
     for (lgwin = 16; lgwin <= 18 && !faults; lgwin++) test_far(lgwin, &w[1]);
     ok(!faults, "copies from the edge of the window");
     while (decodes < goal && !faults) scenario(16 + random_below(9), &w[3 + random_below(2)], 200, random_below(3) ? 300 : 3000);
-    ok(!faults, "%ld decodes: %ld deltas, %ld keys, %ld private, %ld keep-alives, %ld foreign beginnings", decodes, deltas, keys, private_bytes, pings, foreign);
+    ok(!faults, "%ld decodes: %ld deltas, %ld keys, %ld private, %ld keep-alives, %ld foreign beginnings", decodes, deltas, keys, private_bytes,
+        pings, foreign);
     ok(deltas > keys / 10 && private_bytes > 0 && pings > 0 && foreign > 0, "all of it happened");
     if (!faults) test_gzip_files();
     for (lgwin = 16; lgwin <= 24 && !faults && goal >= 1000000; lgwin += 4) {

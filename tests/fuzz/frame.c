@@ -22,12 +22,13 @@ static void expect(bool x) {
 
 static void feed(struct client *c, sse_buf *b, sse_str want, bool end) {
     static unsigned char out[MOST + 1];
-    const uint8_t       *in = (const uint8_t *)b->ptr;
-    uint8_t             *to = out;
+    const uint8_t       *in   = (const uint8_t *)b->ptr;
+    uint8_t             *to   = out;
     size_t               left = b->len, room = sizeof out;
     if (b->len == 0) return;
     if (c->br) {
-        expect(BrotliDecoderDecompressStream(c->br, &left, &in, &room, &to, NULL) == (end ? BROTLI_DECODER_RESULT_SUCCESS : BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT));
+        expect(BrotliDecoderDecompressStream(c->br, &left, &in, &room, &to, NULL) ==
+               (end ? BROTLI_DECODER_RESULT_SUCCESS : BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT));
     } else {
         c->gzip.next_in   = (Bytef *)(uintptr_t)in;
         c->gzip.avail_in  = (uInt)left;
@@ -54,8 +55,8 @@ static size_t make_event(sse_buf *event, const uint8_t *bytes, size_t n) {
 
 static void deliver(sse__press *p, sse__codec *codec, struct client *c, const sse_buf *event) {
     const sse_str  text = sse__str(event->ptr, event->len);
-    const sse__sum sum = sse__sum_of(p, text);
-    sse_buf        b = { NULL, 0, 0, 0 };
+    const sse__sum sum  = sse__sum_of(p, text);
+    sse_buf        b    = {NULL, 0, 0, 0};
     if (sse__codec_follow(codec, &c->mark) == SSE__DELTA) sse__codec_delta(codec, p, &b);
     else sse__frame_key(p, codec->encoding, text, &b);
     expect(b.len <= sse__frame_bound(event->len));
@@ -65,7 +66,7 @@ static void deliver(sse__press *p, sse__codec *codec, struct client *c, const ss
 }
 
 static void run(sse__press *p, sse__codec *codec, struct client *clients, const uint8_t *bytes, size_t n) {
-    sse_buf event = { NULL, 0, 0, 0 }, b = { NULL, 0, 0, 0 };
+    sse_buf event = {NULL, 0, 0, 0}, b = {NULL, 0, 0, 0};
     size_t  at = 0;
     int     i;
     while (at < n) {
@@ -91,10 +92,10 @@ static void run(sse__press *p, sse__codec *codec, struct client *clients, const 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     const unsigned setup = n ? bytes[0] : 0, lgwin = 16 + setup % 9;
     const int      encoding = setup & 16 ? SSE__GZIP : SSE__BR;
-    sse__press    *p = sse__press_new(lgwin);
-    sse__codec    *codec = sse__codec_new(p, encoding, 10 + setup % (lgwin - 9), setup >> 5);
+    sse__press    *p        = sse__press_new(lgwin);
+    sse__codec    *codec    = sse__codec_new(p, encoding, 10 + setup % (lgwin - 9), setup >> 5);
     struct client  clients[CLIENTS];
-    sse_buf        head = { NULL, 0, 0, 0 };
+    sse_buf        head = {NULL, 0, 0, 0};
     int            i;
     memset(clients, 0, sizeof clients);
     for (i = 0; i < CLIENTS; i++) {

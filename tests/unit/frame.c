@@ -1,8 +1,8 @@
 /* The parts of >>frame, each by itself. Whole frames are read back by the reference decoders in tests/frame/frames.c. */
 #define _DEFAULT_SOURCE /* stdlib.h comes before sse.h here */
 #include <stdlib.h>
-static long allocations_left = -1; /* the one after these fails, and all later ones; -1: none */
-static long allocations_made;
+static long  allocations_left = -1; /* the one after these fails, and all later ones; -1: none */
+static long  allocations_made;
 static void *test_realloc(void *p, size_t n) {
     allocations_made++;
     if (allocations_left == 0) return NULL;
@@ -19,7 +19,7 @@ static void *test_realloc(void *p, size_t n) {
 
 static void test_bits(void) {
     unsigned char bytes[64];
-    sse__bits     w = { bytes, 0, 0 };
+    sse__bits     w = {bytes, 0, 0};
     unsigned      i, n, at = 0, wrong = 0;
     for (n = 1; n <= 16; n++) sse__bits_put(&w, UINT64_C(0xA5A5A5A5A5A5A5) & ((UINT64_C(1) << n) - 1), n);
     sse__bits_put(&w, UINT64_C(0xFEDCBA98765432), 56);
@@ -42,7 +42,11 @@ static uint64_t best_cost(const sse__prefix *x) {
         for (k = 0; k < 2; k++) {
             for (light = k, i = k; i < n; i++)
                 if (weight[i] < weight[light]) light = i;
-            { const uint64_t swap = weight[k]; weight[k] = weight[light]; weight[light] = swap; }
+            {
+                const uint64_t swap = weight[k];
+                weight[k]           = weight[light];
+                weight[light]       = swap;
+            }
         }
         cost += weight[1] += weight[0];
         weight[0] = weight[n - 1];
@@ -56,7 +60,7 @@ static void test_prefix_codes(void) {
     random_seed(7);
     for (round = 0; round < 400; round++) {
         const unsigned limit = round % 3 == 0 ? 5 : round % 3 == 1 ? 7 : 15, size = limit == 15 ? 2 + random_below(SSE__SYMBOLS - 1) : 18;
-        uint64_t       kraft = 0;
+        uint64_t       kraft   = 0;
         bool           clipped = false;
         sse__prefix_clear(&x, size);
         for (i = 0; i < size; i++) x.count[i] = random_below(3) ? 0 : random_below(1u << random_below(20));
@@ -68,8 +72,7 @@ static void test_prefix_codes(void) {
             too_long += x.len[i] > limit || !x.len[i] != !x.count[i];
             clipped |= x.len[i] == limit;
             if (x.len[i]) kraft += UINT64_C(1) << (limit - x.len[i]);
-            for (k = 0; x.len[i] && k < i; k++)
-                clash += x.len[k] && x.len[k] <= x.len[i] && (x.code[i] & ((1u << x.len[k]) - 1)) == x.code[k];
+            for (k = 0; x.len[i] && k < i; k++) clash += x.len[k] && x.len[k] <= x.len[i] && (x.code[i] & ((1u << x.len[k]) - 1)) == x.code[k];
         }
         incomplete += x.used > 1 && kraft != UINT64_C(1) << limit;
         not_best += !clipped && x.used > 1 && sse__prefix_cost(&x) != best_cost(&x);
@@ -137,15 +140,15 @@ static void test_parse(void) {
         n += w.event[i].len;
     }
     for (round = 0; round < 60; round++) {
-        s.bytes  = bytes;
-        s.floor  = random_below((uint32_t)n);
-        s.start  = s.floor + random_below((uint32_t)(n - s.floor));
-        s.end    = n;
-        s.reach  = 100 + random_below(20000);
-        s.origin = (uint32_t)random_below(100) - 50; /* positions that wrap around */
-        s.index  = p->key_index;
+        s.bytes   = bytes;
+        s.floor   = random_below((uint32_t)n);
+        s.start   = s.floor + random_below((uint32_t)(n - s.floor));
+        s.end     = n;
+        s.reach   = 100 + random_below(20000);
+        s.origin  = (uint32_t)random_below(100) - 50; /* positions that wrap around */
+        s.index   = p->key_index;
         s.indexed = s.floor;
-        p->br    = round & 1;
+        p->br     = round & 1;
         memset(p->ring, 0, sizeof p->ring);
         sse__index_to(&s, s.start); /* the index is full of earlier rounds: any of it may be stale */
         for (at = s.start; at < s.end; at = next) {
@@ -161,8 +164,8 @@ static void test_parse(void) {
 static void test_crc(void) {
     sse__press *p = sse__press_new(16);
     char        bytes[3000];
-    sse__sum    all, parts = { 0, 0, 0 }, part;
-    unsigned    i, wrong = 0;
+    sse__sum    all, parts = {0, 0, 0}, part;
+    unsigned    i, wrong   = 0;
     is_int(sse__crc(p, sse__text("123456789")), 0xCBF43926, "the CRC's check value");
     is_int(sse__crc(p, sse__text("")), 0, "of nothing");
     for (i = 0; i < sizeof bytes; i++) bytes[i] = (char)random_below(256);
@@ -182,14 +185,17 @@ static void test_crc(void) {
 }
 
 static void test_fixed_bytes(void) {
-    static const struct { unsigned lgwin; const char *bytes; size_t n; } heads[] = {
-        { 16, "\x0C", 1 }, { 17, "\x01\x03", 2 }, { 18, "\x63\x00", 2 }, { 20, "\x67\x00", 2 }, { 22, "\x6B\x00", 2 }, { 24, "\x6F\x00", 2 } };
-    sse_buf  b = { NULL, 0, 0, 0 };
-    sse__sum sum = { 0x11223344, 0x55667788, 0 };
+    static const struct {
+        unsigned    lgwin;
+        const char *bytes;
+        size_t      n;
+    } heads[]    = {{16, "\x0C", 1}, {17, "\x01\x03", 2}, {18, "\x63\x00", 2}, {20, "\x67\x00", 2}, {22, "\x6B\x00", 2}, {24, "\x6F\x00", 2}};
+    sse_buf  b   = {NULL, 0, 0, 0};
+    sse__sum sum = {0x11223344, 0x55667788, 0};
     unsigned i;
     for (i = 0; i < SSE__COUNT(heads); i++) {
         sse__press *p = sse__press_new(heads[i].lgwin);
-        b.len = 0;
+        b.len         = 0;
         sse__frame_head(p, SSE__BR, &b);
         is_mem(b.ptr, b.len, heads[i].bytes, heads[i].n, "head of a brotli stream");
         b.len = 0;
@@ -212,7 +218,7 @@ static void test_fixed_bytes(void) {
 static void test_marks(void) {
     sse__press *p = sse__press_new(18);
     sse__codec *c = sse__codec_new(p, SSE__BR, 18, 0), *other = sse__codec_new(p, SSE__BR, 18, 0);
-    sse_buf     b = { NULL, 0, 0, 0 };
+    sse_buf     b    = {NULL, 0, 0, 0};
     uint64_t    here = 0, missed = 0, elsewhere = 0;
     char       *big = (char *)calloc(1, 1 << 19);
     sse__codec_add(c, p, sse__text("data: one two three four\n\n"));
@@ -234,7 +240,7 @@ static void test_marks(void) {
     is_int(sse__codec_follow(c, &here), SSE__DELTA, "who are in sync after it");
     sse__codec_free(c);
     sse__codec_free(other);
-    c = sse__codec_new(p, SSE__BR, 18, 4);
+    c    = sse__codec_new(p, SSE__BR, 18, 4);
     here = missed = elsewhere = 0;
     sse__codec_add(c, p, sse__text("data: one\n\n"));
     sse__codec_follow(c, &here);
@@ -256,10 +262,10 @@ static void test_memory(void) {
     struct workload w = workload_new("chat", 200, 3);
     unsigned        lgwin;
     for (lgwin = 16; lgwin <= 18; lgwin += 2) {
-        sse__press *p = sse__press_new(lgwin);
-        sse__codec *c = sse__codec_new(p, SSE__BR, lgwin, 0);
-        sse_buf     b = { NULL, 0, 0, 0 };
-        uint64_t    mark = 0;
+        sse__press *p      = sse__press_new(lgwin);
+        sse__codec *c      = sse__codec_new(p, SSE__BR, lgwin, 0);
+        sse_buf     b      = {NULL, 0, 0, 0};
+        uint64_t    mark   = 0;
         long        before = 0;
         int         i;
         for (i = 0; i < w.count; i++) {
@@ -281,15 +287,15 @@ static void test_memory(void) {
 
 static void test_failing_allocations(void) {
     sse_str     event = sse__text("data: the quick brown fox jumps over the lazy dog\n\n");
-    sse__press *p = sse__press_new(18);
+    sse__press *p     = sse__press_new(18);
     sse__codec *c;
-    sse_buf     b = { NULL, 0, 0, 0 };
+    sse_buf     b    = {NULL, 0, 0, 0};
     uint64_t    mark = 0;
     allocations_left = 0;
     ok(!sse__press_new(18), "no press without memory");
     ok(!sse__codec_new(p, SSE__BR, 18, 0), "no codec without memory");
     allocations_left = -1;
-    c = sse__codec_new(p, SSE__BR, 18, 0);
+    c                = sse__codec_new(p, SSE__BR, 18, 0);
     sse__codec_add(c, p, event);
     sse__codec_follow(c, &mark);
     is_int(sse__codec_add(c, p, event), SSE_OK, "in sync");
@@ -302,7 +308,7 @@ static void test_failing_allocations(void) {
     sse__frame_key(p, SSE__BR, event, &b);
     is_int(b.error, SSE_E_NOMEM, "without an output buffer there is no frame");
     allocations_left = -1;
-    b.error = SSE_OK;
+    b.error          = SSE_OK;
     sse__frame_key(p, SSE__BR, event, &b);
     ok(b.len > 0, "with one there is");
     sse__codec_add(c, p, event);
