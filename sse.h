@@ -9,7 +9,385 @@
 
        cc main.c -lsqlite3 -lbrotlienc -lpthread
 
-   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS. */
+   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS.
+
+   The smallest program:
+
+       #define SSE_IMPLEMENTATION
+       #include "sse.h"
+
+       static void hello(sse_req *req, void *user) {
+           (void)user;
+           sse_html(sse_out(req), "<h1>hello %s</h1>", sse_query(req, "name"));    // %s is escaped
+       }
+
+       int main(void) {
+           sse_app *app = sse_app_new(NULL);
+           sse_get(app, "/", hello, NULL);
+           return sse_serve(app, NULL);                                            // 127.0.0.1:8000
+       }
+
+   Open http://127.0.0.1:8000/?name=you. Every other program grows from this one.
+
+   Contents
+
+     The manual: chapters 1 to 15, each from code to reasons. Then the API index, the configuration macros, the declarations
+     with their contracts, and the implementation, bottom-up. Search for the tag of a section:
+
+     >>base       compilers, allocation, checked sizes, errors
+     >>buf        growing buffers, arenas
+     >>table      lists, slots, maps
+     >>text       UTF-8, escaping, percent, base64url, numbers
+     >>format     the printf family
+     >>json       reader by path, validator (RFC 8259)
+     >>sign       SHA-256, HMAC, signed values     [pure, but for the time of day]
+     >>event      Server-Sent Events, WHATWG HTML 9.2
+     >>datastar   Datastar content, and events whole
+     >>htmx       elements of htmx, scripts for the browser
+     >>field      header fields: characters, lists, types, dates, hosts
+     >>http       request head, chunked bodies, paths
+     >>form       queries, cookies, multipart bodies
+     >>route      paths to handlers
+     >>frame      br and gzip: one compression for all subscribers
+     >>loop       poller (epoll | poll), timers, watches, calls
+     >>db         SQLite: formats become bound statements
+     >>conn       sockets: accept, read, queue, write, time out
+     >>request    what a handler reads
+     >>reply      what a handler writes
+     >>file       files as replies: conditions, ranges, directories
+     >>stream     open event streams: queue, ping, slow clients, closing
+     >>topics     subscribe and publish
+     >>live       views: render once, share
+     >>changes    who wrote, tell the views
+     >>app        options, routes, hooks, guards, one request from head to log
+     >>server     make and free an app, listen, turn the loop, stop
+
+   1. Routes and replies
+
+       static void room(sse_req *req, void *user) {                 // sse_get(app, "/room/{id}", room, NULL)
+           const char *id = sse_param(req, "id");                   // decoded, never holds a NUL
+           if (strlen(id) > 20) { sse_fail(req, 404, "no such room"); return; }
+           sse_html(sse_out(req), "<h1>Room %s</h1>", id);          // 200 text/html
+       }
+
+     A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
+     or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec cannot pass for success. sse_out_json
+     is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
+     what would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
+
+     sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
+     are not. For a page with a % in its CSS there is sse_puts.
+
+     A before hook runs ahead of the routes below its prefix and answers by writing, or lets pass:
+
+       static void members(sse_req *req, void *user) {              // sse_before(app, "/mine", members, NULL)
+           const char *name = sse_cookie_signed(req, "session", 86400);
+           if (name) sse_set_attr(req, "user", name);               // for the handler: sse_attr(req, "user")
+           else sse_redirect(req, "/login");
+       }
+
+     A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
+     request stays valid until then even if the client leaves.
+
+     sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never anything outside the directory.
+
+   2. Streams
+
+       static void events(sse_req *req, void *user) {               // sse_get(app, "/events", events, NULL)
+           sse_stream s = sse_stream_open(req, NULL);               // 200 text/event-stream
+           sse_stream_send(s, &(sse_event){ .event = "hello", .data = "you are in" });
+           sse_subscribe(s, "news");                                // and whatever is published there from now on
+       }
+
+     A stream is a handle: copy it, keep it, use it when the peer is long gone; it answers SSE_E_CLOSED and nothing happens. Sending
+     never blocks: events wait in a queue of max_queue_bytes, and a peer that takes nothing for send_timeout_ms is closed. Every
+     15 s without an event a comment is sent, so that proxies and dead peers are noticed.
+
+     A generator is a step function that returns the milliseconds until it wants to be called again:
+
+       static int count(sse_stream s, void *user) {                 // .step = count, .user = &n
+           char text[16];
+           snprintf(text, sizeof text, "%d", ++*(int *)user);
+           sse_stream_send(s, &(sse_event){ .data = text });
+           return *(int *)user < 5 ? 1000 : SSE_END;
+       }
+
+     on_close runs exactly once per stream, also if it could not be opened: the place to free user.
+
+     The browser comes back by itself after a break. To tell it not to, answer 204: sse_set_status(req, 204). Errors such as 503
+     end an EventSource for good, so an overloaded server answers 200, "retry: 5000", and closes; so does a handler that is asked for
+     events and writes nothing.
+
+   3. Topics
+
+       sse_publish(app, "news", &(sse_event){ .event = "headline", .data = text });          // from any thread
+
+     One event goes to all who subscribed, formatted and compressed once. Names need no registration and may be built from request
+     text ("room.42"); patterns ("room.*") have a function of their own and may not. The id that a client sends with
+     sse_stream_id leaves it out of what it caused itself: .except = sse_stream_find(app, id).
+
+   4. Live views
+
+       static void feed(sse_view *view, sse_buf *html, void *user) {
+           sse_puts(html, "<ul id=\"feed\">");
+           for (sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs ORDER BY id DESC LIMIT 50"); sse_db_next(r); )
+               sse_html(html, "<li>%s</li>", sse_db_text(r, 0));
+           sse_puts(html, "</ul>");
+       }
+       sse_live(app, "/feed", feed, &(sse_live_options){ .db = db, .tables = "msgs" });
+
+     A view is rendered when it changed: once, however many watch. What came out the same is not sent. Who joins gets the present
+     state at once, who reads slowly gets the newest and not a queue of old ones. It changes when a commit of any process touches its
+     tables, when every_ms have passed, or when the program calls sse_touch(app, "/feed").
+
+     A view knows its path parameters and the query parameters listed in .query, nothing else of who asks: it is shared. For what
+     belongs to one person there is sse_live_each, whose render gets a copy of the request (its head, params and attrs, usually
+     1 to 2 KB, for the life of the stream). A commit wakes every view that follows its tables; where one table serves a thousand
+     rooms, leave .db out and touch the room that changed.
+
+     A render that fails (its buffer, its database, or sse_buf_fail) leaves the last state on every screen and is tried again.
+
+   5. Datastar
+
+       <div id="feed" data-init="@get('/feed')"></div>
+       <input data-bind:text><button data-on:click="@post('/say')">say</button>
+
+     Views speak Datastar unless told otherwise: what a render writes is patched into the page by the ids of its elements. The
+     signals of a request are read with sse_signal(req, "text"), or any path into them ("user.name", "items.0.id"). An event carries
+     .elements, .signals, .script or .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
+     sisters write the same bytes into a buffer.
+
+   6. HTMX
+
+       sse_htmx_element(html, "/feed", "message", "id=\"feed\"");
+
+     writes an element that both htmx 2 (with its sse extension) and htmx 4 understand; sse_htmx_oob wraps HTML for an out-of-band
+     swap. A view becomes a plain event with .format = SSE_AS_DATA. sse_scripts writes small scripts for pages without Datastar:
+     reconnecting with backoff, connection status, one stream for all tabs of a browser (it allows six connections per server).
+
+   7. Signed values
+
+       sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed(req, "session", 86400) reads it
+
+     A signed value can be read by everyone and changed by nobody. Keys rotate: .secret = "new old". The form is py-sse's, so
+     that a Python and a C program can share sessions. Without a secret one is made up and sessions end with the process.
+
+   8. SQLite
+
+       sse_db *db = sse_db_open("app.db", NULL);
+       sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
+       sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced; the compiler checks it
+
+     sse_db_open always gives an object; a database that did not open answers its error to every call and makes sse_serve fail
+     with a message. Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a function in a
+     transaction. A db belongs to one thread.
+
+     Views hear of commits from this connection, another one, another thread or another process: the sqlite3 shell, a cron job, a
+     Python script. A wake means "look again", never a promised row. Own commits take effect in the same turn of the loop, those of
+     other processes within milliseconds where inotify is there, within 100 ms elsewhere.
+
+   9. Compression
+
+     Streams are compressed with br or gzip, whichever the browser takes, and it costs nothing per subscriber: each event is
+     compressed once per channel (a view or a topic), and everyone gets the same bytes. An event is at most two frames: a delta, which
+     copies from the events before it, for those who have seen them; and a key, which stands alone, for who joins or missed one.
+     A re-rendered page shrinks to a hundredth, because it is mostly the last one again.
+
+         bytes per event                        plain   delta   libbrotli per client, quality 5
+         Game of Life, 2,500 cells             209,000   1,401    3,683
+         chat, the last 50 lines                 5,600      66       61
+         table                                  47,000      95      100
+
+     For 10,000 clients that is one compressor of half a megabyte instead of 10,000 of two megabytes each. .compress_window
+     makes it smaller for small boards. Whoever can see the length of compressed text and choose a part of it can guess
+     the rest of it (BREACH): send no secrets in a view that also shows what strangers write, or set .no_compression.
+
+   10. Your own loop
+
+       sse_listen(app, NULL);
+       for (;;) {
+           struct pollfd p = { sse_fd(app), POLLIN, 0 };
+           poll(&p, 1, sse_next_ms(app));
+           if (sse_poll(app, 0) <= 0) break;
+       }
+
+     Or bring your descriptors into this one: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO line, a serial port or a Redis
+     connection, sse_watch_lines for what comes in lines, sse_every and sse_after for time.
+
+   11. Threads
+
+     Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user code needs no locks. From other
+     threads call sse_publish, sse_touch, sse_call, sse_stop and sse_stopping, and nothing else; a call that may not answers
+     SSE_E_THREAD. sse_serve_background runs the loop in a thread of its own. No callback runs inside a call that you make, except
+     functions that take one to run now (sse_streams_each, sse_db_write), the logger and the allocator.
+
+   12. Ownership
+
+     Strings in are copied unless the contract says otherwise. Strings out live as long as what they came from: the request, the
+     render, the row, the stream. Options and events are read during the call and copied where kept. user pointers: routes and
+     timers borrow, streams take (until on_close).
+
+   13. Errors and logs
+
+     Functions answer 0 or a negative SSE_E_ code; sse_error_text says what to change. Mistakes made while setting up (a bad path, a
+     database that does not open, a table without a database) stick: sse_serve answers the first one. Warnings and errors go to
+     stderr; on_log takes them all, also information and debug lines. What a peer does wrong is a counter and a debug line.
+
+   14. Who may ask
+
+     A request for a host name that is not this server's is refused when listening on loopback (DNS rebinding): name yours in
+     .allowed_hosts behind a proxy. Unsafe methods from pages of other origins are refused unless in .allowed_origins.
+     Behind a proxy set .trusted_proxies to its address: sse_peer is then the client, and cookies are Secure over TLS.
+
+   15. Limits, and what it does not do
+
+     Header, body, queue, connection and view limits are options of sse_app_new with their defaults beside them. Past a limit a
+     peer gets the exact 4xx and a closed connection; the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy
+     in front gives the first two), no Windows, no template language, no client. A 503 is never sent to an EventSource.
+
+   API index
+
+     sse_error_text           name and message of an error
+     sse_parse_int            text to number, or a fallback
+     sse_parse_double         the same, with a fraction
+     sse_buf_free             frees a buffer's bytes
+     sse_buf_text             a buffer as C text
+     sse_buf_fail             makes a buffer, render or reply fail
+     sse_raw                  appends bytes
+     sse_puts                 appends text as it is
+     sse_printf               appends formatted text, %s as it is
+     sse_html                 ... %s safe in HTML
+     sse_json                 ... %s a quoted JSON string
+     sse_url                  ... %s safe in a URL
+     sse_js                   ... %s safe in a JavaScript string
+     sse_json_get             a value of a JSON text, by its path
+     sse_sign                 signs a value
+     sse_unsign               checks a signed value and reads it
+     sse_sha256_add           hashes a piece
+     sse_sha256_end           the hash of all pieces
+     sse_hmac_sha256          a keyed hash
+     sse_event_write          writes an event into a buffer
+     sse_patch_elements       Datastar: patch HTML into the page
+     sse_remove_elements      Datastar: remove what a selector finds
+     sse_patch_signals        Datastar: merge signals
+     sse_remove_signals       Datastar: remove signals
+     sse_execute_script       Datastar: run a script
+     sse_navigate             Datastar: go to another page
+     sse_htmx_element         HTMX: an element that follows a stream
+     sse_htmx_oob             HTMX: HTML for an out-of-band swap
+     sse_scripts              scripts for reconnecting, status, tabs, unloading
+     sse_app_new              makes an app
+     sse_app_free             closes and frees it
+     sse_every                a timer, again and again
+     sse_after                a timer, once
+     sse_timer_cancel         stops a timer
+     sse_watch                a descriptor of yours in the loop
+     sse_watch_lines          the same, line by line
+     sse_call                 runs a function on the loop, from any thread
+     sse_listen               opens an address
+     sse_serve                listens and runs until stopped
+     sse_port                 the port that was opened
+     sse_stop                 begins to stop
+     sse_stopping             is it stopping?
+     sse_fd                   your own loop: the descriptor to wait for
+     sse_next_ms              your own loop: how long to wait at most
+     sse_poll                 your own loop: one turn
+     sse_serve_background     serves from a thread of its own
+     sse_stop_background      stops that
+     sse_stats_get            counters
+     sse_get                  a route for GET and HEAD
+     sse_post                 a route for POST
+     sse_put                  a route for PUT
+     sse_delete               a route for DELETE
+     sse_mount                a route for everything below a prefix
+     sse_route                a route with options
+     sse_before               a hook ahead of the routes
+     sse_req_app              the app of a request
+     sse_method               its method
+     sse_path                 its path
+     sse_param                a path parameter
+     sse_query                a query parameter
+     sse_form                 a form field
+     sse_header               a header
+     sse_header_at            the i-th header of a name
+     sse_cookie               a cookie
+     sse_cookie_signed        a signed cookie
+     sse_peer                 the client's address
+     sse_body                 the body's bytes
+     sse_signal               a Datastar signal, or a value of a JSON body
+     sse_attr                 what a hook left for the handler
+     sse_set_attr             leaves it
+     sse_fmt                  text that lives as long as the request
+     sse_out                  the reply's buffer
+     sse_out_json             the same, sent as JSON
+     sse_set_status           the reply's status
+     sse_set_type             the reply's content type
+     sse_set_header           adds a header
+     sse_set_cookie           sets a cookie
+     sse_set_cookie_signed    sets a signed one
+     sse_redirect             sends the browser elsewhere
+     sse_fail                 an error as the reply
+     sse_defer                keeps the request beyond its handler
+     sse_finish               sends the reply of a deferred request
+     sse_send_file            a file as the reply
+     sse_static               a directory of files
+     sse_stream_open          turns a request into a stream
+     sse_stream_is_open       is it open?
+     sse_stream_send          sends one event to one stream
+     sse_stream_write         sends bytes as they are
+     sse_stream_end           ends a stream
+     sse_stream_id            unguessable text that names a stream
+     sse_stream_find          the stream of that text
+     sse_stream_meta          a text kept with a stream
+     sse_stream_set_meta      keeps it
+     sse_streams_count        how many streams match
+     sse_streams_each         calls a function for each
+     sse_streams_close        ends them
+     sse_subscribe            subscribes a stream to a topic
+     sse_unsubscribe          ends that
+     sse_subscribe_pattern    subscribes to all topics that match
+     sse_publish              sends an event to all subscribers, from any thread
+     sse_live                 a live view, shared
+     sse_live_each            a live view, private
+     sse_touch                renders a view again, from any thread
+     sse_view_param           a view's parameter
+     sse_stream_view          shows a view on a stream that is open
+     sse_db_open              opens an SQLite database
+     sse_db_attach            takes a connection of yours
+     sse_db_close             closes it
+     sse_db_error             the latest error
+     sse_db_exec              runs a statement with bound values
+     sse_db_query             runs a query with bound values
+     sse_db_next              the next row
+     sse_db_done              leaves a query early
+     sse_db_text              a column as text
+     sse_db_blob              as bytes
+     sse_db_int               as an integer
+     sse_db_double            as a floating-point number
+     sse_db_is_null           is it NULL?
+     sse_db_columns           how many columns
+     sse_db_column_name       a column's name
+     sse_db_one               one number of one row
+     sse_db_last_id           the row id of the last insert
+     sse_db_write             runs a function in a transaction
+     sse_db_migrate           runs a script in one transaction
+     sse_db_migrate_list      runs each script once, ever
+     sse_db_raw               the sqlite3 pointer
+
+   Configuration macros
+
+     Define them where the implementation is compiled, before including sse.h; those marked * in every file.
+
+     SSE_IMPLEMENTATION         compiles the implementation here. default: only the declarations
+     SSE_STATIC *               all functions are static. default: extern
+     SSE_NO_SQLITE              leaves SQLite out: sse_db_ functions answer SSE_E_NOT_BUILT. default: in
+     SSE_NO_BROTLI              leaves libbrotli out: replies are not compressed with br, streams are. default: in
+     SSE_NO_COMPRESSION         leaves all compression out. default: in
+     SSE_NO_THREADS             leaves pthread out: one thread only. default: in
+     SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
+     SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
+     SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
+     SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
 #if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
     !defined(_POSIX_C_SOURCE) && !defined(_XOPEN_SOURCE)
@@ -7880,15 +8258,10 @@ SSE_API const char *sse_method(sse_req *req) {
 }
 
 SSE_API const char *sse_header_at(sse_req *req, const char *name, int i) {
-    const sse_str wanted = sse__text(name);
-    uint32_t      k;
-    for (k = 0; k < req->head.nfields; k++) {
-        const sse__field *f = &req->head.fields[k];
-        if (!sse__eq_nocase(sse__slice_str(req->bytes, f->name), wanted) || i--) continue;
-        req->bytes[f->value.at + f->value.len] = '\0'; /* the CR or space behind the value */
-        return req->bytes + f->value.at;
-    }
-    return NULL;
+    const sse_str value = name && i >= 0 ? sse__head_find(&req->head, req->bytes, sse__text(name), (uint32_t)i) : sse__str(NULL, 0);
+    char         *text  = value.ptr ? req->bytes + (value.ptr - req->bytes) : NULL;
+    if (text) text[value.len] = '\0'; /* over the CR or space behind the value */
+    return text;
 }
 
 SSE_API const char *sse_header(sse_req *req, const char *name) { return sse_header_at(req, name, 0); }
