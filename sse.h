@@ -1427,7 +1427,7 @@ static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest bl
 
 /* ---- intrusive lists --------------------------------------------------- */
 
-typedef struct sse__link { struct sse__link *next, *prev; } sse__link;
+typedef struct sse__link { struct sse__link *next, *prev; } sse__link; /* L1 */
 
 static void sse__list_init(sse__link *list) { list->next = list->prev = list; }
 
@@ -2539,7 +2539,7 @@ static const char *sse__find_char(const char *p, const char *end, char c) { /* e
 
 /* Appends text with newline (an LF and the prefix of the next line) for each CR LF, LF or CR. This is the hot path of a
    render: one memchr looks for LF line by line; CR, which is rare, is looked for again only where one was found. */
-static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) {
+static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) { /* E1 */
     const char *p = text.ptr, *end, *cr, *eol;
     if (text.len == 0 || !sse__buf_room(b, text.len)) return;
     end = p + text.len;
@@ -2663,7 +2663,7 @@ static void sse__put_content(sse_buf *b, const sse_event *e) {
 }
 
 /* Appends an event that sse__event_check has passed. */
-static void sse__event_put(sse_buf *b, const sse_event *e) {
+static void sse__event_put(sse_buf *b, const sse_event *e) { /* D2 */
     const bool elements = e->elements || e->script || e->redirect, datastar = elements || e->signals;
     if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
     if (datastar) sse_puts(b, elements ? "event: datastar-patch-elements\n" : "event: datastar-patch-signals\n");
@@ -3174,7 +3174,7 @@ static bool sse__is_digits(sse_str s) {
 
 static bool sse__is_space(char c) { return c == ' ' || c == '\t'; } /* OWS, RFC 9110 5.6.3 */
 
-static sse_str sse__trim(sse_str s) {
+static sse_str sse__trim(sse_str s) { /* A1 */
     while (s.len && sse__is_space(s.ptr[0])) s.ptr++, s.len--;
     while (s.len && sse__is_space(s.ptr[s.len - 1])) s.len--;
     return s;
@@ -3995,7 +3995,7 @@ static int sse__head_fields(sse__head *h, const char *bytes, uint32_t end) {
     }
 }
 
-static int sse__head_advance(sse__head *h, const char *bytes, uint32_t end) {
+static int sse__head_advance(sse__head *h, const char *bytes, uint32_t end) { /* H2: all it knows is in h */
     int rc = 1;
     while (rc > 0 && h->stage < SSE__AT_NAME) {
         switch (h->stage) {
@@ -4341,7 +4341,7 @@ static int sse__multipart_header(sse__multipart *m, char c) {
     return 0;
 }
 
-static int sse__multipart_byte(sse__multipart *m, char c) {
+static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
     switch (m->stage) {
     case SSE__MULTI_MARK: case SSE__MULTI_PAD: return sse__multipart_mark(m, c);
     case SSE__MULTI_MARK_LF: return sse__multipart_begin(m, c);
@@ -4541,29 +4541,34 @@ static int sse__route_add(sse__segment *root, sse__route *route, bool mount) {
     return SSE_OK;
 }
 
-/* Matches one segment against a shape; a param is the shortest run before what follows it, the last one all the rest. */
-static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) {
-    const int before = m->nparams;
+/* The length of a param at the start of text, before what the shape has next: the shortest run, the last one all the rest. 0: none. */
+static size_t sse__param_len(const char *shape, sse_str text) {
+    const char  *next = strchr(shape, '{');
+    const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
+    size_t       at   = 1;
+    if (n == 0) return text.len;
+    if (text.len <= n) return 0;
+    if (!next) at = text.len - n;
+    while (at + n <= text.len && memcmp(text.ptr + at, shape, n) != 0) at++;
+    return at + n <= text.len ? at : 0;
+}
+
+static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) { /* on failure m->nparams may have grown */
     while (*shape) {
-        const char *next = strchr(shape, '{');
-        size_t      n    = next ? (size_t)(next - shape) : strlen(shape), at;
-        if (!sse__starts(text, sse__str(shape, n))) break;
+        const char  *next = strchr(shape, '{');
+        const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
+        size_t       len;
+        if (!sse__starts(text, sse__str(shape, n))) return false;
         text = sse__from(text, n);
         shape += n;
         if (!next) continue;
         shape += 2;
-        next = strchr(shape, '{');
-        n    = next ? (size_t)(next - shape) : strlen(shape);
-        for (at = n && !next && text.len > n ? text.len - n : 1; n && at + n <= text.len; at++)
-            if (memcmp(text.ptr + at, shape, n) == 0) break;
-        if (n == 0) at = text.len;
-        if (at == 0 || at + n > text.len || m->nparams == SSE__MAX_PARAMS) break;
-        m->params[m->nparams++] = sse__str(text.ptr, at);
-        text = sse__from(text, at);
+        len = m->nparams < SSE__MAX_PARAMS ? sse__param_len(shape, text) : 0;
+        if (len == 0) return false;
+        m->params[m->nparams++] = sse__str(text.ptr, len);
+        text = sse__from(text, len);
     }
-    if (!*shape && !text.len) return true;
-    m->nparams = before;
-    return false;
+    return text.len == 0;
 }
 
 static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
@@ -5776,7 +5781,7 @@ static void sse__wheel_init(sse__wheel *w, uint64_t now) {
 
 static void sse__alarm_cancel(sse__alarm *alarm) { sse__list_remove(&alarm->link); }
 
-static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) {
+static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) { /* W3 */
     int      level = 0;
     unsigned slot;
     sse__alarm_cancel(alarm);
@@ -7332,8 +7337,14 @@ static sse__block *sse__block_copy(sse_str s) {
 
 /* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
 typedef struct sse__out { sse__block *block; uint32_t from, to; } sse__out;
-typedef struct sse__queue { sse__out *at; uint32_t first, count, cap; bool begun; size_t bytes; sse__sum sum; sse__out inside[2]; } sse__queue; /* a ring; begun: its first
-                                                    entry is sent in part; sum: of all that was sent whole */
+typedef struct sse__queue {
+    sse__out *at;                /* a ring */
+    uint32_t  first, count, cap;
+    bool      begun;             /* the first entry is sent in part */
+    size_t    bytes;             /* unsent */
+    sse__sum  sum;               /* of all entries that were sent whole */
+    sse__out  inside[2];
+} sse__queue;
 
 /* Half a request: its bytes so far and how far the parser is. Of a chunked body the decoded part stands right behind the head. */
 typedef struct sse__inbox { sse_buf bytes; sse__head head; sse__chunked chunks; size_t body_len, max_body; sse__field *fields; } sse__inbox;
@@ -8224,7 +8235,7 @@ static int sse__req_error(sse_req *req, int error) { /* remembers that a call fa
     return error;
 }
 
-static char *sse__req_text(sse_req *req, sse_str s) { /* a copy in the arena */
+static char *sse__req_text(sse_req *req, sse_str s) { /* R1: a copy in the arena */
     char *text = sse__arena_text(&req->arena, s);
     if (!text) sse__req_error(req, SSE_E_NOMEM);
     return text;
@@ -8384,7 +8395,8 @@ static bool sse__req_is_form(sse_req *req) {
 SSE_API const char *sse_form(sse_req *req, const char *name) {
     if (!req->form.end) {
         req->form.end = &req->form.first;
-        if (sse__req_is_form(req) && !sse__pairs_parse(req, &req->form, req->body)) sse_fail(req, 400, "a form field is not well-formed: broken %%XX, or one that means NUL");
+        if (sse__req_is_form(req) && !sse__pairs_parse(req, &req->form, req->body))
+            sse_fail(req, 400, "a form field is not well-formed: broken %%XX, or one that means NUL");
     }
     return sse__pairs_find(&req->form, name);
 }
@@ -8549,7 +8561,7 @@ SSE_API int sse_set_status(sse_req *req, int status) {
     return SSE_OK;
 }
 
-static bool sse__field_value_ok(sse_str s) { /* RFC 9110 5.5: no controls but the tab */
+static bool sse__field_value_ok(sse_str s) { /* A1, RFC 9110 5.5: no controls but the tab */
     size_t i;
     for (i = 0; i < s.len; i++)
         if (((unsigned char)s.ptr[i] < 0x20 && s.ptr[i] != '\t') || s.ptr[i] == 0x7F) return false;
@@ -8869,9 +8881,12 @@ static bool sse__file_inline(sse_req *req, uint64_t first, uint64_t n) {
     char             *room;
     if (n >= SSE__COPY_BELOW) return false;
     req->out.len = 0;
-    if (block->fd < 0) sse_raw(&req->out, block->bytes + first, (size_t)n);
-    else if ((room = sse__buf_room(&req->out, (size_t)n)) != NULL && SSE__SYS(pread(block->fd, room, (size_t)n, (off_t)first)) == (ssize_t)n) req->out.len = (size_t)n;
-    return req->out.len == n && !req->out.error;
+    room = sse__buf_room(&req->out, (size_t)n);
+    if (!room) return false;
+    if (block->fd < 0) memcpy(room, block->bytes + first, (size_t)n);
+    else if (SSE__SYS(pread(block->fd, room, (size_t)n, (off_t)first)) != (ssize_t)n) return false;
+    req->out.len = (size_t)n;
+    return true;
 }
 
 static void sse__file_answer(sse_req *req) {
@@ -8887,8 +8902,8 @@ static void sse__file_answer(sse_req *req) {
     if (file->modified) sse__date_write(when, file->modified);
     if (file->modified) sse__put_field(&req->headers, "Last-Modified", when);
     sse_puts(&req->headers, "Accept-Ranges: bytes\r\n");
-    if (status == 206) sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", (unsigned long long)first, (unsigned long long)last, (unsigned long long)file->size);
-    if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", (unsigned long long)file->size);
+    if (status == 206) sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
+    if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", file->size + 0ULL);
     req->status = status;
     if (status == 304 || status == 416 || (!req->head_only && sse__file_inline(req, first, n))) {
         sse__reply_send(req, status, req->type);
@@ -9545,7 +9560,8 @@ SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     sse_str          rest = sse__text(id);
     uint64_t         slot, gen;
     sse__stream     *stream;
-    if (!app || !id || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &gen)) return none;
+    if (!app || !id || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot)) return none;
+    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &gen)) return none;
     s.slot = (uint32_t)slot;
     s.gen  = (uint32_t)gen;
     stream = sse__stream_open_one(s);
@@ -9892,15 +9908,20 @@ SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
     return SSE_OK;
 }
 
+static void sse__topic_send(sse__topics *topics, sse__node *node, sse__message *m, const sse__stream *except) {
+    sse__topic *topic = SSE__CONTAINER(node, sse__topic, node);
+    sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
+}
+
 static void sse__publish_message(sse__topics *topics, sse_str name, sse__message *m, const sse__stream *except) {
     sse__node *node = sse__map_find(&topics->exact, name);
     uint32_t   i;
-    topics->serial++;
+    topics->serial++; /* O1 */
     topics->app->streams->events++;
-    if (node) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial, topics->app->streams);
+    if (node) sse__topic_send(topics, node, m, except);
     for (i = 0; i < topics->patterns.cap; i++)
         for (node = topics->patterns.buckets[i]; node; node = node->next)
-            if (sse__pattern_match(node->key.ptr, name)) sse__channel_send(&SSE__CONTAINER(node, sse__topic, node)->channel, m, except, topics->serial, topics->app->streams);
+            if (sse__pattern_match(node->key.ptr, name)) sse__topic_send(topics, node, m, except);
 }
 
 /* A publication of another thread on its way to the loop. */
@@ -10101,7 +10122,8 @@ static sse__message *sse__view_message(const sse__live *live, sse_buf *html) {
     if (live->format == SSE_AS_ELEMENTS) event.elements = sse_buf_text(html);
     else if (live->format == SSE_AS_SIGNALS) event.signals = sse_buf_text(html);
     else event.data = sse_buf_text(html);
-    event.event = live->event;
+    event.event    = live->event;
+    event.data_len = html->len;
     event.patch = live->format == SSE_AS_DATA ? NULL : &live->patch;
     sse__message_begin(&b);
     error = sse_event_write(&b, &event);
@@ -10246,7 +10268,8 @@ static sse_view *sse__view_get(sse__live *live, const sse__route *route, const s
     if (sse__view_set_params(view, route, m, query, &key)) text = sse__arena_text(&view->texts, sse__str(key.ptr, key.len));
     node = text ? sse__map_find(&views->shared, sse__text(text)) : NULL;
     if (node) known = SSE__CONTAINER(node, sse_view, node);
-    else if (text && make && views->shared.count < (uint32_t)live->app->options.max_views && sse__map_add(&views->shared, &view->node, sse__text(text))) known = view;
+    else if (text && make && views->shared.count < (uint32_t)live->app->options.max_views)
+        known = sse__map_add(&views->shared, &view->node, sse__text(text)) ? view : NULL;
     if (known != view) {
         view->node.key.ptr = NULL;
         sse__view_free(view);
@@ -11046,11 +11069,12 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     const bool events = head && sse__accepts(sse__head_value(head, bytes, SSE__FIELD_ACCEPT, 0), SSE__LIT("text/event-stream"));
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
     if (status == 503 && events) {
-        sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nretry: 5000\n\n", sse__date_now(app));
+        sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
+        sse_puts(&b, "Cache-Control: no-store\r\nConnection: close\r\n\r\nretry: 5000\n\n");
     } else {
         const char *text = sse__status_text(status);
-        sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %lu\r\nConnection: close\r\n\r\n%s\n", status, text,
-                   sse__date_now(app), (unsigned long)strlen(text) + 1, text);
+        sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
+        sse_printf(&b, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n", strlen(text) + 1, text);
     }
     sse__conn_write(c, sse_buf_text(&b), b.len);
     sse_buf_free(&b);
@@ -11191,7 +11215,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     d->no_index      = o->no_index;
     d->root          = o->files ? NULL : realpath(dir, NULL);
     d->cache_control = sse__strdup(sse__text(o->cache_control ? o->cache_control : "no-cache"));
-    if (d->cache_control && (d->root || d->files) && sse__field_value_ok(sse__text(d->cache_control))) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    if ((d->root || d->files) && sse__field_value_ok(sse__text(d->cache_control))) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
     sse__dir_free(d);
     return sse__config_fail(app, SSE_E_IO, "static files of the directory", dir ? dir : "");
 }
@@ -11343,7 +11367,7 @@ static void sse__router_close(sse__router *router) {
 
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
-  E1  Nothing is left to do when the loop waits without a time limit.
+  Y1  Nothing is left to do when the loop waits without a time limit.
 ==========================================================================*/
 
 struct sse__server {
@@ -11353,30 +11377,13 @@ struct sse__server {
     volatile int stopped;      /* the grace period is over, or a second signal came */
 };
 
-SSE_API sse_app *sse_app_new(const sse_app_options *options) {
-    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone,
-                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone};
-    sse_app *app = SSE__NEW(sse_app);
-    int      error;
-    if (!app) return NULL;
-    if (options) app->options = *options;
-    error = sse__options_fill(&app->options);
-    if (!error) error = sse__loop_open(&app->loop, app);
-    app->router = SSE__NEW(sse__router);
-    app->server = SSE__NEW(struct sse__server);
-    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
-    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
-    if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
-    if (!error && (!sse__streams_open(app) || !sse__topics_open(app) || !sse__views_open(app, &app->router->root))) error = SSE_E_NOMEM;
-    if (!error) return app;
-    sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
-    sse_app_free(app);
-    return NULL;
-}
-
 /* ---- listening ---------------------------------------------------------------- */
 
-typedef struct sse__address { union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; } to; socklen_t len; bool loopback; } sse__address;
+typedef struct sse__address {
+    union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; } to;
+    socklen_t len;
+    bool      loopback;
+} sse__address;
 
 static int sse__address_parse(sse__address *a, const char *host, int port) {
     memset(a, 0, sizeof *a);
@@ -11496,7 +11503,8 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     }
     fd = sse__socket_listen(app, &a, o->backlog > 0 ? o->backlog : 4096);
     if (fd < 0) {
-        sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: %s%s", host, port, strerror(errno), errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
+        sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
+                 errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
         return SSE_E_IO;
     }
     error = sse__listener_add(app, fd, &a);
@@ -11558,7 +11566,7 @@ static void sse__server_begin_stop(sse_app *app) {
 
 /* ---- turns ------------------------------------------------------------------------- */
 
-static bool sse__turn_has_work(const sse_app *app) { /* E1 */
+static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
     return !sse__list_empty(&app->net->work) || !sse__list_empty(&app->views->dirty) || !sse__list_empty(&app->streams->closing);
 }
 
@@ -11738,6 +11746,27 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__router_close(app->router);
     SSE_FREE(app->server);
     SSE_FREE(app);
+}
+
+SSE_API sse_app *sse_app_new(const sse_app_options *options) {
+    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone,
+                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone};
+    sse_app *app = SSE__NEW(sse_app);
+    int      error;
+    if (!app) return NULL;
+    if (options) app->options = *options;
+    error = sse__options_fill(&app->options);
+    if (!error) error = sse__loop_open(&app->loop, app);
+    app->router = SSE__NEW(sse__router);
+    app->server = SSE__NEW(struct sse__server);
+    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
+    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
+    if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
+    if (!error && (!sse__streams_open(app) || !sse__topics_open(app) || !sse__views_open(app, &app->router->root))) error = SSE_E_NOMEM;
+    if (!error) return app;
+    sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
+    sse_app_free(app);
+    return NULL;
 }
 
 #ifdef __cplusplus

@@ -1,0 +1,186 @@
+/* The timing wheel against a plain list of alarms; timers, watches and calls on a real loop. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#if !defined(SSE_NO_THREADS)
+#include <pthread.h>
+#endif
+
+enum { ALARMS = 400 };
+
+typedef struct alarm { sse__alarm a; uint64_t due; bool armed; } alarm_t;
+static alarm_t    alarms[ALARMS];
+static sse__wheel wheel;
+static uint64_t   now;
+static int        fired_early, fired_twice;
+
+static void fired(sse__alarm *a) {
+    alarm_t *x = SSE__CONTAINER(a, alarm_t, a);
+    if (!x->armed) fired_twice++;
+    if (x->due > now) fired_early++;
+    x->armed = false;
+}
+
+static uint32_t seed = 1;
+static uint32_t any(uint32_t below) {
+    seed = seed * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)(seed >> 1) * below) >> 31);
+}
+
+static void test_wheel(void) {
+    static const uint64_t reach[] = {5, 70, 5000, 300000, 20000000, 2000000000};
+    int overdue = 0, next_late = 0, step, i;
+    now = 123456789;
+    sse__wheel_init(&wheel, now);
+    is_int(sse__wheel_next_ms(&wheel, now), -1, "an empty wheel waits for nothing");
+    for (i = 0; i < ALARMS; i++) alarms[i].a.fn = fired;
+    for (step = 0; step < 60000; step++) {
+        alarm_t *x = &alarms[any(ALARMS)];
+        uint64_t first = UINT64_MAX;
+        int      next;
+        if (any(4) == 0) {
+            sse__alarm_cancel(&x->a);
+            x->armed = false;
+        } else {
+            x->due   = now + any((uint32_t)reach[any(6)]);
+            x->armed = true;
+            sse__alarm_set(&wheel, &x->a, x->due);
+        }
+        for (i = 0; i < ALARMS; i++)
+            if (alarms[i].armed && alarms[i].due < first) first = alarms[i].due;
+        next = sse__wheel_next_ms(&wheel, now);
+        if (first != UINT64_MAX && (next < 0 || now + (uint64_t)next > (first > now ? first : now))) next_late++;
+        if (any(8) == 0 && next >= 0) now += any(3) ? (uint64_t)next : any(100000);
+        sse__wheel_advance(&wheel, now);
+        for (i = 0; i < ALARMS; i++)
+            if (alarms[i].armed && alarms[i].due <= now) overdue++;
+    }
+    is_int(fired_early, 0, "no alarm fires before it is due");
+    is_int(fired_twice, 0, "none fires twice, or after it was cancelled");
+    is_int(overdue, 0, "none is left behind when its time has come");
+    is_int(next_late, 0, "the time to wait is never past the first one");
+}
+
+static int rearmed;
+static void rearm(sse__alarm *a) {
+    if (++rearmed < 100) sse__alarm_set(&wheel, a, 0);
+}
+
+static void test_due_again(void) {
+    static sse__alarm a;
+    a.fn = rearm;
+    sse__wheel_init(&wheel, 1000);
+    sse__alarm_set(&wheel, &a, 900);
+    sse__wheel_advance(&wheel, 1000);
+    is_int(rearmed, 1, "an alarm set to be due at once while it fires waits for the next time");
+    is_int(sse__wheel_next_ms(&wheel, 1000), 0, "which is now");
+}
+
+/* ---- on a real loop ------------------------------------------------------------ */
+
+static int ticks, calls, lines, reads;
+static sse_timer every;
+
+static void tick(sse_app *app, void *user) {
+    (void)user;
+    if (++ticks == 3) {
+        is_int(sse_timer_cancel(every), SSE_OK, "a timer ends itself");
+        is_int(sse_timer_cancel(every), SSE_E_CLOSED, "only once");
+    }
+    (void)app;
+}
+
+static void stop(sse_app *app, void *user) {
+    (void)user;
+    sse_stop(app);
+}
+
+static void called(sse_app *app, void *user) {
+    (void)app;
+    calls += *(int *)user;
+}
+
+static char heard[200];
+static void empty(sse_app *app, const char *text, void *user) {
+    (void)app;
+    (void)user;
+    if (!text) lines += 10;
+}
+
+static void line(sse_app *app, const char *text, void *user) {
+    (void)app;
+    (void)user;
+    lines++;
+    snprintf(heard + strlen(heard), sizeof heard - strlen(heard), "[%s]", text ? text : "end");
+}
+
+static void readable(sse_app *app, int fd, int events, void *user) {
+    char c;
+    (void)user;
+    if (read(fd, &c, 1) == 1 && (events & SSE_READ) && ++reads == 2) sse_watch(app, fd, 0, NULL, NULL);
+}
+
+#if !defined(SSE_NO_THREADS)
+static void *from_thread(void *user) {
+    static int one = 1;
+    int        i;
+    for (i = 0; i < 1000; i++) sse_call((sse_app *)user, called, &one);
+    return NULL;
+}
+#endif
+
+static void test_loop(void) {
+    sse_app  *app = sse_app_new(NULL);
+    int       lines_fd[2], watch_fd[2], null_fd, hundred = 100;
+    sse_timer never;
+#if !defined(SSE_NO_THREADS)
+    pthread_t thread;
+#endif
+    if (pipe(lines_fd) || pipe(watch_fd)) return;
+    null_fd = open("/dev/null", O_RDONLY);
+    every   = sse_every(app, 5, tick, NULL);
+    never   = sse_after(app, 10, stop, NULL);
+    ok(every.app && never.app, "timers start");
+    is_int(sse_timer_cancel(never), SSE_OK, "one is cancelled");
+    ok(!sse_every(app, 0, tick, NULL).app, "every 0 ms is no timer");
+    ok(!sse_after(app, -1, tick, NULL).app, "nor is after -1 ms");
+    ok(!sse_after(NULL, 1, tick, NULL).app, "nor one without an app");
+    sse_after(app, 80, stop, NULL);
+    is_int(sse_call(app, called, &hundred), SSE_OK, "a call before the loop runs");
+    is_int(sse_call(app, NULL, NULL), SSE_E_ARG, "a call of nothing");
+    is_int(sse_watch_lines(app, lines_fd[0], line, NULL), SSE_OK, "lines of a pipe");
+    is_int(sse_watch(app, watch_fd[0], SSE_READ, readable, NULL), SSE_OK, "a pipe");
+    is_int(sse_watch(app, watch_fd[0], 64, readable, NULL), SSE_E_ARG, "events that there are not");
+    is_int(sse_watch(app, -1, SSE_READ, readable, NULL), SSE_E_ARG, "no descriptor");
+    is_int(sse_watch_lines(app, null_fd, empty, NULL), SSE_OK, "a descriptor that no poller takes");
+    ok(write(lines_fd[1], "one\ntwo\r\n\nlast", 14) == 14 && write(watch_fd[1], "abc", 3) == 3, "(written)");
+    close(lines_fd[1]);
+#if !defined(SSE_NO_THREADS)
+    pthread_create(&thread, NULL, from_thread, app);
+#endif
+    while (sse_poll(app, -1) > 0) {}
+#if !defined(SSE_NO_THREADS)
+    pthread_join(thread, NULL);
+    sse_poll(app, 0);
+    ok(calls >= 100, "calls of another thread ran");
+#endif
+    is_int(ticks, 3, "the timer fired until it ended");
+    is_str(strstr(heard, "[one]"), "[one][two][][last][end]", "lines come without their breaks, and then the end");
+    is_int(lines, 15, "the empty file ended at once");
+    is_int(reads, 2, "a watch that ended itself is not called again");
+    sse_app_free(app);
+#if !defined(SSE_NO_THREADS)
+    is_int(calls, 1100, "every call ran exactly once, at the latest when the app was freed");
+#endif
+    close(watch_fd[0]);
+    close(watch_fd[1]);
+    close(lines_fd[0]);
+    close(null_fd);
+}
+
+int main(void) {
+    test_wheel();
+    test_due_again();
+    test_loop();
+    return tap_done();
+}

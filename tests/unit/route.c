@@ -1,0 +1,116 @@
+/* Paths to handlers. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+static sse__segment root;
+
+static void nothing(sse_req *req, void *user) { (void)req; (void)user; }
+
+static int add(const char *method, const char *path, bool mount) {
+    sse__route *route = SSE__NEW(sse__route);
+    route->path   = sse__strdup(sse__text(path));
+    route->method = sse__strdup(sse__text(method));
+    route->fn     = nothing;
+    return sse__route_add(&root, route, mount);
+}
+
+static const char *look(const char *path) { /* "route a=1 b=2", "mount (rest)" or "none" */
+    static char text[512];
+    sse__found  m;
+    int         i;
+    size_t      n;
+    if (sse__route_find(&root, sse__text(path), &m)) {
+        n = (size_t)snprintf(text, sizeof text, "%s", m.at->routes->path);
+        for (i = 0; i < m.nparams; i++)
+            n += (size_t)snprintf(text + n, sizeof text - n, " %s=%.*s", m.at->routes->names[i], SSE_STR(m.params[i]));
+    } else if (m.mount) snprintf(text, sizeof text, "mount %s (%.*s)", m.mount->mounts->path, SSE_STR(m.rest));
+    else snprintf(text, sizeof text, "none");
+    return text;
+}
+
+static void test_adding(void) {
+    static const char *const bad[] = {"", "x", "room/{id}", "/{", "/}", "/{}", "/{a", "/a}b", "/{a}{b}", "/{a{b}}"};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(bad); i++) is_int(add("GET", bad[i], false), SSE_E_ARG, bad[i]);
+    is_int(add("GET", "/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}", false), SSE_E_ARG, "seventeen params");
+    is_int(add("GET", "/room/{id}", false), SSE_OK, "a route");
+    is_int(add("GET", "/room/{id}", false), SSE_E_STATE, "the same again");
+    is_int(add("GET", "/room/{name}", false), SSE_E_STATE, "the same with another name for its param");
+    is_int(add("POST", "/room/{id}", false), SSE_OK, "another method");
+}
+
+static void test_finding(void) {
+    is_int(add("GET", "/", false), SSE_OK, "/");
+    is_int(add("GET", "/room/new", false), SSE_OK, "/room/new");
+    is_int(add("GET", "/room/{id}/feed", false), SSE_OK, "/room/{id}/feed");
+    is_int(add("GET", "/weather/{lat},{lng}", false), SSE_OK, "/weather/{lat},{lng}");
+    is_int(add("GET", "/file/{name}.{kind}", false), SSE_OK, "/file/{name}.{kind}");
+    is_int(add("GET", "/v{major}/x", false), SSE_OK, "/v{major}/x");
+    is_int(add("GET", "/dir/", false), SSE_OK, "/dir/");
+    is_int(add("*", "/static", true), SSE_OK, "a mount");
+    is_int(add("*", "/static/deep", true), SSE_OK, "a mount inside a mount");
+    is_int(add("GET", "/static/known", false), SSE_OK, "a route inside a mount");
+    is_str(look("/"), "/", "the root");
+    is_str(look("/room/7"), "/room/{id} id=7", "a param");
+    is_str(look("/room/new"), "/room/new", "a name goes before a pattern");
+    is_str(look("/room/new/feed"), "/room/{id}/feed id=new", "... unless it leads nowhere");
+    is_str(look("/room/"), "none", "a param is not empty");
+    is_str(look("/room"), "none", "a prefix is no route");
+    is_str(look("/room/7/"), "none", "a slash at the end is a segment more");
+    is_str(look("/dir/"), "/dir/", "which a route may have");
+    is_str(look("/dir"), "none", "... and then needs");
+    is_str(look("/weather/48.1,11.5"), "/weather/{lat},{lng} lat=48.1 lng=11.5", "two params in a segment");
+    is_str(look("/weather/1,2,3"), "/weather/{lat},{lng} lat=1 lng=2,3", "the first takes the shortest run, the last the rest");
+    is_str(look("/weather/,2"), "none", "neither may be empty");
+    is_str(look("/weather/1,"), "none", "... nor the other");
+    is_str(look("/file/a.tar.gz"), "/file/{name}.{kind} name=a kind=tar.gz", "a text between");
+    is_str(look("/v2/x"), "/v{major}/x major=2", "a text before");
+    is_str(look("/v/x"), "none", "a text before and nothing");
+    is_str(look("/static/a/b.css"), "mount /static (a/b.css)", "a mount takes the rest");
+    is_str(look("/static"), "mount /static ()", "also nothing");
+    is_str(look("/static/"), "mount /static ()", "... and a slash");
+    is_str(look("/static/deep/x"), "mount /static/deep (x)", "the deepest mount");
+    is_str(look("/static/known"), "/static/known", "a route goes before a mount");
+    is_str(look("/statics"), "none", "a mount ends at a segment");
+    is_str(look("/nothing/at/all"), "none", "nothing");
+    is_int(add("*", "", true), SSE_OK, "a mount of the root");
+    is_str(look("/nothing/at/all"), "mount  (nothing/at/all)", "takes all that is left");
+}
+
+static void test_methods(void) {
+    sse__found m;
+    (void)sse__route_find(&root, SSE__LIT("/room/7"), &m);
+    is_str(sse__route_of(m.at->routes, SSE__LIT("POST"))->method, "POST", "a route by its method");
+    ok(!sse__route_of(m.at->routes, SSE__LIT("PUT")), "no route for another");
+    is_int(add("*", "/room/{id}", false), SSE_OK, "a route for all methods");
+    (void)sse__route_find(&root, SSE__LIT("/room/7"), &m);
+    is_str(sse__route_of(m.at->routes, SSE__LIT("PUT"))->method, "*", "serves those that have none of their own");
+    is_str(sse__route_of(m.at->routes, SSE__LIT("GET"))->method, "GET", "and no others");
+}
+
+static void test_many(void) { /* N1: the steps of a lookup do not grow with the routes */
+    char path[64];
+    int  i, good = 0;
+    for (i = 0; i < 5000; i++) {
+        snprintf(path, sizeof path, "/many/%d/{x}", i);
+        good += add("GET", path, false) == SSE_OK;
+    }
+    is_int(good, 5000, "five thousand routes");
+    for (i = 0, good = 0; i < 5000; i++) {
+        char want[80];
+        snprintf(path, sizeof path, "/many/%d/y", i);
+        snprintf(want, sizeof want, "/many/%d/{x} x=y", i);
+        good += strcmp(look(path), want) == 0;
+    }
+    is_int(good, 5000, "each is found");
+}
+
+int main(void) {
+    test_adding();
+    test_finding();
+    test_methods();
+    test_many();
+    sse__segment_clear(&root);
+    return tap_done();
+}

@@ -1,0 +1,93 @@
+/* Lists, slots and maps. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+typedef struct item { sse__link link; sse__node node; char name[24]; int n; } item;
+
+static item *of_link(sse__link *link) { return SSE__CONTAINER(link, item, link); }
+
+static void test_lists(void) {
+    item      items[3];
+    sse__link list, other;
+    int       i, sum = 0;
+    memset(items, 0, sizeof items);
+    sse__list_init(&list);
+    ok(sse__list_empty(&list), "a new list is empty");
+    for (i = 0; i < 3; i++) {
+        items[i].n = i + 1;
+        sse__list_add(&list, &items[i].link);
+    }
+    is_int(of_link(list.next)->n, 1, "links keep the order they were added in");
+    is_int(of_link(list.prev)->n, 3, "... to the end");
+    sse__list_remove(&items[1].link);
+    ok(!items[1].link.next, "a removed link is in no list");
+    sse__list_remove(&items[1].link);
+    is_int(of_link(list.next->next)->n, 3, "removing it again changes nothing");
+    sse__list_move(&other, &list);
+    ok(sse__list_empty(&list), "what was moved away is gone");
+    for (sse__link *l = other.next; l != &other; l = l->next) sum += of_link(l)->n;
+    is_int(sum, 4, "... and is in the other list");
+    sse__list_move(&list, &other);
+    sse__list_remove(&items[0].link);
+    sse__list_remove(&items[2].link);
+    ok(sse__list_empty(&list), "the last removal leaves an empty list");
+    sse__list_move(&other, &list);
+    ok(sse__list_empty(&other), "an empty list moves as one");
+}
+
+static void test_slots(void) {
+    sse__slots t;
+    uint32_t   slot[100], gen[100], s, g;
+    int        i, good = 0;
+    memset(&t, 0, sizeof t);
+    ok(!sse__slots_get(&t, 0, 0), "a zeroed handle finds nothing in an empty table");
+    for (i = 0; i < 100; i++) good += sse__slots_add(&t, &slot[i], &slot[i], &gen[i]);
+    is_int(good, 100, "a hundred are added");
+    ok(!sse__slots_get(&t, 0, 0), "a zeroed handle finds nothing in a full table");
+    for (i = 0, good = 0; i < 100; i++) good += sse__slots_get(&t, slot[i], gen[i]) == &slot[i];
+    is_int(good, 100, "each is found by its slot and generation");
+    sse__slots_remove(&t, slot[7]);
+    ok(!sse__slots_get(&t, slot[7], gen[7]), "not after it was removed");
+    ok(sse__slots_add(&t, &t, &s, &g) && s == slot[7] && g != gen[7], "its slot serves again, with another generation");
+    ok(!sse__slots_get(&t, slot[7], gen[7]), "which the old handle does not name");
+    is_int(t.count, 100, "the count is right");
+    t.at[3].gen = UINT32_MAX;
+    sse__slots_remove(&t, 3);
+    is_int(t.at[3].gen, 1, "generations wrap around past 0");
+    ok(!sse__slots_get(&t, 4000000000u, 1), "a slot out of range is none");
+    SSE_FREE(t.at);
+}
+
+static void test_maps(void) {
+    static item items[2000];
+    sse__map    m;
+    sse__node  *node;
+    int         i, good = 0;
+    memset(&m, 0, sizeof m);
+    ok(!sse__map_find(&m, SSE__LIT("x")), "an empty map finds nothing");
+    for (i = 0; i < 2000; i++) {
+        snprintf(items[i].name, sizeof items[i].name, "name %d", i);
+        good += sse__map_add(&m, &items[i].node, sse__text(items[i].name));
+    }
+    is_int(good, 2000, "two thousand names are added");
+    ok(m.cap >= m.count, "there are at least as many buckets");
+    for (i = 0, good = 0; i < 2000; i++) {
+        node = sse__map_find(&m, sse__text(items[i].name));
+        good += node && SSE__CONTAINER(node, item, node) == &items[i];
+    }
+    is_int(good, 2000, "and all are found");
+    for (i = 0; i < 2000; i += 2) sse__map_remove(&m, &items[i].node);
+    for (i = 0, good = 0; i < 2000; i++) good += (sse__map_find(&m, sse__text(items[i].name)) != NULL) == i % 2;
+    is_int(good, 2000, "of those removed none is, of the others all are");
+    for (i = 0; (node = sse__map_any(&m)) != NULL; i++) sse__map_remove(&m, node);
+    is_int(i, 1000, "taking any one until none is left takes all");
+    sse__map_free(&m);
+}
+
+int main(void) {
+    test_lists();
+    test_slots();
+    test_maps();
+    return tap_done();
+}
