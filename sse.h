@@ -7732,6 +7732,12 @@ static void sse__conn_take_input(sse__conn *c, sse_buf *to) {
     memset(in, 0, sizeof *in);
 }
 
+static void sse__inbox_expect(sse__inbox *inbox, size_t max_body) { /* a body follows */
+    inbox->body_len = 0;
+    inbox->max_body = max_body;
+    sse__chunked_init(&inbox->chunks, max_body);
+}
+
 static sse__inbox *sse__conn_open_inbox(sse__conn *c) { /* moves the state of the parser into a new inbox */
     sse__net    *net = c->net;
     const size_t max = (size_t)net->app->options.max_headers;
@@ -7739,10 +7745,9 @@ static sse__inbox *sse__conn_open_inbox(sse__conn *c) { /* moves the state of th
     if (c->inbox) return c->inbox;
     inbox = (sse__inbox *)sse__zalloc(sizeof *inbox + max * sizeof(sse__field));
     if (!inbox) return NULL;
-    inbox->fields   = (sse__field *)(void *)(inbox + 1);
-    inbox->head     = net->head;
-    inbox->max_body = net->max_body;
-    sse__chunked_init(&inbox->chunks, net->max_body);
+    inbox->fields = (sse__field *)(void *)(inbox + 1);
+    inbox->head   = net->head;
+    sse__inbox_expect(inbox, net->max_body);
     memcpy(inbox->fields, net->fields, max * sizeof(sse__field));
     inbox->head.fields = inbox->fields;
     c->inbox           = inbox;
@@ -7791,6 +7796,7 @@ static void sse__conn_request(sse__conn *c, char *bytes, const sse__head *head, 
 static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     sse__net *net = c->net;
     net->max_body = net->calls.head(c, bytes, head, &c->in_place);
+    if (c->inbox) sse__inbox_expect(c->inbox, net->max_body);
     if (!head->chunked && head->content_length > net->max_body) {
         sse__conn_refuse(c, 413, bytes, head);
         return false;

@@ -1,0 +1,210 @@
+/* http.c: a server for the HTTP tests. It listens on a free port of 127.0.0.1 and prints the number.
+   usage: http [OPTION=VALUE]...   options of sse_app_options by their names, and root=DIR for /files */
+#define SSE_IMPLEMENTATION
+#include "sse.h"
+
+static sse_req *kept[16]; /* deferred, by ?slot= */
+
+static void ok(sse_req *req, void *user) {
+    (void)user;
+    sse_puts(sse_out(req), "ok");
+}
+
+static void echo(sse_req *req, void *user) {
+    sse_str body = sse_body(req);
+    (void)user;
+    sse_set_type(req, "application/octet-stream");
+    sse_raw(sse_out(req), body.ptr, body.len);
+}
+
+static void silent(sse_req *req, void *user) {
+    (void)req;
+    (void)user;
+}
+
+static void show(sse_req *req, void *user) { /* what the library makes of the request */
+    (void)user;
+    sse_json(sse_out_json(req), "{\"method\":%s,\"path\":%s,\"peer\":%s,\"a\":%s,\"x\":%s,\"x1\":%s,\"cookie\":%s,\"form\":%s,\"rest\":%s}", sse_method(req),
+        sse_path(req), sse_peer(req), sse_query(req, "a"), sse_header(req, "x-test"), sse_header_at(req, "X-Test", 1), sse_cookie(req, "c"),
+        sse_form(req, "f"), sse_param(req, "path"));
+}
+
+static void big(sse_req *req, void *user) {
+    long long kb = sse_parse_int(sse_query(req, "kb"), 1024);
+    char      line[1024];
+    (void)user;
+    memset(line, 'x', sizeof line);
+    while (kb-- > 0) sse_raw(sse_out(req), line, sizeof line);
+}
+
+static void set(sse_req *req, void *user) { /* answers with what the setters said */
+    const char *url = sse_query(req, "url"), *name = sse_query(req, "name"), *value = sse_query(req, "value");
+    int         error = SSE_OK;
+    (void)user;
+    if (sse_query(req, "cookie")) error = sse_set_cookie(req, sse_query(req, "cookie"), value, NULL);
+    else if (url) error = sse_redirect(req, url);
+    else if (sse_query(req, "type")) error = sse_set_type(req, sse_query(req, "type"));
+    else if (name) error = sse_set_header(req, name, value);
+    if (error) sse_fail(req, 422, "%s", sse_error_text(error));
+    else if (!url) sse_puts(sse_out(req), "set");
+}
+
+static void cookies(sse_req *req, void *user) {
+    sse_cookie_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    sse_set_cookie(req, "plain", "1", NULL);
+    o.path            = "/in";
+    o.domain          = "example.com";
+    o.same_site       = "Strict";
+    o.max_age_s       = 60;
+    o.script_readable = o.secure = true;
+    sse_set_cookie(req, "all", "2", &o);
+    memset(&o, 0, sizeof o);
+    o.max_age_s = SSE_OFF;
+    sse_set_cookie(req, "gone", "", &o);
+    sse_set_cookie_signed(req, "signed", "me", NULL);
+}
+
+static void whoami(sse_req *req, void *user) {
+    (void)user;
+    sse_json(sse_out_json(req), "%s", sse_cookie_signed(req, "signed", 0));
+}
+
+static void defer(sse_req *req, void *user) { /* ?now=1: finished before it returns */
+    const long long slot = sse_parse_int(sse_query(req, "slot"), 0);
+    (void)user;
+    sse_defer(req);
+    sse_printf(sse_out(req), "deferred %s", sse_fmt(req, "%s%s", sse_path(req), sse_header(req, "x-test") ? sse_header(req, "x-test") : ""));
+    if (sse_query(req, "now")) sse_finish(req);
+    else kept[slot & 15] = req;
+}
+
+static void finish(sse_req *req, void *user) {
+    sse_req **at = &kept[sse_parse_int(sse_query(req, "slot"), 0) & 15];
+    (void)user;
+    if (!*at) {
+        sse_fail(req, 404, "nothing deferred");
+        return;
+    }
+    sse_printf(sse_out(*at), ", finished%s", sse_query(*at, "a") ? sse_query(*at, "a") : "");
+    sse_printf(sse_out(req), "%d %d", sse_finish(*at), sse_finish(*at));
+    *at = NULL;
+}
+
+static void stream(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "topic");
+}
+
+static void hook(sse_req *req, void *user) {
+    (void)user;
+    if (sse_query(req, "stop")) sse_fail(req, 418, "the hook says no");
+    else sse_set_header(req, "X-Hook", "1");
+}
+
+static void stats(sse_req *req, void *user) {
+    sse_stats s;
+    (void)user;
+    memset(&s, 0, sizeof s);
+    sse_stats_get(sse_req_app(req), &s);
+    sse_json(sse_out_json(req), "{\"connections\":%llu,\"refused\":%llu,\"timeouts\":%llu,\"requests\":%llu,\"bad\":%llu,\"streams\":%llu}",
+        (unsigned long long)s.connections, (unsigned long long)s.refused, (unsigned long long)s.timeouts, (unsigned long long)s.requests,
+        (unsigned long long)s.bad_requests, (unsigned long long)s.streams);
+}
+
+static void ready(sse_app *app, void *user) {
+    (void)user;
+    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
+    fflush(stdout);
+}
+
+static void replied(sse_req *req, void *user) {
+    (void)user;
+    printf("replied %s\n", sse_path(req));
+    fflush(stdout);
+}
+
+static void ending(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+    puts("exit");
+}
+
+static const char *setting(int argc, char **argv, const char *name) {
+    const size_t n = strlen(name);
+    while (--argc)
+        if (strncmp(argv[argc], name, n) == 0 && argv[argc][n] == '=') return argv[argc] + n + 1;
+    return NULL;
+}
+
+static void configure(sse_app_options *o, int argc, char **argv) {
+    const struct {
+        const char *name;
+        int        *at;
+    } numbers[] = {{"max_headers", &o->max_headers}, {"max_connections", &o->max_connections}, {"max_per_peer", &o->max_per_peer},
+        {"header_timeout_ms", &o->header_timeout_ms}, {"body_timeout_ms", &o->body_timeout_ms}, {"keepalive_ms", &o->keepalive_ms},
+        {"send_timeout_ms", &o->send_timeout_ms}};
+    const struct {
+        const char  *name;
+        const char **at;
+    } texts[] = {{"secret", &o->secret}, {"trusted_proxies", &o->trusted_proxies}, {"allowed_hosts", &o->allowed_hosts},
+        {"allowed_origins", &o->allowed_origins}, {"cors_origins", &o->cors_origins}, {"log_topic", &o->log_topic}};
+    size_t i;
+    for (i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i].at = (int)sse_parse_int(setting(argc, argv, numbers[i].name), 0);
+    for (i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i].at = setting(argc, argv, texts[i].name);
+    o->max_header_bytes = (size_t)sse_parse_int(setting(argc, argv, "max_header_bytes"), 0);
+    o->max_body_bytes   = (size_t)sse_parse_int(setting(argc, argv, "max_body_bytes"), 0);
+    o->cors_credentials = setting(argc, argv, "cors_credentials") != NULL;
+    o->on_init          = ready;
+    o->on_exit          = ending;
+    o->on_reply         = setting(argc, argv, "on_reply") ? replied : NULL;
+}
+
+static void add_files(sse_app *app, const char *root) {
+    static const sse_file list[] = {{"/index.html", "<p>in memory", 12}, {"/app.js", "let a", 5}, {NULL, NULL, 0}};
+    sse_static_options    memory;
+    memset(&memory, 0, sizeof memory);
+    memory.files = list;
+    sse_static(app, "/memory", NULL, &memory);
+    if (root) sse_static(app, "/files", root, NULL);
+}
+
+int main(int argc, char **argv) {
+    sse_app          *app;
+    sse_app_options   options;
+    sse_route_options route;
+    sse_serve_options serve;
+    int               error;
+    memset(&options, 0, sizeof options);
+    memset(&route, 0, sizeof route);
+    memset(&serve, 0, sizeof serve);
+    configure(&options, argc, argv);
+    app = sse_app_new(&options);
+    sse_get(app, "/", ok, NULL);
+    sse_post(app, "/echo", echo, NULL);
+    sse_get(app, "/silent", silent, NULL);
+    sse_post(app, "/silent", silent, NULL);
+    sse_mount(app, "/show", show, NULL);
+    sse_get(app, "/big", big, NULL);
+    sse_get(app, "/set", set, NULL);
+    sse_get(app, "/cookies", cookies, NULL);
+    sse_get(app, "/whoami", whoami, NULL);
+    sse_get(app, "/defer", defer, NULL);
+    sse_post(app, "/defer", defer, NULL);
+    sse_get(app, "/finish", finish, NULL);
+    sse_get(app, "/stream", stream, NULL);
+    sse_get(app, "/stats", stats, NULL);
+    sse_before(app, "/set", hook, NULL);
+    route.method         = "PUT";
+    route.max_body_bytes = 10;
+    sse_route(app, "/echo", echo, NULL, &route);
+    add_files(app, setting(argc, argv, "root"));
+    serve.port       = SSE_ANY_PORT;
+    serve.grace_ms   = 500;
+    serve.access_log = setting(argc, argv, "access_log") != NULL;
+    error            = sse_serve(app, &serve);
+    sse_app_free(app);
+    if (error) fprintf(stderr, "%s\n", sse_error_text(error));
+    return error != 0;
+}
