@@ -7249,7 +7249,8 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite
 
   IDLE    no byte of a request is in; deadline: keep-alive
   HEAD    half a head is in the inbox; deadline: header timeout from its first byte
-  BODY    the head is complete; deadline: body timeout, again after each 16 KiB
+  BODY    the head is complete; deadline: body timeout, again after each 16 KiB. It may be answered early (SEND); a short
+          rest is then read and dropped, in BODY again, before IDLE [conn_skip_body, conn_next]
   REPLY   the request belongs to the app; no deadline; nothing is read
   SEND    the reply is queued whole; deadline: send timeout, again after each 16 KiB
   STREAM  an open event stream; its owner keeps the deadline; input is thrown away
@@ -7371,6 +7372,8 @@ typedef struct sse__conn {
     bool keep_alive;               /* of the request in hand */
     bool in_place;                 /* the body is handed on as it comes (body_later) */
     bool paused;                   /* the program wants no more of the body for now */
+    bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
+    bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections: here only to be refused */
@@ -7417,6 +7420,7 @@ enum {
     SSE__READ_SIZE   = 65536,
     SSE__READS_A_TURN = 4,         /* then the others have their turn */
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
+    SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
     SSE__SURPLUS     = 64          /* connections over the limit that are read far enough to be refused well */
 };
@@ -7426,9 +7430,9 @@ static void sse__conn_set_state(sse__conn *c, sse__state to) {
     static const unsigned char allowed[] = {
         1 << SSE__HEAD | 1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,       /* IDLE */
         1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* HEAD */
-        1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                                         /* BODY */
+        1 << SSE__IDLE | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* BODY */
         1 << SSE__SEND | 1 << SSE__STREAM,                                                           /* REPLY */
-        1 << SSE__IDLE | 1 << SSE__LINGER,                                                           /* SEND */
+        1 << SSE__IDLE | 1 << SSE__BODY | 1 << SSE__LINGER,                                          /* SEND */
         1 << SSE__SEND | 1 << SSE__LINGER,                                                           /* STREAM */
         0,                                                                                           /* LINGER */
         0                                                                                            /* CLOSED */
@@ -7611,6 +7615,12 @@ static void sse__conn_linger(sse__conn *c) {
     if (c->ended) sse__conn_close(c);
 }
 
+static void sse__conn_next(sse__conn *c) { /* behind a reply: the next request, or the rest of a body that nobody wants */
+    const sse_app_options *options = &c->net->app->options;
+    sse__conn_set_state(c, c->skip ? SSE__BODY : SSE__IDLE);
+    sse__conn_deadline(c, c->skip ? options->body_timeout_ms : options->keepalive_ms);
+}
+
 static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
     if (c->out.at != c->out.inside) sse__queue_clear(&c->out);
     if (c->state == SSE__STREAM) c->net->calls.stream_sent(c);
@@ -7619,8 +7629,7 @@ static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
         sse__conn_linger(c);
         return;
     }
-    sse__conn_set_state(c, SSE__IDLE);
-    sse__conn_deadline(c, c->net->app->options.keepalive_ms);
+    sse__conn_next(c);
     if (c->inbox || c->readable) sse__conn_work(c); /* pipelined requests wait */
 }
 
@@ -7669,19 +7678,28 @@ static void sse__conn_write(sse__conn *c, const void *bytes, size_t n) {
 /* Turns what gathered in net.out into a block of the queue; before anything else is pushed there: C2. */
 static void sse__conn_gathered(sse__conn *c) {
     sse__net *net = c->net;
-    if (net->current != c || !net->out.len) return;
-    if (net->out.error) {
+    if (net->current == c && net->out.error) {
         sse_buf_free(&net->out);
         sse__conn_close(c);
-        return;
     }
+    if (net->current != c || !net->out.len) return;
     sse__conn_push_buf(c, &net->out);
+}
+
+/* A reply begins. If the request's body is still on the way, it is either short and known to come, or the connection ends:
+   its bytes must not be read as a request. */
+static void sse__conn_skip_body(sse__conn *c) {
+    if (c->state != SSE__BODY || !c->keep_alive) return;
+    c->skip = !c->expects && c->body_left <= SSE__SKIP;
+    c->keep_alive = c->skip;
+    c->paused     = false;
+    if (c->inbox) c->inbox->max_body = SSE__SKIP;
+    else c->net->max_body = SSE__SKIP; /* of the inbox that is about to be opened */
 }
 
 /* The reply is queued whole. */
 static void sse__conn_reply_end(sse__conn *c) {
     if (c->state == SSE__CLOSED) return;
-    if (c->state == SSE__BODY) c->keep_alive = false; /* the rest of the body would be read as a request */
     if (c->state != SSE__SEND) sse__conn_set_state(c, SSE__SEND);
     sse__conn_deadline(c, c->net->app->options.send_timeout_ms);
     sse__conn_work(c);
@@ -7694,6 +7712,7 @@ static void sse__conn_settle(sse__conn *c) {
     sse__block *rest;
     if (c->state == SSE__CLOSED) {
         net->out.len = 0;
+        if (net->out.error) sse_buf_free(&net->out);
         return;
     }
     if (!net->out.error && net->out.len && !c->out.count && c->writable) {
@@ -7759,7 +7778,7 @@ static void sse__conn_keep(sse__conn *c) {
     sse__net  *net  = c->net;
     sse_buf   *from = net->taken ? net->taken : sse__conn_input(c);
     const size_t left = from->len - net->used;
-    if (c->state == SSE__CLOSED || (c->state == SSE__SEND && !c->keep_alive)) {
+    if (c->state == SSE__CLOSED || c->state == SSE__STREAM || c->state == SSE__LINGER || (c->state == SSE__SEND && !c->keep_alive)) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
     } else if (c->inbox && !net->taken) {
         memmove(from->ptr, from->ptr + net->used, left);
@@ -7781,6 +7800,7 @@ static void sse__conn_keep(sse__conn *c) {
 static void sse__conn_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
     c->net->counts.bad_requests++;
     c->keep_alive = false;
+    if (c->req) c->net->calls.gone(c); /* it reads its body */
     c->net->calls.refuse(c, status, bytes, head);
     sse__conn_reply_end(c);
 }
@@ -7790,6 +7810,12 @@ static void sse__conn_request(sse__conn *c, char *bytes, const sse__head *head, 
     sse__conn_set_state(c, SSE__REPLY);
     sse__conn_deadline(c, SSE_OFF);
     c->net->calls.request(c, bytes, head, body);
+}
+
+static void sse__conn_continue(sse__conn *c) { /* the body is wanted: tells a peer that waits to hear it, RFC 9110 10.1.1 */
+    if (c->expects) sse__conn_write(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    c->expects = false;
+    sse__conn_work(c);
 }
 
 /* The head is complete and a body follows: how much of it may there be, and who takes it? True: go on. */
@@ -7802,6 +7828,7 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
         return false;
     }
     c->body_left = head->content_length;
+    c->expects   = head->expect_continue;
     if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
         net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
         sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
@@ -7812,8 +7839,7 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     if (c->in_place) { /* the handler runs first, and asks for the body */
         net->counts.requests++;
         net->calls.request(c, bytes, head, sse__str(NULL, 0));
-    }
-    if (head->expect_continue && c->state == SSE__BODY) sse__conn_write(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    } else sse__conn_continue(c);
     return true;
 }
 
@@ -7875,6 +7901,34 @@ static int sse__conn_decode(sse__conn *c) {
     return status;
 }
 
+/* Hands on what was decoded of a body that is read in place, or drops it if the request is answered. */
+static bool sse__conn_hand_on(sse__conn *c, int status) {
+    sse__net    *net   = c->net;
+    sse__inbox  *inbox = c->inbox;
+    const size_t head  = (size_t)inbox->head.result;
+    char        *body  = inbox->bytes.ptr + head;
+    if (inbox->body_len) {
+        if (!c->skip) net->calls.body(c, sse__str(body, inbox->body_len), 1);
+        if (c->state == SSE__CLOSED) return false;
+        inbox->bytes.len -= inbox->body_len;
+        memmove(body, body + inbox->body_len, inbox->bytes.len - head);
+        if (inbox->max_body != SSE_UNLIMITED) inbox->max_body -= inbox->body_len < inbox->max_body ? inbox->body_len : inbox->max_body;
+        inbox->body_len = 0;
+        if (c->state != SSE__BODY) return true; /* answered */
+    }
+    if (status == 0 || c->paused) return false;
+    net->used = head;
+    if (c->skip) {
+        c->skip = false;
+        sse__conn_next(c);
+        return true;
+    }
+    sse__conn_set_state(c, SSE__REPLY);
+    sse__conn_deadline(c, SSE_OFF);
+    net->calls.body(c, sse__str(NULL, 0), 0);
+    return true;
+}
+
 /* Reads on in a body. True: a step was made, look again. */
 static bool sse__conn_body(sse__conn *c) {
     sse__net   *net = c->net;
@@ -7884,30 +7938,18 @@ static bool sse__conn_body(sse__conn *c) {
     inbox = c->inbox;
     if (c->state != SSE__BODY || !inbox || c->paused) return false;
     status = sse__conn_decode(c);
+    if (status < 0 && c->skip) {
+        sse__conn_linger(c);
+        return false;
+    }
     if (status < 0) {
         sse__conn_refuse(c, -status, inbox->bytes.ptr, &inbox->head);
         return false;
     }
-    if (!c->in_place) {
-        if (status == 0) return false;
-        net->used = (size_t)inbox->head.result + inbox->body_len;
-        sse__conn_request(c, inbox->bytes.ptr, &inbox->head, sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len));
-        return true;
-    }
-    if (inbox->body_len) {
-        const sse_str chunk = sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len);
-        if (inbox->max_body != SSE_UNLIMITED) inbox->max_body -= chunk.len;
-        net->calls.body(c, chunk, 1);
-        if (c->state != SSE__BODY) return false;
-        memmove(inbox->bytes.ptr + (size_t)inbox->head.result, chunk.ptr + chunk.len, inbox->bytes.len - (size_t)inbox->head.result - chunk.len);
-        inbox->bytes.len -= chunk.len;
-        inbox->body_len = 0;
-    }
-    if (status == 0 || c->paused) return false;
-    net->used = (size_t)inbox->head.result;
-    sse__conn_set_state(c, SSE__REPLY);
-    sse__conn_deadline(c, SSE_OFF);
-    net->calls.body(c, sse__str(NULL, 0), 0);
+    if (c->in_place) return sse__conn_hand_on(c, status);
+    if (status == 0) return false;
+    net->used = (size_t)inbox->head.result + inbox->body_len;
+    sse__conn_request(c, inbox->bytes.ptr, &inbox->head, sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len));
     return true;
 }
 
@@ -7918,7 +7960,7 @@ static void sse__conn_process(sse__conn *c) {
     while (more) {
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
-        else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && c->net->out.len < SSE__READ_SIZE) sse__conn_set_state(c, SSE__IDLE);
+        else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && c->net->out.len < SSE__READ_SIZE) sse__conn_next(c);
         else more = false;
     }
     sse__conn_keep(c);
@@ -8011,8 +8053,8 @@ static void sse__conn_alarm(sse__alarm *alarm) {
         sse__conn_close(c);
         return;
     }
-    if (c->req) c->net->calls.gone(c); /* a body that is read in place */
-    sse__conn_refuse(c, 408, NULL, NULL);
+    if (c->skip) sse__conn_close(c); /* it has its reply */
+    else sse__conn_refuse(c, 408, NULL, NULL);
 }
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -8504,6 +8546,21 @@ static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory
     req->arena   = arena;
 }
 
+/* For a request that will outlive its handler: the fields become its own. False: no memory. */
+static bool sse__req_own_fields(sse_req *req) {
+    const size_t n = req->head.nfields * sizeof(sse__field);
+    sse__field  *fields = req->input.ptr ? req->head.fields : (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
+    if (!fields) return false;
+    if (n && fields != req->head.fields) memcpy(fields, req->head.fields, n);
+    req->head.fields = fields;
+    return true;
+}
+
+static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
+    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input);
+    req->conn->req = req;
+}
+
 static void sse__req_free(sse_req *req) {
     if (!req) return;
     sse__req_reset(req);
@@ -8646,17 +8703,9 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
 }
 
 SSE_API int sse_defer(sse_req *req) {
-    sse__field  *fields;
-    const size_t n = req->head.nfields * sizeof *fields;
     if (req->deferred || req->streaming || !req->in_handler) return SSE_E_STATE;
-    fields = (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
-    if (!fields) return sse__req_error(req, SSE_E_NOMEM);
-    if (n) memcpy(fields, req->head.fields, n);
-    req->head.fields = fields;
-    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
-    req->conn->req = req;
-    req->deferred  = true;
-    return SSE_OK;
+    req->deferred = sse__req_own_fields(req);
+    return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
 
 SSE_API int sse_finish(sse_req *req) {
@@ -8705,7 +8754,6 @@ static void sse__reply_send(sse_req *req, int status, const char *type) {
     sse__conn *c = req->conn;
     sse_buf    own = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
     const bool no_body = req->head_only || status == 204 || status == 304;
-    if (c->state == SSE__BODY) c->keep_alive = false; /* the rest of its body is still on the way */
     sse__put_reply_head(b, req, status, status == 204 || status == 304 ? NULL : type, req->out.len);
     req->sent = no_body ? 0 : req->out.len;
     if (!no_body && req->out.len < SSE__COPY_BELOW) sse_raw(b, req->out.ptr, req->out.len);
@@ -11024,6 +11072,7 @@ static void sse__req_conclude(sse_req *req) {
     if (req->stream) req->stream->req = NULL;
     if (c && !req->streaming) {
         c->req = NULL;
+        sse__conn_skip_body(c);
         if (req->file && !req->failed && !req->headers.error) sse__file_answer(req);
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
@@ -11111,7 +11160,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->in_handler = true;
     sse__req_dispatch(req);
     req->in_handler = false;
-    if (!req->deferred || req->finished) sse__req_conclude(req);
+    if (!req->body_fn && (!req->deferred || req->finished)) sse__req_conclude(req);
+    else sse__req_stay(req);
 }
 
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
