@@ -5710,7 +5710,7 @@ static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
 
   W1  A source or alarm is freed only at the end of a turn, never while
       events that name it may still be in hand.
-  W2  Every alarm in the wheel is due after wheel.now; what is due already
+  W2  Every alarm in the wheel is due after wheel.at; what is due already
       waits in wheel.due.
   W3  Arming, moving and cancelling an alarm costs the same however many
       there are.
@@ -5764,7 +5764,8 @@ typedef void (*sse__alarm_fn)(sse__alarm *alarm);
 struct sse__alarm { sse__link link; uint64_t due; sse__alarm_fn fn; }; /* {0}, but for fn, is one that is not armed */
 
 typedef struct sse__wheel {
-    uint64_t  now;                         /* milliseconds of the monotonic clock */
+    uint64_t  now;                         /* milliseconds of the monotonic clock, when the loop last woke */
+    uint64_t  at;                          /* how far the wheel has turned: alarms up to here have moved to due. <= now */
     uint64_t  occupied[SSE__WHEEL_LEVELS]; /* a bit for each slot that may hold alarms */
     sse__link slots[SSE__WHEEL_LEVELS][SSE__WHEEL_SLOTS];
     sse__link due;                         /* to be fired next: W2 */
@@ -5773,7 +5774,7 @@ typedef struct sse__wheel {
 static void sse__wheel_init(sse__wheel *w, uint64_t now) {
     int level, slot;
     memset(w, 0, sizeof *w);
-    w->now = now;
+    w->now = w->at = now;
     sse__list_init(&w->due);
     for (level = 0; level < SSE__WHEEL_LEVELS; level++)
         for (slot = 0; slot < SSE__WHEEL_SLOTS; slot++) sse__list_init(&w->slots[level][slot]);
@@ -5786,11 +5787,11 @@ static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) { /* 
     unsigned slot;
     sse__alarm_cancel(alarm);
     alarm->due = due;
-    if (due <= w->now) {
+    if (due <= w->at) {
         sse__list_add(&w->due, &alarm->link); /* W2 */
         return;
     }
-    while ((due ^ w->now) >> (SSE__WHEEL_BITS * (level + 1))) level++; /* the highest digit in which they differ */
+    while ((due ^ w->at) >> (SSE__WHEEL_BITS * (level + 1))) level++; /* the highest digit in which they differ */
     SSE_ASSERT(level < SSE__WHEEL_LEVELS);
     slot = (unsigned)(due >> (SSE__WHEEL_BITS * level)) % SSE__WHEEL_SLOTS;
     w->occupied[level] |= (uint64_t)1 << slot;
@@ -5814,7 +5815,7 @@ static bool sse__wheel_next_slot(sse__wheel *w, int *level, int *slot, uint64_t 
             const int bits = SSE__WHEEL_BITS * *level;
             *slot          = sse__lowest_bit(w->occupied[*level]);
             if (!sse__list_empty(&w->slots[*level][*slot])) {
-                *when = ((w->now >> (bits + SSE__WHEEL_BITS)) << (bits + SSE__WHEEL_BITS)) + ((uint64_t)*slot << bits);
+                *when = ((w->at >> (bits + SSE__WHEEL_BITS)) << (bits + SSE__WHEEL_BITS)) + ((uint64_t)*slot << bits);
                 return true;
             }
             w->occupied[*level] &= ~((uint64_t)1 << *slot); /* all of them were cancelled */
@@ -5838,7 +5839,7 @@ static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
     uint64_t  when;
     int       level, slot;
     while (sse__wheel_next_slot(w, &level, &slot, &when) && when <= now) {
-        w->now = when;
+        w->at = when;
         w->occupied[level] &= ~((uint64_t)1 << slot);
         sse__list_move(&moved, &w->slots[level][slot]);
         while (!sse__list_empty(&moved)) {
@@ -5846,7 +5847,7 @@ static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
             sse__alarm_set(w, alarm, alarm->due);
         }
     }
-    if (now > w->now) w->now = now;
+    if (now > w->at) w->now = w->at = now;
     sse__list_move(&moved, &w->due);
     while (!sse__list_empty(&moved)) {
         sse__alarm *alarm = SSE__CONTAINER(moved.next, sse__alarm, link);
@@ -5900,9 +5901,12 @@ static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
     if (!(wish & SSE__EDGE)) (void)sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
 }
 
-static void sse__poller_wait(sse__poller *p, int timeout_ms) {
-    const int n = SSE__SYS(epoll_wait(p->fd, p->ready, (int)SSE__COUNT(p->ready), timeout_ms));
-    int       i;
+static int sse__poller_wait(sse__poller *p, int timeout_ms) { /* what is to be dispatched; none if that is not positive */
+    return SSE__SYS(epoll_wait(p->fd, p->ready, (int)SSE__COUNT(p->ready), timeout_ms));
+}
+
+static void sse__poller_dispatch(sse__poller *p, int n) {
+    int i;
     for (i = 0; i < n; i++) {
         sse__source   *source = (sse__source *)p->ready[i].data.ptr;
         const uint32_t got    = p->ready[i].events;
@@ -5968,11 +5972,14 @@ static void sse__poller_close_holes(sse__poller *p) {
     p->holes = false;
 }
 
-static void sse__poller_wait(sse__poller *p, int timeout_ms) {
-    uint32_t i, count;
+static int sse__poller_wait(sse__poller *p, int timeout_ms) { /* what is to be dispatched; none if that is not positive */
     sse__poller_close_holes(p);
-    count = p->count;
-    if (SSE__SYS(poll(p->fds, (nfds_t)count, timeout_ms)) <= 0) return;
+    return SSE__SYS(poll(p->fds, (nfds_t)p->count, timeout_ms)) > 0 ? (int)p->count : 0;
+}
+
+static void sse__poller_dispatch(sse__poller *p, int n) {
+    const uint32_t count = n > 0 ? (uint32_t)n : 0; /* sources added meanwhile were not asked about */
+    uint32_t       i;
     for (i = 0; i < count; i++) {
         const short got    = p->fds[i].revents;
         int         events = 0;
@@ -6425,11 +6432,14 @@ static void sse__notify_drain(int fd) { (void)fd; }
 
 static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
     const int next = loop->always_ready ? 0 : sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
+    int       n;
     if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
-    sse__poller_wait(&loop->poller, timeout_ms);
+    n               = sse__poller_wait(&loop->poller, timeout_ms);
+    loop->wheel.now = sse__clock_ms(); /* before anybody sets an alarm by it: the wait may have been long */
+    sse__poller_dispatch(&loop->poller, n);
     sse__watches_fire_always(loop);
     sse__loop_run_calls(loop);
-    sse__wheel_advance(&loop->wheel, sse__clock_ms());
+    sse__wheel_advance(&loop->wheel, loop->wheel.now);
 }
 
 static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: W1 */

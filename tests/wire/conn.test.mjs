@@ -48,3 +48,12 @@ test('keep-alive ends after keepalive_ms, not after another timeout', async () =
   assert(Date.now() - from > 250)
   assert.equal(split_replies(socket.got).replies.length, 1)
 })
+
+test('a server that has slept gives a new connection its full time', async () => {
+  await sleep(1200)
+  const socket = await hasty.socket()
+  await sleep(200)
+  socket.write(get('/'))
+  await until(() => socket.got.includes('ok') || socket.closed, 'a reply')
+  assert.match(socket.got, /ok$/)
+})
