@@ -740,6 +740,7 @@ typedef struct sse_route_options {
     const char *method;                 /* any token; "*": all. default: "GET" */
     sse_handler guard;                  /* may answer; fn then does not run. default: none */
     size_t      max_body_bytes;         /* default: the app's; SSE_UNLIMITED */
+    bool        body_later;             /* fn runs when the head is in, without a body, and asks for it. default: false */
     void      (*free_user)(void *user); /* called when the app is freed, or the route was refused. default: none */
 } sse_route_options;
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options);
@@ -763,7 +764,29 @@ SSE_API const char *sse_header_at(sse_req *req, const char *name, int i); /* the
 SSE_API const char *sse_cookie(sse_req *req, const char *name);
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s); /* NULL too if forged or older; 0: 3600 s */
 SSE_API const char *sse_peer(sse_req *req);                      /* "192.0.2.1", "2001:db8::1", "unix"; behind trusted_proxies: the client */
-SSE_API sse_str     sse_body(sse_req *req);                      /* {NULL, 0} without one */
+SSE_API sse_str     sse_body(sse_req *req);                      /* {NULL, 0} without one, and with body_later */
+
+/* Bodies larger than memory, in routes with .body_later: the handler calls one of these, and fn gets the body as it arrives. The
+   first call of fn comes after the handler has returned; the last one, exactly one, has a status that is not 1, unless fn itself
+   ended the body by returning anything but 0: then that call was the last. A reply written by then goes out.
+   status:  1: a piece of the body; 0: all of it was there; SSE_E_CLOSED: the peer left, was too slow, or sent too much.
+   chunk:   valid until fn returns. ptr NULL with a status other than 1.
+   Returns: 0, and fn will be called; else fn will not: SSE_E_STATE: not in such a route, or asked before; SSE_E_ARG: fn is NULL;
+            SSE_E_NOMEM. user: borrowed until the last call. Threads: loop. In callbacks: in the handler. */
+typedef int (*sse_body_fn)(sse_req *req, sse_str chunk, int status, void *user);
+SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
+
+/* The same for multipart/form-data: fn gets the parts one after the other, each in pieces with status 1 and then, empty ones too,
+   with status 0. The last call of all has part NULL: status 0, or SSE_E_CLOSED, or SSE_E_SYNTAX if the body is not well-formed,
+   which fails the request with 400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
+   part: valid until fn returns. filename is a stranger's choice: never a path to open. Spec: RFC 7578. */
+typedef struct sse_part { const char *name, *filename, *type; } sse_part; /* filename, type NULL: not given */
+typedef int (*sse_part_fn)(sse_req *req, const sse_part *part, sse_str chunk, int status, void *user);
+SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
+
+/* Stops reading the body, and its clock, until called with false: the peer is held back. Returns: 0; SSE_E_STATE: no body is being
+   read; SSE_E_CLOSED: the peer has left. Threads: loop. In callbacks: yes. */
+SSE_API int sse_body_pause(sse_req *req, bool pause);
 
 /* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
    number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
@@ -777,6 +800,11 @@ SSE_API int         sse_set_attr(sse_req *req, const char *name, const char *val
 
 /* Text that lives as long as the request; "" without memory. */
 SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) SSE__PRINTF(2, 3);
+
+/* Asks for a name and password, or a token (RFC 7617, RFC 6750); compared in constant time. False: 401 is written, return.
+   realm: what the browser calls the place; NULL: "private". Use them where TLS ends in front of you. Threads: loop. */
+SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, const char *password);
+SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
@@ -7828,6 +7856,13 @@ static void sse__conn_continue(sse__conn *c) { /* the body is wanted: tells a pe
     sse__conn_work(c);
 }
 
+static void sse__conn_pause(sse__conn *c, bool pause) { /* while the program does not read, the peer is not late */
+    if (c->paused == pause) return;
+    c->paused = pause;
+    sse__conn_deadline(c, pause ? SSE_OFF : c->net->app->options.body_timeout_ms);
+    if (!pause) sse__conn_continue(c);
+}
+
 /* The head is complete and a body follows: how much of it may there be, and who takes it? True: go on. */
 static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     sse__net *net = c->net;
@@ -7839,6 +7874,7 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     }
     c->body_left = head->content_length;
     c->expects   = head->expect_continue;
+    c->skip = c->paused = false;
     if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
         net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
         sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
@@ -8282,8 +8318,9 @@ struct sse_req {
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
     sse__file   *file;      /* sse_send_file: what to send instead of out */
-    int        (*body_fn)(sse_req *req, sse_str chunk, int status, void *user); /* of sse_body_read, until its last call */
+    sse_body_fn  body_fn;   /* of sse_body_read, until its last call */
     void        *body_user;
+    bool         body_asked; /* once is all */
     unsigned long db_failures; /* sse__db_failures() when it began */
     uint64_t     sent;      /* bytes of the body, for the access log */
 };
@@ -8297,6 +8334,16 @@ static char *sse__req_text(sse_req *req, sse_str s) { /* R1: a copy in the arena
     char *text = sse__arena_text(&req->arena, s);
     if (!text) sse__req_error(req, SSE_E_NOMEM);
     return text;
+}
+
+/* For a request that will outlive its handler: the fields become its own. False: no memory. */
+static bool sse__req_own_fields(sse_req *req) {
+    const size_t n = req->head.nfields * sizeof(sse__field);
+    sse__field  *fields = req->input.ptr ? req->head.fields : (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
+    if (!fields) return false;
+    if (n && fields != req->head.fields) memcpy(fields, req->head.fields, n);
+    req->head.fields = fields;
+    return true;
 }
 
 static void sse__req_forget_output(sse_req *req) {
@@ -8446,18 +8493,105 @@ SSE_API const char *sse_param(sse_req *req, const char *name) {
 
 static sse_str sse__req_type(sse_req *req) { return sse__req_field(req, SSE__FIELD_CONTENT_TYPE); }
 
+static bool sse__req_is_multipart(sse_req *req) { return sse__media_is(sse__req_type(req), SSE__LIT("multipart/form-data")); }
+
 static bool sse__req_is_form(sse_req *req) {
-    return sse__media_is(sse__req_type(req), SSE__LIT("application/x-www-form-urlencoded"));
+    return sse__req_is_multipart(req) || sse__media_is(sse__req_type(req), SSE__LIT("application/x-www-form-urlencoded"));
+}
+
+enum { SSE__PART_HEADERS = 4096 }; /* bytes of the headers of one part */
+
+/* The text fields of a multipart body; files are passed over. False: it is not well-formed, or a text holds a NUL. */
+static bool sse__form_parts(sse_req *req) {
+    char           *memory = (char *)sse__arena_get(&req->arena, SSE__PART_HEADERS);
+    sse__multipart  m;
+    sse_str         rest  = req->body;
+    sse_buf         value = {NULL, 0, 0, SSE_OK};
+    int             event = SSE__PART_BEGIN;
+    if (!memory) return sse__req_error(req, SSE_E_NOMEM) == SSE_OK;
+    if (!sse__multipart_init(&m, sse__req_type(req), memory, SSE__PART_HEADERS)) return false;
+    while (event > SSE__PART_MORE && event != SSE__PART_DONE) {
+        event = sse__multipart_next(&m, &rest);
+        if (event == SSE__PART_BEGIN) value.len = 0;
+        if (event == SSE__PART_DATA && !m.filename) sse__put_str(&value, m.data);
+        if (event != SSE__PART_END || m.filename) continue;
+        if (value.len && memchr(value.ptr, '\0', value.len)) break;
+        sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)), sse__req_text(req, sse__str(value.ptr, value.len)));
+    }
+    sse__req_error(req, value.error);
+    sse_buf_free(&value);
+    return event == SSE__PART_DONE;
 }
 
 SSE_API const char *sse_form(sse_req *req, const char *name) {
     if (!req->form.end) {
         req->form.end = &req->form.first;
-        if (sse__req_is_form(req) && !sse__pairs_parse(req, &req->form, req->body))
-            sse_fail(req, 400, "a form field is not well-formed: broken %%XX, or one that means NUL");
+        if (sse__req_is_form(req) && !(sse__req_is_multipart(req) ? sse__form_parts(req) : sse__pairs_parse(req, &req->form, req->body)))
+            sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
     }
     return sse__pairs_find(&req->form, name);
 }
+
+/* ---- bodies as they come ----------------------------------------------------- */
+
+SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
+    if (!fn) return sse__req_error(req, SSE_E_ARG);
+    if (!req->in_handler || !req->route || !req->route->body_later || req->body_asked) return sse__req_error(req, SSE_E_STATE);
+    if (!sse__req_own_fields(req)) return sse__req_error(req, SSE_E_NOMEM);
+    req->body_asked = true;
+    req->body_fn    = fn;
+    req->body_user  = user;
+    return SSE_OK;
+}
+
+SSE_API int sse_body_pause(sse_req *req, bool pause) {
+    sse__conn *c = req->conn;
+    if (!req->body_fn) return SSE_E_STATE;
+    if (!c) return SSE_E_CLOSED;
+    if (c->state != SSE__BODY) return SSE_OK; /* all of it is in */
+    sse__conn_pause(c, pause);
+    return SSE_OK;
+}
+
+/* Between the body and the parts of it that the program gets. */
+typedef struct sse__parts { sse__multipart m; sse_part part; sse_part_fn fn; void *user; char memory[SSE__PART_HEADERS]; } sse__parts;
+
+static int sse__parts_end(sse_req *req, sse__parts *p, int status) { /* the last call */
+    if (status == SSE_OK && p->m.stage != SSE__MULTI_END) status = SSE_E_SYNTAX; /* it was cut off */
+    if (status == SSE_E_SYNTAX) sse_fail(req, p->m.refused ? -p->m.refused : 400, "the multipart body is not well-formed");
+    (void)p->fn(req, NULL, sse__str(NULL, 0), status, p->user);
+    return 1;
+}
+
+static int sse__parts_chunk(sse_req *req, sse_str chunk, int status, void *user) {
+    sse__parts *p = (sse__parts *)user;
+    int         event, rc = 0;
+    if (status != 1) return sse__parts_end(req, p, status);
+    while (rc == 0 && (event = sse__multipart_next(&p->m, &chunk)) != SSE__PART_MORE && event != SSE__PART_DONE) {
+        if (event < 0) return sse__parts_end(req, p, SSE_E_SYNTAX);
+        if (event == SSE__PART_BEGIN) {
+            p->part.name     = p->m.name;
+            p->part.filename = p->m.filename;
+            p->part.type     = p->m.type;
+        } else if (event == SSE__PART_DATA) rc = p->fn(req, &p->part, p->m.data, 1, p->user);
+        else rc = p->fn(req, &p->part, sse__str(NULL, 0), 0, p->user);
+    }
+    return rc;
+}
+
+SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
+    sse__parts *p = fn ? (sse__parts *)sse__arena_get(&req->arena, sizeof *p) : NULL;
+    if (!p) return sse__req_error(req, fn ? SSE_E_NOMEM : SSE_E_ARG);
+    if (!sse__multipart_init(&p->m, sse__req_type(req), p->memory, sizeof p->memory)) {
+        sse_fail(req, 415, "only multipart/form-data is taken here");
+        return SSE_E_SYNTAX;
+    }
+    p->fn   = fn;
+    p->user = user;
+    return sse_body_read(req, sse__parts_chunk, p);
+}
+
+/* ---- signals ------------------------------------------------------------------- */
 
 /* Finds and checks the JSON of the request, once. */
 static void sse__req_read_signals(sse_req *req) {
@@ -8556,19 +8690,10 @@ static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory
     req->arena   = arena;
 }
 
-/* For a request that will outlive its handler: the fields become its own. False: no memory. */
-static bool sse__req_own_fields(sse_req *req) {
-    const size_t n = req->head.nfields * sizeof(sse__field);
-    sse__field  *fields = req->input.ptr ? req->head.fields : (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
-    if (!fields) return false;
-    if (n && fields != req->head.fields) memcpy(fields, req->head.fields, n);
-    req->head.fields = fields;
-    return true;
-}
-
 static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
     if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input);
     req->conn->req = req;
+    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
 }
 
 static void sse__req_free(sse_req *req) {
@@ -8711,6 +8836,47 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
     if (req->status < 300 || req->status > 399) req->status = 303;
     return sse_set_header(req, "Location", url);
 }
+
+/* ---- who may ------------------------------------------------------------------- */
+
+static sse_str sse__auth_given(sse_req *req, sse_str scheme) { /* what follows the scheme; ptr NULL: nothing, or two answers */
+    sse_str rest = sse__req_field(req, SSE__FIELD_AUTHORIZATION), name;
+    if (sse__head_value(&req->head, req->bytes, SSE__FIELD_AUTHORIZATION, 1).ptr) return sse__str(NULL, 0);
+    name = sse__cut(&rest, ' ', false);
+    return sse__eq_nocase(name, scheme) && rest.ptr ? sse__trim(rest) : sse__str(NULL, 0);
+}
+
+SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, const char *password) {
+    const sse_str given = sse__auth_given(req, SSE__LIT("Basic"));
+    const char   *p = realm ? realm : "private";
+    sse_buf       wanted = {NULL, 0, 0, SSE_OK}, got = {NULL, 0, 0, SSE_OK};
+    bool          same;
+    sse_printf(&wanted, "%s:%s", user, password);
+    same = user && password && given.ptr && sse__base64_get(&got, given, false) && !wanted.error &&
+           sse__equal_secret(sse__str(got.ptr, got.len), sse__str(wanted.ptr, wanted.len));
+    wanted.len = 0;
+    sse_puts(&wanted, "Basic realm=\"");
+    for (; *p; p++) {
+        if (*p == '"' || *p == '\\') sse__put_char(&wanted, '\\');
+        sse__put_char(&wanted, *p);
+    }
+    sse_puts(&wanted, "\", charset=\"UTF-8\"");
+    if (!same && !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted))) sse_fail(req, 401, "a name and a password are needed here");
+    else if (!same) sse_fail(req, 500, "Internal Server Error"); /* no memory, or a realm that no header can hold */
+    sse_buf_free(&wanted);
+    sse_buf_free(&got);
+    return same;
+}
+
+SSE_API bool sse_auth_bearer(sse_req *req, const char *token) {
+    const sse_str given = sse__auth_given(req, SSE__LIT("Bearer")), wanted = sse__text(token);
+    if (given.ptr && wanted.len && sse__equal_secret(given, wanted)) return true; /* a token left empty opens nothing */
+    sse_set_header(req, "WWW-Authenticate", given.ptr ? "Bearer error=\"invalid_token\"" : "Bearer");
+    sse_fail(req, 401, "a token is needed here");
+    return false;
+}
+
+/* ---- later ---------------------------------------------------------------------- */
 
 SSE_API int sse_defer(sse_req *req) {
     if (req->deferred || req->streaming || !req->in_handler) return SSE_E_STATE;
@@ -11031,6 +11197,10 @@ static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a
 
 static void sse__req_dispatch(sse_req *req) {
     sse__hook *hook;
+    if (req->path[0] == '*') { /* OPTIONS *, RFC 9110 9.3.7 */
+        sse_set_status(req, 204);
+        return;
+    }
     if (!sse__req_host_ok(req)) {
         sse__log(req->app, SSE_LOG_WARNING, "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
@@ -11075,6 +11245,15 @@ static void sse__req_log(sse_req *req) {
     sse_buf_free(&b);
 }
 
+static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next */
+    sse__router *router = req->app->router;
+    if (router->spare) sse__req_free(req);
+    else {
+        sse__req_reset(req);
+        router->spare = req;
+    }
+}
+
 /* Sends what the handler left, tells who wants to know, frees. */
 static void sse__req_conclude(sse_req *req) {
     sse_app   *app = req->app;
@@ -11089,10 +11268,7 @@ static void sse__req_conclude(sse_req *req) {
     }
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
     if (app->options.log_topic || app->access_log) sse__req_log(req);
-    if (!app->router->spare) {
-        sse__req_reset(req);
-        app->router->spare = req;
-    } else sse__req_free(req);
+    sse__req_done(req);
 }
 
 static void sse__req_finish_alarm(sse__alarm *alarm) { sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish)); } /* sse_finish was called */
@@ -11121,6 +11297,14 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head,
     return req;
 }
 
+/* A request without a length has no body (RFC 9112 6.3), but one that shows it meant to have one is told so: what follows it
+   would be read as the next request. HTTP/1.0 must give a length with POST (RFC 1945 8.3). */
+static bool sse__lacks_length(const sse__head *head, const char *bytes) {
+    const sse_str m = sse__slice_str(bytes, head->method);
+    if (head->has_length || head->chunked || !(sse__eq(m, SSE__LIT("POST")) || sse__eq(m, SSE__LIT("PUT")) || sse__eq(m, SSE__LIT("PATCH")))) return false;
+    return head->minor == 0 || sse__head_value(head, bytes, SSE__FIELD_CONTENT_TYPE, 0).ptr;
+}
+
 static bool sse__has_nul(sse_str query) { /* "%00" */
     size_t i;
     for (i = 0; i + 2 < query.len; i++)
@@ -11146,32 +11330,21 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
 }
 
 static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place) {
-    size_t   max = c->net->app->options.max_body_bytes;
+    sse_app *app = c->net->app;
+    size_t   max = app->options.max_body_bytes;
     int      refuse;
     sse_req *req = sse__req_begin(c, bytes, head, &refuse);
     *in_place = false;
     if (!req) return 0;
     if (!refuse) sse__req_route(req, false);
     if (req->route && req->route->max_body_bytes) max = req->route->max_body_bytes;
-    sse__req_free(req);
-    return max;
-}
-
-static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
-    int      refuse;
-    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
-    if (!refuse && sse__has_nul(req->query_text)) refuse = 400;
-    if (refuse) {
-        sse__req_free(req);
-        sse__conn_refuse(c, refuse, bytes, head);
-        return;
+    if (req->route) *in_place = req->route->body_later;
+    if (refuse || !sse__req_host_ok(req) || !sse__req_origin_ok(req) || (!req->route && !app->router->before)) {
+        *in_place = true; /* the answer is no, whatever the body is: the peer need not send it */
+        max       = SSE_UNLIMITED;
     }
-    req->body       = body;
-    req->in_handler = true;
-    sse__req_dispatch(req);
-    req->in_handler = false;
-    if (!req->body_fn && (!req->deferred || req->finished)) sse__req_conclude(req);
-    else sse__req_stay(req);
+    sse__req_done(req);
+    return max;
 }
 
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
@@ -11185,6 +11358,25 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     if (status > 0 && rc == 0) return;
     req->body_fn = NULL;
     if (!req->deferred || req->finished) sse__req_conclude(req);
+}
+
+static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
+    int      refuse;
+    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
+    if (!refuse && sse__has_nul(req->query_text)) refuse = 400;
+    if (!refuse && sse__lacks_length(head, bytes)) refuse = 411;
+    if (refuse) {
+        sse__req_free(req);
+        sse__conn_refuse(c, refuse, bytes, head);
+        return;
+    }
+    req->body       = body;
+    req->in_handler = true;
+    sse__req_dispatch(req);
+    req->in_handler = false;
+    if (!req->body_fn && (!req->deferred || req->finished)) sse__req_conclude(req);
+    else sse__req_stay(req);
+    if (c->req && c->state == SSE__REPLY && req->body_fn) sse__on_body(c, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
 }
 
 static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until sse_finish */
@@ -11221,7 +11413,7 @@ static sse__route *sse__route_new(const char *method, const char *path, sse_hand
 }
 
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options) {
-    static const sse_route_options defaults = {NULL, NULL, 0, NULL};
+    static const sse_route_options defaults = {NULL, NULL, 0, false, NULL};
     const sse_route_options *o = options ? options : &defaults;
     const char  *method = o->method ? o->method : "GET";
     sse__route  *route;
@@ -11236,12 +11428,13 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
     }
     route->guard          = o->guard;
     route->max_body_bytes = o->max_body_bytes;
+    route->body_later     = o->body_later;
     route->free_user      = o->free_user;
     return sse__app_route(app, route, false);
 }
 
 static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn, void *user) {
-    sse_route_options o = {NULL, NULL, 0, NULL};
+    sse_route_options o = {NULL, NULL, 0, false, NULL};
     o.method = method;
     return sse_route(app, path, fn, user, &o);
 }

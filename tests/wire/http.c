@@ -103,6 +103,94 @@ static void hook(sse_req *req, void *user) {
     else sse_set_header(req, "X-Hook", "1");
 }
 
+/* ---- bodies as they come ---- */
+
+typedef struct upload {
+    sse_sha256 sum;
+    long long  bytes, calls;
+} upload;
+
+static void go_on(sse_app *app, void *user) {
+    (void)app;
+    sse_body_pause((sse_req *)user, false);
+}
+
+static int upload_chunk(sse_req *req, sse_str chunk, int status, void *user) {
+    upload       *u = (upload *)user;
+    unsigned char hash[32];
+    int           i;
+    u->calls++;
+    u->bytes += (long long)chunk.len;
+    if (status == 1) {
+        sse_sha256_add(&u->sum, chunk.ptr, chunk.len);
+        if (sse_query(req, "pause") && u->calls % 4 == 1) {
+            sse_body_pause(req, true);
+            sse_after(sse_req_app(req), 150, go_on, req);
+        }
+        if (!sse_query(req, "enough") || u->bytes < sse_parse_int(sse_query(req, "enough"), 0)) return 0;
+        sse_fail(req, 507, "enough");
+    } else if (status == 0) {
+        sse_sha256_end(&u->sum, hash);
+        sse_set_type(req, "text/plain");
+        sse_printf(sse_out(req), "%lld ", u->bytes);
+        for (i = 0; i < 32; i++) sse_printf(sse_out(req), "%02x", hash[i]);
+    } else {
+        printf("upload ended: %s\n", sse_error_text(status));
+        fflush(stdout);
+    }
+    free(u);
+    return status == 1;
+}
+
+static void read_upload(sse_req *req, void *user) {
+    upload *u = (upload *)calloc(1, sizeof *u);
+    (void)user;
+    if (sse_query(req, "no")) {
+        free(u);
+        sse_fail(req, 403, "no uploads today");
+    } else if (!u || sse_body_read(req, upload_chunk, u)) free(u);
+    else if (sse_query(req, "twice")) sse_printf(sse_out(req), "%d ", sse_body_read(req, upload_chunk, u));
+}
+
+static void not_later(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%d", sse_body_read(req, upload_chunk, NULL));
+}
+
+static int part(sse_req *req, const sse_part *p, sse_str chunk, int status, void *user) {
+    size_t *n = (size_t *)user;
+    sse_buf *out = sse_out(req);
+    if (!p) {
+        sse_json(out, "%d", status);
+        if (status) printf("parts ended: %s\n", sse_error_text(status));
+        fflush(stdout);
+        free(n);
+        return 0;
+    }
+    *n += chunk.len;
+    if (status == 0) {
+        sse_json(out, "[%s,%s,%s,%lu],", p->name, p->filename, p->type, (unsigned long)*n);
+        *n = 0;
+    }
+    return 0;
+}
+
+static void read_parts(sse_req *req, void *user) {
+    size_t *n = (size_t *)calloc(1, sizeof *n);
+    (void)user;
+    if (!n || sse_body_parts(req, part, n)) free(n);
+    else sse_puts(sse_out_json(req), "[");
+}
+
+static void basic(sse_req *req, void *user) {
+    (void)user;
+    if (sse_auth_basic(req, "the \"realm\"", "ann", "p:w")) sse_puts(sse_out(req), "in");
+}
+
+static void bearer(sse_req *req, void *user) {
+    if (sse_auth_bearer(req, (const char *)user)) sse_puts(sse_out(req), "in");
+}
+
 static void stats(sse_req *req, void *user) {
     sse_stats s;
     (void)user;
@@ -199,6 +287,17 @@ int main(int argc, char **argv) {
     route.method         = "PUT";
     route.max_body_bytes = 10;
     sse_route(app, "/echo", echo, NULL, &route);
+    route.method         = "POST";
+    route.max_body_bytes = SSE_UNLIMITED;
+    route.body_later     = true;
+    sse_route(app, "/upload", read_upload, NULL, &route);
+    sse_route(app, "/parts", read_parts, NULL, &route);
+    sse_post(app, "/not-later", not_later, NULL);
+    route.max_body_bytes = 1000;
+    sse_route(app, "/upload/small", read_upload, NULL, &route);
+    sse_get(app, "/basic", basic, NULL);
+    sse_get(app, "/bearer", bearer, (char *)"secret");
+    sse_get(app, "/bearer/unset", bearer, (char *)"");
     add_files(app, setting(argc, argv, "root"));
     serve.port       = SSE_ANY_PORT;
     serve.grace_ms   = 500;
