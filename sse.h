@@ -829,7 +829,7 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value); /
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options); /* options NULL: defaults */
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_redirect(sse_req *req, const char *url);         /* 303 See Other unless a 3xx status is set */
-SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain instead of what was written; the first one stays */
+SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain instead of all that is written; the first one stays */
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
    loop; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
@@ -8313,6 +8313,7 @@ struct sse_req {
     int          error;     /* the first call with this request that failed */
     bool         head_only; /* HEAD: a reply as to GET, without its body */
     bool         failed;    /* sse_fail was called */
+    const char  *failure;   /* with this text */
     bool         deferred;  /* it outlives its handler, until sse_finish */
     bool         in_handler, finished;
     bool         streaming; /* a stream was opened: its head is queued already */
@@ -8353,13 +8354,16 @@ static void sse__req_forget_output(sse_req *req) {
 }
 
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
+    sse_buf text = {NULL, 0, 0, SSE_OK};
     if (req->failed || req->streaming) return SSE_E_STATE; /* the first one stays */
     sse__req_forget_output(req);
     req->failed = true;
     req->status = status >= 400 && status <= 599 ? status : 500;
     req->type   = "text/plain; charset=utf-8";
-    SSE__FORMAT(&req->out, sse__put_str, "", fmt);
-    sse__put_char(&req->out, '\n');
+    SSE__FORMAT(&text, sse__put_str, "", fmt);
+    req->failure   = sse__req_text(req, sse__str(text.ptr, text.len));
+    req->out.error = SSE_E_STATE; /* what is written from now on goes nowhere */
+    sse_buf_free(&text);
     return SSE_OK;
 }
 
@@ -8743,7 +8747,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
 enum { SSE__COPY_BELOW = 16384 }; /* bodies up to this are copied behind their head; larger ones are sent from where they are */
 
 SSE_API sse_buf *sse_out(sse_req *req) {
-    if (req->failed || req->streaming) req->out.error = req->out.error ? req->out.error : SSE_E_STATE;
+    if (req->streaming) sse_buf_fail(&req->out, SSE_E_STATE);
     return &req->out;
 }
 
@@ -8953,22 +8957,32 @@ static bool sse__req_answered(const sse_req *req) {
     return req->out.len || req->out.error || req->status || req->streaming || req->deferred || req->file;
 }
 
+/* Why what the handler left cannot be sent; 0: it can. */
+static int sse__reply_error(const sse_req *req, bool silent) {
+    if (req->out.error) return req->out.error;
+    if (req->headers.error) return req->headers.error;
+    if (!silent) return SSE_OK;
+    if (req->error) return req->error;
+    return sse__db_failures() != req->db_failures ? SSE_E_DB : SSE_OK;
+}
+
 /* Sends what the handler left. */
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->status && !req->type;
-    if (!req->out.error) req->out.error = req->headers.error;
-    if (silent && !req->out.error && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
+    const int  error  = req->failed ? SSE_OK : sse__reply_error(req, silent);
+    if (silent && !req->out.error && !req->headers.error && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
         sse__reply_come_back(req);
         return;
     }
-    if (silent && !req->out.error) req->out.error = req->error;
-    if (silent && !req->out.error && sse__db_failures() != req->db_failures) req->out.error = SSE_E_DB;
-    if (req->out.error) {
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(req->out.error));
-        req->failed      = false;
-        req->headers.len = 0;
-        req->headers.error = SSE_OK;
+    if (error) {
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
+        sse_buf_free(&req->headers);
         sse_fail(req, 500, "Internal Server Error");
+    }
+    if (req->failed) {
+        req->out.error = SSE_OK;
+        sse_puts(&req->out, req->failure);
+        sse__put_char(&req->out, '\n');
     }
     if (!req->status) req->status = silent ? 204 : 200;
     sse__reply_send(req, req->status, req->type ? req->type : "text/html; charset=utf-8");
@@ -11195,8 +11209,13 @@ static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a
     return sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' || p.ptr[p.len - 1] == '/');
 }
 
+static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) { /* the first one for its path, from there on */
+    while (from && !sse__path_below(sse__text(req->path), from->prefix)) from = from->next;
+    return from;
+}
+
 static void sse__req_dispatch(sse_req *req) {
-    sse__hook *hook;
+    sse__hook *hook = sse__req_hook(req, req->app->router->before);
     if (req->path[0] == '*') { /* OPTIONS *, RFC 9110 9.3.7 */
         sse_set_status(req, 204);
         return;
@@ -11212,8 +11231,7 @@ static void sse__req_dispatch(sse_req *req) {
         sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
         return;
     }
-    for (hook = req->app->router->before; hook; hook = hook->next) {
-        if (!sse__path_below(sse__text(req->path), hook->prefix)) continue;
+    for (; hook; hook = sse__req_hook(req, hook->next)) {
         hook->fn(req, hook->user);
         if (sse__req_answered(req)) return;
     }
@@ -11339,12 +11357,18 @@ static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, boo
     if (!refuse) sse__req_route(req, false);
     if (req->route && req->route->max_body_bytes) max = req->route->max_body_bytes;
     if (req->route) *in_place = req->route->body_later;
-    if (refuse || !sse__req_host_ok(req) || !sse__req_origin_ok(req) || (!req->route && !app->router->before)) {
+    if (refuse || !sse__req_host_ok(req) || !sse__req_origin_ok(req) || (!req->route && !sse__req_hook(req, app->router->before))) {
         *in_place = true; /* the answer is no, whatever the body is: the peer need not send it */
         max       = SSE_UNLIMITED;
     }
     sse__req_done(req);
     return max;
+}
+
+static void sse__req_after(sse_req *req) { /* its handler, or who reads its body, has returned */
+    req->in_handler = false;
+    if (!req->body_fn && (!req->deferred || req->finished)) sse__req_conclude(req);
+    else sse__req_stay(req);
 }
 
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
@@ -11354,10 +11378,8 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     if (!req || !req->body_fn) return;
     req->in_handler = true;
     rc = req->body_fn(req, chunk, status, req->body_user);
-    req->in_handler = false;
-    if (status > 0 && rc == 0) return;
-    req->body_fn = NULL;
-    if (!req->deferred || req->finished) sse__req_conclude(req);
+    if (status != 1 || rc) req->body_fn = NULL;
+    sse__req_after(req);
 }
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
@@ -11373,10 +11395,12 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->body       = body;
     req->in_handler = true;
     sse__req_dispatch(req);
-    req->in_handler = false;
-    if (!req->body_fn && (!req->deferred || req->finished)) sse__req_conclude(req);
-    else sse__req_stay(req);
-    if (c->req && c->state == SSE__REPLY && req->body_fn) sse__on_body(c, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
+    if (!req->body_fn || c->state == SSE__BODY) {
+        sse__req_after(req);
+        return;
+    }
+    c->req = req; /* it asked for a body of no bytes */
+    sse__on_body(c, sse__str(NULL, 0), 0);
 }
 
 static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until sse_finish */
