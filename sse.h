@@ -643,14 +643,15 @@ typedef struct sse_app_options {
     int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
     int         keepalive_ms;       /* between requests. default: 60000; SSE_OFF */
     int         send_timeout_ms;    /* a peer that takes nothing. default: 30000; SSE_OFF */
-    const char *trusted_proxies;    /* addresses whose X-Forwarded-For and -Proto are believed, by spaces. default: none */
+    const char *trusted_proxies;    /* addresses, by spaces, whose X-Forwarded-For and -Proto, or else Forwarded, are believed: let
+                                       them remove the others. "unix": all that come by a unix socket. default: none */
     const char *allowed_hosts;      /* Host names, by spaces; "*": any. default: any; on loopback only its own names (DNS rebinding) */
     const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by spaces; "*": any. default: none */
     const char *cors_origins;       /* may read replies and streams, by spaces; "*": any. default: none, no CORS */
     bool        no_compression;     /* of streams. default: false: br or gzip, whichever the browser takes */
     int         compress_window;    /* log2 of the bytes a stream's compression looks back: 16 (small boards) to 24. default: 18 */
-    bool        cors_credentials;   /* ... with cookies. default: false */
-    sse_handler on_reply;           /* the last byte is queued; of a stream: it closed. default: none */
+    bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
+    sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
     const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
 } sse_app_options;
 
@@ -686,7 +687,8 @@ typedef struct sse_serve_options {
     int         backlog;            /* connections waiting to be accepted. default: 4096 */
     int         grace_ms;           /* from sse_stop until what is still open is cut. default: 5000; SSE_OFF: at once */
     bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second one at once */
-    bool        access_log;         /* a line per reply to the logger at SSE_LOG_INFO, common log format. default: false */
+    bool        access_log;         /* a line per reply, or stream opened, in common log format, to on_log at SSE_LOG_INFO, else to
+                                       stderr; 499: the client left before a deferred reply. default: false */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -8107,6 +8109,25 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 typedef struct sse__listener { sse__source source; sse__link link; sse__net *net; char *unix_path; bool loopback; } sse__listener;
 
+static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
+    sse_str rest = sse__text(words), next;
+    while (rest.ptr) {
+        next = sse__cut(&rest, ' ', false);
+        if (next.len && (sse__eq_nocase(next, word) || sse__eq(next, SSE__LIT("*")))) return true;
+    }
+    return false;
+}
+
+static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRSTRLEN]) {
+    if (!peer->family) return "unix";
+    return inet_ntop(peer->family == 4 ? AF_INET : AF_INET6, peer->address, text, INET6_ADDRSTRLEN) ? text : "";
+}
+
+static bool sse__peer_trusted(const sse_app *app, const sse__peer *peer) { /* a proxy whose word counts */
+    char text[INET6_ADDRSTRLEN];
+    return app->options.trusted_proxies && sse__in_words(app->options.trusted_proxies, sse__text(sse__peer_write(peer, text)));
+}
+
 static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
     static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     sse__peer peer;
@@ -8126,15 +8147,17 @@ static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
     return peer;
 }
 
-/* How many connections this address holds. Only asked where a limit is set. */
-static int sse__net_peer_count(const sse__net *net, const sse__peer *peer) {
+/* Whether this address holds all the connections it may. Unix sockets have no address, and proxies stand for many. */
+static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
+    const int        most = net->app->options.max_per_peer;
     const sse__link *link;
     int              n = 0;
+    if (most == 0 || peer->family == 0 || sse__peer_trusted(net->app, peer)) return false;
     for (link = net->conns.next; link != &net->conns; link = link->next) {
         const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         if (c->peer.family == peer->family && memcmp(c->peer.address, peer->address, sizeof peer->address) == 0) n++;
     }
-    return n;
+    return n >= most;
 }
 
 static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loopback) {
@@ -8180,6 +8203,7 @@ static void sse__net_refuse(sse__net *net, int fd) {
 static void sse__net_listen_again(sse__alarm *alarm) {
     sse__net  *net = SSE__CONTAINER(alarm, sse__net, retry);
     sse__link *link;
+    if (net->spare_fd < 0) net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     for (link = net->listeners.next; link != &net->listeners; link = link->next)
         sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, SSE_READ);
 }
@@ -8205,7 +8229,6 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
 static void sse__listener_event(sse__source *source, int events) {
     sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
     sse__net      *net = l->net;
-    const int      most = net->app->options.max_per_peer;
     int            i;
     (void)events;
     for (i = 0; i < 256; i++) {
@@ -8222,7 +8245,7 @@ static void sse__listener_event(sse__source *source, int events) {
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         peer = sse__peer_of(&from);
         if (net->count >= (uint32_t)net->app->options.max_connections + SSE__SURPLUS ||
-            (most > 0 && sse__net_peer_count(net, &peer) >= most) || sse__conn_new(net, fd, &peer, l->loopback))
+            sse__net_peer_full(net, &peer) || sse__conn_new(net, fd, &peer, l->loopback))
             sse__net_refuse(net, fd);
     }
 }
@@ -8316,6 +8339,7 @@ struct sse_req {
     const char  *failure;   /* with this text */
     bool         deferred;  /* it outlives its handler, until sse_finish */
     bool         in_handler, finished;
+    bool         head_stream; /* HEAD of what would be a stream: no length */
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
     sse__file   *file;      /* sse_send_file: what to send instead of out */
@@ -8635,45 +8659,46 @@ SSE_API const char *sse_signal(sse_req *req, const char *path) {
 
 /* ---- who asks ------------------------------------------------------------------- */
 
-static const char *sse__peer_text(sse_req *req, const sse__peer *peer) {
-    char text[INET6_ADDRSTRLEN];
-    if (!peer->family) return "unix";
-    if (!inet_ntop(peer->family == 4 ? AF_INET : AF_INET6, peer->address, text, sizeof text)) return "";
-    return sse__req_text(req, sse__text(text));
-}
-
-static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
-    sse_str rest = sse__text(words), next;
-    while (rest.ptr) {
-        next = sse__cut(&rest, ' ', false);
-        if (next.len && (sse__eq_nocase(next, word) || sse__eq(next, SSE__LIT("*")))) return true;
+/* Takes the last element off the values of a field, its lines joined: the one that the nearest proxy wrote. */
+static bool sse__hop_last(const sse_req *req, unsigned field, uint32_t *line, sse_str *rest, sse_str *element) {
+    while (!rest->ptr) {
+        if (*line == 0) return false;
+        *rest = sse__head_value(&req->head, req->bytes, field, --*line);
     }
-    return false;
+    return sse__forwarded_last(rest, element);
 }
 
-/* The nearest address that is not one of our proxies: each proxy appends whom it heard, so the list is believed from its end. */
+static uint32_t sse__hop_lines(const sse_req *req, unsigned field) {
+    uint32_t n = 0;
+    while (sse__head_value(&req->head, req->bytes, field, n).ptr) n++;
+    return n;
+}
+
+/* The nearest address that is not one of our proxies: each proxy appends whom it heard, so the list is believed from its end.
+   Only one of the fields is read, or a client could add the one that its proxy leaves alone. */
 SSE_API const char *sse_peer(sse_req *req) {
-    const char *trusted = req->app->options.trusted_proxies, *text;
-    sse_str     rest, element, address;
+    const char    *trusted = req->app->options.trusted_proxies, *text;
+    const unsigned field = sse__req_field(req, SSE__FIELD_X_FORWARDED_FOR).ptr ? SSE__FIELD_X_FORWARDED_FOR : SSE__FIELD_FORWARDED;
+    uint32_t       line = sse__hop_lines(req, field);
+    char           own[INET6_ADDRSTRLEN];
+    sse_str        rest = {NULL, 0}, element, address;
     if (req->peer_text) return req->peer_text;
-    text = req->peer_text = sse__peer_text(req, &req->peer);
-    rest = sse__req_field(req, SSE__FIELD_FORWARDED);
-    if (!rest.ptr) rest = sse__req_field(req, SSE__FIELD_X_FORWARDED_FOR);
-    while (text && trusted && sse__in_words(trusted, sse__text(text)) && sse__forwarded_last(&rest, &element)) {
+    text = sse__req_text(req, sse__text(sse__peer_write(&req->peer, own)));
+    while (text && trusted && sse__in_words(trusted, sse__text(text)) && sse__hop_last(req, field, &line, &rest, &element)) {
         address = sse__forwarded_address(element);
         if (!address.ptr) break;
-        text = req->peer_text = sse__req_text(req, address);
+        text = sse__req_text(req, address);
     }
+    req->peer_text = text ? text : "";
     return req->peer_text;
 }
 
-static bool sse__req_trusted(sse_req *req) { /* it came through a proxy whose word counts */
-    const char *trusted = req->app->options.trusted_proxies;
-    return trusted && sse__in_words(trusted, sse__text(sse__peer_text(req, &req->peer)));
-}
-
-static bool sse__req_over_tls(sse_req *req) { /* as the proxy says */
-    return sse__req_trusted(req) && sse__eq_nocase(sse__req_field(req, SSE__FIELD_X_FORWARDED_PROTO), SSE__LIT("https"));
+static bool sse__req_over_tls(sse_req *req) { /* as the nearest proxy says */
+    const unsigned field = sse__req_field(req, SSE__FIELD_X_FORWARDED_PROTO).ptr ? SSE__FIELD_X_FORWARDED_PROTO : SSE__FIELD_FORWARDED;
+    uint32_t       line = sse__hop_lines(req, field);
+    sse_str        rest = {NULL, 0}, element;
+    if (!sse__peer_trusted(req->app, &req->peer) || !sse__hop_last(req, field, &line, &rest, &element)) return false;
+    return sse__eq_nocase(field == SSE__FIELD_FORWARDED ? sse__param(element, SSE__LIT("proto")) : element, SSE__LIT("https"));
 }
 
 /* ---- life and copies ---------------------------------------------------------------- */
@@ -8934,7 +8959,7 @@ static void sse__reply_send(sse_req *req, int status, const char *type) {
     sse__conn *c = req->conn;
     sse_buf    own = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
     const bool no_body = req->head_only || status == 204 || status == 304;
-    sse__put_reply_head(b, req, status, status == 204 || status == 304 ? NULL : type, req->out.len);
+    sse__put_reply_head(b, req, status, status == 204 || status == 304 ? NULL : type, req->head_stream ? UINT64_MAX : req->out.len);
     req->sent = no_body ? 0 : req->out.len;
     if (!no_body && req->out.len < SSE__COPY_BELOW) sse_raw(b, req->out.ptr, req->out.len);
     if (b == &own) sse__conn_push_buf(c, b);
@@ -9267,7 +9292,8 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
     } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
         sse_set_status(req, 301);
-        sse_redirect(req, sse_fmt(req, "%.*s/", SSE_STR(sse__slice_str(req->bytes, req->head.path)))); /* as it was encoded */
+        sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(sse__slice_str(req->bytes, req->head.path)), req->query_text.ptr ? "?" : "",
+                                  (int)req->query_text.len, req->query_text.ptr ? req->query_text.ptr : "")); /* as it was encoded */
     } else {
         sse_fail(req, 404, "there is nothing at %s", req->path);
     }
@@ -9683,6 +9709,14 @@ static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_s
     if (stream->encoding != SSE__IDENTITY) sse__put_field(&req->headers, "Content-Encoding", stream->encoding == SSE__BR ? "br" : "gzip");
 }
 
+/* The fields that make proxies and caches let events pass. */
+static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
+    sse__stream_negotiate(stream, req, o);
+    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("cache-control")))
+        sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
+    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("x-accel-buffering"))) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
+}
+
 /* The head and the first event. */
 static int sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     sse__conn    *c = req->conn;
@@ -9690,10 +9724,6 @@ static int sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream
     sse__message *m;
     uint32_t      spread = 0;
     int           error = SSE_OK;
-    sse__stream_negotiate(stream, req, o);
-    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("cache-control")))
-        sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
-    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("x-accel-buffering"))) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
@@ -9758,8 +9788,10 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     }
     if (o->status && !error) req->status = o->status;
     if (!req->status) req->status = 200;
+    if (!error) sse__stream_fields(stream, req, o);
     if (!error && req->head_only) { /* a head is all it asked for */
-        error = SSE_E_CLOSED;
+        error            = SSE_E_CLOSED;
+        req->head_stream = true;
         (void)sse_set_type(req, o->type ? o->type : "text/event-stream");
     } else if (!error && !sse__stream_take_extra(stream, o)) error = SSE_E_NOMEM;
     if (error) {
@@ -11243,24 +11275,38 @@ static void sse__req_dispatch(sse_req *req) {
 
 /* ---- the end of a request ------------------------------------------------------- */
 
-static void sse__req_log(sse_req *req) {
+static void sse__put_log_text(sse_buf *b, sse_str text) { /* nothing of a peer's making can end its quotes or its line */
+    size_t i;
+    for (i = 0; i < text.len; i++) {
+        const unsigned char c = (unsigned char)text.ptr[i];
+        if (c < 0x20 || c >= 0x7F) sse_printf(b, "\\x%02x", c);
+        else {
+            if (c == '"' || c == '\\') sse__put_char(b, '\\');
+            sse__put_char(b, (char)c);
+        }
+    }
+}
+
+/* Common log format: peer, two fields that nobody fills, time, request line, status, bytes of the body. */
+static void sse__req_log_access(sse_req *req) {
     sse_app *app = req->app;
     sse_buf  b = {NULL, 0, 0, SSE_OK};
     char     when[30];
-    if (app->options.log_topic) {
-        sse_event event;
-        memset(&event, 0, sizeof event);
-        sse_printf(&b, "%.*s %s %d", SSE_STR(sse__slice_str(req->bytes, req->head.method)), req->path, req->status);
-        event.data = sse_buf_text(&b);
-        (void)sse_publish(app, app->options.log_topic, &event);
-    }
-    if (!app->access_log) return;
     sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     when[7] = when[11] = '/';
-    sse__log(app, SSE_LOG_INFO, "%s - - [%.11s:%.8s +0000] \"%.*s %.*s HTTP/1.%d\" %d %llu", sse_peer(req), when + 5, when + 17,
-             SSE_STR(sse__slice_str(req->bytes, req->head.method)), SSE_STR(sse__slice_str(req->bytes, req->head.target)), req->head.minor,
-             req->status, (unsigned long long)req->sent);
+    sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17, sse_method(req));
+    sse__put_log_text(&b, sse__slice_str(req->bytes, req->head.target));
+    sse_printf(&b, " HTTP/1.%d\" %d %llu", req->head.minor, req->status, (unsigned long long)req->sent);
+    if (app->options.on_log) app->options.on_log(SSE_LOG_INFO, sse_buf_text(&b), app->options.user);
+    else fprintf(stderr, "%s\n", sse_buf_text(&b));
     sse_buf_free(&b);
+}
+
+static void sse__req_log_topic(sse_req *req) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = sse_fmt(req, "%s %s %d", sse_method(req), req->path, req->status);
+    (void)sse_publish(req->app, req->app->options.log_topic, &event);
 }
 
 static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next */
@@ -11284,8 +11330,10 @@ static void sse__req_conclude(sse_req *req) {
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
+    if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
-    if (app->options.log_topic || app->access_log) sse__req_log(req);
+    if (app->options.log_topic) sse__req_log_topic(req);
+    if (app->access_log) sse__req_log_access(req);
     sse__req_done(req);
 }
 
@@ -11601,6 +11649,7 @@ static int sse__options_fill(sse_app_options *o) { /* sets the defaults; SSE_E_A
     o->send_timeout_ms   = sse__or_int(o->send_timeout_ms, 30000);
     o->compress_window   = sse__or_int(o->compress_window, 18);
     if (o->compress_window < 16 || o->compress_window > 24) return SSE_E_ARG;
+    if (o->cors_credentials && sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_E_ARG; /* every page could act as its visitor */
     if (o->max_header_bytes < 128 || o->max_header_bytes > 1 << 24 || o->max_headers < 1 || o->max_headers > 10000) return SSE_E_ARG;
     return o->max_connections < 1 || o->max_views < 1 || o->max_topics < 1 || o->max_per_peer < 0 ? SSE_E_ARG : SSE_OK;
 }
