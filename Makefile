@@ -11,7 +11,7 @@ MAKE1 = $(MAKE) --no-print-directory
 names    = $(basename $(notdir $(wildcard $(1))))
 examples = $(patsubst %,build/%,$(call names,examples/*.c))
 units    = $(call names,tests/unit/*.c)
-threaded = $(basename $(notdir $(shell grep -ls pthread_create tests/unit/*.c)))
+threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)

@@ -678,8 +678,15 @@ SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user);
 
 /* Runs fn on the loop, soon. Once accepted it runs exactly once, at the latest in sse_app_free.
-   Returns: 0; SSE_E_NOMEM; SSE_E_ARG. Threads: any. */
+   Returns: 0; SSE_E_NOMEM; SSE_E_ARG; SSE_E_STATE: the app is being freed. Threads: any. */
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
+
+/* Runs work on a thread of a small pool, for what takes long: then done on the loop. Once accepted each runs exactly once, at
+   the latest in sse_app_free, which waits for them: work that lasts should look at sse_stopping. work may call what any thread
+   may, and touches no request; done may (see sse_defer).   done: NULL: nothing. user: borrowed until done has returned.
+   Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started; SSE_E_ARG; SSE_E_STATE: the app is
+   being freed; SSE_E_NOT_BUILT. Threads: loop. */
+SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user);
 
 typedef struct sse_serve_options {
     const char *host;               /* "0.0.0.0", "::", "localhost", "unix:/path"; no other names. default: "127.0.0.1" */
@@ -6098,8 +6105,9 @@ typedef struct sse__loop {
     sse__wheel     wheel;
     sse__source    wake;           /* the reading end of a pipe */
     int            wake_fd;        /* its writing end: also safe to write from a signal handler */
-    sse__mutex     mutex;          /* guards calls, calls_end, woken, owned, owner */
+    sse__mutex     mutex;          /* guards calls, calls_end, woken, owned, owner, closing */
     sse__call     *calls, **calls_end;
+    bool           closing;        /* no more calls: nobody would run them */
     bool           woken;          /* a byte is in the pipe: no need for another */
     volatile int   stop;           /* sse_stop was called */
     bool           owned;          /* the loop runs, on thread owner */
@@ -6115,6 +6123,7 @@ struct sse_app {
     sse__loop            loop;
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
     int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
+    struct sse__pool    *pool;
     struct sse__net     *net;
     struct sse__streams *streams;
     struct sse__topics  *topics;
@@ -6208,17 +6217,27 @@ static void sse__loop_wake(sse__loop *loop) { /* mutex held */
     if (write(loop->wake_fd, "", 1) < 0) loop->woken = false; /* cannot be: the pipe holds at most one byte of ours */
 }
 
+static bool sse__loop_post(sse__loop *loop, sse__call *call) { /* takes call, unless the loop is closing */
+    bool closing;
+    sse__lock(&loop->mutex);
+    closing = loop->closing;
+    if (!closing) {
+        *loop->calls_end = call;
+        loop->calls_end  = &call->next;
+        sse__loop_wake(loop);
+    }
+    sse__unlock(&loop->mutex);
+    return !closing;
+}
+
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user) {
     sse__call *call = app && fn ? SSE__NEW(sse__call) : NULL;
     if (!call) return app && fn ? SSE_E_NOMEM : SSE_E_ARG;
     call->fn   = fn;
     call->user = user;
-    sse__lock(&app->loop.mutex);
-    *app->loop.calls_end = call;
-    app->loop.calls_end  = &call->next;
-    sse__loop_wake(&app->loop);
-    sse__unlock(&app->loop.mutex);
-    return SSE_OK;
+    if (sse__loop_post(&app->loop, call)) return SSE_OK;
+    SSE_FREE(call);
+    return SSE_E_STATE;
 }
 
 static void sse__loop_run_calls(sse__loop *loop) {
@@ -6263,7 +6282,7 @@ static void sse__timer_fire(sse__alarm *alarm) {
 static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn fn, void *user) {
     sse_timer   handle = {NULL, 0, 0};
     sse__timer *t;
-    if (!app || !fn || ms < 0 || !sse__on_loop(app)) return handle;
+    if (!app || !fn || ms < 0 || !sse__on_loop(app) || app->loop.closing) return handle;
     t = SSE__NEW(sse__timer);
     if (!t) return handle;
     if (!sse__slots_add(&app->loop.timers, t, &handle.slot, &handle.gen)) {
@@ -6480,13 +6499,25 @@ static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: W1 */
     }
 }
 
-static void sse__loop_close(sse__loop *loop) {
+static void sse__loop_end_timers(sse__loop *loop) {
     uint32_t i;
+    for (i = 0; i < loop->timers.used; i++) {
+        sse__timer *t = (sse__timer *)loop->timers.at[i].item;
+        if (!t) continue;
+        sse__slots_remove(&loop->timers, i);
+        sse__timer_free(t);
+    }
+}
+
+static void sse__loop_close(sse__loop *loop) {
+    sse__lock(&loop->mutex);
+    loop->closing = true;
+    sse__unlock(&loop->mutex);
+    sse__loop_end_timers(loop);
     sse__loop_run_calls(loop);
+    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* requests that these calls finished */
     while (!sse__list_empty(&loop->watches)) sse__watch_end(SSE__CONTAINER(loop->watches.next, sse__watch, link));
     sse__loop_reap(loop);
-    for (i = 0; i < loop->timers.used; i++)
-        if (loop->timers.at[i].item) sse__timer_free((sse__timer *)loop->timers.at[i].item);
     SSE_FREE(loop->timers.at);
     if (loop->wake.fd >= 0) {
         close(loop->wake.fd);
@@ -6495,6 +6526,145 @@ static void sse__loop_close(sse__loop *loop) {
     sse__poller_close(&loop->poller);
     sse__mutex_free(&loop->mutex);
 }
+
+/*==========================================================================
+  >>offload   work on other threads, its end on the loop
+  Uses: >>loop >>base                   Tests: tests/unit/offload.c
+  J1  A job that was accepted is done exactly once: it is a call of the loop
+      from the start, so that nothing can be missing when its work is over.
+==========================================================================*/
+
+#if defined(SSE_NO_THREADS)
+SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    (void)done;
+    (void)user;
+    return app && work ? SSE_E_NOT_BUILT : SSE_E_ARG;
+}
+
+static void sse__pool_close(sse_app *app) { (void)app; }
+static void sse__pool_free(sse_app *app) { (void)app; }
+#else
+enum { SSE__POOL_THREADS = 4, SSE__POOL_WAITING = 1000 };
+
+typedef struct sse__job { sse__call call; sse_app_fn work; } sse__job; /* call: J1, first, for the loop frees it */
+
+typedef struct sse__pool {
+    sse_app        *app;
+    pthread_mutex_t mutex; /* guards the rest */
+    pthread_cond_t  more;
+    sse__call      *jobs, **jobs_end;
+    int             waiting, idle, count;
+    bool            closing;
+    pthread_t       threads[SSE__POOL_THREADS];
+} sse__pool;
+
+static void sse__job_nothing(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+}
+
+static sse__job *sse__pool_take(sse__pool *pool) { /* mutex held. NULL: it closes, and no job is left */
+    sse__call *call;
+    pool->idle++;
+    while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->more, &pool->mutex);
+    pool->idle--;
+    call = pool->jobs;
+    if (!call) return NULL;
+    pool->jobs = call->next;
+    if (!pool->jobs) pool->jobs_end = &pool->jobs;
+    pool->waiting--;
+    call->next = NULL;
+    return SSE__CONTAINER(call, sse__job, call);
+}
+
+static void *sse__pool_thread(void *user) {
+    sse__pool *pool = (sse__pool *)user;
+    sse__job  *job;
+    pthread_mutex_lock(&pool->mutex);
+    while ((job = sse__pool_take(pool)) != NULL) {
+        bool posted;
+        pthread_mutex_unlock(&pool->mutex);
+        job->work(pool->app, job->call.user);
+        posted = sse__loop_post(&pool->app->loop, &job->call);
+        SSE_ASSERT(posted); /* J1: the loop closes after the pool */
+        (void)posted;
+        pthread_mutex_lock(&pool->mutex);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* One thread more. Signals are for the threads of the program. */
+static bool sse__pool_start(sse__pool *pool) {
+    sigset_t all, before;
+    int      error;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&pool->threads[pool->count], NULL, sse__pool_thread, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!error) pool->count++;
+    return !error;
+}
+
+static sse__pool *sse__pool_get(sse_app *app) { /* NULL: no memory */
+    sse__pool *pool = app->pool ? app->pool : SSE__NEW(sse__pool);
+    if (!pool || app->pool) return pool;
+    pool->app      = app;
+    pool->jobs_end = &pool->jobs;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->more, NULL);
+    return app->pool = pool;
+}
+
+static int sse__pool_add(sse__pool *pool, sse__job *job) { /* mutex held; takes job if it answers 0 */
+    if (pool->waiting >= SSE__POOL_WAITING) return SSE_E_FULL;
+    if (pool->idle <= pool->waiting && pool->count < SSE__POOL_THREADS && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
+    *pool->jobs_end = &job->call;
+    pool->jobs_end  = &job->call.next;
+    pool->waiting++;
+    pthread_cond_signal(&pool->more);
+    return SSE_OK;
+}
+
+SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    sse__pool *pool;
+    sse__job  *job;
+    int        error;
+    if (!app || !work) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (app->loop.closing) return SSE_E_STATE;
+    pool = sse__pool_get(app);
+    job  = pool ? SSE__NEW(sse__job) : NULL;
+    if (!job) return SSE_E_NOMEM;
+    job->call.fn   = done ? done : sse__job_nothing;
+    job->call.user = user;
+    job->work      = work;
+    pthread_mutex_lock(&pool->mutex);
+    error = sse__pool_add(pool, job);
+    pthread_mutex_unlock(&pool->mutex);
+    if (error) SSE_FREE(job);
+    return error;
+}
+
+/* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
+static void sse__pool_close(sse_app *app) {
+    sse__pool *pool = app->pool;
+    int        i;
+    if (!pool) return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->more);
+    pthread_mutex_unlock(&pool->mutex);
+    for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
+}
+
+static void sse__pool_free(sse_app *app) {
+    if (!app->pool) return;
+    pthread_mutex_destroy(&app->pool->mutex);
+    pthread_cond_destroy(&app->pool->more);
+    SSE_FREE(app->pool);
+}
+#endif
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
@@ -12065,12 +12235,15 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
     if (sse__signal_app == app) sse__signal_app = NULL;
+    SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     if (app->net && app->streams) {
         sse__server_cut(app);
         sse__streams_run_closed(app->streams);
     }
+    sse__pool_close(app);
     sse__changes_stop(app);
     sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
+    sse__pool_free(app);
     sse__net_close(app->net);
     sse__streams_close(app->streams);
     sse__topics_close(app->topics);

@@ -1,0 +1,127 @@
+/* Tests of >>offload: work on the pool, its end on the loop, all of it accounted for when the app is freed. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+enum { MANY = 200 };
+
+typedef struct task { int worked, finished; pthread_t on; } task;
+
+static pthread_t       loop_thread;
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static int             left, off_loop, refused;
+
+static void work(sse_app *app, void *user) {
+    task *t = (task *)user;
+    (void)app;
+    pthread_mutex_lock(&gate); /* shut while the test holds it */
+    t->worked++;
+    t->on = pthread_self();
+    pthread_mutex_unlock(&gate);
+}
+
+static void done(sse_app *app, void *user) {
+    ((task *)user)->finished++;
+    off_loop += !pthread_equal(pthread_self(), loop_thread);
+    if (--left == 0) sse_stop(app);
+}
+
+static void done_late(sse_app *app, void *user) { /* while the app is being freed */
+    ((task *)user)->finished++;
+    refused += sse_offload(app, work, done, user) == SSE_E_STATE;
+    refused += sse_call(app, done, user) == SSE_E_STATE;
+    refused += !sse_after(app, 0, done, user).app;
+}
+
+static void until_stop(sse_app *app, void *user) {
+    struct timespec ms = {0, 1000000};
+    while (!sse_stopping(app)) nanosleep(&ms, NULL);
+    ((task *)user)->worked++;
+}
+
+static void offload_from_pool(sse_app *app, void *user) { *(int *)user = sse_offload(app, work, done, NULL); }
+
+static int once(const task *tasks, int n) {
+    int i, count = 0;
+    for (i = 0; i < n; i++) count += tasks[i].worked == 1 && tasks[i].finished == 1;
+    return count;
+}
+
+static sse_app *start(void) {
+    loop_thread = pthread_self();
+    left = off_loop = refused = 0;
+    return sse_app_new(NULL);
+}
+
+static void run(sse_app *app) {
+    while (sse_poll(app, -1) > 0) {}
+}
+
+static void many(void) {
+    task     tasks[MANY];
+    sse_app *app = start();
+    int      i, on_loop = 0;
+    memset(tasks, 0, sizeof tasks);
+    for (i = 0; i < MANY; i++) left += sse_offload(app, work, done, &tasks[i]) == SSE_OK;
+    is_int(left, MANY, "all jobs are accepted");
+    run(app);
+    for (i = 0; i < MANY; i++) on_loop += pthread_equal(tasks[i].on, loop_thread) != 0;
+    is_int(once(tasks, MANY), MANY, "each was worked on once and finished once");
+    is_int(on_loop, 0, "no work ran on the loop");
+    is_int(off_loop, 0, "every end did");
+    sse_app_free(app);
+}
+
+static void freed_early(void) { /* with most of the work still waiting */
+    task     tasks[MANY];
+    sse_app *app = start();
+    int      i;
+    memset(tasks, 0, sizeof tasks);
+    for (i = 0; i < MANY; i++) sse_offload(app, work, done_late, &tasks[i]);
+    sse_app_free(app);
+    is_int(once(tasks, MANY), MANY, "sse_app_free: each was worked on once and finished once");
+    is_int(refused, 3 * MANY, "and nothing new was accepted meanwhile");
+}
+
+static void limits(void) {
+    static task tasks[SSE__POOL_WAITING + 2 * SSE__POOL_THREADS];
+    sse_app    *app = start();
+    task        lasting;
+    int         from_pool = 0, accepted = 0, error = SSE_OK;
+    memset(&lasting, 0, sizeof lasting);
+    is_int(sse_offload(NULL, work, done, NULL), SSE_E_ARG, "no app");
+    is_int(sse_offload(app, NULL, done, NULL), SSE_E_ARG, "no work");
+    sse_poll(app, 0); /* from here on the loop is this thread's */
+    pthread_mutex_lock(&gate);
+    while (accepted < (int)SSE__COUNT(tasks) && !(error = sse_offload(app, work, NULL, &tasks[accepted]))) accepted++;
+    pthread_mutex_unlock(&gate);
+    is_int(error, SSE_E_FULL, "a queue that is full refuses");
+    ok(accepted >= SSE__POOL_WAITING && accepted <= SSE__POOL_WAITING + SSE__POOL_THREADS, "at 1000 jobs waiting (%d)", accepted);
+    while (sse_offload(app, offload_from_pool, NULL, &from_pool) == SSE_E_FULL) {}
+    while (sse_offload(app, until_stop, NULL, &lasting) == SSE_E_FULL) {}
+    is_int(app->pool->count, SSE__POOL_THREADS, "no more threads than four");
+    sse_app_free(app);
+    is_int(from_pool, SSE_E_THREAD, "only the loop's thread may offload");
+    is_int(lasting.worked, 1, "work that lasts sees the app stop in sse_app_free");
+}
+
+static void idle(void) { /* a pool whose threads all wait */
+    task     t;
+    sse_app *app = start();
+    memset(&t, 0, sizeof t);
+    ok(!app->pool, "no pool before the first job");
+    left = 1;
+    sse_offload(app, work, done, &t);
+    run(app);
+    is_int(app->pool->count, 1, "one job, one thread");
+    is_int(t.worked + t.finished, 2, "the job is done");
+    sse_app_free(app);
+}
+
+int main(void) {
+    many();
+    freed_early();
+    limits();
+    idle();
+    return tap_done();
+}
