@@ -659,7 +659,8 @@ typedef struct sse_app_options {
    Returns: an app, free with sse_app_free; NULL without memory or with an option out of range (logged to stderr). */
 SSE_API sse_app *sse_app_new(const sse_app_options *options);
 
-/* Closes all streams and connections, runs what sse_call still holds, frees. NULL: nothing happens. Not from a callback. */
+/* Closes all streams and connections, runs on_exit if on_init ran, and what sse_call and sse_offload still hold; frees. NULL:
+   nothing happens. Not from a callback. */
 SSE_API void sse_app_free(sse_app *app);
 
 /* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends.
@@ -704,7 +705,8 @@ typedef struct sse_serve_options {
    Returns: 0; SSE_E_ARG: host or port; SSE_E_IO: see errno and the log; a mistake made while setting up. Threads: the one that will run the loop. */
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
-/* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. Returns: 0, or as sse_listen. */
+/* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has stopped may serve again.
+   Returns: 0, or as sse_listen. */
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options);
 
 SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none yet. Threads: loop, or any once listening */
@@ -719,7 +721,7 @@ SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the desc
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. Returns when listening; NULL on failure (logged).
-   sse_stop_background stops, waits up to timeout_ms, then cuts; frees the server, not the app. */
+   sse_stop_background stops, waits up to timeout_ms (not less than 0: SSE_E_ARG), then cuts; frees the server, not the app. */
 typedef struct sse_server sse_server;
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options);
 SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
@@ -1144,9 +1146,11 @@ extern "C" {
 /* Flags that other threads and signal handlers set. */
 #if defined(__GNUC__) && !defined(__TINYC__)
 #define SSE__FLAG_SET(flag) __atomic_store_n(&(flag), 1, __ATOMIC_RELEASE)
+#define SSE__FLAG_CLEAR(flag) __atomic_store_n(&(flag), 0, __ATOMIC_RELEASE)
 #define SSE__FLAG(flag)     (__atomic_load_n(&(flag), __ATOMIC_ACQUIRE) != 0)
 #else
 #define SSE__FLAG_SET(flag) ((flag) = 1)
+#define SSE__FLAG_CLEAR(flag) ((flag) = 0)
 #define SSE__FLAG(flag)     ((flag) != 0)
 #endif
 
@@ -11870,12 +11874,14 @@ static void sse__router_close(sse__router *router) {
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
   Y1  Nothing is left to do when the loop waits without a time limit.
+  Y2  on_exit runs once for each on_init, after the last on_close.
 ==========================================================================*/
 
 struct sse__server {
     sse__alarm grace;          /* armed when the app stops */
     int        grace_ms, port;
-    bool       inited, stopping;
+    bool       inited;         /* on_init has run, on_exit has not: Y2 */
+    bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
     volatile int stopped;      /* the grace period is over, or a second signal came */
 };
 
@@ -11990,6 +11996,14 @@ static int sse__listener_add(sse_app *app, int fd, const sse__address *a) { /* t
     return SSE_OK;
 }
 
+static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve again */
+    struct sse__server *server = app->server;
+    SSE__FLAG_CLEAR(app->loop.stop);
+    SSE__FLAG_CLEAR(server->stopped);
+    server->stopping = server->over = false;
+    server->port     = 0;
+}
+
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
@@ -11999,6 +12013,7 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     int          fd, error;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
+    if (app->server->over) sse__server_anew(app);
     if (port < 0 || port > 65535 || sse__address_parse(&a, host, port)) {
         sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: host is a numeric address, localhost or unix:/path, port at most 65535", host, port);
         return SSE_E_ARG;
@@ -12040,20 +12055,42 @@ static void sse__server_cut(sse_app *app) { /* whatever is still open */
     }
 }
 
+static void sse__server_own(sse_app *app, bool owned) {
+    sse__lock(&app->loop.mutex);
+    app->loop.owned = owned;
+    app->loop.owner = sse__thread_self();
+    sse__unlock(&app->loop.mutex);
+}
+
+static void sse__server_end(sse_app *app) { /* Y2 */
+    app->server->inited = false;
+    sse__server_cut(app);
+    sse__streams_run_closed(app->streams);
+    sse__net_reap(app->net);
+    if (app->options.on_exit) app->options.on_exit(app, app->options.user);
+    sse__alarm_cancel(&app->server->grace);
+    app->server->over = true;
+    sse__server_own(app, false);
+}
+
+static int sse__server_grace_ms(sse_app *app) {
+    int ms;
+    sse__lock(&app->loop.mutex); /* sse_stop_background sets it */
+    ms = app->server->grace_ms;
+    sse__unlock(&app->loop.mutex);
+    return ms;
+}
+
 static void sse__server_grace_over(sse__alarm *alarm) { SSE__CONTAINER(alarm, struct sse__server, grace)->stopped = 1; }
 
 /* No new connections; streams say farewell; idle connections close; replies in flight are finished. */
 static void sse__server_begin_stop(sse_app *app) {
     struct sse__server *server = app->server;
     sse__link *link, *next;
-    int        grace_ms;
-    sse__lock(&app->loop.mutex); /* sse_stop_background sets it */
-    grace_ms = server->grace_ms;
-    sse__unlock(&app->loop.mutex);
     server->stopping = true;
     sse__net_stop_listening(app->net);
     server->grace.fn = sse__server_grace_over;
-    sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)grace_ms);
+    sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)sse__server_grace_ms(app));
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn   *c = SSE__CONTAINER(link, sse__conn, all);
         sse__stream *stream = c->stream;
@@ -12083,35 +12120,22 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_reap(&app->loop);
 }
 
-static void sse__server_own(sse_app *app, bool owned) {
-    sse__lock(&app->loop.mutex);
-    app->loop.owned = owned;
-    app->loop.owner = sse__thread_self();
-    sse__unlock(&app->loop.mutex);
-}
-
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     struct sse__server *server;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     server = app->server;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (server->over) return 0;
     if (!app->loop.owned) sse__server_own(app, true);
     if (!server->inited) {
         server->inited = true;
         if (app->options.on_init) app->options.on_init(app, app->options.user);
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
-    sse__turn(app, timeout_ms);
+    sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
-    if (server->inited) { /* stopped: now, or by the grace period */
-        server->inited = false;
-        sse__server_cut(app);
-        sse__streams_run_closed(app->streams);
-        sse__net_reap(app->net);
-        if (app->options.on_exit) app->options.on_exit(app, app->options.user);
-        sse__server_own(app, false);
-    }
+    sse__server_end(app);
     return 0;
 }
 
@@ -12195,11 +12219,18 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     return NULL;
 }
 
+static void sse__server_hurry(sse_app *app, void *user) { /* it may be stopping already, with more time */
+    struct sse__server *server = app->server;
+    (void)user;
+    if (server->stopping && !server->over) sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)sse__server_grace_ms(app));
+}
+
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     if (!server || timeout_ms < 0) return SSE_E_ARG;
     sse__lock(&server->app->loop.mutex);
     server->app->server->grace_ms = timeout_ms;
     sse__unlock(&server->app->loop.mutex);
+    (void)sse_call(server->app, sse__server_hurry, NULL);
     (void)sse_stop(server->app);
     pthread_join(server->thread, NULL);
     SSE_FREE(server);
@@ -12232,14 +12263,13 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     return SSE_OK;
 }
 
+/* ---- making and freeing ------------------------------------------------------------ */
+
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
-    if (app->net && app->streams) {
-        sse__server_cut(app);
-        sse__streams_run_closed(app->streams);
-    }
+    if (app->server && app->server->inited) sse__server_end(app);
     sse__pool_close(app);
     sse__changes_stop(app);
     sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
@@ -12260,8 +12290,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     int      error;
     if (!app) return NULL;
     if (options) app->options = *options;
-    error = sse__options_fill(&app->options);
-    if (!error) error = sse__loop_open(&app->loop, app);
+    error = sse__loop_open(&app->loop, app); /* first: sse_app_free closes it */
+    if (!error) error = sse__options_fill(&app->options);
     app->router = SSE__NEW(sse__router);
     app->server = SSE__NEW(struct sse__server);
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
