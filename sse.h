@@ -701,7 +701,9 @@ typedef struct sse_serve_options {
 
 #define SSE_ANY_PORT (-1)
 
-/* Opens a listening socket; several calls, several addresses. options: borrowed until return; NULL: all defaults.
+/* Opens a listening socket; several calls, several addresses. options: borrowed until return; NULL: all defaults. Started by
+   systemd with sockets (LISTEN_FDS), the first call listens on those instead of host and port. NOTIFY_SOCKET is told READY=1 and
+   STOPPING=1.
    Returns: 0; SSE_E_ARG: host or port; SSE_E_IO: see errno and the log; a mistake made while setting up. Threads: the one that will run the loop. */
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
@@ -713,6 +715,16 @@ SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none ye
 SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once: no new connections, streams get on_stop and their last
                                             event, replies in flight are finished, then grace_ms. Threads: any; also signal handlers */
 SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
+
+/* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second. Threads: any. */
+SSE_API bool sse_alive(int port);
+
+/* Sets environment variables from a file of lines KEY=value. What is set already stays. Also: export KEY=value; # comments, by
+   themselves or behind a space; 'as it is'; "with \n \r \t \" \\ and \$"; quoted values may go over several lines. Nothing is
+   substituted.
+   Returns: how many it set; SSE_E_ABSENT: no such file; SSE_E_SYNTAX: a line is not like that (its number, not its text, goes to
+   stderr) and nothing is set; SSE_E_IO; SSE_E_FULL: over 1 MiB; SSE_E_NOMEM; SSE_E_ARG. Threads: before others start, as setenv. */
+SSE_API int sse_load_env(const char *file);
 
 /* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have passed.
    sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error. */
@@ -11893,6 +11905,11 @@ typedef struct sse__address {
     bool      loopback;
 } sse__address;
 
+static bool sse__address_is_loopback(const sse__address *a) {
+    if (a->to.any.sa_family == AF_INET) return ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
+    return a->to.any.sa_family == AF_INET6 && memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+}
+
 static int sse__address_parse(sse__address *a, const char *host, int port) {
     memset(a, 0, sizeof *a);
     if (strncmp(host, "unix:", 5) == 0) {
@@ -11908,14 +11925,13 @@ static int sse__address_parse(sse__address *a, const char *host, int port) {
         a->to.in.sin_family = AF_INET;
         a->to.in.sin_port   = htons((uint16_t)port);
         a->len              = sizeof a->to.in;
-        a->loopback         = ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
-        return SSE_OK;
+    } else {
+        if (inet_pton(AF_INET6, host, &a->to.in6.sin6_addr) != 1) return SSE_E_ARG;
+        a->to.in6.sin6_family = AF_INET6;
+        a->to.in6.sin6_port   = htons((uint16_t)port);
+        a->len                = sizeof a->to.in6;
     }
-    if (inet_pton(AF_INET6, host, &a->to.in6.sin6_addr) != 1) return SSE_E_ARG;
-    a->to.in6.sin6_family = AF_INET6;
-    a->to.in6.sin6_port   = htons((uint16_t)port);
-    a->len                = sizeof a->to.in6;
-    a->loopback           = memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+    a->loopback = sse__address_is_loopback(a);
     return SSE_OK;
 }
 
@@ -11966,15 +11982,21 @@ static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) 
     return -1;
 }
 
+static bool sse__address_of(sse__address *a, int fd) {
+    memset(a, 0, sizeof *a);
+    a->len = sizeof a->to;
+    if (getsockname(fd, &a->to.any, &a->len)) return false;
+    a->loopback = sse__address_is_loopback(a);
+    return true;
+}
+
 static int sse__bound_port(int fd) {
     sse__address a;
-    memset(&a, 0, sizeof a);
-    a.len = sizeof a.to;
-    if (getsockname(fd, &a.to.any, &a.len)) return 0;
+    if (!sse__address_of(&a, fd)) return 0;
     return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : a.to.any.sa_family == AF_INET6 ? ntohs(a.to.in6.sin6_port) : 0;
 }
 
-static int sse__listener_add(sse_app *app, int fd, const sse__address *a) { /* takes fd */
+static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) { /* takes fd; the path is removed in the end */
     sse__listener *l = SSE__NEW(sse__listener);
     int            error = l ? SSE_OK : SSE_E_NOMEM;
     if (l) {
@@ -11982,7 +12004,7 @@ static int sse__listener_add(sse_app *app, int fd, const sse__address *a) { /* t
         l->loopback  = a->loopback;
         l->source.fd = fd;
         l->source.fn = sse__listener_event;
-        if (a->to.any.sa_family == AF_UNIX) l->unix_path = sse__strdup(sse__text(a->to.un.sun_path));
+        if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
         error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
     }
     if (error) {
@@ -11995,6 +12017,62 @@ static int sse__listener_add(sse_app *app, int fd, const sse__address *a) { /* t
     if (!app->server->port) app->server->port = sse__bound_port(fd);
     return SSE_OK;
 }
+
+/* ---- systemd: sockets it opened, and what it wants to hear ------------------------- */
+
+/* A socket that was opened for us: it listens, and for streams. */
+static bool sse__is_listener(int fd) {
+    int       type = 0, listening = 0;
+    socklen_t n = sizeof type, m = sizeof listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type != SOCK_STREAM) return false;
+#if defined(SO_ACCEPTCONN)
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &m)) return false;
+#endif
+    (void)m;
+    return listening || m == 0;
+}
+
+static int sse__listen_on(sse_app *app, int fd) { /* takes fd */
+    sse__address a;
+    if (!sse__is_listener(fd) || !sse__address_of(&a, fd) || sse__set_flags(fd)) {
+        sse__log(app, SSE_LOG_ERROR, "descriptor %d of LISTEN_FDS is no listening stream socket: ListenStream= and Accept=no are needed", fd);
+        return SSE_E_IO;
+    }
+    if (a.to.any.sa_family != AF_UNIX) sse__socket_tune(fd, app->options.send_timeout_ms);
+    sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd, sse__bound_port(fd));
+    return sse__listener_add(app, fd, &a, NULL);
+}
+
+/* Takes the sockets passed to this process, once: whoever looks next finds the variables gone. Spec: sd_listen_fds(3). */
+static int sse__listen_passed(sse_app *app) { /* SSE_E_ABSENT: there are none */
+    const long long count = sse_parse_int(getenv("LISTEN_FDS"), 0);
+    int             fd, error = SSE_OK;
+    if (sse_parse_int(getenv("LISTEN_PID"), 0) != (long long)getpid() || count <= 0 || count > 1024) return SSE_E_ABSENT;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    for (fd = 3; fd < 3 + (int)count && !error; fd++) error = sse__listen_on(app, fd);
+    return error;
+}
+
+/* A line to the service manager, if one listens. Spec: sd_notify(3). */
+static void sse__notify(const char *state) {
+    const sse_str path = sse__text(getenv("NOTIFY_SOCKET"));
+    sse__address  a;
+    int           fd;
+    memset(&a, 0, sizeof a);
+    if (path.len < 2 || path.len >= sizeof a.to.un.sun_path || (path.ptr[0] != '/' && path.ptr[0] != '@')) return;
+    a.to.un.sun_family = AF_UNIX;
+    memcpy(a.to.un.sun_path, path.ptr, path.len);
+    if (path.ptr[0] == '@') a.to.un.sun_path[0] = '\0'; /* abstract: as long as it is, no file */
+    a.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
+    fd    = SSE__SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
+    if (fd < 0) return;
+    if (sse__set_flags(fd) == SSE_OK) (void)(SSE__SYS(sendto(fd, state, strlen(state), SSE__NOSIGNAL, &a.to.any, a.len)) < 0); /* nothing to do about it */
+    close(fd);
+}
+
+/* ---- listening and ports ----------------------------------------------------------- */
 
 static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve again */
     struct sse__server *server = app->server;
@@ -12014,6 +12092,10 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     if (app->server->over) sse__server_anew(app);
+    app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
+    app->access_log       = o->access_log;
+    error = sse__listen_passed(app);
+    if (error != SSE_E_ABSENT) return error;
     if (port < 0 || port > 65535 || sse__address_parse(&a, host, port)) {
         sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: host is a numeric address, localhost or unix:/path, port at most 65535", host, port);
         return SSE_E_ARG;
@@ -12024,10 +12106,8 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
                  errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
         return SSE_E_IO;
     }
-    error = sse__listener_add(app, fd, &a);
+    error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
     if (error) return error;
-    app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
-    app->access_log       = o->access_log;
     if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
     else sse__log(app, SSE_LOG_INFO, strchr(host, ':') ? "listening on http://[%s]:%d" : "listening on http://%s:%d", host, sse__bound_port(fd));
     return SSE_OK;
@@ -12088,6 +12168,7 @@ static void sse__server_begin_stop(sse_app *app) {
     struct sse__server *server = app->server;
     sse__link *link, *next;
     server->stopping = true;
+    sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
     server->grace.fn = sse__server_grace_over;
     sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)sse__server_grace_ms(app));
@@ -12131,6 +12212,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!server->inited) {
         server->inited = true;
         if (app->options.on_init) app->options.on_init(app, app->options.user);
+        sse__notify("READY=1");
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
@@ -12261,6 +12343,140 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     out->renders_same   = app->views->same;
     out->renders_failed = app->views->failed;
     return SSE_OK;
+}
+
+/* ---- while developing -------------------------------------------------------------- */
+
+SSE_API bool sse_alive(int port) {
+    const struct timeval second = {1, 0};
+    sse__address a;
+    int          fd;
+    bool         alive;
+    if (port < 1 || port > 65535 || sse__address_parse(&a, "127.0.0.1", port)) return false;
+    fd = SSE__SYS(socket(AF_INET, SOCK_STREAM, 0));
+    if (fd < 0) return false;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second); /* connect heeds it on Linux; a listener answers at once everywhere */
+    alive = SSE__SYS(connect(fd, &a.to.any, a.len)) == 0;
+    close(fd);
+    return alive;
+}
+
+/* Reads what follows the opening quote, up to the closing one. Both kinds go over line breaks. False: there is none. */
+static bool sse__env_quoted(sse_str *rest, sse_buf *value) {
+    const char quote = rest->ptr[0];
+    size_t     i;
+    for (i = 1; i < rest->len && rest->ptr[i] != quote; i++) {
+        char c = rest->ptr[i];
+        if (quote == '"' && c == '\\' && i + 1 < rest->len) {
+            c = rest->ptr[++i];
+            if (c == 'n') c = '\n';
+            else if (c == 'r') c = '\r';
+            else if (c == 't') c = '\t';
+            else if (c != '"' && c != '\\' && c != '$') sse__put_char(value, '\\');
+        }
+        sse__put_char(value, c);
+    }
+    if (i == rest->len) return false;
+    *rest = sse__from(*rest, i + 1);
+    return true;
+}
+
+/* Takes the rest of a line, up to its comment. */
+static sse_str sse__env_bare(sse_str *rest) {
+    sse_str line = sse__cut(rest, '\n', false);
+    size_t  i;
+    if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
+    for (i = 0; i < line.len; i++)
+        if (line.ptr[i] == '#' && (i == 0 || sse__is_space(line.ptr[i - 1]))) line.len = i;
+    return sse__trim(line);
+}
+
+static void sse__env_skip(sse_str *rest) {
+    while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__from(*rest, 1);
+}
+
+static bool sse__is_env_name(char c) { return c == '_' || (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z'); }
+
+/* Takes "KEY =", with or without "export". Absent: there is none. */
+static sse_str sse__env_key(sse_str *rest) {
+    size_t  i = 0;
+    sse_str key;
+    sse__env_skip(rest);
+    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__from(*rest, 7);
+    sse__env_skip(rest);
+    while (i < rest->len && sse__is_env_name(rest->ptr[i])) i++;
+    key   = sse__str(rest->ptr, i);
+    *rest = sse__from(*rest, i);
+    sse__env_skip(rest);
+    if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9') || !rest->len || rest->ptr[0] != '=') return sse__str(NULL, 0);
+    *rest = sse__from(*rest, 1);
+    sse__env_skip(rest);
+    return key;
+}
+
+/* Takes the next variable off rest; value is appended to. 1: one; 0: there are no more; or SSE_E_SYNTAX, and rest begins with it. */
+static int sse__env_next(sse_str *rest, sse_str *key, sse_buf *value) {
+    sse_str start;
+    bool    fine = true;
+    do { /* past empty lines and comments */
+        start = *rest;
+        if (!start.len) return 0;
+    } while (!sse__env_bare(rest).len);
+    *rest = start;
+    *key  = sse__env_key(rest);
+    if (key->ptr && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"')) fine = sse__env_quoted(rest, value) && !sse__env_bare(rest).len;
+    else if (key->ptr) sse__put_str(value, sse__env_bare(rest));
+    if (fine && key->ptr && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
+    *rest = start;
+    return SSE_E_SYNTAX;
+}
+
+static int sse__read_file(const char *file, size_t max, sse_buf *out) {
+    const int fd = SSE__SYS(open(file, O_RDONLY | O_CLOEXEC));
+    ssize_t   n  = fd < 0 ? -1 : 1;
+    if (fd < 0) return errno == ENOENT ? SSE_E_ABSENT : SSE_E_IO;
+    while (n > 0 && !out->error && out->len <= max) {
+        char bytes[4096];
+        n = SSE__SYS(read(fd, bytes, sizeof bytes));
+        if (n > 0) sse_raw(out, bytes, (size_t)n);
+        else if (n < 0 && errno == EINTR) n = 1;
+    }
+    close(fd);
+    return n < 0 ? SSE_E_IO : out->error ? out->error : out->len > max ? SSE_E_FULL : SSE_OK;
+}
+
+/* set: false only looks. Returns how many variables it set; or an error, with the line it is on. */
+static int sse__env_walk(sse_str text, bool set, int *line) {
+    sse_buf value = {NULL, 0, 0, SSE_OK};
+    sse_str rest = text, key;
+    char   *name;
+    int     got, count = 0;
+    size_t  i;
+    while ((got = sse__env_next(&rest, &key, &value)) > 0) {
+        name = sse__strdup(key);
+        if (!name || value.error) got = SSE_E_NOMEM;
+        else if (set && !getenv(name)) got = setenv(name, sse_buf_text(&value), 0) ? SSE_E_NOMEM : ++count;
+        SSE_FREE(name);
+        if (got < 0) break;
+        value.len = 0;
+    }
+    for (*line = 1, i = 0; i < text.len - rest.len; i++) *line += text.ptr[i] == '\n';
+    sse_buf_free(&value);
+    return got < 0 ? got : count;
+}
+
+SSE_API int sse_load_env(const char *file) {
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse_str text;
+    int     error = file ? sse__read_file(file, 1 << 20, &b) : SSE_E_ARG, line = 0;
+    text = sse__str(b.ptr ? b.ptr : "", b.len);
+    if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__from(text, 3);
+    if (!error) error = sse__env_walk(text, false, &line);
+    if (error == SSE_E_SYNTAX) fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file, line);
+    if (error >= 0) error = sse__env_walk(text, true, &line);
+    sse_buf_free(&b);
+    return error;
 }
 
 /* ---- making and freeing ------------------------------------------------------------ */
