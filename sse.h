@@ -914,6 +914,8 @@ typedef struct sse_stream_options {
     const char *label;           /* its kind, for filters and statistics. copied. default: none */
     const char *who;             /* whose it is, for filters and presence. copied. default: none */
     bool        no_compression;  /* default: the app's */
+    bool        own_history;     /* what is sent to this stream alone may refer to what it was sent before: smaller, for up to
+                                    1.3 windows of memory. default: false, each such event is compressed by itself */
 } sse_stream_options;
 
 /* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
@@ -9542,6 +9544,11 @@ static void sse__message_drop(sse__message *m) {
     SSE_FREE(m);
 }
 
+static sse__message *sse__message_hold(sse__message *m) { /* NULL: NULL */
+    if (m) m->refs++;
+    return m;
+}
+
 static sse_str sse__message_bytes(const sse__message *m) { return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from); }
 
 static int sse__message_of_event(const sse_event *event, sse__message **out) {
@@ -9568,6 +9575,7 @@ typedef struct sse__stream_extra {
     sse__message *last;
     char      *label, *who, *id;
     sse__meta *meta;
+    sse__codec *codec;           /* own_history, from the first event for this stream alone */
     uint64_t   ends_at, step_at; /* 0: never */
 } sse__stream_extra;
 
@@ -9590,6 +9598,7 @@ typedef struct sse__stream {
     uint8_t    reason, encoding;
     bool       framed;       /* HTTP/1.1: in chunks */
     bool       raw, gone;    /* gone: closed, on_close not yet run */
+    bool       own_history;
 } sse__stream;
 
 typedef struct sse__streams {
@@ -9618,6 +9627,11 @@ static sse_stream sse__stream_handle(const sse__stream *stream) {
     return s;
 }
 
+static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) { /* NULL: no memory */
+    if (!stream->extra) stream->extra = SSE__NEW(sse__stream_extra);
+    return stream->extra;
+}
+
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
 
 /* ---- closing -------------------------------------------------------------------- */
@@ -9641,6 +9655,7 @@ static void sse__stream_free(sse__stream *stream) {
     sse__stream_extra *x = stream->extra;
     if (x) {
         sse__message_drop(x->last);
+        sse__codec_free(x->codec);
         SSE_FREE(x->label);
         SSE_FREE(x->who);
         SSE_FREE(x->id);
@@ -9689,13 +9704,44 @@ static sse__message *sse__message_key(sse__streams *streams, sse__message *plain
     return plain->keys[encoding];
 }
 
-/* Queues a message for this stream alone, in its encoding. */
-static int sse__stream_push(sse__stream *stream, sse__message *m) {
-    stream->mark = 0;
-    if (stream->encoding != SSE__IDENTITY) m = sse__message_key(stream->app->streams, m, stream->encoding);
-    if (m) return sse__stream_queue(stream, m);
-    sse__stream_cut(stream, SSE_BY_ERROR); /* a gap would be worse */
-    return SSE_E_NOMEM;
+static sse__message *sse__message_delta(sse__streams *streams, const sse__message *plain, sse__codec *codec) { /* returned, drop it; NULL: no memory */
+    sse__message *m = sse__message_compress(streams, plain, codec->encoding, codec);
+    if (m) m->block->owner = plain->block->owner;
+    return m;
+}
+
+/* The history of what this stream alone is sent. NULL: it has none, or no memory for one: then keys do. */
+static sse__codec *sse__stream_codec(sse__stream *stream) {
+    sse__streams *streams = stream->app->streams;
+    if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
+    if (!stream->extra->codec)
+        stream->extra->codec = sse__codec_new(streams->press, stream->encoding, (unsigned)stream->app->options.compress_window, 0);
+    return stream->extra->codec;
+}
+
+/* The event of plain for this stream alone, in its encoding; moves its mark on. Returned, drop it; NULL: no memory. */
+static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain) {
+    sse__streams *streams = stream->app->streams;
+    sse__codec   *codec   = sse__stream_codec(stream);
+    if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
+    if (codec) {
+        (void)sse__codec_add(codec, streams->press, sse__message_bytes(plain));
+        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA) return sse__message_delta(streams, plain, codec);
+    } else stream->mark = 0;
+    return sse__message_hold(sse__message_key(streams, plain, stream->encoding));
+}
+
+/* Queues a message for this stream alone. */
+static int sse__stream_push(sse__stream *stream, sse__message *plain) {
+    sse__message *m = sse__stream_frame(stream, plain);
+    int           error;
+    if (!m) {
+        sse__stream_cut(stream, SSE_BY_ERROR); /* a gap would be worse */
+        return SSE_E_NOMEM;
+    }
+    error = sse__stream_queue(stream, m);
+    sse__message_drop(m);
+    return error;
 }
 
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
@@ -9852,11 +9898,6 @@ static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SS
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) {
-    if (!stream->extra) stream->extra = SSE__NEW(sse__stream_extra);
-    return stream->extra;
-}
-
 static bool sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) { /* false: no memory */
     sse__stream_extra *x;
     if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return true;
@@ -9953,6 +9994,7 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     stream->app             = app;
     stream->on_close        = o->on_close;
     stream->user            = o->user;
+    stream->own_history     = o->own_history;
     stream->raw             = o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream"));
     stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
     stream->send_timeout_ms = sse__ms_option(o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms, 0);
@@ -9962,7 +10004,7 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
 }
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
-    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false};
+    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false, false};
     const sse_stream_options *o = options ? options : &defaults;
     const sse_stream closed = {NULL, 0, 0};
     int              error  = sse__stream_check(req, o);
@@ -10104,6 +10146,7 @@ struct sse__channel {
     uint32_t  users[SSE__GZIP + 1];   /* by encoding */
     sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
     unsigned  patience;               /* of its codecs */
+    bool      single;                 /* its one stream does not share: it has no codecs */
     void    (*left)(sse__channel *channel, struct sse__sub *sub); /* upcall: a sub is about to go; may free the channel if count is 0 */
 };
 
@@ -10174,7 +10217,7 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
     fan->plain   = m;
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
         sse__codec **codec = &channel->codecs[encoding];
-        if (!channel->users[encoding]) continue;
+        if (!channel->users[encoding] || channel->single) continue;
         if (!*codec) *codec = sse__codec_new(streams->press, encoding, window, channel->patience);
         if (*codec) (void)sse__codec_add(*codec, streams->press, sse__message_bytes(m));
     }
@@ -10187,16 +10230,14 @@ static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) {
     if (encoding == SSE__IDENTITY) return fan->plain;
     if (!codec) stream->mark = 0;
     if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY) return sse__message_key(fan->streams, fan->plain, encoding);
-    if (!fan->deltas[encoding]) {
-        fan->deltas[encoding] = sse__message_compress(fan->streams, fan->plain, encoding, codec);
-        if (fan->deltas[encoding]) fan->deltas[encoding]->block->owner = fan->plain->block->owner;
-    }
+    if (!fan->deltas[encoding]) fan->deltas[encoding] = sse__message_delta(fan->streams, fan->plain, codec);
     return fan->deltas[encoding];
 }
 
 static void sse__fan_give(sse__fan *fan, sse__stream *stream) {
-    const sse__message *m = sse__fan_take(fan, stream);
-    if (m) (void)sse__stream_queue(stream, m);
+    const sse__message *m = fan->channel->single ? NULL : sse__fan_take(fan, stream);
+    if (fan->channel->single) (void)sse__stream_push(stream, fan->plain);
+    else if (m) (void)sse__stream_queue(stream, m);
     else sse__stream_cut(stream, SSE_BY_ERROR);
 }
 
@@ -10243,7 +10284,7 @@ static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__m
     sse__codec   *codec    = channel->codecs[encoding];
     sse__message *m;
     sse__fan      fan;
-    if (encoding == SSE__IDENTITY) return sse__stream_push(stream, state);
+    if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
     if (!codec) { /* the first of its encoding: the state becomes its codec's first event */
         sse__fan_begin(&fan, channel, state, streams);
         sse__fan_end(&fan);
@@ -10684,6 +10725,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
     sse_view *view = SSE__NEW(sse_view);
     if (!view) return NULL;
     sse__channel_init(&view->channel, 0, sse__view_left);
+    view->channel.single = live->render_each != NULL;
     view->live     = live;
     view->alarm.fn = sse__view_alarm;
     sse__list_add(&live->app->views->all, &view->link);
