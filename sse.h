@@ -745,6 +745,8 @@ typedef struct sse_stats {
     uint64_t streams_opened, events;             /* events: published or sent, however many got them */
     uint64_t bytes_in, bytes_out, sends;         /* sends: system calls that wrote */
     uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last one, not sent */
+    uint64_t delivered;                          /* events, once for each stream that got them */
+    uint64_t bytes_events, bytes_frames;         /* of those: as they were formatted, and as they were queued, compressed */
 } sse_stats;
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: loop */
 
@@ -9607,6 +9609,7 @@ typedef struct sse__streams {
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     sse__press   *press;     /* NULL: streams are not compressed */
+    uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
     uint64_t   opened, events, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
@@ -9685,6 +9688,15 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     return SSE_E_FULL;
 }
 
+/* Queues an event, plain, in the form that this stream gets: m. */
+static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, const sse__message *m) {
+    sse__streams *streams = stream->app->streams;
+    streams->delivered++;
+    streams->bytes_events += plain->bare_to - plain->bare_from;
+    streams->bytes_frames += m->bare_to - m->bare_from;
+    return sse__stream_queue(stream, m);
+}
+
 /* The event of plain as a frame: a delta of codec, or with NULL a key. NULL: no memory. */
 static sse__message *sse__message_compress(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
     const sse_str bytes = sse__message_bytes(plain);
@@ -9739,7 +9751,7 @@ static int sse__stream_push(sse__stream *stream, sse__message *plain) {
         sse__stream_cut(stream, SSE_BY_ERROR); /* a gap would be worse */
         return SSE_E_NOMEM;
     }
-    error = sse__stream_queue(stream, m);
+    error = sse__stream_deliver(stream, plain, m);
     sse__message_drop(m);
     return error;
 }
@@ -10237,7 +10249,7 @@ static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) {
 static void sse__fan_give(sse__fan *fan, sse__stream *stream) {
     const sse__message *m = fan->channel->single ? NULL : sse__fan_take(fan, stream);
     if (fan->channel->single) (void)sse__stream_push(stream, fan->plain);
-    else if (m) (void)sse__stream_queue(stream, m);
+    else if (m) (void)sse__stream_deliver(stream, fan->plain, m);
     else sse__stream_cut(stream, SSE_BY_ERROR);
 }
 
@@ -10293,7 +10305,7 @@ static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__m
     stream->mark = 0;
     if (codec) (void)sse__codec_follow(codec, &stream->mark);
     m = sse__message_key(streams, state, encoding);
-    if (m) return sse__stream_queue(stream, m);
+    if (m) return sse__stream_deliver(stream, state, m);
     sse__stream_cut(stream, SSE_BY_ERROR);
     return SSE_E_NOMEM;
 }
@@ -12384,6 +12396,9 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     out->renders        = app->views->renders;
     out->renders_same   = app->views->same;
     out->renders_failed = app->views->failed;
+    out->delivered      = app->streams->delivered;
+    out->bytes_events   = app->streams->bytes_events;
+    out->bytes_frames   = app->streams->bytes_frames;
     return SSE_OK;
 }
 
