@@ -50,6 +50,7 @@
      >>route      paths to handlers
      >>frame      br and gzip: one compression for all subscribers
      >>loop       poller (epoll | poll), timers, watches, calls
+     >>offload    work on other threads, its end on the loop
      >>db         SQLite: formats become bound statements
      >>conn       sockets: accept, read, queue, write, time out
      >>request    what a handler reads
@@ -85,6 +86,9 @@
            if (name) sse_set_attr(req, "user", name);               // for the handler: sse_attr(req, "user")
            else sse_redirect(req, "/login");
        }
+
+     Bodies up to max_body_bytes are there when the handler runs. Larger ones are read as they come: give the route .body_later and
+     call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
      request stays valid until then even if the client leaves.
@@ -218,7 +222,8 @@
 
      Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user code needs no locks. From other
      threads call sse_publish, sse_touch, sse_call, sse_stop and sse_stopping, and nothing else; a call that may not answers
-     SSE_E_THREAD. sse_serve_background runs the loop in a thread of its own. No callback runs inside a call that you make, except
+     SSE_E_THREAD. What takes long, also a commit on a slow SD card, goes to sse_offload(app, work, done, user): work runs on a thread
+     of a small pool, done on the loop. sse_serve_background runs the loop in a thread of its own. No callback runs inside a call that you make, except
      functions that take one to run now (sse_streams_each, sse_db_write), the logger and the allocator.
 
    12. Ownership
@@ -284,6 +289,7 @@
      sse_watch                a descriptor of yours in the loop
      sse_watch_lines          the same, line by line
      sse_call                 runs a function on the loop, from any thread
+     sse_offload              work on a thread of a small pool, its end on the loop
      sse_listen               opens an address
      sse_serve                listens and runs until stopped
      sse_port                 the port that was opened
@@ -294,6 +300,8 @@
      sse_poll                 your own loop: one turn
      sse_serve_background     serves from a thread of its own
      sse_stop_background      stops that
+     sse_alive                does a server answer at this port?
+     sse_load_env             reads a .env file into the environment
      sse_stats_get            counters
      sse_get                  a route for GET and HEAD
      sse_post                 a route for POST
@@ -312,8 +320,13 @@
      sse_header_at            the i-th header of a name
      sse_cookie               a cookie
      sse_cookie_signed        a signed cookie
+     sse_auth_basic           user and password
+     sse_auth_bearer          a token
      sse_peer                 the client's address
      sse_body                 the body's bytes
+     sse_body_read            the body as it comes
+     sse_body_parts           a multipart form as it comes
+     sse_body_pause           holds the body back
      sse_signal               a Datastar signal, or a value of a JSON body
      sse_attr                 what a hook left for the handler
      sse_set_attr             leaves it
