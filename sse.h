@@ -10557,7 +10557,7 @@ static void sse__topics_close(sse__topics *topics) { /* no stream is left, so no
 
 /*==========================================================================
   >>live   views: render once, share
-  Uses: >>stream >>route >>datastar >>db >>loop   Tests: tests/wire/live.test.js
+  Uses: >>stream >>route >>datastar >>db Tests: tests/wire/live.test.mjs
 
   touch, commit, timer --> [view_mark] --> dirty --> end of turn: [view_render]
                                                           |
@@ -10830,6 +10830,8 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse_stream  s;
     sse_view   *view;
     sse__found  m;
+    if (live->guard) live->guard(req, live->user);
+    if (sse__req_answered(req)) return;
     (void)sse__route_find(live->app->views->routes, sse__text(req->path), &m);
     view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_new(live);
     if (view && live->render_each && !(view->req = sse__req_copy(req))) {
@@ -10863,6 +10865,21 @@ static char *sse__live_path(const char *target, sse_str *query) {
     return NULL;
 }
 
+/* Asks the guard of a view that is to be shown on a stream whose handler still runs; the reply itself has begun. */
+static bool sse__live_admits(sse__live *live, sse_req *req) {
+    const int status = req->status;
+    bool      refused;
+    req->streaming = false;
+    req->status    = 0;
+    live->guard(req, live->user);
+    refused = sse__req_answered(req);
+    sse__req_forget_output(req);
+    req->failed    = false;
+    req->streaming = true;
+    req->status    = status;
+    return !refused;
+}
+
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     sse__stream      *stream = sse__stream_open_one(s);
     sse_str           query = {NULL, 0};
@@ -10873,7 +10890,8 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     sse_view         *view = NULL;
     int               error = stream ? SSE_E_ARG : SSE_E_CLOSED;
     live = path && stream ? sse__live_find(s.app, sse__text(path), &m, &route) : NULL;
-    if (live && live->render) {
+    if (live && live->guard && stream->req && !sse__live_admits(live, stream->req)) error = SSE_E_STATE;
+    else if (live && live->render) {
         view  = sse__view_get(live, route, &m, query, true);
         error = view ? sse__view_join(view, stream) : SSE_E_FULL;
     }
