@@ -779,6 +779,7 @@ typedef struct sse_route_options {
     sse_handler guard;                  /* may answer; fn then does not run. default: none */
     size_t      max_body_bytes;         /* default: the app's; SSE_UNLIMITED */
     bool        body_later;             /* fn runs when the head is in, without a body, and asks for it. default: false */
+    bool        binary_query;           /* a query with %00 is not refused; sse_query passes over such a value. default: false */
     void      (*free_user)(void *user); /* called when the app is freed, or the route was refused. default: none */
 } sse_route_options;
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options);
@@ -796,6 +797,7 @@ SSE_API const char *sse_method(sse_req *req);                    /* "GET"; "HEAD
 SSE_API const char *sse_path(sse_req *req);                      /* "/room/7", percent-decoded, without the query */
 SSE_API const char *sse_param(sse_req *req, const char *name);   /* of the route: "/room/{id}" */
 SSE_API const char *sse_query(sse_req *req, const char *name);   /* the first of that name: ?name=value; "" where it has no value */
+SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name); /* the same as bytes: with binary_query it may hold a NUL */
 SSE_API const char *sse_form(sse_req *req, const char *name);    /* of an urlencoded or multipart body; files are sse_body_parts' */
 SSE_API const char *sse_header(sse_req *req, const char *name);  /* any case; the first of that name */
 SSE_API const char *sse_header_at(sse_req *req, const char *name, int i); /* the i-th of that name, from 0 */
@@ -4495,7 +4497,7 @@ typedef struct sse__route {
     void        *user;
     void       (*free_user)(void *user);
     size_t       max_body_bytes;     /* 0: the app's */
-    bool         body_later;
+    bool         body_later, binary_query;
 } sse__route;
 
 typedef struct sse__segment {
@@ -8637,20 +8639,37 @@ static const char *sse__pairs_find(const sse__pairs *pairs, const char *name) {
     return NULL;
 }
 
-static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) { /* false: a broken %XX, or one that means NUL */
+/* False: some were passed over, for a broken %XX or one that means NUL. */
+static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
     sse_str name, value;
+    bool    fine = true;
     pairs->end = &pairs->first;
     while (sse__pair_next(&text, '&', &name, &value)) {
         char *n = (char *)sse__arena_get(&req->arena, name.len + 1), *v = (char *)sse__arena_get(&req->arena, value.len + 1);
-        if (n && v && (sse__form_decode(n, name) == SIZE_MAX || sse__form_decode(v, value) == SIZE_MAX)) return false;
-        sse__pairs_add(req, pairs, n, v);
+        if (n && v && (sse__form_decode(n, name) == SIZE_MAX || sse__form_decode(v, value) == SIZE_MAX)) fine = false;
+        else sse__pairs_add(req, pairs, n, v);
     }
-    return true;
+    return fine;
 }
 
 SSE_API const char *sse_query(sse_req *req, const char *name) {
     if (!req->query.end) (void)sse__pairs_parse(req, &req->query, req->query_text); /* R2; a NUL was refused with the head */
     return sse__pairs_find(&req->query, name);
+}
+
+SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
+    sse_str rest = req->query_text, key, value;
+    char   *bytes;
+    size_t  n;
+    while (sse__pair_next(&rest, '&', &key, &value)) {
+        bytes = sse__req_text(req, key);
+        n     = bytes ? sse__percent_decode(bytes, key.len, true) : SIZE_MAX;
+        if (n == SIZE_MAX || !sse__eq(sse__str(bytes, n), sse__text(name))) continue;
+        bytes = sse__req_text(req, value);
+        n     = bytes ? sse__percent_decode(bytes, value.len, true) : SIZE_MAX;
+        return n == SIZE_MAX ? sse__str(NULL, 0) : sse__str(bytes, n);
+    }
+    return sse__str(NULL, 0);
 }
 
 SSE_API const char *sse_cookie(sse_req *req, const char *name) {
@@ -11704,7 +11723,10 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
     int      refuse;
     sse_req *req = sse__req_begin(c, bytes, head, &refuse);
-    if (!refuse && sse__has_nul(req->query_text)) refuse = 400;
+    if (!refuse && sse__has_nul(req->query_text)) {
+        sse__req_route(req, false);
+        if (!req->route || !req->route->binary_query) refuse = 400;
+    }
     if (!refuse && sse__lacks_length(head, bytes)) refuse = 411;
     if (refuse) {
         sse__req_free(req);
@@ -11756,7 +11778,7 @@ static sse__route *sse__route_new(const char *method, const char *path, sse_hand
 }
 
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options) {
-    static const sse_route_options defaults = {NULL, NULL, 0, false, NULL};
+    static const sse_route_options defaults = {NULL, NULL, 0, false, false, NULL};
     const sse_route_options *o = options ? options : &defaults;
     const char  *method = o->method ? o->method : "GET";
     sse__route  *route;
@@ -11772,12 +11794,13 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
     route->guard          = o->guard;
     route->max_body_bytes = o->max_body_bytes;
     route->body_later     = o->body_later;
+    route->binary_query   = o->binary_query;
     route->free_user      = o->free_user;
     return sse__app_route(app, route, false);
 }
 
 static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn, void *user) {
-    sse_route_options o = {NULL, NULL, 0, false, NULL};
+    sse_route_options o = {NULL, NULL, 0, false, false, NULL};
     o.method = method;
     return sse_route(app, path, fn, user, &o);
 }
