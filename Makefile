@@ -15,7 +15,7 @@ threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' te
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
-servers  = build/asan/server build/asan/live build/tsan/server build/clang/server build/datastar-format
+servers  = $(addprefix build/asan/,$(call names,tests/wire/*.c) outside) build/tsan/server build/clang/server build/datastar-format
 
 all: $(examples) ## build the examples
 
@@ -64,6 +64,10 @@ build/%: examples/%.c sse.h
 build/outside: tests/outside/server.c sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/asan/outside: tests/outside/server.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 build/datastar-format: tests/datastar/format.c sse.h
 	@mkdir -p $(@D)
