@@ -333,9 +333,9 @@ static sse_mode mode_of(const char *name) {
 
 /* {"type":"module","async":"true"} as type="module" async="true". The text is JSON that was checked already. */
 static const char *attributes(sse_req *req, long long i) {
-    const char *p = part(req, i, "attributes"), *from, *value;
-    const char *all = "";
-    int         depth = 0;
+    const char *p = part(req, i, "attributes"), *from, *all;
+    sse_buf     b       = {NULL, 0, 0, 0};
+    int         depth   = 0;
     bool        in_name = true;
     for (; p && *p; p++) {
         if (*p == '{' || *p == '[') depth++;
@@ -346,10 +346,12 @@ static const char *attributes(sse_req *req, long long i) {
         for (from = ++p; *p != '"'; p++)
             if (*p == '\\') p++;
         if (depth != 1 || !in_name) continue;
-        value = part(req, i, sse_fmt(req, "attributes.%.*s", (int)(p - from), from));
-        all   = sse_fmt(req, "%s%s%.*s=\"%s\"", all, *all ? " " : "", (int)(p - from), from, value ? value : "");
+        sse_printf(&b, "%s%.*s", b.len ? " " : "", (int)(p - from), from);
+        sse_html(&b, "=\"%s\"", part(req, i, sse_fmt(req, "attributes.%.*s", (int)(p - from), from)));
     }
-    return *all ? all : NULL;
+    all = b.len ? sse_fmt(req, "%s", sse_buf_text(&b)) : NULL;
+    sse_buf_free(&b);
+    return all;
 }
 
 static void send_test_event(sse_req *req, sse_buf *out, long long i) {
