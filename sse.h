@@ -761,7 +761,7 @@ typedef struct sse_stats {
     uint64_t delivered;                          /* events, once for each stream that got them */
     uint64_t bytes_events, bytes_frames;         /* of those: as they were formatted, and as they were queued, compressed */
 } sse_stats;
-SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: loop */
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: any; others than the loop's see the end of its latest turn */
 
 /* ---- routes and hooks ---------------------------------------------------------------------------------------------- */
 
@@ -12003,6 +12003,7 @@ struct sse__server {
     bool       inited;         /* on_init has run, on_exit has not: Y2 */
     bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
     volatile int stopped;      /* the grace period is over, or a second signal came */
+    sse_stats  shown;          /* guarded by loop.mutex: as of the end of the latest turn */
 };
 
 /* ---- listening ---------------------------------------------------------------- */
@@ -12292,6 +12293,53 @@ static void sse__server_begin_stop(sse_app *app) {
     }
 }
 
+/* ---- counters ---------------------------------------------------------------------- */
+
+static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
+    const sse__net *net = app->net;
+    memset(out, 0, sizeof *out);
+    out->connections    = net->count;
+    out->streams        = app->streams->all.count;
+    out->views          = app->views->shared.count;
+    out->accepted       = net->counts.accepted;
+    out->refused        = net->counts.refused;
+    out->requests       = net->counts.requests;
+    out->bad_requests   = net->counts.bad_requests;
+    out->timeouts       = net->counts.timeouts;
+    out->streams_opened = app->streams->opened;
+    out->events         = app->streams->events;
+    out->bytes_in       = net->counts.bytes_in;
+    out->bytes_out      = net->counts.bytes_out;
+    out->sends          = net->counts.sends;
+    out->renders        = app->views->renders;
+    out->renders_same   = app->views->same;
+    out->renders_failed = app->views->failed;
+    out->delivered      = app->streams->delivered;
+    out->bytes_events   = app->streams->bytes_events;
+    out->bytes_frames   = app->streams->bytes_frames;
+}
+
+/* The end of a turn: what other threads may see. One copy a turn, so that no event pays for it. */
+static void sse__stats_show(sse_app *app) {
+    sse_stats now;
+    sse__stats_read(app, &now);
+    sse__lock(&app->loop.mutex);
+    app->server->shown = now;
+    sse__unlock(&app->loop.mutex);
+}
+
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
+    if (!app || !out) return SSE_E_ARG;
+    if (sse__on_loop(app)) {
+        sse__stats_read(app, out);
+        return SSE_OK;
+    }
+    sse__lock(&app->loop.mutex);
+    *out = app->server->shown;
+    sse__unlock(&app->loop.mutex);
+    return SSE_OK;
+}
+
 /* ---- turns ------------------------------------------------------------------------- */
 
 static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
@@ -12307,6 +12355,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__net_work(app->net);
     sse__net_reap(app->net);
     sse__loop_reap(&app->loop);
+    sse__stats_show(app);
 }
 
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
@@ -12399,11 +12448,19 @@ static void *sse__background(void *user) {
 
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     sse_server *server;
+    bool        started;
     if (!app || (sse__list_empty(&app->net->listeners) && sse_listen(app, options))) return NULL;
     server = SSE__NEW(sse_server);
     if (!server) return NULL;
     server->app = app;
-    if (pthread_create(&server->thread, NULL, sse__background, app) == 0) return server;
+    sse__lock(&app->loop.mutex); /* until the loop is known to be that thread's */
+    started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
+    if (started) {
+        app->loop.owned = true;
+        app->loop.owner = server->thread;
+    }
+    sse__unlock(&app->loop.mutex);
+    if (started) return server;
     sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
     SSE_FREE(server);
     return NULL;
@@ -12427,34 +12484,6 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     return SSE_OK;
 }
 #endif
-
-SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
-    const sse__net *net;
-    if (!app || !out) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    net = app->net;
-    memset(out, 0, sizeof *out);
-    out->connections    = net->count;
-    out->streams        = app->streams->all.count;
-    out->views          = app->views->shared.count;
-    out->accepted       = net->counts.accepted;
-    out->refused        = net->counts.refused;
-    out->requests       = net->counts.requests;
-    out->bad_requests   = net->counts.bad_requests;
-    out->timeouts       = net->counts.timeouts;
-    out->streams_opened = app->streams->opened;
-    out->events         = app->streams->events;
-    out->bytes_in       = net->counts.bytes_in;
-    out->bytes_out      = net->counts.bytes_out;
-    out->sends          = net->counts.sends;
-    out->renders        = app->views->renders;
-    out->renders_same   = app->views->same;
-    out->renders_failed = app->views->failed;
-    out->delivered      = app->streams->delivered;
-    out->bytes_events   = app->streams->bytes_events;
-    out->bytes_frames   = app->streams->bytes_frames;
-    return SSE_OK;
-}
 
 /* ---- while developing -------------------------------------------------------------- */
 

@@ -1,0 +1,453 @@
+/* Tests of >>server in one process: stopping, freeing in every state, serving again, other loops, threads, systemd. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include <poll.h>
+
+static char       order[256];   /* what was called, a letter each */
+static sse_req   *deferred;
+static int        closed_by_stop;
+
+static void note(char c) {
+    const size_t n = strlen(order);
+    if (n < sizeof order - 1) order[n] = c;
+}
+
+static const char *called(void) { return order; }
+
+static void on_init(sse_app *app, void *user) { (void)app; (void)user; note('i'); }
+static void on_exit_(sse_app *app, void *user) { (void)app; (void)user; note('x'); }
+static void on_log(int level, const char *line, void *user) { (void)user; if (level <= SSE_LOG_WARNING) printf("# %s\n", line); }
+
+static void on_stop(sse_stream s, void *user) {
+    sse_event event;
+    (void)user;
+    note('s');
+    memset(&event, 0, sizeof event);
+    event.data = "stopping";
+    sse_stream_send(s, &event);
+}
+
+static void on_close(sse_stream s, sse_reason reason, void *user) {
+    (void)s;
+    (void)user;
+    note('c');
+    closed_by_stop += reason == SSE_BY_STOP;
+}
+
+static void hello(sse_req *req, void *user) { sse_puts(sse_out(req), (const char *)user); }
+
+static void stream(sse_req *req, void *user) {
+    sse_stream_options o;
+    sse_event          last;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    memset(&last, 0, sizeof last);
+    last.event = "bye";
+    last.data  = "farewell";
+    o.last     = &last;
+    o.on_stop  = on_stop;
+    o.on_close = on_close;
+    sse_subscribe(sse_stream_open(req, &o), "news");
+}
+
+static void later(sse_req *req, void *user) {
+    (void)user;
+    deferred = req;
+    sse_defer(req);
+}
+
+static void answer(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+    note('a');
+    sse_puts(sse_out(deferred), "late answer");
+    sse_finish(deferred);
+}
+
+static sse_app *app_new(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    memset(order, 0, sizeof order);
+    closed_by_stop = 0;
+    o.on_init = on_init;
+    o.on_exit = on_exit_;
+    o.on_log  = on_log;
+    app       = sse_app_new(&o);
+    sse_get(app, "/", hello, (void *)"hello");
+    sse_get(app, "/stream", stream, NULL);
+    sse_get(app, "/later", later, NULL);
+    return app;
+}
+
+static const sse_serve_options *any_port(int grace_ms) {
+    static sse_serve_options o;
+    memset(&o, 0, sizeof o);
+    o.port     = SSE_ANY_PORT;
+    o.grace_ms = grace_ms;
+    return &o;
+}
+
+/* ---- a client ---- */
+
+static int dial(int port, const char *path) { /* a descriptor on which the reply will come */
+    struct sockaddr_in to;
+    char               text[128];
+    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family      = AF_INET;
+    to.sin_port        = htons((uint16_t)port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to)) return -1;
+    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+    if (path && send(fd, text, strlen(text), MSG_NOSIGNAL) < 0) return -1;
+    return fd;
+}
+
+static bool readable(int fd, int ms) {
+    struct pollfd p;
+    p.fd     = fd;
+    p.events = POLLIN;
+    return poll(&p, 1, ms) > 0;
+}
+
+static const char *read_until(int fd, const char *what) { /* what arrived, until it holds this or the end (what NULL) comes; 5 s */
+    static char text[8192];
+    size_t      n = 0;
+    text[0] = '\0';
+    while (n < sizeof text - 1 && readable(fd, 5000)) {
+        const ssize_t got = recv(fd, text + n, sizeof text - 1 - n, 0);
+        if (got <= 0) return what ? "" : text;
+        n += (size_t)got;
+        text[n] = '\0';
+        if (what && strstr(text, what)) return text;
+    }
+    return "";
+}
+
+static void turns(sse_app *app, int count) {
+    while (count-- > 0 && sse_poll(app, 10) > 0) {}
+}
+
+/* ---- stopping ---- */
+
+static void stop_order(void) {
+    sse_app *app = app_new();
+    int      streams[2], late, idle;
+    const char *got;
+    uint64_t began;
+    is_int(sse_listen(app, any_port(3000)), SSE_OK, "listens");
+    streams[0] = dial(sse_port(app), "/stream");
+    streams[1] = dial(sse_port(app), "/stream");
+    late       = dial(sse_port(app), "/later");
+    idle       = dial(sse_port(app), NULL);
+    turns(app, 20);
+    ok(!sse_stopping(app), "is not stopping");
+    sse_stop(app);
+    ok(sse_stopping(app), "is stopping");
+    turns(app, 10);
+    ok(strstr(read_until(streams[0], NULL), "stopping") != NULL, "a stream hears its last words, and ends");
+    ok(strstr(read_until(streams[1], NULL), "event: bye\ndata: farewell") != NULL, "... and its last event");
+    got = read_until(idle, NULL);
+    is_str(got, "", "an idle connection ends");
+    is_int(dial(sse_port(app), "/"), -1, "no new connections");
+    is_int(sse_poll(app, 0), 1, "a reply in flight keeps it alive");
+    close(streams[0]);
+    close(streams[1]);
+    sse_after(app, 100, answer, NULL);
+    began = sse__clock_ms();
+    while (sse_poll(app, -1) > 0) {
+        if (readable(late, 0)) break;
+    }
+    ok(strstr(read_until(late, "late answer"), "200 OK") != NULL, "... and is finished");
+    close(late);
+    turns(app, 1000);
+    ok(sse__clock_ms() - began < 2500, "then it is over, before the grace period");
+    is_int(sse_poll(app, -1), 0, "and stays over");
+    is_str(called(), "issccax", "on_init, on_stop, on_close, the answer, on_exit");
+    is_int(closed_by_stop, 2, "the streams know why");
+    close(idle);
+    sse_app_free(app);
+}
+
+static void grace(void) {
+    sse_app *app = app_new();
+    uint64_t began = sse__clock_ms(), took;
+    int      late;
+    const char *got;
+    sse_listen(app, any_port(300));
+    late = dial(sse_port(app), "/later");
+    turns(app, 20);
+    sse_stop(app);
+    began = sse__clock_ms();
+    while (sse_poll(app, -1) > 0) {}
+    took = sse__clock_ms() - began;
+    ok(took >= 290 && took < 1500, "what is still open is cut when the grace period ends (%d ms)", (int)took);
+    got = read_until(late, NULL);
+    is_str(got, "", "its client sees the end");
+    answer(app, NULL); /* still possible: nobody hears it */
+    close(late);
+    sse_app_free(app);
+}
+
+static void states(void) { /* sse_app_free at any time */
+    sse_app_options bad;
+    sse_app        *app;
+    int             fd;
+    memset(&bad, 0, sizeof bad);
+    bad.max_headers = -1;
+    bad.on_log      = on_log;
+    ok(!sse_app_new(&bad), "no app with options out of range");
+    sse_app_free(NULL);
+    sse_app_free(app_new());
+    app = app_new();
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/stream");
+    sse_app_free(app);
+    is_str(called(), "", "freed before its first turn: no callback");
+    close(fd);
+    app = app_new();
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/stream");
+    turns(app, 10);
+    sse_app_free(app);
+    is_str(called(), "icx", "freed while serving: on_close, on_exit");
+    close(fd);
+    app = app_new();
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/later");
+    turns(app, 10);
+    sse_call(app, answer, NULL);
+    sse_app_free(app);
+    is_str(called(), "ixa", "freed with a request deferred: it can still be finished");
+    close(fd);
+    app = app_new();
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/stream");
+    turns(app, 10);
+    sse_stop(app);
+    sse_poll(app, 0);
+    sse_app_free(app);
+    is_str(called(), "iscx", "freed while stopping");
+    close(fd);
+}
+
+static void again(void) {
+    sse_app *app = app_new();
+    int      i, fd;
+    for (i = 0; i < 3; i++) {
+        sse_listen(app, any_port(100));
+        fd = dial(sse_port(app), "/");
+        turns(app, 5);
+        ok(strstr(read_until(fd, "hello"), "200 OK") != NULL, "run %d answers", i + 1);
+        sse_stop(app);
+        while (sse_poll(app, -1) > 0) {}
+        close(fd);
+    }
+    is_str(called(), "ixixix", "each run has its on_init and on_exit");
+    sse_app_free(app);
+    app = app_new();
+    sse_stop(app);
+    is_int(sse_serve(app, any_port(0)), SSE_OK, "stopped before it began");
+    sse_app_free(app);
+}
+
+/* ---- two apps in a loop of the program's own ---- */
+
+static void foreign_loop(void) {
+    sse_app *apps[2];
+    int      fds[4], i, k, answered = 0;
+    apps[0] = app_new();
+    apps[1] = app_new();
+    for (i = 0; i < 2; i++) sse_listen(apps[i], any_port(100));
+    for (i = 0; i < 4; i++) fds[i] = dial(sse_port(apps[i % 2]), "/");
+    for (k = 0; k < 100 && answered < 4; k++) {
+        struct pollfd p[2];
+        int           a = sse_next_ms(apps[0]), b = sse_next_ms(apps[1]);
+        for (i = 0; i < 2; i++) {
+            p[i].fd     = sse_fd(apps[i]);
+            p[i].events = POLLIN;
+        }
+        poll(p, 2, a < 0 ? b : b < 0 || a < b ? a : b);
+        for (i = 0; i < 2; i++) sse_poll(apps[i], 0);
+        for (answered = 0, i = 0; i < 4; i++) answered += readable(fds[i], 0);
+    }
+    is_int(answered, 4, "two apps in one poll(2) loop answer");
+    ok(k < 50, "without spinning (%d turns)", k);
+    for (i = 0; i < 4; i++) close(fds[i]);
+    for (i = 0; i < 2; i++) sse_app_free(apps[i]);
+    is_str(called(), "iixx", "both began and ended");
+}
+
+/* ---- a thread of its own ---- */
+
+static void *publisher(void *user) { /* what any thread may call */
+    sse_app  *app = (sse_app *)user;
+    sse_event event;
+    sse_stats stats;
+    int       i, errors = 0;
+    memset(&event, 0, sizeof event);
+    event.data = "from a thread";
+    for (i = 0; i < 200; i++) errors += sse_publish(app, "news", &event) != SSE_OK || sse_stats_get(app, &stats) != SSE_OK || sse_stopping(app);
+    return errors ? user : NULL;
+}
+
+static void background(void) {
+    sse_app    *app = app_new();
+    sse_server *server = sse_serve_background(app, any_port(0));
+    pthread_t   threads[2];
+    sse_stats   stats;
+    void       *failed[2];
+    uint64_t    began, took;
+    int         i, fds[50], late;
+    ok(server && sse_port(app) > 0 && sse_alive(sse_port(app)), "serves in the background");
+    is_int(sse_poll(app, 0), SSE_E_THREAD, "this thread may not run the loop");
+    for (i = 0; i < 50; i++) fds[i] = dial(sse_port(app), "/stream");
+    for (i = 0; i < 50; i++) read_until(fds[i], "\r\n\r\n");
+    is_int(sse_stats_get(app, &stats), SSE_OK, "another thread reads the counters");
+    for (i = 0; i < 200 && stats.streams < 50; i++) { /* the turn that sent the last head may not be over */
+        poll(NULL, 0, 5);
+        sse_stats_get(app, &stats);
+    }
+    is_int(stats.streams, 50, "... as of the latest turn");
+    for (i = 0; i < 2; i++) pthread_create(&threads[i], NULL, publisher, app);
+    for (i = 0; i < 2; i++) pthread_join(threads[i], &failed[i]);
+    ok(!failed[0] && !failed[1], "two threads publish and look");
+    ok(strstr(read_until(fds[49], "from a thread"), "data: from a thread") != NULL, "the streams hear of it");
+    late = dial(sse_port(app), "/later");
+    while (sse_stats_get(app, &stats) == SSE_OK && stats.requests < 51) {}
+    sse_stop(app); /* with five seconds of grace, which the next call shortens */
+    began = sse__clock_ms();
+    is_int(sse_stop_background(server, -1), SSE_E_ARG, "no negative time");
+    is_int(sse_stop_background(server, 200), SSE_OK, "stops");
+    took = sse__clock_ms() - began;
+    ok(took >= 150 && took < 2000, "within its time (%d ms), though a request is open", (int)took);
+    is_int(closed_by_stop, 50, "all streams were told");
+    answer(app, NULL);
+    for (i = 0; i < 50; i++) close(fds[i]);
+    close(late);
+    server = sse_serve_background(app, any_port(0));
+    ok(server && sse_alive(sse_port(app)), "and serves again");
+    is_int(sse_stop_background(server, 0), SSE_OK, "and stops");
+    sse_app_free(app);
+    is_int(sse_stop_background(NULL, 0), SSE_E_ARG, "no server");
+    ok(!sse_serve_background(NULL, NULL), "no app");
+}
+
+/* ---- systemd ---- */
+
+static int notify_socket(const char *path, size_t len) {
+    struct sockaddr_un a;
+    const int          fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    memset(&a, 0, sizeof a);
+    a.sun_family = AF_UNIX;
+    memcpy(a.sun_path, path, len);
+    return bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) ? -1 : fd;
+}
+
+static void notified(const char *variable, const char *path, size_t len) {
+    const int   fd = notify_socket(path, len);
+    sse_app    *app = app_new();
+    const char *got;
+    setenv("NOTIFY_SOCKET", variable, 1);
+    sse_listen(app, any_port(0));
+    ok(!readable(fd, 0), "%s: nothing before it is ready", variable[0] == '@' ? "abstract" : "file");
+    turns(app, 1);
+    is_int(readable(fd, 0), 1, "ready");
+    got = read_until(fd, "READY");
+    is_str(got, "READY=1", "... in these words");
+    sse_stop(app);
+    turns(app, 2);
+    got = read_until(fd, "STOP");
+    is_str(got, "STOPPING=1", "stopping");
+    sse_app_free(app);
+    close(fd);
+    unsetenv("NOTIFY_SOCKET");
+}
+
+static void notify(void) {
+    char path[64], abstract[64];
+    snprintf(path, sizeof path, "/tmp/sse-notify-%d", (int)getpid());
+    notified(path, path, strlen(path));
+    unlink(path);
+#if defined(__linux__)
+    snprintf(abstract, sizeof abstract, "@sse-notify-%d", (int)getpid());
+    memcpy(path, abstract, sizeof path);
+    path[0] = '\0';
+    notified(abstract, path, strlen(abstract));
+#endif
+    setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
+    sse__notify("READY=1"); /* nobody there: nothing happens */
+    setenv("NOTIFY_SOCKET", "relative", 1);
+    sse__notify("READY=1");
+    unsetenv("NOTIFY_SOCKET");
+}
+
+/* Puts listening sockets where a service manager would: at 3 and 4. What is there now is kept. */
+static void activation(void) {
+    sse__address a;
+    char         pid[32], path[64];
+    int          kept[2], i, fd, port, tcp, local, unpassed;
+    sse_app     *app = app_new();
+    sse__address_parse(&a, "127.0.0.1", 0);
+    tcp = sse__socket_listen(app, &a, 16);
+    port = sse__bound_port(tcp);
+    snprintf(path, sizeof path, "unix:/tmp/sse-passed-%d", (int)getpid());
+    sse__address_parse(&a, path, 0);
+    local = sse__socket_listen(app, &a, 16);
+    sse_app_free(app);
+    tcp   = fcntl(tcp, F_DUPFD, 20);
+    local = fcntl(local, F_DUPFD, 20);
+    for (i = 0; i < 2; i++) kept[i] = fcntl(3 + i, F_DUPFD, 20);
+    dup2(tcp, 3);
+    dup2(local, 4);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("LISTEN_FDS", "2", 1);
+    setenv("LISTEN_PID", "1", 1);
+    app = app_new();
+    sse_listen(app, any_port(0));
+    unpassed = sse_port(app);
+    ok(unpassed != port && getenv("LISTEN_FDS"), "sockets for another process are not taken");
+    sse_app_free(app);
+    setenv("LISTEN_PID", pid, 1);
+    app = app_new();
+    is_int(sse_listen(app, any_port(0)), SSE_OK, "sockets passed to this one are");
+    is_int(sse_port(app), port, "... the port is theirs");
+    ok(!getenv("LISTEN_FDS") && !getenv("LISTEN_PID"), "... once");
+    is_int(fcntl(3, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "... and no child inherits them");
+    fd = dial(port, "/");
+    turns(app, 5);
+    ok(strstr(read_until(fd, "hello"), "200 OK") != NULL, "... and they serve");
+    close(fd);
+    sse_app_free(app);
+    ok(access(path + 5, F_OK) == 0, "a file that was the manager's stays");
+    unlink(path + 5);
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_PID", pid, 1);
+    fd = open("/dev/null", O_RDONLY);
+    dup2(fd, 3);
+    app = app_new();
+    is_int(sse_listen(app, any_port(0)), SSE_E_IO, "what is no listening socket is refused");
+    sse_app_free(app);
+    close(fd);
+    close(tcp);
+    close(local);
+    for (i = 0; i < 2; i++) {
+        if (kept[i] >= 0) dup2(kept[i], 3 + i);
+        else close(3 + i);
+        if (kept[i] >= 0) close(kept[i]);
+    }
+}
+
+int main(void) {
+    stop_order();
+    grace();
+    states();
+    again();
+    foreign_loop();
+    background();
+    notify();
+    activation();
+    return tap_done();
+}
