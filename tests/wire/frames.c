@@ -160,6 +160,8 @@ static void page(sse_req *req, void *user) {
 
 static void ready(sse_app *app, void *user) {
     (void)user;
+    /* Small socket buffers, inherited by all connections: who stops reading is soon noticed. */
+    sse__socket_option(SSE__CONTAINER(app->net->listeners.next, sse__listener, link)->source.fd, SOL_SOCKET, SO_SNDBUF, 16384);
     printf("listening on http://127.0.0.1:%d\n", sse_port(app));
     fflush(stdout);
 }
