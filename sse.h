@@ -5734,7 +5734,7 @@ static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
 #else /* SSE_NO_COMPRESSION: the same functions, so that callers need no #if; without a press nobody gets to the others */
 
 typedef struct sse__press sse__press;
-typedef struct sse__codec sse__codec;
+typedef struct sse__codec { int encoding; } sse__codec;
 enum { SSE__PATIENCE = 4 };
 
 static sse__press *sse__press_new(unsigned lgwin) { (void)lgwin; return NULL; }
