@@ -760,6 +760,10 @@ typedef struct sse_stats {
     uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last one, not sent */
     uint64_t delivered;                          /* events, once for each stream that got them */
     uint64_t bytes_events, bytes_frames;         /* of those: as they were formatted, and as they were queued, compressed */
+    uint64_t topics;                             /* now */
+    uint64_t replies_4xx, replies_5xx;           /* by handlers, and where there is none; requests that are no HTTP are bad_requests */
+    uint64_t closed[8];                          /* streams, by sse_reason */
+    uint64_t queue_high;                         /* the most bytes that ever waited for one stream */
 } sse_stats;
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: any; others than the loop's see the end of its latest turn */
 
@@ -6169,6 +6173,7 @@ struct sse_app {
     char                 date[30];  /* of the second date_at, for replies */
     int64_t              date_at;
     bool                 access_log;
+    uint64_t             replies_4xx, replies_5xx;
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -9628,6 +9633,7 @@ typedef struct sse__stream {
     uint64_t   stuck_since;  /* 0: the peer takes what it is sent */
     uint32_t   max_queue;
     int        ping_ms, send_timeout_ms;
+    uint32_t   opened_s;     /* when, in seconds of the loop's clock */
     uint64_t   mark;         /* what its decoder holds: see >>frame. 0: nothing to refer to */
     uint8_t    reason, encoding;
     bool       framed;       /* HTTP/1.1: in chunks */
@@ -9642,7 +9648,7 @@ typedef struct sse__streams {
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     sse__press   *press;     /* NULL: streams are not compressed */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
-    uint64_t   opened, events, closed_by[SSE_BY_ERROR + 1];
+    uint64_t   opened, events, queue_high, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
@@ -9715,6 +9721,7 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->block->len) : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
+    if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
     if (c->out.bytes <= stream->max_queue || c->out.count == 1) return SSE_OK; /* one event may be of any size */
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
@@ -10044,6 +10051,7 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     stream->send_timeout_ms = sse__ms_option(o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms, 0);
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
     stream->last_sent       = app->loop.wheel.now;
+    stream->opened_s        = (uint32_t)(app->loop.wheel.now / 1000);
     return stream;
 }
 
@@ -11620,6 +11628,8 @@ static void sse__req_conclude(sse_req *req) {
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
+    if (req->status >= 500) app->replies_5xx++;
+    else if (req->status >= 400) app->replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
     if (app->options.log_topic) sse__req_log_topic(req);
@@ -12317,6 +12327,11 @@ static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; 
     out->delivered      = app->streams->delivered;
     out->bytes_events   = app->streams->bytes_events;
     out->bytes_frames   = app->streams->bytes_frames;
+    out->topics         = app->topics->exact.count + app->topics->patterns.count;
+    out->replies_4xx    = app->replies_4xx;
+    out->replies_5xx    = app->replies_5xx;
+    out->queue_high     = app->streams->queue_high;
+    memcpy(out->closed, app->streams->closed_by, sizeof app->streams->closed_by);
 }
 
 /* The end of a turn: what other threads may see. One copy a turn, so that no event pays for it. */
