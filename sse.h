@@ -767,6 +767,14 @@ typedef struct sse_stats {
 } sse_stats;
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: any; others than the loop's see the end of its latest turn */
 
+/* Adds a page at GET prefix that shows live what goes on: connections, streams (each may be closed there), topics, views, rates; and
+   prefix/metrics for Prometheus. Nothing is computed while nobody looks.
+   prefix: "/_sse", not "/". guard: a before hook for all of it, with user, where strangers are to be refused; what it shows (labels,
+   whose streams, addresses, topics) and the closing are then for whom it lets through. NULL: only requests that come to a loopback address
+   by a local name; a proxy on this machine can look like that: give a guard then.
+   Returns: 0, or an error that sse_serve answers too: SSE_E_ARG: prefix; SSE_E_STATE: a route is there; SSE_E_NOMEM. Threads: loop. */
+SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user);
+
 /* ---- routes and hooks ---------------------------------------------------------------------------------------------- */
 
 /* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment. Names go before patterns.
@@ -6169,6 +6177,7 @@ struct sse_app {
     struct sse__views   *views;
     struct sse__changes *changes;
     struct sse__router  *router;
+    struct sse__monitor *monitor;
     struct sse__server  *server;
     char                 date[30];  /* of the second date_at, for replies */
     int64_t              date_at;
@@ -11998,6 +12007,506 @@ static void sse__router_close(sse__router *router) {
 }
 
 /*==========================================================================
+  >>monitor   counters, a page that shows them live, metrics
+  Uses: >>app >>live >>topics >>stream >>conn >>loop   Tests: tests/wire/monitor.test.mjs
+
+  PREFIX                the page; monitor.css and monitor.js below it
+  PREFIX/live           a live view: one JSON text a second, of all there is to see
+  PREFIX/close          POST id: ends a stream
+  PREFIX/metrics        Prometheus text format 0.0.4
+
+  N1  Samples are taken by the render of the live view: nothing is computed
+      while nobody watches.
+  N2  What one render writes is bounded, however many streams, topics and
+      views there are.
+==========================================================================*/
+
+static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
+    const sse__net *net = app->net;
+    memset(out, 0, sizeof *out);
+    out->connections    = net->count;
+    out->streams        = app->streams->all.count;
+    out->views          = app->views->shared.count;
+    out->accepted       = net->counts.accepted;
+    out->refused        = net->counts.refused;
+    out->requests       = net->counts.requests;
+    out->bad_requests   = net->counts.bad_requests;
+    out->timeouts       = net->counts.timeouts;
+    out->streams_opened = app->streams->opened;
+    out->events         = app->streams->events;
+    out->bytes_in       = net->counts.bytes_in;
+    out->bytes_out      = net->counts.bytes_out;
+    out->sends          = net->counts.sends;
+    out->renders        = app->views->renders;
+    out->renders_same   = app->views->same;
+    out->renders_failed = app->views->failed;
+    out->delivered      = app->streams->delivered;
+    out->bytes_events   = app->streams->bytes_events;
+    out->bytes_frames   = app->streams->bytes_frames;
+    out->topics         = app->topics->exact.count + app->topics->patterns.count;
+    out->replies_4xx    = app->replies_4xx;
+    out->replies_5xx    = app->replies_5xx;
+    out->queue_high     = app->streams->queue_high;
+    memcpy(out->closed, app->streams->closed_by, sizeof app->streams->closed_by);
+}
+
+/* What there is to know of each counter. label: what the page calls it; NULL: the page does not list it. */
+typedef struct sse__metric { size_t at; const char *name, *labels, *help, *label; bool gauge, bytes; } sse__metric;
+
+#define SSE__AT(field) offsetof(sse_stats, field)
+static const sse__metric sse__metrics[] = {
+    {SSE__AT(connections), "sse_connections", "", "Open connections.", NULL, true, false},
+    {SSE__AT(streams), "sse_streams", "", "Open event streams.", NULL, true, false},
+    {SSE__AT(topics), "sse_topics", "", "Topics with subscribers.", NULL, true, false},
+    {SSE__AT(views), "sse_views", "", "Live views that are watched.", NULL, true, false},
+    {SSE__AT(queue_high), "sse_queue_high_bytes", "", "The most bytes that ever waited for one stream.", "longest queue", true, true},
+    {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections", false, false},
+    {SSE__AT(refused), "sse_refused_total", "", "Connections refused for lack of room.", "refused", false, false},
+    {SSE__AT(requests), "sse_requests_total", "", "Requests.", "requests", false, false},
+    {SSE__AT(bad_requests), "sse_bad_requests_total", "", "Requests that were no HTTP, or too large.", "bad requests", false, false},
+    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}", "Replies with an error.", "replies 4xx", false, false},
+    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "", "replies 5xx", false, false},
+    {SSE__AT(timeouts), "sse_timeouts_total", "", "Connections that took too long.", "timeouts", false, false},
+    {SSE__AT(streams_opened), "sse_streams_opened_total", "", "Event streams opened.", "streams opened", false, false},
+    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}", "Event streams closed.", "left by peer", false, false},
+    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended", false, false},
+    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", NULL, false, false},
+    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}", "", "cut: stuck", false, false},
+    {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}", "", "cut: queue full", false, false},
+    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}", "", "lifetime over", false, false},
+    {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}", "", "not opened", false, false},
+    {SSE__AT(events), "sse_events_total", "", "Events published or sent, however many got them.", "events", false, false},
+    {SSE__AT(delivered), "sse_events_delivered_total", "", "Events, once for each stream that got them.", "delivered", false, false},
+    {SSE__AT(bytes_events), "sse_event_bytes_total", "", "Bytes of delivered events as they were formatted.", "before compression", false, true},
+    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "", "Bytes of delivered events as they were queued, compressed.", "compressed", false, true},
+    {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders", false, false},
+    {SSE__AT(renders_same), "sse_renders_same_total", "", "Renders that changed nothing and were not sent.", "unchanged", false, false},
+    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "Renders that failed.", "failed", false, false},
+    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "Bytes received.", "received", false, true},
+    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "Bytes sent.", "sent", false, true},
+    {SSE__AT(sends), "sse_sends_total", "", "System calls that sent.", "send calls", false, false},
+};
+
+static uint64_t sse__stat(const sse_stats *stats, size_t at) {
+    uint64_t v;
+    memcpy(&v, (const char *)stats + at, sizeof v);
+    return v;
+}
+
+/* ---- what the page consists of ------------------------------------------------------ */
+
+static const char sse__monitor_page[] = /* behind its head */
+    "<header><h1>sse.h</h1><span id=\"host\"></span><span id=\"status\" class=\"off\">connecting</span></header>\n"
+    "<main>\n"
+    "<section id=\"charts\"></section>\n"
+    "<section><h2>Streams <span id=\"shown\"></span></h2>\n"
+    "<table><thead><tr><th>kind, whose, from</th><th>open</th><th>last sent</th><th>queue</th><th></th></tr></thead><tbody id=\"streams\"></tbody></table></section>\n"
+    "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody id=\"topics\"></tbody></table></section>\n"
+    "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody id=\"views\"></tbody></table></section>\n"
+    "<section><h2>Since the start</h2><dl id=\"totals\"></dl></section>\n"
+    "</main>\n";
+
+static const char sse__monitor_css[] =
+    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: #627082; --line: #dfe4ea;\n"
+    "  --one: #1f6feb; --two: #d2701a; --good: #1a8f4c; --bad: #c93434 }\n"
+    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: #e4eaf1; --dim: #8d9bac;\n"
+    "  --line: #283342; --one: #58a6ff; --two: #f0a35e; --good: #43c47a; --bad: #ff7b72 } }\n"
+    "* { box-sizing: border-box }\n"
+    "body { margin: 0 auto; max-width: 68rem; padding: .9rem .9rem 2rem; background: var(--bg); color: var(--ink);\n"
+    "  font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums }\n"
+    "header { display: flex; align-items: baseline; gap: .6rem; margin: 0 .1rem .8rem }\n"
+    "h1 { font-size: 1.15rem; margin: 0 }\n"
+    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1 }\n"
+    "#status { font-size: .82rem; font-weight: 600; color: var(--good) }\n"
+    "#status::before { content: \"\\25CF\"; margin-right: .35em }\n"
+    "#status.off { color: var(--bad) }\n"
+    "h2 { font-size: .95rem; margin: 1.3rem .1rem .5rem; display: flex; justify-content: space-between;\n"
+    "  align-items: baseline }\n"
+    "h2 span { color: var(--dim); font-weight: 400; font-size: .82rem }\n"
+    "#charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: .6rem }\n"
+    ".card, table, #totals { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }\n"
+    ".card { padding: .6rem .75rem .5rem }\n"
+    ".card p { margin: 0; display: flex; gap: .5rem 1rem; flex-wrap: wrap; font-size: .82rem; color: var(--dim) }\n"
+    ".card b { color: var(--ink); font-size: 1.15rem; font-weight: 650; margin-right: .3rem }\n"
+    ".card p span::before { content: \"\"; display: inline-block; width: .55rem; height: .55rem; border-radius: .15rem;\n"
+    "  margin-right: .35rem; background: var(--one) }\n"
+    ".card p span + span::before { background: var(--two) }\n"
+    "svg { display: block; width: 100%; height: 3.6rem; margin-top: .35rem; overflow: visible }\n"
+    "svg path { fill: none; stroke: var(--one); stroke-width: 1.6; stroke-linejoin: round;\n"
+    "  vector-effect: non-scaling-stroke }\n"
+    "svg path.two { stroke: var(--two) }\n"
+    "svg path.area { fill: var(--one); fill-opacity: .13; stroke: none }\n"
+    "svg line { stroke: var(--line); vector-effect: non-scaling-stroke }\n"
+    ".card small { display: flex; justify-content: space-between; color: var(--dim); font-size: .7rem; margin-top: .15rem }\n"
+    "table { width: 100%; border-spacing: 0; table-layout: fixed }\n"
+    "th { text-align: right; font-size: .74rem; font-weight: 500; color: var(--dim); padding: .45rem .3rem .25rem }\n"
+    "th:first-child, td:first-child { text-align: left; padding-left: .75rem }\n"
+    "th:not(:first-child) { width: 4.1rem }\n"
+    "th:last-child { width: 3rem }\n"
+    "td { text-align: right; padding: .3rem; border-top: 1px solid var(--line); white-space: nowrap; overflow: hidden;\n"
+    "  text-overflow: ellipsis }\n"
+    "td small { display: block; color: var(--dim); font-size: .76rem; overflow: hidden; text-overflow: ellipsis }\n"
+    "td.full { color: var(--bad); font-weight: 600 }\n"
+    "td button { font: inherit; line-height: 1; width: 2rem; height: 2rem; border: 1px solid var(--line);\n"
+    "  border-radius: .45rem; background: none; color: var(--dim); cursor: pointer }\n"
+    "td button:hover, td button:focus-visible { color: var(--bad); border-color: var(--bad) }\n"
+    "td button:disabled { opacity: .4 }\n"
+    "tbody:only-child td + td { width: 5rem }\n"
+    "#totals { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .1rem 1rem;\n"
+    "  padding: .6rem .75rem; margin: 0 }\n"
+    "#totals div { min-width: 0 }\n"
+    "#totals dt { color: var(--dim); font-size: .74rem }\n"
+    "#totals dd { margin: 0 0 .35rem; font-weight: 600 }\n";
+
+/* In two parts: a string of C99 has at most 4095 characters. */
+static const char sse__monitor_js_draw[] =
+    "'use strict';\n"
+    "const base = new URL('.', document.currentScript.src).href;\n"
+    "const $ = id => document.getElementById(id);\n"
+    "const make = (name, text) => { const e = document.createElement(name); if (text !== undefined) e.textContent = text; return e; };\n"
+    "const svg = (name, attributes) => {\n"
+    "  const e = document.createElementNS('http://www.w3.org/2000/svg', name);\n"
+    "  for (const key in attributes) e.setAttribute(key, attributes[key]);\n"
+    "  return e;\n"
+    "};\n"
+    "\n"
+    "const scale = (n, step, units) => {\n"
+    "  let i = 0;\n"
+    "  while (n >= step * 0.9995 && i < units.length - 1) { n /= step; i++; }\n"
+    "  return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(n >= 10 ? 1 : 2).replace(/\\.?0+$/, '')) + units[i];\n"
+    "};\n"
+    "const count = n => scale(n, 1000, ['', ' k', ' M', ' G', ' T']);\n"
+    "const bytes = n => scale(n, 1024, [' B', ' KB', ' MB', ' GB', ' TB']);\n"
+    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min' : s < 172800 ? Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
+    "\n"
+    "// Each chart: a title, one or two series, how to print a value.\n"
+    "const charts = [\n"
+    "  ['Streams and connections', [['streams', 'streams'], ['connections', 'connections']], count],\n"
+    "  ['Events a second', [['delivered', 'delivered'], ['events', 'sent or published']], count],\n"
+    "  ['Bytes a second', [['bytes_out', 'out'], ['bytes_in', 'in']], bytes],\n"
+    "  ['Work a second', [['renders', 'renders'], ['requests', 'requests']], count],\n"
+    "].map(([title, series, print]) => {\n"
+    "  const card = make('div'), legend = make('p'), foot = make('small'), top = make('span'), area = svg('path', { class: 'area' });\n"
+    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: 'img', 'aria-label': title });\n"
+    "  card.className = 'card';\n"
+    "  drawing.append(svg('line', { x1: 0, y1: 40, x2: 100, y2: 40 }), svg('line', { x1: 0, y1: 0, x2: 100, y2: 0 }), area);\n"
+    "  const lines = series.map(([key, name], i) => {\n"
+    "    const item = make('span'), value = make('b'), path = svg('path', i ? { class: 'two' } : {});\n"
+    "    item.append(value, name);\n"
+    "    legend.append(item);\n"
+    "    return { key, value, path };\n"
+    "  });\n"
+    "  lines.slice().reverse().forEach(line => drawing.append(line.path));\n"
+    "  foot.append(make('span', title), top);\n"
+    "  card.append(legend, drawing, foot);\n"
+    "  $('charts').append(card);\n"
+    "  return { lines, area, top, print };\n"
+    "});\n"
+    "\n"
+    "function draw({ lines, area, top, print }, state) {\n"
+    "  const most = Math.max(1, ...lines.flatMap(line => state.samples[line.key]));\n"
+    "  top.textContent = 'max ' + print(most);\n"
+    "  lines.forEach((line, i) => {\n"
+    "    const values = state.samples[line.key], step = 100 / (state.room - 1), start = 100 - step * (values.length - 1);\n"
+    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' + (40 - 40 * v / most).toFixed(2));\n"
+    "    line.value.textContent = print(values.length ? values[values.length - 1] : 0);\n"
+    "    line.path.setAttribute('d', points.length ? 'M' + points.join('L') : '');\n"
+    "    if (!i) area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + points.join('L') + 'L100 40Z' : '');\n"
+    "  });\n"
+    "}\n";
+
+static const char sse__monitor_js_live[] =
+    "// Rows are kept, so that a button stays under the finger.\n"
+    "const rows = new Map();\n"
+    "\n"
+    "function row(id) {\n"
+    "  const tr = make('tr'), cells = [0, 1, 2, 3, 4].map(() => make('td')), name = make('span'), detail = make('small'), button = make('button', '\\u2715');\n"
+    "  cells[0].append(name, detail);\n"
+    "  cells[4].append(button);\n"
+    "  tr.append(...cells);\n"
+    "  button.title = 'close this stream';\n"
+    "  button.onclick = async () => {\n"
+    "    button.disabled = true;\n"
+    "    const reply = await fetch(base + 'close', { method: 'POST', body: new URLSearchParams({ id }) }).catch(() => null);\n"
+    "    if (!reply || !reply.ok) button.disabled = false;\n"
+    "  };\n"
+    "  return { tr, cells, name, detail };\n"
+    "}\n"
+    "\n"
+    "function table(state) {\n"
+    "  const seen = new Set();\n"
+    "  for (const [id, label, who, peer, age, idle, queue, full] of state.rows) {\n"
+    "    if (!rows.has(id)) rows.set(id, row(id));\n"
+    "    const { tr, cells, name, detail } = rows.get(id);\n"
+    "    seen.add(id);\n"
+    "    name.textContent = label || 'stream';\n"
+    "    detail.textContent = who ? who + ' \\u00b7 ' + peer : peer;\n"
+    "    cells[1].textContent = time(age);\n"
+    "    cells[2].textContent = time(idle);\n"
+    "    cells[3].textContent = bytes(queue);\n"
+    "    cells[3].className = full ? 'full' : '';\n"
+    "    if (!tr.parentNode) $('streams').append(tr);\n"
+    "  }\n"
+    "  for (const [id, { tr }] of rows) if (!seen.has(id)) { tr.remove(); rows.delete(id); }\n"
+    "  $('shown').textContent = state.rows.length < state.streams ? state.rows.length + ' of ' + count(state.streams) : count(state.streams);\n"
+    "}\n"
+    "\n"
+    "function names(body, list, total, shown) {\n"
+    "  body.replaceChildren(...list.map(([name, watchers]) => {\n"
+    "    const tr = make('tr');\n"
+    "    tr.append(make('td', name), make('td', count(watchers)));\n"
+    "    return tr;\n"
+    "  }));\n"
+    "  shown.textContent = list.length < total ? list.length + ' of ' + count(total) : count(total);\n"
+    "  body.closest('section').hidden = !total;\n"
+    "}\n"
+    "\n"
+    "function totals(list) {\n"
+    "  $('totals').replaceChildren(...list.map(([name, value, kind]) => {\n"
+    "    const div = make('div');\n"
+    "    div.append(make('dt', name), make('dd', (kind ? bytes : count)(value)));\n"
+    "    return div;\n"
+    "  }));\n"
+    "}\n"
+    "\n"
+    "function status(text, fine) {\n"
+    "  $('status').textContent = text;\n"
+    "  $('status').className = fine ? '' : 'off';\n"
+    "}\n"
+    "\n"
+    "$('host').textContent = location.host;\n"
+    "const source = new EventSource(base + 'live');\n"
+    "source.onopen = () => status('live', true);\n"
+    "source.onerror = () => status(source.readyState === 2 ? 'closed' : 'connecting', false);\n"
+    "source.onmessage = event => {\n"
+    "  const state = JSON.parse(event.data);\n"
+    "  charts.forEach(chart => draw(chart, state));\n"
+    "  table(state);\n"
+    "  names($('topics'), state.topics, state.topics_all, $('topics_shown'));\n"
+    "  names($('views'), state.views, state.views_all, $('views_shown'));\n"
+    "  totals(state.totals);\n"
+    "};\n";
+
+/* ---- samples ---------------------------------------------------------------------------- */
+
+enum { SSE__SAMPLES = 90, SSE__SERIES = 8, SSE__MONITOR_MS = 1000, SSE__MONITOR_ROWS = 200, SSE__MONITOR_NAMES = 50 };
+
+typedef struct sse__series { size_t at; const char *name; bool gauge; } sse__series;
+static const sse__series sse__all_series[SSE__SERIES] = {
+    {SSE__AT(streams), "streams", true}, {SSE__AT(connections), "connections", true},
+    {SSE__AT(delivered), "delivered", false}, {SSE__AT(events), "events", false},
+    {SSE__AT(bytes_out), "bytes_out", false}, {SSE__AT(bytes_in), "bytes_in", false},
+    {SSE__AT(renders), "renders", false}, {SSE__AT(requests), "requests", false}};
+#undef SSE__AT
+
+struct sse__monitor { /* one for all pages of an app; samples is a ring */
+    sse_stats before;
+    uint64_t  sampled_at, samples[SSE__SAMPLES][SSE__SERIES];
+    uint32_t  first, count;
+};
+
+/* Adds what happened since the sample before. After a pause, in which nobody watched, they begin anew: N1. */
+static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, uint64_t at) {
+    const uint64_t ms = at - m->sampled_at;
+    uint64_t      *sample;
+    int            i;
+    if (m->sampled_at && ms < SSE__MONITOR_MS / 2) return;
+    if (ms > 3 * SSE__MONITOR_MS) m->count = 0; /* also the first time */
+    else {
+        if (m->count == SSE__SAMPLES) m->first = (m->first + 1) % SSE__SAMPLES;
+        else m->count++;
+        sample = m->samples[(m->first + m->count - 1) % SSE__SAMPLES];
+        for (i = 0; i < SSE__SERIES; i++) {
+            const uint64_t value = sse__stat(now, sse__all_series[i].at);
+            sample[i] = sse__all_series[i].gauge ? value : ((value - sse__stat(&m->before, sse__all_series[i].at)) * 1000 + ms / 2) / ms;
+        }
+    }
+    m->before     = *now;
+    m->sampled_at = at;
+}
+
+static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out) {
+    uint32_t k;
+    int      i;
+    for (i = 0; i < SSE__SERIES; i++) {
+        sse_json(out, i ? ",%s:[" : "%s:[", sse__all_series[i].name);
+        for (k = 0; k < m->count; k++) sse_printf(out, k ? ",%llu" : "%llu", (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
+        sse_puts(out, "]");
+    }
+}
+
+/* ---- streams, topics, views --------------------------------------------------------------- */
+
+static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
+    const sse__stream_extra *x = stream->extra;
+    const uint64_t now = stream->app->loop.wheel.now;
+    char           peer[INET6_ADDRSTRLEN];
+    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen, x ? x->label : NULL, x ? x->who : NULL,
+             sse__peer_write(&stream->conn->peer, peer), (unsigned long long)(now / 1000 - stream->opened_s), (unsigned long long)(now - stream->last_sent) / 1000,
+             (unsigned long long)stream->conn->out.bytes, stream->conn->out.bytes > stream->max_queue / 2);
+}
+
+/* Those with something waiting come first; the others as long as there is room: N2. */
+static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
+    const sse__slots *all = &app->streams->all;
+    int               rows = 0, waiting;
+    uint32_t          i;
+    for (waiting = 1; waiting >= 0; waiting--)
+        for (i = 0; i < all->used && rows < SSE__MONITOR_ROWS; i++) {
+            const sse__stream *stream = (const sse__stream *)all->at[i].item;
+            if (!stream || !stream->conn || (stream->conn->out.bytes > 0) != waiting) continue;
+            if (rows++) sse_puts(out, ",");
+            sse__monitor_put_row(out, stream);
+        }
+}
+
+static void sse__monitor_put_topics(const sse__map *map, sse_buf *out, int *rows) {
+    const sse__node *node;
+    uint32_t         i;
+    for (i = 0; i < map->cap; i++)
+        for (node = map->buckets[i]; node && *rows < SSE__MONITOR_NAMES; node = node->next)
+            sse_json(out, (*rows)++ ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr, (unsigned long)SSE__CONTAINER(node, sse__topic, node)->channel.count);
+}
+
+static void sse__monitor_put_views(const sse_app *app, sse_buf *out) {
+    const sse__link *link;
+    int              rows = 0;
+    for (link = app->views->all.next; link != &app->views->all && rows < SSE__MONITOR_NAMES; link = link->next) {
+        const sse_view *view = SSE__CONTAINER(link, sse_view, link);
+        if (view->node.key.ptr) sse_json(out, rows++ ? ",[%s,%lu]" : "[%s,%lu]", view->node.key.ptr, (unsigned long)view->channel.count);
+    }
+}
+
+static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
+    const sse__metric *m;
+    int                rows = 0;
+    for (m = sse__metrics; m < sse__metrics + SSE__COUNT(sse__metrics); m++)
+        if (m->label) sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label, (unsigned long long)sse__stat(now, m->at), m->bytes);
+}
+
+static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
+    sse_app             *app = view->live->app;
+    struct sse__monitor *m = (struct sse__monitor *)user;
+    sse_stats            now;
+    int                  rows = 0;
+    sse__stats_read(app, &now);
+    sse__monitor_sample(m, &now, app->loop.wheel.now);
+    sse_printf(out, "{\"room\":%d,\"samples\":{", SSE__SAMPLES);
+    sse__monitor_put_samples(m, out);
+    sse_printf(out, "},\"streams\":%llu,\"rows\":[", (unsigned long long)now.streams);
+    sse__monitor_put_rows(app, out);
+    sse_printf(out, "],\"topics_all\":%llu,\"topics\":[", (unsigned long long)now.topics);
+    sse__monitor_put_topics(&app->topics->exact, out, &rows);
+    sse__monitor_put_topics(&app->topics->patterns, out, &rows);
+    sse_printf(out, "],\"views_all\":%llu,\"views\":[", (unsigned long long)now.views);
+    sse__monitor_put_views(app, out);
+    sse_puts(out, "],\"totals\":[");
+    sse__monitor_put_totals(&now, out);
+    sse_puts(out, "]}");
+}
+
+/* ---- pages ---------------------------------------------------------------------------------- */
+
+static void sse__monitor_page_handler(sse_req *req, void *user) { /* its addresses are relative: a proxy may show it elsewhere */
+    const char *name = strrchr(sse_path(req), '/') + 1;
+    sse_buf    *out = sse_out(req);
+    (void)user;
+    sse_set_header(req, "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+                                                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    sse_set_header(req, "Cache-Control", "no-store");
+    sse_html(out, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                  "<title>sse.h</title>\n<link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"%s/monitor.css\">\n"
+                  "<script src=\"%s/monitor.js\" defer></script>\n", name, name);
+    sse_puts(out, sse__monitor_page);
+}
+
+static void sse__monitor_css_handler(sse_req *req, void *user) {
+    (void)user;
+    sse_set_type(req, "text/css; charset=utf-8");
+    sse_puts(sse_out(req), sse__monitor_css);
+}
+
+static void sse__monitor_js_handler(sse_req *req, void *user) {
+    (void)user;
+    sse_set_type(req, "text/javascript; charset=utf-8");
+    sse_puts(sse_out(req), sse__monitor_js_draw);
+    sse_puts(sse_out(req), sse__monitor_js_live);
+}
+
+static void sse__monitor_close_handler(sse_req *req, void *user) {
+    sse_str    rest = sse__text(sse_form(req, "id"));
+    uint64_t   slot, gen;
+    sse_stream s;
+    (void)user;
+    s.app = sse_req_app(req);
+    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) || !sse__parse_u64(rest, UINT32_MAX, &gen)) {
+        sse_fail(req, 400, "id is missing");
+        return;
+    }
+    s.slot = (uint32_t)slot;
+    s.gen  = (uint32_t)gen;
+    if (sse_stream_end(s, NULL) != SSE_OK) sse_fail(req, 404, "that stream is closed");
+}
+
+static void sse__monitor_metrics_handler(sse_req *req, void *user) {
+    sse_buf    *out = sse_out(req);
+    const char *name = "";
+    sse_stats   now;
+    size_t      i;
+    (void)user;
+    sse__stats_read(sse_req_app(req), &now);
+    sse_set_type(req, "text/plain; version=0.0.4; charset=utf-8");
+    sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\nsse_build_info{version=\"" SSE_VERSION "\"} 1\n");
+    for (i = 0; i < SSE__COUNT(sse__metrics); i++) {
+        const sse__metric *m = &sse__metrics[i];
+        if (strcmp(m->name, name) != 0) sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter");
+        name = m->name;
+        sse_printf(out, "%s%s %llu\n", m->name, m->labels, (unsigned long long)sse__stat(&now, m->at));
+    }
+}
+
+/* Without a guard of the program's: only who is on this machine, by one of its own names. */
+static void sse__monitor_guard(sse_req *req, void *user) {
+    sse__host host;
+    const bool local = !req->head.host.len || (sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) && sse__host_is_local(host.name));
+    (void)user;
+    if (!req->conn->loopback || !local) sse_fail(req, 403, "the monitor is for this machine alone, unless sse_monitor is given a guard");
+}
+
+static int sse__monitor_live(sse_app *app, const char *path) {
+    sse_stream_options stream;
+    sse_live_options   live;
+    memset(&stream, 0, sizeof stream);
+    memset(&live, 0, sizeof live);
+    stream.label  = "monitor";
+    live.stream   = &stream;
+    live.every_ms = SSE__MONITOR_MS;
+    live.format   = SSE_AS_DATA;
+    live.user     = app->monitor;
+    return sse_live(app, path, sse__monitor_render, &live);
+}
+
+SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user) {
+    static const struct { const char *method, *path; sse_handler fn; } pages[] = {
+        {"GET", "", sse__monitor_page_handler}, {"GET", "/monitor.css", sse__monitor_css_handler}, {"GET", "/monitor.js", sse__monitor_js_handler},
+        {"POST", "/close", sse__monitor_close_handler}, {"GET", "/metrics", sse__monitor_metrics_handler}};
+    char   path[256];
+    size_t i, n = prefix ? strlen(prefix) : 0;
+    int    error;
+    if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
+        return sse__config_fail(app, SSE_E_ARG, "monitor", prefix ? prefix : "");
+    if (!app->monitor) app->monitor = SSE__NEW(struct sse__monitor);
+    if (!app->monitor) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
+    error = guard ? sse_before(app, prefix, guard, user) : sse_before(app, prefix, sse__monitor_guard, NULL);
+    for (i = 0; i < SSE__COUNT(pages) && !error; i++) {
+        snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
+        error = sse__method_route(app, pages[i].method, path, pages[i].fn, NULL);
+    }
+    snprintf(path, sizeof path, "%s/live", prefix);
+    return error ? error : sse__monitor_live(app, path);
+}
+
+/*==========================================================================
   >>server   make and free an app, listen, turn the loop, stop
   Uses: everything above                Tests: tests/wire/server.test.js
 
@@ -12304,35 +12813,6 @@ static void sse__server_begin_stop(sse_app *app) {
 }
 
 /* ---- counters ---------------------------------------------------------------------- */
-
-static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
-    const sse__net *net = app->net;
-    memset(out, 0, sizeof *out);
-    out->connections    = net->count;
-    out->streams        = app->streams->all.count;
-    out->views          = app->views->shared.count;
-    out->accepted       = net->counts.accepted;
-    out->refused        = net->counts.refused;
-    out->requests       = net->counts.requests;
-    out->bad_requests   = net->counts.bad_requests;
-    out->timeouts       = net->counts.timeouts;
-    out->streams_opened = app->streams->opened;
-    out->events         = app->streams->events;
-    out->bytes_in       = net->counts.bytes_in;
-    out->bytes_out      = net->counts.bytes_out;
-    out->sends          = net->counts.sends;
-    out->renders        = app->views->renders;
-    out->renders_same   = app->views->same;
-    out->renders_failed = app->views->failed;
-    out->delivered      = app->streams->delivered;
-    out->bytes_events   = app->streams->bytes_events;
-    out->bytes_frames   = app->streams->bytes_frames;
-    out->topics         = app->topics->exact.count + app->topics->patterns.count;
-    out->replies_4xx    = app->replies_4xx;
-    out->replies_5xx    = app->replies_5xx;
-    out->queue_high     = app->streams->queue_high;
-    memcpy(out->closed, app->streams->closed_by, sizeof app->streams->closed_by);
-}
 
 /* The end of a turn: what other threads may see. One copy a turn, so that no event pays for it. */
 static void sse__stats_show(sse_app *app) {
@@ -12650,6 +13130,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__topics_close(app->topics);
     sse__views_close(app->views);
     sse__router_close(app->router);
+    SSE_FREE(app->monitor);
     SSE_FREE(app->server);
     SSE_FREE(app);
 }
