@@ -884,7 +884,7 @@ SSE_API int sse_redirect(sse_req *req, const char *url);         /* 303 See Othe
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain instead of all that is written; the first one stays */
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
-   loop; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
+   loop, or sse_app_free; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
 SSE_API int sse_defer(sse_req *req);
 SSE_API int sse_finish(sse_req *req);
 
@@ -8534,6 +8534,7 @@ struct sse_req {
     sse__conn   *conn;      /* NULL once the client has left */
     sse__peer    peer;
     sse__alarm   finish;    /* armed by sse_finish */
+    sse__link    kept;      /* in router.kept, once it has outlived its handler */
     sse_buf      input;     /* owned, if the request outlives its handler; else the bytes are the connection's */
     char        *bytes;
     sse__head    head;
@@ -8699,10 +8700,9 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
 }
 
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s) {
-    const char *signed_text = sse_cookie(req, name), *text;
     sse_buf     value = {NULL, 0, 0, SSE_OK};
-    if (!signed_text || sse_unsign(&value, req->app->options.secret, signed_text, max_age_s ? max_age_s : 3600)) return NULL;
-    text = sse__req_text(req, sse__str(value.ptr, value.len));
+    const char *text  = NULL;
+    if (!sse_unsign(&value, req->app->options.secret, sse_cookie(req, name), max_age_s)) text = sse__req_text(req, sse__str(value.ptr, value.len));
     sse_buf_free(&value);
     return text;
 }
@@ -8944,6 +8944,7 @@ static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory
     sse__arena arena = req->arena;
     sse_buf_free(&req->input);
     sse__alarm_cancel(&req->finish);
+    sse__list_remove(&req->kept);
     if (req->file) sse__block_drop(req->file->block);
     sse__arena_reset(&arena);
     if (out.cap > 65536 || out.error) sse_buf_free(&out);
@@ -8953,12 +8954,6 @@ static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory
     req->out     = out;
     req->headers = headers;
     req->arena   = arena;
-}
-
-static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
-    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input);
-    req->conn->req = req;
-    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
 }
 
 static void sse__req_free(sse_req *req) {
@@ -11446,6 +11441,7 @@ typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn;
 typedef struct sse__router {
     sse__segment root;
     sse__hook   *before;
+    sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
     sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
     char        *texts[6];    /* what app.options points to */
 } sse__router;
@@ -11720,6 +11716,13 @@ static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, boo
     }
     sse__req_done(req);
     return max;
+}
+
+static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
+    if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
+    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input);
+    req->conn->req = req;
+    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
 }
 
 static void sse__req_after(sse_req *req) { /* its handler, or who reads its body, has returned */
@@ -12001,6 +12004,7 @@ static void sse__router_close(sse__router *router) {
         SSE_FREE(router->before);
         router->before = next;
     }
+    while (!sse__list_empty(&router->kept)) sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
     sse__req_free(router->spare);
     for (i = 0; i < SSE__COUNT(router->texts); i++) SSE_FREE(router->texts[i]);
     SSE_FREE(router);
@@ -13145,6 +13149,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     error = sse__loop_open(&app->loop, app); /* first: sse_app_free closes it */
     if (!error) error = sse__options_fill(&app->options);
     app->router = SSE__NEW(sse__router);
+    if (app->router) sse__list_init(&app->router->kept);
     app->server = SSE__NEW(struct sse__server);
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;

@@ -88,7 +88,8 @@ static void finish(sse_req *req, void *user) {
         return;
     }
     sse_printf(sse_out(*at), ", finished%s", sse_query(*at, "a") ? sse_query(*at, "a") : "");
-    sse_printf(sse_out(req), "%d %d", sse_finish(*at), sse_finish(*at));
+    sse_printf(sse_out(req), "%d ", sse_finish(*at));
+    sse_printf(sse_out(req), "%d", sse_finish(*at)); /* once is enough */
     *at = NULL;
 }
 
@@ -303,6 +304,7 @@ int main(int argc, char **argv) {
     serve.grace_ms   = 500;
     serve.access_log = setting(argc, argv, "access_log") != NULL;
     error            = sse_serve(app, &serve);
+    memset(kept, 0, sizeof kept);
     sse_app_free(app);
     if (error) fprintf(stderr, "%s\n", sse_error_text(error));
     return error != 0;
