@@ -1,0 +1,119 @@
+#!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
+// Limits: connections, descriptors, addresses, time.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { get, split_replies, talk } from './raw.mjs'
+import { request, Server, sleep, test, until } from './wire.mjs'
+
+const start = (...args) => Server.start('asan/http', { args })
+const sockets = (server, count) => Promise.all(Array.from({ length: count }, () => server.socket()))
+const close = list => list.forEach(socket => socket.destroy())
+async function got(server, text = get('/')) {
+  const socket = await server.socket()
+  socket.write(text)
+  await until(() => socket.readableEnded || socket.closed || split_replies(socket.got).replies.length, 'an answer')
+  await sleep(20)
+  socket.destroy()
+  return socket.got
+}
+
+test('max_connections: those above it are told, the others served', async () => {
+  const server = await start('max_connections=5')
+  const first = await sockets(server, 5)
+  first.forEach(socket => socket.write(get('/')))
+  await until(() => first.every(socket => socket.got.endsWith('ok')), 'five replies')
+  assert.match(await got(server), /^HTTP\/1\.1 503 [\s\S]*Connection: close/)
+  assert.match(await got(server, get('/stream', 'Accept: text/event-stream')), /^HTTP\/1\.1 200 [\s\S]*text\/event-stream[\s\S]*retry: \d+\n\n$/)
+  const silent = await server.socket()
+  await until(() => silent.closed, 'one that says nothing to be closed', 3000)
+  first[0].write(get('/'))
+  await until(() => first[0].got.match(/ok/g).length === 2, 'the first to be served on')
+  close(first)
+  await sleep(100)
+  assert.match(await got(server), /200 OK/)
+  await server.stops()
+})
+
+test('max_per_peer', async () => {
+  const server = await start('max_per_peer=3'), proxied = await start('max_per_peer=3', 'trusted_proxies=127.0.0.1')
+  for (const one of [server, proxied]) {
+    const first = await sockets(one, 3)
+    await sleep(50)
+    assert.match(await got(one), one === server ? /^HTTP\/1\.1 503 / : /^HTTP\/1\.1 200 /)
+    close(first)
+    await sleep(50)
+    assert.match(await got(one), /^HTTP\/1\.1 200 /)
+    await one.stops()
+  }
+})
+
+test('out of descriptors: 503, no spin, and on again', async () => {
+  const server = await start('max_connections=1000')
+  execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=20'])
+  const first = await sockets(server, 25) // the kernel accepts them; the server has room for fewer
+  await sleep(300)
+  const cpu = server.cpu_ms()
+  await sleep(1000)
+  assert(server.cpu_ms() - cpu <= 100, `${server.cpu_ms() - cpu} ms of CPU in a second`)
+  const refused = first.filter(socket => socket.closed || socket.got.startsWith('HTTP/1.1 503'))
+  assert(refused.length >= 5 && refused.length < 25, `${refused.length} refused`)
+  assert(refused.some(socket => socket.got.startsWith('HTTP/1.1 503')))
+  const served = first.find(socket => !refused.includes(socket))
+  served.write(get('/'))
+  await until(() => served.got.endsWith('ok'), 'those who are in to be served')
+  close(first)
+  await sleep(200)
+  assert.match(await got(server), /200 OK/)
+  await server.stops()
+})
+
+test('a drip of bytes holds no slot', async () => {
+  const server = await start('header_timeout_ms=500', 'body_timeout_ms=500', 'keepalive_ms=500', 'send_timeout_ms=700')
+  const drip = async (text, every_ms) => {
+    const socket = await server.socket(), from = Date.now()
+    for (const byte of text) {
+      if (socket.readableEnded || socket.closed) break
+      socket.write(byte)
+      await sleep(every_ms)
+    }
+    await until(() => socket.readableEnded || socket.closed, 'the end', 5000)
+    return { ms: Date.now() - from, status: split_replies(socket.got).replies[0]?.status }
+  }
+  const results = await Promise.all([
+    drip('GET / HTTP/1.1\r\nHost: localhost\r\nX: ' + 'x'.repeat(100), 50),
+    drip(['POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n', ...'x'.repeat(100)], 50),
+    drip(['POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n', ...'x'.repeat(100)], 50),
+    drip(['POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n', ...'1\r\nx\r\n'.repeat(30)], 50),
+    drip('', 0),
+  ])
+  for (const { ms } of results) assert(ms >= 450 && ms < 2500, `${ms} ms`)
+  assert.deepEqual(results.map(result => result.status), [408, 408, 408, 408, undefined])
+  const quick = await talk(server, ['POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n', 'x'.repeat(20000), 'x'.repeat(20000), 'x'.repeat(20000)], { gap_ms: 300 })
+  assert.equal(quick.replies[0].status, 200, 'real progress moves the deadline')
+  const deaf = await server.socket({ read: false })
+  deaf.pause()
+  deaf.write(get('/big?kb=20000'))
+  await until(async () => JSON.parse((await request(server, 'GET', '/stats')).body).connections === 1, 'one that does not read to be given up', 5000)
+  deaf.destroy()
+  await server.stops()
+})
+
+test('short limits for heads', async () => {
+  const server = await start('max_header_bytes=256', 'max_headers=3', 'max_body_bytes=10')
+  const status = async text => (await talk(server, text)).replies[0].status
+  assert.equal(await status(get('/')), 200)
+  assert.equal(await status(get('/', 'A: b', 'C: d')), 200)
+  assert.equal(await status(get('/', 'A: b', 'C: d', 'E: f')), 431)
+  assert.equal(await status(get('/' + 'x'.repeat(300))), 414)
+  assert.equal(await status(get('/', 'A: ' + 'x'.repeat(300))), 431)
+  assert.equal(await status('POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n'), 413)
+  assert.equal(await status('POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n'), 413)
+  await server.stops()
+})
+
+test('hooks of a life', async () => {
+  const server = await start()
+  const { code, stderr } = await server.stop()
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.match(server.stdout, /^listening on [^\n]*\nexit\n$/)
+})
