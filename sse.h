@@ -8517,7 +8517,7 @@ static void sse__net_close(sse__net *net) {
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/request.test.js
+  Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
   R1  Texts handed out live in the request's input or its arena: both stay
       until the request is freed.
   R2  Only what the program asks for is decoded.
@@ -8994,7 +8994,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
 
 /*==========================================================================
   >>reply   what a handler writes
-  Uses: >>request >>conn >>http >>sign  Tests: tests/wire/reply.test.js
+  Uses: >>request >>conn >>http >>sign  Tests: tests/wire/replies.test.mjs
   A1  What the program hands over for the head is checked before it is kept:
       no line break, no NUL, no field that is ours to write.
   A2  A reply has a Content-Length, and leaves in one write if it fits.
@@ -9246,7 +9246,7 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>http           Tests: tests/wire/file.test.js
+  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs
   K1  A path of a request becomes a path of the system only in file_find,
       and what that finds lies inside the directory served.
 ==========================================================================*/
@@ -11430,7 +11430,7 @@ static void sse__changes_stop(sse_app *app) { (void)app; }
 
 /*==========================================================================
   >>app   options, routes, hooks, guards, one request from head to log
-  Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/app.test.js
+  Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/replies.test.mjs
 
   head in --> host, origin, CORS --> before hooks --> 404, 405, OPTIONS
           --> guard --> handler --> [req_conclude] --> on_reply --> log

@@ -245,14 +245,15 @@ typedef struct watcher {
 static ticker *tickers;
 
 static void tick(sse_app *app, void *user) {
-    ticker         *t   = (ticker *)user;
-    sse_buf         b   = {NULL, 0, 0, 0};
+    ticker         *t = (ticker *)user;
+    sse_buf         b = {NULL, 0, 0, 0};
     sse_event       event;
     struct timespec now;
     memset(&event, 0, sizeof event);
     clock_gettime(CLOCK_MONOTONIC, &now);
     sse_printf(&b, "t=%lld ", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
-    while (!b.error && b.len < (size_t)t->bytes) sse_raw(&b, "abcdefghijklmnopqrstuvwxyz0123456789", t->bytes - (int)b.len < 36 ? (size_t)t->bytes - b.len : 36);
+    while (!b.error && b.len < (size_t)t->bytes)
+        sse_raw(&b, "abcdefghijklmnopqrstuvwxyz0123456789", t->bytes - (int)b.len < 36 ? (size_t)t->bytes - b.len : 36);
     event.data = sse_buf_text(&b);
     sse_publish(app, t->topic, &event);
     sse_buf_free(&b);
@@ -333,7 +334,7 @@ static sse_mode mode_of(const char *name) {
 
 /* {"type":"module","async":"true"} as type="module" async="true". The text is JSON that was checked already. */
 static const char *attributes(sse_req *req, long long i) {
-    const char *p = part(req, i, "attributes"), *from, *all;
+    const char *p       = part(req, i, "attributes"), *from, *all;
     sse_buf     b       = {NULL, 0, 0, 0};
     int         depth   = 0;
     bool        in_name = true;
@@ -384,8 +385,8 @@ static void send_test_event(sse_req *req, sse_buf *out, long long i) {
 }
 
 static void datastar_test(sse_req *req, void *user) {
-    sse_buf   *out = sse_out(req);
-    long long  i;
+    sse_buf  *out = sse_out(req);
+    long long i;
     (void)user;
     sse_set_type(req, "text/event-stream");
     sse_set_header(req, "Cache-Control", "no-cache");
@@ -405,9 +406,9 @@ static sse_buf *event_stream(sse_req *req) {
 }
 
 static void send_message(sse_app *app, void *user) {
-    sse_req       *req     = (sse_req *)user;
-    const sse_str  message = sse_query_bytes(req, "message");
-    const char    *mime = sse_query(req, "mime"), *newline = sse_query(req, "newline");
+    sse_req      *req     = (sse_req *)user;
+    const sse_str message = sse_query_bytes(req, "message");
+    const char   *mime = sse_query(req, "mime"), *newline = sse_query(req, "newline");
     (void)app;
     sse_set_type(req, mime ? mime : "text/event-stream");
     if (message.ptr) sse_raw(sse_out(req), message.ptr, message.len);
@@ -450,9 +451,9 @@ static void last_event_id(sse_req *req, void *user) {
 }
 
 static void last_event_id2(sse_req *req, void *user) {
-    static const char *const bodies[] = {"id: 1\ndata: 1\n\ndata:2\n\n", "id: 1\ndata: 1\n\nid: 2\ndata:2\n\ndata:3\n\n",
-        "id: 1\ndata: 1\n\nid:\ndata:2\n\ndata:3\n\n"};
-    const long long          type     = sse_parse_int(sse_query(req, "type"), 1);
+    static const char *const bodies[] = {
+        "id: 1\ndata: 1\n\ndata:2\n\n", "id: 1\ndata: 1\n\nid: 2\ndata:2\n\ndata:3\n\n", "id: 1\ndata: 1\n\nid:\ndata:2\n\ndata:3\n\n"};
+    const long long type = sse_parse_int(sse_query(req, "type"), 1);
     (void)user;
     sse_puts(event_stream(req), type >= 1 && type <= 3 ? bodies[type - 1] : "data: invalid_test\n\n");
 }
@@ -530,7 +531,7 @@ static void cors(sse_req *req, void *user) {
     static const struct {
         const char *name;
         sse_handler fn;
-    } runs[] = {{"status-reconnect", status_reconnect}, {"message", message}, {"redirect", redirect}, {"cache-control", show_field}};
+    } runs[]           = {{"status-reconnect", status_reconnect}, {"message", message}, {"redirect", redirect}, {"cache-control", show_field}};
     const char *origin = sse_query(req, "origin"), *run = sse_query(req, "run");
     unsigned    i;
     (void)user;
@@ -601,7 +602,7 @@ int main(int argc, char **argv) {
     memset(&serve, 0, sizeof serve);
     options.secret        = secret;
     options.allowed_hosts = options.allowed_origins = "*";
-    app = sse_app_new(&options);
+    app                                             = sse_app_new(&options);
     add_small(app);
     add_topics(app);
     add_views(app);

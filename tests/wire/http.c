@@ -24,9 +24,9 @@ static void silent(sse_req *req, void *user) {
 
 static void show(sse_req *req, void *user) { /* what the library makes of the request */
     (void)user;
-    sse_json(sse_out_json(req), "{\"method\":%s,\"path\":%s,\"peer\":%s,\"a\":%s,\"x\":%s,\"x1\":%s,\"cookie\":%s,\"form\":%s,\"rest\":%s}", sse_method(req),
-        sse_path(req), sse_peer(req), sse_query(req, "a"), sse_header(req, "x-test"), sse_header_at(req, "X-Test", 1), sse_cookie(req, "c"),
-        sse_form(req, "f"), sse_param(req, "path"));
+    sse_json(sse_out_json(req), "{\"method\":%s,\"path\":%s,\"peer\":%s,\"a\":%s,\"x\":%s,\"x1\":%s,\"cookie\":%s,\"form\":%s,\"rest\":%s}",
+        sse_method(req), sse_path(req), sse_peer(req), sse_query(req, "a"), sse_header(req, "x-test"), sse_header_at(req, "X-Test", 1),
+        sse_cookie(req, "c"), sse_form(req, "f"), sse_param(req, "path"));
 }
 
 static void big(sse_req *req, void *user) {
@@ -159,7 +159,7 @@ static void not_later(sse_req *req, void *user) {
 }
 
 static int part(sse_req *req, const sse_part *p, sse_str chunk, int status, void *user) {
-    size_t *n = (size_t *)user;
+    size_t  *n   = (size_t *)user;
     sse_buf *out = sse_out(req);
     if (!p) {
         sse_json(out, "%d", status);
