@@ -49,6 +49,24 @@ test('sensor', async () => {
   await server.stops()
 })
 
+test('life', async () => {
+  const server = await Server.start('life')
+  assert.match((await request(server, 'GET', '/')).body, /data-init="@get\('\/board'\)"/)
+  const board = await listen(server, '/board', { headers: { 'Accept-Encoding': 'br' } })
+  const colors = event => [...elements(event).matchAll(/<i id="c\d+" class="c(\d)">/g)].map(match => Number(match[1]))
+  await until(() => board.events.length >= 3, 'three generations')
+  assert.equal(colors(board.last).length, 2500)
+  assert.match(elements(board.last), /<dt>1 watching<\/dt>/)
+  assert.equal((await post(server, '/tap?cell=1225', {})).status, 204)
+  await until(() => board.events.some(event => colors(event)[1225] > 0), 'the cell to be alive')
+  assert.equal((await post(server, '/tap?cell=2500', {})).status, 400)
+  await until(() => board.events.length >= 12, 'more generations')
+  const html = board.events.reduce((sum, { data }) => sum + data.length, 0)
+  assert(html > 20 * board.bytes, `${html} bytes arrived as ${board.bytes}`)
+  board.close()
+  await server.stops()
+})
+
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples'))) {

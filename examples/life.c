@@ -1,0 +1,137 @@
+/* life.c: one Game of Life for everyone who has the page open. Tap to draw. Five times a second all 2,500 cells are rendered
+   anew, once, however many watch; what goes over the wire is little more than what changed.
+   PORT=-1 lets the system choose a port; DATASTAR_JS=file serves that copy of the Datastar client. */
+#define SSE_IMPLEMENTATION
+#include "sse.h"
+
+#define DATASTAR_CDN "https://cdn.jsdelivr.net/gh/starfederation/datastar@v1.0.3/bundles/datastar.js"
+
+enum { SIDE = 50, CELLS = SIDE * SIDE, COLORS = 6 };
+
+static const char page_head[] =
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>life</title>\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"theme-color\" content=\"#101218\">\n"
+    "<link rel=\"icon\" href=\"data:,\">\n"
+    "<style>\n"
+    ":root { color-scheme: dark }\n"
+    "* { box-sizing: border-box }\n"
+    "body { margin: 0 auto; max-width: min(44rem, 100dvh - 13rem); min-width: min(100%, 20rem); min-height: 100dvh; padding: 1rem;\n"
+    "       display: flex; flex-direction: column; justify-content: center; gap: .8rem; background: #101218; color: #e9e6df; font: 1rem/1.4 system-ui, sans-serif }\n"
+    "header { display: flex; align-items: baseline; gap: .6rem }\n"
+    "h1 { margin: 0; font-size: 1.25rem; letter-spacing: -.01em }\n"
+    "header span { color: #8b8d97; font-size: .85rem }\n"
+    "#board { aspect-ratio: 1; display: grid; grid-template: repeat(50, 1fr) / repeat(50, 1fr); border-radius: .6rem; overflow: hidden;\n"
+    "         background: #181b23; touch-action: manipulation; cursor: crosshair; -webkit-tap-highlight-color: #0000 }\n"
+    "#board i { border-radius: 30%; transform: scale(.86); transition: background-color .35s }\n"
+    ".c1 { background: #f4a261 } .c2 { background: #5cc9b0 } .c3 { background: #e76f7a }\n"
+    ".c4 { background: #7aa2f7 } .c5 { background: #e9d16c } .c6 { background: #c792ea }\n"
+    "dl { margin: 0; display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem }\n"
+    "dl div { background: #181b23; border-radius: .6rem; padding: .6rem .8rem }\n"
+    "dt { color: #8b8d97; font-size: .75rem } dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; white-space: nowrap }\n"
+    "@media (prefers-reduced-motion: reduce) { #board i { transition: none } }\n"
+    "</style>\n";
+
+static const char page_body[] =
+    "</head><body data-init=\"@get('/board')\"><header><h1>life</h1><span>tap to draw; everyone sees the same</span></header>\n"
+    "<main id=\"board\" data-on:pointerdown=\"evt.target.id > '' && evt.target.id != 'board' && @post('/tap?cell=' + evt.target.id.slice(1))\"></main>\n"
+    "<dl id=\"numbers\"></dl></body></html>\n";
+
+static unsigned char cell[CELLS]; /* 0: dead, else a color */
+static unsigned long generation;
+
+static int alive_around(const unsigned char *from, int at, int *color) {
+    int dx, dy, n = 0, counts[COLORS + 1] = {0}, c;
+    for (dy = -1; dy <= 1; dy++)
+        for (dx = -1; dx <= 1; dx++) {
+            const int there = (at / SIDE + dy + SIDE) % SIDE * SIDE + (at % SIDE + dx + SIDE) % SIDE;
+            if (there == at || !from[there]) continue;
+            n++;
+            counts[from[there]]++;
+        }
+    for (*color = 1, c = 2; c <= COLORS; c++)
+        if (counts[c] > counts[*color]) *color = c;
+    return n;
+}
+
+static void sow(int at, int color) { /* a glider-like blot that lives for a while */
+    static const int blot[] = {0, 1, SIDE, -SIDE, 1 - SIDE, -1};
+    size_t i;
+    for (i = 0; i < sizeof blot / sizeof *blot; i++) cell[(at + blot[i] + CELLS) % CELLS] = (unsigned char)color;
+}
+
+static void step(sse_app *app, void *user) {
+    unsigned char before[CELLS];
+    int           at, color, n, living = 0;
+    (void)user;
+    memcpy(before, cell, sizeof before);
+    for (at = 0; at < CELLS; at++) {
+        n = alive_around(before, at, &color);
+        cell[at] = (unsigned char)(before[at] ? (n == 2 || n == 3 ? before[at] : 0) : n == 3 ? color : 0);
+        living += cell[at] != 0;
+    }
+    if (generation++ % 25 == 0 || living < 40) sow(rand() % CELLS, 1 + rand() % COLORS); /* it never ends */
+    sse_touch(app, "/board");
+}
+
+static void put_bytes(sse_buf *html, const char *name, double bytes) {
+    const char *unit = "B\0KB\0MB\0GB\0TB";
+    while (bytes >= 1000 && unit[0] != 'T') {
+        bytes /= 1000;
+        unit += strlen(unit) + 1;
+    }
+    sse_html(html, "<div><dt>%s</dt><dd>%.1f %s</dd></div>", name, bytes, unit);
+}
+
+static void board(sse_view *view, sse_buf *html, void *user) {              // ONCE per generation
+    sse_app  *app = (sse_app *)user;
+    sse_stats s;
+    int       at;
+    (void)view;
+    sse_puts(html, "<main id=\"board\">");
+    for (at = 0; at < CELLS; at++) sse_printf(html, "<i id=\"c%d\" class=\"c%d\"></i>", at, cell[at]);
+    sse_puts(html, "</main><dl id=\"numbers\">");
+    sse_stats_get(app, &s);
+    put_bytes(html, "HTML for all", (double)s.bytes_events);
+    put_bytes(html, "sent as", (double)s.bytes_frames);
+    sse_html(html, "<div><dt>%llu watching</dt><dd>1 : %.0f</dd></div></dl>", (unsigned long long)s.streams,
+        s.bytes_frames ? (double)s.bytes_events / (double)s.bytes_frames : 1.0);
+}
+
+static void tap(sse_req *req, void *user) {
+    const long at = (long)sse_parse_int(sse_query(req, "cell"), -1);
+    unsigned   color = 0;
+    const char *peer = sse_peer(req);
+    (void)user;
+    if (at < 0 || at >= CELLS) { sse_fail(req, 400, "there is no such cell"); return; }
+    while (*peer) color = color * 31 + (unsigned char)*peer++;              // everybody draws in a color of their own
+    sow((int)at, 1 + (int)(color % COLORS));
+    sse_touch(sse_req_app(req), "/board");
+}
+
+static void page(sse_req *req, void *user) {
+    sse_buf *out = sse_out(req);
+    sse_puts(out, page_head);
+    sse_html(out, "<script type=\"module\" src=\"%s\"></script>\n", user ? "/datastar.js" : DATASTAR_CDN);
+    sse_puts(out, page_body);
+}
+
+static void datastar(sse_req *req, void *user) { sse_send_file(req, (const char *)user, NULL); }
+
+static void ready(sse_app *app, void *user) {
+    (void)user;
+    printf("life is on http://127.0.0.1:%d\n", sse_port(app));
+    fflush(stdout);
+}
+
+int main(void) {
+    char    *script = getenv("DATASTAR_JS");
+    int      i;
+    sse_app *app = sse_app_new(&(sse_app_options){ .on_init = ready });
+    for (i = 0; i < 60; i++) sow(rand() % CELLS, 1 + rand() % COLORS);
+    sse_get (app, "/",      page,  script);
+    sse_post(app, "/tap",   tap,   NULL);
+    sse_live(app, "/board", board, &(sse_live_options){ .user = app });
+    sse_every(app, 200, step, NULL);
+    if (script) sse_get(app, "/datastar.js", datastar, script);
+    return sse_serve(app, &(sse_serve_options){ .port = (int)sse_parse_int(getenv("PORT"), 8000) });
+}
