@@ -1,0 +1,192 @@
+/* crowd.h: many subscribers in one process, for the benchmarks. They count the chunks of the streams they read: one is one event.
+   The server runs in a child process on a core of its own. Bounded in number and time; Linux only. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CROWD_MOST = 20000 };
+
+struct reader {
+    int           fd;
+    unsigned      left, size; /* bytes to come of the chunk; what its size line said so far */
+    unsigned char at;         /* of "\r\n\r\n" in the head; then 4: size, 5: LF after it, 6: bytes */
+    bool          joined;     /* an event has come */
+};
+
+struct crowd {
+    struct reader reader[CROWD_MOST];
+    int           epoll, count, joined, refused;
+    uint64_t      events, bytes;
+};
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void on_core(size_t n) { /* if there is one */
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(n, &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+}
+
+static int many_descriptors(void) { /* how many there may be */
+    struct rlimit r;
+    getrlimit(RLIMIT_NOFILE, &r);
+    r.rlim_cur = r.rlim_max < CROWD_MOST + 100 ? r.rlim_max : CROWD_MOST + 100;
+    setrlimit(RLIMIT_NOFILE, &r);
+    return (int)r.rlim_cur;
+}
+
+static bool crowd_add(struct crowd *c, int port, const char *target) {
+    struct reader     *r = &c->reader[c->count];
+    struct epoll_event e;
+    struct sockaddr_in to;
+    char               head[256];
+    int                n;
+    memset(r, 0, sizeof *r);
+    memset(&to, 0, sizeof to);
+    memset(&e, 0, sizeof e);
+    to.sin_family      = AF_INET;
+    to.sin_port        = htons((uint16_t)port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    r->fd              = socket(AF_INET, SOCK_STREAM, 0);
+    n = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAccept-Encoding: br\r\n\r\n", target);
+    if (r->fd < 0 || connect(r->fd, (struct sockaddr *)&to, sizeof to) || send(r->fd, head, (size_t)n, 0) != n) return false;
+    e.events   = EPOLLIN;
+    e.data.ptr = r;
+    epoll_ctl(c->epoll, EPOLL_CTL_ADD, r->fd, &e);
+    c->count++;
+    return true;
+}
+
+static void crowd_chunk(struct crowd *c, struct reader *r) {
+    r->at = r->size > 8 ? 6 : 7; /* heads of compressed streams and pings are shorter */
+    r->left = r->size + 2;
+    r->size = 0;
+    if (r->at == 7) return;
+    c->events++;
+    c->joined += !r->joined;
+    r->joined = true;
+}
+
+static void crowd_take(struct crowd *c, struct reader *r, const char *p, size_t n) {
+    const char *const end = p + n;
+    while (p < end) {
+        if (r->at >= 6) { /* in a chunk, or in a short one */
+            const size_t skip = (size_t)(end - p) < r->left ? (size_t)(end - p) : r->left;
+            p += skip;
+            r->left -= (unsigned)skip;
+            if (!r->left) r->at = 4;
+        } else if (r->at < 4) r->at = (unsigned char)(*p++ == "\r\n\r\n"[r->at] ? r->at + 1 : 0);
+        else if (r->at == 5) {
+            p++;
+            crowd_chunk(c, r);
+        } else if (*p == '\r') r->at = 5, p++;
+        else {
+            r->size = r->size * 16 + (unsigned)(*p <= '9' ? *p - '0' : (*p | 32) - 'a' + 10);
+            p++;
+        }
+    }
+}
+
+static void crowd_read(struct crowd *c, int wait_ms) { /* one look at who has something */
+    static char        bytes[1 << 18];
+    struct epoll_event e[512];
+    int                i, n = epoll_wait(c->epoll, e, 512, wait_ms);
+    for (i = 0; i < n; i++) {
+        struct reader *r = (struct reader *)e[i].data.ptr;
+        const ssize_t  got = recv(r->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (got <= 0) {
+            close(r->fd);
+            c->refused++;
+            continue;
+        }
+        c->bytes += (uint64_t)got;
+        crowd_take(c, r, bytes, (size_t)got);
+    }
+}
+
+static void crowd_join(struct crowd *c, int port, const char *target, int count, double most_s) { /* until each has its first event */
+    const double end = now_s() + most_s;
+    if (!c->epoll) c->epoll = epoll_create1(0);
+    while (c->joined < count && now_s() < end) {
+        int i;
+        for (i = 0; i < 64 && c->count < count; i++)
+            if (!crowd_add(c, port, target)) c->refused++, i = 64;
+        crowd_read(c, c->count < count ? 0 : 10);
+    }
+}
+
+static void crowd_leave(struct crowd *c) {
+    int i;
+    for (i = 0; i < c->count; i++) close(c->reader[i].fd);
+    close(c->epoll);
+    memset(c, 0, sizeof *c);
+}
+
+/* ---- the server's process ---- */
+
+static long rss_kb(pid_t pid) {
+    char path[64], line[128];
+    long kb = 0;
+    FILE *f;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmRSS: %ld", &kb) == 1) break;
+    if (f) fclose(f);
+    return kb;
+}
+
+static void cpu_s(pid_t pid, double *user, double *system) {
+    char          path[64];
+    unsigned long u = 0, s = 0;
+    FILE         *f;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u, &s) != 2) u = s = 0;
+    if (f) fclose(f);
+    *user   = (double)u / (double)sysconf(_SC_CLK_TCK);
+    *system = (double)s / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Runs serve(out, argument) in a child on the first core, the readers on the second. serve writes its port to out as text. */
+static pid_t server_start(void (*serve)(int out, int argument), int argument, int *port) {
+    char    text[200];
+    int     ends[2];
+    ssize_t n;
+    pid_t   pid;
+    *port = 0;
+    if (pipe(ends)) return -1;
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(ends[0]);
+        on_core(0);
+        serve(ends[1], argument);
+        _exit(0);
+    }
+    close(ends[1]);
+    on_core(1);
+    n = read(ends[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    *port = strrchr(text, ':') ? atoi(strrchr(text, ':') + 1) : 0;
+    return pid;
+}
+
+static void server_stop(pid_t pid) {
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
