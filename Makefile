@@ -15,7 +15,7 @@ threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' te
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
-servers  = $(addprefix build/asan/,$(call names,tests/wire/*.c) outside) build/tsan/server build/clang/server build/datastar-format
+servers  = $(addprefix build/asan/,$(call names,tests/wire/*.c) outside) build/topics build/tsan/server build/clang/server build/datastar-format
 
 all: $(examples) ## build the examples
 
@@ -96,6 +96,10 @@ build/tsan/%: tests/wire/%.c sse.h
 build/clang/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/topics: tests/wire/topics.c sse.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -I. -O2 $(WARN) $< -o $@ $(LIBS)
 
 build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
 	@mkdir -p $(@D)

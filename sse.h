@@ -57,7 +57,8 @@
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
      >>stream     open event streams: queue, ping, slow clients, closing
-     >>topics     subscribe and publish
+     >>history    what topics keep: numbers, rings, tables of SQLite
+     >>topics     subscribe and publish, resume, presence
      >>live       views: render once, share
      >>changes    who wrote, tell the views
      >>app        options, routes, hooks, guards, one request from head to log
@@ -666,6 +667,7 @@ typedef struct sse_app_options {
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
     sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
     const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
+    bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -764,6 +766,7 @@ typedef struct sse_stats {
     uint64_t replies_4xx, replies_5xx;           /* by handlers, and where there is none; requests that are no HTTP are bad_requests */
     uint64_t closed[8];                          /* streams, by sse_reason */
     uint64_t queue_high;                         /* the most bytes that ever waited for one stream */
+    uint64_t resumes, gaps, drops;               /* streams that came back in time, and too late; events that slow readers lost */
 } sse_stats;
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: any; others than the loop's see the end of its latest turn */
 
@@ -987,20 +990,72 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /* ---- topics -------------------------------------------------------------------------------------------------------- */
 
+/* What happens to an event of a topic when a reader is so slow that its queue is over max_queue_bytes. */
+typedef enum sse_overflow {
+    SSE_CLOSE_SLOW,  /* its stream is closed (SSE_BY_QUEUE). It comes back and, with a history, misses nothing */
+    SSE_DROP_OLDEST, /* the oldest that wait are dropped */
+    SSE_KEEP_NEWEST  /* of those that wait with the same event.key only the newest is sent, whether the queue is full or not */
+} sse_overflow;
+
+/* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
+   it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
+   anybody sees the event, and is there again after a restart or a crash. One process per database. */
+typedef struct sse_topic_options {
+    int    history;          /* events that are kept. default: none; with one of the next two: any number */
+    size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
+    int    history_age_ms;   /* and for how long. default: for ever */
+    int    greet;            /* events from the history for who comes without an id. default: 0 */
+    const char *gap_event;   /* name of the event that says: not all that you missed is here. default: "gap" */
+    sse_db *db;              /* borrowed until the app is freed. default: none, in memory only */
+    sse_overflow overflow;   /* default: SSE_CLOSE_SLOW */
+    void (*on_join)(sse_app *app, const char *topic, const char *who, void *user);  /* the first stream of this .who. default: none */
+    void (*on_leave)(sse_app *app, const char *topic, const char *who, void *user); /* the last one has been gone for leave_ms. default: none */
+    int    leave_ms;         /* so that a reload is no leave. default: 3000; SSE_OFF: none */
+    void  *user;             /* for these two. borrowed until the app is freed. default: NULL */
+} sse_topic_options;
+
+/* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none of their own; of several
+   such names the longest counts. options: copied; NULL: all defaults, as without this call.
+   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already; an error
+   of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
+
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
-   may be built from request text. A topic comes to be with its first subscriber and goes with its last.
+   may be built from request text. A topic comes to be with its first subscriber and goes with its last, unless sse_topic named
+   it or it has a history; over max_topics the history that was not used for longest goes.
+
+   In the handler that opens the stream, all subscriptions resume together when it returns: the request's Last-Event-ID (or, where
+   a script cannot set it, the query parameter lastEventId) tells where the client was, and what it missed of topics with a
+   history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
+   events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
+   history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
+   restart only ids of streams whose histories are all in databases are known. Later subscriptions begin with the next event.
+
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG; SSE_E_FULL: over max_topics; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed */
 
 /* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of several matching topics or
-   patterns arrives once. Never build a pattern from request text. Returns and threads as sse_subscribe. */
+   patterns arrives once; nobody is greeted or present through a pattern. Never build a pattern from request text. Returns and
+   threads as sse_subscribe. */
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
 
-/* Sends an event to all who are subscribed. Formatted once, however many they are. event: borrowed until return.
-   Returns: 0, also if nobody is; SSE_E_FIELD, SSE_E_ARG, SSE_E_NOMEM. Threads: any; from another one it takes effect in the
-   loop's next turn. In callbacks: yes. */
+/* Sends an event to all who are subscribed. Formatted once, however many they are. event: borrowed until return. With a history
+   it is kept, unless .ephemeral, and gets an id; one that it brings itself is sent as it is, and found again (the newest of that
+   name) when a client comes back with it. .except holds for the live flow: the same client, back on a new stream, is another.
+   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_NOMEM. Threads: any; from
+   another one it takes effect in the loop's next turn. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
+
+/* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, until it returns false. s: one of
+   their streams, {0} while they are leaving. fn may publish and send, but not subscribe.
+   Returns how many fn saw; SSE_E_ARG. Threads: loop. */
+SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user);
+
+/* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it returns false. An event has its event,
+   data (Datastar content as it goes over the wire) and id. fn may publish, but not to a topic with a history.
+   Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
+SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user);
 
 /* ---- live views ----------------------------------------------------------------------------------------------------- */
 
@@ -7551,6 +7606,9 @@ typedef struct sse__block {
     struct sse__block *file;     /* the block that keeps fd open, if not this one */
     bool        borrowed;        /* bytes belong to somebody who keeps them */
     const void *owner;           /* whose state this is, for sse__conn_forget; or NULL */
+    sse_str     key;             /* a queue keeps only the newest of a key; part of bytes; absent: all of them */
+    uint32_t    key_hash;
+    bool        droppable;       /* a queue over its limit may lose it */
     sse__sum    sum;             /* of the event in it, for the trailer of a gzip stream */
 } sse__block;
 
@@ -7649,6 +7707,7 @@ typedef struct sse__net_calls {
     void (*stream_tick)(sse__conn *c);                                                /* a stream's deadline passed */
     void (*stream_sent)(sse__conn *c);                                                /* a stream's queue ran empty */
     void (*stream_gone)(sse__conn *c);                                                /* a stream's connection closed */
+    void (*save)(sse_app *app);                                                       /* unsaved is set, and bytes are about to leave */
 } sse__net_calls;
 
 typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
@@ -7662,6 +7721,7 @@ typedef struct sse__net {
     sse__link      closed;    /* to be freed at the end of the turn: C1 */
     sse__link      conns;     /* all that are not closed */
     uint32_t       count;
+    bool           unsaved;   /* what is queued must be in a database before it leaves */
     sse_buf        in;        /* shared by all: a read goes here first */
     sse_buf        out;       /* of the connection in hand, so that pipelined replies leave together: C2 */
     sse__conn     *current;
@@ -7775,17 +7835,48 @@ static void sse__net_reap(sse__net *net) { /* C1 */
 
 /* ---- writing ---------------------------------------------------------------- */
 
+static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) { return &q->at[(q->first + i) % q->cap]; }
+
+static size_t sse__queue_size(const sse__queue *q) { return q->bytes + q->count * sizeof(sse__out); }
+
+static void sse__queue_remove(sse__queue *q, uint32_t i) { /* what is removed is mostly near the front */
+    const sse__out gone = *sse__queue_at(q, i);
+    for (; i; i--) *sse__queue_at(q, i) = *sse__queue_at(q, i - 1);
+    q->first = (q->first + 1) % q->cap;
+    q->count--;
+    q->bytes -= gone.to - gone.from;
+    sse__block_drop(gone.block);
+}
+
+/* Lets go of the oldest that may be lost, until the rest fits; not of the newest. Returns how many. */
+static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
+    const uint32_t before = q->count;
+    uint32_t       i = q->begun;
+    while (sse__queue_size(q) > max && i + 1 < q->count) {
+        if (sse__queue_at(q, i)->block->droppable) sse__queue_remove(q, i);
+        else i++;
+    }
+    return before - q->count;
+}
+
 /* Takes this owner's block back out of the queue, if no byte of it has left: something newer comes. */
 static bool sse__conn_forget(sse__conn *c, const void *owner) {
     sse__queue *q = &c->out;
-    uint32_t    i = q->begun, to;
-    while (i < q->count && q->at[(q->first + i) % q->cap].block->owner != owner) i++;
+    uint32_t    i = q->begun;
+    while (i < q->count && sse__queue_at(q, i)->block->owner != owner) i++;
     if (i >= q->count) return false;
-    to = (q->first + i) % q->cap;
-    q->bytes -= q->at[to].to - q->at[to].from;
-    sse__block_drop(q->at[to].block);
-    for (q->count--; i < q->count; i++, to = (to + 1) % q->cap) q->at[to] = q->at[(to + 1) % q->cap];
+    sse__queue_remove(q, i);
     return true;
+}
+
+static void sse__queue_forget_key(sse__queue *q, const sse__block *newer) { /* likewise, of the same key */
+    uint32_t i;
+    for (i = q->begun; newer->key.ptr && i < q->count; i++) {
+        const sse__block *b = sse__queue_at(q, i)->block;
+        if (b->key_hash != newer->key_hash || !sse__eq(b->key, newer->key)) continue;
+        sse__queue_remove(q, i);
+        return;
+    }
 }
 
 /* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a gap would be worse. */
@@ -7794,11 +7885,13 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     sse__out   *out;
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
+    sse__queue_forget_key(q, block);
     if (q->count == q->cap && !sse__queue_grow(q)) {
         sse__conn_close(c);
         return SSE_E_NOMEM;
     }
-    out        = &q->at[(q->first + q->count++) % q->cap];
+    out        = sse__queue_at(q, q->count);
+    q->count++;
     out->block = sse__block_hold(block);
     out->from  = from;
     out->to    = to;
@@ -7900,6 +7993,7 @@ static void sse__conn_progress(sse__conn *c, size_t n, int timeout_ms) { /* a de
 static void sse__conn_flush(sse__conn *c) {
     sse__net *net = c->net;
     if (c->state == SSE__CLOSED || !c->out.count) return;
+    if (net->unsaved) net->calls.save(net->app);
     while (c->out.count && c->writable) {
         const ssize_t n = sse__conn_send_some(c);
         if (n > 0) {
@@ -9532,14 +9626,16 @@ static void sse__dir_handler(sse_req *req, void *user) {
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>reply >>conn >>event >>loop   Tests: tests/wire/stream.test.js
+  Uses: >>reply >>conn >>event >>loop   Tests: tests/wire/stream.test.mjs
 
   An event becomes one message: its bytes, the HTTP chunk frame around them
   included, are made once and every stream's queue points to them:
 
-      padding | "1a4\r\n" | event bytes | "\r\n"
-              ^ framed (HTTP/1.1)              ^
-                          ^ bare (1.0)  ^
+      padding | "1a4\r\n" | "id: 7f3a9c02-14\n" | event | "\r\n" | key
+              ^ framed (HTTP/1.1)           ^ text          ^
+                          ^ bare (1.0)              ^
+
+  The id is the one a history gives (>>history); there is room for it.
 
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
@@ -9548,35 +9644,68 @@ static void sse__dir_handler(sse_req *req, void *user) {
   S3  Sending touches one stream and its connection: no timer moves.
 ==========================================================================*/
 
-/* framed: with the chunk's frame; bare: the event alone. keys: the same event as a key frame of >>frame, for every stream of that
-   encoding that is not in sync; made when the first one asks. */
-typedef struct sse__message { uint32_t refs; sse__block *block; uint32_t framed_from, bare_from, bare_to; struct sse__message *keys[SSE__GZIP + 1]; } sse__message;
+/* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
+   a key frame of >>frame, for every stream of that encoding that is not in sync; made when the first one asks. */
+typedef struct sse__message {
+    uint32_t    refs;
+    sse__block *block;
+    uint32_t    framed_from, framed_to, bare_from, bare_to, text_from;
+    uint64_t    seq;
+    struct sse__message *keys[SSE__GZIP + 1];
+} sse__message;
 
-enum { SSE__FRAME_ROOM = 10 }; /* "ffffffff\r\n" */
+/* What a topic adds to a message. key: the newest of its kind, for SSE_KEEP_NEWEST. */
+typedef struct sse__stamp { uint64_t seq; sse_str id_line, key; bool droppable; } sse__stamp;
 
-static void sse__message_begin(sse_buf *b) { sse_raw(b, "          ", SSE__FRAME_ROOM); }
+enum {
+    SSE__FRAME_ROOM = 10,                              /* "ffffffff\r\n" */
+    SSE__ID_ROOM    = 4 + 8 + 1 + 20 + 1,              /* "id: epoch-18446744073709551615\n" */
+    SSE__ROOM       = SSE__FRAME_ROOM + SSE__ID_ROOM
+};
 
-/* Makes a message of b, which was begun with sse__message_begin. b is {0} afterwards, on failure too. */
-static sse__message *sse__message_end(sse_buf *b) {
+static void sse__message_begin(sse_buf *b) {
+    static const char room[SSE__ROOM] = {0};
+    sse_raw(b, room, sizeof room);
+}
+
+/* Makes a message of b, which was begun with sse__message_begin. b is {0} afterwards, on failure too. NULL: no memory. */
+static sse__message *sse__message_stamped(sse_buf *b, const sse__stamp *stamp) {
     sse__message *m = NULL;
-    size_t        bare_to = b->len, n = bare_to - SSE__FRAME_ROOM, from = SSE__FRAME_ROOM - 2;
+    const size_t  bare_to = b->len, bare_from = SSE__ROOM - stamp->id_line.len;
+    size_t        n = bare_to - bare_from, from = bare_from - 2;
+    SSE_ASSERT(stamp->id_line.len <= SSE__ID_ROOM);
     sse_raw(b, "\r\n", 2);
+    sse__put_str(b, stamp->key);
     if (!b->error && b->len <= UINT32_MAX) m = SSE__NEW(sse__message);
     if (!m) {
         sse_buf_free(b);
         return NULL;
     }
+    if (stamp->id_line.len) memcpy(b->ptr + bare_from, stamp->id_line.ptr, stamp->id_line.len);
     memcpy(b->ptr + from, "\r\n", 2);
     do b->ptr[--from] = sse__hex[n & 15];
     while (n >>= 4);
     m->refs        = 1;
+    m->seq         = stamp->seq;
     m->framed_from = (uint32_t)from;
-    m->bare_from   = SSE__FRAME_ROOM;
+    m->framed_to   = (uint32_t)bare_to + 2;
+    m->bare_from   = (uint32_t)bare_from;
     m->bare_to     = (uint32_t)bare_to;
+    m->text_from   = SSE__ROOM;
     m->block       = sse__block_from_buf(b);
-    if (m->block) return m;
-    SSE_FREE(m);
-    return NULL;
+    if (!m->block) {
+        SSE_FREE(m);
+        return NULL;
+    }
+    m->block->droppable = stamp->droppable;
+    if (stamp->key.len) m->block->key = sse__str(m->block->bytes + m->framed_to, stamp->key.len);
+    m->block->key_hash = sse__hash(m->block->key);
+    return m;
+}
+
+static sse__message *sse__message_end(sse_buf *b) {
+    static const sse__stamp none = {0, {NULL, 0}, {NULL, 0}, false};
+    return sse__message_stamped(b, &none);
 }
 
 static void sse__message_drop(sse__message *m) {
@@ -9593,16 +9722,22 @@ static sse__message *sse__message_hold(sse__message *m) { /* NULL: NULL */
 }
 
 static sse_str sse__message_bytes(const sse__message *m) { return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from); }
+static sse_str sse__message_text(const sse__message *m) { return sse__str(m->block->bytes + m->text_from, m->bare_to - m->text_from); }
 
-static int sse__message_of_event(const sse_event *event, sse__message **out) {
-    sse_buf b = {NULL, 0, 0, SSE_OK};
-    int     error;
-    sse__message_begin(&b);
-    error = sse_event_write(&b, event);
-    if (!error) error = b.error;
-    *out = NULL;
-    if (error) sse_buf_free(&b);
-    else *out = sse__message_end(&b);
+/* Writes an event as the text of a message. b is {0} after a failure. */
+static int sse__message_text_of(const sse_app *app, sse_buf *b, const sse_event *event) {
+    int error;
+    sse__message_begin(b);
+    error = sse_event_write(b, event);
+    if (!error && app->options.check_utf8 && sse__utf8_span(sse__str(b->ptr, b->len)) < b->len) error = SSE_E_SYNTAX;
+    if (error) sse_buf_free(b);
+    return error;
+}
+
+static int sse__message_of_event(const sse_app *app, const sse_event *event, sse__message **out) {
+    sse_buf   b = {NULL, 0, 0, SSE_OK};
+    const int error = sse__message_text_of(app, &b, event);
+    *out = error ? NULL : sse__message_end(&b);
     return error ? error : *out ? SSE_OK : SSE_E_NOMEM;
 }
 
@@ -9643,6 +9778,7 @@ typedef struct sse__stream {
     bool       framed;       /* HTTP/1.1: in chunks */
     bool       raw, gone;    /* gone: closed, on_close not yet run */
     bool       own_history;
+    bool       behind;       /* what has a number reaches it by way of the histories, not by sse__channel_send */
 } sse__stream;
 
 typedef struct sse__streams {
@@ -9652,7 +9788,8 @@ typedef struct sse__streams {
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     sse__press   *press;     /* NULL: streams are not compressed */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
-    uint64_t   opened, events, queue_high, closed_by[SSE_BY_ERROR + 1];
+    void     (*refill)(sse__stream *stream); /* upcall to >>topics: one that is behind has room for more */
+    uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
@@ -9717,16 +9854,19 @@ static void sse__stream_free(sse__stream *stream) {
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is over its limit: S3. */
+/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is over its limit and nothing in it
+   may be lost: S3. */
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     int        error;
     if (!c) return SSE_E_CLOSED;
-    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->block->len) : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
+    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->framed_to) : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
+    if (error && stream->gone) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
+    if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
-    if (c->out.bytes <= stream->max_queue || c->out.count == 1) return SSE_OK; /* one event may be of any size */
+    if (sse__queue_size(&c->out) <= stream->max_queue || c->out.count == 1) return SSE_OK; /* one event may be of any size */
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }
@@ -9744,11 +9884,14 @@ static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, c
 static sse__message *sse__message_compress(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
     const sse_str bytes = sse__message_bytes(plain);
     sse_buf       b = {NULL, 0, 0, SSE_OK};
+    sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
     sse__message *m;
     sse__message_begin(&b);
     if (codec) sse__codec_delta(codec, streams->press, &b);
     else sse__frame_key(streams->press, encoding, bytes, &b);
-    m = sse__message_end(&b);
+    stamp.key       = plain->block->key;
+    stamp.droppable = plain->block->droppable;
+    m = sse__message_stamped(&b, &stamp);
     if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->press, bytes);
     return m;
 }
@@ -9759,8 +9902,9 @@ static sse__message *sse__message_key(sse__streams *streams, sse__message *plain
     return plain->keys[encoding];
 }
 
-static sse__message *sse__message_delta(sse__streams *streams, const sse__message *plain, sse__codec *codec) { /* returned, drop it; NULL: no memory */
-    sse__message *m = sse__message_compress(streams, plain, codec->encoding, codec);
+/* Returned, drop it; NULL: no memory. */
+static sse__message *sse__message_delta(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
+    sse__message *m = sse__message_compress(streams, plain, encoding, codec);
     if (m) m->block->owner = plain->block->owner;
     return m;
 }
@@ -9781,7 +9925,7 @@ static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain)
     if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
     if (codec) {
         (void)sse__codec_add(codec, streams->press, sse__message_bytes(plain));
-        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA) return sse__message_delta(streams, plain, codec);
+        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA) return sse__message_delta(streams, plain, stream->encoding, codec);
     } else stream->mark = 0;
     return sse__message_hold(sse__message_key(streams, plain, stream->encoding));
 }
@@ -9805,7 +9949,7 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     int           error;
     if (!stream) return SSE_E_CLOSED;
     if (stream->raw) return SSE_E_STATE;
-    error = sse__message_of_event(event, &m);
+    error = sse__message_of_event(stream->app, event, &m);
     if (error) return error;
     error = sse__stream_push(stream, m);
     sse__message_drop(m);
@@ -9870,7 +10014,7 @@ SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
     sse__message *m = NULL;
     int           error = SSE_OK;
     if (!stream) return SSE_E_CLOSED;
-    if (last) error = sse__message_of_event(last, &m);
+    if (last) error = sse__message_of_event(stream->app, last, &m);
     if (m && stream->extra) { /* instead of the one of the options */
         sse__message_drop(stream->extra->last);
         stream->extra->last = NULL;
@@ -9893,7 +10037,7 @@ static void sse__stream_ping(sse__stream *stream) {
     sse__message_begin(&b);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
     stream->last_sent = stream->app->loop.wheel.now;
-    m = b.len > SSE__FRAME_ROOM ? sse__message_end(&b) : NULL;
+    m = b.len > SSE__ROOM ? sse__message_end(&b) : NULL;
     sse_buf_free(&b);
     if (m) (void)sse__stream_push(stream, m);
     sse__message_drop(m);
@@ -9945,7 +10089,8 @@ static void sse__stream_tick(sse__conn *c) {
 static void sse__stream_sent(sse__conn *c) {
     sse__stream *stream = c->stream;
     stream->stuck_since = 0;
-    if (stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
+    if (stream->behind && !stream->req) stream->app->streams->refill(stream);
+    if (!stream->gone && stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
 }
 
 /* Upcall of >>conn: the connection closed. */
@@ -9953,11 +10098,11 @@ static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SS
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-static bool sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) { /* false: no memory */
+static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
     sse__stream_extra *x;
-    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return true;
+    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return SSE_OK;
     x = sse__stream_need_extra(stream);
-    if (!x) return false;
+    if (!x) return SSE_E_NOMEM;
     x->on_ping = o->on_ping;
     x->step    = o->step;
     x->on_stop = o->on_stop;
@@ -9965,8 +10110,8 @@ static bool sse__stream_take_extra(sse__stream *stream, const sse_stream_options
     x->who     = o->who ? sse__strdup(sse__text(o->who)) : NULL;
     if (o->step) x->step_at = stream->app->loop.wheel.now;
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
-    if (o->last && sse__message_of_event(o->last, &x->last)) return false;
-    return !(o->label && !x->label) && !(o->who && !x->who);
+    if ((o->label && !x->label) || (o->who && !x->who)) return SSE_E_NOMEM;
+    return o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
 }
 
 static bool sse__headers_have(const sse_buf *headers, sse_str name) {
@@ -9999,13 +10144,29 @@ static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stre
     if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("x-accel-buffering"))) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
 }
 
+/* What a stream begins with: retry and the first event. *m: NULL, if there is neither. */
+static int sse__stream_first(const sse_app *app, const sse_stream_options *o, sse__message **m) {
+    sse_buf  b = {NULL, 0, 0, SSE_OK};
+    int64_t  retry_ms = o->retry_ms;
+    uint32_t spread = 0;
+    int      error = SSE_OK;
+    *m = NULL;
+    if (retry_ms <= 0 && !o->first) return SSE_OK;
+    if (o->first) error = sse__message_text_of(app, &b, o->first);
+    else sse__message_begin(&b);
+    if (error) return error;
+    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) retry_ms += spread % (uint32_t)o->retry_spread_ms;
+    if (retry_ms > INT32_MAX) retry_ms = INT32_MAX;
+    if (o->retry_ms > 0) sse_printf(&b, "retry: %d\n\n", (int)retry_ms);
+    *m = sse__message_end(&b);
+    return *m ? SSE_OK : SSE_E_NOMEM;
+}
+
 /* The head and the first event. */
-static int sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
+static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o, sse__message *first) {
     sse__conn    *c = req->conn;
-    sse_buf       b = {NULL, 0, 0, SSE_OK}, text = {NULL, 0, 0, SSE_OK};
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m;
-    uint32_t      spread = 0;
-    int           error = SSE_OK;
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
@@ -10014,19 +10175,10 @@ static int sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream
         sse__message_begin(&b);
         sse__frame_head(stream->app->streams->press, stream->encoding, &b);
         m = sse__message_end(&b);
-        if (!m || sse__stream_queue(stream, m)) error = SSE_E_NOMEM;
+        if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
         sse__message_drop(m);
     }
-    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) spread %= (uint32_t)o->retry_spread_ms;
-    if (o->retry_ms > 0) sse_printf(&text, "retry: %d\n\n", o->retry_ms + (int)spread);
-    if (!error && o->first) error = sse_event_write(&text, o->first);
-    if (!error && text.len) {
-        m     = sse__message_of_bytes(sse__str(text.ptr, text.len));
-        error = m ? sse__stream_push(stream, m) : SSE_E_NOMEM;
-        sse__message_drop(m);
-    }
-    sse_buf_free(&text);
-    return error;
+    if (first && !stream->gone) (void)sse__stream_push(stream, first);
 }
 
 static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherwise : value < 0 ? 0 : value; } /* 0: never */
@@ -10065,21 +10217,21 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     const sse_stream closed = {NULL, 0, 0};
     int              error  = sse__stream_check(req, o);
     sse__stream     *stream = sse__stream_make(req->app, o);
+    sse__message    *first  = NULL;
     if (!stream) {
         sse__req_error(req, SSE_E_NOMEM);
         if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
         return closed;
     }
-    if (o->status && !error) req->status = o->status;
-    if (!req->status) req->status = 200;
+    if (!error) error = sse__stream_take_extra(stream, o);
+    if (!error) error = sse__stream_first(req->app, o, &first);
+    if (!error && (o->status || !req->status)) req->status = o->status ? o->status : 200;
     if (!error) sse__stream_fields(stream, req, o);
-    if (!error && req->head_only) { /* a head is all it asked for */
-        error            = SSE_E_CLOSED;
-        req->head_stream = true;
-        (void)sse_set_type(req, o->type ? o->type : "text/event-stream");
-    } else if (!error && !sse__stream_take_extra(stream, o)) error = SSE_E_NOMEM;
-    if (error) {
-        if (error != SSE_E_CLOSED) sse__req_error(req, error);
+    if (error || req->head_only) { /* a head may be all it asked for */
+        if (error) sse__req_error(req, error);
+        else (void)sse_set_type(req, o->type ? o->type : "text/event-stream");
+        req->head_stream = !error;
+        sse__message_drop(first);
         sse__stream_gone(stream, SSE_BY_ERROR);
         return closed;
     }
@@ -10090,9 +10242,9 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     stream->framed    = req->head.minor > 0;
     req->conn->stream = stream;
     sse__conn_set_state(req->conn, SSE__STREAM);
-    error = sse__stream_begin(stream, req, o);
-    if (error) sse__stream_cut(stream, SSE_BY_ERROR);
-    else sse__stream_schedule(stream);
+    sse__stream_begin(stream, req, o, first);
+    sse__message_drop(first);
+    if (!stream->gone) sse__stream_schedule(stream);
     req->app->streams->opened++;
     return stream->gone ? closed : sse__stream_handle(stream);
 }
@@ -10211,6 +10363,7 @@ typedef struct sse__sub {
     struct sse__sub *next; /* of the same stream */
     sse__channel *channel;
     sse__stream  *stream;
+    uint64_t      after;   /* of one that is behind: the number up to which it has had everything */
     bool          fresh;   /* has not been sent the state yet */
 } sse__sub;
 
@@ -10261,9 +10414,10 @@ static void sse__stream_leave_all(sse__stream *stream) {
 }
 
 /* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
-typedef struct sse__fan { sse__streams *streams; sse__channel *channel; sse__message *plain, *deltas[SSE__GZIP + 1]; } sse__fan;
+typedef struct sse__fan { sse__streams *streams; sse__channel *channel; sse__message *plain, *deltas[SSE__GZIP + 1]; bool keys; } sse__fan;
 
-/* Tells the codecs of the next event. Without memory for one, its users get keys. */
+/* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
+   nothing may refer to it. */
 static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
     const unsigned window = streams->press ? (unsigned)streams->app->options.compress_window : 0;
     int            encoding;
@@ -10271,9 +10425,10 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
     fan->streams = streams;
     fan->channel = channel;
     fan->plain   = m;
+    fan->keys    = m->block->droppable || m->block->key.ptr;
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
         sse__codec **codec = &channel->codecs[encoding];
-        if (!channel->users[encoding] || channel->single) continue;
+        if (!channel->users[encoding] || channel->single || fan->keys) continue;
         if (!*codec) *codec = sse__codec_new(streams->press, encoding, window, channel->patience);
         if (*codec) (void)sse__codec_add(*codec, streams->press, sse__message_bytes(m));
     }
@@ -10282,11 +10437,11 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
 /* What this stream gets; moves its mark on. NULL: no memory. */
 static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) {
     const int   encoding = stream->encoding;
-    sse__codec *codec    = fan->channel->codecs[encoding];
+    sse__codec *codec    = fan->keys ? NULL : fan->channel->codecs[encoding];
     if (encoding == SSE__IDENTITY) return fan->plain;
     if (!codec) stream->mark = 0;
     if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY) return sse__message_key(fan->streams, fan->plain, encoding);
-    if (!fan->deltas[encoding]) fan->deltas[encoding] = sse__message_delta(fan->streams, fan->plain, codec);
+    if (!fan->deltas[encoding]) fan->deltas[encoding] = sse__message_delta(fan->streams, fan->plain, encoding, codec);
     return fan->deltas[encoding];
 }
 
@@ -10303,14 +10458,14 @@ static void sse__fan_end(sse__fan *fan) {
 }
 
 /* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
-   marked, so the list stays as it is. A stream that has seen this serial is passed over; 0: none has. */
+   marked, so the list stays as it is. A stream that has seen this serial is passed over (0: none has), and one that is behind. */
 static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except, uint64_t serial, sse__streams *streams) {
     sse__link *link;
     sse__fan   fan;
     sse__fan_begin(&fan, channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
-        if (stream == except || stream->gone || (serial && stream->serial == serial)) continue;
+        if (stream == except || stream->gone || (serial && stream->serial == serial) || (m->seq && stream->behind)) continue;
         stream->serial = serial;
         sse__fan_give(&fan, stream);
     }
@@ -10364,6 +10519,17 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
     }
 }
 
+/* The app stops. What on_stop does may close any other stream, so this goes by slots. */
+static void sse__streams_stop(sse__streams *streams) {
+    uint32_t i;
+    for (i = 0; i < streams->all.used; i++) {
+        sse__stream *stream = (sse__stream *)streams->all.at[i].item;
+        if (!stream || stream->gone) continue;
+        if (stream->extra && stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
+        sse__stream_finish(stream, SSE_BY_STOP);
+    }
+}
+
 /* The end of a turn: lets go of the streams that closed: S1, S2. */
 static void sse__streams_run_closed(sse__streams *streams) {
     while (!sse__list_empty(&streams->closing)) {
@@ -10378,15 +10544,422 @@ static void sse__streams_run_closed(sse__streams *streams) {
 }
 
 /*==========================================================================
-  >>topics   subscribe and publish
-  Uses: >>stream >>event >>loop         Tests: tests/wire/topics.test.js
-  O1  An event reaches a stream once, however many of its subscriptions match.
-  O2  A topic without subscribers is not kept.
+  >>history   what topics keep: numbers, rings, tables of SQLite
+  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+
+  Every event that is kept gets the next number of the app's one sequence,
+  and carries it as its id:
+
+      id: 7f3a9c02-1418       epoch "-" number; each start has a new epoch
+
+  A history is a ring in memory. One with a database is written there as
+  well, read back when its topic is next used, and numbered across starts.
+
+  K1  Numbers grow, in every history and on every stream. None is given
+      twice, not after kill -9 either: before a byte with a number leaves,
+      every store has reserved it and its own has the event [sequence_save].
+  K2  After .lost a history lacks nothing: who has had all up to there can
+      be sent the rest.
 ==========================================================================*/
 
-typedef struct sse__topic { sse__channel channel; sse__node node; struct sse__topics *owner; bool pattern; } sse__topic;
+enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
-typedef struct sse__topics { sse_app *app; sse__map exact, patterns; uint64_t serial; } sse__topics; /* serial: of the publication in hand */
+typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store; /* numbers up to there are safe to give */
+
+typedef struct sse__sequence {
+    sse_app    *app;
+    uint64_t    last;                /* number given */
+    char        epoch[SSE__EPOCH_LEN + 1];
+    sse__store *stores;
+    sse__link   dirty;               /* histories that a store is behind of */
+    sse__alarm  again;               /* a save failed */
+} sse__sequence;
+
+/* What is kept of a topic, by its options. */
+typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits; /* max_age 0: any */
+
+typedef struct sse__entry {
+    uint64_t      seq, at;           /* at: the loop's time */
+    sse__message *message;
+    char         *alias;             /* the id that the program gave it */
+    uint32_t      except_slot, except_gen;
+} sse__entry;
+
+typedef struct sse__history sse__history;
+struct sse__history {
+    sse__sequence *sequence;
+    sse__limits    limits;
+    const char    *topic;
+    sse__link      all, dirty;       /* in topics.histories; in sequence.dirty */
+    sse__alarm     age;              /* when the oldest is too old */
+    void         (*emptied)(sse__history *h); /* upcall: age took the last one; may free h */
+    sse__entry    *at;
+    size_t         cap, bytes;
+    uint32_t       first, count;     /* at[first] is the oldest */
+    uint64_t       lost, saved, saved_lost;
+};
+
+/* ---- ids ----------------------------------------------------------------------- */
+
+static sse_str sse__id_line(char out[SSE__ID_ROOM + 1], const char *epoch, uint64_t seq) {
+    const int n = snprintf(out, SSE__ID_ROOM + 1, "id: %s-%llu\n", epoch, (unsigned long long)seq);
+    return sse__str(out, (size_t)n);
+}
+
+/* Reads "epoch-number"; false for any other text, however long. */
+static bool sse__id_parse(sse_str text, sse_str *epoch, uint64_t *seq) {
+    size_t i;
+    if (text.len < SSE__EPOCH_LEN + 2 || text.ptr[SSE__EPOCH_LEN] != '-') return false;
+    for (i = 0; i < SSE__EPOCH_LEN; i++)
+        if (!strchr("0123456789abcdef", text.ptr[i]) || !text.ptr[i]) return false;
+    *epoch = sse__str(text.ptr, SSE__EPOCH_LEN);
+    return sse__parse_u64(sse__from(text, SSE__EPOCH_LEN + 1), UINT64_MAX, seq);
+}
+
+/* ---- the ring -------------------------------------------------------------------- */
+
+static sse__entry *sse__history_entry(const sse__history *h, uint32_t i) { return &h->at[h->first + i]; } /* 0: the oldest */
+
+/* How many entries have a number up to seq: the index of the first one after it. */
+static uint32_t sse__history_after(const sse__history *h, uint64_t seq) {
+    uint32_t low = 0, high = h->count;
+    while (low < high) {
+        const uint32_t mid = low + (high - low) / 2;
+        if (sse__history_entry(h, mid)->seq <= seq) low = mid + 1;
+        else high = mid;
+    }
+    return low;
+}
+
+static void sse__history_soil(sse__history *h) { /* its store has to be written */
+    if (!h->limits.store) return;
+    if (!h->dirty.next) sse__list_add(&h->sequence->dirty, &h->dirty);
+    h->sequence->app->net->unsaved = true;
+}
+
+static void sse__history_drop_oldest(sse__history *h) {
+    sse__entry *e = sse__history_entry(h, 0);
+    h->lost = e->seq;
+    h->bytes -= sse__message_bytes(e->message).len;
+    sse__message_drop(e->message);
+    SSE_FREE(e->alias);
+    h->first++;
+    if (!--h->count) h->first = 0;
+}
+
+static void sse__history_trim(sse__history *h) {
+    sse__wheel    *wheel = &h->sequence->app->loop.wheel;
+    const uint64_t lost = h->lost;
+    while (h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1)) sse__history_drop_oldest(h); /* one event may be of any size */
+    while (h->limits.max_age && h->count && sse__history_entry(h, 0)->at + h->limits.max_age <= wheel->now) sse__history_drop_oldest(h);
+    if (h->lost != lost) sse__history_soil(h);
+    if (h->limits.max_age && h->count && !h->age.link.next) sse__alarm_set(wheel, &h->age, sse__history_entry(h, 0)->at + h->limits.max_age);
+}
+
+static void sse__history_aged(sse__alarm *alarm) {
+    sse__history *h = SSE__CONTAINER(alarm, sse__history, age);
+    sse__history_trim(h);
+    if (!h->count) h->emptied(h);
+}
+
+static bool sse__history_room(sse__history *h) { /* for one more at the end */
+    void *array = h->at;
+    if (h->first && h->first + h->count == h->cap && h->first >= h->cap / 2) {
+        memmove(h->at, h->at + h->first, h->count * sizeof *h->at);
+        h->first = 0;
+    }
+    if (!sse__grow(&array, &h->cap, h->first + h->count, sizeof *h->at)) return false;
+    h->at = (sse__entry *)array;
+    return true;
+}
+
+/* Keeps an event; holds a reference to its message. alias: taken. Without memory it is as if it had been trimmed: K2. */
+static void sse__history_add(sse__history *h, sse__message *m, uint64_t at, char *alias, sse_stream except) {
+    sse__entry *e;
+    SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
+    if (!sse__history_room(h)) {
+        while (h->count) sse__history_drop_oldest(h);
+        h->lost = m->seq;
+        SSE_FREE(alias);
+        return;
+    }
+    e              = sse__history_entry(h, h->count++);
+    e->seq         = m->seq;
+    e->at          = at;
+    e->message     = m;
+    e->alias       = alias;
+    e->except_slot = except.slot;
+    e->except_gen  = except.gen;
+    h->bytes += sse__message_bytes(m).len;
+    m->refs++;
+    sse__history_trim(h);
+}
+
+static void sse__history_free(sse__history *h) {
+    if (!h) return;
+    while (h->count) sse__history_drop_oldest(h);
+    sse__alarm_cancel(&h->age);
+    sse__list_remove(&h->all);
+    sse__list_remove(&h->dirty);
+    SSE_FREE(h->at);
+    SSE_FREE(h);
+}
+
+/* ---- the tables ------------------------------------------------------------------- */
+
+static uint64_t sse__wall_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) { /* finds or makes */
+    static const char tables[] =
+        "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL);"
+        "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE IF NOT EXISTS sse_events (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT,"
+        " event BLOB NOT NULL);"
+        "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic);";
+    sse__store *store = sequence->stores;
+    long long   reserved;
+    int         error;
+    while (store && store->db != db) store = store->next;
+    *out = store;
+    if (store) return SSE_OK;
+    error = sse_db_migrate(db, tables);
+    if (!error) error = sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    if (error < 0) return error;
+    store = SSE__NEW(sse__store);
+    if (!store) return SSE_E_NOMEM;
+    store->db        = db;
+    store->reserved  = error == 1 || reserved < 0 ? 0 : (uint64_t)reserved;
+    store->next      = sequence->stores;
+    sequence->stores = store;
+    if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
+    *out = store;
+    return SSE_OK;
+}
+
+static int sse__history_write(sse_db *db, const sse__history *h) { /* in a transaction */
+    const uint64_t  now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
+    const long long lost = (long long)h->lost;
+    const bool      cut = h->lost != h->saved_lost;
+    uint32_t        i;
+    int             n = 0;
+    for (i = sse__history_after(h, h->saved); i < h->count && n >= 0; i++) {
+        const sse__entry *e = sse__history_entry(h, i);
+        const sse_str     text = sse__message_text(e->message);
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_events (seq, topic, at, id, event) VALUES (%lld, %s, %lld, %s, %p)", (long long)e->seq, h->topic,
+                        (long long)(wall - (now - e->at)), e->alias, (const void *)&text);
+    }
+    if (n >= 0 && (cut || !h->saved)) n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)", h->topic, lost);
+    if (n >= 0 && cut) n = sse_db_exec(db, "DELETE FROM sse_events WHERE topic = %s AND seq <= %lld", h->topic, lost);
+    return n < 0 ? n : SSE_OK;
+}
+
+typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; } sse__save;
+
+static int sse__store_write(sse_db *db, void *user) {
+    sse__save *save = (sse__save *)user;
+    sse__link *link;
+    int        error = SSE_OK;
+    if (save->reserved != save->store->reserved)
+        error = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
+    for (link = save->sequence->dirty.next; error >= 0 && link != &save->sequence->dirty; link = link->next) {
+        const sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
+        if (h->limits.store == save->store) error = sse__history_write(db, h);
+    }
+    return error < 0 ? error : SSE_OK;
+}
+
+static void sse__store_written(const sse__save *save) {
+    sse__link *link, *next;
+    save->store->reserved = save->reserved;
+    for (link = save->sequence->dirty.next; link != &save->sequence->dirty; link = next) {
+        sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
+        next = link->next;
+        if (h->limits.store != save->store) continue;
+        if (h->count) h->saved = sse__history_entry(h, h->count - 1)->seq;
+        h->saved_lost = h->lost;
+        sse__list_remove(link);
+    }
+}
+
+static void sse__sequence_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__sequence, again)->app->net->unsaved = true; }
+
+/* Brings all stores up to date, one transaction each: K1. A store that fails is tried again later; the events go out meanwhile. */
+static void sse__sequence_save(sse__sequence *sequence) {
+    sse_app   *app = sequence->app;
+    sse__save  save;
+    const char *why;
+    app->net->unsaved = false;
+    save.sequence     = sequence;
+    for (save.store = sequence->stores; save.store; save.store = save.store->next) {
+        save.reserved = save.store->reserved;
+        if (sequence->last > save.reserved) save.reserved = sequence->last + SSE__RESERVE;
+        if (sse_db_write(save.store->db, sse__store_write, &save) == SSE_OK) {
+            sse__store_written(&save);
+            continue;
+        }
+        (void)sse_db_error(save.store->db, &why);
+        sse__log(app, SSE_LOG_WARNING, "events are sent but not kept: %s", why);
+        sse__alarm_set(&app->loop.wheel, &sequence->again, app->loop.wheel.now + SSE__SAVE_AGAIN_MS);
+    }
+}
+
+/* The next number, and the line that shows it. */
+static uint64_t sse__sequence_next(sse__sequence *sequence) {
+    const sse__store *store;
+    sequence->last++;
+    for (store = sequence->stores; store; store = store->next)
+        if (sequence->last > store->reserved) sequence->app->net->unsaved = true; /* K1 */
+    return sequence->last;
+}
+
+static sse__message *sse__history_message(const sse__history *h, uint64_t seq, const char *alias, sse_str text) { /* of a row */
+    sse_buf    b = {NULL, 0, 0, SSE_OK};
+    char       id[SSE__ID_ROOM + 1];
+    sse__stamp stamp = {0, {NULL, 0}, {NULL, 0}, false};
+    stamp.seq = seq;
+    if (!alias) stamp.id_line = sse__id_line(id, h->sequence->epoch, seq);
+    sse__message_begin(&b);
+    sse__put_str(&b, text);
+    return sse__message_stamped(&b, &stamp);
+}
+
+static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
+    const sse_stream nobody = {NULL, 0, 0};
+    const uint64_t   now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = (uint64_t)sse_db_int(rows, 1);
+    const uint64_t   age = at < wall ? wall - at : 0;
+    const char      *id = sse_db_text(rows, 2);
+    char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
+    sse__message    *m = id && !alias ? NULL : sse__history_message(h, (uint64_t)sse_db_int(rows, 0), alias, sse_db_blob(rows, 3));
+    if (!m) {
+        SSE_FREE(alias);
+        return false;
+    }
+    sse__history_add(h, m, age < now ? now - age : 0, alias, nobody);
+    sse__message_drop(m);
+    return true;
+}
+
+static void sse__history_load(sse__history *h) { /* what an earlier start kept */
+    sse_db    *db = h->limits.store->db;
+    long long  lost = 0;
+    sse_rows  *rows;
+    const char *why;
+    bool       fine = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic) >= 0;
+    h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
+    rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq", h->topic, lost);
+    while (fine && sse_db_next(rows)) {
+        const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
+        fine = sse__history_load_row(h, rows);
+        if (fine) h->saved = seq;
+        else sse_db_done(rows);
+    }
+    if (fine && !sse_db_error(db, &why)) return;
+    h->lost = h->sequence->last; /* K2 */
+    sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, fine ? why : "out of memory");
+}
+
+/* topic: borrowed as long as the history is there. lost: what was kept up to there is gone. NULL: no memory. */
+static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t lost) {
+    sse__history *h = SSE__NEW(sse__history);
+    if (!h) return NULL;
+    h->sequence = sequence;
+    h->topic    = topic;
+    h->limits   = *limits;
+    h->lost     = lost;
+    h->age.fn   = sse__history_aged;
+    if (limits->store) sse__history_load(h);
+    return h;
+}
+
+static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
+    unsigned char random[SSE__EPOCH_LEN / 2];
+    size_t        i;
+    sequence->app      = app;
+    sequence->again.fn = sse__sequence_again;
+    sse__list_init(&sequence->dirty);
+    if (!sse__random(random, sizeof random)) return false;
+    for (i = 0; i < SSE__EPOCH_LEN; i++) sequence->epoch[i] = sse__hex[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    return true;
+}
+
+static void sse__sequence_close(sse__sequence *sequence) {
+    sse__alarm_cancel(&sequence->again);
+    while (sequence->stores) {
+        sse__store *next = sequence->stores->next;
+        SSE_FREE(sequence->stores);
+        sequence->stores = next;
+    }
+}
+
+/* ---- reading events back ------------------------------------------------------------- */
+
+/* The value of a line of ours, "data: x"; absent if it is no such line. */
+static sse_str sse__line_value(sse_str line, sse_str name) {
+    if (!sse__starts(line, name) || line.len < name.len + 2) return sse__str(NULL, 0);
+    return sse__from(line, name.len + 2);
+}
+
+/* Takes an event apart that sse__event_put wrote: event, data (lines joined by LF) and id, in b. */
+static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf *id) {
+    while (text.len) {
+        const sse_str line = sse__cut(&text, '\n', false);
+        const sse_str d = sse__line_value(line, SSE__LIT("data")), n = sse__line_value(line, SSE__LIT("event")), i = sse__line_value(line, SSE__LIT("id"));
+        if (d.ptr && data->ptr) sse__put_char(data, '\n');
+        if (d.ptr) (void)sse__buf_room(data, d.len);
+        sse__put_str(d.ptr ? data : n.ptr ? name : id, d.ptr ? d : n.ptr ? n : i);
+    }
+}
+
+/*==========================================================================
+  >>topics   subscribe and publish, resume, presence
+  Uses: >>history >>stream >>loop       Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+
+  publish --> number, history --> [channel_send] --> all who are not behind
+                     |
+                     +--> [stream_refill] --> one that is behind
+
+  A stream that subscribes in its opening handler to a topic with a history
+  is behind: it gets what has a number from the histories, in order, as fast
+  as its queue empties, until nothing is left there.
+
+  O1  An event reaches a stream once, however many of its subscriptions match.
+  O2  A topic is kept while somebody is subscribed or present, while it has
+      a history, or because sse_topic named it.
+  O3  Being up to date and being behind meet at one number: a stream gets
+      what has one either from the histories or from the live flow.
+==========================================================================*/
+
+/* The options of sse_topic, for one name or for all that match. */
+typedef struct sse__rule { struct sse__rule *next; char *name, *gap_event; sse_topic_options options; sse__limits limits; } sse__rule;
+
+typedef struct sse__topic {
+    sse__channel  channel;
+    sse__node     node;
+    struct sse__topics *owner;
+    sse__rule    *rule;      /* NULL: none */
+    sse__history *history;   /* NULL: none */
+    sse__map      people;
+    sse__link     idle;      /* in topics.idle: only its history keeps it */
+    bool          pattern, named; /* named: by sse_topic */
+} sse__topic;
+
+enum { SSE__PREFIX_MAX = 63 };
+
+typedef struct sse__topics {
+    sse_app      *app;
+    sse__map      exact, patterns; /* patterns: by what stands before their first '*', at most SSE__PREFIX_MAX bytes of it */
+    uint32_t      prefixes[SSE__PREFIX_MAX + 1]; /* how many patterns have so long a key */
+    sse__rule    *rules, *named;   /* for names with '*', the longest first; for single topics */
+    sse__link     histories, idle; /* idle: the one that was used last at the end */
+    sse__sequence sequence;
+    uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
+    uint64_t      serial;          /* of the publication in hand */
+    uint64_t      resumes, gaps;
+} sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also an empty one */
     const char *star = NULL;
@@ -10407,38 +10980,499 @@ static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any 
     return !*pattern;
 }
 
-static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
-    sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
-    (void)sub;
-    if (channel->count) return;
-    sse__map_remove(topic->pattern ? &topic->owner->patterns : &topic->owner->exact, &topic->node); /* O2 */
+static sse_str sse__pattern_key(const char *pattern) {
+    const size_t n = strcspn(pattern, "*"), max = SSE__PREFIX_MAX;
+    return sse__str(pattern, n < max ? n : max);
+}
+
+/* The next pattern that is kept by the same key; NULL: none. node: NULL or one of the right hash. */
+static sse__topic *sse__pattern_of(sse__node *node, sse_str key) {
+    while (node && !sse__eq(node->key, key)) node = node->next;
+    return node ? SSE__CONTAINER(node, sse__topic, node) : NULL;
+}
+
+/* ---- topics come and go ------------------------------------------------------------ */
+
+static void sse__topic_free(sse__topic *topic) {
+    sse__topics *topics = topic->owner;
+    if (topic->pattern) topics->prefixes[topic->node.key.len]--;
+    sse__map_remove(topic->pattern ? &topics->patterns : &topics->exact, &topic->node);
+    sse__list_remove(&topic->idle);
+    sse__history_free(topic->history);
+    sse__map_free(&topic->people);
     SSE_FREE((char *)topic->node.key.ptr);
     SSE_FREE(topic);
 }
 
-static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pattern, int *error) { /* finds or makes */
-    sse__map   *map   = pattern ? &topics->patterns : &topics->exact;
-    sse__node  *node  = sse__map_find(map, sse__text(name));
-    sse__topic *topic = NULL;
-    char       *key;
-    *error = SSE_OK;
-    if (node) return SSE__CONTAINER(node, sse__topic, node);
-    if (topics->exact.count + topics->patterns.count >= (uint32_t)topics->app->options.max_topics) {
-        *error = SSE_E_FULL;
-        return NULL;
+static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
+    if (topic->channel.count || topic->people.count || topic->named) return;
+    if (!topic->history || (!topic->history->count && !topic->history->dirty.next)) {
+        sse__topic_free(topic);
+        return;
     }
-    key   = sse__strdup(sse__text(name));
-    topic = SSE__NEW(sse__topic);
-    if (!key || !topic || !sse__map_add(map, &topic->node, sse__text(key))) {
-        *error = SSE_E_NOMEM;
+    sse__list_remove(&topic->idle);
+    sse__list_add(&topic->owner->idle, &topic->idle);
+}
+
+/* Makes room for a topic by forgetting the history that was not used for longest. What a database holds stays there. */
+static bool sse__topics_evict(sse__topics *topics) {
+    sse__topic   *topic;
+    sse__history *h;
+    if (sse__list_empty(&topics->idle)) return false;
+    topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
+    h     = topic->history;
+    if (h->dirty.next) sse__sequence_save(&topics->sequence);
+    if (!h->limits.store || h->dirty.next) {
+        const uint64_t last = h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
+        if (last > topics->evicted) topics->evicted = last;
+    }
+    sse__topic_free(topic);
+    return true;
+}
+
+/* ---- presence: people, not streams ---------------------------------------------------- */
+
+/* joined: on_join was told; then leaving takes until the alarm. going: on_leave is being told. */
+typedef struct sse__person { sse__node node; sse__topic *topic; sse__alarm alarm; uint32_t streams; uint64_t serial; bool joined, going; } sse__person;
+
+static void sse__person_free(sse__person *p) {
+    sse__map_remove(&p->topic->people, &p->node);
+    sse__alarm_cancel(&p->alarm);
+    SSE_FREE((char *)p->node.key.ptr);
+    SSE_FREE(p);
+}
+
+static void sse__person_alarm_in(sse__person *p, int ms) {
+    sse__wheel *wheel = &p->topic->owner->app->loop.wheel;
+    sse__alarm_set(wheel, &p->alarm, wheel->now + (uint64_t)ms);
+}
+
+/* Tells the program, from the loop: no callback runs inside a call of its own. */
+static void sse__person_alarm(sse__alarm *alarm) {
+    sse__person     *p     = SSE__CONTAINER(alarm, sse__person, alarm);
+    sse__topic      *topic = p->topic;
+    const sse__rule *rule  = topic->rule;
+    if (!p->joined) {
+        p->joined = true;
+        if (rule && rule->options.on_join) rule->options.on_join(topic->owner->app, topic->node.key.ptr, p->node.key.ptr, rule->options.user);
+        return;
+    }
+    p->going = true; /* still there, so that the topic is; sse_topic_who passes it over */
+    if (rule && rule->options.on_leave) rule->options.on_leave(topic->owner->app, topic->node.key.ptr, p->node.key.ptr, rule->options.user);
+    p->going = p->joined = false;
+    if (p->streams) { /* came back meanwhile */
+        sse__person_alarm_in(p, 0);
+        return;
+    }
+    sse__person_free(p);
+    sse__topic_rest(topic);
+}
+
+static bool sse__person_join(sse__topic *topic, const char *who) { /* false: no memory */
+    sse__node   *node = sse__map_find(&topic->people, sse__text(who));
+    sse__person *p    = node ? SSE__CONTAINER(node, sse__person, node) : SSE__NEW(sse__person);
+    char        *key  = node ? NULL : sse__strdup(sse__text(who));
+    if (!node && (!p || !key || !sse__map_add(&topic->people, &p->node, sse__text(key)))) {
+        SSE_FREE(key);
+        SSE_FREE(p);
+        return false;
+    }
+    p->topic    = topic;
+    p->alarm.fn = sse__person_alarm;
+    if (p->streams++) return true;
+    sse__alarm_cancel(&p->alarm);
+    if (!p->joined) sse__person_alarm_in(p, 0);
+    return true;
+}
+
+static void sse__person_leave(sse__topic *topic, const char *who) {
+    sse__node   *node = sse__map_find(&topic->people, sse__text(who));
+    sse__person *p    = node ? SSE__CONTAINER(node, sse__person, node) : NULL;
+    if (!p || --p->streams || p->going) return;
+    if (p->joined && topic->rule) sse__person_alarm_in(p, topic->rule->options.leave_ms);
+    else sse__person_free(p); /* nobody was told of it */
+}
+
+static const char *sse__sub_who(const sse__sub *sub) { return sub->stream->extra ? sub->stream->extra->who : NULL; }
+
+static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
+    sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
+    if (!topic->pattern && sse__sub_who(sub)) sse__person_leave(topic, sse__sub_who(sub));
+    sse__topic_rest(topic);
+}
+
+/* ---- finding and making topics ------------------------------------------------------------ */
+
+static sse__rule *sse__rule_for(const sse__topics *topics, sse_str name) { /* NULL: none */
+    sse__rule *rule = topics->rules;
+    while (rule && !sse__pattern_match(rule->name, name)) rule = rule->next;
+    return rule;
+}
+
+static void sse__topic_emptied(sse__history *h) {
+    sse__topics *topics = SSE__CONTAINER(h->sequence, sse__topics, sequence);
+    sse__node   *node   = sse__map_find(&topics->exact, sse__text(h->topic));
+    SSE_ASSERT(node);
+    sse__topic_rest(SSE__CONTAINER(node, sse__topic, node));
+}
+
+static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: no memory */
+    sse__topics *topics = topic->owner;
+    topic->rule = rule;
+    if (!rule || !rule->limits.max_count) return true;
+    topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, rule->limits.store ? 0 : topics->evicted);
+    if (!topic->history) return false;
+    topic->history->emptied = sse__topic_emptied;
+    sse__list_add(&topics->histories, &topic->history->all);
+    return true;
+}
+
+/* A topic without a rule. NULL: no memory, or too many. */
+static sse__topic *sse__topic_new(sse__topics *topics, sse_str name, bool pattern, int *error) {
+    sse__map   *map = pattern ? &topics->patterns : &topics->exact;
+    sse__topic *topic;
+    char       *key;
+    *error = SSE_E_FULL;
+    if (topics->exact.count + topics->patterns.count >= (uint32_t)topics->app->options.max_topics && !sse__topics_evict(topics)) return NULL;
+    *error = SSE_E_NOMEM;
+    key    = sse__strdup(name);
+    topic  = SSE__NEW(sse__topic);
+    if (!key || !topic || !sse__map_add(map, &topic->node, pattern ? sse__pattern_key(key) : sse__text(key))) {
         SSE_FREE(key);
         SSE_FREE(topic);
         return NULL;
     }
+    *error = SSE_OK;
     sse__channel_init(&topic->channel, SSE__PATIENCE, sse__topic_left);
     topic->owner   = topics;
     topic->pattern = pattern;
+    if (pattern) topics->prefixes[topic->node.key.len]++;
     return topic;
+}
+
+static sse__topic *sse__topic_find(const sse__topics *topics, sse_str name) {
+    sse__node *node = sse__map_find(&topics->exact, name);
+    return node ? SSE__CONTAINER(node, sse__topic, node) : NULL;
+}
+
+static sse__topic *sse__topic_get(sse__topics *topics, sse_str name, int *error) { /* finds or makes */
+    sse__topic *topic = sse__topic_find(topics, name);
+    *error = SSE_OK;
+    if (topic) return topic;
+    topic = sse__topic_new(topics, name, false, error);
+    if (!topic || sse__topic_set_rule(topic, sse__rule_for(topics, name))) return topic;
+    sse__topic_free(topic);
+    *error = SSE_E_NOMEM;
+    return NULL;
+}
+
+static sse__topic *sse__pattern_find(const sse__topics *topics, const char *pattern) {
+    const sse_str key   = sse__pattern_key(pattern);
+    sse__topic   *topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key);
+    while (topic && strcmp(topic->node.key.ptr, pattern) != 0) topic = sse__pattern_of(topic->node.next, key);
+    return topic;
+}
+
+static sse__topic *sse__pattern_get(sse__topics *topics, const char *pattern, int *error) {
+    sse__topic *topic = sse__pattern_find(topics, pattern);
+    *error = SSE_OK;
+    return topic ? topic : sse__topic_new(topics, sse__text(pattern), true, error);
+}
+
+/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no memory. */
+static sse__topic *sse__topic_kept(sse__topics *topics, sse_str name) {
+    sse__topic *topic = sse__topic_find(topics, name);
+    sse__rule  *rule  = topic ? topic->rule : sse__rule_for(topics, name);
+    int         error;
+    if (!topic && rule && rule->limits.max_count) topic = sse__topic_get(topics, name, &error);
+    return topic && topic->history ? topic : NULL;
+}
+
+/* ---- options of topics ------------------------------------------------------------------------ */
+
+static void sse__rule_free(sse__rule *rule) {
+    if (!rule) return;
+    SSE_FREE(rule->name);
+    SSE_FREE(rule->gap_event);
+    SSE_FREE(rule);
+}
+
+static bool sse__topic_options_ok(const sse_topic_options *o) {
+    return o->history >= 0 && o->history_age_ms >= 0 && o->greet >= SSE_OFF && o->leave_ms >= SSE_OFF && o->overflow >= SSE_CLOSE_SLOW &&
+           o->overflow <= SSE_KEEP_NEWEST && sse__is_line(o->gap_event) && !(o->db && !o->history && !o->history_bytes && !o->history_age_ms);
+}
+
+static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { /* NULL: no memory */
+    sse__rule *rule = SSE__NEW(sse__rule);
+    if (!rule) return NULL;
+    rule->name      = sse__strdup(sse__text(name));
+    rule->gap_event = sse__strdup(sse__text(sse__is_set(o->gap_event) ? o->gap_event : "gap"));
+    rule->options   = *o;
+    rule->options.leave_ms = o->leave_ms == 0 ? 3000 : o->leave_ms < 0 ? 0 : o->leave_ms;
+    if (o->history || o->history_bytes || o->history_age_ms) {
+        rule->limits.max_count = o->history ? (uint32_t)o->history : UINT32_MAX;
+        rule->limits.max_bytes = o->history_bytes ? o->history_bytes : 4194304;
+        rule->limits.max_age   = (uint64_t)o->history_age_ms;
+    }
+    if (rule->name && rule->gap_event) return rule;
+    sse__rule_free(rule);
+    return NULL;
+}
+
+static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule */
+    sse__rule **at = &topics->rules;
+    sse__topic *topic;
+    int         error;
+    if (strchr(rule->name, '*')) {
+        while (*at && strlen((*at)->name) > strlen(rule->name)) at = &(*at)->next;
+        rule->next = *at;
+        *at        = rule;
+        return SSE_OK;
+    }
+    rule->next    = topics->named;
+    topics->named = rule;
+    topic         = sse__topic_find(topics, sse__text(rule->name));
+    if (topic) return SSE_E_STATE;
+    topic = sse__topic_new(topics, sse__text(rule->name), false, &error);
+    if (!topic) return error;
+    topic->named = true;
+    return sse__topic_set_rule(topic, rule) ? SSE_OK : SSE_E_NOMEM;
+}
+
+SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options) {
+    sse_topic_options o;
+    sse__rule        *rule;
+    int               error = SSE_OK;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (!app || !name || !*name || !sse__topic_options_ok(&o)) return sse__config_fail(app, SSE_E_ARG, "topic", name ? name : "without a name");
+    rule = sse__rule_new(name, &o);
+    if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
+    if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
+    if (error) sse__rule_free(rule);
+    else error = sse__rule_add(app->topics, rule);
+    return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
+}
+
+/* ---- being behind: replay and resume ------------------------------------------------------------- */
+
+typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
+
+static void sse__stream_histories(sse__stream *stream, sse__history_fn fn, void *user) { /* all that it is subscribed to */
+    sse__sub  *sub;
+    sse__link *link;
+    for (sub = stream->subs; sub; sub = sub->next) {
+        sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
+        if (sub->channel->left != sse__topic_left) continue;
+        if (topic->history) fn(topic->history, sub, user);
+        if (!topic->pattern) continue;
+        for (link = topic->owner->histories.next; link != &topic->owner->histories; link = link->next) {
+            sse__history *h = SSE__CONTAINER(link, sse__history, all);
+            if (sse__pattern_match(topic->node.key.ptr, sse__text(h->topic))) fn(h, sub, user);
+        }
+    }
+}
+
+static bool sse__pattern_lost(const sse__sub *sub, uint64_t after) { /* a history that it matched may have gone altogether */
+    const sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
+    return sub->channel->left == sse__topic_left && topic->pattern && topic->owner->evicted > after;
+}
+
+typedef struct sse__gather {
+    const sse__entry **at;
+    size_t cap, count, max_bytes;
+    bool   more, lost, failed; /* more: not all that is there was gathered. lost: not all is there */
+} sse__gather;
+
+static void sse__gather_one(sse__history *h, sse__sub *sub, void *user) {
+    const sse__rule *rule = SSE__CONTAINER(sub->channel, sse__topic, channel)->rule;
+    sse__gather *g = (sse__gather *)user;
+    void        *array = (void *)g->at;
+    uint32_t     i;
+    size_t       bytes = 0;
+    if (sub->after && h->lost > sub->after && !(rule && rule->options.overflow != SSE_CLOSE_SLOW)) g->lost = true;
+    for (i = sse__history_after(h, sub->after); i < h->count && !g->failed; i++) {
+        const sse__entry *e = sse__history_entry(h, i);
+        if (bytes > g->max_bytes) {
+            g->more = true;
+            return;
+        }
+        g->failed = !sse__grow(&array, &g->cap, g->count, sizeof *g->at);
+        g->at     = (const sse__entry **)array;
+        if (!g->failed) g->at[g->count++] = e;
+        bytes += sse__message_bytes(e->message).len;
+    }
+}
+
+static int sse__entry_order(const void *a, const void *b) {
+    const uint64_t x = (*(const sse__entry *const *)a)->seq, y = (*(const sse__entry *const *)b)->seq;
+    return x < y ? -1 : x > y;
+}
+
+/* Queues what was gathered, as much as the queue takes. Returns the number of the last event that was dealt with, or 0. */
+static uint64_t sse__gather_send(sse__gather *g, sse__stream *stream) {
+    const sse__queue *q = &stream->conn->out;
+    uint64_t          seq = 0;
+    size_t            i;
+    for (i = 0; i < g->count && !stream->gone; i++) {
+        const sse__entry *e = g->at[i];
+        if (q->count && sse__queue_size(q) + sse__message_bytes(e->message).len + 64 > stream->max_queue) {
+            g->more = true;
+            return seq;
+        }
+        if (e->seq != seq && !(e->except_slot == stream->slot && e->except_gen == stream->gen)) (void)sse__stream_push(stream, e->message); /* O1 */
+        seq = e->seq;
+    }
+    return seq;
+}
+
+static void sse__stream_refill(sse__stream *stream) {
+    sse__gather g;
+    sse__sub   *sub;
+    uint64_t    seq;
+    memset(&g, 0, sizeof g);
+    g.max_bytes = stream->max_queue;
+    sse__stream_histories(stream, sse__gather_one, &g);
+    for (sub = stream->subs; sub; sub = sub->next)
+        if (sub->after && sse__pattern_lost(sub, sub->after)) g.lost = true;
+    if (g.count) qsort((void *)g.at, g.count, sizeof *g.at, sse__entry_order);
+    seq = g.lost || g.failed ? 0 : sse__gather_send(&g, stream);
+    for (sub = stream->subs; sub; sub = sub->next)
+        if (sub->after < seq) sub->after = seq;
+    if (g.lost || g.failed) sse__stream_cut(stream, g.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
+    stream->behind = g.more; /* O3 */
+    SSE_FREE((void *)g.at);
+}
+
+/* Where a stream wants to go on. */
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost; } sse__resume;
+
+static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
+    sse__resume *r = (sse__resume *)user;
+    uint32_t     i;
+    (void)sub;
+    if (!h->limits.store) r->durable = false;
+    for (i = h->count; i && !r->found; i--) {
+        const sse__entry *e = sse__history_entry(h, i - 1);
+        if (!e->alias || !sse__eq(sse__text(e->alias), r->id)) continue;
+        r->found = true;
+        r->seq   = e->seq;
+    }
+}
+
+static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
+    sse__resume *r = (sse__resume *)user;
+    (void)sub;
+    if (h->lost > r->seq) r->lost = true;
+}
+
+/* Finds the number that an id stands for: one of this start; one that the program gave; one of an earlier start, if all
+   histories are in databases. Whoever makes an id up chooses a place in what the handler subscribed to, no more. */
+static void sse__resume_find(sse__resume *r, sse__stream *stream) {
+    const sse__sequence *sequence = &stream->app->topics->sequence;
+    const sse__sub *sub;
+    sse_str  epoch;
+    uint64_t seq;
+    const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
+    r->durable = true;
+    r->found   = is_id && sse__eq(epoch, sse__text(sequence->epoch));
+    if (r->found) r->seq = seq;
+    else sse__stream_histories(stream, sse__resume_alias, r);
+    if (!r->found && is_id && r->durable) {
+        r->found = true;
+        r->seq   = seq;
+    }
+    if (!r->found) return;
+    sse__stream_histories(stream, sse__resume_lost, r);
+    for (sub = stream->subs; sub; sub = sub->next)
+        if (sse__pattern_lost(sub, r->seq)) r->lost = true;
+}
+
+static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of the first topic that has options of its own */
+    const char **name = (const char **)user;
+    sse__topics *topics = SSE__CONTAINER(h->sequence, sse__topics, sequence);
+    const sse__topic *topic = sse__topic_find(topics, sse__text(h->topic));
+    (void)sub;
+    if (topic && topic->rule) *name = topic->rule->gap_event;
+}
+
+static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
+    const char *name = "gap";
+    sse_event   event;
+    sse__stream_histories(stream, sse__gap_name, (void *)&name);
+    memset(&event, 0, sizeof event);
+    event.event = name;
+    event.data  = r->found ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
+    (void)sse_stream_send(sse__stream_handle(stream), &event);
+    stream->app->topics->gaps++;
+}
+
+/* Histories that only a database remembers, for a pattern. */
+static void sse__topics_recall(sse__topics *topics, const char *pattern) {
+    const sse_str     prefix = sse__pattern_key(pattern);
+    const sse__store *store;
+    for (store = topics->sequence.stores; store; store = store->next) {
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic", SSE_STR(prefix));
+        while (sse_db_next(rows)) {
+            const sse_str name = sse__text(sse_db_text(rows, 0));
+            sse__topic   *topic;
+            if (!sse__starts(name, prefix)) {
+                sse_db_done(rows);
+                break;
+            }
+            topic = sse__pattern_match(pattern, name) ? sse__topic_kept(topics, name) : NULL;
+            if (topic) sse__topic_rest(topic);
+        }
+    }
+}
+
+/* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
+static void sse__topics_begin(sse__stream *stream) {
+    sse_req     *req = stream->req;
+    const char  *id;
+    sse__resume  r;
+    sse__sub    *sub;
+    stream->req = NULL;
+    if (stream->gone || !stream->behind) return;
+    memset(&r, 0, sizeof r);
+    id = sse_header(req, "last-event-id");
+    if (!sse__is_set(id)) id = sse_query(req, "lastEventId");
+    if (sse__is_set(id)) {
+        r.id = sse__text(id);
+        sse__resume_find(&r, stream);
+        if (!r.found || r.lost) sse__stream_gap(stream, &r);
+        else stream->app->topics->resumes++;
+        for (sub = stream->subs; sub; sub = sub->next) sub->after = r.found && !r.lost ? r.seq : 0;
+    }
+    if (!stream->gone) sse__stream_refill(stream);
+}
+
+/* ---- subscribing ----------------------------------------------------------------------------------- */
+
+static uint64_t sse__greet_after(const sse__topic *topic) { /* the number before the events that greet a newcomer */
+    const sse__history *h = topic->history;
+    const uint32_t      n = h && topic->rule->options.greet > 0 ? (uint32_t)topic->rule->options.greet : 0;
+    if (!n || !h->count) return topic->owner->sequence.last;
+    return n < h->count ? sse__history_entry(h, h->count - n - 1)->seq : h->lost;
+}
+
+static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
+    sse__sub *sub = sse__channel_find(&topic->channel, stream);
+    if (sub) return SSE_OK;
+    sub = sse__channel_join(&topic->channel, stream);
+    if (sub && !topic->pattern && sse__sub_who(sub) && !sse__person_join(topic, sse__sub_who(sub))) {
+        sse__channel_leave(sub); /* the topic may be gone with it */
+        return SSE_E_NOMEM;
+    }
+    if (!sub) {
+        sse__topic_rest(topic);
+        return SSE_E_NOMEM;
+    }
+    sse__list_remove(&topic->idle);
+    sub->after = stream->req ? sse__greet_after(topic) : topic->owner->sequence.last;
+    if (stream->req && (topic->history || topic->pattern)) stream->behind = true;
+    return SSE_OK;
 }
 
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
@@ -10447,11 +11481,9 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     int          error;
     if (!stream) return SSE_E_CLOSED;
     if (!name || !*name || stream->raw) return SSE_E_ARG;
-    topic = sse__topic_get(s.app->topics, name, pattern, &error);
-    if (!topic || sse__channel_find(&topic->channel, stream)) return error;
-    if (sse__channel_join(&topic->channel, stream)) return SSE_OK;
-    if (!topic->channel.count) sse__topic_left(&topic->channel, NULL);
-    return SSE_E_NOMEM;
+    if (pattern && stream->req) sse__topics_recall(s.app->topics, name);
+    topic = pattern ? sse__pattern_get(s.app->topics, name, &error) : sse__topic_get(s.app->topics, sse__text(name), &error);
+    return topic ? sse__topic_join(topic, stream) : error;
 }
 
 SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe(s, topic, false); }
@@ -10459,66 +11491,190 @@ SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return ss
 
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
     sse__stream *stream = sse__stream_open_one(s);
-    sse__node   *node   = stream && topic ? sse__map_find(&s.app->topics->exact, sse__text(topic)) : NULL;
-    sse__sub    *sub    = node ? sse__channel_find(&SSE__CONTAINER(node, sse__topic, node)->channel, stream) : NULL;
+    sse__topic  *found  = stream && topic ? sse__topic_find(s.app->topics, sse__text(topic)) : NULL;
+    sse__sub    *sub    = found ? sse__channel_find(&found->channel, stream) : NULL;
     if (!stream) return SSE_E_CLOSED;
     if (!sub) return SSE_E_ARG;
     sse__channel_leave(sub);
     return SSE_OK;
 }
 
-static void sse__topic_send(sse__topics *topics, sse__node *node, sse__message *m, const sse__stream *except) {
-    sse__topic *topic = SSE__CONTAINER(node, sse__topic, node);
-    sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
+/* ---- publishing -------------------------------------------------------------------------------------- */
+
+/* An event on its way: its text stands behind the room for a message. */
+typedef struct sse__publication { sse_buf text; const char *topic, *id, *key; sse_stream except; bool ephemeral; } sse__publication;
+
+static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m, const sse__stream *except) {
+    size_t n;
+    for (n = 0; n <= name.len && n <= SSE__PREFIX_MAX; n++) {
+        const sse_str key = sse__str(name.ptr, n);
+        sse__topic   *topic;
+        if (!topics->prefixes[n]) continue;
+        for (topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key); topic; topic = sse__pattern_of(topic->node.next, key))
+            if (sse__pattern_match(topic->node.key.ptr, name)) sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
+    }
 }
 
-static void sse__publish_message(sse__topics *topics, sse_str name, sse__message *m, const sse__stream *except) {
-    sse__node *node = sse__map_find(&topics->exact, name);
-    uint32_t   i;
-    topics->serial++; /* O1 */
-    topics->app->streams->events++;
-    if (node) sse__topic_send(topics, node, m, except);
-    for (i = 0; i < topics->patterns.cap; i++)
-        for (node = topics->patterns.buckets[i]; node; node = node->next)
-            if (sse__pattern_match(node->key.ptr, name)) sse__topic_send(topics, node, m, except);
+/* Numbers it if it is to be kept, makes the message. NULL: no memory. */
+static sse__message *sse__publication_message(sse__publication *p, sse__topics *topics, const sse__rule *rule, const sse__history *h) {
+    char          id[SSE__ID_ROOM + 1];
+    sse_buf       key = {NULL, 0, 0, SSE_OK};
+    sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
+    sse__message *m;
+    if (h) stamp.seq = sse__sequence_next(&topics->sequence);
+    if (h && !p->id) stamp.id_line = sse__id_line(id, topics->sequence.epoch, stamp.seq);
+    stamp.droppable = rule && rule->options.overflow == SSE_DROP_OLDEST;
+    if (rule && rule->options.overflow == SSE_KEEP_NEWEST) {
+        sse_printf(&key, "%s\n%s", p->topic, p->key ? p->key : "");
+        stamp.key = sse__str(key.ptr, key.len);
+    }
+    if (key.error) sse_buf_fail(&p->text, key.error);
+    m = sse__message_stamped(&p->text, &stamp);
+    sse_buf_free(&key);
+    return m;
+}
+
+static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
+    char *alias = sse__is_set(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
+    sse__history_add(h, m, h->sequence->app->loop.wheel.now, alias, p->except);
+    sse__history_soil(h);
+}
+
+static int sse__publish(sse_app *app, sse__publication *p) { /* on the loop. p->text is {0} afterwards */
+    sse__topics   *topics = app->topics;
+    const sse_str  name = sse__text(p->topic);
+    sse__topic    *topic = p->ephemeral ? NULL : sse__topic_kept(topics, name), *exact = topic ? topic : sse__topic_find(topics, name);
+    const sse__stream *except = sse__stream_open_one(p->except);
+    sse__message  *m = sse__publication_message(p, topics, exact ? exact->rule : sse__rule_for(topics, name), topic ? topic->history : NULL);
+    if (m && topic) sse__publication_keep(p, topic->history, m);
+    if (m) {
+        topics->serial++;
+        app->streams->events++;
+        if (exact) sse__channel_send(&exact->channel, m, except, topics->serial, topics->app->streams);
+        sse__publish_to_patterns(topics, name, m, except);
+    }
+    if (topic) sse__topic_rest(topic);
+    sse__message_drop(m);
+    return m ? SSE_OK : SSE_E_NOMEM;
 }
 
 /* A publication of another thread on its way to the loop. */
-typedef struct sse__posted { char *topic; sse__message *message; sse_stream except; } sse__posted;
+typedef struct sse__posted { sse__publication publication; sse__arena texts; } sse__posted;
 
-static void sse__posted_free(sse__posted *p) {
-    if (!p) return;
-    SSE_FREE(p->topic);
-    sse__message_drop(p->message);
-    SSE_FREE(p);
+static void sse__posted_free(sse__posted *posted) {
+    sse_buf_free(&posted->publication.text);
+    sse__arena_free(&posted->texts);
+    SSE_FREE(posted);
 }
 
 static void sse__posted_run(sse_app *app, void *user) {
-    sse__posted *p = (sse__posted *)user;
-    sse__publish_message(app->topics, sse__text(p->topic), p->message, sse__stream_open_one(p->except));
-    sse__posted_free(p);
+    sse__posted *posted = (sse__posted *)user;
+    if (sse__publish(app, &posted->publication)) sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", posted->publication.topic);
+    sse__posted_free(posted);
+}
+
+static const char *sse__posted_text(sse__posted *posted, const char *text, int *error) { /* a copy, NULL for NULL */
+    char *copy = text ? sse__arena_text(&posted->texts, sse__text(text)) : NULL;
+    if (text && !copy) *error = SSE_E_NOMEM;
+    return copy;
+}
+
+static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on failure too */
+    sse__posted *posted = SSE__NEW(sse__posted);
+    int          error  = SSE_OK;
+    if (!posted) {
+        sse_buf_free(&p->text);
+        return SSE_E_NOMEM;
+    }
+    posted->publication       = *p;
+    posted->publication.topic = sse__posted_text(posted, p->topic, &error);
+    posted->publication.id    = sse__posted_text(posted, p->id, &error);
+    posted->publication.key   = sse__posted_text(posted, p->key, &error);
+    if (!error) error = sse_call(app, sse__posted_run, posted);
+    if (error) sse__posted_free(posted);
+    return error;
 }
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
-    sse__message *m;
-    sse__posted  *p;
-    int           error;
+    sse__publication p;
+    int              error;
     if (!app || !topic || !event) return SSE_E_ARG;
-    error = sse__message_of_event(event, &m);
+    memset(&p, 0, sizeof p);
+    error = sse__message_text_of(app, &p.text, event);
     if (error) return error;
-    if (sse__on_loop(app)) {
-        sse__publish_message(app->topics, sse__text(topic), m, sse__stream_open_one(event->except));
-        sse__message_drop(m);
-        return SSE_OK;
+    p.topic     = topic;
+    p.id        = event->id;
+    p.key       = event->key;
+    p.except    = event->except;
+    p.ephemeral = event->ephemeral;
+    return sse__on_loop(app) ? sse__publish(app, &p) : sse__post(app, &p);
+}
+
+/* ---- looking in ------------------------------------------------------------------------------------------ */
+
+SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
+    const sse_stream away = {NULL, 0, 0};
+    sse__topic  *t;
+    sse__link   *link;
+    sse__node   *node;
+    sse__person *p;
+    uint32_t     i;
+    int          n = 0;
+    if (!app || !topic || !fn) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    t = sse__topic_find(app->topics, sse__text(topic));
+    if (!t) return 0;
+    app->topics->serial++;
+    for (link = t->channel.subs.next; link != &t->channel.subs; link = link->next) {
+        const sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
+        node = sse__sub_who(sub) ? sse__map_find(&t->people, sse__text(sse__sub_who(sub))) : NULL;
+        p    = node ? SSE__CONTAINER(node, sse__person, node) : NULL;
+        if (!p || p->serial == app->topics->serial || sub->stream->gone) continue;
+        p->serial = app->topics->serial;
+        n++;
+        if (!fn(p->node.key.ptr, sse__stream_handle(sub->stream), user)) return n;
     }
-    p = SSE__NEW(sse__posted);
-    if (p) p->topic = sse__strdup(sse__text(topic));
-    if (p) p->message = m;
-    else sse__message_drop(m);
-    if (p) p->except = event->except;
-    error = p && p->topic ? sse_call(app, sse__posted_run, p) : SSE_E_NOMEM;
-    if (error) sse__posted_free(p);
-    return error;
+    for (i = 0; i < t->people.cap; i++)
+        for (node = t->people.buckets[i]; node; node = node->next) {
+            p = SSE__CONTAINER(node, sse__person, node);
+            if (p->serial == app->topics->serial || p->going) continue;
+            n++;
+            if (!fn(p->node.key.ptr, away, user)) return n;
+        }
+    return n;
+}
+
+SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user) {
+    sse__topic *t;
+    sse_buf     data = {NULL, 0, 0, SSE_OK}, name = {NULL, 0, 0, SSE_OK}, id = {NULL, 0, 0, SSE_OK};
+    uint32_t    i;
+    int         n = 0;
+    bool        more = true;
+    if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    t = sse__topic_kept(app->topics, sse__text(topic));
+    if (!t) return SSE_E_ABSENT;
+    i = limit && (uint32_t)limit < t->history->count ? t->history->count - (uint32_t)limit : 0;
+    for (; more && i < t->history->count; i++) {
+        sse_event event;
+        data.len = name.len = id.len = 0;
+        sse_buf_free(&data); /* its being there tells lines from none */
+        sse__event_read(sse__message_bytes(sse__history_entry(t->history, i)->message), &data, &name, &id);
+        if (data.error || name.error || id.error) break;
+        memset(&event, 0, sizeof event);
+        event.event    = name.len ? sse_buf_text(&name) : NULL;
+        event.data     = data.ptr ? sse_buf_text(&data) : NULL;
+        event.data_len = data.len;
+        event.id       = sse_buf_text(&id);
+        n++;
+        more = fn(&event, user);
+    }
+    if (data.error || name.error || id.error) n = SSE_E_NOMEM;
+    sse_buf_free(&data);
+    sse_buf_free(&name);
+    sse_buf_free(&id);
+    sse__topic_rest(t);
+    return n;
 }
 
 /* ---- many streams at once ------------------------------------------------------ */
@@ -10573,16 +11729,42 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
     return sse_streams_each(app, filter, sse__streams_end_one, last ? &copy : NULL);
 }
 
-static bool sse__topics_open(sse_app *app) {
-    app->topics = SSE__NEW(sse__topics);
-    if (app->topics) app->topics->app = app;
-    return app->topics != NULL;
+/* Upcall of >>conn, and the end of every turn. */
+static void sse__topics_save(sse_app *app) {
+    if (app->net->unsaved) sse__sequence_save(&app->topics->sequence);
 }
 
-static void sse__topics_close(sse__topics *topics) { /* no stream is left, so no topic is: O2 */
+static bool sse__topics_open(sse_app *app) {
+    app->topics = SSE__NEW(sse__topics);
+    if (!app->topics) return false;
+    app->topics->app     = app;
+    app->streams->refill = sse__stream_refill;
+    sse__list_init(&app->topics->histories);
+    sse__list_init(&app->topics->idle);
+    return sse__sequence_open(&app->topics->sequence, app);
+}
+
+static void sse__rules_free(sse__rule *rules) {
+    while (rules) {
+        sse__rule *next = rules->next;
+        sse__rule_free(rules);
+        rules = next;
+    }
+}
+
+static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobody is told that the people went */
+    sse__node *node, *person;
     if (!topics) return;
+    while ((node = sse__map_any(&topics->exact)) != NULL) {
+        sse__topic *topic = SSE__CONTAINER(node, sse__topic, node);
+        while ((person = sse__map_any(&topic->people)) != NULL) sse__person_free(SSE__CONTAINER(person, sse__person, node));
+        sse__topic_free(topic);
+    }
     sse__map_free(&topics->exact);
     sse__map_free(&topics->patterns);
+    sse__rules_free(topics->rules);
+    sse__rules_free(topics->named);
+    sse__sequence_close(&topics->sequence);
     SSE_FREE(topics);
 }
 
@@ -11625,7 +12807,7 @@ static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next 
 static void sse__req_conclude(sse_req *req) {
     sse_app   *app = req->app;
     sse__conn *c   = req->conn;
-    if (req->stream) req->stream->req = NULL;
+    if (req->stream) sse__topics_begin(req->stream);
     if (c && !req->streaming) {
         c->req = NULL;
         sse__conn_skip_body(c);
@@ -12047,6 +13229,9 @@ static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; 
     out->delivered      = app->streams->delivered;
     out->bytes_events   = app->streams->bytes_events;
     out->bytes_frames   = app->streams->bytes_frames;
+    out->resumes        = app->topics->resumes;
+    out->gaps           = app->topics->gaps;
+    out->drops          = app->streams->drops;
     out->topics         = app->topics->exact.count + app->topics->patterns.count;
     out->replies_4xx    = app->replies_4xx;
     out->replies_5xx    = app->replies_5xx;
@@ -12804,15 +13989,12 @@ static void sse__server_begin_stop(sse_app *app) {
     sse__net_stop_listening(app->net);
     server->grace.fn = sse__server_grace_over;
     sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)sse__server_grace_ms(app));
+    sse__streams_stop(app->streams);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
-        sse__conn   *c = SSE__CONTAINER(link, sse__conn, all);
-        sse__stream *stream = c->stream;
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next = link->next;
         c->keep_alive = false;
-        if (stream) {
-            if (stream->extra && stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
-            sse__stream_finish(stream, SSE_BY_STOP);
-        } else if (c->state == SSE__IDLE) sse__conn_close(c);
+        if (c->state == SSE__IDLE) sse__conn_close(c);
     }
 }
 
@@ -12851,6 +14033,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__changes_look(app);
     sse__views_render(app->views);
     sse__streams_run_closed(app->streams);
+    sse__topics_save(app);
     sse__net_work(app->net);
     sse__net_reap(app->net);
     sse__loop_reap(&app->loop);
@@ -13129,6 +14312,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__changes_stop(app);
     sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
     sse__pool_free(app);
+    if (app->net && app->topics) sse__topics_save(app);
     sse__net_close(app->net);
     sse__streams_close(app->streams);
     sse__topics_close(app->topics);
@@ -13141,7 +14325,7 @@ SSE_API void sse_app_free(sse_app *app) {
 
 SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone,
-                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone};
+                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone, sse__topics_save};
     sse_app *app = SSE__NEW(sse_app);
     int      error;
     if (!app) return NULL;
