@@ -1,0 +1,115 @@
+/* topics.c: patterns, ids, rings, and what happens without memory. */
+#include <stdlib.h>
+static long fail_at; /* the allocation that fails; 0: none */
+static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+#define SSE_MALLOC(n)     failing_realloc(NULL, n)
+#define SSE_REALLOC(p, n) failing_realloc(p, n)
+#define SSE_FREE(p)       free(p)
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+
+static void test_patterns(void) {
+    static const struct { const char *pattern, *name; bool match; } cases[] = {
+        {"chat.*", "chat.1", true}, {"chat.*", "chat.", true}, {"chat.*", "chat", false}, {"*", "", true}, {"*", "x", true}, {"", "", true}, {"", "x", false},
+        {"a*b", "ab", true}, {"a*b", "axxb", true}, {"a*b", "axxbc", false}, {"a*b*c", "abbbc", true}, {"*.end", "x.end.end", true}, {"*.end", "x.end.", false},
+        {"**", "x", true}, {"a**b", "ab", true}, {"abc", "abc", true}, {"abc", "abd", false}, {"abc", "ab", false}, {"?", "x", false}, {"[a]", "a", false},
+        {"a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(cases); i++)
+        ok(sse__pattern_match(cases[i].pattern, sse__text(cases[i].name)) == cases[i].match, "%s %s %s", cases[i].pattern, cases[i].match ? "matches" : "does not match", cases[i].name);
+    is_int((long long)sse__pattern_key("chat.*").len, 5, "a pattern is kept by what stands before its star");
+}
+
+static void test_ids(void) {
+    static const char *const bad[] = {"", "-", "7f3a9c02", "7f3a9c02-", "7f3a9c02-x", "7f3a9c02--1", "7f3a9c02- 1", "7f3a9c02-1 ", "7F3A9C02-1", "7f3a9c0-1", "7f3a9c022-1", "7f3a9c02-18446744073709551616", "7f3a9c02-1e3", "-7f3a9c02-1"};
+    char     out[SSE__ID_ROOM + 1];
+    sse_str  epoch, line = sse__id_line(out, "7f3a9c02", UINT64_MAX);
+    uint64_t seq;
+    size_t   i;
+    is_mem(line.ptr, line.len, "id: 7f3a9c02-18446744073709551615\n", 34, "the longest id line");
+    is_int((long long)line.len, SSE__ID_ROOM, "fills its room");
+    ok(sse__id_parse(sse__text("7f3a9c02-18446744073709551615"), &epoch, &seq) && seq == UINT64_MAX && sse__eq(epoch, SSE__LIT("7f3a9c02")), "and is read back");
+    for (i = 0; i < SSE__COUNT(bad); i++) ok(!sse__id_parse(sse__text(bad[i]), &epoch, &seq), "no id: \"%s\"", bad[i]);
+    ok(!sse__id_parse(sse__str("7f3a\0c02-1", 10), &epoch, &seq), "no id: one with a NUL");
+}
+
+static bool count_one(const sse_event *event, void *user) { /* user: how far before the 100th event it should be */
+    char want[16];
+    snprintf(want, sizeof want, "%d", 100 - *(int *)user);
+    if (!event->data || strcmp(event->data, want) != 0) return false;
+    --*(int *)user;
+    return true;
+}
+
+static void test_ring(void) {
+    sse_app          *app = sse_app_new(NULL);
+    sse_topic_options o;
+    sse_event         event;
+    char              text[16];
+    int               i, left = 100;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    o.history = 10;
+    is_int(sse_topic(app, "t*", &o), SSE_OK, "options for a pattern");
+    event.data = text;
+    for (i = 0; i <= 100; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        sse_publish(app, "t", &event);
+        if (i == 0) is_int(sse_topic_history(app, "t", 0, count_one, &left), 1, "one event is kept");
+    }
+    left = 9;
+    is_int(sse_topic_history(app, "t", 0, count_one, &left), 10, "of 101 events the last 10 are kept");
+    is_int(left, -1, "in order");
+    is_int(sse_topic_history(app, "none", 0, count_one, &left), SSE_E_ABSENT, "a topic without a history");
+    o.history = -1;
+    is_int(sse_topic(app, "bad", &o), SSE_E_ARG, "a mistake is told");
+    is_int(sse_serve(app, NULL), SSE_E_ARG, "and told again by sse_serve");
+    sse_app_free(app);
+}
+
+static int without_memory(long n, bool with_db) { /* everything a topic does, the n-th allocation failing */
+    sse_app          *app;
+    sse_db           *db;
+    sse_topic_options o;
+    sse_event         event;
+    int               i, left = 0;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    app        = sse_app_new(NULL);
+    db         = with_db ? sse_db_open(":memory:", NULL) : NULL;
+    fail_at    = n;
+    o.history  = 3;
+    o.db       = db;
+    o.overflow = SSE_KEEP_NEWEST;
+    event.data = "x";
+    event.id   = "alias";
+    sse_topic(app, "a", &o);
+    sse_topic(app, "b*", &o);
+    for (i = 0; i < 6; i++) {
+        sse_publish(app, "a", &event);
+        sse_publish(app, "b1", &event);
+        sse_publish(app, "c", &event);
+    }
+    sse_poll(app, 0);
+    sse_topic_history(app, "b1", 0, count_one, &left);
+    i       = fail_at > 0;
+    fail_at = 0;
+    sse_app_free(app);
+    sse_db_close(db);
+    return i;
+}
+
+
+int main(void) {
+    long n, m;
+    test_patterns();
+    test_ids();
+    test_ring();
+    fclose(stderr);
+    for (n = 1; n < 2000 && !without_memory(n, false); n++) {}
+    for (m = 1; m < 2000 && !without_memory(m, true); m++) {}
+    ok(n > 20 && n < 2000 && m > n && m < 2000, "each of %ld and %ld allocations may fail", n - 1, m - 1);
+    return tap_done();
+}
