@@ -1,4 +1,5 @@
 /* topics.c: patterns, ids, rings, and what happens without memory. */
+#define _DEFAULT_SOURCE
 #include <stdlib.h>
 static long fail_at; /* the allocation that fails; 0: none */
 static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }

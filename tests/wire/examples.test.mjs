@@ -67,6 +67,38 @@ test('life', async () => {
   await server.stops()
 })
 
+test('numbers', async () => {
+  const server = await Server.start('numbers')
+  assert.match((await request(server, 'GET', '/')).body, /new EventSource\('\/count/)
+  const numbers = await listen(server, '/count?from=3&to=5&ms=10')
+  await until(() => numbers.closed, 'the end')
+  assert.deepEqual(numbers.events.map(({ event, data }) => [event, data]), [['message', '3'], ['message', '4'], ['message', '5'], ['done', '']])
+  await server.stops()
+})
+
+test('rooms', async () => {
+  const server = await Server.start('rooms')
+  assert.match((await request(server, 'GET', '/?room=a%20b&me=%22ann')).body, /data-feed="\/room\/a%20b\/%22ann"/)
+  const say = text => request(server, 'POST', '/room/garden/bob', { body: new URLSearchParams({ text }).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })
+  const ann = await listen(server, '/room/garden/ann')
+  await until(() => ann.last?.event === 'here', 'ann to be here')
+  assert.equal(ann.last.data, '<li>ann</li>')
+  assert.equal((await say('1 < 2')).status, 204)
+  await until(() => ann.last.event === 'said', 'the message')
+  assert.equal(ann.last.data, '<p><b>bob</b>1 &lt; 2</p>')
+  const id = ann.last.id
+  await say('missed')
+  await server.restart()
+  const again = await listen(server, '/room/garden/ann', { headers: { 'Last-Event-ID': id } })
+  const bob = await listen(server, '/room/garden/bob')
+  await until(() => again.last?.data.includes('bob</li>'), 'bob to be here')
+  assert.deepEqual(again.events.filter(event => event.event !== 'here').map(event => event.data), ['<p><b>bob</b>missed</p>'])
+  await until(() => bob.events.filter(event => event.event === 'said').length === 2, 'the greeting')
+  again.close()
+  bob.close()
+  await server.stops()
+})
+
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples'))) {

@@ -311,6 +311,35 @@ test('slow readers: oldest dropped, newest per key kept, or closed', async () =>
   slow.destroy()
 })
 
+for (const encoding of ['br', 'gzip']) {
+  test(`what is dropped leaves a ${encoding} stream readable`, async () => {
+    const ask = { headers: { 'Accept-Encoding': encoding } }
+    const streams = await Promise.all([1, 2, 3].map(() => listen(server, `/topics/drop,newest,kept.${encoding}?queue=60000&pattern=*`, ask)))
+    const noise = () => Array.from({ length: 50 }, () => Math.random().toString(36)).join('')
+    const { drops } = await server.stats()
+    for (let i = 0; i < 10; i++) {
+      await say(server, 'plain', `plain ${i} ${noise()}`)
+      await say(server, 'drop', noise(), '?count=300')
+      await say(server, `kept.${encoding}`, `kept ${i} ${noise()}`)
+      await say(server, 'newest', noise(), '?count=50&key=a')
+    }
+    await say(server, 'drop', 'the end')
+    await until(() => streams.every(stream => stream.last?.data === 'the end'), () => `the end (${streams.map(stream => stream.error)})`)
+    assert((await server.stats()).drops > drops)
+    const numbers = (stream, word) => data(stream).filter(text => text.startsWith(word)).map(text => Number(text.split(' ')[1]))
+    for (const stream of streams) {
+      assert.equal(stream.headers['content-encoding'], encoding)
+      assert.deepEqual(numbers(stream, 'kept'), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+      assert.deepEqual(numbers(stream, 'plain'), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    }
+    const first = streams[0].events.find(event => event.data.startsWith('kept 0'))
+    const again = await listen(server, `/topics/kept.${encoding}`, { headers: { ...ask.headers, 'Last-Event-ID': first.id } })
+    await settle([again], 9)
+    assert.deepEqual(numbers(again, 'kept'), [1, 2, 3, 4, 5, 6, 7, 8, 9])
+    close(...streams, again)
+  })
+}
+
 test('a full crowd: 100 of 1,000 stop reading; the others lose nothing, memory stays, the 100 resume', async t => {
   const big = await Server.start('topics')
   const fast = []
