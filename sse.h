@@ -316,6 +316,7 @@
      sse_path                 its path
      sse_param                a path parameter
      sse_query                a query parameter
+     sse_query_bytes          a query parameter as bytes
      sse_form                 a form field
      sse_header               a header
      sse_header_at            the i-th header of a name
@@ -7554,11 +7555,11 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite
                 |                   REPLY <----------------------------+
                 |    all queued       |  \    a stream is opened
                 |  [conn_reply_end]   v   +---------------------> STREAM
-                +------------------ SEND     [conn_stream_begin]     |
+                +------------------ SEND        [stream_open]        | [stream_finish]: SEND
           all sent, keep-alive        | all sent, no keep-alive      |
-               [conn_sent]            v                              |
+               [conn_next]            v [conn_linger]                |
                                    LINGER <--------------------------+
-                                      | peer closed, or 2 s     [conn_stream_end]
+                                      | peer closed, or 2 s
           [conn_close] from all --> CLOSED --> freed by [net_reap]
 
   IDLE    no byte of a request is in; deadline: keep-alive
