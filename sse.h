@@ -62,6 +62,7 @@
      >>live       views: render once, share
      >>changes    who wrote, tell the views
      >>app        options, routes, hooks, guards, one request from head to log
+     >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
 
    1. Routes and replies
@@ -130,6 +131,13 @@
      One event goes to all who subscribed, formatted and compressed once. Names need no registration and may be built from request
      text ("room.42"); patterns ("room.*") have a function of their own and may not. The id that a client sends with
      sse_stream_id leaves it out of what it caused itself: .except = sse_stream_find(app, id).
+
+       sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
+
+     A topic with a history gives its events ids. A browser that comes back says which it saw last and gets exactly what it missed,
+     then what is new; with .db also after a restart of the server. If the id is too old it gets a "gap" event first, and the whole
+     history. Who is here, .who of the stream's options, is counted by people and not by tabs: on_join, on_leave, sse_topic_who. Slow
+     readers lose nothing (they are closed and come back), or the oldest, or all but the newest of each key: .overflow.
 
    4. Live views
 
@@ -238,6 +246,7 @@
      Functions answer 0 or a negative SSE_E_ code; sse_error_text says what to change. Mistakes made while setting up (a bad path, a
      database that does not open, a table without a database) stick: sse_serve answers the first one. Warnings and errors go to
      stderr; on_log takes them all, also information and debug lines. What a peer does wrong is a counter and a debug line.
+     sse_monitor(app, "/_sse", guard, NULL) serves a page that shows live what goes on, and /_sse/metrics for Prometheus.
 
    14. Who may ask
 
@@ -304,6 +313,7 @@
      sse_alive                does a server answer at this port?
      sse_load_env             reads a .env file into the environment
      sse_stats_get            counters
+     sse_monitor              a page that shows live what goes on, and metrics
      sse_get                  a route for GET and HEAD
      sse_post                 a route for POST
      sse_put                  a route for PUT
@@ -361,6 +371,9 @@
      sse_subscribe            subscribes a stream to a topic
      sse_unsubscribe          ends that
      sse_subscribe_pattern    subscribes to all topics that match
+     sse_topic                history, presence and slow readers of a topic
+     sse_topic_who            who is subscribed
+     sse_topic_history        the events a topic keeps
      sse_publish              sends an event to all subscribers, from any thread
      sse_live                 a live view, shared
      sse_live_each            a live view, private
@@ -13290,7 +13303,8 @@ static const char sse__monitor_page[] = /* behind its head */
     "<main>\n"
     "<section id=\"charts\"></section>\n"
     "<section><h2>Streams <span id=\"shown\"></span></h2>\n"
-    "<table><thead><tr><th>kind, whose, from</th><th>open</th><th>last sent</th><th>queue</th><th></th></tr></thead><tbody id=\"streams\"></tbody></table></section>\n"
+    "<table><thead><tr><th>kind, whose, from</th><th>open</th><th>last sent</th><th>queue</th><th></th></tr></thead>"
+    "<tbody id=\"streams\"></tbody></table></section>\n"
     "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody id=\"topics\"></tbody></table></section>\n"
     "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody id=\"views\"></tbody></table></section>\n"
     "<section><h2>Since the start</h2><dl id=\"totals\"></dl></section>\n"
@@ -14350,3 +14364,33 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
 }
 #endif
 #endif /* SSE_IMPLEMENTATION */
+
+/* Rules of this file, for those who change it
+   - A section uses only what stands above it: no static forward declarations; upcalls go through function pointers. `make layers`
+     proves it. Sections marked [pure] do no I/O, read no clock and keep no state outside their arguments.
+   - Numbered invariants stand in the banner of their section; asserts and comments cite them.
+   - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base. Nothing here exits, aborts or prints but
+     the default logger.
+   - A fault that was mended has a test. `make check` takes seconds, `make test` runs everything.
+
+   MIT License
+
+   Copyright (c) 2026 the sse.h authors
+
+   Permission is hereby granted, free of charge, to any person obtaining a copy
+   of this software and associated documentation files (the "Software"), to deal
+   in the Software without restriction, including without limitation the rights
+   to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+   copies of the Software, and to permit persons to whom the Software is
+   furnished to do so, subject to the following conditions:
+
+   The above copyright notice and this permission notice shall be included in all
+   copies or substantial portions of the Software.
+
+   THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+   IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+   FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+   AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+   LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+   OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+   SOFTWARE. */
