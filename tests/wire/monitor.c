@@ -30,8 +30,8 @@ static void counters(sse_req *req, void *user) {
     sse_stats s;
     (void)user;
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req), "{\"renders\":%llu,\"streams\":%llu,\"views\":%llu}", (unsigned long long)s.renders, (unsigned long long)s.streams,
-             (unsigned long long)s.views);
+    sse_json(sse_out_json(req), "{\"renders\":%llu,\"streams\":%llu,\"views\":%llu,\"queue_high\":%llu}", (unsigned long long)s.renders,
+             (unsigned long long)s.streams, (unsigned long long)s.views, (unsigned long long)s.queue_high);
 }
 
 static void password(sse_req *req, void *user) {
