@@ -13711,7 +13711,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
 /*==========================================================================
   >>server   make and free an app, listen, turn the loop, stop
-  Uses: everything above                Tests: tests/wire/server.test.js
+  Uses: everything above                Tests: tests/unit/server.c
 
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
