@@ -1,5 +1,6 @@
 /* One event of 1 KB to 1,000 readers again and again, plain, against a bare loop of send(); then the same with eight events at a
-   time, and what a subscriber costs who only listens. The server has one core, the readers the other.
+   time, and what a subscriber costs who only listens. The server has one core, the readers the other; the next round begins when
+   all have read the last one, so that the kernel has the same to do for both.
    usage: fanout [SECONDS]   default: 3 for each */
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
@@ -9,6 +10,8 @@
 enum { READERS = 1000, EVENT = 1024, HEAD = 4096 };
 
 static const char frame_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+static int go[2]; /* a byte: the next round, please */
 
 /* ---- the bare loop: no parsing, no queues, no timers ---- */
 
@@ -45,7 +48,7 @@ static void bare(int out, int events_a_round) {
         bare_send(fds[i], frame_head, sizeof frame_head - 1);
         bare_send(fds[i], event, (size_t)n); /* joined */
     }
-    for (;;)
+    while (read(go[0], request, 1) == 1)
         for (k = 0; k < events_a_round; k++)
             for (i = 0; i < READERS; i++) bare_send(fds[i], event, (size_t)n);
 }
@@ -71,28 +74,27 @@ static sse_app *app_open(int out) {
     return app;
 }
 
-static bool app_idle(sse_app *app) { /* all that was queued has left */
-    const sse__link *link;
-    for (link = app->net->conns.next; link != &app->net->conns; link = link->next)
-        if (SSE__CONTAINER(link, sse__conn, all)->out.count) return false;
-    return true;
+static int a_round;
+
+static void publish(sse_app *app, int fd, int ready, void *user) {
+    char byte;
+    int  i;
+    (void)ready;
+    if (read(fd, &byte, 1) != 1) _exit(0);
+    for (i = 0; i < a_round; i++) sse_publish(app, "news", (const sse_event *)user);
 }
 
 static void ours(int out, int events_a_round) {
     char      data[EVENT];
     sse_app  *app = app_open(out);
     sse_event event;
-    int       i;
     memset(&event, 0, sizeof event);
     memset(data, '0', sizeof data);
     data[EVENT - 8] = '\0';
     event.data      = data;
-    while (app->streams->all.count < READERS) sse_poll(app, -1);
-    for (;;) {
-        if (app_idle(app))
-            for (i = 0; i < events_a_round; i++) sse_publish(app, "news", &event);
-        sse_poll(app, app_idle(app) ? 0 : 10);
-    }
+    a_round         = events_a_round;
+    sse_watch(app, go[0], SSE_READ, publish, &event);
+    while (sse_poll(app, -1) > 0) {}
 }
 
 static void idle(int out, int ms) { /* an event every ms, if any */
@@ -115,20 +117,24 @@ struct result { double events, user_us, system_us; };
 
 static struct result measure(const char *name, void (*serve)(int, int), int events_a_round, double seconds) {
     static struct crowd crowd;
-    int                 port;
-    pid_t               pid = server_start(serve, events_a_round, &port);
-    double              user, system, user0, system0, from, s;
-    uint64_t            before;
+    const uint64_t      a_round_all = (uint64_t)READERS * (unsigned)events_a_round;
+    int                 port, warm = 20;
+    pid_t               pid = pipe(go) ? -1 : server_start(serve, events_a_round, &port);
+    double              user, system, user0 = 0, system0 = 0, from = now_s(), s = 0;
+    uint64_t            round;
     struct result       r;
     crowd_join(&crowd, port, "/", READERS, 10);
-    from = now_s();
-    while (now_s() - from < 0.3) crowd_read(&crowd, 20); /* warm */
-    cpu_s(pid, &user0, &system0);
-    before = crowd.events;
-    from   = now_s();
-    while ((s = now_s() - from) < seconds) crowd_read(&crowd, 20);
+    for (r.events = 0; s < seconds; r.events += (double)a_round_all) {
+        if (write(go[1], "", 1) != 1) break;
+        for (round = crowd.events + a_round_all; crowd.events < round && s < seconds + 5; s = now_s() - from) crowd_read(&crowd, 20);
+        if (--warm != 0) continue;
+        cpu_s(pid, &user0, &system0);
+        r.events = s = 0;
+        from         = now_s();
+    }
     cpu_s(pid, &user, &system);
-    r.events    = (double)(crowd.events - before);
+    close(go[0]);
+    close(go[1]);
     r.user_us   = 1e6 * (user - user0) / r.events;
     r.system_us = 1e6 * (system - system0) / r.events;
     r.events /= s;
@@ -151,7 +157,7 @@ static void memory(int count, int ms) {
     crowd_join(&crowd, port, "/", count, 30);
     from = now_s() - from;
     usleep(300000);
-    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", crowd.joined, ms ? "while events flow" : "and listen", from, crowd.refused,
+    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", crowd.joined, ms ? "while ten events a second flow" : "and listen", from, crowd.refused,
         (double)(rss_kb(pid) - empty) * 1024 / (count - 10));
     crowd_leave(&crowd);
     server_stop(pid);
@@ -162,8 +168,10 @@ int main(int argc, char **argv) {
     const int           most = many_descriptors() - 50, count = most < 10000 ? most : 10000;
     const struct result loop = measure("bare loop", bare, 1, seconds), own = measure("sse.h", ours, 1, seconds);
     const struct result loop8 = measure("bare loop, eight events a round", bare, 8, seconds), own8 = measure("sse.h, eight events a round", ours, 8, seconds);
-    printf("sse.h / bare loop: %.2f, and %.2f with eight events a round\n", own.events / loop.events, own8.events / loop8.events);
+    printf("events per second, sse.h / bare loop: %.2f, with eight a round %.2f; per second of its CPU: %.2f and %.2f\n", own.events / loop.events,
+        own8.events / loop8.events, (loop.user_us + loop.system_us) / (own.user_us + own.system_us),
+        (loop8.user_us + loop8.system_us) / (own8.user_us + own8.system_us));
     memory(count, 0);
-    memory(count, 20);
+    memory(count, 100);
     return 0;
 }
