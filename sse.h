@@ -676,8 +676,11 @@ typedef struct sse_app_options {
     const char *allowed_hosts;      /* Host names, by spaces; "*": any. default: any; on loopback only its own names (DNS rebinding) */
     const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by spaces; "*": any. default: none */
     const char *cors_origins;       /* may read replies and streams, by spaces; "*": any. default: none, no CORS */
-    bool        no_compression;     /* of streams. default: false: br or gzip, whichever the browser takes */
+    bool        no_compression;     /* of streams, replies and files. default: false: br or gzip, whichever the browser takes */
     int         compress_window;    /* log2 of the bytes a stream's compression looks back: 16 (small boards) to 24. default: 18 */
+    size_t      compress_min_bytes; /* replies and files of text of less are sent as they are, also of more than 4 MiB (files: 1 MiB; put
+                                       a .br beside larger ones), and with "Cache-Control: no-transform". default: 1024; SSE_UNLIMITED: all */
+    int         compress_quality;   /* libbrotli's, for replies and files: 1 (fast) to 11; above 256 KiB at most 2. default: 5 */
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
     sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
     const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
@@ -3424,6 +3427,27 @@ static bool sse__accepts(sse_str accept, sse_str type) {
     while (sse__list_next(&accept, &element))
         if (sse__media_is(element, type)) return sse__weight(element) > 0;
     return false;
+}
+
+static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
+    sse_str rest = sse__text(words), next;
+    while (rest.ptr) {
+        next = sse__cut(&rest, ' ', false);
+        if (next.len && (sse__eq_nocase(next, word) || sse__eq(next, SSE__LIT("*")))) return true;
+    }
+    return false;
+}
+
+/* Bytes of these types are mostly text, whatever they are called. */
+static bool sse__media_compresses(sse_str type) {
+    static const char words[] = "application/json application/javascript application/xml application/wasm application/x-ndjson application/yaml "
+                                "application/toml application/rtf application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
+                                "image/vnd.microsoft.icon font/ttf font/otf";
+    const sse_str text = SSE__LIT("text/"), json = SSE__LIT("+json"), xml = SSE__LIT("+xml");
+    type = sse__trim(sse__cut(&type, ';', true));
+    if (type.len <= text.len) return false;
+    return sse__eq_nocase(sse__str(type.ptr, text.len), text) || sse__eq_nocase(sse__from(type, type.len - json.len), json) ||
+           sse__eq_nocase(sse__from(type, type.len - xml.len), xml) || sse__in_words(words, type);
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
@@ -6241,6 +6265,7 @@ struct sse_app {
     int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
     struct sse__pool    *pool;
     struct sse__net     *net;
+    struct sse__press   *press;   /* NULL: nothing is compressed */
     struct sse__streams *streams;
     struct sse__topics  *topics;
     struct sse__views   *views;
@@ -8436,15 +8461,6 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 typedef struct sse__listener { sse__source source; sse__link link; sse__net *net; char *unix_path; bool loopback; } sse__listener;
 
-static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
-    sse_str rest = sse__text(words), next;
-    while (rest.ptr) {
-        next = sse__cut(&rest, ' ', false);
-        if (next.len && (sse__eq_nocase(next, word) || sse__eq(next, SSE__LIT("*")))) return true;
-    }
-    return false;
-}
-
 static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRSTRLEN]) {
     if (!peer->family) return "unix";
     return inet_ntop(peer->family == 4 ? AF_INET : AF_INET6, peer->address, text, INET6_ADDRSTRLEN) ? text : "";
@@ -9293,6 +9309,92 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     sse_raw(b, "\r\n", 2);
 }
 
+/* ---- compression -------------------------------------------------------------------- */
+
+static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of the first of that name; absent: none */
+    sse_str rest = sse__str(headers->ptr, headers->len), line;
+    while (rest.len) {
+        line = sse__cut(&rest, '\n', false);
+        if (sse__eq_nocase(sse__cut(&line, ':', false), name)) return sse__trim(line);
+    }
+    return sse__str(NULL, 0);
+}
+
+#if !defined(SSE_NO_BROTLI) && !defined(SSE_NO_COMPRESSION)
+#include <brotli/encode.h>
+enum { SSE__CODINGS = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
+static void sse__brotli(sse_buf *out, sse_str bytes, int quality) { /* appends a whole file */
+    size_t n = BrotliEncoderMaxCompressedSize(bytes.len);
+    char  *room = sse__buf_room(out, n);
+    int    window = 16;
+    while (window < 22 && bytes.len > ((size_t)1 << window) - 16) window++; /* more would be memory for nothing */
+    if (!room) return;
+    if (BrotliEncoderCompress(quality, window, BROTLI_DEFAULT_MODE, bytes.len, (const uint8_t *)bytes.ptr, &n, (uint8_t *)room)) out->len += n;
+    else sse_buf_fail(out, SSE_E_NOMEM);
+}
+#else
+enum { SSE__CODINGS = SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
+static void sse__brotli(sse_buf *out, sse_str bytes, int quality) {
+    (void)bytes, (void)quality;
+    sse_buf_fail(out, SSE_E_NOT_BUILT);
+}
+#endif
+
+/* The loop waits while a body is compressed, about 10 ms at these sizes: larger ones are not worth that. */
+enum { SSE__COMPRESS_MOST = 4 << 20, SSE__COMPRESS_FAST = 256 << 10 };
+
+/* Appends bytes in that coding, if they come out shorter. */
+static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *out) {
+    const int quality = app->options.compress_quality;
+    if (coding == SSE__ACCEPT_BR) sse__brotli(out, bytes, bytes.len > SSE__COMPRESS_FAST && quality > 2 ? 2 : quality);
+    else sse__gzip(app->press, out, bytes);
+    return !out->error && out->len < bytes.len;
+}
+
+/* Whether it depends on the client how a body is sent. The program has a say: it may have set Content-Encoding or no-transform. */
+static bool sse__reply_varies(const sse_req *req, const char *type, uint64_t length) {
+    if (!req->app->press || length < req->app->options.compress_min_bytes || !sse__media_compresses(sse__text(type))) return false;
+    if (sse__list_has(sse__headers_value(&req->headers, SSE__LIT("cache-control")), SSE__LIT("no-transform"))) return false;
+    return !sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr;
+}
+
+static unsigned sse__reply_coding(const sse_req *req) { /* 0: as it is */
+    const unsigned coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), SSE__CODINGS);
+    return coding == SSE__ACCEPT_IDENTITY ? 0 : coding;
+}
+
+static void sse__put_coding(sse_req *req, unsigned coding) {
+    sse__put_field(&req->headers, "Content-Encoding", coding == SSE__ACCEPT_BR ? "br" : "gzip");
+}
+
+static void sse__headers_weaken(sse_buf *headers) { /* the program's ETag names the bytes as they were before */
+    const sse_str etag = sse__headers_value(headers, SSE__LIT("etag"));
+    const size_t  at   = etag.len ? (size_t)(etag.ptr - headers->ptr) : 0;
+    if (!etag.len || etag.ptr[0] != '"' || !sse__buf_room(headers, 2)) return;
+    memmove(headers->ptr + at + 2, headers->ptr + at, headers->len - at);
+    memcpy(headers->ptr + at, "W/", 2);
+    headers->len += 2;
+}
+
+static void sse__reply_compress(sse_req *req, const char *type) {
+    sse_buf  out = {NULL, 0, 0, SSE_OK};
+    unsigned coding;
+    if (req->status == 204 || req->status == 206 || req->status == 304 || !sse__reply_varies(req, type, req->out.len)) return;
+    sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+    coding = req->out.len <= SSE__COMPRESS_MOST ? sse__reply_coding(req) : 0;
+    if (!coding) return;
+    if (!sse__encode(req->app, coding, sse__str(req->out.ptr, req->out.len), &out)) {
+        sse_buf_free(&out);
+        return;
+    }
+    sse_buf_free(&req->out);
+    req->out = out;
+    sse__put_coding(req, coding);
+    sse__headers_weaken(&req->headers);
+}
+
+/* ---- answering ------------------------------------------------------------------------ */
+
 /* Queues head and body of req->out: A2. */
 static void sse__reply_send(sse_req *req, int status, const char *type) {
     sse__conn *c = req->conn;
@@ -9349,7 +9451,9 @@ static void sse__reply_answer(sse_req *req) {
         sse__put_char(&req->out, '\n');
     }
     if (!req->status) req->status = silent ? 204 : 200;
-    sse__reply_send(req, req->status, req->type ? req->type : "text/html; charset=utf-8");
+    if (!req->type) req->type = "text/html; charset=utf-8";
+    sse__reply_compress(req, req->type);
+    sse__reply_send(req, req->status, req->type);
 }
 
 /*==========================================================================
@@ -9800,7 +9904,6 @@ typedef struct sse__streams {
     sse__slots all;
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
-    sse__press   *press;     /* NULL: streams are not compressed */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
     void     (*refill)(sse__stream *stream); /* upcall to >>topics: one that is behind has room for more */
     uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
@@ -9901,12 +10004,12 @@ static sse__message *sse__message_compress(sse__streams *streams, const sse__mes
     sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
     sse__message *m;
     sse__message_begin(&b);
-    if (codec) sse__codec_delta(codec, streams->press, &b);
-    else sse__frame_key(streams->press, encoding, bytes, &b);
+    if (codec) sse__codec_delta(codec, streams->app->press, &b);
+    else sse__frame_key(streams->app->press, encoding, bytes, &b);
     stamp.key       = plain->block->key;
     stamp.droppable = plain->block->droppable;
     m = sse__message_stamped(&b, &stamp);
-    if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->press, bytes);
+    if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->app->press, bytes);
     return m;
 }
 
@@ -9928,7 +10031,7 @@ static sse__codec *sse__stream_codec(sse__stream *stream) {
     sse__streams *streams = stream->app->streams;
     if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
     if (!stream->extra->codec)
-        stream->extra->codec = sse__codec_new(streams->press, stream->encoding, (unsigned)stream->app->options.compress_window, 0);
+        stream->extra->codec = sse__codec_new(streams->app->press, stream->encoding, (unsigned)stream->app->options.compress_window, 0);
     return stream->extra->codec;
 }
 
@@ -9938,7 +10041,7 @@ static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain)
     sse__codec   *codec   = sse__stream_codec(stream);
     if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
     if (codec) {
-        (void)sse__codec_add(codec, streams->press, sse__message_bytes(plain));
+        (void)sse__codec_add(codec, streams->app->press, sse__message_bytes(plain));
         if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA) return sse__message_delta(streams, plain, stream->encoding, codec);
     } else stream->mark = 0;
     return sse__message_hold(sse__message_key(streams, plain, stream->encoding));
@@ -10128,21 +10231,11 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     return o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
 }
 
-static bool sse__headers_have(const sse_buf *headers, sse_str name) {
-    sse_str rest = sse__str(headers->ptr, headers->len), line;
-    while (rest.len) {
-        line = sse__cut(&rest, '\n', false);
-        line = sse__cut(&line, ':', false);
-        if (sse__eq_nocase(line, name)) return true;
-    }
-    return false;
-}
-
 /* Chooses how the stream is compressed and says so in its head. */
 static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !stream->app->streams->press || sse__headers_have(&req->headers, SSE__LIT("content-encoding"))) return;
+    if (stream->raw || o->no_compression || !stream->app->press || sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return;
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
     if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
@@ -10153,9 +10246,9 @@ static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_s
 /* The fields that make proxies and caches let events pass. */
 static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     sse__stream_negotiate(stream, req, o);
-    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("cache-control")))
+    if (!stream->raw && !sse__headers_value(&req->headers, SSE__LIT("cache-control")).ptr)
         sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
-    if (!stream->raw && !sse__headers_have(&req->headers, SSE__LIT("x-accel-buffering"))) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
+    if (!stream->raw && !sse__headers_value(&req->headers, SSE__LIT("x-accel-buffering")).ptr) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
 }
 
 /* What a stream begins with: retry and the first event. *m: NULL, if there is neither. */
@@ -10187,7 +10280,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__conn_push_buf(c, &b);
     if (stream->encoding != SSE__IDENTITY) {
         sse__message_begin(&b);
-        sse__frame_head(stream->app->streams->press, stream->encoding, &b);
+        sse__frame_head(stream->app->press, stream->encoding, &b);
         m = sse__message_end(&b);
         if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
         sse__message_drop(m);
@@ -10339,8 +10432,8 @@ static bool sse__streams_open(sse_app *app) {
     sse__list_init(&streams->closing);
     streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
     if (!streams->pings[SSE__IDENTITY]) return false;
-    if (!app->options.no_compression) streams->press = sse__press_new((unsigned)app->options.compress_window);
-    for (encoding = SSE__BR; streams->press && encoding <= SSE__GZIP; encoding++) {
+    if (!app->options.no_compression) app->press = sse__press_new((unsigned)app->options.compress_window);
+    for (encoding = SSE__BR; app->press && encoding <= SSE__GZIP; encoding++) {
         sse__message_begin(&b);
         sse__frame_ping(encoding, &b);
         streams->pings[encoding] = sse__message_end(&b);
@@ -10353,7 +10446,7 @@ static void sse__streams_close(sse__streams *streams) { /* all are closed and th
     int encoding;
     if (!streams) return;
     for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
-    sse__press_free(streams->press);
+    sse__press_free(streams->app->press);
     SSE_FREE(streams->all.at);
     SSE_FREE(streams);
 }
@@ -10433,7 +10526,7 @@ typedef struct sse__fan { sse__streams *streams; sse__channel *channel; sse__mes
 /* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
    nothing may refer to it. */
 static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
-    const unsigned window = streams->press ? (unsigned)streams->app->options.compress_window : 0;
+    const unsigned window = streams->app->press ? (unsigned)streams->app->options.compress_window : 0;
     int            encoding;
     memset(fan, 0, sizeof *fan);
     fan->streams = streams;
@@ -10443,8 +10536,8 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
         sse__codec **codec = &channel->codecs[encoding];
         if (!channel->users[encoding] || channel->single || fan->keys) continue;
-        if (!*codec) *codec = sse__codec_new(streams->press, encoding, window, channel->patience);
-        if (*codec) (void)sse__codec_add(*codec, streams->press, sse__message_bytes(m));
+        if (!*codec) *codec = sse__codec_new(streams->app->press, encoding, window, channel->patience);
+        if (*codec) (void)sse__codec_add(*codec, streams->app->press, sse__message_bytes(m));
     }
 }
 
@@ -13160,7 +13253,9 @@ static int sse__options_fill(sse_app_options *o) { /* sets the defaults; SSE_E_A
     o->keepalive_ms      = sse__or_int(o->keepalive_ms, 60000);
     o->send_timeout_ms   = sse__or_int(o->send_timeout_ms, 30000);
     o->compress_window   = sse__or_int(o->compress_window, 18);
-    if (o->compress_window < 16 || o->compress_window > 24) return SSE_E_ARG;
+    o->compress_quality  = sse__or_int(o->compress_quality, 5);
+    if (!o->compress_min_bytes) o->compress_min_bytes = 1024;
+    if (o->compress_window < 16 || o->compress_window > 24 || o->compress_quality < 1 || o->compress_quality > 11) return SSE_E_ARG;
     if (o->cors_credentials && sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_E_ARG; /* every page could act as its visitor */
     if (o->max_header_bytes < 128 || o->max_header_bytes > 1 << 24 || o->max_headers < 1 || o->max_headers > 10000) return SSE_E_ARG;
     return o->max_connections < 1 || o->max_views < 1 || o->max_topics < 1 || o->max_per_peer < 0 ? SSE_E_ARG : SSE_OK;
