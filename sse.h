@@ -13355,7 +13355,7 @@ typedef struct sse__metric { size_t at; const char *name, *labels, *help, *label
 static const sse__metric sse__metrics[] = {
     {SSE__AT(connections), "sse_connections", "", "Open connections.", NULL, true, false},
     {SSE__AT(streams), "sse_streams", "", "Open event streams.", NULL, true, false},
-    {SSE__AT(topics), "sse_topics", "", "Topics with subscribers.", NULL, true, false},
+    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", NULL, true, false},
     {SSE__AT(views), "sse_views", "", "Live views that are watched.", NULL, true, false},
     {SSE__AT(queue_high), "sse_queue_high_bytes", "", "The most bytes that ever waited for one stream.", "longest queue", true, true},
     {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections", false, false},
@@ -13375,6 +13375,9 @@ static const sse__metric sse__metrics[] = {
     {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}", "", "not opened", false, false},
     {SSE__AT(events), "sse_events_total", "", "Events published or sent, however many got them.", "events", false, false},
     {SSE__AT(delivered), "sse_events_delivered_total", "", "Events, once for each stream that got them.", "delivered", false, false},
+    {SSE__AT(drops), "sse_events_dropped_total", "", "Events that slow readers lost.", "dropped", false, false},
+    {SSE__AT(resumes), "sse_resumes_total", "", "Streams that came back and missed nothing.", "resumed", false, false},
+    {SSE__AT(gaps), "sse_gaps_total", "", "Streams that came back too late.", "gaps", false, false},
     {SSE__AT(bytes_events), "sse_event_bytes_total", "", "Bytes of delivered events as they were formatted.", "before compression", false, true},
     {SSE__AT(bytes_frames), "sse_frame_bytes_total", "", "Bytes of delivered events as they were queued, compressed.", "compressed", false, true},
     {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders", false, false},
