@@ -758,6 +758,21 @@ SSE_API bool sse_alive(int port);
    stderr) and nothing is set; SSE_E_IO; SSE_E_FULL: over 1 MiB; SSE_E_NOMEM; SSE_E_ARG. Threads: before others start, as setenv. */
 SSE_API int sse_load_env(const char *file);
 
+/* Shows an app that listens on this machine to the world, through an agent: a child process that ends with the app, whatever
+   becomes of the program. Requests for the host name that the agent was given are let in beside the local ones.
+   command: what starts the agent, for /bin/sh, so never of what a request says; {port} stands for the app's port:
+       "ssh -R 80:localhost:{port} nokey@localhost.run". NULL: ngrok, which takes its token from NGROK_AUTHTOKEN.
+   Returns: a tunnel, valid until sse_tunnel_stop or sse_app_free; NULL (logged) if the app does not listen yet, has a tunnel
+   already, or nothing can be started. Threads: loop, or before it runs. */
+typedef struct sse_tunnel sse_tunnel;
+SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command);
+
+/* The public address, "https://x.example", as the agent said it: in ngrok's JSON log, or the first URL without a path in what any
+   other prints. Waits up to timeout_ms for it (the loop stands still); 0: does not wait, a running loop reads it by itself.
+   Returns: NULL: not known yet, or the agent ended (its last words are in the log). Valid as long as the tunnel. Threads: as above. */
+SSE_API const char *sse_tunnel_url(sse_tunnel *tunnel, int timeout_ms);
+SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and waits for that, two seconds at most. NULL: nothing happens */
+
 /* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have passed.
    sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
@@ -6273,6 +6288,8 @@ struct sse_app {
     struct sse__router  *router;
     struct sse__monitor *monitor;
     struct sse__server  *server;
+    struct sse_tunnel   *tunnel;
+    char                *tunnel_host;  /* requests may name it */
     char                 date[30];  /* of the second date_at, for replies */
     int64_t              date_at;
     bool                 access_log;
@@ -12750,6 +12767,7 @@ static bool sse__req_host_ok(sse_req *req) {
     sse__host   host;
     if (!req->head.host.len) return true; /* HTTP/1.0 */
     if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
+    if (req->app->tunnel_host && sse__eq_nocase(host.name, sse__text(req->app->tunnel_host))) return true;
     if (allowed) return sse__in_words(allowed, host.name);
     return !req->conn->loopback || sse__host_is_local(host.name);
 }
@@ -13817,6 +13835,11 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
   Y2  on_exit runs once for each on_init, after the last on_close.
 ==========================================================================*/
 
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+extern char **environ; /* as POSIX wants it: by the program that uses it */
+
 struct sse__server {
     sse__alarm grace;          /* armed when the app stops */
     int        grace_ms, port;
@@ -14413,6 +14436,215 @@ SSE_API int sse_load_env(const char *file) {
     return error;
 }
 
+/* ---- tunnels ------------------------------------------------------------------------ */
+
+struct sse_tunnel { sse_app *app; pid_t pid; int out, life; sse_buf line; bool whole; char *url; }; /* out: what the agent prints; -1: it ended */
+
+/* The agent runs in a process group of its own beside a watcher that reads descriptor 0, a pipe whose other end only this program
+   holds: when the program ends, by whatever signal, the watcher reads the end of the file and ends the group. */
+static const char sse__tunnel_head[] =
+    "exec 3<&0 </dev/null\n"
+    "{ read -r x <&3; trap '' TERM; kill -TERM 0; sleep 2; kill -KILL 0; } >/dev/null 2>&1 &\n"
+    "exec 3<&-\n"
+    "trap : TERM\n"; /* the shell outlives the agent and buries it */
+static const char sse__tunnel_ngrok[] = "ngrok http {port} --log stdout --log-format json";
+
+static void sse__tunnel_script(sse_buf *b, const char *command, int port) {
+    const char *p = command ? command : sse__tunnel_ngrok, *next;
+    sse_puts(b, sse__tunnel_head);
+    sse_puts(b, "{ ");
+    while ((next = strstr(p, "{port}")) != NULL) {
+        sse_raw(b, p, (size_t)(next - p));
+        sse_printf(b, "%d", port);
+        p = next + 6;
+    }
+    sse_puts(b, p);
+    sse_puts(b, "\n} 2>&1\nkill $!\nwait\n");
+}
+
+/* Starts script with in and out as its descriptors 0, and 1 and 2. No fork: that would run a copy of a program with threads. */
+static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
+    char  shell[] = "/bin/sh", option[] = "-c", *text = sse__strdup(sse__text(script)), *argv[4];
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t          attributes;
+    sigset_t                   signals;
+    int                        error;
+    if (!text) return ENOMEM;
+    argv[0] = shell;
+    argv[1] = option;
+    argv[2] = text;
+    argv[3] = NULL;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, in, 0);
+    posix_spawn_file_actions_adddup2(&files, out, 1);
+    posix_spawn_file_actions_adddup2(&files, out, 2);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes, &signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGPIPE);
+    posix_spawnattr_setsigdefault(&attributes, &signals);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    error = posix_spawn(pid, shell, &files, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    SSE_FREE(text);
+    return error;
+}
+
+/* Takes url as the public address if it is one: http or https, no path, not of this machine. */
+static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) {
+    sse__origin origin;
+    if (url.len && url.ptr[url.len - 1] == '/') url.len--;
+    if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr || sse__host_is_local(origin.host.name)) return false;
+    t->url              = sse__strdup(url);
+    t->app->tunnel_host = t->url ? sse__strdup(origin.host.name) : NULL;
+    if (t->url) sse__log(t->app, SSE_LOG_INFO, "tunnel at %s", t->url);
+    return true;
+}
+
+static bool sse__is_url_char(char c) { return c > ' ' && c < 0x7F && !strchr("\"'<>|,;()[]{}\\", c); }
+
+static void sse__tunnel_line(sse_tunnel *t, sse_str line) {
+    sse_str value, rest;
+    size_t  n;
+    sse__log(t->app, SSE_LOG_DEBUG, "tunnel: %.*s", line.len < 400 ? (int)line.len : 400, line.ptr);
+    if (t->url) return;
+    if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"started tunnel","url":"https://..."} */
+        if (value.len > 2) (void)sse__tunnel_take_url(t, sse__str(value.ptr + 1, value.len - 2));
+        return;
+    }
+    if (line.len && line.ptr[0] == '{') return;
+    for (rest = line; rest.len; rest = sse__from(rest, 1)) {
+        if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://"))) continue;
+        for (n = 0; n < rest.len && sse__is_url_char(rest.ptr[n]); n++) {}
+        if (sse__tunnel_take_url(t, sse__str(rest.ptr, n))) return;
+    }
+}
+
+static void sse__tunnel_close(sse_tunnel *t) { /* it printed its last; the shell is about to end, if it has not */
+    if (t->out >= 0) {
+        (void)sse_watch(t->app, t->out, 0, NULL, NULL);
+        close(t->out);
+    }
+    t->out = -1;
+}
+
+static void sse__tunnel_ended(sse_tunnel *t) { /* what it said last is why */
+    sse__log(t->app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
+    sse__tunnel_close(t);
+    while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR) {}
+    t->pid = 0;
+}
+
+/* Takes in what the agent printed. A line stays in t->line until the next one begins. */
+static void sse__tunnel_read(sse_tunnel *t) {
+    char          bytes[4096];
+    const ssize_t n = SSE__SYS(read(t->out, bytes, sizeof bytes));
+    ssize_t       i;
+    for (i = 0; i < n; i++) {
+        if (bytes[i] == '\n') {
+            if (!t->whole) sse__tunnel_line(t, sse__text(sse_buf_text(&t->line)));
+            t->whole = true;
+            continue;
+        }
+        if (t->whole) t->line.len = 0;
+        t->whole = false;
+        if (t->line.len < SSE__LINE_MAX) sse__put_char(&t->line, bytes[i]);
+    }
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) sse__tunnel_ended(t);
+}
+
+static void sse__tunnel_event(sse_app *app, int fd, int events, void *user) {
+    (void)app;
+    (void)fd;
+    (void)events;
+    sse__tunnel_read((sse_tunnel *)user);
+}
+
+/* The pipes, the agent, the watch. False: the reason is in errno. */
+static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
+    int  fds[4] = {-1, -1, -1, -1}, error = 0, i;
+    if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno; /* to its watcher; from the agent */
+    for (i = 0; i < 4 && !error; i++)
+        if (fcntl(fds[i], F_SETFD, FD_CLOEXEC)) error = errno;
+    if (!error && sse__set_flags(fds[2])) error = errno;
+    if (!error) error = sse__tunnel_spawn(&t->pid, script, fds[0], fds[3]);
+    t->life = fds[1];
+    t->out  = fds[2];
+    if (fds[0] >= 0) close(fds[0]);
+    if (fds[3] >= 0) close(fds[3]);
+    if (!error && sse_watch(t->app, t->out, SSE_READ, sse__tunnel_event, t)) error = ENOMEM;
+    errno = error;
+    return !error;
+}
+
+SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
+    sse_buf     script = {NULL, 0, 0, SSE_OK};
+    sse_tunnel *t;
+    if (!app || !sse__on_loop(app)) return NULL;
+    if (!sse_port(app) || app->tunnel) {
+        sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", app->tunnel ? "there is one" : "call sse_listen first, with a port");
+        return NULL;
+    }
+    t = SSE__NEW(sse_tunnel);
+    if (!t) return NULL;
+    t->app = app;
+    sse__tunnel_script(&script, command, sse_port(app));
+    app->tunnel = t;
+    if (!script.error && sse__tunnel_open(t, sse_buf_text(&script))) {
+        sse_buf_free(&script);
+        return t;
+    }
+    sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", strerror(errno));
+    sse_buf_free(&script);
+    sse_tunnel_stop(t);
+    return NULL;
+}
+
+SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
+    const uint64_t end = sse__clock_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+    struct pollfd  p;
+    uint64_t       now;
+    if (!t || !sse__on_loop(t->app)) return NULL;
+    for (now = sse__clock_ms(); !t->url && t->out >= 0 && now < end; now = sse__clock_ms()) {
+        p.fd      = t->out;
+        p.events  = POLLIN;
+        p.revents = 0;
+        if (poll(&p, 1, (int)(end - now)) > 0) sse__tunnel_read(t);
+    }
+    return t->url;
+}
+
+/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not been waited for. */
+static void sse__tunnel_end_agent(pid_t pid) {
+    const struct timespec moment = {0, 5000000};
+    siginfo_t             info;
+    int                   tries;
+    kill(-pid, SIGTERM);
+    for (tries = 0; tries < 400; tries++) {
+        memset(&info, 0, sizeof info);
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
+        nanosleep(&moment, NULL);
+    }
+    kill(-pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+}
+
+SSE_API void sse_tunnel_stop(sse_tunnel *t) {
+    if (!t) return;
+    sse__tunnel_close(t);
+    if (t->pid > 0) sse__tunnel_end_agent(t->pid);
+    if (t->life >= 0) close(t->life);
+    t->app->tunnel = NULL;
+    SSE_FREE(t->app->tunnel_host);
+    t->app->tunnel_host = NULL;
+    sse_buf_free(&t->line);
+    SSE_FREE(t->url);
+    SSE_FREE(t);
+}
+
 /* ---- making and freeing ------------------------------------------------------------ */
 
 SSE_API void sse_app_free(sse_app *app) {
@@ -14420,6 +14652,7 @@ SSE_API void sse_app_free(sse_app *app) {
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     if (app->server && app->server->inited) sse__server_end(app);
+    sse_tunnel_stop(app->tunnel);
     sse__pool_close(app);
     sse__changes_stop(app);
     sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
