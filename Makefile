@@ -15,7 +15,7 @@ threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' te
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
-servers  = $(addprefix build/asan/,$(call names,tests/wire/*.c) outside) build/topics build/tsan/server build/clang/server build/datastar-format
+servers  = $(addprefix build/asan/,$(call names,tests/wire/*.c) outside) build/topics build/tsan/server build/tsan/stopping build/clang/server build/datastar-format
 
 all: $(examples) ## build the examples
 

@@ -69,6 +69,8 @@ if [ "$1" = test ]; then
     lacks musl-tools command -v musl-gcc
     lacks sqlite3 command -v sqlite3
     lacks procps command -v ps
+    lacks openssh-client command -v ssh
+    lacks openssh-server test -x /usr/sbin/sshd
     lacks "nodejs ca-certificates" command -v node
     lacks npm command -v npm
     # Ubuntu's chromium is a snap, which does not run everywhere: there playwright fetches its own below.
