@@ -312,6 +312,9 @@
      sse_stop_background      stops that
      sse_alive                does a server answer at this port?
      sse_load_env             reads a .env file into the environment
+     sse_tunnel_start         shows the app to the world through ngrok, ssh -R or another agent
+     sse_tunnel_url           its public address
+     sse_tunnel_stop          ends it
      sse_stats_get            counters
      sse_monitor              a page that shows live what goes on, and metrics
      sse_get                  a route for GET and HEAD
@@ -14580,6 +14583,34 @@ static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
     return !error;
 }
 
+/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not been waited for. */
+static void sse__tunnel_end_agent(pid_t pid) {
+    const struct timespec moment = {0, 5000000};
+    siginfo_t             info;
+    int                   tries;
+    kill(-pid, SIGTERM);
+    for (tries = 0; tries < 400; tries++) {
+        memset(&info, 0, sizeof info);
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
+        nanosleep(&moment, NULL);
+    }
+    kill(-pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+}
+
+SSE_API void sse_tunnel_stop(sse_tunnel *t) {
+    if (!t) return;
+    sse__tunnel_close(t);
+    if (t->pid > 0) sse__tunnel_end_agent(t->pid);
+    if (t->life >= 0) close(t->life);
+    t->app->tunnel = NULL;
+    SSE_FREE(t->app->tunnel_host);
+    t->app->tunnel_host = NULL;
+    sse_buf_free(&t->line);
+    SSE_FREE(t->url);
+    SSE_FREE(t);
+}
+
 SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
     sse_buf     script = {NULL, 0, 0, SSE_OK};
     sse_tunnel *t;
@@ -14615,34 +14646,6 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
         if (poll(&p, 1, (int)(end - now)) > 0) sse__tunnel_read(t);
     }
     return t->url;
-}
-
-/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not been waited for. */
-static void sse__tunnel_end_agent(pid_t pid) {
-    const struct timespec moment = {0, 5000000};
-    siginfo_t             info;
-    int                   tries;
-    kill(-pid, SIGTERM);
-    for (tries = 0; tries < 400; tries++) {
-        memset(&info, 0, sizeof info);
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
-        nanosleep(&moment, NULL);
-    }
-    kill(-pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
-}
-
-SSE_API void sse_tunnel_stop(sse_tunnel *t) {
-    if (!t) return;
-    sse__tunnel_close(t);
-    if (t->pid > 0) sse__tunnel_end_agent(t->pid);
-    if (t->life >= 0) close(t->life);
-    t->app->tunnel = NULL;
-    SSE_FREE(t->app->tunnel_host);
-    t->app->tunnel_host = NULL;
-    sse_buf_free(&t->line);
-    SSE_FREE(t->url);
-    SSE_FREE(t);
 }
 
 /* ---- making and freeing ------------------------------------------------------------ */
