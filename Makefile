@@ -1,7 +1,7 @@
 # sse.h is one file and needs no building: this makes the examples and runs the tests. All output goes to build/.
 
 PORT ?= 8000
-WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-unused-function -Wno-format-security
+WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
 ASAN  = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN  = -g -O1 -fsanitize=thread
