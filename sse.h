@@ -943,7 +943,8 @@ typedef struct sse_static_options {
 } sse_static_options;
 
 /* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is ever sent, by no spelling of the
-   path and no symbolic link. x.br or x.gz beside x is sent to who accepts it. Returns: 0; SSE_E_IO: no such directory; or as sse_mount. */
+   path and no symbolic link. x.br or x.gz beside x is sent to who accepts it; else text of up to 1 MiB is compressed once and the
+   result kept, up to 4 MiB of them. Returns: 0; SSE_E_IO: no such directory; or as sse_mount. */
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
 
 /* ---- streams ------------------------------------------------------------------------------------------------------- */
@@ -6284,6 +6285,7 @@ struct sse_app {
     struct sse__pool    *pool;
     struct sse__net     *net;
     struct sse__press   *press;   /* NULL: nothing is compressed */
+    struct sse__files   *files;   /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
     struct sse__views   *views;
@@ -8671,7 +8673,13 @@ typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } s
 typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* in the order they came */
 
 /* What sse_send_file or a directory found. block: of the file, or of bytes in memory. */
-typedef struct sse__file { sse__block *block; uint64_t size; int64_t modified; char etag[40]; } sse__file;
+typedef struct sse__file {
+    sse__block *block;
+    uint64_t    size, id[2]; /* id: device and inode, or address and length */
+    int64_t     modified;
+    char        etag[48];
+    bool        varies;      /* another client may get another file */
+} sse__file;
 
 struct sse_req {
     sse_app     *app;
@@ -9518,6 +9526,8 @@ static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st)
     file        = sse__file_make(req, block);
     if (!file) return NULL;
     file->size     = (uint64_t)st->st_size;
+    file->id[0]    = (uint64_t)st->st_dev;
+    file->id[1]    = (uint64_t)st->st_ino;
     file->modified = (int64_t)st->st_mtime;
     snprintf(file->etag, sizeof file->etag, "\"%llx-%llx\"", (unsigned long long)st->st_mtime, (unsigned long long)st->st_size);
     return file;
@@ -9536,7 +9546,9 @@ static sse__file *sse__file_from_memory(sse_req *req, const sse_file *from) {
     }
     file = sse__file_make(req, block);
     if (!file) return NULL;
-    file->size = from->len;
+    file->size  = from->len;
+    file->id[0] = (uintptr_t)from->bytes;
+    file->id[1] = from->len;
     snprintf(file->etag, sizeof file->etag, "\"%lx-%lx\"", (unsigned long)sse__hash(bytes), (unsigned long)from->len);
     return file;
 }
@@ -9586,6 +9598,90 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
     return sse__range(range, file->size, first, last);
 }
 
+/* ---- compressed files, kept ---- */
+
+enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 }; /* so many, so many bytes together, files up to this */
+
+/* What became of a file in one coding. block NULL: it did not get shorter. */
+typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[48]; } sse__kept;
+typedef struct sse__files { sse__kept at[SSE__KEPT]; uint64_t uses; size_t bytes; } sse__files;
+
+static void sse__kept_drop(sse__files *files, sse__kept *kept) {
+    if (kept->block) files->bytes -= kept->block->len;
+    sse__block_drop(kept->block);
+    memset(kept, 0, sizeof *kept);
+}
+
+static void sse__files_free(sse__files *files) {
+    size_t i;
+    for (i = 0; files && i < SSE__KEPT; i++) sse__kept_drop(files, &files->at[i]);
+    SSE_FREE(files);
+}
+
+/* The place of this file, which may have it already; else the one unused for longest, emptied. */
+static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
+    sse__kept *oldest = files->at;
+    size_t     i;
+    for (i = 0; i < SSE__KEPT; i++) {
+        sse__kept *kept = &files->at[i];
+        if (kept->coding == coding && kept->id[0] == file->id[0] && kept->id[1] == file->id[1] && strcmp(kept->etag, file->etag) == 0) return kept;
+        if (kept->used < oldest->used) oldest = kept;
+    }
+    sse__kept_drop(files, oldest);
+    return oldest;
+}
+
+static bool sse__file_read(const sse__file *file, sse_buf *out) { /* appends all of it */
+    const size_t n = (size_t)file->size;
+    char        *room;
+    if (file->block->fd < 0) return sse_raw(out, file->block->bytes, n), !out->error;
+    room = sse__buf_room(out, n);
+    if (!room || SSE__SYS(pread(file->block->fd, room, n, 0)) != (ssize_t)n) return false;
+    out->len += n;
+    return true;
+}
+
+static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
+    sse_buf bytes = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
+    size_t  i, oldest;
+    if (sse__file_read(file, &bytes)) {
+        if (sse__encode(app, coding, sse__str(bytes.ptr, bytes.len), &out)) kept->block = sse__block_from_buf(&out);
+        kept->coding = coding;
+        memcpy(kept->id, file->id, sizeof kept->id);
+        memcpy(kept->etag, file->etag, sizeof kept->etag);
+    }
+    sse_buf_free(&bytes);
+    sse_buf_free(&out);
+    if (!kept->block) return;
+    kept->used = ++app->files->uses;
+    for (app->files->bytes += kept->block->len; app->files->bytes > SSE__KEPT_BYTES; sse__kept_drop(app->files, &app->files->at[oldest]))
+        for (oldest = 0, i = 1; i < SSE__KEPT; i++)
+            if (app->files->at[i].block && (!app->files->at[oldest].block || app->files->at[i].used < app->files->at[oldest].used)) oldest = i;
+}
+
+/* The file to send: req's, or what it is compressed to, which has an ETag of its own. A range is one of the file as it is. */
+static sse__file *sse__file_compress(sse_req *req) {
+    sse_app    *app    = req->app;
+    sse__file  *file   = req->file;
+    const bool  whole  = !req->status && file->size <= SSE__KEPT_MOST && !sse__req_field(req, SSE__FIELD_RANGE).ptr;
+    const bool  varies = sse__reply_varies(req, req->type, file->size);
+    const unsigned coding = whole && varies ? sse__reply_coding(req) : 0;
+    sse__kept  *kept;
+    if (varies || file->varies) sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+    if (coding && !app->files) app->files = SSE__NEW(sse__files);
+    if (!coding || !app->files) return file;
+    kept = sse__kept_find(app->files, file, coding);
+    if (!kept->coding) sse__kept_fill(app, kept, file, coding);
+    kept->used = ++app->files->uses;
+    if (!kept->block) return file;
+    sse__block_drop(file->block);
+    file->block = sse__block_hold(kept->block);
+    file->size  = kept->block->len;
+    snprintf(file->etag + strlen(file->etag) - 1, 5, coding == SSE__ACCEPT_BR ? "-br\"" : "-gz\"");
+    sse__put_coding(req, coding);
+    return file;
+}
+
 /* Queues bytes first to first + n of the file, in pieces that an entry can count. */
 static void sse__file_push(sse__conn *c, const sse__file *file, uint64_t first, uint64_t n) {
     while (n && c->state != SSE__CLOSED) {
@@ -9622,7 +9718,7 @@ static bool sse__file_inline(sse_req *req, uint64_t first, uint64_t n) {
 }
 
 static void sse__file_answer(sse_req *req) {
-    sse__file *file = req->file;
+    sse__file *file = sse__file_compress(req);
     sse__conn   *c    = req->conn;
     sse_buf      head = {NULL, 0, 0, SSE_OK};
     char         when[30];
@@ -9731,7 +9827,7 @@ static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, 
         offered &= ~coding;
     }
     if (!req->file && !sse__dir_take(req, dir, path, "", is_dir)) return false;
-    sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+    req->file->varies = true;
     return true;
 }
 
@@ -14666,6 +14762,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__topics_close(app->topics);
     sse__views_close(app->views);
     sse__router_close(app->router);
+    sse__files_free(app->files);
     SSE_FREE(app->monitor);
     SSE_FREE(app->server);
     SSE_FREE(app);

@@ -1,0 +1,130 @@
+#!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
+// Replies and files, compressed where that is wanted and left alone where not.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import os from 'node:os'
+import path from 'node:path'
+import { after, before } from 'node:test'
+import zlib from 'node:zlib'
+import { Server, test } from './wire.mjs'
+
+const dir = mkdtempSync(path.join(os.tmpdir(), 'sse-'))
+const put = (name, text) => writeFileSync(path.join(dir, name), text)
+const words = n => Array.from({ length: n }, (_, i) => `line ${i * i % 97}\n`).join('')
+let server
+before(async () => {
+  put('page.html', words(1000)); put('large.txt', words(200000)); put('photo.png', words(1000)); put('small.txt', 'small')
+  put('edge.txt', 'x'.repeat(1024)); put('beside.js', words(500)); put('beside.js.br', zlib.brotliCompressSync('beside'))
+  server = await Server.start('asan/compress', { args: [dir] })
+})
+after(async () => { await server?.stops(); rmSync(dir, { recursive: true }) })
+
+const decoders = { br: zlib.brotliDecompressSync, gzip: zlib.gunzipSync }
+const get = (target, coding, { method = 'GET', headers = {}, of = server } = {}) => new Promise((done, failed) => {
+  const all = coding ? { 'Accept-Encoding': coding, ...headers } : headers
+  http.request({ host: '127.0.0.1', port: of.port, path: target, method, headers: all, agent: false }, res => {
+    const chunks = []
+    res.on('data', chunk => chunks.push(chunk)).on('error', failed).on('end', () => {
+      const bytes = Buffer.concat(chunks), encoding = res.headers['content-encoding']
+      if (method === 'GET' && res.statusCode === 200) assert.equal(bytes.length, Number(res.headers['content-length']))
+      const decode = bytes.length && decoders[encoding]
+      done({ status: res.statusCode, headers: res.headers, encoding, wire: bytes.length, body: (decode ? decode(bytes) : bytes).toString() })
+    })
+  }).on('error', failed).end()
+})
+
+test('the coding that the client likes best', async () => {
+  const plain = (await get('/text')).body
+  for (const [accept, encoding] of [['br', 'br'], ['gzip', 'gzip'], ['gzip, deflate', 'gzip'], ['gzip, deflate, br, zstd', 'br'], ['br;q=0.5, gzip', 'gzip'],
+    ['br;q=0, gzip;q=0', undefined], ['identity', undefined], ['*', 'br'], ['deflate', undefined], [undefined, undefined]]) {
+    const reply = await get('/text', accept)
+    assert.equal(reply.encoding, encoding, accept)
+    assert.equal(reply.body, plain)
+    assert.equal(reply.headers.vary, 'Accept-Encoding')
+    if (encoding) assert(reply.wire < 200, `${accept}: ${reply.wire} bytes`)
+  }
+})
+
+test('text of 1,024 bytes and more, not what is compressed already', async () => {
+  const encoding = async query => (await get(`/text?${query}`, 'br')).encoding
+  assert.equal(await encoding('n=1023'), undefined)
+  assert.equal(await encoding('n=1024'), 'br')
+  assert.equal(await encoding('status=404'), 'br')
+  assert.equal(await encoding('status=206'), undefined)
+  for (const type of ['application/json', 'image/svg%2Bxml', 'text/css;%20charset=utf-8', 'Application/JSON', 'application/ld%2Bjson']) assert.equal(await encoding(`type=${type}`), 'br', type)
+  for (const type of ['image/png', 'application/zip', 'video/mp4', 'font/woff2', 'application/octet-stream', 'text']) assert.equal(await encoding(`type=${type}`), undefined, type)
+  assert.equal(await encoding('coding=zstd'), 'zstd')
+  assert.equal(await encoding('cache=private,%20No-Transform'), undefined)
+  assert.equal(await encoding('cache=no-store'), 'br')
+  const noise = await get('/noise', 'gzip')
+  assert.deepEqual([noise.encoding, noise.wire], [undefined, 5000])
+  for (const coding of ['br', 'gzip']) assert.equal((await get('/text?n=4000000', coding)).body.length, 4000000)
+  assert.equal(await encoding('n=4194305'), undefined)
+})
+
+test('an ETag of the program becomes weak', async () => {
+  assert.equal((await get('/text?etag="one"', 'gzip')).headers.etag, 'W/"one"')
+  assert.equal((await get('/text?etag=W/"one"', 'gzip')).headers.etag, 'W/"one"')
+  assert.equal((await get('/text?etag="one"')).headers.etag, '"one"')
+})
+
+test('HEAD says what GET would', async () => {
+  for (const target of ['/text', '/dir/page.html', '/dir/photo.png', '/dir/small.txt'])
+    for (const coding of ['br', 'gzip', undefined]) {
+      const head = await get(target, coding, { method: 'HEAD' }), whole = await get(target, coding)
+      const { date: a, ...said } = head.headers, { date: b, ...meant } = whole.headers
+      assert.deepEqual(said, meant, `${target} ${coding}`)
+    }
+})
+
+test('files: once compressed, with ETags of their own', async () => {
+  const plain = await get('/dir/page.html'), br = await get('/dir/page.html', 'br'), gzip = await get('/dir/page.html', 'gzip')
+  for (const [reply, encoding] of [[br, 'br'], [gzip, 'gzip'], [await get('/dir/page.html', 'br'), 'br']]) {
+    assert.equal(reply.encoding, encoding)
+    assert.equal(reply.body, plain.body)
+    assert(reply.wire < plain.wire / 3)
+  }
+  assert.equal(plain.headers.vary, 'Accept-Encoding')
+  assert.equal(new Set([plain, br, gzip].map(reply => reply.headers.etag)).size, 3)
+  for (const [reply, coding] of [[plain, undefined], [br, 'br'], [gzip, 'gzip']])
+    assert.equal((await get('/dir/page.html', coding, { headers: { 'If-None-Match': reply.headers.etag } })).status, 304)
+  assert.equal((await get('/dir/page.html', 'gzip', { headers: { 'If-None-Match': br.headers.etag } })).status, 200)
+  assert.equal((await get('/dir/photo.png', 'br')).encoding, undefined)
+  assert.equal((await get('/dir/large.txt', 'br')).encoding, undefined)
+  assert.equal((await get('/dir/small.txt', 'br')).encoding, undefined)
+  assert.equal((await get('/dir/beside.js', 'br')).body, 'beside')
+  assert.equal((await get('/dir/beside.js', 'gzip')).body, words(500))
+})
+
+test('a file that changed is compressed anew', async () => {
+  for (let i = 0; i < 3; i++) {
+    put('changing.css', `${i}`.repeat(3000))
+    utimesSync(path.join(dir, 'changing.css'), 1e9 + i, 1e9 + i)
+    assert.equal((await get('/dir/changing.css', 'br')).body, `${i}`.repeat(3000))
+  }
+})
+
+test('a range is one of the file as it is', async () => {
+  const part = await get('/dir/page.html', 'br', { headers: { Range: 'bytes=10-19' } })
+  assert.deepEqual([part.status, part.encoding, part.body], [206, undefined, words(1000).slice(10, 20)])
+  const { headers: { etag } } = await get('/dir/page.html', 'br')
+  const whole = await get('/dir/page.html', 'br', { headers: { Range: 'bytes=10-19', 'If-Range': etag } })
+  assert.deepEqual([whole.status, whole.body.length], [200, words(1000).length])
+})
+
+test('many files: the cache has its bounds', async () => {
+  const noisy = n => Array.from({ length: 60000 }, (_, i) => (i * i * (n + 7) % 7919).toString(36)).join(' ')
+  for (let i = 0; i < 40; i++) put(`many${i}.txt`, noisy(i))
+  for (const i of [...Array(40).keys(), 0, 39, 1]) assert.equal((await get(`/dir/many${i}.txt`, i % 2 ? 'br' : 'gzip')).body, noisy(i))
+})
+
+test('files in memory, a lower bound, and none at all', async () => {
+  const eager = await Server.start('asan/compress', { env: { MIN: '50' } }), off = await Server.start('asan/compress', { args: [dir], env: { OFF: '1' } })
+  const page = await get('/memory/page.html', 'br', { of: eager })
+  assert.equal(page.encoding, 'br')
+  assert.match(page.body, /^a page in memory,.*memory$/)
+  for (const target of ['/text', '/dir/page.html']) assert.equal((await get(target, 'br', { of: off })).encoding, undefined)
+  await eager.stops()
+  await off.stops()
+})
