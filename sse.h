@@ -8007,17 +8007,16 @@ static ssize_t sse__conn_send_some(sse__conn *c) {
     struct iovec  iov[32];
     struct msghdr message;
     uint32_t      i;
-    size_t        n = 0;
     if (q->at[q->first].block->fd >= 0) return sse__send_file(c->source.fd, &q->at[q->first]);
-    for (i = 0; i < q->count && n < SSE__COUNT(iov); i++, n++) {
+    memset(&message, 0, sizeof message);
+    message.msg_iov = iov;
+    for (i = 0; i < q->count && i < SSE__COUNT(iov); i++) {
         const sse__out *out = &q->at[(q->first + i) % q->cap];
         if (out->block->fd >= 0) break;
-        iov[n].iov_base = out->block->bytes + out->from;
-        iov[n].iov_len  = out->to - out->from;
+        iov[i].iov_base = out->block->bytes + out->from;
+        iov[i].iov_len  = out->to - out->from;
+        message.msg_iovlen++; /* size_t here, int there: counted, so that nothing converts */
     }
-    memset(&message, 0, sizeof message);
-    message.msg_iov    = iov;
-    message.msg_iovlen = (unsigned)n;
     return SSE__SYS(sendmsg(c->source.fd, &message, MSG_DONTWAIT | SSE__NOSIGNAL));
 }
 
