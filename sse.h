@@ -914,12 +914,13 @@ SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599 */
 SSE_API int sse_set_type(sse_req *req, const char *content_type);
-SSE_API int sse_set_header(sse_req *req, const char *name, const char *value); /* adds one. SSE_E_FIELD: line break, NUL, bad name, or a header
-                                                                    that is the library's own (Content-Length, Transfer-Encoding, Connection, Date) */
-SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options); /* options NULL: defaults */
+/* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length, Transfer-Encoding, Connection, Date). */
+SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
+/* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces, quotes, commas, semicolons, controls. */
+SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_redirect(sse_req *req, const char *url);         /* 303 See Other unless a 3xx status is set */
-SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain instead of all that is written; the first one stays */
+SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain, replaces what is written; the first stays */
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
    loop, or sse_app_free; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
@@ -6117,7 +6118,13 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
 
 static int sse__poller_fd(const sse__poller *p) { return p->fd; }
 #else
-typedef struct sse__poller { struct pollfd *fds; sse__source **sources; size_t fds_cap, sources_cap; uint32_t count; bool holes; } sse__poller;
+typedef struct sse__poller {
+    struct pollfd *fds;
+    sse__source  **sources;
+    size_t         fds_cap, sources_cap;
+    uint32_t       count;
+    bool           holes;     /* sources were removed since the last wait */
+} sse__poller;
 
 static int sse__poller_open(sse__poller *p) {
     memset(p, 0, sizeof *p);
@@ -6422,7 +6429,15 @@ static void sse__loop_run_calls(sse__loop *loop) {
 
 /* ---- timers of the program ------------------------------------------------------- */
 
-typedef struct sse__timer { sse__alarm alarm; sse_app *app; sse_app_fn fn; void *user; uint32_t slot; int every_ms; bool running, ended; } sse__timer;
+typedef struct sse__timer {
+    sse__alarm alarm;
+    sse_app   *app;
+    sse_app_fn fn;
+    void      *user;
+    uint32_t   slot;
+    int        every_ms;      /* 0: once */
+    bool       running, ended;
+} sse__timer;
 
 static void sse__timer_free(sse__timer *t) {
     sse__alarm_cancel(&t->alarm);
@@ -8552,7 +8567,8 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
 /* Answers at once with whatever the request shows so far: an EventSource that gets a 503 would never come back. */
 static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
-    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\nretry: 5000\n\n";
+    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n"
+                                 "retry: 5000\n\n";
     char    bytes[2048];
     ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT)), sent;
     bytes[n > 0 ? n : 0] = '\0';
@@ -8844,7 +8860,8 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
         req->cookies.end = &req->cookies.first;
         for (i = 0; sse_header_at(req, "cookie", i); i++) {
             sse_str text = sse__text(sse_header_at(req, "cookie", i)), key, value;
-            while (sse__cookie_next(&text, &key, &value)) sse__pairs_add(req, &req->cookies, sse__req_text(req, key), sse__req_text(req, value));
+            while (sse__cookie_next(&text, &key, &value))
+                sse__pairs_add(req, &req->cookies, sse__req_text(req, key), sse__req_text(req, value));
         }
     }
     return sse__pairs_find(&req->cookies, name);
@@ -9463,7 +9480,8 @@ static int sse__reply_error(const sse_req *req, bool silent) {
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->status && !req->type;
     const int  error  = req->failed ? SSE_OK : sse__reply_error(req, silent);
-    if (silent && !req->out.error && !req->headers.error && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
+    if (silent && !req->out.error && !req->headers.error &&
+        sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
         sse__reply_come_back(req);
         return;
     }
@@ -10092,7 +10110,8 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     int        error;
     if (!c) return SSE_E_CLOSED;
-    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->framed_to) : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
+    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->framed_to)
+                           : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
     if (error && stream->gone) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
@@ -10290,7 +10309,8 @@ static void sse__stream_schedule(sse__stream *stream) {
     const bool     waiting = stream->conn->out.count > 0;
     uint64_t       next = 0;
     if (stream->ping_ms > 0) next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
-    if (stream->send_timeout_ms > 0) next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) + (uint64_t)stream->send_timeout_ms);
+    if (stream->send_timeout_ms > 0)
+        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) + (uint64_t)stream->send_timeout_ms);
     if (stream->extra) next = sse__earlier(next, stream->extra->ends_at);
     if (stream->extra && !waiting) next = sse__earlier(next, stream->extra->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
@@ -10407,7 +10427,8 @@ static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherw
 
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     if (!sse__on_loop(req->app)) return SSE_E_THREAD;
-    if (!req->conn || !req->in_handler || req->deferred || req->streaming || req->failed || req->out.len || req->conn->state != SSE__REPLY) return SSE_E_STATE;
+    if (!req->conn || !req->in_handler || req->conn->state != SSE__REPLY) return SSE_E_STATE;
+    if (req->deferred || req->streaming || req->failed || req->out.len) return SSE_E_STATE;
     if (o->status && (o->status < 200 || o->status > 599 || o->status == 204 || o->status == 304)) return SSE_E_ARG;
     if (o->type && !sse__field_value_ok(sse__text(o->type))) return SSE_E_FIELD;
     return req->headers.error;
@@ -12870,7 +12891,9 @@ static bool sse__req_host_ok(sse_req *req) {
     return !req->conn->loopback || sse__host_is_local(host.name);
 }
 
-static bool sse__is_safe_method(sse_str m) { return sse__eq(m, SSE__LIT("GET")) || sse__eq(m, SSE__LIT("HEAD")) || sse__eq(m, SSE__LIT("OPTIONS")); }
+static bool sse__is_safe_method(sse_str m) { /* RFC 9110 9.2.1 */
+    return sse__eq(m, SSE__LIT("GET")) || sse__eq(m, SSE__LIT("HEAD")) || sse__eq(m, SSE__LIT("OPTIONS"));
+}
 
 /* Browsers say on every unsafe request which page it comes from; programs that are no browser say nothing. */
 static bool sse__req_origin_ok(sse_req *req) {
@@ -13047,7 +13070,9 @@ static void sse__req_conclude(sse_req *req) {
     sse__req_done(req);
 }
 
-static void sse__req_finish_alarm(sse__alarm *alarm) { sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish)); } /* sse_finish was called */
+static void sse__req_finish_alarm(sse__alarm *alarm) { /* sse_finish was called */
+    sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish));
+}
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
 
@@ -13235,7 +13260,9 @@ static int sse__method_route(sse_app *app, const char *method, const char *path,
 SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "GET", path, fn, user); }
 SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "POST", path, fn, user); }
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "PUT", path, fn, user); }
-SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "DELETE", path, fn, user); }
+SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user) {
+    return sse__method_route(app, "DELETE", path, fn, user);
+}
 
 /* Takes user if free_user is set, on failure too. */
 static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user, void (*free_user)(void *user)) {
@@ -13267,7 +13294,8 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     d->no_index      = o->no_index;
     d->root          = o->files ? NULL : realpath(dir, NULL);
     d->cache_control = sse__strdup(sse__text(o->cache_control ? o->cache_control : "no-cache"));
-    if ((d->root || d->files) && sse__field_value_ok(sse__text(d->cache_control))) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    if ((d->root || d->files) && sse__field_value_ok(sse__text(d->cache_control)))
+        return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
     sse__dir_free(d);
     return sse__config_fail(app, SSE_E_IO, "static files of the directory", dir ? dir : "");
 }
@@ -13342,7 +13370,10 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     return sse__config_fail(app, error, "live view", path);
 }
 
-SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options) { return sse__live_add(app, path, fn, NULL, options); }
+SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options) {
+    return sse__live_add(app, path, fn, NULL, options);
+}
+
 SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options) {
     return sse__live_add(app, path, NULL, fn, options);
 }
@@ -14159,7 +14190,8 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
     if (error) return error;
     if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
-    else sse__log(app, SSE_LOG_INFO, strchr(host, ':') ? "listening on http://[%s]:%d" : "listening on http://%s:%d", host, sse__bound_port(fd));
+    else if (strchr(host, ':')) sse__log(app, SSE_LOG_INFO, "listening on http://[%s]:%d", host, sse__bound_port(fd));
+    else sse__log(app, SSE_LOG_INFO, "listening on http://%s:%d", host, sse__bound_port(fd));
     return SSE_OK;
 }
 
