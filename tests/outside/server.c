@@ -100,6 +100,8 @@ static void add_small(sse_app *app) {
 
 /* ---- topics ---------------------------------------------------------------------- */
 
+static sse_db *db;
+
 static void subscribe(sse_req *req, void *user) {
     sse_stream_options o;
     (void)user;
@@ -107,7 +109,7 @@ static void subscribe(sse_req *req, void *user) {
     o.ping_ms         = (int)sse_parse_int(sse_query(req, "ping_ms"), 0);
     o.send_timeout_ms = (int)sse_parse_int(sse_query(req, "send_timeout_ms"), 0);
     o.max_queue_bytes = (size_t)sse_parse_int(sse_query(req, "max_queue"), 0);
-    sse_subscribe(sse_stream_open(req, &o), sse_param(req, "name"));
+    sse_subscribe(sse_stream_open(req, &o), sse_fmt(req, "topic.%s", sse_param(req, "name")));
 }
 
 static void publish(sse_req *req, void *user) {
@@ -119,10 +121,15 @@ static void publish(sse_req *req, void *user) {
     event.id       = sse_query(req, "id");
     event.data     = body.len ? body.ptr : "";
     event.data_len = body.len;
-    if (sse_publish(sse_req_app(req), sse_param(req, "name"), &event)) sse_fail(req, 400, "not an event");
+    if (sse_publish(sse_req_app(req), sse_fmt(req, "topic.%s", sse_param(req, "name")), &event)) sse_fail(req, 400, "not an event");
 }
 
-static void add_topics(sse_app *app) {
+static void add_topics(sse_app *app, bool durable) {
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.history = 1000;
+    o.db      = durable ? db : NULL;
+    sse_topic(app, "topic.*", &o);
     sse_get(app, "/topic/{name}", subscribe, NULL);
     sse_post(app, "/topic/{name}", publish, NULL);
 }
@@ -198,7 +205,6 @@ static void add_views(sse_app *app) {
 
 /* ---- a view of a table --------------------------------------------------------------- */
 
-static sse_db *db;
 
 static void render_table(sse_view *view, sse_buf *html, void *user) {
     sse_rows *rows = sse_db_query(db, "SELECT k, v FROM kv ORDER BY k");
@@ -216,10 +222,9 @@ static void write_table(sse_req *req, void *user) {
     else sse_db_exec(db, "INSERT OR REPLACE INTO kv(k, v) VALUES(%s, %s)", k, sse_query(req, "v"));
 }
 
-static void add_table(sse_app *app, const char *file) {
+static void add_table(sse_app *app) {
     sse_live_options o;
     memset(&o, 0, sizeof o);
-    db = sse_db_open(file ? file : ":memory:", NULL);
     sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS kv(k PRIMARY KEY, v)");
     o.db     = db;
     o.tables = "kv";
@@ -604,9 +609,10 @@ int main(int argc, char **argv) {
     options.allowed_hosts = options.allowed_origins = "*";
     app                                             = sse_app_new(&options);
     add_small(app);
-    add_topics(app);
+    db = sse_db_open(argc > 3 ? argv[3] : ":memory:", NULL);
+    add_topics(app, argc > 3);
     add_views(app);
-    add_table(app, argc > 3 ? argv[3] : NULL);
+    add_table(app);
     add_ticks(app);
     add_datastar(app);
     add_eventsource(app);
