@@ -9358,7 +9358,8 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
 static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of the first of that name; absent: none */
     sse_str rest = sse__str(headers->ptr, headers->len), line;
     while (rest.len) {
-        line = sse__cut(&rest, '\n', false);
+        line = sse__cut(&rest, '\r', false);
+        if (line.len && line.ptr[0] == '\n') line = sse__from(line, 1);
         if (sse__eq_nocase(sse__cut(&line, ':', false), name)) return sse__trim(line);
     }
     return sse__str(NULL, 0);
