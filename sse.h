@@ -6929,11 +6929,19 @@ static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) 
     for (; at < from->list.len; at += strlen(from->list.ptr + at) + 1) sse__names_add(to, from->list.ptr + at, "", "");
 }
 
-/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables, or if changed is absent, they do. A
-   name without a schema means that table in any: which one SQLite takes it for may change with the next ATTACH. */
+static bool sse__table_is_ours(sse_str name) { /* "main.sse_events": >>history keeps its events there */
+    const char *dot = (const char *)memchr(name.ptr, '.', name.len);
+    const sse_str table = dot ? sse__from(name, (size_t)(dot - name.ptr) + 1) : name;
+    return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) || sse__eq(table, SSE__LIT("sse_events"));
+}
+
+/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables all do that are not ours: an event that is
+   kept is no change of what the program shows. If changed is absent they do. A name without a schema means that table in any:
+   which one SQLite takes it for may change with the next ATTACH. */
 static bool sse__tables_name(sse_str tables, sse_str changed) {
     sse_str word;
-    if (!changed.ptr || tables.len == 0) return true;
+    if (!changed.ptr) return true;
+    if (tables.len == 0) return !sse__table_is_ours(changed);
     while (tables.ptr) {
         size_t skip;
         word = sse__cut(&tables, ' ', false);

@@ -458,6 +458,8 @@ static void names(void) {
     ok(!NAMES("msgs", "main.users") && !NAMES("msgs", "main.amsgs") && !NAMES("msgs2", "main.msgs") && !NAMES("main", "main.msgs"), "not others");
     ok(NAMES("msgs", "aux.msgs") && NAMES("aux.msgs", "aux.msgs") && !NAMES("main.msgs", "aux.msgs"), "a schema narrows it down");
     ok(NAMES("b", "main.a.b") && NAMES("a.b", "main.a.b"), "a dot in a name wakes too many, never too few");
+    ok(!NAMES("", "main.sse_events") && !NAMES("", "aux.sse_topics") && !NAMES(NULL, "sse_sequence"), "where events are kept is not among all tables");
+    ok(NAMES("sse_events", "main.sse_events") && NAMES("", "main.my_sse_events") && NAMES("", "main.sse_events2"), "unless it is named, and others are");
     ok(NAMES("", "main.t") && NAMES(NULL, "main.t") && sse__tables_name(sse__text("msgs"), any), "no tables is all, and any table is each");
     ok(sse__changes_unknown(db, sse__text("t u  main.w")).ptr == NULL, "tables that exist");
     is_mem(sse__changes_unknown(db, sse__text("t v")).ptr, 1, "v", 1, "a view is no table that anybody writes");
