@@ -9338,6 +9338,8 @@ static const char *sse__date_now(sse_app *app) { /* the Date value, made once a 
     return app->date;
 }
 
+static bool sse__status_is_bare(int status) { return status == 204 || status == 205 || status == 304; } /* RFC 9110 15.3.5 */
+
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection for 1.0. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type, uint64_t length) {
     const sse__conn *c = req->conn;
@@ -9452,8 +9454,8 @@ static void sse__reply_compress(sse_req *req, const char *type) {
 static void sse__reply_send(sse_req *req, int status, const char *type) {
     sse__conn *c = req->conn;
     sse_buf    own = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
-    const bool no_body = req->head_only || status == 204 || status == 304;
-    sse__put_reply_head(b, req, status, status == 204 || status == 304 ? NULL : type, req->head_stream ? UINT64_MAX : req->out.len);
+    const bool bare = sse__status_is_bare(status), no_body = req->head_only || bare;
+    sse__put_reply_head(b, req, status, bare ? NULL : type, req->head_stream ? UINT64_MAX : bare ? 0 : req->out.len);
     req->sent = no_body ? 0 : req->out.len;
     if (!no_body && req->out.len < SSE__COPY_BELOW) sse_raw(b, req->out.ptr, req->out.len);
     if (b == &own) sse__conn_push_buf(c, b);
@@ -9759,7 +9761,7 @@ static void sse__file_answer(sse_req *req) {
     if (status == 206) sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
     if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", file->size + 0ULL);
     req->status = status;
-    if (status == 304 || status == 416 || (!req->head_only && sse__file_inline(req, first, n))) {
+    if (sse__status_is_bare(status) || status == 416 || (!req->head_only && sse__file_inline(req, first, n))) {
         sse__reply_send(req, status, req->type);
         return;
     }
@@ -10438,7 +10440,7 @@ static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     if (!sse__on_loop(req->app)) return SSE_E_THREAD;
     if (!req->conn || !req->in_handler || req->conn->state != SSE__REPLY) return SSE_E_STATE;
     if (req->deferred || req->streaming || req->failed || req->out.len) return SSE_E_STATE;
-    if (o->status && (o->status < 200 || o->status > 599 || o->status == 204 || o->status == 304)) return SSE_E_ARG;
+    if (o->status && (o->status < 200 || o->status > 599 || sse__status_is_bare(o->status))) return SSE_E_ARG;
     if (o->type && !sse__field_value_ok(sse__text(o->type))) return SSE_E_FIELD;
     return req->headers.error;
 }
