@@ -449,28 +449,33 @@ static void message2(sse_req *req, void *user) {
 }
 
 static void last_event_id(sse_req *req, void *user) {
-    const char *id = sse_header(req, "last-event-id"), *first = sse_query(req, "idvalue");
+    const char   *id    = sse_header(req, "last-event-id");
+    const sse_str first = sse_query_bytes(req, "idvalue");
+    sse_buf      *out   = event_stream(req);
     (void)user;
-    if (id && *id) sse_printf(event_stream(req), "data: %s\n\n", id);
-    else sse_printf(event_stream(req), "id: %s\nretry: 200\ndata: hello\n\n", first ? first : "\xE2\x80\xA6");
+    if (id && *id) {
+        sse_printf(out, "data: %s\n\n", id);
+        return;
+    }
+    sse_puts(out, "id: ");
+    if (first.ptr) sse_raw(out, first.ptr, first.len);
+    else sse_puts(out, "\xE2\x80\xA6");
+    sse_puts(out, "\nretry: 200\ndata: hello\n\n");
 }
 
 static void last_event_id2(sse_req *req, void *user) {
-    static const char *const bodies[] = {
-        "id: 1\ndata: 1\n\ndata:2\n\n", "id: 1\ndata: 1\n\nid: 2\ndata:2\n\ndata:3\n\n", "id: 1\ndata: 1\n\nid:\ndata:2\n\ndata:3\n\n"};
-    const long long type = sse_parse_int(sse_query(req, "type"), 1);
+    static const char *const bodies[] = {"id: 1\ndata: 1\n\ndata: 2\n\nid: 2\ndata:3\n\ndata:4\n\n", "id: 1\ndata: 1\n\nid:\ndata:2\n\ndata:3\n\n",
+        "id: 1\ndata: 1\n\nid\ndata:2\n\ndata:3\n\n"};
+    const long long          type     = sse_parse_int(sse_query(req, "type"), 1);
     (void)user;
     sse_puts(event_stream(req), type >= 1 && type <= 3 ? bodies[type - 1] : "data: invalid_test\n\n");
 }
 
-static int status_of(sse_req *req, long long otherwise) {
-    const int status = (int)sse_parse_int(sse_query(req, "status"), otherwise);
-    return sse_set_status(req, status) ? 500 : status;
-}
+static void use_status(sse_req *req, int otherwise) { sse_set_status(req, (int)sse_parse_int(sse_query(req, "status"), otherwise)); }
 
 static void status_error(sse_req *req, void *user) {
     (void)user;
-    (void)status_of(req, 404);
+    use_status(req, 404);
     sse_puts(event_stream(req), "data: data\n\n");
 }
 
@@ -494,7 +499,7 @@ static void status_reconnect(sse_req *req, void *user) {
         return;
     }
     sse_set_cookie(req, name, status, NULL);
-    (void)status_of(req, 204);
+    use_status(req, 204);
     sse_puts(event_stream(req), "retry: 2\n");
     if (sse_query(req, "ok_first")) sse_puts(sse_out(req), "data: ok\n\n");
 }
@@ -519,40 +524,46 @@ static void show_field(sse_req *req, void *user) {
     sse_printf(event_stream(req), "data: %s\n\n", value ? value : "");
 }
 
-static void redirect(sse_req *req, void *user) {
-    const char *location = sse_query(req, "location");
-    (void)user;
-    (void)status_of(req, 302);
-    if (!location || sse_redirect(req, location)) sse_fail(req, 400, "location is missing or no URL");
+/* except: the value that leaves its field out; NULL: none does. */
+static void allow_origin(sse_req *req, const char *except) {
+    const char *origin = sse_query(req, "origin"), *credentials = sse_query(req, "credentials");
+    if (!origin) origin = sse_header(req, "origin");
+    if (!credentials) credentials = "true";
+    if (origin && (!except || strcmp(origin, except) != 0)) sse_set_header(req, "Access-Control-Allow-Origin", origin);
+    if (!except || strcmp(credentials, except) != 0) sse_set_header(req, "Access-Control-Allow-Credentials", credentials);
 }
 
-static void allow_origin(sse_req *req, const char *origin, const char *credentials) {
-    if (origin && strcmp(origin, "none") != 0) sse_set_header(req, "Access-Control-Allow-Origin", origin);
-    if (!credentials) credentials = "true";
-    if (strcmp(credentials, "none") != 0) sse_set_header(req, "Access-Control-Allow-Credentials", credentials);
+static void redirect(sse_req *req, void *user) {
+    const char *location = sse_query(req, "location"), *origin = sse_header(req, "origin");
+    (void)user;
+    use_status(req, 302);
+    if (!location || sse_set_header(req, "Location", location)) sse_fail(req, 400, "location is missing or no URL");
+    if (!sse_query(req, "enable-cors") || !origin) return;
+    sse_set_type(req, "text/plain");
+    sse_set_header(req, "Access-Control-Allow-Origin", origin);
+    sse_set_header(req, "Access-Control-Allow-Credentials", "true");
 }
 
 static void cors(sse_req *req, void *user) {
     static const struct {
         const char *name;
         sse_handler fn;
-    } runs[]           = {{"status-reconnect", status_reconnect}, {"message", message}, {"redirect", redirect}, {"cache-control", show_field}};
-    const char *origin = sse_query(req, "origin"), *run = sse_query(req, "run");
+    } runs[]        = {{"status-reconnect", status_reconnect}, {"message", message}, {"redirect", redirect}, {"cache-control", show_field}};
+    const char *run = sse_query(req, "run");
     unsigned    i;
     (void)user;
-    allow_origin(req, origin ? origin : sse_header(req, "origin"), sse_query(req, "credentials"));
+    allow_origin(req, NULL);
     sse_set_status(req, 200);
     for (i = 0; run && i < sizeof runs / sizeof *runs; i++)
         if (strcmp(runs[i].name, run) == 0) runs[i].fn(req, (void *)"cache-control");
 }
 
 static void cors_cookie(sse_req *req, void *user) {
-    const char *last = sse_header(req, "last-event-id"), *ident = sse_query(req, "ident"), *origin = sse_query(req, "origin");
-    const char *cookie;
+    const char *last = sse_header(req, "last-event-id"), *ident = sse_query(req, "ident"), *cookie;
     (void)user;
     if (!ident) ident = "test";
     cookie = sse_cookie(req, ident) ? "COOKIE" : "NO_COOKIE";
-    allow_origin(req, origin ? origin : sse_header(req, "origin"), sse_query(req, "credentials"));
+    allow_origin(req, "none");
     if (!last || !*last) {
         sse_set_cookie(req, ident, "COOKIE", NULL);
         sse_printf(event_stream(req), "id: 1\nretry: 200\ndata: first %s\n\n", cookie);
@@ -584,6 +595,7 @@ static void add_eventsource(sse_app *app) {
         snprintf(path, sizeof path, "/eventsource/resources/%s", routes[i].path);
         sse_route(app, path, routes[i].fn, (void *)routes[i].user, &o);
     }
+    sse_get(app, "/common/redirect.py", redirect, NULL); /* where their tests look for it */
 }
 
 /* ---- all together ----------------------------------------------------------------------------- */
