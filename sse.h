@@ -58,6 +58,7 @@
      >>file       files as replies: conditions, ranges, directories
      >>stream     open event streams: queue, ping, slow clients, closing
      >>history    what topics keep: numbers, rings, tables of SQLite
+     >>outbox     rows of a table as events
      >>topics     subscribe and publish, resume, presence
      >>live       views: render once, share
      >>changes    who wrote, tell the views
@@ -198,6 +199,11 @@
      Views hear of commits from this connection, another one, another thread or another process: the sqlite3 shell, a cron job, a
      Python script. A wake means "look again", never a promised row. Own commits take effect in the same turn of the loop, those of
      other processes within milliseconds where inotify is there, within 100 ms elsewhere.
+
+       sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
+
+     Where each change counts, whoever makes it adds a row to an outbox in the transaction that it belongs to. The rows become the
+     events of a topic, with their ids: every client gets each of them once and in order, over breaks, restarts and crashes.
 
    9. Compression
 
@@ -377,6 +383,7 @@
      sse_topic                history, presence and slow readers of a topic
      sse_topic_who            who is subscribed
      sse_topic_history        the events a topic keeps
+     sse_topic_from_table     rows of a table become events, each once
      sse_publish              sends an event to all subscribers, from any thread
      sse_live                 a live view, shared
      sse_live_each            a live view, private
@@ -1068,7 +1075,8 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
    restart only ids of streams whose histories are all in databases are known. Later subscriptions begin with the next event.
 
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG; SSE_E_FULL: over max_topics; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG; SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM.
+   Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed */
 
@@ -1093,6 +1101,24 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char
    data (Datastar content as it goes over the wire) and id. fn may publish, but not to a topic with a history.
    Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user);
+
+/* Makes the rows of a table the events of a topic, whoever inserts them: this program, or another process.
+
+       sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
+
+   sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
+   ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
+   comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
+   well; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
+   what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
+   there is: delete only rows that nobody comes back for. A row that is no event (a line break in its name) is logged and left out.
+
+   The id is for one place in one table: such a topic shares a stream only with topics that give no ids, and patterns do not see it.
+   What is published to it has no id and is not kept.
+   db: borrowed until the app is freed. sql: copied.
+   Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in use, or has a history; an
+   error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql);
 
 /* ---- live views ----------------------------------------------------------------------------------------------------- */
 
@@ -7621,6 +7647,7 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
 SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script, sse__db_open_error(db); }
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
+static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
 
 #endif /* SSE_NO_SQLITE */
 
@@ -11169,8 +11196,156 @@ static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf 
 }
 
 /*==========================================================================
+  >>outbox   rows of a table as events
+  Uses: >>history >>stream >>db         Tests: tests/unit/outbox.c tests/wire/sqlite.test.mjs
+
+  The table is the history: nothing of it is kept here but one number.
+
+  B1  Rows up to .last went to every stream that is not behind, rows after it
+      to none. Who is behind reads up to .last; then it is not.
+  B2  Only committed rows become events: an id that was sent is never given
+      to another row.
+==========================================================================*/
+
+enum { SSE__OUTBOX_ROWS = 256, SSE__OUTBOX_BYTES = 262144, SSE__OUTBOX_AGAIN_MS = 1000 }; /* sent in one turn: to all; to one that is behind */
+
+typedef struct sse__outbox {
+    sse_app   *app;
+    sse_db    *db;
+    char      *sql, *newest; /* formats: the rows after an id; the row before the n newest */
+    uint64_t   last;         /* B1 */
+    bool       changed;      /* there may be rows after it */
+    sse__alarm again;        /* reading failed */
+} sse__outbox;
+
+/* Called for each row, until it returns false. m: NULL if the row is no event. */
+typedef bool (*sse__row_fn)(uint64_t id, sse__message *m, void *user);
+
+static int sse__row_message(const sse__outbox *o, sse_rows *rows, sse__message **m) {
+    const sse_str   data = sse_db_blob(rows, 1);
+    const long long number = sse_db_int(rows, 0);
+    sse__stamp      stamp = {0, {NULL, 0}, {NULL, 0}, false};
+    char            id[SSE__ID_ROOM + 1];
+    sse_buf         b = {NULL, 0, 0, SSE_OK};
+    sse_event       event;
+    int             error;
+    memset(&event, 0, sizeof event);
+    event.data     = data.len ? data.ptr : "";
+    event.data_len = data.len;
+    event.event    = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
+    stamp.seq      = (uint64_t)number;
+    stamp.id_line  = sse__str(id, (size_t)snprintf(id, sizeof id, "id: %lld\n", number));
+    *m    = NULL;
+    error = sse__message_text_of(o->app, &b, &event);
+    if (error) return error;
+    *m = sse__message_stamped(&b, &stamp);
+    return *m ? SSE_OK : SSE_E_NOMEM;
+}
+
+/* Makes the row that rows are at an event. after: the row before it; *m: NULL if it is none. */
+static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after, sse__message **m) {
+    const long long id = sse_db_int(rows, 0);
+    int             error;
+    *m = NULL;
+    if (id <= 0 || (uint64_t)id <= after) {
+        sse__log(o->app, SSE_LOG_ERROR, "the rows of an outbox do not come in the order of their ids: %lld after %llu", id, (unsigned long long)after);
+        return SSE_E_ARG;
+    }
+    error = sse__row_message(o, rows, m);
+    if (!error || error == SSE_E_NOMEM) return error;
+    sse__log(o->app, SSE_LOG_WARNING, "row %lld of an outbox is no event: %s", id, sse_error_text(error));
+    return SSE_OK;
+}
+
+/* Reads the rows after an id, as far as fn wants them. Returns 0, or the error that kept it from reading on. */
+static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn, void *user) {
+    sse_rows     *rows = sse_db_query(o->db, o->sql, (long long)after);
+    sse__message *m;
+    int           error = SSE_OK;
+    bool          more = true;
+    while (more && sse_db_next(rows)) {
+        error = sse__outbox_row(o, rows, after, &m);
+        if (error) break;
+        after = (uint64_t)sse_db_int(rows, 0);
+        more  = fn(after, m, user);
+        sse__message_drop(m);
+    }
+    if (more && !error) return sse_db_error(o->db, NULL);
+    sse_db_done(rows);
+    return error;
+}
+
+/* The id before the n newest rows; 0: there are no more than n. */
+static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
+    long long value;
+    const int error = sse_db_one(o->db, &value, o->newest, 0LL, n);
+    *id = error == SSE_OK && value > 0 ? (uint64_t)value : 0;
+    return error < 0 ? error : SSE_OK;
+}
+
+static uint64_t sse__outbox_greet(const sse__outbox *o, int n) { /* after which row the n newest begin, of those that were sent */
+    uint64_t id;
+    return n > 0 && sse__outbox_before(o, n, &id) == SSE_OK && id < o->last ? id : o->last;
+}
+
+static bool sse__outbox_has(const sse__outbox *o, uint64_t id) {
+    long long value;
+    return id == 0 || (sse_db_one(o->db, &value, o->sql, (long long)id - 1) == 0 && (uint64_t)value == id);
+}
+
+/* SQL with a ? as a format of >>db, and what stands before and behind it. NULL: no memory. */
+static char *sse__outbox_format(const char *before, const char *sql, const char *behind) {
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse_puts(&b, before);
+    for (; *sql; sql++) {
+        if (*sql == '?') sse_puts(&b, "%lld");
+        else if (*sql == '%') sse_puts(&b, "%%");
+        else sse__put_char(&b, *sql);
+    }
+    sse_puts(&b, behind);
+    sse__put_char(&b, '\0');
+    if (b.error) sse_buf_free(&b);
+    return b.ptr;
+}
+
+static void sse__outbox_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__outbox, again)->changed = true; }
+
+static void sse__outbox_free(sse__outbox *o) {
+    if (!o) return;
+    sse__alarm_cancel(&o->again);
+    SSE_FREE(o->sql);
+    SSE_FREE(o->newest);
+    SSE_FREE(o);
+}
+
+static int sse__outbox_try(sse__outbox *o) { /* the query; finds the newest row */
+    sse_rows *rows    = sse_db_query(o->db, o->sql, 0LL);
+    const int columns = sse_db_columns(rows);
+    const int error   = sse_db_error(o->db, NULL);
+    sse_db_done(rows);
+    if (error) return error;
+    return columns == 2 || columns == 3 ? sse__outbox_before(o, 0, &o->last) : SSE_E_ARG;
+}
+
+static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outbox **out) { /* *out: NULL after an error */
+    sse__outbox *o = SSE__NEW(sse__outbox);
+    int          error;
+    *out = NULL;
+    if (!o) return SSE_E_NOMEM;
+    o->app      = app;
+    o->db       = db;
+    o->again.fn = sse__outbox_again;
+    o->sql      = sse__outbox_format("", sql, "");
+    o->newest   = sse__outbox_format("SELECT * FROM (", sql, "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
+    error       = o->sql && o->newest ? sse__outbox_try(o) : SSE_E_NOMEM;
+    if (error) sse__outbox_free(o);
+    else *out = o;
+    return error;
+}
+
+/*==========================================================================
   >>topics   subscribe and publish, resume, presence
-  Uses: >>history >>stream >>loop       Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>outbox >>history >>stream     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
 
   publish --> number, history --> [channel_send] --> all who are not behind
                      |
@@ -11196,6 +11371,8 @@ typedef struct sse__topic {
     struct sse__topics *owner;
     sse__rule    *rule;      /* NULL: none */
     sse__history *history;   /* NULL: none */
+    sse__outbox  *outbox;    /* NULL: none */
+    struct sse__topic *next_fed; /* in topics.fed */
     sse__map      people;
     sse__link     idle;      /* in topics.idle: only its history keeps it */
     bool          pattern, named; /* named: by sse_topic */
@@ -11208,6 +11385,7 @@ typedef struct sse__topics {
     sse__map      exact, patterns; /* patterns: by what stands before their first '*', at most SSE__PREFIX_MAX bytes of it */
     uint32_t      prefixes[SSE__PREFIX_MAX + 1]; /* how many patterns have so long a key */
     sse__rule    *rules, *named;   /* for names with '*', the longest first; for single topics */
+    sse__topic   *fed;             /* those with an outbox */
     sse__link     histories, idle; /* idle: the one that was used last at the end */
     sse__sequence sequence;
     uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
@@ -11253,6 +11431,7 @@ static void sse__topic_free(sse__topic *topic) {
     sse__map_remove(topic->pattern ? &topics->patterns : &topics->exact, &topic->node);
     sse__list_remove(&topic->idle);
     sse__history_free(topic->history);
+    sse__outbox_free(topic->outbox);
     sse__map_free(&topic->people);
     SSE_FREE((char *)topic->node.key.ptr);
     SSE_FREE(topic);
@@ -11564,14 +11743,18 @@ static int sse__entry_order(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) { /* one event may be of any size */
+    const sse__queue *q = &stream->conn->out;
+    return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
+}
+
 /* Queues what was gathered, as much as the queue takes. Returns the number of the last event that was dealt with, or 0. */
 static uint64_t sse__gather_send(sse__gather *g, sse__stream *stream) {
-    const sse__queue *q = &stream->conn->out;
-    uint64_t          seq = 0;
-    size_t            i;
+    uint64_t seq = 0;
+    size_t   i;
     for (i = 0; i < g->count && !stream->gone; i++) {
         const sse__entry *e = g->at[i];
-        if (q->count && sse__queue_size(q) + sse__message_bytes(e->message).len + 64 > stream->max_queue) {
+        if (!sse__stream_has_room(stream, e->message, stream->max_queue)) {
             g->more = true;
             return seq;
         }
@@ -11581,7 +11764,42 @@ static uint64_t sse__gather_send(sse__gather *g, sse__stream *stream) {
     return seq;
 }
 
-static void sse__stream_refill(sse__stream *stream) {
+/* What it reads rows by; NULL: it does not. */
+static sse__sub *sse__stream_fed(const sse__stream *stream) {
+    sse__sub *sub = stream->subs;
+    while (sub && !(sub->channel->left == sse__topic_left && SSE__CONTAINER(sub->channel, sse__topic, channel)->outbox)) sub = sub->next;
+    return sub;
+}
+
+static sse__outbox *sse__sub_outbox(const sse__sub *sub) { return sub ? SSE__CONTAINER(sub->channel, sse__topic, channel)->outbox : NULL; }
+
+/* Rows for one that is behind. */
+typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more; } sse__refill;
+
+static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
+    sse__refill *r = (sse__refill *)user;
+    if (id > r->last) return false; /* B1 */
+    r->more = m && !sse__stream_has_room(r->stream, m, r->max);
+    if (r->more) return false;
+    if (m) (void)sse__stream_push(r->stream, m);
+    r->after = id;
+    return !r->stream->gone;
+}
+
+static void sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
+    const sse__outbox *o = sse__sub_outbox(sub);
+    sse__refill        r;
+    r.stream = stream;
+    r.after  = sub->after;
+    r.last   = o->last;
+    r.max    = stream->max_queue < (size_t)SSE__OUTBOX_BYTES ? stream->max_queue : (size_t)SSE__OUTBOX_BYTES;
+    r.more   = false;
+    if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r)) sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
+    sub->after     = r.after;
+    stream->behind = r.more;
+}
+
+static void sse__stream_refill_events(sse__stream *stream) {
     sse__gather g;
     sse__sub   *sub;
     uint64_t    seq;
@@ -11597,6 +11815,12 @@ static void sse__stream_refill(sse__stream *stream) {
     if (g.lost || g.failed) sse__stream_cut(stream, g.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
     stream->behind = g.more; /* O3 */
     SSE_FREE((void *)g.at);
+}
+
+static void sse__stream_refill(sse__stream *stream) {
+    sse__sub *fed = sse__stream_fed(stream);
+    if (fed) sse__stream_refill_rows(stream, fed);
+    else sse__stream_refill_events(stream);
 }
 
 /* Where a stream wants to go on. */
@@ -11643,6 +11867,21 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
         if (sse__pattern_lost(sub, r->seq)) r->lost = true;
 }
 
+static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
+    r->found = sse__parse_u64(r->id, o->last, &r->seq);
+    r->lost  = r->found && !sse__outbox_has(o, r->seq);
+}
+
+/* Says where it is, so that it can come back before its first row. WHATWG HTML 9.2.6: an id without data is kept. */
+static void sse__stream_place(sse__stream *stream, uint64_t id) {
+    char      text[21];
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)id);
+    event.id = text;
+    (void)sse_stream_send(sse__stream_handle(stream), &event);
+}
+
 static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of the first topic that has options of its own */
     const char **name = (const char **)user;
     sse__topics *topics = SSE__CONTAINER(h->sequence, sse__topics, sequence);
@@ -11652,7 +11891,9 @@ static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of th
 }
 
 static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
-    const char *name = "gap";
+    const sse__sub  *fed  = sse__stream_fed(stream);
+    const sse__rule *rule = fed ? SSE__CONTAINER(fed->channel, sse__topic, channel)->rule : NULL;
+    const char *name = rule ? rule->gap_event : "gap";
     sse_event   event;
     sse__stream_histories(stream, sse__gap_name, (void *)&name);
     memset(&event, 0, sizeof event);
@@ -11686,7 +11927,7 @@ static void sse__topics_begin(sse__stream *stream) {
     sse_req     *req = stream->req;
     const char  *id;
     sse__resume  r;
-    sse__sub    *sub;
+    sse__sub    *sub, *fed = sse__stream_fed(stream);
     stream->req = NULL;
     if (stream->gone || !stream->behind) return;
     memset(&r, 0, sizeof r);
@@ -11694,11 +11935,12 @@ static void sse__topics_begin(sse__stream *stream) {
     if (!sse__is_set(id)) id = sse_query(req, "lastEventId");
     if (sse__is_set(id)) {
         r.id = sse__text(id);
-        sse__resume_find(&r, stream);
+        if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
+        else sse__resume_find(&r, stream);
         if (!r.found || r.lost) sse__stream_gap(stream, &r);
         else stream->app->topics->resumes++;
         for (sub = stream->subs; sub; sub = sub->next) sub->after = r.found && !r.lost ? r.seq : 0;
-    }
+    } else if (fed) sse__stream_place(stream, fed->after);
     if (!stream->gone) sse__stream_refill(stream);
 }
 
@@ -11707,13 +11949,28 @@ static void sse__topics_begin(sse__stream *stream) {
 static uint64_t sse__greet_after(const sse__topic *topic) { /* the number before the events that greet a newcomer */
     const sse__history *h = topic->history;
     const uint32_t      n = h && topic->rule->options.greet > 0 ? (uint32_t)topic->rule->options.greet : 0;
+    if (topic->outbox) return sse__outbox_greet(topic->outbox, topic->rule ? topic->rule->options.greet : 0);
     if (!n || !h->count) return topic->owner->sequence.last;
     return n < h->count ? sse__history_entry(h, h->count - n - 1)->seq : h->lost;
+}
+
+static bool sse__topic_gives_ids(const sse__topic *topic) { return topic->pattern || topic->history || topic->outbox; }
+
+/* A stream has one Last-Event-ID: it is for the app's numbers, or for the rows of one table. */
+static bool sse__topic_suits(const sse__topic *topic, const sse__stream *stream) {
+    const sse__sub *sub = topic->outbox ? stream->subs : sse__topic_gives_ids(topic) ? sse__stream_fed(stream) : NULL;
+    for (; sub; sub = sub->next)
+        if (sub->channel->left == sse__topic_left && sse__topic_gives_ids(SSE__CONTAINER(sub->channel, sse__topic, channel))) return false;
+    return true;
 }
 
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     sse__sub *sub = sse__channel_find(&topic->channel, stream);
     if (sub) return SSE_OK;
+    if (!sse__topic_suits(topic, stream)) {
+        sse__topic_rest(topic);
+        return SSE_E_STATE;
+    }
     sub = sse__channel_join(&topic->channel, stream);
     if (sub && !topic->pattern && sse__sub_who(sub) && !sse__person_join(topic, sse__sub_who(sub))) {
         sse__channel_leave(sub); /* the topic may be gone with it */
@@ -11724,8 +11981,8 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
         return SSE_E_NOMEM;
     }
     sse__list_remove(&topic->idle);
-    sub->after = stream->req ? sse__greet_after(topic) : topic->owner->sequence.last;
-    if (stream->req && (topic->history || topic->pattern)) stream->behind = true;
+    sub->after = stream->req ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
+    if (stream->req && sse__topic_gives_ids(topic)) stream->behind = true;
     return SSE_OK;
 }
 
@@ -11862,6 +12119,83 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
     p.except    = event->except;
     p.ephemeral = event->ephemeral;
     return sse__on_loop(app) ? sse__publish(app, &p) : sse__post(app, &p);
+}
+
+/* ---- rows as events --------------------------------------------------------------------------------------- */
+
+#ifndef SSE_NO_SQLITE
+static int sse__topic_feed(sse_app *app, const char *name, sse_db *db, const char *sql) {
+    int         error;
+    sse__topic *topic = sse__topic_get(app->topics, sse__text(name), &error);
+    if (!topic) return error;
+    error = topic->history || topic->outbox || topic->channel.count ? SSE_E_STATE : sse__outbox_open(app, db, sql, &topic->outbox);
+    if (error) {
+        sse__topic_rest(topic);
+        return error;
+    }
+    topic->named     = true;
+    topic->next_fed  = app->topics->fed;
+    app->topics->fed = topic;
+    return SSE_OK;
+}
+
+/* Called by >>changes: tables of db were written. */
+static void sse__topics_changed(sse_app *app, const sse_db *db, sse_str table) {
+    sse__topic *topic;
+    for (topic = app->topics->fed; topic; topic = topic->next_fed)
+        if (topic->outbox->db == db && sse__tables_name(sse__str(NULL, 0), table)) topic->outbox->changed = true;
+}
+#endif
+
+/* Those without room for a row are behind from now on: no reader is closed for what the table keeps anyway. */
+static void sse__topic_hold_back(sse__topic *topic, const sse__message *m) {
+    sse__link *link;
+    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
+        sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
+        if (sub->stream->behind || sub->stream->gone || sse__stream_has_room(sub->stream, m, sub->stream->max_queue)) continue;
+        sub->after          = topic->outbox->last;
+        sub->stream->behind = true;
+    }
+}
+
+typedef struct sse__flow { sse__topic *topic; int rows; } sse__flow;
+
+static bool sse__flow_row(uint64_t id, sse__message *m, void *user) {
+    sse__flow   *flow   = (sse__flow *)user;
+    sse__topics *topics = flow->topic->owner;
+    if (m) {
+        topics->serial++;
+        topics->app->streams->events++;
+        sse__topic_hold_back(flow->topic, m);
+        sse__channel_send(&flow->topic->channel, m, NULL, topics->serial, topics->app->streams);
+    }
+    flow->topic->outbox->last = id; /* B1 */
+    return ++flow->rows < SSE__OUTBOX_ROWS;
+}
+
+static void sse__topic_flow(sse__topic *topic) {
+    sse__outbox *o = topic->outbox;
+    sse__flow    flow;
+    const char  *why;
+    int          error;
+    flow.topic = topic;
+    flow.rows  = 0;
+    error      = topic->channel.count ? sse__outbox_read(o, o->last, sse__flow_row, &flow) : sse__outbox_before(o, 0, &o->last);
+    o->changed = !error && flow.rows == SSE__OUTBOX_ROWS;
+    if (!error) return;
+    (void)sse_db_error(o->db, &why);
+    sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", topic->node.key.ptr, *why ? why : sse_error_text(error));
+    sse__alarm_set(&o->app->loop.wheel, &o->again, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
+}
+
+static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, from there on, that has rows to send: B2 */
+    while (topic && !(topic->outbox->changed && sse__db_is_idle(topic->outbox->db))) topic = topic->next_fed;
+    return topic;
+}
+
+static void sse__topics_flow(sse__topics *topics) {
+    sse__topic *topic = sse__topic_flowing(topics->fed);
+    for (; topic; topic = sse__topic_flowing(topic->next_fed)) sse__topic_flow(topic);
 }
 
 /* ---- looking in ------------------------------------------------------------------------------------------ */
@@ -12844,12 +13178,15 @@ static void sse__changes_stop(sse_app *app) {
     while (app->changes) sse__changes_end(app->changes);
 }
 
-/* ---- views ---- */
+/* ---- views and outboxes ---- */
 
-static void sse__changes_to_views(void *user, sse_db *db, sse_str table) { sse__views_changed((sse_app *)user, db, table); }
+static void sse__changes_to_all(void *user, sse_db *db, sse_str table) {
+    sse__views_changed((sse_app *)user, db, table);
+    sse__topics_changed((sse_app *)user, db, table);
+}
 
-static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route names it: its views follow from now on */
-    const int     error = sse__changes_start(app, db, sse__changes_to_views, app);
+static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route or a topic names it, and follows from now on */
+    const int     error = sse__changes_start(app, db, sse__changes_to_all, app);
     sse__changes *ch = app->changes;
     for (; ch; ch = ch->next)
         if (ch->db == db) ch->unverified = true;
@@ -12861,8 +13198,18 @@ static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route names 
 static int  sse__changes_watch(sse_app *app, sse_db *db) { return (void)app, sse__db_open_error(db); }
 static void sse__changes_look(sse_app *app) { (void)app; }
 static void sse__changes_stop(sse_app *app) { (void)app; }
+static int  sse__topic_feed(sse_app *app, const char *name, sse_db *db, const char *sql) { return (void)app, (void)name, (void)sql, sse__db_open_error(db); }
 
 #endif /* SSE_NO_SQLITE */
+
+SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql) {
+    int error = topic && *topic && sql ? SSE_OK : SSE_E_ARG;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!error) error = sse__changes_watch(app, db);
+    if (!error) error = sse__topic_feed(app, topic, db, sql);
+    return error ? sse__config_fail(app, error, "topic", topic ? topic : "without a name") : SSE_OK;
+}
 
 /*==========================================================================
   >>app   options, routes, hooks, guards, one request from head to log
@@ -14300,13 +14647,15 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
 /* ---- turns ------------------------------------------------------------------------- */
 
 static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
-    return !sse__list_empty(&app->net->work) || !sse__list_empty(&app->views->dirty) || !sse__list_empty(&app->streams->closing);
+    return !sse__list_empty(&app->net->work) || !sse__list_empty(&app->views->dirty) || !sse__list_empty(&app->streams->closing) ||
+           sse__topic_flowing(app->topics->fed);
 }
 
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
     sse__net_work(app->net);
     sse__changes_look(app);
+    sse__topics_flow(app->topics);
     sse__views_render(app->views);
     sse__streams_run_closed(app->streams);
     sse__topics_save(app);
