@@ -9641,6 +9641,13 @@ static bool sse__file_unchanged(sse_req *req, const sse__file *file) { /* RFC 91
     return since.ptr && file->modified && sse__date_parse(since, (int64_t)time(NULL), &when) && file->modified <= when;
 }
 
+static bool sse__file_mistaken(sse_req *req, const sse__file *file) { /* RFC 9110 13.1: it is not the one the client means */
+    const char *tags = sse_header(req, "if-match"), *since = sse_header(req, "if-unmodified-since");
+    int64_t     when;
+    if (tags) return !sse__etag_match(sse__text(tags), sse__text(file->etag), false);
+    return since && file->modified && sse__date_parse(sse__text(since), (int64_t)time(NULL), &when) && file->modified > when;
+}
+
 /* The part to send. Returns 200, 206 or 416. */
 static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first, uint64_t *last) {
     const sse_str range = sse__req_field(req, SSE__FIELD_RANGE), condition = sse__req_field(req, SSE__FIELD_IF_RANGE);
@@ -9772,15 +9779,22 @@ static bool sse__file_inline(sse_req *req, uint64_t first, uint64_t n) {
     return true;
 }
 
+static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) { /* in the order of RFC 9110 13.2.2 */
+    if (req->status) return req->status;
+    if (sse__file_mistaken(req, req->file)) return 412;
+    return sse__file_unchanged(req, req->file) ? 304 : sse__file_range(req, req->file, first, last);
+}
+
 static void sse__file_answer(sse_req *req) {
     sse__file *file = sse__file_compress(req);
     sse__conn   *c    = req->conn;
     sse_buf      head = {NULL, 0, 0, SSE_OK};
     char         when[30];
     uint64_t     first = 0, last = 0, n;
-    int          status = req->status ? req->status : sse__file_unchanged(req, file) ? 304 : sse__file_range(req, file, &first, &last);
+    const int    status = sse__file_status(req, &first, &last);
+    const bool   bare   = sse__status_is_bare(status) || (!req->status && (status == 412 || status == 416));
     if (status != 206) first = 0;
-    n = status == 206 ? last - first + 1 : status == 416 ? 0 : file->size;
+    n = status == 206 ? last - first + 1 : bare ? 0 : file->size;
     sse__put_field(&req->headers, "ETag", file->etag);
     if (file->modified) sse__date_write(when, file->modified);
     if (file->modified) sse__put_field(&req->headers, "Last-Modified", when);
@@ -9788,7 +9802,7 @@ static void sse__file_answer(sse_req *req) {
     if (status == 206) sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
     if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", file->size + 0ULL);
     req->status = status;
-    if (sse__status_is_bare(status) || status == 416 || (!req->head_only && sse__file_inline(req, first, n))) {
+    if (bare || (!req->head_only && sse__file_inline(req, first, n))) {
         sse__reply_send(req, status, req->type);
         return;
     }
