@@ -14604,7 +14604,6 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
     sse__alarm_cancel(&app->server->grace);
     app->server->over = true;
-    sse__server_own(app, false);
 }
 
 static int sse__server_grace_ms(sse_app *app) {
@@ -14696,6 +14695,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
     sse__server_end(app);
+    sse__server_own(app, false);
     return 0;
 }
 
@@ -15155,6 +15155,7 @@ SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
+    sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
     if (app->server && app->server->inited) sse__server_end(app);
     sse_tunnel_stop(app->tunnel);
     sse__pool_close(app);
