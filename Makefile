@@ -15,7 +15,8 @@ threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' te
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
-servers  = $(addprefix build/asan/,$(call names,tests/wire/*.c) outside) build/topics build/tsan/server build/tsan/stopping build/clang/server build/datastar-format
+servers  = $(addprefix build/asan/,$(filter-out slow_fsync,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
+           build/clang/server build/clang/sqlite build/slow_fsync.so build/datastar-format
 
 all: $(examples) ## build the examples
 
@@ -96,6 +97,10 @@ build/tsan/%: tests/wire/%.c sse.h
 build/clang/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/%.so: tests/wire/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -shared -fPIC $(WARN) $< -o $@
 
 build/topics: tests/wire/topics.c sse.h
 	@mkdir -p $(@D)

@@ -1,0 +1,235 @@
+#!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
+// SQLite behind streams: rows as events, commits from everywhere, kill -9, slow storage.
+import assert from 'node:assert/strict'
+import { execFile, execFileSync } from 'node:child_process'
+import { after, before } from 'node:test'
+import { statSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { listen, request, root, Server, sleep, test, until } from './wire.mjs'
+
+let server
+before(async () => { server = await Server.start('asan/sqlite', { args: ['a.db'] }) })
+after(() => server?.stops())
+
+const data = stream => stream.events.map(event => event.data)
+const ids = stream => stream.events.map(event => Number(event.id))
+const act = async (server, target, body) => assert((await request(server, 'POST', target, { body })).status < 300, target)
+const insert = (server, body, more = '') => act(server, `/insert?body=${body}${more}`)
+const settle = (streams, count) => until(() => streams.every(stream => stream.events.length >= count), () => `${count} events each, got ${streams.map(stream => stream.events.length)}`)
+const place = async stream => (await until(() => stream.parser.lastEventId, 'an id'))
+const resume = (server, id, target = '/rows') => listen(server, target, { headers: { 'Last-Event-ID': String(id) } })
+const close = (...streams) => streams.forEach(stream => stream.close())
+
+// Another process commits; resolves when it is done.
+const other = (server, count, ...sql) =>
+  promisify(execFile)(path.join(root, 'build/clang/sqlite'), [path.join(server.dir, 'a.db'), String(count), ...sql])
+
+test('rows become events, whoever inserts them; a newcomer gets what comes later', async () => {
+  await insert(server, 'before')
+  const stream = await listen(server, '/rows')
+  await place(stream)
+  await insert(server, 'ours', '&count=3')
+  await other(server, 2, "INSERT INTO outbox (name, body) VALUES ('named', 'theirs')")
+  await settle([stream], 5)
+  assert.deepEqual(data(stream), ['ours', 'ours', 'ours', 'theirs', 'theirs'])
+  assert.deepEqual(stream.events.map(event => event.event), ['message', 'message', 'message', 'named', 'named'])
+  ids(stream).forEach((id, i) => assert.equal(id, ids(stream)[0] + i))
+  const again = await resume(server, stream.events[1].id)
+  await settle([again], 3)
+  await insert(server, 'later')
+  await settle([stream, again], 4)
+  assert.deepEqual(data(again), ['ours', 'theirs', 'theirs', 'later'])
+  close(stream, again)
+})
+
+test('a client that saw no row yet misses none', async () => {
+  const stream = await listen(server, '/rows')
+  const id = await place(stream)
+  close(stream)
+  await insert(server, 'missed')
+  const again = await resume(server, id)
+  await settle([again], 1)
+  assert.deepEqual(data(again), ['missed'])
+  close(again)
+})
+
+test('what is rolled back is no event, also where a transaction spans turns', async () => {
+  const stream = await listen(server, '/rows')
+  await place(stream)
+  await insert(server, 'never', '&undo=1')
+  await act(server, '/begin?body=never')
+  await sleep(50)
+  await act(server, '/end?undo=1')
+  await act(server, '/begin?body=late')
+  await sleep(50)
+  assert.equal(stream.events.length, 0)
+  await act(server, '/end')
+  await settle([stream], 1)
+  assert.deepEqual(data(stream), ['late'])
+  close(stream)
+})
+
+test('ids that are unknown or gone: a gap, and all rows there are', async () => {
+  const [{ n, low }] = JSON.parse(execFileSync('sqlite3', ['-json', path.join(server.dir, 'a.db'), 'SELECT count(*) n, min(id) low FROM outbox']))
+  const unknown = await Promise.all(['x', '-1', '99999999', '18446744073709551616', '12345678-1', '%27'].map(id => resume(server, id)))
+  await settle(unknown, n + 1)
+  for (const stream of unknown) assert.equal(data(stream)[0], '{"reason":"unknown"}')
+  await act(server, '/exec', `DELETE FROM outbox WHERE id = ${low}`)
+  const gone = await resume(server, low)
+  const all = await resume(server, 0)
+  await settle([gone, all], n - 1)
+  assert.equal(data(gone)[0], '{"reason":"expired"}')
+  assert.deepEqual(data(gone).slice(1), data(all))
+  close(...unknown, gone, all)
+})
+
+test('greeting, a row that is no event, what is published otherwise', async () => {
+  const stream = await listen(server, '/rows?topic=greeted')
+  await settle([stream], 2)
+  await sleep(30)
+  assert.equal(stream.events.length, 2)
+  const rows = await listen(server, '/rows')
+  await place(rows)
+  await insert(server, 'bad', '&name=a%0Ab')
+  await insert(server, 'good')
+  await act(server, '/publish/rows', 'aside')
+  await settle([rows], 2)
+  assert.deepEqual(data(rows), ['good', 'aside'])
+  assert.equal(rows.events[1].id, rows.events[0].id)
+  close(stream, rows)
+})
+
+test('one id per stream: no other topic with ids, no pattern', async () => {
+  const answers = async target => {
+    const stream = await listen(server, target)
+    await until(() => stream.events.some(event => event.event === 'answers'), 'answers')
+    close(stream)
+    return stream.events.find(event => event.event === 'answers').data
+  }
+  const state = /^0 -\d+$/
+  assert.match(await answers('/rows?with=kept'), state)
+  assert.match(await answers('/rows?with=greeted'), state)
+  assert.match(await answers('/rows?topic=kept&with=rows'), state)
+  assert.match(await answers('/rows?pattern=*'), state)
+  const plain = await listen(server, '/rows?with=plain')
+  await place(plain)
+  await act(server, '/publish/plain', 'x')
+  await settle([plain], 1)
+  close(plain)
+})
+
+test('one that reads slowly goes on in the table and is not closed', async () => {
+  const body = 'x'.repeat(5000)
+  const fast = await listen(server, '/rows')
+  await place(fast)
+  const slow = await server.socket({ read: false })
+  slow.pause()
+  slow.write('GET /rows?queue=65536 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(async () => (await server.stats()).streams >= 2, 'both')
+  for (let i = 0; i < 8; i++) await insert(server, `${i}${body}`, '&count=300') // 12 MB
+  await insert(server, 'end')
+  await settle([fast], 2401)
+  slow.setEncoding('latin1').on('data', text => { slow.got += text })
+  slow.resume()
+  await until(() => slow.got.includes('data: end'), 'the end')
+  const got = [...slow.got.matchAll(/^id: (\d+)\ndata: /gm)].map(match => Number(match[1]))
+  assert.deepEqual(got, ids(fast))
+  assert.equal((await server.stats()).closed_slow, 0)
+  slow.destroy()
+  close(fast)
+})
+
+test('events that are kept in the same database render no view', async () => {
+  const stream = await listen(server, '/view')
+  await settle([stream], 1)
+  await sleep(50)
+  const { renders } = await server.stats()
+  for (let i = 0; i < 20; i++) await act(server, '/publish/kept', String(i))
+  await sleep(50)
+  assert.equal((await server.stats()).renders, renders)
+  await act(server, '/commit')
+  await until(async () => (await server.stats()).renders > renders, 'a commit does')
+  close(stream)
+})
+
+const kills = Number(process.env.KILLS ?? 20)
+test(`killed ${kills} times while rows are inserted: each client has each row once, the database is whole`, async () => {
+  const killed = await Server.start('asan/sqlite', { args: ['a.db'] })
+  const clients = Array.from({ length: 4 }, () => ({ got: [], id: 0 }))
+  for (let round = 0; round <= kills; round++) {
+    const streams = await Promise.all(clients.map(client => resume(killed, client.id)))
+    const writer = other(killed, 40, "INSERT INTO outbox (body) VALUES ('theirs')")
+    const ours = (async () => { for (let i = 0; i < 10; i++) await insert(killed, 'ours', '&count=3') })().catch(() => {})
+    if (round < kills) {
+      await until(() => streams[0].events.length > Math.random() * 60, 'rows')
+      await killed.restart('SIGKILL')
+    }
+    await Promise.all([writer, ours])
+    if (round === kills) {
+      const count = Number(execFileSync('sqlite3', [path.join(killed.dir, 'a.db'), 'SELECT count(*) FROM outbox']))
+      await until(() => streams.every((stream, i) => clients[i].got.length + stream.events.length >= count), 'all rows')
+      close(...streams)
+    }
+    await until(() => streams.every(stream => stream.closed), 'the streams to break')
+    streams.forEach((stream, i) => {
+      clients[i].got.push(...ids(stream))
+      clients[i].id = stream.last?.id ?? clients[i].id
+    })
+    assert.equal(execFileSync('sqlite3', [path.join(killed.dir, 'a.db'), 'PRAGMA integrity_check']).toString(), 'ok\n')
+  }
+  const all = execFileSync('sqlite3', [path.join(killed.dir, 'a.db'), 'SELECT id FROM outbox ORDER BY id']).toString().trim().split('\n').map(Number)
+  for (const client of clients) assert.deepEqual(client.got, all)
+  await killed.stops()
+})
+
+test('10,000 commits from four processes and a thread while 100 watch: the last state is the database\'s', async t => {
+  const busy = await Server.start('clang/sqlite', { args: ['a.db'] })
+  const streams = await Promise.all(Array.from({ length: 100 }, () => listen(busy, '/view')))
+  await settle(streams, 1)
+  let wal = 0
+  const watch = setInterval(() => { wal = Math.max(wal, statSync(path.join(busy.dir, 'a.db-wal')).size) }, 20)
+  const from = Date.now()
+  await act(busy, '/thread?count=2000')
+  await Promise.all([1, 2, 3, 4].map(() => other(busy, 2000)))
+  await until(async () => (await request(busy, 'GET', '/now')).body.startsWith('10000 '), 'the thread', 30000)
+  clearInterval(watch)
+  const last = (await request(busy, 'GET', '/now')).body
+  await until(() => streams.every(stream => stream.last.data === last), 'the last state')
+  t.diagnostic(`${Date.now() - from} ms, ${(await busy.stats()).renders} renders, ${wal >> 10} KB of WAL at most`)
+  assert(wal < 32 << 20, `${wal} bytes of WAL`)
+  await sleep(1500)
+  const wakeups = busy.wakeups(), cpu = busy.cpu_ms()
+  await sleep(2000)
+  assert(busy.wakeups() - wakeups <= 12, `${busy.wakeups() - wakeups} wakeups in 2 s at rest`)
+  assert(busy.cpu_ms() - cpu <= 20)
+  close(...streams)
+  await busy.stops()
+})
+
+test('an fsync of 200 ms stalls streams where the loop commits, and not where sse_offload does', async t => {
+  const slow = await Server.start('clang/sqlite', { args: ['a.db'], env: { SYNC: 'full', LD_PRELOAD: path.join(root, 'build/slow_fsync.so') } })
+  const stream = await listen(slow, '/ticks')
+  const longest = async target => { // pause between two events while something commits
+    let last = Date.now(), pause = 0, seen = stream.events.length
+    const watch = setInterval(() => {
+      if (stream.events.length === seen) return
+      seen = stream.events.length
+      pause = Math.max(pause, Date.now() - last)
+      last = Date.now()
+    }, 1)
+    await sleep(100)
+    for (let i = 0; i < 3; i++) await act(slow, target)
+    const { renders } = await slow.stats()
+    await sleep(900)
+    clearInterval(watch)
+    return { pause, renders }
+  }
+  const loop = await longest('/commit'), away = await longest('/offload')
+  t.diagnostic(`longest pause: ${loop.pause} ms by a commit on the loop, ${away.pause} ms by sse_offload`)
+  assert(loop.pause >= 190, `only ${loop.pause} ms: is fsync slow?`)
+  assert(away.pause < 120, `${away.pause} ms`)
+  await until(async () => (await request(slow, 'GET', '/now')).body.startsWith('6 '), 'all six commits')
+  close(stream)
+  await slow.stops()
+})
