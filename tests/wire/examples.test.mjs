@@ -99,6 +99,27 @@ test('rooms', async () => {
   await server.stops()
 })
 
+test('outbox', async () => {
+  const server = await Server.start('outbox')
+  assert.match((await request(server, 'GET', '/')).body, /new EventSource\('\/feed'\)/)
+  const order = item => request(server, 'POST', '/order', { body: new URLSearchParams({ item }).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })
+  const feed = await listen(server, '/feed')
+  assert.equal((await order("tea; it's hot")).status, 204)
+  assert.equal((await order('')).status, 400)
+  await until(() => feed.last, 'the order')
+  assert.deepEqual([feed.last.data, feed.last.id], ["ordered: tea; it's hot", '1'])
+  await order('missed')
+  await server.restart('SIGKILL')
+  await order('later')
+  const again = await listen(server, '/feed', { headers: { 'Last-Event-ID': '1' } })
+  const greeted = await listen(server, '/feed')
+  await until(() => again.events.length === 2 && greeted.events.length === 3, 'what was missed')
+  assert.deepEqual(again.events.map(event => event.data), ['ordered: missed', 'ordered: later'])
+  again.close()
+  greeted.close()
+  await server.stops()
+})
+
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples')).filter(name => name.endsWith('.c'))) {
