@@ -1,7 +1,9 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
 // Topics: history and resume, presence, slow readers, the database.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { after, before } from 'node:test'
+import path from 'node:path'
 import { listen, request, Server, sleep, test, until } from './wire.mjs'
 
 let server
@@ -379,15 +381,16 @@ test('a full crowd: 100 of 1,000 stop reading; the others lose nothing, memory s
   await big.stops()
 })
 
-test('killed 20 times while publishing: every client ends with every event once', async () => {
+const kills = Number(process.env.KILLS ?? 20)
+test(`killed ${kills} times while publishing: every client ends with every event once`, async () => {
   const durable = await Server.start('asan/topics', { args: ['topics.db'] })
   const clients = Array.from({ length: 5 }, () => ({ got: [], id: null, gaps: 0 }))
-  for (let round = 0; round <= 20; round++) {
+  for (let round = 0; round <= kills; round++) {
     const streams = await Promise.all(clients.map(client => client.id ? resume(durable, 'db.ticks', client.id) : listen(durable, '/topics/db.ticks')))
     await request(durable, 'POST', '/ticking')
-    const enough = round < 20 ? 20 + Math.floor(Math.random() * 100) : 200
+    const enough = round < kills ? 20 + Math.floor(Math.random() * 100) : 200
     await until(() => streams.every(stream => stream.events.length >= enough), 'ticks')
-    if (round < 20) await durable.restart('SIGKILL')
+    if (round < kills) await durable.restart('SIGKILL')
     else close(...streams)
     await until(() => streams.every(stream => stream.closed), 'the streams to break')
     streams.forEach((stream, i) => {
@@ -402,6 +405,7 @@ test('killed 20 times while publishing: every client ends with every event once'
   }
   const end = (await request(durable, 'GET', '/history/db.ticks?limit=1')).body
   assert(Number(JSON.parse(end.split('\n')[0]).data) >= clients[0].got.at(-1))
+  assert.equal(execFileSync('sqlite3', [path.join(durable.dir, 'topics.db'), 'PRAGMA integrity_check']).toString(), 'ok\n')
   await durable.stops()
 })
 
