@@ -13646,7 +13646,8 @@ static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *us
         if (free_user) free_user(user);
         return sse__config_fail(app, error, "mount", prefix ? prefix : "without a prefix");
     }
-    route->free_user = free_user;
+    route->free_user  = free_user;
+    route->body_later = fn == sse__dir_handler; /* files want none: nobody is asked to send it */
     if (route->path && prefix[n - 1] == '/') route->path[n - 1] = '\0'; /* "/files/" is "/files", "/" is "": the root itself */
     return sse__app_route(app, route, true);
 }

@@ -56,6 +56,8 @@ test('files, directories, names that begin with a dot', async () => {
   const head = (await talk(server, get('/files/big.bin').replace('GET', 'HEAD') + get('/'), { methods: ['HEAD'], count: 2 })).replies
   assert.deepEqual([head[0].headers['content-length'], head[1].body], ['300000', 'ok'])
   assert.equal((await request(server, 'POST', '/files/a.txt', { body: 'x' })).status, 405)
+  const asked = await talk(server, 'POST /files/a.txt HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n')
+  assert.deepEqual([asked.replies.map(({ status }) => status), asked.closed], [[405], true]) // no 100 before it
 })
 
 test('ranges and conditions', async () => {
