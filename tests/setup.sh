@@ -69,6 +69,10 @@ if [ "$1" = test ]; then
     lacks musl-tools command -v musl-gcc
     lacks sqlite3 command -v sqlite3
     lacks procps command -v ps
+    lacks "gcc-mips-linux-gnu libc6-dev-mips-cross" command -v mips-linux-gnu-gcc
+    lacks "gcc-s390x-linux-gnu libc6-dev-s390x-cross" command -v s390x-linux-gnu-gcc
+    lacks "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross" command -v arm-linux-gnueabihf-gcc
+    lacks qemu-user-static command -v qemu-mips-static
     lacks openssh-client command -v ssh
     lacks openssh-server test -x /usr/sbin/sshd
     lacks "nodejs ca-certificates" command -v node

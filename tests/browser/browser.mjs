@@ -12,9 +12,9 @@ const { chromium } = require('playwright-core')
 const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
-export async function launch() { // with a new profile, removed when it is closed
+export async function launch(...more) { // with a new profile, removed when it is closed; more: flags
   const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
-  return chromium.launch({ executablePath: installed, args: flags })
+  return chromium.launch({ executablePath: installed, args: [...flags, ...more] })
 }
 
 // A page of a new user; what goes wrong in it collects in .errors.
