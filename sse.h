@@ -10024,6 +10024,9 @@ static sse__message *sse__message_hold(sse__message *m) { /* NULL: NULL */
     return m;
 }
 
+/* A queue may lose it: nothing may refer to it. */
+static bool sse__message_may_go(const sse__message *m) { return m->block->droppable || m->block->key.ptr; }
+
 static sse_str sse__message_bytes(const sse__message *m) { return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from); }
 static sse_str sse__message_text(const sse__message *m) { return sse__str(m->block->bytes + m->text_from, m->bare_to - m->text_from); }
 
@@ -10224,7 +10227,7 @@ static sse__codec *sse__stream_codec(sse__stream *stream) {
 /* The event of plain for this stream alone, in its encoding; moves its mark on. Returned, drop it; NULL: no memory. */
 static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain) {
     sse__streams *streams = stream->app->streams;
-    sse__codec   *codec   = sse__stream_codec(stream);
+    sse__codec   *codec   = sse__message_may_go(plain) ? NULL : sse__stream_codec(stream);
     if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
     if (codec) {
         (void)sse__codec_add(codec, streams->app->press, sse__message_bytes(plain));
@@ -10720,7 +10723,7 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
     fan->streams = streams;
     fan->channel = channel;
     fan->plain   = m;
-    fan->keys    = m->block->droppable || m->block->key.ptr;
+    fan->keys    = sse__message_may_go(m);
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
         sse__codec **codec = &channel->codecs[encoding];
         if (!channel->users[encoding] || channel->single || fan->keys) continue;
