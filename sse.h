@@ -11345,6 +11345,7 @@ static int sse__outbox_try(sse__outbox *o) { /* the query; finds the newest row 
 }
 
 static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outbox **out) { /* *out: NULL after an error */
+    const char  *mark = strchr(sql, '?');
     sse__outbox *o = SSE__NEW(sse__outbox);
     int          error;
     *out = NULL;
@@ -11354,7 +11355,7 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
     o->again.fn = sse__outbox_again;
     o->sql      = sse__outbox_format("", sql, "");
     o->newest   = sse__outbox_format("SELECT * FROM (", sql, "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
-    error       = o->sql && o->newest ? sse__outbox_try(o) : SSE_E_NOMEM;
+    error       = !o->sql || !o->newest ? SSE_E_NOMEM : mark && !strchr(mark + 1, '?') ? sse__outbox_try(o) : SSE_E_ARG;
     if (error) sse__outbox_free(o);
     else *out = o;
     return error;
