@@ -1103,16 +1103,13 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user);
 
 /* Makes the rows of a table the events of a topic, whoever inserts them: this program, or another process.
-
        sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
-
    sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
    ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
    comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
    well; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
    what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
    there is: delete only rows that nobody comes back for. A row that is no event (a line break in its name) is logged and left out.
-
    The id is for one place in one table: such a topic shares a stream only with topics that give no ids, and patterns do not see it.
    What is published to it has no id and is not kept.
    db: borrowed until the app is freed. sql: copied.
@@ -9908,8 +9905,9 @@ static void sse__dir_handler(sse_req *req, void *user) {
     const char     *index;
     const sse_str   method = sse__slice_str(req->bytes, req->head.method);
     if (!sse__eq(method, SSE__LIT("GET")) && !req->head_only) {
-        sse_set_header(req, "Allow", "GET, HEAD");
-        sse_fail(req, 405, "files can only be read");
+        sse_set_header(req, "Allow", "GET, HEAD, OPTIONS");
+        if (sse__eq(method, SSE__LIT("OPTIONS"))) sse_set_status(req, 204);
+        else sse_fail(req, 405, "files can only be read");
         return;
     }
     index = slash ? sse_fmt(req, "%.*sindex.html", SSE_STR(path)) : NULL;
@@ -11231,7 +11229,7 @@ typedef struct sse__outbox {
     sse_db    *db;
     char      *sql, *newest; /* formats: the rows after an id; the row before the n newest */
     uint64_t   last;         /* B1 */
-    bool       changed;      /* there may be rows after it */
+    bool       changed;      /* there may be rows after it; they are read when no transaction of ours is open: B2 */
     sse__alarm again;        /* reading failed */
 } sse__outbox;
 
