@@ -5614,12 +5614,12 @@ static void sse__crc_tables(sse__press *p) {
         for (i = 0; i < 256; i++) p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
 }
 
-/* a times b modulo the CRC's polynomial. */
+/* a times b modulo the CRC's polynomial. By masks: gcc 12 for ARM makes wrong code of the branches, at -O1. */
 static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
     uint32_t product = 0;
     for (; a; a <<= 1) {
-        if (a >> 31) product ^= b;
-        b = b >> 1 ^ (b & 1 ? SSE__CRC_POLY : 0);
+        product ^= b & (0 - (a >> 31));
+        b = b >> 1 ^ (SSE__CRC_POLY & (0 - (b & 1)));
     }
     return product;
 }
