@@ -1102,7 +1102,7 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char
    Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user);
 
-/* Makes the rows of a table the events of a topic, whoever inserts them: this program, or another process.
+/* Makes the rows of a table the events of a topic, whoever inserts them: this program, or another process:
        sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
    sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
    ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
@@ -11272,7 +11272,8 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     return SSE_OK;
 }
 
-/* Reads the rows after an id, as far as fn wants them. Returns 0, or the error that kept it from reading on. */
+/* Reads the rows after an id, as far as fn wants them: up to .last, or with a connection that is idle (B2). Returns 0, or the
+   error that kept it from reading on. */
 static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn, void *user) {
     sse_rows     *rows = sse_db_query(o->db, o->sql, (long long)after);
     sse__message *m;
