@@ -27,6 +27,15 @@ is($line, 'cc main.c -lsqlite3 -lbrotlienc -lpthread', 'the compile line of the 
 compiles('cc hello.c with the libraries', 'cc', '-I.', 'examples/hello.c', '-o', "$dir/hello", qw(-lsqlite3 -lbrotlienc -lpthread));
 compiles('cc hello.c with none', 'cc', '-I.', qw(-DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS), 'examples/hello.c', '-o', "$dir/hello");
 
+# SQLite may be built with SQLITE_OMIT_DEPRECATED: a header that says what is deprecated, and a use that is seen.
+my ($sqlite) = `echo '#include <sqlite3.h>' | gcc -E -x c -` =~ /"([^"]*sqlite3\.h)"/;
+my $marked = slurp($sqlite) =~ s/^(# *define SQLITE_DEPRECATED)\s*$/$1 __attribute__((deprecated))/mr;
+spew('sqlite3.h', $marked);
+spew('deprecated.c', "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n");
+compiles('nothing of SQLite that is deprecated', 'gcc', "-I$dir", '-I.', '-fsyntax-only', '-Werror=deprecated-declarations', "$dir/deprecated.c");
+spew('deprecated.c', "#include <sqlite3.h>\nint main(void) { return sqlite3_global_recover(); }\n");
+refuses('a use of that is seen', qr/deprecated/, 'gcc', "-I$dir", '-fsyntax-only', '-Werror=deprecated-declarations', "$dir/deprecated.c");
+
 # Size is shown, not judged: it depends on the compiler.
 for my $off ('SSE_NO_SQLITE SSE_NO_BROTLI', 'SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION') {
     compiles("-Os, $off", 'gcc', '-Os', '-I.', '-DNDEBUG', '-ffunction-sections', '-fdata-sections', '-Wl,--gc-sections', '-s',
