@@ -12150,7 +12150,6 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 
 /* ---- rows as events --------------------------------------------------------------------------------------- */
 
-#ifndef SSE_NO_SQLITE
 static int sse__topic_feed(sse_app *app, const char *name, sse_db *db, const char *sql) {
     int         error;
     sse__topic *topic = sse__topic_get(app->topics, sse__text(name), &error);
@@ -12166,6 +12165,7 @@ static int sse__topic_feed(sse_app *app, const char *name, sse_db *db, const cha
     return SSE_OK;
 }
 
+#ifndef SSE_NO_SQLITE
 /* Called by >>changes: tables of db were written. */
 static void sse__topics_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__topic *topic;
@@ -13225,7 +13225,6 @@ static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route or a t
 static int  sse__changes_watch(sse_app *app, sse_db *db) { return (void)app, sse__db_open_error(db); }
 static void sse__changes_look(sse_app *app) { (void)app; }
 static void sse__changes_stop(sse_app *app) { (void)app; }
-static int  sse__topic_feed(sse_app *app, const char *name, sse_db *db, const char *sql) { return (void)app, (void)name, (void)sql, sse__db_open_error(db); }
 
 #endif /* SSE_NO_SQLITE */
 
