@@ -75,8 +75,8 @@
        }
 
      A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
-     or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec cannot pass for success. sse_out_json
-     is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
+     or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec in a handler that writes nothing cannot
+     pass for success. sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
      what would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
      sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
@@ -183,8 +183,10 @@
 
        sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed(req, "session", 86400) reads it
 
-     A signed value can be read by everyone and changed by nobody. Keys rotate: .secret = "new old". The form is py-sse's, so
-     that a Python and a C program can share sessions. Without a secret one is made up and sessions end with the process.
+     A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's name: sign "session:ann" where
+     strangers' text is signed as well, or a value signed for one purpose serves another. Keys rotate: .secret = "new old". The
+     form is py-sse's, so that a Python and a C program can share sessions. Without a secret one is made up and sessions end with
+     the process.
 
    8. SQLite
 
@@ -274,7 +276,8 @@
 
      Header, body, queue, connection and view limits are options of sse_app_new with their defaults beside them. Past a limit a
      peer gets the exact 4xx and a closed connection; the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy
-     in front gives the first two), no Windows, no template language, no client. A 503 is never sent to an EventSource.
+     in front gives the first two), no Windows, no template language, no client. A 503 is sent to an EventSource only when no
+     descriptor is left to read its request with.
 
    API index
 
@@ -6366,7 +6369,7 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) {
 static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) { /* the first one sticks */
     if (!app) return error;
     sse__log(app, SSE_LOG_ERROR, "%s %s: %s", what, which, sse_error_text(error));
-    if (!app->config_error) app->config_error = error;
+    if (!app->config_error && !app->loop.owned) app->config_error = error; /* once it runs, a mistake ends only the call */
     return error;
 }
 
@@ -6894,9 +6897,21 @@ static void sse__pool_free(sse_app *app) {
 static SSE__THREAD unsigned long sse__db_failed;
 static unsigned long sse__db_failures(void) { return sse__db_failed; }
 
+/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. */
+static SSE__THREAD const sse_db *sse__db_broken;
+static SSE__THREAD char sse__db_broken_why[200];
+
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
+
+static int sse__db_broke(const sse_db *db, int error, const char *why) { /* or not: a later try may have gone well */
+    if (!error && sse__db_broken == db) sse__db_broken = NULL;
+    if (!error || sse__db_broken) return error;
+    sse__db_broken = db;
+    snprintf(sse__db_broken_why, sizeof sse__db_broken_why, "%s", why);
+    return error;
+}
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
 
@@ -7457,9 +7472,9 @@ SSE_API int sse_db_migrate(sse_db *db, const char *script) {
     rc = sse__db_begin(db, &mark);
     if (rc != SSE_OK) return rc;
     rc = sse__db_script(db, script);
-    if (rc == SSE_OK) return sse__db_end(db, &mark);
-    sse__db_undo(db, &mark);
-    return rc;
+    if (rc == SSE_OK) rc = sse__db_end(db, &mark);
+    else sse__db_undo(db, &mark);
+    return sse__db_broke(db, rc, sse_buf_text(&db->message));
 }
 
 /* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
@@ -7533,7 +7548,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     if (db->open_error) return db;
     rc = sse__db_connect(db, &db->raw);
     if (rc == SQLITE_OK) sse__db_watch_names(db);
-    else db->open_error = sse__db_check(db, rc, file); /* for good */
+    else db->open_error = sse__db_broke(db, sse__db_check(db, rc, file), sse_buf_text(&db->message)); /* for good */
     return db;
 }
 
@@ -7594,6 +7609,7 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
 SSE_API void sse_db_close(sse_db *db) {
     if (!db) return;
     if (db->on_close) db->on_close(db->on_close_user);
+    if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
     while (db->statements) {
         sse_rows *r = db->statements;
         db->statements = r->next;
@@ -8775,7 +8791,6 @@ struct sse_req {
     sse_body_fn  body_fn;   /* of sse_body_read, until its last call */
     void        *body_user;
     bool         body_asked; /* once is all */
-    unsigned long db_failures; /* sse__db_failures() when it began */
     uint64_t     sent;      /* bytes of the body, for the access log */
 };
 
@@ -9516,9 +9531,7 @@ static bool sse__req_answered(const sse_req *req) {
 static int sse__reply_error(const sse_req *req, bool silent) {
     if (req->out.error) return req->out.error;
     if (req->headers.error) return req->headers.error;
-    if (!silent) return SSE_OK;
-    if (req->error) return req->error;
-    return sse__db_failures() != req->db_failures ? SSE_E_DB : SSE_OK;
+    return silent ? req->error : SSE_OK;
 }
 
 /* Sends what the handler left. */
@@ -10284,6 +10297,7 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     int           error;
     if (!stream) return SSE_E_CLOSED;
     if (!n) return SSE_OK; /* an empty chunk would end the body */
+    if (!bytes) return SSE_E_ARG;
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
     if (!m) return SSE_E_NOMEM;
     error = sse__stream_push(stream, m);
@@ -10315,8 +10329,9 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason) {
     sse__conn *c = stream->conn;
     if (!c) return;
     if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
-    if (stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
-    if (stream->framed && stream->conn) sse__conn_write(c, "0\r\n\r\n", 5);
+    if (stream->conn && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
+    if (!stream->conn) return; /* that was too much for its queue, or for the memory: it is cut */
+    if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_gone(stream, reason);
     c->keep_alive = false;
     sse__conn_gathered(c);
@@ -13547,16 +13562,19 @@ static void sse__req_after(sse_req *req) { /* its handler, or who reads its body
 
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
-    sse_req *req = c->req;
-    int      rc;
+    const unsigned long failures = sse__db_failures();
+    sse_req            *req = c->req;
+    int                 rc;
     if (!req || !req->body_fn) return;
     req->in_handler = true;
     rc = req->body_fn(req, chunk, status, req->body_user);
+    if (sse__db_failures() != failures) (void)sse__req_error(req, SSE_E_DB);
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
+    const unsigned long failures = sse__db_failures();
     int      refuse;
     sse_req *req = sse__req_begin(c, bytes, head, &refuse);
     if (!refuse && sse__has_nul(req->query_text)) {
@@ -13572,6 +13590,7 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->body       = body;
     req->in_handler = true;
     sse__req_dispatch(req);
+    if (sse__db_failures() != failures) (void)sse__req_error(req, SSE_E_DB);
     if (!req->body_fn || c->state == SSE__BODY) {
         sse__req_after(req);
         return;
@@ -14358,6 +14377,7 @@ struct sse__server {
     sse__alarm grace;          /* armed when the app stops */
     int        grace_ms, port;
     bool       inited;         /* on_init has run, on_exit has not: Y2 */
+    bool       turning;        /* within a turn: callbacks run */
     bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
     volatile int stopped;      /* the grace period is over, or a second signal came */
     sse_stats  shown;          /* guarded by loop.mutex: as of the end of the latest turn */
@@ -14557,6 +14577,7 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     int          fd, error;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
+    if (sse__db_broken) return sse__config_fail(app, SSE_E_DB, sse__db_broken_why, "(sse_db_close forgets it)");
     if (app->server->over) sse__server_anew(app);
     app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
     app->access_log       = o->access_log;
@@ -14697,6 +14718,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (app->config_error) return app->config_error;
     server = app->server;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (server->turning) return SSE_E_STATE; /* called from a callback */
     if (server->over) return 0;
     if (!app->loop.owned) sse__server_own(app, true);
     if (!server->inited) {
@@ -14705,7 +14727,9 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         sse__notify("READY=1");
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
+    server->turning = true;
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
+    server->turning = false;
     if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
     sse__server_end(app);
     sse__server_own(app, false);

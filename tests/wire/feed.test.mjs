@@ -99,3 +99,14 @@ test('a topic reaches its subscribers and nobody else', async () => {
   assert.equal(other.events.length, 0)
   ;[a, b, other].forEach(stream => stream.close())
 })
+
+test('silence after a failed database call is 500, for that request alone', async () => {
+  const status = async target => (await request(server, 'POST', target)).status
+  assert.deepEqual([await status('/quiet'), await status('/wrong'), await status('/quiet'), await status('/wrong/said'), await status('/quiet')],
+    [204, 500, 204, 200, 204])
+})
+
+test('a mistake made while the loop runs ends the call, not the server', async () => {
+  assert.equal((await request(server, 'GET', '/twice')).body, '[-3,-3]')
+  assert.equal((await request(server, 'POST', '/quiet')).status, 204)
+})

@@ -75,6 +75,18 @@ static void ready(sse_app *app, void *user) {
     fflush(stdout);
 }
 
+static void wrong(sse_req *req, void *user) { /* a failed call, and then words or silence */
+    sse_db_exec(db, "INSERT INTO nowhere VALUES(1)");
+    if (user) sse_puts(sse_out(req), "said");
+}
+
+static void quiet(sse_req *req, void *user) { (void)req; (void)user; }
+
+static void twice(sse_req *req, void *user) { /* what only belongs before the loop runs */
+    (void)user;
+    sse_json(sse_out_json(req), "[%d,%d]", sse_get(sse_req_app(req), "/", twice, NULL), sse_poll(sse_req_app(req), 0));
+}
+
 int main(int argc, char **argv) {
     sse_app          *app;
     sse_app_options   options;
@@ -98,6 +110,10 @@ int main(int argc, char **argv) {
     sse_post(app, "/topic/{topic}", publish, NULL);
     sse_get(app, "/big", big, NULL);
     sse_get(app, "/stats", stats, NULL);
+    sse_post(app, "/wrong", wrong, NULL);
+    sse_post(app, "/wrong/said", wrong, app);
+    sse_post(app, "/quiet", quiet, NULL);
+    sse_get(app, "/twice", twice, NULL);
     serve.port     = SSE_ANY_PORT;
     serve.grace_ms = 500;
     error          = sse_serve(app, &serve);
