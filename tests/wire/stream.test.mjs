@@ -138,6 +138,12 @@ test('ended in its own handler; a second one is refused', async () => {
   assert.deepEqual(names(stream), ['first', 'last'])
 })
 
+test('a farewell that does not fit cuts the stream and nothing else', async () => {
+  for (const encoding of ['br', 'gzip', 'identity'])
+    await listen(server, '/long-farewell', { headers: { 'Accept-Encoding': encoding } }).catch(() => {}) // cut before or behind its head
+  assert.equal((await request(server, 'GET', '/stats')).status, 200)
+})
+
 test('a stream is found by its id, and only by it', async () => {
   const a = await open('named'), b = await open('named')
   await count(a, 1)

@@ -353,6 +353,26 @@ static void ready(sse_app *app, void *user) {
     fflush(stdout);
 }
 
+/* A farewell that its queue has no room for. */
+static void long_farewell(sse_req *req, void *user) {
+    static char        text[4001];
+    sse_stream_options o;
+    sse_event          last;
+    sse_stream         s;
+    size_t             i;
+    (void)user;
+    for (i = 0; i + 1 < sizeof text; i++) text[i] = (char)('!' + (i * i * 31 + i / 7) % 90);
+    memset(&o, 0, sizeof o);
+    memset(&last, 0, sizeof last);
+    last.data         = text;
+    o.last            = &last;
+    o.max_queue_bytes = 2000;
+    s = sse_stream_open(req, &o);
+    last.data = "hello";
+    sse_stream_send(s, &last);
+    sse_stream_end(s, NULL);
+}
+
 int main(int argc, char **argv) {
     sse_app_options   options;
     sse_serve_options serve;
@@ -375,6 +395,7 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/stream/{kind}", stream, NULL);
     sse_post(the_app, "/to/{id}", to, NULL);
     sse_post(the_app, "/end", end, NULL);
+    sse_get(the_app, "/long-farewell", long_farewell, NULL);
     sse_get(the_app, "/nothing", nothing, NULL);
     sse_get(the_app, "/no-more", no_more, NULL);
     sse_get(the_app, "/stats", stats, NULL);
