@@ -530,7 +530,7 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
      sse_json   a quoted JSON string; not UTF-8 becomes U+FFFD         NULL prints null
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
-     sse_printf as it is
+     sse_printf as it is                                               NULL prints nothing
    A precision counts bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a number
    fail the buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -797,7 +797,8 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *tunnel, int timeout_ms);
 SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and waits for that, two seconds at most. NULL: nothing happens */
 
 /* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have passed.
-   sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error. */
+   sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error.
+   Not from a callback: SSE_E_STATE. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
 SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known */
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
@@ -865,7 +866,8 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
 SSE_API sse_app    *sse_req_app(sse_req *req);
 SSE_API const char *sse_method(sse_req *req);                    /* "GET"; "HEAD" is handed to GET routes */
 SSE_API const char *sse_path(sse_req *req);                      /* "/room/7", percent-decoded, without the query */
-SSE_API const char *sse_param(sse_req *req, const char *name);   /* of the route: "/room/{id}" */
+SSE_API const char *sse_param(sse_req *req, const char *name);   /* of the route: "/room/{id}". A path with %2F, %5C, "." or ".." segments, broken
+                                                                    %XX or UTF-8 is refused with 400: put free text into the query */
 SSE_API const char *sse_query(sse_req *req, const char *name);   /* the first of that name: ?name=value; "" where it has no value */
 SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name); /* the same as bytes: with binary_query it may hold a NUL */
 SSE_API const char *sse_form(sse_req *req, const char *name);    /* of an urlencoded or multipart body; files are sse_body_parts' */
@@ -1032,7 +1034,8 @@ SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);    /* {0}: no
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name);  /* NULL: not set; also in on_close */
 SSE_API int         sse_stream_set_meta(sse_stream s, const char *name, const char *value); /* copied; NULL removes */
 
-/* Chooses streams: all that match every field set. An empty filter is an error unless all is set. */
+/* Chooses streams: all that match every field set. An empty filter is an error unless all is set. NULL means any: look first
+   whether a name that comes from a request is there. */
 typedef struct sse_filter {
     const char *label, *who; /* as in the stream's options. default: any */
     const char *topic;       /* subscribed to it by its exact name. default: any */
