@@ -440,7 +440,8 @@
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
-#if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE)
+#if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
+    (!defined(_POSIX_C_SOURCE) || _POSIX_C_SOURCE >= 200809L)
 #define _DEFAULT_SOURCE /* -std=c99 hides clock_gettime, O_CLOEXEC, realpath and more; the one macro that leaves this file */
 #endif
 
