@@ -31,7 +31,8 @@ check: $(check) ## run the unit tests under ASan and UBSan (seconds)
 test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 $(binaries) $(servers)
-	@prove -j2 --timer $(filter-out $(examples),$(binaries)) $(wildcard tests/*/*.t tests/*/*.test.mjs)
+	@prove -j2 --timer $(filter-out $(examples),$(binaries)) $(wildcard tests/*/*.t tests/*/*.test.mjs) 2>build/test.log || \
+	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
 layers: ## prove that each section uses only what stands above it
 	@perl tests/header/layers.t

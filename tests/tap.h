@@ -1,4 +1,5 @@
-/* tap.h: the Test Anything Protocol for one C program per suite; `prove` reads it. Names read like sentences:
+/* tap.h: the Test Anything Protocol for one C program per suite; `prove` reads it, and what went wrong is said on stderr.
+   Names read like sentences:
        ok(sse_parse_int("12", 0) == 12, "a whole number");
        is_int(got, want, "what"); is_str(got, want, "what"); is_mem(got, got_len, want, want_len, "what");
        return tap_done();                                                                                        */
@@ -11,14 +12,13 @@
 static int tap_count, tap_failed;
 
 static int tap_report(int passed, const char *file, int line, const char *fmt, va_list ap) {
-    printf("%sok %d - ", passed ? "" : "not ", ++tap_count);
-    vprintf(fmt, ap);
-    printf("\n");
-    if (!passed) {
-        tap_failed++;
-        printf("#   at %s:%d\n", file, line);
-    }
+    char name[400];
+    vsnprintf(name, sizeof name, fmt, ap);
+    printf("%sok %d - %s\n", passed ? "" : "not ", ++tap_count, name);
     fflush(stdout);
+    if (passed) return passed;
+    tap_failed++;
+    fprintf(stderr, "#   not ok: %s\n#   at %s:%d\n", name, file, line);
     return passed;
 }
 
@@ -32,13 +32,13 @@ __attribute__((format(printf, 4, 5), unused)) static int tap_ok(int passed, cons
 
 __attribute__((unused)) static void tap_show(const char *label, const char *p, size_t n) {
     size_t i;
-    printf("#   %s (%lu bytes): ", label, (unsigned long)n);
+    fprintf(stderr, "#   %s (%lu bytes): ", label, (unsigned long)n);
     for (i = 0; i < n && i < 400; i++) {
         unsigned char c = (unsigned char)p[i];
-        if (c >= 0x20 && c < 0x7F && c != '\\') putchar(c);
-        else printf("\\x%02x", c);
+        if (c >= 0x20 && c < 0x7F && c != '\\') fputc(c, stderr);
+        else fprintf(stderr, "\\x%02x", c);
     }
-    printf(n > 400 ? "...\n" : "\n");
+    fputs(n > 400 ? "...\n" : "\n", stderr);
 }
 
 __attribute__((unused)) static int tap_mem(const char *file, int line, const void *got, size_t got_len, const void *want, size_t want_len, const char *name) {
@@ -51,13 +51,13 @@ __attribute__((unused)) static int tap_mem(const char *file, int line, const voi
 }
 
 __attribute__((unused)) static int tap_int(const char *file, int line, long long got, long long want, const char *name) {
-    if (!tap_ok(got == want, file, line, "%s", name)) printf("#   got %lld, want %lld\n", got, want);
+    if (!tap_ok(got == want, file, line, "%s", name)) fprintf(stderr, "#   got %lld, want %lld\n", got, want);
     return got == want;
 }
 
 __attribute__((unused)) static int tap_done(void) {
     printf("1..%d\n", tap_count);
-    if (tap_failed) printf("# %d of %d failed\n", tap_failed, tap_count);
+    if (tap_failed) fprintf(stderr, "# %d of %d failed\n", tap_failed, tap_count);
     return tap_failed || !tap_count;
 }
 

@@ -92,10 +92,12 @@ for (const [coding, host] of [['br', 'localhost'], ['gzip', 'board.test']])
       await sleep(300) // all join at different times
     }
     await sleep(2000)
-    const drawn = JSON.parse((await request(server, 'POST', '/quiet?on=1')).body)
+    await request(server, 'POST', '/quiet?on=1')
     await sleep(300) // only pings
     const states = () => Promise.all(pages.map(page => page.evaluate(() => window.watching[0])))
-    await until(async () => { const all = await states(); return all[0].last.view1 > 0 && all[1].last.view2 === drawn[2] && all[4].last.view0 === drawn[0] }, 'the newest states', 20000)
+    const drawn = async () => JSON.parse((await request(server, 'POST', '/quiet')).body) // what was touched before the rest is drawn in it
+    const newest = async () => { const all = await states(), now = await drawn(); return all[0].last.view1 > 0 && all[1].last.view2 === now[2] && all[4].last.view0 === now[0] }
+    await until(newest, 'the newest states', 20000)
     await request(server, 'POST', '/quiet?on=0')
     await sleep(500) // what comes after the pings fits what was before
     await request(server, 'POST', '/end')
