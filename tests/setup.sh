@@ -13,6 +13,17 @@ lacks() { # lacks PACKAGE COMMAND...: notes the package if the command fails
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
+unpacked() { # unpacked DIRECTORY PACKAGE...: the first package there is, unpacked there: installed, it would be started
+    dir=$1
+    shift
+    mkdir -p "$dir"
+    for package in "$@"; do
+        (cd "$dir" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb .) >>build/setup.log 2>&1 && return 0
+    done
+    rm -r "$dir"
+    return 1
+}
+
 links() { # links COMPILER HEADER FLAGS...
     compiler=$1 header=$2
     shift 2
@@ -75,6 +86,7 @@ if [ "$1" = test ]; then
     lacks qemu-user-static command -v qemu-mips-static
     lacks openssh-client command -v ssh
     lacks openssh-server test -x /usr/sbin/sshd
+    lacks openssl command -v openssl
     lacks "nodejs ca-certificates" command -v node
     lacks npm command -v npm
     # Ubuntu's chromium is a snap, which does not run everywhere: there playwright fetches its own below.
@@ -86,6 +98,10 @@ install
 if ! fuzzes >/dev/null 2>&1; then # the sanitizers' runtime is a package of its own where clang is split finely
     missing=" libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install
+fi
+if ! command -v nginx >/dev/null && [ ! -x build/nginx/usr/sbin/nginx ]; then
+    echo "Unpacking to build/nginx: nginx"
+    unpacked build/nginx nginx nginx-core || { echo "nginx is missing; please install it" >&2; tail -5 build/setup.log >&2; exit 1; }
 fi
 if ! node_is_recent; then
     echo "node is older than 18: please install a newer one" >&2
