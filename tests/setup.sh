@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 mkdir -p build
 cc=${CC:-cc}
 missing=
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
 
 lacks() { # lacks PACKAGE COMMAND...: notes the package if the command fails
     package=$1
@@ -13,14 +15,13 @@ lacks() { # lacks PACKAGE COMMAND...: notes the package if the command fails
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-unpacked() { # unpacked DIRECTORY PACKAGE...: the first package there is, unpacked there: installed, it would be started
-    dir=$1
-    shift
-    mkdir -p "$dir"
-    for package in "$@"; do
-        (cd "$dir" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb .) >>build/setup.log 2>&1 && return 0
+unpack_nginx() { # to build/nginx: were it installed, Debian would start it
+    for package in nginx nginx-core; do # the second has the program on older Ubuntus
+        mkdir -p build/nginx
+        (cd build/nginx && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb .) >build/setup.log 2>&1 &&
+            build/nginx/usr/sbin/nginx -v 2>>build/setup.log && return 0
+        rm -r build/nginx
     done
-    rm -r "$dir"
     return 1
 }
 
@@ -42,22 +43,20 @@ fuzzes() {
     return $status
 }
 
+update() { $as_root apt-get -qq update >build/setup.log 2>&1 || { cat build/setup.log >&2; exit 1; }; }
+
 install() {
     [ -n "$missing" ] || return 0
     if ! command -v apt-get >/dev/null; then
         echo "These are missing (names as in Debian; please install them):$missing" >&2
         exit 1
     fi
-    as_root=
-    if [ "$(id -u)" != 0 ]; then
-        if ! command -v sudo >/dev/null; then
-            echo "These are missing, and there is no sudo to install them with: apt-get install$missing" >&2
-            exit 1
-        fi
-        as_root=sudo
+    if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
+        echo "These are missing, and there is no sudo to install them with: apt-get install$missing" >&2
+        exit 1
     fi
     echo "Installing with apt-get:$missing"
-    $as_root apt-get -qq update >build/setup.log 2>&1 || { cat build/setup.log >&2; exit 1; }
+    update
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >>build/setup.log 2>&1 ||
         { tail -20 build/setup.log >&2; exit 1; }
@@ -99,9 +98,9 @@ if ! fuzzes >/dev/null 2>&1; then # the sanitizers' runtime is a package of its 
     missing=" libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install
 fi
-if ! command -v nginx >/dev/null && [ ! -x build/nginx/usr/sbin/nginx ]; then
+if [ ! -x /usr/sbin/nginx ] && [ ! -d build/nginx ]; then
     echo "Unpacking to build/nginx: nginx"
-    unpacked build/nginx nginx nginx-core || { echo "nginx is missing; please install it" >&2; tail -5 build/setup.log >&2; exit 1; }
+    unpack_nginx || { update && unpack_nginx; } || { cat build/setup.log >&2; echo "nginx is missing: please install it" >&2; exit 1; }
 fi
 if ! node_is_recent; then
     echo "node is older than 18: please install a newer one" >&2
