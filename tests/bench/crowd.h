@@ -1,17 +1,11 @@
 /* crowd.h: many subscribers in one process, for the benchmarks. They count the chunks of the streams they read: one is one event.
-   The server runs in a child process on a core of its own. Bounded in number and time; Linux only. */
+   Bounded in number and time; Linux only. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "process.h"
 
 enum { CROWD_MOST = 20000 };
 
@@ -27,19 +21,6 @@ struct crowd {
     int           epoll, count, joined, refused;
     uint64_t      events, bytes;
 };
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void on_core(size_t n) { /* if there is one */
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(n, &set);
-    (void)sched_setaffinity(0, sizeof set, &set);
-}
 
 static int many_descriptors(void) { /* how many there may be */
     struct rlimit r;
@@ -134,59 +115,4 @@ static void crowd_leave(struct crowd *c) {
     for (i = 0; i < c->count; i++) close(c->reader[i].fd);
     close(c->epoll);
     memset(c, 0, sizeof *c);
-}
-
-/* ---- the server's process ---- */
-
-static long rss_kb(pid_t pid) {
-    char path[64], line[128];
-    long kb = 0;
-    FILE *f;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    f = fopen(path, "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmRSS: %ld", &kb) == 1) break;
-    if (f) fclose(f);
-    return kb;
-}
-
-static void cpu_s(pid_t pid, double *user, double *system) {
-    char          path[64];
-    unsigned long u = 0, s = 0;
-    FILE         *f;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    f = fopen(path, "r");
-    if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u, &s) != 2) u = s = 0;
-    if (f) fclose(f);
-    *user   = (double)u / (double)sysconf(_SC_CLK_TCK);
-    *system = (double)s / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* Runs serve(out, argument) in a child on the first core, the readers on the second. serve writes its port to out as text. */
-static pid_t server_start(void (*serve)(int out, int argument), int argument, int *port) {
-    char    text[200];
-    int     ends[2];
-    ssize_t n;
-    pid_t   pid;
-    *port = 0;
-    if (pipe(ends)) return -1;
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        close(ends[0]);
-        on_core(0);
-        serve(ends[1], argument);
-        _exit(0);
-    }
-    close(ends[1]);
-    on_core(1);
-    n = read(ends[0], text, sizeof text - 1);
-    text[n > 0 ? n : 0] = '\0';
-    *port = strrchr(text, ':') ? atoi(strrchr(text, ':') + 1) : 0;
-    return pid;
-}
-
-static void server_stop(pid_t pid) {
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
 }
