@@ -2065,7 +2065,7 @@ typedef struct sse__args { va_list ap; } sse__args; /* a va_list that can be han
 typedef struct sse__piece {
     sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
     char        conv;         /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
-    char        spec[40];     /* for snprintf: flags, width and precision with the length modifier of the value below */
+    char        flags[8];     /* each that was given, once */
     bool        plain;        /* no flags, width or precision */
     int         width, precision;
     bool        left;
@@ -2141,7 +2141,7 @@ static void sse__piece_value(sse__piece *piece, char modifier, sse__args *args) 
 /* Reads the next piece of *fmt. False: the format is at its end, or holds what we do not print (then *error is set). */
 static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args, int *error) {
     const char *from = *fmt, *p = from;
-    char        flags[8], modifier;
+    char        modifier;
     size_t      nflags = 0;
     memset(piece, 0, sizeof *piece);
     while (*p && *p != '%') p++;
@@ -2155,9 +2155,8 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
     }
     for (p++; *p && strchr("-+ #0", *p); p++) {
         if (*p == '-') piece->left = true;
-        if (!memchr(flags, *p, nflags)) flags[nflags++] = *p;
+        if (!memchr(piece->flags, *p, nflags)) piece->flags[nflags++] = *p;
     }
-    flags[nflags]    = '\0';
     piece->width     = sse__piece_number(&p, args);
     piece->precision = -1;
     if (*p == '.') {
@@ -2178,7 +2177,6 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
     *fmt         = p + 1;
     piece->plain = nflags == 0 && piece->width == 0 && piece->precision < 0;
     sse__piece_value(piece, modifier, args);
-    snprintf(piece->spec, sizeof piece->spec, "%%%s%s*.*%s%c", flags, piece->left ? "-" : "", strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
     return true;
 }
 
@@ -2191,7 +2189,7 @@ static void sse__put_u64(sse_buf *b, unsigned long long v) {
 }
 
 static void sse__put_number(sse_buf *b, const sse__piece *piece) {
-    char   local[64], *p, *to;
+    char   local[64], spec[40], *p, *to;
     size_t n, room = sizeof local;
     int    len = 0, pass;
     if (piece->plain && (piece->conv == 'd' || piece->conv == 'u')) {
@@ -2199,11 +2197,12 @@ static void sse__put_number(sse_buf *b, const sse__piece *piece) {
         sse__put_u64(b, piece->conv == 'u' ? piece->u : piece->i < 0 ? 0 - (unsigned long long)piece->i : (unsigned long long)piece->i);
         return;
     }
+    snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "", strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
     for (p = local, pass = 0; pass < 2 && p; pass++) { /* once more with room where it did not fit */
         switch (piece->conv) {
-        case 'd': len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->i); break;
-        case 'u': case 'x': case 'X': case 'o': len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->u); break;
-        default: len = snprintf(p, room, piece->spec, piece->width, piece->precision, piece->f);
+        case 'd': len = snprintf(p, room, spec, piece->width, piece->precision, piece->i); break;
+        case 'u': case 'x': case 'X': case 'o': len = snprintf(p, room, spec, piece->width, piece->precision, piece->u); break;
+        default: len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
         }
         if (len < 0) sse_buf_fail(b, SSE_E_ARG);
         if (len < 0 || (size_t)len < room) break;
@@ -7113,9 +7112,9 @@ static bool sse__value_take(sse__value *v, const sse__piece *piece) { /* false: 
     v->f    = piece->f;
     v->p    = piece->p;
     switch (piece->conv) {
-    case 's': /* spec begins with the flags */
+    case 's':
         v->n = piece->p ? sse__bounded_len((const char *)piece->p, piece->precision) : 0;
-        return piece->width == 0 && piece->spec[1] == '*';
+        return piece->width == 0 && !*piece->flags;
     case 'u': v->i = (long long)piece->u; return piece->plain && piece->u <= (unsigned long long)INT64_MAX;
     case 'x': case 'X': case 'o': return false;
     default: return piece->plain;
