@@ -6917,8 +6917,14 @@ static int sse__db_broke(const sse_db *db, int error, const char *why) { /* or n
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
 
+/* What a statement does to the transaction (savepoint "") or to a savepoint. Ends: commits or releases. */
+typedef enum sse__tx { SSE__TX_NONE, SSE__TX_BEGINS, SSE__TX_UNDOES, SSE__TX_ENDS } sse__tx;
+
 /* Tables that were written, "main.msgs" each with its NUL; or all, where the names cannot be known. */
-typedef struct sse__names { sse_buf list; bool all; } sse__names;
+typedef struct sse__names { sse_buf list; bool all; sse__tx tx; char *savepoint; } sse__names; /* savepoint NULL: no memory */
+
+/* Where in db->pending the names begin that go when a savepoint, or the transaction, is rolled back. */
+typedef struct sse__mark { struct sse__mark *outer; char *savepoint; size_t len; bool all; } sse__mark;
 
 /* A value on its way from the format to the statement. */
 typedef struct sse__value { char conv; long long i; double f; const void *p; size_t n; } sse__value;
@@ -6951,6 +6957,7 @@ struct sse_db {
     size_t    value_count, value_cap;
     sse__names pending, outside; /* outside: written by statements that were prepared through sse_db_raw, run at any time */
     sse__names *recording;       /* where the authorizer puts names; NULL: outside */
+    sse__mark *marks;            /* of open savepoints, the innermost first */
     bool      authorized, schemas_changed; /* our authorizer was called; ATTACH or DETACH was seen */
     unsigned  round;
     void    (*on_close)(void *user); /* >>changes lets go of the connection */
@@ -7006,6 +7013,72 @@ static bool sse__tables_name(sse_str tables, sse_str changed) {
 static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to an earlier state */
     if (names->list.len > len) names->list.len = len;
     names->all = all;
+}
+
+static void sse__names_tx(sse__names *names, const char *operation, const char *savepoint) { /* as the authorizer is told it */
+    names->tx = strcmp(operation, "BEGIN") == 0 ? SSE__TX_BEGINS : strcmp(operation, "ROLLBACK") == 0 ? SSE__TX_UNDOES : SSE__TX_ENDS;
+    SSE_FREE(names->savepoint);
+    names->savepoint = sse__strdup(sse__text(savepoint ? savepoint : ""));
+}
+
+static void sse__names_free(sse__names *names) {
+    sse_buf_free(&names->list);
+    SSE_FREE(names->savepoint);
+}
+
+/* ---- savepoints: data_version moves with a commit of nothing as well, so what was rolled back is taken out by name ---- */
+
+static void sse__marks_drop(sse_db *db, const sse__mark *until) { /* NULL: all */
+    while (db->marks != until) {
+        sse__mark *m = db->marks;
+        db->marks = m->outer;
+        SSE_FREE(m->savepoint);
+        SSE_FREE(m);
+    }
+}
+
+static bool sse__mark_add(sse_db *db, const char *savepoint) { /* false: no memory */
+    sse__mark *m = SSE__NEW(sse__mark);
+    if (m) m->savepoint = sse__strdup(sse__text(savepoint));
+    if (!m || !m->savepoint) {
+        SSE_FREE(m);
+        return false;
+    }
+    m->len    = db->pending.list.len;
+    m->all    = db->pending.all;
+    m->outer  = db->marks;
+    db->marks = m;
+    db->round++; /* what follows is noted anew, so that it can be told from what came before */
+    return true;
+}
+
+static sse__mark *sse__mark_find(const sse_db *db, const char *savepoint) { /* the innermost of that name, as SQLite does */
+    sse__mark *m = db->marks;
+    while (m && !sse__eq_nocase(sse__text(m->savepoint), sse__text(savepoint))) m = m->outer;
+    return m;
+}
+
+static void sse__mark_undo(sse_db *db, const char *savepoint) {
+    const sse__mark *m = sse__mark_find(db, savepoint);
+    if (!m) return;
+    sse__marks_drop(db, m);
+    sse__names_cut(&db->pending, m->len, m->all);
+    db->round++;
+}
+
+static void sse__mark_end(sse_db *db, const char *savepoint) {
+    const sse__mark *m = sse__mark_find(db, savepoint);
+    if (m) sse__marks_drop(db, m->outer);
+}
+
+/* A statement has run. D4: where a mark is missing, one further out must not be taken for it, so that all of them go. The program
+   may run what it prepared through sse_db_raw at any time, and nobody tells us. */
+static void sse__marks_follow(sse_db *db, const sse__names *ran) {
+    bool known = !db->outside.tx && ran->savepoint;
+    if (known && ran->tx == SSE__TX_BEGINS) known = sse__mark_add(db, ran->savepoint);
+    if (!known) sse__marks_drop(db, NULL);
+    else if (ran->tx == SSE__TX_UNDOES) sse__mark_undo(db, ran->savepoint);
+    else if (ran->tx == SSE__TX_ENDS) sse__mark_end(db, ran->savepoint);
 }
 
 /* ---- errors ---- */
@@ -7069,6 +7142,7 @@ static int sse__db_authorize(void *user, int action, const char *a, const char *
         to->all = true;
         break;
     case SQLITE_ATTACH: case SQLITE_DETACH: case SQLITE_CREATE_TEMP_TABLE: db->schemas_changed = true; break;
+    case SQLITE_TRANSACTION: case SQLITE_SAVEPOINT: sse__names_tx(to, a, b); break;
     default: break;
     }
     return SQLITE_OK;
@@ -7159,8 +7233,9 @@ static void sse__stmt_front(sse_db *db, sse_rows *r) {
 
 static void sse__stmt_clear(sse_rows *r) { /* makes it an empty slot */
     sqlite3_finalize(r->stmt);
-    r->stmt    = NULL;
-    r->sql.len = 0;
+    r->stmt       = NULL;
+    r->sql.len    = 0;
+    r->written.tx = SSE__TX_NONE;
     sse__names_cut(&r->written, 0, false);
 }
 
@@ -7287,10 +7362,12 @@ static int sse__rows_step(sse_rows *r) {
     const size_t known = r->written.list.len;
     const bool   all = r->written.all;
     int          rc;
+    if (sqlite3_get_autocommit(db->raw)) sse__marks_drop(db, NULL); /* of a transaction that is over */
     sse__db_note(db, r);
     db->recording = &r->written;
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
+    if (r->written.tx && rc == SQLITE_DONE) sse__marks_follow(db, &r->written);
     if (r->written.list.len == known && r->written.all == all) return rc;
     sse__names_merge(&db->pending, &r->written, known);
     if (!sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1) && !all) sse__names_merge(&db->outside, &r->written, known);
@@ -7408,83 +7485,82 @@ SSE_API long long sse_db_last_id(sse_db *db) { return sse__db_enter(db) ? sqlite
 
 /* ---- transactions ---- */
 
-typedef struct sse__db_mark { size_t len; bool all, nested; } sse__db_mark; /* db->pending as it was before a transaction */
+static int sse__db_run(sse_db *db, const char *script) { /* db->pending.tx: whether it began, ended or undid something */
+    sse__names *recording = db->recording;
+    int         rc;
+    db->pending.tx = SSE__TX_NONE;
+    db->recording  = &db->pending;
+    rc             = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
+    db->recording  = recording;
+    return rc;
+}
 
-static int sse__db_begin(sse_db *db, sse__db_mark *mark) {
+/* nested: inside a transaction that is open already. The statements here are marked as any: sse__marks_follow. */
+static int sse__db_begin(sse_db *db, bool *nested) {
     int rc;
-    mark->nested = !sqlite3_get_autocommit(db->raw);
-    mark->len    = db->pending.list.len;
-    mark->all    = db->pending.all;
-    rc           = mark->nested ? sse_db_exec(db, "SAVEPOINT sse_write") : sse_db_exec(db, "BEGIN IMMEDIATE");
-    if (rc < 0) return rc;
-    db->round++; /* notes what follows anew, so that it can be told from what came before */
-    return SSE_OK;
+    *nested = !sqlite3_get_autocommit(db->raw);
+    rc      = *nested ? sse_db_exec(db, "SAVEPOINT sse_write") : sse_db_exec(db, "BEGIN IMMEDIATE");
+    return rc < 0 ? rc : SSE_OK;
 }
 
-/* Undoes what began at mark, unless SQLite or the program ended it. The error that led here stays the latest one. Of a
-   whole transaction the pending names stay: data_version tells that nothing was committed, and what if it was after all? */
-static void sse__db_undo(sse_db *db, const sse__db_mark *mark) {
+/* Undoes it, unless SQLite or the program ended it. The error that led here stays the latest one. */
+static void sse__db_undo(sse_db *db, bool nested) {
+    const char *savepoint = nested ? "sse_write" : "";
     if (sqlite3_get_autocommit(db->raw)) return;
-    if (!mark->nested) {
-        sqlite3_exec(db->raw, "ROLLBACK", NULL, NULL, NULL);
-        return;
-    }
-    if (sqlite3_exec(db->raw, "ROLLBACK TO sse_write; RELEASE sse_write", NULL, NULL, NULL) != SQLITE_OK) return;
-    sse__names_cut(&db->pending, mark->len, mark->all);
-    db->round++;
+    if (sse__db_run(db, nested ? "ROLLBACK TO sse_write; RELEASE sse_write" : "ROLLBACK") != SQLITE_OK) return;
+    sse__mark_undo(db, savepoint);
+    sse__mark_end(db, savepoint);
 }
 
-static int sse__db_end(sse_db *db, const sse__db_mark *mark) {
+static int sse__db_end(sse_db *db, bool nested) {
     int rc;
     if (sqlite3_get_autocommit(db->raw))
         return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by a COMMIT or ROLLBACK inside", NULL);
-    rc = mark->nested ? sse_db_exec(db, "RELEASE sse_write") : sse_db_exec(db, "COMMIT");
-    if (rc < 0) sse__db_undo(db, mark);
+    rc = nested ? sse_db_exec(db, "RELEASE sse_write") : sse_db_exec(db, "COMMIT");
+    if (rc < 0) sse__db_undo(db, nested);
     return rc < 0 ? rc : SSE_OK;
 }
 
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) {
-    sse__db_mark mark;
-    int          rc;
+    bool nested;
+    int  rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
     if (!fn) return sse__db_fail(db, SSE_E_ARG, "sse_db_write without a function", NULL);
-    rc = sse__db_begin(db, &mark);
+    rc = sse__db_begin(db, &nested);
     if (rc != SSE_OK) return rc;
     rc = fn(db, user);
-    if (rc == 0) return sse__db_end(db, &mark);
-    sse__db_undo(db, &mark);
+    if (rc == 0) return sse__db_end(db, nested);
+    sse__db_undo(db, nested);
     return rc;
 }
 
 static int sse__db_script(sse_db *db, const char *script) { /* inside a transaction */
-    sse__names *recording = db->recording;
-    int         rc;
+    int rc;
     if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
     if (!db->file) db->pending.all = true; /* D4: not our authorizer */
-    db->recording = &db->pending;
-    rc            = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
-    db->recording = recording;
+    rc = sse__db_run(db, script);
+    if (db->pending.tx) sse__marks_drop(db, NULL); /* D4, as in sse__marks_follow */
     return sse__db_check(db, rc, NULL);
 }
 
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
-    sse__db_mark mark;
-    int          rc;
+    bool nested;
+    int  rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_begin(db, &mark);
+    rc = sse__db_begin(db, &nested);
     if (rc != SSE_OK) return rc;
     rc = sse__db_script(db, script);
-    if (rc == SSE_OK) rc = sse__db_end(db, &mark);
-    else sse__db_undo(db, &mark);
+    if (rc == SSE_OK) rc = sse__db_end(db, nested);
+    else sse__db_undo(db, nested);
     return sse__db_broke(db, rc, sse_buf_text(&db->message));
 }
 
 /* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
 static int sse__db_migrate_to(sse_db *db, const char *script, long long version) {
-    sse__db_mark mark;
-    long long    present;
-    char         set[64];
-    int          rc = sse__db_begin(db, &mark);
+    long long present;
+    char      set[64];
+    bool      nested;
+    int       rc = sse__db_begin(db, &nested);
     if (rc != SSE_OK) return rc;
     rc = sse_db_one(db, &present, "PRAGMA user_version");
     if (rc == SSE_OK && present < version) {
@@ -7492,8 +7568,8 @@ static int sse__db_migrate_to(sse_db *db, const char *script, long long version)
         snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* a pragma takes no bound value */
         if (rc == SSE_OK) rc = sse__db_script(db, set);
     }
-    if (rc == SSE_OK) return sse__db_end(db, &mark);
-    sse__db_undo(db, &mark);
+    if (rc == SSE_OK) return sse__db_end(db, nested);
+    sse__db_undo(db, nested);
     return rc;
 }
 
@@ -7575,6 +7651,7 @@ static int sse__db_reopen(sse_db *db) {
         return SSE_E_DB;
     }
     for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
+    sse__marks_drop(db, NULL);
     sqlite3_close_v2(db->raw);
     db->raw = raw;
     sse__names_cut(&db->outside, 0, false);
@@ -7617,14 +7694,15 @@ SSE_API void sse_db_close(sse_db *db) {
         db->statements = r->next;
         sqlite3_finalize(r->stmt);
         sse_buf_free(&r->sql);
-        sse_buf_free(&r->written.list);
+        sse__names_free(&r->written);
         SSE_FREE(r);
     }
+    sse__marks_drop(db, NULL);
     if (db->file) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
     sse_buf_free(&db->message);
     sse_buf_free(&db->sql);
-    sse_buf_free(&db->pending.list);
-    sse_buf_free(&db->outside.list);
+    sse__names_free(&db->pending);
+    sse__names_free(&db->outside);
     SSE_FREE(db->values);
     SSE_FREE(db->file);
     SSE_FREE(db);
