@@ -59,7 +59,8 @@
      >>stream     open event streams: queue, ping, slow clients, closing
      >>history    what topics keep: numbers, rings, tables of SQLite
      >>outbox     rows of a table as events
-     >>topics     subscribe and publish, resume, presence
+     >>presence   who is here: on_join, on_leave
+     >>topics     subscribe and publish, replay and resume
      >>live       views: render once, share
      >>changes    who wrote, tell the views
      >>app        options, routes, hooks, guards, one request from head to log
@@ -1043,7 +1044,8 @@ typedef struct sse_filter {
 } sse_filter;
 
 SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter); /* or SSE_E_ARG */
-/* Calls fn for each; fn returns false to stop. fn may send, end and set_meta. Returns how many fn saw, or SSE_E_ARG. */
+/* Calls fn for each that was open at the time of the call and still is, until fn returns false. fn may do anything.
+   Returns how many fn saw; SSE_E_ARG; SSE_E_NOMEM: fn saw none. */
 SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user);
 /* Ends each with last (NULL: its own option). Returns how many, or SSE_E_ARG. */
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last);
@@ -1108,8 +1110,8 @@ SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
    another one it takes effect in the loop's next turn. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
 
-/* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, until it returns false. s: one of
-   their streams, {0} while they are leaving. fn may publish and send, but not subscribe.
+/* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, in the order they came, until it
+   returns false. s: one of their streams, {0} while they are leaving. fn may do anything; it sees who joins meanwhile as well.
    Returns how many fn saw; SSE_E_ARG. Threads: loop. */
 SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user);
 
@@ -10046,6 +10048,8 @@ static void sse__dir_handler(sse_req *req, void *user) {
   S2  on_close runs exactly once, at the end of the turn, never inside a
       call of the program's.
   S3  Sending touches one stream and its connection: no timer moves.
+  S4  The streams of a person, of a label or of a topic are found without
+      looking at any other.
 ==========================================================================*/
 
 /* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
@@ -10152,16 +10156,24 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
 
 typedef struct sse__meta { struct sse__meta *next; char *value, name[1]; } sse__meta; /* name: as long as it is */
 
+/* A stream in a list of streams; what it stands for is around it. */
+typedef struct sse__member { sse__link link; struct sse__stream *stream; } sse__member;
+
+/* Streams that have a name in common: a label, or the person they are of. There while there are any: S4. */
+typedef struct sse__group { sse__node node; sse__map *map; sse__link members; uint32_t count; } sse__group;
+
 /* What few streams use, so that the others do not pay for it. */
 typedef struct sse__stream_extra {
     void (*on_ping)(sse_stream s, sse_buf *out, void *user);
     int  (*step)(sse_stream s, void *user);
     void (*on_stop)(sse_stream s, void *user);
     sse__message *last;
-    char      *label, *who, *id;
-    sse__meta *meta;
+    sse__group *label, *who;     /* NULL: none */
+    sse__member with_label, with_who;
+    char       *id;
+    sse__meta  *meta;
     sse__codec *codec;           /* own_history, from the first event for this stream alone */
-    uint64_t   ends_at, step_at; /* 0: never */
+    uint64_t    ends_at, step_at; /* 0: never */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -10191,6 +10203,7 @@ typedef struct sse__stream {
 typedef struct sse__streams {
     sse_app   *app;
     sse__slots all;
+    sse__map   labels, people; /* groups by name */
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
@@ -10222,6 +10235,50 @@ static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) { /* NULL:
 
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
 
+/* ---- groups ------------------------------------------------------------------------ */
+
+static sse__group *sse__group_find(const sse__map *map, const char *name) { /* NULL: no stream has that name */
+    sse__node *node = sse__map_find(map, sse__text(name));
+    return node ? SSE__CONTAINER(node, sse__group, node) : NULL;
+}
+
+static void sse__group_leave(sse__group *group, sse__member *member) { /* group NULL: it is in none */
+    if (!group) return;
+    sse__list_remove(&member->link);
+    if (--group->count) return;
+    sse__map_remove(group->map, &group->node);
+    SSE_FREE((char *)group->node.key.ptr);
+    SSE_FREE(group);
+}
+
+static sse__group *sse__group_new(sse__map *map, const char *name) { /* NULL: no memory */
+    sse__group *group = SSE__NEW(sse__group);
+    char       *key   = sse__strdup(sse__text(name));
+    if (!group || !key || !sse__map_add(map, &group->node, sse__text(key))) {
+        SSE_FREE(key);
+        SSE_FREE(group);
+        return NULL;
+    }
+    group->map = map;
+    sse__list_init(&group->members);
+    return group;
+}
+
+static bool sse__group_join(sse__map *map, const char *name, sse__member *member, sse__stream *stream, sse__group **out) { /* false: no memory */
+    if (!name) return true;
+    *out = sse__group_find(map, name);
+    if (!*out) *out = sse__group_new(map, name);
+    if (!*out) return false;
+    member->stream = stream;
+    sse__list_add(&(*out)->members, &member->link);
+    (*out)->count++;
+    return true;
+}
+
+static const char *sse__group_name(const sse__group *group) { return group ? group->node.key.ptr : NULL; }
+
+static const char *sse__stream_who(const sse__stream *stream) { return stream->extra ? sse__group_name(stream->extra->who) : NULL; }
+
 /* ---- closing -------------------------------------------------------------------- */
 
 static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* marks; the end of the turn does the rest: S2 */
@@ -10244,8 +10301,8 @@ static void sse__stream_free(sse__stream *stream) {
     if (x) {
         sse__message_drop(x->last);
         sse__codec_free(x->codec);
-        SSE_FREE(x->label);
-        SSE_FREE(x->who);
+        sse__group_leave(x->label, &x->with_label);
+        sse__group_leave(x->who, &x->with_who);
         SSE_FREE(x->id);
         while (x->meta) {
             sse__meta *next = x->meta->next;
@@ -10509,6 +10566,7 @@ static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SS
 /* ---- opening --------------------------------------------------------------------------- */
 
 static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
+    sse__streams      *streams = stream->app->streams;
     sse__stream_extra *x;
     if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return SSE_OK;
     x = sse__stream_need_extra(stream);
@@ -10516,11 +10574,10 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     x->on_ping = o->on_ping;
     x->step    = o->step;
     x->on_stop = o->on_stop;
-    x->label   = o->label ? sse__strdup(sse__text(o->label)) : NULL;
-    x->who     = o->who ? sse__strdup(sse__text(o->who)) : NULL;
     if (o->step) x->step_at = stream->app->loop.wheel.now;
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
-    if ((o->label && !x->label) || (o->who && !x->who)) return SSE_E_NOMEM;
+    if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
+    if (!sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who)) return SSE_E_NOMEM;
     return o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
 }
 
@@ -10741,6 +10798,8 @@ static void sse__streams_close(sse__streams *streams) { /* all are closed and th
     if (!streams) return;
     for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
     sse__press_free(streams->app->press);
+    sse__map_free(&streams->labels);
+    sse__map_free(&streams->people);
     SSE_FREE(streams->all.at);
     SSE_FREE(streams);
 }
@@ -10760,10 +10819,9 @@ struct sse__channel {
 };
 
 typedef struct sse__sub {
-    sse__link     link;    /* in channel.subs */
+    sse__member   in;      /* in channel.subs */
     struct sse__sub *next; /* of the same stream */
     sse__channel *channel;
-    sse__stream  *stream;
     uint64_t      after;   /* of one that is behind: the number up to which it has had everything */
     bool          fresh;   /* has not been sent the state yet */
 } sse__sub;
@@ -10784,11 +10842,11 @@ static sse__sub *sse__channel_find(const sse__channel *channel, const sse__strea
 static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
     sse__sub *sub = SSE__NEW(sse__sub);
     if (!sub) return NULL;
-    sub->channel = channel;
-    sub->stream  = stream;
-    sub->next    = stream->subs;
-    stream->subs = sub;
-    sse__list_add(&channel->subs, &sub->link);
+    sub->channel   = channel;
+    sub->in.stream = stream;
+    sub->next      = stream->subs;
+    stream->subs   = sub;
+    sse__list_add(&channel->subs, &sub->in.link);
     channel->count++;
     channel->users[stream->encoding]++;
     return sub;
@@ -10796,11 +10854,11 @@ static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
 
 static void sse__channel_leave(sse__sub *sub) {
     sse__channel *channel  = sub->channel;
-    const int     encoding = sub->stream->encoding;
-    sse__sub    **at       = &sub->stream->subs;
+    const int     encoding = sub->in.stream->encoding;
+    sse__sub    **at       = &sub->in.stream->subs;
     while (*at != sub) at = &(*at)->next;
     *at = sub->next;
-    sse__list_remove(&sub->link);
+    sse__list_remove(&sub->in.link);
     channel->count--;
     if (--channel->users[encoding] == 0) {
         sse__codec_free(channel->codecs[encoding]);
@@ -10865,7 +10923,7 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, const sse_
     sse__fan   fan;
     sse__fan_begin(&fan, channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
-        sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
+        sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         if (stream == except || stream->gone || (serial && stream->serial == serial) || (m->seq && stream->behind)) continue;
         stream->serial = serial;
         sse__fan_give(&fan, stream);
@@ -10880,8 +10938,8 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
     m->block->owner = channel;
     sse__fan_begin(&fan, channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
-        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, link);
-        sse__stream *stream = sub->stream;
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
         if (stream->gone) continue;
         sub->fresh = false;
         if (sse__conn_forget(stream->conn, channel)) stream->mark = 0; /* the frame it would refer to is not sent */
@@ -10913,10 +10971,10 @@ static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__m
 static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state, sse__streams *streams) { /* those who joined before there was one */
     sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
-        sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
-        if (!sub->fresh || sub->stream->gone) continue;
+        sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
+        if (!sub->fresh || sub->in.stream->gone) continue;
         sub->fresh = false;
-        (void)sse__channel_greet(channel, sub->stream, state, streams);
+        (void)sse__channel_greet(channel, sub->in.stream, state, streams);
     }
 }
 
@@ -10935,10 +10993,10 @@ static void sse__streams_stop(sse__streams *streams) {
 static void sse__streams_run_closed(sse__streams *streams) {
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
-        sse__list_remove(&stream->closing);
         sse__stream_leave_all(stream);
         streams->closed_by[stream->reason]++;
         if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+        sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
     }
@@ -11466,8 +11524,164 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
 }
 
 /*==========================================================================
-  >>topics   subscribe and publish, resume, presence
-  Uses: >>outbox >>history >>stream     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  >>presence   who is here: on_join, on_leave
+  Uses: >>stream >>table >>loop         Tests: tests/unit/presence.c tests/wire/topics.test.mjs
+
+  A person is here while a stream with that .who is subscribed, and leave_ms
+  longer, because a reload is no leave:
+
+      first stream ---> at once:  on_join
+      last stream  ---> leave_ms: on_leave, unless one came back meanwhile
+
+  E1  Callbacks run from a person's alarm, and nothing else frees a person:
+      neither happens inside a call of the program's.
+  E2  on_join and on_leave of a person alternate. Who came and went before
+      the loop turned was never here.
+==========================================================================*/
+
+/* The people of one topic; there while it has any. options: their callbacks; NULL: nobody is told. */
+typedef struct sse__presence {
+    sse__map    people;
+    sse__link   here;                            /* the same people in the order they came */
+    void       *owner;                           /* the topic */
+    sse_app    *app;
+    const char *topic;
+    const sse_topic_options *options;
+    void      (*deserted)(struct sse__presence *presence); /* upcall: the last one is gone, and this goes next */
+} sse__presence;
+
+typedef struct sse__person {
+    sse__node      node;
+    sse__link      link;    /* in presence.here */
+    sse__presence *presence;
+    sse__alarm     alarm;
+    uint32_t       streams;
+    bool           told;    /* on_join was called, on_leave not yet */
+} sse__person;
+
+static void sse__person_free(sse__person *p) {
+    sse__map_remove(&p->presence->people, &p->node);
+    sse__list_remove(&p->link);
+    sse__alarm_cancel(&p->alarm);
+    SSE_FREE((char *)p->node.key.ptr);
+    SSE_FREE(p);
+}
+
+static void sse__presence_free(sse__presence *presence) { /* tells nobody. NULL: does nothing */
+    if (!presence) return;
+    while (!sse__list_empty(&presence->here)) sse__person_free(SSE__CONTAINER(presence->here.next, sse__person, link));
+    sse__map_free(&presence->people);
+    SSE_FREE(presence);
+}
+
+static void sse__presence_rest(sse__presence *presence) { /* somebody left, or could not come */
+    if (!sse__list_empty(&presence->here)) return;
+    presence->deserted(presence);
+    sse__presence_free(presence);
+}
+
+static void sse__person_alarm_in(sse__person *p, int ms) {
+    sse__wheel *wheel = &p->presence->app->loop.wheel;
+    sse__alarm_set(wheel, &p->alarm, wheel->now + (uint64_t)ms);
+}
+
+static void sse__person_tell(sse__person *p, void (*fn)(sse_app *app, const char *topic, const char *who, void *user)) {
+    const sse__presence *presence = p->presence;
+    p->told = !p->told; /* before the callback, so that what it does counts for what comes next: E2 */
+    if (fn) fn(presence->app, presence->topic, p->node.key.ptr, presence->options->user);
+}
+
+static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
+    sse__person   *p        = SSE__CONTAINER(alarm, sse__person, alarm);
+    sse__presence *presence = p->presence;
+    if (presence->options && p->streams && !p->told) sse__person_tell(p, presence->options->on_join);
+    else if (p->told && !p->streams) sse__person_tell(p, presence->options->on_leave);
+    if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
+    sse__person_free(p);
+    sse__presence_rest(presence);
+}
+
+/* topic, options: borrowed as long as it is there. NULL: no memory. */
+static sse__presence *sse__presence_new(sse_app *app, const char *topic, const sse_topic_options *options, void *owner,
+                                        void (*deserted)(sse__presence *presence)) {
+    sse__presence *presence = SSE__NEW(sse__presence);
+    if (!presence) return NULL;
+    sse__list_init(&presence->here);
+    presence->app      = app;
+    presence->topic    = topic;
+    presence->options  = options;
+    presence->owner    = owner;
+    presence->deserted = deserted;
+    return presence;
+}
+
+static sse__person *sse__person_new(sse__presence *presence, const char *who) { /* NULL: no memory */
+    sse__person *p   = SSE__NEW(sse__person);
+    char        *key = sse__strdup(sse__text(who));
+    if (!p || !key || !sse__map_add(&presence->people, &p->node, sse__text(key))) {
+        SSE_FREE(key);
+        SSE_FREE(p);
+        return NULL;
+    }
+    sse__list_add(&presence->here, &p->link);
+    p->presence = presence;
+    p->alarm.fn = sse__person_alarm;
+    return p;
+}
+
+static sse__person *sse__person_find(const sse__presence *presence, const char *who) { /* NULL: not here */
+    sse__node *node = sse__map_find(&presence->people, sse__text(who));
+    return node ? SSE__CONTAINER(node, sse__person, node) : NULL;
+}
+
+static bool sse__presence_join(sse__presence *presence, const char *who) { /* one more stream of theirs. False: no memory */
+    sse__person *p = sse__person_find(presence, who);
+    if (!p) p = sse__person_new(presence, who);
+    if (!p) {
+        sse__presence_rest(presence);
+        return false;
+    }
+    if (p->streams++) return true;
+    if (p->told) sse__alarm_cancel(&p->alarm); /* back in time */
+    else sse__person_alarm_in(p, 0);
+    return true;
+}
+
+static void sse__presence_leave(sse__presence *presence, const char *who) { /* NULL: nobody */
+    sse__person *p = who ? sse__person_find(presence, who) : NULL;
+    if (!p || --p->streams) return;
+    sse__person_alarm_in(p, p->told ? presence->options->leave_ms : 0);
+}
+
+static sse_stream sse__person_stream(const sse__person *p, const sse__channel *channel) { /* {0}: they are leaving */
+    const sse_stream  none  = {NULL, 0, 0};
+    const sse__group *group = p->streams ? sse__group_find(&p->presence->app->streams->people, p->node.key.ptr) : NULL;
+    const sse__link  *link;
+    for (link = group ? group->members.next : NULL; link && link != &group->members; link = link->next) {
+        const sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
+        if (!stream->gone && sse__channel_find(channel, stream)) return sse__stream_handle(stream);
+    }
+    return none;
+}
+
+/* Calls fn for each, in the order they came. It may subscribe and unsubscribe: who comes is added at the end, and who goes stays
+   until the loop turns (E1). */
+static int sse__presence_each(const sse__presence *presence, const sse__channel *channel,
+                              bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
+    sse__link *link;
+    int        n = 0;
+    for (link = presence->here.next; link != &presence->here; link = link->next) {
+        const sse__person *p = SSE__CONTAINER(link, sse__person, link);
+        if (!p->streams && !p->told) continue; /* E2 */
+        n++;
+        if (!fn(p->node.key.ptr, sse__person_stream(p, channel), user)) break;
+    }
+    return n;
+}
+
+/*==========================================================================
+  >>topics   subscribe and publish, replay and resume
+  Uses: >>presence >>outbox >>history >>stream     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
 
   publish --> number, history --> [channel_send] --> all who are not behind
                      |
@@ -11495,7 +11709,7 @@ typedef struct sse__topic {
     sse__history *history;   /* NULL: none */
     sse__outbox  *outbox;    /* NULL: none */
     struct sse__topic *next_fed; /* in topics.fed */
-    sse__map      people;
+    sse__presence *presence; /* NULL: nobody is here */
     sse__link     idle;      /* in topics.idle: only its history keeps it */
     bool          pattern, named; /* named: by sse_topic */
 } sse__topic;
@@ -11554,13 +11768,13 @@ static void sse__topic_free(sse__topic *topic) {
     sse__list_remove(&topic->idle);
     sse__history_free(topic->history);
     sse__outbox_free(topic->outbox);
-    sse__map_free(&topic->people);
+    sse__presence_free(topic->presence);
     SSE_FREE((char *)topic->node.key.ptr);
     SSE_FREE(topic);
 }
 
 static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
-    if (topic->channel.count || topic->people.count || topic->named) return;
+    if (topic->channel.count || topic->presence || topic->named) return;
     if (!topic->history || (!topic->history->count && !topic->history->dirty.next)) {
         sse__topic_free(topic);
         return;
@@ -11585,74 +11799,15 @@ static bool sse__topics_evict(sse__topics *topics) {
     return true;
 }
 
-/* ---- presence: people, not streams ---------------------------------------------------- */
-
-/* joined: on_join was told; then leaving takes until the alarm. going: on_leave is being told. */
-typedef struct sse__person { sse__node node; sse__topic *topic; sse__alarm alarm; uint32_t streams; uint64_t serial; bool joined, going; } sse__person;
-
-static void sse__person_free(sse__person *p) {
-    sse__map_remove(&p->topic->people, &p->node);
-    sse__alarm_cancel(&p->alarm);
-    SSE_FREE((char *)p->node.key.ptr);
-    SSE_FREE(p);
-}
-
-static void sse__person_alarm_in(sse__person *p, int ms) {
-    sse__wheel *wheel = &p->topic->owner->app->loop.wheel;
-    sse__alarm_set(wheel, &p->alarm, wheel->now + (uint64_t)ms);
-}
-
-/* Tells the program, from the loop: no callback runs inside a call of its own. */
-static void sse__person_alarm(sse__alarm *alarm) {
-    sse__person     *p     = SSE__CONTAINER(alarm, sse__person, alarm);
-    sse__topic      *topic = p->topic;
-    const sse__rule *rule  = topic->rule;
-    if (!p->joined) {
-        p->joined = true;
-        if (rule && rule->options.on_join) rule->options.on_join(topic->owner->app, topic->node.key.ptr, p->node.key.ptr, rule->options.user);
-        return;
-    }
-    p->going = true; /* still there, so that the topic is; sse_topic_who passes it over */
-    if (rule && rule->options.on_leave) rule->options.on_leave(topic->owner->app, topic->node.key.ptr, p->node.key.ptr, rule->options.user);
-    p->going = p->joined = false;
-    if (p->streams) { /* came back meanwhile */
-        sse__person_alarm_in(p, 0);
-        return;
-    }
-    sse__person_free(p);
+static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
+    sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
+    if (topic->presence) sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
     sse__topic_rest(topic);
 }
 
-static bool sse__person_join(sse__topic *topic, const char *who) { /* false: no memory */
-    sse__node   *node = sse__map_find(&topic->people, sse__text(who));
-    sse__person *p    = node ? SSE__CONTAINER(node, sse__person, node) : SSE__NEW(sse__person);
-    char        *key  = node ? NULL : sse__strdup(sse__text(who));
-    if (!node && (!p || !key || !sse__map_add(&topic->people, &p->node, sse__text(key)))) {
-        SSE_FREE(key);
-        SSE_FREE(p);
-        return false;
-    }
-    p->topic    = topic;
-    p->alarm.fn = sse__person_alarm;
-    if (p->streams++) return true;
-    sse__alarm_cancel(&p->alarm);
-    if (!p->joined) sse__person_alarm_in(p, 0);
-    return true;
-}
-
-static void sse__person_leave(sse__topic *topic, const char *who) {
-    sse__node   *node = sse__map_find(&topic->people, sse__text(who));
-    sse__person *p    = node ? SSE__CONTAINER(node, sse__person, node) : NULL;
-    if (!p || --p->streams || p->going) return;
-    if (p->joined && topic->rule) sse__person_alarm_in(p, topic->rule->options.leave_ms);
-    else sse__person_free(p); /* nobody was told of it */
-}
-
-static const char *sse__sub_who(const sse__sub *sub) { return sub->stream->extra ? sub->stream->extra->who : NULL; }
-
-static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
-    sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
-    if (!topic->pattern && sse__sub_who(sub)) sse__person_leave(topic, sse__sub_who(sub));
+static void sse__topic_deserted(sse__presence *presence) {
+    sse__topic *topic = (sse__topic *)presence->owner;
+    topic->presence   = NULL;
     sse__topic_rest(topic);
 }
 
@@ -12086,6 +12241,14 @@ static bool sse__topic_suits(const sse__topic *topic, const sse__stream *stream)
     return true;
 }
 
+static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL: nobody. False: no memory */
+    if (!who || topic->pattern) return true;
+    if (!topic->presence)
+        topic->presence = sse__presence_new(topic->owner->app, topic->node.key.ptr, topic->rule ? &topic->rule->options : NULL, topic,
+                                            sse__topic_deserted);
+    return topic->presence && sse__presence_join(topic->presence, who);
+}
+
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     sse__sub *sub = sse__channel_find(&topic->channel, stream);
     if (sub) return SSE_OK;
@@ -12094,12 +12257,9 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
         return SSE_E_STATE;
     }
     sub = sse__channel_join(&topic->channel, stream);
-    if (sub && !topic->pattern && sse__sub_who(sub) && !sse__person_join(topic, sse__sub_who(sub))) {
-        sse__channel_leave(sub); /* the topic may be gone with it */
-        return SSE_E_NOMEM;
-    }
-    if (!sub) {
-        sse__topic_rest(topic);
+    if (!sub || !sse__topic_welcome(topic, sse__stream_who(stream))) {
+        if (sub) sse__channel_leave(sub); /* the topic may be gone with it */
+        else sse__topic_rest(topic);
         return SSE_E_NOMEM;
     }
     sse__list_remove(&topic->idle);
@@ -12273,10 +12433,11 @@ static void sse__topics_changed(sse_app *app, const sse_db *db, sse_str table) {
 static void sse__topic_hold_back(sse__topic *topic, const sse__message *m) {
     sse__link *link;
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
-        sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
-        if (sub->stream->behind || sub->stream->gone || sse__stream_has_room(sub->stream, m, sub->stream->max_queue)) continue;
-        sub->after          = topic->outbox->last;
-        sub->stream->behind = true;
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
+        if (stream->behind || stream->gone || sse__stream_has_room(stream, m, stream->max_queue)) continue;
+        sub->after     = topic->outbox->last;
+        stream->behind = true;
     }
 }
 
@@ -12323,35 +12484,11 @@ static void sse__topics_flow(sse__topics *topics) {
 /* ---- looking in ------------------------------------------------------------------------------------------ */
 
 SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
-    const sse_stream away = {NULL, 0, 0};
-    sse__topic  *t;
-    sse__link   *link;
-    sse__node   *node;
-    sse__person *p;
-    uint32_t     i;
-    int          n = 0;
+    sse__topic *t;
     if (!app || !topic || !fn) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     t = sse__topic_find(app->topics, sse__text(topic));
-    if (!t) return 0;
-    app->topics->serial++;
-    for (link = t->channel.subs.next; link != &t->channel.subs; link = link->next) {
-        const sse__sub *sub = SSE__CONTAINER(link, sse__sub, link);
-        node = sse__sub_who(sub) ? sse__map_find(&t->people, sse__text(sse__sub_who(sub))) : NULL;
-        p    = node ? SSE__CONTAINER(node, sse__person, node) : NULL;
-        if (!p || p->serial == app->topics->serial || sub->stream->gone) continue;
-        p->serial = app->topics->serial;
-        n++;
-        if (!fn(p->node.key.ptr, sse__stream_handle(sub->stream), user)) return n;
-    }
-    for (i = 0; i < t->people.cap; i++)
-        for (node = t->people.buckets[i]; node; node = node->next) {
-            p = SSE__CONTAINER(node, sse__person, node);
-            if (p->serial == app->topics->serial || p->going) continue;
-            n++;
-            if (!fn(p->node.key.ptr, away, user)) return n;
-        }
-    return n;
+    return t && t->presence ? sse__presence_each(t->presence, &t->channel, fn, user) : 0;
 }
 
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user) {
@@ -12389,54 +12526,123 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
 
 /* ---- many streams at once ------------------------------------------------------ */
 
-static bool sse__filter_match(const sse__stream *stream, const sse_filter *f, const sse__channel *topic) {
-    const sse__stream_extra *x = stream->extra;
-    if (stream->gone) return false;
-    if (f->label && !(x && x->label && strcmp(x->label, f->label) == 0)) return false;
-    if (f->who && !(x && x->who && strcmp(x->who, f->who) == 0)) return false;
-    return !f->topic || (topic && sse__channel_find(topic, stream));
+/* Goes through the streams of a filter by the shortest list that holds them all: S4. Nobody joins or leaves a list meanwhile. */
+typedef struct sse__walk {
+    const sse_filter   *filter;
+    const sse__slots   *all;
+    const sse__group   *label, *who;
+    const sse__channel *topic;
+    const sse__link    *list, *at; /* list NULL: slots */
+    uint32_t            shortest, slot;
+} sse__walk;
+
+static void sse__walk_offer(sse__walk *w, const sse__link *list, uint32_t count) {
+    if (w->list && w->shortest <= count) return;
+    w->list     = w->at = list;
+    w->shortest = count;
 }
 
-SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user) {
-    sse__node *node;
-    uint32_t   i;
-    int        n = 0;
-    if (!app || !filter || !fn || (!filter->all && !filter->label && !filter->who && !filter->topic)) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    for (i = 0; i < app->streams->all.used; i++) {
-        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
-        node = filter->topic ? sse__map_find(&app->topics->exact, sse__text(filter->topic)) : NULL;
-        if (!stream || !sse__filter_match(stream, filter, node ? &SSE__CONTAINER(node, sse__topic, node)->channel : NULL)) continue;
-        n++;
-        if (!fn(sse__stream_handle(stream), user)) break;
-    }
-    return n;
-}
-
-static bool sse__streams_count_one(sse_stream s, void *user) {
-    (void)s;
-    (void)user;
+/* False: no stream matches. */
+static bool sse__walk_begin(sse__walk *w, sse_app *app, const sse_filter *f) {
+    sse__node *node = f->topic ? sse__map_find(&app->topics->exact, sse__text(f->topic)) : NULL;
+    memset(w, 0, sizeof *w);
+    w->filter = f;
+    w->all    = &app->streams->all;
+    if (f->label) w->label = sse__group_find(&app->streams->labels, f->label);
+    if (f->who) w->who = sse__group_find(&app->streams->people, f->who);
+    if (node) w->topic = &SSE__CONTAINER(node, sse__topic, node)->channel;
+    if ((f->label && !w->label) || (f->who && !w->who) || (f->topic && !w->topic)) return false;
+    if (w->label) sse__walk_offer(w, &w->label->members, w->label->count);
+    if (w->who) sse__walk_offer(w, &w->who->members, w->who->count);
+    if (w->topic) sse__walk_offer(w, &w->topic->subs, w->topic->count);
     return true;
+}
+
+static bool sse__walk_matches(const sse__walk *w, const sse__stream *stream) { /* also one that is closing */
+    const sse__stream_extra *x = stream->extra;
+    if (w->label && (!x || x->label != w->label)) return false;
+    if (w->who && (!x || x->who != w->who)) return false;
+    return !w->topic || sse__channel_find(w->topic, stream);
+}
+
+static sse__stream *sse__walk_any(sse__walk *w) { /* the next one of the list; NULL: that was the last */
+    while (!w->list && w->slot < w->all->used) {
+        sse__stream *stream = (sse__stream *)w->all->at[w->slot++].item;
+        if (stream) return stream;
+    }
+    if (!w->list) return NULL;
+    w->at = w->at->next;
+    return w->at == w->list ? NULL : SSE__CONTAINER(w->at, sse__member, link)->stream;
+}
+
+static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: that was the last */
+    sse__stream *stream = sse__walk_any(w);
+    while (stream && (stream->gone || !sse__walk_matches(w, stream))) stream = sse__walk_any(w);
+    return stream;
+}
+
+static int sse__filter_check(sse_app *app, const sse_filter *f) {
+    if (!app || !f || (!f->all && !f->label && !f->who && !f->topic)) return SSE_E_ARG;
+    return sse__on_loop(app) ? SSE_OK : SSE_E_THREAD;
+}
+
+/* The common question asks for one thing and is answered without a walk: who is in the list, less those that are closing. */
+static int sse__walk_count(sse__walk *w, const sse__link *closing) {
+    uint32_t         n = w->list ? w->shortest : w->all->count;
+    const sse__link *link;
+    for (link = closing->next; link != closing; link = link->next) n -= sse__walk_matches(w, SSE__CONTAINER(link, sse__stream, closing));
+    return (int)n;
 }
 
 SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
-    sse__node *node;
-    if (app && filter && filter->topic && !filter->label && !filter->who && sse__on_loop(app)) { /* the common question, answered at once */
-        node = sse__map_find(&app->topics->exact, sse__text(filter->topic));
-        return node ? (int)SSE__CONTAINER(node, sse__topic, node)->channel.count : 0;
-    }
-    return sse_streams_each(app, filter, sse__streams_count_one, NULL);
+    const int error = sse__filter_check(app, filter);
+    int       n = 0;
+    sse__walk w;
+    if (error) return error;
+    if (!sse__walk_begin(&w, app, filter)) return 0;
+    if (!w.label + !w.who + !w.topic >= 2) return sse__walk_count(&w, &app->streams->closing);
+    while (sse__walk_next(&w)) n++;
+    return n;
 }
 
-static bool sse__streams_end_one(sse_stream s, void *user) {
-    (void)sse_stream_end(s, (const sse_event *)user);
-    return true;
+/* Handles are gathered first, so that fn may do anything to the lists. */
+SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user) {
+    const int    error = fn ? sse__filter_check(app, filter) : SSE_E_ARG;
+    sse_buf      found = {NULL, 0, 0, SSE_OK};
+    sse__stream *stream;
+    sse_stream   s;
+    sse__walk    w;
+    size_t       at;
+    int          n = 0;
+    if (error) return error;
+    if (sse__walk_begin(&w, app, filter))
+        while ((stream = sse__walk_next(&w)) != NULL) {
+            s = sse__stream_handle(stream);
+            sse_raw(&found, &s, sizeof s);
+        }
+    for (at = 0; at < found.len && !found.error; at += sizeof s) {
+        memcpy(&s, found.ptr + at, sizeof s);
+        if (!sse_stream_is_open(s)) continue;
+        n++;
+        if (!fn(s, user)) break;
+    }
+    if (found.error) n = found.error;
+    sse_buf_free(&found);
+    return n;
 }
 
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last) {
-    sse_event copy;
-    if (last) copy = *last;
-    return sse_streams_each(app, filter, sse__streams_end_one, last ? &copy : NULL);
+    const int    error = sse__filter_check(app, filter);
+    sse__stream *stream;
+    sse__walk    w;
+    int          n = 0;
+    if (error) return error;
+    if (sse__walk_begin(&w, app, filter))
+        while ((stream = sse__walk_next(&w)) != NULL) { /* which only marks them: S2 */
+            (void)sse_stream_end(sse__stream_handle(stream), last);
+            n++;
+        }
+    return n;
 }
 
 /* Upcall of >>conn, and the end of every turn. */
@@ -12463,13 +12669,9 @@ static void sse__rules_free(sse__rule *rules) {
 }
 
 static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobody is told that the people went */
-    sse__node *node, *person;
+    sse__node *node;
     if (!topics) return;
-    while ((node = sse__map_any(&topics->exact)) != NULL) {
-        sse__topic *topic = SSE__CONTAINER(node, sse__topic, node);
-        while ((person = sse__map_any(&topic->people)) != NULL) sse__person_free(SSE__CONTAINER(person, sse__person, node));
-        sse__topic_free(topic);
-    }
+    while ((node = sse__map_any(&topics->exact)) != NULL) sse__topic_free(SSE__CONTAINER(node, sse__topic, node));
     sse__map_free(&topics->exact);
     sse__map_free(&topics->patterns);
     sse__rules_free(topics->rules);
@@ -12592,7 +12794,7 @@ static void sse__view_failed(sse_view *view, int error) { /* V3 */
     sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
     if (view->state) return;
     for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next) { /* nothing to show: come back later */
-        sse__stream *stream = SSE__CONTAINER(link, sse__sub, link)->stream;
+        sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         sse__message *m = sse__message_of_bytes(SSE__LIT("retry: 5000\n\n"));
         if (m) (void)sse__stream_push(stream, m);
         sse__message_drop(m);
@@ -14273,7 +14475,7 @@ static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
     const sse__stream_extra *x = stream->extra;
     const uint64_t now = stream->app->loop.wheel.now;
     char           peer[INET6_ADDRSTRLEN];
-    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen, x ? x->label : NULL, x ? x->who : NULL,
+    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen, x ? sse__group_name(x->label) : NULL, sse__stream_who(stream),
              sse__peer_write(&stream->conn->peer, peer), (unsigned long long)(now / 1000 - stream->opened_s), (unsigned long long)(now - stream->last_sent) / 1000,
              (unsigned long long)stream->conn->out.bytes, stream->conn->out.bytes > stream->max_queue / 2);
 }
