@@ -394,6 +394,7 @@
      sse_subscribe            subscribes a stream to a topic
      sse_unsubscribe          ends that
      sse_subscribe_pattern    subscribes to all topics that match
+     sse_unsubscribe_pattern  ends that
      sse_topic                history, presence and slow readers of a topic
      sse_topic_who            who is subscribed
      sse_topic_history        the events a topic keeps
@@ -1102,6 +1103,7 @@ SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it w
    patterns arrives once; nobody is greeted or present through a pattern. Never build a pattern from request text. Returns and
    threads as sse_subscribe. */
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
+SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern); /* the same text; topics stay. SSE_E_ARG: it was not subscribed */
 
 /* Sends an event to all who are subscribed. Formatted once, however many they are. event: borrowed until return. With a history
    it is kept, unless .ephemeral, and gets an id; one that it brings itself is sent as it is, and found again (the newest of that
@@ -1116,7 +1118,7 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user);
 
 /* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it returns false. An event has its event,
-   data (Datastar content as it goes over the wire) and id. fn may publish, but not to a topic with a history.
+   data (Datastar content as it goes over the wire) and id. fn may do anything; what it publishes it does not see.
    Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user);
 
@@ -11019,6 +11021,8 @@ static void sse__streams_run_closed(sse__streams *streams) {
       every store has reserved it and its own has the event [sequence_save].
   K2  After .lost a history lacks nothing: who has had all up to there can
       be sent the rest.
+  K3  A list of histories is in the order of .newest: who asks for what is
+      new looks at its end only, however long it is.
 ==========================================================================*/
 
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
@@ -11030,7 +11034,9 @@ typedef struct sse__sequence {
     uint64_t    last;                /* number given */
     char        epoch[SSE__EPOCH_LEN + 1];
     sse__store *stores;
+    sse__link   histories;           /* all that are in memory: K3 */
     sse__link   dirty;               /* histories that a store is behind of */
+    uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
     sse__alarm  again;               /* a save failed */
 } sse__sequence;
 
@@ -11049,13 +11055,14 @@ struct sse__history {
     sse__sequence *sequence;
     sse__limits    limits;
     const char    *topic;
-    sse__link      all, dirty;       /* in topics.histories; in sequence.dirty */
+    sse__link      all, dirty;       /* in sequence.histories; in sequence.dirty */
     sse__alarm     age;              /* when the oldest is too old */
     void         (*emptied)(sse__history *h); /* upcall: age took the last one; may free h */
     sse__entry    *at;
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
     uint64_t       lost, saved, saved_lost;
+    uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 };
 
 /* ---- ids ----------------------------------------------------------------------- */
@@ -11132,10 +11139,17 @@ static bool sse__history_room(sse__history *h) { /* for one more at the end */
     return true;
 }
 
+static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
+    h->newest = newest;
+    sse__list_remove(&h->all);
+    sse__list_add(&h->sequence->histories, &h->all);
+}
+
 /* Keeps an event; holds a reference to its message. alias: taken. Without memory it is as if it had been trimmed: K2. */
 static void sse__history_add(sse__history *h, sse__message *m, uint64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
+    sse__history_renew(h, m->seq);
     if (!sse__history_room(h)) {
         while (h->count) sse__history_drop_oldest(h);
         h->lost = m->seq;
@@ -11195,6 +11209,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     store->next      = sequence->stores;
     sequence->stores = store;
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
+    sequence->unloaded = sequence->last;
     *out = store;
     return SSE_OK;
 }
@@ -11331,6 +11346,7 @@ static sse__history *sse__history_new(sse__sequence *sequence, const char *topic
     h->lost     = lost;
     h->age.fn   = sse__history_aged;
     if (limits->store) sse__history_load(h);
+    sse__history_renew(h, sequence->last);
     return h;
 }
 
@@ -11339,6 +11355,7 @@ static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
     size_t        i;
     sequence->app      = app;
     sequence->again.fn = sse__sequence_again;
+    sse__list_init(&sequence->histories);
     sse__list_init(&sequence->dirty);
     if (!sse__random(random, sizeof random)) return false;
     for (i = 0; i < SSE__EPOCH_LEN; i++) sequence->epoch[i] = sse__hex[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
@@ -11722,7 +11739,7 @@ typedef struct sse__topics {
     uint32_t      prefixes[SSE__PREFIX_MAX + 1]; /* how many patterns have so long a key */
     sse__rule    *rules, *named;   /* for names with '*', the longest first; for single topics */
     sse__topic   *fed;             /* those with an outbox */
-    sse__link     histories, idle; /* idle: the one that was used last at the end */
+    sse__link     idle;            /* the one that was used last at the end */
     sse__sequence sequence;
     uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
     uint64_t      serial;          /* of the publication in hand */
@@ -11787,14 +11804,13 @@ static void sse__topic_rest(sse__topic *topic) { /* somebody or something left i
 static bool sse__topics_evict(sse__topics *topics) {
     sse__topic   *topic;
     sse__history *h;
+    uint64_t     *upto;
     if (sse__list_empty(&topics->idle)) return false;
     topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     h     = topic->history;
     if (h->dirty.next) sse__sequence_save(&topics->sequence);
-    if (!h->limits.store || h->dirty.next) {
-        const uint64_t last = h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
-        if (last > topics->evicted) topics->evicted = last;
-    }
+    upto = h->limits.store && !h->dirty.next ? &topics->sequence.unloaded : &topics->evicted;
+    if (h->newest > *upto) *upto = h->newest;
     sse__topic_free(topic);
     return true;
 }
@@ -11833,7 +11849,6 @@ static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: 
     topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, rule->limits.store ? 0 : topics->evicted);
     if (!topic->history) return false;
     topic->history->emptied = sse__topic_emptied;
-    sse__list_add(&topics->histories, &topic->history->all);
     return true;
 }
 
@@ -11969,55 +11984,55 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
 
 typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
 
-static void sse__stream_histories(sse__stream *stream, sse__history_fn fn, void *user) { /* all that it is subscribed to */
-    sse__sub  *sub;
-    sse__link *link;
+/* The histories of all that a stream is subscribed to, as far as they may hold, or have lost, a number above after: what is older
+   costs nothing, however many topics a pattern matches (K3). */
+static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__history_fn fn, void *user) {
+    const sse__link *all = &stream->app->topics->sequence.histories, *link;
+    sse__sub        *sub;
     for (sub = stream->subs; sub; sub = sub->next) {
         sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
         if (sub->channel->left != sse__topic_left) continue;
         if (topic->history) fn(topic->history, sub, user);
         if (!topic->pattern) continue;
-        for (link = topic->owner->histories.next; link != &topic->owner->histories; link = link->next) {
+        for (link = all->prev; link != all; link = link->prev) {
             sse__history *h = SSE__CONTAINER(link, sse__history, all);
+            if (h->newest <= after) break;
             if (sse__pattern_match(topic->node.key.ptr, sse__text(h->topic))) fn(h, sub, user);
         }
     }
 }
 
-static bool sse__pattern_lost(const sse__sub *sub, uint64_t after) { /* a history that it matched may have gone altogether */
-    const sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
-    return sub->channel->left == sse__topic_left && topic->pattern && topic->owner->evicted > after;
-}
-
-typedef struct sse__gather {
-    const sse__entry **at;
-    size_t cap, count, max_bytes;
-    bool   more, lost, failed; /* more: not all that is there was gathered. lost: not all is there */
-} sse__gather;
-
-static void sse__gather_one(sse__history *h, sse__sub *sub, void *user) {
-    const sse__rule *rule = SSE__CONTAINER(sub->channel, sse__topic, channel)->rule;
-    sse__gather *g = (sse__gather *)user;
-    void        *array = (void *)g->at;
-    uint32_t     i;
-    size_t       bytes = 0;
-    if (sub->after && h->lost > sub->after && !(rule && rule->options.overflow != SSE_CLOSE_SLOW)) g->lost = true;
-    for (i = sse__history_after(h, sub->after); i < h->count && !g->failed; i++) {
-        const sse__entry *e = sse__history_entry(h, i);
-        if (bytes > g->max_bytes) {
-            g->more = true;
-            return;
+/* Histories that only a database remembers, for a pattern that asks for what is above after. */
+static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_t after) {
+    const sse_str     prefix = sse__pattern_key(pattern);
+    const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
+    for (; store; store = store->next) {
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic", SSE_STR(prefix));
+        while (sse_db_next(rows)) {
+            const sse_str name = sse__text(sse_db_text(rows, 0));
+            sse__topic   *topic;
+            if (!sse__starts(name, prefix)) {
+                sse_db_done(rows);
+                break;
+            }
+            topic = sse__pattern_match(pattern, name) ? sse__topic_kept(topics, name) : NULL;
+            if (topic) sse__topic_rest(topic);
         }
-        g->failed = !sse__grow(&array, &g->cap, g->count, sizeof *g->at);
-        g->at     = (const sse__entry **)array;
-        if (!g->failed) g->at[g->count++] = e;
-        bytes += sse__message_bytes(e->message).len;
     }
 }
 
-static int sse__entry_order(const void *a, const void *b) {
-    const uint64_t x = (*(const sse__entry *const *)a)->seq, y = (*(const sse__entry *const *)b)->seq;
-    return x < y ? -1 : x > y;
+/* Brings what its patterns want back to memory. True: a history that one of them matched has gone altogether. */
+static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
+    sse__topics    *topics = stream->app->topics;
+    const sse__sub *sub;
+    bool            patterns = false;
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
+        if (sub->channel->left != sse__topic_left || !topic->pattern) continue;
+        patterns = true;
+        sse__topics_recall(topics, topic->node.key.ptr, after);
+    }
+    return patterns && topics->evicted > after;
 }
 
 static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) { /* one event may be of any size */
@@ -12025,18 +12040,58 @@ static bool sse__stream_has_room(const sse__stream *stream, const sse__message *
     return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
 }
 
-/* Queues what was gathered, as much as the queue takes. Returns the number of the last event that was dealt with, or 0. */
-static uint64_t sse__gather_send(sse__gather *g, sse__stream *stream) {
+/* Histories merged in the order of their numbers: a heap of cursors, the one with the lowest number at the top. A refill costs
+   what it sends, and not what is kept. */
+typedef struct sse__cursor { const sse__history *history; uint32_t i; } sse__cursor;
+typedef struct sse__merge { sse__cursor *at; size_t cap, count; bool lost, failed; } sse__merge; /* lost: not all is there */
+
+static const sse__entry *sse__cursor_entry(const sse__cursor *c) { return sse__history_entry(c->history, c->i); }
+
+static void sse__merge_sink(sse__merge *m, size_t i) { /* to where both below it are higher */
+    for (;;) {
+        const sse__cursor c = m->at[i];
+        size_t            least = i, k;
+        for (k = 2 * i + 1; k <= 2 * i + 2 && k < m->count; k++)
+            if (sse__cursor_entry(&m->at[k])->seq < sse__cursor_entry(&m->at[least])->seq) least = k;
+        if (least == i) return;
+        m->at[i]     = m->at[least];
+        m->at[least] = c;
+        i            = least;
+    }
+}
+
+static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
+    const sse__rule *rule  = SSE__CONTAINER(sub->channel, sse__topic, channel)->rule;
+    sse__merge      *m     = (sse__merge *)user;
+    const uint32_t   from  = sse__history_after(h, sub->after);
+    void            *array = m->at;
+    if (sub->after && h->lost > sub->after && !(rule && rule->options.overflow != SSE_CLOSE_SLOW)) m->lost = true;
+    if (m->failed || from == h->count) return;
+    m->failed = !sse__grow(&array, &m->cap, m->count, sizeof *m->at);
+    m->at     = (sse__cursor *)array;
+    if (m->failed) return;
+    m->at[m->count].history = h;
+    m->at[m->count++].i     = from;
+}
+
+static void sse__merge_next(sse__merge *m) { /* the top moves on */
+    if (++m->at[0].i == m->at[0].history->count) m->at[0] = m->at[--m->count];
+    if (m->count) sse__merge_sink(m, 0);
+}
+
+/* Queues as much as the queue takes; m keeps the rest. Returns the number of the last event that was dealt with, or 0. */
+static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     uint64_t seq = 0;
     size_t   i;
-    for (i = 0; i < g->count && !stream->gone; i++) {
-        const sse__entry *e = g->at[i];
-        if (!sse__stream_has_room(stream, e->message, stream->max_queue)) {
-            g->more = true;
-            return seq;
+    for (i = m->count / 2; i--;) sse__merge_sink(m, i);
+    while (m->count && !stream->gone) {
+        const sse__entry *e = sse__cursor_entry(&m->at[0]);
+        if (e->seq != seq) { /* O1 */
+            if (!sse__stream_has_room(stream, e->message, stream->max_queue)) break;
+            if (e->except_slot != stream->slot || e->except_gen != stream->gen) (void)sse__stream_push(stream, e->message);
+            seq = e->seq;
         }
-        if (e->seq != seq && !(e->except_slot == stream->slot && e->except_gen == stream->gen)) (void)sse__stream_push(stream, e->message); /* O1 */
-        seq = e->seq;
+        sse__merge_next(m);
     }
     return seq;
 }
@@ -12077,21 +12132,20 @@ static void sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
 }
 
 static void sse__stream_refill_events(sse__stream *stream) {
-    sse__gather g;
-    sse__sub   *sub;
-    uint64_t    seq;
-    memset(&g, 0, sizeof g);
-    g.max_bytes = stream->max_queue;
-    sse__stream_histories(stream, sse__gather_one, &g);
+    sse__merge m;
+    sse__sub  *sub;
+    uint64_t   seq = 0, after = UINT64_MAX;
+    memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
-        if (sub->after && sse__pattern_lost(sub, sub->after)) g.lost = true;
-    if (g.count) qsort((void *)g.at, g.count, sizeof *g.at, sse__entry_order);
-    seq = g.lost || g.failed ? 0 : sse__gather_send(&g, stream);
+        if (sub->after < after) after = sub->after;
+    m.lost = sse__stream_recall(stream, after) && after;
+    sse__stream_histories(stream, after, sse__merge_one, &m);
+    if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < seq) sub->after = seq;
-    if (g.lost || g.failed) sse__stream_cut(stream, g.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
-    stream->behind = g.more; /* O3 */
-    SSE_FREE((void *)g.at);
+    if (m.lost || m.failed) sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
+    stream->behind = m.count > 0; /* O3 */
+    SSE_FREE(m.at);
 }
 
 static void sse__stream_refill(sse__stream *stream) {
@@ -12126,22 +12180,22 @@ static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
    histories are in databases. Whoever makes an id up chooses a place in what the handler subscribed to, no more. */
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
-    const sse__sub *sub;
-    sse_str  epoch;
-    uint64_t seq;
+    sse_str    epoch;
+    uint64_t   seq;
+    bool       evicted;
     const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
     r->durable = true;
     r->found   = is_id && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
-    else sse__stream_histories(stream, sse__resume_alias, r);
+    evicted = sse__stream_recall(stream, r->seq);
+    if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
     if (!r->found && is_id && r->durable) {
         r->found = true;
         r->seq   = seq;
     }
     if (!r->found) return;
-    sse__stream_histories(stream, sse__resume_lost, r);
-    for (sub = stream->subs; sub; sub = sub->next)
-        if (sse__pattern_lost(sub, r->seq)) r->lost = true;
+    r->lost = evicted && stream->app->topics->evicted > r->seq;
+    sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
 static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
@@ -12172,31 +12226,12 @@ static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
     const sse__rule *rule = fed ? SSE__CONTAINER(fed->channel, sse__topic, channel)->rule : NULL;
     const char *name = rule ? rule->gap_event : "gap";
     sse_event   event;
-    sse__stream_histories(stream, sse__gap_name, (void *)&name);
+    sse__stream_histories(stream, 0, sse__gap_name, (void *)&name);
     memset(&event, 0, sizeof event);
     event.event = name;
     event.data  = r->found ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
     (void)sse_stream_send(sse__stream_handle(stream), &event);
     stream->app->topics->gaps++;
-}
-
-/* Histories that only a database remembers, for a pattern. */
-static void sse__topics_recall(sse__topics *topics, const char *pattern) {
-    const sse_str     prefix = sse__pattern_key(pattern);
-    const sse__store *store;
-    for (store = topics->sequence.stores; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic", SSE_STR(prefix));
-        while (sse_db_next(rows)) {
-            const sse_str name = sse__text(sse_db_text(rows, 0));
-            sse__topic   *topic;
-            if (!sse__starts(name, prefix)) {
-                sse_db_done(rows);
-                break;
-            }
-            topic = sse__pattern_match(pattern, name) ? sse__topic_kept(topics, name) : NULL;
-            if (topic) sse__topic_rest(topic);
-        }
-    }
 }
 
 /* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
@@ -12274,7 +12309,6 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     int          error;
     if (!stream) return SSE_E_CLOSED;
     if (!name || !*name || stream->raw) return SSE_E_ARG;
-    if (pattern && stream->req) sse__topics_recall(s.app->topics, name);
     topic = pattern ? sse__pattern_get(s.app->topics, name, &error) : sse__topic_get(s.app->topics, sse__text(name), &error);
     return topic ? sse__topic_join(topic, stream) : error;
 }
@@ -12282,15 +12316,21 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
 SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe(s, topic, false); }
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe(s, pattern, true); }
 
-SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
+static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream = sse__stream_open_one(s);
-    sse__topic  *found  = stream && topic ? sse__topic_find(s.app->topics, sse__text(topic)) : NULL;
-    sse__sub    *sub    = found ? sse__channel_find(&found->channel, stream) : NULL;
+    sse__topic  *topic;
+    sse__sub    *sub;
     if (!stream) return SSE_E_CLOSED;
+    if (!name) return SSE_E_ARG;
+    topic = pattern ? sse__pattern_find(s.app->topics, name) : sse__topic_find(s.app->topics, sse__text(name));
+    sub   = topic ? sse__channel_find(&topic->channel, stream) : NULL;
     if (!sub) return SSE_E_ARG;
     sse__channel_leave(sub);
     return SSE_OK;
 }
+
+SSE_API int sse_unsubscribe(sse_stream s, const char *topic) { return sse__unsubscribe(s, topic, false); }
+SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) { return sse__unsubscribe(s, pattern, true); }
 
 /* ---- publishing -------------------------------------------------------------------------------------- */
 
@@ -12494,19 +12534,27 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user) {
     sse__topic *t;
     sse_buf     data = {NULL, 0, 0, SSE_OK}, name = {NULL, 0, 0, SSE_OK}, id = {NULL, 0, 0, SSE_OK};
+    uint64_t    seq, last;
     uint32_t    i;
     int         n = 0;
-    bool        more = true;
+    bool        more = true, named;
     if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     t = sse__topic_kept(app->topics, sse__text(topic));
     if (!t) return SSE_E_ABSENT;
-    i = limit && (uint32_t)limit < t->history->count ? t->history->count - (uint32_t)limit : 0;
-    for (; more && i < t->history->count; i++) {
-        sse_event event;
+    named    = t->named;
+    t->named = true; /* what fn does must not take it away: O2. It may move what is kept: an entry is found by its number */
+    sse__list_remove(&t->idle);
+    i    = limit && (uint32_t)limit < t->history->count ? t->history->count - (uint32_t)limit : 0;
+    last = t->history->newest;
+    for (seq = 0; more && (i = seq ? sse__history_after(t->history, seq) : i) < t->history->count;) {
+        const sse__entry *e = sse__history_entry(t->history, i);
+        sse_event         event;
+        seq = e->seq;
+        if (seq > last) break;
         data.len = name.len = id.len = 0;
         sse_buf_free(&data); /* its being there tells lines from none */
-        sse__event_read(sse__message_bytes(sse__history_entry(t->history, i)->message), &data, &name, &id);
+        sse__event_read(sse__message_bytes(e->message), &data, &name, &id);
         if (data.error || name.error || id.error) break;
         memset(&event, 0, sizeof event);
         event.event    = name.len ? sse_buf_text(&name) : NULL;
@@ -12520,6 +12568,7 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
     sse_buf_free(&data);
     sse_buf_free(&name);
     sse_buf_free(&id);
+    t->named = named;
     sse__topic_rest(t);
     return n;
 }
@@ -12655,7 +12704,6 @@ static bool sse__topics_open(sse_app *app) {
     if (!app->topics) return false;
     app->topics->app     = app;
     app->streams->refill = sse__stream_refill;
-    sse__list_init(&app->topics->histories);
     sse__list_init(&app->topics->idle);
     return sse__sequence_open(&app->topics->sequence, app);
 }
