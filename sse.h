@@ -14523,8 +14523,9 @@ static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
     const sse__stream_extra *x = stream->extra;
     const uint64_t now = stream->app->loop.wheel.now;
     char           peer[INET6_ADDRSTRLEN];
-    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen, x ? sse__group_name(x->label) : NULL, sse__stream_who(stream),
-             sse__peer_write(&stream->conn->peer, peer), (unsigned long long)(now / 1000 - stream->opened_s), (unsigned long long)(now - stream->last_sent) / 1000,
+    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen,
+             x ? sse__group_name(x->label) : NULL, sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
+             (unsigned long long)(now / 1000 - stream->opened_s), (unsigned long long)(now - stream->last_sent) / 1000,
              (unsigned long long)stream->conn->out.bytes, stream->conn->out.bytes > stream->max_queue / 2);
 }
 
