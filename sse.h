@@ -690,7 +690,7 @@ typedef struct sse_app_options {
     int         max_headers;        /* fields in a request. default: 100 */
     int         max_connections;    /* default: 0.9 of the descriptors this process may open */
     int         max_per_peer;       /* connections from one address. default: no limit */
-    int         max_views;          /* live views at a time. default: 1000 */
+    int         max_views;          /* views of one live route at a time: see sse_live_options. default: 1000 */
     int         max_topics;         /* topics at a time. default: 10000 */
     int         header_timeout_ms;  /* for a whole head. default: 10000; SSE_OFF */
     int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
@@ -1155,7 +1155,7 @@ typedef struct sse_live_options {
     sse_db     *db;              /* rendered again when a commit, of any process, touches tables of it. default: none, sse_touch only */
     const char *tables;          /* by spaces, "msgs users". default: all tables of db */
     const char *query;           /* query parameters that tell views apart, by spaces, "page sort". default: none */
-    sse_handler guard;           /* runs per request before it joins and may answer it (401, 404). default: none */
+    sse_handler guard;           /* runs per request before it joins: may answer it (401, 404), or open its stream. default: none */
     int         every_ms;        /* rendered again so often while watched. default: never */
     int         min_interval_ms; /* between two renders. default: 0 */
     sse_format  format;          /* default: SSE_AS_ELEMENTS */
@@ -1163,10 +1163,14 @@ typedef struct sse_live_options {
     const sse_patch_options *patch;   /* copied. default: by element ids, outer */
     const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ... copied. default: none */
     void       *user;            /* for render and guard. borrowed until the app is freed. default: NULL */
+    int         max_views;       /* that are watched at a time. default: the app's */
 } sse_live_options;
 
 /* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
-   path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves.
+   path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves. Clients choose these
+   values: who asks for one more than max_views is told to come back later (503, or 200 with retry and a close for an
+   EventSource), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
+   A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
    options: borrowed until return; NULL: all defaults. Returns: 0, or an error that sse_serve answers too. Threads: loop. */
 SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options);
 
@@ -12741,6 +12745,8 @@ static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobod
   V2  A watcher that joins is sent the state; if there is none yet it is
       fresh until the first render.
   V3  A render that fails changes nothing that watchers see.
+  V4  What clients choose makes no more than max_views views of a route, and
+      touching or joining one of them looks at no other.
 ==========================================================================*/
 
 typedef struct sse__live {           /* one sse_live or sse_live_each */
@@ -12753,6 +12759,9 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     sse_handler     guard;
     void           *user;
     int             every_ms, min_interval_ms;
+    uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
+    bool            full;            /* it was said that it is */
+    sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
     sse_stream_options stream;
@@ -12762,7 +12771,9 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
 struct sse_view {
     sse__channel  channel;
     sse__node     node;              /* in views.shared, by its key; not of sse_live_each */
-    sse__link     link, dirty_link;   /* in views.all; in views.dirty */
+    sse__link     link, dirty_link;  /* in live.views; in views.dirty */
+    sse__group   *fellows;           /* of sse_live_each: those of the same path */
+    sse__member   in;                /* in fellows */
     sse__alarm    alarm;             /* the next render that is known of */
     sse__live    *live;
     sse__arena    texts;
@@ -12776,8 +12787,8 @@ struct sse_view {
 
 typedef struct sse__views {
     sse_app  *app;
-    sse__map  shared;
-    sse__link all, lives, dirty;
+    sse__map  shared, each;          /* views by key; groups by path */
+    sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
     sse__segment *routes;            /* borrowed from >>app, to find the live route of a path */
     uint64_t  renders, same, failed;
@@ -12798,16 +12809,20 @@ static void sse__view_mark(sse_view *view) { /* V1 */
     sse__list_add(&views->dirty, &view->dirty_link);
 }
 
+static void sse__live_mark(sse__live *live) { /* all of its views */
+    sse__link *link;
+    for (link = live->views.next; link != &live->views; link = link->next) sse__view_mark(SSE__CONTAINER(link, sse_view, link));
+}
+
 static void sse__view_alarm(sse__alarm *alarm) { sse__view_mark(SSE__CONTAINER(alarm, sse_view, alarm)); }
 
 #ifndef SSE_NO_SQLITE
 /* Called by >>changes: tables of db were written. table absent: nobody knows which. */
 static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__link *link;
-    for (link = app->views->all.next; link != &app->views->all; link = link->next) {
-        sse_view *view = SSE__CONTAINER(link, sse_view, link);
-        if (view->live->db != db) continue;
-        if (sse__tables_name(sse__text(view->live->tables), table)) sse__view_mark(view);
+    for (link = app->views->lives.next; link != &app->views->lives; link = link->next) {
+        sse__live *live = SSE__CONTAINER(link, sse__live, link);
+        if (live->db == db && sse__tables_name(sse__text(live->tables), table)) sse__live_mark(live);
     }
 }
 #endif
@@ -12833,6 +12848,14 @@ static sse__message *sse__view_message(const sse__live *live, sse_buf *html) {
     return NULL;
 }
 
+/* Nothing can be shown: come back later. */
+static void sse__live_turn_away(sse__stream *stream) {
+    sse__message *m = sse__message_of_bytes(SSE__LIT("retry: 5000\n\n"));
+    if (m) (void)sse__stream_push(stream, m);
+    sse__message_drop(m);
+    sse__stream_finish(stream, SSE_BY_ERROR);
+}
+
 static void sse__view_failed(sse_view *view, int error) { /* V3 */
     sse__live *live = view->live;
     const int  shift = view->failures < 6 ? view->failures++ : 6;
@@ -12841,13 +12864,8 @@ static void sse__view_failed(sse_view *view, int error) { /* V3 */
     sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, sse_error_text(error));
     sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
     if (view->state) return;
-    for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next) { /* nothing to show: come back later */
-        sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        sse__message *m = sse__message_of_bytes(SSE__LIT("retry: 5000\n\n"));
-        if (m) (void)sse__stream_push(stream, m);
-        sse__message_drop(m);
-        sse__stream_finish(stream, SSE_BY_ERROR);
-    }
+    for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next)
+        sse__live_turn_away(SSE__CONTAINER(link, sse__member, link)->stream);
 }
 
 static void sse__view_render(sse_view *view) {
@@ -12908,6 +12926,9 @@ static void sse__view_free(sse_view *view) {
     sse__list_remove(&view->link);
     sse__list_remove(&view->dirty_link);
     if (view->node.key.ptr) sse__map_remove(&view->live->app->views->shared, &view->node);
+    if (view->node.key.ptr && view->params) view->live->count--;
+    if (view->live->count < view->live->max_views) view->live->full = false;
+    sse__group_leave(view->fellows, &view->in);
     sse__message_drop(view->state);
     sse__req_free(view->req);
     sse__arena_free(&view->texts);
@@ -12926,7 +12947,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
     view->channel.single = live->render_each != NULL;
     view->live     = live;
     view->alarm.fn = sse__view_alarm;
-    sse__list_add(&live->app->views->all, &view->link);
+    sse__list_add(&live->views, &view->link);
     return view;
 }
 
@@ -12958,6 +12979,13 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
     return !error && !key->error;
 }
 
+static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
+    if (!view->params || live->count < live->max_views) return true;
+    if (!live->full) sse__log(live->app, SSE_LOG_WARNING, "live view %s: all of its %lu max_views are watched", live->path, (unsigned long)live->count);
+    live->full = true;
+    return false;
+}
+
 /* Finds or makes the shared view of a path. NULL: no memory, or max_views. */
 static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__found *m, sse_str query, bool make) {
     sse__views *views = live->app->views;
@@ -12970,8 +12998,10 @@ static sse_view *sse__view_get(sse__live *live, const sse__route *route, const s
     if (sse__view_set_params(view, route, m, query, &key)) text = sse__arena_text(&view->texts, sse__str(key.ptr, key.len));
     node = text ? sse__map_find(&views->shared, sse__text(text)) : NULL;
     if (node) known = SSE__CONTAINER(node, sse_view, node);
-    else if (text && make && views->shared.count < (uint32_t)live->app->options.max_views)
-        known = sse__map_add(&views->shared, &view->node, sse__text(text)) ? view : NULL;
+    else if (text && make && sse__live_has_room(live, view) && sse__map_add(&views->shared, &view->node, sse__text(text))) {
+        known = view;
+        live->count += view->params != NULL;
+    }
     if (known != view) {
         view->node.key.ptr = NULL;
         sse__view_free(view);
@@ -12982,12 +13012,13 @@ static sse_view *sse__view_get(sse__live *live, const sse__route *route, const s
 
 /* Adds a stream to a view: V2. A view that nobody could join is freed. */
 static int sse__view_join(sse_view *view, sse__stream *stream) {
-    sse__sub *sub;
-    if (sse__channel_find(&view->channel, stream)) return SSE_OK;
-    sub = sse__channel_join(&view->channel, stream);
+    const bool raw = !stream || stream->raw;
+    sse__sub  *sub;
+    if (!raw && sse__channel_find(&view->channel, stream)) return SSE_OK;
+    sub = raw ? NULL : sse__channel_join(&view->channel, stream);
     if (!sub) {
         if (!view->channel.count) sse__view_free(view);
-        return SSE_E_NOMEM;
+        return raw ? SSE_E_ARG : SSE_E_NOMEM;
     }
     if (view->state) return sse__channel_greet(&view->channel, stream, view->state, stream->app->streams);
     sub->fresh = true;
@@ -12995,29 +13026,41 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
     return SSE_OK;
 }
 
+static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no memory */
+    sse_view *view = sse__view_new(live);
+    if (view) view->req = sse__req_copy(req);
+    if (!view || view->req) return view;
+    sse__view_free(view);
+    return NULL;
+}
+
 /* ---- routes ------------------------------------------------------------------------ */
 
-/* The handler of every live route. */
+/* There is no view for it. An EventSource that is answered nothing comes back later; others are told. */
+static void sse__live_refuse(sse_req *req) {
+    if (req->stream) sse__live_turn_away(req->stream);
+    else if (sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) (void)sse__req_error(req, SSE_E_FULL);
+    else (void)sse_fail(req, 503, "as many views as there may be are watched: come back later");
+}
+
+/* The handler of every live route. Its guard may have opened the stream. */
 static void sse__live_handler(sse_req *req, void *user) {
-    sse__live  *live = (sse__live *)user;
-    sse_stream  s;
-    sse_view   *view;
-    sse__found  m;
+    sse__live   *live = (sse__live *)user;
+    sse__views  *views = live->app->views;
+    sse_view    *view;
+    sse__stream *stream;
+    sse__found   m;
     if (live->guard) live->guard(req, live->user);
-    if (sse__req_answered(req)) return;
-    (void)sse__route_find(live->app->views->routes, sse__text(req->path), &m);
-    view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_new(live);
-    if (view && live->render_each && !(view->req = sse__req_copy(req))) {
-        sse__view_free(view);
-        view = NULL;
-    }
-    if (!view) { /* nothing written: come back later */
-        sse__req_error(req, SSE_E_FULL);
+    if (sse__req_answered(req) && !(req->stream && !req->stream->gone)) return;
+    (void)sse__route_find(views->routes, sse__text(req->path), &m);
+    view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_each(live, req);
+    if (!view) {
+        sse__live_refuse(req);
         return;
     }
-    s = sse_stream_open(req, &live->stream);
-    if (sse_stream_is_open(s)) (void)sse__view_join(view, sse__stream_get(s));
-    else if (!view->channel.count) sse__view_free(view);
+    stream = req->stream ? req->stream : sse__stream_get(sse_stream_open(req, &live->stream));
+    if (stream && live->render_each && !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows)) stream = NULL;
+    if (sse__view_join(view, stream) && req->stream) sse__live_turn_away(req->stream);
 }
 
 /* The live route that serves a path, or NULL. */
@@ -13074,29 +13117,32 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
 
 /* ---- touching ------------------------------------------------------------------------ */
 
+static sse__live *sse__live_by_pattern(sse__views *views, const char *path) { /* "/room/{id}"; NULL: none, or no such path */
+    sse__link *link = strchr(path, '{') ? views->lives.next : &views->lives;
+    while (link != &views->lives && strcmp(SSE__CONTAINER(link, sse__live, link)->path, path) != 0) link = link->next;
+    return link == &views->lives ? NULL : SSE__CONTAINER(link, sse__live, link);
+}
+
+static void sse__touch_path(sse_app *app, const char *target, const char *path, sse_str query) { /* V4 */
+    const sse__route *route;
+    sse__found        m;
+    sse__live        *live  = sse__live_find(app, sse__text(path), &m, &route);
+    sse_view         *view  = live && live->render ? sse__view_get(live, route, &m, query, false) : NULL;
+    sse__group       *group = live && live->render_each ? sse__group_find(&app->views->each, path) : NULL;
+    sse__link        *link;
+    if (live && strcmp(live->path, target) == 0) sse__live_mark(live);
+    if (view) sse__view_mark(view);
+    for (link = group ? group->members.next : NULL; group && link != &group->members; link = link->next)
+        sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
+}
+
 static void sse__touch(sse_app *app, void *user) { /* on the loop; takes the path */
     char      *target = (char *)user, *path;
     sse_str    query = {NULL, 0};
-    sse__live *live = NULL;
-    sse_view  *view;
-    const sse__route *route;
-    sse__found m;
-    sse__link *link;
-    for (link = app->views->all.next; link != &app->views->all; link = link->next) { /* a route's own path: all of its views */
-        view = SSE__CONTAINER(link, sse_view, link);
-        if (strcmp(view->live->path, target) == 0) {
-            live = view->live;
-            sse__view_mark(view);
-        }
-    }
+    sse__live *live = sse__live_by_pattern(app->views, target);
     path = live ? NULL : sse__live_path(target, &query);
-    live = path ? sse__live_find(app, sse__text(path), &m, &route) : NULL;
-    view = live && live->render ? sse__view_get(live, route, &m, query, false) : NULL;
-    if (view) sse__view_mark(view);
-    for (link = app->views->all.next; live && !live->render && link != &app->views->all; link = link->next) {
-        view = SSE__CONTAINER(link, sse_view, link);
-        if (view->live == live && strcmp(view->req->path, path) == 0) sse__view_mark(view);
-    }
+    if (live) sse__live_mark(live);
+    else if (path) sse__touch_path(app, target, path, query);
     SSE_FREE(path);
     SSE_FREE(target);
 }
@@ -13122,7 +13168,6 @@ static bool sse__views_open(sse_app *app, sse__segment *routes) {
     if (!views) return false;
     views->app    = app;
     views->routes = routes;
-    sse__list_init(&views->all);
     sse__list_init(&views->lives);
     sse__list_init(&views->dirty);
     return true;
@@ -13138,6 +13183,7 @@ static void sse__views_close(sse__views *views) { /* no stream is left, so no vi
     if (!views) return;
     while (!sse__list_empty(&views->lives)) sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
     sse__map_free(&views->shared);
+    sse__map_free(&views->each);
     sse_buf_free(&views->html);
     SSE_FREE(views);
 }
@@ -14066,6 +14112,7 @@ static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
     live->user   = o->user;
     live->every_ms        = o->every_ms;
     live->min_interval_ms = o->min_interval_ms;
+    live->max_views       = (uint32_t)(o->max_views ? o->max_views : live->app->options.max_views);
     live->format          = o->format;
     if (o->patch) {
         live->patch            = *o->patch;
@@ -14080,7 +14127,7 @@ static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
         live->stream.who   = sse__live_text(live, o->stream->who, &error);
         if (o->stream->first || o->stream->last || o->stream->type || o->stream->status || o->stream->step) error = SSE_E_ARG;
     }
-    if (o->tables && !o->db) error = SSE_E_ARG;
+    if ((o->tables && !o->db) || o->max_views < 0) error = SSE_E_ARG;
     return error;
 }
 
@@ -14096,6 +14143,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     live->app         = app;
     live->render      = fn;
     live->render_each = each;
+    sse__list_init(&live->views);
     sse__list_add(&app->views->lives, &live->link);
     error      = sse__live_copy_options(live, &o);
     live->path = sse__live_text(live, path, &error);
@@ -14552,12 +14600,13 @@ static void sse__monitor_put_topics(const sse__map *map, sse_buf *out, int *rows
 }
 
 static void sse__monitor_put_views(const sse_app *app, sse_buf *out) {
-    const sse__link *link;
+    const sse__map  *map = &app->views->shared;
+    const sse__node *node;
+    uint32_t         i;
     int              rows = 0;
-    for (link = app->views->all.next; link != &app->views->all && rows < SSE__MONITOR_NAMES; link = link->next) {
-        const sse_view *view = SSE__CONTAINER(link, sse_view, link);
-        if (view->node.key.ptr) sse_json(out, rows++ ? ",[%s,%lu]" : "[%s,%lu]", view->node.key.ptr, (unsigned long)view->channel.count);
-    }
+    for (i = 0; i < map->cap; i++)
+        for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next)
+            sse_json(out, rows++ ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr, (unsigned long)SSE__CONTAINER(node, sse_view, node)->channel.count);
 }
 
 static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
