@@ -14,6 +14,13 @@ static void text(sse_req *req, void *user) { /* ?n=bytes&type=&cache=&coding=&et
     for (i = 0; i < n; i++) sse_puts(sse_out(req), i % 60 == 59 ? "\n" : i % 7 ? "a" : "b");
 }
 
+static void rows(sse_req *req, void *user) { /* ?n=rows&type=: each a little different */
+    long long i, n = sse_parse_int(sse_query(req, "n"), 1000);
+    (void)user;
+    if (sse_query(req, "type")) sse_set_type(req, sse_query(req, "type"));
+    for (i = 0; i < n; i++) sse_printf(sse_out(req), "<tr><td>%lld</td><td>%lld</td><td>of the large table</td></tr>\n", i, i * i % 9973);
+}
+
 static void noise(sse_req *req, void *user) {
     unsigned long x = 1;
     int           i;
@@ -48,6 +55,7 @@ int main(int argc, char **argv) {
     app                        = sse_app_new(&options);
     in_memory.files            = files;
     sse_get(app, "/text", text, NULL);
+    sse_get(app, "/rows", rows, NULL);
     sse_get(app, "/noise", noise, NULL);
     if (argc > 1) sse_static(app, "/dir", argv[1], NULL);
     sse_static(app, "/memory", NULL, &in_memory);
