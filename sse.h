@@ -316,6 +316,7 @@
      sse_scripts              scripts for reconnecting, status, tabs, unloading
      sse_app_new              makes an app
      sse_app_free             closes and frees it
+     sse_app_error            which option or argument was wrong, in words
      sse_every                a timer, again and again
      sse_after                a timer, once
      sse_timer_cancel         stops a timer
@@ -723,6 +724,11 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options);
 /* Closes all streams and connections, runs on_exit if on_init ran, and what sse_call and sse_offload still hold; frees. NULL:
    nothing happens. Not from a callback. */
 SSE_API void sse_app_free(sse_app *app);
+
+/* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest call that it refused. 0: none.
+   text: gets, as it was logged, which argument or option to change and why: "sse_serve: .port 70000: not within -1..65535"; ""
+   without one; valid until the next refusal or sse_app_free; NULL: not wanted. app NULL: SSE_E_ARG. Threads: loop. In callbacks: yes. */
+SSE_API int sse_app_error(sse_app *app, const char **text);
 
 /* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends.
    Returns: a handle; {0} without memory or with a NULL argument. Threads: loop. */
@@ -6340,6 +6346,8 @@ struct sse_app {
     sse__loop            loop;
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
     int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
+    int                  refusal;      /* that one, or the latest since it runs; why: in words, for sse_app_error */
+    char                 why[400];
     struct sse__pool    *pool;
     struct sse__net     *net;
     struct sse__press   *press;   /* NULL: nothing is compressed */
@@ -6381,11 +6389,43 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) {
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
 
-static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) { /* the first one sticks */
+/* Refuses what the program asked for, in words that name what to change. The first mistake of setting up sticks: sse_serve answers
+   it. Once the app runs a mistake ends only its own call. */
+SSE__PRINTF(3, 4)
+static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
+    char    text[sizeof app->why];
+    va_list ap;
     if (!app) return error;
-    sse__log(app, SSE_LOG_ERROR, "%s %s: %s", what, which, sse_error_text(error));
-    if (!app->config_error && !app->loop.owned) app->config_error = error; /* once it runs, a mistake ends only the call */
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    sse__log(app, SSE_LOG_ERROR, "%s", text);
+    if (app->config_error) return error;
+    memcpy(app->why, text, sizeof text);
+    app->refusal = error;
+    if (!app->loop.owned) app->config_error = error;
     return error;
+}
+
+static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) { /* where the code says it all */
+    return sse__refuse(app, error, "%s %s: %s", what, which, sse_error_text(error));
+}
+
+SSE_API int sse_app_error(sse_app *app, const char **text) {
+    if (text) *text = app ? app->why : "there is no app: sse_app_new has logged why";
+    return app ? app->refusal : SSE_E_ARG;
+}
+
+/* An option and the values it may have. A lower bound of SSE_OFF is for times that can be turned off. */
+typedef struct sse__bounds { const char *name; long long value, min, max; } sse__bounds;
+
+static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *r, size_t n) { /* names the first that is wrong */
+    for (; n > 0; r++, n--) {
+        if (r->value >= r->min && r->value <= r->max) continue;
+        if (r->max < INT32_MAX) return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name, r->value, r->min, r->max);
+        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name, r->value, r->min, r->min == SSE_OFF ? ", SSE_OFF" : "");
+    }
+    return SSE_OK;
 }
 
 static bool sse__on_loop(sse_app *app) { /* the calling thread may touch what belongs to the loop */
