@@ -4727,22 +4727,43 @@ static void sse__segment_clear(sse__segment *s) { /* everything below and in it 
     SSE_FREE(s->text);
 }
 
-/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to names. */
+static bool sse__path_names(const char *path, const char *param, size_t n) { /* "{id}", of n bytes, stands before param as well */
+    for (; path < param; path++)
+        if (strncmp(path, param, n) == 0) return true;
+    return false;
+}
+
+/* What is wrong with a path, as the program wrote it; NULL: nothing. A mount has no params. */
+static const char *sse__path_fault(const char *path, bool mount) {
+    const char *p;
+    int         count = 0;
+    if (path[0] != '/' && !(mount && !path[0])) return "a path begins with /";
+    if (strchr(path, '?')) return "a path has no query: what follows the ? is read with sse_query";
+    for (p = path; *p; p++) {
+        const size_t n = *p == '{' ? strcspn(p + 1, "{}/") : 0;
+        if (*p == '}') return "a } without its {";
+        if (*p != '{') continue;
+        if (mount) return "what is below a prefix is sse_param(req, \"path\"): it has no params of its own";
+        if (p[n + 1] != '}') return "a { without its }";
+        if (n == 0) return "a param without a name";
+        if (p[n + 2] == '{') return "two params with nothing between them";
+        if (sse__path_names(path, p, n + 2)) return "two params of one name: the second could not be read";
+        if (++count > SSE__MAX_PARAMS) return "more than 16 params";
+        p += n + 1;
+    }
+    return NULL;
+}
+
+/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to names. Its path has no fault. */
 static int sse__segment_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
-    size_t i = 0, from;
-    while (i < segment.len) {
-        if (segment.ptr[i] == '}') return SSE_E_ARG;
-        if (segment.ptr[i] != '{') {
-            sse__put_char(shape, segment.ptr[i++]);
-            continue;
-        }
-        for (from = ++i; i < segment.len && segment.ptr[i] != '}' && segment.ptr[i] != '{';) i++;
-        if (i == segment.len || i == from || segment.ptr[i] == '{' || *count == SSE__MAX_PARAMS) return SSE_E_ARG;
-        if (i + 1 < segment.len && segment.ptr[i + 1] == '{') return SSE_E_ARG; /* two params with nothing between them */
-        names[*count] = sse__strdup(sse__str(segment.ptr + from, i - from));
+    while (segment.ptr) {
+        sse_str name;
+        sse__put_str(shape, sse__cut(&segment, '{', false));
+        if (!segment.ptr) break;
+        name          = sse__cut(&segment, '}', false);
+        names[*count] = sse__strdup(name);
         if (!names[(*count)++]) return SSE_E_NOMEM;
         sse_raw(shape, "{}", 2);
-        i++;
     }
     return shape->error;
 }
@@ -4766,14 +4787,15 @@ static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { 
     return child;
 }
 
-/* Adds a route at its path. Takes it (frees on failure too). */
-static int sse__route_add(sse__segment *root, sse__route *route, bool mount) {
+/* Adds a route at its path, which has no fault. Takes it (frees on failure too). taken: the one that is there, with SSE_E_STATE. */
+static int sse__route_add(sse__segment *root, sse__route *route, bool mount, const sse__route **taken) {
     char         *names[SSE__MAX_PARAMS + 1] = {NULL};
-    int           count = 0, error = route->path[0] == '/' || (mount && !route->path[0]) ? SSE_OK : SSE_E_ARG;
+    int           count = 0, error = SSE_OK;
     sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__str(NULL, 0); /* a mount at "" is one of the root */
     sse_buf       shape = {NULL, 0, 0, SSE_OK};
     sse__segment *at = root;
-    sse__route  **list;
+    sse__route  **list = NULL;
+    *taken = NULL;
     while (!error && rest.ptr) {
         shape.len = 0;
         error     = sse__segment_shape(sse__cut(&rest, '/', false), &shape, names, &count);
@@ -4786,7 +4808,8 @@ static int sse__route_add(sse__segment *root, sse__route *route, bool mount) {
     if (!error && !route->names) error = SSE_E_NOMEM;
     if (!error)
         for (list = mount ? &at->mounts : &at->routes; *list; list = &(*list)->next)
-            if (strcmp((*list)->method, route->method) == 0) error = SSE_E_STATE;
+            if (strcmp((*list)->method, route->method) == 0) *taken = *list;
+    if (*taken) error = SSE_E_STATE;
     if (error) {
         sse__route_free(route);
         return error;
@@ -14131,16 +14154,20 @@ static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until ss
 
 /* ---- setting up ---------------------------------------------------------------------- */
 
-static int sse__app_route(sse_app *app, sse__route *route, bool mount) { /* takes route, on failure too; the first mistake sticks */
-    char text[128];
-    int  error;
+/* Takes route, on failure too. */
+static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
+    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__path_fault(route->path, mount) : NULL;
+    const sse__route *taken;
+    char        text[200];
+    int         error;
     snprintf(text, sizeof text, "%s %s", route->method ? route->method : "", route->path ? route->path : "");
-    if (!route->path || !route->method) {
+    if (fault || !route->path || !route->method) {
         sse__route_free(route);
-        return sse__config_fail(app, SSE_E_NOMEM, "route", text);
+        return fault ? sse__refuse(app, SSE_E_ARG, "%s %s: %s", what, text, fault) : sse__config_fail(app, SSE_E_NOMEM, what, text);
     }
-    error = sse__route_add(&app->router->root, route, mount);
-    return error ? sse__config_fail(app, error, "route", text) : SSE_OK;
+    error = sse__route_add(&app->router->root, route, mount, &taken);
+    if (error != SSE_E_STATE) return error ? sse__config_fail(app, error, what, text) : SSE_OK;
+    return sse__refuse(app, error, "%s %s: one of that method and shape is there already: %s", what, text, taken->path);
 }
 
 static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) { /* NULL: no memory, or an argument is */
@@ -14153,19 +14180,26 @@ static sse__route *sse__route_new(const char *method, const char *path, sse_hand
     return route;
 }
 
+static const char *sse__method_fault(sse_str method) { /* NULL: none */
+    const char *const known = "GET HEAD POST PUT PATCH DELETE OPTIONS";
+    size_t i;
+    if (!sse__is_token(method)) return ".method is no token: \"GET\", \"POST\", ...; \"*\": all";
+    for (i = 0; i < method.len && sse__in_words(known, method); i++)
+        if (method.ptr[i] >= 'a') return ".method is case-sensitive: write it in capitals";
+    return NULL;
+}
+
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options) {
     static const sse_route_options defaults = {NULL, NULL, 0, false, false, NULL};
     const sse_route_options *o = options ? options : &defaults;
     const char  *method = o->method ? o->method : "GET";
     sse__route  *route;
-    if (!app || !path || !fn || !sse__is_token(sse__text(method))) {
-        if (o->free_user) o->free_user(user);
-        return sse__config_fail(app, SSE_E_ARG, "route", path ? path : "without a path");
-    }
-    route = sse__route_new(method, path, fn, user);
+    const char  *fault = !path ? "path is NULL" : !fn ? "the handler is NULL" : sse__method_fault(sse__text(method));
+    route = app && !fault ? sse__route_new(method, path, fn, user) : NULL;
     if (!route) {
         if (o->free_user) o->free_user(user);
-        return sse__config_fail(app, SSE_E_NOMEM, "route", path);
+        if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "route", path);
+        return sse__refuse(app, SSE_E_ARG, "route %s %s: %s", method, path ? path : "", fault ? fault : "");
     }
     route->guard          = o->guard;
     route->max_body_bytes = o->max_body_bytes;
@@ -14190,13 +14224,13 @@ SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *use
 
 /* Takes user if free_user is set, on failure too. */
 static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user, void (*free_user)(void *user)) {
-    sse__route  *route = NULL;
     const size_t n     = prefix ? strlen(prefix) : 0;
-    const int    error = app && fn && n && !strchr(prefix, '{') ? SSE_E_NOMEM : SSE_E_ARG;
-    if (error == SSE_E_NOMEM) route = sse__route_new("*", prefix, fn, user);
+    const char  *fault = !prefix ? "prefix is NULL" : !n ? "for the root write /" : !fn ? "the handler is NULL" : NULL;
+    sse__route  *route = app && !fault ? sse__route_new("*", prefix, fn, user) : NULL;
     if (!route) {
         if (free_user) free_user(user);
-        return sse__config_fail(app, error, "mount", prefix ? prefix : "without a prefix");
+        if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "mount", prefix);
+        return sse__refuse(app, SSE_E_ARG, "mount %s: %s", n ? prefix : "", fault ? fault : "");
     }
     route->free_user  = free_user;
     route->body_later = fn == sse__dir_handler; /* files want none: nobody is asked to send it */

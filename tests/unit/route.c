@@ -8,11 +8,14 @@ static sse__segment root;
 static void nothing(sse_req *req, void *user) { (void)req; (void)user; }
 
 static int add(const char *method, const char *path, bool mount) {
-    sse__route *route = SSE__NEW(sse__route);
+    const sse__route *taken;
+    sse__route       *route;
+    if (sse__path_fault(path, mount)) return SSE_E_ARG;
+    route         = SSE__NEW(sse__route);
     route->path   = sse__strdup(sse__text(path));
     route->method = sse__strdup(sse__text(method));
     route->fn     = nothing;
-    return sse__route_add(&root, route, mount);
+    return sse__route_add(&root, route, mount, &taken);
 }
 
 static const char *look(const char *path) { /* "route a=1 b=2", "mount (rest)" or "none" */
@@ -30,7 +33,7 @@ static const char *look(const char *path) { /* "route a=1 b=2", "mount (rest)" o
 }
 
 static void test_adding(void) {
-    static const char *const bad[] = {"", "x", "room/{id}", "/{", "/}", "/{}", "/{a", "/a}b", "/{a}{b}", "/{a{b}}"};
+    static const char *const bad[] = {"", "x", "room/{id}", "/{", "/}", "/{}", "/{a", "/a}b", "/{a}{b}", "/{a{b}}", "/{a/b}", "/{a}/{a}", "/x?y"};
     size_t i;
     for (i = 0; i < SSE__COUNT(bad); i++) is_int(add("GET", bad[i], false), SSE_E_ARG, bad[i]);
     is_int(add("GET", "/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}", false), SSE_E_ARG, "seventeen params");
