@@ -369,7 +369,7 @@ test('a full crowd: 100 of 1,000 stop reading; the others lose nothing, memory s
   t.diagnostic(`memory grew by ${most} kB, 6 MB of it the histories`)
   assert(most < 6500 + 100 * 200, `memory grew by ${most} kB`)
   slow.forEach(socket => { socket.setEncoding('latin1').on('data', text => { socket.got += text }); socket.resume() })
-  await until(() => slow.every(socket => socket.closed), 'the slow ones to read what they have')
+  await until(() => slow.every(socket => socket.closed), 'the slow ones to read what they have', 40000)
   const again = await Promise.all(slow.map(socket => {
     const got = socket.got.match(/^id: \S+\ndata: .*\n\n/gm)
     socket.count = got.length
