@@ -155,6 +155,14 @@
      state at once, who reads slowly gets the newest and not a queue of old ones. It changes when a commit of any process touches its
      tables, when every_ms have passed, or when the program calls sse_touch(app, "/feed").
 
+     Its guard may refuse a request, or open its stream itself, with what only the request knows:
+
+       static void enter(sse_req *req, void *user) {                // the .guard of the view "/room/{id}"
+           const char *me = sse_attr(req, "user");
+           if (!me) { sse_fail(req, 401, "who are you?"); return; }
+           sse_subscribe(sse_stream_open(req, &(sse_stream_options){ .who = me }), sse_fmt(req, "room.%s", sse_param(req, "id")));
+       }
+
      A view knows its path parameters and the query parameters listed in .query, nothing else of who asks: it is shared. For what
      belongs to one person there is sse_live_each, whose render gets a copy of the request (its head, params and attrs, usually
      1 to 2 KB, for the life of the stream). A commit wakes every view that follows its tables; where one table serves a thousand
@@ -12902,7 +12910,7 @@ static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobod
 
 /*==========================================================================
   >>live   views: render once, share
-  Uses: >>stream >>route >>datastar >>db Tests: tests/wire/live.test.mjs
+  Uses: >>stream >>route >>datastar >>db Tests: tests/unit/live.c tests/wire/live.test.mjs
 
   touch, commit, timer --> [view_mark] --> dirty --> end of turn: [view_render]
                                                           |

@@ -62,7 +62,7 @@ static sse_app *dial_app(const sse_app_options *options) {
     return app;
 }
 
-/* Asks for a path with more head lines, and turns the loop until it is answered. Returns the client. */
+/* Asks for a path, with these head lines or as an EventSource, and turns the loop until it is answered. Returns the client. */
 static client *dial(sse_app *app, const char *path, const char *head) {
     struct sockaddr_in to;
     char               request[1024];
@@ -74,7 +74,7 @@ static client *dial(sse_app *app, const char *path, const char *head) {
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->fd              = socket(AF_INET, SOCK_STREAM, 0);
     c->got             = (char *)calloc(1, RECEIVED);
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n", path, head ? head : "");
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path, head ? head : "Accept: text/event-stream\r\n");
     if (connect(c->fd, (struct sockaddr *)&to, sizeof to) || send(c->fd, request, strlen(request), MSG_NOSIGNAL) < 0) return c;
     for (i = 0; i < 500 && !c->len; i++) turns(app, 1);
     return c;
