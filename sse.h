@@ -288,8 +288,8 @@
 
      Header, body, queue, connection and view limits are options of sse_app_new with their defaults beside them. Past a limit a
      peer gets the exact 4xx and a closed connection; the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy
-     in front gives the first two), no Windows, no template language, no client. A 503 is sent to an EventSource only when no
-     descriptor is left to read its request with.
+     in front gives the first two), no Windows, no template language, no client. An EventSource never gets a 503, after which it
+     would not come back: while there is no room it is told to come back later.
 
    API index
 
@@ -7995,7 +7995,7 @@ typedef struct sse__conn {
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
     bool loopback;                 /* it came to an address that only this machine reaches */
-    bool surplus;                  /* over max_connections: here only to be refused */
+    bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
 } sse__conn;
 
@@ -8023,7 +8023,7 @@ typedef struct sse__net {
     sse__link      unmade;    /* connections at whose turn the next piece of a body is compressed: first come, first served */
     sse__link      closed;    /* to be freed at the end of the turn: C1 */
     sse__link      conns;     /* all that are not closed */
-    uint32_t       count;
+    uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     bool           unsaved;   /* what is queued must be in a database before it leaves */
     sse_buf        in;        /* shared by all: a read goes here first */
     sse_buf        out;       /* of the connection in hand, so that pipelined replies leave together: C2 */
@@ -8034,6 +8034,7 @@ typedef struct sse__net {
     sse__head      head;
     sse__field    *fields;
     sse__alarm     retry;     /* accept again after running out of something */
+    uint64_t       rested;    /* when it last did: who then waits has waited */
     int            spare_fd;  /* given up for a moment to refuse a connection when no descriptor is left */
     sse__counts    counts;
 } sse__net;
@@ -8044,7 +8045,9 @@ enum {
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
-    SSE__SURPLUS     = 64          /* connections over the limit that are read far enough to be refused well */
+    SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well, */
+    SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
+    SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with */
 };
 
 /* The one place where a state is set. Row: from; column: to. */
@@ -8117,6 +8120,7 @@ static void sse__conn_close(sse__conn *c) {
     sse__alarm_cancel(&c->alarm);
     sse__list_remove(&c->all);
     net->count--;
+    net->surplus -= c->surplus;
     sse__list_remove(&c->work);
     sse__list_add(&net->closed, &c->work);
     sse__queue_clear(&c->out);
@@ -8597,7 +8601,7 @@ static bool sse__conn_parse(sse__conn *c) {
     if (got == 0) {
         if (c->state == SSE__HEAD) return false;
         sse__conn_set_state(c, SSE__HEAD);
-        sse__conn_deadline(c, c->surplus ? 1000 : options->header_timeout_ms);
+        sse__conn_deadline(c, c->surplus ? SSE__SURPLUS_MS : options->header_timeout_ms);
         return false;
     }
     if (got < 0) {
@@ -8849,8 +8853,7 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     return n >= most;
 }
 
-static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loopback) {
-    const sse_app_options *options = &net->app->options;
+static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loopback, bool surplus) {
     sse__conn *c = SSE__NEW(sse__conn);
     if (!c) return SSE_E_NOMEM;
     c->net       = net;
@@ -8860,7 +8863,7 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
     c->alarm.fn  = sse__conn_alarm;
     c->writable  = true;
     c->loopback  = loopback;
-    c->surplus   = net->count >= (uint32_t)options->max_connections;
+    c->surplus   = surplus;
     c->out.at    = c->out.inside;
     c->out.cap   = SSE__COUNT(c->out.inside);
     if (sse__poller_add(&net->loop->poller, &c->source, SSE_READ | SSE_WRITE | SSE__EDGE)) {
@@ -8869,22 +8872,26 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
     }
     sse__list_add(&net->conns, &c->all);
     net->count++;
+    net->surplus += surplus;
     net->counts.accepted++;
-    sse__conn_deadline(c, c->surplus ? 1000 : options->header_timeout_ms);
+    sse__conn_deadline(c, surplus ? SSE__SURPLUS_MS : net->app->options.header_timeout_ms);
     return SSE_OK;
 }
 
-/* Answers at once with whatever the request shows so far: an EventSource that gets a 503 would never come back. */
+/* Answers at once, by what has come of the request. An EventSource that got a 503 would never come back: it is told when to, as is
+   one whose request is not here yet, by silence, which it takes for a network error (WHATWG HTML 9.2.3). */
 static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
     static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n"
                                  "retry: 5000\n\n";
     char    bytes[2048];
-    ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT)), sent;
+    sse_str answer = {NULL, 0};
+    ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT));
     bytes[n > 0 ? n : 0] = '\0';
-    if (strstr(bytes, "text/event-stream")) sent = SSE__SYS(send(fd, events, sizeof events - 1, MSG_DONTWAIT | SSE__NOSIGNAL));
-    else sent = SSE__SYS(send(fd, plain, sizeof plain - 1, MSG_DONTWAIT | SSE__NOSIGNAL));
-    (void)sent;
+    if (strstr(bytes, "text/event-stream")) answer = sse__str(events, sizeof events - 1);
+    else if (strstr(bytes, "\r\n\r\n")) answer = sse__str(plain, sizeof plain - 1);
+    if (answer.len) n = SSE__SYS(send(fd, answer.ptr, answer.len, MSG_DONTWAIT | SSE__NOSIGNAL));
+    (void)n;
     (void)shutdown(fd, SHUT_WR);
     close(fd);
     net->counts.refused++;
@@ -8893,27 +8900,32 @@ static void sse__net_refuse(sse__net *net, int fd) {
 static void sse__net_listen_again(sse__alarm *alarm) {
     sse__net  *net = SSE__CONTAINER(alarm, sse__net, retry);
     sse__link *link;
+    net->rested = net->loop->wheel.now;
     if (net->spare_fd < 0) net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     for (link = net->listeners.next; link != &net->listeners; link = link->next)
         sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, SSE_READ);
 }
 
-/* Nothing left to accept with. One is refused by means of the spare descriptor; if that fails, all listeners rest a moment:
-   a readable socket that nobody reads would spin the loop. */
-static void sse__net_exhausted(sse__net *net, int listener_fd) {
+static void sse__net_rest(sse__net *net) { /* a readable socket that nobody reads would spin the loop */
     sse__link *link;
+    sse__log(net->app, SSE_LOG_WARNING, "cannot accept connections for now: out of descriptors or memory");
+    for (link = net->listeners.next; link != &net->listeners; link = link->next)
+        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, 0);
+    sse__alarm_set(&net->loop->wheel, &net->retry, net->loop->wheel.now + SSE__REST_MS);
+}
+
+/* Nothing left to accept with. Who connects now waits in the backlog first: another may leave, and meanwhile its request comes. Who
+   has waited is refused, by means of the spare descriptor. */
+static void sse__net_exhausted(sse__net *net, int listener_fd) {
+    const bool waited = net->rested && net->loop->wheel.now - net->rested < SSE__REST_MS;
     int        fd = -1;
-    if (net->spare_fd >= 0) {
+    if (waited && net->spare_fd >= 0) {
         close(net->spare_fd);
         fd = SSE__SYS(accept(listener_fd, NULL, NULL));
         if (fd >= 0) sse__net_refuse(net, fd);
         net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
-    if (fd >= 0) return;
-    sse__log(net->app, SSE_LOG_WARNING, "cannot accept connections for now: %s", strerror(errno));
-    for (link = net->listeners.next; link != &net->listeners; link = link->next)
-        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, 0);
-    sse__alarm_set(&net->loop->wheel, &net->retry, net->loop->wheel.now + 100);
+    if (fd < 0) sse__net_rest(net);
 }
 
 static void sse__listener_event(sse__source *source, int events) {
@@ -8925,6 +8937,7 @@ static void sse__listener_event(sse__source *source, int events) {
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;
         sse__peer               peer;
+        bool                    surplus;
         int                     fd;
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
@@ -8934,9 +8947,8 @@ static void sse__listener_event(sse__source *source, int events) {
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         peer = sse__peer_of(&from);
-        if (net->count >= (uint32_t)net->app->options.max_connections + SSE__SURPLUS ||
-            sse__net_peer_full(net, &peer) || sse__conn_new(net, fd, &peer, l->loopback))
-            sse__net_refuse(net, fd);
+        surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections || sse__net_peer_full(net, &peer);
+        if ((surplus && net->surplus >= SSE__SURPLUS) || sse__conn_new(net, fd, &peer, l->loopback, surplus)) sse__net_refuse(net, fd);
     }
 }
 
@@ -9083,7 +9095,8 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     req->status = status >= 400 && status <= 599 ? status : 500;
     req->type   = "text/plain; charset=utf-8";
     SSE__FORMAT(&text, sse__put_str, "", fmt);
-    req->failure   = sse__req_text(req, sse__str(text.ptr, text.len));
+    req->failure   = text.error ? NULL : sse__req_text(req, sse__str(text.ptr, text.len));
+    if (!req->failure) req->failure = sse__status_text(req->status);
     req->out.error = SSE_E_STATE; /* what is written from now on goes nowhere */
     sse_buf_free(&text);
     return SSE_OK;
