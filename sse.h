@@ -10835,13 +10835,24 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
 
 static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherwise : value < 0 ? 0 : value; } /* 0: never */
 
+static int sse__stream_check_options(sse_app *app, const char *what, const sse_stream_options *o) {
+    const sse__bounds bounds[] = {
+        {"ping_ms", o->ping_ms, SSE_OFF, INT32_MAX},           {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
+        {"retry_ms", o->retry_ms, 0, INT32_MAX},               {"retry_spread_ms", o->retry_spread_ms, 0, INT32_MAX},
+        {"lifetime_ms", o->lifetime_ms, 0, INT32_MAX}};
+    if (o->status && (o->status < 200 || o->status > 599 || sse__status_is_bare(o->status)))
+        return sse__refuse(app, SSE_E_ARG, "%s: .status %d: not within 200..599, or one without a body", what, o->status);
+    if (o->type && !sse__field_value_ok(sse__text(o->type))) return sse__refuse(app, SSE_E_FIELD, "%s: .type cannot be a header", what);
+    return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
+}
+
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
+    int error;
     if (!sse__on_loop(req->app)) return SSE_E_THREAD;
     if (!req->conn || !req->in_handler || req->conn->state != SSE__REPLY) return SSE_E_STATE;
     if (req->deferred || req->streaming || req->failed || req->out.len) return SSE_E_STATE;
-    if (o->status && (o->status < 200 || o->status > 599 || sse__status_is_bare(o->status))) return SSE_E_ARG;
-    if (o->type && !sse__field_value_ok(sse__text(o->type))) return SSE_E_FIELD;
-    return req->headers.error;
+    error = sse__stream_check_options(req->app, "sse_stream_open", o);
+    return error ? error : req->headers.error;
 }
 
 static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) { /* NULL: no memory */
