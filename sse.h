@@ -12126,9 +12126,17 @@ static void sse__rule_free(sse__rule *rule) {
     SSE_FREE(rule);
 }
 
-static bool sse__topic_options_ok(const sse_topic_options *o) {
-    return o->history >= 0 && o->history_age_ms >= 0 && o->greet >= SSE_OFF && o->leave_ms >= SSE_OFF && o->overflow >= SSE_CLOSE_SLOW &&
-           o->overflow <= SSE_KEEP_NEWEST && sse__is_line(o->gap_event) && !(o->db && !o->history && !o->history_bytes && !o->history_age_ms);
+static int sse__topic_check(sse_app *app, const char *name, const sse_topic_options *o) {
+    const sse__bounds bounds[] = {
+        {"history", o->history, 0, INT32_MAX}, {"history_age_ms", o->history_age_ms, 0, INT32_MAX}, {"greet", o->greet, SSE_OFF, INT32_MAX},
+        {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX}, {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
+    char what[200];
+    if (!name || !*name) return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
+    if (!sse__is_line(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
+    if (o->db && !o->history && !o->history_bytes && !o->history_age_ms)
+        return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, .history_bytes or .history_age_ms", name);
+    snprintf(what, sizeof what, "topic %s", name);
+    return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
 static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { /* NULL: no memory */
@@ -12175,12 +12183,15 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     memset(&o, 0, sizeof o);
     if (options) o = *options;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
-    if (!app || !name || !*name || !sse__topic_options_ok(&o)) return sse__config_fail(app, SSE_E_ARG, "topic", name ? name : "without a name");
+    if (!app) return SSE_E_ARG;
+    error = sse__topic_check(app, name, &o);
+    if (error) return error;
     rule = sse__rule_new(name, &o);
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
     if (error) sse__rule_free(rule);
     else error = sse__rule_add(app->topics, rule);
+    if (error == SSE_E_STATE) return sse__refuse(app, error, "topic %s: in use already: call sse_topic once, before sse_subscribe and sse_publish", name);
     return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
 }
 
@@ -13819,13 +13830,23 @@ static void sse__changes_stop(sse_app *app) { (void)app; }
 
 #endif /* SSE_NO_SQLITE */
 
+/* The words for sse_topic_from_table's errors. */
+static const char *sse__feed_fault(sse_db *db, int error) {
+    const char *words = "";
+    if (error == SSE_E_ARG) return "the SELECT needs one ? for the id to go on after, and gives id, data and, if wanted, the event's name";
+    if (error == SSE_E_STATE) return "in use already, or it has a history, or db belongs to another app";
+    if (error != SSE_E_DB || !sse_db_error(db, &words)) return sse_error_text(error);
+    return words;
+}
+
 SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql) {
-    int error = topic && *topic && sql ? SSE_OK : SSE_E_ARG;
+    int error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!error) error = sse__changes_watch(app, db);
+    if (!topic || !*topic || !sql) return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s", sql ? "a topic without a name" : "sql is NULL");
+    error = sse__changes_watch(app, db);
     if (!error) error = sse__topic_feed(app, topic, db, sql);
-    return error ? sse__config_fail(app, error, "topic", topic ? topic : "without a name") : SSE_OK;
+    return error ? sse__refuse(app, error, "topic %s from a table: %s", topic, sse__feed_fault(db, error)) : SSE_OK;
 }
 
 /*==========================================================================
@@ -14937,7 +14958,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     size_t i, n = prefix ? strlen(prefix) : 0;
     int    error;
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
-        return sse__config_fail(app, SSE_E_ARG, "monitor", prefix ? prefix : "");
+        return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, no param, at most 200 bytes", prefix ? prefix : "");
     if (!app->monitor) app->monitor = SSE__NEW(struct sse__monitor);
     if (!app->monitor) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
     error = guard ? sse_before(app, prefix, guard, user) : sse_before(app, prefix, sse__monitor_guard, NULL);
