@@ -14293,28 +14293,43 @@ static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *us
 
 SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) { return sse__mount(app, prefix, fn, user, NULL); }
 
+/* The directory's own path, without links. NULL: why is in errno. */
+static char *sse__dir_real(const char *dir) {
+    struct stat st;
+    if (stat(dir, &st)) return NULL;
+    if (S_ISDIR(st.st_mode)) return realpath(dir, NULL);
+    errno = ENOTDIR;
+    return NULL;
+}
+
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options) {
     static const sse_static_options defaults = {NULL, NULL, false, false};
     const sse_static_options *o = options ? options : &defaults;
-    sse__dir *d = SSE__NEW(sse__dir);
-    if (!d || (!dir && !o->files)) {
-        SSE_FREE(d);
-        return sse__config_fail(app, d ? SSE_E_ARG : SSE_E_NOMEM, "static files at", prefix ? prefix : "");
-    }
+    const char *cache = o->cache_control ? o->cache_control : "no-cache";
+    const char *at    = prefix ? prefix : "";
+    int         error;
+    sse__dir   *d;
+    if (!dir && !o->files) return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
+    if (!sse__field_value_ok(sse__text(cache))) return sse__refuse(app, SSE_E_FIELD, "static files at %s: .cache_control cannot be a header", at);
+    d = SSE__NEW(sse__dir);
+    if (!d) return sse__config_fail(app, SSE_E_NOMEM, "static files at", at);
     d->files         = o->files;
     d->dotfiles      = o->dotfiles;
     d->no_index      = o->no_index;
-    d->root          = o->files ? NULL : realpath(dir, NULL);
-    d->cache_control = sse__strdup(sse__text(o->cache_control ? o->cache_control : "no-cache"));
-    if ((d->root || d->files) && sse__field_value_ok(sse__text(d->cache_control)))
-        return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    d->cache_control = sse__strdup(sse__text(cache));
+    d->root          = o->files ? NULL : sse__dir_real(dir);
+    if (d->cache_control && (d->root || d->files)) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    error = d->root || d->files ? SSE_E_NOMEM : SSE_E_IO;
+    if (error == SSE_E_IO) sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir, strerror(errno));
+    else sse__config_fail(app, error, "static files at", at);
     sse__dir_free(d);
-    return sse__config_fail(app, SSE_E_IO, "static files of the directory", dir ? dir : "");
+    return error;
 }
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
     sse__hook *hook, **end;
-    if (!app || !fn || (prefix && prefix[0] != '/')) return sse__config_fail(app, SSE_E_ARG, "before hook", prefix ? prefix : "");
+    if (!app || !fn) return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", prefix ? prefix : "");
+    if (prefix && prefix[0] != '/') return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", prefix);
     hook = SSE__NEW(sse__hook);
     if (hook && prefix) hook->prefix = sse__strdup(sse__text(prefix));
     if (!hook || (prefix && !hook->prefix)) {
@@ -14357,10 +14372,38 @@ static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
         live->stream       = *o->stream;
         live->stream.label = sse__live_text(live, o->stream->label, &error);
         live->stream.who   = sse__live_text(live, o->stream->who, &error);
-        if (o->stream->first || o->stream->last || o->stream->type || o->stream->status || o->stream->step) error = SSE_E_ARG;
     }
-    if ((o->tables && !o->db) || o->max_views < 0) error = SSE_E_ARG;
     return error;
+}
+
+/* What would make each render fail, or mean nothing. NULL: fine. */
+static const char *sse__live_fault(const sse_live_options *o) {
+    const sse_stream_options *stream = o->stream;
+    sse_patch_options         patch;
+    memset(&patch, 0, sizeof patch);
+    if (o->patch) patch = *o->patch;
+    if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
+    if (o->tables && !o->db) return ".tables without a .db";
+    if (sse__is_set(o->event) && o->format != SSE_AS_DATA) return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
+    if (!sse__is_line(o->event)) return ".event holds a line break";
+    if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch)) return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
+    if (!stream) return NULL;
+    if (stream->first || stream->last) return ".stream: .first and .last are the view's own";
+    return stream->type || stream->status || stream->step ? ".stream: .type, .status and .step are the view's own" : NULL;
+}
+
+static int sse__live_check(sse_app *app, const char *path, const sse_live_options *o) {
+    const sse__bounds bounds[] = {{"every_ms", o->every_ms, 0, INT32_MAX}, {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
+        {"max_views", o->max_views, 0, INT32_MAX}};
+    const char *const fault = sse__live_fault(o);
+    char              what[200];
+    int               error;
+    if (fault) return sse__refuse(app, SSE_E_ARG, "live view %s: %s", path, fault);
+    snprintf(what, sizeof what, "live view %s", path);
+    error = sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
+    if (error || !o->stream) return error;
+    snprintf(what, sizeof what, "live view %s: .stream", path);
+    return sse__stream_check_options(app, what, o->stream);
 }
 
 static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_render_each each, const sse_live_options *options) {
@@ -14369,7 +14412,9 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     int              error;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
-    if (!app || !path || (!fn && !each)) return sse__config_fail(app, SSE_E_ARG, "live view", path ? path : "without a path");
+    if (!app || !path || (!fn && !each)) return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
+    error = sse__live_check(app, path, &o);
+    if (error) return error;
     live = SSE__NEW(sse__live);
     if (!live) return sse__config_fail(app, SSE_E_NOMEM, "live view", path);
     live->app         = app;
@@ -14401,25 +14446,89 @@ static int sse__default_connections(void) {
     return (int)(limit.rlim_cur / 10 * 9);
 }
 
-static int sse__options_fill(sse_app_options *o) { /* sets the defaults; SSE_E_ARG if a value is out of range */
-    o->max_header_bytes  = sse__or_size(o->max_header_bytes, 16384);
-    o->max_body_bytes    = sse__or_size(o->max_body_bytes, 1048576);
-    o->max_queue_bytes   = sse__or_size(o->max_queue_bytes, 1048576);
-    o->max_headers       = sse__or_int(o->max_headers, 100);
-    o->max_connections   = sse__or_int(o->max_connections, sse__default_connections());
-    o->max_views         = sse__or_int(o->max_views, 1000);
-    o->max_topics        = sse__or_int(o->max_topics, 10000);
-    o->header_timeout_ms = sse__or_int(o->header_timeout_ms, 10000);
-    o->body_timeout_ms   = sse__or_int(o->body_timeout_ms, 30000);
-    o->keepalive_ms      = sse__or_int(o->keepalive_ms, 60000);
-    o->send_timeout_ms   = sse__or_int(o->send_timeout_ms, 30000);
-    o->compress_window   = sse__or_int(o->compress_window, 18);
-    o->compress_quality  = sse__or_int(o->compress_quality, 5);
-    if (!o->compress_min_bytes) o->compress_min_bytes = 1024;
-    if (o->compress_window < 16 || o->compress_window > 24 || o->compress_quality < 1 || o->compress_quality > 11) return SSE_E_ARG;
-    if (o->cors_credentials && sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_E_ARG; /* every page could act as its visitor */
-    if (o->max_header_bytes < 128 || o->max_header_bytes > 1 << 24 || o->max_headers < 1 || o->max_headers > 10000) return SSE_E_ARG;
-    return o->max_connections < 1 || o->max_views < 1 || o->max_topics < 1 || o->max_per_peer < 0 ? SSE_E_ARG : SSE_OK;
+static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
+    o->max_header_bytes   = sse__or_size(o->max_header_bytes, 16384);
+    o->max_body_bytes     = sse__or_size(o->max_body_bytes, 1048576);
+    o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
+    o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
+    o->max_headers        = sse__or_int(o->max_headers, 100);
+    o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
+    o->max_views          = sse__or_int(o->max_views, 1000);
+    o->max_topics         = sse__or_int(o->max_topics, 10000);
+    o->header_timeout_ms  = sse__or_int(o->header_timeout_ms, 10000);
+    o->body_timeout_ms    = sse__or_int(o->body_timeout_ms, 30000);
+    o->keepalive_ms       = sse__or_int(o->keepalive_ms, 60000);
+    o->send_timeout_ms    = sse__or_int(o->send_timeout_ms, 30000);
+    o->compress_window    = sse__or_int(o->compress_window, 18);
+    o->compress_quality   = sse__or_int(o->compress_quality, 5);
+}
+
+static bool sse__is_secret(sse_str word) { return word.len > 0; }
+
+/* Proxies are looked up by the text of their address: one that is spelled in another way would never be found. */
+static bool sse__is_proxy(sse_str word) {
+    char            text[INET6_ADDRSTRLEN], usual[INET6_ADDRSTRLEN];
+    struct in6_addr address; /* an IPv4 address fits as well */
+    const int       family = memchr(word.ptr, ':', word.len) ? AF_INET6 : AF_INET;
+    if (sse__eq_nocase(word, SSE__LIT("unix"))) return true;
+    if (word.len >= sizeof text) return false;
+    memcpy(text, word.ptr, word.len);
+    text[word.len] = '\0';
+    if (inet_pton(family, text, &address) != 1 || !inet_ntop(family, &address, usual, sizeof usual)) return false;
+    return sse__eq_nocase(word, sse__text(usual)) && !sse__starts(sse__text(usual), SSE__LIT("::ffff:")); /* those come as IPv4 */
+}
+
+static bool sse__is_host_name(sse_str word) {
+    sse__host host;
+    if (sse__eq(word, SSE__LIT("*"))) return true;
+    return sse__host_parse(word, &host) && host.name.len == word.len && !memchr(word.ptr, '*', word.len);
+}
+
+/* As browsers write the Origin field: it is compared as text. "null": pages that have none, files for example. */
+static bool sse__is_origin(sse_str word) {
+    sse__origin origin;
+    if (sse__eq(word, SSE__LIT("*")) || sse__eq(word, SSE__LIT("null"))) return true;
+    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr || memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
+    return !sse__eq(origin.host.port, sse__eq_nocase(origin.scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80"));
+}
+
+/* A list of words by spaces: each must be one that can match. */
+static int sse__check_words(sse_app *app, const char *option, const char *words, bool (*fine)(sse_str word), const char *wanted) {
+    sse_str rest = sse__text(words), word;
+    int     count = 0;
+    while (rest.ptr) {
+        word   = sse__cut(&rest, ' ', false);
+        count += word.len > 0;
+        if (word.len && !fine(word)) return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", option, SSE_STR(word), wanted);
+    }
+    return words && !count ? sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", option, words, wanted) : SSE_OK;
+}
+
+static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
+    static const char proxy[]  = "an address as inet_ntop writes it, without port or range, or unix";
+    static const char host[]   = "a host name without scheme and port, IPv6 in brackets, or *";
+    static const char origin[] = "as browsers say it: https://example.com, without path and usual port, or *";
+    int error = sse__check_words(app, "secret", o->secret, sse__is_secret, "words by spaces, the first one signs");
+    if (!error) error = sse__check_words(app, "trusted_proxies", o->trusted_proxies, sse__is_proxy, proxy);
+    if (!error) error = sse__check_words(app, "allowed_hosts", o->allowed_hosts, sse__is_host_name, host);
+    if (!error) error = sse__check_words(app, "allowed_origins", o->allowed_origins, sse__is_origin, origin);
+    if (!error) error = sse__check_words(app, "cors_origins", o->cors_origins, sse__is_origin, origin);
+    if (!error && o->log_topic && !*o->log_topic) error = sse__refuse(app, SSE_E_ARG, "sse_app_new: .log_topic: empty: the name of a topic, or NULL");
+    if (error || !o->cors_credentials || !sse__in_words(o->cors_origins, SSE__LIT("*"))) return error;
+    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, every page could act as its visitor: name them");
+}
+
+static int sse__options_check(sse_app *app) { /* with the defaults filled in */
+    const sse_app_options *o = &app->options;
+    const sse__bounds bounds[] = {
+        {"max_header_bytes", (long long)o->max_header_bytes, 128, 1 << 24}, {"max_headers", o->max_headers, 1, 10000},
+        {"max_connections", o->max_connections, 1, INT32_MAX}, {"max_per_peer", o->max_per_peer, 0, INT32_MAX},
+        {"max_views", o->max_views, 1, INT32_MAX},             {"max_topics", o->max_topics, 1, INT32_MAX},
+        {"header_timeout_ms", o->header_timeout_ms, SSE_OFF, INT32_MAX}, {"body_timeout_ms", o->body_timeout_ms, SSE_OFF, INT32_MAX},
+        {"keepalive_ms", o->keepalive_ms, SSE_OFF, INT32_MAX}, {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
+        {"compress_window", o->compress_window, 16, 24},       {"compress_quality", o->compress_quality, 1, 11}};
+    const int error = sse__check_bounds(app, "sse_app_new", bounds, SSE__COUNT(bounds));
+    return error ? error : sse__options_check_texts(app, o);
 }
 
 /* Gives the app texts of its own; without a secret, one for as long as the process lives. */
@@ -15180,37 +15289,49 @@ static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve 
     server->port     = 0;
 }
 
-SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
-    const sse_serve_options *o = options ? options : &defaults;
+static int sse__serve_check(sse_app *app, const sse_serve_options *o) {
+    const sse__bounds bounds[] = {
+        {"port", o->port, SSE_ANY_PORT, 65535}, {"backlog", o->backlog, 0, INT32_MAX}, {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+    sse__address a;
+    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK) return sse__check_bounds(app, "sse_serve", bounds, SSE__COUNT(bounds));
+    return sse__refuse(app, SSE_E_ARG, "sse_serve: .host \"%s\": a numeric address, localhost or unix:/path, of at most %d bytes", o->host,
+                       (int)sizeof a.to.un.sun_path - 1);
+}
+
+static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     const char  *host = o->host ? o->host : "127.0.0.1";
     const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
     sse__address a;
-    int          fd, error;
-    if (!app) return SSE_E_ARG;
-    if (app->config_error) return app->config_error;
-    if (sse__db_broken) return sse__config_fail(app, SSE_E_DB, sse__db_broken_why, "(sse_db_close forgets it)");
-    if (app->server->over) sse__server_anew(app);
-    app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
-    app->access_log       = o->access_log;
-    error = sse__listen_passed(app);
-    if (error != SSE_E_ABSENT) return error;
-    if (port < 0 || port > 65535 || sse__address_parse(&a, host, port)) {
-        sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: host is a numeric address, localhost or unix:/path, port at most 65535", host, port);
-        return SSE_E_ARG;
-    }
-    fd = sse__socket_listen(app, &a, o->backlog > 0 ? o->backlog : 4096);
-    if (fd < 0) {
-        sse__log(app, SSE_LOG_ERROR, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
-                 errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
-        return SSE_E_IO;
-    }
-    error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
+    int          fd, error = sse__address_parse(&a, host, port);
     if (error) return error;
+    fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
+    if (fd < 0)
+        return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
+                           errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
+    error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
+    if (error) return sse__config_fail(app, error, "cannot listen on", host);
     if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
     else if (strchr(host, ':')) sse__log(app, SSE_LOG_INFO, "listening on http://[%s]:%d", host, sse__bound_port(fd));
     else sse__log(app, SSE_LOG_INFO, "listening on http://%s:%d", host, sse__bound_port(fd));
     return SSE_OK;
+}
+
+SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
+    const sse_serve_options *o = options ? options : &defaults;
+    int error;
+    if (!app) return SSE_E_ARG;
+    if (app->config_error) return app->config_error;
+    error = sse__db_broken ? sse__config_fail(app, SSE_E_DB, sse__db_broken_why, "(sse_db_close forgets it)") : sse__serve_check(app, o);
+    if (!error) {
+        if (app->server->over) sse__server_anew(app);
+        app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
+        app->access_log       = o->access_log;
+        error = sse__listen_passed(app);
+        if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
+    }
+    app->config_error = SSE_OK; /* the next address, or another try, may do */
+    return error;
 }
 
 SSE_API int sse_port(sse_app *app) { return app && app->server ? app->server->port : 0; }
@@ -15831,7 +15952,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!app) return NULL;
     if (options) app->options = *options;
     error = sse__loop_open(&app->loop, app); /* first: sse_app_free closes it */
-    if (!error) error = sse__options_fill(&app->options);
+    if (!error) sse__options_fill(&app->options);
+    if (!error) error = sse__options_check(app);
     app->router = SSE__NEW(sse__router);
     if (app->router) sse__list_init(&app->router->kept);
     app->server = SSE__NEW(struct sse__server);
@@ -15840,7 +15962,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
     if (!error && (!sse__streams_open(app) || !sse__topics_open(app) || !sse__views_open(app, &app->router->root))) error = SSE_E_NOMEM;
     if (!error) return app;
-    sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
+    if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse_app_free(app);
     return NULL;
 }

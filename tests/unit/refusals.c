@@ -87,8 +87,248 @@ static void test_routes(void) {
     refused(app, sse_mount(app, "/a", handler, NULL), SSE_E_STATE, "mount * /a: one of that method and shape is there already: /a");
 }
 
+static void app_refused(const char *text, const char *name) {
+    is_str(logged(), text, name);
+    line[0] = '\0';
+}
+
+static void test_app_texts(void) {
+    static const struct { size_t at; const char *value, *text; } bad[] = {
+#define TEXT(field) offsetof(sse_app_options, field)
+        {TEXT(secret), "", ".secret \"\": empty: words by spaces, the first one signs, or NULL"},
+        {TEXT(secret), "  ", ".secret \"  \": empty: words by spaces, the first one signs, or NULL"},
+        {TEXT(trusted_proxies), "10.0.0.1 10.0.0.0/8", ".trusted_proxies \"10.0.0.0/8\": an address as inet_ntop writes it, without port or range, or unix"},
+        {TEXT(trusted_proxies), "10.0.0.1,10.0.0.2", ".trusted_proxies \"10.0.0.1,10.0.0.2\": an address as inet_ntop writes it, without port or range, or unix"},
+        {TEXT(trusted_proxies), "2001:0db8::1", ".trusted_proxies \"2001:0db8::1\": an address as inet_ntop writes it, without port or range, or unix"},
+        {TEXT(trusted_proxies), "::ffff:10.0.0.1", ".trusted_proxies \"::ffff:10.0.0.1\": an address as inet_ntop writes it, without port or range, or unix"},
+        {TEXT(trusted_proxies), "*", ".trusted_proxies \"*\": an address as inet_ntop writes it, without port or range, or unix"},
+        {TEXT(allowed_hosts), "a.example https://b.example", ".allowed_hosts \"https://b.example\": a host name without scheme and port, IPv6 in brackets, or *"},
+        {TEXT(allowed_hosts), "a.example:8000", ".allowed_hosts \"a.example:8000\": a host name without scheme and port, IPv6 in brackets, or *"},
+        {TEXT(allowed_hosts), "*.example", ".allowed_hosts \"*.example\": a host name without scheme and port, IPv6 in brackets, or *"},
+        {TEXT(allowed_hosts), "", ".allowed_hosts \"\": empty: a host name without scheme and port, IPv6 in brackets, or *, or NULL"},
+        {TEXT(allowed_origins), "a.example", ".allowed_origins \"a.example\": as browsers say it: https://example.com, without path and usual port, or *"},
+        {TEXT(allowed_origins), "https://a.example/", ".allowed_origins \"https://a.example/\": as browsers say it: https://example.com, without path and usual port, or *"},
+        {TEXT(allowed_origins), "https://a.example:443", ".allowed_origins \"https://a.example:443\": as browsers say it: https://example.com, without path and usual port, or *"},
+        {TEXT(cors_origins), "http://a.example:80", ".cors_origins \"http://a.example:80\": as browsers say it: https://example.com, without path and usual port, or *"},
+        {TEXT(log_topic), "", ".log_topic: empty: the name of a topic, or NULL"}};
+    static const struct { size_t at; const char *value; } good[] = {
+        {TEXT(secret), "new old"}, {TEXT(trusted_proxies), "unix 10.0.0.1 2001:db8::1 ::1"}, {TEXT(allowed_hosts), "a.example [::1] *"},
+        {TEXT(allowed_origins), "https://a.example http://b.example:8080 null http://[::1]:443"}, {TEXT(cors_origins), "*"}};
+    sse_app_options o;
+    char            text[400];
+    size_t          i;
+    for (i = 0; i < SSE__COUNT(bad); i++) {
+        memset(&o, 0, sizeof o);
+        o.on_log = on_log;
+        *(const char **)(void *)((char *)&o + bad[i].at) = bad[i].value;
+        ok(!sse_app_new(&o), "%s", bad[i].text);
+        snprintf(text, sizeof text, "sse_app_new: %s", bad[i].text);
+        app_refused(text, "... is logged");
+    }
+    for (i = 0; i < SSE__COUNT(good); i++) {
+        sse_app *app;
+        memset(&o, 0, sizeof o);
+        o.on_log = on_log;
+        *(const char **)(void *)((char *)&o + good[i].at) = good[i].value;
+        app = sse_app_new(&o);
+        ok(app != NULL, "%s", good[i].value);
+        sse_app_free(app);
+    }
+}
+
+static void test_app_numbers(void) {
+    static const struct { size_t at; int value; const char *text; } bad[] = {
+        {TEXT(max_headers), 10001, ".max_headers 10001: not within 1..10000"},
+        {TEXT(max_connections), -1, ".max_connections -1: less than 1"},
+        {TEXT(max_per_peer), -1, ".max_per_peer -1: less than 0"},
+        {TEXT(max_views), -1, ".max_views -1: less than 1"},
+        {TEXT(max_topics), -1, ".max_topics -1: less than 1"},
+        {TEXT(header_timeout_ms), -2, ".header_timeout_ms -2: less than -1, SSE_OFF"},
+        {TEXT(body_timeout_ms), -2, ".body_timeout_ms -2: less than -1, SSE_OFF"},
+        {TEXT(keepalive_ms), -5, ".keepalive_ms -5: less than -1, SSE_OFF"},
+        {TEXT(send_timeout_ms), -5, ".send_timeout_ms -5: less than -1, SSE_OFF"},
+        {TEXT(compress_window), 12, ".compress_window 12: not within 16..24"},
+        {TEXT(compress_quality), 12, ".compress_quality 12: not within 1..11"}};
+#undef TEXT
+    sse_app_options o;
+    char            text[200];
+    size_t          i;
+    for (i = 0; i < SSE__COUNT(bad); i++) {
+        memset(&o, 0, sizeof o);
+        o.on_log = on_log;
+        *(int *)(void *)((char *)&o + bad[i].at) = bad[i].value;
+        ok(!sse_app_new(&o), "%s", bad[i].text);
+        snprintf(text, sizeof text, "sse_app_new: %s", bad[i].text);
+        app_refused(text, "... is logged");
+    }
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.max_header_bytes = SSE_UNLIMITED;
+    ok(!sse_app_new(&o), "a head has a limit");
+    o.max_header_bytes = 100;
+    ok(!sse_app_new(&o), "... that it fits into");
+    app_refused("sse_app_new: .max_header_bytes 100: not within 128..16777216", "... is logged");
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.cors_origins     = "*";
+    o.cors_credentials = true;
+    ok(!sse_app_new(&o), "not everyone with cookies");
+    app_refused("sse_app_new: .cors_credentials: not with .cors_origins *, every page could act as its visitor: name them", "... is logged");
+}
+
+/* A wrong address is no mistake of the app: the next one may do. */
+static void test_listening(void) {
+    sse_serve_options o;
+    const char *why;
+    sse_app    *app = fresh();
+    memset(&o, 0, sizeof o);
+    o.port = 70000;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a port that is none");
+    app_refused("sse_serve: .port 70000: not within -1..65535", "... is logged");
+    is_int(sse_app_error(app, &why), SSE_E_ARG, "... and kept");
+    is_str(why, "sse_serve: .port 70000: not within -1..65535", "... with its words");
+    o.port = SSE_ANY_PORT;
+    o.host = "example.com";
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a name");
+    app_refused("sse_serve: .host \"example.com\": a numeric address, localhost or unix:/path, of at most 107 bytes", "... is logged");
+    o.host    = NULL;
+    o.backlog = -1;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a negative backlog");
+    app_refused("sse_serve: .backlog -1: less than 0", "... is logged");
+    o.backlog  = 0;
+    o.grace_ms = -2;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a negative time");
+    app_refused("sse_serve: .grace_ms -2: less than -1, SSE_OFF", "... is logged");
+    o.grace_ms = 0;
+    is_int(sse_listen(app, &o), SSE_OK, "the next try may do");
+    o.port = sse_port(app);
+    is_int(sse_listen(app, &o), SSE_E_IO, "a port in use");
+    is_int(sse_app_error(app, &why), SSE_E_IO, "... is kept");
+    ok(strstr(why, "choose another .port") != NULL, "... with advice");
+    is_int(sse_poll(app, 0), 1, "and the app runs");
+    sse_app_free(app);
+}
+
+static void test_files_and_hooks(void) {
+    sse_static_options o;
+    sse_app *app = fresh();
+    memset(&o, 0, sizeof o);
+    refused(app, sse_before(app, "a", handler, NULL), SSE_E_ARG, "before hook a: a prefix begins with /; NULL: all");
+    app = fresh();
+    refused(app, sse_before(app, "/a", NULL, NULL), SSE_E_ARG, "before hook /a: the handler is NULL");
+    app = fresh();
+    refused(app, sse_static(app, "/a", NULL, NULL), SSE_E_ARG, "static files at /a: neither a directory nor .files");
+    app = fresh();
+    refused(app, sse_static(app, "/a", "/nothing/here", NULL), SSE_E_IO, "static files at /a: directory /nothing/here: No such file or directory");
+    app = fresh();
+    refused(app, sse_static(app, "/a", "sse.h", NULL), SSE_E_IO, "static files at /a: directory sse.h: Not a directory");
+    app = fresh();
+    o.cache_control = "a\nb";
+    refused(app, sse_static(app, "/a", "tests", &o), SSE_E_FIELD, "static files at /a: .cache_control cannot be a header");
+    app = fresh();
+    refused(app, sse_monitor(app, "/", NULL, NULL), SSE_E_ARG, "monitor /: a prefix is like /_sse: no / at its end, no param, at most 200 bytes");
+}
+
+static void render(sse_view *view, sse_buf *html, void *user) { (void)view; (void)html; (void)user; }
+
+static void live_refused(sse_live_options *o, const char *text) {
+    sse_app *app = fresh();
+    char     whole[300];
+    snprintf(whole, sizeof whole, "live view /v: %s", text);
+    refused(app, sse_live(app, "/v", render, o), SSE_E_ARG, whole);
+    memset(o, 0, sizeof *o);
+}
+
+static void test_live(void) {
+    sse_live_options   o;
+    sse_stream_options stream;
+    sse_patch_options  patch;
+    sse_event          event;
+    sse_app           *app = fresh();
+    memset(&o, 0, sizeof o);
+    memset(&stream, 0, sizeof stream);
+    memset(&patch, 0, sizeof patch);
+    memset(&event, 0, sizeof event);
+    refused(app, sse_live(app, "/v", NULL, NULL), SSE_E_ARG, "live view /v: the render is NULL");
+    app = fresh();
+    refused(app, sse_live(app, NULL, render, NULL), SSE_E_ARG, "live view : path is NULL");
+    o.tables = "msgs";
+    live_refused(&o, ".tables without a .db");
+    o.every_ms = -1;
+    live_refused(&o, ".every_ms -1: less than 0");
+    o.min_interval_ms = -1;
+    live_refused(&o, ".min_interval_ms -1: less than 0");
+    o.format = (sse_format)7;
+    live_refused(&o, ".format is none of SSE_AS_");
+    o.event = "news";
+    live_refused(&o, ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own");
+    o.format = SSE_AS_DATA;
+    o.event  = "a\nb";
+    live_refused(&o, ".event holds a line break");
+    patch.mode = SSE_APPEND;
+    o.patch    = &patch;
+    live_refused(&o, ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector");
+    o.stream     = &stream;
+    stream.first = &event;
+    live_refused(&o, ".stream: .first and .last are the view's own");
+    stream.first  = NULL;
+    stream.status = 201;
+    o.stream      = &stream;
+    live_refused(&o, ".stream: .type, .status and .step are the view's own");
+    stream.status  = 0;
+    stream.ping_ms = -3;
+    o.stream       = &stream;
+    live_refused(&o, ".stream: .ping_ms -3: less than -1, SSE_OFF");
+}
+
+static void topic_refused(sse_topic_options *o, const char *text) {
+    sse_app *app = fresh();
+    char     whole[300];
+    snprintf(whole, sizeof whole, "topic t: %s", text);
+    refused(app, sse_topic(app, "t", o), SSE_E_ARG, whole);
+    memset(o, 0, sizeof *o);
+}
+
+static void test_topics(void) {
+    sse_topic_options o;
+    sse_app *app = fresh();
+    memset(&o, 0, sizeof o);
+    refused(app, sse_topic(app, "", NULL), SSE_E_ARG, "sse_topic: a topic without a name");
+    o.history = -1;
+    topic_refused(&o, ".history -1: less than 0");
+    o.greet = -2;
+    topic_refused(&o, ".greet -2: less than -1, SSE_OFF");
+    o.overflow = (sse_overflow)5;
+    topic_refused(&o, ".overflow 5: not within 0..2");
+    o.gap_event = "a\nb";
+    topic_refused(&o, ".gap_event holds a line break");
+    app = fresh();
+    (void)sse_topic(app, "t", NULL);
+    refused(app, sse_topic(app, "t", NULL), SSE_E_STATE, "topic t: in use already: call sse_topic once, before sse_subscribe and sse_publish");
+#ifndef SSE_NO_SQLITE
+    {
+        sse_db *db = sse_db_open(":memory:", NULL);
+        o.db = db;
+        topic_refused(&o, ".db without a history: set .history, .history_bytes or .history_age_ms");
+        app = fresh();
+        refused(app, sse_topic_from_table(app, "t", db, "SELECT id, body FROM t WHERE id > ?"), SSE_E_DB,
+                "topic t from a table: no such table: t [SELECT id, body FROM t WHERE id > ?]");
+        app = fresh();
+        refused(app, sse_topic_from_table(app, "t", db, "SELECT 1"), SSE_E_ARG,
+                "topic t from a table: the SELECT needs one ? for the id to go on after, and gives id, data and, if wanted, the event's name");
+        sse_db_close(db);
+    }
+#endif
+}
+
 int main(void) {
     test_app_error();
     test_routes();
+    test_app_texts();
+    test_app_numbers();
+    test_listening();
+    test_files_and_hooks();
+    test_live();
+    test_topics();
     return tap_done();
 }
