@@ -723,6 +723,8 @@ typedef struct sse_app_options {
     sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
     const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
+    size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
+                                       default: 67108864; SSE_UNLIMITED */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -753,8 +755,10 @@ SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user
    At the end fn gets NULL once and the watch is gone; fd stays open. Returns and threads as sse_watch. */
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user);
 
-/* Runs fn on the loop, soon. Once accepted it runs exactly once, at the latest in sse_app_free.
-   Returns: 0; SSE_E_NOMEM; SSE_E_ARG; SSE_E_STATE: the app is being freed. Threads: any. */
+/* Runs fn on the loop, soon, behind what was called before. Once accepted it runs exactly once, at the latest in sse_app_free; what
+   is called meanwhile, by fn too, has its turn later. user: borrowed until fn returns.
+   Returns: 0; SSE_E_FULL: max_call_bytes wait already, the loop is behind: try later; SSE_E_NOMEM; SSE_E_ARG; SSE_E_STATE: the app
+   is being freed. Threads: any. In callbacks: yes. */
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 
 /* Runs work on a thread of a small pool, for what takes long: then done on the loop. Once accepted each runs exactly once, at
@@ -1127,8 +1131,9 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern); /* the s
 /* Sends an event to all who are subscribed. Formatted once, however many they are. event: borrowed until return. With a history
    it is kept, unless .ephemeral, and gets an id; one that it brings itself is sent as it is, and found again (the newest of that
    name) when a client comes back with it. .except holds for the live flow: the same client, back on a new stream, is another.
-   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_NOMEM. Threads: any; from
-   another one it takes effect in the loop's next turn. In callbacks: yes. */
+   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_NOMEM; from other threads also
+   SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from another one it takes effect in one of the loop's next turns. In
+   callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
 
 /* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, in the order they came, until it
@@ -1197,7 +1202,8 @@ SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_li
 SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options);
 
 /* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route ("/room/{id}/feed"). Several touches
-   in one turn are one render. Returns: 0, also if nobody watches; SSE_E_ARG; SSE_E_NOMEM. Threads: any. In callbacks: yes. */
+   in one turn are one render. Returns: 0, also if nobody watches; SSE_E_ARG; SSE_E_NOMEM; from other threads also as sse_call.
+   Threads: any. In callbacks: yes. */
 SSE_API int sse_touch(sse_app *app, const char *path);
 
 /* A path parameter or listed query parameter; NULL if absent. Valid until the render returns. */
@@ -5999,6 +6005,9 @@ static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
       waits in wheel.due.
   W3  Arming, moving and cancelling an alarm costs the same however many
       there are.
+  W4  A turn runs a limited number of calls, and calls that wait take a
+      limited number of bytes: other threads can neither stop the loop from
+      doing the rest of its work, and from stopping, nor fill the memory.
 ==========================================================================*/
 
 #include <errno.h>
@@ -6351,7 +6360,9 @@ static bool sse__random(void *out, size_t n) { /* n unguessable bytes; false: th
 
 /* ---- the loop ------------------------------------------------------------------ */
 
-typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; } sse__call;
+enum { SSE__CALLS_A_TURN = 1000 };
+
+typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; size_t bytes; } sse__call; /* bytes: what it counts as; 0: is never refused */
 
 typedef struct sse__loop {
     sse_app       *app;
@@ -6359,13 +6370,15 @@ typedef struct sse__loop {
     sse__wheel     wheel;
     sse__source    wake;           /* the reading end of a pipe */
     int            wake_fd;        /* its writing end: also safe to write from a signal handler */
-    sse__mutex     mutex;          /* guards calls, calls_end, woken, owned, owner, closing */
+    sse__mutex     mutex;          /* guards calls, calls_end, call_bytes, woken, owned, owner, closing */
     sse__call     *calls, **calls_end;
+    sse__call     *taken;          /* the oldest of them: the loop's own */
+    size_t         call_bytes;     /* of both: W4 */
     bool           closing;        /* no more calls: nobody would run them */
     bool           woken;          /* a byte is in the pipe: no need for another */
     volatile int   stop;           /* sse_stop was called */
     bool           owned;          /* the loop runs, on thread owner */
-    sse__thread_id owner;
+    sse__thread_id owner;          /* while it does not: who made the app, or ran or stopped the loop last */
     sse__slots     timers;
     sse__link      watches;
     sse__link      ended;          /* watches to free at the end of the turn: W1 */
@@ -6467,6 +6480,15 @@ static bool sse__on_loop(sse_app *app) { /* the calling thread may touch what be
     return mine;
 }
 
+/* For what any thread may call: whether to do it now, or to leave it to the loop. Before the loop runs, and after, one thread is its. */
+static bool sse__is_owner(sse_app *app) {
+    bool mine;
+    sse__lock(&app->loop.mutex);
+    mine = sse__thread_equal(app->loop.owner, sse__thread_self());
+    sse__unlock(&app->loop.mutex);
+    return mine;
+}
+
 static void sse__loop_drain_wake(sse__source *source, int events) {
     sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
     char       bytes[64];
@@ -6487,6 +6509,7 @@ static int sse__loop_open(sse__loop *loop, sse_app *app) {
     int fds[2], error;
     memset(loop, 0, sizeof *loop);
     loop->app       = app;
+    loop->owner     = sse__thread_self();
     loop->calls_end = &loop->calls;
     loop->wake.fd = loop->wake_fd = -1;
     loop->wake.fn   = sse__loop_drain_wake;
@@ -6511,42 +6534,62 @@ static void sse__loop_wake(sse__loop *loop) { /* mutex held */
     if (write(loop->wake_fd, "", 1) < 0) loop->woken = false; /* cannot be: the pipe holds at most one byte of ours */
 }
 
-static bool sse__loop_post(sse__loop *loop, sse__call *call) { /* takes call, unless the loop is closing */
-    bool closing;
+static int sse__loop_post(sse__loop *loop, sse__call *call) { /* takes call if it answers 0 */
+    int error = SSE_OK;
     sse__lock(&loop->mutex);
-    closing = loop->closing;
-    if (!closing) {
-        *loop->calls_end = call;
-        loop->calls_end  = &call->next;
+    if (loop->closing) error = SSE_E_STATE;
+    else if (call->bytes && loop->call_bytes >= loop->app->options.max_call_bytes) error = SSE_E_FULL; /* W4: at most one is over */
+    if (!error) {
+        *loop->calls_end  = call;
+        loop->calls_end   = &call->next;
+        loop->call_bytes += call->bytes;
         sse__loop_wake(loop);
     }
     sse__unlock(&loop->mutex);
-    return !closing;
+    return error;
+}
+
+static int sse__loop_call(sse__loop *loop, sse_app_fn fn, void *user, size_t bytes) { /* bytes: what user holds, for W4 */
+    sse__call *call = SSE__NEW(sse__call);
+    int        error;
+    if (!call) return SSE_E_NOMEM;
+    call->fn    = fn;
+    call->user  = user;
+    call->bytes = sizeof *call + bytes;
+    error       = sse__loop_post(loop, call);
+    if (error) SSE_FREE(call);
+    return error;
 }
 
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user) {
-    sse__call *call = app && fn ? SSE__NEW(sse__call) : NULL;
-    if (!call) return app && fn ? SSE_E_NOMEM : SSE_E_ARG;
-    call->fn   = fn;
-    call->user = user;
-    if (sse__loop_post(&app->loop, call)) return SSE_OK;
-    SSE_FREE(call);
-    return SSE_E_STATE;
+    return app && fn ? sse__loop_call(&app->loop, fn, user, 0) : SSE_E_ARG;
 }
 
-static void sse__loop_run_calls(sse__loop *loop) {
-    sse__call *call;
+static void sse__loop_take_calls(sse__loop *loop) { /* when what was taken before has run */
+    if (loop->taken) return;
     sse__lock(&loop->mutex);
-    call            = loop->calls;
+    loop->taken     = loop->calls;
     loop->calls     = NULL;
     loop->calls_end = &loop->calls;
     sse__unlock(&loop->mutex);
-    while (call) {
-        sse__call *next = call->next;
+}
+
+/* Runs what waited when it began, up to n calls. What is left wakes the loop again. W4 */
+static void sse__loop_run_calls(sse__loop *loop, int n) {
+    size_t bytes = 0;
+    sse__loop_take_calls(loop);
+    if (!loop->taken) return;
+    for (; n > 0 && loop->taken; n--) {
+        sse__call *call = loop->taken;
+        loop->taken = call->next;
+        bytes += call->bytes;
         call->fn(loop->app, call->user);
         SSE_FREE(call);
-        call = next;
     }
+    sse__lock(&loop->mutex);
+    loop->call_bytes -= bytes;
+    if (loop->taken || loop->calls) sse__loop_wake(loop); /* the byte of those may be read already */
+    sse__unlock(&loop->mutex);
 }
 
 /* ---- timers of the program ------------------------------------------------------- */
@@ -6789,7 +6832,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
     loop->wheel.now = sse__clock_ms(); /* before anybody sets an alarm by it: the wait may have been long */
     sse__poller_dispatch(&loop->poller, n);
     sse__watches_fire_always(loop);
-    sse__loop_run_calls(loop);
+    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
 }
 
@@ -6816,7 +6859,7 @@ static void sse__loop_close(sse__loop *loop) {
     loop->closing = true;
     sse__unlock(&loop->mutex);
     sse__loop_end_timers(loop);
-    sse__loop_run_calls(loop);
+    while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX); /* closing: no more come */
     sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* requests that these calls finished */
     while (!sse__list_empty(&loop->watches)) sse__watch_end(SSE__CONTAINER(loop->watches.next, sse__watch, link));
     sse__loop_reap(loop);
@@ -6884,12 +6927,12 @@ static void *sse__pool_thread(void *user) {
     sse__job  *job;
     pthread_mutex_lock(&pool->mutex);
     while ((job = sse__pool_take(pool)) != NULL) {
-        bool posted;
+        int error;
         pthread_mutex_unlock(&pool->mutex);
         job->work(pool->app, job->call.user);
-        posted = sse__loop_post(&pool->app->loop, &job->call);
-        SSE_ASSERT(posted); /* J1: the loop closes after the pool */
-        (void)posted;
+        error = sse__loop_post(&pool->app->loop, &job->call);
+        SSE_ASSERT(!error); /* J1: the loop closes after the pool, and such a call counts as no bytes */
+        (void)error;
         pthread_mutex_lock(&pool->mutex);
     }
     pthread_mutex_unlock(&pool->mutex);
@@ -12638,7 +12681,7 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
     posted->publication.topic = sse__posted_text(posted, p->topic, &error);
     posted->publication.id    = sse__posted_text(posted, p->id, &error);
     posted->publication.key   = sse__posted_text(posted, p->key, &error);
-    if (!error) error = sse_call(app, sse__posted_run, posted);
+    if (!error) error = sse__loop_call(&app->loop, sse__posted_run, posted, sizeof *posted + p->text.cap);
     if (error) sse__posted_free(posted);
     return error;
 }
@@ -12655,7 +12698,7 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
     p.key       = event->key;
     p.except    = event->except;
     p.ephemeral = event->ephemeral;
-    return sse__on_loop(app) ? sse__publish(app, &p) : sse__post(app, &p);
+    return sse__is_owner(app) ? sse__publish(app, &p) : sse__post(app, &p);
 }
 
 /* ---- rows as events --------------------------------------------------------------------------------------- */
@@ -13364,11 +13407,11 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     if (!app || !path || path[0] != '/') return SSE_E_ARG;
     copy = sse__strdup(sse__text(path));
     if (!copy) return SSE_E_NOMEM;
-    if (sse__on_loop(app)) {
+    if (sse__is_owner(app)) {
         sse__touch(app, copy);
         return SSE_OK;
     }
-    error = sse_call(app, sse__touch, copy);
+    error = sse__loop_call(&app->loop, sse__touch, copy, strlen(copy));
     if (error) SSE_FREE(copy);
     return error;
 }
@@ -14451,6 +14494,7 @@ static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
     o->max_body_bytes     = sse__or_size(o->max_body_bytes, 1048576);
     o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
     o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
+    o->max_call_bytes     = sse__or_size(o->max_call_bytes, (size_t)64 << 20);
     o->max_headers        = sse__or_int(o->max_headers, 100);
     o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
     o->max_views          = sse__or_int(o->max_views, 1000);
@@ -15096,7 +15140,9 @@ extern char **environ; /* as POSIX wants it: by the program that uses it */
 
 struct sse__server {
     sse__alarm grace;          /* armed when the app stops */
-    int        grace_ms, port;
+    int        grace_ms;       /* guarded by loop.mutex: sse_stop_background sets it */
+    int        armed_ms;       /* what grace is armed with; -1: not yet */
+    int        port;
     bool       inited;         /* on_init has run, on_exit has not: Y2 */
     bool       turning;        /* within a turn: callbacks run */
     bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
@@ -15373,15 +15419,20 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     app->server->over = true;
 }
 
-static int sse__server_grace_ms(sse_app *app) {
-    int ms;
-    sse__lock(&app->loop.mutex); /* sse_stop_background sets it */
-    ms = app->server->grace_ms;
-    sse__unlock(&app->loop.mutex);
-    return ms;
-}
-
 static void sse__server_grace_over(sse__alarm *alarm) { SSE__CONTAINER(alarm, struct sse__server, grace)->stopped = 1; }
+
+/* The grace period begins, or another was set since. It is looked at each turn: a call might wait behind many others. */
+static void sse__server_arm(sse_app *app) {
+    struct sse__server *server = app->server;
+    int                 ms;
+    sse__lock(&app->loop.mutex);
+    ms = server->grace_ms;
+    sse__unlock(&app->loop.mutex);
+    if (ms == server->armed_ms) return;
+    server->armed_ms = ms;
+    server->grace.fn = sse__server_grace_over;
+    sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)ms);
+}
 
 /* No new connections; streams say farewell; idle connections close; replies in flight are finished. */
 static void sse__server_begin_stop(sse_app *app) {
@@ -15390,8 +15441,7 @@ static void sse__server_begin_stop(sse_app *app) {
     server->stopping = true;
     sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
-    server->grace.fn = sse__server_grace_over;
-    sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)sse__server_grace_ms(app));
+    server->armed_ms = -1;
     sse__streams_stop(app->streams);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
@@ -15414,7 +15464,7 @@ static void sse__stats_show(sse_app *app) {
 
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     if (!app || !out) return SSE_E_ARG;
-    if (sse__on_loop(app)) {
+    if (sse__is_owner(app)) {
         sse__stats_read(app, out);
         return SSE_OK;
     }
@@ -15460,6 +15510,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         sse__notify("READY=1");
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
+    if (server->stopping) sse__server_arm(app);
     server->turning = true;
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     server->turning = false;
@@ -15557,20 +15608,14 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     return NULL;
 }
 
-static void sse__server_hurry(sse_app *app, void *user) { /* it may be stopping already, with more time */
-    struct sse__server *server = app->server;
-    (void)user;
-    if (server->stopping && !server->over) sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)sse__server_grace_ms(app));
-}
-
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     if (!server || timeout_ms < 0) return SSE_E_ARG;
     sse__lock(&server->app->loop.mutex);
     server->app->server->grace_ms = timeout_ms;
     sse__unlock(&server->app->loop.mutex);
-    (void)sse_call(server->app, sse__server_hurry, NULL);
-    (void)sse_stop(server->app);
+    (void)sse_stop(server->app); /* wakes the loop also if it is stopping already, with more time */
     pthread_join(server->thread, NULL);
+    sse__server_own(server->app, false);
     SSE_FREE(server);
     return SSE_OK;
 }

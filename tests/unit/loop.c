@@ -178,9 +178,63 @@ static void test_loop(void) {
     close(null_fd);
 }
 
+/* W4 */
+static int numbers[3000], ran;
+
+static void number(sse_app *app, void *user) {
+    (void)app;
+    if (ran < 3000) numbers[ran] = *(int *)user;
+    ran++;
+}
+
+static void again(sse_app *app, void *user) {
+    ++*(int *)user;
+    sse_call(app, again, user);
+}
+
+static void test_many_calls(void) {
+    static int      values[2500];
+    int             i, accepted = 0, rounds = 0, wrong = 0;
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    app = sse_app_new(&o);
+    for (i = 0; i < 2500; i++) {
+        values[i] = i;
+        accepted += sse_call(app, number, &values[i]) == SSE_OK;
+    }
+    is_int(accepted, 2500, "many calls are accepted");
+    sse_poll(app, -1);
+    is_int(ran, 1000, "a turn runs some of them");
+    sse_call(app, number, &values[0]);
+    while (ran < 2501 && rounds++ < 10) sse_poll(app, -1);
+    is_int(ran, 2501, "later ones the rest, without waiting");
+    for (i = 0; i < 2500; i++) wrong += numbers[i] != i;
+    is_int(wrong, 0, "in the order they were made");
+    ran = 0;
+    sse_call(app, again, &ran);
+    for (i = 0; i < 5; i++) sse_poll(app, -1);
+    is_int(ran, 5, "a call made by a call has its turn later");
+    sse_app_free(app);
+    is_int(ran, 6, "... and when the app is freed it ends");
+
+    o.max_call_bytes = 100 * sizeof(sse__call);
+    app      = sse_app_new(&o);
+    accepted = ran = 0;
+    for (i = 0; i < 200; i++) accepted += sse_call(app, number, &values[i]) == SSE_OK;
+    is_int(accepted, 100, "max_call_bytes of them may wait");
+    is_int(sse_call(app, number, &values[0]), SSE_E_FULL, "then the caller is told");
+    sse_poll(app, -1);
+    is_int(ran, 100, "what was accepted runs");
+    is_int(sse_call(app, number, &values[0]), SSE_OK, "... and there is room again");
+    sse_app_free(app);
+    is_int(ran, 101, "for one that runs as well");
+}
+
 int main(void) {
     test_wheel();
     test_due_again();
     test_loop();
+    test_many_calls();
     return tap_done();
 }

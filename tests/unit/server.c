@@ -335,6 +335,50 @@ static void background(void) {
     ok(!sse_serve_background(NULL, NULL), "no app");
 }
 
+static volatile int flood_over;
+static int          flooded, flood_full;
+
+static void flood_call(sse_app *app, void *user) { (void)app; (void)user; flooded++; }
+
+static void *flooder(void *user) { /* as fast as it can, until the app is freed */
+    sse_app  *app = (sse_app *)user;
+    sse_event event;
+    int       full = 0;
+    memset(&event, 0, sizeof event);
+    event.data = "a flood of events";
+    while (!__atomic_load_n(&flood_over, __ATOMIC_RELAXED)) full += sse_call(app, flood_call, NULL) == SSE_E_FULL || sse_publish(app, "news", &event) == SSE_E_FULL;
+    __atomic_fetch_add(&flood_full, full, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void flood(void) {
+    sse_app_options o;
+    sse_app        *app;
+    sse_server     *server;
+    pthread_t       threads[2];
+    uint64_t        began, took;
+    int             i, fd;
+    memset(&o, 0, sizeof o);
+    o.max_call_bytes = 1000000;
+    app    = sse_app_new(&o);
+    sse_get(app, "/", hello, (void *)"hello");
+    server = sse_serve_background(app, any_port(0));
+    for (i = 0; i < 2; i++) pthread_create(&threads[i], NULL, flooder, app);
+    poll(NULL, 0, 100);
+    fd = dial(sse_port(app), "/");
+    ok(strstr(read_until(fd, "hello"), "hello") != NULL, "under a flood of calls a request is answered");
+    close(fd);
+    began = sse__clock_ms();
+    is_int(sse_stop_background(server, 0), SSE_OK, "... and the server stops");
+    took = sse__clock_ms() - began;
+    ok(took < 2000, "... at once (%d ms)", (int)took);
+    poll(NULL, 0, 200);
+    __atomic_store_n(&flood_over, 1, __ATOMIC_RELAXED);
+    for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    ok(flooded > 0 && flood_full > 0, "calls ran, and were refused when nobody ran them");
+    sse_app_free(app);
+}
+
 /* ---- systemd ---- */
 
 static int notify_socket(const char *path, size_t len) {
@@ -447,6 +491,7 @@ int main(void) {
     again();
     foreign_loop();
     background();
+    flood();
     notify();
     activation();
     return tap_done();
