@@ -1153,7 +1153,9 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
    comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
    well; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
    what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
-   there is: delete only rows that nobody comes back for. A row that is no event (a line break in its name) is logged and left out.
+   there is: delete only rows that nobody comes back for. If the table gives ids again that were sent, because another file took its
+   place or its sequence was set back, all who are there get the gap event and every row as well; who was away, and comes back with
+   an id that is there again, goes on after that row. A row that is no event (a line break in its name) is logged and left out.
    The id is for one place in one table: such a topic shares a stream only with topics that give no ids, and patterns do not see it.
    What is published to it has no id and is not kept.
    db: borrowed until the app is freed. sql: copied.
@@ -11645,8 +11647,9 @@ static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf 
 
   B1  Rows up to .last went to every stream that is not behind, rows after it
       to none. Who is behind reads up to .last; then it is not.
-  B2  Only committed rows become events: an id that was sent is never given
-      to another row.
+  B2  Only committed rows become events, so that an id that was sent stays
+      that row's. Where the table gives it to another one, its file was
+      replaced or its sequence set back, and all begin anew [outbox_again].
 ==========================================================================*/
 
 enum { SSE__OUTBOX_ROWS = 256, SSE__OUTBOX_BYTES = 262144, SSE__OUTBOX_AGAIN_MS = 1000 }; /* sent in one turn: to all; to one that is behind */
@@ -11656,8 +11659,9 @@ typedef struct sse__outbox {
     sse_db    *db;
     char      *sql, *newest; /* formats: the rows after an id; the row before the n newest */
     uint64_t   last;         /* B1 */
+    uint64_t   remains;      /* the newest row, if those up to .last were deleted; else UINT64_MAX */
     bool       changed;      /* there may be rows after it; they are read when no transaction of ours is open: B2 */
-    sse__alarm again;        /* reading failed */
+    sse__alarm retry;        /* reading failed */
 } sse__outbox;
 
 /* Called for each row, until it returns false. m: NULL if the row is no event. */
@@ -11736,6 +11740,20 @@ static bool sse__outbox_has(const sse__outbox *o, uint64_t id) {
     return id == 0 || (sse_db_one(o->db, &value, o->sql, (long long)id - 1) == 0 && (uint64_t)value == id);
 }
 
+/* There is no row after .last. Does the table give ids up to there again? That its newest rows are gone says nothing, they may have
+   been deleted. What tells is a row that comes after that, or how far the sequence is of an AUTOINCREMENT table that the SQL names. */
+static bool sse__outbox_again(sse__outbox *o) {
+    const uint64_t before = o->remains;
+    uint64_t       newest;
+    long long      sequence;
+    o->remains = UINT64_MAX;
+    if (sse__outbox_has(o, o->last) || sse__outbox_before(o, 0, &newest) != SSE_OK || newest >= o->last) return false;
+    o->remains = newest;
+    if (newest > before) return true;
+    return newest && sse_db_one(o->db, &sequence, "SELECT max(seq) FROM sqlite_sequence WHERE instr(lower(%s), lower(name))", o->sql) == 0 &&
+           (uint64_t)sequence < o->last;
+}
+
 /* SQL with a ? as a format of >>db, and what stands before and behind it. NULL: no memory. */
 static char *sse__outbox_format(const char *before, const char *sql, const char *behind) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
@@ -11751,11 +11769,11 @@ static char *sse__outbox_format(const char *before, const char *sql, const char 
     return b.ptr;
 }
 
-static void sse__outbox_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__outbox, again)->changed = true; }
+static void sse__outbox_retry(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__outbox, retry)->changed = true; }
 
 static void sse__outbox_free(sse__outbox *o) {
     if (!o) return;
-    sse__alarm_cancel(&o->again);
+    sse__alarm_cancel(&o->retry);
     SSE_FREE(o->sql);
     SSE_FREE(o->newest);
     SSE_FREE(o);
@@ -11778,7 +11796,8 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
     if (!o) return SSE_E_NOMEM;
     o->app      = app;
     o->db       = db;
-    o->again.fn = sse__outbox_again;
+    o->retry.fn = sse__outbox_retry;
+    o->remains  = UINT64_MAX;
     o->sql      = sse__outbox_format("", sql, "");
     o->newest   = sse__outbox_format("SELECT * FROM (", sql, "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
     error       = !o->sql || !o->newest ? SSE_E_NOMEM : mark && !strchr(mark + 1, '?') ? sse__outbox_try(o) : SSE_E_ARG;
@@ -12754,6 +12773,22 @@ static bool sse__flow_row(uint64_t id, sse__message *m, void *user) {
     return ++flow->rows < SSE__OUTBOX_ROWS;
 }
 
+/* B2: whoever is there is told, and gets all rows of the table as it is now. */
+static void sse__topic_anew(sse__topic *topic) {
+    sse__outbox *o = topic->outbox;
+    sse__link   *link;
+    sse_event    event;
+    sse__log(o->app, SSE_LOG_WARNING, "the table of topic %s gives ids again that were sent, up to %llu: all begin anew", topic->node.key.ptr,
+             (unsigned long long)o->last);
+    memset(&event, 0, sizeof event);
+    event.event = topic->rule ? topic->rule->gap_event : "gap";
+    event.data  = "{\"reason\":\"unknown\"}";
+    (void)sse_publish(o->app, topic->node.key.ptr, &event);
+    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) SSE__CONTAINER(link, sse__sub, link)->after = 0;
+    topic->owner->gaps += topic->channel.count;
+    o->last = 0; /* B1 */
+}
+
 static void sse__topic_flow(sse__topic *topic) {
     sse__outbox *o = topic->outbox;
     sse__flow    flow;
@@ -12763,10 +12798,15 @@ static void sse__topic_flow(sse__topic *topic) {
     flow.rows  = 0;
     error      = topic->channel.count ? sse__outbox_read(o, o->last, sse__flow_row, &flow) : sse__outbox_before(o, 0, &o->last);
     o->changed = !error && flow.rows == SSE__OUTBOX_ROWS;
+    if (flow.rows) o->remains = UINT64_MAX;
+    else if (!error && sse__outbox_again(o)) {
+        sse__topic_anew(topic);
+        o->changed = true;
+    }
     if (!error) return;
     (void)sse_db_error(o->db, &why);
     sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", topic->node.key.ptr, *why ? why : sse_error_text(error));
-    sse__alarm_set(&o->app->loop.wheel, &o->again, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
+    sse__alarm_set(&o->app->loop.wheel, &o->retry, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
 }
 
 static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, from there on, that has rows to send: B2 */

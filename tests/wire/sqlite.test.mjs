@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { after, before } from 'node:test'
-import { statSync } from 'node:fs'
+import { renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { listen, request, root, Server, sleep, test, until } from './wire.mjs'
@@ -82,6 +82,98 @@ test('ids that are unknown or gone: a gap, and all rows there are', async () => 
   assert.equal(data(gone)[0], '{"reason":"expired"}')
   assert.deepEqual(data(gone).slice(1), data(all))
   close(...unknown, gone, all)
+})
+
+// Everybody who listens gets the gap event and then the rows, and goes on with their ids.
+const anew = async (streams, bodies) => {
+  await until(() => streams.every(stream => data(stream).at(-1) === bodies.at(-1) && stream.events.some(event => event.event === 'gap')), 'the new rows')
+  for (const stream of streams) {
+    const from = stream.events.findIndex(event => event.event === 'gap')
+    assert.deepEqual(data(stream).slice(from), ['{"reason":"unknown"}', ...bodies])
+    assert.deepEqual(ids(stream).slice(from + 1), bodies.map((_, i) => i + 1))
+    close(stream)
+  }
+}
+
+test('an outbox that is emptied and counts from 1 again: a gap, and its new rows', async () => {
+  const reset = "DELETE FROM outbox; DELETE FROM sqlite_sequence WHERE name = 'outbox'"
+  const rows = count => Array.from({ length: count }, (_, i) => `INSERT INTO outbox (body) VALUES ('new ${i}')`).join(';')
+  const ways = [
+    [3, (server, n) => act(server, '/exec', `${reset}; ${rows(n)}`)], // in one transaction
+    [2, (server, n) => act(server, '/exec', reset).then(() => sleep(20)).then(() => act(server, '/exec', rows(n)))], // in two
+    [4, (server, n) => execFileSync('sqlite3', [path.join(server.dir, 'a.db'), `${reset}; ${rows(n)}`])], // by another process
+    [2, (server, n) => act(server, '/exec', `DELETE FROM outbox; UPDATE sqlite_sequence SET seq = 0; ${rows(n)}`)],
+    [1, (server) => act(server, '/exec', 'DELETE FROM outbox').then(() => sleep(20)) // the sequence is as it was
+      .then(() => act(server, '/exec', "INSERT INTO outbox (id, body) VALUES (1, 'new 0')"))],
+  ]
+  for (const [n, way] of ways) {
+    await insert(server, 'old', '&count=8')
+    const streams = [await listen(server, '/rows'), await listen(server, '/rows')]
+    await place(streams[1])
+    const old = Number(streams[0].parser.lastEventId)
+    await way(server, n)
+    await anew(streams, Array.from({ length: n }, (_, i) => `new ${i}`))
+    const away = await resume(server, old)
+    await settle([away], n + 1)
+    assert.equal(data(away)[0], '{"reason":"unknown"}')
+    close(away)
+  }
+})
+
+test('one that reads slowly gets the gap and the new rows as well', async () => {
+  const slow = await server.socket({ read: false })
+  slow.pause()
+  slow.write('GET /rows?queue=65536 HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(async () => (await server.stats()).streams >= 1, 'it')
+  for (let i = 0; i < 8; i++) await insert(server, 'x'.repeat(5000), '&count=300') // 12 MB
+  await sleep(300) // until its socket takes no more
+  await act(server, '/exec', "DELETE FROM outbox; DELETE FROM sqlite_sequence; INSERT INTO outbox (body) VALUES ('a'), ('b')")
+  await sleep(50)
+  slow.setEncoding('latin1').on('data', text => { slow.got += text })
+  slow.resume()
+  await until(() => slow.got.includes('data: b'), 'the end')
+  const end = slow.got.slice(slow.got.indexOf('event: gap'))
+  assert.match(end, /^event: gap\ndata: {"reason":"unknown"}\n\n\s*\S*\s*id: 1\ndata: a\n\n\s*\S*\s*id: 2\ndata: b\n/)
+  assert.equal((await server.stats()).closed_slow, 0)
+  slow.destroy()
+})
+
+test('rows that are deleted once they were sent, the newest too, are no gap', async () => {
+  await insert(server, 'old', '&count=9')
+  const stream = await listen(server, '/rows')
+  const last = Number(await place(stream))
+  await act(server, '/exec', `DELETE FROM outbox WHERE id <> ${last - 3}`)
+  await sleep(20)
+  await act(server, '/exec', `DELETE FROM outbox`)
+  await sleep(20)
+  await insert(server, 'next', '&count=3')
+  await settle([stream], 3)
+  await act(server, '/exec', `DELETE FROM outbox WHERE id > ${last + 2}`)
+  await sleep(20)
+  await insert(server, 'more')
+  await settle([stream], 4)
+  assert.deepEqual(stream.events.map(event => [event.event, Number(event.id)]), [1, 2, 3, 4].map(n => ['message', last + n]))
+  close(stream)
+})
+
+test('another file takes the place of the database: a gap, and the rows that it has', async () => {
+  const replaced = await Server.start('asan/sqlite', { args: ['a.db'] })
+  const file = path.join(replaced.dir, 'a.db')
+  await insert(replaced, 'old', '&count=6')
+  execFileSync('sqlite3', [file, '.backup next.db'], { cwd: replaced.dir })
+  execFileSync('sqlite3', ['next.db', "DELETE FROM outbox; DELETE FROM sqlite_sequence; INSERT INTO outbox (body) VALUES ('a'), ('b')"], { cwd: replaced.dir })
+  const streams = [await resume(replaced, 0), await listen(replaced, '/rows')]
+  await settle([streams[0]], 6)
+  await place(streams[1])
+  rmSync(`${file}-wal`)
+  rmSync(`${file}-shm`)
+  renameSync(path.join(replaced.dir, 'next.db'), file)
+  await until(() => streams.every(stream => data(stream).at(-1) === 'b'), 'its rows')
+  await insert(replaced, 'c')
+  await anew(streams, ['a', 'b', 'c'])
+  assert.match(replaced.stderr, /a.db was replaced/)
+  assert.match(replaced.stderr, /topic rows .* again/)
+  await replaced.stops()
 })
 
 test('greeting, a row that is no event, what is published otherwise', async () => {
