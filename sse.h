@@ -12784,7 +12784,7 @@ static void sse__topic_anew(sse__topic *topic) {
     event.event = topic->rule ? topic->rule->gap_event : "gap";
     event.data  = "{\"reason\":\"unknown\"}";
     (void)sse_publish(o->app, topic->node.key.ptr, &event);
-    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) SSE__CONTAINER(link, sse__sub, link)->after = 0;
+    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
     topic->owner->gaps += topic->channel.count;
     o->last = 0; /* B1 */
 }
