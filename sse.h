@@ -10437,6 +10437,7 @@ typedef struct sse__stream {
     bool       framed;       /* HTTP/1.1: in chunks */
     bool       raw, gone;    /* gone: closed, on_close not yet run */
     bool       own_history;
+    bool       fed;          /* by rows of a table: subscribed to a topic that has an outbox */
     bool       behind;       /* what has a number reaches it by way of the histories, not by sse__channel_send */
 } sse__stream;
 
@@ -11084,10 +11085,15 @@ static void sse__channel_init(sse__channel *channel, unsigned patience, void (*l
     channel->left     = left;
 }
 
+/* NULL: the stream is not in it. Goes down both lists at once: the shorter one tells. */
 static sse__sub *sse__channel_find(const sse__channel *channel, const sse__stream *stream) {
-    sse__sub *sub = stream->subs;
-    while (sub && sub->channel != channel) sub = sub->next;
-    return sub;
+    sse__sub        *sub  = stream->subs;
+    const sse__link *link = channel->subs.next;
+    for (; sub && link != &channel->subs; sub = sub->next, link = link->next) {
+        if (sub->channel == channel) return sub;
+        if (SSE__CONTAINER(link, sse__sub, in.link)->in.stream == stream) return SSE__CONTAINER(link, sse__sub, in.link);
+    }
+    return NULL;
 }
 
 static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
@@ -12084,6 +12090,7 @@ static bool sse__topics_evict(sse__topics *topics) {
 static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
     sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
     if (topic->presence) sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
+    if (topic->outbox) sub->in.stream->fed = false; /* there can be no other */
     sse__topic_rest(topic);
 }
 
@@ -12375,7 +12382,7 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
 
 /* What it reads rows by; NULL: it does not. */
 static sse__sub *sse__stream_fed(const sse__stream *stream) {
-    sse__sub *sub = stream->subs;
+    sse__sub *sub = stream->fed ? stream->subs : NULL;
     while (sub && !(sub->channel->left == sse__topic_left && SSE__CONTAINER(sub->channel, sse__topic, channel)->outbox)) sub = sub->next;
     return sub;
 }
@@ -12575,6 +12582,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
         return SSE_E_NOMEM;
     }
     sse__list_remove(&topic->idle);
+    if (topic->outbox) stream->fed = true;
     sub->after = stream->req ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
     if (stream->req && sse__topic_gives_ids(topic)) stream->behind = true;
     return SSE_OK;

@@ -8,13 +8,18 @@
 
 enum { CLIENTS = 2100, RECEIVED = 32768 };
 
-typedef struct client { int fd; char *got; size_t len; bool over; } client;
+typedef struct client {
+    int    fd;
+    char  *got;
+    size_t len;
+    bool   over;
+} client;
 
 static client     clients[CLIENTS];
 static int        nclients, nclosed;
 static sse_stream newest; /* the stream that was opened last */
-static void     (*opening)(sse_req *req, sse_stream s);
-static void     (*closing)(sse_stream s, sse_reason reason);
+static void (*opening)(sse_req *req, sse_stream s);
+static void (*closing)(sse_stream s, sse_reason reason);
 
 static void dial_closed(sse_stream s, sse_reason reason, void *user) {
     (void)user;
@@ -38,7 +43,8 @@ static void hear(void) { /* what has arrived for anybody */
     for (i = 0; i < nclients; i++) {
         client *c = &clients[i];
         ssize_t n = 1;
-        while (c->fd >= 0 && c->len < RECEIVED - 1 && (n = recv(c->fd, c->got + c->len, RECEIVED - 1 - c->len, MSG_DONTWAIT)) > 0) c->len += (size_t)n;
+        while (c->fd >= 0 && c->len < RECEIVED - 1 && (n = recv(c->fd, c->got + c->len, RECEIVED - 1 - c->len, MSG_DONTWAIT)) > 0)
+            c->len += (size_t)n;
         c->got[c->len] = '\0';
         if (n == 0) c->over = true;
     }
@@ -96,7 +102,7 @@ static void dial_free(sse_app *app) {
 
 static int times(const client *c, const char *what) { /* how often it received this */
     const char *at = c->got;
-    int         n = 0;
+    int         n  = 0;
     while ((at = strstr(at, what)) != NULL) n++, at += strlen(what);
     return n;
 }

@@ -2,9 +2,9 @@
 #define _DEFAULT_SOURCE
 #include <string.h>
 static size_t compared; /* names */
-static int counting_strcmp(const char *a, const char *b) {
-    compared++;
-    return strcmp(a, b);
+static int    counting_strcmp(const char *a, const char *b) {
+       compared++;
+       return strcmp(a, b);
 }
 #define strcmp counting_strcmp
 #define SSE_IMPLEMENTATION
@@ -127,7 +127,7 @@ static void guards(void) {
 
 /* ---- many views ---- */
 
-static int logged;
+static int  logged;
 static void on_log(int level, const char *line, void *user) {
     (void)user;
     logged += level <= SSE_LOG_WARNING && strstr(line, "max_views") != NULL;

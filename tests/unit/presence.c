@@ -1,7 +1,7 @@
 /* presence.c: people come and go, in every order, also from within their own callbacks. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
-static long fail_at; /* the allocation that fails; 0: none */
+static long  fail_at; /* the allocation that fails; 0: none */
 static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
 #define SSE_MALLOC(n)     failing_realloc(NULL, n)
 #define SSE_REALLOC(p, n) failing_realloc(p, n)
@@ -12,10 +12,10 @@ static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at ==
 #include "../tap.h"
 #include "dial.h"
 
-static char            told[400]; /* "+ann -ann " */
-static sse__presence  *present;
-static void          (*within)(const char *who, bool joins); /* runs inside the callbacks */
-static int             deserted;
+static char           told[400]; /* "+ann -ann " */
+static sse__presence *present;
+static void (*within)(const char *who, bool joins); /* runs inside the callbacks */
+static int deserted;
 
 static void tell(char sign, const char *who) {
     const size_t n = strlen(told);
@@ -54,7 +54,7 @@ static sse_topic_options options_of(int leave_ms) {
 static void test_states(void) { /* the section alone */
     const sse_topic_options o = options_of(0), slow = options_of(20);
     sse_app                *app = sse_app_new(NULL);
-    present = sse__presence_new(app, "t", &o, NULL, gone);
+    present                     = sse__presence_new(app, "t", &o, NULL, gone);
     ok(sse__presence_join(present, "ann") && sse__presence_join(present, "ann"), "two tabs");
     was_told(app, 0, "", "nobody is told inside the call");
     was_told(app, 2, "+ann ", "one person");
@@ -109,10 +109,10 @@ static void in_and_out(const char *who, bool joins) {
 }
 
 static void test_within(void) {
-    const sse_topic_options o = options_of(0);
+    const sse_topic_options o   = options_of(0);
     sse_app                *app = sse_app_new(NULL);
-    present = sse__presence_new(app, "t", &o, NULL, gone);
-    within  = back_at_once;
+    present                     = sse__presence_new(app, "t", &o, NULL, gone);
+    within                      = back_at_once;
     sse__presence_join(present, "ann");
     sse_poll(app, 1);
     sse__presence_leave(present, "ann");
@@ -134,14 +134,14 @@ static void test_within(void) {
 
 static char        listed[400];
 static const char *heard(void) { return listed; }
-static bool list_one(const char *who, sse_stream s, void *user) {
-    const size_t n = strlen(listed);
-    snprintf(listed + n, sizeof listed - n, "%s%s ", who, sse_stream_is_open(s) ? "" : "(away)");
-    if (user) {
-        sse_unsubscribe(s, "room");
-        sse_stream_end(s, NULL);
+static bool        list_one(const char *who, sse_stream s, void *user) {
+           const size_t n = strlen(listed);
+           snprintf(listed + n, sizeof listed - n, "%s%s ", who, sse_stream_is_open(s) ? "" : "(away)");
+           if (user) {
+               sse_unsubscribe(s, "room");
+               sse_stream_end(s, NULL);
     }
-    return true;
+           return true;
 }
 static bool list_and_subscribe(const char *who, sse_stream s, void *user) {
     (void)s;
@@ -171,14 +171,14 @@ static void end_by_join(sse_app *app, const char *topic, const char *who, void *
 }
 
 static void test_streams(void) {
-    sse_topic_options o = options_of(SSE_OFF);
+    sse_topic_options o   = options_of(SSE_OFF);
     sse_app          *app = dial_app(NULL);
     sse_stream        out;
     client           *ann;
     o.on_join = end_by_join;
     sse_topic(app, "room", &o);
     opening = enter;
-    ann = dial(app, "/s?who=ann", NULL);
+    ann     = dial(app, "/s?who=ann", NULL);
     dial(app, "/s?who=ann", NULL);
     dial(app, "/s?who=bob", NULL);
     dial(app, "/s", NULL);
@@ -204,7 +204,7 @@ static void test_streams(void) {
 }
 
 static bool without_memory(long n) { /* false: fewer allocations than n */
-    const sse_topic_options o = options_of(0);
+    const sse_topic_options o   = options_of(0);
     sse_app                *app = sse_app_new(NULL);
     bool                    failed;
     fail_at = n;
@@ -225,7 +225,8 @@ int main(void) {
     test_states();
     test_within();
     test_streams();
-    for (n = 1; n < 100 && without_memory(n); n++) {}
+    for (n = 1; n < 100 && without_memory(n); n++) {
+    }
     ok(n > 4 && n < 100, "each of %ld allocations may fail", n - 1);
     return tap_done();
 }

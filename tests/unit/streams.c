@@ -3,9 +3,9 @@
 #define _DEFAULT_SOURCE
 #include <string.h>
 static size_t compared; /* keys */
-static int counting_memcmp(const void *a, const void *b, size_t n) {
-    compared++;
-    return memcmp(a, b, n);
+static int    counting_memcmp(const void *a, const void *b, size_t n) {
+       compared++;
+       return memcmp(a, b, n);
 }
 #define memcmp counting_memcmp
 #define SSE_IMPLEMENTATION
@@ -58,8 +58,8 @@ static bool count_seen(sse_stream s, void *user) {
 static void filters(void) {
     sse_filter f;
     int        seen = 0;
-    app     = dial_app(NULL);
-    opening = subscribe_all;
+    app             = dial_app(NULL);
+    opening         = subscribe_all;
     dial(app, "/s?who=ann&label=tab&on=a", NULL);
     dial(app, "/s?who=ann&label=api&on=b", NULL);
     dial(app, "/s?who=bob&label=tab&on=a", NULL);
@@ -303,8 +303,10 @@ static void subscribe_as_told(sse_req *req, sse_stream s) { /* "+a -a *a* /a*": 
 }
 
 static void subscriptions_of(void) {
-    static const struct { const char *does; int live, kept; } cases[] = {
-        {"+a +k", 1, 1}, {"+a +a +k +k", 1, 1}, {"*a* *k* *a* *k*", 1, 1}, {"+a *a* ** +k", 1, 1}, {"+a *a* -a", 1, 0}, {"+a *a* /a*", 1, 0},
+    static const struct {
+        const char *does;
+        int         live, kept;
+    } cases[] = {{"+a +k", 1, 1}, {"+a +a +k +k", 1, 1}, {"*a* *k* *a* *k*", 1, 1}, {"+a *a* ** +k", 1, 1}, {"+a *a* -a", 1, 0}, {"+a *a* /a*", 1, 0},
         {"+k *k* ** -k /k*", 1, 1}, {"+k +a -k -a", 0, 0}, {"** /*", 0, 0}, {"*a* /a* +a", 1, 0}, {"+a -a +a", 1, 0}};
     sse_topic_options o;
     client           *c;

@@ -1,0 +1,399 @@
+/* What an event, a join, a request and a publication cost with 10 of everything around, and with up to 100,000: the price must not
+   grow with what is not concerned. It grows a little, because caches do not; a row shows what that alone does. Measured in one
+   thread, without the time that is spent in system calls, the best of several batches; the clients are another process. Bounded to
+   about 30 seconds. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t in_kernel;
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+#define SSE__SYS(call)                                                                                                                               \
+    __extension__({                                                                                                                                  \
+        const uint64_t         sys_from   = now_ns();                                                                                                \
+        const __typeof__(call) sys_result = (call);                                                                                                  \
+        in_kernel += now_ns() - sys_from;                                                                                                            \
+        sys_result;                                                                                                                                  \
+    })
+#define close(fd)       SSE__SYS(close(fd))
+#define fcntl(...)      SSE__SYS(fcntl(__VA_ARGS__))
+#define setsockopt(...) SSE__SYS(setsockopt(__VA_ARGS__))
+#define SSE_IMPLEMENTATION
+#include "sse.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+enum { BATCHES = 7, STEPS = 5 };
+
+static sse_app   *app;
+static sse_stream held; /* the stream that was opened last */
+static int        requests;
+
+/* ---- the clients' process ---- */
+
+struct order {
+    int  count, leave;
+    char path[120];
+}; /* connect so many; or let the last ones go */
+
+enum { MOST = 12000 };
+
+static int crowd_pipe;
+
+static void on_core(size_t n) { /* if there is one */
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(n, &set);
+    (void)sched_setaffinity(0, sizeof set, &set);
+}
+
+static int connected(int port) {
+    struct sockaddr_in to;
+    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family      = AF_INET;
+    to.sin_port        = htons((uint16_t)port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to)) _exit(1);
+    return fd;
+}
+
+static int crowd_add(int epoll, int port, const char *path) {
+    struct epoll_event e;
+    char               text[256];
+    const int          fd = connected(port), n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+    memset(&e, 0, sizeof e);
+    e.events  = EPOLLIN;
+    e.data.fd = fd;
+    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
+    if (send(fd, text, (size_t)n, 0) != n) _exit(1);
+    return fd;
+}
+
+static void crowd_run(int orders, int port) { /* obeys, and reads what comes */
+    static char        bytes[1 << 16];
+    static int         fds[MOST];
+    struct epoll_event ready[256];
+    struct order       o;
+    const int          epoll = epoll_create1(0);
+    int                i, count = 0;
+    on_core(1);
+    fcntl(orders, F_SETFL, O_NONBLOCK);
+    for (;;) {
+        const ssize_t n = read(orders, &o, sizeof o);
+        if (n == 0) _exit(0);
+        while (n == (ssize_t)sizeof o && o.count-- > 0 && count < MOST) fds[count++] = crowd_add(epoll, port, o.path);
+        while (n == (ssize_t)sizeof o && o.leave-- > 0 && count) close(fds[--count]);
+        for (i = epoll_wait(epoll, ready, 256, 1); i > 0; i--) (void)!recv(ready[i - 1].data.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    }
+}
+
+static pid_t crowd_start(void) {
+    const int port = sse_port(app);
+    int       ends[2];
+    pid_t     pid;
+    if (pipe(ends)) _exit(1);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        crowd_run(ends[0], port);
+    }
+    close(ends[0]);
+    crowd_pipe = ends[1];
+    return pid;
+}
+
+static void crowd_stop(pid_t pid) {
+    close(crowd_pipe);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static int streams(void) {
+    const sse_filter all = {NULL, NULL, NULL, true};
+    return sse_streams_count(app, &all);
+}
+
+/* Has so many clients come or go, and turns the loop until they have. Returns the ns of the loop's own. */
+static uint64_t crowd_order(int count, int leave, const char *path) {
+    const int      want = streams() + count - leave;
+    const uint64_t from = now_ns(), end = from + 20000000000u;
+    struct order   o;
+    memset(&o, 0, sizeof o);
+    o.count = count;
+    o.leave = leave;
+    snprintf(o.path, sizeof o.path, "%s", path);
+    in_kernel = 0;
+    if (write(crowd_pipe, &o, sizeof o) != (ssize_t)sizeof o) _exit(1);
+    while (streams() != want && now_ns() < end) sse_poll(app, 100);
+    sse_poll(app, 0);
+    return now_ns() - from - in_kernel;
+}
+
+/* ---- the server ---- */
+
+static int next_person;
+
+static void open_stream(sse_req *req, void *user) { /* /on/topic, /like?pattern= */
+    char               who[16];
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    snprintf(who, sizeof who, "u%d", next_person++);
+    o.who     = who;
+    o.ping_ms = SSE_OFF;
+    held      = sse_stream_open(req, &o);
+    if (user) sse_subscribe_pattern(held, (const char *)user);
+    else sse_subscribe(held, "room"), sse_subscribe(held, "news");
+}
+
+static void hello(sse_req *req, void *user) {
+    (void)user;
+    requests++;
+    sse_puts(sse_out(req), sse_param(req, "id"));
+}
+
+static void came_or_went(sse_app *a, const char *topic, const char *who, void *user) { (void)a, (void)topic, (void)who, (void)user; }
+
+static void app_open(void) {
+    sse_app_options   options;
+    sse_topic_options room, kept;
+    sse_serve_options serve;
+    memset(&options, 0, sizeof options);
+    memset(&room, 0, sizeof room);
+    memset(&kept, 0, sizeof kept);
+    memset(&serve, 0, sizeof serve);
+    options.max_topics     = 250000;
+    options.no_compression = true;
+    serve.port             = SSE_ANY_PORT;
+    room.on_join           = came_or_went;
+    room.on_leave          = came_or_went;
+    room.leave_ms          = SSE_OFF;
+    kept.history           = 10;
+    app                    = sse_app_new(&options);
+    sse_topic(app, "room", &room);
+    sse_topic(app, "kept.*", &kept);
+    sse_get(app, "/", open_stream, NULL);
+    sse_get(app, "/kept", open_stream, (void *)"kept.*");
+    if (sse_listen(app, &serve)) _exit(1);
+    next_person = 0;
+}
+
+static void publish(const char *topic) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+    sse_publish(app, topic, &event);
+}
+
+/* ---- measuring ---- */
+
+static const int sizes[STEPS] = {10, 100, 1000, 10000, 100000};
+
+struct row {
+    const char *name;
+    double      us[STEPS];
+};
+
+static void keep_best(double *best, uint64_t ns, double count) {
+    const double us = (double)ns / 1e3 / count;
+    if (*best == 0 || us < *best) *best = us;
+}
+
+static void print(const char *of, const struct row *rows, int count, int steps) {
+    int i, k;
+    printf("\nuser CPU in microseconds, with so many %-10s", of);
+    for (k = 0; k < steps; k++) printf("%9d", sizes[k]);
+    printf("   last / first\n");
+    for (i = 0; i < count; i++) {
+        printf("  %-47s", rows[i].name);
+        for (k = 0; k < steps; k++) printf("%9.3f", rows[i].us[k]);
+        printf("   %8.2f\n", rows[i].us[steps - 1] / rows[i].us[0]);
+    }
+}
+
+static void with_clients(int steps) {
+    static struct row rows[] = {{"an event, each time it is delivered", {0}}, {"a client joins, with presence", {0}}, {"and leaves", {0}},
+        {"finding the streams of a person", {0}}, {"counting those of a topic", {0}}};
+    int               k, b, i;
+    for (k = 0; k < steps; k++) {
+        const int n = sizes[k], rounds = n < 1000 ? 2000 / n : 2;
+        pid_t     pid;
+        app_open();
+        pid = crowd_start();
+        for (i = 0; i < n; i += 500) crowd_order(n - i < 500 ? n - i : 500, 0, "/");
+        for (b = 0; b < BATCHES; b++) {
+            uint64_t   from = now_ns();
+            char       who[16];
+            sse_filter f;
+            in_kernel = 0;
+            for (i = 0; i < rounds; i++) {
+                publish("news");
+                sse_poll(app, 0);
+            }
+            keep_best(&rows[0].us[k], now_ns() - from - in_kernel, (double)n * rounds);
+            usleep(20000);
+            keep_best(&rows[1].us[k], crowd_order(100, 0, "/"), 100);
+            keep_best(&rows[2].us[k], crowd_order(0, 100, "/"), 100);
+            memset(&f, 0, sizeof f);
+            f.who = who;
+            from  = now_ns();
+            for (i = 0; i < 1000; i++) {
+                snprintf(who, sizeof who, "u%d", (i * 37) % n);
+                if (sse_streams_count(app, &f) != 1) _exit(1);
+            }
+            keep_best(&rows[3].us[k], now_ns() - from, 1000);
+            memset(&f, 0, sizeof f);
+            f.topic = "news";
+            from    = now_ns();
+            for (i = 0; i < 1000; i++)
+                if (sse_streams_count(app, &f) != n) _exit(1);
+            keep_best(&rows[4].us[k], now_ns() - from, 1000);
+        }
+        crowd_stop(pid);
+        sse_app_free(app);
+    }
+    print("clients", rows, 5, steps);
+}
+
+static void pipelined(int fd, int routes, int seed) { /* 16 requests to 16 routes */
+    char      text[4096];
+    size_t    n = 0;
+    int       i;
+    const int want = requests + 16;
+    for (i = 0; i < 16; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "GET /route%d/%d HTTP/1.1\r\nHost: localhost\r\n\r\n", (seed * 16 + i) * 7 % routes, i);
+    if (send(fd, text, n, 0) != (ssize_t)n) _exit(1);
+    while (requests < want) sse_poll(app, 100);
+    sse_poll(app, 0);
+    while (recv(fd, text, sizeof text, MSG_DONTWAIT) > 0) {
+    }
+}
+
+static void with_routes(int steps) {
+    static struct row rows[] = {{"a request", {0}}};
+    int               k, b, i, fd;
+    for (k = 0; k < steps; k++) {
+        char path[64];
+        app_open();
+        for (i = 0; i < sizes[k]; i++) {
+            snprintf(path, sizeof path, "/route%d/{id}", i);
+            sse_get(app, path, hello, NULL);
+        }
+        fd = connected(sse_port(app));
+        for (b = 0; b < BATCHES * 3; b++) {
+            const uint64_t from = now_ns();
+            in_kernel           = 0;
+            for (i = 0; i < 20; i++) pipelined(fd, sizes[k], b * 20 + i);
+            keep_best(&rows[0].us[k], now_ns() - from - in_kernel, 20 * 16);
+        }
+        close(fd);
+        sse_app_free(app);
+    }
+    print("routes", rows, 1, steps);
+}
+
+static void fill_topics(int n) {
+    char name[64];
+    int  i;
+    for (i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "user.%d.*", i);
+        sse_subscribe_pattern(held, name);
+        snprintf(name, sizeof name, "kept.%d", i);
+        publish(name);
+    }
+}
+
+/* One place after another, 16 for each of n: what has not been used lately comes from memory, in any program. */
+static uint64_t touch_places(int n) {
+    enum { LINE = 64, PER = 16, VISITS = 20000 };
+    const size_t   places = (size_t)n * PER;
+    unsigned char *memory = (unsigned char *)calloc(places, LINE);
+    uint64_t       from, best = 0, ns;
+    size_t         at = 0;
+    int            b, i;
+    if (!memory) return 0;
+    for (i = 0; (size_t)i < places; i++) memory[(size_t)i * LINE] = 1;
+    for (b = 0; b < BATCHES; b++) {
+        from = now_ns();
+        for (i = 0; i < VISITS; i++) at = (at * 1103515245 + 12344 + memory[at * LINE]) % places;
+        ns = now_ns() - from;
+        if (!best || ns < best) best = ns;
+    }
+    free(memory);
+    return best * PER / VISITS;
+}
+
+static void with_topics(int steps) {
+    static struct row rows[] = {{"an event for one of them, which keeps it", {0}}, {"an event that one of as many patterns matches", {0}},
+        {"joining one and leaving it", {0}}, {"a client joins all by a pattern", {0}}, {"and comes back after 5 events", {0}},
+        {"(touching 16 places in memory for one of them)", {0}}};
+    int               k, b, i;
+    for (k = 0; k < steps; k++) {
+        const int n = sizes[k];
+        char      name[120];
+        pid_t     pid;
+        app_open();
+        pid = crowd_start();
+        crowd_order(1, 0, "/");
+        fill_topics(n);
+        for (b = 0; b < BATCHES; b++) {
+            uint64_t from = now_ns();
+            for (i = 0; i < 20000; i++) {
+                snprintf(name, sizeof name, "kept.%d", (b * 20000 + i) * 37 % n);
+                publish(name);
+            }
+            keep_best(&rows[0].us[k], now_ns() - from, 20000);
+            in_kernel = 0;
+            from      = now_ns();
+            for (i = 0; i < 100; i++) {
+                snprintf(name, sizeof name, "user.%d.x", (b * 100 + i) * 37 % n);
+                publish(name);
+                sse_poll(app, 0);
+            }
+            keep_best(&rows[1].us[k], now_ns() - from - in_kernel, 100);
+            from = now_ns();
+            for (i = 0; i < 1000; i++) {
+                snprintf(name, sizeof name, "kept.%d", (b * 1000 + i) * 37 % n);
+                sse_subscribe(held, name);
+                sse_unsubscribe(held, name);
+            }
+            keep_best(&rows[2].us[k], now_ns() - from, 1000);
+            keep_best(&rows[3].us[k], crowd_order(100, 0, "/kept"), 100);
+            crowd_order(0, 100, "/");
+            snprintf(name, sizeof name, "/kept?lastEventId=%s-%llu", app->topics->sequence.epoch, (unsigned long long)app->topics->sequence.last - 5);
+            keep_best(&rows[4].us[k], crowd_order(100, 0, name), 100);
+            crowd_order(0, 100, "/");
+        }
+        keep_best(&rows[5].us[k], touch_places(n), 1);
+        crowd_stop(pid);
+        sse_app_free(app);
+    }
+    print("topics", rows, 6, steps);
+}
+
+int main(void) {
+    struct rlimit most;
+    getrlimit(RLIMIT_NOFILE, &most);
+    most.rlim_cur = most.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
+    on_core(0);
+    with_clients(most.rlim_cur > 10500 ? STEPS - 1 : STEPS - 2);
+    with_routes(STEPS - 1);
+    with_topics(STEPS);
+    return 0;
+}
