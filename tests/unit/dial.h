@@ -107,7 +107,7 @@ static int times(const client *c, const char *what) { /* how often it received t
     return n;
 }
 
-static void say(sse_app *app, const char *topic, const char *data) {
+__attribute__((unused)) static void say(sse_app *app, const char *topic, const char *data) {
     sse_event event;
     memset(&event, 0, sizeof event);
     event.data = data;
