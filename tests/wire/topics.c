@@ -60,7 +60,7 @@ static void on_close(sse_stream s, sse_reason reason, void *user) {
     if (sse_stream_send(s, NULL) != SSE_E_CLOSED) closed[SSE_BY_PEER] += 1000000;
 }
 
-/* /topics/a,b?pattern=c*&who=x&queue=n: a stream on several topics */
+/* /topics/a,b?pattern=c*&who=x&queue=n&own: a stream on several topics */
 static void subscribe(sse_req *req, void *user) {
     sse_stream_options o;
     sse_stream         s;
@@ -71,6 +71,7 @@ static void subscribe(sse_req *req, void *user) {
     o.label           = sse_query(req, "label");
     o.max_queue_bytes = (size_t)number(req, "queue", 0);
     o.ping_ms         = number(req, "ping", 0);
+    o.own_history     = sse_query(req, "own") != NULL;
     o.on_close        = on_close;
     s = sse_stream_open(req, &o);
     opened++;

@@ -15,7 +15,7 @@ export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
 // A test that hangs fails after a minute; a file that hangs ends after five. No server outlives its test.
-export const test = (name, fn) => node_test(name, { timeout: 60000 }, fn)
+export const test = (name, fn, more_ms = 0) => node_test(name, { timeout: 60000 + more_ms }, fn)
 const servers = new Set()
 process.on('exit', () => servers.forEach(({ child, dir }) => { child.kill('SIGKILL'); rmSync(dir, { recursive: true, force: true }) }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
