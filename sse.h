@@ -945,8 +945,9 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
 /* What a handler writes goes out when it returns. Nothing written and no status set: 204, but 500 if a call to this library
-   failed meanwhile; to a request that accepts text/event-stream nothing means "come back later" (200, retry, close).
-   Written: 200 text/html; charset=utf-8. A reply and a stream exclude each other: the second answers SSE_E_STATE. */
+   failed meanwhile; to a request that accepts text/event-stream nothing means "come back later" (200, retry, close). Written: 200
+   text/html; charset=utf-8. If a call with the request failed for lack of memory the answer is 500 (or "come back later")
+   whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE. */
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
@@ -977,7 +978,8 @@ SSE_API int sse_finish(sse_req *req);
 
 /* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it in the browser, a name saves
-   it under that name. Returns: 0; SSE_E_IO: cannot be opened, the reply is then 404; SSE_E_STATE. Spec: RFC 9110 8.8, 13, 14. */
+   it under that name. Returns: 0; SSE_E_IO: cannot be opened, the reply is then 404 (503 if only a descriptor or memory is
+   missing); SSE_E_STATE. Spec: RFC 9110 8.8, 13, 14. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
 typedef struct sse_file { const char *path; const void *bytes; size_t len; } sse_file; /* path: "/app.js", below the prefix */
@@ -9088,7 +9090,7 @@ struct sse_req {
     sse_buf      out, headers;
     const char  *type;
     int          status;    /* 0: not set */
-    int          error;     /* the first call with this request that failed */
+    int          error;     /* the first call with this request that failed, or that memory was short */
     bool         head_only; /* HEAD: a reply as to GET, without its body */
     bool         failed;    /* sse_fail was called */
     const char  *failure;   /* with this text */
@@ -9106,7 +9108,7 @@ struct sse_req {
 };
 
 static int sse__req_error(sse_req *req, int error) { /* remembers that a call failed: silence is then no success */
-    if (error && !req->error) req->error = error;
+    if (error && (!req->error || error == SSE_E_NOMEM)) req->error = error;
     return error;
 }
 
@@ -9239,7 +9241,9 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s) {
     sse_buf     value = {NULL, 0, 0, SSE_OK};
     const char *text  = NULL;
-    if (!sse_unsign(&value, req->app->options.secret, sse_cookie(req, name), max_age_s)) text = sse__req_text(req, sse__str(value.ptr, value.len));
+    const int   error = sse_unsign(&value, req->app->options.secret, sse_cookie(req, name), max_age_s);
+    if (error == SSE_E_NOMEM) sse__req_error(req, error);
+    if (!error) text = sse__req_text(req, sse__str(value.ptr, value.len));
     sse_buf_free(&value);
     return text;
 }
@@ -9316,6 +9320,7 @@ static bool sse__form_parts(sse_req *req) {
         if (event == SSE__PART_BEGIN) value.len = 0;
         if (event == SSE__PART_DATA && !m.filename) sse__put_str(&value, m.data);
         if (event != SSE__PART_END || m.filename) continue;
+        if (value.error) break;
         if (value.len && memchr(value.ptr, '\0', value.len)) break;
         sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)), sse__req_text(req, sse__str(value.ptr, value.len)));
     }
@@ -9721,6 +9726,7 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     }
     if (!c->keep_alive) sse_puts(b, "Connection: close\r\n");
     else if (req->head.minor == 0) sse_puts(b, "Connection: keep-alive\r\n");
+    if (req->headers.error) sse_buf_fail(b, req->headers.error); /* a body must not leave without what says how to read it */
     sse_raw(b, req->headers.ptr, req->headers.len);
     sse_raw(b, "\r\n", 2);
 }
@@ -9848,8 +9854,11 @@ static bool sse__req_answered(const sse_req *req) {
     return req->out.len || req->out.error || req->status || req->streaming || req->deferred || req->file;
 }
 
-/* Why what the handler left cannot be sent; 0: it can. */
+/* Why what the handler left cannot be sent; 0: it can. If memory was short, a call that read the request may have answered NULL:
+   nothing that the program made of that is right, nor what it failed with. */
 static int sse__reply_error(const sse_req *req, bool silent) {
+    if (req->error == SSE_E_NOMEM) return SSE_E_NOMEM;
+    if (req->failed) return SSE_OK;
     if (req->out.error) return req->out.error;
     if (req->headers.error) return req->headers.error;
     return silent ? req->error : SSE_OK;
@@ -9857,16 +9866,18 @@ static int sse__reply_error(const sse_req *req, bool silent) {
 
 /* Sends what the handler left. */
 static void sse__reply_answer(sse_req *req) {
-    const bool silent = !req->out.len && !req->status && !req->type;
-    const int  error  = req->failed ? SSE_OK : sse__reply_error(req, silent);
-    if (silent && !req->out.error && !req->headers.error &&
-        sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
+    const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
+    const int  error  = sse__reply_error(req, silent);
+    if (error) {
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
+        sse_buf_free(&req->headers);
+    }
+    if ((silent || error == SSE_E_NOMEM) && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
         sse__reply_come_back(req);
         return;
     }
     if (error) {
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
-        sse_buf_free(&req->headers);
+        req->failed = false;
         sse_fail(req, 500, "Internal Server Error");
     }
     if (req->failed) {
@@ -9894,6 +9905,10 @@ static int sse__file_open(const char *path, struct stat *st) { /* a plain file's
     if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode)) return fd;
     if (fd >= 0) close(fd);
     return -1;
+}
+
+static bool sse__file_was_short(int why) { /* of something that may be there again soon: it says nothing about the file */
+    return why == EMFILE || why == ENFILE || why == ENOMEM;
 }
 
 static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes block */
@@ -9963,8 +9978,10 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     if (!file) return sse__req_error(req, SSE_E_ARG);
     fd = sse__file_open(file, &st);
     if (fd < 0) {
-        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(errno));
-        sse_fail(req, 404, "there is nothing at %s", req->path);
+        const int why = errno;
+        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(why));
+        if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
+        else sse_fail(req, 404, "there is nothing at %s", req->path);
         return SSE_E_IO;
     }
     if (!sse__file_from_fd(req, fd, &st)) return SSE_E_NOMEM;
@@ -10188,7 +10205,8 @@ static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix,
     int          fd = -1;
     *is_dir = false;
     sse_printf(&name, "%s/%.*s%s", dir->root, SSE_STR(path), suffix);
-    real = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
+    errno = ENOMEM;
+    real  = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
     sse_buf_free(&name);
     if (real && strncmp(real, dir->root, root) == 0 && (real[root] == '/' || real[root] == '\0' || root == 1)) {
         fd = sse__file_open(real, st);
@@ -10218,6 +10236,7 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
         return listed && sse__file_from_memory(req, listed);
     }
     fd = sse__file_find(dir, path, suffix, &st, is_dir);
+    if (fd < 0 && sse__file_was_short(errno)) sse__req_error(req, SSE_E_NOMEM);
     return fd >= 0 && sse__file_from_fd(req, fd, &st);
 }
 
@@ -10265,6 +10284,8 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse_set_status(req, 301);
         sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(sse__slice_str(req->bytes, req->head.path)), req->query_text.ptr ? "?" : "",
                                   (int)req->query_text.len, req->query_text.ptr ? req->query_text.ptr : "")); /* as it was encoded */
+    } else if (req->error == SSE_E_NOMEM) {
+        sse_fail(req, 503, "%s", sse__status_text(503));
     } else {
         sse_fail(req, 404, "there is nothing at %s", req->path);
     }
@@ -14086,7 +14107,7 @@ static void sse__req_dispatch(sse_req *req) {
         if (sse__req_answered(req)) return;
     }
     sse__req_route(req, true);
-    if (!req->route) return;
+    if (!req->route || req->error == SSE_E_NOMEM) return; /* a param may be missing, or what a hook should have set */
     if (req->route->guard) req->route->guard(req, req->route->user);
     if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
 }
@@ -14213,7 +14234,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
         sse_printf(&b, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n", strlen(text) + 1, text);
     }
-    sse__conn_write(c, sse_buf_text(&b), b.len);
+    if (b.error) sse__conn_close(c);
+    else sse__conn_write(c, b.ptr, b.len);
     sse_buf_free(&b);
 }
 
