@@ -7030,6 +7030,17 @@ static void sse__pool_free(sse_app *app) {
 static SSE__THREAD unsigned long sse__db_failed;
 static unsigned long sse__db_failures(void) { return sse__db_failed; }
 
+/* The words of the latest of them, for a log, and when they were last told: the second, by a hash of the words. So each is told
+   once a second, and all together at most 16 times: nobody who makes calls fail can fill a disk. */
+static SSE__THREAD char     sse__db_words[300];
+static SSE__THREAD uint64_t sse__db_told[16];
+static bool sse__db_tell(uint64_t second) {
+    uint64_t *told = &sse__db_told[sse__hash(sse__text(sse__db_words)) % 16];
+    if (*told == second + 1) return false; /* + 1: 0 is never */
+    *told = second + 1;
+    return true;
+}
+
 /* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. */
 static SSE__THREAD const sse_db *sse__db_broken;
 static SSE__THREAD char sse__db_broken_why[200];
@@ -7222,6 +7233,7 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
+    snprintf(sse__db_words, sizeof sse__db_words, "%s", sse_buf_text(&db->message));
     return error;
 }
 
@@ -7237,7 +7249,8 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of 
 /* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
 static bool sse__db_enter(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_failed++;
+        sse__db_failed++; /* D3: it did so when it was opened */
+        snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
         return false;
     }
     db->error = SSE_OK;
@@ -14270,6 +14283,13 @@ static void sse__req_after(sse_req *req) { /* its handler, or who reads its body
     else sse__req_stay(req);
 }
 
+/* A call with a database has failed in its handler. A reply that says nothing of it may be one that nobody meant. */
+static void sse__req_db_failed(sse_req *req) {
+    (void)sse__req_error(req, SSE_E_DB);
+    if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
+    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req), req->path, sse__db_words);
+}
+
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_failures();
@@ -14278,7 +14298,7 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     if (!req || !req->body_fn) return;
     req->in_handler = true;
     rc = req->body_fn(req, chunk, status, req->body_user);
-    if (sse__db_failures() != failures) (void)sse__req_error(req, SSE_E_DB);
+    if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
@@ -14300,7 +14320,7 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->body       = body;
     req->in_handler = true;
     sse__req_dispatch(req);
-    if (sse__db_failures() != failures) (void)sse__req_error(req, SSE_E_DB);
+    if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
         sse__req_after(req);
         return;

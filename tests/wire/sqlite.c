@@ -63,6 +63,17 @@ static void exec(sse_req *req, void *user) { /* POST /exec with SQL */
     if (sse_db_migrate(db, sse_fmt(req, "%.*s", SSE_STR(sse_body(req))))) sse_fail(req, 400, "SQL");
 }
 
+static void unchecked(sse_req *req, void *user) { /* POST /unchecked: forgets to look, and goes on */
+    (void)user;
+    sse_db_exec(db, "INSERT INTO nowhere VALUES (%s)", "secret text");
+    sse_redirect(req, "/");
+}
+
+static void checked(sse_req *req, void *user) { /* POST /checked */
+    (void)user;
+    if (sse_db_exec(db, "INSERT INTO nowhere_either VALUES (1)") < 0) sse_fail(req, 400, "no");
+}
+
 static void open_transaction(sse_req *req, void *user) { /* it stays open between turns */
     (void)user;
     sse_db_exec(db, "BEGIN");
@@ -209,6 +220,8 @@ int main(int argc, char **argv) {
     sse_get(app, "/rows", rows, NULL);
     sse_post(app, "/insert", insert, NULL);
     sse_post(app, "/exec", exec, NULL);
+    sse_post(app, "/unchecked", unchecked, NULL);
+    sse_post(app, "/checked", checked, NULL);
     sse_post(app, "/begin", open_transaction, NULL);
     sse_post(app, "/end", close_transaction, NULL);
     sse_post(app, "/publish/{topic}", publish, NULL);

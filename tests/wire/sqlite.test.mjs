@@ -176,6 +176,17 @@ test('another file takes the place of the database: a gap, and the rows that it 
   await replaced.stops()
 })
 
+test('a failed call that a reply says nothing of is in the log, once a second', async () => {
+  const before = server.stderr.length, began = Date.now()
+  for (let i = 0; i < 200; i++) assert.equal((await request(server, 'POST', '/unchecked')).status, 303)
+  for (let i = 0; i < 5; i++) assert.equal((await request(server, 'POST', '/checked')).status, 400)
+  await until(() => server.stderr.slice(before).includes('INSERT INTO nowhere'), 'the warning')
+  const lines = server.stderr.slice(before).split('\n').filter(line => line.includes('nowhere'))
+  assert.equal(lines[0], 'sse.h: warning: POST /unchecked: a database call failed: no such table: nowhere [INSERT INTO nowhere VALUES (?)]')
+  assert(lines.length <= 2 + (Date.now() - began) / 1000, `${lines.length} lines`)
+  assert(!server.stderr.includes('secret text') && !server.stderr.includes('nowhere_either'))
+})
+
 test('greeting, a row that is no event, what is published otherwise', async () => {
   const stream = await listen(server, '/rows?topic=greeted')
   await settle([stream], 2)
