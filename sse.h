@@ -2545,6 +2545,19 @@ static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNT
     return sse__json_scan(json, "", &all, offset);
 }
 
+/* What is wrong with a text that sse__json_check refused. */
+static const char *sse__json_fault(int error, size_t offset, char text[80]) {
+    if (error == SSE_E_FULL) snprintf(text, 80, "the JSON is deeper than %d levels at byte %lu", SSE_JSON_DEPTH, (unsigned long)offset);
+    else snprintf(text, 80, "the JSON is not well-formed at byte %lu", (unsigned long)offset);
+    return text;
+}
+
+static bool sse__json_is_object(sse_str json) { /* its first character says so; the rest may be anything */
+    size_t i = 0;
+    while (i < json.len && (json.ptr[i] == ' ' || json.ptr[i] == '\n' || json.ptr[i] == '\r' || json.ptr[i] == '\t')) i++;
+    return i < json.len && json.ptr[i] == '{';
+}
+
 SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
     size_t  offset;
     sse_str found = sse__text(NULL);
@@ -2822,7 +2835,7 @@ static sse_str sse__event_text(const sse_event *e, const char *text) { /* text: 
 
 /*==========================================================================
   >>datastar   Datastar content, and events whole                    [pure]
-  Uses: >>event >>text >>buf >>base     Tests: tests/unit/datastar.c
+  Uses: >>event >>json >>text >>base    Tests: tests/unit/datastar.c
   D1  An event is refused before its first byte is written.
   D2  Bytes and their order are those of the SDKs: event, id, retry unless
       it is 1000; selector, mode, namespace, view transition; content.
@@ -2862,6 +2875,11 @@ static int sse__redirect_check(const char *url) { /* browsers skip spaces in fro
     return p - url >= 11 && sse__eq_nocase(sse__str(url, 11), SSE__LIT("javascript:")) ? SSE_E_FIELD : SSE_OK;
 }
 
+static int sse__signals_check(sse_str json) { /* a browser that cannot read them shows nothing, and says so where nobody looks */
+    size_t offset;
+    return sse__json_is_object(json) && !sse__json_check(json, &offset) ? SSE_OK : SSE_E_ARG;
+}
+
 /* Whether e can be written: what publishing asks before any work. D1 */
 static int sse__event_check(const sse_event *e) {
     sse_patch_options patch;
@@ -2874,7 +2892,7 @@ static int sse__event_check(const sse_event *e) {
     if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
     if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
     if (e->elements) return sse__elements_check(&patch);
-    if (e->signals && !e->data_len && !e->signals[strspn(e->signals, " \t\r\n")]) return SSE_E_ARG;
+    if (e->signals) return sse__signals_check(sse__event_text(e, e->signals));
     if (e->script) return sse__script_check(sse__event_text(e, e->script));
     return e->redirect ? sse__redirect_check(e->redirect) : SSE_OK;
 }
@@ -9418,6 +9436,8 @@ static void sse__req_read_signals(sse_req *req) {
     const char   *text;
     sse_str       wrapped;
     size_t        offset = 0;
+    char          fault[80];
+    int           error;
     req->signals_read = true;
     req->signals      = req->body;
     if (sse__eq(method, SSE__LIT("GET")) || sse__eq(method, SSE__LIT("HEAD")) || sse__eq(method, SSE__LIT("DELETE"))) {
@@ -9426,9 +9446,10 @@ static void sse__req_read_signals(sse_req *req) {
     }
     if (!req->signals.len) req->signals = sse__str(NULL, 0);
     if (!req->signals.ptr) return;
-    if (sse__json_check(req->signals, &offset)) {
+    error = sse__json_check(req->signals, &offset);
+    if (error) {
         req->signals = sse__str(NULL, 0);
-        sse_fail(req, 400, "the JSON is not well-formed at byte %lu", (unsigned long)offset);
+        sse_fail(req, 400, "%s", sse__json_fault(error, offset, fault));
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
@@ -13166,7 +13187,7 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 /* ---- rendering ------------------------------------------------------------------ */
 
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
-static sse__message *sse__view_message(const sse__live *live, sse_buf *html) {
+static int sse__view_message(const sse__live *live, sse_buf *html, sse__message **m) {
     sse_buf   b = {NULL, 0, 0, SSE_OK};
     sse_event event;
     int       error;
@@ -13179,9 +13200,9 @@ static sse__message *sse__view_message(const sse__live *live, sse_buf *html) {
     event.patch = live->format == SSE_AS_DATA ? NULL : &live->patch;
     sse__message_begin(&b);
     error = sse_event_write(&b, &event);
-    if (!error) return sse__message_end(&b);
-    sse_buf_free(&b);
-    return NULL;
+    if (error) sse_buf_free(&b);
+    *m = error ? NULL : sse__message_end(&b);
+    return error || *m ? error : SSE_E_NOMEM;
 }
 
 /* Nothing can be shown: come back later. */
@@ -13192,12 +13213,24 @@ static void sse__live_turn_away(sse__stream *stream) {
     sse__stream_finish(stream, SSE_BY_ERROR);
 }
 
+static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it was not rendered */
+    const sse_str json = sse__text(sse_buf_text(html));
+    const char   *why  = error == SSE_E_DB ? sse__db_words : sse_error_text(error);
+    size_t        offset;
+    char          fault[80];
+    if (error == SSE_E_ARG && live->format == SSE_AS_SIGNALS) { /* the rest of its event was checked by sse_live */
+        error = sse__json_check(json, &offset);
+        why   = error ? sse__json_fault(error, offset, fault) : "the JSON is no object";
+    }
+    sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
+}
+
 static void sse__view_failed(sse_view *view, int error) { /* V3 */
     sse__live *live = view->live;
     const int  shift = view->failures < 6 ? view->failures++ : 6;
     sse__link *link;
     live->app->views->failed++;
-    sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, sse_error_text(error));
+    sse__view_log(live, &live->app->views->html, error);
     sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
     if (view->state) return;
     for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next)
@@ -13208,7 +13241,7 @@ static void sse__view_render(sse_view *view) {
     sse__live    *live  = view->live;
     sse__views   *views = live->app->views;
     const uint64_t failures = sse__db_failures();
-    sse__message *m;
+    sse__message *m = NULL;
     int           error;
     views->html.len = 0;
     views->html.error = SSE_OK;
@@ -13218,9 +13251,9 @@ static void sse__view_render(sse_view *view) {
     else live->render_each(view->req, &views->html, live->user);
     views->renders++;
     error = views->html.error ? views->html.error : sse__db_failures() != failures ? SSE_E_DB : SSE_OK;
-    m     = error ? NULL : sse__view_message(live, &views->html);
-    if (!m) {
-        sse__view_failed(view, error ? error : SSE_E_NOMEM);
+    if (!error) error = sse__view_message(live, &views->html, &m);
+    if (error) {
+        sse__view_failed(view, error);
         return;
     }
     view->failures = 0;

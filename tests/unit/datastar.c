@@ -114,6 +114,10 @@ static void test_signals(void) {
     refused(sse_patch_signals(&out, "", NULL), SSE_E_ARG, "empty signals");
     refused(sse_patch_signals(&out, " \r\n", NULL), SSE_E_ARG, "blank signals");
     refused(sse_patch_signals(&out, NULL, NULL), SSE_E_ARG, "NULL signals");
+    refused(sse_patch_signals(&out, "{a:1}", NULL), SSE_E_ARG, "JavaScript");
+    refused(sse_patch_signals(&out, "{\"a\":1} x", NULL), SSE_E_ARG, "something behind the JSON");
+    refused(sse_patch_signals(&out, "[1]", NULL), SSE_E_ARG, "JSON that is no object");
+    refused(sse_patch_signals(&out, "null", NULL), SSE_E_ARG, "null");
     wrote(sse_remove_signals(&out, deep, 7),
           "event: datastar-patch-signals\ndata: signals {\"user\":{\"name\":null,\"mail\":{\"work\":null,\"home\":null}},\"count\":null,\"a\":null}\n\n",
           "names nest, meet, and take what is below them along");

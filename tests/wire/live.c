@@ -57,7 +57,8 @@ static void who(sse_req *req, sse_buf *html, void *user) {
 
 static void signals(sse_view *view, sse_buf *json, void *user) {
     (void)view; (void)user;
-    sse_json(json, "{\"text\":%s}", value_of("signals"));
+    if (strncmp(value_of("signals"), "raw ", 4) == 0) sse_puts(json, value_of("signals") + 4);
+    else sse_json(json, "{\"text\":%s}", value_of("signals"));
 }
 
 static void members(sse_req *req, void *user) {

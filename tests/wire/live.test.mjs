@@ -105,6 +105,24 @@ test('plain events, signals, a place of its own', async () => {
   for (const s of [plain, signals, into]) s.close()
 })
 
+test('signals that are no JSON object: the last good ones stay on screen, and the log says why', async () => {
+  await set('signals', 'good')
+  const s = await listen(server, '/signals')
+  await until(() => s.last, 'signals')
+  for (const [raw, why] of [['{"text":', 'the JSON is not well-formed at byte 8'], ['[1]', 'the JSON is no object'],
+    ['{"a":' + '['.repeat(70), 'the JSON is deeper than 64 levels at byte 68'], ['', 'the JSON is not well-formed at byte 0']]) {
+    await set('signals', `raw ${raw}`, '/signals')
+    await until(() => server.stderr.includes(`live view /signals was not rendered: ${why}`), why)
+  }
+  const late = await listen(server, '/signals')
+  await until(() => late.last, 'the good ones')
+  assert.equal(late.last.data, 'signals {"text":"good"}')
+  assert.equal(s.events.length, 1)
+  await set('signals', 'better', '/signals')
+  await until(() => s.last.data === 'signals {"text":"better"}', 'the next good ones')
+  s.close(); late.close()
+})
+
 test('min_interval_ms spaces renders, and the last change is not lost', async () => {
   await set('plain', 'start')
   const s = await listen(server, '/slow')
