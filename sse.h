@@ -95,7 +95,7 @@
      call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
-     request stays valid until then even if the client leaves.
+     request stays valid until then even if the client leaves. Chapter 11 has an example.
 
      sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never anything outside the directory.
 
@@ -192,6 +192,31 @@
 
        sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed(req, "session", 86400) reads it
 
+       static void login(sse_req *req, void *user) {                    // sse_post(app, "/login", login, NULL)
+           const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
+           (void)user;
+           if (!name || !password || !is_right(name, password)) { sse_fail(req, 403, "the name or the password is wrong"); return; }
+           sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
+           sse_redirect(req, "/");
+       }
+
+       static void logout(sse_req *req, void *user) {                   // sse_post(app, "/logout", logout, NULL)
+           const sse_cookie_options gone = { .max_age_s = SSE_OFF };
+           (void)user;
+           sse_set_cookie(req, "session", "", &gone);
+           sse_redirect(req, "/");
+       }
+
+       static const char *logged_in(sse_req *req) {                     // who asks; NULL: nobody, or not since yesterday
+           const char *session = sse_cookie_signed(req, "session", 86400);
+           return session && strncmp(session, "session:", 8) == 0 ? session + 8 : NULL;
+       }
+
+     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a page of another origin is refused
+     before its handler runs, by the Origin and Sec-Fetch-Site that browsers send, and SameSite=Lax keeps the cookie from it. A reply
+     that redirects is 303, so that a reload does not send the form again. A session that must end at once, everywhere, needs a row in
+     a database: sign its id instead of a name.
+
      A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's name: sign "session:ann" where
      strangers' text is signed as well, or a value signed for one purpose serves another. Keys rotate: .secret = "new old". The
      form is py-sse's, so that a Python and a C program can share sessions. Without a secret one is made up and sessions end with
@@ -264,6 +289,40 @@
      SSE_E_THREAD. What takes long, also a commit on a slow SD card, goes to sse_offload(app, work, done, user): work runs on a thread
      of a small pool, done on the loop. sse_serve_background runs the loop in a thread of its own. No callback runs inside a call that you make, except
      functions that take one to run now (sse_streams_each, sse_db_write), the logger and the allocator.
+
+       typedef struct job { sse_req *req; long long below, found; } job;
+
+       static void count_primes(sse_app *app, void *user) {             // on a thread of the pool: it touches no request
+           job *j = (job *)user;
+           long long n, d;
+           for (n = 2; n < j->below && !sse_stopping(app); n++) {
+               for (d = 2; d * d <= n && n % d != 0; d++) {}
+               j->found += d * d > n;
+           }
+       }
+
+       static void reply(sse_app *app, void *user) {                    // on the loop: req is still there, even if the client left
+           job *j = (job *)user;
+           (void)app;
+           sse_html(sse_out(j->req), "<p>%lld primes are below %lld</p>", j->found, j->below);
+           sse_finish(j->req);
+           free(j);
+       }
+
+       static void primes(sse_req *req, void *user) {                   // sse_get(app, "/primes", primes, NULL)
+           job *j = (job *)calloc(1, sizeof *j);
+           (void)user;
+           if (!j) { sse_fail(req, 503, "no memory"); return; }
+           j->req   = req;
+           j->below = sse_parse_int(sse_query(req, "below"), 1000);
+           if (sse_offload(sse_req_app(req), count_primes, reply, j) == 0) sse_defer(req);
+           else {
+               free(j);
+               sse_fail(req, 503, "there is too much to do, come back later");
+           }
+       }
+
+     Calls of other threads wait for the loop in at most max_call_bytes: a producer that is faster is told SSE_E_FULL.
 
    12. Ownership
 
@@ -632,8 +691,8 @@ typedef struct sse_event {
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
    event: borrowed until return.
    Returns: 0; SSE_E_FIELD if event, id, selector or ns holds a line break, a script "</script" or "<!--", a redirect a control
-   character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals without JSON, a
-   negative retry_ms, an unknown mode or ns, a mode without the selector it needs; else b's own error. Then nothing is appended.
+   character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
+   object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs; else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
@@ -1175,7 +1234,7 @@ typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user); /* for
 
 typedef enum sse_format {
     SSE_AS_ELEMENTS, /* Datastar: patch elements */
-    SSE_AS_SIGNALS,  /* Datastar: patch signals; the output is JSON */
+    SSE_AS_SIGNALS,  /* Datastar: patch signals; the output is a JSON object, or the render has failed */
     SSE_AS_DATA      /* a plain event: the output is its data */
 } sse_format;
 
@@ -1257,7 +1316,8 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
        sse_db_exec(db, "UPDATE todo SET done = %d WHERE id = %lld AND title LIKE %s || '%%'", done, id, prefix); */
 
 /* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without those of triggers), or an
-   error; SSE_E_BUSY if another connection held the lock for busy_ms. */
+   error; SSE_E_BUSY if another connection held the lock for busy_ms. If a call fails in a handler whose reply is no error, SQLite's
+   words are logged as a warning, once a second for each statement. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by sse_db_done; NULL

@@ -70,6 +70,54 @@ for my $block (split /\n(?:[ \t]*\n)+/, $public =~ s{\A.*?#ifndef SSE_H\n}{}sr) 
 }
 is_empty(\@bare, 'every public function has a contract');
 
+# Examples: all C in the manual compiles, with what its text takes for granted declared here; functions stand at file scope, the
+# rest in a function.
+my $granted = <<'END';
+#include "sse.h"
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static sse_app *app;
+static sse_db  *db;
+static const char *text;
+static void here(sse_app *a, const char *topic, const char *who, void *user) { (void)a, (void)topic, (void)who, (void)user; }
+static bool is_right(const char *name, const char *password) { return name && password; }
+END
+my $around = 'sse_req *req, sse_buf *html, const char *name, const char *id, int fd, sse_handler guard, sse_fd_fn fn';
+my $use = join ' ', map { "(void)$_;" } qw(app db text here is_right req html name id fd guard fn);
+
+sub example { # the C of some blocks as one file
+    my (@blocks) = @_;
+    my ($top, $inside) = ('', '');
+    for my $block (@blocks) {
+        while ($block =~ /\G(?:((?:static|typedef)\b[^\n]*\{[^\n]*\n(?:(?!\}).*\n)*\}[^\n]*\n|(?:static|typedef)\b[^\n]*\n)|(.*\n))/gc) {
+            if (defined $1) { $top .= $1 =~ s/^(static [^=\n]*\));/$1 {}/r } else { $inside .= "    $2" }
+        }
+    }
+    return "$granted$top\nextern void statements($around);\nvoid statements($around) {\n    $use\n    {\n$inside    }\n}\n";
+}
+
+sub compiled { # compiled NAME, FILE, BLOCKS...
+    my ($name, $file, @blocks) = @_;
+    my @flags = qw(-std=c99 -I. -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-parameter -Wno-unused-variable);
+    compiles($name, 'gcc', @flags, spew($file, example(@blocks)));
+}
+
+my %examples;
+while ($manual =~ /^ {3}(\d+)\. ([^\n]+)\n(.*?)(?=^ {3}\d+\. |^ {3}API index)/msg) {
+    my ($number, $title, $body) = ($1, $2, $3);
+    my @blocks = map { s/^ {7}//mgr } $body =~ /((?:^ {7}[^\n]*\n(?:\n(?= {7}))*)+)/mg;
+    @blocks = grep { /[;}]\s*(?:\/\/.*)?$/m && !/^</ } @blocks;
+    $examples{$number} = join '', @blocks;
+    compiled("the examples of chapter $number, $title, compile", "chapter$number.c", @blocks) if @blocks;
+}
+for ([7, 'login', 'static void login', 'static void page'], [11, 'later', 'typedef struct job', 'static void page']) {
+    my ($number, $program, $from, $to) = @$_;
+    my ($part) = slurp("examples/$program.c") =~ /^(\Q$from\E.*?)\n+^\Q$to\E/ms;
+    ok(index($examples{$number}, $part) >= 0, "chapter $number shows examples/$program.c as it is");
+}
+
 # The README.
 SKIP: {
     if (!-e 'README.md') {
@@ -84,6 +132,7 @@ SKIP: {
         my $main = $blocks[$i] =~ /SSE_IMPLEMENTATION/ ? $blocks[$i] : "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n$blocks[$i]";
         compiles("its program $i compiles", 'gcc', '-std=c99', '-I.', '-fsyntax-only', '-Wall', spew("readme$i.c", $main));
     }
+    compiled('its other C compiles', 'readme.c', grep { !/int main/ } @blocks);
     my %made_up = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} } $readme =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
     is_empty([sort keys %made_up], 'every name in it exists');
     my @links = grep { !m{^(?:https?:|#|mailto:)} } $readme =~ /\]\(([^)\s]+)\)/g, $readme =~ /<img[^>]* src="([^"]+)"/g;

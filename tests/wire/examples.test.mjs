@@ -120,6 +120,37 @@ test('outbox', async () => {
   await server.stops()
 })
 
+test('login', async () => {
+  const server = await Server.start('login', { env: { PASSWORD: 'open sesame' } })
+  const form = (target, fields, headers) => request(server, 'POST', target,
+    { body: new URLSearchParams(fields).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers } })
+  const page = async cookie => (await request(server, 'GET', '/', { headers: cookie ? { Cookie: cookie } : {} })).body
+  assert.match(await page(), /action="\/login"/)
+  for (const fields of [{}, { name: 'ann' }, { name: 'ann', password: 'x' }, { name: 'bob', password: 'open sesame' }])
+    assert.equal((await form('/login', fields)).status, 403)
+  assert.equal((await form('/login', { name: 'ann', password: 'open sesame' }, { Origin: 'https://elsewhere.example' })).status, 403)
+  const done = await form('/login', { name: 'ann', password: 'open sesame' })
+  assert.deepEqual([done.status, done.headers.location], [303, '/'])
+  const [set] = [done.headers['set-cookie']].flat(), cookie = set.split(';')[0]
+  assert.match(set, /; HttpOnly/)
+  assert.match(set, /; SameSite=Lax/)
+  assert.match(await page(cookie), /You are ann\..*action="\/logout"/)
+  assert.match(await page(cookie.replace('session=', 'session=x')), /action="\/login"/)
+  const out = await form('/logout', {}, { Cookie: cookie })
+  assert.deepEqual([out.status, out.headers.location], [303, '/'])
+  assert.match([out.headers['set-cookie']].flat()[0], /^session=; .*Max-Age=0/)
+  await server.stops()
+})
+
+test('later', async () => {
+  const server = await Server.start('later')
+  assert.match((await request(server, 'GET', '/')).body, /action="\/primes"/)
+  const [long, short] = await Promise.all([request(server, 'GET', '/primes?below=200000'), request(server, 'GET', '/primes?below=100')])
+  assert.equal(long.body, '<p>17984 primes are below 200000</p>')
+  assert.equal(short.body, '<p>25 primes are below 100</p>')
+  await server.stops()
+})
+
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples')).filter(name => name.endsWith('.c'))) {
