@@ -12215,6 +12215,10 @@ static void sse__topic_deserted(sse__presence *presence) {
     sse__topic_rest(topic);
 }
 
+static sse__topic *sse__sub_topic(const sse__sub *sub) { /* NULL: it is to a live view */
+    return sub->channel->left == sse__topic_left ? SSE__CONTAINER(sub->channel, sse__topic, channel) : NULL;
+}
+
 /* ---- finding and making topics ------------------------------------------------------------ */
 
 static sse__rule *sse__rule_for(const sse__topics *topics, sse_str name) { /* NULL: none */
@@ -12389,10 +12393,9 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
     const sse__link *all = &stream->app->topics->sequence.histories, *link;
     sse__sub        *sub;
     for (sub = stream->subs; sub; sub = sub->next) {
-        sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
-        if (sub->channel->left != sse__topic_left) continue;
-        if (topic->history) fn(topic->history, sub, user);
-        if (!topic->pattern) continue;
+        const sse__topic *topic = sse__sub_topic(sub);
+        if (topic && topic->history) fn(topic->history, sub, user);
+        if (!topic || !topic->pattern) continue;
         for (link = all->prev; link != all; link = link->prev) {
             sse__history *h = SSE__CONTAINER(link, sse__history, all);
             if (h->newest <= after) break;
@@ -12426,8 +12429,8 @@ static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
     const sse__sub *sub;
     bool            patterns = false;
     for (sub = stream->subs; sub; sub = sub->next) {
-        const sse__topic *topic = SSE__CONTAINER(sub->channel, sse__topic, channel);
-        if (sub->channel->left != sse__topic_left || !topic->pattern) continue;
+        const sse__topic *topic = sse__sub_topic(sub);
+        if (!topic || !topic->pattern) continue;
         patterns = true;
         sse__topics_recall(topics, topic->node.key.ptr, after);
     }
@@ -12460,7 +12463,7 @@ static void sse__merge_sink(sse__merge *m, size_t i) { /* to where both below it
 }
 
 static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
-    const sse__rule *rule  = SSE__CONTAINER(sub->channel, sse__topic, channel)->rule;
+    const sse__rule *rule  = sse__sub_topic(sub)->rule;
     sse__merge      *m     = (sse__merge *)user;
     const uint32_t   from  = sse__history_after(h, sub->after);
     void            *array = m->at;
@@ -12495,14 +12498,17 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     return seq;
 }
 
+static sse__outbox *sse__sub_outbox(const sse__sub *sub) { /* NULL: none */
+    const sse__topic *topic = sse__sub_topic(sub);
+    return topic ? topic->outbox : NULL;
+}
+
 /* What it reads rows by; NULL: it does not. */
 static sse__sub *sse__stream_fed(const sse__stream *stream) {
     sse__sub *sub = stream->fed ? stream->subs : NULL;
-    while (sub && !(sub->channel->left == sse__topic_left && SSE__CONTAINER(sub->channel, sse__topic, channel)->outbox)) sub = sub->next;
+    while (sub && !sse__sub_outbox(sub)) sub = sub->next;
     return sub;
 }
-
-static sse__outbox *sse__sub_outbox(const sse__sub *sub) { return sub ? SSE__CONTAINER(sub->channel, sse__topic, channel)->outbox : NULL; }
 
 /* Rows for one that is behind. */
 typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more; } sse__refill;
@@ -12622,7 +12628,7 @@ static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of th
 
 static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
     const sse__sub  *fed  = sse__stream_fed(stream);
-    const sse__rule *rule = fed ? SSE__CONTAINER(fed->channel, sse__topic, channel)->rule : NULL;
+    const sse__rule *rule = fed ? sse__sub_topic(fed)->rule : NULL;
     const char *name = rule ? rule->gap_event : "gap";
     sse_event   event;
     sse__stream_histories(stream, 0, sse__gap_name, (void *)&name);
@@ -12669,10 +12675,10 @@ static bool sse__topic_gives_ids(const sse__topic *topic) { return topic->patter
 
 /* A stream has one Last-Event-ID: it is for the app's numbers, or for the rows of one table. */
 static bool sse__topic_suits(const sse__topic *topic, const sse__stream *stream) {
-    const sse__sub *sub = topic->outbox ? stream->subs : sse__topic_gives_ids(topic) ? sse__stream_fed(stream) : NULL;
-    for (; sub; sub = sub->next)
-        if (sub->channel->left == sse__topic_left && sse__topic_gives_ids(SSE__CONTAINER(sub->channel, sse__topic, channel))) return false;
-    return true;
+    const sse__sub *sub = stream->subs;
+    if (!topic->outbox) return !stream->fed || !sse__topic_gives_ids(topic);
+    while (sub && !(sse__sub_topic(sub) && sse__topic_gives_ids(sse__sub_topic(sub)))) sub = sub->next;
+    return !sub;
 }
 
 static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL: nobody. False: no memory */
