@@ -2958,8 +2958,8 @@ static int sse__event_check(const sse_event *e) {
 }
 
 static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
-    static const char *const modes[] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
-    const bool               transition_root = sse__is_set(p->view_transition_selector);
+    static const char modes[][8] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
+    const bool        transition_root = sse__is_set(p->view_transition_selector);
     if (sse__is_set(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
     if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
     if (sse__is_set(p->ns) && strcmp(p->ns, "html") != 0) sse_printf(b, "data: namespace %s\n", p->ns);
@@ -3723,8 +3723,8 @@ static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 19
     d->second = seconds % 60;
 }
 
-static const char *const sse__day_names[7] = {"Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"}; /* from 1970-01-01 */
-static const char        sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+static const char sse__day_names[7][10] = {"Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"}; /* from 1970-01-01 */
+static const char sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static void sse__put_digits(char *to, int width, int value) {
     while (width-- > 0) {
@@ -3933,69 +3933,24 @@ static sse_str sse__forwarded_address(sse_str element) {
 }
 
 static const char *sse__status_text(int status) { /* the IANA registry; "Unknown" for what is not in it */
-    switch (status) {
-    case 100: return "Continue";
-    case 101: return "Switching Protocols";
-    case 102: return "Processing";
-    case 103: return "Early Hints";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 203: return "Non-Authoritative Information";
-    case 204: return "No Content";
-    case 205: return "Reset Content";
-    case 206: return "Partial Content";
-    case 207: return "Multi-Status";
-    case 208: return "Already Reported";
-    case 226: return "IM Used";
-    case 300: return "Multiple Choices";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 305: return "Use Proxy";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 407: return "Proxy Authentication Required";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 423: return "Locked";
-    case 424: return "Failed Dependency";
-    case 425: return "Too Early";
-    case 426: return "Upgrade Required";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 451: return "Unavailable For Legal Reasons";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 506: return "Variant Also Negotiates";
-    case 507: return "Insufficient Storage";
-    case 508: return "Loop Detected";
-    case 511: return "Network Authentication Required";
-    }
-    return "Unknown";
+    static const char texts[] = /* one string: a switch would take twice the room */
+        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0" "200 OK\0" "201 Created\0"
+        "202 Accepted\0" "203 Non-Authoritative Information\0" "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0"
+        "207 Multi-Status\0" "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
+        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0" "307 Temporary Redirect\0"
+        "308 Permanent Redirect\0" "400 Bad Request\0" "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0"
+        "404 Not Found\0" "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
+        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0" "412 Precondition Failed\0"
+        "413 Content Too Large\0" "414 URI Too Long\0" "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0"
+        "417 Expectation Failed\0" "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
+        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0" "428 Precondition Required\0"
+        "429 Too Many Requests\0" "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
+        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0" "503 Service Unavailable\0"
+        "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0" "506 Variant Also Negotiates\0" "507 Insufficient Storage\0"
+        "508 Loop Detected\0" "511 Network Authentication Required\0";
+    const char *p = texts;
+    while (*p && (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0' != status) p += strlen(p) + 1;
+    return *p ? p + 4 : "Unknown";
 }
 
 /* The media type of a file by the end of its name; "application/octet-stream" where that says nothing. */
@@ -6502,7 +6457,7 @@ static uint64_t sse__clock_ms(void) {
 /* One line to the app's logger. No line break of a peer's making gets in: control characters become '?'. */
 SSE__PRINTF(3, 4)
 static void sse__log(sse_app *app, int level, const char *fmt, ...) {
-    static const char *const names[] = {"error", "warning", "info", "debug"};
+    static const char names[][8] = {"error", "warning", "info", "debug"};
     char    line[512], *p;
     va_list ap;
     if (!app->options.on_log && level > SSE_LOG_WARNING) return;
