@@ -3866,7 +3866,8 @@ static bool sse__is_ipv6(sse_str s) {
 
 typedef struct sse__host { sse_str name, port; } sse__host; /* name: an IPv6 address in its brackets; port: digits, empty if none */
 
-/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name. */
+/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name. "example.com." is the same name, in
+   full: the dot of the root is left off. */
 static bool sse__host_parse(sse_str s, sse__host *host) {
     uint64_t    port;
     const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
@@ -3879,6 +3880,7 @@ static bool sse__host_parse(sse_str s, sse__host *host) {
         host->port = s;
         host->name = sse__cut(&host->port, ':', false);
         if (!host->name.len || !sse__all(host->name, SSE__HOST)) return false;
+        if (host->name.len > 1 && host->name.ptr[host->name.len - 1] == '.') host->name.len--;
     }
     return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
 }

@@ -164,7 +164,7 @@ static void test_addresses(void) {
 static void test_origins(void) {
     static const struct { const char *origin, *host; int parsed, same; } cases[] = {
         {"http://a", "a", 1, 1}, {"http://A:80", "a", 1, 1}, {"http://a", "a:80", 1, 1}, {"https://a", "a", 1, 1}, {"https://a", "a:443", 1, 1}, {"https://a", "a:80", 1, 0}, {"http://a:8000", "a:8000", 1, 1},
-        {"http://a:8000", "a", 1, 0}, {"http://a", "b", 1, 0}, {"http://a.b", "a", 1, 0}, {"null", "null", 1, 0}, {"http://[::1]:8", "[::1]:8", 1, 1}, {"app://x", "x", 1, 1},
+        {"http://a:8000", "a", 1, 0}, {"http://a", "b", 1, 0}, {"http://a.b", "a", 1, 0}, {"null", "null", 1, 0}, {"http://a", "a.:80", 1, 1}, {"http://a.b.:8", "a.b:8", 1, 1}, {"http://a", "a..", 1, 0}, {"http://[::1]:8", "[::1]:8", 1, 1}, {"app://x", "x", 1, 1},
         {"", "a", 0, 0}, {"a", "a", 0, 0}, {"http:/a", "a", 0, 0}, {"http://", "a", 0, 0}, {"http://a/", "a", 0, 0}, {"http://u@a", "a", 0, 0}, {"://a", "a", 0, 0}, {"1http://a", "a", 0, 0}, {"http://a http://b", "a", 0, 0}, {"NULL", "a", 0, 0}};
     size_t i;
     for (i = 0; i < SSE__COUNT(cases); i++) {

@@ -49,6 +49,7 @@ const table = {
     [`GET /${V}Host: localhost:x${E}${E}`, '400-'], [`GET /${V}Host: u@localhost${E}${E}`, '400-'], [`GET /${V}Host: localhost/x${E}${E}`, '400-'],
     [`GET /${V}Host: [::1]${E}${E}`, '200'], [`GET /${V}Host: [::1]:80${E}${E}`, '200'], [`GET /${V}Host: [::1${E}${E}`, '400-'], [`GET /${V}Host: ::1${E}${E}`, '400-'],
     [`GET /${V}Host: 127.0.0.9${E}${E}`, '200'], [`GET /${V}Host: a.localhost${E}${E}`, '200'], [`GET /${V}Host: LOCALHOST${E}${E}`, '200'],
+    [`GET /${V}Host: localhost.${E}${E}`, '200'], [`GET /${V}Host: a.localhost.:80${E}${E}`, '200'], [`GET /${V}Host: localhost..${E}${E}`, '421'], [`GET /${V}Host: .${E}${E}`, '421'],
     [`GET /${V}Host: evil.example${E}${E}`, '421'], [`GET http://evil.example/${V}${H}${E}`, '421'], [`GET http://localhost/${V}Host: evil.example${E}${E}`, '200'],
     [`GET /${V}Host: 127.0.0.1.evil.example${E}${E}`, '421'], [`GET /${V}Host: localhost.evil.example${E}${E}`, '421'],
   ],
