@@ -8135,7 +8135,7 @@ typedef struct sse__net {
 } sse__net;
 
 enum {
-    SSE__READ_SIZE   = 65536,
+    SSE__READ_SIZE   = 65535,      /* and the byte behind: a buffer of 64 KiB */
     SSE__READS_A_TURN = 4,         /* then the others have their turn */
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
