@@ -1010,7 +1010,7 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
-    const char *same_site;       /* "Strict", "None". default: "Lax" */
+    const char *same_site;       /* "Strict", "Lax", "None". default: "Lax" */
     int         max_age_s;       /* default: until the browser closes; SSE_OFF deletes the cookie */
     bool        script_readable; /* default: false, HttpOnly */
     bool        secure;          /* default: true if the request came over TLS (from a trusted proxy), else false */
@@ -1019,13 +1019,14 @@ typedef struct sse_cookie_options {
 SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599 */
-SSE_API int sse_set_type(sse_req *req, const char *content_type);
+SSE_API int sse_set_type(sse_req *req, const char *content_type); /* SSE_E_ARG: NULL or "" */
 /* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length, Transfer-Encoding, Connection, Date). */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
-/* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces, quotes, commas, semicolons, controls. */
+/* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces, quotes, commas, semicolons, controls.
+   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another same_site. */
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
-SSE_API int sse_redirect(sse_req *req, const char *url);         /* 303 See Other unless a 3xx status is set */
+SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless a 3xx status is set. SSE_E_ARG: not relative, http, https */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain, replaces what is written; the first stays */
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
@@ -9613,15 +9614,11 @@ SSE_API int sse_set_status(sse_req *req, int status) {
     return SSE_OK;
 }
 
-static bool sse__field_value_ok(sse_str s) { /* A1, RFC 9110 5.5: no controls but the tab */
-    size_t i;
-    for (i = 0; i < s.len; i++)
-        if (((unsigned char)s.ptr[i] < 0x20 && s.ptr[i] != '\t') || s.ptr[i] == 0x7F) return false;
-    return s.ptr != NULL;
-}
+static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all(s, SSE__VALUE); } /* A1 */
 
 SSE_API int sse_set_type(sse_req *req, const char *content_type) {
     if (req->streaming || req->failed) return SSE_E_STATE;
+    if (!content_type || !content_type[0]) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
     if (!sse__field_value_ok(sse__text(content_type))) return sse__req_error(req, SSE_E_FIELD);
     req->type = sse__req_text(req, sse__text(content_type));
     return req->type ? SSE_OK : SSE_E_NOMEM;
@@ -9644,14 +9641,15 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     return sse__req_error(req, req->headers.error);
 }
 
-static bool sse__cookie_text_ok(const char *text) { /* RFC 6265 4.1.1, cookie-octet */
-    for (; text && *text; text++)
-        if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7F || strchr("\",;\\", *text)) return false;
-    return text != NULL;
-}
-
-static bool sse__cookie_attribute_ok(const char *text) {
-    return !text || (sse__field_value_ok(sse__text(text)) && !strchr(text, ';'));
+/* What browsers take as it is meant: they ignore other values without a word, and the cookie is then wider than it should be. */
+static bool sse__cookie_options_ok(const sse_cookie_options *o) {
+    const char *p = o->path ? o->path : "/";
+    if (o->domain && (!o->domain[0] || !sse__all(sse__text(o->domain), SSE__HOST))) return false;
+    if (o->same_site && !sse__in_words("Strict Lax None", sse__text(o->same_site))) return false;
+    if (*p != '/') return false;
+    for (; *p; p++) /* RFC 6265 4.1.1, path-value */
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';') return false;
+    return true;
 }
 
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
@@ -9659,9 +9657,8 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
     sse_buf *b = &req->headers;
     if (req->streaming) return SSE_E_STATE;
     if (!options) options = &defaults;
-    if (!sse__is_token(sse__text(name)) || !sse__cookie_text_ok(value) || !sse__cookie_attribute_ok(options->path) ||
-        !sse__cookie_attribute_ok(options->domain) || !sse__cookie_attribute_ok(options->same_site))
-        return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE)) return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__cookie_options_ok(options)) return sse__req_error(req, SSE_E_ARG);
     sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, options->path ? options->path : "/",
                options->same_site ? options->same_site : "Lax");
     if (options->domain) sse_printf(b, "; Domain=%s", options->domain);
@@ -9680,13 +9677,25 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     return sse__req_error(req, error);
 }
 
+/* A relative reference shows no scheme: no colon before the first slash, '?' or '#' (RFC 3986 4.2). Of the others only the web's own
+   are taken: what else a stranger may have put there ("javascript:") is not for a redirect. */
+static bool sse__redirect_ok(sse_str url) {
+    const size_t n = url.len ? strcspn(url.ptr, ":/?#") : 0;
+    const sse_str scheme = sse__str(url.ptr, n);
+    if (n == url.len || url.ptr[n] != ':') return url.len > 0;
+    return sse__eq_nocase(scheme, SSE__LIT("http")) || sse__eq_nocase(scheme, SSE__LIT("https"));
+}
+
 SSE_API int sse_redirect(sse_req *req, const char *url) {
     const sse_str target = sse__text(url);
     size_t        i;
     if (req->streaming || req->failed) return SSE_E_STATE;
     for (i = 0; i < target.len; i++)
         if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F) return sse__req_error(req, SSE_E_FIELD);
-    if (!target.len) return sse__req_error(req, SSE_E_ARG);
+    if (!sse__redirect_ok(target)) {
+        sse__log(req->app, SSE_LOG_ERROR, "sse_redirect: \"%s\" is no relative reference, http or https", url ? url : "");
+        return sse__req_error(req, SSE_E_ARG);
+    }
     if (req->status < 300 || req->status > 399) req->status = 303;
     return sse_set_header(req, "Location", url);
 }

@@ -39,9 +39,14 @@ static void big(sse_req *req, void *user) {
 
 static void set(sse_req *req, void *user) { /* answers with what the setters said */
     const char *url = sse_query(req, "url"), *name = sse_query(req, "name"), *value = sse_query(req, "value");
-    int         error = SSE_OK;
+    sse_cookie_options o;
+    int                error = SSE_OK;
     (void)user;
-    if (sse_query(req, "cookie")) error = sse_set_cookie(req, sse_query(req, "cookie"), value, NULL);
+    memset(&o, 0, sizeof o);
+    o.path      = sse_query(req, "path");
+    o.domain    = sse_query(req, "domain");
+    o.same_site = sse_query(req, "same_site");
+    if (sse_query(req, "cookie")) error = sse_set_cookie(req, sse_query(req, "cookie"), value, &o);
     else if (url) error = sse_redirect(req, url);
     else if (sse_query(req, "type")) error = sse_set_type(req, sse_query(req, "type"));
     else if (name) error = sse_set_header(req, name, value);
