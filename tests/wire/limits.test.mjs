@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { get, split_replies, talk } from './raw.mjs'
-import { request, Server, sleep, test, until } from './wire.mjs'
+import { request, root, Server, sleep, test, until } from './wire.mjs'
 
 const start = (...args) => Server.start('asan/http', { args })
 const sockets = (server, count) => Promise.all(Array.from({ length: count }, () => server.socket()))
@@ -49,7 +49,7 @@ test('max_per_peer', async () => {
 })
 
 test('out of descriptors: who waits is served when another leaves, or told; no spin, and on again', async () => {
-  const server = await start('max_connections=1000')
+  const server = await start('max_connections=1000', `root=${root}tests`)
   execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=20'])
   const first = []
   for (let i = 0; i < 30; i++) { // the kernel accepts them; the server has room for fewer
@@ -69,6 +69,8 @@ test('out of descriptors: who waits is served when another leaves, or told; no s
     else assert.match(socket.got, i % 3 === 1 ? /^HTTP\/1\.1 503 / : /^HTTP\/1\.1 200 OK\r\n[^]*retry: \d+\n\n$/)
   }
   assert(first.some((socket, i) => i % 3 === 1 && over(socket)) && first.some((socket, i) => i % 3 === 2 && over(socket)))
+  served[0].write(get('/files/tap.h')) // it is there, but cannot be opened for now
+  await until(() => served[0].got.endsWith('Service Unavailable\n'), 'a file to be refused')
   const waiting = got(server)
   await sleep(30)
   served[0].destroy()
