@@ -692,7 +692,8 @@ typedef struct sse_event {
    event: borrowed until return.
    Returns: 0; SSE_E_FIELD if event, id, selector or ns holds a line break, a script "</script" or "<!--", a redirect a control
    character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
-   object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs; else b's own error. Then nothing is appended.
+   object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs;
+   else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
