@@ -10454,8 +10454,9 @@ static sse__message *sse__message_hold(sse__message *m) { /* NULL: NULL */
 /* A queue may lose it: nothing may refer to it. */
 static bool sse__message_may_go(const sse__message *m) { return m->block->droppable || m->block->key.ptr; }
 
-static sse_str sse__message_bytes(const sse__message *m) { return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from); }
-static sse_str sse__message_text(const sse__message *m) { return sse__str(m->block->bytes + m->text_from, m->bare_to - m->text_from); }
+static sse_str sse__message_from(const sse__message *m, uint32_t from) { return sse__str(m->block->bytes + from, m->bare_to - from); }
+static sse_str sse__message_bytes(const sse__message *m) { return sse__message_from(m, m->bare_from); } /* with its id */
+static sse_str sse__message_text(const sse__message *m) { return sse__message_from(m, m->text_from); }
 
 /* Writes an event as the text of a message. b is {0} after a failure. */
 static int sse__message_text_of(const sse_app *app, sse_buf *b, const sse_event *event) {
@@ -10587,7 +10588,8 @@ static sse__group *sse__group_new(sse__map *map, const char *name) { /* NULL: no
     return group;
 }
 
-static bool sse__group_join(sse__map *map, const char *name, sse__member *member, sse__stream *stream, sse__group **out) { /* false: no memory */
+/* name NULL: joins none. False: no memory. */
+static bool sse__group_join(sse__map *map, const char *name, sse__member *member, sse__stream *stream, sse__group **out) {
     if (!name) return true;
     *out = sse__group_find(map, name);
     if (!*out) *out = sse__group_new(map, name);
@@ -10600,7 +10602,9 @@ static bool sse__group_join(sse__map *map, const char *name, sse__member *member
 
 static const char *sse__group_name(const sse__group *group) { return group ? group->node.key.ptr : NULL; }
 
-static const char *sse__stream_who(const sse__stream *stream) { return stream->extra ? sse__group_name(stream->extra->who) : NULL; }
+static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody's */
+    return stream->extra ? sse__group_name(stream->extra->who) : NULL;
+}
 
 /* ---- closing -------------------------------------------------------------------- */
 
@@ -10683,7 +10687,8 @@ static sse__message *sse__message_compress(sse__streams *streams, const sse__mes
     return m;
 }
 
-static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) { /* owned by plain; NULL: no memory */
+/* The event of plain as a key frame. Owned by plain; NULL: no memory. */
+static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) {
     if (!plain->keys[encoding]) plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
     if (plain->keys[encoding]) plain->keys[encoding]->block->owner = plain->block->owner;
     return plain->keys[encoding];
@@ -10698,10 +10703,10 @@ static sse__message *sse__message_delta(sse__streams *streams, const sse__messag
 
 /* The history of what this stream alone is sent. NULL: it has none, or no memory for one: then keys do. */
 static sse__codec *sse__stream_codec(sse__stream *stream) {
-    sse__streams *streams = stream->app->streams;
+    const sse_app *app = stream->app;
     if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
     if (!stream->extra->codec)
-        stream->extra->codec = sse__codec_new(streams->app->press, stream->encoding, (unsigned)stream->app->options.compress_window, 0);
+        stream->extra->codec = sse__codec_new(app->press, stream->encoding, (unsigned)app->options.compress_window, 0);
     return stream->extra->codec;
 }
 
@@ -10712,7 +10717,8 @@ static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain)
     if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
     if (codec) {
         (void)sse__codec_add(codec, streams->app->press, sse__message_bytes(plain));
-        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA) return sse__message_delta(streams, plain, stream->encoding, codec);
+        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA)
+            return sse__message_delta(streams, plain, stream->encoding, codec);
     } else stream->mark = 0;
     return sse__message_hold(sse__message_key(streams, plain, stream->encoding));
 }
@@ -10871,7 +10877,8 @@ static void sse__stream_tick(sse__conn *c) {
         return;
     }
     if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
-    if (!waiting && !stream->gone && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms) sse__stream_ping(stream);
+    if (!waiting && !stream->gone && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms)
+        sse__stream_ping(stream);
     if (!stream->gone) sse__stream_schedule(stream);
 }
 
@@ -10908,20 +10915,24 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
 static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !stream->app->press || sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return;
+    if (stream->raw || o->no_compression || !stream->app->press) return;
+    if (sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return; /* the handler has chosen */
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
     if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
     if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
-    if (stream->encoding != SSE__IDENTITY) sse__put_field(&req->headers, "Content-Encoding", stream->encoding == SSE__BR ? "br" : "gzip");
+    if (stream->encoding == SSE__IDENTITY) return;
+    sse__put_field(&req->headers, "Content-Encoding", stream->encoding == SSE__BR ? "br" : "gzip");
 }
 
 /* The fields that make proxies and caches let events pass. */
 static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     sse__stream_negotiate(stream, req, o);
-    if (!stream->raw && !sse__headers_value(&req->headers, SSE__LIT("cache-control")).ptr)
+    if (stream->raw) return;
+    if (!sse__headers_value(&req->headers, SSE__LIT("cache-control")).ptr) /* no-transform: a proxy that recodes would hold events back */
         sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
-    if (!stream->raw && !sse__headers_value(&req->headers, SSE__LIT("x-accel-buffering")).ptr) sse__put_field(&req->headers, "X-Accel-Buffering", "no");
+    if (!sse__headers_value(&req->headers, SSE__LIT("x-accel-buffering")).ptr) /* nginx collects what it passes on, unless told */
+        sse__put_field(&req->headers, "X-Accel-Buffering", "no");
 }
 
 /* What a stream begins with: retry and the first event. *m: NULL, if there is neither. */
@@ -11004,7 +11015,8 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
 }
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
-    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, false, false};
+    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0,
+                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false};
     const sse_stream_options *o = options ? options : &defaults;
     const sse_stream closed = {NULL, 0, 0};
     int              error  = sse__stream_check(req, o);
@@ -11069,7 +11081,8 @@ SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     s.slot = (uint32_t)slot;
     s.gen  = (uint32_t)gen;
     stream = sse__stream_open_one(s);
-    return stream && stream->extra && stream->extra->id && sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none;
+    if (!stream || !stream->extra || !stream->extra->id) return none;
+    return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none; /* how long it takes tells nothing of it */
 }
 
 static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* where it is, or would be added */
@@ -11149,7 +11162,8 @@ struct sse__channel {
     sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
     unsigned  patience;               /* of its codecs */
     bool      single;                 /* its one stream does not share: it has no codecs */
-    void    (*left)(sse__channel *channel, struct sse__sub *sub); /* upcall: a sub is about to go; may free the channel if count is 0 */
+    /* Upcall: a sub is about to go; may free the channel if count is 0. */
+    void    (*left)(sse__channel *channel, struct sse__sub *sub);
 };
 
 typedef struct sse__sub {
@@ -11212,7 +11226,12 @@ static void sse__stream_leave_all(sse__stream *stream) {
 }
 
 /* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
-typedef struct sse__fan { sse__streams *streams; sse__channel *channel; sse__message *plain, *deltas[SSE__GZIP + 1]; bool keys; } sse__fan;
+typedef struct sse__fan {
+    sse__streams *streams;
+    sse__channel *channel;
+    sse__message *plain, *deltas[SSE__GZIP + 1];
+    bool          keys; /* for all: a queue may lose it */
+} sse__fan;
 
 /* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
    nothing may refer to it. */
@@ -11238,7 +11257,8 @@ static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) {
     sse__codec *codec    = fan->keys ? NULL : fan->channel->codecs[encoding];
     if (encoding == SSE__IDENTITY) return fan->plain;
     if (!codec) stream->mark = 0;
-    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY) return sse__message_key(fan->streams, fan->plain, encoding);
+    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
+        return sse__message_key(fan->streams, fan->plain, encoding);
     if (!fan->deltas[encoding]) fan->deltas[encoding] = sse__message_delta(fan->streams, fan->plain, encoding, codec);
     return fan->deltas[encoding];
 }
@@ -11257,7 +11277,8 @@ static void sse__fan_end(sse__fan *fan) {
 
 /* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
    marked, so the list stays as it is. A stream that has seen this serial is passed over (0: none has), and one that is behind. */
-static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except, uint64_t serial, sse__streams *streams) {
+static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except, uint64_t serial,
+                              sse__streams *streams) {
     sse__link *link;
     sse__fan   fan;
     sse__fan_begin(&fan, channel, m, streams);
@@ -11307,7 +11328,8 @@ static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__m
     return SSE_E_NOMEM;
 }
 
-static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state, sse__streams *streams) { /* those who joined before there was one */
+/* The state for those who joined before there was one. */
+static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state, sse__streams *streams) {
     sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
@@ -11364,7 +11386,8 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
-typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store; /* numbers up to there are safe to give */
+/* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
+typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store;
 
 typedef struct sse__sequence {
     sse_app    *app;
@@ -11377,8 +11400,8 @@ typedef struct sse__sequence {
     sse__alarm  again;               /* a save failed */
 } sse__sequence;
 
-/* What is kept of a topic, by its options. */
-typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits; /* max_age 0: any */
+/* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only. */
+typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits;
 
 typedef struct sse__entry {
     uint64_t      seq, at;           /* at: the loop's time */
@@ -11450,13 +11473,21 @@ static void sse__history_drop_oldest(sse__history *h) {
     if (!--h->count) h->first = 0;
 }
 
+static bool sse__history_over(const sse__history *h) { /* more than its limits; one event may be of any size */
+    return h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1);
+}
+
+static uint64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; 0: never */
+    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + h->limits.max_age : 0;
+}
+
 static void sse__history_trim(sse__history *h) {
     sse__wheel    *wheel = &h->sequence->app->loop.wheel;
     const uint64_t lost = h->lost;
-    while (h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1)) sse__history_drop_oldest(h); /* one event may be of any size */
-    while (h->limits.max_age && h->count && sse__history_entry(h, 0)->at + h->limits.max_age <= wheel->now) sse__history_drop_oldest(h);
+    while (sse__history_over(h)) sse__history_drop_oldest(h);
+    while (sse__history_due(h) && sse__history_due(h) <= wheel->now) sse__history_drop_oldest(h);
     if (h->lost != lost) sse__history_soil(h);
-    if (h->limits.max_age && h->count && !h->age.link.next) sse__alarm_set(wheel, &h->age, sse__history_entry(h, 0)->at + h->limits.max_age);
+    if (sse__history_due(h) && !h->age.link.next) sse__alarm_set(wheel, &h->age, sse__history_due(h));
 }
 
 static void sse__history_aged(sse__alarm *alarm) {
@@ -11560,10 +11591,11 @@ static int sse__history_write(sse_db *db, const sse__history *h) { /* in a trans
     for (i = sse__history_after(h, h->saved); i < h->count && n >= 0; i++) {
         const sse__entry *e = sse__history_entry(h, i);
         const sse_str     text = sse__message_text(e->message);
-        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_events (seq, topic, at, id, event) VALUES (%lld, %s, %lld, %s, %p)", (long long)e->seq, h->topic,
-                        (long long)(wall - (now - e->at)), e->alias, (const void *)&text);
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_events (seq, topic, at, id, event) VALUES (%lld, %s, %lld, %s, %p)",
+                        (long long)e->seq, h->topic, (long long)(wall - (now - e->at)), e->alias, (const void *)&text);
     }
-    if (n >= 0 && (cut || !h->saved)) n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)", h->topic, lost);
+    if (n >= 0 && (cut || !h->saved))
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)", h->topic, lost);
     if (n >= 0 && cut) n = sse_db_exec(db, "DELETE FROM sse_events WHERE topic = %s AND seq <= %lld", h->topic, lost);
     return n < 0 ? n : SSE_OK;
 }
@@ -11598,7 +11630,8 @@ static void sse__store_written(const sse__save *save) {
 
 static void sse__sequence_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__sequence, again)->app->net->unsaved = true; }
 
-/* Brings all stores up to date, one transaction each: K1. A store that fails is tried again later; the events go out meanwhile. */
+/* Brings all stores up to date, one transaction each: K1. A store that fails is tried again later; the events go out meanwhile: a
+   full disk must not silence everybody who is connected. */
 static void sse__sequence_save(sse__sequence *sequence) {
     sse_app   *app = sequence->app;
     sse__save  save;
@@ -11643,8 +11676,9 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
     const uint64_t   now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = (uint64_t)sse_db_int(rows, 1);
     const uint64_t   age = at < wall ? wall - at : 0;
     const char      *id = sse_db_text(rows, 2);
+    const uint64_t   seq = (uint64_t)sse_db_int(rows, 0);
     char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
-    sse__message    *m = id && !alias ? NULL : sse__history_message(h, (uint64_t)sse_db_int(rows, 0), alias, sse_db_blob(rows, 3));
+    sse__message    *m = id && !alias ? NULL : sse__history_message(h, seq, alias, sse_db_blob(rows, 3));
     if (!m) {
         SSE_FREE(alias);
         return false;
@@ -11661,7 +11695,8 @@ static void sse__history_load(sse__history *h) { /* what an earlier start kept *
     const char *why;
     bool       fine = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic) >= 0;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
-    rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq", h->topic, lost);
+    rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq",
+                        h->topic, lost);
     while (fine && sse_db_next(rows)) {
         const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
         fine = sse__history_load_row(h, rows);
@@ -11670,7 +11705,8 @@ static void sse__history_load(sse__history *h) { /* what an earlier start kept *
     }
     if (fine && !sse_db_error(db, &why)) return;
     h->lost = h->sequence->last; /* K2 */
-    sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, fine ? why : "out of memory");
+    if (!fine) why = "out of memory";
+    sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
 }
 
 /* topic: borrowed as long as the history is there. lost: what was kept up to there is gone. NULL: no memory. */
@@ -11720,7 +11756,8 @@ static sse_str sse__line_value(sse_str line, sse_str name) {
 static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf *id) {
     while (text.len) {
         const sse_str line = sse__cut(&text, '\n', false);
-        const sse_str d = sse__line_value(line, SSE__LIT("data")), n = sse__line_value(line, SSE__LIT("event")), i = sse__line_value(line, SSE__LIT("id"));
+        const sse_str d = sse__line_value(line, SSE__LIT("data")), n = sse__line_value(line, SSE__LIT("event"));
+        const sse_str i = sse__line_value(line, SSE__LIT("id"));
         if (d.ptr && data->ptr) sse__put_char(data, '\n');
         if (d.ptr) (void)sse__buf_room(data, d.len);
         sse__put_str(d.ptr ? data : n.ptr ? name : id, d.ptr ? d : n.ptr ? n : i);
@@ -12070,7 +12107,12 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
-typedef struct sse__rule { struct sse__rule *next; char *name, *gap_event; sse_topic_options options; sse__limits limits; } sse__rule;
+typedef struct sse__rule {
+    struct sse__rule *next;
+    char             *name, *gap_event;
+    sse_topic_options options;
+    sse__limits       limits;
+} sse__rule;
 
 typedef struct sse__topic {
     sse__channel  channel;
@@ -12202,10 +12244,11 @@ static void sse__topic_emptied(sse__history *h) {
 }
 
 static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: no memory */
-    sse__topics *topics = topic->owner;
+    sse__topics   *topics = topic->owner;
+    const uint64_t lost   = rule && rule->limits.store ? 0 : topics->evicted; /* it may have been here before */
     topic->rule = rule;
     if (!rule || !rule->limits.max_count) return true;
-    topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, rule->limits.store ? 0 : topics->evicted);
+    topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, lost);
     if (!topic->history) return false;
     topic->history->emptied = sse__topic_emptied;
     return true;
@@ -12213,11 +12256,12 @@ static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: 
 
 /* A topic without a rule. NULL: no memory, or too many. */
 static sse__topic *sse__topic_new(sse__topics *topics, sse_str name, bool pattern, int *error) {
+    const uint32_t count = topics->exact.count + topics->patterns.count;
     sse__map   *map = pattern ? &topics->patterns : &topics->exact;
     sse__topic *topic;
     char       *key;
     *error = SSE_E_FULL;
-    if (topics->exact.count + topics->patterns.count >= (uint32_t)topics->app->options.max_topics && !sse__topics_evict(topics)) return NULL;
+    if (count >= (uint32_t)topics->app->options.max_topics && !sse__topics_evict(topics)) return NULL;
     *error = SSE_E_NOMEM;
     key    = sse__strdup(name);
     topic  = SSE__NEW(sse__topic);
@@ -12281,6 +12325,8 @@ static void sse__rule_free(sse__rule *rule) {
     SSE_FREE(rule);
 }
 
+static bool sse__topic_keeps(const sse_topic_options *o) { return o->history || o->history_bytes || o->history_age_ms; }
+
 static int sse__topic_check(sse_app *app, const char *name, const sse_topic_options *o) {
     const sse__bounds bounds[] = {
         {"history", o->history, 0, INT32_MAX}, {"history_age_ms", o->history_age_ms, 0, INT32_MAX}, {"greet", o->greet, SSE_OFF, INT32_MAX},
@@ -12288,7 +12334,7 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
     char what[200];
     if (!name || !*name) return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
     if (!sse__is_line(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
-    if (o->db && !o->history && !o->history_bytes && !o->history_age_ms)
+    if (o->db && !sse__topic_keeps(o))
         return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, .history_bytes or .history_age_ms", name);
     snprintf(what, sizeof what, "topic %s", name);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
@@ -12301,7 +12347,7 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { 
     rule->gap_event = sse__strdup(sse__text(sse__is_set(o->gap_event) ? o->gap_event : "gap"));
     rule->options   = *o;
     rule->options.leave_ms = o->leave_ms == 0 ? 3000 : o->leave_ms < 0 ? 0 : o->leave_ms;
-    if (o->history || o->history_bytes || o->history_age_ms) {
+    if (sse__topic_keeps(o)) {
         rule->limits.max_count = o->history ? (uint32_t)o->history : UINT32_MAX;
         rule->limits.max_bytes = o->history_bytes ? o->history_bytes : 4194304;
         rule->limits.max_age   = (uint64_t)o->history_age_ms;
@@ -12376,7 +12422,8 @@ static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_
     const sse_str     prefix = sse__pattern_key(pattern);
     const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
     for (; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic", SSE_STR(prefix));
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
+                                      SSE_STR(prefix));
         while (sse_db_next(rows)) {
             const sse_str name = sse__text(sse_db_text(rows, 0));
             sse__topic   *topic;
@@ -12404,7 +12451,8 @@ static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
     return patterns && topics->evicted > after;
 }
 
-static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) { /* one event may be of any size */
+/* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
+static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
     const sse__queue *q = &stream->conn->out;
     return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
 }
@@ -12498,7 +12546,8 @@ static void sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     r.last   = o->last;
     r.max    = stream->max_queue < (size_t)SSE__OUTBOX_BYTES ? stream->max_queue : (size_t)SSE__OUTBOX_BYTES;
     r.more   = false;
-    if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r)) sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
+    if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
+        sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
     stream->behind = r.more;
 }
@@ -12515,7 +12564,8 @@ static void sse__stream_refill_events(sse__stream *stream) {
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < seq) sub->after = seq;
-    if (m.lost || m.failed) sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
+    if (m.lost || m.failed)
+        sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
     stream->behind = m.count > 0; /* O3 */
     SSE_FREE(m.at);
 }
@@ -12649,10 +12699,10 @@ static bool sse__topic_suits(const sse__topic *topic, const sse__stream *stream)
 }
 
 static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL: nobody. False: no memory */
+    const sse_topic_options *options = topic->rule ? &topic->rule->options : NULL;
     if (!who || topic->pattern) return true;
     if (!topic->presence)
-        topic->presence = sse__presence_new(topic->owner->app, topic->node.key.ptr, topic->rule ? &topic->rule->options : NULL, topic,
-                                            sse__topic_deserted);
+        topic->presence = sse__presence_new(topic->owner->app, topic->node.key.ptr, options, topic, sse__topic_deserted);
     return topic->presence && sse__presence_join(topic->presence, who);
 }
 
@@ -12708,21 +12758,29 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) { return 
 /* ---- publishing -------------------------------------------------------------------------------------- */
 
 /* An event on its way: its text stands behind the room for a message. */
-typedef struct sse__publication { sse_buf text; const char *topic, *id, *key; sse_stream except; bool ephemeral; } sse__publication;
+typedef struct sse__publication {
+    sse_buf     text;
+    const char *topic, *id, *key;
+    sse_stream  except;
+    bool        ephemeral;
+} sse__publication;
 
+/* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and "*.b", are tried one by one. */
 static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m, const sse__stream *except) {
     size_t n;
     for (n = 0; n <= name.len && n <= SSE__PREFIX_MAX; n++) {
-        const sse_str key = sse__str(name.ptr, n);
-        sse__topic   *topic;
-        if (!topics->prefixes[n]) continue;
-        for (topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key); topic; topic = sse__pattern_of(topic->node.next, key))
-            if (sse__pattern_match(topic->node.key.ptr, name)) sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
+        const sse_str key   = sse__str(name.ptr, n);
+        sse__topic   *topic = topics->prefixes[n] ? sse__pattern_of(sse__map_find(&topics->patterns, key), key) : NULL;
+        for (; topic; topic = sse__pattern_of(topic->node.next, key)) {
+            if (!sse__pattern_match(topic->node.key.ptr, name)) continue;
+            sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
+        }
     }
 }
 
 /* Numbers it if it is to be kept, makes the message. NULL: no memory. */
-static sse__message *sse__publication_message(sse__publication *p, sse__topics *topics, const sse__rule *rule, const sse__history *h) {
+static sse__message *sse__publication_message(sse__publication *p, sse__topics *topics, const sse__rule *rule,
+                                              const sse__history *h) {
     char          id[SSE__ID_ROOM + 1];
     sse_buf       key = {NULL, 0, 0, SSE_OK};
     sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
@@ -12749,9 +12807,11 @@ static void sse__publication_keep(const sse__publication *p, sse__history *h, ss
 static int sse__publish(sse_app *app, sse__publication *p) { /* on the loop. p->text is {0} afterwards */
     sse__topics   *topics = app->topics;
     const sse_str  name = sse__text(p->topic);
-    sse__topic    *topic = p->ephemeral ? NULL : sse__topic_kept(topics, name), *exact = topic ? topic : sse__topic_find(topics, name);
+    sse__topic    *topic = p->ephemeral ? NULL : sse__topic_kept(topics, name); /* NULL: it is not to be kept */
+    sse__topic    *exact = topic ? topic : sse__topic_find(topics, name);
+    const sse__rule   *rule   = exact ? exact->rule : sse__rule_for(topics, name);
     const sse__stream *except = sse__stream_open_one(p->except);
-    sse__message  *m = sse__publication_message(p, topics, exact ? exact->rule : sse__rule_for(topics, name), topic ? topic->history : NULL);
+    sse__message  *m = sse__publication_message(p, topics, rule, topic ? topic->history : NULL);
     if (m && topic) sse__publication_keep(p, topic->history, m);
     if (m) {
         topics->serial++;
@@ -12775,7 +12835,8 @@ static void sse__posted_free(sse__posted *posted) {
 
 static void sse__posted_run(sse_app *app, void *user) {
     sse__posted *posted = (sse__posted *)user;
-    if (sse__publish(app, &posted->publication)) sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", posted->publication.topic);
+    if (sse__publish(app, &posted->publication))
+        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", posted->publication.topic);
     sse__posted_free(posted);
 }
 
@@ -12822,7 +12883,8 @@ static int sse__topic_feed(sse_app *app, const char *name, sse_db *db, const cha
     int         error;
     sse__topic *topic = sse__topic_get(app->topics, sse__text(name), &error);
     if (!topic) return error;
-    error = topic->history || topic->outbox || topic->channel.count ? SSE_E_STATE : sse__outbox_open(app, db, sql, &topic->outbox);
+    if (topic->history || topic->outbox || topic->channel.count) error = SSE_E_STATE;
+    else error = sse__outbox_open(app, db, sql, &topic->outbox);
     if (error) {
         sse__topic_rest(topic);
         return error;
@@ -12901,7 +12963,8 @@ static void sse__topic_flow(sse__topic *topic) {
     }
     if (!error) return;
     (void)sse_db_error(o->db, &why);
-    sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", topic->node.key.ptr, *why ? why : sse_error_text(error));
+    if (!*why) why = sse_error_text(error);
+    sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", topic->node.key.ptr, why);
     sse__alarm_set(&o->app->loop.wheel, &o->retry, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
 }
 
@@ -13033,7 +13096,8 @@ static int sse__filter_check(sse_app *app, const sse_filter *f) {
 static int sse__walk_count(sse__walk *w, const sse__link *closing) {
     uint32_t         n = w->list ? w->shortest : w->all->count;
     const sse__link *link;
-    for (link = closing->next; link != closing; link = link->next) n -= sse__walk_matches(w, SSE__CONTAINER(link, sse__stream, closing));
+    for (link = closing->next; link != closing; link = link->next)
+        if (sse__walk_matches(w, SSE__CONTAINER(link, sse__stream, closing))) n--;
     return (int)n;
 }
 
@@ -13383,7 +13447,8 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
 
 static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
     if (!view->params || live->count < live->max_views) return true;
-    if (!live->full) sse__log(live->app, SSE_LOG_WARNING, "live view %s: all of its %lu max_views are watched", live->path, (unsigned long)live->count);
+    if (!live->full)
+        sse__log(live->app, SSE_LOG_WARNING, "live view %s: all of its %lu max_views are watched", live->path, (unsigned long)live->count);
     live->full = true;
     return false;
 }
@@ -13440,8 +13505,9 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 
 /* There is no view for it. An EventSource that is answered nothing comes back later; others are told. */
 static void sse__live_refuse(sse_req *req) {
+    const bool events = sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"));
     if (req->stream) sse__live_turn_away(req->stream);
-    else if (sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) (void)sse__req_error(req, SSE_E_FULL);
+    else if (events) (void)sse__req_error(req, SSE_E_FULL);
     else (void)sse_fail(req, 503, "as many views as there may be are watched: come back later");
 }
 
@@ -13461,7 +13527,8 @@ static void sse__live_handler(sse_req *req, void *user) {
         return;
     }
     stream = req->stream ? req->stream : sse__stream_get(sse_stream_open(req, &live->stream));
-    if (stream && live->render_each && !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows)) stream = NULL;
+    if (stream && live->render_each && !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows))
+        stream = NULL; /* no memory */
     if (sse__view_join(view, stream) && req->stream) sse__live_turn_away(req->stream);
 }
 
@@ -15088,8 +15155,9 @@ static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, ui
         else m->count++;
         sample = m->samples[(m->first + m->count - 1) % SSE__SAMPLES];
         for (i = 0; i < SSE__SERIES; i++) {
-            const uint64_t value = sse__stat(now, sse__all_series[i].at);
-            sample[i] = sse__all_series[i].gauge ? value : ((value - sse__stat(&m->before, sse__all_series[i].at)) * 1000 + ms / 2) / ms;
+            const sse__series *series = &sse__all_series[i];
+            const uint64_t     value = sse__stat(now, series->at), rise = value - sse__stat(&m->before, series->at);
+            sample[i] = series->gauge ? value : (rise * 1000 + ms / 2) / ms; /* a second, rounded */
         }
     }
     m->before     = *now;
@@ -15101,7 +15169,8 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
     int      i;
     for (i = 0; i < SSE__SERIES; i++) {
         sse_json(out, i ? ",%s:[" : "%s:[", sse__all_series[i].name);
-        for (k = 0; k < m->count; k++) sse_printf(out, k ? ",%llu" : "%llu", (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
+        for (k = 0; k < m->count; k++)
+            sse_printf(out, k ? ",%llu" : "%llu", (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
         sse_puts(out, "]");
     }
 }
@@ -15132,12 +15201,16 @@ static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
         }
 }
 
+static void sse__monitor_put_name(sse_buf *out, const char *name, uint32_t watchers, int *rows) {
+    sse_json(out, (*rows)++ ? ",[%s,%lu]" : "[%s,%lu]", name, (unsigned long)watchers);
+}
+
 static void sse__monitor_put_topics(const sse__map *map, sse_buf *out, int *rows) {
     const sse__node *node;
     uint32_t         i;
     for (i = 0; i < map->cap; i++)
         for (node = map->buckets[i]; node && *rows < SSE__MONITOR_NAMES; node = node->next)
-            sse_json(out, (*rows)++ ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr, (unsigned long)SSE__CONTAINER(node, sse__topic, node)->channel.count);
+            sse__monitor_put_name(out, node->key.ptr, SSE__CONTAINER(node, sse__topic, node)->channel.count, rows);
 }
 
 static void sse__monitor_put_views(const sse_app *app, sse_buf *out) {
@@ -15147,14 +15220,15 @@ static void sse__monitor_put_views(const sse_app *app, sse_buf *out) {
     int              rows = 0;
     for (i = 0; i < map->cap; i++)
         for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next)
-            sse_json(out, rows++ ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr, (unsigned long)SSE__CONTAINER(node, sse_view, node)->channel.count);
+            sse__monitor_put_name(out, node->key.ptr, SSE__CONTAINER(node, sse_view, node)->channel.count, &rows);
 }
 
 static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
     const sse__metric *m;
     int                rows = 0;
     for (m = sse__metrics; m < sse__metrics + SSE__COUNT(sse__metrics); m++)
-        if (m->label) sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label, (unsigned long long)sse__stat(now, m->at), m->bytes);
+        if (m->label)
+            sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label, (unsigned long long)sse__stat(now, m->at), m->bytes);
 }
 
 static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
@@ -15232,7 +15306,8 @@ static void sse__monitor_metrics_handler(sse_req *req, void *user) {
     sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\nsse_build_info{version=\"" SSE_VERSION "\"} 1\n");
     for (i = 0; i < SSE__COUNT(sse__metrics); i++) {
         const sse__metric *m = &sse__metrics[i];
-        if (strcmp(m->name, name) != 0) sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter");
+        if (strcmp(m->name, name) != 0)
+            sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter");
         name = m->name;
         sse_printf(out, "%s%s %llu\n", m->name, m->labels, (unsigned long long)sse__stat(&now, m->at));
     }
@@ -15240,10 +15315,12 @@ static void sse__monitor_metrics_handler(sse_req *req, void *user) {
 
 /* Without a guard of the program's: only who is on this machine, by one of its own names. */
 static void sse__monitor_guard(sse_req *req, void *user) {
-    sse__host host;
-    const bool local = !req->head.host.len || (sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) && sse__host_is_local(host.name));
+    const sse_str name = sse__slice_str(req->bytes, req->head.host);
+    sse__host     host;
+    const bool    local = !name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name));
     (void)user;
-    if (!req->conn->loopback || !local) sse_fail(req, 403, "the monitor is for this machine alone, unless sse_monitor is given a guard");
+    if (req->conn->loopback && local) return;
+    sse_fail(req, 403, "the monitor is for this machine alone, unless sse_monitor is given a guard");
 }
 
 static int sse__monitor_live(sse_app *app, const char *path) {
@@ -15261,8 +15338,11 @@ static int sse__monitor_live(sse_app *app, const char *path) {
 
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user) {
     static const struct { const char *method, *path; sse_handler fn; } pages[] = {
-        {"GET", "", sse__monitor_page_handler}, {"GET", "/monitor.css", sse__monitor_css_handler}, {"GET", "/monitor.js", sse__monitor_js_handler},
-        {"POST", "/close", sse__monitor_close_handler}, {"GET", "/metrics", sse__monitor_metrics_handler}};
+        {"GET", "", sse__monitor_page_handler},
+        {"GET", "/monitor.css", sse__monitor_css_handler},
+        {"GET", "/monitor.js", sse__monitor_js_handler},
+        {"POST", "/close", sse__monitor_close_handler},
+        {"GET", "/metrics", sse__monitor_metrics_handler}};
     char   path[256];
     size_t i, n = prefix ? strlen(prefix) : 0;
     int    error;
