@@ -1186,8 +1186,9 @@ SSE_API int sse_subscribe(sse_stream s, const char *topic);
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed */
 
 /* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of several matching topics or
-   patterns arrives once; nobody is greeted or present through a pattern. Never build a pattern from request text. Returns and
-   threads as sse_subscribe. */
+   patterns arrives once; nobody is greeted or present through a pattern. Who comes back is sent what it missed of all that match;
+   if they are more than max_topics has room for, a gap is told of. Never build a pattern from request text. Returns and threads as
+   sse_subscribe. */
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
 SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern); /* the same text; topics stay. SSE_E_ARG: it was not subscribed */
 
@@ -12137,6 +12138,8 @@ typedef struct sse__topics {
     sse__topic   *fed;             /* those with an outbox */
     sse__link     idle;            /* the one that was used last at the end */
     sse__sequence sequence;
+    const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
+    bool          displaced;       /* one of them had to go again for another */
     uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
     uint64_t      serial;          /* of the publication in hand */
     uint64_t      resumes, gaps;
@@ -12207,6 +12210,7 @@ static bool sse__topics_evict(sse__topics *topics) {
     if (h->dirty.next) sse__sequence_save(&topics->sequence);
     upto = h->limits.store && !h->dirty.next ? &topics->sequence.unloaded : &topics->evicted;
     if (h->newest > *upto) *upto = h->newest;
+    if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(h->topic))) topics->displaced = true;
     sse__topic_free(topic);
     return true;
 }
@@ -12437,17 +12441,22 @@ static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_
     }
 }
 
-/* Brings what its patterns want back to memory. True: a history that one of them matched has gone altogether. */
-static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
+/* Brings what its patterns want back to memory. True: a history that one of them matched has gone altogether. displaced: not all
+   of them find room at once. */
+static bool sse__stream_recall(sse__stream *stream, uint64_t after, bool *displaced) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;
     bool            patterns = false;
+    topics->displaced = false;
     for (sub = stream->subs; sub; sub = sub->next) {
         const sse__topic *topic = sse__sub_topic(sub);
         if (!topic || !topic->pattern) continue;
-        patterns = true;
-        sse__topics_recall(topics, topic->node.key.ptr, after);
+        patterns         = true;
+        topics->recalled = topic->node.key.ptr;
+        sse__topics_recall(topics, topics->recalled, after);
     }
+    topics->recalled = NULL;
+    *displaced       = topics->displaced;
     return patterns && topics->evicted > after;
 }
 
@@ -12556,10 +12565,11 @@ static void sse__stream_refill_events(sse__stream *stream) {
     sse__merge m;
     sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
+    bool       displaced;
     memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < after) after = sub->after;
-    m.lost = sse__stream_recall(stream, after) && after;
+    m.lost = sse__stream_recall(stream, after, &displaced) && after; /* of what was displaced it was told when it came */
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
@@ -12604,19 +12614,19 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
     sse_str    epoch;
     uint64_t   seq;
-    bool       evicted;
+    bool       evicted, displaced;
     const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
     r->durable = true;
     r->found   = is_id && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
-    evicted = sse__stream_recall(stream, r->seq);
+    evicted = sse__stream_recall(stream, r->seq, &displaced);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
     if (!r->found && is_id && r->durable) {
         r->found = true;
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = evicted && stream->app->topics->evicted > r->seq;
+    r->lost = displaced || (evicted && stream->app->topics->evicted > r->seq);
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 

@@ -1,7 +1,7 @@
 /* topics.c: patterns, ids, rings, and what happens without memory. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
-static long fail_at; /* the allocation that fails; 0: none */
+static long  fail_at; /* the allocation that fails; 0: none */
 static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
 #define SSE_MALLOC(n)     failing_realloc(NULL, n)
 #define SSE_REALLOC(p, n) failing_realloc(p, n)
@@ -10,28 +10,34 @@ static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at ==
 #include "../../sse.h"
 
 #include "../tap.h"
+#include "dial.h"
 
 static void test_patterns(void) {
-    static const struct { const char *pattern, *name; bool match; } cases[] = {
-        {"chat.*", "chat.1", true}, {"chat.*", "chat.", true}, {"chat.*", "chat", false}, {"*", "", true}, {"*", "x", true}, {"", "", true}, {"", "x", false},
-        {"a*b", "ab", true}, {"a*b", "axxb", true}, {"a*b", "axxbc", false}, {"a*b*c", "abbbc", true}, {"*.end", "x.end.end", true}, {"*.end", "x.end.", false},
-        {"**", "x", true}, {"a**b", "ab", true}, {"abc", "abc", true}, {"abc", "abd", false}, {"abc", "ab", false}, {"?", "x", false}, {"[a]", "a", false},
-        {"a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false}};
+    static const struct {
+        const char *pattern, *name;
+        bool        match;
+    } cases[] = {{"chat.*", "chat.1", true}, {"chat.*", "chat.", true}, {"chat.*", "chat", false}, {"*", "", true}, {"*", "x", true}, {"", "", true},
+        {"", "x", false}, {"a*b", "ab", true}, {"a*b", "axxb", true}, {"a*b", "axxbc", false}, {"a*b*c", "abbbc", true}, {"*.end", "x.end.end", true},
+        {"*.end", "x.end.", false}, {"**", "x", true}, {"a**b", "ab", true}, {"abc", "abc", true}, {"abc", "abd", false}, {"abc", "ab", false},
+        {"?", "x", false}, {"[a]", "a", false}, {"a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false}};
     size_t i;
     for (i = 0; i < SSE__COUNT(cases); i++)
-        ok(sse__pattern_match(cases[i].pattern, sse__text(cases[i].name)) == cases[i].match, "%s %s %s", cases[i].pattern, cases[i].match ? "matches" : "does not match", cases[i].name);
+        ok(sse__pattern_match(cases[i].pattern, sse__text(cases[i].name)) == cases[i].match, "%s %s %s", cases[i].pattern,
+            cases[i].match ? "matches" : "does not match", cases[i].name);
     is_int((long long)sse__pattern_key("chat.*").len, 5, "a pattern is kept by what stands before its star");
 }
 
 static void test_ids(void) {
-    static const char *const bad[] = {"", "-", "7f3a9c02", "7f3a9c02-", "7f3a9c02-x", "7f3a9c02--1", "7f3a9c02- 1", "7f3a9c02-1 ", "7F3A9C02-1", "7f3a9c0-1", "7f3a9c022-1", "7f3a9c02-18446744073709551616", "7f3a9c02-1e3", "-7f3a9c02-1"};
-    char     out[SSE__ID_ROOM + 1];
-    sse_str  epoch, line = sse__id_line(out, "7f3a9c02", UINT64_MAX);
-    uint64_t seq;
-    size_t   i;
+    static const char *const bad[] = {"", "-", "7f3a9c02", "7f3a9c02-", "7f3a9c02-x", "7f3a9c02--1", "7f3a9c02- 1", "7f3a9c02-1 ", "7F3A9C02-1",
+        "7f3a9c0-1", "7f3a9c022-1", "7f3a9c02-18446744073709551616", "7f3a9c02-1e3", "-7f3a9c02-1"};
+    char                     out[SSE__ID_ROOM + 1];
+    sse_str                  epoch, line = sse__id_line(out, "7f3a9c02", UINT64_MAX);
+    uint64_t                 seq;
+    size_t                   i;
     is_mem(line.ptr, line.len, "id: 7f3a9c02-18446744073709551615\n", 34, "the longest id line");
     is_int((long long)line.len, SSE__ID_ROOM, "fills its room");
-    ok(sse__id_parse(sse__text("7f3a9c02-18446744073709551615"), &epoch, &seq) && seq == UINT64_MAX && sse__eq(epoch, SSE__LIT("7f3a9c02")), "and is read back");
+    ok(sse__id_parse(sse__text("7f3a9c02-18446744073709551615"), &epoch, &seq) && seq == UINT64_MAX && sse__eq(epoch, SSE__LIT("7f3a9c02")),
+        "and is read back");
     for (i = 0; i < SSE__COUNT(bad); i++) ok(!sse__id_parse(sse__text(bad[i]), &epoch, &seq), "no id: \"%s\"", bad[i]);
     ok(!sse__id_parse(sse__str("7f3a\0c02-1", 10), &epoch, &seq), "no id: one with a NUL");
 }
@@ -70,6 +76,60 @@ static void test_ring(void) {
     sse_app_free(app);
 }
 
+#ifndef SSE_NO_SQLITE
+static void on_pattern(sse_req *req, sse_stream s) {
+    (void)req;
+    is_int(sse_subscribe_pattern(s, "d.*"), SSE_OK, "subscribed");
+}
+
+/* A client comes back to ten topics of a database, of which only some are in memory. Returns how many of their events it got. */
+static int resume_from_database(int max_topics, int *gaps) {
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app_options   options;
+    sse_topic_options o;
+    sse_app          *app;
+    client           *c;
+    char              text[64];
+    int               i, n;
+    memset(&options, 0, sizeof options);
+    memset(&o, 0, sizeof o);
+    options.max_topics = max_topics;
+    app                = dial_app(&options);
+    opening            = on_pattern;
+    o.history          = 10;
+    o.db               = db;
+    sse_topic(app, "*.*", &o);
+    for (i = 0; i < 10; i++) {
+        snprintf(text, sizeof text, "d.%d", i);
+        say(app, text, "mine");
+    }
+    for (i = 0; i < 30; i++) {
+        snprintf(text, sizeof text, "e.%d", i);
+        say(app, text, "other");
+    }
+    snprintf(text, sizeof text, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", text);
+    turns(app, 3);
+    *gaps = times(c, "event: gap\n");
+    n     = times(c, "data: mine\n");
+    c     = dial(app, "/s", NULL);
+    say(app, "d.3", "live");
+    turns(app, 3);
+    is_int(times(c, "data: mine\n") * 10 + times(c, "data: live\n"), 1, "one that comes anew gets what is new");
+    dial_free(app);
+    sse_db_close(db);
+    return n;
+}
+
+static void test_recall(void) {
+    int gaps;
+    is_int(resume_from_database(20, &gaps), 10, "what only the database remembers is brought back");
+    is_int(gaps, 0, "without a gap");
+    ok(resume_from_database(6, &gaps) < 10, "where there is no room for all of it at once");
+    is_int(gaps, 1, "the client is told");
+}
+#endif
+
 static int without_memory(long n, bool with_db) { /* everything a topic does, the n-th allocation failing */
     sse_app          *app;
     sse_db           *db;
@@ -102,15 +162,19 @@ static int without_memory(long n, bool with_db) { /* everything a topic does, th
     return i;
 }
 
-
 int main(void) {
     long n, m;
     test_patterns();
     test_ids();
     test_ring();
+#ifndef SSE_NO_SQLITE
+    test_recall();
+#endif
     fclose(stderr);
-    for (n = 1; n < 2000 && !without_memory(n, false); n++) {}
-    for (m = 1; m < 2000 && !without_memory(m, true); m++) {}
+    for (n = 1; n < 2000 && !without_memory(n, false); n++) {
+    }
+    for (m = 1; m < 2000 && !without_memory(m, true); m++) {
+    }
     ok(n > 20 && n < 2000 && m > 20 && m < 2000, "each of %ld and %ld allocations may fail", n - 1, m - 1);
     return tap_done();
 }
