@@ -9969,7 +9969,7 @@ static int sse__file_open(const char *path, struct stat *st) { /* a plain file's
     return -1;
 }
 
-static bool sse__file_was_short(int why) { /* of something that may be there again soon: it says nothing about the file */
+static bool sse__file_was_short(int why) { /* the system was, of what may be there again soon: that says nothing about the file */
     return why == EMFILE || why == ENFILE || why == ENOMEM;
 }
 
@@ -10298,7 +10298,7 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
         return listed && sse__file_from_memory(req, listed);
     }
     fd = sse__file_find(dir, path, suffix, &st, is_dir);
-    if (fd < 0 && sse__file_was_short(errno)) sse__req_error(req, SSE_E_NOMEM);
+    if (fd < 0 && sse__file_was_short(errno)) sse__req_error(req, SSE_E_IO);
     return fd >= 0 && sse__file_from_fd(req, fd, &st);
 }
 
@@ -10346,7 +10346,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse_set_status(req, 301);
         sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(sse__slice_str(req->bytes, req->head.path)), req->query_text.ptr ? "?" : "",
                                   (int)req->query_text.len, req->query_text.ptr ? req->query_text.ptr : "")); /* as it was encoded */
-    } else if (req->error == SSE_E_NOMEM) {
+    } else if (req->error == SSE_E_IO) {
         sse_fail(req, 503, "%s", sse__status_text(503));
     } else {
         sse_fail(req, 404, "there is nothing at %s", req->path);
