@@ -10100,36 +10100,44 @@ static void sse__files_free(sse__files *files) {
     SSE_FREE(files);
 }
 
-/* The place of this file, which may have it already; else the one unused for longest, emptied. */
-static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
-    sse__kept *oldest = files->at;
+static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for longest; full: of those that hold bytes */
+    sse__kept *oldest = NULL;
     size_t     i;
-    for (i = 0; i < SSE__KEPT; i++) {
-        sse__kept *kept = &files->at[i];
-        if (kept->coding == coding && kept->id[0] == file->id[0] && kept->id[1] == file->id[1] && strcmp(kept->etag, file->etag) == 0) return kept;
-        if (kept->used < oldest->used) oldest = kept;
-    }
-    sse__kept_drop(files, oldest);
+    for (i = 0; i < SSE__KEPT; i++)
+        if ((!full || files->at[i].block) && (!oldest || files->at[i].used < oldest->used)) oldest = &files->at[i];
     return oldest;
 }
 
+/* The place of this file, which may have it already; else the one unused for longest, emptied. */
+static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
+    sse__kept *kept;
+    size_t     i;
+    for (i = 0; i < SSE__KEPT; i++) {
+        kept = &files->at[i];
+        if (kept->coding != coding || kept->id[0] != file->id[0] || kept->id[1] != file->id[1]) continue;
+        if (strcmp(kept->etag, file->etag) == 0) return kept;
+    }
+    kept = sse__kept_oldest(files, false);
+    sse__kept_drop(files, kept);
+    return kept;
+}
+
+/* Without memory, or if the file cannot be read, the place stays empty and the next request tries again. */
 static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
+    sse__files   *files = app->files;
     sse_buf       room = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
     const sse_str bytes = sse__block_read(file->block, 0, (size_t)file->size, &room);
-    size_t        i, oldest;
-    if (bytes.ptr) {
-        if (sse__encode(app, coding, bytes, &out)) kept->block = sse__block_from_buf(&out);
-        kept->coding = coding;
-        memcpy(kept->id, file->id, sizeof kept->id);
-        memcpy(kept->etag, file->etag, sizeof kept->etag);
-    }
+    const bool    shorter = bytes.ptr && sse__encode(app, coding, bytes, &out), known = bytes.ptr && !out.error;
+    if (shorter) kept->block = sse__block_from_buf(&out);
     sse_buf_free(&room);
     sse_buf_free(&out);
-    if (!kept->block) return;
-    kept->used = ++app->files->uses;
-    for (app->files->bytes += kept->block->len; app->files->bytes > SSE__KEPT_BYTES; sse__kept_drop(app->files, &app->files->at[oldest]))
-        for (oldest = 0, i = 1; i < SSE__KEPT; i++)
-            if (app->files->at[i].block && (!app->files->at[oldest].block || app->files->at[i].used < app->files->at[oldest].used)) oldest = i;
+    if (!known || shorter != (kept->block != NULL)) return;
+    kept->coding = coding;
+    kept->used   = ++files->uses;
+    memcpy(kept->id, file->id, sizeof kept->id);
+    memcpy(kept->etag, file->etag, sizeof kept->etag);
+    if (kept->block) files->bytes += kept->block->len;
+    while (files->bytes > SSE__KEPT_BYTES) sse__kept_drop(files, sse__kept_oldest(files, true));
 }
 
 /* Takes what is kept of the file in that coding instead of the file. False: nothing, it is to be sent as it is. */
