@@ -6229,7 +6229,9 @@ static int sse__poller_control(sse__poller *p, int op, sse__source *source, int 
     return SSE__SYS(epoll_ctl(p->fd, op, source->fd, &e)) ? SSE_E_IO : SSE_OK;
 }
 
-static int  sse__poller_add(sse__poller *p, sse__source *source, int wish) { return sse__poller_control(p, EPOLL_CTL_ADD, source, wish); }
+static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
+    return sse__poller_control(p, EPOLL_CTL_ADD, source, wish);
+}
 static void sse__poller_remove(sse__poller *p, sse__source *source) { (void)sse__poller_control(p, EPOLL_CTL_DEL, source, 0); }
 
 /* What a source waits for now. An edge-triggered one was registered for everything once and needs no call. */
@@ -6364,7 +6366,9 @@ static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { re
 /* ---- random bytes ------------------------------------------------------------- */
 
 #if defined(SSE__GETRANDOM)
-static ssize_t sse__random_some(void *out, size_t n) { return SSE__SYS(getrandom(out, n, 0)); } /* waits, just after boot, until they are random */
+static ssize_t sse__random_some(void *out, size_t n) { /* waits, just after boot, until they are random */
+    return SSE__SYS(getrandom(out, n, 0));
+}
 #else
 static ssize_t sse__random_some(void *out, size_t n) {
     (void)out;
@@ -6404,7 +6408,8 @@ static bool sse__random(void *out, size_t n) { /* n unguessable bytes; false: th
 
 enum { SSE__CALLS_A_TURN = 1000 };
 
-typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; size_t bytes; } sse__call; /* bytes: what it counts as; 0: is never refused */
+typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; size_t bytes; } sse__call; /* bytes: what it counts as;
+                                                                                                     0: it is never refused */
 
 typedef struct sse__loop {
     sse_app       *app;
@@ -6508,8 +6513,10 @@ typedef struct sse__bounds { const char *name; long long value, min, max; } sse_
 static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *r, size_t n) { /* names the first that is wrong */
     for (; n > 0; r++, n--) {
         if (r->value >= r->min && r->value <= r->max) continue;
-        if (r->max < INT32_MAX) return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name, r->value, r->min, r->max);
-        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name, r->value, r->min, r->min == SSE_OFF ? ", SSE_OFF" : "");
+        if (r->max < INT32_MAX)
+            return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name, r->value, r->min, r->max);
+        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name, r->value, r->min,
+                           r->min == SSE_OFF ? ", SSE_OFF" : "");
     }
     return SSE_OK;
 }
@@ -6687,7 +6694,9 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     return handle;
 }
 
-SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user); }
+SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
+    return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
+}
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
 
 SSE_API int sse_timer_cancel(sse_timer timer) {
@@ -6852,7 +6861,9 @@ static int sse__notify_open(void) { /* a descriptor that is readable after a cha
     return fd;
 }
 static void sse__notify_writes(int fd, const char *file) { (void)inotify_add_watch(fd, file, IN_MODIFY); }
-static void sse__notify_names(int fd, const char *dir) { (void)inotify_add_watch(fd, dir, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO); }
+static void sse__notify_names(int fd, const char *dir) {
+    (void)inotify_add_watch(fd, dir, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
+}
 static void sse__notify_drain(int fd) {
     char bytes[4096];
     while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
@@ -8009,7 +8020,7 @@ typedef struct sse__block {
     uint32_t    key_hash;
     bool        droppable;       /* a queue over its limit may lose it */
     uint8_t     encoding;        /* of the rest: SSE__BR or SSE__GZIP; else 0 */
-    sse__sum    sum;             /* of the event in it, or of what was made of the rest so far, for the trailer of a gzip stream */
+    sse__sum    sum;             /* of the event in it, or of what was made of the rest so far: for the trailer of a gzip stream */
 } sse__block;
 
 static sse__block *sse__block_hold(sse__block *b) {
@@ -8065,7 +8076,13 @@ typedef struct sse__queue {
 } sse__queue;
 
 /* Half a request: its bytes so far and how far the parser is. Of a chunked body the decoded part stands right behind the head. */
-typedef struct sse__inbox { sse_buf bytes; sse__head head; sse__chunked chunks; size_t body_len, max_body; sse__field *fields; } sse__inbox;
+typedef struct sse__inbox {
+    sse_buf      bytes;
+    sse__head    head;
+    sse__chunked chunks;
+    size_t       body_len, max_body; /* decoded so far; welcome */
+    sse__field  *fields;             /* right behind this struct */
+} sse__inbox;
 
 typedef struct sse__peer { unsigned char address[16]; uint16_t port; uint8_t family; } sse__peer;
 
@@ -8085,7 +8102,8 @@ typedef struct sse__conn {
     uint64_t           body_left;  /* streamed body: bytes still to come */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
-    bool readable, writable, ended, hangup; /* ended: the peer has sent all it will. hangup: it shut its side, as far as we know */
+    bool readable, writable;       /* as far as the last event, or call that would have waited, told (edge-triggered) */
+    bool ended, hangup;            /* ended: the peer has sent all it will. hangup: it shut its side, as far as we know */
     bool keep_alive;               /* of the request in hand */
     bool in_place;                 /* the body is handed on as it comes (body_later) */
     bool paused;                   /* the program wants no more of the body for now */
@@ -8099,15 +8117,16 @@ typedef struct sse__conn {
 
 /* What the sections above are told. Each call may close the connection; none frees it (C1). */
 typedef struct sse__net_calls {
-    size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place); /* a body is to come: how much of it is welcome? */
-    void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body);  /* in_place: the body is still to come */
-    void (*body)(sse__conn *c, sse_str chunk, int status);                            /* in_place: 1 more, 0 that was all, < 0 the peer is gone */
-    void (*refuse)(sse__conn *c, int status, const char *bytes, const sse__head *head); /* answer with an error; head NULL: there is none */
-    void (*gone)(sse__conn *c);                                                       /* closed while a request was deferred */
-    void (*stream_tick)(sse__conn *c);                                                /* a stream's deadline passed */
-    void (*stream_sent)(sse__conn *c);                                                /* a stream's queue ran empty */
-    void (*stream_gone)(sse__conn *c);                                                /* a stream's connection closed */
-    void (*save)(sse_app *app);                                                       /* unsaved is set, and bytes are about to leave */
+    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes. */
+    size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
+    void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body); /* in_place: the body is still to come */
+    void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
+    void (*refuse)(sse__conn *c, int status, const char *bytes, const sse__head *head); /* answer with an error; head NULL: none is in */
+    void (*gone)(sse__conn *c);        /* closed while a request was deferred */
+    void (*stream_tick)(sse__conn *c); /* a stream's deadline passed */
+    void (*stream_sent)(sse__conn *c); /* a stream's queue ran empty */
+    void (*stream_gone)(sse__conn *c); /* a stream's connection closed */
+    void (*save)(sse_app *app);        /* unsaved is set, and bytes are about to leave */
 } sse__net_calls;
 
 typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
@@ -8473,7 +8492,8 @@ static void sse__put_piece(sse_buf *out, sse__press *press, sse__block *rest) {
     }
     rest->offset += n;
     if (rest->offset == rest->end) sse__frame_end(rest->encoding, &rest->sum, out);
-    snprintf(head, sizeof head, "%08lx\r\n", (unsigned long)(out->len - SSE__CHUNK_HEAD)); /* n, and a little: far below 8 digits */
+    /* Leading zeros are allowed, so the head has its place before the length is known; n and a little more is far below 8 digits. */
+    snprintf(head, sizeof head, "%08lx\r\n", (unsigned long)(out->len - SSE__CHUNK_HEAD));
     if (!out->error) memcpy(out->ptr, head, SSE__CHUNK_HEAD);
     sse_puts(out, rest->offset < rest->end ? "\r\n" : "\r\n0\r\n\r\n");
     sse_buf_free(&room);
@@ -8610,7 +8630,8 @@ static void sse__conn_keep(sse__conn *c) {
     sse__net  *net  = c->net;
     sse_buf   *from = net->taken ? net->taken : sse__conn_input(c);
     const size_t left = from->len - net->used;
-    if (c->state == SSE__CLOSED || c->state == SSE__STREAM || c->state == SSE__LINGER || (c->state == SSE__SEND && !c->keep_alive)) {
+    const bool last = c->state == SSE__SEND && !c->keep_alive;
+    if (last || c->state == SSE__CLOSED || c->state == SSE__STREAM || c->state == SSE__LINGER) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
     } else if (c->inbox && !net->taken) {
         memmove(from->ptr, from->ptr + net->used, left);
@@ -8694,7 +8715,8 @@ static bool sse__conn_parse(sse__conn *c) {
     int          got;
     if (!len) return false;
     if (c->state == SSE__IDLE)
-        sse__head_init(head, c->inbox ? c->inbox->fields : net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
+        sse__head_init(head, c->inbox ? c->inbox->fields : net->fields, (uint32_t)options->max_headers,
+                       (uint32_t)options->max_header_bytes);
     got = sse__head_parse(head, p, len);
     if (got == 0) {
         if (c->state == SSE__HEAD) return false;
@@ -8719,7 +8741,8 @@ static bool sse__conn_parse(sse__conn *c) {
     return true;
 }
 
-/* Turns raw input behind the decoded part of the body into more of it. Returns 1: the body is complete; 0: more to come; or -status. */
+/* Turns raw input behind the decoded part of the body into more of it, in place: decoding never makes it longer. Returns 1: the body
+   is complete; 0: more to come; or -status. */
 static int sse__conn_decode(sse__conn *c) {
     sse__inbox  *inbox = c->inbox;
     char        *raw   = inbox->bytes.ptr + (size_t)inbox->head.result + inbox->body_len;
@@ -8752,7 +8775,8 @@ static bool sse__conn_hand_on(sse__conn *c, int status) {
         if (c->state == SSE__CLOSED) return false;
         inbox->bytes.len -= inbox->body_len;
         memmove(body, body + inbox->body_len, inbox->bytes.len - head);
-        if (inbox->max_body != SSE_UNLIMITED) inbox->max_body -= inbox->body_len < inbox->max_body ? inbox->body_len : inbox->max_body;
+        if (inbox->max_body != SSE_UNLIMITED) /* the limit is for all of the body, not for what is here at a time */
+            inbox->max_body -= inbox->body_len < inbox->max_body ? inbox->body_len : inbox->max_body;
         inbox->body_len = 0;
         if (c->state != SSE__BODY) return true; /* answered */
     }
@@ -8789,7 +8813,8 @@ static bool sse__conn_body(sse__conn *c) {
     if (c->in_place) return sse__conn_hand_on(c, status);
     if (status == 0) return false;
     net->used = (size_t)inbox->head.result + inbox->body_len;
-    sse__conn_request(c, inbox->bytes.ptr, &inbox->head, sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len));
+    sse__conn_request(c, inbox->bytes.ptr, &inbox->head,
+                      sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len));
     return true;
 }
 
@@ -8979,9 +9004,10 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
 /* Answers at once, by what has come of the request. An EventSource that got a 503 would never come back: it is told when to, as is
    one whose request is not here yet, by silence, which it takes for a network error (WHATWG HTML 9.2.3). */
 static void sse__net_refuse(sse__net *net, int fd) {
-    static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
-    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n"
-                                 "retry: 5000\n\n";
+    static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+                                "Content-Length: 0\r\n\r\n";
+    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+                                 "Cache-Control: no-store\r\n\r\nretry: 5000\n\n";
     char    bytes[2048];
     sse_str answer = {NULL, 0};
     ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT));
@@ -9039,14 +9065,16 @@ static void sse__listener_event(sse__source *source, int events) {
         int                     fd;
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) sse__net_exhausted(net, source->fd);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+            sse__net_exhausted(net, source->fd);
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0) return;
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         peer = sse__peer_of(&from);
         surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections || sse__net_peer_full(net, &peer);
-        if ((surplus && net->surplus >= SSE__SURPLUS) || sse__conn_new(net, fd, &peer, l->loopback, surplus)) sse__net_refuse(net, fd);
+        if ((surplus && net->surplus >= SSE__SURPLUS) || sse__conn_new(net, fd, &peer, l->loopback, surplus))
+            sse__net_refuse(net, fd);
     }
 }
 
@@ -9211,7 +9239,8 @@ SSE_API const char *sse_method(sse_req *req) {
 }
 
 SSE_API const char *sse_header_at(sse_req *req, const char *name, int i) {
-    const sse_str value = name && i >= 0 ? sse__head_find(&req->head, req->bytes, sse__text(name), (uint32_t)i) : sse__str(NULL, 0);
+    const bool    asked = name && i >= 0;
+    const sse_str value = asked ? sse__head_find(&req->head, req->bytes, sse__text(name), (uint32_t)i) : sse__str(NULL, 0);
     char         *text  = value.ptr ? req->bytes + (value.ptr - req->bytes) : NULL;
     if (text) text[value.len] = '\0'; /* over the CR or space behind the value */
     return text;
@@ -9373,7 +9402,8 @@ static bool sse__form_parts(sse_req *req) {
         if (event != SSE__PART_END || m.filename) continue;
         if (value.error) break;
         if (value.len && memchr(value.ptr, '\0', value.len)) break;
-        sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)), sse__req_text(req, sse__str(value.ptr, value.len)));
+        sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)),
+                       sse__req_text(req, sse__str(value.ptr, value.len)));
     }
     sse__req_error(req, value.error);
     sse_buf_free(&value);
@@ -9381,10 +9411,12 @@ static bool sse__form_parts(sse_req *req) {
 }
 
 SSE_API const char *sse_form(sse_req *req, const char *name) {
+    bool fine = true;
     if (!req->form.end) {
         req->form.end = &req->form.first;
-        if (sse__req_is_form(req) && !(sse__req_is_multipart(req) ? sse__form_parts(req) : sse__pairs_parse(req, &req->form, req->body)))
-            sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
+        if (sse__req_is_multipart(req)) fine = sse__form_parts(req);
+        else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body);
+        if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
     }
     return sse__pairs_find(&req->form, name);
 }
@@ -9411,7 +9443,13 @@ SSE_API int sse_body_pause(sse_req *req, bool pause) {
 }
 
 /* Between the body and the parts of it that the program gets. */
-typedef struct sse__parts { sse__multipart m; sse_part part; sse_part_fn fn; void *user; char memory[SSE__PART_HEADERS]; } sse__parts;
+typedef struct sse__parts {
+    sse__multipart m;
+    sse_part       part;
+    sse_part_fn    fn;
+    void          *user;
+    char           memory[SSE__PART_HEADERS];
+} sse__parts;
 
 static int sse__parts_end(sse_req *req, sse__parts *p, int status) { /* the last call */
     if (status == SSE_OK && p->m.stage != SSE__MULTI_END) status = SSE_E_SYNTAX; /* it was cut off */
@@ -9510,7 +9548,8 @@ static uint32_t sse__hop_lines(const sse_req *req, unsigned field) {
    Only one of the fields is read, or a client could add the one that its proxy leaves alone. */
 SSE_API const char *sse_peer(sse_req *req) {
     const char    *trusted = req->app->options.trusted_proxies, *text;
-    const unsigned field = sse__req_field(req, SSE__FIELD_X_FORWARDED_FOR).ptr ? SSE__FIELD_X_FORWARDED_FOR : SSE__FIELD_FORWARDED;
+    const bool     x = sse__req_field(req, SSE__FIELD_X_FORWARDED_FOR).ptr != NULL;
+    const unsigned field = x ? SSE__FIELD_X_FORWARDED_FOR : SSE__FIELD_FORWARDED;
     uint32_t       line = sse__hop_lines(req, field);
     char           own[INET6_ADDRSTRLEN];
     sse_str        rest = {NULL, 0}, element, address;
@@ -9526,11 +9565,12 @@ SSE_API const char *sse_peer(sse_req *req) {
 }
 
 static bool sse__req_over_tls(sse_req *req) { /* as the nearest proxy says */
-    const unsigned field = sse__req_field(req, SSE__FIELD_X_FORWARDED_PROTO).ptr ? SSE__FIELD_X_FORWARDED_PROTO : SSE__FIELD_FORWARDED;
+    const bool     x = sse__req_field(req, SSE__FIELD_X_FORWARDED_PROTO).ptr != NULL;
+    const unsigned field = x ? SSE__FIELD_X_FORWARDED_PROTO : SSE__FIELD_FORWARDED;
     uint32_t       line = sse__hop_lines(req, field);
     sse_str        rest = {NULL, 0}, element;
     if (!sse__peer_trusted(req->app, &req->peer) || !sse__hop_last(req, field, &line, &rest, &element)) return false;
-    return sse__eq_nocase(field == SSE__FIELD_FORWARDED ? sse__param(element, SSE__LIT("proto")) : element, SSE__LIT("https"));
+    return sse__eq_nocase(x ? element : sse__param(element, SSE__LIT("proto")), SSE__LIT("https"));
 }
 
 /* ---- life and copies ---------------------------------------------------------------- */
@@ -9637,7 +9677,8 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] = "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
     if (req->streaming) return SSE_E_STATE;
-    if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value))) return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value)))
+        return sse__req_error(req, SSE_E_FIELD);
     if (sse__eq_nocase(field, SSE__LIT("content-type"))) return sse_set_type(req, value);
     sse__put_field(&req->headers, name, value);
     return sse__req_error(req, req->headers.error);
@@ -9659,7 +9700,8 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
     sse_buf *b = &req->headers;
     if (req->streaming) return SSE_E_STATE;
     if (!options) options = &defaults;
-    if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE)) return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE))
+        return sse__req_error(req, SSE_E_FIELD);
     if (!sse__cookie_options_ok(options)) return sse__req_error(req, SSE_E_ARG);
     sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, options->path ? options->path : "/",
                options->same_site ? options->same_site : "Lax");
@@ -9726,7 +9768,8 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, c
         sse__put_char(&wanted, *p);
     }
     sse_puts(&wanted, "\", charset=\"UTF-8\"");
-    if (!same && !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted))) sse_fail(req, 401, "a name and a password are needed here");
+    if (!same && !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
+        sse_fail(req, 401, "a name and a password are needed here");
     else if (!same) sse_fail(req, 500, "Internal Server Error"); /* no memory, or a realm that no header can hold */
     sse_buf_free(&wanted);
     sse_buf_free(&got);
@@ -9752,7 +9795,8 @@ SSE_API int sse_defer(sse_req *req) {
 SSE_API int sse_finish(sse_req *req) {
     if (!req->deferred || req->finished) return SSE_E_STATE;
     req->finished = true;
-    if (!req->in_handler) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0); /* this turn or the next: no hook runs in here */
+    /* By an alarm, this turn or the next: whoever calls this is not to find itself in a hook, nor the request freed. */
+    if (!req->in_handler) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
     return SSE_OK;
 }
 
@@ -9814,7 +9858,8 @@ static void sse__brotli(sse_buf *out, sse_str bytes, int quality) { /* appends a
     int    window = 16;
     while (window < 22 && bytes.len > ((size_t)1 << window) - 16) window++; /* more would be memory for nothing */
     if (!room) return;
-    if (BrotliEncoderCompress(quality, window, BROTLI_DEFAULT_MODE, bytes.len, (const uint8_t *)bytes.ptr, &n, (uint8_t *)room)) out->len += n;
+    if (BrotliEncoderCompress(quality, window, BROTLI_DEFAULT_MODE, bytes.len, (const uint8_t *)bytes.ptr, &n, (uint8_t *)room))
+        out->len += n;
     else sse_buf_fail(out, SSE_E_NOMEM);
 }
 #else
@@ -9825,7 +9870,7 @@ static void sse__brotli(sse_buf *out, sse_str bytes, int quality) {
 }
 #endif
 
-enum { SSE__WHOLE_MOST = 256 << 10 }; /* bodies up to this are compressed whole: 5 ms for which the loop waits. Larger ones: as they leave */
+enum { SSE__WHOLE_MOST = 256 << 10 }; /* bodies up to this are compressed whole: 5 ms in which the loop waits. Larger: as they leave */
 
 /* Appends bytes in that coding, if they come out shorter. */
 static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *out) {
@@ -9836,7 +9881,8 @@ static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *o
 
 /* Whether it depends on the client how a body is sent. The program has a say: it may have set Content-Encoding or no-transform. */
 static bool sse__reply_varies(const sse_req *req, const char *type, uint64_t length) {
-    if (!req->app->press || length < req->app->options.compress_min_bytes || !sse__media_compresses(sse__text(type))) return false;
+    if (!req->app->press || length < req->app->options.compress_min_bytes) return false;
+    if (!sse__media_compresses(sse__text(type))) return false;
     if (sse__list_has(sse__headers_value(&req->headers, SSE__LIT("cache-control")), SSE__LIT("no-transform"))) return false;
     return !sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr;
 }
@@ -10026,10 +10072,12 @@ static sse__file *sse__file_from_memory(sse_req *req, const sse_file *from) {
     return file;
 }
 
-static void sse__put_download_name(sse_buf *b, const char *name) { /* RFC 6266: a plain name for old readers, the real one for all others */
+/* RFC 6266: a plain name for old readers, the real one for all others. */
+static void sse__put_download_name(sse_buf *b, const char *name) {
     const char *p;
     sse_puts(b, "Content-Disposition: attachment; filename=\"");
-    for (p = name; *p; p++) sse__put_char(b, (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || strchr("\"\\%;", *p) ? '_' : *p);
+    for (p = name; *p; p++)
+        sse__put_char(b, (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || strchr("\"\\%;", *p) ? '_' : *p);
     sse_url(b, "\"; filename*=UTF-8''%s\r\n", name);
 }
 
@@ -10082,7 +10130,8 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 
 /* ---- compressed files, kept ---- */
 
-enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 }; /* so many, so many bytes together, files up to this */
+/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these, once. */
+enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 };
 
 /* What became of a file in one coding. block NULL: it did not get shorter. */
 typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[48]; } sse__kept;
@@ -10227,7 +10276,8 @@ static void sse__file_answer(sse_req *req) {
     if (file->modified) sse__date_write(when, file->modified);
     if (file->modified) sse__put_field(&req->headers, "Last-Modified", when);
     sse_puts(&req->headers, "Accept-Ranges: bytes\r\n");
-    if (status == 206) sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
+    if (status == 206)
+        sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
     if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", file->size + 0ULL);
     req->status = status;
     if (bare || (!req->head_only && sse__file_inline(req, first, n))) {
@@ -10247,7 +10297,12 @@ static void sse__file_answer(sse_req *req) {
 
 /* ---- directories ------------------------------------------------------------------ */
 
-typedef struct sse__dir { char *root, *cache_control; const sse_file *files; bool dotfiles, no_index; } sse__dir; /* root: as realpath writes it */
+typedef struct sse__dir {
+    char           *root;  /* as realpath writes it */
+    char           *cache_control;
+    const sse_file *files; /* instead of a directory; else NULL */
+    bool            dotfiles, no_index;
+} sse__dir;
 
 static void sse__dir_free(void *user) {
     sse__dir *dir = (sse__dir *)user;
@@ -10286,7 +10341,8 @@ static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix,
     return fd;
 }
 
-static const sse_file *sse__file_listed(const sse_file *list, sse_str path, const char *suffix) { /* path: without its first slash */
+/* path: without its first slash. */
+static const sse_file *sse__file_listed(const sse_file *list, sse_str path, const char *suffix) {
     const size_t n = strlen(suffix);
     for (; list->path; list++) {
         const sse_str name = sse__text(list->path[0] == '/' ? list->path + 1 : list->path);
@@ -10312,7 +10368,8 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
 
 /* The file itself or, to who accepts it, a compressed one beside it. */
 static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, bool *is_dir) {
-    static const struct { unsigned bit; const char *suffix, *name; } codings[] = {{SSE__ACCEPT_BR, ".br", "br"}, {SSE__ACCEPT_GZIP, ".gz", "gzip"}};
+    static const struct { unsigned bit; const char *suffix, *name; } codings[] = {
+        {SSE__ACCEPT_BR, ".br", "br"}, {SSE__ACCEPT_GZIP, ".gz", "gzip"}};
     unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, coding;
     size_t   i;
     bool     ignored;
@@ -10329,6 +10386,14 @@ static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, 
     if (!req->file && !sse__dir_take(req, dir, path, "", is_dir)) return false;
     req->file->varies = true;
     return true;
+}
+
+/* To the same with a slash, or the links of its index would go astray; encoded as it came. */
+static void sse__dir_redirect(sse_req *req) {
+    const sse_str path  = sse__slice_str(req->bytes, req->head.path);
+    const sse_str query = req->query_text.ptr ? req->query_text : sse__str("", 0);
+    sse_set_status(req, 301);
+    sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(path), req->query_text.ptr ? "?" : "", SSE_STR(query)));
 }
 
 static void sse__dir_handler(sse_req *req, void *user) {
@@ -10351,9 +10416,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
     } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
-        sse_set_status(req, 301);
-        sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(sse__slice_str(req->bytes, req->head.path)), req->query_text.ptr ? "?" : "",
-                                  (int)req->query_text.len, req->query_text.ptr ? req->query_text.ptr : "")); /* as it was encoded */
+        sse__dir_redirect(req);
     } else if (req->error == SSE_E_IO) {
         sse_fail(req, 503, "%s", sse__status_text(503));
     } else {
