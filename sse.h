@@ -1738,6 +1738,8 @@ static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest bl
   Uses: >>buf >>base                    Tests: tests/unit/table.c
   L1  What is listed here is never copied or owned: links and nodes live
       inside their items.
+  L2  Names that strangers choose spread over a map like any others: its
+      hash is keyed by what they cannot know.
 ==========================================================================*/
 
 /* ---- intrusive lists --------------------------------------------------- */
@@ -1807,12 +1809,45 @@ static void sse__slots_remove(sse__slots *t, uint32_t slot) {
 
 /* ---- maps: names to what they name -------------------------------------------- */
 
+static uint64_t sse__rotl64(uint64_t x, int n) { return x << n | x >> (64 - n); }
+
+static void sse__sip_round(uint64_t v[4]) {
+    v[0] += v[1], v[1] = sse__rotl64(v[1], 13), v[1] ^= v[0], v[0] = sse__rotl64(v[0], 32);
+    v[2] += v[3], v[3] = sse__rotl64(v[3], 16), v[3] ^= v[2];
+    v[0] += v[3], v[3] = sse__rotl64(v[3], 21), v[3] ^= v[0];
+    v[2] += v[1], v[1] = sse__rotl64(v[1], 17), v[1] ^= v[2], v[2] = sse__rotl64(v[2], 32);
+}
+
+/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and whoever does not know the key
+   finds no names that collide. */
+static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
+    uint64_t v[4], word = 0;
+    size_t   i;
+    v[0] = key[0] ^ 0x736F6D6570736575u, v[1] = key[1] ^ 0x646F72616E646F6Du;
+    v[2] = key[0] ^ 0x6C7967656E657261u, v[3] = key[1] ^ 0x7465646279746573u;
+    for (i = 0; i < s.len; i++) {
+        word |= (uint64_t)(unsigned char)s.ptr[i] << 8 * (i % 8);
+        if (i % 8 != 7) continue;
+        v[3] ^= word;
+        sse__sip_round(v);
+        v[0] ^= word;
+        word = 0;
+    }
+    word |= (uint64_t)s.len << 56;
+    v[3] ^= word;
+    sse__sip_round(v);
+    v[0] ^= word;
+    v[2] ^= 0xFF;
+    for (i = 0; i < 3; i++) sse__sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 /* A hash table of nodes that live inside the items; the item owns its key. */
 typedef struct sse__node { struct sse__node *next; sse_str key; uint32_t hash; } sse__node;
-typedef struct sse__map { sse__node **buckets; uint32_t cap, count; } sse__map; /* cap: a power of two, or 0 */
+typedef struct sse__map { sse__node **buckets; uint64_t key[2]; uint32_t cap, count; } sse__map; /* cap: a power of two, or 0. key: L2 */
 
 static sse__node *sse__map_find(const sse__map *m, sse_str key) {
-    const uint32_t hash = sse__hash(key);
+    const uint32_t hash = m->cap ? (uint32_t)sse__sip_hash(m->key, key) : 0;
     sse__node     *node = m->cap ? m->buckets[hash & (m->cap - 1)] : NULL;
     while (node && (node->hash != hash || !sse__eq(node->key, key))) node = node->next;
     return node;
@@ -1823,6 +1858,10 @@ static bool sse__map_grow(sse__map *m) {
     sse__node    **buckets = (sse__node **)sse__zalloc(cap * sizeof *buckets), *node;
     uint32_t       i;
     if (!buckets) return false;
+    if (!m->cap) { /* L2: where things lie in memory is different in each process, and no peer is told */
+        m->key[0] = (uintptr_t)buckets;
+        m->key[1] = (uintptr_t)m;
+    }
     for (i = 0; i < m->cap; i++)
         while ((node = m->buckets[i]) != NULL) {
             m->buckets[i] = node->next;
@@ -1838,7 +1877,7 @@ static bool sse__map_grow(sse__map *m) {
 static bool sse__map_add(sse__map *m, sse__node *node, sse_str key) { /* key: borrowed until removed. False: no memory */
     if (m->count >= m->cap && !sse__map_grow(m) && !m->cap) return false;
     node->key  = key;
-    node->hash = sse__hash(key);
+    node->hash = (uint32_t)sse__sip_hash(m->key, key);
     node->next = m->buckets[node->hash & (m->cap - 1)];
     m->buckets[node->hash & (m->cap - 1)] = node;
     m->count++;

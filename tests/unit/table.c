@@ -59,6 +59,15 @@ static void test_slots(void) {
     SSE_FREE(t.at);
 }
 
+static void test_hash(void) { /* L2. The vectors are those of the reference implementation: key 00 01 .. 0f, text 00 01 .. */
+    const uint64_t key[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0908u}, other[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0909u};
+    const char     text[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    ok(sse__sip_hash(key, sse__str(text, 0)) == 0xABAC0158050FC4DCu, "SipHash-1-3 of nothing");
+    ok(sse__sip_hash(key, sse__str(text, 1)) == 0xC9F49BF37D57CA93u, "... of a byte");
+    ok(sse__sip_hash(key, sse__str(text, 8)) == 0x369095118D299A8Eu, "... of a word");
+    ok(sse__sip_hash(key, sse__str(text, 8)) != sse__sip_hash(other, sse__str(text, 8)), "... of another key");
+}
+
 static void test_maps(void) {
     static item items[2000];
     sse__map    m;
@@ -88,6 +97,7 @@ static void test_maps(void) {
 int main(void) {
     test_lists();
     test_slots();
+    test_hash();
     test_maps();
     return tap_done();
 }
