@@ -332,8 +332,18 @@
 
    13. Errors and logs
 
-     Functions answer 0 or a negative SSE_E_ code; sse_error_text says what to change. Mistakes made while setting up (a bad path, a
-     database that does not open, a table without a database) stick: sse_serve answers the first one. Warnings and errors go to
+       const char *why;
+       if (sse_serve(app, NULL) && sse_app_error(app, &why)) fprintf(stderr, "it does not run: %s\n", why);
+
+     Functions answer 0 or a negative SSE_E_ code; sse_error_text says what such a code means. Mistakes made while setting up (a bad
+     path, a database that does not open, a table without a database) stick: sse_serve answers the first one, and sse_app_error has
+     the words that were logged, which name the argument or option to change:
+
+       route GET /{id}/x: one of that method and shape is there already: /{name}/x
+       sse_app_new: .trusted_proxies "10.0.0.0/8": an address as inet_ntop writes it, without port or range, or unix
+       live view /feed: .tables without a .db
+
+     Once the app runs a mistake ends only its own call, and is logged like those. Warnings and errors go to
      stderr; on_log takes them all, also information and debug lines. What a peer does wrong is a counter and a debug line.
      sse_monitor(app, "/_sse", guard, NULL) serves a page that shows live what goes on, and /_sse/metrics for Prometheus.
 
