@@ -590,7 +590,8 @@ SSE_API const char *sse_error_text(int error);
 
 typedef struct sse_str { const char *ptr; size_t len; } sse_str; /* bytes, not terminated. ptr NULL: absent */
 
-/* Whole decimal text to number; fallback where text is NULL, empty, out of range or anything else. Any locale. Threads: any. */
+/* Whole decimal text to number, with a - if it is negative and without spaces; fallback where text is NULL, empty, out of range or
+   anything else. Any locale. Threads: any. */
 SSE_API long long sse_parse_int(const char *text, long long fallback);
 SSE_API double    sse_parse_double(const char *text, double fallback);
 
@@ -645,6 +646,8 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
 
 typedef struct sse_sha256 { uint32_t h[8]; uint64_t n; unsigned char block[64]; } sse_sha256; /* {0} is ready for use */
 
+/* Hashes bytes piece by piece, and with a key. bytes and key may be NULL if their length is 0. Threads: any, one per s.
+   Spec: FIPS 180-4, RFC 2104. */
 SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n);
 SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]); /* makes s {0} again */
 SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len, const void *bytes, size_t n);
@@ -708,7 +711,7 @@ typedef struct sse_event {
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
 /* The names Datastar people look for: each appends what sse_event_write would for that one content, and answers like it.
-   options NULL: all defaults. For an id or a retry use sse_event_write. Names of signals nest: "user.name" removes
+   options NULL: all defaults; texts are borrowed until return. For an id or a retry use sse_event_write. Names of signals nest: "user.name" removes
    {"user":{"name":null}}; one with an empty part or more than 64 parts is SSE_E_FIELD. */
 SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options);
 SSE_API int sse_remove_elements(sse_buf *b, const char *selector);
@@ -755,7 +758,7 @@ typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
 typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);     /* events: SSE_READ | SSE_WRITE, whichever came */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);     /* line NULL: end of file or error, the watch is gone */
-typedef void (*sse_log_fn)(int level, const char *line, void *user);         /* may come from any thread; line without its newline */
+typedef void (*sse_log_fn)(int level, const char *line, void *user); /* from any thread, also at a time; line: no newline, valid until return */
 
 enum { SSE_READ = 1, SSE_WRITE = 2 };
 enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
@@ -766,10 +769,10 @@ typedef struct sse_app_options {
     sse_app_fn  on_exit;            /* the last stream is closed. default: none */
     sse_log_fn  on_log;             /* default: warnings and errors to stderr */
     void       *user;               /* for these three. default: NULL */
-    size_t      max_header_bytes;   /* request line and fields. default: 16384 */
+    size_t      max_header_bytes;   /* request line and fields, 128 to 16777216. default: 16384 */
     size_t      max_body_bytes;     /* default: 1048576; SSE_UNLIMITED */
     size_t      max_queue_bytes;    /* unsent, per stream. default: 1048576 */
-    int         max_headers;        /* fields in a request. default: 100 */
+    int         max_headers;        /* fields in a request, at most 10000. default: 100 */
     int         max_connections;    /* default: 0.9 of the descriptors this process may open */
     int         max_per_peer;       /* connections from one address. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options. default: 1000 */
@@ -798,7 +801,8 @@ typedef struct sse_app_options {
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
-   Returns: an app, free with sse_app_free; NULL without memory or with an option out of range (logged to stderr). */
+   Returns: an app, free with sse_app_free; NULL without memory or with an option that no one can mean (which one is told to on_log,
+   or to stderr). */
 SSE_API sse_app *sse_app_new(const sse_app_options *options);
 
 /* Closes all streams and connections, runs on_exit if on_init ran, and what sse_call and sse_offload still hold; frees. NULL:
@@ -811,7 +815,7 @@ SSE_API void sse_app_free(sse_app *app);
 SSE_API int sse_app_error(sse_app *app, const char **text);
 
 /* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends.
-   Returns: a handle; {0} without memory or with a NULL argument. Threads: loop. */
+   Returns: a handle; {0} without memory, with a NULL argument, another ms, or on another thread. Threads: loop. In callbacks: yes. */
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user);
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user);
 SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has ended. In its own callback: yes */
@@ -853,7 +857,8 @@ typedef struct sse_serve_options {
 /* Opens a listening socket; several calls, several addresses. options: borrowed until return; NULL: all defaults. Started by
    systemd with sockets (LISTEN_FDS), the first call listens on those instead of host and port. NOTIFY_SOCKET is told READY=1 and
    STOPPING=1.
-   Returns: 0; SSE_E_ARG: host or port; SSE_E_IO: see errno and the log; a mistake made while setting up. Threads: the one that will run the loop. */
+   Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and another try may do; or the
+   mistake made while setting up. Threads: the one that will run the loop. */
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
 /* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has stopped may serve again.
@@ -897,8 +902,10 @@ SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
 SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known */
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
-/* Serves from a thread of its own; user code then runs there. Returns when listening; NULL on failure (logged).
-   sse_stop_background stops, waits up to timeout_ms (not less than 0: SSE_E_ARG), then cuts; frees the server, not the app. */
+/* Serves from a thread of its own; user code then runs there. options: borrowed until return.
+   Returns: a server, when it listens, free with sse_stop_background; NULL on failure (logged, sse_app_error).
+   sse_stop_background stops, waits up to timeout_ms, then cuts what is open, and frees the server, not the app, which then belongs
+   to the calling thread and may serve again. Returns: 0; SSE_E_ARG: NULL, or a negative time. Threads: any but the loop's. */
 typedef struct sse_server sse_server;
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options);
 SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
@@ -918,7 +925,7 @@ typedef struct sse_stats {
     uint64_t queue_high;                         /* the most bytes that ever waited for one stream */
     uint64_t resumes, gaps, drops;               /* streams that came back in time, and too late; events that slow readers lost */
 } sse_stats;
-SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* Threads: any; others than the loop's see the end of its latest turn */
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* SSE_E_ARG: NULL. Threads: any; others than the loop's see the end of its latest turn */
 
 /* Adds a page at GET prefix that shows live what goes on: connections, streams (each may be closed there), topics, views, rates; and
    prefix/metrics for Prometheus. Nothing is computed while nobody looks.
@@ -930,17 +937,20 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
 /* ---- routes and hooks ---------------------------------------------------------------------------------------------- */
 
-/* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment. Names go before patterns.
-   GET routes answer HEAD too; OPTIONS and 405 are automatic. user: borrowed until the app is freed.
-   Returns: 0; SSE_E_ARG: path; SSE_E_STATE: that route exists; sse_serve answers it too. Threads: loop. In callbacks: yes. */
+/* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at most 16 of them. Names go before
+   patterns, patterns in the order they were added. Copied. GET routes answer HEAD too; OPTIONS and 405 are automatic.
+   user: borrowed until the app is freed.
+   Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is there; SSE_E_NOMEM. sse_app_error has
+   the words, sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user); /* any method, all below; the rest is sse_param(req, "path") */
 
+/* The same with options (borrowed until return; NULL: all defaults). */
 typedef struct sse_route_options {
-    const char *method;                 /* any token; "*": all. default: "GET" */
+    const char *method;                 /* any token, in capitals; "*": all. copied. default: "GET" */
     sse_handler guard;                  /* may answer; fn then does not run. default: none */
     size_t      max_body_bytes;         /* default: the app's; SSE_UNLIMITED */
     bool        body_later;             /* fn runs when the head is in, without a body, and asks for it. default: false */
@@ -950,7 +960,9 @@ typedef struct sse_route_options {
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options);
 
 /* Runs fn before all routes at prefix and below (NULL: all), in the order they were added, also ahead of 404 and 405. It has
-   answered if it wrote, or set a status, redirect, failure or stream; headers, cookies and attrs are no answer. */
+   answered if it wrote, or set a status, redirect, failure or stream; headers, cookies and attrs are no answer.
+   prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is freed.
+   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first; SSE_E_NOMEM. sse_serve answers it too. Threads: loop. */
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
 /* ---- requests ------------------------------------------------------------------------------------------------------ */
@@ -985,7 +997,11 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
 /* The same for multipart/form-data: fn gets the parts one after the other, each in pieces with status 1 and then, empty ones too,
    with status 0. The last call of all has part NULL: status 0, or SSE_E_CLOSED, or SSE_E_SYNTAX if the body is not well-formed,
    which fails the request with 400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
-   part: valid until fn returns. filename is a stranger's choice: never a path to open. Spec: RFC 7578. */
+   part:    the same texts in all calls for one part, valid until the last of these returns; NUL-terminated, and its headers take
+            at most 4096 bytes. filename is a stranger's choice, UTF-8 or not: never a path to open, never HTML as it is.
+   chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has no limit of its own: count them.
+            max_body_bytes of the route (default: the app's) is for the whole body.
+   Returns, user, threads: as sse_body_read. fn answers anything but 0 to end the body. Spec: RFC 7578. */
 typedef struct sse_part { const char *name, *filename, *type; } sse_part; /* filename, type NULL: not given */
 typedef int (*sse_part_fn)(sse_req *req, const sse_part *part, sse_str chunk, int status, void *user);
 SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
@@ -1000,11 +1016,12 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
    JSON that is not well-formed fails the request with 400 and the offset. Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
-/* Texts that a before hook leaves for the handler. value: copied; NULL removes. Returns: 0; SSE_E_NOMEM. */
+/* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes. Returns: 0; SSE_E_ARG: no name;
+   SSE_E_NOMEM. sse_attr: NULL if absent; valid until the request is answered. Threads: loop. */
 SSE_API const char *sse_attr(sse_req *req, const char *name);
 SSE_API int         sse_set_attr(sse_req *req, const char *name, const char *value);
 
-/* Text that lives as long as the request; "" without memory. */
+/* Text that lives as long as the request, formatted as by sse_printf; never NULL, "" without memory. Threads: loop. */
 SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) SSE__PRINTF(2, 3);
 
 /* Asks for a name and password, or a token (RFC 7617, RFC 6750); compared in constant time. False: 401 is written, return.
@@ -1027,9 +1044,11 @@ typedef struct sse_cookie_options {
     bool        secure;          /* default: true if the request came over TLS (from a trusted proxy), else false */
 } sse_cookie_options;
 
-SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL */
+/* The functions that write to the reply: texts are copied, req is never NULL. They answer 0; SSE_E_STATE: a stream is open, or (of
+   status, type and redirect) sse_fail was called; SSE_E_NOMEM; and what stands beside them. Threads: loop, until the reply is sent. */
+SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belongs to the request. Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
-SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599 */
+SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599, else SSE_E_ARG */
 SSE_API int sse_set_type(sse_req *req, const char *content_type); /* SSE_E_ARG: NULL or "" */
 /* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length, Transfer-Encoding, Connection, Date). */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
@@ -1038,7 +1057,8 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless a 3xx status is set. SSE_E_ARG: not relative, http, https */
-SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4); /* text/plain, replaces what is written; the first stays */
+/* An error as the reply: text/plain, replaces what is written; the first stays. status: 400..599, else 500. fmt: as sse_printf. */
+SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
    loop, or sse_app_free; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
@@ -1065,7 +1085,8 @@ typedef struct sse_static_options {
 /* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is ever sent, by no spelling of the
    path and no symbolic link. x.br or x.gz beside x is sent to who accepts it; else text of up to 1 MiB is compressed once and the
    result kept, up to 4 MiB of them; larger text is compressed as it leaves. If a file becomes shorter while it is sent, or cannot be
-   read to its end, the connection closes. Returns: 0; SSE_E_IO: no such directory; or as sse_mount. */
+   read to its end, the connection closes. dir: looked up now, copied; NULL with .files. options: borrowed until return; NULL: all
+   defaults. Returns: 0; SSE_E_IO: no such directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files; or as sse_mount. */
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
 
 /* ---- streams ------------------------------------------------------------------------------------------------------- */
