@@ -259,7 +259,7 @@ static void in_renders(void) {
 /* ---- topics ---- */
 
 static bool read_and_publish(const sse_event *event, void *user) { /* a ring of 3, and no more than 4 topics */
-    char name[16];
+    char name[32];
     int  i;
     snprintf(name, sizeof name, "kept.%d", ++*(int *)user + 10);
     for (i = 0; i < 3; i++) say(app, "kept.1", event->data);
