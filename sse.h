@@ -10540,6 +10540,8 @@ enum {
     SSE__ROOM       = SSE__FRAME_ROOM + SSE__ID_ROOM
 };
 
+/* Room for what stands before the text and is known last: the length of a chunk counts the id, and the id is given when all else
+   has succeeded. So nothing is moved, and a failure uses up no number. */
 static void sse__message_begin(sse_buf *b) {
     static const char room[SSE__ROOM] = {0};
     sse_raw(b, room, sizeof room);
@@ -10804,7 +10806,8 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     stream->last_sent = stream->app->loop.wheel.now;
     if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
-    if (sse__queue_size(&c->out) <= stream->max_queue || c->out.count == 1) return SSE_OK; /* one event may be of any size */
+    if (sse__queue_size(&c->out) <= stream->max_queue) return SSE_OK;
+    if (c->out.count == 1) return SSE_OK; /* one event may be of any size, or a client could come back for it for ever */
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }
@@ -10857,7 +10860,8 @@ static sse__codec *sse__stream_codec(sse__stream *stream) {
     return stream->extra->codec;
 }
 
-/* The event of plain for this stream alone, in its encoding; moves its mark on. Returned, drop it; NULL: no memory. */
+/* The event of plain for this stream alone, in its encoding; moves its mark on. What a queue may lose goes as a key and outside the
+   codec: a later frame must not refer to bytes that never came. Returned, drop it; NULL: no memory. */
 static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain) {
     sse__streams *streams = stream->app->streams;
     sse__codec   *codec   = sse__message_may_go(plain) ? NULL : sse__stream_codec(stream);
@@ -11012,7 +11016,7 @@ static void sse__stream_tick(sse__conn *c) {
     sse__stream   *stream = c->stream;
     const uint64_t now = c->net->loop->wheel.now;
     const bool     waiting = c->out.count > 0;
-    if (!waiting || c->took) stream->stuck_since = 0;
+    if (!waiting || c->took) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
     if (waiting && !stream->stuck_since) stream->stuck_since = now;
     c->took = false;
     if (waiting && stream->send_timeout_ms > 0 && now - stream->stuck_since >= (uint64_t)stream->send_timeout_ms) {
@@ -11501,7 +11505,7 @@ static void sse__streams_stop(sse__streams *streams) {
 static void sse__streams_run_closed(sse__streams *streams) {
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
-        sse__stream_leave_all(stream);
+        sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
         streams->closed_by[stream->reason]++;
         if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
         sse__list_remove(&stream->closing);
@@ -11531,6 +11535,8 @@ static void sse__streams_run_closed(sse__streams *streams) {
       new looks at its end only, however long it is.
 ==========================================================================*/
 
+/* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost it one write in 10,000; a crash
+   skips what was left of them, and ids need only grow. */
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
 /* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
@@ -11643,7 +11649,9 @@ static void sse__history_aged(sse__alarm *alarm) {
     if (!h->count) h->emptied(h);
 }
 
-static bool sse__history_room(sse__history *h) { /* for one more at the end */
+/* Room for one more at the end. Entries move to the front only when half of the array has been dropped, so that each is moved once on
+   average. False: no memory. */
+static bool sse__history_room(sse__history *h) {
     void *array = h->at;
     if (h->first && h->first + h->count == h->cap && h->first >= h->cap / 2) {
         memmove(h->at, h->at + h->first, h->count * sizeof *h->at);
@@ -11762,6 +11770,7 @@ static int sse__store_write(sse_db *db, void *user) {
     return error < 0 ? error : SSE_OK;
 }
 
+/* Only after the commit: what a transaction that failed has written is not saved. */
 static void sse__store_written(const sse__save *save) {
     sse__link *link, *next;
     save->store->reserved = save->reserved;
@@ -13478,7 +13487,9 @@ static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* 
     sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
 }
 
-static void sse__view_failed(sse_view *view, int error) { /* V3 */
+/* Tried again after half a second, then one, ... up to 32, whether or not anything changed: a database that was locked comes back
+   without a commit to tell of it. V3 */
+static void sse__view_failed(sse_view *view, int error) {
     sse__live *live = view->live;
     const int  shift = view->failures < 6 ? view->failures++ : 6;
     sse__link *link;
@@ -13609,7 +13620,8 @@ static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
     return false;
 }
 
-/* Finds or makes the shared view of a path. NULL: no memory, or max_views. */
+/* Finds or makes the shared view of a path. One is made in any case: it holds what the key is written from, and goes again if
+   there is such a view. NULL: no memory, or max_views. */
 static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__found *m, sse_str query, bool make) {
     sse__views *views = live->app->views;
     sse_view   *view  = sse__view_new(live), *known = NULL;

@@ -153,6 +153,41 @@ static void closed_in_on_close(void) {
     dial_free(app);
 }
 
+static void stop_and_close(sse_stream s, sse_reason reason) {
+    (void)s, (void)reason;
+    sse_stop(app);
+    close_all(NULL, NULL, NULL);
+    say(app, "a", "stopping");
+}
+
+static void stop_on_join(sse_app *a, const char *topic, const char *who, void *user) {
+    (void)topic, (void)who, (void)user;
+    sse_stop(a);
+    close_all(NULL, NULL, NULL);
+}
+
+static void stopped_inside(void) { /* on_close, then on_join */
+    sse_topic_options o;
+    int               i, k;
+    memset(&o, 0, sizeof o);
+    o.on_join = stop_on_join;
+    for (k = 0; k < 2; k++) {
+        app     = dial_app(NULL);
+        opening = subscribe_all;
+        if (k) sse_topic(app, "room", &o);
+        for (i = 0; i < 3; i++) dial(app, "/s?on=a", NULL);
+        closing = k ? NULL : stop_and_close;
+        if (k) dial(app, "/s?on=room&who=ann", NULL);
+        else sse_stream_end(newest, NULL);
+        for (i = 0; i < 300 && sse_poll(app, 1) > 0; i++) {
+        }
+        is_int(nclosed, 3 + k, k ? "stopped inside on_join: all close" : "stopped inside on_close: all close");
+        ok(i < 300, "and the loop ends");
+        closing = NULL;
+        dial_free(app);
+    }
+}
+
 static int  step_kind;
 static bool all_open;
 
@@ -447,6 +482,7 @@ int main(void) {
     filters();
     walked();
     closed_in_on_close();
+    stopped_inside();
     own_callbacks();
     in_renders();
     histories();
