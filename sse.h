@@ -9987,7 +9987,7 @@ static void sse__reply_compress(sse_req *req, const char *type) {
     const bool whole = req->out.len <= SSE__WHOLE_MOST;
     sse_buf    out = {NULL, 0, 0, SSE_OK};
     unsigned   coding;
-    if (req->status == 204 || req->status == 206 || req->status == 304 || !sse__reply_varies(req, type, req->out.len)) return;
+    if (req->status == 206 || sse__status_is_bare(req->status) || !sse__reply_varies(req, type, req->out.len)) return;
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     coding = sse__reply_coding(req, whole);
     if (!coding) return;

@@ -98,6 +98,8 @@ test('around the sizes from which on bodies are compressed in pieces', async () 
     assert.deepEqual([reply.length, reply.hash], [3 * MB, hash(noise)])
     assert(reply.wire < 3.05 * MB, `${reply.wire} bytes`)
   }
+  const bare = await fetch('/text?n=2000000&status=205', 'br')
+  assert.deepEqual([bare.status, bare.wire, bare.headers['content-length'], bare.headers['transfer-encoding']], [205, 0, '0', undefined])
   assert.equal((await fetch('/text?n=2000000&coding=zstd', 'br')).headers['content-encoding'], 'zstd')
   assert.equal((await fetch('/text?n=2000000&cache=no-transform', 'br')).wire, 2000000)
   assert.equal((await fetch('/text?n=2000000&etag="one"', 'br')).headers.etag, 'W/"one"')
