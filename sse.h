@@ -7017,6 +7017,8 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
 static void sse__pool_close(sse_app *app) { (void)app; }
 static void sse__pool_free(sse_app *app) { (void)app; }
 #else
+/* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the processors. A longer queue would
+   only hide that the work cannot be done in time. */
 enum { SSE__POOL_THREADS = 4, SSE__POOL_WAITING = 1000 };
 
 typedef struct sse__job { sse__call call; sse_app_fn work; } sse__job; /* call: J1, first, for the loop frees it */
@@ -7042,7 +7044,7 @@ static sse__job *sse__pool_take(sse__pool *pool) { /* mutex held. NULL: it close
     while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->more, &pool->mutex);
     pool->idle--;
     call = pool->jobs;
-    if (!call) return NULL;
+    if (!call) return NULL; /* not before: what was accepted is done, closing or not (J1) */
     pool->jobs = call->next;
     if (!pool->jobs) pool->jobs_end = &pool->jobs;
     pool->waiting--;
@@ -7089,7 +7091,9 @@ static sse__pool *sse__pool_get(sse_app *app) { /* NULL: no memory */
     return app->pool = pool;
 }
 
-static int sse__pool_add(sse__pool *pool, sse__job *job) { /* mutex held; takes job if it answers 0 */
+/* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays; that it cannot is an error only if
+   there is no other, which would come to the job in the end. */
+static int sse__pool_add(sse__pool *pool, sse__job *job) {
     if (pool->waiting >= SSE__POOL_WAITING) return SSE_E_FULL;
     if (pool->idle <= pool->waiting && pool->count < SSE__POOL_THREADS && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
     *pool->jobs_end = &job->call;
@@ -8239,7 +8243,7 @@ enum {
     SSE__LINGER_MS   = 2000,
     SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well, */
     SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
-    SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with */
+    SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with: time for its request to come */
 };
 
 /* The one place where a state is set. Row: from; column: to. */
@@ -8303,6 +8307,7 @@ static void sse__inbox_free(sse__inbox *inbox) {
     SSE_FREE(inbox);
 }
 
+/* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
 static void sse__conn_close(sse__conn *c) {
     sse__net *net = c->net;
     if (c->state == SSE__CLOSED) return;
@@ -8350,7 +8355,7 @@ static void sse__queue_remove(sse__queue *q, uint32_t i) { /* what is removed is
 /* Lets go of the oldest that may be lost, until the rest fits; not of the newest. Returns how many. */
 static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
     const uint32_t before = q->count;
-    uint32_t       i = q->begun;
+    uint32_t       i = q->begun; /* what has left in part must leave whole: the peer would misread all that follows */
     while (sse__queue_size(q) > max && i + 1 < q->count) {
         if (sse__queue_at(q, i)->block->droppable) sse__queue_remove(q, i);
         else i++;
@@ -8439,7 +8444,7 @@ static ssize_t sse__send_file(int fd, const sse__out *out) {
 }
 #endif
 
-/* Hands the system as much of the queue as one call takes. */
+/* Hands the system as much of the queue as one call takes. 32 entries fit the stack; who has more in its queue is slow anyway. */
 static ssize_t sse__conn_send_some(sse__conn *c) {
     sse__queue   *q = &c->out;
     struct iovec  iov[32];
@@ -8458,6 +8463,8 @@ static ssize_t sse__conn_send_some(sse__conn *c) {
     return SSE__SYS(sendmsg(c->source.fd, &message, MSG_DONTWAIT | SSE__NOSIGNAL));
 }
 
+/* Ends our side and reads on for a while: to close with input unread would send a reset, which can make the peer throw away what it
+   has of the reply (RFC 9112 9.6). */
 static void sse__conn_linger(sse__conn *c) {
     (void)shutdown(c->source.fd, SHUT_WR);
     sse__conn_set_state(c, SSE__LINGER);
@@ -8568,7 +8575,7 @@ static void sse__put_piece(sse_buf *out, sse__press *press, sse__block *rest) {
     rest->offset += n;
     if (rest->offset == rest->end) sse__frame_end(rest->encoding, &rest->sum, out);
     /* Leading zeros are allowed, so the head has its place before the length is known; n and a little more is far below 8 digits. */
-    snprintf(head, sizeof head, "%08lx\r\n", (unsigned long)(out->len - SSE__CHUNK_HEAD));
+    snprintf(head, sizeof head, "%08lx\r\n", out->error ? 0 : (unsigned long)(out->len - SSE__CHUNK_HEAD));
     if (!out->error) memcpy(out->ptr, head, SSE__CHUNK_HEAD);
     sse_puts(out, rest->offset < rest->end ? "\r\n" : "\r\n0\r\n\r\n");
     sse_buf_free(&room);
@@ -8632,7 +8639,7 @@ static void sse__conn_reply_end(sse__conn *c) {
     sse__conn_work(c);
 }
 
-/* Sends what gathered in net.out, at best without queueing any of it. */
+/* Sends what gathered in net.out, at best without queueing any of it: the usual reply costs one system call and no allocation. */
 static void sse__conn_settle(sse__conn *c) {
     sse__net   *net = c->net;
     ssize_t     n   = -1;
@@ -8916,6 +8923,7 @@ static bool sse__conn_wants_input(const sse__conn *c) {
     }
 }
 
+/* A peer may shut its side behind its last request and wait for the reply; one that does so in any other state has left. */
 static void sse__conn_input_ended(sse__conn *c, bool broken) {
     c->readable = false;
     c->ended    = true;
@@ -8950,6 +8958,7 @@ static void sse__conn_read(sse__conn *c) {
     if (net->in.cap > 2 * SSE__READ_SIZE || net->in.error) sse_buf_free(&net->in);
 }
 
+/* Notes what the system says, which it does once (edge-triggered). The work is net_work's, where all have their turn. */
 static void sse__conn_event(sse__source *source, int events) {
     sse__conn *c = SSE__CONTAINER(source, sse__conn, source);
     if (events & SSE_READ || events & SSE__HANGUP) c->readable = true;
@@ -8984,6 +8993,7 @@ static void sse__net_work(sse__net *net) {
     }
 }
 
+/* A deadline that only moves away leaves its alarm where it is; it is set again here, once, however often it was put off. */
 static void sse__conn_alarm(sse__alarm *alarm) {
     sse__conn *c = SSE__CONTAINER(alarm, sse__conn, alarm);
     if (!c->deadline) return;
@@ -9038,7 +9048,8 @@ static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
     return peer;
 }
 
-/* Whether this address holds all the connections it may. Unix sockets have no address, and proxies stand for many. */
+/* Whether this address holds all the connections it may. Unix sockets have no address, and proxies stand for many. Counted by a walk,
+   as only this option needs the count, and only when a connection comes. */
 static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     const int        most = net->app->options.max_per_peer;
     const sse__link *link;
@@ -9132,7 +9143,7 @@ static void sse__listener_event(sse__source *source, int events) {
     sse__net      *net = l->net;
     int            i;
     (void)events;
-    for (i = 0; i < 256; i++) {
+    for (i = 0; i < 256; i++) { /* a crowd comes in portions: those who are in have their turn in between */
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;
         sse__peer               peer;
@@ -9365,6 +9376,7 @@ SSE_API const char *sse_query(sse_req *req, const char *name) {
     return sse__pairs_find(&req->query, name);
 }
 
+/* Looks through the text each time: the list of sse_query cannot hold values with a NUL, and few routes ask for such. */
 SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
     sse_str rest = req->query_text, key, value;
     char   *bytes;
@@ -9410,7 +9422,8 @@ SSE_API const char *sse_attr(sse_req *req, const char *name) {
     return NULL;
 }
 
-/* Sets a name in a list that lives in an arena; value NULL removes it. */
+/* Sets a name in a list that lives in an arena; value NULL removes it. What was there stays until the arena goes: texts that were
+   handed out are not taken back (R1). */
 static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, const char *value) {
     sse__pair  *pair = *list;
     const char *copy = value ? sse__arena_text(arena, sse__text(value)) : NULL;
@@ -9650,7 +9663,7 @@ static bool sse__req_over_tls(sse_req *req) { /* as the nearest proxy says */
 
 /* ---- life and copies ---------------------------------------------------------------- */
 
-static void sse__req_reset(sse_req *req) { /* for the next one: keeps the memory of its buffers, unless it is much */
+static void sse__req_reset(sse_req *req) { /* for the next one, which so allocates nothing: keeps the memory of its buffers, unless it is much */
     sse_buf    out = req->out, headers = req->headers;
     sse__arena arena = req->arena;
     sse_buf_free(&req->input);
@@ -9748,6 +9761,7 @@ static void sse__put_field(sse_buf *b, const char *name, const char *value) {
     sse_raw(b, "\r\n", 2);
 }
 
+/* Those that say where a message ends are ours alone: two answers to that question are how requests are smuggled past proxies. */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] = "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
@@ -9888,7 +9902,8 @@ static const char *sse__date_now(sse_app *app) { /* the Date value, made once a 
 
 static bool sse__status_is_bare(int status) { return status == 204 || status == 205 || status == 304; } /* RFC 9110 15.3.5 */
 
-/* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection for 1.0. */
+/* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection for 1.0. There is no Server
+   field: it helps only who looks for known holes. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type, uint64_t length) {
     const sse__conn *c = req->conn;
     sse_raw(b, "HTTP/1.1 ", 9);
@@ -9983,6 +9998,8 @@ static void sse__headers_weaken(sse_buf *headers) { /* the program's ETag names 
     headers->len += 2;
 }
 
+/* Where the coding depends on the client Vary says so also if this client gets the body as it is: a cache must not hand that to
+   all (RFC 9110 12.5.5). */
 static void sse__reply_compress(sse_req *req, const char *type) {
     const bool whole = req->out.len <= SSE__WHOLE_MOST;
     sse_buf    out = {NULL, 0, 0, SSE_OK};
@@ -10081,7 +10098,7 @@ static void sse__reply_answer(sse_req *req) {
       and what that finds lies inside the directory served.
 ==========================================================================*/
 
-enum { SSE__FILE_PIECE = 1 << 30 }; /* what one entry of a queue sends at most */
+enum { SSE__FILE_PIECE = 1 << 30 }; /* what one entry of a queue sends at most: its ends are 32 bits wide */
 
 static int sse__file_open(const char *path, struct stat *st) { /* a plain file's descriptor, or -1 */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)); /* a FIFO must not hold us up */
@@ -10107,7 +10124,9 @@ static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes blo
     return file;
 }
 
-static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st) { /* takes fd */
+/* Takes fd. The ETag is of time and size, which costs no reading; a file that is written twice within a second and keeps its size
+   keeps its ETag. */
+static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st) {
     sse__block       *block = SSE__NEW(sse__block);
     sse__file *file;
     if (!block) {
@@ -10191,7 +10210,8 @@ static bool sse__file_mistaken(sse_req *req, const sse__file *file) { /* RFC 911
     return since && file->modified && sse__date_parse(sse__text(since), (int64_t)time(NULL), &when) && file->modified > when;
 }
 
-/* The part to send. Returns 200, 206 or 416. */
+/* The part to send. Returns 200, 206 or 416. Only GET has ranges (RFC 9110 14.2); a condition that does not hold makes it all of the
+   file, not an error: the client would ask for that next (13.1.5). */
 static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first, uint64_t *last) {
     const sse_str range = sse__req_field(req, SSE__FIELD_RANGE), condition = sse__req_field(req, SSE__FIELD_IF_RANGE);
     int64_t       when;
