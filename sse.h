@@ -1807,7 +1807,11 @@ static void sse__list_move(sse__link *to, sse__link *from) { /* to: empty; from 
 
 /* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an old (slot, gen) finds nothing. */
 typedef struct sse__slot { void *item; uint32_t gen, next_free; } sse__slot;
-typedef struct sse__slots { sse__slot *at; size_t cap; uint32_t used, free_list, count; } sse__slots; /* free_list: slot + 1, 0 none */
+typedef struct sse__slots {
+    sse__slot *at;
+    size_t     cap;
+    uint32_t   used, free_list, count; /* free_list: slot + 1; 0: none */
+} sse__slots;
 
 static bool sse__slots_add(sse__slots *t, void *item, uint32_t *slot, uint32_t *gen) {
     void *array = t->at;
@@ -1875,7 +1879,11 @@ static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
 
 /* A hash table of nodes that live inside the items; the item owns its key. */
 typedef struct sse__node { struct sse__node *next; sse_str key; uint32_t hash; } sse__node;
-typedef struct sse__map { sse__node **buckets; uint64_t key[2]; uint32_t cap, count; } sse__map; /* cap: a power of two, or 0. key: L2 */
+typedef struct sse__map {
+    sse__node **buckets;
+    uint64_t    key[2];     /* L2 */
+    uint32_t    cap, count; /* cap: a power of two, or 0 */
+} sse__map;
 
 static sse__node *sse__map_find(const sse__map *m, sse_str key) {
     const uint32_t hash = m->cap ? (uint32_t)sse__sip_hash(m->key, key) : 0;
@@ -2088,7 +2096,8 @@ static void sse__escape_js(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
-        const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' && (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
+        const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
+                                (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
         char       code[4];
         if (c >= 0x80 ? !line_end : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':') continue;
         sse_raw(b, s.ptr + from, i - from);
@@ -2367,7 +2376,8 @@ static void sse__put_number(sse_buf *b, const sse__piece *piece) {
         sse__put_u64(b, piece->conv == 'u' ? piece->u : piece->i < 0 ? 0 - (unsigned long long)piece->i : (unsigned long long)piece->i);
         return;
     }
-    snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "", strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
+    snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "",
+             strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
     for (p = local, pass = 0; pass < 2 && p; pass++) { /* once more with room where it did not fit */
         switch (piece->conv) {
         case 'd': len = snprintf(p, room, spec, piece->width, piece->precision, piece->i); break;
@@ -3686,9 +3696,10 @@ static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it
 
 /* Bytes of these types are mostly text, whatever they are called. */
 static bool sse__media_compresses(sse_str type) {
-    static const char words[] = "application/json application/javascript application/xml application/wasm application/x-ndjson application/yaml "
-                                "application/toml application/rtf application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
-                                "image/vnd.microsoft.icon font/ttf font/otf";
+    static const char words[] =
+        "application/json application/javascript application/xml application/wasm application/x-ndjson application/yaml "
+        "application/toml application/rtf application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
+        "image/vnd.microsoft.icon font/ttf font/otf";
     const sse_str text = SSE__LIT("text/"), json = SSE__LIT("+json"), xml = SSE__LIT("+xml");
     type = sse__trim(sse__cut(&type, ';', true));
     if (type.len <= text.len) return false;
@@ -3796,7 +3807,8 @@ static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 19
     d->second = seconds % 60;
 }
 
-static const char sse__day_names[7][10] = {"Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"}; /* from 1970-01-01 */
+static const char sse__day_names[7][10] = { /* from 1970-01-01 */
+    "Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"};
 static const char sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 static void sse__put_digits(char *to, int width, int value) {
@@ -4817,7 +4829,11 @@ typedef struct sse__segment {
     sse__route  *routes, *mounts;    /* mounts take any path below */
 } sse__segment;
 
-typedef struct sse__found { sse__segment *at, *mount; sse_str params[SSE__MAX_PARAMS], rest; int nparams; } sse__found; /* rest: below the mount */
+typedef struct sse__found {
+    sse__segment *at, *mount;
+    sse_str       params[SSE__MAX_PARAMS], rest; /* rest: below the mount */
+    int           nparams;
+} sse__found;
 
 static void sse__route_free(sse__route *route) {
     char **name;
@@ -4913,7 +4929,7 @@ static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { 
     return child;
 }
 
-/* Adds a route at its path, which has no fault. Takes it (frees on failure too). taken: the one that is there, with SSE_E_STATE. */
+/* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with SSE_E_STATE the one that is there. */
 static int sse__route_add(sse__segment *root, sse__route *route, bool mount, const sse__route **taken) {
     char         *names[SSE__MAX_PARAMS + 1] = {NULL};
     int           count = 0, error = SSE_OK;
@@ -4944,7 +4960,8 @@ static int sse__route_add(sse__segment *root, sse__route *route, bool mount, con
     return SSE_OK;
 }
 
-/* The length of a param at the start of text, before what the shape has next: the shortest run, the last one all the rest. 0: none. */
+/* The length of a param at the start of text, before what the shape has next: the shortest run, the last one all the rest.
+   0: none. */
 static size_t sse__param_len(const char *shape, sse_str text) {
     const char  *next = strchr(shape, '{');
     const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
@@ -14359,7 +14376,8 @@ static bool sse__req_cors(sse_req *req) {
     if (!origin || !sse__in_words(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
-    if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS")) || !sse_header(req, "access-control-request-method")) return false;
+    if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS"))) return false;
+    if (!sse_header(req, "access-control-request-method")) return false;
     sse_set_header(req, "Access-Control-Allow-Methods", sse_header(req, "access-control-request-method"));
     headers = sse_header(req, "access-control-request-headers");
     if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
@@ -14544,7 +14562,8 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head,
    would be read as the next request. HTTP/1.0 must give a length with POST (RFC 1945 8.3). */
 static bool sse__lacks_length(const sse__head *head, const char *bytes) {
     const sse_str m = sse__slice_str(bytes, head->method);
-    if (head->has_length || head->chunked || !(sse__eq(m, SSE__LIT("POST")) || sse__eq(m, SSE__LIT("PUT")) || sse__eq(m, SSE__LIT("PATCH")))) return false;
+    if (head->has_length || head->chunked) return false;
+    if (!sse__eq(m, SSE__LIT("POST")) && !sse__eq(m, SSE__LIT("PUT")) && !sse__eq(m, SSE__LIT("PATCH"))) return false;
     return head->minor == 0 || sse__head_value(head, bytes, SSE__FIELD_CONTENT_TYPE, 0).ptr;
 }
 
@@ -14677,8 +14696,8 @@ static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
     return sse__refuse(app, error, "%s %s: one of that method and shape is there already: %s", what, text, taken->path);
 }
 
-static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) { /* NULL: no memory, or an argument is */
-    sse__route *route = method && path && fn ? SSE__NEW(sse__route) : NULL;
+static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) { /* NULL: no memory */
+    sse__route *route = SSE__NEW(sse__route);
     if (!route) return NULL;
     route->method = sse__strdup(sse__text(method));
     route->path   = sse__strdup(sse__text(path));
@@ -14722,9 +14741,15 @@ static int sse__method_route(sse_app *app, const char *method, const char *path,
     return sse_route(app, path, fn, user, &o);
 }
 
-SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "GET", path, fn, user); }
-SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "POST", path, fn, user); }
-SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user) { return sse__method_route(app, "PUT", path, fn, user); }
+SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user) {
+    return sse__method_route(app, "GET", path, fn, user);
+}
+SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user) {
+    return sse__method_route(app, "POST", path, fn, user);
+}
+SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user) {
+    return sse__method_route(app, "PUT", path, fn, user);
+}
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user) {
     return sse__method_route(app, "DELETE", path, fn, user);
 }
@@ -14745,7 +14770,9 @@ static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *us
     return sse__app_route(app, route, true);
 }
 
-SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) { return sse__mount(app, prefix, fn, user, NULL); }
+SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    return sse__mount(app, prefix, fn, user, NULL);
+}
 
 /* The directory's own path, without links. NULL: why is in errno. */
 static char *sse__dir_real(const char *dir) {
@@ -14764,7 +14791,8 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     int         error;
     sse__dir   *d;
     if (!dir && !o->files) return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
-    if (!sse__field_value_ok(sse__text(cache))) return sse__refuse(app, SSE_E_FIELD, "static files at %s: .cache_control cannot be a header", at);
+    if (!sse__field_value_ok(sse__text(cache)))
+        return sse__refuse(app, SSE_E_FIELD, "static files at %s: .cache_control cannot be a header", at);
     d = SSE__NEW(sse__dir);
     if (!d) return sse__config_fail(app, SSE_E_NOMEM, "static files at", at);
     d->files         = o->files;
@@ -14838,9 +14866,11 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (o->patch) patch = *o->patch;
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
     if (o->tables && !o->db) return ".tables without a .db";
-    if (sse__is_set(o->event) && o->format != SSE_AS_DATA) return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
+    if (sse__is_set(o->event) && o->format != SSE_AS_DATA)
+        return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
     if (!sse__is_line(o->event)) return ".event holds a line break";
-    if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch)) return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
+    if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch))
+        return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
     if (!stream) return NULL;
     if (stream->first || stream->last) return ".stream: .first and .last are the view's own";
     return stream->type || stream->status || stream->step ? ".stream: .type, .status and .step are the view's own" : NULL;
@@ -14866,7 +14896,8 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     int              error;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
-    if (!app || !path || (!fn && !each)) return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
+    if (!app || !path || (!fn && !each))
+        return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
     error = sse__live_check(app, path, &o);
     if (error) return error;
     live = SSE__NEW(sse__live);
@@ -14943,7 +14974,8 @@ static bool sse__is_host_name(sse_str word) {
 static bool sse__is_origin(sse_str word) {
     sse__origin origin;
     if (sse__eq(word, SSE__LIT("*")) || sse__eq(word, SSE__LIT("null"))) return true;
-    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr || memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
+    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr) return false;
+    if (memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
     return !sse__eq(origin.host.port, sse__eq_nocase(origin.scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80"));
 }
 
@@ -14968,20 +15000,29 @@ static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
     if (!error) error = sse__check_words(app, "allowed_hosts", o->allowed_hosts, sse__is_host_name, host);
     if (!error) error = sse__check_words(app, "allowed_origins", o->allowed_origins, sse__is_origin, origin);
     if (!error) error = sse__check_words(app, "cors_origins", o->cors_origins, sse__is_origin, origin);
-    if (!error && o->log_topic && !*o->log_topic) error = sse__refuse(app, SSE_E_ARG, "sse_app_new: .log_topic: empty: the name of a topic, or NULL");
-    if (error || !o->cors_credentials || !sse__in_words(o->cors_origins, SSE__LIT("*"))) return error;
-    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, every page could act as its visitor: name them");
+    if (error) return error;
+    if (o->log_topic && !*o->log_topic)
+        return sse__refuse(app, SSE_E_ARG, "sse_app_new: .log_topic: empty: the name of a topic, or NULL");
+    if (!o->cors_credentials || !sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
+    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
+                                       "every page could act as its visitor: name them");
 }
 
 static int sse__options_check(sse_app *app) { /* with the defaults filled in */
     const sse_app_options *o = &app->options;
     const sse__bounds bounds[] = {
-        {"max_header_bytes", (long long)o->max_header_bytes, 128, 1 << 24}, {"max_headers", o->max_headers, 1, 10000},
-        {"max_connections", o->max_connections, 1, INT32_MAX}, {"max_per_peer", o->max_per_peer, 0, INT32_MAX},
-        {"max_views", o->max_views, 1, INT32_MAX},             {"max_topics", o->max_topics, 1, INT32_MAX},
-        {"header_timeout_ms", o->header_timeout_ms, SSE_OFF, INT32_MAX}, {"body_timeout_ms", o->body_timeout_ms, SSE_OFF, INT32_MAX},
-        {"keepalive_ms", o->keepalive_ms, SSE_OFF, INT32_MAX}, {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
-        {"compress_window", o->compress_window, 16, 24},       {"compress_quality", o->compress_quality, 1, 11}};
+        {"max_header_bytes", (long long)o->max_header_bytes, 128, 1 << 24},
+        {"max_headers", o->max_headers, 1, 10000},
+        {"max_connections", o->max_connections, 1, INT32_MAX},
+        {"max_per_peer", o->max_per_peer, 0, INT32_MAX},
+        {"max_views", o->max_views, 1, INT32_MAX},
+        {"max_topics", o->max_topics, 1, INT32_MAX},
+        {"header_timeout_ms", o->header_timeout_ms, SSE_OFF, INT32_MAX},
+        {"body_timeout_ms", o->body_timeout_ms, SSE_OFF, INT32_MAX},
+        {"keepalive_ms", o->keepalive_ms, SSE_OFF, INT32_MAX},
+        {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
+        {"compress_window", o->compress_window, 16, 24},
+        {"compress_quality", o->compress_quality, 1, 11}};
     const int error = sse__check_bounds(app, "sse_app_new", bounds, SSE__COUNT(bounds));
     return error ? error : sse__options_check_texts(app, o);
 }
@@ -14989,7 +15030,8 @@ static int sse__options_check(sse_app *app) { /* with the defaults filled in */
 /* Gives the app texts of its own; without a secret, one for as long as the process lives. */
 static bool sse__options_own(sse_app *app) {
     sse_app_options *o = &app->options;
-    const char     **texts[] = {&o->secret, &o->trusted_proxies, &o->allowed_hosts, &o->allowed_origins, &o->cors_origins, &o->log_topic};
+    const char     **texts[] = {&o->secret,          &o->trusted_proxies, &o->allowed_hosts,
+                                &o->allowed_origins, &o->cors_origins,    &o->log_topic};
     unsigned char    random[32];
     sse_buf          secret = {NULL, 0, 0, SSE_OK};
     size_t           i;
@@ -15673,7 +15715,8 @@ static int sse__bound_port(int fd) {
     return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : a.to.any.sa_family == AF_INET6 ? ntohs(a.to.in6.sin6_port) : 0;
 }
 
-static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) { /* takes fd; the path is removed in the end */
+/* Takes fd. The file of unix_path is removed in the end. */
+static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) {
     sse__listener *l = SSE__NEW(sse__listener);
     int            error = l ? SSE_OK : SSE_E_NOMEM;
     if (l) {
@@ -15712,8 +15755,8 @@ static bool sse__is_listener(int fd) {
 static int sse__listen_on(sse_app *app, int fd) { /* takes fd */
     sse__address a;
     if (!sse__is_listener(fd) || !sse__address_of(&a, fd) || sse__set_flags(fd)) {
-        sse__log(app, SSE_LOG_ERROR, "descriptor %d of LISTEN_FDS is no listening stream socket: ListenStream= and Accept=no are needed", fd);
-        return SSE_E_IO;
+        return sse__refuse(app, SSE_E_IO, "descriptor %d of LISTEN_FDS is no listening stream socket: "
+                                          "ListenStream= and Accept=no are needed", fd);
     }
     if (a.to.any.sa_family != AF_UNIX) sse__socket_tune(fd, app->options.send_timeout_ms);
     sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd, sse__bound_port(fd));
@@ -15745,7 +15788,8 @@ static void sse__notify(const char *state) {
     a.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
     fd    = SSE__SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
     if (fd < 0) return;
-    if (sse__set_flags(fd) == SSE_OK) (void)(SSE__SYS(sendto(fd, state, strlen(state), SSE__NOSIGNAL, &a.to.any, a.len)) < 0); /* nothing to do about it */
+    if (sse__set_flags(fd) == SSE_OK) /* if it is not heard there is nothing to do about it */
+        (void)(SSE__SYS(sendto(fd, state, strlen(state), SSE__NOSIGNAL, &a.to.any, a.len)) < 0);
     close(fd);
 }
 
@@ -15761,9 +15805,12 @@ static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve 
 
 static int sse__serve_check(sse_app *app, const sse_serve_options *o) {
     const sse__bounds bounds[] = {
-        {"port", o->port, SSE_ANY_PORT, 65535}, {"backlog", o->backlog, 0, INT32_MAX}, {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+        {"port", o->port, SSE_ANY_PORT, 65535},
+        {"backlog", o->backlog, 0, INT32_MAX},
+        {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
     sse__address a;
-    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK) return sse__check_bounds(app, "sse_serve", bounds, SSE__COUNT(bounds));
+    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
+        return sse__check_bounds(app, "sse_serve", bounds, SSE__COUNT(bounds));
     return sse__refuse(app, SSE_E_ARG, "sse_serve: .host \"%s\": a numeric address, localhost or unix:/path, of at most %d bytes", o->host,
                        (int)sizeof a.to.un.sun_path - 1);
 }
@@ -15792,7 +15839,8 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     int error;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
-    error = sse__db_broken ? sse__config_fail(app, SSE_E_DB, sse__db_broken_why, "(sse_db_close forgets it)") : sse__serve_check(app, o);
+    if (sse__db_broken) error = sse__refuse(app, SSE_E_DB, "%s (sse_db_close forgets it)", sse__db_broken_why);
+    else error = sse__serve_check(app, o);
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
@@ -15988,7 +16036,7 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     if (handlers) {
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
-        sse__signal_serving = false; /* the pointer stays: programs that end here need not free the app, and leak checkers agree */
+        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not free it, leak checkers agree */
     }
     return error;
 }
@@ -16056,7 +16104,8 @@ SSE_API bool sse_alive(int port) {
     fd = SSE__SYS(socket(AF_INET, SOCK_STREAM, 0));
     if (fd < 0) return false;
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second); /* connect heeds it on Linux; a listener answers at once everywhere */
+    /* connect heeds it on Linux; a listener answers at once everywhere */
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof second);
     alive = SSE__SYS(connect(fd, &a.to.any, a.len)) == 0;
     close(fd);
     return alive;
@@ -16125,7 +16174,8 @@ static int sse__env_next(sse_str *rest, sse_str *key, sse_buf *value) {
     } while (!sse__env_bare(rest).len);
     *rest = start;
     *key  = sse__env_key(rest);
-    if (key->ptr && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"')) fine = sse__env_quoted(rest, value) && !sse__env_bare(rest).len;
+    if (key->ptr && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"'))
+        fine = sse__env_quoted(rest, value) && !sse__env_bare(rest).len;
     else if (key->ptr) sse__put_str(value, sse__env_bare(rest));
     if (fine && key->ptr && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
     *rest = start;
@@ -16181,7 +16231,15 @@ SSE_API int sse_load_env(const char *file) {
 
 /* ---- tunnels ------------------------------------------------------------------------ */
 
-struct sse_tunnel { sse_app *app; pid_t pid; int out, life; sse_buf line; bool whole; char *url; }; /* out: what the agent prints; -1: it ended */
+struct sse_tunnel {
+    sse_app *app;
+    pid_t    pid;   /* of the shell; 0: it has been waited for */
+    int      out;   /* what the agent prints; -1: it ended */
+    int      life;  /* the agent ends when this descriptor is closed, by us or by our death */
+    sse_buf  line;  /* the latest that it printed */
+    bool     whole; /* ... with its line break */
+    char    *url;   /* NULL: not known yet */
+};
 
 /* The agent runs in a process group of its own beside a watcher that reads descriptor 0, a pipe whose other end only this program
    holds: when the program ends, by whatever signal, the watcher reads the end of the file and ends the group. */
@@ -16429,7 +16487,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
-    if (!error && (!sse__streams_open(app) || !sse__topics_open(app) || !sse__views_open(app, &app->router->root))) error = SSE_E_NOMEM;
+    if (!error && !(sse__streams_open(app) && sse__topics_open(app) && sse__views_open(app, &app->router->root)))
+        error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse_app_free(app);
