@@ -14372,7 +14372,7 @@ static bool sse__req_cors(sse_req *req) {
     const sse_app_options *o = &req->app->options;
     const char *origin = o->cors_origins ? sse_header(req, "origin") : NULL, *headers;
     if (!o->cors_origins) return false;
-    sse_set_header(req, "Vary", "Origin");
+    sse_set_header(req, "Vary", "Origin"); /* of a refusal too: a cache must not hand one page what another was told */
     if (!origin || !sse__in_words(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
@@ -14417,7 +14417,7 @@ static void sse__req_route(sse_req *req, bool answer) {
     sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
     req->head_only = sse__eq(method, SSE__LIT("HEAD"));
     req->route     = sse__route_of(list, method);
-    if (!req->route && req->head_only) req->route = sse__route_of(list, SSE__LIT("GET"));
+    if (!req->route && req->head_only) req->route = sse__route_of(list, SSE__LIT("GET")); /* its body is dropped when it is sent */
     if (!list && answer) sse_fail(req, 404, "there is nothing at %s", req->path);
     else if (!req->route && answer) sse__req_not_allowed(req, list, method);
     if (!req->route) return;
@@ -14449,7 +14449,7 @@ static void sse__req_dispatch(sse_req *req) {
         sse_fail(req, 421, "this server does not answer for that host; if it is yours, add it to allowed_hosts");
         return;
     }
-    if (sse__req_cors(req)) return;
+    if (sse__req_cors(req)) return; /* before hooks and logins: a browser sends no cookie with a preflight */
     if (!sse__req_origin_ok(req)) {
         sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
         return;
@@ -14592,6 +14592,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     sse_buf_free(&b);
 }
 
+/* The limit of the body, known before a byte of it is taken. The request made here is only for finding the route: the head may yet
+   move in memory while the body comes in, so nothing of it is kept. */
 static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place) {
     sse_app *app = c->net->app;
     size_t   max = app->options.max_body_bytes;
@@ -14925,7 +14927,7 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, co
 static size_t sse__or_size(size_t value, size_t otherwise) { return value ? value : otherwise; }
 static int    sse__or_int(int value, int otherwise) { return value ? value : otherwise; }
 
-static int sse__default_connections(void) {
+static int sse__default_connections(void) { /* the tenth that is left is for files, databases and the program's own */
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 10000000) return 9000000;
     return (int)(limit.rlim_cur / 10 * 9);
@@ -15027,7 +15029,7 @@ static int sse__options_check(sse_app *app) { /* with the defaults filled in */
     return error ? error : sse__options_check_texts(app, o);
 }
 
-/* Gives the app texts of its own; without a secret, one for as long as the process lives. */
+/* Gives the app texts of its own, for its options are read as long as it lives; without a secret, one for as long as the process lives. */
 static bool sse__options_own(sse_app *app) {
     sse_app_options *o = &app->options;
     const char     **texts[] = {&o->secret,          &o->trusted_proxies, &o->allowed_hosts,
@@ -15693,7 +15695,7 @@ static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) 
     if (fd < 0) return -1;
     if (a->to.any.sa_family == AF_UNIX) sse__unix_clear(a);
     else sse__socket_tune(fd, app->options.send_timeout_ms);
-    if (a->to.any.sa_family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    if (a->to.any.sa_family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
     if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 && SSE__SYS(listen(fd, backlog)) == 0) return fd;
     saved = errno;
     close(fd);
@@ -15803,7 +15805,7 @@ static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve 
     server->port     = 0;
 }
 
-static int sse__serve_check(sse_app *app, const sse_serve_options *o) {
+static int sse__serve_check(sse_app *app, const sse_serve_options *o) { /* all of it, before a socket is opened */
     const sse__bounds bounds[] = {
         {"port", o->port, SSE_ANY_PORT, 65535},
         {"backlog", o->backlog, 0, INT32_MAX},
@@ -15953,6 +15955,8 @@ static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
            sse__topic_flowing(app->topics->fed);
 }
 
+/* Changes are looked at once all requests of the turn have been handled, and views rendered once all changes are known: however
+   many commits there were, a view is rendered once. What renders and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
     sse__net_work(app->net);
@@ -15983,7 +15987,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
-    server->turning = true;
+    server->turning = true; /* with nobody left to wait for, the last turn does not wait */
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     server->turning = false;
     if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
@@ -16067,7 +16071,7 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     server = SSE__NEW(sse_server);
     if (!server) return NULL;
     server->app = app;
-    sse__lock(&app->loop.mutex); /* until the loop is known to be that thread's */
+    sse__lock(&app->loop.mutex); /* until the loop is known to be that thread's: calls of other threads go through this mutex */
     started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
     if (started) {
         app->loop.owned = true;
@@ -16455,7 +16459,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
     if (app->server && app->server->inited) sse__server_end(app);
     sse_tunnel_stop(app->tunnel);
-    sse__pool_close(app);
+    sse__pool_close(app); /* from here on no other thread posts a call: those of the pool have ended, of others it is the contract */
     sse__changes_stop(app);
     sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
     sse__pool_free(app);
