@@ -15841,7 +15841,8 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     int error;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
-    if (sse__db_broken) error = sse__refuse(app, SSE_E_DB, "%s (sse_db_close forgets it)", sse__db_broken_why);
+    if (sse__db_broken)
+        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
     else error = sse__serve_check(app, o);
     if (!error) {
         if (app->server->over) sse__server_anew(app);
