@@ -5959,7 +5959,7 @@ typedef struct sse__codec {
     unsigned       patience;
     uint64_t       before, mark; /* Z7: names of the state before and after the last event */
     uint64_t       nkeys, ndeltas, waited;
-    uint32_t       ring[4];  /* which all who are in sync have (Z1) */
+    uint32_t       ring[4], left[4]; /* what all in sync had before the last event, and have after its delta (Z1) */
     sse__index     index;
 } sse__codec;
 
@@ -6020,6 +6020,7 @@ static bool sse__codec_room(sse__codec *c, size_t n) {
 
 static void sse__codec_policy(sse__codec *c) { /* sums up the event before, decides for the next */
     const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
+    memcpy(c->ring, c->left, sizeof c->ring);
     if (c->syncs && c->nkeys) memset(c->ring, 0, sizeof c->ring); /* Z1: a key leaves another one than a delta */
     if (c->syncs && c->nkeys) c->waited = 0;
     else c->waited += c->nkeys;
@@ -6064,7 +6065,7 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
     return SSE__KEY;
 }
 
-/* Appends the last event as a delta frame. Once per event. */
+/* Appends the last event as a delta frame. Once per event, or again where memory failed for the first one. */
 static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
     sse__span s;
     SSE_ASSERT(!c->keys_only);
@@ -6080,7 +6081,7 @@ static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
     sse__index_to(&s, s.start);
     memcpy(p->ring, c->ring, sizeof p->ring);
     sse__frame_write(p, &s, out);
-    memcpy(c->ring, p->ring, sizeof c->ring);
+    memcpy(c->left, p->ring, sizeof c->left);
     c->indexed = s.indexed;
 }
 

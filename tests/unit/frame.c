@@ -258,6 +258,32 @@ static void test_marks(void) {
     sse__press_free(p);
 }
 
+static void test_again(void) { /* the message of a delta found no memory, and the next subscriber asks for it again */
+    static const int encodings[] = {SSE__BR, SSE__GZIP};
+    struct workload  w = workload_new("signals", 40, 3);
+    unsigned         e;
+    for (e = 0; e < 2; e++) {
+        sse__press *p = sse__press_new(18);
+        sse__codec *c = sse__codec_new(p, encodings[e], 18, 0);
+        sse_buf     out = {NULL, 0, 0, 0};
+        uint64_t    mark = 0;
+        uint32_t    ring[4];
+        int         i, same = 0;
+        for (i = 0; i < w.count; i++) {
+            sse__codec_add(c, p, w.event[i]);
+            if (sse__codec_follow(c, &mark) != SSE__DELTA) continue;
+            memcpy(ring, c->ring, sizeof ring);
+            sse__codec_delta(c, p, &out);
+            same += memcmp(ring, c->ring, sizeof ring) == 0;
+        }
+        is_int(same, 39, "and begins with the distances that the decoder has");
+        sse_buf_free(&out);
+        sse__codec_free(c);
+        sse__press_free(p);
+    }
+    workload_free(&w);
+}
+
 static void test_memory(void) {
     struct workload w = workload_new("chat", 200, 3);
     unsigned        lgwin;
@@ -328,6 +354,7 @@ int main(void) {
     test_crc();
     test_fixed_bytes();
     test_marks();
+    test_again();
     test_memory();
     test_failing_allocations();
     return tap_done();
