@@ -161,6 +161,11 @@ static void by_us(const char *mode) {
     hears_only(QUIET, "main.t ", "a commit and a checkpoint");
     own("PRAGMA wal_checkpoint(TRUNCATE)");
     hears_only(QUIET, "", "a checkpoint alone");
+    own("VACUUM");
+    hears_only(QUIET, "* ", "VACUUM, which may number rows anew");
+    hears_only(QUIET, "", "is over after one wake");
+    own("INSERT INTO t(a) VALUES(5)");
+    hears_only(QUIET, "main.t ", "and after it all is as before");
     own("CREATE TEMP TABLE x(a)");
     hears(QUIET);
     own("INSERT INTO x VALUES(1)");
@@ -339,22 +344,51 @@ static void attached_databases(void) {
     end();
 }
 
-static void attached_connection(void) {
+static void attached_connection(const char *mode) {
     sqlite3 *raw;
-    begin("mine.db", "WAL");
+    char     name[32];
+    snprintf(name, sizeof name, "mine-%s.db", mode);
+    begin(name, mode);
     sse_db_close(db);
-    sqlite3_open(file("mine.db"), &raw);
+    sqlite3_open(file(name), &raw);
     db = sse_db_attach(raw);
     sse__changes_start(&app, db, on_change, &app);
     hears(QUIET);
     own("INSERT INTO t(a) VALUES(1)");
     hears_only(QUIET, "* ", "a connection of the program's: any table");
+    must(sqlite3_exec(raw, "INSERT INTO t(a) VALUES(1)", NULL, NULL, NULL) == SQLITE_OK, "its own way of writing");
+    hears_only(QUIET, "* ", "also where the program writes without us");
+    own("BEGIN");
+    own("INSERT INTO t(a) VALUES(1)");
+    own("ROLLBACK");
+    hears_only(QUIET, "", "a rollback");
     own("SELECT 1");
     hears_only(QUIET, "", "reading wakes nobody");
     others("INSERT INTO t(a) VALUES(1)");
     hears_only(500, "* ", "others write");
+    others("BEGIN; INSERT INTO t(a) VALUES(1); ROLLBACK");
+    hears_only(QUIET, "", "or roll back");
     end();
     sqlite3_close(raw);
+}
+
+static void read_only(const char *mode) {
+    sse_db_options options;
+    char           name[32];
+    memset(&options, 0, sizeof options);
+    options.read_only = true;
+    snprintf(name, sizeof name, "read-%s.db", mode);
+    begin(name, mode);
+    sse_db_close(db);
+    db = sse_db_open(file(name), &options);
+    is_int(sse__changes_start(&app, db, on_change, &app), 0, "a database that is only read");
+    hears(QUIET);
+    must(sse_db_exec(db, "INSERT INTO t(a) VALUES(1)") < 0, "read only");
+    hears_only(QUIET, "", "what is refused wakes nobody");
+    others("INSERT INTO t(a) VALUES(1)");
+    hears_only(500, "* ", "others write");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 1, "which is seen");
+    end();
 }
 
 static void in_memory(void) {
@@ -559,7 +593,11 @@ int main(void) {
     by_others("WAL");
     by_others("DELETE");
     attached_databases();
-    attached_connection();
+    attached_connection("WAL");
+    attached_connection("DELETE");
+    attached_connection("TRUNCATE");
+    read_only("WAL");
+    read_only("DELETE");
     in_memory();
     open_rows();
     replaced();

@@ -375,6 +375,66 @@ static void many_start_at_once(void) { /* each turns the new file to WAL, migrat
     sse_db_close(db);
 }
 
+static void full(void) { /* a disk that takes no more */
+    sse_db    *db = sse_db_open(file("full.db"), NULL);
+    sse_str    blob = {NULL, 50000};
+    int        i, rc = 1, zero = 0;
+    blob.ptr = (const char *)calloc(1, blob.len);
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    is_int(ONE(db, &got, "PRAGMA max_page_count = 40"), 40, "room for 40 pages");
+    for (i = 0; i < 100 && rc == 1; i++) rc = sse_db_exec(db, "INSERT INTO t VALUES(%p)", (const void *)&blob);
+    ok(i > 1 && i < 100, "some fit");
+    says(db, SSE_E_DB, "full", "then it is full");
+    is_int(ONE(db, &got, "SELECT count(*) FROM t"), i - 1, "what is there can be read");
+    is_int(sse_db_write(db, insert_and, &zero), 0, "what is small may fit still");
+    is_int(sse_db_exec(db, "DELETE FROM t"), i, "rows can be deleted");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%p)", (const void *)&blob), 1, "and there is room again");
+    is_int(ONE(db, &got, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1, "nothing broke");
+    free((void *)(uintptr_t)blob.ptr);
+    sse_db_close(db);
+}
+
+static uint64_t lock_for(const char *name, int ms) { /* by another process, from now on */
+    sqlite3 *raw;
+    int      ends[2];
+    char     byte;
+    if (pipe(ends)) return 0;
+    if (fork() == 0) {
+        sqlite3_open(file(name), &raw);
+        sqlite3_exec(raw, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+        if (write(ends[1], "", 1) != 1) _exit(1);
+        usleep((useconds_t)ms * 1000);
+        sqlite3_exec(raw, "COMMIT", NULL, NULL, NULL);
+        _exit(0);
+    }
+    if (read(ends[0], &byte, 1) != 1) return 0;
+    close(ends[0]);
+    close(ends[1]);
+    return sse__clock_ms();
+}
+
+static void locked(void) {
+    sse_db_options patience = {150, 0, false};
+    sse_db        *db = sse_db_open(file("locked.db"), &patience), *patient = sse_db_open(file("locked.db"), NULL);
+    int            zero = 0, status, waited;
+    uint64_t       from;
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    from = lock_for("locked.db", 700);
+    is_int(sse_db_write(db, insert_and, &zero), SSE_E_BUSY, "another process has the lock for longer than busy_ms");
+    waited = (int)(sse__clock_ms() - from);
+    ok(waited >= 140 && waited < 600, "after that time the call is back (%d ms)", waited);
+    says(db, SSE_E_BUSY, "locked", "and says so");
+    is_int(ONE(db, &got, "SELECT count(*) FROM t"), 0, "reading goes on meanwhile");
+    is_int(sse_db_migrate(db, "CREATE TABLE u(a)"), SSE_E_BUSY, "a migration waits as well");
+    is_int(sse_db_write(patient, insert_and, &zero), 0, "who is patient gets in when it is over");
+    ok(sse__clock_ms() - from >= 690, "not before");
+    is_int(sse_db_write(db, insert_and, &zero), 0, "and so does who tries again");
+    is_int(ONE(db, &got, "SELECT count(*) FROM t"), 2, "once each");
+    wait(&status);
+    sse_db_close(patient);
+    sse_db_close(db);
+}
+
 static void pending_is(sse_db *db, const char *want, bool all, const char *name) {
     char   names[256] = "";
     size_t at, len = 0;
@@ -527,6 +587,8 @@ int main(void) {
     opening();
     broken();
     many_start_at_once();
+    full();
+    locked();
     names();
     without_memory();
     snprintf(command, sizeof command, "rm -rf %s", dir);
