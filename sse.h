@@ -7277,7 +7277,8 @@ static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) 
 static bool sse__table_is_ours(sse_str name) { /* "main.sse_events": >>history keeps its events there */
     const char *dot = (const char *)memchr(name.ptr, '.', name.len);
     const sse_str table = dot ? sse__from(name, (size_t)(dot - name.ptr) + 1) : name;
-    return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) || sse__eq(table, SSE__LIT("sse_events"));
+    return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) ||
+           sse__eq(table, SSE__LIT("sse_events"));
 }
 
 /* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables all do that are not ours: an event that is
@@ -7304,7 +7305,9 @@ static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to
 }
 
 static void sse__names_tx(sse__names *names, const char *operation, const char *savepoint) { /* as the authorizer is told it */
-    names->tx = strcmp(operation, "BEGIN") == 0 ? SSE__TX_BEGINS : strcmp(operation, "ROLLBACK") == 0 ? SSE__TX_UNDOES : SSE__TX_ENDS;
+    names->tx = strcmp(operation, "BEGIN") == 0      ? SSE__TX_BEGINS
+                : strcmp(operation, "ROLLBACK") == 0 ? SSE__TX_UNDOES
+                                                     : SSE__TX_ENDS; /* "COMMIT", "RELEASE" */
     SSE_FREE(names->savepoint);
     names->savepoint = sse__strdup(sse__text(savepoint ? savepoint : ""));
 }
@@ -7409,7 +7412,8 @@ static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : S
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_status(db);
-    if (text) *text = !error ? "" : db && db->message.len && !db->message.error ? sse_buf_text(&db->message) : sse_error_text(error);
+    const bool told = db && db->message.len && !db->message.error; /* it may have failed for want of memory as well */
+    if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
 }
 
@@ -7450,8 +7454,9 @@ static void sse__db_watch_names(sse_db *db) {
 /* A virtual table keeps its rows in other tables, through statements of its own that we do not see run: "main.docs". */
 static bool sse__db_is_virtual(sse_db *db, const char *name) {
     const char   *table = strchr(name, '.') + 1;
-    char         *sql = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE type = 'table' AND rootpage = 0 AND name = %Q COLLATE NOCASE",
-                                        (int)(table - name) - 1, name, table);
+    char         *sql = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master"
+                                        " WHERE type = 'table' AND rootpage = 0 AND name = %Q COLLATE NOCASE",
+                                        (int)(table - name) - 1, name, table); /* a virtual table has no pages of its own */
     sqlite3_stmt *stmt = NULL;
     bool          found = true; /* D4: if it cannot be found out */
     if (sql && sqlite3_prepare_v2(db->raw, sql, -1, &stmt, NULL) == SQLITE_OK) found = sqlite3_step(stmt) != SQLITE_DONE;
@@ -7509,7 +7514,9 @@ static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
     sse__put_char(&db->sql, '\0');
     if (db->sql.error) error = db->sql.error;
     db->sql.error = SSE_OK;
-    if (error == SSE_E_ARG) return sse__db_fail(db, error, "only %s %d %lld %u %f %p and their kind are bound, without flags or width, and up to INT64_MAX", whole);
+    if (error == SSE_E_ARG)
+        return sse__db_fail(db, error, "only %s %d %lld %u %f %p and their kind are bound, without flags or width, and up to INT64_MAX",
+                            whole);
     return error ? sse__db_fail(db, error, NULL, whole) : SSE_OK;
 }
 
@@ -7557,7 +7564,8 @@ static int sse__stmt_prepare(sse_db *db, sse_rows *r, const char *sql) {
     db->authorized = false;
     db->recording  = &r->written;
     rc             = sqlite3_prepare_v2(db->raw, sql, -1, &r->stmt, &tail);
-    if (rc == SQLITE_OK && r->stmt && *tail) rc = sqlite3_prepare_v2(db->raw, tail, -1, &more, NULL); /* NULL for blanks and comments */
+    if (rc == SQLITE_OK && r->stmt && *tail)
+        rc = sqlite3_prepare_v2(db->raw, tail, -1, &more, NULL); /* more stays NULL for blanks and comments */
     db->recording = recording;
     sqlite3_finalize(more);
     if (rc != SQLITE_OK) return sse__db_check(db, rc, sql);
@@ -7624,7 +7632,8 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
     r = sse__stmt_get(db);
     if (!r) return NULL;
     if ((size_t)sqlite3_bind_parameter_count(r->stmt) != db->value_count) {
-        sse__db_fail(db, SSE_E_ARG, "as many ? as conversions are wanted: a %s in quotes or in a comment is text, and a ? of your own has no value", fmt);
+        sse__db_fail(db, SSE_E_ARG,
+                     "as many ? as conversions are wanted: a %s in quotes or in a comment is text, and a ? of your own has no value", fmt);
         return NULL;
     }
     for (i = 0; i < db->value_count && rc == SQLITE_OK; i++) rc = sse__value_bind(r->stmt, (int)i + 1, &db->values[i], lifetime);
@@ -7683,7 +7692,8 @@ SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) {
     if (!r) return sse__db_status(db);
     before = sqlite3_total_changes(db->raw);
     if (sse__rows_run(r) != SSE_OK) return db->error;
-    return sqlite3_total_changes(db->raw) == before ? 0 : sqlite3_changes(db->raw); /* which still holds the number of an earlier statement */
+    if (sqlite3_total_changes(db->raw) == before) return 0; /* sqlite3_changes still holds the number of an earlier statement */
+    return sqlite3_changes(db->raw);
 }
 
 SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
@@ -7766,11 +7776,24 @@ SSE_API sse_str sse_db_blob(sse_rows *rows, int column) {
     return sse__str(bytes ? bytes : "", (size_t)sqlite3_column_bytes(rows->stmt, column)); /* empty is not NULL */
 }
 
-SSE_API long long sse_db_int(sse_rows *rows, int column) { return sse__rows_at(rows, column) ? sqlite3_column_int64(rows->stmt, column) : 0; }
-SSE_API double    sse_db_double(sse_rows *rows, int column) { return sse__rows_at(rows, column) ? sqlite3_column_double(rows->stmt, column) : 0; }
-SSE_API bool      sse_db_is_null(sse_rows *rows, int column) { return !sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL; }
+SSE_API long long sse_db_int(sse_rows *rows, int column) {
+    return sse__rows_at(rows, column) ? sqlite3_column_int64(rows->stmt, column) : 0;
+}
+
+SSE_API double sse_db_double(sse_rows *rows, int column) {
+    return sse__rows_at(rows, column) ? sqlite3_column_double(rows->stmt, column) : 0;
+}
+
+SSE_API bool sse_db_is_null(sse_rows *rows, int column) {
+    return !sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL;
+}
+
 SSE_API int       sse_db_columns(sse_rows *rows) { return rows && rows->busy ? sqlite3_column_count(rows->stmt) : 0; }
-SSE_API const char *sse_db_column_name(sse_rows *rows, int column) { return sse__rows_at(rows, column) ? sqlite3_column_name(rows->stmt, column) : NULL; }
+
+SSE_API const char *sse_db_column_name(sse_rows *rows, int column) {
+    return sse__rows_at(rows, column) ? sqlite3_column_name(rows->stmt, column) : NULL;
+}
+
 SSE_API long long sse_db_last_id(sse_db *db) { return sse__db_enter(db) ? sqlite3_last_insert_rowid(db->raw) : 0; }
 
 /* ---- transactions ---- */
@@ -7912,7 +7935,8 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     db->read_only = options->read_only;
     db->file      = sse__strdup(sse__text(file));
     if (!db->file) db->open_error = sse__db_fail(db, SSE_E_NOMEM, NULL, NULL);
-    else if (!file || db->busy_ms < 0) db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
+    else if (!file || db->busy_ms < 0)
+        db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
     if (db->open_error) return db;
     rc = sse__db_connect(db, &db->raw);
     if (rc == SQLITE_OK) sse__db_watch_names(db);
@@ -7970,7 +7994,8 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
     bool        found = true; /* without memory */
     if (!text) return found;
     if (dot) text[dot - name.ptr] = '\0';
-    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL, dot ? text + (dot - name.ptr) + 1 : text, NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK;
+    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL, dot ? text + (dot - name.ptr) + 1 : text,
+                                          NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK; /* asked for no column: is it there? */
     SSE_FREE(text);
     return found;
 }
@@ -11971,7 +11996,11 @@ static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf 
       replaced or its sequence set back, and all begin anew [outbox_again].
 ==========================================================================*/
 
-enum { SSE__OUTBOX_ROWS = 256, SSE__OUTBOX_BYTES = 262144, SSE__OUTBOX_AGAIN_MS = 1000 }; /* sent in one turn: to all; to one that is behind */
+enum {
+    SSE__OUTBOX_ROWS     = 256,    /* sent to all in one turn of the loop */
+    SSE__OUTBOX_BYTES    = 262144, /* sent at once to one that is behind: others wait meanwhile */
+    SSE__OUTBOX_AGAIN_MS = 1000    /* after a read that failed */
+};
 
 typedef struct sse__outbox {
     sse_app   *app;
@@ -12013,7 +12042,8 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     int             error;
     *m = NULL;
     if (id <= 0 || (uint64_t)id <= after) {
-        sse__log(o->app, SSE_LOG_ERROR, "the rows of an outbox do not come in the order of their ids: %lld after %llu", id, (unsigned long long)after);
+        sse__log(o->app, SSE_LOG_ERROR, "the rows of an outbox do not come in the order of their ids: %lld after %llu", id,
+                 (unsigned long long)after);
         return SSE_E_ARG;
     }
     error = sse__row_message(o, rows, m);
@@ -12059,8 +12089,9 @@ static bool sse__outbox_has(const sse__outbox *o, uint64_t id) {
     return id == 0 || (sse_db_one(o->db, &value, o->sql, (long long)id - 1) == 0 && (uint64_t)value == id);
 }
 
-/* There is no row after .last. Does the table give ids up to there again? That its newest rows are gone says nothing, they may have
-   been deleted. What tells is a row that comes after that, or how far the sequence is of an AUTOINCREMENT table that the SQL names. */
+/* There is no row after .last. Does the table give ids up to there again? That its newest rows are gone says nothing, they may
+   have been deleted. What tells is a row that comes after that, or how far the sequence is of an AUTOINCREMENT table that the
+   SQL names: a table keeps its sequence when rows are deleted. */
 static bool sse__outbox_again(sse__outbox *o) {
     const uint64_t before = o->remains;
     uint64_t       newest;
@@ -14173,8 +14204,8 @@ static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) {
 static void sse__changes_warn(sse__changes *ch) {
     sqlite3_stmt *stmt = sqlite3_next_stmt(ch->db->raw, NULL);
     while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(ch->db->raw, stmt);
-    sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s", stmt ? "a query that is still open (sse_db_done): " : "a transaction",
-             stmt ? sqlite3_sql(stmt) : "");
+    sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",
+             stmt ? "a query that is still open (sse_db_done): " : "a transaction", stmt ? sqlite3_sql(stmt) : "");
     ch->warned = true;
 }
 
