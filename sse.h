@@ -8474,9 +8474,31 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
 }
 
 #if defined(__linux__)
+#if defined(SSE_NO_THREADS)
+#define SSE__SIGMASK sigprocmask
+#else
+#define SSE__SIGMASK pthread_sigmask
+#endif
+
+/* sendfile has no MSG_NOSIGNAL, and whether SIGPIPE ends the program is the program's to say: the signal is held back meanwhile, and
+   taken if it came. Where the program blocks it already it is left to it. */
 static ssize_t sse__send_file(int fd, const sse__out *out) {
-    off_t at = (off_t)(out->block->offset + out->from);
-    return SSE__SYS(sendfile(fd, out->block->fd, &at, out->to - out->from));
+    static const struct timespec at_once = {0, 0};
+    const size_t want = out->to - out->from;
+    off_t        at   = (off_t)(out->block->offset + out->from);
+    sigset_t     pipe, before;
+    ssize_t      n;
+    int          error;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    (void)SSE__SIGMASK(SIG_BLOCK, &pipe, &before);
+    n     = SSE__SYS(sendfile(fd, out->block->fd, &at, want));
+    error = errno;
+    if ((n < 0 || (size_t)n < want) && !sigismember(&before, SIGPIPE)) /* some may have left before it came */
+        (void)SSE__SYS(sigtimedwait(&pipe, NULL, &at_once));
+    (void)SSE__SIGMASK(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return n;
 }
 #else
 static ssize_t sse__send_file(int fd, const sse__out *out) {
