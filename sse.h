@@ -9292,7 +9292,7 @@ typedef struct sse__file {
     sse__block *block;
     uint64_t    size, id[2]; /* id: device and inode, or address and length */
     int64_t     modified;
-    char        etag[48];
+    char        etag[72];    /* 61 at most, and 3 for a coding */
     bool        varies;      /* another client may get another file */
 } sse__file;
 
@@ -10189,8 +10189,14 @@ static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes blo
     return file;
 }
 
-/* Takes fd. The ETag is of time and size, which costs no reading; a file that is written twice within a second and keeps its size
-   keeps its ETag. */
+#if defined(st_mtime) /* a name for st_mtim.tv_sec where the system counts finer */
+#define SSE__MTIME_NS(st) ((unsigned long long)(st)->st_mtim.tv_nsec)
+#else
+#define SSE__MTIME_NS(st) 0ull
+#endif
+
+/* Takes fd. The ETag says which file it is, when it was written and how long it is, which costs no reading. Who writes a file twice
+   within a tick of the file system's clock (some milliseconds) and keeps its length keeps its ETag. */
 static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st) {
     sse__block       *block = SSE__NEW(sse__block);
     sse__file *file;
@@ -10207,7 +10213,8 @@ static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st)
     file->id[0]    = (uint64_t)st->st_dev;
     file->id[1]    = (uint64_t)st->st_ino;
     file->modified = (int64_t)st->st_mtime;
-    snprintf(file->etag, sizeof file->etag, "\"%llx-%llx\"", (unsigned long long)st->st_mtime, (unsigned long long)st->st_size);
+    snprintf(file->etag, sizeof file->etag, "\"%llx-%llx.%llx-%llx\"", (unsigned long long)st->st_ino, (unsigned long long)st->st_mtime,
+        SSE__MTIME_NS(st), (unsigned long long)st->st_size);
     return file;
 }
 
@@ -10294,7 +10301,7 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 };
 
 /* What became of a file in one coding. block NULL: it did not get shorter. */
-typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[48]; } sse__kept;
+typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; } sse__kept;
 typedef struct sse__files { sse__kept at[SSE__KEPT]; uint64_t uses; size_t bytes; } sse__files;
 
 static void sse__kept_drop(sse__files *files, sse__kept *kept) {

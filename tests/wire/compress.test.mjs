@@ -7,7 +7,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { after, before } from 'node:test'
 import zlib from 'node:zlib'
-import { Server, test } from './wire.mjs'
+import { Server, sleep, test } from './wire.mjs'
 
 const dir = mkdtempSync(path.join(os.tmpdir(), 'sse-'))
 const put = (name, text) => writeFileSync(path.join(dir, name), text)
@@ -124,4 +124,18 @@ test('files in memory, a lower bound, and none at all', async () => {
   for (const target of ['/text', '/dir/page.html']) assert.equal((await get(target, 'br', { of: off })).encoding, undefined)
   await eager.stops()
   await off.stops()
+})
+
+test('a file that is written again within a second, as long as before, is another one', async () => {
+  const write = text => put('again.css', text.repeat(500))
+  const ask = (coding, headers) => get('/dir/again.css', coding, { headers })
+  write('.a{color:red_}\n')
+  const first = await ask('gzip')
+  await sleep(50) // some ticks of the file system's clock
+  write('.a{color:blue}\n')
+  const second = await ask('gzip'), plain = await ask()
+  assert.notEqual(second.headers.etag, first.headers.etag)
+  assert.match(plain.body, /blue/)
+  assert.equal(second.body, plain.body)
+  assert.equal((await ask('gzip', { 'If-None-Match': first.headers.etag })).status, 200)
 })
