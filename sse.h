@@ -1086,7 +1086,8 @@ typedef struct sse_static_options {
    path and no symbolic link. x.br or x.gz beside x is sent to who accepts it; else text of up to 1 MiB is compressed once and the
    result kept, up to 4 MiB of them; larger text is compressed as it leaves. If a file becomes shorter while it is sent, or cannot be
    read to its end, the connection closes. dir: looked up now, copied; NULL with .files. options: borrowed until return; NULL: all
-   defaults. Returns: 0; SSE_E_IO: no such directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files; or as sse_mount. */
+   defaults. Returns: 0; SSE_E_IO: no such directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file
+   without a path that begins with / or without bytes; or as sse_mount. */
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
 
 /* ---- streams ------------------------------------------------------------------------------------------------------- */
@@ -9771,7 +9772,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
     else memcpy(req->head.fields, from->head.fields, fields);
     req->bytes       = req->input.ptr;
     req->param_names = from->param_names;
-    if (from->query_text.ptr) req->query_text = sse__str(req->bytes + (from->query_text.ptr - from->bytes), from->query_text.len);
+    if (!error && from->query_text.ptr) req->query_text = sse__str(req->bytes + (from->query_text.ptr - from->bytes), from->query_text.len);
     for (i = 0; i < SSE__MAX_PARAMS && !error; i++)
         if (from->params[i] && !(req->params[i] = sse__arena_text(&req->arena, sse__text(from->params[i])))) error = SSE_E_NOMEM;
     for (pair = from->attrs; pair && !error; pair = pair->next)
@@ -10168,7 +10169,10 @@ enum { SSE__FILE_PIECE = 1 << 30 }; /* what one entry of a queue sends at most: 
 static int sse__file_open(const char *path, struct stat *st) { /* a plain file's descriptor, or -1 */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)); /* a FIFO must not hold us up */
     if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode)) return fd;
-    if (fd >= 0) close(fd);
+    if (fd >= 0) {
+        close(fd);
+        errno = S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
+    }
     return -1;
 }
 
@@ -14851,9 +14855,13 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     const sse_static_options *o = options ? options : &defaults;
     const char *cache = o->cache_control ? o->cache_control : "no-cache";
     const char *at    = prefix ? prefix : "";
+    const sse_file *file;
     int         error;
     sse__dir   *d;
     if (!dir && !o->files) return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
+    for (file = o->files; file && file->path; file++)
+        if (file->path[0] != '/' || (file->len && !file->bytes))
+            return sse__refuse(app, SSE_E_ARG, "static files at %s: .files \"%s\": a path begins with /, and has .bytes", at, file->path);
     if (!sse__field_value_ok(sse__text(cache)))
         return sse__refuse(app, SSE_E_FIELD, "static files at %s: .cache_control cannot be a header", at);
     d = SSE__NEW(sse__dir);

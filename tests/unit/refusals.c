@@ -210,6 +210,7 @@ static void test_listening(void) {
 }
 
 static void test_files_and_hooks(void) {
+    static const sse_file no_bytes[] = {{"/a", "", 0}, {"/b", NULL, 1}, {NULL, NULL, 0}}, no_slash[] = {{"b", "b", 1}, {NULL, NULL, 0}};
     sse_static_options o;
     sse_app *app = fresh();
     memset(&o, 0, sizeof o);
@@ -218,6 +219,13 @@ static void test_files_and_hooks(void) {
     refused(app, sse_before(app, "/a", NULL, NULL), SSE_E_ARG, "before hook /a: the handler is NULL");
     app = fresh();
     refused(app, sse_static(app, "/a", NULL, NULL), SSE_E_ARG, "static files at /a: neither a directory nor .files");
+    app     = fresh();
+    o.files = no_bytes;
+    refused(app, sse_static(app, "/a", NULL, &o), SSE_E_ARG, "static files at /a: .files \"/b\": a path begins with /, and has .bytes");
+    app     = fresh();
+    o.files = no_slash;
+    refused(app, sse_static(app, "/a", NULL, &o), SSE_E_ARG, "static files at /a: .files \"b\": a path begins with /, and has .bytes");
+    memset(&o, 0, sizeof o);
     app = fresh();
     refused(app, sse_static(app, "/a", "/nothing/here", NULL), SSE_E_IO, "static files at /a: directory /nothing/here: No such file or directory");
     app = fresh();
