@@ -137,9 +137,13 @@
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
 
      A topic with a history gives its events ids. A browser that comes back says which it saw last and gets exactly what it missed,
-     then what is new; with .db also after a restart of the server. If the id is too old it gets a "gap" event first, and the whole
-     history. Who is here, .who of the stream's options, is counted by people and not by tabs: on_join, on_leave, sse_topic_who. Slow
-     readers lose nothing (they are closed and come back), or the oldest, or all but the newest of each key: .overflow.
+     then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
+     Only while that cannot be written (locked by another process, the disk is full) events are sent all the same, a warning is
+     logged, and they are kept as soon as it can be written again; a crash before that loses them. If the id is too old the browser
+     gets a "gap" event first, and the whole history.
+
+     Who is here, .who of the stream's options, is counted by people and not by tabs: on_join, on_leave, sse_topic_who. Slow readers
+     lose nothing (they are closed and come back), or the oldest, or all but the newest of each key: .overflow.
 
    4. Live views
 
@@ -1180,7 +1184,9 @@ typedef enum sse_overflow {
 
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
-   anybody sees the event, and is there again after a restart or a crash. One process per database. */
+   anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
+   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, and
+   they are written when that is over, tried once a second: a crash before that loses them. One process per database. */
 typedef struct sse_topic_options {
     int    history;          /* events that are kept. default: none; with one of the next two: any number */
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
@@ -11624,7 +11630,8 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
   K1  Numbers grow, in every history and on every stream. None is given
       twice, not after kill -9 either: before a byte with a number leaves,
-      every store has reserved it and its own has the event [sequence_save].
+      every store that can be written has reserved it and its own has the
+      event; one that cannot is logged, and tried again [sequence_save].
   K2  After .lost a history lacks nothing: who has had all up to there can
       be sent the rest.
   K3  A list of histories is in the order of .newest: who asks for what is
