@@ -95,7 +95,8 @@
      call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
-     request stays valid until then even if the client leaves. Chapter 11 has an example.
+     request stays valid until then even if the client leaves. A deferred request cannot become a stream: open that at once, and
+     send to it later. Chapter 11 has an example.
 
      sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never anything outside the directory.
 
@@ -159,7 +160,7 @@
      state at once, who reads slowly gets the newest and not a queue of old ones. It changes when a commit of any process touches its
      tables, when every_ms have passed, or when the program calls sse_touch(app, "/feed").
 
-     Its guard may refuse a request, or open its stream itself, with what only the request knows:
+     Its guard may refuse a request, or open its stream itself, with what only the request knows; .stream is then ignored:
 
        static void enter(sse_req *req, void *user) {                // the .guard of the view "/room/{id}"
            const char *me = sse_attr(req, "user");
@@ -233,8 +234,11 @@
        sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced; the compiler checks it
 
      sse_db_open always gives an object; a database that did not open answers its error to every call and makes sse_serve fail
-     with a message. Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a function in a
-     transaction. A db belongs to one thread.
+     with a message, in every app of this thread, until sse_db_close. Rows end themselves: call sse_db_done only when leaving a
+     loop early. sse_db_write runs a function in a transaction. A db belongs to one thread.
+
+     While another program holds the write lock the loop waits for it, with everybody on it, for up to .busy_ms (5 seconds). Where
+     that happens make it smaller, and answer SSE_E_BUSY; or write in sse_offload, with a db that work opens and closes itself.
 
      Views hear of commits from this connection, another one, another thread or another process: the sqlite3 shell, a cron job, a
      Python script. A wake means "look again", never a promised row. Own commits take effect in the same turn of the loop, those of
@@ -271,6 +275,12 @@
      Content-Length, and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that
      sets Cache-Control: no-transform is left alone.
 
+     Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
+     was compressed has an ETag of its own. So a client that was sent it in br or gzip, and asks for the rest with that ETag in
+     If-Range, gets the whole file as it is, with 200; one that was sent it as it is gets the rest. That ETag in If-None-Match,
+     beside a Range, is no 304 either. x.br and x.gz beside x are files like others: their ranges are of what is in them. For
+     downloads that clients resume choose a type that is not compressed (zip, gz, mp4), or set no-transform.
+
      Whoever sees the length of compressed text and chooses part of it can guess the rest (BREACH): keep secrets, form tokens too,
      out of replies and views that also show what strangers write, or turn it off there (no-transform; .no_compression).
 
@@ -291,8 +301,10 @@
      Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user code needs no locks. From other
      threads call sse_publish, sse_touch, sse_call, sse_stop and sse_stopping, and nothing else; a call that may not answers
      SSE_E_THREAD. What takes long, also a commit on a slow SD card, goes to sse_offload(app, work, done, user): work runs on a thread
-     of a small pool, done on the loop. sse_serve_background runs the loop in a thread of its own. No callback runs inside a call that you make, except
-     functions that take one to run now (sse_streams_each, sse_db_write), the logger and the allocator.
+     of a small pool, done on the loop. What reads or writes a request (sse_query, sse_out, each sse_set_, sse_finish) is never
+     for work: take out what it needs before, and write the reply in done. sse_serve_background runs the loop in a thread of its
+     own. No callback runs inside a call that you make, except functions that take one to run now (sse_streams_each,
+     sse_db_write), the logger and the allocator.
 
        typedef struct job { sse_req *req; long long below, found; } job;
 
@@ -658,7 +670,8 @@ SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_
 
 /* ---- events ------------------------------------------------------------------------------------------------------- */
 
-typedef struct sse_app sse_app; /* routes, hooks, settings, streams: no globals, several apps live in one process */
+typedef struct sse_app sse_app; /* routes, hooks, settings, streams: several apps live in one process (of one thread they share
+                                   only that none serves while a database did not open: see sse_db_open) */
 
 /* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer left. */
 typedef struct sse_stream { sse_app *app; uint32_t slot, gen; } sse_stream;
@@ -841,7 +854,8 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 
 /* Runs work on a thread of a small pool, for what takes long: then done on the loop. Once accepted each runs exactly once, at
    the latest in sse_app_free, which waits for them: work that lasts should look at sse_stopping. work may call what any thread
-   may, and touches no request; done may (see sse_defer).   done: NULL: nothing. user: borrowed until done has returned.
+   may, and touches no request: it neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer).
+   done: NULL: nothing. user: borrowed until done has returned.
    Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started; SSE_E_ARG; SSE_E_STATE: the app is
    being freed; SSE_E_NOT_BUILT. Threads: loop. */
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user);
@@ -972,7 +986,10 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
 /* ---- requests ------------------------------------------------------------------------------------------------------ */
 
 /* What a handler reads. Texts are decoded, NUL-terminated, NULL if absent, and valid until the request is answered; a request
-   that would make one with a NUL inside is refused before the handler runs. Threads: loop. req is never NULL. */
+   that would make one with a NUL inside is refused before the handler runs, or, in a form or a signal, with 400 when that is
+   read. Paths, params and signals of JSON are UTF-8, else the request is refused. Texts of queries, forms, headers and cookies
+   are what the client sent, UTF-8 or not. A query value with a broken %XX is passed over; sse_form answers a form with one by
+   400. Threads: loop, never in the work of sse_offload. req is never NULL. */
 SSE_API sse_app    *sse_req_app(sse_req *req);
 SSE_API const char *sse_method(sse_req *req);                    /* "GET"; "HEAD" is handed to GET routes */
 SSE_API const char *sse_path(sse_req *req);                      /* "/room/7", percent-decoded, without the query */
@@ -994,7 +1011,8 @@ SSE_API sse_str     sse_body(sse_req *req);                      /* {NULL, 0} wi
    status:  1: a piece of the body; 0: all of it was there; SSE_E_CLOSED: the peer left, was too slow, or sent too much.
    chunk:   valid until fn returns. ptr NULL with a status other than 1.
    Returns: 0, and fn will be called; else fn will not: SSE_E_STATE: not in such a route, or asked before; SSE_E_ARG: fn is NULL;
-            SSE_E_NOMEM. user: borrowed until the last call. Threads: loop. In callbacks: in the handler. */
+            SSE_E_NOMEM. user: borrowed until the last call, in which fn frees it: with a status that is not 1, and also where fn
+            answers anything but 0. Threads: loop. In callbacks: in the handler. */
 typedef int (*sse_body_fn)(sse_req *req, sse_str chunk, int status, void *user);
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
 
@@ -1005,7 +1023,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
             at most 4096 bytes. filename is a stranger's choice, UTF-8 or not: never a path to open, never HTML as it is.
    chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has no limit of its own: count them.
             max_body_bytes of the route (default: the app's) is for the whole body.
-   Returns, user, threads: as sse_body_read. fn answers anything but 0 to end the body. Spec: RFC 7578. */
+   Returns, user, threads: as sse_body_read. fn answers anything but 0 to end the body: that call was then the last, also for
+   user. Spec: RFC 7578. */
 typedef struct sse_part { const char *name, *filename, *type; } sse_part; /* filename, type NULL: not given */
 typedef int (*sse_part_fn)(sse_req *req, const sse_part *part, sse_str chunk, int status, void *user);
 SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
@@ -1049,7 +1068,8 @@ typedef struct sse_cookie_options {
 } sse_cookie_options;
 
 /* The functions that write to the reply: texts are copied, req is never NULL. They answer 0; SSE_E_STATE: a stream is open, or (of
-   status, type and redirect) sse_fail was called; SSE_E_NOMEM; and what stands beside them. Threads: loop, until the reply is sent. */
+   status, type and redirect) sse_fail was called; SSE_E_NOMEM; and what stands beside them. Threads: loop, until the reply is
+   sent; never in the work of sse_offload, but in its done. */
 SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belongs to the request. Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599, else SSE_E_ARG */
@@ -1065,7 +1085,9 @@ SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
-   loop, or sse_app_free; what was written by then is the reply. Returns: 0; SSE_E_STATE if it is deferred already or a stream. */
+   loop, or sse_app_free; what was written by then is the reply, never a stream (see sse_stream_open).
+   Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has returned; sse_finish, if it is not
+   deferred, or finished already; SSE_E_NOMEM. Threads: loop; never in the work of sse_offload, but in its done. */
 SSE_API int sse_defer(sse_req *req);
 SSE_API int sse_finish(sse_req *req);
 
@@ -1135,8 +1157,11 @@ typedef struct sse_stream_options {
 
 /* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
    options: borrowed until return; NULL: all defaults.
-   Returns: the stream; {0} if the reply has begun, an option is wrong or memory is out (then the reply is 200, retry, close).
-   Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
+   Not after sse_defer. Where work must be done first: open the stream in the handler, keep the handle, and send or end when it is
+   done; or, if the answer may still be a refusal, finish with the type text/event-stream and the text "retry: 100\n\n": the
+   browser asks again at once, and the handler then knows.
+   Returns: the stream; {0} if the reply has begun or was deferred, an option is wrong or memory is out (then the reply is 200,
+   retry, close). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
 /* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
@@ -1218,10 +1243,10 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
    restart only ids of streams whose histories are all in databases are known. Later subscriptions begin with the next event.
 
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG; SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM.
-   Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not text/event-stream); SSE_E_FULL: over
+   max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
-SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed */
+SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed, by this name */
 
 /* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of several matching topics or
    patterns arrives once; nobody is greeted or present through a pattern. Who comes back is sent what it missed of all that match;
@@ -1281,7 +1306,7 @@ typedef enum sse_format {
 
 typedef struct sse_live_options {
     sse_db     *db;              /* rendered again when a commit, of any process, touches tables of it. default: none, sse_touch only */
-    const char *tables;          /* by spaces, "msgs users". default: all tables of db */
+    const char *tables;          /* by spaces, not commas: "msgs users". default: all tables of db */
     const char *query;           /* query parameters that tell views apart, by spaces, "page sort". default: none */
     sse_handler guard;           /* runs per request before it joins: may answer it (401, 404), or open its stream. default: none */
     int         every_ms;        /* rendered again so often while watched. default: never */
@@ -1289,7 +1314,8 @@ typedef struct sse_live_options {
     sse_format  format;          /* default: SSE_AS_ELEMENTS */
     const char *event;           /* name of the event, with SSE_AS_DATA. default: none, "message" in the browser */
     const sse_patch_options *patch;   /* copied. default: by element ids, outer */
-    const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ... copied. default: none */
+    const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ...; not of one that the guard opens.
+                                         copied. default: none */
     void       *user;            /* for render and guard. borrowed until the app is freed. default: NULL */
     int         max_views;       /* that are watched at a time. default: the app's */
 } sse_live_options;
@@ -1299,6 +1325,8 @@ typedef struct sse_live_options {
    values: who asks for one more than max_views is told to come back later (503, or 200 with retry and a close for an
    EventSource), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
    A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
+   What .stream says does not hold for that one, none of it: not its ping_ms, label or on_close either. .first, .last, .type,
+   .status and .step are refused in .stream.
    options: borrowed until return; NULL: all defaults. Returns: 0, or an error that sse_serve answers too. Threads: loop. */
 SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options);
 
@@ -1325,18 +1353,25 @@ struct sqlite3; /* of sqlite3.h, which only the implementation includes */
 typedef struct sse_rows sse_rows; /* the rows of one query, read forward once */
 
 typedef struct sse_db_options {
-    int    busy_ms;   /* how long to wait for another writer. default: 5000; SSE_OFF: not at all */
+    int    busy_ms;   /* how long to wait for another writer; the whole loop waits. default: 5000; SSE_OFF: not at all */
     size_t max_rows;  /* a query that yields more ends with SSE_E_FULL. default: no limit */
     bool   read_only; /* the file must exist. default: read and write, created where missing */
 } sse_db_options;
 
 /* A database belongs to one thread at a time, after sse_serve to the loop. A NULL or failed database is accepted by every
    function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
-   set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with. */
+   set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with.
+
+   A call on the loop that finds the database locked stops everybody, every stream and request, for up to busy_ms. Where another
+   program holds the lock for long (a bulk import, a VACUUM), give the loop's database a busy_ms of 100 or so and answer
+   SSE_E_BUSY with 503; or write in sse_offload, through a second sse_db that work opens, uses and closes on its own thread: the
+   views hear of its commits. */
 
 /* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. file: a path, ":memory:", or a file: URI;
    borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
-   that cannot be opened gives a database that answers its error everywhere. */
+   that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
+   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a script that sse_db_migrate
+   could not run. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
