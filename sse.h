@@ -1367,8 +1367,11 @@ typedef struct sse_db_options {
    SSE_E_BUSY with 503; or write in sse_offload, through a second sse_db that work opens, uses and closes on its own thread: the
    views hear of its commits. */
 
-/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. file: a path, ":memory:", or a file: URI;
-   borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
+/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. If the file is replaced while a live view or
+   sse_topic_from_table follows it, the new one is opened. If it is deleted, that is logged as an error, once, and every call goes on
+   as before: what is in the database then ends with the process (VACUUM INTO saves it). Of a database that nothing follows
+   neither is noticed.
+   file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
    that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
    thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a script that sse_db_migrate
    could not run. */
@@ -14008,7 +14011,7 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     int           watcher_saw, we_saw;
     dev_t         dev;
     ino_t         ino, wal_ino;
-    bool          listed;
+    bool          listed, deleted; /* deleted: nothing has its name, which was told */
 } sse__dbfile;
 
 typedef struct sse__changes sse__changes;
@@ -14265,6 +14268,18 @@ static void sse__changes_follow(sse__changes *ch) {
     sse__changes_tell_all(ch);
 }
 
+/* Whoever deletes the file leaves it to our connection alone, and SQLite goes on as if nothing had happened. */
+static void sse__changes_miss(sse__changes *ch) {
+    sse__dbfile *f;
+    struct stat  s;
+    for (f = ch->files; f; f = f->next) {
+        const bool deleted = f->ino && stat(f->path, &s) && errno == ENOENT;
+        if (deleted && !f->deleted)
+            sse__log(ch->app, SSE_LOG_ERROR, "%s was deleted: what is in it ends with this process (VACUUM INTO saves it)", f->path);
+        f->deleted = deleted;
+    }
+}
+
 /* ---- when to look ---- */
 
 static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) { /* inotify: somebody writes, perhaps we */
@@ -14287,6 +14302,7 @@ static void sse__changes_warn(sse__changes *ch) {
 static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes *ch = SSE__CONTAINER(alarm, sse__changes, alarm);
     sse__changes_follow(ch);
+    sse__changes_miss(ch);
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) sse__changes_warn(ch);

@@ -448,6 +448,29 @@ static void replaced(void) {
     end();
 }
 
+static void deleted(void) {
+    begin("gone.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    unlink(file("gone.db"));
+    unlink(file("gone.db-wal"));
+    unlink(file("gone.db-shm"));
+    own("INSERT INTO t(a) VALUES(2)");
+    hears_only(QUIET, "main.t ", "the file is deleted: what we commit is heard as before");
+    hears(QUIET);
+    ok(strstr(logged, "gone.db was deleted") != NULL, "and the log says that nobody else will see it");
+    logged[0] = '\0';
+    own("INSERT INTO t(a) VALUES(3)");
+    hears(QUIET);
+    hears(QUIET);
+    is_str(logged, "", "once");
+    ok(sse_db_exec(db, "VACUUM INTO %s", file("back.db")) >= 0 && rename(file("back.db"), file("gone.db")) == 0, "saved and put back");
+    hears_only(1500, "* ", "it is opened anew");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 3, "with all that was written");
+    ok(strstr(logged, "deleted") == NULL && strstr(logged, "replaced") != NULL, "and so is told");
+    end();
+}
+
 static double ms_now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -601,6 +624,7 @@ int main(void) {
     in_memory();
     open_rows();
     replaced();
+    deleted();
     processes();
     blind();
     wal_stays_small();
