@@ -7984,8 +7984,12 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
     if (db->open_error) return db;
     rc = sse__db_connect(db, &db->raw);
-    if (rc == SQLITE_OK) sse__db_watch_names(db);
-    else db->open_error = sse__db_broke(db, sse__db_check(db, rc, file), sse_buf_text(&db->message)); /* for good */
+    if (rc == SQLITE_OK) {
+        sse__db_watch_names(db);
+        return db;
+    }
+    db->open_error = sse__db_check(db, rc, file); /* for good; it writes the message */
+    (void)sse__db_broke(db, db->open_error, sse_buf_text(&db->message));
     return db;
 }
 

@@ -561,7 +561,10 @@ static void broken(void) { /* a program that does not ask whether its database o
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_app          *app = sse_app_new(NULL);
     sse_db           *db  = sse_db_open("/nowhere/at/all.db", NULL);
+    const char       *why;
     is_int(sse_listen(app, &any), SSE_E_DB, "sse_listen reports a database that did not open");
+    sse_app_error(app, &why);
+    ok(strstr(why, "/nowhere/at/all.db") != NULL, "and why: %s", why);
     sse_app_free(app);
     app = sse_app_new(NULL);
     sse_db_close(db);
