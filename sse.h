@@ -217,10 +217,16 @@
            return session && strncmp(session, "session:", 8) == 0 ? session + 8 : NULL;
        }
 
-     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a page of another origin is refused
-     before its handler runs, by the Origin and Sec-Fetch-Site that browsers send, and SameSite=Lax keeps the cookie from it. A reply
-     that redirects is 303, so that a reload does not send the form again. A session that must end at once, everywhere, needs a row in
-     a database: sign its id instead of a name.
+     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a page of another origin is
+     refused before its handler runs, by the Origin and Sec-Fetch-Site that browsers send, and SameSite=Lax keeps the cookie from
+     it. So it is with all unsafe methods; let GET change nothing, which any page may ask for. A reply that redirects is 303, so
+     that a reload does not send the form again. A session that must end at once, everywhere, needs a row in a database: sign its
+     id instead of a name.
+
+       const char *t = sse_req_sign(req, "confirm:ann@example.com");          // for a link in a mail, https://.../confirm?t=
+       const char *who = sse_req_unsign(req, sse_query(req, "t"), 86400);     // "confirm:ann@example.com", or NULL
+
+     Links that are mailed, and form fields that must come back as they were sent, are signed with the same .secret.
 
      A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's name: sign "session:ann" where
      strangers' text is signed as well, or a value signed for one purpose serves another. Keys rotate: .secret = "new old". The
@@ -463,6 +469,8 @@
      sse_attr                 what a hook left for the handler
      sse_set_attr             leaves it
      sse_fmt                  text that lives as long as the request
+     sse_req_sign             signs a value with the app's secret: for links and forms
+     sse_req_unsign           checks such a value and reads it
      sse_out                  the reply's buffer
      sse_out_json             the same, sent as JSON
      sse_set_status           the reply's status
@@ -1046,6 +1054,13 @@ SSE_API int         sse_set_attr(sse_req *req, const char *name, const char *val
 
 /* Text that lives as long as the request, formatted as by sse_printf; never NULL, "" without memory. Threads: loop. */
 SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) SSE__PRINTF(2, 3);
+
+/* Signs a value with the secret of the app, for a link or a form field, and reads it back; see sse_sign. Both texts live
+   as long as the request. It is not bound to a purpose: begin the value with one, "confirm:ann@example.com", and look for it.
+   value: NULL is refused. text: what came back, NULL is absent. max_age_s: older is refused. 0: 3600; SSE_OFF: any age.
+   Returns: sse_req_sign: NULL if value is, or without memory; sse_req_unsign: NULL if absent, forged or older. Threads: loop. */
+SSE_API const char *sse_req_sign(sse_req *req, const char *value);
+SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s);
 
 /* Asks for a name and password, or a token (RFC 7617, RFC 6750); compared in constant time. False: 401 is written, return.
    realm: what the browser calls the place; NULL: "private". Use them where TLS ends in front of you. Threads: loop. */
@@ -9519,14 +9534,26 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
     return sse__pairs_find(&req->cookies, name);
 }
 
-SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s) {
-    sse_buf     value = {NULL, 0, 0, SSE_OK};
-    const char *text  = NULL;
-    const int   error = sse_unsign(&value, req->app->options.secret, sse_cookie(req, name), max_age_s);
-    if (error == SSE_E_NOMEM) sse__req_error(req, error);
-    if (!error) text = sse__req_text(req, sse__str(value.ptr, value.len));
-    sse_buf_free(&value);
+SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
+    sse_buf     b     = {NULL, 0, 0, SSE_OK};
+    const int   error = sse_sign(&b, req->app->options.secret, value);
+    const char *text  = error ? NULL : sse__req_text(req, sse__str(b.ptr, b.len));
+    sse__req_error(req, error);
+    sse_buf_free(&b);
     return text;
+}
+
+SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
+    sse_buf     b     = {NULL, 0, 0, SSE_OK};
+    const int   error = sse_unsign(&b, req->app->options.secret, text, max_age_s);
+    const char *value = error ? NULL : sse__req_text(req, sse__str(b.ptr, b.len));
+    if (error == SSE_E_NOMEM) sse__req_error(req, error); /* what a stranger made up is no failure of the program's */
+    sse_buf_free(&b);
+    return value;
+}
+
+SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s) {
+    return sse_req_unsign(req, sse_cookie(req, name), max_age_s);
 }
 
 SSE_API const char *sse_attr(sse_req *req, const char *name) {

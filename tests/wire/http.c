@@ -76,6 +76,13 @@ static void whoami(sse_req *req, void *user) {
     sse_json(sse_out_json(req), "%s", sse_cookie_signed(req, "signed", 0));
 }
 
+static void seal(sse_req *req, void *user) { /* ?value= signs it; ?text= reads what was signed, within ?age= seconds */
+    const char *value = sse_query(req, "value"), *text = sse_query(req, "text");
+    (void)user;
+    if (text) sse_json(sse_out_json(req), "%s", sse_req_unsign(req, text, (int)sse_parse_int(sse_query(req, "age"), 0)));
+    else if ((text = sse_req_sign(req, value)) != NULL) sse_puts(sse_out(req), text);
+}
+
 static void defer(sse_req *req, void *user) { /* ?now=1: finished before it returns */
     const long long slot = sse_parse_int(sse_query(req, "slot"), 0);
     (void)user;
@@ -284,6 +291,7 @@ int main(int argc, char **argv) {
     sse_get(app, "/set", set, NULL);
     sse_get(app, "/cookies", cookies, NULL);
     sse_get(app, "/whoami", whoami, NULL);
+    sse_get(app, "/seal", seal, NULL);
     sse_get(app, "/defer", defer, NULL);
     sse_post(app, "/defer", defer, NULL);
     sse_get(app, "/finish", finish, NULL);
