@@ -966,8 +966,8 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 /* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at most 16 of them. Names go before
    patterns, patterns in the order they were added. Copied. GET routes answer HEAD too; OPTIONS and 405 are automatic.
    user: borrowed until the app is freed.
-   Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is there; SSE_E_NOMEM. sse_app_error has
-   the words, sse_serve answers it too. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is there; SSE_E_NOMEM: sse_app_error has
+   the words, sse_serve answers it too; SSE_E_THREAD. Threads: loop. In callbacks: yes. */
 SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user);
@@ -1083,8 +1083,9 @@ typedef struct sse_cookie_options {
 } sse_cookie_options;
 
 /* The functions that write to the reply: texts are copied, req is never NULL. They answer 0; SSE_E_STATE: a stream is open, or (of
-   status, type and redirect) sse_fail was called; SSE_E_NOMEM; and what stands beside them. Threads: loop, until the reply is
-   sent; never in the work of sse_offload, but in its done. */
+   status, type and redirect) sse_fail was called; SSE_E_NOMEM; SSE_E_THREAD; and what stands beside them. Threads: loop, until the
+   reply is sent; never in the work of sse_offload, but in its done. Another thread gets from sse_out a buffer that has failed with
+   SSE_E_THREAD, and an otherwise empty reply is a 500. */
 SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belongs to the request. Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599, else SSE_E_ARG */
@@ -1102,7 +1103,7 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
    loop, or sse_app_free; what was written by then is the reply, never a stream (see sse_stream_open).
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has returned; sse_finish, if it is not
-   deferred, or finished already; SSE_E_NOMEM. Threads: loop; never in the work of sse_offload, but in its done. */
+   deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD. Threads: loop; never in the work of sse_offload, but in its done. */
 SSE_API int sse_defer(sse_req *req);
 SSE_API int sse_finish(sse_req *req);
 
@@ -9362,6 +9363,8 @@ typedef struct sse__file {
 
 struct sse_req {
     sse_app     *app;
+    sse__thread_id thread;  /* that read it: the loop's. A copy for a render has none */
+    sse_buf      astray;    /* what other threads than the loop's get to write to: never holds anything */
     sse__conn   *conn;      /* NULL once the client has left */
     sse__peer    peer;
     sse__alarm   finish;    /* armed by sse_finish */
@@ -9406,6 +9409,13 @@ static int sse__req_error(sse_req *req, int error) { /* remembers that a call fa
     return error;
 }
 
+/* Whether the calling thread may write to it. The loop's own, that of every handler, is known without a lock: req->thread does not change
+   while work on another thread could hold the request. The lock is for a loop that another thread runs by now. */
+static int sse__req_thread(sse_req *req) {
+    if (sse__thread_equal(req->thread, sse__thread_self()) || sse__on_loop(req->app)) return SSE_OK;
+    return sse__req_error(req, SSE_E_THREAD);
+}
+
 static char *sse__req_text(sse_req *req, sse_str s) { /* R1: a copy in the arena */
     char *text = sse__arena_text(&req->arena, s);
     if (!text) sse__req_error(req, SSE_E_NOMEM);
@@ -9430,6 +9440,7 @@ static void sse__req_forget_output(sse_req *req) {
 
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     sse_buf text = {NULL, 0, 0, SSE_OK};
+    if (sse__req_thread(req)) return SSE_E_THREAD;
     if (req->failed || req->streaming) return SSE_E_STATE; /* the first one stays */
     sse__req_forget_output(req);
     req->failed = true;
@@ -9583,6 +9594,7 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 }
 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
+    if (sse__req_thread(req)) return SSE_E_THREAD;
     return sse__req_error(req, name ? sse__pair_set(&req->arena, &req->attrs, name, value) : SSE_E_ARG);
 }
 
@@ -9868,18 +9880,35 @@ static sse_req *sse__req_copy(const sse_req *from) {
 
 enum { SSE__COPY_BELOW = 16384 }; /* bodies up to this are copied behind their head; larger ones are sent from where they are */
 
+/* Whether the head may still be written, here and now. */
+static int sse__reply_open(sse_req *req) {
+    if (sse__req_thread(req)) return SSE_E_THREAD;
+    return req->streaming ? SSE_E_STATE : SSE_OK;
+}
+
+static int sse__reply_unsettled(sse_req *req) { /* ... and sse_fail has not settled what it is */
+    const int error = sse__reply_open(req);
+    return error ? error : req->failed ? SSE_E_STATE : SSE_OK;
+}
+
 SSE_API sse_buf *sse_out(sse_req *req) {
+    if (sse__req_thread(req)) {
+        sse_buf_fail(&req->astray, SSE_E_THREAD);
+        return &req->astray;
+    }
     if (req->streaming) sse_buf_fail(&req->out, SSE_E_STATE);
     return &req->out;
 }
 
 SSE_API sse_buf *sse_out_json(sse_req *req) {
-    if (!req->failed && !req->type) req->type = "application/json";
-    return sse_out(req);
+    sse_buf *out = sse_out(req);
+    if (out == &req->out && !req->failed && !req->type) req->type = "application/json";
+    return out;
 }
 
 SSE_API int sse_set_status(sse_req *req, int status) {
-    if (req->streaming || req->failed) return SSE_E_STATE;
+    const int error = sse__reply_unsettled(req);
+    if (error) return error;
     if (status < 200 || status > 599) return sse__req_error(req, SSE_E_ARG);
     req->status = status;
     return SSE_OK;
@@ -9888,7 +9917,8 @@ SSE_API int sse_set_status(sse_req *req, int status) {
 static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all(s, SSE__VALUE); } /* A1 */
 
 SSE_API int sse_set_type(sse_req *req, const char *content_type) {
-    if (req->streaming || req->failed) return SSE_E_STATE;
+    const int error = sse__reply_unsettled(req);
+    if (error) return error;
     if (!content_type || !content_type[0]) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
     if (!sse__field_value_ok(sse__text(content_type))) return sse__req_error(req, SSE_E_FIELD);
     req->type = sse__req_text(req, sse__text(content_type));
@@ -9906,7 +9936,8 @@ static void sse__put_field(sse_buf *b, const char *name, const char *value) {
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] = "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
-    if (req->streaming) return SSE_E_STATE;
+    const int     error = sse__reply_open(req);
+    if (error) return error;
     if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value)))
         return sse__req_error(req, SSE_E_FIELD);
     if (sse__eq_nocase(field, SSE__LIT("content-type"))) return sse_set_type(req, value);
@@ -9927,8 +9958,9 @@ static bool sse__cookie_options_ok(const sse_cookie_options *o) {
 
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
     static const sse_cookie_options defaults = {NULL, NULL, NULL, 0, false, false};
-    sse_buf *b = &req->headers;
-    if (req->streaming) return SSE_E_STATE;
+    sse_buf  *b = &req->headers;
+    const int error = sse__reply_open(req);
+    if (error) return error;
     if (!options) options = &defaults;
     if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE))
         return sse__req_error(req, SSE_E_FIELD);
@@ -9945,7 +9977,9 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
 
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
     sse_buf text  = {NULL, 0, 0, SSE_OK};
-    int     error = value ? sse_sign(&text, req->app->options.secret, value) : SSE_E_ARG;
+    int     error = sse__reply_open(req);
+    if (error) return error;
+    error = value ? sse_sign(&text, req->app->options.secret, value) : SSE_E_ARG;
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -9962,8 +9996,9 @@ static bool sse__redirect_ok(sse_str url) {
 
 SSE_API int sse_redirect(sse_req *req, const char *url) {
     const sse_str target = sse__text(url);
+    const int     error = sse__reply_unsettled(req);
     size_t        i;
-    if (req->streaming || req->failed) return SSE_E_STATE;
+    if (error) return error;
     for (i = 0; i < target.len; i++)
         if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F) return sse__req_error(req, SSE_E_FIELD);
     if (!sse__redirect_ok(target)) {
@@ -10017,12 +10052,14 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token) {
 /* ---- later ---------------------------------------------------------------------- */
 
 SSE_API int sse_defer(sse_req *req) {
+    if (sse__req_thread(req)) return SSE_E_THREAD;
     if (req->deferred || req->streaming || !req->in_handler) return SSE_E_STATE;
     req->deferred = sse__req_own_fields(req);
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
 
 SSE_API int sse_finish(sse_req *req) {
+    if (sse__req_thread(req)) return SSE_E_THREAD;
     if (!req->deferred || req->finished) return SSE_E_STATE;
     req->finished = true;
     /* By an alarm, this turn or the next: whoever calls this is not to find itself in a hook, nor the request freed. */
@@ -10329,6 +10366,7 @@ static void sse__put_download_name(sse_buf *b, const char *name) {
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
     struct stat st;
     int         fd;
+    if (sse__req_thread(req)) return SSE_E_THREAD;
     if (req->failed || req->streaming || req->file) return SSE_E_STATE;
     if (!file) return sse__req_error(req, SSE_E_ARG);
     fd = sse__file_open(file, &st);
@@ -14700,6 +14738,7 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head,
     if (!req) return NULL;
     app->router->spare = NULL;
     req->app        = app;
+    req->thread     = sse__thread_self();
     req->conn       = c;
     req->peer       = c->peer;
     req->bytes      = bytes;
@@ -14877,9 +14916,11 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
     const char  *method = o->method ? o->method : "GET";
     sse__route  *route;
     const char  *fault = !path ? "path is NULL" : !fn ? "the handler is NULL" : sse__method_fault(sse__text(method));
-    route = app && !fault ? sse__route_new(method, path, fn, user) : NULL;
+    const bool   here  = !app || sse__on_loop(app);
+    route = app && here && !fault ? sse__route_new(method, path, fn, user) : NULL;
     if (!route) {
         if (o->free_user) o->free_user(user);
+        if (!here) return SSE_E_THREAD;
         if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "route", path);
         return sse__refuse(app, SSE_E_ARG, "route %s %s: %s", method, path ? path : "", fault ? fault : "");
     }
@@ -14927,6 +14968,7 @@ static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *us
 }
 
 SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     return sse__mount(app, prefix, fn, user, NULL);
 }
 
@@ -14947,6 +14989,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     const sse_file *file;
     int         error;
     sse__dir   *d;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!dir && !o->files) return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
     for (file = o->files; file && file->path; file++)
         if (file->path[0] != '/' || (file->len && !file->bytes))
@@ -14970,6 +15013,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
     sse__hook *hook, **end;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !fn) return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", prefix ? prefix : "");
     if (prefix && prefix[0] != '/') return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", prefix);
     hook = SSE__NEW(sse__hook);
@@ -15056,6 +15100,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     int              error;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !path || (!fn && !each))
         return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
     error = sse__live_check(app, path, &o);
@@ -15736,6 +15781,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     char   path[256];
     size_t i, n = prefix ? strlen(prefix) : 0;
     int    error;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
         return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, no param, at most 200 bytes", prefix ? prefix : "");
     if (!app->monitor) app->monitor = SSE__NEW(struct sse__monitor);
@@ -15998,6 +16044,7 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     const sse_serve_options *o = options ? options : &defaults;
     int error;
     if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     if (sse__db_broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
@@ -16183,7 +16230,7 @@ static void sse__on_signal(int number) {
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
     struct sigaction action, old_int, old_term;
-    int              error = app ? app->config_error : SSE_E_ARG;
+    int              error = !app ? SSE_E_ARG : sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
     if (!error && sse__list_empty(&app->net->listeners)) error = sse_listen(app, options);
     if (error) return error;
     memset(&action, 0, sizeof action);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import os from 'node:os'
@@ -14,7 +14,6 @@ import { launch, visit } from './browser.mjs'
 
 const program = ['/usr/sbin/nginx', path.join(root, 'build/nginx/usr/sbin/nginx')].find(existsSync)
 const dir = mkdtempSync(path.join(os.tmpdir(), 'sse-nginx-'))
-chmodSync(dir, 0o755) // started by root, its worker is somebody else
 const free_port = () => new Promise(done => {
   const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => done(port)) })
 })
@@ -28,7 +27,7 @@ before(async () => {
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
     '-keyout', path.join(dir, 'key.pem'), '-out', path.join(dir, 'cert.pem')], { stdio: 'ignore' })
   writeFileSync(path.join(dir, 'nginx.conf'), `
-daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
+${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
 events { worker_connections 512; }
 http {
   access_log off; client_max_body_size 0;

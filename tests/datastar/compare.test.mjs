@@ -90,7 +90,8 @@ function elementsCase(text) {
 }
 const sdkElements = ({ elements, ...options }) => sdk.patchElements(elements, given(options))
 
-const signalsCase = text => ({ signals: solid(text()), onlyIfMissing: maybe(() => true), ...envelope() })
+const spaced = text => text().replace(/[^\r\n]/g, ' ') // JSON may break its lines between tokens, and nowhere else
+const signalsCase = text => ({ signals: `{${spaced(text)}${JSON.stringify(text())}:${spaced(text)}1}${spaced(text)}`, onlyIfMissing: maybe(() => true), ...envelope() })
 const sdkSignals = ({ signals, ...options }) => sdk.patchSignals(signals, given(options))
 
 const attribute = () => pick(['type="module"', 'async', 'nonce="é"', 'data-a=""', 'data-b="1\n2"'])

@@ -379,6 +379,82 @@ static void flood(void) {
     sse_app_free(app);
 }
 
+/* ---- threads that may not ---- */
+
+static int elsewhere, elsewhere_of; /* calls on another thread that were refused, of how many */
+
+static void is_elsewhere(int error) {
+    elsewhere_of++;
+    if (error == SSE_E_THREAD) elsewhere++;
+    else printf("# call %d answered %d\n", elsewhere_of, error);
+}
+
+static void render_none(sse_view *view, sse_buf *html, void *user) { (void)view; (void)html; (void)user; }
+
+static void render_each_none(sse_req *req, sse_buf *html, void *user) { (void)req; (void)html; (void)user; }
+
+static void write_elsewhere(sse_app *app, void *user) { /* the likeliest mistake: work that writes the reply, and finishes it */
+    sse_req *req = (sse_req *)user;
+    sse_buf *out = sse_out(req);
+    (void)app;
+    sse_puts(out, "lost");
+    is_elsewhere(out->error);
+    is_elsewhere(sse_out_json(req)->error);
+    is_elsewhere(sse_set_status(req, 201));
+    is_elsewhere(sse_set_type(req, "text/plain"));
+    is_elsewhere(sse_set_header(req, "X-A", "b"));
+    is_elsewhere(sse_set_cookie(req, "a", "b", NULL));
+    is_elsewhere(sse_set_cookie_signed(req, "a", "b", NULL));
+    is_elsewhere(sse_set_attr(req, "a", "b"));
+    is_elsewhere(sse_redirect(req, "/"));
+    is_elsewhere(sse_fail(req, 400, "no"));
+    is_elsewhere(sse_send_file(req, "sse.h", NULL));
+    is_elsewhere(sse_defer(req));
+    is_elsewhere(sse_finish(req));
+}
+
+static void set_up_elsewhere(sse_app *app, void *user) {
+    (void)user;
+    is_elsewhere(sse_get(app, "/new", hello, NULL));
+    is_elsewhere(sse_post(app, "/new", hello, NULL));
+    is_elsewhere(sse_route(app, "/new", hello, NULL, NULL));
+    is_elsewhere(sse_mount(app, "/m", hello, NULL));
+    is_elsewhere(sse_before(app, NULL, hello, NULL));
+    is_elsewhere(sse_static(app, "/s", "tests", NULL));
+    is_elsewhere(sse_live(app, "/l", render_none, NULL));
+    is_elsewhere(sse_live_each(app, "/e", render_each_none, NULL));
+    is_elsewhere(sse_monitor(app, "/_sse", NULL, NULL));
+    is_elsewhere(sse_listen(app, any_port(0)));
+    is_elsewhere(sse_serve(app, any_port(0)));
+}
+
+static void finish_here(sse_app *app, void *user) { (void)app; is_int(sse_finish((sse_req *)user), SSE_OK, "the loop's thread finishes it"); }
+
+static void stop_here(sse_app *app, void *user) { (void)user; sse_stop(app); }
+
+static void to_pool(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    sse_offload(sse_req_app(req), write_elsewhere, finish_here, req);
+}
+
+static void other_threads(void) {
+    sse_app    *app = app_new();
+    int         fd;
+    sse_get(app, "/pool", to_pool, NULL);
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/pool");
+    while (!readable(fd, 0)) sse_poll(app, 5);
+    ok(strstr(read_until(fd, "\r\n\r\n"), " 500 ") != NULL, "a reply that another thread wrote is an error, not an empty success");
+    is_int(elsewhere, elsewhere_of, "functions of the reply answer SSE_E_THREAD on a thread of the pool");
+    close(fd);
+    sse_offload(app, set_up_elsewhere, stop_here, NULL);
+    turns(app, 500);
+    sse_app_free(app);
+    is_int(elsewhere, elsewhere_of, "... and so do those that set up");
+    ok(elsewhere_of == 24, "... all of them (%d)", elsewhere_of);
+}
+
 /* ---- systemd ---- */
 
 static int notify_socket(const char *path, size_t len) {
@@ -491,6 +567,7 @@ int main(void) {
     again();
     foreign_loop();
     background();
+    other_threads();
     flood();
     notify();
     activation();
