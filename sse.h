@@ -929,7 +929,8 @@ SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the desc
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
-   Returns: a server, when it listens, free with sse_stop_background; NULL on failure (logged, sse_app_error).
+   Returns: a server, when it listens, free with sse_stop_background; NULL on failure (logged, sse_app_error), also if a loop of this
+   app runs, or the server it had was not freed.
    sse_stop_background stops, waits up to timeout_ms, then cuts what is open, and frees the server, not the app, which then belongs
    to the calling thread and may serve again. Returns: 0; SSE_E_ARG: NULL, or a negative time. Threads: any but the loop's. */
 typedef struct sse_server sse_server;
@@ -6645,10 +6646,13 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     sse__log(app, SSE_LOG_ERROR, "%s", text);
-    if (app->config_error) return error;
-    memcpy(app->why, text, sizeof text);
-    app->refusal = error;
-    if (!app->loop.owned) app->config_error = error;
+    sse__lock(&app->loop.mutex); /* sse_serve_background may have something to refuse while the loop runs elsewhere */
+    if (!app->config_error) {
+        memcpy(app->why, text, sizeof text);
+        app->refusal = error;
+        if (!app->loop.owned) app->config_error = error;
+    }
+    sse__unlock(&app->loop.mutex);
     return error;
 }
 
@@ -6657,8 +6661,13 @@ static int sse__config_fail(sse_app *app, int error, const char *what, const cha
 }
 
 SSE_API int sse_app_error(sse_app *app, const char **text) {
+    int error = SSE_E_ARG;
     if (text) *text = app ? app->why : "there is no app: sse_app_new has logged why";
-    return app ? app->refusal : SSE_E_ARG;
+    if (!app) return error;
+    sse__lock(&app->loop.mutex);
+    error = app->refusal;
+    sse__unlock(&app->loop.mutex);
+    return error;
 }
 
 /* An option and the values it may have. A lower bound of SSE_OFF is for times that can be turned off. */
@@ -15817,6 +15826,7 @@ struct sse__server {
     int        port;
     bool       inited;         /* on_init has run, on_exit has not: Y2 */
     bool       turning;        /* within a turn: callbacks run */
+    bool       background;     /* guarded by loop.mutex: a thread was started that sse_stop_background has not joined */
     bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
     volatile int stopped;      /* the grace period is over, or a second signal came */
     sse_stats  shown;          /* guarded by loop.mutex: as of the end of the latest turn */
@@ -16270,9 +16280,22 @@ static void *sse__background(void *user) {
     return NULL;
 }
 
+static bool sse__server_runs(sse_app *app) { /* or its thread is not joined yet */
+    bool runs;
+    sse__lock(&app->loop.mutex);
+    runs = app->loop.owned || app->server->background;
+    sse__unlock(&app->loop.mutex);
+    return runs;
+}
+
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     sse_server *server;
     bool        started;
+    if (app && sse__server_runs(app)) { /* two threads in one loop */
+        sse__refuse(app, SSE_E_STATE, "sse_serve_background: the app has a loop already: stop that first");
+        if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again once it is freed */
+        return NULL;
+    }
     if (!app || (sse__list_empty(&app->net->listeners) && sse_listen(app, options))) return NULL;
     server = SSE__NEW(sse_server);
     if (!server) return NULL;
@@ -16280,7 +16303,7 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     sse__lock(&app->loop.mutex); /* until the loop is known to be that thread's: calls of other threads go through this mutex */
     started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
     if (started) {
-        app->loop.owned = true;
+        app->loop.owned = app->server->background = true;
         app->loop.owner = server->thread;
     }
     sse__unlock(&app->loop.mutex);
@@ -16298,6 +16321,7 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     (void)sse_stop(server->app); /* wakes the loop also if it is stopping already, with more time */
     pthread_join(server->thread, NULL);
     sse__server_own(server->app, false);
+    server->app->server->background = false;
     SSE_FREE(server);
     return SSE_OK;
 }

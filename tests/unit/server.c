@@ -335,6 +335,32 @@ static void background(void) {
     ok(!sse_serve_background(NULL, NULL), "no app");
 }
 
+static void is_twice(sse_app *app, const char *when) {
+    const char *why;
+    ok(!sse_serve_background(app, any_port(0)), "no second loop: %s", when);
+    is_int(sse_app_error(app, &why), SSE_E_STATE, "... is a state it is not for");
+    is_str(why, "sse_serve_background: the app has a loop already: stop that first", "... in words");
+}
+
+static void twice_in_callback(sse_app *app, void *user) {
+    (void)user;
+    is_twice(app, "in a callback");
+    sse_stop(app);
+}
+
+static void twice(void) {
+    sse_app    *app = app_new();
+    sse_server *server = sse_serve_background(app, any_port(0));
+    is_twice(app, "in another thread");
+    sse_stop(app);
+    poll(NULL, 0, 50);
+    is_twice(app, "behind one that has stopped and was not freed");
+    is_int(sse_stop_background(server, 0), SSE_OK, "the first one ends as usual");
+    sse_after(app, 0, twice_in_callback, NULL);
+    is_int(sse_serve(app, any_port(0)), SSE_OK, "and the app serves again");
+    sse_app_free(app);
+}
+
 static volatile int flood_over;
 static int          flooded, flood_full;
 
@@ -568,6 +594,7 @@ int main(void) {
     foreign_loop();
     background();
     other_threads();
+    twice();
     flood();
     notify();
     activation();
