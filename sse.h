@@ -366,7 +366,8 @@
        live view /feed: .tables without a .db
 
      Once the app runs a mistake ends only its own call, and is logged like those. Warnings and errors go to
-     stderr; on_log takes them all, also information and debug lines. What a peer does wrong is a counter and a debug line.
+     stderr; on_log takes them all, also information and debug lines. What a peer does wrong is a counter and a debug line;
+     where you may have to change an option (.allowed_hosts, .max_views), one warning a second.
      sse_monitor(app, "/_sse", guard, NULL) serves a page that shows live what goes on, and /_sse/metrics for Prometheus.
 
    14. Who may ask
@@ -6611,6 +6612,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
+    uint64_t             told_host, told_views, told_full; /* when that was last a warning: see sse__peer_level */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -6633,6 +6635,14 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) {
         if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
     if (app->options.on_log) app->options.on_log(level, line, app->options.user);
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
+}
+
+/* How loud to be about what strangers can bring about: one warning a second of each kind, else they write the log. */
+static int sse__peer_level(sse_app *app, uint64_t *told) {
+    const uint64_t now = app->loop.wheel.now;
+    if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
+    *told = now;
+    return SSE_LOG_WARNING;
 }
 
 /* Refuses what the program asked for, in words that name what to change. The first mistake of setting up sticks: sse_serve answers
@@ -10256,7 +10266,9 @@ static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
     const int  error  = sse__reply_error(req, silent);
     if (error) {
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
+        /* SSE_E_FULL: as many came as the program lets in. The other errors are its own. */
+        const int level = error == SSE_E_FULL ? sse__peer_level(req->app, &req->app->told_full) : SSE_LOG_ERROR;
+        sse__log(req->app, level, "%s failed: %s", req->path, sse_error_text(error));
         sse_buf_free(&req->headers);
     }
     if ((silent || error == SSE_E_NOMEM) && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
@@ -13840,7 +13852,8 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
 static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
     if (!view->params || live->count < live->max_views) return true;
     if (!live->full)
-        sse__log(live->app, SSE_LOG_WARNING, "live view %s: all of its %lu max_views are watched", live->path, (unsigned long)live->count);
+        sse__log(live->app, sse__peer_level(live->app, &live->app->told_views), "live view %s: all of its %lu max_views are watched",
+                 live->path, (unsigned long)live->count);
     live->full = true;
     return false;
 }
@@ -14645,7 +14658,8 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     if (!sse__req_host_ok(req)) {
-        sse__log(req->app, SSE_LOG_WARNING, "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
+        sse__log(req->app, sse__peer_level(req->app, &req->app->told_host),
+                 "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
         sse_fail(req, 421, "this server does not answer for that host; if it is yours, add it to allowed_hosts");
         return;

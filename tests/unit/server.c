@@ -481,6 +481,47 @@ static void other_threads(void) {
     ok(elsewhere_of == 24, "... all of them (%d)", elsewhere_of);
 }
 
+/* ---- strangers and the log ---- */
+
+static int loud; /* warnings and errors */
+
+static void count_loud(int level, const char *line, void *user) { (void)line; (void)user; loud += level <= SSE_LOG_WARNING; }
+
+static int loud_after(sse_app *app, int times, const char *path, const char *answer) {
+    int i, fd, answered = 0;
+    loud = 0;
+    for (i = 0; i < times; i++) {
+        fd = dial(sse_port(app), path);
+        while (!readable(fd, 0)) sse_poll(app, 1);
+        answered += strstr(read_until(fd, "\r\n\r\n"), answer) != NULL;
+        close(fd);
+    }
+    is_int(answered, times, "each one is answered");
+    return loud;
+}
+
+static void strangers(void) {
+    sse_app_options  o;
+    sse_live_options live;
+    sse_app         *app;
+    int              fd, warned;
+    memset(&o, 0, sizeof o);
+    memset(&live, 0, sizeof live);
+    o.on_log       = count_loud;
+    live.max_views = 1;
+    app = sse_app_new(&o);
+    sse_live(app, "/v/{id}", render_none, &live);
+    sse_listen(app, any_port(0));
+    warned = loud_after(app, 30, "http://stranger.example/", " 421 ");
+    ok(warned >= 1 && warned <= 2, "requests for a foreign host: a warning, and then none for a second (%d)", warned);
+    fd = dial(sse_port(app), "/v/1");
+    turns(app, 5);
+    warned = loud_after(app, 30, "/v/2 HTTP/1.1\r\nAccept: text/event-stream\r\nX-A:", "text/event-stream");
+    ok(warned >= 1 && warned <= 3, "streams beyond max_views: likewise (%d)", warned);
+    close(fd);
+    sse_app_free(app);
+}
+
 /* ---- systemd ---- */
 
 static int notify_socket(const char *path, size_t len) {
@@ -595,6 +636,7 @@ int main(void) {
     background();
     other_threads();
     twice();
+    strangers();
     flood();
     notify();
     activation();
