@@ -40,7 +40,7 @@ static void ready(sse_app *app, void *user) {
 
 int main(int argc, char **argv) {
     static const unsigned char page[] = "a page in memory, a page in memory, a page in memory, a page in memory, a page in memory, a page in memory";
-    static const sse_file      files[] = {{"page.html", page, sizeof page - 1}, {NULL, NULL, 0}};
+    static const sse_file      files[] = {{"/page.html", page, sizeof page - 1}, {NULL, NULL, 0}};
     sse_app_options            options;
     sse_static_options         in_memory;
     sse_serve_options          serve;

@@ -139,3 +139,9 @@ test('a file that is written again within a second, as long as before, is anothe
   assert.equal(second.body, plain.body)
   assert.equal((await ask('gzip', { 'If-None-Match': first.headers.etag })).status, 200)
 })
+
+test('If-Range with a date, which does not say which coding the client has: all of it', async () => {
+  const whole = await get('/dir/page.html', 'gzip'), date = whole.headers['last-modified']
+  const again = await get('/dir/page.html', 'gzip', { headers: { Range: 'bytes=10-19', 'If-Range': date } })
+  assert.deepEqual([again.status, again.body], [200, whole.body])
+})

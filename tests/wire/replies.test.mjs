@@ -73,7 +73,7 @@ test('ranges and conditions', async () => {
   for (const odd of ['bytes=3-1', 'bytes=0-1,3-4', 'lines=1-2', 'bytes=a-b', 'bytes=', '0-3']) assert.deepEqual((await range(odd)).slice(0, 2), [200, text], odd)
   assert.equal((await range('bytes=0-1', `If-Range: ${tag}`))[0], 206)
   assert.equal((await range('bytes=0-1', 'If-Range: "other"'))[0], 200)
-  assert.equal((await range('bytes=0-1', `If-Range: ${whole.headers['last-modified']}`))[0], 206)
+  assert.equal((await range('bytes=0-1', `If-Range: ${whole.headers['last-modified']}`))[0], 200) // does not say which coding (RFC 9110 13.1.5)
   assert.equal((await range('bytes=0-1', 'If-Range: Mon, 01 Jan 2001 00:00:00 GMT'))[0], 200)
   const unchanged = await one('/files/a.txt', `If-None-Match: "x", W/${tag}`)
   assert.deepEqual([unchanged.status, unchanged.body, unchanged.headers.etag, 'content-length' in unchanged.headers], [304, '', tag, false])
