@@ -660,7 +660,7 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value);
 
 /* Appends value with the time and a signature, all URL-safe: what a cookie or a link may carry. It is signed, not hidden.
    secrets: one or more, separated by spaces; the first signs, all verify, so a secret can be replaced: "new old".
-   Returns: 0; SSE_E_ARG if value is NULL or there is no secret; SSE_E_NOMEM.   Threads: any, one per buffer. */
+   Returns: 0; SSE_E_ARG if out or value is NULL or there is no secret; SSE_E_NOMEM.   Threads: any, one per buffer. */
 SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value);
 
 /* Appends the value that sse_sign wrote into text. After a failure out holds what it held before.
@@ -1095,11 +1095,13 @@ SSE_API int sse_set_type(sse_req *req, const char *content_type); /* SSE_E_ARG: 
 /* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length, Transfer-Encoding, Connection, Date). */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
 /* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces, quotes, commas, semicolons, controls.
-   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another same_site. */
+   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another same_site, a negative time but
+   SSE_OFF; what browsers drop: "None" or a __Secure- name without secure, a __Host- name also with a domain or another path than /. */
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
 SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless a 3xx status is set. SSE_E_ARG: not relative, http, https */
-/* An error as the reply: text/plain, replaces what is written; the first stays. status: 400..599, else 500. fmt: as sse_printf. */
+/* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
+   status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
@@ -2921,9 +2923,9 @@ static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) { /* 
 }
 
 static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, uint64_t now) {
-    const size_t from = out->len;
+    const size_t from = out ? out->len : 0;
     sse_str      rest = sse__text(secrets), secret;
-    if (!value || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
+    if (!out || !value || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     sse__base64url_put(out, sse__text(value));
     sse_printf(out, ".%llx", (unsigned long long)now);
     if (!out->error) sse__put_signature(out, secret, sse__str(out->ptr + from, out->len - from));
@@ -2968,12 +2970,12 @@ static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that 
 enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 }; /* ahead: two servers' clocks differ, and NTP turns them back */
 
 static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s, uint64_t now) {
-    const size_t from = out->len;
+    const size_t from = out ? out->len : 0;
     sse_str      rest = sse__text(secrets), secret;
     sse__signed  parts;
     uint64_t     when;
     bool         mine = false;
-    if (!sse__secret_next(&rest, &secret)) return SSE_E_ARG;
+    if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     if (!text) return SSE_E_ABSENT;
     if (!sse__signed_split(sse__text(text), &parts)) return SSE_E_SIGNATURE;
     do mine = sse__signed_by(&parts, secret, out);
@@ -4942,6 +4944,12 @@ static bool sse__path_names(const char *path, const char *param, size_t n) { /* 
 static const char *sse__path_fault(const char *path, bool mount) {
     const char *p;
     int         count = 0;
+    for (p = path; (p = strstr(p, "/.")) != NULL; p++) { /* requests have none left when routes are looked up */
+        const size_t n = strcspn(p + 1, "/");
+        if (n == 1 || (n == 2 && p[2] == '.')) return "no request matches a . or .. segment";
+    }
+    for (p = path; (p = strchr(p, '%')) != NULL; p++)
+        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0) return "paths are matched decoded: write the character, not its %XX";
     if (path[0] != '/' && !(mount && !path[0])) return "a path begins with /";
     if (strchr(path, '?')) return "a path has no query: what follows the ? is read with sse_query";
     for (p = path; *p; p++) {
@@ -7971,7 +7979,8 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
     char      text[96];
     int       rc = sse_db_one(db, &version, "PRAGMA user_version");
     if (rc != SSE_OK) return rc;
-    if (version < 0 || count < 0 || (!scripts && version < count)) return sse__db_fail(db, SSE_E_ARG, NULL, NULL);
+    if (version < 0 || count < 0 || (!scripts && version < count))
+        return sse__db_fail(db, SSE_E_ARG, version < 0 ? "the database is at a negative version" : "no scripts, or fewer than none", NULL);
     if (version > count) {
         snprintf(text, sizeof text, "the database is at version %lld, newer than this program, which knows %d", version, count);
         return sse__db_fail(db, SSE_E_STATE, text, NULL);
@@ -9470,7 +9479,7 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     if (!req->failure) req->failure = sse__status_text(req->status);
     req->out.error = SSE_E_STATE; /* what is written from now on goes nowhere */
     sse_buf_free(&text);
-    return SSE_OK;
+    return status == req->status ? SSE_OK : SSE_E_ARG;
 }
 
 SSE_API sse_app *sse_req_app(sse_req *req) { return req->app; }
@@ -9965,8 +9974,12 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
 }
 
 /* What browsers take as it is meant: they ignore other values without a word, and the cookie is then wider than it should be. */
-static bool sse__cookie_options_ok(const sse_cookie_options *o) {
+static bool sse__cookie_options_ok(const sse_cookie_options *o, sse_str name, bool secure) {
     const char *p = o->path ? o->path : "/";
+    const bool  host = sse__starts(name, SSE__LIT("__Host-")); /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
+    if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
+    if (!secure && (sse__starts(name, SSE__LIT("__Secure-")) || (o->same_site && strcmp(o->same_site, "None") == 0))) return false;
+    if (o->max_age_s < SSE_OFF) return false;
     if (o->domain && (!o->domain[0] || !sse__all(sse__text(o->domain), SSE__HOST))) return false;
     if (o->same_site && !sse__in_words("Strict Lax None", sse__text(o->same_site))) return false;
     if (*p != '/') return false;
@@ -9979,17 +9992,19 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
     static const sse_cookie_options defaults = {NULL, NULL, NULL, 0, false, false};
     sse_buf  *b = &req->headers;
     const int error = sse__reply_open(req);
+    bool      secure;
     if (error) return error;
     if (!options) options = &defaults;
     if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE))
         return sse__req_error(req, SSE_E_FIELD);
-    if (!sse__cookie_options_ok(options)) return sse__req_error(req, SSE_E_ARG);
+    secure = options->secure || sse__req_over_tls(req);
+    if (!sse__cookie_options_ok(options, sse__text(name), secure)) return sse__req_error(req, SSE_E_ARG);
     sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, options->path ? options->path : "/",
                options->same_site ? options->same_site : "Lax");
     if (options->domain) sse_printf(b, "; Domain=%s", options->domain);
     if (options->max_age_s) sse_printf(b, "; Max-Age=%d", options->max_age_s < 0 ? 0 : options->max_age_s);
     if (!options->script_readable) sse_puts(b, "; HttpOnly");
-    if (options->secure || sse__req_over_tls(req)) sse_puts(b, "; Secure");
+    if (secure) sse_puts(b, "; Secure");
     sse_puts(b, "\r\n");
     return sse__req_error(req, b->error);
 }
@@ -12727,7 +12742,7 @@ static bool sse__topic_keeps(const sse_topic_options *o) { return o->history || 
 
 static int sse__topic_check(sse_app *app, const char *name, const sse_topic_options *o) {
     const sse__bounds bounds[] = {
-        {"history", o->history, 0, INT32_MAX}, {"history_age_ms", o->history_age_ms, 0, INT32_MAX}, {"greet", o->greet, SSE_OFF, INT32_MAX},
+        {"history", o->history, 0, INT32_MAX}, {"history_age_ms", o->history_age_ms, 0, INT32_MAX}, {"greet", o->greet, 0, INT32_MAX},
         {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX}, {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
     char what[200];
     if (!name || !*name) return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
@@ -14523,6 +14538,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (!topic || !*topic || !sql) return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s", sql ? "a topic without a name" : "sql is NULL");
+    if (!db) return sse__refuse(app, SSE_E_ARG, "topic %s from a table: db is NULL", topic);
     error = sse__changes_watch(app, db);
     if (!error) error = sse__topic_feed(app, topic, db, sql);
     return error ? sse__refuse(app, error, "topic %s from a table: %s", topic, sse__feed_fault(db, error)) : SSE_OK;
@@ -15095,6 +15111,7 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (o->patch) patch = *o->patch;
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
     if (o->tables && !o->db) return ".tables without a .db";
+    if (o->tables && strchr(o->tables, ',')) return ".tables are separated by spaces";
     if (sse__is_set(o->event) && o->format != SSE_AS_DATA)
         return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
     if (!sse__is_line(o->event)) return ".event holds a line break";
@@ -15128,6 +15145,8 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !path || (!fn && !each))
         return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
+    if (each && o.query)
+        return sse__refuse(app, SSE_E_ARG, "live view %s: .query tells shared views apart: this one has a request to ask", path);
     error = sse__live_check(app, path, &o);
     if (error) return error;
     live = SSE__NEW(sse__live);

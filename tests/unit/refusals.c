@@ -57,6 +57,9 @@ static void test_routes(void) {
         {"/{}", "route GET /{}: a param without a name"},
         {"/{a}{b}", "route GET /{a}{b}: two params with nothing between them"},
         {"/{a}/{b}/{a}", "route GET /{a}/{b}/{a}: two params of one name: the second could not be read"},
+        {"/a/../b", "route GET /a/../b: no request matches a . or .. segment"},
+        {"/a/.", "route GET /a/.: no request matches a . or .. segment"},
+        {"/a%20b", "route GET /a%20b: paths are matched decoded: write the character, not its %XX"},
         {NULL, "route GET : path is NULL"}};
     sse_route_options o;
     sse_app *app;
@@ -65,6 +68,9 @@ static void test_routes(void) {
         app = fresh();
         refused(app, sse_get(app, bad[i].path, handler, NULL), SSE_E_ARG, bad[i].text);
     }
+    app = fresh();
+    ok(!sse_get(app, "/.well-known/..a/100%/b", handler, NULL), "a dot first, and a percent sign, may be");
+    sse_app_free(app);
     app = fresh();
     (void)sse_get(app, "/a/{name}", handler, NULL);
     refused(app, sse_get(app, "/a/{id}", handler, NULL), SSE_E_STATE, "route GET /a/{id}: one of that method and shape is there already: /a/{name}");
@@ -239,6 +245,8 @@ static void test_files_and_hooks(void) {
 
 static void render(sse_view *view, sse_buf *html, void *user) { (void)view; (void)html; (void)user; }
 
+static void render_each(sse_req *req, sse_buf *html, void *user) { (void)req; (void)html; (void)user; }
+
 static void live_refused(sse_live_options *o, const char *text) {
     sse_app *app = fresh();
     char     whole[300];
@@ -262,6 +270,11 @@ static void test_live(void) {
     refused(app, sse_live(app, NULL, render, NULL), SSE_E_ARG, "live view : path is NULL");
     o.tables = "msgs";
     live_refused(&o, ".tables without a .db");
+    o.query = "page";
+    app     = fresh();
+    refused(app, sse_live_each(app, "/v", render_each, &o), SSE_E_ARG,
+            "live view /v: .query tells shared views apart: this one has a request to ask");
+    memset(&o, 0, sizeof o);
     o.every_ms = -1;
     live_refused(&o, ".every_ms -1: less than 0");
     o.min_interval_ms = -1;
@@ -304,8 +317,8 @@ static void test_topics(void) {
     refused(app, sse_topic(app, "", NULL), SSE_E_ARG, "sse_topic: a topic without a name");
     o.history = -1;
     topic_refused(&o, ".history -1: less than 0");
-    o.greet = -2;
-    topic_refused(&o, ".greet -2: less than -1, SSE_OFF");
+    o.greet = -1;
+    topic_refused(&o, ".greet -1: less than 0");
     o.overflow = (sse_overflow)5;
     topic_refused(&o, ".overflow 5: not within 0..2");
     o.gap_event = "a\nb";
@@ -324,6 +337,19 @@ static void test_topics(void) {
         app = fresh();
         refused(app, sse_topic_from_table(app, "t", db, "SELECT 1"), SSE_E_ARG,
                 "topic t from a table: the SELECT needs one ? for the id to go on after, and gives id, data and, if wanted, the event's name");
+        app = fresh();
+        refused(app, sse_topic_from_table(app, "t", NULL, "SELECT id, body FROM t WHERE id > ?"), SSE_E_ARG, "topic t from a table: db is NULL");
+        {
+            sse_live_options live;
+            const char      *why = "";
+            memset(&live, 0, sizeof live);
+            live.db     = db;
+            live.tables = "a,b";
+            live_refused(&live, ".tables are separated by spaces");
+            is_int(sse_db_migrate_list(db, NULL, 3), SSE_E_ARG, "no list of migrations");
+            (void)sse_db_error(db, &why);
+            is_str(why, "no scripts, or fewer than none", "... in words");
+        }
         sse_db_close(db);
     }
 #endif

@@ -483,6 +483,47 @@ static void other_threads(void) {
 
 /* ---- strangers and the log ---- */
 
+static int refused_of, refused_as; /* calls of a handler with what no reply may have, and how many were told so */
+
+static void is_refused(int error) { refused_of++, refused_as += error == SSE_E_ARG; }
+
+static void wrong(sse_req *req, void *user) {
+    sse_cookie_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.same_site = "None";
+    is_refused(sse_set_cookie(req, "a", "b", &o));
+    o.secure = true;
+    ok(!sse_set_cookie(req, "a", "b", &o), "SameSite=None over TLS");
+    o.same_site = NULL;
+    o.path = "/a";
+    is_refused(sse_set_cookie(req, "__Host-a", "b", &o));
+    o.path = NULL;
+    o.domain = "a.example";
+    is_refused(sse_set_cookie(req, "__Host-a", "b", &o));
+    o.domain = NULL;
+    ok(!sse_set_cookie(req, "__Host-a", "b", &o), "a __Host- cookie as it has to be");
+    o.secure = false;
+    is_refused(sse_set_cookie(req, "__Host-a", "b", &o));
+    is_refused(sse_set_cookie(req, "__Secure-a", "b", &o));
+    o.max_age_s = -2;
+    is_refused(sse_set_cookie(req, "a", "b", &o));
+    is_refused(sse_fail(req, 200, "not a failure"));
+}
+
+static void wrong_values(void) {
+    sse_app *app = app_new();
+    int      fd;
+    sse_get(app, "/wrong", wrong, NULL);
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/wrong");
+    while (!readable(fd, 0)) sse_poll(app, 5);
+    ok(strstr(read_until(fd, "\r\n\r\n"), " 500 ") != NULL, "sse_fail with a status of success is a 500");
+    is_int(refused_as, refused_of, "... and it, and cookies that browsers drop, are told so");
+    close(fd);
+    sse_app_free(app);
+}
+
 static int loud; /* warnings and errors */
 
 static void count_loud(int level, const char *line, void *user) { (void)line; (void)user; loud += level <= SSE_LOG_WARNING; }
@@ -637,6 +678,7 @@ int main(void) {
     other_threads();
     twice();
     strangers();
+    wrong_values();
     flood();
     notify();
     activation();

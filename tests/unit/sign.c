@@ -268,6 +268,11 @@ static void by_the_clock(void) {
     sse_buf_free(&value);
 }
 
+static void no_buffer(void) {
+    is_int(sse_sign(NULL, "secret", "value"), SSE_E_ARG, "no buffer to sign into");
+    is_int(sse_unsign(NULL, "secret", "text", 0), SSE_E_ARG, "nor to take apart into");
+}
+
 int main(void) {
     digests();
     macs();
@@ -278,5 +283,6 @@ int main(void) {
     memory();
     comparing();
     by_the_clock();
+    no_buffer();
     return tap_done();
 }

@@ -115,9 +115,9 @@ test('nothing breaks out of a header', async () => {
   }
   for (const what of ['name=Content-Length&value=1', 'name=transfer-encoding&value=chunked', 'name=Connection&value=x', 'name=a%20b&value=1', 'name=&value=1', 'cookie=c&value=a;b', 'cookie=c&value=a%20b', 'cookie=a=b&value=1', 'url=/a%20b', 'url='])
     assert.equal(await status(`/set?${what}`), 422, what)
-  for (const what of ['path=', 'path=a', 'path=/;a', 'path=/%0A', 'path=/%09', 'path=/%C3%A9', 'domain=', 'domain=a;b', 'domain=a%20b', 'domain=a:80', 'domain=%01', 'same_site=', 'same_site=Some'])
+  for (const what of ['path=', 'path=a', 'path=/;a', 'path=/%0A', 'path=/%09', 'path=/%C3%A9', 'domain=', 'domain=a;b', 'domain=a%20b', 'domain=a:80', 'domain=%01', 'same_site=', 'same_site=Some', 'same_site=None', 'same_site=none'])
     assert.match((await one(`/set?cookie=c&value=1&${what}`)).body, /outside its range/, what)
-  for (const what of ['path=/', 'path=/a%20b', 'domain=example.com', 'domain=.example.com', 'same_site=strict', 'same_site=None'])
+  for (const what of ['path=/', 'path=/a%20b', 'domain=example.com', 'domain=.example.com', 'same_site=strict'])
     assert.equal(await status(`/set?cookie=c&value=1&${what}`), 200, what)
   for (const url of ['javascript:alert(1)', 'JaVaScRiPt:x', 'data:text/html,x', 'vbscript:x', 'file:///etc', 'ftp://a/', ':x', 'a:b', 'localhost:8000/'])
     assert.equal(await status(`/set?url=${encodeURIComponent(url)}`), 422, url)
