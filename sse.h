@@ -835,7 +835,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options);
    nothing happens. Not from a callback. */
 SSE_API void sse_app_free(sse_app *app);
 
-/* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest call that it refused. 0: none.
+/* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest one in a route, view, topic or the
+   options of a call. 0: none. What is wrong with a reply or an event only the call with it says.
    text: gets, as it was logged, which argument or option to change and why: "sse_serve: .port 70000: not within -1..65535"; ""
    without one; valid until the next refusal or sse_app_free; NULL: not wanted. app NULL: SSE_E_ARG. Threads: loop. In callbacks: yes. */
 SSE_API int sse_app_error(sse_app *app, const char **text);
@@ -9978,7 +9979,7 @@ static bool sse__cookie_options_ok(const sse_cookie_options *o, sse_str name, bo
     const char *p = o->path ? o->path : "/";
     const bool  host = sse__starts(name, SSE__LIT("__Host-")); /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
     if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
-    if (!secure && (sse__starts(name, SSE__LIT("__Secure-")) || (o->same_site && strcmp(o->same_site, "None") == 0))) return false;
+    if (!secure && (sse__starts(name, SSE__LIT("__Secure-")) || sse__eq_nocase(sse__text(o->same_site), SSE__LIT("None")))) return false;
     if (o->max_age_s < SSE_OFF) return false;
     if (o->domain && (!o->domain[0] || !sse__all(sse__text(o->domain), SSE__HOST))) return false;
     if (o->same_site && !sse__in_words("Strict Lax None", sse__text(o->same_site))) return false;
@@ -11296,6 +11297,7 @@ static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SS
 static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
     sse__streams      *streams = stream->app->streams;
     sse__stream_extra *x;
+    int                error;
     if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return SSE_OK;
     x = sse__stream_need_extra(stream);
     if (!x) return SSE_E_NOMEM;
@@ -11306,7 +11308,8 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
     if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
     if (!sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who)) return SSE_E_NOMEM;
-    return o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
+    error = o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
+    return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
 }
 
 /* Chooses how the stream is compressed and says so in its head. */
@@ -11334,7 +11337,7 @@ static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stre
 }
 
 /* What a stream begins with: retry and the first event. *m: NULL, if there is neither. */
-static int sse__stream_first(const sse_app *app, const sse_stream_options *o, sse__message **m) {
+static int sse__stream_first(sse_app *app, const sse_stream_options *o, sse__message **m) {
     sse_buf  b = {NULL, 0, 0, SSE_OK};
     int64_t  retry_ms = o->retry_ms;
     uint32_t spread = 0;
@@ -11343,7 +11346,7 @@ static int sse__stream_first(const sse_app *app, const sse_stream_options *o, ss
     if (retry_ms <= 0 && !o->first) return SSE_OK;
     if (o->first) error = sse__message_text_of(app, &b, o->first);
     else sse__message_begin(&b);
-    if (error) return error;
+    if (error) return sse__config_fail(app, error, "sse_stream_open:", ".first");
     if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) retry_ms += spread % (uint32_t)o->retry_spread_ms;
     if (retry_ms > INT32_MAX) retry_ms = INT32_MAX;
     if (o->retry_ms > 0) sse_printf(&b, "retry: %d\n\n", (int)retry_ms);
@@ -16054,15 +16057,16 @@ static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve 
     server->port     = 0;
 }
 
-static int sse__serve_check(sse_app *app, const sse_serve_options *o) { /* all of it, before a socket is opened */
+static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) { /* all of it, before a socket is opened */
     const sse__bounds bounds[] = {
         {"port", o->port, SSE_ANY_PORT, 65535},
         {"backlog", o->backlog, 0, INT32_MAX},
         {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
     sse__address a;
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
-        return sse__check_bounds(app, "sse_serve", bounds, SSE__COUNT(bounds));
-    return sse__refuse(app, SSE_E_ARG, "sse_serve: .host \"%s\": a numeric address, localhost or unix:/path, of at most %d bytes", o->host,
+        return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
+    if (o->host[0] == '[') return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": without brackets", what, o->host);
+    return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": a numeric address, localhost or unix:/path, of at most %d bytes", what, o->host,
                        (int)sizeof a.to.un.sun_path - 1);
 }
 
@@ -16075,7 +16079,8 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
     if (fd < 0)
         return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
-                           errno == EADDRINUSE ? "; choose another .port, or SSE_ANY_PORT" : "");
+                           errno != EADDRINUSE ? "" : a.to.any.sa_family == AF_UNIX ? "; choose another path"
+                                                                                    : "; choose another .port, or SSE_ANY_PORT");
     error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
     if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
@@ -16084,7 +16089,7 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     return SSE_OK;
 }
 
-SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
+static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
     int error;
@@ -16093,7 +16098,7 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     if (app->config_error) return app->config_error;
     if (sse__db_broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
-    else error = sse__serve_check(app, o);
+    else error = sse__serve_check(app, what, o);
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
@@ -16104,6 +16109,8 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
     app->config_error = SSE_OK; /* the next address, or another try, may do */
     return error;
 }
+
+SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) { return sse__server_listen(app, "sse_listen", options); }
 
 SSE_API int sse_port(sse_app *app) { return app && app->server ? app->server->port : 0; }
 
@@ -16276,7 +16283,7 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
     struct sigaction action, old_int, old_term;
     int              error = !app ? SSE_E_ARG : sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
-    if (!error && sse__list_empty(&app->net->listeners)) error = sse_listen(app, options);
+    if (!error && sse__list_empty(&app->net->listeners)) error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__on_signal;
@@ -16331,7 +16338,7 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
         if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again once it is freed */
         return NULL;
     }
-    if (!app || (sse__list_empty(&app->net->listeners) && sse_listen(app, options))) return NULL;
+    if (!app || (sse__list_empty(&app->net->listeners) && sse__server_listen(app, "sse_serve_background", options))) return NULL;
     server = SSE__NEW(sse_server);
     if (!server) return NULL;
     server->app = app;

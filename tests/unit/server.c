@@ -524,6 +524,34 @@ static void wrong_values(void) {
     sse_app_free(app);
 }
 
+static void no_event(sse_req *req, void *user) { /* what a stream is to begin or end with, and no event can be */
+    sse_stream_options o;
+    sse_event          event;
+    const char        *why;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    event.event = "a\nb";
+    if (user) o.last = &event;
+    else o.first = &event;
+    ok(!sse_stream_open(req, &o).app, "no event, no stream");
+    (void)sse_app_error(sse_req_app(req), &why);
+    ok(strstr(why, user ? "sse_stream_open: .last: " : "sse_stream_open: .first: ") != NULL, "... and the option is named: %s", why);
+}
+
+static void no_events(void) {
+    sse_app *app = app_new();
+    int      fd[2];
+    sse_get(app, "/first", no_event, NULL);
+    sse_get(app, "/last", no_event, app);
+    sse_listen(app, any_port(0));
+    fd[0] = dial(sse_port(app), "/first");
+    fd[1] = dial(sse_port(app), "/last");
+    while (!readable(fd[0], 0) || !readable(fd[1], 0)) sse_poll(app, 5);
+    close(fd[0]);
+    close(fd[1]);
+    sse_app_free(app);
+}
+
 static int loud; /* warnings and errors */
 
 static void count_loud(int level, const char *line, void *user) { (void)line; (void)user; loud += level <= SSE_LOG_WARNING; }
@@ -679,6 +707,7 @@ int main(void) {
     twice();
     strangers();
     wrong_values();
+    no_events();
     flood();
     notify();
     activation();
