@@ -8,7 +8,6 @@ suite=${1:-bookworm}
 [ "$(id -u)" = 0 ] || { echo "tests/fresh.sh needs root: it makes a root directory and changes into it" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "tests/fresh.sh needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
 fresh=${2:-$(mktemp -d /var/tmp/fresh-XXXXXX)}
-chmod 755 "$fresh" # it becomes the root, also of who is not
 mounted=
 
 finish() {
