@@ -6621,7 +6621,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
-    uint64_t             told_host, told_views, told_full; /* when that was last a warning: see sse__peer_level */
+    uint64_t             told_host, told_full; /* when that was last a warning: see sse__peer_level */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -13637,6 +13637,7 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     int             every_ms, min_interval_ms;
     uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
     bool            full;            /* it was said that it is */
+    uint64_t        told_full;       /* when that was: see sse__peer_level */
     sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
@@ -13871,10 +13872,11 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
 
 static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
     if (!view->params || live->count < live->max_views) return true;
-    if (!live->full)
-        sse__log(live->app, sse__peer_level(live->app, &live->app->told_views), "live view %s: all of its %lu max_views are watched",
-                 live->path, (unsigned long)live->count);
-    live->full = true;
+    if (!live->full) {
+        const int level = sse__peer_level(live->app, &live->told_full);
+        sse__log(live->app, level, "live view %s: all of its %lu max_views are watched", live->path, (unsigned long)live->count);
+        live->full = level == SSE_LOG_WARNING; /* else it is still to be said */
+    }
     return false;
 }
 

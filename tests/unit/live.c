@@ -12,6 +12,7 @@ static int    counting_strcmp(const char *a, const char *b) {
 #undef strcmp
 
 #include "../tap.h"
+#include <poll.h>
 #include "dial.h"
 
 static sse_app *app;
@@ -179,7 +180,14 @@ static void limits(void) {
         snprintf(path, sizeof path, "/list?page=2%d", i);
         dial(app, path, NULL);
     }
-    is_int(logged, 3, "full again is said again");
+    is_int(logged, 2, "full again is not said again within the second, so that who comes and goes does not write the log");
+    poll(NULL, 0, 1010);
+    dial(app, "/list?page=300", NULL);
+    turns(app, 3);
+    is_int(logged, 3, "... but after it, once");
+    dial(app, "/list?page=301", NULL);
+    turns(app, 3);
+    is_int(logged, 3, "... as long as nothing changes");
     dial_free(app);
 }
 
