@@ -11388,7 +11388,6 @@ static int sse__stream_check_options(sse_app *app, const char *what, const sse_s
 
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     int error;
-    if (!sse__on_loop(req->app)) return SSE_E_THREAD;
     if (!req->conn || !req->in_handler || req->conn->state != SSE__REPLY) return SSE_E_STATE;
     if (req->deferred || req->streaming || req->failed || req->out.len) return SSE_E_STATE;
     error = sse__stream_check_options(req->app, "sse_stream_open", o);
@@ -11420,11 +11419,12 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
                                                 NULL, NULL, NULL, NULL, NULL, NULL, false, false};
     const sse_stream_options *o = options ? options : &defaults;
     const sse_stream closed = {NULL, 0, 0};
-    int              error  = sse__stream_check(req, o);
-    sse__stream     *stream = sse__stream_make(req->app, o);
+    const bool       here   = !sse__req_thread(req);
+    int              error  = here ? sse__stream_check(req, o) : SSE_E_THREAD;
+    sse__stream     *stream = here ? sse__stream_make(req->app, o) : NULL;
     sse__message    *first  = NULL;
     if (!stream) {
-        sse__req_error(req, SSE_E_NOMEM);
+        if (here) sse__req_error(req, SSE_E_NOMEM);
         if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
         return closed;
     }
