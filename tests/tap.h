@@ -50,6 +50,10 @@ __attribute__((unused)) static int tap_mem(const char *file, int line, const voi
     return passed;
 }
 
+__attribute__((unused)) static int tap_str(const char *file, int line, const char *got, const char *want, const char *name) {
+    return tap_mem(file, line, got ? got : "(null)", strlen(got ? got : "(null)"), want, strlen(want), name);
+}
+
 __attribute__((unused)) static int tap_int(const char *file, int line, long long got, long long want, const char *name) {
     if (!tap_ok(got == want, file, line, "%s", name)) fprintf(stderr, "#   got %lld, want %lld\n", got, want);
     return got == want;
@@ -64,5 +68,5 @@ __attribute__((unused)) static int tap_done(void) {
 #define ok(passed, ...)                         tap_ok(!!(passed), __FILE__, __LINE__, __VA_ARGS__)
 #define is_int(got, want, name)                 tap_int(__FILE__, __LINE__, (long long)(got), (long long)(want), name)
 #define is_mem(got, got_len, want, want_len, name) tap_mem(__FILE__, __LINE__, got, got_len, want, want_len, name)
-#define is_str(got, want, name)                 tap_mem(__FILE__, __LINE__, (got) ? (got) : "(null)", strlen((got) ? (got) : "(null)"), want, strlen(want), name)
+#define is_str(got, want, name)                 tap_str(__FILE__, __LINE__, got, want, name)
 #endif
