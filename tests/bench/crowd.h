@@ -1,10 +1,7 @@
 /* crowd.h: many subscribers in one process, for the benchmarks. They count the chunks of the streams they read: one is one event.
    Bounded in number and time; Linux only. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include "process.h"
 
 enum { CROWD_MOST = 20000 };
@@ -33,18 +30,13 @@ static int many_descriptors(void) { /* how many there may be */
 static bool crowd_add(struct crowd *c, int port, const char *target) {
     struct reader     *r = &c->reader[c->count];
     struct epoll_event e;
-    struct sockaddr_in to;
     char               head[256];
     int                n;
     memset(r, 0, sizeof *r);
-    memset(&to, 0, sizeof to);
     memset(&e, 0, sizeof e);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    r->fd              = socket(AF_INET, SOCK_STREAM, 0);
+    r->fd = connected(port);
     n = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAccept-Encoding: br\r\n\r\n", target);
-    if (r->fd < 0 || connect(r->fd, (struct sockaddr *)&to, sizeof to) || send(r->fd, head, (size_t)n, 0) != n) return false;
+    if (r->fd < 0 || send(r->fd, head, (size_t)n, 0) != n) return false;
     e.events   = EPOLLIN;
     e.data.ptr = r;
     epoll_ctl(c->epoll, EPOLL_CTL_ADD, r->fd, &e);

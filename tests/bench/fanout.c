@@ -15,19 +15,6 @@ static int go[2]; /* a byte: the next round, please, of so many events */
 
 /* ---- the bare loop: no parsing, no queues, no timers ---- */
 
-static int bare_listen(int out) {
-    struct sockaddr_in to;
-    socklen_t          len = sizeof to;
-    int                fd = socket(AF_INET, SOCK_STREAM, 0);
-    memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&to, sizeof to) || listen(fd, 4096)) _exit(1);
-    getsockname(fd, (struct sockaddr *)&to, &len);
-    dprintf(out, "http://127.0.0.1:%d", ntohs(to.sin_port));
-    return fd;
-}
-
 static void bare_send(int fd, const char *p, size_t n) { /* a full socket is waited for */
     while (n) {
         const ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);

@@ -1,23 +1,16 @@
 /* process.h: a server in a child process on a core of its own, its CPU time and memory, for the benchmarks. Linux only. */
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "local.h"
 
 static double now_s(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void on_core(size_t n) { /* if there is one */
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(n, &set);
-    (void)sched_setaffinity(0, sizeof set, &set);
 }
 
 static long rss_kb(pid_t pid) {

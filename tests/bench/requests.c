@@ -5,10 +5,7 @@
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
 #include "sse.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include "process.h"
 
 enum { CONNECTIONS = 50, ROUNDS = 7, MOST_DEEP = 16 };
@@ -30,20 +27,12 @@ static void bare_answer(int fd) {
 
 static void bare(int out, int unused) {
     struct epoll_event e, ready[64];
-    struct sockaddr_in to;
-    socklen_t          len = sizeof to;
-    const int          listener = socket(AF_INET, SOCK_STREAM, 0), poller = epoll_create1(0);
+    const int          listener = bare_listen(out), poller = epoll_create1(0);
     (void)unused;
-    memset(&to, 0, sizeof to);
     memset(&e, 0, sizeof e);
-    to.sin_family      = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(listener, (struct sockaddr *)&to, sizeof to) || listen(listener, 4096)) _exit(1);
-    getsockname(listener, (struct sockaddr *)&to, &len);
     e.events  = EPOLLIN;
     e.data.fd = listener;
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &e);
-    dprintf(out, "http://127.0.0.1:%d", ntohs(to.sin_port));
     for (;;) {
         int i, n = epoll_wait(poller, ready, 64, -1);
         for (i = 0; i < n; i++) {
@@ -117,17 +106,6 @@ static uint64_t answers(struct side *s, int deep) { /* reads what is there, asks
     return done;
 }
 
-static int open_client(int port) {
-    struct sockaddr_in to;
-    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
-    memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to)) exit(1);
-    return fd;
-}
-
 static void start(struct side *s, const char *name, void (*serve)(int, int)) {
     struct epoll_event e;
     int                i, port;
@@ -138,7 +116,8 @@ static void start(struct side *s, const char *name, void (*serve)(int, int)) {
     e.events = EPOLLIN;
     for (i = 0; i < CONNECTIONS; i++) {
         e.data.ptr        = &s->client[i];
-        s->client[i].fd   = open_client(port);
+        s->client[i].fd   = connected(port);
+        if (s->client[i].fd < 0) exit(1);
         s->client[i].left = 0;
         epoll_ctl(s->poller, EPOLL_CTL_ADD, s->client[i].fd, &e);
     }

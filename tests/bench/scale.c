@@ -36,12 +36,10 @@ static uint64_t cpu_ns(void) { /* where nothing waits and no system is called */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include "local.h"
 
 enum { BATCHES = 7, STEPS = 5 };
 
@@ -60,28 +58,11 @@ enum { MOST = 12000 };
 
 static int crowd_pipe;
 
-static void on_core(size_t n) { /* if there is one */
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(n, &set);
-    (void)sched_setaffinity(0, sizeof set, &set);
-}
-
-static int connected(int port) {
-    struct sockaddr_in to;
-    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
-    memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to)) _exit(1);
-    return fd;
-}
-
 static int crowd_add(int epoll, int port, const char *path) {
     struct epoll_event e;
     char               text[256];
     const int          fd = connected(port), n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+    if (fd < 0) _exit(1);
     memset(&e, 0, sizeof e);
     e.events  = EPOLLIN;
     e.data.fd = fd;
@@ -301,6 +282,7 @@ static void with_routes(int steps) {
             sse_get(app, path, hello, NULL);
         }
         fd = connected(sse_port(app));
+        if (fd < 0) _exit(1);
         for (b = 0; b < BATCHES * 3; b++) {
             const uint64_t from = now_ns();
             in_kernel           = 0;
