@@ -33,11 +33,14 @@ static void page(sse_req *req, void *user) {
     const char *name = logged_in(req);
     sse_buf    *out  = sse_out(req);
     (void)user;
-    sse_puts(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Login</title>\n"
-                  "<meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\"></head><body>\n");
+    sse_puts(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Login</title><link rel=\"icon\" href=\"data:,\">\n"
+                  "<meta name=\"viewport\" content=\"width=device-width\"><style>:root{color-scheme:light dark}\n"
+                  "body{font:1.1rem system-ui;max-width:20rem;margin:3rem auto;padding:0 1rem}label{display:block;margin:0 0 1rem}\n"
+                  "input,button{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;border-radius:.5rem;border:1px solid gray}\n"
+                  "button{background:#2563eb;color:white;border:0}</style></head><body>\n");
     if (name) sse_html(out, "<p>You are %s.</p><form method=\"post\" action=\"/logout\"><button>Log out</button></form>\n", name);
-    else sse_puts(out, "<form method=\"post\" action=\"/login\"><input name=\"name\" aria-label=\"Name\" autocomplete=\"username\" required>\n"
-                       "<input name=\"password\" type=\"password\" aria-label=\"Password\" autocomplete=\"current-password\" required>\n"
+    else sse_puts(out, "<form method=\"post\" action=\"/login\"><label>Name <input name=\"name\" autocomplete=\"username\" required></label>\n"
+                       "<label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\n"
                        "<button>Log in</button></form>\n");
     sse_puts(out, "</body></html>\n");
 }
