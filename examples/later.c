@@ -36,8 +36,11 @@ static void primes(sse_req *req, void *user) {                   // sse_get(app,
 
 static void page(sse_req *req, void *user) {
     (void)user;
-    sse_puts(sse_out(req), "<!doctype html><title>primes</title><form action=\"/primes\"><label>How many primes are below\n"
-                           "<input name=\"below\" type=\"number\" value=\"1000000\"></label> <button>Count</button></form>\n");
+    sse_puts(sse_out(req), "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>primes</title><link rel=\"icon\" href=\"data:,\">\n"
+                           "<meta name=\"viewport\" content=\"width=device-width\"><style>:root{color-scheme:light dark}\n"
+                           "body{font:1.1rem system-ui;margin:3rem 1rem}input,button{font:inherit;padding:.5rem}</style></head><body>\n"
+                           "<form action=\"/primes\"><label>How many primes are below\n"
+                           "<input name=\"below\" type=\"number\" value=\"1000000\"></label> <button>Count</button></form></body></html>\n");
 }
 
 static void ready(sse_app *app, void *user) {
