@@ -411,6 +411,7 @@
      sse_remove_signals       Datastar: remove signals
      sse_execute_script       Datastar: run a script
      sse_navigate             Datastar: go to another page
+     sse_follow               Datastar: attributes of an element that follows a stream for good
      sse_htmx_element         HTMX: an element that follows a stream
      sse_htmx_oob             HTMX: HTML for an out-of-band swap
      sse_scripts              scripts for reconnecting, status, tabs, unloading
@@ -485,6 +486,7 @@
      sse_finish               sends the reply of a deferred request
      sse_send_file            a file as the reply
      sse_static               a directory of files
+     sse_datastar             Datastar's client, the real one or the one built in
      sse_stream_open          turns a request into a stream
      sse_stream_is_open       is it open?
      sse_stream_send          sends one event to one stream
@@ -745,6 +747,14 @@ SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_opti
 SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count);
 SSE_API int sse_execute_script(sse_buf *b, const char *script, const sse_patch_options *options);
 SSE_API int sse_navigate(sse_buf *b, const char *url);
+
+/* Appends the attributes of an element that follows a stream of Datastar events, a live view above all, for good: data-init with an
+   @get that comes back whatever ended the stream, first within a second and then every two, and data-on:datastar-fetch, which
+   keeps the signal $_offline: true while the stream is away. Show that: <p data-show="$_offline" style="display: none">not connected</p>.
+       sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
+   An element that a view renders anew must carry them in what is rendered, too: a morph takes away attributes that are not there.
+   url: required, made safe. b fails with SSE_E_ARG without one. Threads: any, one per buffer. */
+SSE_API void sse_follow(sse_buf *b, const char *url);
 
 /* Appends <div ...></div> that shows a stream with htmx 2 (its extension sse) and htmx 4 (hx-sse).
    url: required. swap: names of the events to swap in, "a,b"; "message" is those without a name, the only ones that htmx 4
@@ -1136,6 +1146,12 @@ typedef struct sse_static_options {
    defaults. Returns: 0; SSE_E_IO: no such directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file
    without a path that begins with / or without bytes; or as sse_mount. */
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
+
+/* Serves the Datastar client at GET path, for <script type="module" src="/datastar.js"></script>, so that pages need no internet.
+   file: the real client, served as it is whenever it is there; it is looked for at each request. NULL, or not there: the client
+   that is built in, which knows a part of Datastar's language (chapter 5). Copied.
+   Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In callbacks: yes. */
+SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
 
 /* ---- streams ------------------------------------------------------------------------------------------------------- */
 
@@ -3252,6 +3268,16 @@ SSE_API int sse_navigate(sse_buf *b, const char *url) {
     memset(&e, 0, sizeof e);
     e.redirect = url;
     return sse_event_write(b, &e);
+}
+
+SSE_API void sse_follow(sse_buf *b, const char *url) {
+    if (!sse__is_set(url)) {
+        sse_buf_fail(b, SSE_E_ARG);
+        return;
+    }
+    sse_js(b, "data-init=\"@get('%s', {retry: 'always', retryInterval: 300 + 500 * Math.random(), ", url);
+    sse_puts(b, "retryMaxWait: 2000, retryMaxCount: Infinity})\" ");
+    sse_puts(b, "data-on:datastar-fetch=\"evt.detail.el == el &amp;&amp; ($_offline = !/^(started|datastar)/.test(evt.detail.type))\"");
 }
 
 /*==========================================================================
@@ -15055,6 +15081,28 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     else sse__config_fail(app, error, "static files at", at);
     sse__dir_free(d);
     return error;
+}
+
+static void sse__client_handler(sse_req *req, void *user) {
+    static const char     text[] = "console.error('the client is not built in yet');\n";
+    static const sse_file client = {"/datastar.js", text, sizeof text - 1};
+    const char           *file   = (const char *)user;
+    struct stat           st;
+    const int             fd = file ? sse__file_open(file, &st) : -1;
+    if (fd >= 0 ? !sse__file_from_fd(req, fd, &st) : !sse__file_from_memory(req, &client)) return;
+    req->type = "text/javascript; charset=utf-8";
+    sse__put_field(&req->headers, "Cache-Control", "no-cache");
+}
+
+static void sse__client_free(void *user) { SSE_FREE(user); }
+
+SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
+    sse_route_options options;
+    char             *copy = file ? sse__strdup(sse__text(file)) : NULL;
+    memset(&options, 0, sizeof options);
+    options.free_user = sse__client_free;
+    if (file && !copy) return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", path ? path : "");
+    return sse_route(app, path, sse__client_handler, copy, &options);
 }
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
