@@ -200,7 +200,7 @@
        static void login(sse_req *req, void *user) {                    // sse_post(app, "/login", login, NULL)
            const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
            (void)user;
-           if (!name || !password || !is_right(name, password)) { sse_fail(req, 403, "the name or the password is wrong"); return; }
+           if (!name || !password || !is_right(name, password)) { sse_redirect(req, "/?wrong"); return; }
            sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
            sse_redirect(req, "/");
        }
@@ -326,7 +326,9 @@
        static void reply(sse_app *app, void *user) {                    // on the loop: req is still there, even if the client left
            job *j = (job *)user;
            (void)app;
-           sse_html(sse_out(j->req), "<p>%lld primes are below %lld</p>", j->found, j->below);
+           sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title><meta name=viewport content=width=device-width>"
+               "<meta name=color-scheme content=\"light dark\"><p>%lld primes are below %lld</p><p><a href=\"/\">Another number</a></p>",
+               j->found, j->below);
            sse_finish(j->req);
            free(j);
        }

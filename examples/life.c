@@ -4,37 +4,49 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
-#define DATASTAR_CDN "https://cdn.jsdelivr.net/gh/starfederation/datastar@v1.0.3/bundles/datastar.js"
-
 enum { SIDE = 50, CELLS = SIDE * SIDE, COLORS = 6 };
 
 static const char page_head[] =
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>life</title>\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><meta name=\"theme-color\" content=\"#101218\">\n"
-    "<link rel=\"icon\" href=\"data:,\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<link rel=\"icon\" href=\"data:,\"><script type=\"module\" src=\"/datastar.js\"></script>\n"
     "<style>\n"
-    ":root { color-scheme: dark }\n"
+    ":root { color-scheme: light dark; --paper: light-dark(#f4f5f8, #101218);\n"
+    "        --card: light-dark(#fff, #181b23); --ink: light-dark(#23262e, #e9e6df);\n"
+    "        --soft: light-dark(#5f626c, #9a9ca6) }\n"
     "* { box-sizing: border-box }\n"
-    "body { margin: 0 auto; max-width: min(44rem, 100dvh - 13rem); min-width: min(100%, 20rem); min-height: 100dvh; padding: 1rem;\n"
-    "       display: flex; flex-direction: column; justify-content: center; gap: .8rem; background: #101218; color: #e9e6df; font: 1rem/1.4 system-ui, sans-serif }\n"
+    "body { margin: 0 auto; max-width: min(44rem, 100dvh - 13rem); min-width: min(100%, 20rem);\n"
+    "       min-height: 100dvh; padding: 1rem; display: flex; flex-direction: column;\n"
+    "       justify-content: center; gap: .8rem; background: var(--paper); color: var(--ink);\n"
+    "       font: 1rem/1.4 system-ui, sans-serif }\n"
     "header { display: flex; align-items: baseline; gap: .6rem }\n"
-    "h1 { margin: 0; font-size: 1.25rem; letter-spacing: -.01em }\n"
-    "header span { color: #8b8d97; font-size: .85rem }\n"
-    "#board { aspect-ratio: 1; display: grid; grid-template: repeat(50, 1fr) / repeat(50, 1fr); border-radius: .6rem; overflow: hidden;\n"
-    "         background: #181b23; touch-action: manipulation; cursor: crosshair; -webkit-tap-highlight-color: #0000 }\n"
+    "h1 { margin: 0; font-size: 1.25rem } form { margin: 0 0 0 auto }\n"
+    "header span, #trouble { color: var(--soft); font-size: .85rem; margin: 0 }\n"
+    "#board { aspect-ratio: 1; display: grid; grid-template: repeat(50, 1fr) / repeat(50, 1fr);\n"
+    "         border-radius: .6rem; overflow: hidden; background: var(--card); cursor: crosshair;\n"
+    "         touch-action: manipulation; -webkit-tap-highlight-color: #0000 }\n"
+    ".offline #board { filter: grayscale(1) }\n"
     "#board i { border-radius: 30%; transform: scale(.86); transition: background-color .35s }\n"
     ".c1 { background: #f4a261 } .c2 { background: #5cc9b0 } .c3 { background: #e76f7a }\n"
     ".c4 { background: #7aa2f7 } .c5 { background: #e9d16c } .c6 { background: #c792ea }\n"
     "dl { margin: 0; display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem }\n"
-    "dl div { background: #181b23; border-radius: .6rem; padding: .6rem .8rem }\n"
-    "dt { color: #8b8d97; font-size: .75rem } dd { margin: 0; font-size: 1.15rem; font-variant-numeric: tabular-nums; white-space: nowrap }\n"
+    "dl div { background: var(--card); border-radius: .6rem; padding: .6rem .8rem }\n"
+    "dt { color: var(--soft); font-size: .75rem }\n"
+    "dd { margin: 0; font-size: 1.1rem; font-variant-numeric: tabular-nums; white-space: nowrap }\n"
+    "button { font: inherit; font-size: .85rem; border: 0; border-radius: 1rem; padding: .4rem .9rem;\n"
+    "         background: var(--card); color: inherit; cursor: pointer }\n"
     "@media (prefers-reduced-motion: reduce) { #board i { transition: none } }\n"
-    "</style>\n";
+    "</style></head>\n";
 
-static const char page_body[] =
-    "</head><body data-init=\"@get('/board')\"><header><h1>life</h1><span>tap to draw; everyone sees the same</span></header>\n"
-    "<main id=\"board\" data-on:pointerdown=\"evt.target.id > '' && evt.target.id != 'board' && @post('/tap?cell=' + evt.target.id.slice(1))\"></main>\n"
-    "<dl id=\"numbers\"></dl></body></html>\n";
+static const char page_top[] = /* the listener's element is not one that the view renders: that would take it away */
+    " data-class:offline=\"$_offline\"\n"
+    "  data-on:pointerdown=\"evt.target.matches('#board i') && @post('/tap?cell='\n"
+    "                        + evt.target.id.slice(1), {requestCancellation: 'disabled'})\">\n"
+    "<header><h1>life</h1><span>tap to draw; everyone sees the same</span>\n"
+    "<form method=\"post\" action=\"/tap\" data-on:submit__prevent=\"@post('/tap')\">\n"
+    "<button>Sow</button></form></header>\n"
+    "<p id=\"trouble\" role=\"status\" data-show=\"$_offline\" style=\"display: none\">\n"
+    "Not connected. Trying again...</p>\n";
 
 static unsigned char cell[CELLS]; /* 0: dead, else a color */
 static unsigned long generation;
@@ -87,7 +99,7 @@ static void board(sse_view *view, sse_buf *html, void *user) {              // O
     sse_stats s;
     int       at;
     (void)view;
-    sse_puts(html, "<main id=\"board\">");
+    sse_puts(html, "<main id=\"board\" role=\"img\" aria-label=\"Fifty by fifty cells\">");
     for (at = 0; at < CELLS; at++) sse_printf(html, "<i id=\"c%d\" class=\"c%d\"></i>", at, cell[at]);
     sse_puts(html, "</main><dl id=\"numbers\">");
     sse_stats_get(app, &s);
@@ -98,24 +110,26 @@ static void board(sse_view *view, sse_buf *html, void *user) {              // O
 }
 
 static void tap(sse_req *req, void *user) {
-    const long at = (long)sse_parse_int(sse_query(req, "cell"), -1);
-    unsigned   color = 0;
-    const char *peer = sse_peer(req);
+    const char *where = sse_query(req, "cell"), *peer = sse_peer(req);
+    const long  at = where ? (long)sse_parse_int(where, -1) : rand() % CELLS;
+    unsigned    color = 0;
     (void)user;
     if (at < 0 || at >= CELLS) { sse_fail(req, 400, "there is no such cell"); return; }
     while (*peer) color = color * 31 + (unsigned char)*peer++;              // everybody draws in a color of their own
     sow((int)at, 1 + (int)(color % COLORS));
     sse_touch(sse_req_app(req), "/board");
+    if (!sse_header(req, "Datastar-Request")) sse_redirect(req, "/");       // no script: back to the page
 }
 
 static void page(sse_req *req, void *user) {
     sse_buf *out = sse_out(req);
     sse_puts(out, page_head);
-    sse_html(out, "<script type=\"module\" src=\"%s\"></script>\n", user ? "/datastar.js" : DATASTAR_CDN);
-    sse_puts(out, page_body);
+    sse_puts(out, "<body ");
+    sse_follow(out, "/board");
+    sse_puts(out, page_top);
+    board(NULL, out, user);                                                 // the state of now; the stream goes on
+    sse_puts(out, "</body></html>\n");
 }
-
-static void datastar(sse_req *req, void *user) { sse_send_file(req, (const char *)user, NULL); }
 
 static void ready(sse_app *app, void *user) {
     (void)user;
@@ -124,14 +138,13 @@ static void ready(sse_app *app, void *user) {
 }
 
 int main(void) {
-    char    *script = getenv("DATASTAR_JS");
     int      i;
     sse_app *app = sse_app_new(&(sse_app_options){ .on_init = ready });
     for (i = 0; i < 60; i++) sow(rand() % CELLS, 1 + rand() % COLORS);
-    sse_get (app, "/",      page,  script);
+    sse_get (app, "/",      page,  app);
     sse_post(app, "/tap",   tap,   NULL);
     sse_live(app, "/board", board, &(sse_live_options){ .user = app });
     sse_every(app, 200, step, NULL);
-    if (script) sse_get(app, "/datastar.js", datastar, script);
+    sse_datastar(app, "/datastar.js", getenv("DATASTAR_JS"));
     return sse_serve(app, &(sse_serve_options){ .port = (int)sse_parse_int(getenv("PORT"), 8000) });
 }

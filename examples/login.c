@@ -3,6 +3,23 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+static const char page_head[] =
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Login</title>\n"
+    "<meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\">\n"
+    "<style>:root { color-scheme: light dark } label { display: block; margin: 0 0 1rem }\n"
+    "body { font: 1.1rem system-ui; max-width: 20rem; margin: 3rem auto; padding: 0 1rem }\n"
+    "input, button { font: inherit; width: 100%; box-sizing: border-box; padding: .6rem;\n"
+    "                border-radius: .5rem; border: 1px solid gray }\n"
+    "button { background: #2563eb; color: white; border: 0 }\n"
+    "[role=alert] { color: light-dark(#b91c1c, #fca5a5) }</style></head><body>\n";
+
+static const char page_form[] =
+    "<form method=\"post\" action=\"/login\">\n"
+    "<label>Name <input name=\"name\" autocomplete=\"username\" required></label>\n"
+    "<label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\"\n"
+    "                       required></label>\n"
+    "<button>Log in</button></form>\n";
+
 static const char *ann = "secret";                               // her password
 
 static bool is_right(const char *name, const char *password) {   // a program that keeps people's passwords hashes them: crypt(3)
@@ -12,7 +29,7 @@ static bool is_right(const char *name, const char *password) {   // a program th
 static void login(sse_req *req, void *user) {                    // sse_post(app, "/login", login, NULL)
     const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
     (void)user;
-    if (!name || !password || !is_right(name, password)) { sse_fail(req, 403, "the name or the password is wrong"); return; }
+    if (!name || !password || !is_right(name, password)) { sse_redirect(req, "/?wrong"); return; }
     sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
     sse_redirect(req, "/");
 }
@@ -33,15 +50,10 @@ static void page(sse_req *req, void *user) {
     const char *name = logged_in(req);
     sse_buf    *out  = sse_out(req);
     (void)user;
-    sse_puts(out, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Login</title><link rel=\"icon\" href=\"data:,\">\n"
-                  "<meta name=\"viewport\" content=\"width=device-width\"><style>:root{color-scheme:light dark}\n"
-                  "body{font:1.1rem system-ui;max-width:20rem;margin:3rem auto;padding:0 1rem}label{display:block;margin:0 0 1rem}\n"
-                  "input,button{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;border-radius:.5rem;border:1px solid gray}\n"
-                  "button{background:#2563eb;color:white;border:0}</style></head><body>\n");
-    if (name) sse_html(out, "<p>You are %s.</p><form method=\"post\" action=\"/logout\"><button>Log out</button></form>\n", name);
-    else sse_puts(out, "<form method=\"post\" action=\"/login\"><label>Name <input name=\"name\" autocomplete=\"username\" required></label>\n"
-                       "<label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\n"
-                       "<button>Log in</button></form>\n");
+    sse_puts(out, page_head);
+    if (!name && sse_query(req, "wrong")) sse_puts(out, "<p role=\"alert\">The name or the password is wrong.</p>\n");
+    if (!name) sse_puts(out, page_form);
+    else sse_html(out, "<p>You are %s.</p><form method=\"post\" action=\"/logout\"><button>Log out</button></form>\n", name);
     sse_puts(out, "</body></html>\n");
 }
 

@@ -1,4 +1,5 @@
-/* numbers.c: a generator. A stream's step makes one event after the other, at its own pace, and never runs ahead of a slow reader.
+/* numbers.c: a generator. A stream's step makes one event after the other, at its own pace, and never runs ahead of a slow
+   reader. Each has its number as id: after a break, or a restart of the server, a reader goes on behind the last one it saw.
    Try /count?from=1&to=5&ms=900, too. PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -7,11 +8,13 @@ struct count { long long next, to; int ms; };
 
 static int step(sse_stream s, void *user) {                                 // called when the stream has room
     struct count *c = user;
-    sse_buf text = {0};
-    if (c->next > c->to) return SSE_END;
-    sse_printf(&text, "%lld", c->next++);
-    sse_stream_send(s, &(sse_event){ .data = sse_buf_text(&text) });
-    sse_buf_free(&text);
+    char text[24];
+    if (c->next > c->to) {
+        sse_stream_send(s, &(sse_event){ .event = "done" });                // not .last: that is sent when the server stops, too
+        return SSE_END;
+    }
+    snprintf(text, sizeof text, "%lld", c->next++);
+    sse_stream_send(s, &(sse_event){ .id = text, .data = text });
     return c->ms;                                                           // until the next call
 }
 
@@ -21,29 +24,43 @@ static void closed(sse_stream s, sse_reason why, void *user) {              // e
 }
 
 static void count(sse_req *req, void *user) {
-    static const sse_event done = { .event = "done", .data = "" };
+    const char *last = sse_header(req, "Last-Event-ID");                    // what a browser sends that comes back,
     struct count *c = malloc(sizeof *c);
     (void)user;
     if (!c) { sse_fail(req, 500, "out of memory"); return; }
-    c->next = sse_parse_int(sse_query(req, "from"), 1);
+    if (!last) last = sse_query(req, "lastEventId");                        // and what a script can
+    c->next = last ? sse_parse_int(last, 0) + 1 : sse_parse_int(sse_query(req, "from"), 1);
     c->to   = sse_parse_int(sse_query(req, "to"), 10);
     c->ms   = (int)sse_parse_int(sse_query(req, "ms"), 500);
     if (c->ms < 1 || c->ms > 60000) c->ms = 500;
-    sse_stream_open(req, &(sse_stream_options){ .step = step, .last = &done, .on_close = closed, .user = c });
+    sse_stream_open(req, &(sse_stream_options){ .step = step, .on_close = closed, .user = c, .retry_ms = 1000 });
 }
+
+static const char page_head[] =
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>numbers</title>\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<link rel=\"icon\" href=\"data:,\">\n"
+    "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid;\n"
+    "place-content: center; text-align: center; font: 1rem/1.4 system-ui, sans-serif }\n"
+    "output { font-size: min(40vw, 14rem); font-weight: 300; font-variant-numeric: tabular-nums;\n"
+    "line-height: 1 } [data-sse=connecting] output { color: light-dark(#767676, #8a8a8a) }</style>\n";
+
+static const char page_body[] =
+    "</head><body><output id=\"n\"></output>\n"
+    "<p role=\"status\" data-sse-status data-open=\"counting\" data-closed=\"done\"\n"
+    "   data-connecting=\"Not connected. Trying again...\"></p>\n"
+    "<noscript>To count here takes a script. <a href=\"/count?to=60\">The numbers as text</a></noscript>\n"
+    "<script>\n"
+    "const numbers = new EventSource('/count?to=60')\n"
+    "numbers.onmessage = e => { document.getElementById('n').textContent = e.data }\n"
+    "numbers.addEventListener('done', () => numbers.close()) // or it would come back for more\n"
+    "</script></body></html>\n";
 
 static void page(sse_req *req, void *user) {
     (void)user;
-    sse_puts(sse_out(req),
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>numbers</title>\n"
-        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\">\n"
-        "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid; place-content: center;\n"
-        "font: 300 min(40vw, 14rem)/1 system-ui, sans-serif; font-variant-numeric: tabular-nums }</style></head>\n"
-        "<body><output id=\"n\"></output><script>\n"
-        "const numbers = new EventSource('/count?to=60')\n"
-        "numbers.onmessage = e => { document.getElementById('n').textContent = e.data }\n"
-        "numbers.addEventListener('done', () => numbers.close()) // or it would come back and begin again\n"
-        "</script></body></html>\n");
+    sse_puts(sse_out(req), page_head);
+    sse_scripts(sse_out(req), SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS | SSE_SCRIPT_UNLOAD);
+    sse_puts(sse_out(req), page_body);
 }
 
 static void ready(sse_app *app, void *user) {

@@ -1,7 +1,10 @@
-/* sensor.c: a reading is taken once a second and pushed to everyone who watches, through the browser's own EventSource.
-   PORT=-1 lets the system choose a port. */
+/* sensor.c: a reading is taken once a second and pushed to everyone who watches, through the browser's own EventSource. A page
+   is served with the last one, and says how old it is where no newer one comes. PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
+
+static double temp;                                                         // the last reading
+static time_t at;                                                           // and when that was
 
 static double read_sensor(void) {                                           // the processor's own, where the kernel tells
     static double made_up = 21.0;
@@ -15,34 +18,64 @@ static double read_sensor(void) {                                           // t
     return made_up += (rand() % 11 - 5) / 10.0;
 }
 
+static const char page_head[] =
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>sensor</title>\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<link rel=\"icon\" href=\"data:,\"><noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>\n"
+    "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid;\n"
+    "place-content: center; text-align: center; font: 1rem/1.4 system-ui, sans-serif }\n"
+    "output { font-size: min(22vw, 9rem); font-weight: 300; font-variant-numeric: tabular-nums;\n"
+    "line-height: 1 } .old output { color: light-dark(#767676, #8a8a8a) }</style>\n";
+
+static const char page_script[] =
+    "<p data-sse-status data-open=\"connected\" data-connecting=\"Not connected. Trying again...\"\n"
+    "   role=\"status\"></p>\n"
+    "<script>\n"
+    "const temp = document.getElementById('temp'), age = document.getElementById('age')\n"
+    "let at = Date.now() - 1000 * age.dataset.seconds\n"
+    "const tell = () => {\n"
+    "  const seconds = Math.round((Date.now() - at) / 1000), old = seconds > 2\n"
+    "  age.textContent = old ? seconds + ' s ago' : 'now'\n"
+    "  document.body.classList.toggle('old', old || document.documentElement.dataset.sse !== 'open')\n"
+    "}\n"
+    "setInterval(tell, 1000)\n"
+    "document.addEventListener('sse:status', tell)\n"
+    "new EventSource('/events').addEventListener('reading', e => {\n"
+    "  temp.textContent = JSON.parse(e.data).temp.toFixed(1) + ' \\u00b0C'\n"
+    "  at = Date.now()\n"
+    "  tell()\n"
+    "})\n"
+    "</script></body></html>\n";
+
 static void page(sse_req *req, void *user) {
+    sse_buf *out = sse_out(req);
+    char     when[16];
     (void)user;
-    sse_puts(sse_out(req),
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>sensor</title>\n"
-        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\">\n"
-        "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid; place-content: center;\n"
-        "font: 300 min(24vw, 9rem)/1 system-ui, sans-serif; font-variant-numeric: tabular-nums }</style></head>\n"
-        "<body><output id=\"temp\">...</output><script>\n"
-        "new EventSource('/events').addEventListener('reading', e => {\n"
-        "  document.getElementById('temp').textContent = JSON.parse(e.data).temp.toFixed(1) + ' \\u00b0C'\n"
-        "})</script></body></html>\n");
+    strftime(when, sizeof when, "%H:%M:%S UTC", gmtime(&at));
+    sse_puts(out, page_head);
+    sse_scripts(out, SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS | SSE_SCRIPT_UNLOAD);
+    sse_html(out, "</head><body><output id=\"temp\">%.1f &deg;C</output>\n", temp);
+    sse_html(out, "<div id=\"age\" data-seconds=\"%lld\">%s</div>\n", (long long)(time(NULL) - at), when);
+    sse_puts(out, page_script);
 }
 
 static void events(sse_req *req, void *user) {
     (void)user;
-    sse_subscribe(sse_stream_open(req, NULL), "readings");
+    sse_subscribe(sse_stream_open(req, &(sse_stream_options){ .retry_ms = 1000 }), "readings");
 }
 
 static void tick(sse_app *app, void *user) {
     sse_buf json = {0};
     (void)user;
-    sse_json(&json, "{\"temp\":%.1f}", read_sensor());
+    temp = read_sensor();
+    at   = time(NULL);
+    sse_json(&json, "{\"temp\":%.1f}", temp);
     sse_publish(app, "readings", &(sse_event){ .event = "reading", .data = sse_buf_text(&json) });
     sse_buf_free(&json);
 }
 
 static void ready(sse_app *app, void *user) {
-    (void)user;
+    tick(app, user);                                                        // a first reading, ahead of the first page
     printf("the sensor is on http://127.0.0.1:%d\n", sse_port(app));
     fflush(stdout);
 }
