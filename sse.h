@@ -190,8 +190,19 @@
        sse_htmx_element(html, "/feed", "message", "id=\"feed\"");
 
      writes an element that both htmx 2 (with its sse extension) and htmx 4 understand; sse_htmx_oob wraps HTML for an out-of-band
-     swap. A view becomes a plain event with .format = SSE_AS_DATA. sse_scripts writes small scripts for pages without Datastar:
-     reconnecting with backoff, connection status, one stream for all tabs of a browser (it allows six connections per server).
+     swap. A view becomes a plain event with .format = SSE_AS_DATA.
+
+       sse_scripts(html, SSE_SCRIPT_ALL);                           // first in the page, before htmx
+
+     makes the browser's EventSource, which htmx 2 uses as well, one that never dies: it comes back within seconds of the server,
+     whatever ended the stream, shows on the page whether it is connected, and reads once for all tabs of a browser, which allows
+     six connections per server. The value of a page that is not connected should not look like news:
+
+       <p data-sse-status data-open="" data-connecting="not connected, trying again" data-closed="closed"></p>
+       <style>html[data-sse=connecting] .value { opacity: .4 }</style>
+
+     A page rendered with what was there already says where it goes on: new EventSource("/feed?lastEventId=42"). sse_scripts_with
+     takes waits, the number of tries and a nonce, and SSE_SCRIPT_STATS counts streams, events and reconnects.
 
    7. Signed values
 
@@ -416,7 +427,8 @@
      sse_follow               Datastar: attributes of an element that follows a stream for good
      sse_htmx_element         HTMX: an element that follows a stream
      sse_htmx_oob             HTMX: HTML for an out-of-band swap
-     sse_scripts              scripts for reconnecting, status, tabs, unloading
+     sse_scripts              scripts for pages with EventSource: they come back, share, show their state
+     sse_scripts_with         ... with options
      sse_app_new              makes an app
      sse_app_free             closes and frees it
      sse_app_error            which option or argument was wrong, in words
@@ -770,19 +782,70 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, con
    Without a target or with a wrap that names no element b fails with SSE_E_ARG. Threads: any, one per buffer. */
 SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap);
 
-/* Scripts for pages that use EventSource, by themselves or through htmx 2; Datastar and htmx 4 read by fetch and come back by
-   themselves. Put them before the scripts that open streams: a class used in the same way takes the place of EventSource.
-   Where it opens a stream again itself, the query has the id of the last event as lastEventId: a header cannot be sent. */
+/* Scripts for pages that use EventSource, by themselves or through htmx 2. (Datastar and htmx 4 read
+   by fetch and come back by themselves.) Put them before the scripts that open streams: a class that
+   is used in the same way takes the place of EventSource. It reads by fetch, which a Content-Security-
+   Policy allows by the same connect-src, and sends Last-Event-ID, or, to another origin, the query
+   parameter lastEventId. One in the URL itself says where a page begins that was rendered with what
+   came before: new EventSource("/feed?lastEventId=42").
+
+   SSE_SCRIPT_RECONNECT: a page comes back whatever ended its stream: the network, the server, or an
+   answer that is no stream, such as the 502 of a proxy whose server restarts. Only 204 is the end. The
+   first try comes within retry_ms, the next ones after waits that double up to max_retry_ms, each less
+   a random part of up to a half; at once when the page is looked at again, the network is back or the
+   computer wakes. A retry: of the server (.retry_ms of a stream) makes no wait shorter than it says,
+   until a stream is open again. A try that nobody answers is given up after 5 s, the next ones after
+   up to 20 s, and a stream that carried pings once there were none, nor anything else, for idle_ms:
+   that must be longer than the stream's .ping_ms.
+
+   SSE_SCRIPT_STATUS: "open", "connecting" or "closed": as <html data-sse>, as the text of each element
+   [data-sse-status], or what its data-open, data-connecting, data-closed say instead, and in detail.status
+   of the event sse:status of document. Connecting is told as soon as one of the page's streams breaks,
+   closed when none is left; while the first one opens, for a second, nothing is told.
+       <p data-sse-status data-open="" data-connecting="not connected, trying again" data-closed="closed"></p>
+       <style>html[data-sse=connecting] .value { opacity: .4 }</style>
+
+   SSE_SCRIPT_STATS: what the page's streams did, in detail of the event sse:stats of document, at most
+   four times a second, and as the text of each [data-sse-count=NAME]. The names: open and connecting (how
+   many are now), closed (for good), events, reconnects, since (when all were open last, in ms since 1970;
+   0: not all are), last (when the last event came, likewise). As text these two are the local time.
+
+   SSE_SCRIPT_UNLOAD: streams end when the page is left, and come back with it.
+
+   SSE_SCRIPT_TABS: the tabs of a browser share one stream per URL (lastEventId apart), as a browser
+   allows six connections to a server over plain HTTP, and unload as with SSE_SCRIPT_UNLOAD. Each tab
+   first has a stream of its own, for half a second or until it is level with the shared one, so what
+   it shows is what it would show without the others. When the tab that reads for all is closed,
+   crashes, or is frozen by the browser, another one goes on from the last event within about five
+   seconds. Events with an id, those of a topic with a history above all, reach every tab once and in order,
+   none is lost. Of those without one, some may be missed or come twice when streams change over, as
+   with any EventSource. A URL must mean the same to all tabs: name the user in it if each has another. */
 enum {
-    SSE_SCRIPT_UNLOAD    = 1, /* streams end when the page is left, and come back with it */
-    SSE_SCRIPT_RECONNECT = 2, /* ask again, ever later, after 503 and the like; 204 still means never */
-    SSE_SCRIPT_STATUS    = 4, /* "open", "connecting", "closed": <html data-sse>, text of [data-sse-status], event sse:status */
-    SSE_SCRIPT_TABS      = 8, /* the tabs of a browser share one stream per URL */
-    SSE_SCRIPT_BARE      = 16 /* without <script>: for one with a nonce, or a file of its own */
+    SSE_SCRIPT_UNLOAD    = 1,
+    SSE_SCRIPT_RECONNECT = 2,
+    SSE_SCRIPT_STATUS    = 4,
+    SSE_SCRIPT_TABS      = 8,
+    SSE_SCRIPT_ALL       = 15, /* these four */
+    SSE_SCRIPT_BARE      = 16, /* without <script>: for a file of its own */
+    SSE_SCRIPT_STATS     = 32
 };
 
-/* Appends one <script> element with all that which asks for; an unknown bit fails b with SSE_E_ARG. Threads: any. */
+typedef struct sse_script_options {
+    unsigned    which;        /* SSE_SCRIPT_ bits. default: SSE_SCRIPT_ALL */
+    int         retry_ms;     /* RECONNECT: the first wait at most. default: 500 */
+    int         max_retry_ms; /* ... the longest wait. default: 2000, or retry_ms if that is more */
+    int         max_retries;  /* ... in a row, then the stream is closed. default: for ever */
+    int         idle_ms;      /* ... no pings for so long: the line is dead. default: 45000; SSE_OFF */
+    const char *nonce;        /* of <script>, for a Content-Security-Policy. default: none */
+} sse_script_options;
+
+/* Appends one <script> element with what which asks for; nothing if that is 0. sse_scripts(html,
+   SSE_SCRIPT_ALL) is the line for every page with EventSource.
+   With options (borrowed until return; NULL: all defaults) b fails with SSE_E_ARG, and nothing is
+   appended, if a value is negative or means nothing: an unknown bit, a longest wait below the first, a
+   setting of RECONNECT without it, an empty nonce or one with BARE. Threads: any, one per buffer. */
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
+SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options);
 
 /* ---- the app and its loop ---------------------------------------------------------------------------------------- */
 
@@ -3313,49 +3376,46 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
     sse_printf(b, "</%s>", wrap);
 }
 
-/* The scripts are JavaScript of 2022, to be read here and in the browser. In the core: connect feeds a source, again(source)
-   tells whether it will come back after a fatal error, changed() hears of every change of state; the others replace them. X1 */
-static const char sse__script_core[] =
+/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader stand alone; the others put
+   their own in the place of connect (feeds a source), again (how long to wait after a break, -1: never), patience (how long
+   silence is borne, 0: for ever), changed (hears of each change of state) and counted (hears of each event). X1 */
+static const char sse__script_begin[] =
     "(() => {\n"
     "'use strict';\n"
-    "if (window.EventSource.sources) return;\n"
-    "const Native = window.EventSource, sources = new Set();\n"
-    "let connect = direct, again = () => false, changed = () => {};\n"
+    "if (window.EventSource.sources) return;\n";
+
+static const char sse__script_core[] =
     "\n"
-    "// Stands in for EventSource: the same to its users, but what feeds it may change or come back.\n"
+    "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
+    "let changed = () => {}, counted = () => {}, connect = source => new Reader(source, source);\n"
+    "let again = (reader, status, fatal) => fatal ? -1 : reader.retry || 3000, patience = () => 0;\n"
+    "\n"
+    "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
     "class Source extends EventTarget {\n"
-    "  constructor(url, init, feed) {\n"
+    "  constructor(url, init) {\n"
     "    super();\n"
     "    this.url = new URL(url, document.baseURI).href;\n"
     "    this.withCredentials = Boolean(init && init.withCredentials);\n"
     "    this.readyState = 0;\n"
-    "    this.onopen = this.onmessage = this.onerror = null;\n"
-    "    this._types = new Set(['message', 'open', 'error']);\n"
-    "    this._connect = feed || (source => connect(source));\n"
-    "    this._lastId = '';\n"
-    "    this._attempts = 0;\n"
-    "    for (const type of this._types) super.addEventListener(type, event => {\n"
-    "      if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
-    "    });\n"
-    "    if (!feed) sources.add(this);\n"
+    "    this._id = new URL(this.url).searchParams.get('lastEventId') || '';\n"
+    "    this._opens = 0;\n"
+    "    this._young = Date.now() + 1000; // until then, or until it opened or failed, nobody needs to be told that it is not open\n"
+    "    for (const type of ['open', 'message', 'error']) {\n"
+    "      this['on' + type] = null;\n"
+    "      this.addEventListener(type, event => { if (typeof this['on' + type] === 'function') this['on' + type](event); });\n"
+    "    }\n"
+    "    sources.add(this);\n"
     "    this._start();\n"
     "    changed();\n"
-    "  }\n"
-    "  addEventListener(type, ...rest) {\n"
-    "    super.addEventListener(type, ...rest);\n"
-    "    if (this._types.has(type)) return;\n"
-    "    this._types.add(type);\n"
-    "    if (this._feed) this._feed.listen(type);\n"
     "  }\n"
     "  close() {\n"
     "    this._stop();\n"
     "    this.readyState = 2;\n"
-    "    sources.delete(this);\n"
+    "    if (sources.delete(this)) counts.closed++;\n"
     "    changed();\n"
     "  }\n"
-    "  _start() { this._feed = this._connect(this); }\n"
+    "  _start() { this._feed = connect(this); }\n"
     "  _stop() {\n"
-    "    clearTimeout(this._timer);\n"
     "    if (this._feed) this._feed.close();\n"
     "    this._feed = null;\n"
     "    this.readyState = 0;\n"
@@ -3363,41 +3423,139 @@ static const char sse__script_core[] =
     "  _opened() {\n"
     "    if (this.readyState !== 0) return;\n"
     "    this.readyState = 1;\n"
-    "    this._attempts = 0;\n"
-    "    this.dispatchEvent(new Event('open'));\n"
+    "    this._young = 0;\n"
+    "    if (this._opens++) counts.reconnects++;\n"
     "    changed();\n"
+    "    this.dispatchEvent(new Event('open'));\n"
     "  }\n"
-    "  _received(type, data, lastEventId) {\n"
+    "  _received({ type, data, id }) {\n"
     "    if (this.readyState === 2) return;\n"
-    "    this._lastId = lastEventId;\n"
-    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin: new URL(this.url).origin }));\n"
+    "    this._id = id;\n"
+    "    if (data === undefined) return; // an id alone\n"
+    "    counts.events++;\n"
+    "    counts.last = Date.now();\n"
+    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id, origin: new URL(this.url).origin }));\n"
+    "    counted();\n"
     "  }\n"
     "  _failed(fatal) {\n"
     "    if (this.readyState === 2) return;\n"
     "    this.readyState = 0;\n"
-    "    if (fatal && !again(this)) return this._ended();\n"
-    "    this.dispatchEvent(new Event('error'));\n"
-    "    changed();\n"
-    "  }\n"
-    "  _ended() {\n"
-    "    this.close();\n"
+    "    this._young = 0;\n"
+    "    if (fatal) this.close();\n"
+    "    else changed();\n"
     "    this.dispatchEvent(new Event('error'));\n"
     "  }\n"
     "}\n"
-    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => { Source[name] = Source.prototype[name] = value; });\n"
+    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => { Source[name] = Source.prototype[name] = value; });\n";
+
+static const char sse__script_reader[] =
     "\n"
-    "// Feeds a source from the network. A new connection can send no Last-Event-ID header: the query has it.\n"
-    "function direct(source) {\n"
-    "  const url = new URL(source.url);\n"
-    "  if (source._lastId) url.searchParams.set('lastEventId', source._lastId);\n"
-    "  const native = new Native(url.href, { withCredentials: source.withCredentials });\n"
-    "  const listen = type => native.addEventListener(type, event => {\n"
-    "    if (event instanceof MessageEvent) source._received(type, event.data, event.lastEventId);\n"
-    "    else if (type === 'open') source._opened();\n"
-    "    else source._failed(native.readyState === 2);\n"
-    "  });\n"
-    "  source._types.forEach(listen);\n"
-    "  return { listen, close: () => native.close() };\n"
+    "// Reads a stream, again and again, and tells to: _opened(), _received({ type, data, id, own }), own if the event brought that id\n"
+    "// itself, data undefined if it brought nothing else, and _failed(fatal). By fetch: it sees statuses, ids without data, retry, pings.\n"
+    "class Reader {\n"
+    "  constructor(source, to) {\n"
+    "    Object.assign(this, { source, to, id: source._id, retry: 0, tries: 0, breaks: 0, late: 0, due: 0, open: false });\n"
+    "    this.read();\n"
+    "  }\n"
+    "  close() {\n"
+    "    this.stop.abort();\n"
+    "    this.stop = null;\n"
+    "    clearTimeout(this.timer);\n"
+    "    clearTimeout(this.watchdog);\n"
+    "  }\n"
+    "  kick() { if (this.due) this.read(); else this.watch(); }\n"
+    "  nudge() { if (this.due && Date.now() >= this.due) this.read(); } // timers of hidden pages are late\n"
+    "  async read() {\n"
+    "    const stop = this.stop = new AbortController();\n"
+    "    let status = 0, fatal = false;\n"
+    "    clearTimeout(this.timer);\n"
+    "    this.due = 0;\n"
+    "    this.heard = Date.now();\n"
+    "    this.watch();\n"
+    "    try {\n"
+    "      const reply = await this.ask(stop.signal);\n"
+    "      status = reply.status;\n"
+    "      fatal = status !== 200 || !/^text\\/event-stream(;|$)/i.test(reply.headers.get('content-type'));\n"
+    "      if (!fatal && stop === this.stop) this.begin();\n"
+    "      const text = fatal ? null : reply.body.pipeThrough(new TextDecoderStream()).getReader();\n"
+    "      while (!fatal && stop === this.stop) {\n"
+    "        const { done, value } = await text.read();\n"
+    "        if (done) break;\n"
+    "        this.heard = Date.now();\n"
+    "        if (stop === this.stop) this.take(value);\n"
+    "      }\n"
+    "    } catch { /* the network, or stop */ }\n"
+    "    if (stop === this.stop) this.broken(status, fatal);\n"
+    "  }\n"
+    "  ask(signal) {\n"
+    "    const url = new URL(this.source.url), from = url.searchParams.get('lastEventId') || '', headers = { Accept: 'text/event-stream' };\n"
+    "    if (this.id !== from) {\n"
+    "      if (!from && url.origin === location.origin && /^[!-~]+$/.test(this.id)) headers['Last-Event-ID'] = this.id;\n"
+    "      else url.searchParams.set('lastEventId', this.id);\n"
+    "    }\n"
+    "    return fetch(url, { headers, signal, cache: 'no-store', credentials: this.source.withCredentials ? 'include' : 'same-origin' });\n"
+    "  }\n"
+    "  begin() {\n"
+    "    Object.assign(this, { open: true, since: Date.now(), heard: Date.now(), pinged: false, retry: 0, tries: 0, late: 0 });\n"
+    "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
+    "    this.watch();\n"
+    "    this.to._opened();\n"
+    "  }\n"
+    "  broken(status, fatal) {\n"
+    "    if (this.open && Date.now() - this.since > 5000) this.breaks = 0; // one that breaks at once is no reason to hurry\n"
+    "    const wait = again(this, status, fatal);\n"
+    "    this.stop.abort();\n"
+    "    this.open = false;\n"
+    "    this.tries++;\n"
+    "    this.breaks++;\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    if (wait >= 0) {\n"
+    "      this.due = Date.now() + wait;\n"
+    "      this.timer = setTimeout(() => this.read(), wait);\n"
+    "    }\n"
+    "    this.to._failed(wait < 0);\n"
+    "  }\n"
+    "  watch() { // gives up what has been silent for too long; broken() follows\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
+    "    if (!limit || !this.stop) return;\n"
+    "    if (left > 0) {\n"
+    "      this.watchdog = setTimeout(() => this.watch(), left);\n"
+    "    } else {\n"
+    "      if (!this.open) this.late++;\n"
+    "      this.stop.abort();\n"
+    "    }\n"
+    "  }\n";
+
+static const char sse__script_parser[] =
+    "  take(text) { // WHATWG HTML 9.2.6; a line may come in pieces, a CR LF, too\n"
+    "    const stop = this.stop, lines = (this.cr && text[0] === '\\n' ? text.slice(1) : text).split(/\\r\\n|\\n|\\r/);\n"
+    "    this.cr = text.endsWith('\\r');\n"
+    "    lines[0] = this.rest + lines[0];\n"
+    "    this.rest = lines.pop();\n"
+    "    for (const line of lines) if (stop === this.stop) this.line(line);\n"
+    "  }\n"
+    "  line(line) {\n"
+    "    const colon = line.indexOf(':'), name = colon < 0 ? line : line.slice(0, colon);\n"
+    "    const value = colon < 0 ? '' : line.slice(colon + (line[colon + 1] === ' ' ? 2 : 1));\n"
+    "    if (!line) this.dispatch();\n"
+    "    else if (name === 'data') this.data.push(value);\n"
+    "    else if (name === 'event') this.type = value;\n"
+    "    else if (name === 'id' && !value.includes('\\0')) this.own = value;\n"
+    "    else if (name === 'retry' && /^\\d+$/.test(value)) this.retry = Number(value);\n"
+    "    else if (!name && !this.pinged) {\n"
+    "      this.pinged = true;\n"
+    "      this.watch();\n"
+    "    }\n"
+    "  }\n"
+    "  dispatch() {\n"
+    "    const data = this.data.length ? this.data.join('\\n') : undefined, type = this.type || 'message', own = this.own !== undefined;\n"
+    "    if (own) this.id = this.own;\n"
+    "    this.data = [];\n"
+    "    this.type = '';\n"
+    "    this.own = undefined;\n"
+    "    if (own || data !== undefined) this.to._received({ type, data, id: this.id, own });\n"
+    "  }\n"
     "}\n";
 
 static const char sse__script_unload[] =
@@ -3408,199 +3566,220 @@ static const char sse__script_unload[] =
 
 static const char sse__script_reconnect[] =
     "\n"
-    "// EventSource gives up for good on any status but 200. Only 204 means that: after all others ask again, later and later.\n"
-    "again = source => {\n"
-    "  const delay = Math.min(30000, 500 * 2 ** source._attempts++) * (0.5 + Math.random());\n"
-    "  source._stop();\n"
-    "  source._timer = setTimeout(async () => {\n"
-    "    const stop = new AbortController(), credentials = source.withCredentials ? 'include' : 'same-origin';\n"
-    "    const options = { headers: { Accept: 'text/event-stream' }, cache: 'no-store', credentials, signal: stop.signal };\n"
-    "    const status = await fetch(source.url, options).then(reply => reply.status, () => 0);\n"
-    "    stop.abort();\n"
-    "    if (source.readyState === 2 || source._feed) return;\n"
-    "    if (status === 200) source._start();\n"
-    "    else if (status === 204) source._ended();\n"
-    "    else again(source);\n"
-    "  }, delay);\n"
-    "  return true;\n"
-    "};\n";
+    "// EventSource gives up for good on any status but 200, and waits for long after other breaks. Here only 204 is the end. The wait\n"
+    "// doubles up to a maximum; what the server said in retry: is never cut short.\n"
+    "again = (reader, status) => {\n"
+    "  const { retry, maxRetry, maxRetries } = settings, { tries, breaks } = reader;\n"
+    "  if (status === 204 || (maxRetries && tries >= maxRetries)) return -1;\n"
+    "  const wait = Math.min(maxRetry, retry * 2 ** breaks) * (0.5 + Math.random() / 2);\n"
+    "  return reader.retry && !breaks ? reader.retry : Math.max(reader.retry, wait);\n"
+    "};\n"
+    "// A try without an answer is given up after 5 s, the next ones after up to 20 s; a stream that had pings, after idle without.\n"
+    "patience = ({ open, pinged, late }) => !open ? Math.min(20000, 5000 * (late + 1)) : pinged ? settings.idle : 0;\n"
+    "for (const [target, type] of [[window, 'online'], [window, 'pageshow'], [document, 'visibilitychange'], [document, 'resume']]) {\n"
+    "  target.addEventListener(type, () => sources.forEach(source => source._feed && source._feed.kick()));\n"
+    "}\n";
+
+static const char sse__script_watchers[] =
+    "\n"
+    "// Who shows states and counts. The streams of htmx 4 count, too.\n"
+    "const watchers = [], others = new Map();\n"
+    "changed = () => watchers.forEach(watcher => watcher());\n"
+    "if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', () => changed());\n"
+    "else setTimeout(() => changed());\n"
+    "for (const [type, state] of [['after:connection', 1], ['error', 0], ['close', 2]]) {\n"
+    "  document.addEventListener('htmx:sse:' + type, event => {\n"
+    "    if (state === 2) others.delete(event.target);\n"
+    "    else others.set(event.target, state);\n"
+    "    changed();\n"
+    "  }, true);\n"
+    "}\n";
 
 static const char sse__script_status[] =
     "\n"
     "// open, connecting or closed: in <html data-sse>, as text of each [data-sse-status] (or what its data-open, ... says) and as\n"
-    "// the event sse:status of document. The streams of htmx 4 count, too.\n"
-    "const others = new Map();\n"
+    "// the event sse:status of document.\n"
+    "let growing = 0;\n"
     "const show = () => {\n"
-    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
+    "  const now = Date.now(), known = [...sources].filter(source => source._young < now);\n"
+    "  const states = [...known.map(source => source.readyState), ...others.values()];\n"
+    "  clearTimeout(growing);\n"
+    "  if (known.length < sources.size) growing = setTimeout(show, 1000);\n"
+    "  if (!states.length && sources.size) return;\n"
     "  const status = !states.length ? 'closed' : states.every(state => state === 1) ? 'open' : 'connecting';\n"
     "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
-    "    const text = place.dataset[status] || status;\n"
+    "    const text = place.dataset[status] ?? status;\n"
     "    if (place.textContent !== text) place.textContent = text;\n"
     "  }\n"
     "  if (document.documentElement.dataset.sse === status) return;\n"
     "  document.documentElement.dataset.sse = status;\n"
     "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
     "};\n"
-    "changed = show;\n"
-    "document.addEventListener('DOMContentLoaded', show);\n"
-    "const follow = (type, state) => document.addEventListener('htmx:sse:' + type, event => {\n"
-    "  if (state === 2) others.delete(event.target);\n"
-    "  else others.set(event.target, state);\n"
-    "  show();\n"
-    "}, true);\n"
-    "follow('after:connection', 1);\n"
-    "follow('error', 0);\n"
-    "follow('close', 2);\n"
-    "show();\n";
+    "watchers.push(show);\n";
+
+static const char sse__script_stats[] =
+    "\n"
+    "// Counts of this page: as text of each [data-sse-count=\"open\"], ... and in detail of the event sse:stats of document.\n"
+    "let counting = 0, since = 0, shown = '';\n"
+    "const count = () => {\n"
+    "  counting = 0;\n"
+    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
+    "  const open = states.filter(state => state === 1).length, connecting = states.length - open;\n"
+    "  since = open && !connecting ? since || Date.now() : 0;\n"
+    "  const detail = { open, connecting, ...counts, since }, text = JSON.stringify(detail);\n"
+    "  for (const place of document.querySelectorAll('[data-sse-count]')) {\n"
+    "    const name = place.dataset.sseCount, value = detail[name];\n"
+    "    const said = name !== 'since' && name !== 'last' ? String(value) : value ? new Date(value).toLocaleTimeString() : '';\n"
+    "    if (place.textContent !== said) place.textContent = said;\n"
+    "  }\n"
+    "  if (text === shown) return;\n"
+    "  shown = text;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:stats', { detail }));\n"
+    "};\n"
+    "counted = () => { if (!counting) counting = setTimeout(count, 250); };\n"
+    "watchers.push(counted);\n";
+
+static const char sse__script_tabs_peer[] =
+    "\n"
+    "// One tab reads for all: a browser opens six connections to a server, not six per tab. Each source begins with a reader of its\n"
+    "// own, so that it gets what a newcomer is sent. If another tab leads, that is, reads for all, this one takes over its events as\n"
+    "// soon as both are level: the last id of its own reader is one that the leader has passed. If none leads, it does.\n"
+    "class Peer {\n"
+    "  constructor(source, channel) {\n"
+    "    Object.assign(this, { source, name: Math.random().toString(36).slice(2), term: 0, leads: false, heir: '', alone: Date.now() });\n"
+    "    this.gather('', null);\n"
+    "    this.channel = new BroadcastChannel(channel);\n"
+    "    this.channel.onmessage = event => this.hear(event.data);\n"
+    "    this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.reader = new Reader(source, this); // null: this tab follows the leader\n"
+    "    this.say({ ask: 'later' });\n"
+    "  }\n"
+    "  close() {\n"
+    "    if (this.leads) this.say({ bye: this.heir });\n"
+    "    if (this.reader) this.reader.close();\n"
+    "    this.source = null;\n"
+    "    clearInterval(this.timer);\n"
+    "    this.channel.close();\n"
+    "  }\n"
+    "  kick() { // somebody looks at this page, or the network is back\n"
+    "    if (this.reader) this.reader.kick();\n"
+    "    if (!this.leads) this.say({ ask: 'now' });\n"
+    "    this.check();\n"
+    "  }\n"
+    "  say(message) { this.channel.postMessage({ ...message, from: this.name, term: this.term }); }\n"
+    "  tell() { this.say({ id: this.reader.id, open: this.source.readyState === 1, live: this.reader.open }); }\n"
+    "\n"
+    "  // What the own reader says.\n"
+    "  _opened() {\n"
+    "    this.source._opened();\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "  _received(event) {\n"
+    "    if (this.leads) this.say({ event });\n"
+    "    else if (!event.own) this.had = [...this.had.slice(-99), event.type + event.data];\n"
+    "    this.source._received(event);\n"
+    "    this.join();\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.leads && fatal) {\n"
+    "      this.say({ ended: true });\n"
+    "      this.leads = false;\n"
+    "    }\n"
+    "    this.source._failed(fatal);\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "  gather(leader, base) { // what the leader says from here on waits until this tab is level\n"
+    "    Object.assign(this, { leader, base, passed: base, since: [], had: [], live: false, lived: Date.now(), heard: Date.now(), asked: 0 });\n"
+    "  }\n"
+    "  join() {\n"
+    "    const { reader, since, base } = this, now = Date.now();\n"
+    "    if (!this.source || this.leads || !reader || !reader.open || !this.leader || !this.live || now - reader.since < 500) return;\n"
+    "    const id = reader.id, at = since.map(event => event.own ? event.id : null).lastIndexOf(id), found = id && (at >= 0 || base === id);\n"
+    "    if (!found && id && (this.passed || now - reader.heard < 3000)) return;\n"
+    "    // Without ids: what came since the own reader is open, but for what that one had as well.\n"
+    "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
+    "    reader.close();\n"
+    "    this.reader = null;\n"
+    "    this.since = [];\n"
+    "    this.source._id = this.passed || id;\n"
+    "    setTimeout(() => { this.had = []; }, 2000);\n"
+    "    for (const event of rest) this.deliver(event);\n"
+    "  }\n"
+    "  deliver(event) {\n"
+    "    const at = event.own ? -1 : this.had.indexOf(event.type + event.data);\n"
+    "    if (!event.own) this.had = at < 0 ? [] : this.had.slice(at + 1);\n"
+    "    if (at < 0 && this.source) this.source._received(event);\n"
+    "  }\n";
 
 static const char sse__script_tabs_lead[] =
     "\n"
-    "// One tab reads each URL and tells the others: a browser opens six connections to a server, not six per tab. A tab that\n"
-    "// comes later gets the newest event of each name. The reading tab holds a lock or, where there are none (plain http), a lease.\n"
-    "const streams = new Map();\n"
-    "\n"
-    "function lead(name, begin, end) {\n"
-    "  if (navigator.locks) {\n"
-    "    const stop = new AbortController();\n"
-    "    let release = () => {};\n"
-    "    navigator.locks.request(name, { signal: stop.signal }, () => stop.signal.aborted || new Promise(done => {\n"
-    "      release = done;\n"
-    "      begin();\n"
-    "    })).catch(() => {});\n"
-    "    return () => {\n"
-    "      stop.abort(); // may come too late for a lock just granted: hence the look at it above\n"
-    "      release();\n"
-    "    };\n"
+    "  // What others say. Who took the lead later has a higher term; of two who did at once, the greater name counts.\n"
+    "  hear(said) {\n"
+    "    if (said.ask) return this.answer(said);\n"
+    "    if (said.term < this.term || (said.term === this.term && said.from < this.leader)) return this.leads && this.tell();\n"
+    "    const { event } = said, other = said.term > this.term || said.from !== this.leader;\n"
+    "    this.term = said.term;\n"
+    "    this.heard = Date.now();\n"
+    "    this.asked = 0;\n"
+    "    if ('bye' in said || (said.ended && this.reader)) return this.orphan(said.bye);\n"
+    "    if (said.ended) return this.source._failed(true);\n"
+    "    if (other || (!event && said.id !== this.passed)) this.follow(said);\n"
+    "    this.passed = event ? event.id : said.id;\n"
+    "    this.live = event ? true : said.live;\n"
+    "    if (this.live) this.lived = Date.now();\n"
+    "    if (event && !this.reader) return this.deliver(event);\n"
+    "    if (event) this.since.push({ ...event, fresh: this.reader.open });\n"
+    "    else if (!this.reader && said.open) this.source._opened();\n"
+    "    else if (!this.reader && this.source.readyState === 1) this.source._failed(false);\n"
+    "    this.join();\n"
     "  }\n"
-    "  const me = Math.random().toString(36).slice(2);\n"
-    "  let leading = false;\n"
-    "  const turn = () => { // a lease counts once it has been read back: of two who take it, the later one has it\n"
-    "    const [owner, until] = (localStorage.getItem(name) || '- 0').split(' '), mine = owner === me;\n"
-    "    if (mine || Number(until) < Date.now()) localStorage.setItem(name, me + ' ' + (Date.now() + 3000));\n"
-    "    if (mine === leading) return;\n"
-    "    leading = mine;\n"
-    "    if (mine) begin();\n"
-    "    else end();\n"
-    "  };\n"
-    "  const timer = setInterval(turn, 1000);\n"
-    "  turn();\n"
-    "  setTimeout(turn, 50 + 50 * Math.random());\n"
-    "  return () => {\n"
-    "    clearInterval(timer);\n"
-    "    if (leading) localStorage.removeItem(name);\n"
-    "  };\n"
-    "}\n";
-
-static const char sse__script_tabs_stream[] =
-    "\n"
-    "class Stream {\n"
-    "  constructor(name, source) {\n"
-    "    this.name = name;\n"
-    "    this.first = source;\n"
-    "    this.sources = new Set();\n"
-    "    this.types = new Set(['message', 'open', 'error']);\n"
-    "    this.newest = new Map(); // of each name, in the order they came\n"
-    "    this.lastId = source._lastId;\n"
-    "    this.open = false;\n"
-    "    this.reader = null; // in the reading tab: the source that reads\n"
-    "    this.channel = new BroadcastChannel(name);\n"
-    "    this.channel.onmessage = event => this.hear(event.data);\n"
-    "    this.resign = lead(name, () => this.read(), () => this.unread());\n"
+    "  answer({ ask, from }) {\n"
+    "    if (!this.leads) return;\n"
+    "    this.heir = from;\n"
+    "    if (ask === 'now') this.reader.kick();\n"
+    "    else this.reader.nudge();\n"
+    "    this.tell();\n"
     "  }\n"
-    "  say(message) { this.channel.postMessage(message); }\n"
-    "  tell(message) { // to this tab as well, which does not hear itself\n"
-    "    this.say(message);\n"
-    "    this.hear(message);\n"
+    "  follow({ from, id, event }) {\n"
+    "    const level = !this.reader && !event && id === this.source._id;\n"
+    "    if (this.leads) this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.leads = false;\n"
+    "    this.gather(from, !event ? id : event.own ? null : event.id);\n"
+    "    if (!this.reader && !level) this.reader = new Reader(this.source, this);\n"
     "  }\n"
-    "  read() {\n"
-    "    const { url, withCredentials } = this.first;\n"
-    "    this.reader = new Source(url, { withCredentials }, source => {\n"
-    "      source._lastId = source._lastId || this.lastId;\n"
-    "      return direct(source);\n"
-    "    });\n"
-    "    this.passedOn = new Set();\n"
-    "    this.want(this.types);\n"
-    "    this.say({ who: true });\n"
+    "  orphan(heir) {\n"
+    "    this.gather('', null);\n"
+    "    this.alone = Date.now();\n"
+    "    if (!this.reader && heir === this.name) this.lead();\n"
     "  }\n"
-    "  unread() {\n"
-    "    if (this.reader) this.reader.close();\n"
-    "    this.reader = null;\n"
+    "  lead() { // from where this tab is; that the leader changes is no break unless it takes long\n"
+    "    this.gather(this.name, null);\n"
+    "    this.term++;\n"
+    "    this.leads = true;\n"
+    "    clearInterval(this.timer);\n"
+    "    if (!this.reader) this.reader = new Reader(this.source, this);\n"
+    "    this.tell();\n"
+    "    setTimeout(() => { if (this.source && this.leads && this.source.readyState === 1 && !this.reader.open) this._failed(false); }, 1000);\n"
     "  }\n"
-    "  want(types) {\n"
-    "    if (!this.reader) return;\n"
-    "    for (const type of types) {\n"
-    "      if (this.passedOn.has(type)) continue;\n"
-    "      this.passedOn.add(type);\n"
-    "      this.reader.addEventListener(type, event => {\n"
-    "        if (event instanceof MessageEvent) this.tell({ type, data: event.data, id: event.lastEventId });\n"
-    "        else if (type === 'open') this.tell({ open: true });\n"
-    "        else this.tell({ open: false, fatal: this.reader.readyState === 2 });\n"
-    "      });\n"
+    "  check() { // A leader that does not answer is gone, or frozen. Who has a stream leads at once where the leader has none.\n"
+    "    if (!this.source || this.leads) return;\n"
+    "    const now = Date.now(), { reader, leader } = this, ready = reader && reader.open && now - reader.since >= 500;\n"
+    "    if (leader && this.asked && now - this.asked > 1000) {\n"
+    "      this.orphan('');\n"
+    "      this.alone = 0;\n"
+    "    } else if (leader && !this.asked && now - this.heard > (this.live ? 2000 : 700)) {\n"
+    "      this.asked = now;\n"
+    "      this.say({ ask: 'later' });\n"
     "    }\n"
-    "  }\n"
-    "  hear(message) {\n"
-    "    if (message.who) this.say({ want: [...this.types] });\n"
-    "    if (message.want) this.want(message.want);\n"
-    "    if (message.hello && this.reader) this.say({ newest: [...this.newest], open: this.open, to: message.hello });\n"
-    "    if (message.to && message.to !== this.hello) return;\n"
-    "    if ('open' in message) this.turn(message);\n"
-    "    for (const event of message.newest || []) this.keep(...event);\n"
-    "    if (message.type) this.keep(message.type, message);\n"
-    "  }\n"
-    "  turn({ open, fatal }) {\n"
-    "    this.open = open;\n"
-    "    for (const source of [...this.sources]) {\n"
-    "      if (open) source._opened();\n"
-    "      else if (fatal) source._ended();\n"
-    "      else source._failed();\n"
-    "    }\n"
-    "  }\n"
-    "  keep(type, event) {\n"
-    "    this.newest.delete(type);\n"
-    "    this.newest.set(type, event);\n"
-    "    this.lastId = event.id;\n"
-    "    for (const source of [...this.sources]) if (source._types.has(type)) source._received(type, event.data, event.id);\n"
-    "  }\n"
-    "  add(source) {\n"
-    "    const first = !this.sources.size;\n"
-    "    this.sources.add(source);\n"
-    "    source._types.forEach(type => this.listen(type));\n"
-    "    if (first) this.say({ hello: this.hello = Math.random().toString(36).slice(2) });\n"
-    "    else setTimeout(() => { // as late as events from the network\n"
-    "      if (this.open) source._opened();\n"
-    "      for (const [type, event] of this.newest) if (source._types.has(type)) source._received(type, event.data, event.id);\n"
-    "    });\n"
-    "  }\n"
-    "  listen(type) {\n"
-    "    if (this.types.has(type)) return;\n"
-    "    this.types.add(type);\n"
-    "    this.want([type]);\n"
-    "    this.say({ want: [type] });\n"
-    "  }\n"
-    "  remove(source) {\n"
-    "    this.sources.delete(source);\n"
-    "    if (this.sources.size) return;\n"
-    "    streams.delete(this.name);\n"
-    "    this.resign();\n"
-    "    this.unread();\n"
-    "    this.channel.close();\n"
+    "    if (!this.leader ? (ready || !reader) && now - this.alone > 1000 : ready && now - this.lived > 1500) this.lead();\n"
+    "    else this.join();\n"
     "  }\n"
     "}\n"
     "\n"
-    "function canShare() {\n"
-    "  try {\n"
-    "    return Boolean(self.origin !== 'null' && window.BroadcastChannel && (navigator.locks || localStorage));\n"
-    "  } catch {\n"
-    "    return false; // storage is blocked\n"
-    "  }\n"
-    "}\n"
-    "\n"
-    "if (canShare()) connect = source => {\n"
-    "  const name = 'sse ' + (source.withCredentials ? '+ ' : '- ') + source.url;\n"
-    "  if (!streams.has(name)) streams.set(name, new Stream(name, source));\n"
-    "  const stream = streams.get(name);\n"
-    "  stream.add(source);\n"
-    "  return { listen: type => stream.listen(type), close: () => stream.remove(source) };\n"
+    "if (self.origin !== 'null' && window.BroadcastChannel) connect = source => {\n"
+    "  const url = new URL(source.url);\n"
+    "  url.searchParams.delete('lastEventId');\n"
+    "  return new Peer(source, 'sse.h 2 ' + (source.withCredentials ? '+ ' : '- ') + url);\n"
     "};\n";
 
 static const char sse__script_end[] =
@@ -3609,19 +3788,65 @@ static const char sse__script_end[] =
     "window.EventSource = Source;\n"
     "})();\n";
 
-SSE_API void sse_scripts(sse_buf *b, unsigned which) {
-    const unsigned all = SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS;
-    if (which & ~(all | SSE_SCRIPT_BARE)) sse_buf_fail(b, SSE_E_ARG);
-    if (!(which & all)) return;
-    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
-    sse_puts(b, sse__script_core);
-    if (which & SSE_SCRIPT_UNLOAD) sse_puts(b, sse__script_unload);
-    if (which & SSE_SCRIPT_RECONNECT) sse_puts(b, sse__script_reconnect);
-    if (which & SSE_SCRIPT_STATUS) sse_puts(b, sse__script_status);
-    if (which & SSE_SCRIPT_TABS) sse_puts(b, sse__script_tabs_lead);
-    if (which & SSE_SCRIPT_TABS) sse_puts(b, sse__script_tabs_stream);
-    sse_puts(b, sse__script_end);
+enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
+
+static const struct { unsigned which; const char *text; } sse__scripts[] = { /* a piece, and the scripts that need it */
+    {SSE__SCRIPTS, sse__script_begin},
+    {SSE__SCRIPTS, sse__script_core},
+    {SSE__SCRIPTS, sse__script_reader},
+    {SSE__SCRIPTS, sse__script_parser},
+    {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, sse__script_unload},
+    {SSE_SCRIPT_RECONNECT, sse__script_reconnect},
+    {SSE_SCRIPT_STATUS | SSE_SCRIPT_STATS, sse__script_watchers},
+    {SSE_SCRIPT_STATUS, sse__script_status},
+    {SSE_SCRIPT_STATS, sse__script_stats},
+    {SSE_SCRIPT_TABS, sse__script_tabs_peer},
+    {SSE_SCRIPT_TABS, sse__script_tabs_lead},
+    {SSE__SCRIPTS, sse__script_end},
+};
+
+static bool sse__is_script_options(const sse_script_options *o) {
+    const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
+    if (o->which & ~(unsigned)(SSE__SCRIPTS | SSE_SCRIPT_BARE)) return false;
+    if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
+    if (o->nonce && (!*o->nonce || (o->which & SSE_SCRIPT_BARE))) return false;
+    if (o->retry_ms < 0 || o->max_retry_ms < 0 || o->max_retries < 0 || o->idle_ms < SSE_OFF) return false;
+    return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
+}
+
+static void sse__put_script_settings(sse_buf *b, const sse_script_options *o) {
+    const int retry_ms = o->retry_ms ? o->retry_ms : 500;
+    const int idle_ms  = o->idle_ms == SSE_OFF ? 0 : o->idle_ms ? o->idle_ms : 45000;
+    const int most_ms  = o->max_retry_ms ? o->max_retry_ms : retry_ms > 2000 ? retry_ms : 2000;
+    sse_printf(b, "\nconst settings = { retry: %d, maxRetry: %d, ", retry_ms, most_ms);
+    sse_printf(b, "maxRetries: %d, idle: %d };\n", o->max_retries, idle_ms);
+}
+
+SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options) {
+    static const sse_script_options defaults = {0, 0, 0, 0, 0, NULL};
+    const sse_script_options *o = options ? options : &defaults;
+    const unsigned which = o->which ? o->which : (unsigned)SSE_SCRIPT_ALL;
+    size_t i;
+    if (!sse__is_script_options(o)) {
+        sse_buf_fail(b, SSE_E_ARG);
+        return;
+    }
+    if (which == SSE_SCRIPT_BARE) return;
+    if (o->nonce) sse_html(b, "<script nonce=\"%s\">\n", o->nonce);
+    else if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
+    for (i = 0; i < SSE__COUNT(sse__scripts); i++) {
+        if (!(which & sse__scripts[i].which)) continue;
+        if (sse__scripts[i].text == sse__script_reconnect) sse__put_script_settings(b, o);
+        sse_puts(b, sse__scripts[i].text);
+    }
     if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
+}
+
+SSE_API void sse_scripts(sse_buf *b, unsigned which) {
+    sse_script_options o;
+    memset(&o, 0, sizeof o);
+    o.which = which;
+    if (which) sse_scripts_with(b, &o);
 }
 
 /*==========================================================================
