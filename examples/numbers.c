@@ -43,11 +43,12 @@ static const char page_head[] =
     "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid;\n"
     "place-content: center; text-align: center; font: 1rem/1.4 system-ui, sans-serif }\n"
     "output { font-size: min(40vw, 14rem); font-weight: 300; font-variant-numeric: tabular-nums;\n"
-    "line-height: 1 } [data-sse=connecting] output { color: light-dark(#767676, #8a8a8a) }</style>\n";
+    "line-height: 1 } [data-sse=connecting] output { color: light-dark(#6e6e6e, #8f8f8f) }\n"
+    "p { min-height: 1.4em }</style>\n";
 
 static const char page_body[] =
     "</head><body><output id=\"n\"></output>\n"
-    "<p role=\"status\" data-sse-status data-open=\"counting\" data-closed=\"done\"\n"
+    "<p role=\"status\" data-sse-status data-open=\"\" data-closed=\"done\"\n"
     "   data-connecting=\"Not connected. Trying again...\"></p>\n"
     "<noscript>To count here takes a script. <a href=\"/count?to=60\">The numbers as text</a></noscript>\n"
     "<script>\n"
@@ -59,7 +60,7 @@ static const char page_body[] =
 static void page(sse_req *req, void *user) {
     (void)user;
     sse_puts(sse_out(req), page_head);
-    sse_scripts(sse_out(req), SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS | SSE_SCRIPT_UNLOAD);
+    sse_scripts(sse_out(req), SSE_SCRIPT_ALL);
     sse_puts(sse_out(req), page_body);
 }
 

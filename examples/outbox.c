@@ -26,9 +26,7 @@ static const char page_head[] =
     "input::placeholder { color: var(--soft); opacity: 1 }\n"
     "button { background: var(--accent); color: var(--paper); font-weight: 600 }\n"
     ":focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }\n"
-    "p { margin: .4rem 0; min-height: 1.3rem; color: var(--soft); font-size: .85rem }\n"
-    "[data-sse=open] [data-sse-status] { visibility: hidden }\n"
-    "#queue { min-height: 0; white-space: pre-line } #queue:empty { display: none }\n"
+    "p { margin: .4rem 0; color: var(--soft); font-size: .85rem; white-space: pre-line }\n"
     "ol { margin: 0; padding: 0; list-style: none; display: flex; flex-direction: column-reverse;\n"
     "     gap: .4rem }\n"
     "li { padding: .5rem .9rem; border-radius: .5rem; background: var(--card);\n"
@@ -41,7 +39,7 @@ static const char page_form[] =
     "</head><body><h1>Orders</h1><form method=\"post\" action=\"/order\">\n"
     "<input name=\"item\" aria-label=\"Item\" placeholder=\"What shall it be?\" maxlength=\"200\"\n"
     "  autocomplete=\"off\" required autofocus><button>Order</button></form>\n"
-    "<p id=\"queue\" role=\"status\"></p><p role=\"status\" data-sse-status data-open=\"connected\"\n"
+    "<p id=\"queue\" role=\"status\"></p><p role=\"status\" data-sse-status data-open=\"\"\n"
     "  data-connecting=\"Not connected. Trying again...\"></p>\n<ol id=\"log\" aria-live=\"polite\">\n";
 
 static const char page_script[] =
@@ -86,7 +84,7 @@ static void page(sse_req *req, void *db) {
     sse_buf  *out = sse_out(req);
     sse_rows *r   = sse_db_query(db, "SELECT * FROM (SELECT id, body FROM outbox ORDER BY id DESC LIMIT 20) ORDER BY id");
     sse_puts(out, page_head);
-    sse_scripts(out, SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS | SSE_SCRIPT_UNLOAD);
+    sse_scripts(out, SSE_SCRIPT_ALL);
     sse_puts(out, page_form);
     while (sse_db_next(r)) sse_html(out, "<li data-id=\"%lld\">%s</li>\n", sse_db_int(r, 0), sse_db_text(r, 1));
     sse_puts(out, page_script);                                             // the stream goes on behind the last row

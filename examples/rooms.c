@@ -23,14 +23,13 @@ static const char page_head[] =
     "#log p { margin: 0 0 .4rem; padding: .5rem .85rem; width: fit-content; max-width: 85%;\n"
     "         border-radius: .3rem 1rem 1rem } #log b { display: block; color: var(--accent) }\n"
     "[role=status] { margin: .3rem 1rem 0; white-space: pre-line }\n"
-    "#queue:empty, [data-sse=open] [data-sse-status] { display: none }\n"
     "form { display: flex; gap: .5rem; padding: .6rem 1rem max(.8rem, env(safe-area-inset-bottom)) }\n"
     "input, button { font: inherit; border: 0; border-radius: 1.5rem; padding: .65rem 1.1rem }\n"
     "input { flex: 1; min-width: 0 } button { background: var(--accent); color: var(--paper) }\n"
     ":focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }</style>\n";
 
 static const char page_status[] =
-    "</main><p id=\"queue\" role=\"status\"></p><p role=\"status\" data-sse-status data-open=\"connected\"\n"
+    "</main><p id=\"queue\" role=\"status\"></p><p role=\"status\" data-sse-status data-open=\"\"\n"
     "data-connecting=\"Not connected. Trying again...\"></p>\n<form method=\"post\" action=\"";
 
 static const char page_script[] =
@@ -91,7 +90,7 @@ static void page(sse_req *req, void *user) {
     sse_buf    *out  = sse_out(req);
     (void)user;
     sse_puts(out, page_head);
-    sse_scripts(out, SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS | SSE_SCRIPT_UNLOAD);
+    sse_scripts(out, SSE_SCRIPT_ALL);
     sse_html(out, "</head><body><header><h1>%s</h1><ul id=\"here\">", room);
     sse_topic_who(sse_req_app(req), name, chip, out);
     sse_puts(out, "</ul></header>\n<main id=\"log\" aria-live=\"polite\" tabindex=\"0\">");

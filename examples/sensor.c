@@ -25,21 +25,21 @@ static const char page_head[] =
     "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid;\n"
     "place-content: center; text-align: center; font: 1rem/1.4 system-ui, sans-serif }\n"
     "output { font-size: min(22vw, 9rem); font-weight: 300; font-variant-numeric: tabular-nums;\n"
-    "line-height: 1 } .old output { color: light-dark(#767676, #8a8a8a) }</style>\n";
+    "line-height: 1 } .old output, [data-sse=connecting] output { color: light-dark(#6e6e6e, #8f8f8f) }\n"
+    "p { min-height: 1.4em }</style>\n";
 
 static const char page_script[] =
-    "<p data-sse-status data-open=\"connected\" data-connecting=\"Not connected. Trying again...\"\n"
-    "   role=\"status\"></p>\n"
+    "<p role=\"status\" data-sse-status data-open=\"\"\n"
+    "   data-connecting=\"Not connected. Trying again...\"></p>\n"
     "<script>\n"
     "const temp = document.getElementById('temp'), age = document.getElementById('age')\n"
     "let at = Date.now() - 1000 * age.dataset.seconds\n"
     "const tell = () => {\n"
     "  const seconds = Math.round((Date.now() - at) / 1000), old = seconds > 2\n"
     "  age.textContent = old ? seconds + ' s ago' : 'now'\n"
-    "  document.body.classList.toggle('old', old || document.documentElement.dataset.sse !== 'open')\n"
+    "  document.body.classList.toggle('old', old)\n"
     "}\n"
     "setInterval(tell, 1000)\n"
-    "document.addEventListener('sse:status', tell)\n"
     "new EventSource('/events').addEventListener('reading', e => {\n"
     "  temp.textContent = JSON.parse(e.data).temp.toFixed(1) + ' \\u00b0C'\n"
     "  at = Date.now()\n"
@@ -53,7 +53,7 @@ static void page(sse_req *req, void *user) {
     (void)user;
     strftime(when, sizeof when, "%H:%M:%S UTC", gmtime(&at));
     sse_puts(out, page_head);
-    sse_scripts(out, SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS | SSE_SCRIPT_UNLOAD);
+    sse_scripts(out, SSE_SCRIPT_ALL);
     sse_html(out, "</head><body><output id=\"temp\">%.1f &deg;C</output>\n", temp);
     sse_html(out, "<div id=\"age\" data-seconds=\"%lld\">%s</div>\n", (long long)(time(NULL) - at), when);
     sse_puts(out, page_script);

@@ -86,8 +86,9 @@ export class Server {
     assert.doesNotMatch(stderr, /Sanitizer|runtime error|still running/)
   }
 
-  async restart(signal) { // in the same directory, on the same port
+  async restart(signal, meanwhile) { // in the same directory, on the same port; meanwhile(): what happens while it is away
     const end = await this.stop({ signal, keep: true })
+    await meanwhile?.()
     this.env = { ...this.env, PORT: String(this.port) }
     await this.#spawn()
     return end
