@@ -13051,7 +13051,7 @@ static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
     sse_str    epoch;
-    uint64_t   seq;
+    uint64_t   seq = 0;
     bool       evicted, displaced;
     const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
     r->durable = true;
