@@ -506,6 +506,7 @@
      sse_stream_send          sends one event to one stream
      sse_stream_write         sends bytes as they are
      sse_stream_end           ends a stream
+     sse_stream_reconnect     ends it so that its client comes back
      sse_stream_id            unguessable text that names a stream
      sse_stream_find          the stream of that text
      sse_stream_meta          a text kept with a stream
@@ -1223,7 +1224,7 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
 /* Why a stream closed. */
 typedef enum sse_reason {
     SSE_BY_PEER,     /* the peer left */
-    SSE_BY_END,      /* sse_stream_end, sse_streams_close, or its step returned SSE_END */
+    SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its step returned */
     SSE_BY_STOP,     /* the app stops */
     SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
@@ -1231,7 +1232,9 @@ typedef enum sse_reason {
     SSE_BY_ERROR     /* it could not be opened, or memory ran out */
 } sse_reason;
 
-#define SSE_END (-1) /* returned by a step: end the stream */
+/* Returned by a step: */
+#define SSE_END       (-1) /* the stream is at its end: sse_stream_end */
+#define SSE_RECONNECT (-2) /* it is not, but this connection is: sse_stream_reconnect */
 
 typedef struct sse_stream_options {
     int         status;          /* default: 200, or what sse_set_status said */
@@ -1247,7 +1250,7 @@ typedef struct sse_stream_options {
     size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's; SSE_UNLIMITED */
     int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END.
                                                     First call after the handler; never while unsent bytes wait. default: none */
-    void      (*on_stop)(sse_stream s, void *user); /* the app stops: the last chance to send. default: none */
+    void      (*on_stop)(sse_stream s, void *user); /* the app stops: tells the program, which may still send. default: none */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user); /* exactly once, also if opening failed: free user here. default: none */
     void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
     const char *label;           /* its kind, for filters and statistics. copied. default: none */
@@ -1255,6 +1258,8 @@ typedef struct sse_stream_options {
     bool        no_compression;  /* default: the app's */
     bool        own_history;     /* what is sent to this stream alone may refer to what it was sent before: smaller, for up to
                                     1.3 windows of memory. default: false, each such event is compressed by itself */
+    bool        drain;           /* the app stops: stays open until the program ends it, or grace_ms is over, as a stream with a
+                                    step does. default: false, it ends when on_stop has returned */
 } sse_stream_options;
 
 /* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
@@ -1276,9 +1281,14 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 /* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
-/* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's). An EventSource comes back
-   unless it is then answered 204. */
+/* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's), and keeps the connection.
+   For Datastar, htmx 4 and others that read by fetch the stream is finished. An EventSource comes back, unless it is then
+   answered 204 or its script closed it. Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG: last was left out, the stream ends. */
 SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
+
+/* The same, but the body stays without its end, as when the app stops, lifetime_ms is over or a reader is too slow: all clients
+   take it for a broken connection and come back. Browsers log that to the console. */
+SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last);
 
 SSE_API const char *sse_stream_id(sse_stream s);                      /* unguessable text by which a client can name its stream; valid until it closes */
 SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);    /* {0}: no such stream; NULL is none */
@@ -3996,14 +4006,6 @@ static int sse__weight(sse_str element) {
     return weight > 1000 ? 0 : weight;
 }
 
-/* True if an Accept value names this very type; ranges with a '*' do not count: what every client takes tells nothing. */
-static bool sse__accepts(sse_str accept, sse_str type) {
-    sse_str element;
-    while (sse__list_next(&accept, &element))
-        if (sse__media_is(element, type)) return sse__weight(element) > 0;
-    return false;
-}
-
 static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
     sse_str rest = sse__text(words), next;
     while (rest.ptr) {
@@ -4499,6 +4501,24 @@ static sse_str sse__head_find(const sse__head *h, const char *bytes, sse_str nam
         if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0) return sse__slice_str(bytes, field->value);
     }
     return sse__str(NULL, 0);
+}
+
+/* Clients that have to be answered with an event stream whatever happens, as an error status would end them for good. */
+typedef enum sse__asker {
+    SSE__ASKER_PLAIN,       /* all others, also those that list the type among others: they get plain statuses */
+    SSE__ASKER_EVENTSOURCE, /* Accept names this one type (WHATWG HTML 9.2.3) */
+    SSE__ASKER_DATASTAR     /* says so itself; whether this @get is a stream or an action only its handler knows */
+} sse__asker;
+
+static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
+    sse_str    accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
+    const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
+    if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
+    if (one && sse__list_next(&accept, &type) && sse__media_is(type, SSE__LIT("text/event-stream")) &&
+        !sse__list_next(&accept, &other))
+        return SSE__ASKER_EVENTSOURCE;
+    type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
+    return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
 /* Transfer-Encoding, RFC 9112 6.1: nothing may follow chunked, or come with it: H3. */
@@ -8430,10 +8450,10 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
                 |                   REPLY <----------------------------+
                 |    all queued       |  \    a stream is opened
                 |  [conn_reply_end]   v   +---------------------> STREAM
-                +------------------ SEND        [stream_open]        | [stream_finish]: SEND
-          all sent, keep-alive        | all sent, no keep-alive      |
-               [conn_next]            v [conn_linger]                |
-                                   LINGER <--------------------------+
+                +------------------ SEND <----- [stream_open] -------+
+          all sent, keep-alive        | all sent, no keep-alive   [stream_finish]
+               [conn_next]            v [conn_linger]
+                                   LINGER
                                       | peer closed, or 2 s
           [conn_close] from all --> CLOSED --> freed by [net_reap]
 
@@ -8443,15 +8463,17 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
           rest is then read and dropped, in BODY again, before IDLE [conn_skip_body, conn_next]
   REPLY   the request belongs to the app; no deadline; nothing is read
   SEND    the reply is queued whole; deadline: send timeout, again after each 16 KiB
-  STREAM  an open event stream; its owner keeps the deadline; input is thrown away
-  LINGER  our side is shut; input is thrown away, so that no reset overtakes our last bytes
+  STREAM  an open event stream; its owner keeps the deadline; what comes in
+          waits, in the kernel or the inbox, for the end of the stream
+  LINGER  our side is shut; input is thrown away, so that no reset overtakes our last bytes. Where
+          the end must not pass for one [conn_break] it is not shut but reset, a little later
   CLOSED  the descriptor is closed; memory stays until the end of the turn (W1)
 
   C1  A connection is freed only by net_reap.
   C2  Bytes leave in the order they were queued: what is in net.out comes
       after the queue of its connection.
   C3  Between two turns a connection owns input only in an inbox, and has
-      an inbox only while half a request is in it.
+      an inbox only while half a request is in it, or one behind a stream.
   C4  The rest of a body that is compressed as it leaves is last in the
       queue, and alone there when its next piece is made.
 ==========================================================================*/
@@ -8579,6 +8601,8 @@ typedef struct sse__conn {
     bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
+    bool behind;                   /* of a stream: input waits for its end */
+    bool resets;                   /* closing it resets it: see conn_break */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
@@ -8631,6 +8655,7 @@ enum {
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
+    SSE__RESET_MS    = 100,        /* for the last bytes before a reset, which throws away those not yet acknowledged */
     SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well, */
     SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
     SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with: time for its request to come */
@@ -8644,7 +8669,7 @@ static void sse__conn_set_state(sse__conn *c, sse__state to) {
         1 << SSE__IDLE | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* BODY */
         1 << SSE__SEND | 1 << SSE__STREAM,                                                           /* REPLY */
         1 << SSE__IDLE | 1 << SSE__BODY | 1 << SSE__LINGER,                                          /* SEND */
-        1 << SSE__SEND | 1 << SSE__LINGER,                                                           /* STREAM */
+        1 << SSE__SEND,                                                                              /* STREAM */
         0,                                                                                           /* LINGER */
         0                                                                                            /* CLOSED */
     };
@@ -8699,9 +8724,11 @@ static void sse__inbox_free(sse__inbox *inbox) {
 
 /* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
 static void sse__conn_close(sse__conn *c) {
+    static const struct linger at_once = {1, 0};
     sse__net *net = c->net;
     if (c->state == SSE__CLOSED) return;
     sse__poller_remove(&net->loop->poller, &c->source);
+    if (c->resets) (void)setsockopt(c->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(c->source.fd);
     c->source.fd = -1;
     sse__alarm_cancel(&c->alarm);
@@ -8878,10 +8905,17 @@ static ssize_t sse__conn_send_some(sse__conn *c) {
 /* Ends our side and reads on for a while: to close with input unread would send a reset, which can make the peer throw away what it
    has of the reply (RFC 9112 9.6). */
 static void sse__conn_linger(sse__conn *c) {
-    (void)shutdown(c->source.fd, SHUT_WR);
+    if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
     sse__conn_set_state(c, SSE__LINGER);
-    sse__conn_deadline(c, SSE__LINGER_MS);
+    sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
     if (c->ended) sse__conn_close(c);
+}
+
+/* What is queued stays without its end: to the peer the connection has broken. A body in chunks lacks the last one; for HTTP/1.0,
+   where the end of the connection is the end of the body, only a reset is no end (RFC 9112 8). */
+static void sse__conn_break(sse__conn *c, bool framed) {
+    c->keep_alive = false;
+    c->resets     = !framed;
 }
 
 static void sse__conn_next(sse__conn *c) { /* behind a reply: the next request, or the rest of a body that nobody wants */
@@ -8909,6 +8943,7 @@ static void sse__conn_progress(sse__conn *c, size_t n, int timeout_ms) { /* a de
 
 static void sse__conn_flush(sse__conn *c) {
     sse__net *net = c->net;
+    if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
     if (c->state == SSE__CLOSED || !c->out.count) return;
     if (net->unsaved) net->calls.save(net->app);
     while (c->out.count && c->writable) {
@@ -9125,7 +9160,7 @@ static void sse__conn_keep(sse__conn *c) {
     sse_buf   *from = net->taken ? net->taken : sse__conn_input(c);
     const size_t left = from->len - net->used;
     const bool last = c->state == SSE__SEND && !c->keep_alive;
-    if (last || c->state == SSE__CLOSED || c->state == SSE__STREAM || c->state == SSE__LINGER) {
+    if (last || c->state == SSE__CLOSED || c->state == SSE__LINGER) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
     } else if (c->inbox && !net->taken) {
         memmove(from->ptr, from->ptr + net->used, left);
@@ -9223,7 +9258,7 @@ static bool sse__conn_parse(sse__conn *c) {
         sse__conn_refuse(c, -got, p, NULL);
         return false;
     }
-    c->keep_alive = head->keep_alive;
+    c->keep_alive = head->keep_alive && !SSE__FLAG(net->loop->stop); /* a reply may say so while it still can */
     if (c->surplus) {
         net->used = in->len;
         sse__conn_refuse(c, 503, p, head);
@@ -9329,7 +9364,8 @@ static void sse__conn_process(sse__conn *c) {
 
 static bool sse__conn_wants_input(const sse__conn *c) {
     switch (c->state) {
-    case SSE__IDLE: case SSE__HEAD: case SSE__STREAM: case SSE__LINGER: return true;
+    case SSE__IDLE: case SSE__HEAD: case SSE__LINGER: return true;
+    case SSE__STREAM: return !c->behind;
     case SSE__BODY: return !c->paused;
     default: return false; /* pipelined requests wait in the kernel: backpressure */
     }
@@ -9352,16 +9388,18 @@ static void sse__conn_read(sse__conn *c) {
         ssize_t  n;
         if (!p && in->error) sse__conn_close(c);
         if (!p) break;
-        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT));
+        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT | (c->state == SSE__STREAM ? MSG_PEEK : 0)));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             c->readable = false;
         } else if (n <= 0) {
             sse__conn_input_ended(c, n < 0);
+        } else if (c->state == SSE__STREAM) {
+            c->behind = true; /* the next request: it stays where it is */
         } else {
             if ((size_t)n < room && !c->hangup) c->readable = false; /* drained; what comes next is a new event */
             net->counts.bytes_in += (uint64_t)n;
-            if (c->state == SSE__STREAM || c->state == SSE__LINGER) continue; /* thrown away */
+            if (c->state == SSE__LINGER) continue; /* thrown away */
             in->len += (size_t)n;
             if (c->state == SSE__BODY) sse__conn_progress(c, (size_t)n, net->app->options.body_timeout_ms);
             sse__conn_process(c);
@@ -9499,19 +9537,31 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
     return SSE_OK;
 }
 
-/* Answers at once, by what has come of the request. An EventSource that got a 503 would never come back: it is told when to, as is
-   one whose request is not here yet, by silence, which it takes for a network error (WHATWG HTML 9.2.3). */
+/* Sent instead of an error to clients that one would end for good: a reply without its end is a broken connection to them, after
+   which they come back, in as many ms (WHATWG HTML 9.2.3; Datastar after network errors only). */
+#define SSE__COME_BACK "retry: 2000\n\n"
+#define SSE__COME_BACK_CHUNK "d\r\n" SSE__COME_BACK "\r\n"
+
+static void sse__put_come_back(sse_buf *b, bool framed) { /* the body */
+    sse_puts(b, framed ? SSE__COME_BACK_CHUNK : SSE__COME_BACK);
+}
+
+/* Answers at once, by what has come of the request. Where no head is in yet silence says the same as SSE__COME_BACK. */
 static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
                                 "Content-Length: 0\r\n\r\n";
     static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                                 "Cache-Control: no-store\r\n\r\nretry: 5000\n\n";
-    char    bytes[2048];
-    sse_str answer = {NULL, 0};
-    ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT));
-    bytes[n > 0 ? n : 0] = '\0';
-    if (strstr(bytes, "text/event-stream")) answer = sse__str(events, sizeof events - 1);
-    else if (strstr(bytes, "\r\n\r\n")) answer = sse__str(plain, sizeof plain - 1);
+                                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n" SSE__COME_BACK_CHUNK;
+    const sse_app_options *options = &net->app->options;
+    sse__head head;
+    char      bytes[2048];
+    sse_str   answer = {NULL, 0};
+    ssize_t   n = SSE__SYS(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT));
+    sse__head_init(&head, net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
+    if (n > 0 && sse__head_parse(&head, bytes, (size_t)n) > 0) {
+        answer = sse__str(plain, sizeof plain - 1);
+        if (head.minor > 0 && sse__head_asker(&head, bytes) != SSE__ASKER_PLAIN) answer = sse__str(events, sizeof events - 1);
+    }
     if (answer.len) n = SSE__SYS(send(fd, answer.ptr, answer.len, MSG_DONTWAIT | SSE__NOSIGNAL));
     (void)n;
     (void)shutdown(fd, SHUT_WR);
@@ -9676,6 +9726,7 @@ struct sse_req {
     bool         deferred;  /* it outlives its handler, until sse_finish */
     bool         in_handler, finished;
     bool         head_stream; /* HEAD of what would be a stream: no length */
+    bool         stream_asked; /* its handler tried to open a stream */
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
     sse__file   *file;      /* sse_send_file: what to send instead of out */
@@ -10506,13 +10557,23 @@ static void sse__reply_send(sse_req *req, int status, const char *type) {
     else sse__conn_push_buf(c, &req->out);
 }
 
-/* What an EventSource survives: it comes back after the time it is told. Any error status would end it for good. */
+/* Whether one who would get nothing is to be told to come back instead. An action of Datastar must not run again; where its handler
+   has tried to open a stream it was none. */
+static bool sse__req_comes_back(const sse_req *req) {
+    const sse__asker asker = sse__head_asker(&req->head, req->bytes);
+    return asker == SSE__ASKER_EVENTSOURCE || (asker == SSE__ASKER_DATASTAR && req->stream_asked);
+}
+
 static void sse__reply_come_back(sse_req *req) {
-    req->conn->keep_alive = false;
-    sse__req_forget_output(req);
-    sse_puts(&req->out, "retry: 5000\n\n");
+    const bool framed = req->head.minor > 0;
+    sse_buf    b = {NULL, 0, 0, SSE_OK};
+    sse__conn_break(req->conn, framed);
     sse__put_field(&req->headers, "Cache-Control", "no-store");
-    sse__reply_send(req, req->status = 200, "text/event-stream");
+    sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
+    sse__put_come_back(&b, framed);
+    sse__conn_gathered(req->conn);
+    if (req->conn->state != SSE__CLOSED) sse__conn_push_buf(req->conn, &b);
+    sse_buf_free(&b);
 }
 
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
@@ -10540,7 +10601,7 @@ static void sse__reply_answer(sse_req *req) {
         sse__log(req->app, level, "%s failed: %s", req->path, sse_error_text(error));
         sse_buf_free(&req->headers);
     }
-    if ((silent || error == SSE_E_NOMEM) && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
+    if ((silent || error == SSE_E_NOMEM) && sse__req_comes_back(req)) {
         sse__reply_come_back(req);
         return;
     }
@@ -11020,6 +11081,9 @@ static void sse__dir_handler(sse_req *req, void *user) {
   S3  Sending touches one stream and its connection: no timer moves.
   S4  The streams of a person, of a label or of a topic are found without
       looking at any other.
+  S5  A body is complete only where the program ended it. To clients that
+      read by fetch, Datastar above all, a complete one is finished: after
+      any other end, a broken connection to them, they come back.
 ==========================================================================*/
 
 /* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
@@ -11147,6 +11211,7 @@ typedef struct sse__stream_extra {
     sse__meta  *meta;
     sse__codec *codec;           /* own_history, from the first event for this stream alone */
     uint64_t    ends_at, step_at; /* 0: never */
+    bool        drain, stopping; /* stopping: it was told that the app stops */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -11267,10 +11332,12 @@ static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* marks;
     sse__list_add(&stream->app->streams->closing, &stream->closing);
 }
 
-static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued */
+static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued: S5 */
     sse__conn *c = stream->conn;
     sse__stream_gone(stream, reason);
-    if (c) sse__conn_close(c);
+    if (!c) return;
+    sse__conn_break(c, stream->framed);
+    sse__conn_close(c);
 }
 
 static void sse__stream_free(sse__stream *stream) {
@@ -11442,21 +11509,21 @@ static void sse__stream_finish_frames(sse__stream *stream) {
     sse__message_drop(m);
 }
 
-/* Ends the body; the connection closes when all is sent. */
-static void sse__stream_finish(sse__stream *stream, sse_reason reason) {
+/* Ends the body. whole: the program has said all it had to say, and the connection is kept; else the body stays without its end: S5. */
+static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whole) {
     sse__conn *c = stream->conn;
     if (!c) return;
     if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
-    if (stream->conn && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
+    if (stream->conn && whole && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
     if (!stream->conn) return; /* that was too much for its queue, or for the memory: it is cut */
-    if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
+    if (!whole) sse__conn_break(c, stream->framed);
+    else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_gone(stream, reason);
-    c->keep_alive = false;
     sse__conn_gathered(c);
     sse__conn_reply_end(c);
 }
 
-SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
+static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
     sse__stream  *stream = sse__stream_open_one(s);
     sse__message *m = NULL;
     int           error = SSE_OK;
@@ -11468,9 +11535,12 @@ SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
     }
     if (m) (void)sse__stream_push(stream, m);
     sse__message_drop(m);
-    sse__stream_finish(stream, SSE_BY_END);
+    sse__stream_finish(stream, SSE_BY_END, whole);
     return error;
 }
+
+SSE_API int sse_stream_end(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, true); }
+SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, false); }
 
 /* ---- time --------------------------------------------------------------------------- */
 
@@ -11493,7 +11563,7 @@ static void sse__stream_ping(sse__stream *stream) {
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     const int ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     if (stream->gone) return;
-    if (ms < 0) sse__stream_finish(stream, SSE_BY_END);
+    if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
 }
 
@@ -11525,7 +11595,7 @@ static void sse__stream_tick(sse__conn *c) {
         return;
     }
     if (stream->extra && stream->extra->ends_at && now >= stream->extra->ends_at) {
-        sse__stream_finish(stream, SSE_BY_LIFETIME);
+        sse__stream_finish(stream, SSE_BY_LIFETIME, false);
         return;
     }
     if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
@@ -11551,12 +11621,13 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     sse__streams      *streams = stream->app->streams;
     sse__stream_extra *x;
     int                error;
-    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return SSE_OK;
+    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && !o->drain && o->lifetime_ms <= 0) return SSE_OK;
     x = sse__stream_need_extra(stream);
     if (!x) return SSE_E_NOMEM;
     x->on_ping = o->on_ping;
     x->step    = o->step;
     x->on_stop = o->on_stop;
+    x->drain   = o->drain;
     if (o->step) x->step_at = stream->app->loop.wheel.now;
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
     if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
@@ -11613,6 +11684,8 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m;
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
+    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it on this connection */
+    c->behind = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
     sse__conn_push_buf(c, &b);
@@ -11669,13 +11742,14 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
     static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0,
-                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false};
+                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false, false};
     const sse_stream_options *o = options ? options : &defaults;
     const sse_stream closed = {NULL, 0, 0};
     const bool       here   = !sse__req_thread(req);
     int              error  = here ? sse__stream_check(req, o) : SSE_E_THREAD;
     sse__stream     *stream = here ? sse__stream_make(req->app, o) : NULL;
     sse__message    *first  = NULL;
+    if (here) req->stream_asked = true;
     if (!stream) {
         if (here) sse__req_error(req, SSE_E_NOMEM);
         if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
@@ -11993,14 +12067,28 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
     }
 }
 
-/* The app stops. What on_stop does may close any other stream, so this goes by slots. */
-static void sse__streams_stop(sse__streams *streams) {
+/* The app stops, and this stream: at once, or when it has sent what it still must. */
+static void sse__stream_stop(sse__stream *stream) {
+    sse__stream_extra *x = stream->extra;
+    if (stream->gone || (x && x->stopping)) return;
+    if (x) x->stopping = true;
+    if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->gone) return;
+    if (!x || !(x->step || x->drain)) {
+        sse__stream_finish(stream, SSE_BY_STOP, false);
+        return;
+    }
+    if (x->step) x->step_at = stream->app->loop.wheel.now; /* a generator that sleeps is told now */
+    sse__stream_schedule(stream);
+}
+
+/* over: the time for that is over. What on_stop does may close any other stream, so this goes by slots. */
+static void sse__streams_stop(sse__streams *streams, bool over) {
     uint32_t i;
     for (i = 0; i < streams->all.used; i++) {
         sse__stream *stream = (sse__stream *)streams->all.at[i].item;
-        if (!stream || stream->gone) continue;
-        if (stream->extra && stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
-        sse__stream_finish(stream, SSE_BY_STOP);
+        if (stream && over) sse__stream_finish(stream, SSE_BY_STOP, false);
+        else if (stream) sse__stream_stop(stream);
     }
 }
 
@@ -12770,6 +12858,8 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
       a history, or because sse_topic named it.
   O3  Being up to date and being behind meet at one number: a stream gets
       what has one either from the histories or from the live flow.
+  O4  Who may miss what a history keeps has an id to come back with, also
+      before the first event: what is published meanwhile is not lost.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
@@ -12803,6 +12893,7 @@ typedef struct sse__topics {
     sse__topic   *fed;             /* those with an outbox */
     sse__link     idle;            /* the one that was used last at the end */
     sse__sequence sequence;
+    sse__message *place;           /* the id of the latest number, as an event: see place_message. NULL: none was needed yet */
     const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
     bool          displaced;       /* one of them had to go again for another */
     uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
@@ -13200,7 +13291,7 @@ static sse__sub *sse__stream_fed(const sse__stream *stream) {
 }
 
 /* Rows for one that is behind. */
-typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more; } sse__refill;
+typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more, sent; } sse__refill;
 
 static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
     sse__refill *r = (sse__refill *)user;
@@ -13208,25 +13299,29 @@ static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
     r->more = m && !sse__stream_has_room(r->stream, m, r->max);
     if (r->more) return false;
     if (m) (void)sse__stream_push(r->stream, m);
+    r->sent  = r->sent || m;
     r->after = id;
     return !r->stream->gone;
 }
 
-static void sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
+/* These answer whether something left that has an id. */
+
+static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     const sse__outbox *o = sse__sub_outbox(sub);
     sse__refill        r;
     r.stream = stream;
     r.after  = sub->after;
     r.last   = o->last;
     r.max    = stream->max_queue < (size_t)SSE__OUTBOX_BYTES ? stream->max_queue : (size_t)SSE__OUTBOX_BYTES;
-    r.more   = false;
+    r.more   = r.sent = false;
     if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
         sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
     stream->behind = r.more;
+    return r.sent;
 }
 
-static void sse__stream_refill_events(sse__stream *stream) {
+static bool sse__stream_refill_events(sse__stream *stream) {
     sse__merge m;
     sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
@@ -13243,13 +13338,15 @@ static void sse__stream_refill_events(sse__stream *stream) {
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
     stream->behind = m.count > 0; /* O3 */
     SSE_FREE(m.at);
+    return seq > 0;
 }
 
-static void sse__stream_refill(sse__stream *stream) {
+static bool sse__stream_refill(sse__stream *stream) {
     sse__sub *fed = sse__stream_fed(stream);
-    if (fed) sse__stream_refill_rows(stream, fed);
-    else sse__stream_refill_events(stream);
+    return fed ? sse__stream_refill_rows(stream, fed) : sse__stream_refill_events(stream);
 }
+
+static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
 typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost; } sse__resume;
@@ -13278,7 +13375,7 @@ static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
     sse_str    epoch;
-    uint64_t   seq;
+    uint64_t   seq = 0;
     bool       evicted, displaced;
     const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
     r->durable = true;
@@ -13300,14 +13397,33 @@ static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
     r->lost  = r->found && !sse__outbox_has(o, r->seq);
 }
 
-/* Says where it is, so that it can come back before its first row. WHATWG HTML 9.2.6: an id without data is kept. */
-static void sse__stream_place(sse__stream *stream, uint64_t id) {
-    char      text[21];
-    sse_event event;
-    memset(&event, 0, sizeof event);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)id);
-    event.id = text;
-    (void)sse_stream_send(sse__stream_handle(stream), &event);
+/* The id of a place, for all who are there at a time. WHATWG HTML 9.2.6: an id without data is kept, and no event. NULL: no memory. */
+static sse__message *sse__place_message(sse__topics *topics, const sse__sub *fed) {
+    const sse__sequence *sequence = &topics->sequence;
+    char          id[SSE__ID_ROOM + 1];
+    sse_buf       text = {NULL, 0, 0, SSE_OK};
+    sse__message *m;
+    if (!fed && topics->place && topics->place->seq == sequence->last) return sse__message_hold(topics->place);
+    sse__message_begin(&text);
+    if (fed) sse_printf(&text, "id: %llu\n\n", (unsigned long long)fed->after);
+    else {
+        sse__put_str(&text, sse__id_line(id, sequence->epoch, sequence->last));
+        sse__put_char(&text, '\n');
+    }
+    m = sse__message_end(&text);
+    if (fed || !m) return m;
+    m->seq = sequence->last;
+    sse__message_drop(topics->place);
+    topics->place = sse__message_hold(m);
+    return m;
+}
+
+/* Says where it is, so that it can come back before its first event: O4. */
+static void sse__stream_place(sse__stream *stream) {
+    sse__message *m = sse__place_message(stream->app->topics, sse__stream_fed(stream));
+    if (m) (void)sse__stream_push(stream, m);
+    else sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
+    sse__message_drop(m);
 }
 
 static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of the first topic that has options of its own */
@@ -13316,6 +13432,22 @@ static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of th
     const sse__topic *topic = sse__topic_find(topics, sse__text(h->topic));
     (void)sub;
     if (topic && topic->rule) *name = topic->rule->gap_event;
+}
+
+static bool sse__topic_resumable(const sse__topic *topic) { /* what is published there may be asked for later */
+    const sse__topics *topics = topic->owner;
+    const sse__rule   *rule;
+    if (!topic->pattern) return topic->history || topic->outbox;
+    for (rule = topics->rules; rule && !rule->limits.max_count; rule = rule->next) {}
+    if (rule) return true;
+    for (rule = topics->named; rule && !rule->limits.max_count; rule = rule->next) {}
+    return rule != NULL;
+}
+
+static bool sse__stream_resumable(const sse__stream *stream) {
+    const sse__sub *sub = stream->subs;
+    while (sub && !(sse__sub_topic(sub) && sse__topic_resumable(sse__sub_topic(sub)))) sub = sub->next;
+    return sub != NULL;
 }
 
 static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
@@ -13337,6 +13469,7 @@ static void sse__topics_begin(sse__stream *stream) {
     const char  *id;
     sse__resume  r;
     sse__sub    *sub, *fed = sse__stream_fed(stream);
+    bool         placed = false;
     stream->req = NULL;
     if (stream->gone || !stream->behind) return;
     memset(&r, 0, sizeof r);
@@ -13346,11 +13479,13 @@ static void sse__topics_begin(sse__stream *stream) {
         r.id = sse__text(id);
         if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
         else sse__resume_find(&r, stream);
-        if (!r.found || r.lost) sse__stream_gap(stream, &r);
-        else stream->app->topics->resumes++;
-        for (sub = stream->subs; sub; sub = sub->next) sub->after = r.found && !r.lost ? r.seq : 0;
-    } else if (fed) sse__stream_place(stream, fed->after);
-    if (!stream->gone) sse__stream_refill(stream);
+        placed = r.found && !r.lost;
+        if (placed) stream->app->topics->resumes++;
+        else sse__stream_gap(stream, &r);
+        for (sub = stream->subs; sub; sub = sub->next) sub->after = placed ? r.seq : 0;
+    }
+    if (!stream->gone && sse__stream_refill(stream)) placed = true;
+    if (!stream->gone && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------------- */
@@ -13382,7 +13517,8 @@ static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL
 }
 
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
-    sse__sub *sub = sse__channel_find(&topic->channel, stream);
+    const bool placed = stream->req || sse__stream_resumable(stream);
+    sse__sub  *sub    = sse__channel_find(&topic->channel, stream);
     if (sub) return SSE_OK;
     if (!sse__topic_suits(topic, stream)) {
         sse__topic_rest(topic);
@@ -13398,6 +13534,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     if (topic->outbox) stream->fed = true;
     sub->after = stream->req ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
     if (stream->req && sse__topic_gives_ids(topic)) stream->behind = true;
+    if (!placed && sse__topic_resumable(topic)) sse__stream_place(stream); /* O4 */
     return SSE_OK;
 }
 
@@ -13836,7 +13973,7 @@ static bool sse__topics_open(sse_app *app) {
     app->topics = SSE__NEW(sse__topics);
     if (!app->topics) return false;
     app->topics->app     = app;
-    app->streams->refill = sse__stream_refill;
+    app->streams->refill = sse__stream_drained;
     sse__list_init(&app->topics->idle);
     return sse__sequence_open(&app->topics->sequence, app);
 }
@@ -13857,6 +13994,7 @@ static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobod
     sse__map_free(&topics->patterns);
     sse__rules_free(topics->rules);
     sse__rules_free(topics->named);
+    sse__message_drop(topics->place);
     sse__sequence_close(&topics->sequence);
     SSE_FREE(topics);
 }
@@ -13980,10 +14118,10 @@ static int sse__view_message(const sse__live *live, sse_buf *html, sse__message 
 
 /* Nothing can be shown: come back later. */
 static void sse__live_turn_away(sse__stream *stream) {
-    sse__message *m = sse__message_of_bytes(SSE__LIT("retry: 5000\n\n"));
+    sse__message *m = sse__message_of_bytes(SSE__LIT(SSE__COME_BACK));
     if (m) (void)sse__stream_push(stream, m);
     sse__message_drop(m);
-    sse__stream_finish(stream, SSE_BY_ERROR);
+    sse__stream_finish(stream, SSE_BY_ERROR, false);
 }
 
 static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it was not rendered */
@@ -14184,9 +14322,10 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 
 /* ---- routes ------------------------------------------------------------------------ */
 
-/* There is no view for it. An EventSource that is answered nothing comes back later; others are told. */
+/* There is no view for it. Those who are answered nothing come back later; others are told. */
 static void sse__live_refuse(sse_req *req) {
-    const bool events = sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"));
+    const bool events = sse__head_asker(&req->head, req->bytes) != SSE__ASKER_PLAIN;
+    req->stream_asked = true;
     if (req->stream) sse__live_turn_away(req->stream);
     else if (events) (void)sse__req_error(req, SSE_E_FULL);
     else (void)sse_fail(req, 503, "as many views as there may be are watched: come back later");
@@ -15005,6 +15144,7 @@ static void sse__req_conclude(sse_req *req) {
     sse_app   *app = req->app;
     sse__conn *c   = req->conn;
     if (req->stream) sse__topics_begin(req->stream);
+    if (req->stream && SSE__FLAG(app->loop.stop)) sse__stream_stop(req->stream);
     if (c && !req->streaming) {
         c->req = NULL;
         sse__conn_skip_body(c);
@@ -15069,11 +15209,13 @@ static bool sse__has_nul(sse_str query) { /* "%00" */
 static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
     sse_app *app = c->net->app;
     sse_buf  b = {NULL, 0, 0, SSE_OK};
-    const bool events = head && sse__accepts(sse__head_value(head, bytes, SSE__FIELD_ACCEPT, 0), SSE__LIT("text/event-stream"));
+    const bool events = head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN;
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
     if (status == 503 && events) {
         sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
-        sse_puts(&b, "Cache-Control: no-store\r\nConnection: close\r\n\r\nretry: 5000\n\n");
+        sse_printf(&b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n", head->minor ? "Transfer-Encoding: chunked\r\n" : "");
+        sse__put_come_back(&b, head->minor > 0);
+        sse__conn_break(c, head->minor > 0);
     } else {
         const char *text = sse__status_text(status);
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
@@ -16135,6 +16277,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 extern char **environ; /* as POSIX wants it: by the program that uses it */
 
 struct sse__server {
+    sse_app   *app;
     sse__alarm grace;          /* armed when the app stops */
     int        grace_ms;       /* guarded by loop.mutex: sse_stop_background sets it */
     int        armed_ms;       /* what grace is armed with; -1: not yet */
@@ -16428,7 +16571,11 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     app->server->over = true;
 }
 
-static void sse__server_grace_over(sse__alarm *alarm) { SSE__CONTAINER(alarm, struct sse__server, grace)->stopped = 1; }
+static void sse__server_grace_over(sse__alarm *alarm) {
+    struct sse__server *server = SSE__CONTAINER(alarm, struct sse__server, grace);
+    sse__streams_stop(server->app->streams, true); /* with their last events, as far as those leave at once */
+    server->stopped = 1;
+}
 
 /* The grace period begins, or another was set since. It is looked at each turn: a call might wait behind many others. */
 static void sse__server_arm(sse_app *app) {
@@ -16451,7 +16598,7 @@ static void sse__server_begin_stop(sse_app *app) {
     sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
     server->armed_ms = -1;
-    sse__streams_stop(app->streams);
+    sse__streams_stop(app->streams, false);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next = link->next;
@@ -17037,6 +17184,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->router = SSE__NEW(sse__router);
     if (app->router) sse__list_init(&app->router->kept);
     app->server = SSE__NEW(struct sse__server);
+    if (app->server) app->server->app = app;
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;

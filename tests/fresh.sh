@@ -1,13 +1,19 @@
 #!/bin/sh
 # Proves what the README says of a fresh machine: in an empty Debian with nothing but cc and make, `make test` installs the rest and
 # passes. Takes root, debootstrap, a network and some minutes.
-# usage: sh tests/fresh.sh [SUITE [DIRECTORY]]     by default bookworm, in a new directory under /var/tmp that is removed afterwards
+# usage: sh tests/fresh.sh [SUITE [DIRECTORY]]     by default bookworm, in a new directory under /var/tmp; removed afterwards, as is DIRECTORY,
+# which must not be there yet
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 suite=${1:-bookworm}
 [ "$(id -u)" = 0 ] || { echo "tests/fresh.sh needs root: it makes a root directory and changes into it" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "tests/fresh.sh needs debootstrap: apt-get install debootstrap" >&2; exit 1; }
-fresh=${2:-$(mktemp -d /var/tmp/fresh-XXXXXX)}
+if [ $# -ge 2 ]; then
+    fresh=$2
+    mkdir "$fresh" || { echo "tests/fresh.sh makes its directory itself, and removes it afterwards: name one that is not there" >&2; exit 1; }
+else
+    fresh=$(mktemp -d /var/tmp/fresh-XXXXXX)
+fi
 mounted=
 
 finish() {

@@ -15,12 +15,17 @@ lacks() { # lacks PACKAGE COMMAND...: notes the package if the command fails
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-unpack_nginx() { # to build/nginx: were it installed, Debian would start it
-    for package in nginx nginx-core; do # the second has the program on older Ubuntus
-        mkdir -p build/nginx
-        (cd build/nginx && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb .) >build/setup.log 2>&1 &&
-            build/nginx/usr/sbin/nginx -v 2>>build/setup.log && return 0
-        rm -r build/nginx
+# Whatever is made in build/ is made beside its place and moved there whole: an interrupted set-up begins anew.
+
+unpack() { # unpack NAME PROGRAM PACKAGE...: the program, from the first package that has it, to build/NAME
+    name=$1 program=$2
+    shift 2
+    for package in "$@"; do
+        rm -rf "build/$name.new"
+        mkdir -p "build/$name.new"
+        (cd "build/$name.new" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) >build/setup.log 2>&1 &&
+            "build/$name.new/$program" -v >>build/setup.log 2>&1 && mv "build/$name.new" "build/$name" && return 0
+        rm -rf "build/$name.new"
     done
     return 1
 }
@@ -43,7 +48,22 @@ fuzzes() {
     return $status
 }
 
-update() { $as_root apt-get -qq update >build/setup.log 2>&1 || { cat build/setup.log >&2; exit 1; }; }
+apt() { # waits for another apt-get: fresh machines update themselves
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
+}
+
+update() { # the lists have a lock of their own, which no option waits for
+    tries=0
+    until apt update >build/setup.log 2>&1; do
+        tries=$((tries + 1))
+        if ! grep -qi 'could not get lock' build/setup.log || [ $tries -gt 60 ]; then
+            cat build/setup.log >&2
+            exit 1
+        fi
+        [ $tries -gt 1 ] || echo "Another apt-get is at work; waiting for it (five minutes at most)"
+        sleep 5
+    done
+}
 
 install() {
     [ -n "$missing" ] || return 0
@@ -58,7 +78,7 @@ install() {
     echo "Installing with apt-get:$missing"
     update
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >>build/setup.log 2>&1 ||
+    apt install -y --no-install-recommends $missing >>build/setup.log 2>&1 ||
         { tail -20 build/setup.log >&2; exit 1; }
     missing=
 }
@@ -98,24 +118,30 @@ if ! fuzzes >/dev/null 2>&1; then # the sanitizers' runtime is a package of its 
     missing=" libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install
 fi
-if [ ! -x /usr/sbin/nginx ] && [ ! -d build/nginx ]; then
-    echo "Unpacking to build/nginx: nginx"
-    unpack_nginx || { update && unpack_nginx; } || { cat build/setup.log >&2; echo "nginx is missing: please install it" >&2; exit 1; }
-fi
+unpacked() { # unpacked NAME PROGRAM PACKAGE...: for servers that Debian would start, were they installed
+    [ ! -x "/$2" ] && [ ! -d "build/$1" ] || return 0
+    echo "Unpacking to build/$1: $1"
+    unpack "$@" || { update && unpack "$@"; } || { cat build/setup.log >&2; echo "$1 is missing: please install it" >&2; exit 1; }
+}
+unpacked nginx usr/sbin/nginx nginx nginx-core # the second has the program on older Ubuntus
 if ! node_is_recent; then
     echo "node is older than 18: please install a newer one" >&2
     exit 1
 fi
 if ! cmp -s tests/package.json build/node/package.json; then
     echo "Installing with npm to build/node: $(sed -n 's/^    "\(.*\)": "\(.*\)",*$/\1@\2/p' tests/package.json | tr '\n' ' ')"
-    mkdir -p build/node
-    cp tests/package.json build/node/package.json
-    (cd build/node && npm install --no-audit --no-fund --ignore-scripts --loglevel=error) >build/setup.log 2>&1 ||
-        { rm build/node/package.json; cat build/setup.log >&2; exit 1; }
+    rm -rf build/node build/node.new
+    mkdir -p build/node.new
+    cp tests/package.json build/node.new/package.json
+    (cd build/node.new && npm install --no-audit --no-fund --ignore-scripts --loglevel=error) >build/setup.log 2>&1 ||
+        { cat build/setup.log >&2; exit 1; }
+    mv build/node.new build/node
 fi
 if ! command -v chromium >/dev/null && [ ! -d build/browsers ]; then
     echo "Installing with playwright to build/browsers: chromium"
-    PLAYWRIGHT_BROWSERS_PATH="$PWD/build/browsers" node build/node/node_modules/playwright-core/cli.js \
+    rm -rf build/browsers.new
+    PLAYWRIGHT_BROWSERS_PATH="$PWD/build/browsers.new" node build/node/node_modules/playwright-core/cli.js \
         install --with-deps --only-shell chromium >build/setup.log 2>&1 ||
-        { rm -rf build/browsers; tail -20 build/setup.log >&2; exit 1; }
+        { tail -20 build/setup.log >&2; exit 1; }
+    mv build/browsers.new build/browsers
 fi

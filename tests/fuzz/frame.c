@@ -25,7 +25,7 @@ static void feed(struct client *c, sse_buf *b, sse_str want, bool end) {
     const uint8_t       *in   = (const uint8_t *)b->ptr;
     uint8_t             *to   = out;
     size_t               left = b->len, room = sizeof out;
-    if (b->len == 0) return;
+    if (b->len == 0) return; /* b stays: others are fed the same frame */
     if (c->br) {
         expect(BrotliDecoderDecompressStream(c->br, &left, &in, &room, &to, NULL) ==
                (end ? BROTLI_DECODER_RESULT_SUCCESS : BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT));
@@ -39,7 +39,6 @@ static void feed(struct client *c, sse_buf *b, sse_str want, bool end) {
         room = c->gzip.avail_out;
     }
     expect(left == 0 && sizeof out - room == want.len && (want.len == 0 || memcmp(out, want.ptr, want.len) == 0));
-    b->len = 0;
 }
 
 /* The next event: part of the input, repeated, of the last event, or both. Returns how much of the input it took. */
@@ -53,39 +52,48 @@ static size_t make_event(sse_buf *event, const uint8_t *bytes, size_t n) {
     return 2 + take;
 }
 
-static void deliver(sse__press *p, sse__codec *codec, struct client *c, const sse_buf *event) {
-    const sse_str  text = sse__str(event->ptr, event->len);
-    const sse__sum sum  = sse__sum_of(p, text);
-    sse_buf        b    = {NULL, 0, 0, 0};
-    if (sse__codec_follow(codec, &c->mark) == SSE__DELTA) sse__codec_delta(codec, p, &b);
-    else sse__frame_key(p, codec->encoding, text, &b);
-    expect(b.len <= sse__frame_bound(event->len));
+/* An event on its way: its two frames, each made when the first client needs it and then shared, as a channel does. */
+struct event { sse_str text; sse_buf delta, key; };
+
+static void deliver(sse__press *p, sse__codec *codec, struct client *c, struct event *event) {
+    const sse__sum sum   = sse__sum_of(p, event->text);
+    const bool     delta = sse__codec_follow(codec, &c->mark) == SSE__DELTA;
+    sse_buf       *frame = delta ? &event->delta : &event->key;
+    if (!frame->len && delta) sse__codec_delta(codec, p, frame);
+    else if (!frame->len) sse__frame_key(p, codec->encoding, event->text, frame);
+    expect(frame->len <= sse__frame_bound(event->text.len));
     sse__sum_add(&c->sum, &sum);
-    feed(c, &b, text, false);
-    sse_buf_free(&b);
+    feed(c, frame, event->text, false);
 }
 
 static void run(sse__press *p, sse__codec *codec, struct client *clients, const uint8_t *bytes, size_t n) {
-    sse_buf event = {NULL, 0, 0, 0}, b = {NULL, 0, 0, 0};
+    sse_buf text = {NULL, 0, 0, 0}, b = {NULL, 0, 0, 0};
     size_t  at = 0;
     int     i;
     while (at < n) {
         const unsigned op = bytes[at++];
-        at += make_event(&event, bytes + at, n - at);
-        sse__codec_add(codec, p, sse__str(event.ptr, event.len));
+        struct event   event;
+        at += make_event(&text, bytes + at, n - at);
+        memset(&event, 0, sizeof event);
+        event.text = sse__str(text.ptr, text.len);
+        sse__codec_add(codec, p, event.text);
         for (i = 0; i < CLIENTS; i++) {
             if (op >> i & 1) deliver(p, codec, &clients[i], &event); /* else it misses this one */
             if (!(op >> (3 + i) & 1)) continue;
+            b.len = 0;
             sse__frame_ping(codec->encoding, &b);
             feed(&clients[i], &b, sse__str("", 0), false);
         }
+        sse_buf_free(&event.delta);
+        sse_buf_free(&event.key);
         if (op & 64) clients[op % CLIENTS].mark = 0;
     }
     for (i = 0; i < CLIENTS; i++) {
+        b.len = 0;
         sse__frame_end(codec->encoding, &clients[i].sum, &b);
         feed(&clients[i], &b, sse__str("", 0), true);
     }
-    sse_buf_free(&event);
+    sse_buf_free(&text);
     sse_buf_free(&b);
 }
 
@@ -101,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     for (i = 0; i < CLIENTS; i++) {
         if (encoding == SSE__BR) clients[i].br = BrotliDecoderCreateInstance(NULL, NULL, NULL);
         else inflateInit2(&clients[i].gzip, 15 + 16);
+        head.len = 0;
         sse__frame_head(p, encoding, &head);
         feed(&clients[i], &head, sse__str("", 0), false);
     }
