@@ -1,199 +1,207 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// The pages of the examples, as people use them: without a script, without the internet, on a slow line, in nine tabs, while the
-// server is away. Datastar pages run on the client that is built in and, where DATASTAR_JS names it, on the real one.
+// The pages of the examples, looked at: without a script, without the internet, in nine tabs, connected and not.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { after, before } from 'node:test'
-import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
-import { launch } from './browser.mjs'
+import { root, Server, sleep, test, until } from '../wire/wire.mjs'
+import { asked, browser, clients, is_back, open, post, says_so, talkers, type, user, with_page } from './examples.mjs'
 
-const clients = process.env.DATASTAR_JS ? ['', path.resolve(process.env.DATASTAR_JS)] : ['']
-const asked = [] // of other hosts
-let browser
-before(async () => { browser = await launch() })
-after(() => browser?.close())
+const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live', numbers: 'live', login: '', later: '' }
+const live = Object.keys(pages).filter(program => pages[program])
+const clients_of = program => ['chat', 'life'].includes(program) ? clients : ['']
 
-// A user: a context whose pages reach nothing but this machine.
-async function user({ js = true, scheme = 'light', width = 390, height = 844 } = {}) {
-  const context = await browser.newContext({ javaScriptEnabled: js, colorScheme: scheme, viewport: { width, height } })
-  await context.route(url => url.hostname !== '127.0.0.1', route => { asked.push(route.request().url()); return route.abort() })
-  return context
-}
-
-// A page; what goes wrong in it collects in .errors, but for what the network does while the server is away.
-async function open(context, url) {
-  const page = await context.newPage()
-  page.errors = []
-  page.on('pageerror', error => page.errors.push(String(error)))
-  page.on('console', message => { if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text())) page.errors.push(message.text()) })
-  await page.goto(url)
-  return page
-}
-
-// Starts an example, opens it, does something, and looks whether the page and the server were well all along.
-async function with_page(program, { client = '', ...options }, fn) {
-  const server = await Server.start(program, { env: { DATASTAR_JS: client } }), context = await user(options)
-  const page = await open(context, server.url)
-  await fn(page, server, context)
-  assert.deepEqual(page.errors, [])
-  await context.close()
-  await server.stops()
-}
-
-// Pages in which people say something: what is shown, the oldest first, and what waits.
-const talkers = {
-  chat: { lines: '#feed p', newest_first: true, scroller: '#feed', url: '/say', field: 'text', to: '/say' },
-  rooms: { lines: '#log p', scroller: '#log', url: '/room/garden/guest', field: 'text' },
-  outbox: { lines: '#log li', url: '/order', field: 'item' },
-}
-const shown = async (page, { lines, newest_first }) => {
-  const texts = await page.$$eval(lines, all => all.map(line => line.lastChild.textContent.replace(/^ordered: /, '')))
-  return newest_first ? texts.reverse() : texts
-}
-async function shows(page, talker, ...texts) {
-  let now
-  await until(async () => (now = await shown(page, talker)).length >= texts.length, () => `${texts} in ${now}`, 15000)
-  await sleep(150)
-  assert.deepEqual(await shown(page, talker), texts)
-}
-async function type(page, text) {
-  await page.fill('input', text)
-  await page.keyboard.press('Enter')
-}
-const submit = (page, text) => Promise.all([page.waitForNavigation(), type(page, text)]) // without a script
-const waiting = async page => (await page.isVisible('#queue')) ? (await page.innerText('#queue')).trim() : ''
-const calm = page => until(async () => await waiting(page) === '', 'nothing to wait', 15000)
-const says_so = page => until(async () => /Not connected/.test(await page.innerText('body')), 'the mark', 15000)
-const is_back = page => until(async () => !/Not connected/.test(await page.innerText('body')), 'no mark', 15000)
-
-const insert = (server, sql) => execFileSync('sqlite3', [path.join(server.dir, `${server.program}.db`), sql])
-const post = (server, { url, field }, text) => request(server, 'POST', url, { body: new URLSearchParams({ [field]: text, key: Math.random() }).toString(),
-  headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })
-
-for (const [program, talker] of Object.entries(talkers)) {
-  for (const client of program === 'chat' ? clients : ['']) {
-    const name = `${program}${client && ' with ' + path.basename(client)}`
-
-    test(`${name}: without a script the page shows what there is, and takes more`, async () => {
-      await with_page(program, { js: false, client }, async (page, server) => {
-        await post(server, talker, 'a < b')
-        await page.reload()
-        await shows(page, talker, 'a < b')
-        await submit(page, 'from a form & more')
-        await shows(page, talker, 'a < b', 'from a form & more')
-        assert.equal(new URL(page.url()).pathname, '/')
-      })
-    })
-
-    test(`${name}: what is typed while the server is away arrives, once and in order`, async () => {
-      await with_page(program, { client }, async (page, server) => {
-        await type(page, 'before')
-        await shows(page, talker, 'before')
-        await calm(page)
-        assert.equal(await page.inputValue('input'), '')
-        await server.restart('SIGTERM', async () => {
-          await says_so(page)
-          await type(page, 'one')
-          await type(page, 'two')
-          await sleep(1000)
-          assert.match(await waiting(page), /^one.*\ntwo/)
-        })
-        await shows(page, talker, 'before', 'one', 'two')
-        await calm(page)
-        await is_back(page)
-        await type(page, 'after')
-        await shows(page, talker, 'before', 'one', 'two', 'after')
-      })
-    })
-
-    test(`${name}: five lines within 600 ms on a slow line`, async () => {
-      await with_page(program, { client }, async (page, server, context) => {
-        const network = await context.newCDPSession(page)
-        await network.send('Network.enable')
-        await network.send('Network.emulateNetworkConditions', { offline: false, latency: 300, downloadThroughput: 2500, uploadThroughput: 2500 })
-        for (let i = 1; i <= 5; i++, await sleep(120)) await type(page, `line ${i}`)
-        await page.fill('input', 'half a')
-        await shows(page, talker, 'line 1', 'line 2', 'line 3', 'line 4', 'line 5')
-        await calm(page)
-        assert.equal(await page.inputValue('input'), 'half a')
-      })
-    })
-
-    test(`${name}: a line whose answer is lost is there once`, async () => {
-      await with_page(program, { client }, async page => {
-        let tries = 0
-        await page.route('**' + talker.url, async route => {
-          if (route.request().method() !== 'POST' || ++tries > 1) return route.continue()
-          await route.fetch()
-          return route.abort()
-        })
-        await type(page, 'once')
-        await until(() => tries >= 2, 'another try')
-        await calm(page)
-        await type(page, 'then')
-        await shows(page, talker, 'once', 'then')
-      })
-    })
-
-    test(`${name}: a server that has a problem is asked again, a refusal is told`, async () => {
-      await with_page(program, { client }, async page => {
-        const answers = [500, 503]
-        await page.route('**' + talker.url, route => route.request().method() === 'POST' && answers.length
-          ? route.fulfill({ status: answers.shift(), body: 'no, sir' }) : route.continue())
-        await type(page, 'again')
-        await shows(page, talker, 'again')
-        await calm(page)
-        answers.push(422)
-        await type(page, 'never')
-        await until(async () => /no, sir|422/.test(await page.innerText('body')), 'the refusal')
-        assert.match(await page.innerText('body'), /never/)
-        await type(page, 'next')
-        await shows(page, talker, 'again', 'next')
-        await until(async () => !/no, sir|422|never/.test(await page.innerText('body')), 'no more of the refusal')
-      })
-    })
-
-    test(`${name}: what waits survives a reload`, async () => {
-      await with_page(program, { client }, async page => {
-        await page.route('**' + talker.url, route => route.request().method() === 'POST' ? route.abort() : route.continue())
-        await type(page, 'one')
-        await type(page, 'two')
-        await sleep(200)
-        await page.unroute('**' + talker.url)
-        await page.reload()
-        await shows(page, talker, 'one', 'two')
-        await calm(page)
-      })
-    })
-
-    if (talker.scroller) test(`${name}: who reads older lines, or selects one, is not disturbed`, async () => {
-      await with_page(program, { client }, async (page, server) => {
-        for (let i = 1; i <= 40; i++) await post(server, talker, `line ${i}`)
-        await page.reload()
-        await until(async () => (await shown(page, talker)).length === 40, 'forty lines')
-        const at_end = () => page.$eval(`${talker.lines}:${talker.newest_first ? 'first' : 'last'}-child`, line => line.getBoundingClientRect().top < innerHeight)
-        assert(await at_end())
-        const look = () => page.evaluate(([lines]) => {
-          const line = [...document.querySelectorAll(lines)].find(line => line.textContent.endsWith('line 20'))
-          return { top: Math.round(line.getBoundingClientRect().top), selected: String(getSelection()) }
-        }, [talker.lines])
-        await page.evaluate(([lines]) => {
-          const line = [...document.querySelectorAll(lines)].find(line => line.textContent.endsWith('line 20'))
-          line.scrollIntoView({ block: 'center' })
-          getSelection().selectAllChildren(line)
-        }, [talker.lines])
-        const before = await look()
-        assert.match(before.selected, /line 20/)
-        for (let i = 41; i <= 45; i++) await post(server, talker, `line ${i}`)
-        await until(async () => (await shown(page, talker)).at(-1) === 'line 45', 'the new lines')
-        assert.deepEqual(await look(), before)
-        await page.$eval(talker.scroller, (box, to) => { box.scrollTop = to }, talker.newest_first ? 0 : 1e6)
-        await post(server, talker, 'line 46')
-        await until(async () => (await shown(page, talker)).at(-1) === 'line 46', 'one more')
-        assert(await at_end(), 'the end is followed')
-      })
-    })
+// Texts whose contrast to what is behind them is under 4.5 : 1.
+const faint = page => page.evaluate(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true })
+  const rgb = color => {
+    canvas.clearRect(0, 0, 1, 1)
+    canvas.fillStyle = color
+    canvas.fillRect(0, 0, 1, 1)
+    return [...canvas.getImageData(0, 0, 1, 1).data]
   }
+  const luminance = color => rgb(color).slice(0, 3).map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0)
+  const behind = element => {
+    for (; element; element = element.parentElement) {
+      const color = getComputedStyle(element).backgroundColor
+      if (rgb(color)[3] === 255) return color
+    }
+    return getComputedStyle(paper).backgroundColor
+  }
+  const paper = document.body.appendChild(document.createElement('div'))
+  paper.style.background = 'Canvas'
+  const found = []
+  const look = (element, color, text) => {
+    const [a, b] = [luminance(color), luminance(behind(element))].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05)
+    if (ratio < 4.5) found.push(`${text}: ${ratio.toFixed(2)}`)
+  }
+  for (const element of document.body.querySelectorAll('*')) {
+    if (['SCRIPT', 'NOSCRIPT', 'STYLE'].includes(element.tagName) || !element.checkVisibility({ visibilityProperty: true })) continue
+    if ([...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) look(element, getComputedStyle(element).color, element.textContent.trim())
+    if (element.placeholder) look(element, getComputedStyle(element, '::placeholder').color, element.placeholder)
+  }
+  paper.remove()
+  return found
+})
+
+// Whether all of it is within the width, and what can be pressed is large enough for a thumb (WCAG 2.2, 2.5.8).
+const misfits = page => page.evaluate(() => [
+  ...document.documentElement.scrollWidth > innerWidth ? [`${document.documentElement.scrollWidth} px in ${innerWidth}`] : [],
+  ...[...document.querySelectorAll('button, input')].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24).map(e => e.outerHTML),
+  ...[...document.querySelectorAll('input')].filter(e => !e.ariaLabel && !e.labels.length).map(e => `no label: ${e.outerHTML}`),
+  ...document.documentElement.lang && document.title ? [] : ['no language, or no title']])
+
+for (const program of Object.keys(pages)) for (const client of clients_of(program)) {
+  test(`${program}${client && ' with ' + path.basename(client)}: light and dark, on a phone and on a screen, connected and not`, async () => {
+    mkdirSync(path.join(root, 'build/browser'), { recursive: true })
+    const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+    if (talkers[program]) for (const text of ['Hello, all', 'A longer line, which takes more than one row on a phone: ' + 'words '.repeat(20), 'x'.repeat(150)]) await post(server, talkers[program], text)
+    const views = []
+    for (const scheme of ['light', 'dark']) for (const [width, height] of [[390, 844], [1280, 800]]) {
+      if (program === 'life' && (scheme === 'light') === (width === 390)) continue // 2,500 cells, five times a second
+      const context = await user({ scheme, width, height })
+      views.push({ context, page: await open(context, server.url + (program === 'login' ? '/?wrong' : '')), name: `${program}-${scheme}-${width}` })
+    }
+    const look = async state => {
+      for (const { page, name } of views) {
+        await page.screenshot({ path: path.join(root, `build/browser/${name}${state}.png`) })
+        assert.deepEqual(await misfits(page), [], name)
+        assert.deepEqual(await faint(page), [], name)
+      }
+    }
+    await sleep(700)
+    await look('')
+    if (pages[program]) {
+      await server.restart('SIGKILL', async () => {
+        for (const { page } of views) await says_so(page)
+        if (talkers[program]) for (const { page } of views) await type(page, 'This waits')
+        await sleep(2500)
+        await look('-away')
+      })
+      for (const { page } of views) await is_back(page)
+    }
+    for (const { page } of views) assert.deepEqual(page.errors, [])
+    await Promise.all(views.map(({ context }) => context.close()))
+    await server.stops()
+  })
 }
+
+// Hides the other tabs, as a browser does.
+async function bring_to_front(pages, front) {
+  const set = (page, hidden) => page.evaluate(hidden => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+    Object.defineProperty(document, 'visibilityState', { value: hidden ? 'hidden' : 'visible', configurable: true })
+    document.dispatchEvent(new Event('visibilitychange'))
+  }, hidden)
+  for (const page of pages) if (page !== front) await set(page, true)
+  await set(front, false)
+}
+
+for (const program of live) for (const client of clients_of(program)) {
+  test(`${program}${client && ' with ' + path.basename(client)}: nine tabs of one browser`, async () => {
+    const server = await Server.start(program, { env: { DATASTAR_JS: client } }), context = await user(), tabs = []
+    const hides = ['chat', 'life'].includes(program) // their streams close where nobody looks
+    const state = page => page.evaluate(program => program === 'life' ? document.getElementById('board').innerHTML
+      : document.querySelector({ sensor: '#age', numbers: 'output' }[program] ?? 'body').innerText, program)
+    for (let i = 0; i < 9; i++) {
+      if (hides && tabs.length) await bring_to_front(tabs, { evaluate() {} })
+      tabs.push(await open(context, server.url))
+    }
+    await sleep(1500)
+    for (const [i, tab] of tabs.entries()) {
+      if (hides) await bring_to_front(tabs, tab)
+      if (talkers[program]) await post(server, talkers[program], `to tab ${i}`)
+      else if (program === 'sensor') await tab.evaluate(() => { document.getElementById('age').textContent = '' })
+      const before = await state(tab)
+      await until(async () => talkers[program] ? (await state(tab)).includes(`to tab ${i}`) : await state(tab) !== before, `tab ${i} to follow`, 15000)
+    }
+    if (!hides) for (const tab of tabs) for (let i = 0; i < 9; i++) if (talkers[program])
+      await until(async () => (await state(tab)).split(`to tab ${i}`).length === 2, 'all lines in all tabs, once')
+    for (const tab of tabs) assert.deepEqual(tab.errors, [])
+    await context.close()
+    await server.stops()
+  })
+}
+
+// ---- one by one ------------------------------------------------------------------------------------------------------------------------
+for (const client of clients) test(`life${client && ' with ' + path.basename(client)}: a tap draws, by finger and by keyboard`, async () => {
+  await with_page('life', { client }, async page => {
+    const taps = []
+    page.on('response', reply => { if (reply.request().method() === 'POST') taps.push(`${new URL(reply.url()).search} ${reply.status()}`) })
+    assert.equal(await page.locator('#board i').count(), 2500)
+    await sleep(1000) // some generations: the view has rendered the board anew
+    const { x, y, width } = await page.locator('#board').boundingBox()
+    for (let i = 0; i < 3; i++) await page.mouse.click(x + width * (i + 0.51) / 50, y + width * 0.51)
+    await page.locator('button').focus()
+    await page.keyboard.press('Enter')
+    await until(() => taps.length === 4, 'four taps')
+    assert.deepEqual(taps.sort(), [' 204', '?cell=1250 204', '?cell=1251 204', '?cell=1252 204'])
+  })
+})
+
+test('life: without a script there is a board, and it is sown', async () => {
+  await with_page('life', { js: false }, async page => {
+    assert.equal(await page.locator('#board i').count(), 2500)
+    assert(await page.locator('#board i:not(.c0)').count() > 100)
+    assert.match(await page.innerText('#numbers'), /watching/)
+    await Promise.all([page.waitForNavigation(), page.click('button')])
+    assert.equal(new URL(page.url()).pathname, '/')
+  })
+})
+
+test('sensor: a reading that is old says so', async () => {
+  await with_page('sensor', {}, async (page, server) => {
+    assert.match(await page.innerText('#temp'), /^-?\d+\.\d °C$/)
+    await until(async () => await page.innerText('#age') === 'now', 'a new reading')
+    const color = () => page.$eval('#temp', e => getComputedStyle(e).color), now = await color()
+    await server.restart('SIGTERM', async () => {
+      await until(async () => /^[3-9] s ago$/.test(await page.innerText('#age')), 'an old reading')
+      assert.notEqual(await color(), now)
+    })
+    await until(async () => await page.innerText('#age') === 'now' && await color() === now, 'a new reading')
+  })
+  await with_page('sensor', { js: false }, async page => assert.match(await page.innerText('body'), /-?\d+\.\d °C\s+\d\d:\d\d:\d\d UTC/))
+})
+
+test('numbers: the count goes on behind a break', async () => {
+  await with_page('numbers', {}, async (page, server) => {
+    const number = async () => Number(await page.innerText('output'))
+    await until(async () => await number() >= 3, 'three')
+    const seen = await page.evaluate(() => {
+      window.seen = []
+      new MutationObserver(() => window.seen.push(Number(document.querySelector('output').textContent)))
+        .observe(document.querySelector('output'), { childList: true })
+      return Number(document.querySelector('output').textContent)
+    })
+    for (const signal of ['SIGTERM', 'SIGKILL']) {
+      await server.restart(signal, () => sleep(300))
+      const last = await number()
+      await until(async () => await number() >= last + 2, 'two more')
+    }
+    const all = await page.evaluate(() => window.seen)
+    assert.deepEqual(all, all.map((_, i) => seen + 1 + i))
+  })
+  await with_page('numbers', { js: false }, async page => assert.match(await page.innerText('body'), /script/))
+})
+
+test('login and later: there is a way back', async () => {
+  await with_page('login', { js: false }, async page => {
+    await page.fill('[name=name]', 'ann')
+    await page.fill('[name=password]', 'wrong')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    assert.match(await page.innerText('[role=alert]'), /wrong/)
+    await page.fill('[name=name]', 'ann')
+    await page.fill('[name=password]', 'secret')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    assert.match(await page.innerText('body'), /You are ann/)
+  })
+  await with_page('later', { js: false }, async page => {
+    await page.fill('input', '100')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    assert.match(await page.innerText('body'), /25 primes/)
+    await Promise.all([page.waitForNavigation(), page.click('a')])
+    assert.equal(await page.locator('form').count(), 1)
+  })
+})
+
+test('no page asked for anything from another host', () => assert.deepEqual(asked, []))
