@@ -77,7 +77,7 @@
 
      A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
      or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec in a handler that writes nothing cannot
-     pass for success. sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
+     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
      what would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
      sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
@@ -123,9 +123,28 @@
 
      on_close runs exactly once per stream, also if it could not be opened: the place to free user.
 
-     The browser comes back by itself after a break. To tell it not to, answer 204: sse_set_status(req, 204). Errors such as 503
-     end an EventSource for good, so an overloaded server answers 200, "retry: 5000", and closes; so does a handler that is asked for
-     events and writes nothing.
+     How a stream ends decides whether its client comes back.
+
+       sse_stream_end(s, &done);              // or SSE_END: that was all. Datastar and others that read by fetch stay away
+       sse_stream_reconnect(s, NULL);         // or SSE_RECONNECT: the client is to come back
+
+     What the program ends comes whole, and its connection is kept. Every other end leaves the body without its last chunk, which
+     clients take for a broken connection: the app stops, lifetime_ms is over, the reader was too slow, a view could not be
+     rendered. EventSource, Datastar, htmx and the libraries that read by fetch come back from that by themselves (a browser logs
+     a line to its console). An EventSource comes back from a whole end as well, until its script closes it or it is answered
+     204: sse_set_status(req, 204).
+
+     Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there is no room say
+
+       sse_come_back(req, 2000);              // in a guard, hook or handler; all other clients get a 503 from it
+
+     which is what the library itself answers where max_connections or max_views are reached, and to an EventSource whose handler
+     wrote nothing. Behind a proxy, which answers 502 while the app restarts, sse_follow (chapter 5) and sse_scripts (chapter 6)
+     bring pages back.
+
+     The app stops (a signal, or sse_stop): on_stop is called, .last is sent. A generator goes on, at once and at its pace, until
+     it returns SSE_END or SSE_RECONNECT: it looks at sse_stopping(app) to send what it still must. So does a stream with .drain
+     until the program ends it. What is open after grace_ms gets its .last and is cut.
 
    3. Topics
 
@@ -137,8 +156,8 @@
 
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
 
-     A topic with a history gives its events ids. A browser that comes back says which it saw last and gets exactly what it missed,
-     then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
+     A topic with a history gives its events ids, and whoever follows it an id at once, before the first event. A browser that
+     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
      Only while that cannot be written (locked by another process, the disk is full) events are sent all the same, a warning is
      logged, and they are kept as soon as it can be written again; a crash before that loses them. If the id is too old the browser
      gets a "gap" event first, and the whole history.
@@ -393,8 +412,7 @@
 
      Header, body, queue, connection and view limits are options of sse_app_new with their defaults beside them. Past a limit a
      peer gets the exact 4xx and a closed connection; the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy
-     in front gives the first two), no Windows, no template language, no client. An EventSource never gets a 503, after which it
-     would not come back: while there is no room it is told to come back later.
+     in front gives the first two), no Windows, no template language, no HTTP client.
 
    API index
 
@@ -496,6 +514,7 @@
      sse_set_cookie_signed    sets a signed one
      sse_redirect             sends the browser elsewhere
      sse_fail                 an error as the reply
+     sse_come_back            no room: come back later
      sse_defer                keeps the request beyond its handler
      sse_finish               sends the reply of a deferred request
      sse_send_file            a file as the reply
@@ -1149,9 +1168,10 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
 /* What a handler writes goes out when it returns. Nothing written and no status set: 204, but 500 if a call to this library
-   failed meanwhile; to a request that accepts text/event-stream nothing means "come back later" (200, retry, close). Written: 200
-   text/html; charset=utf-8. If a call with the request failed for lack of memory the answer is 500 (or "come back later")
-   whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE. */
+   failed meanwhile. Written: 200 text/html; charset=utf-8. If a call with the request failed for lack of memory the answer is 500
+   whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE.
+   An EventSource (GET, with text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is told to
+   come back, as by sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream could not be opened. */
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
@@ -1180,6 +1200,11 @@ SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
+
+/* Refuses a stream, or anything else, for lack of room: clients that ask for events come back in ms (0: 2000), which they would not
+   do after an error; all others get a 503 with Retry-After. In guards, before hooks and handlers, also of deferred requests.
+   Returns: as sse_fail; SSE_E_ARG: ms is negative. */
+SSE_API int sse_come_back(sse_req *req, int ms);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
    loop, or sse_app_free; what was written by then is the reply, never a stream (see sse_stream_open).
@@ -1245,11 +1270,12 @@ typedef struct sse_stream_options {
     const sse_event *last;       /* sent when this side ends the stream. copied. default: none */
     int         retry_ms;        /* tells the browser when to come back after a break. default: not told, its own 3 to 5 s */
     int         retry_spread_ms; /* plus a random part, so that not all come back at once. default: 0 */
-    int         lifetime_ms;     /* ends the stream; an EventSource comes back. default: none */
+    int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
     size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's; SSE_UNLIMITED */
-    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END.
-                                                    First call after the handler; never while unsent bytes wait. default: none */
+    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END, or
+                                                    SSE_RECONNECT. First call after the handler; never while unsent bytes wait;
+                                                    at once when the app stops, see sse_stopping. default: none */
     void      (*on_stop)(sse_stream s, void *user); /* the app stops: tells the program, which may still send. default: none */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user); /* exactly once, also if opening failed: free user here. default: none */
     void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
@@ -1265,10 +1291,10 @@ typedef struct sse_stream_options {
 /* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
    options: borrowed until return; NULL: all defaults.
    Not after sse_defer. Where work must be done first: open the stream in the handler, keep the handle, and send or end when it is
-   done; or, if the answer may still be a refusal, finish with the type text/event-stream and the text "retry: 100\n\n": the
-   browser asks again at once, and the handler then knows.
-   Returns: the stream; {0} if the reply has begun or was deferred, an option is wrong or memory is out (then the reply is 200,
-   retry, close). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
+   done; or, if the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at once, and the
+   handler then knows.
+   Returns: the stream; {0} if the reply has begun or was deferred, an option is wrong or memory is out (then clients that ask for
+   events are told to come back, as sse_come_back does). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
 /* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
@@ -1353,7 +1379,9 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
    events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known. Later subscriptions begin with the next event.
+   restart only ids of streams whose histories are all in databases are known. Who is sent nothing gets an id at once, in an event
+   without data, which scripts do not see: what is published while a client is away that never saw an event is not lost. Later
+   subscriptions begin with the next event, and give such an id as well if the stream had none.
 
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not text/event-stream); SSE_E_FULL: over
    max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
@@ -1434,8 +1462,7 @@ typedef struct sse_live_options {
 
 /* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
    path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves. Clients choose these
-   values: who asks for one more than max_views is told to come back later (503, or 200 with retry and a close for an
-   EventSource), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
+   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
    A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
    What .stream says does not hold for that one, none of it: not its ping_ms, label or on_close either. .first, .last, .type,
    .status and .step are refused in .stream.
@@ -6894,7 +6921,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
-    uint64_t             told_host, told_full; /* when that was last a warning: see sse__peer_level */
+    uint64_t             told_host; /* when that was last a warning: see sse__peer_level */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -9540,10 +9567,13 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
 /* Sent instead of an error to clients that one would end for good: a reply without its end is a broken connection to them, after
    which they come back, in as many ms (WHATWG HTML 9.2.3; Datastar after network errors only). */
 #define SSE__COME_BACK "retry: 2000\n\n"
-#define SSE__COME_BACK_CHUNK "d\r\n" SSE__COME_BACK "\r\n"
+enum { SSE__COME_BACK_MS = 2000 };
 
-static void sse__put_come_back(sse_buf *b, bool framed) { /* the body */
-    sse_puts(b, framed ? SSE__COME_BACK_CHUNK : SSE__COME_BACK);
+static void sse__put_come_back(sse_buf *b, int ms, bool framed) { /* the body */
+    char      text[32];
+    const int n = snprintf(text, sizeof text, "retry: %d\n\n", ms);
+    if (framed) sse_printf(b, "%x\r\n%s\r\n", (unsigned)n, text);
+    else sse_puts(b, text);
 }
 
 /* Answers at once, by what has come of the request. Where no head is in yet silence says the same as SSE__COME_BACK. */
@@ -9551,7 +9581,7 @@ static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
                                 "Content-Length: 0\r\n\r\n";
     static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n" SSE__COME_BACK_CHUNK;
+                                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
     const sse_app_options *options = &net->app->options;
     sse__head head;
     char      bytes[2048];
@@ -9726,6 +9756,7 @@ struct sse_req {
     bool         deferred;  /* it outlives its handler, until sse_finish */
     bool         in_handler, finished;
     bool         head_stream; /* HEAD of what would be a stream: no length */
+    int          come_back_ms; /* sse_come_back: when; 0: it was not called */
     bool         stream_asked; /* its handler tried to open a stream */
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
@@ -10557,20 +10588,32 @@ static void sse__reply_send(sse_req *req, int status, const char *type) {
     else sse__conn_push_buf(c, &req->out);
 }
 
-/* Whether one who would get nothing is to be told to come back instead. An action of Datastar must not run again; where its handler
-   has tried to open a stream it was none. */
-static bool sse__req_comes_back(const sse_req *req) {
-    const sse__asker asker = sse__head_asker(&req->head, req->bytes);
-    return asker == SSE__ASKER_EVENTSOURCE || (asker == SSE__ASKER_DATASTAR && req->stream_asked);
+SSE_API int sse_come_back(sse_req *req, int ms) {
+    int error;
+    if (ms < 0) return sse__req_error(req, SSE_E_ARG);
+    error = sse_fail(req, 503, "there is no room at the moment: come back later");
+    if (error) return error;
+    req->come_back_ms = ms ? ms : SSE__COME_BACK_MS;
+    sse_printf(&req->headers, "Retry-After: %d\r\n", (req->come_back_ms - 1) / 1000 + 1);
+    return sse__req_error(req, req->headers.error);
 }
 
-static void sse__reply_come_back(sse_req *req) {
+/* In how many ms a client is to be told to come back, instead of an error that would end it or of nothing; 0: it is not. An action of
+   Datastar must not run again; where its handler has tried to open a stream it was none. */
+static int sse__reply_come_back_ms(const sse_req *req, bool nothing) {
+    const sse__asker asker = sse__head_asker(&req->head, req->bytes);
+    if (asker == SSE__ASKER_PLAIN) return 0;
+    if (req->come_back_ms) return req->come_back_ms;
+    return nothing && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
+}
+
+static void sse__reply_come_back(sse_req *req, int ms) {
     const bool framed = req->head.minor > 0;
     sse_buf    b = {NULL, 0, 0, SSE_OK};
     sse__conn_break(req->conn, framed);
     sse__put_field(&req->headers, "Cache-Control", "no-store");
     sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
-    sse__put_come_back(&b, framed);
+    sse__put_come_back(&b, ms, framed);
     sse__conn_gathered(req->conn);
     if (req->conn->state != SSE__CLOSED) sse__conn_push_buf(req->conn, &b);
     sse_buf_free(&b);
@@ -10594,15 +10637,13 @@ static int sse__reply_error(const sse_req *req, bool silent) {
 /* Sends what the handler left. */
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
-    const int  error  = sse__reply_error(req, silent);
+    const int  error  = sse__reply_error(req, silent), come_back_ms = sse__reply_come_back_ms(req, silent || error == SSE_E_NOMEM);
     if (error) {
-        /* SSE_E_FULL: as many came as the program lets in. The other errors are its own. */
-        const int level = error == SSE_E_FULL ? sse__peer_level(req->app, &req->app->told_full) : SSE_LOG_ERROR;
-        sse__log(req->app, level, "%s failed: %s", req->path, sse_error_text(error));
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
         sse_buf_free(&req->headers);
     }
-    if ((silent || error == SSE_E_NOMEM) && sse__req_comes_back(req)) {
-        sse__reply_come_back(req);
+    if (come_back_ms) {
+        sse__reply_come_back(req, come_back_ms);
         return;
     }
     if (error) {
@@ -14322,13 +14363,9 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 
 /* ---- routes ------------------------------------------------------------------------ */
 
-/* There is no view for it. Those who are answered nothing come back later; others are told. */
-static void sse__live_refuse(sse_req *req) {
-    const bool events = sse__head_asker(&req->head, req->bytes) != SSE__ASKER_PLAIN;
-    req->stream_asked = true;
+static void sse__live_refuse(sse_req *req) { /* there is no view for it */
     if (req->stream) sse__live_turn_away(req->stream);
-    else if (events) (void)sse__req_error(req, SSE_E_FULL);
-    else (void)sse_fail(req, 503, "as many views as there may be are watched: come back later");
+    else (void)sse_come_back(req, 0);
 }
 
 /* The handler of every live route. Its guard may have opened the stream. */
@@ -15214,7 +15251,7 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     if (status == 503 && events) {
         sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
         sse_printf(&b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n", head->minor ? "Transfer-Encoding: chunked\r\n" : "");
-        sse__put_come_back(&b, head->minor > 0);
+        sse__put_come_back(&b, SSE__COME_BACK_MS, head->minor > 0);
         sse__conn_break(c, head->minor > 0);
     } else {
         const char *text = sse__status_text(status);

@@ -145,6 +145,18 @@ static void publish(sse_req *req, void *user) { /* POST /topic/{name} */
     sse_publish(sse_req_app(req), sse_param(req, "name"), &event);
 }
 
+static void no_room_later(sse_app *app, void *user) {
+    (void)app;
+    sse_come_back((sse_req *)user, 1500);
+    sse_finish((sse_req *)user);
+}
+
+static void no_room(sse_req *req, void *user) { /* /no-room?deferred */
+    (void)user;
+    if (sse_query(req, "deferred") && sse_defer(req) == SSE_OK) sse_after(sse_req_app(req), 10, no_room_later, req);
+    else if (sse_come_back(req, -1) != SSE_E_ARG || sse_come_back(req, 1500) || sse_come_back(req, 0) != SSE_E_STATE) sse_stop(the_app);
+}
+
 static void plain(sse_req *req, void *user) {
     (void)user;
     sse_puts(sse_out(req), "plain");
@@ -177,6 +189,8 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/topic/{name}", follow, NULL);
     sse_get(the_app, "/late", follow_later, NULL);
     sse_post(the_app, "/topic/{name}", publish, NULL);
+    sse_get(the_app, "/no-room", no_room, NULL);
+    sse_post(the_app, "/no-room", no_room, NULL);
     sse_get(the_app, "/plain", plain, NULL);
     sse_post(the_app, "/plain", plain, NULL);
     error = sse_serve(the_app, &serve);

@@ -155,6 +155,25 @@ test('HTTP/1.0: a whole end closes at once; any other is a reset, behind all tha
   }
 })
 
+test('sse_come_back: a retry and no end to clients that ask for events, 503 and a kept connection to all others', async () => {
+  const datastar = { Accept: 'text/event-stream, text/html, application/json', 'Datastar-Request': 'true' }
+  for (const target of ['/no-room', '/no-room?deferred']) {
+    for (const headers of [{ Accept: 'text/event-stream' }, datastar]) {
+      const { status, headers: head, body, complete } = await request(server, 'GET', target, { headers, partial: true })
+      assert.deepEqual([status, head.connection, body, complete], [200, 'close', 'retry: 1500\n\n', false])
+    }
+    for (const [method, headers] of [['GET', { Accept: '*/*' }], ['POST', datastar], ['POST', { Accept: 'text/event-stream' }]]) {
+      const agent = new http.Agent({ keepAlive: true })
+      const { status, headers: head, body } = await request(server, method, target, { headers, agent })
+      assert.deepEqual([status, head.connection, head['retry-after']], [503, undefined, '2'])
+      assert.match(body, /come back later/)
+      agent.destroy()
+    }
+    const ancient = await old(target)
+    assert.deepEqual([ancient.body, ancient.reset], ['retry: 1500\n\n', true])
+  }
+})
+
 test('the stop: generators and jobs send what they still must, several events, and end as they choose', async () => {
   const draining = await Server.start('asan/ends', { args: ['5000'] })
   const open = target => listen(draining, target, { headers: { 'Accept-Encoding': 'br' } })
