@@ -44,7 +44,7 @@ static void test_scripts(void) {
     static const struct { unsigned bits; const char *part, *name; } parts[] = {
         {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, "'pagehide'", "unload"},
         {SSE_SCRIPT_RECONNECT, "again = (reader, status) =>", "reconnect"},
-        {SSE_SCRIPT_RECONNECT, "const settings = { retry: 500, maxRetry: 2000, maxRetries: 0, idle: 45000 };\n", "its settings"},
+        {SSE_SCRIPT_RECONNECT, "const settings = { retry: 500, maxRetry: 2000, maxRetries: 0, idle: 0 };\n", "its settings"},
         {SSE_SCRIPT_STATUS, "sse:status", "status"},
         {SSE_SCRIPT_STATS, "sse:stats", "stats"},
         {SSE_SCRIPT_TABS, "BroadcastChannel", "tabs"},
@@ -77,10 +77,10 @@ static void has(const sse_script_options *options, const char *part, const char 
 
 static void test_script_options(void) {
     static const sse_script_options wrong[] = {
-        {.which = 64}, {.retry_ms = -1}, {.max_retry_ms = -1}, {.max_retries = -1}, {.idle_ms = -2}, {.max_retry_ms = 499},
+        {.which = 64}, {.retry_ms = -1}, {.max_retry_ms = -1}, {.max_retries = -1}, {.idle_ms = -1}, {.max_retry_ms = 499},
         {.retry_ms = 2001, .max_retry_ms = 2000}, {.nonce = ""}, {.which = SSE_SCRIPT_STATUS | SSE_SCRIPT_BARE, .nonce = "a"},
         {.which = SSE_SCRIPT_STATUS, .retry_ms = 1}, {.which = SSE_SCRIPT_STATUS, .max_retry_ms = 500},
-        {.which = SSE_SCRIPT_STATUS, .max_retries = 1}, {.which = SSE_SCRIPT_TABS, .idle_ms = SSE_OFF},
+        {.which = SSE_SCRIPT_STATUS, .max_retries = 1}, {.which = SSE_SCRIPT_TABS, .idle_ms = 1},
     };
     sse_buf all = {0};
     size_t  i;
@@ -90,9 +90,9 @@ static void test_script_options(void) {
     sse_scripts_with(&out, &(sse_script_options){0});
     wrote(sse_buf_text(&all), "all defaults: the same");
     sse_buf_free(&all);
-    has(&(sse_script_options){.retry_ms = 3000}, "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 45000 }", "a long first wait is the longest, too");
-    has(&(sse_script_options){.retry_ms = 100, .max_retry_ms = 100, .max_retries = 7, .idle_ms = SSE_OFF},
-        "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 0 }", "all settings");
+    has(&(sse_script_options){.retry_ms = 3000}, "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }", "a long first wait is the longest, too");
+    has(&(sse_script_options){.retry_ms = 100, .max_retry_ms = 100, .max_retries = 7, .idle_ms = 60000},
+        "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
     has(&(sse_script_options){.nonce = "a\"b"}, "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
     for (i = 0; i < SSE__COUNT(wrong); i++) sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
 }
