@@ -1,4 +1,5 @@
-/* later.c: a reply that takes long is worked out on another thread, while the server goes on. PORT=-1 lets the system choose a port. */
+/* later.c: a reply that takes long is worked out on another thread, while the server goes on.
+   PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -16,9 +17,9 @@ static void count_primes(sse_app *app, void *user) {             // on a thread 
 static void reply(sse_app *app, void *user) {                    // on the loop: req is still there, even if the client left
     job *j = (job *)user;
     (void)app;
-    sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title><meta name=viewport content=width=device-width>"
-        "<meta name=color-scheme content=\"light dark\"><p>%lld primes are below %lld</p><p><a href=\"/\">Another number</a></p>",
-        j->found, j->below);
+    sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title>"
+        "<meta name=viewport content=width=device-width><meta name=color-scheme content=\"light dark\">"
+        "<p>%lld primes are below %lld</p><p><a href=\"/\">Another number</a></p>", j->found, j->below);
     sse_finish(j->req);
     free(j);
 }
@@ -38,11 +39,14 @@ static void primes(sse_req *req, void *user) {                   // sse_get(app,
 
 static void page(sse_req *req, void *user) {
     (void)user;
-    sse_puts(sse_out(req), "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>primes</title><link rel=\"icon\" href=\"data:,\">\n"
-                           "<meta name=\"viewport\" content=\"width=device-width\"><style>:root{color-scheme:light dark}\n"
-                           "body{font:1.1rem system-ui;margin:3rem 1rem}input,button{font:inherit;padding:.5rem}</style></head><body>\n"
-                           "<form action=\"/primes\"><label>How many primes are below\n"
-                           "<input name=\"below\" type=\"number\" value=\"1000000\"></label> <button>Count</button></form></body></html>\n");
+    sse_puts(sse_out(req),
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>primes</title>\n"
+        "<link rel=\"icon\" href=\"data:,\"><meta name=\"viewport\" content=\"width=device-width\">\n"
+        "<style>:root { color-scheme: light dark } body { font: 1.1rem system-ui; margin: 3rem 1rem }\n"
+        "input, button { font: inherit; padding: .5rem }</style></head><body>\n"
+        "<form action=\"/primes\"><label>How many primes are below\n"
+        "<input name=\"below\" type=\"number\" value=\"1000000\" required></label>\n"
+        "<button>Count</button></form></body></html>\n");
 }
 
 static void ready(sse_app *app, void *user) {

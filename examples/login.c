@@ -1,5 +1,6 @@
-/* login.c: a form, a signed cookie, and a page for who is logged in. The forms need no token: a POST from a page of another origin is
-   refused before its handler runs. PASSWORD is ann's, SECRET keeps sessions over a restart. PORT=-1 lets the system choose a port. */
+/* login.c: a form, a signed cookie, and a page for who is logged in. The forms need no token: a POST
+   from a page of another origin is refused before its handler runs. PASSWORD is ann's, SECRET keeps
+   sessions over a restart. PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -51,9 +52,11 @@ static void page(sse_req *req, void *user) {
     sse_buf    *out  = sse_out(req);
     (void)user;
     sse_puts(out, page_head);
-    if (!name && sse_query(req, "wrong")) sse_puts(out, "<p role=\"alert\">The name or the password is wrong.</p>\n");
+    if (!name && sse_query(req, "wrong"))
+        sse_puts(out, "<p role=\"alert\">The name or the password is wrong.</p>\n");
     if (!name) sse_puts(out, page_form);
-    else sse_html(out, "<p>You are %s.</p><form method=\"post\" action=\"/logout\"><button>Log out</button></form>\n", name);
+    else sse_html(out, "<p>You are %s.</p><form method=\"post\" action=\"/logout\">\n"
+                       "<button>Log out</button></form>\n", name);
     sse_puts(out, "</body></html>\n");
 }
 

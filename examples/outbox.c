@@ -1,13 +1,59 @@
-/* outbox.c: orders, each told exactly once. Who changes the database adds a row to an outbox in the same transaction; the rows are
-   the events of a topic. Other programs do it as well: sqlite3 outbox.db "INSERT INTO outbox(body) VALUES('from the shell')".
-   Stop the server, order, start it again: each order is taken once, and no page misses a row. PORT=-1 lets the system choose a port. */
+/* outbox.c: orders, each told exactly once. Who changes the database adds a row to an outbox in the
+   same transaction; the rows are the events of a topic. Other programs do it as well:
+       sqlite3 outbox.db "INSERT INTO outbox(body) VALUES('from the shell')"
+   Stop the server, order, start it again: each order is taken once, and no page misses a row.
+   PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL, at TEXT DEFAULT CURRENT_TIMESTAMP);"
-    "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY);"              // of requests that may come twice
-    "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)"; // AUTOINCREMENT: no id comes twice
+static void page(sse_req *req, void *db);                        // at the end: HTML
+
+static const char schema[] =                                     // AUTOINCREMENT: no id comes twice
+    "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL,"
+    "                                   at TEXT DEFAULT CURRENT_TIMESTAMP);"
+    "CREATE TABLE IF NOT EXISTS taken (key TEXT PRIMARY KEY);"
+    "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)";
+
+static int add_order(sse_db *db, void *user) {                   // all or nothing: that is what
+    sse_req *req = user;                                         // an outbox is for
+    const char *item = sse_form(req, "item"), *key = sse_form(req, "key");
+    int rc = key ? sse_db_exec(db, "INSERT OR IGNORE INTO taken VALUES(%s)", key) : 1;
+    if (rc == 0) return 0;                                       // sent again: its answer was lost
+    if (rc > 0) rc = sse_db_exec(db, "INSERT INTO orders(item) VALUES(%s)", item);
+    if (rc > 0) rc = sse_db_exec(db, "INSERT INTO outbox(body) VALUES('ordered: ' || %s)", item);
+    return rc > 0 ? 0 : SSE_E_DB;
+}
+
+static void order(sse_req *req, void *db) {
+    const char *item = sse_form(req, "item");
+    if (!item || !*item) sse_fail(req, 400, "item is missing");
+    else if (sse_db_write(db, add_order, req)) sse_fail(req, 500, "the order was not taken");
+    else if (!sse_form(req, "key")) sse_redirect(req, "/");      // without a script: to the page
+}
+
+static void feed(sse_req *req, void *user) {                     // resumes by itself
+    (void)user;
+    sse_subscribe(sse_stream_open(req, &(sse_stream_options){ .retry_ms = 1000 }), "orders");
+}
+
+static void ready(sse_app *app, void *user) {
+    (void)user;
+    printf("the orders are on http://127.0.0.1:%d\n", sse_port(app));
+    fflush(stdout);
+}
+
+int main(void) {
+    sse_db  *db  = sse_db_open("outbox.db", NULL);
+    sse_app *app = sse_app_new(&(sse_app_options){ .on_init = ready });
+    sse_db_migrate(db, schema);
+    sse_topic(app, "orders", &(sse_topic_options){ .greet = 20 });
+    sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
+    sse_get (app, "/", page, db);
+    sse_get (app, "/feed", feed, NULL);
+    sse_post(app, "/order", order, db);
+    const int port = (int)sse_parse_int(getenv("PORT"), 8000);
+    return sse_serve(app, &(sse_serve_options){ .port = port });
+}
 
 static const char page_head[] =
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>orders</title>\n"
@@ -38,9 +84,10 @@ static const char page_head[] =
 static const char page_form[] =
     "</head><body><h1>Orders</h1><form method=\"post\" action=\"/order\">\n"
     "<input name=\"item\" aria-label=\"Item\" placeholder=\"What shall it be?\" maxlength=\"200\"\n"
-    "  autocomplete=\"off\" required autofocus><button>Order</button></form>\n"
+    "  pattern=\".*\\S.*\" autocomplete=\"off\" required autofocus><button>Order</button></form>\n"
     "<p id=\"queue\" role=\"status\"></p><p role=\"status\" data-sse-status data-open=\"\"\n"
-    "  data-connecting=\"Not connected. Trying again...\"></p>\n<ol id=\"log\" aria-live=\"polite\">\n";
+    "  data-connecting=\"Not connected. Trying again...\"></p>\n"
+    "<ol id=\"log\" aria-live=\"polite\">\n";
 
 static const char page_script[] =
     "</ol><script>\n"
@@ -53,18 +100,19 @@ static const char page_script[] =
     "  row.textContent = e.data\n"
     "  log.append(row)\n"
     "}\n"
-    "feed.addEventListener('gap', () => { log.textContent = '' }) // all rows that there are follow\n"
+    "feed.addEventListener('gap', () => { log.textContent = '' }) // all rows follow\n"
     "\n"
     "// Orders wait in a queue and leave one at a time, in order, until the server has them.\n"
     "const queue = JSON.parse(sessionStorage.orders ?? '[]')\n"
     "let busy = false, trouble = ''\n"
     "const send = async () => {\n"
     "  sessionStorage.orders = JSON.stringify(queue)\n"
-    "  waiting.textContent = [trouble, ...queue.map(order => order.item + ' ...')].join('\\n').trim()\n"
+    "  const lines = queue.map(order => order.item + ' ...')\n"
+    "  waiting.textContent = [trouble, ...lines].join('\\n').trim()\n"
     "  if (busy || !queue.length) return\n"
     "  busy = true\n"
-    "  const reply = await fetch('/order', { method: 'POST', body: new URLSearchParams(queue[0]) })\n"
-    "    .catch(() => ({ status: 503 }))\n"
+    "  const post = { method: 'POST', body: new URLSearchParams(queue[0]) }\n"
+    "  const reply = await fetch('/order', post).catch(() => ({ status: 503 }))\n"
     "  if (reply.status >= 500) await new Promise(done => setTimeout(done, 1000))\n"
     "  else if (reply.ok) queue.shift()\n"
     "  else trouble = `${await reply.text()}: ${queue.shift().item}`\n"
@@ -81,51 +129,13 @@ static const char page_script[] =
     "</script></body></html>\n";
 
 static void page(sse_req *req, void *db) {
-    sse_buf  *out = sse_out(req);
-    sse_rows *r   = sse_db_query(db, "SELECT * FROM (SELECT id, body FROM outbox ORDER BY id DESC LIMIT 20) ORDER BY id");
+    sse_buf *out = sse_out(req);
     sse_puts(out, page_head);
     sse_scripts(out, SSE_SCRIPT_ALL);
     sse_puts(out, page_form);
-    while (sse_db_next(r)) sse_html(out, "<li data-id=\"%lld\">%s</li>\n", sse_db_int(r, 0), sse_db_text(r, 1));
-    sse_puts(out, page_script);                                             // the stream goes on behind the last row
-}
-
-static int add_order(sse_db *db, void *user) {                              // all or nothing: that is what an outbox is for
-    sse_req *req = user;
-    const char *item = sse_form(req, "item"), *key = sse_form(req, "key");
-    int rc = key ? sse_db_exec(db, "INSERT OR IGNORE INTO taken VALUES(%s)", key) : 1;
-    if (rc == 0) return 0;                                                  // taken before, but the answer was lost
-    if (rc > 0) rc = sse_db_exec(db, "INSERT INTO orders(item) VALUES(%s)", item);
-    if (rc > 0) rc = sse_db_exec(db, "INSERT INTO outbox(body) VALUES('ordered: ' || %s)", item);
-    return rc > 0 ? 0 : SSE_E_DB;
-}
-
-static void order(sse_req *req, void *db) {
-    const char *item = sse_form(req, "item");
-    if (!item || !*item) sse_fail(req, 400, "item is missing");
-    else if (sse_db_write(db, add_order, req)) sse_fail(req, 500, "the order was not taken");
-    else if (!sse_form(req, "key")) sse_redirect(req, "/");                 // no script: back to the page
-}
-
-static void feed(sse_req *req, void *user) {
-    (void)user;
-    sse_subscribe(sse_stream_open(req, &(sse_stream_options){ .retry_ms = 1000 }), "orders"); // resumes by itself
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("the orders are on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
-}
-
-int main(void) {
-    sse_db  *db  = sse_db_open("outbox.db", NULL);
-    sse_app *app = sse_app_new(&(sse_app_options){ .on_init = ready });
-    sse_db_migrate(db, schema);
-    sse_topic(app, "orders", &(sse_topic_options){ .greet = 20 });
-    sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
-    sse_get (app, "/", page, db);
-    sse_get (app, "/feed", feed, NULL);
-    sse_post(app, "/order", order, db);
-    return sse_serve(app, &(sse_serve_options){ .port = (int)sse_parse_int(getenv("PORT"), 8000) });
+    sse_rows *r = sse_db_query(db, "SELECT * FROM (SELECT id, body FROM outbox"
+                                   "               ORDER BY id DESC LIMIT 20) ORDER BY id");
+    while (sse_db_next(r))
+        sse_html(out, "<li data-id=\"%lld\">%s</li>\n", sse_db_int(r, 0), sse_db_text(r, 1));
+    sse_puts(out, page_script);                                  // the stream begins behind them
 }

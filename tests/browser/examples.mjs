@@ -41,8 +41,8 @@ export async function with_page(program, { client = '', ...options }, fn) {
 
 // Pages in which people say something: what is shown, the oldest first, and what waits.
 export const talkers = {
-  chat: { lines: '#feed p', newest_first: true, scroller: '#feed', url: '/say', field: 'text', to: '/say' },
-  rooms: { lines: '#log p', scroller: '#log', url: '/room/garden/guest', field: 'text' },
+  chat: { lines: '#feed p', newest_first: true, scroller: '#feed', url: '/say', field: 'text' },
+  rooms: { lines: '#log p', scroller: '#log', url: '/', field: 'text' },
   outbox: { lines: '#log li', url: '/order', field: 'item' },
 }
 export const shown = async (page, { lines, newest_first }) => {
