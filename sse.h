@@ -816,8 +816,8 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
    first try comes within retry_ms, the next ones after waits that double up to max_retry_ms, each less
    a random part of up to a half; at once when the page is looked at again, the network is back or the
    computer wakes. A retry: of the server (.retry_ms of a stream) makes no wait shorter than it says,
-   until a stream is open again. A try that nobody answers is given up after 5 s, the next ones after
-   up to 20 s. A dead line (a pulled cable) is found by silence, if idle_ms says how long: more than the
+   until a stream is open again. While nobody answers a try, as when a machine is down, another one is
+   made every 2.5 s, and all are given up after 20 s. A dead line (a pulled cable) is found by silence, if idle_ms says how long: more than the
    .ping_ms of the stream. A page cannot see the default pings of a compressed stream; give it an
    .on_ping that writes a comment.
 
@@ -3417,7 +3417,7 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
 }
 
 /* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader stand alone; the others put
-   their own in the place of connect (feeds a source), again (how long to wait after a break, -1: never), patience (how long
+   their own in the place of connect (feeds a source), ask (one try), again (how long to wait after a break, -1: never), patience (how long
    silence is borne, 0: for ever), changed (hears of each change of state) and counted (hears of each event). X1 */
 static const char sse__script_begin[] =
     "(() => {\n"
@@ -3429,6 +3429,7 @@ static const char sse__script_core[] =
     "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
     "let changed = () => {}, counted = () => {}, patience = () => 0;\n"
     "let connect = source => new Reader(source, source);\n"
+    "let ask = (reader, stop) => reader.ask(stop.signal);\n"
     "let again = (reader, status, refused) => refused ? -1 : reader.retry || 3000;\n"
     "\n"
     "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
@@ -3502,7 +3503,7 @@ static const char sse__script_reader[] =
     "class Reader {\n"
     "  constructor(source, to) {\n"
     "    Object.assign(this, { source, to, id: source._id, open: false, retry: 0, due: 0 });\n"
-    "    Object.assign(this, { tries: 0, flaps: 0, unanswered: 0 });\n"
+    "    Object.assign(this, { tries: 0, flaps: 0 });\n"
     "    this.read();\n"
     "  }\n"
     "  close() {\n"
@@ -3526,7 +3527,7 @@ static const char sse__script_reader[] =
     "    this.heard = Date.now();\n"
     "    this.watch();\n"
     "    try {\n"
-    "      const reply = await this.ask(stop.signal), type = reply.headers.get('content-type');\n"
+    "      const reply = await ask(this, stop), type = reply.headers.get('content-type');\n"
     "      status = reply.status;\n"
     "      refused = status !== 200 || !/^text\\/event-stream(;|$)/i.test(type);\n"
     "      if (!refused && stop === this.stop) await this.listen(reply.body, stop);\n"
@@ -3544,8 +3545,7 @@ static const char sse__script_reader[] =
     "  }\n"
     "  async listen(body, stop) {\n"
     "    const now = Date.now(), text = body.pipeThrough(new TextDecoderStream()).getReader();\n"
-    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0 });\n"
-    "    Object.assign(this, { tries: 0, unanswered: 0 });\n"
+    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0, tries: 0 });\n"
     "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
     "    this.watch();\n"
     "    this.to._opened();\n"
@@ -3575,12 +3575,8 @@ static const char sse__script_reader[] =
     "    clearTimeout(this.watchdog);\n"
     "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
     "    if (!limit || !this.stop) return;\n"
-    "    if (left > 0) {\n"
-    "      this.watchdog = setTimeout(() => this.watch(), left);\n"
-    "      return;\n"
-    "    }\n"
-    "    if (!this.open) this.unanswered++;\n"
-    "    this.stop.abort();\n"
+    "    if (left > 0) this.watchdog = setTimeout(() => this.watch(), left);\n"
+    "    else this.stop.abort();\n"
     "  }\n";
 
 static const char sse__script_parser[] =
@@ -3631,8 +3627,32 @@ static const char sse__script_reconnect[] =
     "  const wait = Math.min(maxRetry, retry * 2 ** (tries + flaps)) * (0.5 + Math.random() / 2);\n"
     "  return reader.retry && !tries && !flaps ? reader.retry : Math.max(reader.retry, wait);\n"
     "};\n"
-    "patience = ({ open, unanswered }) =>\n"
-    "  open ? settings.idle : Math.min(20000, 5000 * (unanswered + 1));\n"
+    "patience = reader => reader.open ? settings.idle : 20000;\n"
+    "\n"
+    "// A host that is away drops packets, which are sent again ever later: while a try\n"
+    "// has no answer, another one is made every 2.5 s. The first and the newest stay under way.\n"
+    "ask = (reader, stop) => new Promise((done, failed) => {\n"
+    "  const tries = new Set(), timer = setInterval(start, 2500);\n"
+    "  const settle = (own, how, what) => {\n"
+    "    if (!tries.delete(own)) return;\n"
+    "    clearInterval(timer);\n"
+    "    tries.forEach(other => other.abort());\n"
+    "    tries.clear();\n"
+    "    how(what);\n"
+    "  };\n"
+    "  function start() {\n"
+    "    const own = new AbortController(), [, older] = tries;\n"
+    "    if (older) older.abort();\n"
+    "    tries.delete(older);\n"
+    "    tries.add(own);\n"
+    "    stop.signal.addEventListener('abort', () => own.abort());\n"
+    "    reader.ask(own.signal).then(\n"
+    "      reply => settle(own, done, reply),\n"
+    "      error => settle(own, failed, error),\n"
+    "    );\n"
+    "  }\n"
+    "  start();\n"
+    "});\n"
     "const kick = () => sources.forEach(source => source._feed && source._feed.kick());\n"
     "['online', 'pageshow'].forEach(type => addEventListener(type, kick));\n"
     "['visibilitychange', 'resume'].forEach(type => document.addEventListener(type, kick));\n";

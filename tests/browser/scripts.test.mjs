@@ -237,7 +237,7 @@ test('RECONNECT: a try that nobody answers is given up, and so is a line that is
     await request(server, 'POST', '/end')
     await until(() => front.asked.length > 4, 'a second try', 10000)
     front.deaf = false
-    await shows(page, 'open')
+    await shows(page, 'open', BACK)
   } finally {
     front.close()
   }
@@ -268,4 +268,139 @@ test('RECONNECT: an id without data counts, and one in the URL says where to beg
   await publish(on, 'five')
   await hears(page, 'message:five')
   assert.deepEqual(await events(page), ['two', 'three', 'four', 'five'].map(text => `message:${text}`))
+})
+
+// ---- what the page shows ----
+
+test('STATUS: nothing flickers while a page loads; the first failure is told', async (context, n) => {
+  const page = await context.newPage()
+  await page.addInitScript(() => {
+    window.told = []
+    document.addEventListener('sse:status', event => window.told.push(event.detail.status))
+    document.addEventListener('DOMContentLoaded', () => { window.source = new EventSource(`/stream/${location.hash.slice(1)}`) })
+  })
+  await page.goto(`${server.url}/?which=${ALL}#kept.${n}`)
+  await shows(page, 'open')
+  assert.deepEqual(await page.evaluate(() => window.told), ['open'])
+  await refuse(503, 2)
+  await page.reload()
+  await shows(page, 'connecting')
+  assert.equal(await page.textContent('[data-sse-status]'), 'not connected, trying again')
+  await shows(page, 'open')
+  await page.evaluate(() => window.source.close())
+  await shows(page, 'closed')
+  assert.deepEqual(await page.evaluate(() => window.told), ['connecting', 'open', 'closed'])
+})
+
+test('STATS: counts in the page, as text and as an event', async (context, n) => {
+  const page = await tab(context, { which: STATS | RECONNECT })
+  await page.evaluate(() => {
+    window.told = []
+    document.addEventListener('sse:stats', event => window.told.push({ ...event.detail, at: Date.now() }))
+  })
+  const told = () => page.evaluate(() => window.told.at(-1) ?? {})
+  const tells = want => until(async () => {
+    const last = await told()
+    return Object.keys(want).every(name => last[name] === want[name])
+  }, async () => JSON.stringify(await told()))
+  await follow(page, `/stream/kept.${n}`)
+  await tells({ open: 1, connecting: 0, closed: 0, events: 0, reconnects: 0, last: 0 })
+  for (let i = 0; i < 40; i++) await publish(`kept.${n}`, 'x')
+  await tells({ events: 40 })
+  assert.equal(await page.textContent('[data-sse-count=events]'), '40')
+  assert.equal(await page.textContent('[data-sse-count=open]'), '1')
+  assert.match(await page.textContent('[data-sse-count=last]'), /\d/)
+  assert.equal(await page.textContent('[data-sse-count=x]'), 'x')
+  const { since, last } = await told()
+  assert(since > Date.now() - 60000 && since <= last && last <= Date.now())
+  await refuse(503, 1)
+  await request(server, 'POST', '/end')
+  await tells({ open: 0, connecting: 1, since: 0 })
+  await tells({ open: 1, reconnects: 1 })
+  await page.evaluate(() => window.source.close())
+  await tells({ open: 0, connecting: 0, closed: 1, events: 40 })
+  const times = (await page.evaluate(() => window.told)).map(({ at }) => at)
+  assert(times.slice(4).every((time, i) => time - times[i] > 900), 'four times a second at most')
+})
+
+test('a nonce, for a page whose policy allows no other script', async (context, n) => {
+  const page = await opened(context, { which: ALL, nonce: 'bm9uY2U=' }, `/stream/kept.${n}`)
+  assert.deepEqual(page.errors, [])
+  assert(await page.evaluate(() => Boolean(EventSource.sources)))
+})
+
+// A server of raw bytes: what the browser's own EventSource makes of them is right.
+test('the reader and EventSource read the same from the same bytes', async context => {
+  const streams = [
+    '\uFEFFdata: a\n\ndata:b\r\rdata:  c\r\n\r\nid: 1\nevent: tick\ndata\n\ndata\ndata\n\n:comment\n\nevent: lost\n\ndata: d\n\n',
+    'id: x\n\ndata: has x\n\nid\ndata: has none\n\nid: a\0b\ndata: still none\n\nid: \u00e4\u20ac\ndata: \u{1f600}\n\nretry: 77\nretry: x\n\ndata: cut',
+    'data: one\rdata: two\r\n\ndata\n: c\ndata:three\n\nevent:message\ndata: m\n\nevent: error\ndata: e\n\nevent: open\ndata: o\n\ndatum: x\n\ndata:x\n\n',
+  ]
+  let whole = true
+  const serve = http.createServer(async (req, res) => {
+    const bytes = Buffer.from(streams[Number(req.url.slice(1))] ?? '')
+    res.writeHead(200, { 'Content-Type': req.url === '/' ? 'text/html' : 'text/event-stream;charset=utf-8' })
+    res.flushHeaders()
+    res.socket.setNoDelay(true)
+    if (req.url === '/') return res.end()
+    if (whole) return res.write(bytes)
+    for (const byte of bytes) {
+      res.write(Buffer.from([byte]))
+      await new Promise(done => setTimeout(done, 1))
+    }
+  })
+  await new Promise(done => serve.listen(0, '127.0.0.1', done))
+  const scripts = (await request(server, 'GET', `/?which=${RECONNECT}`)).body.match(/<script>([^]*?)<\/script>/)[1]
+  try {
+    const page = await context.newPage()
+    await page.goto(`http://127.0.0.1:${serve.address().port}/`)
+    await page.evaluate(scripts => {
+      window.Native = window.EventSource
+      const script = document.createElement('script')
+      script.textContent = scripts
+      document.head.append(script)
+      window.listen = (type, url) => {
+        const source = new type(url), got = []
+        for (const name of ['message', 'tick', 'lost', 'error', 'open']) {
+          source.addEventListener(name, event => { if (event.data !== undefined) got.push([name, event.data, event.lastEventId]) })
+        }
+        return () => { source.close(); return got }
+      }
+    }, scripts)
+    for (whole of [true, false]) {
+      const [ours, theirs] = await page.evaluate(async count => {
+        const all = []
+        for (const type of [window.EventSource, window.Native]) {
+          const ends = Array.from({ length: count }, (_, i) => window.listen(type, `/${i}`))
+          await new Promise(done => setTimeout(done, 1500))
+          all.push(ends.map(end => end()))
+        }
+        return all
+      }, streams.length)
+      assert.deepEqual(ours, theirs)
+      assert.equal(theirs.flat().length, 16)
+    }
+  } finally {
+    serve.close()
+    serve.closeAllConnections()
+  }
+})
+
+test('another origin: the query says where a stream goes on', async (context, n) => {
+  const asked = []
+  const serve = http.createServer((req, res) => {
+    asked.push([req.method, req.url, req.headers['last-event-id']])
+    res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Access-Control-Allow-Origin': '*' })
+    res.end('id: 7\u00e4\ndata: x\n\n')
+  })
+  await new Promise(done => serve.listen(0, '127.0.0.1', done))
+  try {
+    const page = await tab(context, { which: RECONNECT })
+    await follow(page, `http://127.0.0.1:${serve.address().port}/x?a=b%20c`)
+    await until(() => asked.length === 2, 'two requests')
+    assert.deepEqual(asked, [['GET', '/x?a=b%20c', undefined], ['GET', '/x?a=b+c&lastEventId=7%C3%A4', undefined]])
+  } finally {
+    serve.close()
+    serve.closeAllConnections()
+  }
 })
