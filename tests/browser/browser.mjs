@@ -1,6 +1,6 @@
 // Headless Chromium for the browser tests. Each page is a user of its own: a browser context shares no connections with the others
 // (one browser holds at most six HTTP/1.1 connections to an origin).
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { root } from '../wire/wire.mjs'
@@ -26,19 +26,4 @@ export async function visit(browser, url, { width = 390, height = 700 } = {}) {
   page.on('console', message => { if (message.type() === 'error') page.errors.push(message.text()) })
   await page.goto(url)
   return page
-}
-
-// The Datastar client to test with: DATASTAR_JS, else what the CDN gives, else the small stand-in beside this file.
-export async function datastar(address) {
-  if (process.env.DATASTAR_JS) return { name: 'DATASTAR_JS', file: path.resolve(process.env.DATASTAR_JS) }
-  try {
-    const reply = await fetch(address, { signal: AbortSignal.timeout(5000) })
-    if (!reply.ok) throw new Error(`${reply.status} from ${address}`)
-    const file = path.join(root, 'build/browser/datastar.js')
-    mkdirSync(path.dirname(file), { recursive: true })
-    writeFileSync(file, await reply.text())
-    return { name: address, file }
-  } catch {
-    return { name: 'mini-datastar.js', file: path.join(root, 'tests/browser/mini-datastar.js') }
-  }
 }

@@ -1,9 +1,31 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Each example starts, answers, does its one thing and stops.
+// Each example starts, answers as browsers and their scripts ask, does its one thing and stops.
 import assert from 'node:assert/strict'
-import { answers, elements, listen, post, request, root, Server, test, until } from './wire.mjs'
-import { readdirSync, readFileSync } from 'node:fs'
+import { answers, elements, listen, post, request, root, Server, sleep, test, until } from './wire.mjs'
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
+
+// What they send: a page that is gone to or a form, a script's fetch, Datastar.
+const page_headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8', 'Sec-Fetch-Mode': 'navigate',
+  'Sec-Fetch-Dest': 'document', 'Upgrade-Insecure-Requests': '1' }
+const fetch_headers = { Accept: '*/*', 'Sec-Fetch-Mode': 'cors', 'Sec-Fetch-Dest': 'empty', 'Sec-Fetch-Site': 'same-origin' }
+const datastar_headers = { Accept: 'text/event-stream, text/html, application/json', 'Datastar-Request': 'true', 'Sec-Fetch-Site': 'same-origin' }
+
+// A page, whole, that needs nothing from elsewhere.
+async function get_page(server, target = '/', headers = {}) {
+  const { status, headers: got, body } = await request(server, 'GET', target, { headers: { ...page_headers, ...headers } })
+  assert.equal(status, 200)
+  assert.match(got['content-type'], /^text\/html/)
+  assert.match(body, /^<!doctype html>.*<\/html>\n$/s)
+  assert.doesNotMatch(body, /https?:\/\//)
+  return body
+}
+const send = (server, target, fields, headers = fetch_headers) => request(server, 'POST', target, { body: new URLSearchParams(fields).toString(),
+  headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers } })
+const form = (server, target, fields, headers) => send(server, target, fields, { ...page_headers, Origin: server.url, 'Sec-Fetch-Site': 'same-origin', ...headers })
+const sql = (server, statement) => execFileSync('sqlite3', [path.join(server.dir, `${server.program}.db`), statement])
+const refuse = (server, table) => sql(server, `CREATE TRIGGER no BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`)
 
 test('hello', async t => {
   if (!process.env.CI && await answers(8000)) return t.skip('somebody else is on port 8000, the one that hello names')
@@ -17,28 +39,43 @@ test('hello', async t => {
 })
 
 test('chat', async () => {
-  const server = await Server.start('chat', { env: { DATASTAR_JS: path.join(root, 'tests/browser/mini-datastar.js') } })
-  const page = await request(server, 'GET', '/')
-  assert.match(page.body, /^<!doctype html>.*src="\/datastar\.js".*<\/html>\n$/s)
-  assert.equal((await request(server, 'GET', '/datastar.js')).body, readFileSync(path.join(root, 'tests/browser/mini-datastar.js'), 'utf8'))
-  const feed = await listen(server, '/feed')
-  assert.equal((await post(server, '/say', { text: 'a < b' })).status, 204)
-  await until(() => elements(feed.last)?.includes('<p>a &lt; b</p>'), 'the message')
-  assert.equal((await post(server, '/say', {})).status, 400)
+  const server = await Server.start('chat')
+  const say = signals => post(server, '/say', signals, { headers: datastar_headers })
+  const lines = html => [...html.matchAll(/<p id="m\d+">(.*?)<\/p>/g)].map(match => match[1])
+  assert.match(await get_page(server), /src="\/datastar\.js".*<main id="feed"[^>]*><\/main>/s)
+  assert.match((await request(server, 'GET', '/datastar.js')).headers['content-type'], /^text\/javascript/)
+  const feed = await listen(server, '/feed', { headers: datastar_headers })
+  assert.equal((await say({ text: 'a < b', key: '1.5' })).status, 204)
+  await until(() => lines(elements(feed.last) ?? '').includes('a &lt; b'), 'the message')
+  assert.equal((await say({ text: 'a < b', key: '1.5' })).status, 204) // the answer to the first try was lost
+  assert.equal((await say({ text: 'a < b', key: '1.6' })).status, 204)
+  for (const signals of [{}, { text: '' }]) assert.equal((await say(signals)).status, 400)
+  const back = await form(server, '/say', { text: 'by a form' })
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  assert.equal((await form(server, '/say', {})).status, 400)
+  assert.deepEqual(lines(await get_page(server)), ['by a form', 'a &lt; b', 'a &lt; b'])
+  refuse(server, 'msgs')
+  assert.equal((await say({ text: 'refused' })).status, 500)
+  assert.equal((await form(server, '/say', { text: 'refused' })).status, 500)
   feed.close()
+  await server.restart('SIGTERM', () => {
+    for (const end of ['', '-wal', '-shm']) rmSync(path.join(server.dir, `chat.db${end}`), { force: true })
+    sql(server, "CREATE TABLE msgs (id INTEGER PRIMARY KEY, txt TEXT); INSERT INTO msgs(txt) VALUES('of an older version')")
+  })
+  assert.equal((await say({ text: 'goes on', key: '2' })).status, 204)
+  assert.deepEqual(lines(await get_page(server)), ['goes on', 'of an older version'])
   await server.stops()
 })
 
-test('chat without DATASTAR_JS names the client by its address', async () => {
-  const server = await Server.start('chat')
-  assert.match((await request(server, 'GET', '/')).body, /src="https:\/\/cdn\.jsdelivr\.net\/gh\/starfederation\/datastar@v1\.\d+\.\d+\/bundles\/datastar\.js"/)
-  assert.equal((await request(server, 'GET', '/datastar.js')).status, 404)
+test('chat serves the client that DATASTAR_JS names', async () => {
+  const server = await Server.start('chat', { env: { DATASTAR_JS: path.join(root, 'tests/wire/tap.mjs') } })
+  assert.equal((await request(server, 'GET', '/datastar.js')).body, readFileSync(path.join(root, 'tests/wire/tap.mjs'), 'utf8'))
   await server.stops()
 })
 
 test('sensor', async () => {
   const server = await Server.start('sensor')
-  assert.match((await request(server, 'GET', '/')).body, /new EventSource\('\/events'\)/)
+  assert.match(await get_page(server), /<output id="temp">-?\d+\.\d &deg;C<\/output>\s*<div id="age" data-seconds="\d">\d\d:\d\d:\d\d UTC</)
   const events = await listen(server, '/events')
   await until(() => events.events.length >= 2, 'two readings')
   for (const { event, data } of events.events) {
@@ -51,15 +88,20 @@ test('sensor', async () => {
 
 test('life', async () => {
   const server = await Server.start('life')
-  assert.match((await request(server, 'GET', '/')).body, /data-init="@get\('\/board'\)"/)
-  const board = await listen(server, '/board', { headers: { 'Accept-Encoding': 'br' } })
-  const colors = event => [...elements(event).matchAll(/<i id="c\d+" class="c(\d)">/g)].map(match => Number(match[1]))
+  const colors = html => [...html.matchAll(/<i id="c\d+" class="c(\d)">/g)].map(match => Number(match[1]))
+  const first = await get_page(server)
+  assert(/src="\/datastar\.js".*data-init="@get\('/s.test(first))
+  assert.equal(colors(first).length, 2500)
+  assert(colors(first).filter(Boolean).length > 100)
+  const board = await listen(server, '/board', { headers: { ...datastar_headers, 'Accept-Encoding': 'br' } })
   await until(() => board.events.length >= 3, 'three generations')
-  assert.equal(colors(board.last).length, 2500)
+  assert.equal(colors(elements(board.last)).length, 2500)
   assert.match(elements(board.last), /<dt>1 watching<\/dt>/)
-  assert.equal((await post(server, '/tap?cell=1225', {})).status, 204)
-  await until(() => board.events.some(event => colors(event)[1225] > 0), 'the cell to be alive')
-  assert.equal((await post(server, '/tap?cell=2500', {})).status, 400)
+  assert.equal((await post(server, '/tap?cell=1225', {}, { headers: datastar_headers })).status, 204)
+  await until(() => board.events.some(event => colors(elements(event))[1225] > 0), 'the cell to be alive')
+  assert.equal((await post(server, '/tap?cell=2500', {}, { headers: datastar_headers })).status, 400)
+  const back = await form(server, '/tap', {})
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
   await until(() => board.events.length >= 12, 'more generations')
   const html = board.events.reduce((sum, { data }) => sum + data.length, 0)
   assert(html > 20 * board.bytes, `${html} bytes arrived as ${board.bytes}`)
@@ -69,74 +111,109 @@ test('life', async () => {
 
 test('numbers', async () => {
   const server = await Server.start('numbers')
-  assert.match((await request(server, 'GET', '/')).body, /new EventSource\('\/count/)
-  const numbers = await listen(server, '/count?from=3&to=5&ms=10')
-  await until(() => numbers.closed, 'the end')
-  assert.deepEqual(numbers.events.map(({ event, data }) => [event, data]), [['message', '3'], ['message', '4'], ['message', '5'], ['done', '']])
-  await server.stops()
+  assert.match(await get_page(server), /new EventSource\('\/count/)
+  const count = async (query, headers = {}) => {
+    const numbers = await listen(server, `/count?to=5&ms=10${query}`, { headers })
+    await until(() => numbers.closed, 'the end')
+    return numbers.events.map(({ event, data }) => event === 'done' ? event : Number(data))
+  }
+  assert.deepEqual(await count('&after=2'), [3, 4, 5, 'done'])
+  assert.deepEqual(await count('', { 'Last-Event-ID': '3' }), [4, 5, 'done'])
+  assert.deepEqual(await count('&lastEventId=4'), [5, 'done'])
+  assert.deepEqual(await count('&lastEventId=1', { 'Last-Event-ID': '5' }), ['done'])
+  assert.deepEqual(await count('&after=9223372036854775807'), ['done'])
+  const numbers = await listen(server, '/count?to=1000&ms=50')
+  await until(() => numbers.events.length >= 2, 'two numbers')
+  await server.stop()
+  assert(!numbers.events.some(({ event }) => event === 'done'), 'that the server stops is not the end of the count')
 })
 
 test('rooms', async () => {
   const server = await Server.start('rooms')
-  assert.match((await request(server, 'GET', '/?room=a%20b&me=%22ann')).body, /data-feed="\/room\/a%20b\/%22ann"/)
-  const say = text => request(server, 'POST', '/room/garden/bob', { body: new URLSearchParams({ text }).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })
-  const ann = await listen(server, '/room/garden/ann')
-  await until(() => ann.last?.event === 'here', 'ann to be here')
-  assert.equal(ann.last.data, '<li>ann</li>')
+  const lines = html => [...html.matchAll(/<p id="([^"]+)" data-key="[^"]*"><b>bob<\/b>(.*?)<\/p>/g)].map(match => match[2])
+  const said = stream => stream.events.filter(({ event }) => event === 'said').map(({ data }) => data.replace(/^.*<\/b>|<\/p>$/g, ''))
+  const newest = html => html.match(/<main.*<\/main>/s)[0].match(/.*<p id="([^"]+)"/s)?.[1] ?? ''
+  let keys = 0
+  const say = (text, key = ++keys) => send(server, '/?room=garden&me=bob', { text, key })
+  assert.match(await get_page(server, '/?room=a%20%3Cb&me=%22ann'), /<h1>a &lt;b<\/h1>/)
+  const empty = await get_page(server)
+  assert.equal(newest(empty), '')
   assert.equal((await say('1 < 2')).status, 204)
-  await until(() => ann.last.event === 'said', 'the message')
-  assert.equal(ann.last.data, '<p><b>bob</b>1 &lt; 2</p>')
-  const id = ann.last.id
-  await say('missed')
+  const ann = await listen(server, '/feed?room=garden&me=%3Cann&lastEventId=') // rendered with nothing, misses nothing
+  await until(() => said(ann).length === 1, 'the message')
+  assert.deepEqual(said(ann), ['1 &lt; 2'])
+  await until(() => ann.events.find(({ event }) => event === 'here')?.data === '<li>&lt;ann</li>', 'ann to be here')
+  assert.equal((await say('1 < 2', keys)).status, 204) // the answer to the first try was lost
+  assert.equal((await say('')).status, 400)
+  const back = await form(server, '/?room=garden&me=bob', { text: 'by a form' }, { Referer: `${server.url}/?room=garden&me=bob` })
+  assert.deepEqual([back.status, back.headers.location], [303, `${server.url}/?room=garden&me=bob`])
+  await until(() => said(ann).length === 2, 'the other line')
+  const html = await get_page(server)
+  assert.deepEqual(lines(html), ['1 &lt; 2', 'by a form'])
+  assert.match(html, /<li>&lt;ann<\/li>/)
+  await say('between')
+  await until(() => said(ann).length === 3, 'the third line')
   await server.restart()
-  const again = await listen(server, '/room/garden/ann', { headers: { 'Last-Event-ID': id } })
-  const bob = await listen(server, '/room/garden/bob')
-  await until(() => again.last?.data.includes('bob</li>'), 'bob to be here')
-  assert.deepEqual(again.events.filter(event => event.event !== 'here').map(event => event.data), ['<p><b>bob</b>missed</p>'])
-  await until(() => bob.events.filter(event => event.event === 'said').length === 2, 'the greeting')
-  again.close()
-  bob.close()
+  assert.equal((await say('between', keys)).status, 204) // as if the server had gone before it answered
+  const later = await listen(server, `/feed?room=garden&me=bob&lastEventId=${newest(html)}`) // neither lost nor doubled
+  const again = await listen(server, `/feed?room=garden&me=%3Cann&lastEventId=${newest(html)}`, { headers: { 'Last-Event-ID': ann.last.id } })
+  await say('live')
+  await until(() => said(later).length >= 2 && said(again).length >= 1, 'what was missed')
+  assert.deepEqual([said(later), said(again)], [['between', 'live'], ['live']]) // the header goes before the query
+  await until(() => again.events.some(({ event, data }) => event === 'here' && /ann.*bob|bob.*ann/.test(data)), 'both to be here')
+  assert.deepEqual(lines(await get_page(server)), ['1 &lt; 2', 'by a form', 'between', 'live'])
+  for (const stream of [ann, later, again]) stream.close()
   await server.stops()
 })
 
 test('outbox', async () => {
   const server = await Server.start('outbox')
-  assert.match((await request(server, 'GET', '/')).body, /new EventSource\('\/feed'\)/)
-  const order = item => request(server, 'POST', '/order', { body: new URLSearchParams({ item }).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })
-  const feed = await listen(server, '/feed')
+  const rows = html => [...html.matchAll(/<li data-id="(\d+)">(.*?)<\/li>/g)].map(match => `${match[1]} ${match[2]}`)
+  let keys = 0
+  const order = (item, key = ++keys) => send(server, '/order', { item, key })
+  assert.deepEqual(rows(await get_page(server)), [])
+  const feed = await listen(server, '/feed?lastEventId=')
   assert.equal((await order("tea; it's hot")).status, 204)
+  assert.equal((await order("tea; it's hot", keys)).status, 204) // the answer to the first try was lost
   assert.equal((await order('')).status, 400)
-  await until(() => feed.last, 'the order')
-  assert.deepEqual([feed.last.data, feed.last.id], ["ordered: tea; it's hot", '1'])
+  const back = await form(server, '/order', { item: 'by a form' })
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  await until(() => feed.events.length === 2, 'the orders')
+  assert.deepEqual([feed.events[0].data, feed.events[0].id], ["ordered: tea; it's hot", '1'])
+  assert.deepEqual(rows(await get_page(server)), ['1 ordered: tea; it&#39;s hot', '2 ordered: by a form'])
   await order('missed')
   await server.restart('SIGKILL')
+  await order('missed', keys)
   await order('later')
-  const again = await listen(server, '/feed', { headers: { 'Last-Event-ID': '1' } })
-  const greeted = await listen(server, '/feed')
-  await until(() => again.events.length === 2 && greeted.events.length === 3, 'what was missed')
-  assert.deepEqual(again.events.map(event => event.data), ['ordered: missed', 'ordered: later'])
-  again.close()
-  greeted.close()
+  const again = await listen(server, '/feed?lastEventId=1', { headers: { 'Last-Event-ID': '2' } })
+  const page = await listen(server, '/feed?lastEventId=2')
+  await until(() => again.events.length === 2 && page.events.length === 2, 'what was missed')
+  for (const { events } of [again, page]) assert.deepEqual(events.map(event => event.data), ['ordered: missed', 'ordered: later'])
+  refuse(server, 'outbox')
+  assert.equal((await order('refused')).status, 500)
+  sql(server, 'DROP TRIGGER no')
+  assert.equal((await order('refused', keys)).status, 204)
+  await until(() => page.last.data === 'ordered: refused', 'the order, at last')
+  for (const stream of [feed, again, page]) stream.close()
   await server.stops()
 })
 
 test('login', async () => {
   const server = await Server.start('login', { env: { PASSWORD: 'open sesame' } })
-  const form = (target, fields, headers) => request(server, 'POST', target,
-    { body: new URLSearchParams(fields).toString(), headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers } })
-  const page = async cookie => (await request(server, 'GET', '/', { headers: cookie ? { Cookie: cookie } : {} })).body
+  const page = cookie => get_page(server, '/', cookie ? { Cookie: cookie } : {})
   assert.match(await page(), /action="\/login"/)
   for (const fields of [{}, { name: 'ann' }, { name: 'ann', password: 'x' }, { name: 'bob', password: 'open sesame' }])
-    assert.equal((await form('/login', fields)).status, 403)
-  assert.equal((await form('/login', { name: 'ann', password: 'open sesame' }, { Origin: 'https://elsewhere.example' })).status, 403)
-  const done = await form('/login', { name: 'ann', password: 'open sesame' })
+    assert.equal((await form(server, '/login', fields)).headers.location, '/?wrong')
+  assert.match(await get_page(server, '/?wrong'), /role="alert".*action="\/login"/s)
+  assert.equal((await form(server, '/login', { name: 'ann', password: 'open sesame' }, { Origin: 'https://elsewhere.example' })).status, 403)
+  const done = await form(server, '/login', { name: 'ann', password: 'open sesame' })
   assert.deepEqual([done.status, done.headers.location], [303, '/'])
   const [set] = [done.headers['set-cookie']].flat(), cookie = set.split(';')[0]
   assert.match(set, /; HttpOnly/)
   assert.match(set, /; SameSite=Lax/)
   assert.match(await page(cookie), /You are ann\..*action="\/logout"/)
   assert.match(await page(cookie.replace('session=', 'session=x')), /action="\/login"/)
-  const out = await form('/logout', {}, { Cookie: cookie })
+  const out = await form(server, '/logout', {}, { Cookie: cookie })
   assert.deepEqual([out.status, out.headers.location], [303, '/'])
   assert.match([out.headers['set-cookie']].flat()[0], /^session=; .*Max-Age=0/)
   await server.stops()
@@ -144,17 +221,17 @@ test('login', async () => {
 
 test('later', async () => {
   const server = await Server.start('later')
-  assert.match((await request(server, 'GET', '/')).body, /action="\/primes"/)
+  assert.match(await get_page(server), /action="\/primes"/)
   const [long, short] = await Promise.all([request(server, 'GET', '/primes?below=200000'), request(server, 'GET', '/primes?below=100')])
-  assert.equal(long.body, '<p>17984 primes are below 200000</p>')
-  assert.equal(short.body, '<p>25 primes are below 100</p>')
+  assert.match(long.body, /<p>17984 primes are below 200000<\/p>.*<a href="\/">/)
+  assert.match(short.body, /<p>25 primes are below 100<\/p>/)
   await server.stops()
 })
 
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples')).filter(name => name.endsWith('.c'))) {
-    assert(readFileSync(path.join(root, 'examples', file), 'utf8').split('\n').length < 150, file)
+    assert(readFileSync(path.join(root, 'examples', file), 'utf8').split('\n').length < 175, file)
     assert(tests.includes(`test('${file.replace(/\..*/, '')}`), `${file} has a test`)
   }
 })
