@@ -358,8 +358,9 @@
            job *j = (job *)user;
            (void)app;
            sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title>"
-               "<meta name=viewport content=width=device-width><meta name=color-scheme content=\"light dark\">"
-               "<p>%lld primes are below %lld</p><p><a href=\"/\">Another number</a></p>", j->found, j->below);
+               "<meta name=viewport content=width=device-width>"
+               "<meta name=color-scheme content=\"light dark\"><p>%lld primes are below %lld</p>"
+               "<p><a href=\"/\">Another number</a></p>", j->found, j->below);
            sse_finish(j->req);
            free(j);
        }

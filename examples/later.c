@@ -18,8 +18,9 @@ static void reply(sse_app *app, void *user) {                    // on the loop:
     job *j = (job *)user;
     (void)app;
     sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title>"
-        "<meta name=viewport content=width=device-width><meta name=color-scheme content=\"light dark\">"
-        "<p>%lld primes are below %lld</p><p><a href=\"/\">Another number</a></p>", j->found, j->below);
+        "<meta name=viewport content=width=device-width>"
+        "<meta name=color-scheme content=\"light dark\"><p>%lld primes are below %lld</p>"
+        "<p><a href=\"/\">Another number</a></p>", j->found, j->below);
     sse_finish(j->req);
     free(j);
 }
@@ -41,9 +42,10 @@ static void page(sse_req *req, void *user) {
     (void)user;
     sse_puts(sse_out(req),
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>primes</title>\n"
-        "<link rel=\"icon\" href=\"data:,\"><meta name=\"viewport\" content=\"width=device-width\">\n"
-        "<style>:root { color-scheme: light dark } body { font: 1.1rem system-ui; margin: 3rem 1rem }\n"
-        "input, button { font: inherit; padding: .5rem }</style></head><body>\n"
+        "<link rel=\"icon\" href=\"data:,\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width\">\n"
+        "<style>:root { color-scheme: light dark } input, button { font: inherit; padding: .5rem }\n"
+        "body { font: 1.1rem system-ui; margin: 3rem 1rem }</style></head><body>\n"
         "<form action=\"/primes\"><label>How many primes are below\n"
         "<input name=\"below\" type=\"number\" value=\"1000000\" required></label>\n"
         "<button>Count</button></form></body></html>\n");

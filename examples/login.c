@@ -1,6 +1,6 @@
-/* login.c: a form, a signed cookie, and a page for who is logged in. The forms need no token: a POST
-   from a page of another origin is refused before its handler runs. PASSWORD is ann's, SECRET keeps
-   sessions over a restart. PORT=-1 lets the system choose a port. */
+/* login.c: a form, a signed cookie, and a page for who is logged in. The forms need no token: a
+   POST from a page of another origin is refused before its handler runs. PASSWORD is ann's, SECRET
+   keeps sessions over a restart. PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -23,7 +23,7 @@ static const char page_form[] =
 
 static const char *ann = "secret";                               // her password
 
-static bool is_right(const char *name, const char *password) {   // a program that keeps people's passwords hashes them: crypt(3)
+static bool is_right(const char *name, const char *password) {   // passwords that are kept: crypt(3)
     return strcmp(name, "ann") == 0 && strcmp(password, ann) == 0;
 }
 
