@@ -8293,6 +8293,7 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
 #include <sys/uio.h>
 #include <sys/un.h>
 #if defined(__linux__)
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #endif
 #ifndef MSG_NOSIGNAL
@@ -8409,6 +8410,7 @@ typedef struct sse__conn {
     bool took;                     /* the peer took something since its stream last looked */
     bool behind;                   /* of a stream: input waits for its end */
     bool resets;                   /* closing it resets it: see conn_break */
+    uint8_t looks;                 /* before that: see conn_may_reset */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
@@ -8461,8 +8463,11 @@ enum {
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
-    SSE__RESET_MS    = 100,        /* for the last bytes before a reset, which throws away those not yet acknowledged */
-    SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well, */
+    SSE__RESET_MS    = 100,        /* between looks whether the peer has all: a reset throws away what is still on its way */
+    SSE__RESET_LOOKS = 50,         /* that find nothing new, until it is reset all the same */
+    SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well: so many, or this
+                                      part of the limit, */
+    SSE__SURPLUS_PART = 16,
     SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
     SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with: time for its request to come */
 };
@@ -8564,6 +8569,18 @@ static void sse__net_reap(sse__net *net) { /* C1 */
 static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) { return &q->at[(q->first + i) % q->cap]; }
 
 static size_t sse__queue_size(const sse__queue *q) { return q->bytes + q->count * sizeof(sse__out); }
+
+/* Whether it is within max. One entry may be of any size: a client that comes back for a large event would else be cut for ever. */
+static bool sse__queue_fits(const sse__queue *q, size_t max) {
+    size_t   largest = 0;
+    uint32_t i;
+    if (sse__queue_size(q) <= max) return true;
+    for (i = 0; i < q->count; i++) {
+        const sse__out *out = sse__queue_at(q, i);
+        if (out->to - out->from > largest) largest = out->to - out->from;
+    }
+    return sse__queue_size(q) - largest - sizeof(sse__out) <= max;
+}
 
 static void sse__queue_remove(sse__queue *q, uint32_t i) { /* what is removed is mostly near the front */
     const sse__out gone = *sse__queue_at(q, i);
@@ -8714,6 +8731,21 @@ static void sse__conn_linger(sse__conn *c) {
     sse__conn_set_state(c, SSE__LINGER);
     sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
     if (c->ended) sse__conn_close(c);
+}
+
+/* Whether the peer has acknowledged all that was sent, or takes no more of it. Where the system does not tell, 100 ms must do. */
+static bool sse__conn_may_reset(sse__conn *c) {
+#if defined(__linux__) && defined(TIOCOUTQ)
+    int unsent = 0;
+    if (ioctl(c->source.fd, TIOCOUTQ, &unsent) || unsent <= 0 || ++c->looks > SSE__RESET_LOOKS) return true;
+    if ((uint32_t)unsent != c->progress) c->looks = 0;
+    sse__conn_deadline(c, SSE__RESET_MS);
+    c->progress = (uint32_t)unsent;
+    return false;
+#else
+    (void)c;
+    return true;
+#endif
 }
 
 /* What is queued stays without its end: to the peer the connection has broken. A body in chunks lacks the last one; for HTTP/1.0,
@@ -9261,6 +9293,10 @@ static void sse__conn_alarm(sse__alarm *alarm) {
         c->net->calls.stream_tick(c);
         return;
     }
+    if (c->state == SSE__LINGER && c->resets) {
+        if (sse__conn_may_reset(c)) sse__conn_close(c);
+        return;
+    }
     c->net->counts.timeouts++;
     if (c->state != SSE__HEAD && c->state != SSE__BODY) {
         sse__conn_close(c);
@@ -9358,8 +9394,11 @@ static void sse__put_come_back(sse_buf *b, int ms, bool framed) { /* the body */
 static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
                                 "Content-Length: 0\r\n\r\n";
-    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
+    static const char chunked[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+                                  "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
+    static const char bare[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+                               "Cache-Control: no-store\r\n\r\n" SSE__COME_BACK;
+    static const struct linger at_once = {1, 0};
     const sse_app_options *options = &net->app->options;
     sse__head head;
     char      bytes[2048];
@@ -9367,12 +9406,13 @@ static void sse__net_refuse(sse__net *net, int fd) {
     ssize_t   n = SSE__SYS(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT));
     sse__head_init(&head, net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
     if (n > 0 && sse__head_parse(&head, bytes, (size_t)n) > 0) {
-        answer = sse__str(plain, sizeof plain - 1);
-        if (head.minor > 0 && sse__head_asker(&head, bytes) != SSE__ASKER_PLAIN) answer = sse__str(events, sizeof events - 1);
+        if (sse__head_asker(&head, bytes) == SSE__ASKER_PLAIN) answer = sse__str(plain, sizeof plain - 1);
+        else answer = head.minor > 0 ? sse__str(chunked, sizeof chunked - 1) : sse__str(bare, sizeof bare - 1);
     }
     if (answer.len) n = SSE__SYS(send(fd, answer.ptr, answer.len, MSG_DONTWAIT | SSE__NOSIGNAL));
     (void)n;
-    (void)shutdown(fd, SHUT_WR);
+    if (answer.ptr == bare) (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once); /* as conn_break does */
+    else (void)shutdown(fd, SHUT_WR);
     close(fd);
     net->counts.refused++;
 }
@@ -9408,6 +9448,11 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
     if (fd < 0) sse__net_rest(net);
 }
 
+static bool sse__net_surplus_room(const sse__net *net) {
+    const uint32_t part = (uint32_t)net->app->options.max_connections / SSE__SURPLUS_PART;
+    return net->surplus < (part > SSE__SURPLUS ? part : (uint32_t)SSE__SURPLUS);
+}
+
 static void sse__listener_event(sse__source *source, int events) {
     sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
     sse__net      *net = l->net;
@@ -9429,7 +9474,7 @@ static void sse__listener_event(sse__source *source, int events) {
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         peer = sse__peer_of(&from);
         surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections || sse__net_peer_full(net, &peer);
-        if ((surplus && net->surplus >= SSE__SURPLUS) || sse__conn_new(net, fd, &peer, l->loopback, surplus))
+        if ((surplus && !sse__net_surplus_room(net)) || sse__conn_new(net, fd, &peer, l->loopback, surplus))
             sse__net_refuse(net, fd);
     }
 }
@@ -11259,8 +11304,7 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     stream->last_sent = stream->app->loop.wheel.now;
     if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
-    if (sse__queue_size(&c->out) <= stream->max_queue) return SSE_OK;
-    if (c->out.count == 1) return SSE_OK; /* one event may be of any size, or a client could come back for it for ever */
+    if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }
