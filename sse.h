@@ -6065,11 +6065,11 @@ static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { /*
     sse_raw(out, tail, sizeof tail);
 }
 
-static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { /* a whole gzip file. Larger ones: a codec, fed in parts */
+static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) { /* a file. Larger ones: a codec, fed in parts */
     sse__sum sum = sse__sum_of(p, bytes);
-    sse__frame_head(p, SSE__GZIP, out);
-    sse__frame_key(p, SSE__GZIP, bytes, out);
-    sse__frame_end(SSE__GZIP, &sum, out);
+    sse__frame_head(p, encoding, out);
+    sse__frame_key(p, encoding, bytes, out);
+    sse__frame_end(encoding, &sum, out);
 }
 
 static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes, more gain nothing */
@@ -6261,7 +6261,10 @@ static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *
 }
 static void sse__frame_ping(int encoding, sse_buf *out) { (void)encoding; (void)out; }
 static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { (void)encoding; (void)sum; (void)out; }
-static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { (void)p; (void)bytes; sse_buf_fail(out, SSE_E_NOT_BUILT); }
+static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) {
+    (void)p, (void)encoding, (void)bytes;
+    sse_buf_fail(out, SSE_E_NOT_BUILT);
+}
 static void sse__sum_add(sse__sum *stream, const sse__sum *frame) { (void)stream; (void)frame; }
 static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
     sse__sum none = { 0, 0, 0 };
@@ -10379,31 +10382,79 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of 
 
 #if !defined(SSE_NO_BROTLI) && !defined(SSE_NO_COMPRESSION)
 #include <brotli/encode.h>
+#include <setjmp.h>
 enum { SSE__CODINGS = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
-static void sse__brotli(sse_buf *out, sse_str bytes, int quality) { /* appends a whole file */
-    size_t n = BrotliEncoderMaxCompressedSize(bytes.len);
-    char  *room = sse__buf_room(out, n);
-    int    window = 16;
-    while (window < 22 && bytes.len > ((size_t)1 << window) - 16) window++; /* more would be memory for nothing */
-    if (!room) return;
-    if (BrotliEncoderCompress(quality, window, BROTLI_DEFAULT_MODE, bytes.len, (const uint8_t *)bytes.ptr, &n, (uint8_t *)room))
-        out->len += n;
-    else sse_buf_fail(out, SSE_E_NOMEM);
+
+/* Without memory libbrotlienc ends the program (exit, in the builds of most systems). So its memory is ours: what it asks for is kept
+   in a list, and where there is none it is left by a jump, and the list freed. */
+typedef struct sse__brotli_block { struct sse__brotli_block *next; union { void *p; double d; uint64_t u; } bytes[1]; } sse__brotli_block;
+typedef struct sse__brotli_memory { sse__brotli_block *blocks; jmp_buf none_left; } sse__brotli_memory;
+
+static void *sse__brotli_get(void *user, size_t n) {
+    sse__brotli_memory *memory = (sse__brotli_memory *)user;
+    const size_t        head   = offsetof(sse__brotli_block, bytes);
+    sse__brotli_block  *block  = n <= SIZE_MAX - head ? (sse__brotli_block *)SSE_MALLOC(head + n) : NULL;
+    if (!block) longjmp(memory->none_left, 1);
+    block->next    = memory->blocks;
+    memory->blocks = block;
+    return block->bytes;
+}
+
+static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go first, mostly */
+    sse__brotli_block **at = &((sse__brotli_memory *)user)->blocks, *gone;
+    while (*at && (void *)(*at)->bytes != bytes) at = &(*at)->next;
+    gone = *at;
+    if (!gone) return;
+    *at = gone->next;
+    SSE_FREE(gone);
+}
+
+/* A window as large as the bytes: more would be memory for nothing. */
+static uint32_t sse__brotli_window(size_t n) {
+    uint32_t window = 16;
+    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
+    return window;
+}
+
+/* Appends bytes as a whole file if that is shorter. False: no memory for it. */
+static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
+    sse__brotli_memory  memory;
+    BrotliEncoderState *state;
+    const uint8_t      *in   = (const uint8_t *)bytes.ptr;
+    uint8_t            *room = (uint8_t *)sse__buf_room(out, bytes.len);
+    size_t              left = bytes.len, n = bytes.len;
+    volatile bool       there = false; /* read behind the jump */
+    memory.blocks = NULL;
+    if (!room) return false;
+    if (!setjmp(memory.none_left)) {
+        state = BrotliEncoderCreateInstance(sse__brotli_get, sse__brotli_put, &memory);
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t)quality);
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, sse__brotli_window(bytes.len));
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_SIZE_HINT, (uint32_t)bytes.len);
+        (void)BrotliEncoderCompressStream(state, BROTLI_OPERATION_FINISH, &left, &in, &n, &room, NULL);
+        out->len += BrotliEncoderIsFinished(state) ? bytes.len - n : bytes.len; /* else it is no shorter */
+        there = true;
+    }
+    while (memory.blocks) sse__brotli_put(&memory, memory.blocks->bytes);
+    return there;
 }
 #else
 enum { SSE__CODINGS = SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
-static void sse__brotli(sse_buf *out, sse_str bytes, int quality) {
-    (void)bytes, (void)quality;
-    sse_buf_fail(out, SSE_E_NOT_BUILT);
+static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
+    (void)out, (void)bytes, (void)quality;
+    return false;
 }
 #endif
 
 enum { SSE__WHOLE_MOST = 256 << 10 }; /* bodies up to this are compressed whole: 5 ms in which the loop waits. Larger: as they leave */
 
-/* Appends bytes in that coding, if they come out shorter. */
+static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_BR ? SSE__BR : SSE__GZIP; }
+
+/* Appends bytes in that coding, if they come out shorter. Our own frames need no more memory than they fill: they take the place of
+   libbrotlienc where there is none for it. */
 static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *out) {
-    if (coding == SSE__ACCEPT_BR) sse__brotli(out, bytes, app->options.compress_quality);
-    else sse__gzip(app->press, out, bytes);
+    if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, app->options.compress_quality))
+        sse__frame_whole(app->press, sse__coding_encoding(coding), out, bytes);
     return !out->error && out->len < bytes.len;
 }
 
@@ -10420,8 +10471,6 @@ static unsigned sse__reply_coding(const sse_req *req, bool whole) {
     const unsigned coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), SSE__CODINGS);
     return coding == SSE__ACCEPT_IDENTITY || (!whole && req->head.minor == 0) ? 0 : coding;
 }
-
-static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_BR ? SSE__BR : SSE__GZIP; }
 
 static void sse__put_coding(sse_req *req, unsigned coding) {
     sse__put_field(&req->headers, "Content-Encoding", coding == SSE__ACCEPT_BR ? "br" : "gzip");
