@@ -3852,7 +3852,7 @@ static const char sse__script_tabs_lead[] =
     "      this.say({ ask: 'later' });\n"
     "    }\n"
     "    // Who has a stream leads at once if the leader has none: connections may have run out.\n"
-    "    const may = this.leader ? ready && now - this.lived > 1500\n"
+    "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
     "      : (ready || !reader) && now - this.alone > 1000;\n"
     "    if (may) this.lead();\n"
     "    else this.join();\n"
