@@ -792,6 +792,8 @@ SSE_API int sse_navigate(sse_buf *b, const char *url);
    @get that comes back whatever ended the stream, first within a second and then every two, and data-on:datastar-fetch, which
    keeps the signal $_offline: true while the stream is away. Show that: <p data-show="$_offline" style="display: none">not connected</p>.
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
+   A page that is opened in the background begins when it is looked at first, so that ten such tabs do not take the six connections
+   that a browser has for a server; later the client itself closes the stream of a page that is hidden.
    An element that a view renders anew must carry them in what is rendered, too: a morph takes away attributes that are not there.
    url: required, made safe. b fails with SSE_E_ARG without one. Threads: any, one per buffer. */
 SSE_API void sse_follow(sse_buf *b, const char *url);
@@ -3392,8 +3394,9 @@ SSE_API void sse_follow(sse_buf *b, const char *url) {
         sse_buf_fail(b, SSE_E_ARG);
         return;
     }
-    sse_js(b, "data-init=\"@get('%s', {retry: 'always', retryInterval: 300 + 500 * Math.random(), ", url);
-    sse_puts(b, "retryMaxWait: 2000, retryMaxCount: Infinity})\" ");
+    sse_js(b, "data-init=\"const follow = () => @get('%s', {retry: 'always', ", url);
+    sse_puts(b, "retryInterval: 300 + 500 * Math.random(), retryMaxWait: 2000, retryMaxCount: Infinity}); ");
+    sse_puts(b, "document.hidden ? document.addEventListener('visibilitychange', follow, {once: true}) : follow()\" ");
     sse_puts(b, "data-on:datastar-fetch=\"evt.detail.el == el &amp;&amp; ($_offline = !/^(started|datastar)/.test(evt.detail.type))\"");
 }
 

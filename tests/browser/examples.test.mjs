@@ -89,6 +89,7 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
 // Hides the other tabs, as a browser does.
 async function bring_to_front(pages, front) {
   const set = (page, hidden) => page.evaluate(hidden => {
+    if (document.hidden === hidden) return
     Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
     Object.defineProperty(document, 'visibilityState', { value: hidden ? 'hidden' : 'visible', configurable: true })
     document.dispatchEvent(new Event('visibilitychange'))
@@ -117,6 +118,23 @@ for (const program of live) for (const client of clients_of(program)) {
     }
     if (!hides) for (const tab of tabs) for (let i = 0; i < 9; i++) if (talkers[program])
       await until(async () => (await state(tab)).split(`to tab ${i}`).length === 2, 'all lines in all tabs, once')
+    for (const tab of tabs) assert.deepEqual(tab.errors, [])
+    await context.close()
+    await server.stops()
+  })
+}
+
+for (const program of ['chat', 'life']) for (const client of clients) {
+  test(`${program}${client && ' with ' + path.basename(client)}: nine tabs opened in the background`, async () => {
+    const server = await Server.start(program, { env: { DATASTAR_JS: client } }), context = await user(), tabs = []
+    await context.addInitScript(() => Object.defineProperty(document, 'hidden', { value: true, configurable: true }))
+    for (let i = 0; i < 9; i++) tabs.push(await open(context, server.url))
+    for (const tab of [tabs[8], tabs[0]]) {
+      await bring_to_front(tabs, tab)
+      const state = () => tab.evaluate(() => (document.getElementById('board') ?? document.body).innerHTML), before = await state()
+      if (program === 'chat') await post(server, talkers.chat, 'hello')
+      await until(async () => await state() !== before, 'the tab to follow', 15000)
+    }
     for (const tab of tabs) assert.deepEqual(tab.errors, [])
     await context.close()
     await server.stops()
