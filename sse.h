@@ -3629,7 +3629,7 @@ static const char sse__script_reconnect[] =
 
 static const char sse__script_watchers[] =
     "\n"
-    "// Who shows states and counts. The streams of htmx 4 count, too.\n"
+    "// For what shows states and counts. The streams of htmx 4 count, too.\n"
     "const watchers = [], others = new Map();\n"
     "changed = () => watchers.forEach(watcher => watcher());\n"
     "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
@@ -3715,7 +3715,7 @@ static const char sse__script_tabs_peer[] =
     "    clearInterval(this.timer);\n"
     "    this.channel.close();\n"
     "  }\n"
-    "  kick() { // somebody looks at this page, or the network is back\n"
+    "  kick() { // the page is looked at again, or the network is back\n"
     "    if (this.reader) this.reader.kick();\n"
     "    if (!this.leads) this.say({ ask: 'now' });\n"
     "    this.check();\n"
@@ -3778,8 +3778,8 @@ static const char sse__script_tabs_peer[] =
 
 static const char sse__script_tabs_lead[] =
     "\n"
-    "  // What others say. Who took the lead later has a higher term; of two who did at once, the\n"
-    "  // greater name counts.\n"
+    "  // What others say. A tab that took the lead later has a higher term; of two that did so\n"
+    "  // at once, the one with the greater name leads.\n"
     "  hear(said) {\n"
     "    const { event, from, term } = said;\n"
     "    if (said.ask) return this.answer(said);\n"
@@ -3851,7 +3851,7 @@ static const char sse__script_tabs_lead[] =
     "      this.asked = now;\n"
     "      this.say({ ask: 'later' });\n"
     "    }\n"
-    "    // Who has a stream leads at once if the leader has none: connections may have run out.\n"
+    "    // A tab that has a stream leads if the leader has none: connections may have run out.\n"
     "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
     "      : (ready || !reader) && now - this.alone > 1000;\n"
     "    if (may) this.lead();\n"
