@@ -24,7 +24,7 @@ unpack() { # unpack NAME PROGRAM PACKAGE...: the program, from the first package
         rm -rf "build/$name.new"
         mkdir -p "build/$name.new"
         (cd "build/$name.new" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) >build/setup.log 2>&1 &&
-            "build/$name.new/$program" -v >>build/setup.log 2>&1 && mv "build/$name.new" "build/$name" && return 0
+            { "build/$name.new/$program" -v || "build/$name.new/$program" version; } >>build/setup.log 2>&1 && mv "build/$name.new" "build/$name" && return 0
         rm -rf "build/$name.new"
     done
     return 1
@@ -124,6 +124,7 @@ unpacked() { # unpacked NAME PROGRAM PACKAGE...: for servers that Debian would s
     unpack "$@" || { update && unpack "$@"; } || { cat build/setup.log >&2; echo "$1 is missing: please install it" >&2; exit 1; }
 }
 unpacked nginx usr/sbin/nginx nginx nginx-core # the second has the program on older Ubuntus
+unpacked caddy usr/bin/caddy caddy
 if ! node_is_recent; then
     echo "node is older than 18: please install a newer one" >&2
     exit 1
