@@ -77,7 +77,7 @@
 
      A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
      or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec in a handler that writes nothing cannot
-     pass for success. sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
+     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
      what would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
      sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
@@ -123,9 +123,28 @@
 
      on_close runs exactly once per stream, also if it could not be opened: the place to free user.
 
-     The browser comes back by itself after a break. To tell it not to, answer 204: sse_set_status(req, 204). Errors such as 503
-     end an EventSource for good, so an overloaded server answers 200, "retry: 5000", and closes; so does a handler that is asked for
-     events and writes nothing.
+     How a stream ends decides whether its client comes back.
+
+       sse_stream_end(s, &done);              // or SSE_END: that was all. Datastar and others that read by fetch stay away
+       sse_stream_reconnect(s, NULL);         // or SSE_RECONNECT: the client is to come back
+
+     What the program ends comes whole, and its connection is kept. Every other end leaves the body without its last chunk, which
+     clients take for a broken connection: the app stops, lifetime_ms is over, the reader was too slow, a view could not be
+     rendered. EventSource, Datastar, htmx and the libraries that read by fetch come back from that by themselves (a browser logs
+     a line to its console). An EventSource comes back from a whole end as well, until its script closes it or it is answered
+     204: sse_set_status(req, 204).
+
+     Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there is no room say
+
+       sse_come_back(req, 2000);              // in a guard, hook or handler; all other clients get a 503 from it
+
+     which is what the library itself answers where max_connections or max_views are reached, and to an EventSource whose handler
+     wrote nothing. Behind a proxy, which answers 502 while the app restarts, sse_follow (chapter 5) and sse_scripts (chapter 6)
+     bring pages back.
+
+     The app stops (a signal, or sse_stop): on_stop is called, .last is sent. A generator goes on, at once and at its pace, until
+     it returns SSE_END or SSE_RECONNECT: it looks at sse_stopping(app) to send what it still must. So does a stream with .drain
+     until the program ends it. What is open after grace_ms gets its .last and is cut.
 
    3. Topics
 
@@ -137,8 +156,8 @@
 
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
 
-     A topic with a history gives its events ids. A browser that comes back says which it saw last and gets exactly what it missed,
-     then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
+     A topic with a history gives its events ids, and whoever follows it an id at once, before the first event. A browser that
+     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
      Only while that cannot be written (locked by another process, the disk is full) events are sent all the same, a warning is
      logged, and they are kept as soon as it can be written again; a crash before that loses them. If the id is too old the browser
      gets a "gap" event first, and the whole history.
@@ -380,8 +399,7 @@
 
      Header, body, queue, connection and view limits are options of sse_app_new with their defaults beside them. Past a limit a
      peer gets the exact 4xx and a closed connection; the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy
-     in front gives the first two), no Windows, no template language, no client. An EventSource never gets a 503, after which it
-     would not come back: while there is no room it is told to come back later.
+     in front gives the first two), no Windows, no template language, no HTTP client.
 
    API index
 
@@ -482,6 +500,7 @@
      sse_set_cookie_signed    sets a signed one
      sse_redirect             sends the browser elsewhere
      sse_fail                 an error as the reply
+     sse_come_back            no room: come back later
      sse_defer                keeps the request beyond its handler
      sse_finish               sends the reply of a deferred request
      sse_send_file            a file as the reply
@@ -492,6 +511,7 @@
      sse_stream_send          sends one event to one stream
      sse_stream_write         sends bytes as they are
      sse_stream_end           ends a stream
+     sse_stream_reconnect     ends it so that its client comes back
      sse_stream_id            unguessable text that names a stream
      sse_stream_find          the stream of that text
      sse_stream_meta          a text kept with a stream
@@ -1083,9 +1103,10 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
 /* What a handler writes goes out when it returns. Nothing written and no status set: 204, but 500 if a call to this library
-   failed meanwhile; to a request that accepts text/event-stream nothing means "come back later" (200, retry, close). Written: 200
-   text/html; charset=utf-8. If a call with the request failed for lack of memory the answer is 500 (or "come back later")
-   whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE. */
+   failed meanwhile. Written: 200 text/html; charset=utf-8. If a call with the request failed for lack of memory the answer is 500
+   whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE.
+   An EventSource (GET, with text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is told to
+   come back, as by sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream could not be opened. */
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
@@ -1114,6 +1135,11 @@ SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
+
+/* Refuses a stream, or anything else, for lack of room: clients that ask for events come back in ms (0: 2000), which they would not
+   do after an error; all others get a 503 with Retry-After. In guards, before hooks and handlers, also of deferred requests.
+   Returns: as sse_fail; SSE_E_ARG: ms is negative. */
+SSE_API int sse_come_back(sse_req *req, int ms);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
    loop, or sse_app_free; what was written by then is the reply, never a stream (see sse_stream_open).
@@ -1158,7 +1184,7 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
 /* Why a stream closed. */
 typedef enum sse_reason {
     SSE_BY_PEER,     /* the peer left */
-    SSE_BY_END,      /* sse_stream_end, sse_streams_close, or its step returned SSE_END */
+    SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its step returned */
     SSE_BY_STOP,     /* the app stops */
     SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
@@ -1166,7 +1192,9 @@ typedef enum sse_reason {
     SSE_BY_ERROR     /* it could not be opened, or memory ran out */
 } sse_reason;
 
-#define SSE_END (-1) /* returned by a step: end the stream */
+/* Returned by a step: */
+#define SSE_END       (-1) /* the stream is at its end: sse_stream_end */
+#define SSE_RECONNECT (-2) /* it is not, but this connection is: sse_stream_reconnect */
 
 typedef struct sse_stream_options {
     int         status;          /* default: 200, or what sse_set_status said */
@@ -1177,12 +1205,13 @@ typedef struct sse_stream_options {
     const sse_event *last;       /* sent when this side ends the stream. copied. default: none */
     int         retry_ms;        /* tells the browser when to come back after a break. default: not told, its own 3 to 5 s */
     int         retry_spread_ms; /* plus a random part, so that not all come back at once. default: 0 */
-    int         lifetime_ms;     /* ends the stream; an EventSource comes back. default: none */
+    int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
     size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's; SSE_UNLIMITED */
-    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END.
-                                                    First call after the handler; never while unsent bytes wait. default: none */
-    void      (*on_stop)(sse_stream s, void *user); /* the app stops: the last chance to send. default: none */
+    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END, or
+                                                    SSE_RECONNECT. First call after the handler; never while unsent bytes wait;
+                                                    at once when the app stops, see sse_stopping. default: none */
+    void      (*on_stop)(sse_stream s, void *user); /* the app stops: tells the program, which may still send. default: none */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user); /* exactly once, also if opening failed: free user here. default: none */
     void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
     const char *label;           /* its kind, for filters and statistics. copied. default: none */
@@ -1190,15 +1219,17 @@ typedef struct sse_stream_options {
     bool        no_compression;  /* default: the app's */
     bool        own_history;     /* what is sent to this stream alone may refer to what it was sent before: smaller, for up to
                                     1.3 windows of memory. default: false, each such event is compressed by itself */
+    bool        drain;           /* the app stops: stays open until the program ends it, or grace_ms is over, as a stream with a
+                                    step does. default: false, it ends when on_stop has returned */
 } sse_stream_options;
 
 /* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
    options: borrowed until return; NULL: all defaults.
    Not after sse_defer. Where work must be done first: open the stream in the handler, keep the handle, and send or end when it is
-   done; or, if the answer may still be a refusal, finish with the type text/event-stream and the text "retry: 100\n\n": the
-   browser asks again at once, and the handler then knows.
-   Returns: the stream; {0} if the reply has begun or was deferred, an option is wrong or memory is out (then the reply is 200,
-   retry, close). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
+   done; or, if the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at once, and the
+   handler then knows.
+   Returns: the stream; {0} if the reply has begun or was deferred, an option is wrong or memory is out (then clients that ask for
+   events are told to come back, as sse_come_back does). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
 /* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
@@ -1211,9 +1242,14 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 /* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
-/* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's). An EventSource comes back
-   unless it is then answered 204. */
+/* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's), and keeps the connection.
+   For Datastar, htmx 4 and others that read by fetch the stream is finished. An EventSource comes back, unless it is then
+   answered 204 or its script closed it. Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG: last was left out, the stream ends. */
 SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
+
+/* The same, but the body stays without its end, as when the app stops, lifetime_ms is over or a reader is too slow: all clients
+   take it for a broken connection and come back. Browsers log that to the console. */
+SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last);
 
 SSE_API const char *sse_stream_id(sse_stream s);                      /* unguessable text by which a client can name its stream; valid until it closes */
 SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);    /* {0}: no such stream; NULL is none */
@@ -1278,7 +1314,9 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
    events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known. Later subscriptions begin with the next event.
+   restart only ids of streams whose histories are all in databases are known. Who is sent nothing gets an id at once, in an event
+   without data, which scripts do not see: what is published while a client is away that never saw an event is not lost. Later
+   subscriptions begin with the next event, and give such an id as well if the stream had none.
 
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not text/event-stream); SSE_E_FULL: over
    max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
@@ -1359,8 +1397,7 @@ typedef struct sse_live_options {
 
 /* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
    path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves. Clients choose these
-   values: who asks for one more than max_views is told to come back later (503, or 200 with retry and a close for an
-   EventSource), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
+   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
    A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
    What .stream says does not hold for that one, none of it: not its ping_ms, label or on_close either. .first, .last, .type,
    .status and .step are refused in .stream.
@@ -3769,14 +3806,6 @@ static int sse__weight(sse_str element) {
     return weight > 1000 ? 0 : weight;
 }
 
-/* True if an Accept value names this very type; ranges with a '*' do not count: what every client takes tells nothing. */
-static bool sse__accepts(sse_str accept, sse_str type) {
-    sse_str element;
-    while (sse__list_next(&accept, &element))
-        if (sse__media_is(element, type)) return sse__weight(element) > 0;
-    return false;
-}
-
 static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
     sse_str rest = sse__text(words), next;
     while (rest.ptr) {
@@ -4272,6 +4301,24 @@ static sse_str sse__head_find(const sse__head *h, const char *bytes, sse_str nam
         if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0) return sse__slice_str(bytes, field->value);
     }
     return sse__str(NULL, 0);
+}
+
+/* Clients that have to be answered with an event stream whatever happens, as an error status would end them for good. */
+typedef enum sse__asker {
+    SSE__ASKER_PLAIN,       /* all others, also those that list the type among others: they get plain statuses */
+    SSE__ASKER_EVENTSOURCE, /* Accept names this one type (WHATWG HTML 9.2.3) */
+    SSE__ASKER_DATASTAR     /* says so itself; whether this @get is a stream or an action only its handler knows */
+} sse__asker;
+
+static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
+    sse_str    accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
+    const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
+    if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
+    if (one && sse__list_next(&accept, &type) && sse__media_is(type, SSE__LIT("text/event-stream")) &&
+        !sse__list_next(&accept, &other))
+        return SSE__ASKER_EVENTSOURCE;
+    type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
+    return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
 /* Transfer-Encoding, RFC 9112 6.1: nothing may follow chunked, or come with it: H3. */
@@ -6647,7 +6694,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
-    uint64_t             told_host, told_full; /* when that was last a warning: see sse__peer_level */
+    uint64_t             told_host; /* when that was last a warning: see sse__peer_level */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -8203,10 +8250,10 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
                 |                   REPLY <----------------------------+
                 |    all queued       |  \    a stream is opened
                 |  [conn_reply_end]   v   +---------------------> STREAM
-                +------------------ SEND        [stream_open]        | [stream_finish]: SEND
-          all sent, keep-alive        | all sent, no keep-alive      |
-               [conn_next]            v [conn_linger]                |
-                                   LINGER <--------------------------+
+                +------------------ SEND <----- [stream_open] -------+
+          all sent, keep-alive        | all sent, no keep-alive   [stream_finish]
+               [conn_next]            v [conn_linger]
+                                   LINGER
                                       | peer closed, or 2 s
           [conn_close] from all --> CLOSED --> freed by [net_reap]
 
@@ -8216,15 +8263,17 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
           rest is then read and dropped, in BODY again, before IDLE [conn_skip_body, conn_next]
   REPLY   the request belongs to the app; no deadline; nothing is read
   SEND    the reply is queued whole; deadline: send timeout, again after each 16 KiB
-  STREAM  an open event stream; its owner keeps the deadline; input is thrown away
-  LINGER  our side is shut; input is thrown away, so that no reset overtakes our last bytes
+  STREAM  an open event stream; its owner keeps the deadline; what comes in
+          waits, in the kernel or the inbox, for the end of the stream
+  LINGER  our side is shut; input is thrown away, so that no reset overtakes our last bytes. Where
+          the end must not pass for one [conn_break] it is not shut but reset, a little later
   CLOSED  the descriptor is closed; memory stays until the end of the turn (W1)
 
   C1  A connection is freed only by net_reap.
   C2  Bytes leave in the order they were queued: what is in net.out comes
       after the queue of its connection.
   C3  Between two turns a connection owns input only in an inbox, and has
-      an inbox only while half a request is in it.
+      an inbox only while half a request is in it, or one behind a stream.
   C4  The rest of a body that is compressed as it leaves is last in the
       queue, and alone there when its next piece is made.
 ==========================================================================*/
@@ -8352,6 +8401,8 @@ typedef struct sse__conn {
     bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
+    bool behind;                   /* of a stream: input waits for its end */
+    bool resets;                   /* closing it resets it: see conn_break */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
@@ -8404,6 +8455,7 @@ enum {
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
+    SSE__RESET_MS    = 100,        /* for the last bytes before a reset, which throws away those not yet acknowledged */
     SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well, */
     SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
     SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with: time for its request to come */
@@ -8417,7 +8469,7 @@ static void sse__conn_set_state(sse__conn *c, sse__state to) {
         1 << SSE__IDLE | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* BODY */
         1 << SSE__SEND | 1 << SSE__STREAM,                                                           /* REPLY */
         1 << SSE__IDLE | 1 << SSE__BODY | 1 << SSE__LINGER,                                          /* SEND */
-        1 << SSE__SEND | 1 << SSE__LINGER,                                                           /* STREAM */
+        1 << SSE__SEND,                                                                              /* STREAM */
         0,                                                                                           /* LINGER */
         0                                                                                            /* CLOSED */
     };
@@ -8472,9 +8524,11 @@ static void sse__inbox_free(sse__inbox *inbox) {
 
 /* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
 static void sse__conn_close(sse__conn *c) {
+    static const struct linger at_once = {1, 0};
     sse__net *net = c->net;
     if (c->state == SSE__CLOSED) return;
     sse__poller_remove(&net->loop->poller, &c->source);
+    if (c->resets) (void)setsockopt(c->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(c->source.fd);
     c->source.fd = -1;
     sse__alarm_cancel(&c->alarm);
@@ -8651,10 +8705,17 @@ static ssize_t sse__conn_send_some(sse__conn *c) {
 /* Ends our side and reads on for a while: to close with input unread would send a reset, which can make the peer throw away what it
    has of the reply (RFC 9112 9.6). */
 static void sse__conn_linger(sse__conn *c) {
-    (void)shutdown(c->source.fd, SHUT_WR);
+    if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
     sse__conn_set_state(c, SSE__LINGER);
-    sse__conn_deadline(c, SSE__LINGER_MS);
+    sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
     if (c->ended) sse__conn_close(c);
+}
+
+/* What is queued stays without its end: to the peer the connection has broken. A body in chunks lacks the last one; for HTTP/1.0,
+   where the end of the connection is the end of the body, only a reset is no end (RFC 9112 8). */
+static void sse__conn_break(sse__conn *c, bool framed) {
+    c->keep_alive = false;
+    c->resets     = !framed;
 }
 
 static void sse__conn_next(sse__conn *c) { /* behind a reply: the next request, or the rest of a body that nobody wants */
@@ -8682,6 +8743,7 @@ static void sse__conn_progress(sse__conn *c, size_t n, int timeout_ms) { /* a de
 
 static void sse__conn_flush(sse__conn *c) {
     sse__net *net = c->net;
+    if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
     if (c->state == SSE__CLOSED || !c->out.count) return;
     if (net->unsaved) net->calls.save(net->app);
     while (c->out.count && c->writable) {
@@ -8898,7 +8960,7 @@ static void sse__conn_keep(sse__conn *c) {
     sse_buf   *from = net->taken ? net->taken : sse__conn_input(c);
     const size_t left = from->len - net->used;
     const bool last = c->state == SSE__SEND && !c->keep_alive;
-    if (last || c->state == SSE__CLOSED || c->state == SSE__STREAM || c->state == SSE__LINGER) {
+    if (last || c->state == SSE__CLOSED || c->state == SSE__LINGER) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
     } else if (c->inbox && !net->taken) {
         memmove(from->ptr, from->ptr + net->used, left);
@@ -8996,7 +9058,7 @@ static bool sse__conn_parse(sse__conn *c) {
         sse__conn_refuse(c, -got, p, NULL);
         return false;
     }
-    c->keep_alive = head->keep_alive;
+    c->keep_alive = head->keep_alive && !SSE__FLAG(net->loop->stop); /* a reply may say so while it still can */
     if (c->surplus) {
         net->used = in->len;
         sse__conn_refuse(c, 503, p, head);
@@ -9102,7 +9164,8 @@ static void sse__conn_process(sse__conn *c) {
 
 static bool sse__conn_wants_input(const sse__conn *c) {
     switch (c->state) {
-    case SSE__IDLE: case SSE__HEAD: case SSE__STREAM: case SSE__LINGER: return true;
+    case SSE__IDLE: case SSE__HEAD: case SSE__LINGER: return true;
+    case SSE__STREAM: return !c->behind;
     case SSE__BODY: return !c->paused;
     default: return false; /* pipelined requests wait in the kernel: backpressure */
     }
@@ -9125,16 +9188,18 @@ static void sse__conn_read(sse__conn *c) {
         ssize_t  n;
         if (!p && in->error) sse__conn_close(c);
         if (!p) break;
-        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT));
+        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT | (c->state == SSE__STREAM ? MSG_PEEK : 0)));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             c->readable = false;
         } else if (n <= 0) {
             sse__conn_input_ended(c, n < 0);
+        } else if (c->state == SSE__STREAM) {
+            c->behind = true; /* the next request: it stays where it is */
         } else {
             if ((size_t)n < room && !c->hangup) c->readable = false; /* drained; what comes next is a new event */
             net->counts.bytes_in += (uint64_t)n;
-            if (c->state == SSE__STREAM || c->state == SSE__LINGER) continue; /* thrown away */
+            if (c->state == SSE__LINGER) continue; /* thrown away */
             in->len += (size_t)n;
             if (c->state == SSE__BODY) sse__conn_progress(c, (size_t)n, net->app->options.body_timeout_ms);
             sse__conn_process(c);
@@ -9272,19 +9337,34 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
     return SSE_OK;
 }
 
-/* Answers at once, by what has come of the request. An EventSource that got a 503 would never come back: it is told when to, as is
-   one whose request is not here yet, by silence, which it takes for a network error (WHATWG HTML 9.2.3). */
+/* Sent instead of an error to clients that one would end for good: a reply without its end is a broken connection to them, after
+   which they come back, in as many ms (WHATWG HTML 9.2.3; Datastar after network errors only). */
+#define SSE__COME_BACK "retry: 2000\n\n"
+enum { SSE__COME_BACK_MS = 2000 };
+
+static void sse__put_come_back(sse_buf *b, int ms, bool framed) { /* the body */
+    char      text[32];
+    const int n = snprintf(text, sizeof text, "retry: %d\n\n", ms);
+    if (framed) sse_printf(b, "%x\r\n%s\r\n", (unsigned)n, text);
+    else sse_puts(b, text);
+}
+
+/* Answers at once, by what has come of the request. Where no head is in yet silence says the same as SSE__COME_BACK. */
 static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
                                 "Content-Length: 0\r\n\r\n";
     static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                                 "Cache-Control: no-store\r\n\r\nretry: 5000\n\n";
-    char    bytes[2048];
-    sse_str answer = {NULL, 0};
-    ssize_t n = SSE__SYS(recv(fd, bytes, sizeof bytes - 1, MSG_DONTWAIT));
-    bytes[n > 0 ? n : 0] = '\0';
-    if (strstr(bytes, "text/event-stream")) answer = sse__str(events, sizeof events - 1);
-    else if (strstr(bytes, "\r\n\r\n")) answer = sse__str(plain, sizeof plain - 1);
+                                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
+    const sse_app_options *options = &net->app->options;
+    sse__head head;
+    char      bytes[2048];
+    sse_str   answer = {NULL, 0};
+    ssize_t   n = SSE__SYS(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT));
+    sse__head_init(&head, net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
+    if (n > 0 && sse__head_parse(&head, bytes, (size_t)n) > 0) {
+        answer = sse__str(plain, sizeof plain - 1);
+        if (head.minor > 0 && sse__head_asker(&head, bytes) != SSE__ASKER_PLAIN) answer = sse__str(events, sizeof events - 1);
+    }
     if (answer.len) n = SSE__SYS(send(fd, answer.ptr, answer.len, MSG_DONTWAIT | SSE__NOSIGNAL));
     (void)n;
     (void)shutdown(fd, SHUT_WR);
@@ -9449,6 +9529,8 @@ struct sse_req {
     bool         deferred;  /* it outlives its handler, until sse_finish */
     bool         in_handler, finished;
     bool         head_stream; /* HEAD of what would be a stream: no length */
+    int          come_back_ms; /* sse_come_back: when; 0: it was not called */
+    bool         stream_asked; /* its handler tried to open a stream */
     bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
     sse__file   *file;      /* sse_send_file: what to send instead of out */
@@ -10279,13 +10361,35 @@ static void sse__reply_send(sse_req *req, int status, const char *type) {
     else sse__conn_push_buf(c, &req->out);
 }
 
-/* What an EventSource survives: it comes back after the time it is told. Any error status would end it for good. */
-static void sse__reply_come_back(sse_req *req) {
-    req->conn->keep_alive = false;
-    sse__req_forget_output(req);
-    sse_puts(&req->out, "retry: 5000\n\n");
+SSE_API int sse_come_back(sse_req *req, int ms) {
+    int error;
+    if (ms < 0) return sse__req_error(req, SSE_E_ARG);
+    error = sse_fail(req, 503, "there is no room at the moment: come back later");
+    if (error) return error;
+    req->come_back_ms = ms ? ms : SSE__COME_BACK_MS;
+    sse_printf(&req->headers, "Retry-After: %d\r\n", (req->come_back_ms - 1) / 1000 + 1);
+    return sse__req_error(req, req->headers.error);
+}
+
+/* In how many ms a client is to be told to come back, instead of an error that would end it or of nothing; 0: it is not. An action of
+   Datastar must not run again; where its handler has tried to open a stream it was none. */
+static int sse__reply_come_back_ms(const sse_req *req, bool nothing) {
+    const sse__asker asker = sse__head_asker(&req->head, req->bytes);
+    if (asker == SSE__ASKER_PLAIN) return 0;
+    if (req->come_back_ms) return req->come_back_ms;
+    return nothing && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
+}
+
+static void sse__reply_come_back(sse_req *req, int ms) {
+    const bool framed = req->head.minor > 0;
+    sse_buf    b = {NULL, 0, 0, SSE_OK};
+    sse__conn_break(req->conn, framed);
     sse__put_field(&req->headers, "Cache-Control", "no-store");
-    sse__reply_send(req, req->status = 200, "text/event-stream");
+    sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
+    sse__put_come_back(&b, ms, framed);
+    sse__conn_gathered(req->conn);
+    if (req->conn->state != SSE__CLOSED) sse__conn_push_buf(req->conn, &b);
+    sse_buf_free(&b);
 }
 
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
@@ -10306,15 +10410,13 @@ static int sse__reply_error(const sse_req *req, bool silent) {
 /* Sends what the handler left. */
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
-    const int  error  = sse__reply_error(req, silent);
+    const int  error  = sse__reply_error(req, silent), come_back_ms = sse__reply_come_back_ms(req, silent || error == SSE_E_NOMEM);
     if (error) {
-        /* SSE_E_FULL: as many came as the program lets in. The other errors are its own. */
-        const int level = error == SSE_E_FULL ? sse__peer_level(req->app, &req->app->told_full) : SSE_LOG_ERROR;
-        sse__log(req->app, level, "%s failed: %s", req->path, sse_error_text(error));
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
         sse_buf_free(&req->headers);
     }
-    if ((silent || error == SSE_E_NOMEM) && sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"))) {
-        sse__reply_come_back(req);
+    if (come_back_ms) {
+        sse__reply_come_back(req, come_back_ms);
         return;
     }
     if (error) {
@@ -10793,6 +10895,9 @@ static void sse__dir_handler(sse_req *req, void *user) {
   S3  Sending touches one stream and its connection: no timer moves.
   S4  The streams of a person, of a label or of a topic are found without
       looking at any other.
+  S5  A body is complete only where the program ended it. To clients that
+      read by fetch, Datastar above all, a complete one is finished: after
+      any other end, a broken connection to them, they come back.
 ==========================================================================*/
 
 /* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
@@ -10920,6 +11025,7 @@ typedef struct sse__stream_extra {
     sse__meta  *meta;
     sse__codec *codec;           /* own_history, from the first event for this stream alone */
     uint64_t    ends_at, step_at; /* 0: never */
+    bool        drain, stopping; /* stopping: it was told that the app stops */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -11040,10 +11146,12 @@ static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* marks;
     sse__list_add(&stream->app->streams->closing, &stream->closing);
 }
 
-static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued */
+static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued: S5 */
     sse__conn *c = stream->conn;
     sse__stream_gone(stream, reason);
-    if (c) sse__conn_close(c);
+    if (!c) return;
+    sse__conn_break(c, stream->framed);
+    sse__conn_close(c);
 }
 
 static void sse__stream_free(sse__stream *stream) {
@@ -11215,21 +11323,21 @@ static void sse__stream_finish_frames(sse__stream *stream) {
     sse__message_drop(m);
 }
 
-/* Ends the body; the connection closes when all is sent. */
-static void sse__stream_finish(sse__stream *stream, sse_reason reason) {
+/* Ends the body. whole: the program has said all it had to say, and the connection is kept; else the body stays without its end: S5. */
+static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whole) {
     sse__conn *c = stream->conn;
     if (!c) return;
     if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
-    if (stream->conn && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
+    if (stream->conn && whole && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
     if (!stream->conn) return; /* that was too much for its queue, or for the memory: it is cut */
-    if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
+    if (!whole) sse__conn_break(c, stream->framed);
+    else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_gone(stream, reason);
-    c->keep_alive = false;
     sse__conn_gathered(c);
     sse__conn_reply_end(c);
 }
 
-SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
+static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
     sse__stream  *stream = sse__stream_open_one(s);
     sse__message *m = NULL;
     int           error = SSE_OK;
@@ -11241,9 +11349,12 @@ SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
     }
     if (m) (void)sse__stream_push(stream, m);
     sse__message_drop(m);
-    sse__stream_finish(stream, SSE_BY_END);
+    sse__stream_finish(stream, SSE_BY_END, whole);
     return error;
 }
+
+SSE_API int sse_stream_end(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, true); }
+SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, false); }
 
 /* ---- time --------------------------------------------------------------------------- */
 
@@ -11266,7 +11377,7 @@ static void sse__stream_ping(sse__stream *stream) {
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     const int ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     if (stream->gone) return;
-    if (ms < 0) sse__stream_finish(stream, SSE_BY_END);
+    if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
 }
 
@@ -11298,7 +11409,7 @@ static void sse__stream_tick(sse__conn *c) {
         return;
     }
     if (stream->extra && stream->extra->ends_at && now >= stream->extra->ends_at) {
-        sse__stream_finish(stream, SSE_BY_LIFETIME);
+        sse__stream_finish(stream, SSE_BY_LIFETIME, false);
         return;
     }
     if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
@@ -11324,12 +11435,13 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     sse__streams      *streams = stream->app->streams;
     sse__stream_extra *x;
     int                error;
-    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && o->lifetime_ms <= 0) return SSE_OK;
+    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && !o->drain && o->lifetime_ms <= 0) return SSE_OK;
     x = sse__stream_need_extra(stream);
     if (!x) return SSE_E_NOMEM;
     x->on_ping = o->on_ping;
     x->step    = o->step;
     x->on_stop = o->on_stop;
+    x->drain   = o->drain;
     if (o->step) x->step_at = stream->app->loop.wheel.now;
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
     if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
@@ -11386,6 +11498,8 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m;
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
+    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it on this connection */
+    c->behind = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
     sse__conn_push_buf(c, &b);
@@ -11442,13 +11556,14 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
     static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0,
-                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false};
+                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false, false};
     const sse_stream_options *o = options ? options : &defaults;
     const sse_stream closed = {NULL, 0, 0};
     const bool       here   = !sse__req_thread(req);
     int              error  = here ? sse__stream_check(req, o) : SSE_E_THREAD;
     sse__stream     *stream = here ? sse__stream_make(req->app, o) : NULL;
     sse__message    *first  = NULL;
+    if (here) req->stream_asked = true;
     if (!stream) {
         if (here) sse__req_error(req, SSE_E_NOMEM);
         if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
@@ -11766,14 +11881,28 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
     }
 }
 
-/* The app stops. What on_stop does may close any other stream, so this goes by slots. */
-static void sse__streams_stop(sse__streams *streams) {
+/* The app stops, and this stream: at once, or when it has sent what it still must. */
+static void sse__stream_stop(sse__stream *stream) {
+    sse__stream_extra *x = stream->extra;
+    if (stream->gone || (x && x->stopping)) return;
+    if (x) x->stopping = true;
+    if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->gone) return;
+    if (!x || !(x->step || x->drain)) {
+        sse__stream_finish(stream, SSE_BY_STOP, false);
+        return;
+    }
+    if (x->step) x->step_at = stream->app->loop.wheel.now; /* a generator that sleeps is told now */
+    sse__stream_schedule(stream);
+}
+
+/* over: the time for that is over. What on_stop does may close any other stream, so this goes by slots. */
+static void sse__streams_stop(sse__streams *streams, bool over) {
     uint32_t i;
     for (i = 0; i < streams->all.used; i++) {
         sse__stream *stream = (sse__stream *)streams->all.at[i].item;
-        if (!stream || stream->gone) continue;
-        if (stream->extra && stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
-        sse__stream_finish(stream, SSE_BY_STOP);
+        if (stream && over) sse__stream_finish(stream, SSE_BY_STOP, false);
+        else if (stream) sse__stream_stop(stream);
     }
 }
 
@@ -12543,6 +12672,8 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
       a history, or because sse_topic named it.
   O3  Being up to date and being behind meet at one number: a stream gets
       what has one either from the histories or from the live flow.
+  O4  Who may miss what a history keeps has an id to come back with, also
+      before the first event: what is published meanwhile is not lost.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
@@ -12576,6 +12707,7 @@ typedef struct sse__topics {
     sse__topic   *fed;             /* those with an outbox */
     sse__link     idle;            /* the one that was used last at the end */
     sse__sequence sequence;
+    sse__message *place;           /* the id of the latest number, as an event: see place_message. NULL: none was needed yet */
     const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
     bool          displaced;       /* one of them had to go again for another */
     uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
@@ -12973,7 +13105,7 @@ static sse__sub *sse__stream_fed(const sse__stream *stream) {
 }
 
 /* Rows for one that is behind. */
-typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more; } sse__refill;
+typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more, sent; } sse__refill;
 
 static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
     sse__refill *r = (sse__refill *)user;
@@ -12981,25 +13113,29 @@ static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
     r->more = m && !sse__stream_has_room(r->stream, m, r->max);
     if (r->more) return false;
     if (m) (void)sse__stream_push(r->stream, m);
+    r->sent  = r->sent || m;
     r->after = id;
     return !r->stream->gone;
 }
 
-static void sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
+/* These answer whether something left that has an id. */
+
+static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     const sse__outbox *o = sse__sub_outbox(sub);
     sse__refill        r;
     r.stream = stream;
     r.after  = sub->after;
     r.last   = o->last;
     r.max    = stream->max_queue < (size_t)SSE__OUTBOX_BYTES ? stream->max_queue : (size_t)SSE__OUTBOX_BYTES;
-    r.more   = false;
+    r.more   = r.sent = false;
     if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
         sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
     stream->behind = r.more;
+    return r.sent;
 }
 
-static void sse__stream_refill_events(sse__stream *stream) {
+static bool sse__stream_refill_events(sse__stream *stream) {
     sse__merge m;
     sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
@@ -13016,13 +13152,15 @@ static void sse__stream_refill_events(sse__stream *stream) {
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
     stream->behind = m.count > 0; /* O3 */
     SSE_FREE(m.at);
+    return seq > 0;
 }
 
-static void sse__stream_refill(sse__stream *stream) {
+static bool sse__stream_refill(sse__stream *stream) {
     sse__sub *fed = sse__stream_fed(stream);
-    if (fed) sse__stream_refill_rows(stream, fed);
-    else sse__stream_refill_events(stream);
+    return fed ? sse__stream_refill_rows(stream, fed) : sse__stream_refill_events(stream);
 }
+
+static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
 typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost; } sse__resume;
@@ -13073,14 +13211,33 @@ static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
     r->lost  = r->found && !sse__outbox_has(o, r->seq);
 }
 
-/* Says where it is, so that it can come back before its first row. WHATWG HTML 9.2.6: an id without data is kept. */
-static void sse__stream_place(sse__stream *stream, uint64_t id) {
-    char      text[21];
-    sse_event event;
-    memset(&event, 0, sizeof event);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)id);
-    event.id = text;
-    (void)sse_stream_send(sse__stream_handle(stream), &event);
+/* The id of a place, for all who are there at a time. WHATWG HTML 9.2.6: an id without data is kept, and no event. NULL: no memory. */
+static sse__message *sse__place_message(sse__topics *topics, const sse__sub *fed) {
+    const sse__sequence *sequence = &topics->sequence;
+    char          id[SSE__ID_ROOM + 1];
+    sse_buf       text = {NULL, 0, 0, SSE_OK};
+    sse__message *m;
+    if (!fed && topics->place && topics->place->seq == sequence->last) return sse__message_hold(topics->place);
+    sse__message_begin(&text);
+    if (fed) sse_printf(&text, "id: %llu\n\n", (unsigned long long)fed->after);
+    else {
+        sse__put_str(&text, sse__id_line(id, sequence->epoch, sequence->last));
+        sse__put_char(&text, '\n');
+    }
+    m = sse__message_end(&text);
+    if (fed || !m) return m;
+    m->seq = sequence->last;
+    sse__message_drop(topics->place);
+    topics->place = sse__message_hold(m);
+    return m;
+}
+
+/* Says where it is, so that it can come back before its first event: O4. */
+static void sse__stream_place(sse__stream *stream) {
+    sse__message *m = sse__place_message(stream->app->topics, sse__stream_fed(stream));
+    if (m) (void)sse__stream_push(stream, m);
+    else sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
+    sse__message_drop(m);
 }
 
 static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of the first topic that has options of its own */
@@ -13089,6 +13246,22 @@ static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of th
     const sse__topic *topic = sse__topic_find(topics, sse__text(h->topic));
     (void)sub;
     if (topic && topic->rule) *name = topic->rule->gap_event;
+}
+
+static bool sse__topic_resumable(const sse__topic *topic) { /* what is published there may be asked for later */
+    const sse__topics *topics = topic->owner;
+    const sse__rule   *rule;
+    if (!topic->pattern) return topic->history || topic->outbox;
+    for (rule = topics->rules; rule && !rule->limits.max_count; rule = rule->next) {}
+    if (rule) return true;
+    for (rule = topics->named; rule && !rule->limits.max_count; rule = rule->next) {}
+    return rule != NULL;
+}
+
+static bool sse__stream_resumable(const sse__stream *stream) {
+    const sse__sub *sub = stream->subs;
+    while (sub && !(sse__sub_topic(sub) && sse__topic_resumable(sse__sub_topic(sub)))) sub = sub->next;
+    return sub != NULL;
 }
 
 static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
@@ -13110,6 +13283,7 @@ static void sse__topics_begin(sse__stream *stream) {
     const char  *id;
     sse__resume  r;
     sse__sub    *sub, *fed = sse__stream_fed(stream);
+    bool         placed = false;
     stream->req = NULL;
     if (stream->gone || !stream->behind) return;
     memset(&r, 0, sizeof r);
@@ -13119,11 +13293,13 @@ static void sse__topics_begin(sse__stream *stream) {
         r.id = sse__text(id);
         if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
         else sse__resume_find(&r, stream);
-        if (!r.found || r.lost) sse__stream_gap(stream, &r);
-        else stream->app->topics->resumes++;
-        for (sub = stream->subs; sub; sub = sub->next) sub->after = r.found && !r.lost ? r.seq : 0;
-    } else if (fed) sse__stream_place(stream, fed->after);
-    if (!stream->gone) sse__stream_refill(stream);
+        placed = r.found && !r.lost;
+        if (placed) stream->app->topics->resumes++;
+        else sse__stream_gap(stream, &r);
+        for (sub = stream->subs; sub; sub = sub->next) sub->after = placed ? r.seq : 0;
+    }
+    if (!stream->gone && sse__stream_refill(stream)) placed = true;
+    if (!stream->gone && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------------- */
@@ -13155,7 +13331,8 @@ static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL
 }
 
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
-    sse__sub *sub = sse__channel_find(&topic->channel, stream);
+    const bool placed = stream->req || sse__stream_resumable(stream);
+    sse__sub  *sub    = sse__channel_find(&topic->channel, stream);
     if (sub) return SSE_OK;
     if (!sse__topic_suits(topic, stream)) {
         sse__topic_rest(topic);
@@ -13171,6 +13348,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     if (topic->outbox) stream->fed = true;
     sub->after = stream->req ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
     if (stream->req && sse__topic_gives_ids(topic)) stream->behind = true;
+    if (!placed && sse__topic_resumable(topic)) sse__stream_place(stream); /* O4 */
     return SSE_OK;
 }
 
@@ -13609,7 +13787,7 @@ static bool sse__topics_open(sse_app *app) {
     app->topics = SSE__NEW(sse__topics);
     if (!app->topics) return false;
     app->topics->app     = app;
-    app->streams->refill = sse__stream_refill;
+    app->streams->refill = sse__stream_drained;
     sse__list_init(&app->topics->idle);
     return sse__sequence_open(&app->topics->sequence, app);
 }
@@ -13630,6 +13808,7 @@ static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobod
     sse__map_free(&topics->patterns);
     sse__rules_free(topics->rules);
     sse__rules_free(topics->named);
+    sse__message_drop(topics->place);
     sse__sequence_close(&topics->sequence);
     SSE_FREE(topics);
 }
@@ -13753,10 +13932,10 @@ static int sse__view_message(const sse__live *live, sse_buf *html, sse__message 
 
 /* Nothing can be shown: come back later. */
 static void sse__live_turn_away(sse__stream *stream) {
-    sse__message *m = sse__message_of_bytes(SSE__LIT("retry: 5000\n\n"));
+    sse__message *m = sse__message_of_bytes(SSE__LIT(SSE__COME_BACK));
     if (m) (void)sse__stream_push(stream, m);
     sse__message_drop(m);
-    sse__stream_finish(stream, SSE_BY_ERROR);
+    sse__stream_finish(stream, SSE_BY_ERROR, false);
 }
 
 static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it was not rendered */
@@ -13957,12 +14136,9 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 
 /* ---- routes ------------------------------------------------------------------------ */
 
-/* There is no view for it. An EventSource that is answered nothing comes back later; others are told. */
-static void sse__live_refuse(sse_req *req) {
-    const bool events = sse__accepts(sse__req_field(req, SSE__FIELD_ACCEPT), SSE__LIT("text/event-stream"));
+static void sse__live_refuse(sse_req *req) { /* there is no view for it */
     if (req->stream) sse__live_turn_away(req->stream);
-    else if (events) (void)sse__req_error(req, SSE_E_FULL);
-    else (void)sse_fail(req, 503, "as many views as there may be are watched: come back later");
+    else (void)sse_come_back(req, 0);
 }
 
 /* The handler of every live route. Its guard may have opened the stream. */
@@ -14778,6 +14954,7 @@ static void sse__req_conclude(sse_req *req) {
     sse_app   *app = req->app;
     sse__conn *c   = req->conn;
     if (req->stream) sse__topics_begin(req->stream);
+    if (req->stream && SSE__FLAG(app->loop.stop)) sse__stream_stop(req->stream);
     if (c && !req->streaming) {
         c->req = NULL;
         sse__conn_skip_body(c);
@@ -14842,11 +15019,13 @@ static bool sse__has_nul(sse_str query) { /* "%00" */
 static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
     sse_app *app = c->net->app;
     sse_buf  b = {NULL, 0, 0, SSE_OK};
-    const bool events = head && sse__accepts(sse__head_value(head, bytes, SSE__FIELD_ACCEPT, 0), SSE__LIT("text/event-stream"));
+    const bool events = head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN;
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
     if (status == 503 && events) {
         sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
-        sse_puts(&b, "Cache-Control: no-store\r\nConnection: close\r\n\r\nretry: 5000\n\n");
+        sse_printf(&b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n", head->minor ? "Transfer-Encoding: chunked\r\n" : "");
+        sse__put_come_back(&b, SSE__COME_BACK_MS, head->minor > 0);
+        sse__conn_break(c, head->minor > 0);
     } else {
         const char *text = sse__status_text(status);
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
@@ -15908,6 +16087,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 extern char **environ; /* as POSIX wants it: by the program that uses it */
 
 struct sse__server {
+    sse_app   *app;
     sse__alarm grace;          /* armed when the app stops */
     int        grace_ms;       /* guarded by loop.mutex: sse_stop_background sets it */
     int        armed_ms;       /* what grace is armed with; -1: not yet */
@@ -16201,7 +16381,11 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     app->server->over = true;
 }
 
-static void sse__server_grace_over(sse__alarm *alarm) { SSE__CONTAINER(alarm, struct sse__server, grace)->stopped = 1; }
+static void sse__server_grace_over(sse__alarm *alarm) {
+    struct sse__server *server = SSE__CONTAINER(alarm, struct sse__server, grace);
+    sse__streams_stop(server->app->streams, true); /* with their last events, as far as those leave at once */
+    server->stopped = 1;
+}
 
 /* The grace period begins, or another was set since. It is looked at each turn: a call might wait behind many others. */
 static void sse__server_arm(sse_app *app) {
@@ -16224,7 +16408,7 @@ static void sse__server_begin_stop(sse_app *app) {
     sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
     server->armed_ms = -1;
-    sse__streams_stop(app->streams);
+    sse__streams_stop(app->streams, false);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next = link->next;
@@ -16810,6 +16994,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->router = SSE__NEW(sse__router);
     if (app->router) sse__list_init(&app->router->kept);
     app->server = SSE__NEW(struct sse__server);
+    if (app->server) app->server->app = app;
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;

@@ -428,6 +428,39 @@ static void test_paths(void) {
     }
 }
 
+/* Who asks for events, by what browsers, Datastar and others send. */
+static void test_askers(void) {
+    static const struct { const char *method, *fields; sse__asker asker; } cases[] = {
+        {"GET", "Accept: text/event-stream\r\n", SSE__ASKER_EVENTSOURCE},
+        {"GET", "accept:Text/Event-Stream ;charset=utf-8\r\n", SSE__ASKER_EVENTSOURCE},
+        {"GET", "Accept: text/event-stream\r\nDatastar-Request: true\r\n", SSE__ASKER_EVENTSOURCE},
+        {"GET", "Accept: text/event-stream, text/html, application/json\r\nDatastar-Request: true\r\n", SSE__ASKER_DATASTAR},
+        {"GET", "Datastar-Request: true\r\n", SSE__ASKER_DATASTAR},
+        {"GET", "Datastar-Request: false\r\n", SSE__ASKER_PLAIN},
+        {"POST", "Accept: text/event-stream, text/html, application/json\r\nDatastar-Request: true\r\n", SSE__ASKER_PLAIN},
+        {"POST", "Accept: text/event-stream\r\n", SSE__ASKER_PLAIN},
+        {"HEAD", "Accept: text/event-stream\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/html, text/event-stream\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/event-stream, text/html\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/event-stream\r\nAccept: text/html\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/event-stream;q=0.5, text/html\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/event-streams\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: */*\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: \r\n", SSE__ASKER_PLAIN},
+        {"GET", "X-Accept: text/event-stream\r\n", SSE__ASKER_PLAIN},
+        {"GET", "", SSE__ASKER_PLAIN}};
+    size_t i;
+    for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char   text[400];
+        parsed p;
+        snprintf(text, sizeof text, "%s /x HTTP/1.1\r\nHost: a\r\n%s\r\n", cases[i].method, cases[i].fields);
+        start(&p);
+        feed(&p, text, strlen(text));
+        ok(p.rc > 0 && sse__head_asker(&p.h, wall - strlen(text)) == cases[i].asker, "%s %.*s", cases[i].method,
+           (int)strcspn(cases[i].fields, "\r"), cases[i].fields);
+    }
+}
+
 int main(void) {
     build_wall();
     test_skip();
@@ -440,5 +473,6 @@ int main(void) {
     test_chunked();
     test_chunked_bounds();
     test_paths();
+    test_askers();
     return tap_done();
 }

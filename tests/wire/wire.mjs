@@ -115,13 +115,13 @@ export class Server {
   }
 }
 
-// One request, the reply read whole: { status, headers, body }.
-export function request(server, method, target, { headers = {}, body, agent } = {}) {
+// One request, the reply read whole: { status, headers, body }. partial: a body may lack its end, .complete tells.
+export function request(server, method, target, { headers = {}, body, agent, partial = false } = {}) {
   return new Promise((done, failed) => {
     const req = http.request({ host: '127.0.0.1', port: server.port, method, path: target, headers, agent }, res => {
       const chunks = []
-      res.on('data', chunk => chunks.push(chunk)).on('error', failed)
-      res.on('end', () => done({ status: res.statusCode, headers: res.headers, body: Buffer.concat(chunks).toString() }))
+      const end = () => done({ status: res.statusCode, headers: res.headers, body: Buffer.concat(chunks).toString(), complete: res.complete })
+      res.on('data', chunk => chunks.push(chunk)).on('end', end).on('error', error => partial ? end() : failed(error))
     })
     req.on('error', failed)
     req.end(body)
@@ -157,10 +157,10 @@ export class EventParser {
   }
 }
 
-// An open event stream: .events, .last, .closed; close() hangs up. headers may ask for an encoding, which is then decoded.
+// An open event stream: .events, .last, .closed, .complete (its body came to an end); close() hangs up. headers may ask for an encoding, which is then decoded.
 export function listen(server, target, { headers = {} } = {}) {
   return new Promise((done, failed) => {
-    const stream = { events: [], last: null, closed: false, bytes: 0 }
+    const stream = { events: [], last: null, closed: false, complete: false, bytes: 0 }
     const parser = new EventParser(event => { stream.last = event; stream.events.push(event) })
     const req = http.get({ host: '127.0.0.1', port: server.port, path: target, headers: { Accept: 'text/event-stream', ...headers }, agent: false }, res => {
       const decoders = { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip }
@@ -170,7 +170,14 @@ export function listen(server, target, { headers = {} } = {}) {
       stream.headers = res.headers
       stream.parser = parser
       res.on('data', chunk => { stream.bytes += chunk.length })
-      res.on('error', () => {}).on('close', () => { stream.closed = true })
+      const over = () => { stream.closed = true }
+      res.on('error', () => {}).on('close', () => {
+        stream.complete = res.complete
+        if (!decode) return over()
+        if (res.complete) body.on('close', over) // what it still holds comes first
+        else body.flush(() => setImmediate(over))
+        if (body.destroyed) over()
+      })
       body.setEncoding('utf8').on('data', text => parser.push(text)).on('error', error => { stream.error = error })
       done(stream)
     })
