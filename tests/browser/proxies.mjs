@@ -26,7 +26,7 @@ class Proxy {
   file(name) { return path.join(this.dir, name) }
 
   async start(program, args, port, env) {
-    assert(program, 'the proxy is installed')
+    assert(program, 'the proxy is not installed: see tests/setup.sh')
     this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
     this.ended = new Promise(done => this.child.once('close', done))
     this.child.stderr.setEncoding('utf8').on('data', text => { this.said += text })
@@ -57,7 +57,7 @@ http {
   ${servers}
 }`)
   await proxy.start(programs.nginx, ['-p', proxy.dir, '-c', proxy.file('nginx.conf'), '-e', 'stderr'], port)
-  return { stop: () => proxy.stop('SIGQUIT'), proxy }
+  return { stop: () => proxy.stop('SIGQUIT') }
 }
 
 // sites: a Caddyfile, in which CERTIFICATE stands for the one of localhost.
@@ -70,5 +70,5 @@ export async function caddy(port, sites) {
 ${sites.replaceAll('CERTIFICATE', `${proxy.file('cert.pem')} ${proxy.file('key.pem')}`)}`)
   const env = { HOME: proxy.dir, XDG_DATA_HOME: proxy.dir, XDG_CONFIG_HOME: proxy.dir }
   await proxy.start(programs.caddy, ['run', '--config', proxy.file('Caddyfile'), '--adapter', 'caddyfile'], port, env)
-  return { stop: () => proxy.stop('SIGTERM'), proxy }
+  return { stop: () => proxy.stop('SIGTERM') }
 }

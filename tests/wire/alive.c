@@ -3,7 +3,7 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
-enum { MAX_CONNECTIONS = 400, MAX_SEATS = 400, MAX_QUEUE = 200000 };
+enum { MAX_CONNECTIONS = 400, MAX_SEATS = 400, MAX_QUEUE = 20000 };
 
 /* A client of one page; its streams have its name as their label. */
 typedef struct seat { char name[64]; int opened, short_lives; } seat;
@@ -96,7 +96,7 @@ static void feed(sse_req *req, void *user) { /* GET /feed/{name}?for=client: say
     const char        *boot = getenv("BOOT"), *client = sse_query(req, "for");
     const bool         elements = strncmp(client, "datastar", 8) == 0 || strncmp(client, "real", 4) == 0;
     sse_event          first = {0};
-    sse_stream_options o = {.retry_ms = 1000, .first = &first};
+    sse_stream_options o = {.retry_ms = 1000, .first = &first, .ping_ms = 1000}; /* nginx sends a reset of HTTP/2 with what comes next */
     const char        *text;
     (void)user;
     if (!at) {
