@@ -209,8 +209,19 @@
        sse_htmx_element(html, "/feed", "message", "id=\"feed\"");
 
      writes an element that both htmx 2 (with its sse extension) and htmx 4 understand; sse_htmx_oob wraps HTML for an out-of-band
-     swap. A view becomes a plain event with .format = SSE_AS_DATA. sse_scripts writes small scripts for pages without Datastar:
-     reconnecting with backoff, connection status, one stream for all tabs of a browser (it allows six connections per server).
+     swap. A view becomes a plain event with .format = SSE_AS_DATA.
+
+       sse_scripts(html, SSE_SCRIPT_ALL);                           // first in the page, before htmx
+
+     makes the browser's EventSource, which htmx 2 uses as well, one that never dies: it comes back within seconds of the server,
+     whatever ended the stream, shows on the page whether it is connected, and reads once for all tabs of a browser, which allows
+     six connections per server. The value of a page that is not connected should not look like news:
+
+       <p data-sse-status data-open="" data-connecting="not connected, trying again" data-closed="closed"></p>
+       <style>html[data-sse=connecting] .value { opacity: .4 }</style>
+
+     A page rendered with what was there already says where it goes on: new EventSource("/feed?lastEventId=42"). sse_scripts_with
+     takes waits, the number of tries and a nonce, and SSE_SCRIPT_STATS counts streams, events and reconnects.
 
    7. Signed values
 
@@ -432,7 +443,8 @@
      sse_follow               Datastar: attributes of an element that follows a stream for good
      sse_htmx_element         HTMX: an element that follows a stream
      sse_htmx_oob             HTMX: HTML for an out-of-band swap
-     sse_scripts              scripts for reconnecting, status, tabs, unloading
+     sse_scripts              scripts for pages with EventSource: they come back, share, show their state
+     sse_scripts_with         ... with options
      sse_app_new              makes an app
      sse_app_free             closes and frees it
      sse_app_error            which option or argument was wrong, in words
@@ -788,19 +800,71 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, con
    Without a target or with a wrap that names no element b fails with SSE_E_ARG. Threads: any, one per buffer. */
 SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap);
 
-/* Scripts for pages that use EventSource, by themselves or through htmx 2; Datastar and htmx 4 read by fetch and come back by
-   themselves. Put them before the scripts that open streams: a class used in the same way takes the place of EventSource.
-   Where it opens a stream again itself, the query has the id of the last event as lastEventId: a header cannot be sent. */
+/* Scripts for pages that use EventSource, by themselves or through htmx 2. (Datastar and htmx 4 read
+   by fetch and come back by themselves.) Put them before the scripts that open streams: a class that
+   is used in the same way takes the place of EventSource. It reads by fetch, which a Content-Security-
+   Policy allows by the same connect-src, and sends Last-Event-ID, or, to another origin, the query
+   parameter lastEventId. One in the URL itself says where a page begins that was rendered with what
+   came before: new EventSource("/feed?lastEventId=42").
+
+   SSE_SCRIPT_RECONNECT: a page comes back whatever ended its stream: the network, the server, or an
+   answer that is no stream, such as the 502 of a proxy whose server restarts. Only 204 is the end. The
+   first try comes within retry_ms, the next ones after waits that double up to max_retry_ms, each less
+   a random part of up to a half; at once when the page is looked at again, the network is back or the
+   computer wakes. A retry: of the server (.retry_ms of a stream) makes no wait shorter than it says,
+   until a stream is open again. While nobody answers a try, as when a machine is down, another one is
+   made every 2.5 s, and all are given up after 20 s. A dead line (a pulled cable) is found by silence, if idle_ms says how long: more than the
+   .ping_ms of the stream. A page cannot see the default pings of a compressed stream; give it an
+   .on_ping that writes a comment.
+
+   SSE_SCRIPT_STATUS: "open", "connecting" or "closed": as <html data-sse>, as the text of each element
+   [data-sse-status], or what its data-open, data-connecting, data-closed say instead, and in detail.status
+   of the event sse:status of document. Connecting is told as soon as one of the page's streams breaks,
+   closed when none is left; while the first one opens, for a second, nothing is told.
+       <p data-sse-status data-open="" data-connecting="not connected, trying again" data-closed="closed"></p>
+       <style>html[data-sse=connecting] .value { opacity: .4 }</style>
+
+   SSE_SCRIPT_STATS: what the page's streams did, in detail of the event sse:stats of document, at most
+   four times a second, and as the text of each [data-sse-count=NAME]. The names: open and connecting (how
+   many are now), closed (for good), events, reconnects, since (when all were open last, in ms since 1970;
+   0: not all are), last (when the last event came, likewise). As text these two are the local time.
+
+   SSE_SCRIPT_UNLOAD: streams end when the page is left, and come back with it.
+
+   SSE_SCRIPT_TABS: the tabs of a browser share one stream per URL (lastEventId apart), as a browser
+   allows six connections to a server over plain HTTP, and unload as with SSE_SCRIPT_UNLOAD. Each tab
+   first has a stream of its own, for half a second or until it is level with the shared one, so what
+   it shows is what it would show without the others. When the tab that reads for all is closed,
+   crashes, or is frozen by the browser, another one goes on from the last event within about five
+   seconds. Events with an id, those of a topic with a history above all, reach every tab once and in order,
+   none is lost. Of those without one, some may be missed or come twice when streams change over, as
+   with any EventSource. A URL must mean the same to all tabs: name the user in it if each has another. */
 enum {
-    SSE_SCRIPT_UNLOAD    = 1, /* streams end when the page is left, and come back with it */
-    SSE_SCRIPT_RECONNECT = 2, /* ask again, ever later, after 503 and the like; 204 still means never */
-    SSE_SCRIPT_STATUS    = 4, /* "open", "connecting", "closed": <html data-sse>, text of [data-sse-status], event sse:status */
-    SSE_SCRIPT_TABS      = 8, /* the tabs of a browser share one stream per URL */
-    SSE_SCRIPT_BARE      = 16 /* without <script>: for one with a nonce, or a file of its own */
+    SSE_SCRIPT_UNLOAD    = 1,
+    SSE_SCRIPT_RECONNECT = 2,
+    SSE_SCRIPT_STATUS    = 4,
+    SSE_SCRIPT_TABS      = 8,
+    SSE_SCRIPT_ALL       = 15, /* these four */
+    SSE_SCRIPT_BARE      = 16, /* without <script>: for a file of its own */
+    SSE_SCRIPT_STATS     = 32
 };
 
-/* Appends one <script> element with all that which asks for; an unknown bit fails b with SSE_E_ARG. Threads: any. */
+typedef struct sse_script_options {
+    unsigned    which;        /* SSE_SCRIPT_ bits. default: SSE_SCRIPT_ALL */
+    int         retry_ms;     /* RECONNECT: the first wait at most. default: 500 */
+    int         max_retry_ms; /* ... the longest wait. default: 2000, or retry_ms if that is more */
+    int         max_retries;  /* ... in a row, then the stream is closed. default: for ever */
+    int         idle_ms;      /* ... silence after which a stream is opened again. default: never */
+    const char *nonce;        /* of <script>, for a Content-Security-Policy. default: none */
+} sse_script_options;
+
+/* Appends one <script> element with what which asks for; nothing if that is 0. sse_scripts(html,
+   SSE_SCRIPT_ALL) is the line for every page with EventSource.
+   With options (borrowed until return; NULL: all defaults) b fails with SSE_E_ARG, and nothing is
+   appended, if a value is negative or means nothing: an unknown bit, a longest wait below the first, a
+   setting of RECONNECT without it, an empty nonce or one with BARE. Threads: any, one per buffer. */
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
+SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options);
 
 /* ---- the app and its loop ---------------------------------------------------------------------------------------- */
 
@@ -3348,49 +3412,50 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
     sse_printf(b, "</%s>", wrap);
 }
 
-/* The scripts are JavaScript of 2022, to be read here and in the browser. In the core: connect feeds a source, again(source)
-   tells whether it will come back after a fatal error, changed() hears of every change of state; the others replace them. X1 */
-static const char sse__script_core[] =
+/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader stand alone; the others put
+   their own in the place of connect (feeds a source), ask (one try), again (how long to wait after a break, -1: never), patience (how long
+   silence is borne, 0: for ever), changed (hears of each change of state) and counted (hears of each event). X1 */
+static const char sse__script_begin[] =
     "(() => {\n"
     "'use strict';\n"
-    "if (window.EventSource.sources) return;\n"
-    "const Native = window.EventSource, sources = new Set();\n"
-    "let connect = direct, again = () => false, changed = () => {};\n"
+    "if (window.EventSource.sources) return;\n";
+
+static const char sse__script_core[] =
     "\n"
-    "// Stands in for EventSource: the same to its users, but what feeds it may change or come back.\n"
+    "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
+    "let changed = () => {}, counted = () => {}, patience = () => 0;\n"
+    "let connect = source => new Reader(source, source);\n"
+    "let ask = (reader, stop) => reader.ask(stop.signal);\n"
+    "let again = (reader, status, refused) => refused ? -1 : reader.retry || 3000;\n"
+    "\n"
+    "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
     "class Source extends EventTarget {\n"
-    "  constructor(url, init, feed) {\n"
+    "  constructor(url, init) {\n"
     "    super();\n"
     "    this.url = new URL(url, document.baseURI).href;\n"
     "    this.withCredentials = Boolean(init && init.withCredentials);\n"
     "    this.readyState = 0;\n"
-    "    this.onopen = this.onmessage = this.onerror = null;\n"
-    "    this._types = new Set(['message', 'open', 'error']);\n"
-    "    this._connect = feed || (source => connect(source));\n"
-    "    this._lastId = '';\n"
-    "    this._attempts = 0;\n"
-    "    for (const type of this._types) super.addEventListener(type, event => {\n"
-    "      if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
-    "    });\n"
-    "    if (!feed) sources.add(this);\n"
+    "    this._id = new URL(this.url).searchParams.get('lastEventId') || '';\n"
+    "    this._opens = 0;\n"
+    "    this._young = Date.now() + 1000; // until then, or the first news: no need for alarm\n"
+    "    for (const type of ['open', 'message', 'error']) {\n"
+    "      this['on' + type] = null;\n"
+    "      this.addEventListener(type, event => {\n"
+    "        if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
+    "      });\n"
+    "    }\n"
+    "    sources.add(this);\n"
     "    this._start();\n"
     "    changed();\n"
-    "  }\n"
-    "  addEventListener(type, ...rest) {\n"
-    "    super.addEventListener(type, ...rest);\n"
-    "    if (this._types.has(type)) return;\n"
-    "    this._types.add(type);\n"
-    "    if (this._feed) this._feed.listen(type);\n"
     "  }\n"
     "  close() {\n"
     "    this._stop();\n"
     "    this.readyState = 2;\n"
-    "    sources.delete(this);\n"
+    "    if (sources.delete(this)) counts.closed++;\n"
     "    changed();\n"
     "  }\n"
-    "  _start() { this._feed = this._connect(this); }\n"
+    "  _start() { this._feed = connect(this); }\n"
     "  _stop() {\n"
-    "    clearTimeout(this._timer);\n"
     "    if (this._feed) this._feed.close();\n"
     "    this._feed = null;\n"
     "    this.readyState = 0;\n"
@@ -3398,244 +3463,429 @@ static const char sse__script_core[] =
     "  _opened() {\n"
     "    if (this.readyState !== 0) return;\n"
     "    this.readyState = 1;\n"
-    "    this._attempts = 0;\n"
-    "    this.dispatchEvent(new Event('open'));\n"
+    "    this._young = 0;\n"
+    "    if (this._opens++) counts.reconnects++;\n"
     "    changed();\n"
+    "    this.dispatchEvent(new Event('open'));\n"
     "  }\n"
-    "  _received(type, data, lastEventId) {\n"
+    "  _received({ type, data, id }) {\n"
     "    if (this.readyState === 2) return;\n"
-    "    this._lastId = lastEventId;\n"
-    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId, origin: new URL(this.url).origin }));\n"
+    "    this._id = id;\n"
+    "    if (data === undefined) return; // an id alone\n"
+    "    counts.events++;\n"
+    "    counts.last = Date.now();\n"
+    "    counted();\n"
+    "    const { origin } = new URL(this.url);\n"
+    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id, origin }));\n"
     "  }\n"
     "  _failed(fatal) {\n"
     "    if (this.readyState === 2) return;\n"
     "    this.readyState = 0;\n"
-    "    if (fatal && !again(this)) return this._ended();\n"
-    "    this.dispatchEvent(new Event('error'));\n"
-    "    changed();\n"
-    "  }\n"
-    "  _ended() {\n"
-    "    this.close();\n"
+    "    this._young = 0;\n"
+    "    if (fatal) this.close();\n"
+    "    else changed();\n"
     "    this.dispatchEvent(new Event('error'));\n"
     "  }\n"
     "}\n"
-    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => { Source[name] = Source.prototype[name] = value; });\n"
+    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => {\n"
+    "  Source[name] = Source.prototype[name] = value;\n"
+    "});\n";
+
+static const char sse__script_reader[] =
     "\n"
-    "// Feeds a source from the network. A new connection can send no Last-Event-ID header: the query has it.\n"
-    "function direct(source) {\n"
-    "  const url = new URL(source.url);\n"
-    "  if (source._lastId) url.searchParams.set('lastEventId', source._lastId);\n"
-    "  const native = new Native(url.href, { withCredentials: source.withCredentials });\n"
-    "  const listen = type => native.addEventListener(type, event => {\n"
-    "    if (event instanceof MessageEvent) source._received(type, event.data, event.lastEventId);\n"
-    "    else if (type === 'open') source._opened();\n"
-    "    else source._failed(native.readyState === 2);\n"
-    "  });\n"
-    "  source._types.forEach(listen);\n"
-    "  return { listen, close: () => native.close() };\n"
+    "// Reads a stream, again and again, by fetch: it sees statuses, retry and ids without data.\n"
+    "// It calls to._opened(), to._failed(fatal) and to._received({ type, data, id, own });\n"
+    "// own: the event brought that id itself; data is undefined if it brought nothing else.\n"
+    "class Reader {\n"
+    "  constructor(source, to) {\n"
+    "    Object.assign(this, { source, to, id: source._id, open: false, retry: 0, due: 0 });\n"
+    "    Object.assign(this, { tries: 0, flaps: 0 });\n"
+    "    this.read();\n"
+    "  }\n"
+    "  close() {\n"
+    "    this.stop.abort();\n"
+    "    this.stop = null;\n"
+    "    clearTimeout(this.timer);\n"
+    "    clearTimeout(this.watchdog);\n"
+    "  }\n"
+    "  kick() {\n"
+    "    if (this.due) this.read();\n"
+    "    else this.watch();\n"
+    "  }\n"
+    "  nudge() { // timers of hidden pages are late\n"
+    "    if (this.due && Date.now() >= this.due) this.read();\n"
+    "  }\n"
+    "  async read() {\n"
+    "    const stop = this.stop = new AbortController();\n"
+    "    let status = 0, refused = false;\n"
+    "    clearTimeout(this.timer);\n"
+    "    this.due = 0;\n"
+    "    this.heard = Date.now();\n"
+    "    this.watch();\n"
+    "    try {\n"
+    "      const reply = await ask(this, stop), type = reply.headers.get('content-type');\n"
+    "      status = reply.status;\n"
+    "      refused = status !== 200 || !/^text\\/event-stream(;|$)/i.test(type);\n"
+    "      if (!refused && stop === this.stop) await this.listen(reply.body, stop);\n"
+    "    } catch { /* the network, or stop */ }\n"
+    "    if (stop === this.stop) this.broken(status, refused);\n"
+    "  }\n"
+    "  ask(signal) {\n"
+    "    const url = new URL(this.source.url), began = url.searchParams.get('lastEventId') || '';\n"
+    "    const headers = { Accept: 'text/event-stream' };\n"
+    "    const credentials = this.source.withCredentials ? 'include' : 'same-origin';\n"
+    "    const plain = url.origin === location.origin && !began && /^[!-~]+$/.test(this.id);\n"
+    "    if (plain) headers['Last-Event-ID'] = this.id;\n"
+    "    else if (this.id !== began) url.searchParams.set('lastEventId', this.id);\n"
+    "    return fetch(url, { headers, credentials, signal, cache: 'no-store' });\n"
+    "  }\n"
+    "  async listen(body, stop) {\n"
+    "    const now = Date.now(), text = body.pipeThrough(new TextDecoderStream()).getReader();\n"
+    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0, tries: 0 });\n"
+    "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
+    "    this.watch();\n"
+    "    this.to._opened();\n"
+    "    while (stop === this.stop) {\n"
+    "      const { done, value } = await text.read();\n"
+    "      if (done || stop !== this.stop) return;\n"
+    "      this.heard = Date.now();\n"
+    "      this.take(value);\n"
+    "    }\n"
+    "  }\n"
+    "  broken(status, refused) {\n"
+    "    const lived = this.open && Date.now() - this.since > 5000;\n"
+    "    if (lived) this.flaps = 0;\n"
+    "    const wait = again(this, status, refused);\n"
+    "    if (this.open && !lived) this.flaps++;\n"
+    "    this.stop.abort();\n"
+    "    this.open = false;\n"
+    "    this.tries++;\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    if (wait >= 0) {\n"
+    "      this.due = Date.now() + wait;\n"
+    "      this.timer = setTimeout(() => this.read(), wait);\n"
+    "    }\n"
+    "    this.to._failed(wait < 0);\n"
+    "  }\n"
+    "  watch() { // gives up what has been silent for too long; broken() follows\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
+    "    if (!limit || !this.stop) return;\n"
+    "    if (left > 0) this.watchdog = setTimeout(() => this.watch(), left);\n"
+    "    else this.stop.abort();\n"
+    "  }\n";
+
+static const char sse__script_parser[] =
+    "  take(text) { // WHATWG HTML 9.2.6; a line, and a CR LF, may come in pieces\n"
+    "    const stop = this.stop, whole = this.cr && text[0] === '\\n' ? text.slice(1) : text;\n"
+    "    const lines = whole.split(/\\r\\n|\\n|\\r/);\n"
+    "    this.cr = text.endsWith('\\r');\n"
+    "    lines[0] = this.rest + lines[0];\n"
+    "    this.rest = lines.pop();\n"
+    "    for (const line of lines) if (stop === this.stop) this.line(line);\n"
+    "  }\n"
+    "  line(line) {\n"
+    "    const colon = line.indexOf(':'), name = colon < 0 ? line : line.slice(0, colon);\n"
+    "    const from = colon + (line[colon + 1] === ' ' ? 2 : 1);\n"
+    "    const value = colon < 0 ? '' : line.slice(from);\n"
+    "    if (!line) this.dispatch();\n"
+    "    else if (name === 'data') this.data.push(value);\n"
+    "    else if (name === 'event') this.type = value;\n"
+    "    else if (name === 'id' && !value.includes('\\0')) this.own = value;\n"
+    "    else if (name === 'retry' && /^\\d+$/.test(value)) this.retry = Number(value);\n"
+    "  }\n"
+    "  dispatch() {\n"
+    "    const data = this.data.length ? this.data.join('\\n') : undefined;\n"
+    "    const type = this.type || 'message', own = this.own !== undefined;\n"
+    "    if (own) this.id = this.own;\n"
+    "    this.data = [];\n"
+    "    this.type = '';\n"
+    "    this.own = undefined;\n"
+    "    if (own || data !== undefined) this.to._received({ type, data, id: this.id, own });\n"
+    "  }\n"
     "}\n";
 
 static const char sse__script_unload[] =
     "\n"
-    "// Streams end with the page, not when the server next writes, and come back if the page does.\n"
+    "// Streams end with the page, not when the server next writes, and come back if it does.\n"
     "addEventListener('pagehide', () => sources.forEach(source => source._stop()));\n"
-    "addEventListener('pageshow', event => { if (event.persisted) sources.forEach(source => source._start()); });\n";
+    "addEventListener('pageshow', event => {\n"
+    "  if (event.persisted) sources.forEach(source => source._start());\n"
+    "});\n";
 
 static const char sse__script_reconnect[] =
     "\n"
-    "// EventSource gives up for good on any status but 200. Only 204 means that: after all others ask again, later and later.\n"
-    "again = source => {\n"
-    "  const delay = Math.min(30000, 500 * 2 ** source._attempts++) * (0.5 + Math.random());\n"
-    "  source._stop();\n"
-    "  source._timer = setTimeout(async () => {\n"
-    "    const stop = new AbortController(), credentials = source.withCredentials ? 'include' : 'same-origin';\n"
-    "    const options = { headers: { Accept: 'text/event-stream' }, cache: 'no-store', credentials, signal: stop.signal };\n"
-    "    const status = await fetch(source.url, options).then(reply => reply.status, () => 0);\n"
-    "    stop.abort();\n"
-    "    if (source.readyState === 2 || source._feed) return;\n"
-    "    if (status === 200) source._start();\n"
-    "    else if (status === 204) source._ended();\n"
-    "    else again(source);\n"
-    "  }, delay);\n"
-    "  return true;\n"
-    "};\n";
+    "// EventSource gives up for good on any status but 200, and is slow to come back after other\n"
+    "// breaks. Here only 204 is the end. What the server said in retry: is never cut short.\n"
+    "again = (reader, status) => {\n"
+    "  const { retry, maxRetry, maxRetries } = settings, { tries, flaps } = reader;\n"
+    "  if (status === 204 || (maxRetries && tries >= maxRetries)) return -1;\n"
+    "  const wait = Math.min(maxRetry, retry * 2 ** (tries + flaps)) * (0.5 + Math.random() / 2);\n"
+    "  return reader.retry && !tries && !flaps ? reader.retry : Math.max(reader.retry, wait);\n"
+    "};\n"
+    "patience = reader => reader.open ? settings.idle : 20000;\n"
+    "\n"
+    "// A host that is away drops packets, which are sent again ever later: while a try\n"
+    "// has no answer, another one is made every 2.5 s. The first and the newest stay under way.\n"
+    "ask = (reader, stop) => new Promise((done, failed) => {\n"
+    "  const tries = new Set(), timer = setInterval(start, 2500);\n"
+    "  const settle = (own, how, what) => {\n"
+    "    if (!tries.delete(own)) return;\n"
+    "    clearInterval(timer);\n"
+    "    tries.forEach(other => other.abort());\n"
+    "    tries.clear();\n"
+    "    how(what);\n"
+    "  };\n"
+    "  function start() {\n"
+    "    const own = new AbortController(), [, older] = tries;\n"
+    "    if (older) older.abort();\n"
+    "    tries.delete(older);\n"
+    "    tries.add(own);\n"
+    "    stop.signal.addEventListener('abort', () => own.abort());\n"
+    "    reader.ask(own.signal).then(\n"
+    "      reply => settle(own, done, reply),\n"
+    "      error => settle(own, failed, error),\n"
+    "    );\n"
+    "  }\n"
+    "  start();\n"
+    "});\n"
+    "const kick = () => sources.forEach(source => source._feed && source._feed.kick());\n"
+    "['online', 'pageshow'].forEach(type => addEventListener(type, kick));\n"
+    "['visibilitychange', 'resume'].forEach(type => document.addEventListener(type, kick));\n";
+
+static const char sse__script_watchers[] =
+    "\n"
+    "// Who shows states and counts. The streams of htmx 4 count, too.\n"
+    "const watchers = [], others = new Map();\n"
+    "changed = () => watchers.forEach(watcher => watcher());\n"
+    "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
+    "else document.addEventListener('DOMContentLoaded', () => changed());\n"
+    "for (const [type, state] of [['after:connection', 1], ['error', 0], ['close', 2]]) {\n"
+    "  document.addEventListener('htmx:sse:' + type, event => {\n"
+    "    if (state === 2) others.delete(event.target);\n"
+    "    else others.set(event.target, state);\n"
+    "    changed();\n"
+    "  }, true);\n"
+    "}\n";
 
 static const char sse__script_status[] =
     "\n"
-    "// open, connecting or closed: in <html data-sse>, as text of each [data-sse-status] (or what its data-open, ... says) and as\n"
-    "// the event sse:status of document. The streams of htmx 4 count, too.\n"
-    "const others = new Map();\n"
+    "// Open, connecting, closed: in <html data-sse>, as text of each [data-sse-status] (or what\n"
+    "// its data-open, ... says) and as the event sse:status of document.\n"
+    "let growing = 0;\n"
     "const show = () => {\n"
-    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
-    "  const status = !states.length ? 'closed' : states.every(state => state === 1) ? 'open' : 'connecting';\n"
+    "  const known = [...sources].filter(source => source._young < Date.now());\n"
+    "  const states = [...known.map(source => source.readyState), ...others.values()];\n"
+    "  clearTimeout(growing);\n"
+    "  if (known.length < sources.size) growing = setTimeout(show, 1000);\n"
+    "  if (!states.length && sources.size) return;\n"
+    "  const open = states.every(state => state === 1);\n"
+    "  const status = !states.length ? 'closed' : open ? 'open' : 'connecting';\n"
     "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
-    "    const text = place.dataset[status] || status;\n"
+    "    const text = place.dataset[status] ?? status;\n"
     "    if (place.textContent !== text) place.textContent = text;\n"
     "  }\n"
     "  if (document.documentElement.dataset.sse === status) return;\n"
     "  document.documentElement.dataset.sse = status;\n"
     "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
     "};\n"
-    "changed = show;\n"
-    "document.addEventListener('DOMContentLoaded', show);\n"
-    "const follow = (type, state) => document.addEventListener('htmx:sse:' + type, event => {\n"
-    "  if (state === 2) others.delete(event.target);\n"
-    "  else others.set(event.target, state);\n"
-    "  show();\n"
-    "}, true);\n"
-    "follow('after:connection', 1);\n"
-    "follow('error', 0);\n"
-    "follow('close', 2);\n"
-    "show();\n";
+    "watchers.push(show);\n";
+
+static const char sse__script_stats[] =
+    "\n"
+    "// Counts of this page: as text of each [data-sse-count=\"open\"], ... and in detail of the\n"
+    "// event sse:stats of document.\n"
+    "let counting = 0, since = 0, told = '';\n"
+    "const text = (name, value) => {\n"
+    "  if (name !== 'since' && name !== 'last') return String(value);\n"
+    "  return value ? new Date(value).toLocaleTimeString() : '';\n"
+    "};\n"
+    "const count = () => {\n"
+    "  counting = 0;\n"
+    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
+    "  const open = states.filter(state => state === 1).length;\n"
+    "  since = open && open === states.length ? since || Date.now() : 0;\n"
+    "  const detail = { open, connecting: states.length - open, ...counts, since };\n"
+    "  for (const place of document.querySelectorAll('[data-sse-count]')) {\n"
+    "    const name = place.dataset.sseCount;\n"
+    "    if (name in detail) place.textContent = text(name, detail[name]);\n"
+    "  }\n"
+    "  if (told === (told = JSON.stringify(detail))) return;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:stats', { detail }));\n"
+    "};\n"
+    "counted = () => { if (!counting) counting = setTimeout(count, 250); };\n"
+    "watchers.push(counted);\n";
+
+static const char sse__script_tabs_peer[] =
+    "\n"
+    "// One tab reads for all: a browser opens six connections to a server, not six per tab. Each\n"
+    "// source begins with a reader of its own, so that it gets what a newcomer is sent. If a tab\n"
+    "// leads, that is, reads for all, its events take over as soon as both are level: the last\n"
+    "// id of the own reader is one that the leader has passed. If none does, this one leads.\n"
+    "class Peer {\n"
+    "  constructor(source, channel) {\n"
+    "    this.source = source;\n"
+    "    this.name = Math.random().toString(36).slice(2);\n"
+    "    Object.assign(this, { term: 0, leads: false, heir: '', alone: Date.now() });\n"
+    "    this.gather('', null);\n"
+    "    this.channel = new BroadcastChannel(channel);\n"
+    "    this.channel.onmessage = event => this.hear(event.data);\n"
+    "    this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.reader = new Reader(source, this); // null: this tab follows the leader\n"
+    "    this.say({ ask: 'later' });\n"
+    "  }\n"
+    "  close() {\n"
+    "    if (this.leads) this.say({ bye: this.heir });\n"
+    "    if (this.reader) this.reader.close();\n"
+    "    this.source = null;\n"
+    "    clearInterval(this.timer);\n"
+    "    this.channel.close();\n"
+    "  }\n"
+    "  kick() { // somebody looks at this page, or the network is back\n"
+    "    if (this.reader) this.reader.kick();\n"
+    "    if (!this.leads) this.say({ ask: 'now' });\n"
+    "    this.check();\n"
+    "  }\n"
+    "  say(words) { this.channel.postMessage({ ...words, from: this.name, term: this.term }); }\n"
+    "  tell() {\n"
+    "    const { id, open } = this.reader;\n"
+    "    this.say({ id, live: open, open: this.source.readyState === 1 });\n"
+    "  }\n"
+    "\n"
+    "  // What the own reader says.\n"
+    "  _opened() {\n"
+    "    this.source._opened();\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "  _received(event) {\n"
+    "    if (this.leads) this.say({ event });\n"
+    "    else if (!event.own) this.had = [...this.had.slice(-99), event.type + event.data];\n"
+    "    this.source._received(event);\n"
+    "    this.join();\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.leads && fatal) {\n"
+    "      this.say({ ended: true });\n"
+    "      this.leads = false;\n"
+    "    }\n"
+    "    this.source._failed(fatal);\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "\n"
+    "  gather(leader, base) { // what the leader says from here on waits until this tab is level\n"
+    "    const now = Date.now();\n"
+    "    Object.assign(this, { leader, base, passed: base, since: [], had: [] });\n"
+    "    Object.assign(this, { live: false, lived: now, heard: now, asked: 0 });\n"
+    "  }\n"
+    "  join() {\n"
+    "    const { reader, since, leader, live } = this, now = Date.now();\n"
+    "    if (!this.source || this.leads || !leader || !live) return;\n"
+    "    if (!reader || !reader.open || now - reader.since < 500) return;\n"
+    "    const { id } = reader, at = since.map(event => event.own && event.id).lastIndexOf(id);\n"
+    "    const found = id && (at >= 0 || this.base === id);\n"
+    "    if (id && !found && (this.passed || now - reader.heard < 3000)) return;\n"
+    "    // Of events without ids: those that the own reader, while it was open, did not have.\n"
+    "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
+    "    reader.close();\n"
+    "    this.reader = null;\n"
+    "    this.since = [];\n"
+    "    this.source._id = this.passed || id;\n"
+    "    setTimeout(() => { this.had = []; }, 2000);\n"
+    "    rest.forEach(event => this.deliver(event));\n"
+    "  }\n"
+    "  deliver(event) {\n"
+    "    const at = event.own ? -1 : this.had.indexOf(event.type + event.data);\n"
+    "    if (!event.own) this.had = at < 0 ? [] : this.had.slice(at + 1);\n"
+    "    if (at < 0 && this.source) this.source._received(event);\n"
+    "  }\n";
 
 static const char sse__script_tabs_lead[] =
     "\n"
-    "// One tab reads each URL and tells the others: a browser opens six connections to a server, not six per tab. A tab that\n"
-    "// comes later gets the newest event of each name. The reading tab holds a lock or, where there are none (plain http), a lease.\n"
-    "const streams = new Map();\n"
-    "\n"
-    "function lead(name, begin, end) {\n"
-    "  if (navigator.locks) {\n"
-    "    const stop = new AbortController();\n"
-    "    let release = () => {};\n"
-    "    navigator.locks.request(name, { signal: stop.signal }, () => stop.signal.aborted || new Promise(done => {\n"
-    "      release = done;\n"
-    "      begin();\n"
-    "    })).catch(() => {});\n"
-    "    return () => {\n"
-    "      stop.abort(); // may come too late for a lock just granted: hence the look at it above\n"
-    "      release();\n"
-    "    };\n"
-    "  }\n"
-    "  const me = Math.random().toString(36).slice(2);\n"
-    "  let leading = false;\n"
-    "  const turn = () => { // a lease counts once it has been read back: of two who take it, the later one has it\n"
-    "    const [owner, until] = (localStorage.getItem(name) || '- 0').split(' '), mine = owner === me;\n"
-    "    if (mine || Number(until) < Date.now()) localStorage.setItem(name, me + ' ' + (Date.now() + 3000));\n"
-    "    if (mine === leading) return;\n"
-    "    leading = mine;\n"
-    "    if (mine) begin();\n"
-    "    else end();\n"
-    "  };\n"
-    "  const timer = setInterval(turn, 1000);\n"
-    "  turn();\n"
-    "  setTimeout(turn, 50 + 50 * Math.random());\n"
-    "  return () => {\n"
-    "    clearInterval(timer);\n"
-    "    if (leading) localStorage.removeItem(name);\n"
-    "  };\n"
-    "}\n";
-
-static const char sse__script_tabs_stream[] =
-    "\n"
-    "class Stream {\n"
-    "  constructor(name, source) {\n"
-    "    this.name = name;\n"
-    "    this.first = source;\n"
-    "    this.sources = new Set();\n"
-    "    this.types = new Set(['message', 'open', 'error']);\n"
-    "    this.newest = new Map(); // of each name, in the order they came\n"
-    "    this.lastId = source._lastId;\n"
-    "    this.open = false;\n"
-    "    this.reader = null; // in the reading tab: the source that reads\n"
-    "    this.channel = new BroadcastChannel(name);\n"
-    "    this.channel.onmessage = event => this.hear(event.data);\n"
-    "    this.resign = lead(name, () => this.read(), () => this.unread());\n"
-    "  }\n"
-    "  say(message) { this.channel.postMessage(message); }\n"
-    "  tell(message) { // to this tab as well, which does not hear itself\n"
-    "    this.say(message);\n"
-    "    this.hear(message);\n"
-    "  }\n"
-    "  read() {\n"
-    "    const { url, withCredentials } = this.first;\n"
-    "    this.reader = new Source(url, { withCredentials }, source => {\n"
-    "      source._lastId = source._lastId || this.lastId;\n"
-    "      return direct(source);\n"
-    "    });\n"
-    "    this.passedOn = new Set();\n"
-    "    this.want(this.types);\n"
-    "    this.say({ who: true });\n"
-    "  }\n"
-    "  unread() {\n"
-    "    if (this.reader) this.reader.close();\n"
-    "    this.reader = null;\n"
-    "  }\n"
-    "  want(types) {\n"
-    "    if (!this.reader) return;\n"
-    "    for (const type of types) {\n"
-    "      if (this.passedOn.has(type)) continue;\n"
-    "      this.passedOn.add(type);\n"
-    "      this.reader.addEventListener(type, event => {\n"
-    "        if (event instanceof MessageEvent) this.tell({ type, data: event.data, id: event.lastEventId });\n"
-    "        else if (type === 'open') this.tell({ open: true });\n"
-    "        else this.tell({ open: false, fatal: this.reader.readyState === 2 });\n"
-    "      });\n"
+    "  // What others say. Who took the lead later has a higher term; of two who did at once, the\n"
+    "  // greater name counts.\n"
+    "  hear(said) {\n"
+    "    const { event, from, term } = said;\n"
+    "    if (said.ask) return this.answer(said);\n"
+    "    if (term < this.term || (term === this.term && from < this.leader)) {\n"
+    "      if (this.leads) this.tell();\n"
+    "      return;\n"
     "    }\n"
+    "    const other = term > this.term || from !== this.leader;\n"
+    "    this.term = term;\n"
+    "    this.heard = Date.now();\n"
+    "    this.asked = 0;\n"
+    "    if ('bye' in said || (said.ended && this.reader)) return this.orphan(said.bye);\n"
+    "    if (said.ended) return this.source._failed(true);\n"
+    "    if (other || (!event && said.id !== this.passed)) this.follow(said);\n"
+    "    this.passed = event ? event.id : said.id;\n"
+    "    this.live = event ? true : said.live;\n"
+    "    if (this.live) this.lived = Date.now();\n"
+    "    if (event && !this.reader) return this.deliver(event);\n"
+    "    if (event) this.keep({ ...event, fresh: this.reader.open });\n"
+    "    else if (!this.reader && said.open) this.source._opened();\n"
+    "    else if (!this.reader && this.source.readyState === 1) this.source._failed(false);\n"
+    "    this.join();\n"
     "  }\n"
-    "  hear(message) {\n"
-    "    if (message.who) this.say({ want: [...this.types] });\n"
-    "    if (message.want) this.want(message.want);\n"
-    "    if (message.hello && this.reader) this.say({ newest: [...this.newest], open: this.open, to: message.hello });\n"
-    "    if (message.to && message.to !== this.hello) return;\n"
-    "    if ('open' in message) this.turn(message);\n"
-    "    for (const event of message.newest || []) this.keep(...event);\n"
-    "    if (message.type) this.keep(message.type, message);\n"
+    "  keep(event) {\n"
+    "    this.since.push(event);\n"
+    "    if (this.since.length <= 1000) return;\n"
+    "    this.since.shift();\n"
+    "    this.base = null;\n"
     "  }\n"
-    "  turn({ open, fatal }) {\n"
-    "    this.open = open;\n"
-    "    for (const source of [...this.sources]) {\n"
-    "      if (open) source._opened();\n"
-    "      else if (fatal) source._ended();\n"
-    "      else source._failed();\n"
+    "  answer({ ask, from }) {\n"
+    "    if (!this.leads) return;\n"
+    "    this.heir = from;\n"
+    "    if (ask === 'now') this.reader.kick();\n"
+    "    else this.reader.nudge();\n"
+    "    this.tell();\n"
+    "  }\n"
+    "  follow({ from, id, event }) {\n"
+    "    const level = !this.reader && !event && id === this.source._id;\n"
+    "    if (this.leads) this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.leads = false;\n"
+    "    this.gather(from, !event ? id : event.own ? null : event.id);\n"
+    "    if (!this.reader && !level) this.reader = new Reader(this.source, this);\n"
+    "  }\n"
+    "  orphan(heir) {\n"
+    "    this.gather('', null);\n"
+    "    this.alone = Date.now();\n"
+    "    if (!this.reader && heir === this.name) this.lead();\n"
+    "  }\n"
+    "  lead() { // from where this tab is; unless it takes long, nobody need notice\n"
+    "    this.gather(this.name, null);\n"
+    "    this.term++;\n"
+    "    this.leads = true;\n"
+    "    clearInterval(this.timer);\n"
+    "    if (!this.reader) this.reader = new Reader(this.source, this);\n"
+    "    this.tell();\n"
+    "    setTimeout(() => {\n"
+    "      const shows = this.source && this.source.readyState === 1;\n"
+    "      if (shows && this.leads && !this.reader.open) this._failed(false);\n"
+    "    }, 1000);\n"
+    "  }\n"
+    "  check() { // a leader that does not answer is gone, or frozen\n"
+    "    if (!this.source || this.leads) return;\n"
+    "    const now = Date.now(), { reader } = this;\n"
+    "    const ready = reader && reader.open && now - reader.since >= 500;\n"
+    "    if (this.leader && this.asked && now - this.asked > 1000) {\n"
+    "      this.orphan('');\n"
+    "      this.alone = 0;\n"
+    "    } else if (this.leader && !this.asked && now - this.heard > (this.live ? 2000 : 700)) {\n"
+    "      this.asked = now;\n"
+    "      this.say({ ask: 'later' });\n"
     "    }\n"
-    "  }\n"
-    "  keep(type, event) {\n"
-    "    this.newest.delete(type);\n"
-    "    this.newest.set(type, event);\n"
-    "    this.lastId = event.id;\n"
-    "    for (const source of [...this.sources]) if (source._types.has(type)) source._received(type, event.data, event.id);\n"
-    "  }\n"
-    "  add(source) {\n"
-    "    const first = !this.sources.size;\n"
-    "    this.sources.add(source);\n"
-    "    source._types.forEach(type => this.listen(type));\n"
-    "    if (first) this.say({ hello: this.hello = Math.random().toString(36).slice(2) });\n"
-    "    else setTimeout(() => { // as late as events from the network\n"
-    "      if (this.open) source._opened();\n"
-    "      for (const [type, event] of this.newest) if (source._types.has(type)) source._received(type, event.data, event.id);\n"
-    "    });\n"
-    "  }\n"
-    "  listen(type) {\n"
-    "    if (this.types.has(type)) return;\n"
-    "    this.types.add(type);\n"
-    "    this.want([type]);\n"
-    "    this.say({ want: [type] });\n"
-    "  }\n"
-    "  remove(source) {\n"
-    "    this.sources.delete(source);\n"
-    "    if (this.sources.size) return;\n"
-    "    streams.delete(this.name);\n"
-    "    this.resign();\n"
-    "    this.unread();\n"
-    "    this.channel.close();\n"
+    "    // Who has a stream leads at once if the leader has none: connections may have run out.\n"
+    "    const may = this.leader ? ready && now - this.lived > 1500\n"
+    "      : (ready || !reader) && now - this.alone > 1000;\n"
+    "    if (may) this.lead();\n"
+    "    else this.join();\n"
     "  }\n"
     "}\n"
     "\n"
-    "function canShare() {\n"
-    "  try {\n"
-    "    return Boolean(self.origin !== 'null' && window.BroadcastChannel && (navigator.locks || localStorage));\n"
-    "  } catch {\n"
-    "    return false; // storage is blocked\n"
-    "  }\n"
-    "}\n"
-    "\n"
-    "if (canShare()) connect = source => {\n"
-    "  const name = 'sse ' + (source.withCredentials ? '+ ' : '- ') + source.url;\n"
-    "  if (!streams.has(name)) streams.set(name, new Stream(name, source));\n"
-    "  const stream = streams.get(name);\n"
-    "  stream.add(source);\n"
-    "  return { listen: type => stream.listen(type), close: () => stream.remove(source) };\n"
+    "if (self.origin !== 'null' && window.BroadcastChannel) connect = source => {\n"
+    "  const url = new URL(source.url), who = source.withCredentials ? '+ ' : '- ';\n"
+    "  url.searchParams.delete('lastEventId');\n"
+    "  return new Peer(source, 'sse.h 2 ' + who + url);\n"
     "};\n";
 
 static const char sse__script_end[] =
@@ -3644,19 +3894,64 @@ static const char sse__script_end[] =
     "window.EventSource = Source;\n"
     "})();\n";
 
-SSE_API void sse_scripts(sse_buf *b, unsigned which) {
-    const unsigned all = SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS | SSE_SCRIPT_TABS;
-    if (which & ~(all | SSE_SCRIPT_BARE)) sse_buf_fail(b, SSE_E_ARG);
-    if (!(which & all)) return;
-    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
-    sse_puts(b, sse__script_core);
-    if (which & SSE_SCRIPT_UNLOAD) sse_puts(b, sse__script_unload);
-    if (which & SSE_SCRIPT_RECONNECT) sse_puts(b, sse__script_reconnect);
-    if (which & SSE_SCRIPT_STATUS) sse_puts(b, sse__script_status);
-    if (which & SSE_SCRIPT_TABS) sse_puts(b, sse__script_tabs_lead);
-    if (which & SSE_SCRIPT_TABS) sse_puts(b, sse__script_tabs_stream);
-    sse_puts(b, sse__script_end);
+enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
+
+static const struct { unsigned which; const char *text; } sse__scripts[] = { /* a piece, and the scripts that need it */
+    {SSE__SCRIPTS, sse__script_begin},
+    {SSE__SCRIPTS, sse__script_core},
+    {SSE__SCRIPTS, sse__script_reader},
+    {SSE__SCRIPTS, sse__script_parser},
+    {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, sse__script_unload},
+    {SSE_SCRIPT_RECONNECT, sse__script_reconnect},
+    {SSE_SCRIPT_STATUS | SSE_SCRIPT_STATS, sse__script_watchers},
+    {SSE_SCRIPT_STATUS, sse__script_status},
+    {SSE_SCRIPT_STATS, sse__script_stats},
+    {SSE_SCRIPT_TABS, sse__script_tabs_peer},
+    {SSE_SCRIPT_TABS, sse__script_tabs_lead},
+    {SSE__SCRIPTS, sse__script_end},
+};
+
+static bool sse__is_script_options(const sse_script_options *o) {
+    const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
+    if (o->which & ~(unsigned)(SSE__SCRIPTS | SSE_SCRIPT_BARE)) return false;
+    if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
+    if (o->nonce && (!*o->nonce || (o->which & SSE_SCRIPT_BARE))) return false;
+    if (o->retry_ms < 0 || o->max_retry_ms < 0 || o->max_retries < 0 || o->idle_ms < 0) return false;
+    return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
+}
+
+static void sse__put_script_settings(sse_buf *b, const sse_script_options *o) {
+    const int retry_ms = o->retry_ms ? o->retry_ms : 500;
+    const int most_ms  = o->max_retry_ms ? o->max_retry_ms : retry_ms > 2000 ? retry_ms : 2000;
+    sse_printf(b, "\nconst settings = { retry: %d, maxRetry: %d, ", retry_ms, most_ms);
+    sse_printf(b, "maxRetries: %d, idle: %d };\n", o->max_retries, o->idle_ms);
+}
+
+SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options) {
+    static const sse_script_options defaults = {0, 0, 0, 0, 0, NULL};
+    const sse_script_options *o = options ? options : &defaults;
+    const unsigned which = o->which ? o->which : (unsigned)SSE_SCRIPT_ALL;
+    size_t i;
+    if (!sse__is_script_options(o)) {
+        sse_buf_fail(b, SSE_E_ARG);
+        return;
+    }
+    if (which == SSE_SCRIPT_BARE) return;
+    if (o->nonce) sse_html(b, "<script nonce=\"%s\">\n", o->nonce);
+    else if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
+    for (i = 0; i < SSE__COUNT(sse__scripts); i++) {
+        if (!(which & sse__scripts[i].which)) continue;
+        if (sse__scripts[i].text == sse__script_reconnect) sse__put_script_settings(b, o);
+        sse_puts(b, sse__scripts[i].text);
+    }
     if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
+}
+
+SSE_API void sse_scripts(sse_buf *b, unsigned which) {
+    sse_script_options o;
+    memset(&o, 0, sizeof o);
+    o.which = which;
+    if (which) sse_scripts_with(b, &o);
 }
 
 /*==========================================================================

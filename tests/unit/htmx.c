@@ -41,10 +41,12 @@ static void test_oob(void) {
 }
 
 static void test_scripts(void) {
-    static const struct { unsigned bit; const char *part, *name; } parts[] = {
-        {SSE_SCRIPT_UNLOAD, "'pagehide'", "unload"},
-        {SSE_SCRIPT_RECONNECT, "again = source", "reconnect"},
+    static const struct { unsigned bits; const char *part, *name; } parts[] = {
+        {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, "'pagehide'", "unload"},
+        {SSE_SCRIPT_RECONNECT, "again = (reader, status) =>", "reconnect"},
+        {SSE_SCRIPT_RECONNECT, "const settings = { retry: 500, maxRetry: 2000, maxRetries: 0, idle: 0 };\n", "its settings"},
         {SSE_SCRIPT_STATUS, "sse:status", "status"},
+        {SSE_SCRIPT_STATS, "sse:stats", "stats"},
         {SSE_SCRIPT_TABS, "BroadcastChannel", "tabs"},
     };
     unsigned which, i;
@@ -52,31 +54,61 @@ static void test_scripts(void) {
     wrote("", "no scripts");
     sse_scripts(&out, SSE_SCRIPT_BARE);
     wrote("", "no scripts, bare");
-    for (which = 1; which < 32; which++) {
+    for (which = 1; which < 64; which++) {
         const char *text;
         bool        right = true;
         if (which == SSE_SCRIPT_BARE) continue;
         sse_scripts(&out, which);
         text = sse_buf_text(&out);
-        for (i = 0; i < SSE__COUNT(parts); i++) right = right && (strstr(text, parts[i].part) != NULL) == ((which & parts[i].bit) != 0);
+        for (i = 0; i < SSE__COUNT(parts); i++) right = right && (strstr(text, parts[i].part) != NULL) == ((which & parts[i].bits) != 0);
         right = right && (strstr(text, "<script>\n(() => {\n") == text) == !(which & SSE_SCRIPT_BARE);
         right = right && (strstr(text, "</script>\n") != NULL) == !(which & SSE_SCRIPT_BARE);
         ok(right && strstr(text, "window.EventSource = Source;\n})();\n"), "scripts %u: what is asked for and no more", which);
         sse_buf_free(&out);
     }
-    sse_scripts(&out, 32), failed("an unknown script");
+    sse_scripts(&out, 64), failed("an unknown script");
+}
+
+static void has(const sse_script_options *options, const char *part, const char *name) {
+    sse_scripts_with(&out, options);
+    ok(!out.error && strstr(sse_buf_text(&out), part), "%s", name);
+    sse_buf_free(&out);
+}
+
+static void test_script_options(void) {
+    static const sse_script_options wrong[] = {
+        {.which = 64}, {.retry_ms = -1}, {.max_retry_ms = -1}, {.max_retries = -1}, {.idle_ms = -1}, {.max_retry_ms = 499},
+        {.retry_ms = 2001, .max_retry_ms = 2000}, {.nonce = ""}, {.which = SSE_SCRIPT_STATUS | SSE_SCRIPT_BARE, .nonce = "a"},
+        {.which = SSE_SCRIPT_STATUS, .retry_ms = 1}, {.which = SSE_SCRIPT_STATUS, .max_retry_ms = 500},
+        {.which = SSE_SCRIPT_STATUS, .max_retries = 1}, {.which = SSE_SCRIPT_TABS, .idle_ms = 1},
+    };
+    sse_buf all = {0};
+    size_t  i;
+    sse_scripts(&all, SSE_SCRIPT_ALL);
+    sse_scripts_with(&out, NULL);
+    wrote(sse_buf_text(&all), "no options: all scripts");
+    sse_scripts_with(&out, &(sse_script_options){0});
+    wrote(sse_buf_text(&all), "all defaults: the same");
+    sse_buf_free(&all);
+    has(&(sse_script_options){.retry_ms = 3000}, "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }", "a long first wait is the longest, too");
+    has(&(sse_script_options){.retry_ms = 100, .max_retry_ms = 100, .max_retries = 7, .idle_ms = 60000},
+        "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
+    has(&(sse_script_options){.nonce = "a\"b"}, "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
+    for (i = 0; i < SSE__COUNT(wrong); i++) sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
 }
 
 static void test_portable(void) {
     const size_t longest = 4095; /* C99 5.2.4.1 */
-    ok(sizeof sse__script_core <= longest && sizeof sse__script_reconnect <= longest && sizeof sse__script_status <= longest &&
-       sizeof sse__script_tabs_lead <= longest && sizeof sse__script_tabs_stream <= longest, "X1: no script is longer than a literal may be");
+    size_t       i;
+    for (i = 0; i < SSE__COUNT(sse__scripts) && strlen(sse__scripts[i].text) <= longest; i++) {}
+    ok(i == SSE__COUNT(sse__scripts), "X1: no script is longer than a literal may be");
 }
 
 int main(void) {
     test_element();
     test_oob();
     test_scripts();
+    test_script_options();
     test_portable();
     return tap_done();
 }
