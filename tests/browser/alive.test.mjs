@@ -185,10 +185,11 @@ test('2,000 POSTs, every other one opens a stream that ends: none fails', async 
   }
 })
 
-test('too slow: all come back', async () => {
-  const happens = async () => { await post('/cut'); return Date.now() }
-  await survives({ happens, goal: (start, count) => (_, now) => now > count })
-}, 60000)
+for (const [target, what] of [['/cut', 'too slow'], ['/come-back', 'told to by the program']])
+  test(`${what}: all come back`, async () => {
+    const happens = async () => { await post(target); return Date.now() }
+    await survives({ happens, goal: (start, count) => (_, now) => now > count })
+  }, 60000)
 
 test('the end of a lifetime: all come back', async () => {
   const happens = async () => { await post('/cut?lives=1'); return Date.now() } // who comes back then has 300 ms

@@ -170,6 +170,17 @@ static void full(sse_req *req, void *user) {
     cut(req, user);
 }
 
+static bool reconnect(sse_stream s, void *user) {
+    (void)user;
+    sse_stream_reconnect(s, NULL);
+    return true;
+}
+
+static void come_back(sse_req *req, void *user) { /* POST /come-back: the program wants every client to open another stream */
+    (void)user;
+    sse_streams_each(sse_req_app(req), &(sse_filter){.all = true}, reconnect, NULL);
+}
+
 static void end(sse_req *req, void *user) { /* POST /end: the program ends every stream */
     (void)user;
     sse_streams_close(sse_req_app(req), &(sse_filter){.all = true}, NULL);
@@ -211,6 +222,7 @@ int main(int argc, char **argv) {
     sse_get(app, "/feed/{name}", feed, NULL);
     sse_post(app, "/cut", cut, NULL);
     sse_post(app, "/full", full, NULL);
+    sse_post(app, "/come-back", come_back, NULL);
     sse_post(app, "/end", end, NULL);
     sse_post(app, "/brief", brief, NULL);
     sse_post(app, "/plain", plain, NULL);
