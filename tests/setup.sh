@@ -108,8 +108,11 @@ if [ "$1" = test ]; then
     lacks openssl command -v openssl
     lacks "nodejs ca-certificates" command -v node
     lacks npm command -v npm
-    # Ubuntu's chromium is a snap, which does not run everywhere: there playwright fetches its own below.
-    grep -qs '^ID=ubuntu' /etc/os-release || lacks chromium command -v chromium
+    # Ubuntu's browsers are snaps, which do not run everywhere: there playwright fetches its own Chromium below, and Firefox is left out.
+    if ! grep -qs '^ID=ubuntu' /etc/os-release; then
+        lacks chromium command -v chromium
+        lacks firefox-esr command -v firefox-esr
+    fi
 fi
 install
 [ "$1" = test ] || exit 0
