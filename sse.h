@@ -1482,8 +1482,9 @@ SSE_API int sse_touch(sse_app *app, const char *path);
 SSE_API const char *sse_view_param(sse_view *view, const char *name);
 
 /* Shows a live view on a stream that is open already: several views on one connection (a browser has six). In the stream's
-   opening handler the route's guard runs first; later it is not asked. Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route;
-   SSE_E_STATE: the guard refused. */
+   opening handler the before hooks of that path and the route's guard run first, with its path and parameters, and its query ahead
+   of that of the request: what they answer refuses it, and goes nowhere else. Later they are not asked. Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route;
+   SSE_E_STATE: refused. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
@@ -7465,7 +7466,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
-    uint64_t             told_host; /* when that was last a warning: see sse__peer_level */
+    uint64_t             told_host, told_phase; /* when that was last a warning: see sse__peer_level */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -7933,7 +7934,8 @@ static void sse__loop_end_timers(sse__loop *loop) {
     }
 }
 
-static void sse__loop_close(sse__loop *loop) {
+/* The last that the program hears from the loop. What it is made of stays until all that uses it is gone: see sse_app_free. */
+static void sse__loop_drain(sse__loop *loop) {
     sse__lock(&loop->mutex);
     loop->closing = true;
     sse__unlock(&loop->mutex);
@@ -7942,6 +7944,10 @@ static void sse__loop_close(sse__loop *loop) {
     sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* requests that these calls finished */
     while (!sse__list_empty(&loop->watches)) sse__watch_end(SSE__CONTAINER(loop->watches.next, sse__watch, link));
     sse__loop_reap(loop);
+}
+
+static void sse__loop_close(sse__loop *loop) {
+    sse__loop_end_timers(loop); /* a callback of the teardown may have set some */
     SSE_FREE(loop->timers.at);
     if (loop->wake.fd >= 0) {
         close(loop->wake.fd);
@@ -9309,8 +9315,6 @@ static void sse__conn_close(sse__conn *c) {
     sse__list_remove(&c->work);
     sse__list_add(&net->closed, &c->work);
     sse__queue_clear(&c->out);
-    sse__inbox_free(c->inbox);
-    c->inbox = NULL;
     sse__conn_set_state(c, SSE__CLOSED);
     if (net->current == c) net->out.len = 0;
     if (c->stream) net->calls.stream_gone(c);
@@ -9321,6 +9325,7 @@ static void sse__net_reap(sse__net *net) { /* C1 */
     while (!sse__list_empty(&net->closed)) {
         sse__conn *c = SSE__CONTAINER(net->closed.next, sse__conn, work);
         sse__list_remove(&c->work);
+        sse__inbox_free(c->inbox); /* a request may be read until the end of the turn, also by the log */
         SSE_FREE(c);
     }
 }
@@ -9744,7 +9749,7 @@ static void sse__conn_keep(sse__conn *c) {
     net->in.len = 0;
     net->used   = 0;
     net->taken  = NULL;
-    if (c->inbox && !c->inbox->bytes.len) {
+    if (c->inbox && !c->inbox->bytes.len && c->state != SSE__CLOSED) { /* C1 */
         sse__inbox_free(c->inbox);
         c->inbox = NULL;
     }
@@ -10267,8 +10272,35 @@ typedef struct sse__file {
     bool        varies;      /* another client may get another file */
 } sse__file;
 
+/* The life of a request; [f] is the function that makes the change:
+
+                       its body comes [on_body]
+                   +--------------------------------+
+                   v                                |
+     [req_begin] HANDLED --- returns [req_after] --> WAITING
+                   |  |                             |  ^ |
+     [stream_open] |  +---- sse_finish ------+------+  | | client gone, nothing deferred
+                   v                         v         | v [on_gone]
+     GUARDED <-> STREAMING                FINISHED     | freed
+          [stream_view]  |                   |         |
+                         +-> CONCLUDED <-----+---------+ from HANDLED as well [req_conclude]
+
+   HANDLED    the program's code runs with it: hooks, a guard, the handler, who is told of its body
+   GUARDED    so does the guard of a view that is to be shown on the stream: it can only refuse
+   STREAMING  its head has left, as that of a stream
+   WAITING    that code has returned: sse_finish is to be called, or the body is still to come
+   FINISHED   sse_finish was called
+   CONCLUDED  the reply is on its way; on_reply and the log still read the request */
+typedef enum sse__req_phase {
+    SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING, SSE__REQ_FINISHED, SSE__REQ_CONCLUDED
+} sse__req_phase;
+
+/* What may be called in which phase: see req_may. */
+enum { SSE__MAY_WRITE = 1, SSE__MAY_DEFER = 2, SSE__MAY_FINISH = 4, SSE__MAY_STREAM = 8, SSE__MAY_ASK_BODY = 16 };
+
 struct sse_req {
     sse_app     *app;
+    uint8_t      phase;     /* sse__req_phase */
     sse__thread_id thread;  /* that read it: the loop's. A copy for a render has none */
     sse_buf      astray;    /* what other threads than the loop's get to write to: never holds anything */
     sse__conn   *conn;      /* NULL once the client has left */
@@ -10298,11 +10330,9 @@ struct sse_req {
     bool         failed;    /* sse_fail was called */
     const char  *failure;   /* with this text */
     bool         deferred;  /* it outlives its handler, until sse_finish */
-    bool         in_handler, finished;
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
     bool         stream_asked; /* its handler tried to open a stream */
-    bool         streaming; /* a stream was opened: its head is queued already */
     struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
     sse__file   *file;      /* sse_send_file: what to send instead of out */
     sse_body_fn  body_fn;   /* of sse_body_read, until its last call */
@@ -10311,6 +10341,21 @@ struct sse_req {
     int          encoding;  /* SSE__BR or SSE__GZIP: the body is compressed while it leaves; else 0 */
     uint64_t     sent;      /* bytes of the body, for the access log; if it is compressed while it leaves: before that */
 };
+
+/* The one place where a phase is set. Row: from; bit: to. */
+static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
+    static const unsigned char allowed[] = {
+        1 << SSE__REQ_STREAMING | 1 << SSE__REQ_WAITING | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED, /* HANDLED */
+        1 << SSE__REQ_STREAMING,                                                                           /* GUARDED */
+        1 << SSE__REQ_GUARDED | 1 << SSE__REQ_CONCLUDED,                                                   /* STREAMING */
+        1 << SSE__REQ_HANDLED | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED,                          /* WAITING */
+        1 << SSE__REQ_CONCLUDED,                                                                           /* FINISHED */
+        0                                                                                                  /* CONCLUDED */
+    };
+    SSE_ASSERT(allowed[req->phase] >> to & 1);
+    (void)allowed;
+    req->phase = (uint8_t)to;
+}
 
 static int sse__req_error(sse_req *req, int error) { /* remembers that a call failed: silence is then no success */
     if (error && (!req->error || error == SSE_E_NOMEM)) req->error = error;
@@ -10322,6 +10367,29 @@ static int sse__req_error(sse_req *req, int error) { /* remembers that a call fa
 static int sse__req_thread(sse_req *req) {
     if (sse__thread_equal(req->thread, sse__thread_self()) || sse__on_loop(req->app)) return SSE_OK;
     return sse__req_error(req, SSE_E_THREAD);
+}
+
+/* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log; NULL: no line in it. */
+static int sse__req_may(sse_req *req, unsigned what, const char *call) {
+    static const unsigned char may[] = {
+        SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY, /* HANDLED */
+        SSE__MAY_WRITE,                                                                          /* GUARDED */
+        0,                                                                                       /* STREAMING */
+        SSE__MAY_WRITE | SSE__MAY_FINISH,                                                        /* WAITING */
+        0,                                                                                       /* FINISHED */
+        0                                                                                        /* CONCLUDED */
+    };
+    static const char *const phases[] = {
+        "while its handler runs", "in the guard of a view on an open stream", "once a stream is open",
+        "when its handler has returned", "after sse_finish", "when the reply is on its way"};
+    int error;
+    if (!req->app) return SSE_E_STATE; /* it was answered, and is kept for the next */
+    error = sse__req_thread(req);
+    if (error || (may[req->phase] & what)) return error;
+    if (call)
+        sse__log(req->app, sse__peer_level(req->app, &req->app->told_phase), "%s: not possible %s (%s)", call,
+                 phases[req->phase], req->path);
+    return SSE_E_STATE;
 }
 
 static char *sse__req_text(sse_req *req, sse_str s) { /* R1: a copy in the arena */
@@ -10346,20 +10414,25 @@ static void sse__req_forget_output(sse_req *req) {
     req->type      = NULL;
 }
 
-SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
-    sse_buf text = {NULL, 0, 0, SSE_OK};
-    if (sse__req_thread(req)) return SSE_E_THREAD;
-    if (req->failed || req->streaming) return SSE_E_STATE; /* the first one stays */
+static void sse__req_fail(sse_req *req, int status, const char *text) { /* text NULL: the status, in words */
     sse__req_forget_output(req);
-    req->failed = true;
-    req->status = status >= 400 && status <= 599 ? status : 500;
-    req->type   = "text/plain; charset=utf-8";
-    SSE__FORMAT(&text, sse__put_str, "", fmt);
-    req->failure   = text.error ? NULL : sse__req_text(req, sse__str(text.ptr, text.len));
-    if (!req->failure) req->failure = sse__status_text(req->status);
+    req->failed    = true;
+    req->status    = status;
+    req->type      = "text/plain; charset=utf-8";
+    req->failure   = text ? text : sse__status_text(status);
     req->out.error = SSE_E_STATE; /* what is written from now on goes nowhere */
+}
+
+SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
+    const int error = sse__req_may(req, SSE__MAY_WRITE, NULL); /* what a client sent may be why */
+    const int known = status >= 400 && status <= 599 ? status : 500;
+    sse_buf   text  = {NULL, 0, 0, SSE_OK};
+    if (error) return error;
+    if (req->failed) return SSE_E_STATE; /* the first one stays */
+    SSE__FORMAT(&text, sse__put_str, "", fmt);
+    sse__req_fail(req, known, text.error ? NULL : sse__req_text(req, sse__str(text.ptr, text.len)));
     sse_buf_free(&text);
-    return status == req->status ? SSE_OK : SSE_E_ARG;
+    return status == known ? SSE_OK : SSE_E_ARG;
 }
 
 SSE_API sse_app *sse_req_app(sse_req *req) { return req->app; }
@@ -10573,8 +10646,9 @@ SSE_API const char *sse_form(sse_req *req, const char *name) {
 /* ---- bodies as they come ----------------------------------------------------- */
 
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
+    const int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
     if (!fn) return sse__req_error(req, SSE_E_ARG);
-    if (!req->in_handler || !req->route || !req->route->body_later || req->body_asked) return sse__req_error(req, SSE_E_STATE);
+    if (error || !req->route || !req->route->body_later || req->body_asked) return sse__req_error(req, error ? error : SSE_E_STATE);
     if (!sse__req_own_fields(req)) return sse__req_error(req, SSE_E_NOMEM);
     req->body_asked = true;
     req->body_fn    = fn;
@@ -10788,14 +10862,9 @@ static sse_req *sse__req_copy(const sse_req *from) {
 
 enum { SSE__COPY_BELOW = 16384 }; /* bodies up to this are copied behind their head; larger ones are sent from where they are */
 
-/* Whether the head may still be written, here and now. */
-static int sse__reply_open(sse_req *req) {
-    if (sse__req_thread(req)) return SSE_E_THREAD;
-    return req->streaming ? SSE_E_STATE : SSE_OK;
-}
-
-static int sse__reply_unsettled(sse_req *req) { /* ... and sse_fail has not settled what it is */
-    const int error = sse__reply_open(req);
+/* Whether sse_fail has not settled what the reply is. */
+static int sse__reply_unsettled(sse_req *req, const char *call) {
+    const int error = sse__req_may(req, SSE__MAY_WRITE, call);
     return error ? error : req->failed ? SSE_E_STATE : SSE_OK;
 }
 
@@ -10804,7 +10873,7 @@ SSE_API sse_buf *sse_out(sse_req *req) {
         sse_buf_fail(&req->astray, SSE_E_THREAD);
         return &req->astray;
     }
-    if (req->streaming) sse_buf_fail(&req->out, SSE_E_STATE);
+    if (sse__req_may(req, SSE__MAY_WRITE, "sse_out")) sse_buf_fail(&req->out, SSE_E_STATE);
     return &req->out;
 }
 
@@ -10815,7 +10884,7 @@ SSE_API sse_buf *sse_out_json(sse_req *req) {
 }
 
 SSE_API int sse_set_status(sse_req *req, int status) {
-    const int error = sse__reply_unsettled(req);
+    const int error = sse__reply_unsettled(req, "sse_set_status");
     if (error) return error;
     if (status < 200 || status > 599) return sse__req_error(req, SSE_E_ARG);
     req->status = status;
@@ -10825,7 +10894,7 @@ SSE_API int sse_set_status(sse_req *req, int status) {
 static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all(s, SSE__VALUE); } /* A1 */
 
 SSE_API int sse_set_type(sse_req *req, const char *content_type) {
-    const int error = sse__reply_unsettled(req);
+    const int error = sse__reply_unsettled(req, "sse_set_type");
     if (error) return error;
     if (!content_type || !content_type[0]) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
     if (!sse__field_value_ok(sse__text(content_type))) return sse__req_error(req, SSE_E_FIELD);
@@ -10844,7 +10913,7 @@ static void sse__put_field(sse_buf *b, const char *name, const char *value) {
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] = "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
-    const int     error = sse__reply_open(req);
+    const int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_header");
     if (error) return error;
     if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value)))
         return sse__req_error(req, SSE_E_FIELD);
@@ -10871,7 +10940,7 @@ static bool sse__cookie_options_ok(const sse_cookie_options *o, sse_str name, bo
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
     static const sse_cookie_options defaults = {NULL, NULL, NULL, 0, false, false};
     sse_buf  *b = &req->headers;
-    const int error = sse__reply_open(req);
+    const int error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie");
     bool      secure;
     if (error) return error;
     if (!options) options = &defaults;
@@ -10891,7 +10960,7 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
 
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
     sse_buf text  = {NULL, 0, 0, SSE_OK};
-    int     error = sse__reply_open(req);
+    int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
     error = value ? sse_sign(&text, req->app->options.secret, value) : SSE_E_ARG;
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
@@ -10910,7 +10979,7 @@ static bool sse__redirect_ok(sse_str url) {
 
 SSE_API int sse_redirect(sse_req *req, const char *url) {
     const sse_str target = sse__text(url);
-    const int     error = sse__reply_unsettled(req);
+    const int     error = sse__reply_unsettled(req, "sse_redirect");
     size_t        i;
     if (error) return error;
     for (i = 0; i < target.len; i++)
@@ -10949,7 +11018,7 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, c
     sse_puts(&wanted, "\", charset=\"UTF-8\"");
     if (!same && !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
         sse_fail(req, 401, "a name and a password are needed here");
-    else if (!same) sse_fail(req, 500, "Internal Server Error"); /* no memory, or a realm that no header can hold */
+    else if (!same) sse__req_fail(req, 500, NULL); /* no memory, or a realm that no header can hold */
     sse_buf_free(&wanted);
     sse_buf_free(&got);
     return same;
@@ -10966,18 +11035,21 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token) {
 /* ---- later ---------------------------------------------------------------------- */
 
 SSE_API int sse_defer(sse_req *req) {
-    if (sse__req_thread(req)) return SSE_E_THREAD;
-    if (req->deferred || req->streaming || !req->in_handler) return SSE_E_STATE;
+    const int error = sse__req_may(req, SSE__MAY_DEFER, "sse_defer");
+    if (error) return error;
+    if (req->deferred) return SSE_E_STATE;
     req->deferred = sse__req_own_fields(req);
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
 
 SSE_API int sse_finish(sse_req *req) {
-    if (sse__req_thread(req)) return SSE_E_THREAD;
-    if (!req->deferred || req->finished) return SSE_E_STATE;
-    req->finished = true;
+    const int  error = sse__req_may(req, SSE__MAY_FINISH, "sse_finish");
+    const bool here  = req->phase == SSE__REQ_HANDLED;
+    if (error) return error;
+    if (!req->deferred) return SSE_E_STATE;
+    sse__req_set_phase(req, SSE__REQ_FINISHED);
     /* By an alarm, this turn or the next: whoever calls this is not to find itself in a hook, nor the request freed. */
-    if (!req->in_handler) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
+    if (!here) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
     return SSE_OK;
 }
 
@@ -11165,7 +11237,7 @@ static void sse__reply_come_back(sse_req *req, int ms) {
 
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
 static bool sse__req_answered(const sse_req *req) {
-    return req->out.len || req->out.error || req->status || req->streaming || req->deferred || req->file;
+    return req->phase == SSE__REQ_STREAMING || req->out.len || req->out.error || req->status || req->deferred || req->file;
 }
 
 /* Why what the handler left cannot be sent; 0: it can. If memory was short, a call that read the request may have answered NULL:
@@ -11191,8 +11263,7 @@ static void sse__reply_answer(sse_req *req) {
         return;
     }
     if (error) {
-        req->failed = false;
-        sse_fail(req, 500, "Internal Server Error");
+        sse__req_fail(req, 500, NULL);
     }
     if (req->failed) {
         req->out.error = SSE_OK;
@@ -11302,8 +11373,8 @@ static void sse__put_download_name(sse_buf *b, const char *name) {
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
     struct stat st;
     int         fd;
-    if (sse__req_thread(req)) return SSE_E_THREAD;
-    if (req->failed || req->streaming || req->file) return SSE_E_STATE;
+    fd = sse__reply_unsettled(req, "sse_send_file");
+    if (fd || req->file) return fd ? fd : SSE_E_STATE;
     if (!file) return sse__req_error(req, SSE_E_ARG);
     fd = sse__file_open(file, &st);
     if (fd < 0) {
@@ -12299,8 +12370,8 @@ static int sse__stream_check_options(sse_app *app, const char *what, const sse_s
 
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     int error;
-    if (!req->conn || !req->in_handler || req->conn->state != SSE__REPLY) return SSE_E_STATE;
-    if (req->deferred || req->streaming || req->failed || req->out.len) return SSE_E_STATE;
+    if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
+    if (!req->conn || req->conn->state != SSE__REPLY || req->deferred || req->failed || req->out.len) return SSE_E_STATE;
     error = sse__stream_check_options(req->app, "sse_stream_open", o);
     return error ? error : req->headers.error;
 }
@@ -12352,7 +12423,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
         sse__stream_gone(stream, SSE_BY_ERROR);
         return closed;
     }
-    req->streaming    = true;
+    sse__req_set_phase(req, SSE__REQ_STREAMING);
     req->stream       = stream;
     stream->req       = req;
     stream->conn      = req->conn;
@@ -14644,6 +14715,7 @@ typedef struct sse__views {
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
     sse__segment *routes;            /* borrowed from >>app, to find the live route of a path */
+    void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
     uint64_t  renders, same, failed;
 } sse__views;
 
@@ -14951,37 +15023,55 @@ static char *sse__live_path(const char *target, sse_str *query) {
     return NULL;
 }
 
-/* Asks the guard of a view that is to be shown on a stream whose handler still runs; the reply itself has begun. */
-static bool sse__live_admits(sse__live *live, sse_req *req) {
-    const int status = req->status;
-    bool      refused;
-    req->streaming = false;
-    req->status    = 0;
-    live->guard(req, live->user);
-    refused = sse__req_answered(req);
+/* The view of a path. */
+typedef struct sse__target { char *path; sse_str query; sse__found found; const sse__route *route; sse__live *live; } sse__target;
+
+/* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs, as for a request of its own: with
+   its path and parameters, and its query ahead of that of the request. They can only refuse: the reply itself has begun. */
+static bool sse__live_admits(const sse__target *t, sse_req *req) {
+    const sse_req as_it_was = *req;
+    bool          admitted;
+    int           i;
+    sse__req_set_phase(req, SSE__REQ_GUARDED);
     sse__req_forget_output(req);
-    req->failed    = false;
-    req->streaming = true;
-    req->status    = status;
-    return !refused;
+    req->status      = 0;
+    req->path        = t->path;
+    if (t->query.len) req->query_text = sse__text(sse_fmt(req, "%.*s&%.*s", SSE_STR(t->query), SSE_STR(req->query_text)));
+    req->param_names = (const char *const *)t->route->names;
+    memset(&req->query, 0, sizeof req->query);
+    memset(req->params, 0, sizeof req->params);
+    for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
+    req->app->views->ask_hooks(req);
+    if (t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
+    admitted = !sse__req_answered(req) && req->error != SSE_E_NOMEM;
+    if (req->file) sse__block_drop(req->file->block);
+    sse__req_forget_output(req);
+    req->file        = NULL;
+    req->failed      = false;
+    req->status      = as_it_was.status;
+    req->path        = as_it_was.path;
+    req->query_text  = as_it_was.query_text;
+    req->query       = as_it_was.query;
+    req->param_names = as_it_was.param_names;
+    memcpy(req->params, as_it_was.params, sizeof req->params);
+    sse__req_set_phase(req, SSE__REQ_STREAMING);
+    return admitted;
 }
 
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
-    sse__stream      *stream = sse__stream_open_one(s);
-    sse_str           query = {NULL, 0};
-    char             *path = live_path ? sse__live_path(live_path, &query) : NULL;
-    const sse__route *route;
-    sse__found        m;
-    sse__live        *live;
-    sse_view         *view = NULL;
-    int               error = stream ? SSE_E_ARG : SSE_E_CLOSED;
-    live = path && stream ? sse__live_find(s.app, sse__text(path), &m, &route) : NULL;
-    if (live && live->guard && stream->req && !sse__live_admits(live, stream->req)) error = SSE_E_STATE;
-    else if (live && live->render) {
-        view  = sse__view_get(live, route, &m, query, true);
+    sse__stream *stream = sse__stream_open_one(s);
+    sse__target  t;
+    sse_view    *view;
+    int          error = stream ? SSE_E_ARG : SSE_E_CLOSED;
+    memset(&t, 0, sizeof t);
+    t.path = stream && live_path ? sse__live_path(live_path, &t.query) : NULL;
+    t.live = t.path ? sse__live_find(s.app, sse__text(t.path), &t.found, &t.route) : NULL;
+    if (t.live && stream->req && !sse__live_admits(&t, stream->req)) error = SSE_E_STATE;
+    else if (t.live && t.live->render) {
+        view  = sse__view_get(t.live, t.route, &t.found, t.query, true);
         error = view ? sse__view_join(view, stream) : SSE_E_FULL;
     }
-    SSE_FREE(path);
+    SSE_FREE(t.path);
     return error;
 }
 
@@ -15032,12 +15122,13 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     return error;
 }
 
-static bool sse__views_open(sse_app *app, sse__segment *routes) {
+static bool sse__views_open(sse_app *app, sse__segment *routes, void (*ask_hooks)(sse_req *req)) {
     sse__views *views = SSE__NEW(sse__views);
     app->views = views;
     if (!views) return false;
-    views->app    = app;
-    views->routes = routes;
+    views->app       = app;
+    views->routes    = routes;
+    views->ask_hooks = ask_hooks;
     sse__list_init(&views->lives);
     sse__list_init(&views->dirty);
     return true;
@@ -15647,8 +15738,12 @@ static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) { /* the fi
     return from;
 }
 
-static void sse__req_dispatch(sse_req *req) {
+static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     sse__hook *hook = sse__req_hook(req, req->app->router->before);
+    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) hook->fn(req, hook->user);
+}
+
+static void sse__req_dispatch(sse_req *req) {
     if (req->path[0] == '*') { /* OPTIONS *, RFC 9110 9.3.7 */
         sse_set_status(req, 204);
         return;
@@ -15665,10 +15760,8 @@ static void sse__req_dispatch(sse_req *req) {
         sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
         return;
     }
-    for (; hook; hook = sse__req_hook(req, hook->next)) {
-        hook->fn(req, hook->user);
-        if (sse__req_answered(req)) return;
-    }
+    sse__req_ask_hooks(req);
+    if (sse__req_answered(req)) return;
     sse__req_route(req, true);
     if (!req->route || req->error == SSE_E_NOMEM) return; /* a param may be missing, or what a hook should have set */
     if (req->route->guard) req->route->guard(req, req->route->user);
@@ -15720,14 +15813,25 @@ static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next 
     }
 }
 
+/* The last call of who reads its body, if that is still to come: the client left, or the program would not wait for it. */
+static void sse__req_end_body(sse_req *req) {
+    const sse_body_fn fn = req->body_fn;
+    req->body_fn = NULL;
+    if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
+}
+
 /* Sends what the handler left, tells who wants to know, frees. */
 static void sse__req_conclude(sse_req *req) {
     sse_app   *app = req->app;
-    sse__conn *c   = req->conn;
+    sse__conn *c;
+    const bool streaming = req->phase == SSE__REQ_STREAMING;
+    sse__req_end_body(req);
+    sse__req_set_phase(req, SSE__REQ_CONCLUDED);
+    c = req->conn;
+    if (c) c->req = NULL;
     if (req->stream) sse__topics_begin(req->stream);
     if (req->stream && SSE__FLAG(app->loop.stop)) sse__stream_stop(req->stream);
-    if (c && !req->streaming) {
-        c->req = NULL;
+    if (c && !streaming) {
         sse__conn_skip_body(c);
         if (req->file && !req->failed && !req->headers.error) sse__file_answer(req);
         else sse__reply_answer(req);
@@ -15835,9 +15939,10 @@ static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
 }
 
 static void sse__req_after(sse_req *req) { /* its handler, or who reads its body, has returned */
-    req->in_handler = false;
-    if (!req->body_fn && (!req->deferred || req->finished)) sse__req_conclude(req);
-    else sse__req_stay(req);
+    const bool waits = req->phase == SSE__REQ_HANDLED && (req->deferred || req->body_fn);
+    if (waits) sse__req_set_phase(req, SSE__REQ_WAITING);
+    if (waits) sse__req_stay(req);
+    else sse__req_conclude(req);
 }
 
 /* A call with a database has failed in its handler. A reply that says nothing of it may be one that nobody meant. */
@@ -15852,8 +15957,8 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_failures();
     sse_req            *req = c->req;
     int                 rc;
-    if (!req || !req->body_fn) return;
-    req->in_handler = true;
+    if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
+    if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     rc = req->body_fn(req, chunk, status, req->body_user);
     if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (status != 1 || rc) req->body_fn = NULL;
@@ -15874,8 +15979,7 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
         sse__conn_refuse(c, refuse, bytes, head);
         return;
     }
-    req->body       = body;
-    req->in_handler = true;
+    req->body = body;
     sse__req_dispatch(req);
     if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
@@ -15890,8 +15994,7 @@ static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until ss
     sse_req *req = c->req;
     c->req    = NULL;
     req->conn = NULL;
-    if (req->body_fn) (void)req->body_fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
-    req->body_fn = NULL;
+    sse__req_end_body(req);
     if (!req->deferred) sse__req_free(req);
 }
 
@@ -17184,7 +17287,9 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     sse__server_cut(app);
     sse__streams_run_closed(app->streams);
     sse__net_reap(app->net);
+    app->server->turning = true; /* it is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
+    app->server->turning = false;
     sse__alarm_cancel(&app->server->grace);
     app->server->over = true;
 }
@@ -17766,6 +17871,8 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
+/* First all that still tells the program something, with the whole app there; then what owns connections; then what they use; the
+   loop's timers, poller and mutex last, as all of these let go of some. */
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
     if (sse__signal_app == app) sse__signal_app = NULL;
@@ -17775,7 +17882,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse_tunnel_stop(app->tunnel);
     sse__pool_close(app); /* from here on no other thread posts a call: those of the pool have ended, of others it is the contract */
     sse__changes_stop(app);
-    sse__loop_close(&app->loop); /* runs the calls that still wait: the app is whole until then */
+    sse__loop_drain(&app->loop);
     sse__pool_free(app);
     if (app->net && app->topics) sse__topics_save(app);
     sse__net_close(app->net);
@@ -17786,6 +17893,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__files_free(app->files);
     SSE_FREE(app->monitor);
     SSE_FREE(app->server);
+    sse__loop_close(&app->loop);
     SSE_FREE(app);
 }
 
@@ -17796,7 +17904,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     int      error;
     if (!app) return NULL;
     if (options) app->options = *options;
-    error = sse__loop_open(&app->loop, app); /* first: sse_app_free closes it */
+    error = sse__loop_open(&app->loop, app);
     if (!error) sse__options_fill(&app->options);
     if (!error) error = sse__options_check(app);
     app->router = SSE__NEW(sse__router);
@@ -17806,7 +17914,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
-    if (!error && !(sse__streams_open(app) && sse__topics_open(app) && sse__views_open(app, &app->router->root)))
+    if (!error && !(sse__streams_open(app) && sse__topics_open(app) && sse__views_open(app, &app->router->root, sse__req_ask_hooks)))
         error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));

@@ -102,6 +102,7 @@ static void end(void) {
     sse_db_close(db);
     ok(app.changes == NULL, "closing the database ends the following");
     if (other) sqlite3_close(other);
+    sse__loop_drain(&app.loop);
     sse__loop_close(&app.loop);
 }
 
