@@ -80,9 +80,8 @@ static void stream(sse_req *req, void *user) { /* /stream/{end}: one that has an
     if (strcmp(end, "lifetime") == 0 || strcmp(end, "large") == 0) o.lifetime_ms = 20;
     if (strcmp(end, "large") == 0) {
         memset(large, 'x', sizeof large - 1);
-        first.data        = large;
-        o.no_compression  = true;
-        o.max_queue_bytes = SSE_UNLIMITED;
+        first.data       = large;
+        o.no_compression = true;
     }
     if (strcmp(end, "slow") == 0) o.max_queue_bytes = 20000;
     s = sse_stream_open(req, &o);

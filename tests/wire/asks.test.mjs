@@ -92,11 +92,12 @@ const come_back = () => '200, events, broken off, closed'
 // All clients (but those left out) at one target; expected(client) tells what a summary should be.
 async function answers(from, target, expected, { chosen = clients, check = () => {}, versions = ['1.1', '1.0'] } = {}) {
   const wrong = []
-  for (const client of chosen) for (const version of versions) {
+  const one = async (client, version) => {
     const reply = await ask(from, client, target, version), got = summary(reply), wanted = expected(client)(version)
     if (got === wanted) check(reply)
     else wrong.push(`${client.name}, HTTP/${version}: ${got}; and not ${wanted}`)
   }
+  for (const version of versions) await Promise.all(chosen.map(client => one(client, version)))
   assert.equal(wrong.join('\n'), '')
 }
 
@@ -131,9 +132,18 @@ test('a view over max_views: 503, but those who ask for events come back', async
   watcher.close()
 })
 
-test('over max_connections: 503 and a close, but those who ask for events come back', async () => {
-  const full = await Server.start('asan/asks', { args: ['2'] })
-  const inside = await Promise.all([1, 2].map(() => listen(full, '/stream/open')))
+// A server of its own, with room for so many connections, all of them taken.
+async function at_a_full_server(room, fn) {
+  const full = await Server.start('asan/asks', { args: [String(room)] })
+  const inside = await Promise.all(Array.from({ length: room }, () => listen(full, '/stream/open')))
+  try {
+    await fn(full, inside)
+  } finally {
+    await full.stops()
+  }
+}
+
+test('over max_connections: 503 and a close, but those who ask for events come back', () => at_a_full_server(2, async (full, inside) => {
   await answers(full, '/text', client => asks_for_events(client) ? come_back : plain_and_closed(503), { check: told_when })
   inside.forEach(stream => stream.close())
   await until(async () => { // there is room again
@@ -142,22 +152,24 @@ test('over max_connections: 503 and a close, but those who ask for events come b
     await until(() => socket.closed, 'the reply')
     return socket.got.endsWith('ok')
   }, 'room')
-  await full.stops()
-})
+}))
 
-test('a crowd that is refused at the door: nobody who asks for events is told an error', async () => {
-  const full = await Server.start('asan/asks', { args: ['1'] }), inside = await listen(full, '/stream/open')
-  const crowd = await Promise.all(Array.from({ length: 70 }, () => full.socket())) // more than are heard out at a time, for a second
-  for (const version of ['1.1', '1.0']) for (const client of clients) {
-    if (crowd.some(socket => socket.closed)) crowd.push(...await Promise.all(Array.from({ length: 70 }, () => full.socket())))
-    const got = summary(await ask(full, client, '/text', version))
-    const silent = ['nothing', 'ECONNRESET', 'EPIPE'].includes(got) // that brings them back, too
-    assert(silent || got === (asks_for_events(client) ? come_back : plain_and_closed(503))(), `${client.name}, HTTP/${version}: ${got}`)
+test('a crowd at the door: whoever is not heard out is told no error either, if it asks for events', () => at_a_full_server(1, async full => {
+  for (const version of ['1.1', '1.0']) {
+    full.child.kill('SIGSTOP') // all are there before the first one is accepted
+    const crowd = await Promise.all(Array.from({ length: 70 }, () => full.socket())) // 64 are heard out at a time
+    const replies = clients.map(client => ask(full, client, '/text', version))
+    await sleep(200)
+    full.child.kill('SIGCONT')
+    for (const [i, client] of clients.entries()) {
+      const got = summary(await replies[i]), silent = ['nothing', 'ECONNRESET', 'EPIPE'].includes(got) // brings them back, too
+      const wanted = asks_for_events(client) ? silent ? got : come_back() : plain_and_closed(503)()
+      assert.equal(`${client.name}, HTTP/${version}: ${got}`, `${client.name}, HTTP/${version}: ${wanted}`)
+    }
+    for (const socket of crowd) socket.destroy()
+    await sleep(50)
   }
-  for (const socket of crowd) socket.destroy()
-  inside.close()
-  await full.stops()
-})
+}))
 
 // ---- streams -----------------------------------------------------------------------------------------------------------------------
 const ended = version => `200, events, complete, ${version === '1.1' ? 'kept' : 'closed'}`
