@@ -6836,11 +6836,11 @@ static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { /*
     sse_raw(out, tail, sizeof tail);
 }
 
-static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { /* a whole gzip file. Larger ones: a codec, fed in parts */
+static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) { /* a file. Larger ones: a codec, fed in parts */
     sse__sum sum = sse__sum_of(p, bytes);
-    sse__frame_head(p, SSE__GZIP, out);
-    sse__frame_key(p, SSE__GZIP, bytes, out);
-    sse__frame_end(SSE__GZIP, &sum, out);
+    sse__frame_head(p, encoding, out);
+    sse__frame_key(p, encoding, bytes, out);
+    sse__frame_end(encoding, &sum, out);
 }
 
 static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes, more gain nothing */
@@ -7032,7 +7032,10 @@ static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *
 }
 static void sse__frame_ping(int encoding, sse_buf *out) { (void)encoding; (void)out; }
 static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { (void)encoding; (void)sum; (void)out; }
-static void sse__gzip(sse__press *p, sse_buf *out, sse_str bytes) { (void)p; (void)bytes; sse_buf_fail(out, SSE_E_NOT_BUILT); }
+static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) {
+    (void)p, (void)encoding, (void)bytes;
+    sse_buf_fail(out, SSE_E_NOT_BUILT);
+}
 static void sse__sum_add(sse__sum *stream, const sse__sum *frame) { (void)stream; (void)frame; }
 static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
     sse__sum none = { 0, 0, 0 };
@@ -9064,6 +9067,7 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
 #include <sys/uio.h>
 #include <sys/un.h>
 #if defined(__linux__)
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #endif
 #ifndef MSG_NOSIGNAL
@@ -9180,6 +9184,7 @@ typedef struct sse__conn {
     bool took;                     /* the peer took something since its stream last looked */
     bool behind;                   /* of a stream: input waits for its end */
     bool resets;                   /* closing it resets it: see conn_break */
+    uint8_t looks;                 /* before that: see conn_may_reset */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
@@ -9232,8 +9237,11 @@ enum {
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
-    SSE__RESET_MS    = 100,        /* for the last bytes before a reset, which throws away those not yet acknowledged */
-    SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well, */
+    SSE__RESET_MS    = 100,        /* between looks whether the peer has all: a reset throws away what is still on its way */
+    SSE__RESET_LOOKS = 50,         /* that find nothing new, until it is reset all the same */
+    SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well: so many, or this
+                                      part of the limit, */
+    SSE__SURPLUS_PART = 16,
     SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
     SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with: time for its request to come */
 };
@@ -9335,6 +9343,18 @@ static void sse__net_reap(sse__net *net) { /* C1 */
 static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) { return &q->at[(q->first + i) % q->cap]; }
 
 static size_t sse__queue_size(const sse__queue *q) { return q->bytes + q->count * sizeof(sse__out); }
+
+/* Whether it is within max. One entry may be of any size: a client that comes back for a large event would else be cut for ever. */
+static bool sse__queue_fits(const sse__queue *q, size_t max) {
+    size_t   largest = 0;
+    uint32_t i;
+    if (sse__queue_size(q) <= max) return true;
+    for (i = 0; i < q->count; i++) {
+        const sse__out *out = sse__queue_at(q, i);
+        if (out->to - out->from > largest) largest = out->to - out->from;
+    }
+    return sse__queue_size(q) - largest - sizeof(sse__out) <= max;
+}
 
 static void sse__queue_remove(sse__queue *q, uint32_t i) { /* what is removed is mostly near the front */
     const sse__out gone = *sse__queue_at(q, i);
@@ -9485,6 +9505,21 @@ static void sse__conn_linger(sse__conn *c) {
     sse__conn_set_state(c, SSE__LINGER);
     sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
     if (c->ended) sse__conn_close(c);
+}
+
+/* Whether the peer has acknowledged all that was sent, or takes no more of it. Where the system does not tell, 100 ms must do. */
+static bool sse__conn_may_reset(sse__conn *c) {
+#if defined(__linux__) && defined(TIOCOUTQ)
+    int unsent = 0;
+    if (ioctl(c->source.fd, TIOCOUTQ, &unsent) || unsent <= 0 || ++c->looks > SSE__RESET_LOOKS) return true;
+    if ((uint32_t)unsent != c->progress) c->looks = 0;
+    sse__conn_deadline(c, SSE__RESET_MS);
+    c->progress = (uint32_t)unsent;
+    return false;
+#else
+    (void)c;
+    return true;
+#endif
 }
 
 /* What is queued stays without its end: to the peer the connection has broken. A body in chunks lacks the last one; for HTTP/1.0,
@@ -10032,6 +10067,10 @@ static void sse__conn_alarm(sse__alarm *alarm) {
         c->net->calls.stream_tick(c);
         return;
     }
+    if (c->state == SSE__LINGER && c->resets) {
+        if (sse__conn_may_reset(c)) sse__conn_close(c);
+        return;
+    }
     c->net->counts.timeouts++;
     if (c->state != SSE__HEAD && c->state != SSE__BODY) {
         sse__conn_close(c);
@@ -10129,8 +10168,11 @@ static void sse__put_come_back(sse_buf *b, int ms, bool framed) { /* the body */
 static void sse__net_refuse(sse__net *net, int fd) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
                                 "Content-Length: 0\r\n\r\n";
-    static const char events[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                                 "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
+    static const char chunked[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+                                  "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
+    static const char bare[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+                               "Cache-Control: no-store\r\n\r\n" SSE__COME_BACK;
+    static const struct linger at_once = {1, 0};
     const sse_app_options *options = &net->app->options;
     sse__head head;
     char      bytes[2048];
@@ -10138,12 +10180,13 @@ static void sse__net_refuse(sse__net *net, int fd) {
     ssize_t   n = SSE__SYS(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT));
     sse__head_init(&head, net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
     if (n > 0 && sse__head_parse(&head, bytes, (size_t)n) > 0) {
-        answer = sse__str(plain, sizeof plain - 1);
-        if (head.minor > 0 && sse__head_asker(&head, bytes) != SSE__ASKER_PLAIN) answer = sse__str(events, sizeof events - 1);
+        if (sse__head_asker(&head, bytes) == SSE__ASKER_PLAIN) answer = sse__str(plain, sizeof plain - 1);
+        else answer = head.minor > 0 ? sse__str(chunked, sizeof chunked - 1) : sse__str(bare, sizeof bare - 1);
     }
     if (answer.len) n = SSE__SYS(send(fd, answer.ptr, answer.len, MSG_DONTWAIT | SSE__NOSIGNAL));
     (void)n;
-    (void)shutdown(fd, SHUT_WR);
+    if (answer.ptr == bare) (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once); /* as conn_break does */
+    else (void)shutdown(fd, SHUT_WR);
     close(fd);
     net->counts.refused++;
 }
@@ -10179,6 +10222,11 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
     if (fd < 0) sse__net_rest(net);
 }
 
+static bool sse__net_surplus_room(const sse__net *net) {
+    const uint32_t part = (uint32_t)net->app->options.max_connections / SSE__SURPLUS_PART;
+    return net->surplus < (part > SSE__SURPLUS ? part : (uint32_t)SSE__SURPLUS);
+}
+
 static void sse__listener_event(sse__source *source, int events) {
     sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
     sse__net      *net = l->net;
@@ -10200,7 +10248,7 @@ static void sse__listener_event(sse__source *source, int events) {
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         peer = sse__peer_of(&from);
         surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections || sse__net_peer_full(net, &peer);
-        if ((surplus && net->surplus >= SSE__SURPLUS) || sse__conn_new(net, fd, &peer, l->loopback, surplus))
+        if ((surplus && !sse__net_surplus_room(net)) || sse__conn_new(net, fd, &peer, l->loopback, surplus))
             sse__net_refuse(net, fd);
     }
 }
@@ -11105,31 +11153,79 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of 
 
 #if !defined(SSE_NO_BROTLI) && !defined(SSE_NO_COMPRESSION)
 #include <brotli/encode.h>
+#include <setjmp.h>
 enum { SSE__CODINGS = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
-static void sse__brotli(sse_buf *out, sse_str bytes, int quality) { /* appends a whole file */
-    size_t n = BrotliEncoderMaxCompressedSize(bytes.len);
-    char  *room = sse__buf_room(out, n);
-    int    window = 16;
-    while (window < 22 && bytes.len > ((size_t)1 << window) - 16) window++; /* more would be memory for nothing */
-    if (!room) return;
-    if (BrotliEncoderCompress(quality, window, BROTLI_DEFAULT_MODE, bytes.len, (const uint8_t *)bytes.ptr, &n, (uint8_t *)room))
-        out->len += n;
-    else sse_buf_fail(out, SSE_E_NOMEM);
+
+/* Without memory libbrotlienc ends the program (exit, in the builds of most systems). So its memory is ours: what it asks for is kept
+   in a list, and where there is none it is left by a jump, and the list freed. */
+typedef struct sse__brotli_block { struct sse__brotli_block *next; union { void *p; double d; uint64_t u; } bytes[1]; } sse__brotli_block;
+typedef struct sse__brotli_memory { sse__brotli_block *blocks; jmp_buf none_left; } sse__brotli_memory;
+
+static void *sse__brotli_get(void *user, size_t n) {
+    sse__brotli_memory *memory = (sse__brotli_memory *)user;
+    const size_t        head   = offsetof(sse__brotli_block, bytes);
+    sse__brotli_block  *block  = n <= SIZE_MAX - head ? (sse__brotli_block *)SSE_MALLOC(head + n) : NULL;
+    if (!block) longjmp(memory->none_left, 1);
+    block->next    = memory->blocks;
+    memory->blocks = block;
+    return block->bytes;
+}
+
+static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go first, mostly */
+    sse__brotli_block **at = &((sse__brotli_memory *)user)->blocks, *gone;
+    while (*at && (void *)(*at)->bytes != bytes) at = &(*at)->next;
+    gone = *at;
+    if (!gone) return;
+    *at = gone->next;
+    SSE_FREE(gone);
+}
+
+/* A window as large as the bytes: more would be memory for nothing. */
+static uint32_t sse__brotli_window(size_t n) {
+    uint32_t window = 16;
+    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
+    return window;
+}
+
+/* Appends bytes as a whole file if that is shorter. False: no memory for it. */
+static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
+    sse__brotli_memory  memory;
+    BrotliEncoderState *state;
+    const uint8_t      *in   = (const uint8_t *)bytes.ptr;
+    uint8_t            *room = (uint8_t *)sse__buf_room(out, bytes.len);
+    size_t              left = bytes.len, n = bytes.len;
+    volatile bool       there = false; /* read behind the jump */
+    memory.blocks = NULL;
+    if (!room) return false;
+    if (!setjmp(memory.none_left)) {
+        state = BrotliEncoderCreateInstance(sse__brotli_get, sse__brotli_put, &memory);
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t)quality);
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, sse__brotli_window(bytes.len));
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_SIZE_HINT, (uint32_t)bytes.len);
+        (void)BrotliEncoderCompressStream(state, BROTLI_OPERATION_FINISH, &left, &in, &n, &room, NULL);
+        out->len += BrotliEncoderIsFinished(state) ? bytes.len - n : bytes.len; /* else it is no shorter */
+        there = true;
+    }
+    while (memory.blocks) sse__brotli_put(&memory, memory.blocks->bytes);
+    return there;
 }
 #else
 enum { SSE__CODINGS = SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
-static void sse__brotli(sse_buf *out, sse_str bytes, int quality) {
-    (void)bytes, (void)quality;
-    sse_buf_fail(out, SSE_E_NOT_BUILT);
+static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
+    (void)out, (void)bytes, (void)quality;
+    return false;
 }
 #endif
 
 enum { SSE__WHOLE_MOST = 256 << 10 }; /* bodies up to this are compressed whole: 5 ms in which the loop waits. Larger: as they leave */
 
-/* Appends bytes in that coding, if they come out shorter. */
+static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_BR ? SSE__BR : SSE__GZIP; }
+
+/* Appends bytes in that coding, if they come out shorter. Our own frames need no more memory than they fill: they take the place of
+   libbrotlienc where there is none for it. */
 static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *out) {
-    if (coding == SSE__ACCEPT_BR) sse__brotli(out, bytes, app->options.compress_quality);
-    else sse__gzip(app->press, out, bytes);
+    if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, app->options.compress_quality))
+        sse__frame_whole(app->press, sse__coding_encoding(coding), out, bytes);
     return !out->error && out->len < bytes.len;
 }
 
@@ -11146,8 +11242,6 @@ static unsigned sse__reply_coding(const sse_req *req, bool whole) {
     const unsigned coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), SSE__CODINGS);
     return coding == SSE__ACCEPT_IDENTITY || (!whole && req->head.minor == 0) ? 0 : coding;
 }
-
-static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_BR ? SSE__BR : SSE__GZIP; }
 
 static void sse__put_coding(sse_req *req, unsigned coding) {
     sse__put_field(&req->headers, "Content-Encoding", coding == SSE__ACCEPT_BR ? "br" : "gzip");
@@ -12030,8 +12124,7 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     stream->last_sent = stream->app->loop.wheel.now;
     if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
-    if (sse__queue_size(&c->out) <= stream->max_queue) return SSE_OK;
-    if (c->out.count == 1) return SSE_OK; /* one event may be of any size, or a client could come back for it for ever */
+    if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }

@@ -350,7 +350,7 @@ static void test_gzip_files(void) { /* what replies use: whole, and in parts thr
         unsigned char *out  = (unsigned char *)malloc(text.len + 1);
         z_stream       z;
         memset(&z, 0, sizeof z);
-        if (i % 2) sse__gzip(p, &b, text);
+        if (i % 2) sse__frame_whole(p, SSE__GZIP, &b, text);
         else {
             sse__codec *c    = sse__codec_new(p, SSE__GZIP, 15, 0);
             uint64_t    mark = c->mark;

@@ -37,6 +37,28 @@ static void stream(sse_req *req, void *user) { /* /stream/{how} */
     if (strcmp(how, "step-end") == 0) o.step = last_step, o.user = (void *)(uintptr_t)&end;
     if (strcmp(how, "step-reconnect") == 0) o.step = last_step, o.user = (void *)(uintptr_t)&reconnect;
     if (strcmp(how, "quiet") == 0) o.last = NULL;
+    if (strcmp(how, "large") == 0 || strcmp(how, "large-first") == 0) {
+        static char text[3 << 20];
+        memset(text, 'x', sizeof text - 1);
+        o.max_queue_bytes = 65536;
+        o.retry_ms        = 1000;
+        last.data         = text;
+        if (strcmp(how, "large") == 0) {
+            s = sse_stream_open(req, &o);
+            say(s, "one");
+            say(s, text);
+            return;
+        }
+        o.first = &last;
+        o.last  = NULL;
+    }
+    if (strcmp(how, "later") == 0) { /* more than a reader that begins late has taken when the end is near */
+        static const char big[4000000];
+        o.max_queue_bytes = SSE_UNLIMITED;
+        o.lifetime_ms     = 50;
+        sse_stream_write(sse_stream_open(req, &o), big, sizeof big);
+        return;
+    }
     s = sse_stream_open(req, &o);
     if (strcmp(how, "quiet") != 0) say(s, "one");
     if (strcmp(how, "end") == 0 || strcmp(how, "quiet") == 0) sse_stream_end(s, NULL);

@@ -174,6 +174,28 @@ test('sse_come_back: a retry and no end to clients that ask for events, 503 and 
   }
 })
 
+test('HTTP/1.0: the reset waits for a reader that begins late', async () => {
+  const socket = await server.socket({ read: false })
+  socket.pause()
+  socket.write('GET /stream/later HTTP/1.0\r\nHost: localhost\r\n\r\n')
+  await sleep(700)
+  let bytes = 0, tail = '', reset = false
+  socket.on('error', error => { reset = error.code === 'ECONNRESET' })
+  socket.setEncoding('latin1').on('data', text => { bytes += text.length; tail = (tail + text).slice(-20) }).resume()
+  await until(() => socket.closed, 'the reset')
+  assert(bytes > 4000000 && tail.endsWith('data: last\n\n') && reset, `${bytes} bytes, then ${JSON.stringify(tail)}`)
+})
+
+test('one event may be of any size, also in the handler that opens the stream', async () => {
+  for (const [how, at] of [['large-first', 0], ['large', 1]]) {
+    const stream = await listen(server, `/stream/${how}`)
+    await until(() => stream.events.length > at || stream.closed, 'the event')
+    assert.equal(stream.events[at]?.data.length, (3 << 20) - 1, how)
+    assert(!stream.closed)
+    stream.close()
+  }
+})
+
 test('the stop: generators and jobs send what they still must, several events, and end as they choose', async () => {
   const draining = await Server.start('asan/ends', { args: ['5000'] })
   const open = target => listen(draining, target, { headers: { 'Accept-Encoding': 'br' } })
