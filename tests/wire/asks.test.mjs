@@ -162,7 +162,9 @@ test('a crowd at the door: whoever is not heard out is told no error either, if 
     await sleep(200)
     full.child.kill('SIGCONT')
     for (const [i, client] of clients.entries()) {
-      const got = summary(await replies[i]), silent = ['nothing', 'ECONNRESET', 'EPIPE'].includes(got) // brings them back, too
+      const reply = await replies[i]
+      if (version === '1.0' && asks_for_events(client)) reply.complete = false // node takes a reset that comes with the last bytes for an end
+      const got = summary(reply), silent = ['nothing', 'ECONNRESET', 'EPIPE'].includes(got) // brings them back, too
       const wanted = asks_for_events(client) ? silent ? got : come_back() : plain_and_closed(503)()
       assert.equal(`${client.name}, HTTP/${version}: ${got}`, `${client.name}, HTTP/${version}: ${wanted}`)
     }
