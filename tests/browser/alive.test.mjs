@@ -14,7 +14,7 @@ import { caddy, free_port, nginx, programs } from './proxies.mjs'
 const { EventSource } = createRequire(path.join(root, 'build/node/'))('eventsource')
 const BACK_MS = 6000 // a page should be back within 3 s; other work on the machine takes its time
 
-// ---- who -------------------------------------------------------------------------------------------------------------------------
+// ---- who ----------------------------------------------------------------------------------------------------------------------
 const real = process.env.DATASTAR_JS && path.resolve(process.env.DATASTAR_JS)
 const in_pages = ['eventsource', 'scripts', 'htmx2', 'htmx4', 'fetch-event-source', 'datastar', 'datastar-follow',
   ...real ? ['real', 'real-follow'] : []]
@@ -27,7 +27,7 @@ const is_ended_by_an_end = client => ['datastar', 'real', 'fetch-event-source'].
 // Caddy before 2.8 ends well whatever broke off behind it: https://github.com/caddyserver/caddy/issues/5951
 const sees_breaks = seat => !(is_ended_by_an_end(seat.client) && seat.way.startsWith('caddy')) || undefined
 
-// ---- by which way ------------------------------------------------------------------------------------------------------------------
+// ---- by which way -------------------------------------------------------------------------------------------------------------
 // A browser opens six HTTP/1.1 connections to a host: there each client has a host of its own.
 const ways = {}
 const own_host = port => client => `http://${client}.localhost:${port}`
@@ -48,7 +48,8 @@ async function open_ways() {
       listen 127.0.0.1:${secure} ssl http2; ssl_certificate cert.pem; ssl_certificate_key key.pem;
       location / { proxy_pass http://pool; proxy_http_version 1.1; proxy_set_header Connection ""; }
     }`))
-  Object.assign(ways, { direct: own_host(server.port), nginx: own_host(by_default), 'nginx-kept': own_host(kept), 'nginx-h2': one_host(secure) })
+  Object.assign(ways, { direct: own_host(server.port), nginx: own_host(by_default) })
+  Object.assign(ways, { 'nginx-kept': own_host(kept), 'nginx-h2': one_host(secure) })
   if (!programs.caddy && !process.env.CI) return
   proxies.push(await caddy(caddy_plain, `
     http://:${caddy_plain} {
@@ -63,7 +64,7 @@ async function open_ways() {
 
 const port_of = way => Number(/\d+$/.exec(ways[way]('x')))
 
-// ---- seats: a client in a browser on a way. Each knows what it has shown: [text, when], of which text is "start.count" ------------
+// ---- seats: a client in a browser on a way. Each knows what it has shown: [text, when]; the text is "start.count" -------------
 const pages = {}, browsers = [], by_node = {}, sources = {}
 let seats
 
@@ -111,11 +112,9 @@ async function survives({ happens, goal, from, must = sees_breaks, wait_ms = BAC
   const start = await happens()
   const reached = (all, seat) => since(all[seat.name].slice(were[seat.name].length), goal(...was(seat)))
   let all
-  const patient = seats.filter(seat => must(seat) !== false)
-  for (const end = start + wait_ms + 1000; Date.now() < end;) { // those that may do as they like get as long
+  for (const end = start + wait_ms + 1000; Date.now() < end; await sleep(50)) {
     all = await shown()
-    if (patient.every(seat => reached(all, seat)) && seats.every(seat => must(seat) !== false)) break
-    await sleep(50)
+    if (seats.every(seat => must(seat) !== false && reached(all, seat))) break
   }
   for (const seat of seats) {
     const [, at] = reached(all, seat) ?? []
@@ -124,19 +123,21 @@ async function survives({ happens, goal, from, must = sees_breaks, wait_ms = BAC
   }
   for (const line of table(seat => seat.there ? (seat.took / 1000).toFixed(1) : '-')) console.error(`# ${line}`)
   const list = chosen => chosen.map(seat => `${seat.name} (${seat.took} ms)`).join(', ')
-  const late = seats.filter(seat => must(seat) === true && !(seat.took < wait_ms)), undead = seats.filter(seat => must(seat) === false && seat.there)
+  const late = seats.filter(seat => must(seat) === true && !(seat.took < wait_ms))
+  const undead = seats.filter(seat => must(seat) === false && seat.there)
   assert.equal(list(late), '', `${late.length} of ${seats.length} are not back`)
   assert.equal(list(undead), '', 'those whose end it was are not back')
 }
 
 function table(cell) {
   const columns = Object.keys(ways), lines = [['', ...columns]]
-  for (const row of new Set(seats.map(seat => `${seat.browser} ${seat.client}`)))
-    lines.push([row, ...columns.map(way => cell(seats.find(seat => `${seat.browser} ${seat.client}` === row && seat.way === way)))])
+  const row_of = seat => `${seat.browser} ${seat.client}`
+  for (const row of new Set(seats.map(row_of)))
+    lines.push([row, ...columns.map(way => cell(seats.find(seat => row_of(seat) === row && seat.way === way)))])
   return lines.map(([row, ...cells]) => row.padEnd(28) + cells.map(text => text.padStart(11)).join(''))
 }
 
-// ---- and what happens --------------------------------------------------------------------------------------------------------------
+// ---- and what happens ---------------------------------------------------------------------------------------------------------
 const post = target => request(server, 'POST', target)
 let boot = 0
 
@@ -151,7 +152,8 @@ before(async () => {
   await open_ways()
   const wanted = (process.env.BROWSERS ?? 'chromium,firefox').split(',')
   if (wanted.includes('chromium')) {
-    const chromium = await launch('--ignore-certificate-errors', '--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP localhost 127.0.0.1',
+    const chromium = await launch('--ignore-certificate-errors',
+      '--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP localhost 127.0.0.1',
       '--disable-features=IsolateOrigins,site-per-process', '--disable-site-isolation-trials')
     browsers.push(chromium)
     pages.chromium = await visit(chromium, server.url, { width: 1000, height: 800 })
@@ -162,8 +164,9 @@ before(async () => {
     pages.firefox = await firefox.newPage()
     await pages.firefox.goto(server.url)
   }
-  const seat = (browser, client) => Object.keys(ways).map(way => ({ browser, client, way, name: `${browser}.${way}.${client}` }))
-  seats = [...Object.keys(pages).flatMap(browser => in_pages.flatMap(client => seat(browser, client))), ...seat('node', 'eventsource')]
+  const places = [...Object.keys(pages).flatMap(browser => in_pages.map(client => [browser, client])), ['node', 'eventsource']]
+  seats = places.flatMap(([browser, client]) =>
+    Object.keys(ways).map(way => ({ browser, client, way, name: `${browser}.${way}.${client}` })))
 })
 
 after(async () => {
@@ -178,7 +181,8 @@ test('2,000 POSTs, every other one opens a stream that ends: none fails', async 
     const agent = new http.Agent({ keepAlive: true, maxSockets: 20 })
     await Promise.all(Array.from({ length: 2000 }, async (_, i) => {
       const target = i % 2 ? '/brief' : '/plain'
-      const reply = await request({ port: port_of(way) }, 'POST', target, { agent, body: '{}' }).catch(error => ({ status: error.code, body: `${error}` }))
+      const failed = error => ({ status: error.code, body: `${error}` })
+      const reply = await request({ port: port_of(way) }, 'POST', target, { agent, body: '{}' }).catch(failed)
       assert.deepEqual([reply.status, reply.body], [200, i % 2 ? 'data: one\n\n' : 'ok'], `${target}, the ${i}th, ${way}`)
     }))
     agent.destroy()
@@ -200,7 +204,8 @@ test('the end of a lifetime: all come back', async () => {
 
 const after_502 = seat => seat.way === 'direct' || is_follower(seat.client) || undefined
 
-test('no room: all come back once there is', async () => { // those at the end of the queue are sent away without a word: a proxy says 502
+// Those at the end of the queue are sent away without a word, which a proxy makes a 502 of.
+test('no room: all come back once there is', async () => {
   const { refused } = await server.stats(), full_ms = 3000
   const happens = async () => { await post(`/full?ms=${full_ms}`); return Date.now() + full_ms }
   await survives({ happens, must: after_502, goal: (start, count) => (_, now) => now > count })

@@ -1,5 +1,5 @@
-// Headless Chromium, and Firefox where it is installed, for the browser tests. Each page is a user of its own: a browser context shares no connections with the others
-// (one browser holds at most six HTTP/1.1 connections to an origin).
+// Headless Chromium, and Firefox where it is installed, for the browser tests. Each page is a user of its own: a browser context
+// shares no connections with the others (one browser holds at most six HTTP/1.1 connections to an origin).
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'

@@ -11,7 +11,10 @@ const installed = (name, file) => [`/${file}`, path.join(root, 'build', name, fi
 export const programs = { nginx: installed('nginx', 'usr/sbin/nginx'), caddy: installed('caddy', 'usr/bin/caddy') }
 
 export const free_port = () => new Promise(done => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => done(port)) })
+  const probe = net.createServer().listen(0, '127.0.0.1', () => {
+    const { port } = probe.address()
+    probe.close(() => done(port))
+  })
 })
 
 // A program that is given its configuration as conf(dir) and listens on port soon; dir has key.pem and cert.pem for localhost.
@@ -19,8 +22,9 @@ class Proxy {
   constructor() {
     this.dir = mkdtempSync(path.join(os.tmpdir(), 'sse-proxy-'))
     this.said = ''
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-      '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', this.file('key.pem'), '-out', this.file('cert.pem')], { stdio: 'ignore' })
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
+      'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', this.file('key.pem'), '-out', this.file('cert.pem')],
+    { stdio: 'ignore' })
   }
 
   file(name) { return path.join(this.dir, name) }

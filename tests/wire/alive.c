@@ -6,7 +6,10 @@
 enum { MAX_CONNECTIONS = 400, MAX_SEATS = 400, MAX_QUEUE = 20000 };
 
 /* A client of one page; its streams have its name as their label. */
-typedef struct seat { char name[64]; int opened, short_lives; } seat;
+typedef struct seat {
+    char name[64];
+    int  opened, short_lives;
+} seat;
 
 static seat      seats[MAX_SEATS];
 static int       seat_count, short_lives; /* a seat that had fewer of them gets one */
@@ -16,7 +19,8 @@ static uint32_t  noise = 1;
 
 static seat *seat_of(const char *name) {
     int i;
-    for (i = 0; i < seat_count && strcmp(seats[i].name, name) != 0; i++) {}
+    for (i = 0; i < seat_count && strcmp(seats[i].name, name) != 0; i++) {
+    }
     if (i == MAX_SEATS || strlen(name) >= sizeof seats->name) return NULL;
     if (i < seat_count) return &seats[i];
     memset(&seats[i], 0, sizeof seats[i]);
@@ -66,7 +70,7 @@ static void datastar(sse_buf *html, const char *client, const char *url, bool fo
 static void frame(sse_req *req, void *user) { /* GET /frame/{client}?name=...: one client, whose newest event is in #text */
     sse_buf    *html   = sse_out(req);
     const char *client = sse_param(req, "client"), *name = sse_query(req, "name");
-    const char *url    = sse_fmt(req, "/feed/%s?for=%s", name, client);
+    const char *url = sse_fmt(req, "/feed/%s?for=%s", name, client);
     (void)user;
     sse_puts(html, "<!doctype html><link rel=\"icon\" href=\"data:,\"><script>\n"
                    "new MutationObserver(() => {\n"
@@ -92,11 +96,11 @@ static void frame(sse_req *req, void *user) { /* GET /frame/{client}?name=...: o
 /* ---- streams, and what ends them ---- */
 
 static void feed(sse_req *req, void *user) { /* GET /feed/{name}?for=client: says at once how often this seat was taken since this start */
-    seat              *at = seat_of(sse_param(req, "name"));
+    seat              *at   = seat_of(sse_param(req, "name"));
     const char        *boot = getenv("BOOT"), *client = sse_query(req, "for");
     const bool         elements = strncmp(client, "datastar", 8) == 0 || strncmp(client, "real", 4) == 0;
-    sse_event          first = {0};
-    sse_stream_options o = {.retry_ms = 1000, .first = &first, .ping_ms = 1000}; /* nginx sends a reset of HTTP/2 with what comes next */
+    sse_event          first    = {0};
+    sse_stream_options o        = {.retry_ms = 1000, .first = &first, .ping_ms = 1000}; /* nginx sends a reset of HTTP/2 with what comes next */
     const char        *text;
     (void)user;
     if (!at) {
@@ -214,9 +218,9 @@ static void ready(sse_app *app, void *user) {
 }
 
 int main(int argc, char **argv) {
-    sse_app *app = sse_app_new(&(sse_app_options){
-        .on_init = ready, .allowed_hosts = "*", .max_connections = MAX_CONNECTIONS, .max_queue_bytes = MAX_QUEUE});
-    int      error;
+    sse_app *app =
+        sse_app_new(&(sse_app_options){.on_init = ready, .allowed_hosts = "*", .max_connections = MAX_CONNECTIONS, .max_queue_bytes = MAX_QUEUE});
+    int error;
     sse_get(app, "/", page, NULL);
     sse_get(app, "/frame/{client}", frame, NULL);
     sse_get(app, "/feed/{name}", feed, NULL);

@@ -51,7 +51,8 @@ static bool overflow(sse_stream s, void *user) {
     for (i = 0; i + 1 < (int)sizeof noise; i++) noise[i] = (char)('!' + (i * i * 31 + i / 7) % 90);
     noise[i] = '\0';
     (void)user;
-    while (!sse_stream_send(s, &(sse_event){.data = noise})) {}
+    while (!sse_stream_send(s, &(sse_event){.data = noise})) {
+    }
     return true;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// What each client is answered, whatever the handler did: clients that ask for events by a status that brings them back, all others by
-// the plain one; and what becomes of the connection. As the clients ask (headers.mjs), and as nginx passes that on by default.
+// What each client is answered, whatever the handler did: clients that ask for events by what brings them back, all others by the
+// plain status; and what becomes of the connection. As the clients ask (headers.mjs), and as nginx passes that on by default.
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import zlib from 'node:zlib'
@@ -11,18 +11,19 @@ let server
 before(async () => { server = await Server.start('asan/asks') })
 after(() => server?.stops())
 
-// ---- who ---------------------------------------------------------------------------------------------------------------------------
+// ---- who ----------------------------------------------------------------------------------------------------------------------
 const is_event_source = ({ name }) => /event-?source/i.test(name)
 const is_datastar_get = ({ name }) => name.endsWith('Datastar @get')
 const asks_for_events = client => is_event_source(client) || is_datastar_get(client)
 
 function bytes_of({ method, fields, body }, target, version) {
-  const sent = version === '1.1' ? fields : ['Connection: close', ...fields.filter(field => !/^connection:/i.test(field))] // nginx
+  const by_nginx = ['Connection: close', ...fields.filter(field => !/^connection:/i.test(field))]
   const length = body === undefined ? [] : [`Content-Length: ${body.length}`]
+  const sent = version === '1.1' ? fields : by_nginx
   return [`${method} ${target} HTTP/${version}`, 'Host: localhost', ...sent, ...length, '', body ?? ''].join('\r\n')
 }
 
-// ---- what comes --------------------------------------------------------------------------------------------------------------------
+// ---- what comes ---------------------------------------------------------------------------------------------------------------
 function read_chunks(text) { // { body, whole, rest }
   let body = ''
   for (;;) {
@@ -34,13 +35,13 @@ function read_chunks(text) { // { body, whole, rest }
   }
 }
 
-// What came so far: null, or { status, headers, body, whole }, where whole is what the framing says: true, false, or at the close.
+// What came so far: null, or { status, headers, body, whole }, where whole is what the framing says: true, false, at the close.
 function read_reply(text) {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return null
   const [line, ...fields] = text.slice(0, end).split('\r\n'), rest = text.slice(end + 4)
-  const headers = Object.fromEntries(fields.map(field => field.split(/: */s, 1).concat(field.slice(field.indexOf(':') + 1).trim())).map(
-    ([name, value]) => [name.toLowerCase(), value]))
+  const pairs = fields.map(field => /^(.*?): *(.*)$/.exec(field)), headers = {}
+  for (const [, name, value] of pairs) headers[name.toLowerCase()] = value
   const reply = { status: Number(line.split(' ')[1]), headers }
   const length = reply.status === 204 ? 0 : headers['content-length']
   if (headers['transfer-encoding'] === 'chunked') return { ...reply, ...read_chunks(rest) }
@@ -54,7 +55,8 @@ async function ask(from, client, target, version) {
   let failure, over = false
   socket.on('error', error => { failure = error.code }).on('close', () => { over = true }).on('end', () => { over = true })
   socket.write(bytes_of(client, target, version))
-  await until(() => over || read_reply(socket.got)?.whole === true, () => `a reply to ${client.name}, HTTP/${version}, ${target}: ${socket.got}`)
+  const what = () => `a reply to ${client.name}, HTTP/${version}, ${target}: ${socket.got}`
+  await until(() => over || read_reply(socket.got)?.whole === true, what)
   const reply = read_reply(socket.got)
   if (!reply) return { failure: failure ?? 'nothing' }
   if (reply.whole === 'at the close') await until(() => socket.closed, 'the close')
@@ -77,13 +79,14 @@ function decoded({ headers, body, complete }) {
   if (!decode) return body
   if (complete) return String(decode(bytes))
   assert.throws(() => decode(bytes), 'what is incomplete has no end of its compression either')
-  return String(decode(bytes, { finishFlush: zlib.constants[headers['content-encoding'] === 'br' ? 'BROTLI_OPERATION_FLUSH' : 'Z_SYNC_FLUSH'] }))
+  const { BROTLI_OPERATION_FLUSH, Z_SYNC_FLUSH } = zlib.constants
+  return String(decode(bytes, { finishFlush: headers['content-encoding'] === 'br' ? BROTLI_OPERATION_FLUSH : Z_SYNC_FLUSH }))
 }
 
-// ---- and what should ---------------------------------------------------------------------------------------------------------------
+// ---- and what should ----------------------------------------------------------------------------------------------------------
 const summary = ({ status, headers, complete, kept, failure }) => failure ??
-  [status, /event-stream/.test(headers['content-type']) ? 'events' : 'plain', complete ? 'complete' : 'broken off', kept ? 'kept' : 'closed',
-    .../close/i.test(headers.connection) !== !kept ? ['but its head says otherwise'] : []].join(', ')
+  [status, /event-stream/.test(headers['content-type']) ? 'events' : 'plain', complete ? 'complete' : 'broken off',
+    kept ? 'kept' : 'closed', .../close/i.test(headers.connection) !== !kept ? ['but its head says otherwise'] : []].join(', ')
 
 const plain = status => version => `${status}, plain, complete, ${version === '1.1' ? 'kept' : 'closed'}`
 const plain_and_closed = status => () => `${status}, plain, complete, closed`
@@ -113,7 +116,8 @@ test('a handler that wrote nothing: 204, but an EventSource is told to come back
 
 test('a handler that says 204 means it, to all', () => answers(server, '/no-content', () => plain(204)))
 
-test('a handler in which something failed: 500, but an EventSource is told to come back', async () => { // Datastar's may be an action
+// Datastar's may be an action, which is not to be repeated.
+test('a handler in which something failed: 500, but an EventSource is told to come back', async () => {
   await answers(server, '/failing', client => is_event_source(client) ? come_back : plain(500), { check: told_when })
 })
 
@@ -132,8 +136,8 @@ test('a view over max_views: 503, but those who ask for events come back', async
   watcher.close()
 })
 
-// A server of its own, with room for so many connections, all of them taken.
-async function at_a_full_server(room, fn) {
+// A test with a server of its own, with room for so many connections, all of them taken.
+const test_when_full = (name, room, fn) => test(name, async () => {
   const full = await Server.start('asan/asks', { args: [String(room)] })
   const inside = await Promise.all(Array.from({ length: room }, () => listen(full, '/stream/open')))
   try {
@@ -141,9 +145,9 @@ async function at_a_full_server(room, fn) {
   } finally {
     await full.stops()
   }
-}
+})
 
-test('over max_connections: 503 and a close, but those who ask for events come back', () => at_a_full_server(2, async (full, inside) => {
+test_when_full('over max_connections: 503 and a close, but those who ask for events come back', 2, async (full, inside) => {
   await answers(full, '/text', client => asks_for_events(client) ? come_back : plain_and_closed(503), { check: told_when })
   inside.forEach(stream => stream.close())
   await until(async () => { // there is room again
@@ -152,9 +156,9 @@ test('over max_connections: 503 and a close, but those who ask for events come b
     await until(() => socket.closed, 'the reply')
     return socket.got.endsWith('ok')
   }, 'room')
-}))
+})
 
-test('a crowd at the door: whoever is not heard out is told no error either, if it asks for events', () => at_a_full_server(1, async full => {
+test_when_full('a crowd at the door: whoever is not heard out is told no error either, if it asks for events', 1, async full => {
   for (const version of ['1.1', '1.0']) {
     full.child.kill('SIGSTOP') // all are there before the first one is accepted
     const crowd = await Promise.all(Array.from({ length: 70 }, () => full.socket())) // 64 are heard out at a time
@@ -163,7 +167,7 @@ test('a crowd at the door: whoever is not heard out is told no error either, if 
     full.child.kill('SIGCONT')
     for (const [i, client] of clients.entries()) {
       const reply = await replies[i]
-      if (version === '1.0' && asks_for_events(client)) reply.complete = false // node takes a reset that comes with the last bytes for an end
+      if (version === '1.0' && asks_for_events(client)) reply.complete = false // a reset beside the last bytes is an end to node
       const got = summary(reply), silent = ['nothing', 'ECONNRESET', 'EPIPE'].includes(got) // brings them back, too
       const wanted = asks_for_events(client) ? silent ? got : come_back() : plain_and_closed(503)()
       assert.equal(`${client.name}, HTTP/${version}: ${got}`, `${client.name}, HTTP/${version}: ${wanted}`)
@@ -171,14 +175,15 @@ test('a crowd at the door: whoever is not heard out is told no error either, if 
     for (const socket of crowd) socket.destroy()
     await sleep(50)
   }
-}))
+})
 
-// ---- streams -----------------------------------------------------------------------------------------------------------------------
+// ---- streams ------------------------------------------------------------------------------------------------------------------
 const ended = version => `200, events, complete, ${version === '1.1' ? 'kept' : 'closed'}`
 const broken = () => '200, events, broken off, closed, but its head says otherwise' // when the head went out nobody knew
 const broken_1_0 = () => '200, events, broken off, closed'
 const texts = {
-  ended: 'data: one\n\ndata: bye\n\n', closed: 'data: one\n\ndata: bye\n\n', step: 'data: one\n\ndata: step\n\ndata: step\n\n', lifetime: 'data: one\n\n',
+  ended: 'data: one\n\ndata: bye\n\n', closed: 'data: one\n\ndata: bye\n\n',
+  step: 'data: one\n\ndata: step\n\ndata: step\n\n', lifetime: 'data: one\n\n',
 }
 
 for (const [end, what] of Object.entries({ ended: 'sse_stream_end', closed: 'sse_streams_close', step: 'SSE_END' }))

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// The stop and its grace period, by what other servers test and were told of in their issues: who cooperates is heard out, who does
-// not is cut, nobody is waited for in vain, and nobody who is left takes it for the end. See ends.test.mjs for how each stream ends.
+// The stop and its grace period, by what other servers test: who cooperates is heard out, who does not is cut, nobody is waited
+// for in vain, and nobody who is left takes it for the end. See ends.test.mjs for how each stream ends.
 import assert from 'node:assert/strict'
 import { listen, Server, sleep, test, until } from './wire.mjs'
 
@@ -55,8 +55,8 @@ test('who does not is cut when the grace period is over, by its last event', asy
 })
 
 test('without a grace period who cooperates is told, and cut at once like the others', async () => {
-  const server = await start(OFF), streams = await Promise.all(['/drain/job', '/drain/generator', '/drain/endless', '/stream/open'].map(how => listen(server, how)))
-  await ready(streams)
+  const server = await start(OFF), hows = ['/drain/job', '/drain/generator', '/drain/endless', '/stream/open']
+  const streams = (await Promise.all(hows.map(how => open(server, how)))).flat()
   const { ms } = await stop(server)
   await gone(streams)
   assert(ms < 1500, `${ms} ms`)
@@ -72,7 +72,8 @@ test('who has nothing more to say is not waited for', async () => {
 })
 
 test('one that is deaf holds up no other: they end when they are done', async () => {
-  const server = await start(1500), [deaf] = await open(server, '/drain/forever'), [polite] = await open(server, '/drain/generator')
+  const server = await start(1500)
+  const [deaf] = await open(server, '/drain/forever'), [polite] = await open(server, '/drain/generator')
   const from = Date.now(), stopping = stop(server)
   await until(() => polite.closed, 'the polite one to end')
   assert(Date.now() - from < 1200, `${Date.now() - from} ms`)
@@ -83,18 +84,20 @@ test('one that is deaf holds up no other: they end when they are done', async ()
 
 test('many: each of 300 streams is heard out, and all are over in time', async () => {
   const server = await start(8000)
-  const generators = await open(server, '/drain/generator', 100), jobs = await open(server, '/drain/job', 100), plain = await open(server, '/stream/open', 100)
+  const hows = ['/drain/generator', '/drain/job', '/stream/open']
+  const [generators, jobs, plain] = await Promise.all(hows.map(how => open(server, how, 100)))
   const { ms, stderr } = await stop(server)
   await gone([...generators, ...jobs, ...plain])
   assert(ms < 6000, `${ms} ms`)
-  for (const stream of generators) assert.deepEqual([count(stream, 'farewell'), data(stream).at(-1), stream.complete], [3, 'last', false])
-  for (const stream of jobs) assert.deepEqual([count(stream, 'wrapping up'), data(stream).at(-1), stream.complete], [3, 'last', false])
+  for (const [list, text] of [[generators, 'farewell'], [jobs, 'wrapping up']])
+    for (const stream of list) assert.deepEqual([count(stream, text), data(stream).at(-1), stream.complete], [3, 'last', false])
   for (const stream of plain) assert.deepEqual([data(stream), stream.complete], [['one', 'last'], false])
   assert.equal(over_by(stderr, BY_END), 200)
 })
 
 test('who leaves meanwhile is not waited for', async () => {
-  const server = await start(10000), streams = [...await open(server, '/drain/forever', 3), ...await open(server, '/drain/endless', 3)]
+  const server = await start(10000)
+  const streams = [...await open(server, '/drain/forever', 3), ...await open(server, '/drain/endless', 3)]
   const stopping = stop(server)
   await until(() => count(streams[0], 'told') === 1, 'the stop')
   streams.forEach(stream => stream.close())
@@ -116,7 +119,8 @@ test('who reads nothing is not waited for when the grace period is over', async 
 
 test('the second signal ends the grace period', async () => {
   for (const [first, second] of [['SIGTERM', 'SIGTERM'], ['SIGINT', 'SIGTERM']]) {
-    const server = await start(30000), streams = [...await open(server, '/drain/forever'), ...await open(server, '/drain/endless')]
+    const server = await start(30000)
+    const streams = [...await open(server, '/drain/forever'), ...await open(server, '/drain/endless')]
     const stopping = stop(server, { signal: first })
     await until(() => count(streams[0], 'told') === 1, 'the stop')
     await sleep(100)

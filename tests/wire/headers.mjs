@@ -1,5 +1,5 @@
-// What clients send, taken down from the clients themselves on 2026-11-26: each asked a server of node's that wrote down what came.
-// Left as it came, but for the port, and for Content-Length, which belongs to a body.
+// What clients send, taken down from the clients themselves on 2026-11-26: each asked a server of node's that wrote down what
+// came. Left as it came, but for the port, and for Content-Length, which belongs to a body.
 //   Chromium 156 (headless)   Firefox 153 ESR (headless)   node 20   curl 7.88   nginx 1.22   Caddy 2.6.2
 //   Datastar 1.0.2   htmx 2.0.11 with htmx-ext-sse 2.2.4   htmx 4.0.1 with its hx-sse   @microsoft/fetch-event-source 2.0.1
 //   eventsource 3.0.7 (node)
