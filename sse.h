@@ -9056,6 +9056,8 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
       an inbox only while half a request is in it, or one behind a stream.
   C4  The rest of a body that is compressed as it leaves is last in the
       queue, and alone there when its next piece is made.
+  C5  No byte leaves while net.unsaved is set: what it tells of may not be
+      kept yet. The turn saves once, for all [topics_save].
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -9201,7 +9203,6 @@ typedef struct sse__net_calls {
     void (*stream_tick)(sse__conn *c); /* a stream's deadline passed */
     void (*stream_sent)(sse__conn *c); /* a stream's queue ran empty */
     void (*stream_gone)(sse__conn *c); /* a stream's connection closed */
-    void (*save)(sse_app *app);        /* unsaved is set, and bytes are about to leave */
 } sse__net_calls;
 
 typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
@@ -9216,7 +9217,7 @@ typedef struct sse__net {
     sse__link      closed;    /* to be freed at the end of the turn: C1 */
     sse__link      conns;     /* all that are not closed */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
-    bool           unsaved;   /* what is queued must be in a database before it leaves */
+    bool           unsaved;   /* what was told must be in a database before a byte leaves: C5 */
     sse_buf        in;        /* shared by all: a read goes here first */
     sse_buf        out;       /* of the connection in hand, so that pipelined replies leave together: C2 */
     sse__conn     *current;
@@ -9556,7 +9557,10 @@ static void sse__conn_flush(sse__conn *c) {
     sse__net *net = c->net;
     if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
     if (c->state == SSE__CLOSED || !c->out.count) return;
-    if (net->unsaved) net->calls.save(net->app);
+    if (net->unsaved) { /* C5 */
+        sse__conn_work(c);
+        return;
+    }
     while (c->out.count && c->writable) {
         ssize_t n;
         if (c->out.at[c->out.first].block->encoding) {
@@ -9707,7 +9711,7 @@ static void sse__conn_settle(sse__conn *c) {
         if (net->out.error) sse_buf_free(&net->out);
         return;
     }
-    if (!net->out.error && net->out.len && !c->out.count && c->writable) {
+    if (!net->out.error && net->out.len && !c->out.count && c->writable && !net->unsaved) { /* C5 */
         n = SSE__SYS(send(c->source.fd, net->out.ptr, net->out.len, MSG_DONTWAIT | SSE__NOSIGNAL));
         if (n > 0) {
             net->counts.sends++;
@@ -17992,7 +17996,7 @@ SSE_API void sse_app_free(sse_app *app) {
 
 SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone,
-                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone, sse__topics_save};
+                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone};
     sse_app *app = SSE__NEW(sse_app);
     int      error;
     if (!app) return NULL;

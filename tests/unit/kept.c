@@ -1,0 +1,129 @@
+/* kept.c: what is acknowledged is kept. Every byte that leaves is watched: what it tells of must be committed by then, as another
+   connection to the database sees it. */
+#define _DEFAULT_SOURCE
+#include <sys/socket.h>
+#include <sys/types.h>
+static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags);
+static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags);
+#define send    watched_send
+#define sendmsg watched_sendmsg
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#undef send
+#undef sendmsg
+
+#include "../tap.h"
+#include "dial.h"
+
+#ifndef SSE_NO_SQLITE
+#include <sqlite3.h>
+
+static void must(bool fine, const char *what) {
+    if (fine) return;
+    printf("Bail out! %s\n", what);
+    exit(1);
+}
+
+static sqlite3 *other;
+static int      published, early, sends;
+
+static void look(void) {
+    sqlite3_stmt *s;
+    int           rows = -1;
+    if (!other) return;
+    sends++;
+    sqlite3_prepare_v2(other, "SELECT count(*) FROM sse_events", -1, &s, NULL);
+    if (sqlite3_step(s) == SQLITE_ROW) rows = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    early += rows < published;
+}
+
+static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags) {
+    look();
+    return send(fd, bytes, n, flags);
+}
+
+static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags) {
+    look();
+    return sendmsg(fd, message, flags);
+}
+
+static void publish(sse_app *app, const char *topic) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = "kept";
+    must(sse_publish(app, topic, &event) == SSE_OK, "not published");
+    published++;
+}
+
+static void answer(sse_req *req, void *user) { /* /say/{how}: every way in which a reply leaves */
+    const char *how = sse_param(req, "how");
+    static char large[100000];
+    (void)user;
+    publish(sse_req_app(req), "kept.1");
+    if (strcmp(how, "text") == 0) sse_puts(sse_out(req), "said");
+    if (strcmp(how, "fail") == 0) sse_fail(req, 409, "said, but");
+    if (strcmp(how, "large") == 0) sse_raw(sse_out(req), large, sizeof large);
+    if (strcmp(how, "file") == 0) sse_send_file(req, "/proc/self/cmdline", NULL);
+    if (strcmp(how, "stream") == 0) sse_subscribe(sse_stream_open(req, NULL), "kept.1");
+    if (strcmp(how, "ended") == 0) sse_stream_end(sse_stream_open(req, NULL), NULL);
+}
+
+static void finish(sse_app *app, void *user) {
+    publish(app, "kept.2");
+    sse_finish((sse_req *)user);
+}
+
+static void later(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    sse_after(sse_req_app(req), 1, finish, req);
+}
+
+static void tick(sse_app *app, void *user) {
+    (void)user;
+    publish(app, "kept.3");
+}
+
+static void acknowledged(void) {
+    static const char *const paths[] = {"/say/nothing", "/say/text", "/say/fail", "/say/large", "/say/file", "/say/stream", "/say/ended", "/later"};
+    sse_db           *db = sse_db_open("kept.db", NULL);
+    sse_app          *app = dial_app(NULL);
+    sse_topic_options o;
+    size_t            i;
+    int               round;
+    memset(&o, 0, sizeof o);
+    o.history = 10000;
+    o.db      = db;
+    sse_topic(app, "kept.*", &o);
+    sse_get(app, "/say/{how}", answer, NULL);
+    sse_get(app, "/later", later, NULL);
+    sse_every(app, 1, tick, NULL);
+    must(sqlite3_open("kept.db", &other) == SQLITE_OK, "the other connection");
+    for (round = 0; round < 3; round++)
+        for (i = 0; i < SSE__COUNT(paths); i++) {
+            const int before = sends;
+            dial(app, paths[i], NULL);
+            turns(app, 5);
+            ok(sends > before, "%s was answered", paths[i]);
+        }
+    is_int(early, 0, "no byte left before what it told of was committed");
+    ok(published > 24, "of %d events", published);
+    sqlite3_close(other);
+    other = NULL;
+    dial_free(app);
+    sse_db_close(db);
+}
+
+int main(void) {
+    char dir[] = "/tmp/sse-kept-XXXXXX";
+    must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
+    acknowledged();
+    must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0, "the directory is empty again");
+    return tap_done();
+}
+#else
+static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags) { return send(fd, bytes, n, flags); }
+static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags) { return sendmsg(fd, message, flags); }
+int main(void) { return tap_done(); }
+#endif
