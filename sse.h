@@ -212,17 +212,20 @@
      writes an element that both htmx 2 (with its sse extension) and htmx 4 understand; sse_htmx_oob wraps HTML for an out-of-band
      swap. A view becomes a plain event with .format = SSE_AS_DATA.
 
-       sse_scripts(html, SSE_SCRIPT_ALL);                           // first in the page, before htmx
+       sse_scripts(html, SSE_SCRIPT_ALL);                           // in <head>, before htmx
 
-     makes the browser's EventSource, which htmx 2 uses as well, one that never dies: it comes back within seconds of the server,
-     whatever ended the stream, shows on the page whether it is connected, and reads once for all tabs of a browser, which allows
-     six connections per server. The value of a page that is not connected should not look like news:
+     makes of the browser's EventSource, which htmx 2 uses as well, one that never dies: it is back
+     within seconds of the server, whatever ended the stream, shows on the page whether it is
+     connected, and reads once for all tabs of a browser, which allows six connections per server.
+     What a page shows while it is not connected should not look like news:
 
-       <p data-sse-status data-open="" data-connecting="not connected, trying again" data-closed="closed"></p>
+       <p data-sse-status data-open="" data-connecting="not connected, trying again"
+          data-closed="closed"></p>
        <style>html[data-sse=connecting] .value { opacity: .4 }</style>
 
-     A page rendered with what was there already says where it goes on: new EventSource("/feed?lastEventId=42"). sse_scripts_with
-     takes waits, the number of tries and a nonce, and SSE_SCRIPT_STATS counts streams, events and reconnects.
+     A page that is rendered with what there was says where its stream goes on: new
+     EventSource("/feed?lastEventId=42"). sse_scripts_with takes waits, a number of tries and a
+     nonce. SSE_SCRIPT_STATS counts streams, events and reconnects.
 
    7. Signed values
 
@@ -444,7 +447,7 @@
      sse_follow               Datastar: attributes of an element that follows a stream for good
      sse_htmx_element         HTMX: an element that follows a stream
      sse_htmx_oob             HTMX: HTML for an out-of-band swap
-     sse_scripts              scripts for pages with EventSource: they come back, share, show their state
+     sse_scripts              scripts for pages with EventSource: come back, share, show a status
      sse_scripts_with         ... with options
      sse_app_new              makes an app
      sse_app_free             closes and frees it
@@ -802,53 +805,59 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, con
    Without a target or with a wrap that names no element b fails with SSE_E_ARG. Threads: any, one per buffer. */
 SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap);
 
-/* Scripts for pages that use EventSource, by themselves or through htmx 2. (Datastar and htmx 4 read
-   by fetch and come back by themselves.) Put them before the scripts that open streams: a class that
-   is used in the same way takes the place of EventSource. It reads by fetch, which a Content-Security-
-   Policy allows by the same connect-src, and sends Last-Event-ID, or, to another origin, the query
-   parameter lastEventId. One in the URL itself says where a page begins that was rendered with what
-   came before: new EventSource("/feed?lastEventId=42").
+/* Scripts for pages that use EventSource, by themselves or through htmx 2; Datastar and htmx 4 read
+   by fetch and come back by themselves. Put them before the scripts that open streams: a class that
+   is used in the same way takes the place of EventSource. It reads by fetch (a
+   Content-Security-Policy allows both by connect-src) and sends Last-Event-ID, or, to another
+   origin, the query parameter lastEventId. With that parameter in the URL itself a page that was
+   rendered with all up to an event goes on after it: new EventSource("/feed?lastEventId=42").
 
    SSE_SCRIPT_RECONNECT: a page comes back whatever ended its stream: the network, the server, or an
-   answer that is no stream, such as the 502 of a proxy whose server restarts. Only 204 is the end. The
-   first try comes within retry_ms, the next ones after waits that double up to max_retry_ms, each less
-   a random part of up to a half; at once when the page is looked at again, the network is back or the
-   computer wakes. A retry: of the server (.retry_ms of a stream) makes no wait shorter than it says,
-   until a stream is open again. While nobody answers a try, as when a machine is down, another one is
-   made every 2.5 s, and all are given up after 20 s. A dead line (a pulled cable) is found by silence, if idle_ms says how long: more than the
-   .ping_ms of the stream. A page cannot see the default pings of a compressed stream; give it an
-   .on_ping that writes a comment.
+   answer that is no stream, such as the 502 of a proxy whose server restarts. Only 204 is the end.
+   The first try comes within retry_ms, the next ones after waits that double up to max_retry_ms,
+   each less a random part of up to a half, and at once when the page is looked at again or the
+   network is back. Streams that break within 5 s, one after the other, count as failed tries. A
+   retry: of the server (.retry_ms of a stream) makes the waits no shorter than it says, until a
+   stream is open again. While nobody answers a try, as when a machine is down, another one is made
+   every 2.5 s, and all are given up after 20 s. A dead line (a pulled cable) is found by its
+   silence, if idle_ms says how long: more than the .ping_ms of the stream. The default pings of a
+   compressed stream are nothing that a page can see; give it an .on_ping that writes a comment.
 
-   SSE_SCRIPT_STATUS: "open", "connecting" or "closed": as <html data-sse>, as the text of each element
-   [data-sse-status], or what its data-open, data-connecting, data-closed say instead, and in detail.status
-   of the event sse:status of document. Connecting is told as soon as one of the page's streams breaks,
-   closed when none is left; while the first one opens, for a second, nothing is told.
-       <p data-sse-status data-open="" data-connecting="not connected, trying again" data-closed="closed"></p>
+   SSE_SCRIPT_STATUS: "open", "connecting" or "closed", as <html data-sse>, as the text of each
+   element [data-sse-status], or what its data-open, data-connecting, data-closed say instead, and
+   as detail.status of the event sse:status of document. Connecting is told as soon as one of the
+   page's streams breaks, closed when none is left. Nothing is told while a new one opens, for up to
+   a second.
+       <p data-sse-status data-open="" data-connecting="not connected, trying again"
+          data-closed="closed"></p>
        <style>html[data-sse=connecting] .value { opacity: .4 }</style>
 
-   SSE_SCRIPT_STATS: what the page's streams did, in detail of the event sse:stats of document, at most
-   four times a second, and as the text of each [data-sse-count=NAME]. The names: open and connecting (how
-   many are now), closed (for good), events, reconnects, since (when all were open last, in ms since 1970;
-   0: not all are), last (when the last event came, likewise). As text these two are the local time.
+   SSE_SCRIPT_STATS: what the page's streams did, as detail of the event sse:stats of document, at
+   most four times a second, and as the text of each element [data-sse-count=NAME]. The names: open
+   and connecting (how many are), closed (for good), events, reconnects, since (the time from which
+   all are open, in ms since 1970; 0: not all are) and last (the time of the last event; 0: none
+   yet). As text these two are times of the day.
 
    SSE_SCRIPT_UNLOAD: streams end when the page is left, and come back with it.
 
-   SSE_SCRIPT_TABS: the tabs of a browser share one stream per URL (lastEventId apart), as a browser
-   allows six connections to a server over plain HTTP, and unload as with SSE_SCRIPT_UNLOAD. Each tab
-   first has a stream of its own, for half a second or until it is level with the shared one, so what
-   it shows is what it would show without the others. When the tab that reads for all is closed,
-   crashes, or is frozen by the browser, another one goes on from the last event within about five
-   seconds. Events with an id, those of a topic with a history above all, reach every tab once and in order,
-   none is lost. Of those without one, some may be missed or come twice when streams change over, as
-   with any EventSource. A URL must mean the same to all tabs: name the user in it if each has another. */
+   SSE_SCRIPT_TABS: the tabs of a browser share one stream per URL (lastEventId apart), since a
+   browser has six connections to a server over plain HTTP; and they unload. Each tab begins with a
+   stream of its own, so that it shows what it would show alone, and shares as soon as both are
+   level: after half a second, or, if ids do not tell, three seconds without an event. When the tab
+   that reads for all is closed, crashes, hangs or is frozen by the browser, another one goes on
+   after the last event, within about five seconds. Events with ids that the server can resume from,
+   those of a topic with a history, reach each tab once and in order, and none is lost, from the
+   first id on that it had. Of the others some may be missed or come twice when streams change over,
+   as with any EventSource. A URL must mean the same to all tabs: where each user has a stream, name
+   the user in it. */
 enum {
-    SSE_SCRIPT_UNLOAD    = 1,
-    SSE_SCRIPT_RECONNECT = 2,
-    SSE_SCRIPT_STATUS    = 4,
-    SSE_SCRIPT_TABS      = 8,
+    SSE_SCRIPT_UNLOAD    = 1,  /* streams end with the page */
+    SSE_SCRIPT_RECONNECT = 2,  /* and come back for ever */
+    SSE_SCRIPT_STATUS    = 4,  /* the page shows whether they are open */
+    SSE_SCRIPT_TABS      = 8,  /* one stream per URL for all tabs */
     SSE_SCRIPT_ALL       = 15, /* these four */
     SSE_SCRIPT_BARE      = 16, /* without <script>: for a file of its own */
-    SSE_SCRIPT_STATS     = 32
+    SSE_SCRIPT_STATS     = 32  /* the page counts streams and events */
 };
 
 typedef struct sse_script_options {
@@ -862,9 +871,10 @@ typedef struct sse_script_options {
 
 /* Appends one <script> element with what which asks for; nothing if that is 0. sse_scripts(html,
    SSE_SCRIPT_ALL) is the line for every page with EventSource.
-   With options (borrowed until return; NULL: all defaults) b fails with SSE_E_ARG, and nothing is
-   appended, if a value is negative or means nothing: an unknown bit, a longest wait below the first, a
-   setting of RECONNECT without it, an empty nonce or one with BARE. Threads: any, one per buffer. */
+   options: borrowed until return; NULL: all defaults. b fails with SSE_E_ARG, and nothing is
+   appended, if a value is negative or means nothing: an unknown bit, a longest wait below the
+   first, a setting of RECONNECT without it, an empty nonce or one with BARE. Threads: any, one per
+   buffer. */
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
 SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options);
 
@@ -3415,9 +3425,10 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
     sse_printf(b, "</%s>", wrap);
 }
 
-/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader stand alone; the others put
-   their own in the place of connect (feeds a source), ask (one try), again (how long to wait after a break, -1: never), patience (how long
-   silence is borne, 0: for ever), changed (hears of each change of state) and counted (hears of each event). X1 */
+/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader
+   stand alone; the others put their own in the place of connect (what feeds a source), ask (one
+   try), again (ms to wait after a break; -1: never), patience (ms of silence that are borne; 0:
+   any), changed (hears of each change of state) and counted (hears of each event). X1 */
 static const char sse__script_begin[] =
     "(() => {\n"
     "'use strict';\n"
@@ -3786,7 +3797,10 @@ static const char sse__script_tabs_peer[] =
     "    if (!reader || !reader.open || now - reader.since < 500) return;\n"
     "    const { id } = reader, at = since.map(event => event.own && event.id).lastIndexOf(id);\n"
     "    const found = id && (at >= 0 || this.base === id);\n"
-    "    if (id && !found && (this.passed || now - reader.heard < 3000)) return;\n"
+    "    // A server that was started anew may name the same place otherwise: then silence tells.\n"
+    "    const ahead = since.some(event => event.own && event.fresh);\n"
+    "    const calm = now - reader.heard > 3000 && !ahead;\n"
+    "    if (!found && (id || this.passed) && !calm) return;\n"
     "    // Of events without ids: those that the own reader, while it was open, did not have.\n"
     "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
     "    reader.close();\n"
@@ -3878,7 +3892,7 @@ static const char sse__script_tabs_lead[] =
     "      this.say({ ask: 'later' });\n"
     "    }\n"
     "    // Who has a stream leads at once if the leader has none: connections may have run out.\n"
-    "    const may = this.leader ? ready && now - this.lived > 1500\n"
+    "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
     "      : (ready || !reader) && now - this.alone > 1000;\n"
     "    if (may) this.lead();\n"
     "    else this.join();\n"
@@ -3899,7 +3913,8 @@ static const char sse__script_end[] =
 
 enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
 
-static const struct { unsigned which; const char *text; } sse__scripts[] = { /* a piece, and the scripts that need it */
+/* The pieces, and the scripts that need them. */
+static const struct { unsigned which; const char *text; } sse__scripts[] = {
     {SSE__SCRIPTS, sse__script_begin},
     {SSE__SCRIPTS, sse__script_core},
     {SSE__SCRIPTS, sse__script_reader},
@@ -3916,10 +3931,11 @@ static const struct { unsigned which; const char *text; } sse__scripts[] = { /* 
 
 static bool sse__is_script_options(const sse_script_options *o) {
     const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
-    if (o->which & ~(unsigned)(SSE__SCRIPTS | SSE_SCRIPT_BARE)) return false;
+    if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
     if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
     if (o->nonce && (!*o->nonce || (o->which & SSE_SCRIPT_BARE))) return false;
-    if (o->retry_ms < 0 || o->max_retry_ms < 0 || o->max_retries < 0 || o->idle_ms < 0) return false;
+    if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
+    if (o->max_retries < 0 || o->idle_ms < 0) return false;
     return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
 }
 

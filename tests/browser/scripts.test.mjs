@@ -30,6 +30,7 @@ const test = (name, fn, more_ms) => wire_test(name, async () => {
   try {
     await fn(context, ++topic)
   } finally {
+    for (const flowing of flows.splice(0)) await flowing.stop()
     await context.close()
     await request(server, 'POST', '/refuse?times=0')
   }
@@ -404,3 +405,174 @@ test('another origin: the query says where a stream goes on', async (context, n)
     serve.closeAllConnections()
   }
 })
+
+// ---- tabs ----
+
+// What every tab must have heard in the end: the events of the topic, from where each began, once and in order.
+const kept = async on => (await request(server, 'GET', `/history/${on}`)).body.trim().split('\n').map(line => line.split(' '))
+const said = async page => (await events(page)).filter(text => text.startsWith('message:')).map(text => text.slice(8))
+async function level(pages, on, skip = () => 0) {
+  const all = (await kept(on)).map(([, data]) => data)
+  for (const [i, page] of pages.entries()) {
+    const want = all.slice(skip(i))
+    await until(async () => (await said(page)).length >= want.length, async () => `tab ${i}: ${(await said(page)).length} of ${want.length}`)
+    assert.deepEqual(await said(page), want, `tab ${i}`)
+  }
+}
+
+// Publishes without end, a number every few ms, also while the server is away.
+const flows = []
+function flow(on, every_ms = 15) {
+  const now = { sent: 0, stopped: false }
+  now.over = (async () => {
+    while (!now.stopped) {
+      await request(server, 'POST', `/publish/${on}`, { body: String(now.sent++) }).catch(() => sleep(50))
+      await sleep(every_ms)
+    }
+  })()
+  now.stop = () => { now.stopped = true; return now.over }
+  flows.push(now)
+  return now
+}
+
+// A tab whose page was rendered with what was there: its stream begins after that.
+async function late(context, on, tabs) {
+  const page = await tab(context, { which: ALL }), past = await kept(on)
+  await follow(page, `/stream/${on}?lastEventId=${past.at(-1)[0]}`)
+  page.skip = past.length
+  tabs.push(page)
+  return page
+}
+
+for (const host of ['127.0.0.1', 'board.test']) // a secure context, and plain http as on a local network
+  test(`TABS: nine tabs are live with one stream, on ${host}`, async (context, n) => {
+    const url = `http://${host}:${server.port}`, on = `greeted.${n}`
+    for (const text of ['a', 'b', 'c', 'd']) await publish(on, text)
+    const pages = await Promise.all(Array.from({ length: 9 }, () => opened(context, { which: ALL }, `/stream/${on}?hello=1`, url)))
+    await streams(1)
+    for (const page of pages) {
+      assert.deepEqual(await events(page), ['hello:you are in', 'message:b', 'message:c', 'message:d']) // each as a newcomer
+      assert.equal(await status(page), 'open')
+    }
+    await publish(on, 'all')
+    await publish(on, 'loose', 'loose=1&event=tick')
+    for (const page of pages) {
+      await hears(page, 'tick:loose', 1000)
+      assert.deepEqual((await events(page)).slice(4), ['message:all', 'tick:loose'])
+    }
+    await Promise.all(pages.map(page => page.evaluate(() => window.source.close())))
+    await streams(0)
+  })
+
+test('TABS: none misses an event or has one twice while tabs come, leave, reload and crash, and the server restarts', async (context, n) => {
+  const on = `kept.${n}`, tabs = []
+  await publish(on, 'first')
+  const flowing = flow(on), take = i => tabs.splice(i, 1)[0]
+  for (let i = 0; i < 5; i++) await late(context, on, tabs)
+  await until(async () => (await server.stats()).streams === 1, 'one stream')
+  await take(0).close() // the one that reads, most likely
+  for (let i = 0; i < 3; i++) await late(context, on, tabs)
+  await away('SIGTERM', 500)
+  await late(context, on, tabs)
+  const reloaded = take(0)
+  await reloaded.reload()
+  await follow(reloaded, `/stream/${on}?lastEventId=${(await kept(on)).at(-1)[0]}`)
+  await sleep(1000)
+  const crashed = take(1), crash = new Promise(done => crashed.once('crash', done))
+  ;(await context.newCDPSession(crashed)).send('Page.crash').catch(() => {})
+  await crash
+  for (let i = 0; i < 2; i++) await late(context, on, tabs)
+  await away('SIGTERM', 2000)
+  await sleep(3000)
+  await Promise.all(tabs.map(page => hears(page, `message:${flowing.sent}`)))
+  await flowing.stop()
+  await level(tabs, on, i => tabs[i].skip)
+  await reloaded.close()
+  await streams(1)
+  for (const page of tabs) assert.deepEqual(page.errors, [])
+}, 60000)
+
+test('TABS: a tab that hangs, or that the browser froze, holds up nobody, and is level when it goes on', async (context, n) => {
+  const on = `kept.${n}`, tabs = []
+  await publish(on, 'first')
+  const flowing = flow(on, 100)
+  const leader = await late(context, on, tabs)
+  await until(() => leader.evaluate(() => window.source._feed.leads), 'a leader')
+  for (let i = 0; i < 4; i++) await late(context, on, tabs)
+  await streams(1)
+  const thawed = leader.evaluate(() => { for (const end = Date.now() + 9000; Date.now() < end;) {} })
+  await sleep(100)
+  const number = flowing.sent + 5, frozen = Date.now()
+  for (const page of tabs.slice(1)) await hears(page, `message:${number}`, 7000)
+  const took = Date.now() - frozen
+  await thawed
+  assert(took > 1000, 'it did hang')
+  await hears(leader, `message:${number}`)
+  await until(() => leader.evaluate(() => !window.source._feed.leads), 'another leader')
+  await flowing.stop()
+  await level(tabs, on, i => tabs[i].skip)
+  await streams(1)
+}, 30000)
+
+test('TABS: all say at once that the server is away, and are back within 3 s', async (context, n) => {
+  const on = `short.${n}`, pages = []
+  for (let i = 0; i < 9; i++) pages.push(await opened(context, { which: ALL }, `/stream/${on}`))
+  await publish(on, 'before')
+  for (const page of pages) await hears(page, 'message:before')
+  await streams(1)
+  const gone = away('SIGKILL', 8000)
+  for (const page of pages) await shows(page, 'connecting', 2000)
+  await gone
+  await publish(on, 'after')
+  for (const page of pages) {
+    await hears(page, 'message:after', BACK)
+    await shows(page, 'open', 1000)
+    // The history was in memory: each is told of the gap, and then of all there is.
+    assert.deepEqual(await events(page), ['message:before', 'gap:{"reason":"unknown"}', 'message:after'])
+  }
+}, 30000)
+
+test('TABS: tabs that were opened while the server was away, and more than six', async (context, n) => {
+  const on = `kept.${n}`, pages = []
+  for (let i = 0; i < 9; i++) pages.push(await tab(context, { which: ALL }))
+  await publish(on, 'first')
+  const gone = away('SIGTERM', 3000)
+  await until(async () => !await answers(server.port), 'the end')
+  for (const page of pages) await follow(page, `/stream/${on}`)
+  await gone
+  for (const page of pages) await shows(page, 'open', BACK + 5000)
+  await streams(1)
+  await publish(on, 'second')
+  for (const page of pages) await hears(page, 'message:second')
+}, 30000)
+
+test('TABS: 204 is the end for all', async (context, n) => {
+  const pages = []
+  for (let i = 0; i < 3; i++) pages.push(await opened(context, { which: ALL }, `/stream/kept.${n}`))
+  await streams(1)
+  await refuse(204, 100)
+  await request(server, 'POST', '/end')
+  for (const page of pages) await shows(page, 'closed')
+  const { asked } = await server.stats()
+  await sleep(2500)
+  assert.equal((await server.stats()).asked, asked)
+})
+
+test('TABS: after a restart tabs that come later share the stream as well, though nothing is said', async (context, n) => {
+  const on = `kept.${n}`, tabs = []
+  await publish(on, 'first')
+  for (let i = 0; i < 2; i++) await late(context, on, tabs)
+  await publish(on, 'second')
+  for (const page of tabs) await hears(page, 'message:second')
+  await away('SIGTERM', 100)
+  for (const page of tabs) await shows(page, 'open')
+  for (let i = 0; i < 7; i++) await late(context, on, tabs)
+  await until(async () => (await server.stats()).streams === 1, 'one stream', 20000)
+  await sleep(3000) // a leader that has nothing to say is still one
+  const { opened } = await server.stats()
+  await sleep(3000)
+  assert.equal((await server.stats()).opened, opened)
+  for (const page of tabs) await shows(page, 'open')
+  await publish(on, 'third')
+  await level(tabs, on, i => tabs[i].skip)
+}, 30000)
