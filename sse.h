@@ -44,6 +44,7 @@
      >>event      Server-Sent Events, WHATWG HTML 9.2
      >>datastar   Datastar content, and events whole
      >>htmx       elements of htmx, scripts for the browser
+     >>client     Datastar's language, a part of it, for pages without internet
      >>field      header fields: characters, lists, types, dates, hosts
      >>http       request head, chunked bodies, paths
      >>form       queries, cookies, multipart bodies
@@ -580,6 +581,7 @@
      SSE_NO_BROTLI              leaves libbrotli out: replies are not compressed with br, streams are. default: in
      SSE_NO_COMPRESSION         leaves all compression out. default: in
      SSE_NO_THREADS             leaves pthread out: one thread only. default: in
+     SSE_NO_CLIENT              leaves the built-in Datastar client out: sse_datastar needs a file. default: in
      SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
@@ -3970,6 +3972,480 @@ SSE_API void sse_scripts(sse_buf *b, unsigned which) {
     o.which = which;
     if (which) sse_scripts_with(b, &o);
 }
+
+/*==========================================================================
+  >>client   Datastar's language, a part of it, for pages without internet   [pure]
+  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
+  JC1  Each piece is one literal of at most 4095 characters; joined in the
+       order of sse__client_write they are one JavaScript module.
+  JC2  As sent, gzip or br, it has at most 5 KB.
+==========================================================================*/
+
+#ifndef SSE_NO_CLIENT
+
+/* JavaScript of 2022, whose indentation stands outside of the literals, where it costs nothing (JC2).
+   It behaves as the Datastar client 1.0.2 does; where it does not, chapter 5 of the manual says so. */
+
+/* TODO */
+static const char sse__client_signals[] =
+    "const doc = document, data = {}, live = new Set()\n"
+    "let reads, due\n"
+    "const isObj = v => ({}).toString.call(v) == '[object Object]'\n"
+    "const isTree = v => isObj(v) || Array.isArray(v)\n"
+    "const look = path => path.split('.').reduce((v, k) => v?.[k], data)\n"
+    "const see = (path, v = look(path)) => isTree(v) ? Object.keys(v) + '' : v\n"
+    "const flush = n => {\n"
+      "for (due = n = 0; n++ < 99 && [...live].filter(run => run.old()).map(run => run())[0];);\n"
+    "}\n"
+    "const soon = () => due ||= Promise.resolve().then(flush)\n"
+    "const effect = fn => {\n"
+      "let seen\n"
+      "const run = () => {\n"
+        "const list = reads = []\n"
+        "fn()\n"
+        "reads = 0\n"
+        "return seen = list.map(path => [path, see(path)])\n"
+      "}\n"
+      "run.old = () => seen.some(([path, v]) => ![undefined, v].includes(see(path)))\n"
+      "live.add(run)\n"
+      "run()\n"
+      "return run\n"
+    "}\n"
+    "const proxy = (tree, path) => new Proxy(tree, {\n"
+      "get(_, k) {\n"
+        "if (k.at && k != 'toJSON') {\n"
+          "if (reads) reads.push(path + k)\n"
+          "tree[k] ?? (tree[k] = '', soon())\n"
+        "}\n"
+        "return isTree(tree[k]) ? proxy(tree[k], path + k + '.') : tree[k]\n"
+      "},\n"
+      "set(_, k, v) {\n"
+        "v == null ? delete tree[k] : tree[k] = v\n"
+        "return soon()\n"
+      "}\n"
+    "})\n"
+    "const $ = proxy(data, '')\n"
+    "const merge = (tree, patch, ifMissing) => {\n"
+      "for (const k in patch) {\n"
+        "const v = patch[k]\n"
+        "if (v == null) ifMissing || delete tree[k]\n"
+        "else if (isObj(v)) merge(isTree(tree[k]) ? tree[k] : tree[k] = {}, v, ifMissing)\n"
+        "else if (!ifMissing || tree[k] == null) tree[k] = v\n"
+      "}\n"
+      "soon()\n"
+      "return tree\n"
+    "}\n"
+    "const nest = (path, v) => path.split('.').reduceRight((v, k) => ({ [k]: v }), v)\n"
+    "const put = (path, v, ifMissing) => merge(data, nest(path, v), ifMissing)\n";
+
+/* TODO */
+static const char sse__client_compile[] =
+    "const compile = text => {\n"
+      "const code = text.replace(/(['\"`])(\\\\.|(?!\\${).)*?\\1|\\$([a-z_\\d]\\w*([.-]\\w+)*)|@("
+        "get|post|put|patch|delete)\\(/gis,\n"
+        "(s, q, _, name, __, act) => name ? `$['${name.split('.').join(`']['`)}']` : act ? `act("
+          "'${act}',` : s)\n"
+      "for (const s of [`return (${code}\\n)`, code.replace(/([^;]+);?\\s*$/, 'return ($1\\n)'), "
+        "code]) try {\n"
+        "return Function('el', '$', 'act', 'evt', s)\n"
+      "} catch (e) {\n"
+        "if (s == code) throw e\n"
+      "}\n"
+    "}\n";
+
+/* TODO */
+static const char sse__client_request[] =
+    "const listen = (to, type, fn, end, mods) => to.addEventListener(type, fn, { ...mods, "
+      "signal: end.signal })\n"
+    "const onEnd = (end, fn) => end.signal.addEventListener('abort', fn)\n"
+    "const tell = (type, el, argsRaw = {}) => doc.dispatchEvent(new CustomEvent("
+      "'datastar-fetch', { detail: { type, el, argsRaw } }))\n"
+    "const latest = {}\n"
+    "const request = async (el, evt, own, method, url, {\n"
+      "selector, headers, contentType, payload, filterSignals: { include = '', exclude = /(^|\\."
+        ")_/ } = {}, openWhenHidden = method != 'get',\n"
+      "requestCancellation: cancel = 'auto', retry, retryInterval = 1000, retryScaler = 2, "
+        "retryMaxWait = 30000, retryMaxCount = 10\n"
+    "} = {}) => {\n"
+      "const end = new AbortController(), inUrl = /get|delete/.test(method), id = method + url\n"
+      "let at, body, head, stop, wake, away, ms, wait = retryInterval, n = 0\n"
+      "const kill = () => {\n"
+        "end.abort()\n"
+        "stop?.abort()\n"
+        "wake?.()\n"
+      "}\n"
+      "const prepare = () => {\n"
+        "at = new URL(url, doc.baseURI)\n"
+        "head = { Accept: 'text/event-stream, text/html, application/json', "
+          "'Datastar-Request': true }\n"
+        "let list\n"
+        "if (contentType == 'form') {\n"
+          "const form = selector ? doc.querySelector(selector) : el.closest('form'), by = evt?."
+            "submitter ?? el\n"
+          "if (!form.noValidate && !form.reportValidity()) return\n"
+          "listen(form, 'submit', e => e.preventDefault(), end)\n"
+          "list = new FormData(form)\n"
+          "if (by.name && /submit|button/.test(by.type)) list.append(by.name, by.value)\n"
+          "body = form.enctype == 'multipart/form-data' ? list : new URLSearchParams(list)\n"
+        "} else {\n"
+          "const tree = {}, pick = (from, path) => {\n"
+            "for (const k in from) {\n"
+              "const v = from[k], name = path + k\n"
+              "if (isObj(v)) pick(v, name + '.')\n"
+              "else if (RegExp(include).test(name) && !RegExp(exclude).test(name)) merge(tree, "
+                "nest(name, v))\n"
+            "}\n"
+          "}\n"
+          "pick(data, '')\n"
+          "body = JSON.stringify(payload ?? tree)\n"
+          "list = [['datastar', body]]\n"
+          "if (!inUrl) head['Content-Type'] = 'application/json'\n"
+        "}\n"
+        "if (inUrl) for (const [k, v] of list) at.searchParams.append(k, v)\n"
+        "return Object.assign(head, headers)\n"
+      "}\n";
+
+/* TODO */
+static const char sse__client_stream[] =
+      "const take = async reply => {\n"
+        "const has = k => reply.headers.get(k) ?? '', type = has('Content-Type'), kind = /html/."
+          "test(type) ? 'elements' : /json/.test(type) && 'signals'\n"
+        "let event, args = {}, rest = '', part\n"
+        "if (kind) {\n"
+          "for (const k of ['selector', 'mode', 'namespace', 'useViewTransition', "
+            "'onlyIfMissing']) {\n"
+            "const v = has('datastar-' + k.replace(/[A-Z]/g, '-$&'))\n"
+            "if (v) args[k] = v\n"
+          "}\n"
+          "args[kind] = await reply.text()\n"
+          "tell('datastar-patch-' + kind, el, args)\n"
+        "} else if (/javascript/.test(type)) {\n"
+          "const attrs = JSON.parse(has('datastar-script-attributes') || '{}')\n"
+          "doc.head.append(script(Object.entries(attrs), await reply.text()))\n"
+        "} else {\n"
+          "const from = reply.body.pipeThrough(new TextDecoderStream()).getReader()\n"
+          "while (!(part = await from.read()).done) {\n"
+            "const lines = (rest + part.value).split(/\\r\\n|\\n|\\r(?!$)/)\n"
+            "rest = lines.pop()\n"
+            "for (const line of lines) {\n"
+              "const [, k, v, name, text] = /^(\\w+): ?((\\w*) ?(.*))/s.exec(line) ?? []\n"
+              "if (k == 'event') event = v\n"
+              "if (k == 'data') args[name] = name in args ? args[name] + '\\n' + text : text\n"
+              "if (k == 'id') head['last-event-id'] = v\n"
+              "if (k == 'retry' && v >= 0) retryInterval = wait = +v\n"
+              "if (line) continue\n"
+              "if (/^datastar/.test(event)) tell(event, el, args)\n"
+              "event = ''\n"
+              "args = {}\n"
+            "}\n"
+          "}\n"
+          "return retry == 'always'\n"
+        "}\n"
+      "}\n"
+      "if (cancel == 'cleanup') {\n"
+        "own[method]?.()\n"
+        "onEnd(own, own[method] = kill)\n"
+      "}\n"
+      "if (cancel.signal) onEnd(cancel, kill)\n"
+      "else if (cancel != 'disabled') {\n"
+        "latest[id]?.()\n"
+        "latest[id] = kill\n"
+      "}\n"
+      "if (!openWhenHidden) listen(doc, 'visibilitychange', () => {\n"
+        "stop?.abort()\n"
+        "if (away = doc.hidden) return\n"
+        "prepare()\n"
+        "wake?.()\n"
+      "}, end)\n"
+      "tell('started', el)\n"
+      "try {\n"
+        "if (prepare()) while (!end.signal.aborted) {\n"
+          "stop = new AbortController()\n"
+          "ms = 0\n"
+          "try {\n"
+            "const reply = await fetch(at, { method: method.toUpperCase(), headers: head, "
+              "body: inUrl ? null : body, signal: stop.signal }), { status } = reply\n"
+            "if (status >= 400) tell('error', el, { status: status + '' })\n"
+            "if (status == 200) {\n"
+              "n = 0\n"
+              "wait = retryInterval\n"
+              "if (!await take(reply)) return\n"
+            "} else if (status < 400 || !/always|error/.test(retry)) return\n"
+          "} catch {}\n"
+          "if (!stop.signal.aborted) {\n"
+            "if (retry == 'never' || n++ >= retryMaxCount) {\n"
+              "tell('retries-failed', el)\n"
+              "throw Error('no reply from ' + url)\n"
+            "}\n"
+            "tell('retrying', el)\n"
+            "ms = wait * (1 + Math.random() / 4)\n"
+            "wait = Math.min(wait * retryScaler, retryMaxWait)\n"
+          "}\n"
+          "await new Promise(go => {\n"
+            "wake = go\n"
+            "setTimeout(() => away || go(), ms)\n"
+          "})\n"
+        "}\n"
+      "} finally {\n"
+        "tell('finished', el)\n"
+        "kill()\n"
+      "}\n"
+    "}\n";
+
+/* TODO */
+static const char sse__client_morph[] =
+    "const ran = new WeakSet(doc.scripts)\n"
+    "const script = (attrs, text) => {\n"
+      "const el = doc.createElement('script')\n"
+      "for (const [k, v] of attrs) el.setAttribute(k, v)\n"
+      "el.text = text\n"
+      "ran.add(el)\n"
+      "return el\n"
+    "}\n"
+    "const runScripts = top => {\n"
+      "for (const el of top.querySelectorAll('script')) if (!ran.has(el)) el.replaceWith(script([."
+        "..el.attributes].map(a => [a.name, a.value]), el.text))\n"
+    "}\n"
+    "let keep, rest\n"
+    "const all = el => el.querySelectorAll ? [el, ...el.querySelectorAll('*')] : []\n"
+    "const ids = el => all(el).map(el => el.id).filter(id => keep.has(id))\n"
+    "const find = (el, old, end) => {\n"
+      "const mine = ids(el)\n"
+      "for (; old != end; old = old.nextSibling) {\n"
+        "const its = ids(old)\n"
+        "if (old.nodeName == el.nodeName && (!old.id || old.id == el.id) && (mine[0] ? its.some("
+          "id => mine.includes(id)) : !its[0])) return old\n"
+        "if (its[0]) return\n"
+      "}\n"
+    "}\n"
+    "const morphAll = (to, from, old, end) => {\n"
+      "for (const el of [...from.childNodes]) {\n"
+        "let hit = find(el, old, end)\n"
+        "if (hit) for (; old != hit; old = old.nextSibling) rest.add(old)\n"
+        "else if (keep.has(el.id)) to[to.moveBefore ? 'moveBefore' : 'insertBefore'](hit = doc."
+          "getElementById(el.id), old)\n"
+        "else to.insertBefore(ids(el)[0] ? hit = el.cloneNode() : el, old)\n"
+        "if (!hit) continue\n"
+        "rest.delete(hit)\n"
+        "morph(hit, el)\n"
+        "old = hit.nextSibling\n"
+      "}\n"
+      "for (; old != end; old = old.nextSibling) rest.add(old)\n"
+    "}\n"
+    "const ignore = '[data-ignore-morph]'\n"
+    "const morph = (old, el) => {\n"
+      "if (!old.tagName) {\n"
+        "if (old.data != el.data) old.data = el.data\n"
+        "return\n"
+      "}\n"
+      "if (old.matches(ignore) && el.matches(ignore)) return\n"
+      "const kept = el.getAttribute('data-preserve-attr')?.split(' ') ?? []\n"
+      "let changed\n"
+      "keep.delete(old.id)\n"
+      "if (old.defaultValue != el.defaultValue && !kept.includes('value')) changed = old."
+        "value = el.defaultValue\n"
+      "for (const { name } of [...old.attributes, ...el.attributes]) {\n"
+        "const v = el.getAttribute(name)\n"
+        "if (v == old.getAttribute(name) || kept.includes(name)) continue\n"
+        "if (/^(checked|selected)$/.test(name)) changed = old[name] = v != null\n"
+        "v == null ? old.removeAttribute(name) : old.setAttribute(name, v)\n"
+      "}\n"
+      "if (changed != undefined) (old.closest('select') ?? old).dispatchEvent(new Event("
+        "'datastar-prop-change'))\n"
+      "if (old.content) old.innerHTML = el.innerHTML\n"
+      "else if (!old.isEqualNode(el)) morphAll(old, el, old.firstChild, null)\n"
+    "}\n"
+    "const patch = ({ elements = '', selector, mode = 'outer', namespace }) => {\n"
+      "const tag = { svg: 'svg', mathml: 'math' }[namespace], box = doc.createElement("
+        "'template'), { content } = box\n"
+      "box.innerHTML = tag ? `<${tag}>${elements}</${tag}>` : elements\n"
+      "if (tag) content.replaceChildren(...content.firstChild.childNodes)\n"
+      "for (const el of selector ? [content] : [...content.children]) {\n"
+        "const list = doc.querySelectorAll(selector ?? '#' + CSS.escape(el.id))\n"
+        "if (!list[0]) console.warn('no element for', selector ?? el)\n"
+        "for (const to of list) {\n"
+          "const from = new DocumentFragment()\n"
+          "from.append(el.cloneNode(true))\n"
+          "if (/outer|inner/.test(mode)) {\n"
+            "if (to.parentElement?.closest(ignore)) continue\n"
+            "keep = new Set()\n"
+            "rest = new Set()\n"
+            "for (const el of all(from)) {\n"
+              "const old = doc.getElementById(el.id)\n"
+              "if (to.contains(old) && old.nodeName == el.nodeName) keep.add(el.id)\n"
+            "}\n"
+            "mode == 'inner' ? morphAll(to, from, to.firstChild, null) : morphAll(to.parentNode, "
+              "from, to, to.nextSibling)\n"
+            "for (const el of rest) el.remove()\n"
+            "runScripts(to)\n"
+          "} else {\n"
+            "runScripts(from)\n"
+            "to[mode == 'replace' ? 'replaceWith' : mode](from)\n"
+          "}\n"
+        "}\n"
+      "}\n"
+    "}\n"
+    "listen(doc, 'datastar-fetch', ({ detail: { type, argsRaw } }) => {\n"
+      "if (type == 'datastar-patch-signals') {\n"
+        "merge(data, Function(`return (${argsRaw.signals})`)(), argsRaw.onlyIfMissing == 'true')\n"
+        "flush()\n"
+      "}\n"
+      "const run = () => patch(argsRaw)\n"
+      "if (type == 'datastar-patch-elements') argsRaw.useViewTransition == 'true' && doc."
+        "startViewTransition ? doc.startViewTransition(run) : run()\n"
+    "}, {})\n";
+
+/* TODO */
+static const char sse__client_apply[] =
+    "const time = mod => parseFloat(mod.split('.')[1]) * (/\\ds/.test(mod) ? 1000 : 1)\n"
+    "const limit = (fn, mod, first, last, again) => {\n"
+      "let timer, args\n"
+      "return mod ? e => {\n"
+        "args = [e]\n"
+        "if (first && !timer) {\n"
+          "fn(e)\n"
+          "args = 0\n"
+        "}\n"
+        "if (timer && !again) return\n"
+        "clearTimeout(timer)\n"
+        "timer = setTimeout(() => {\n"
+          "timer = 0\n"
+          "if (last && args) fn(...args)\n"
+        "}, time(mod))\n"
+      "} : fn\n"
+    "}\n"
+    "const halt = (el, attr) => {\n"
+      "el._ends?.[attr]?.abort()\n"
+      "delete el._ends?.[attr]\n"
+    "}\n"
+    "const apply = (el, attr) => {\n"
+      "halt(el, attr)\n"
+      "const value = el.getAttribute(attr), [, plugin, key] = /^data-(.*?)(?::(.*?))?(?:__|$)/."
+        "exec(attr) ?? [], mods = {}\n"
+      "if (!plugin || value == null || !el.isConnected || el.closest('[data-ignore]')) return\n"
+      "for (const [mod, name] of attr.matchAll(/__([a-z]+)[^_]*/g)) mods[name] = mod\n"
+      "const end = (el._ends ||= {})[attr] = new AbortController(), { type } = el\n"
+      "const on = (to, type, fn) => listen(to, type, fn, end, mods)\n"
+      "const react = fn => {\n"
+        "const run = effect(fn)\n"
+        "onEnd(end, () => live.delete(run))\n"
+        "return run\n"
+      "}\n"
+      "let code, n = 0, name = (key ?? value).replace(/-[a-z]/g, s => s[1].toUpperCase())\n"
+      "const run = evt => {\n"
+        "try {\n"
+          "return (code ||= compile(value))(el, $, (...args) => request(el, evt, end, ...args), "
+            "evt)\n"
+        "} catch (e) {\n"
+          "console.error(e)\n"
+        "}\n"
+      "}\n"
+      "const timed = ({ delay, debounce, throttle }) => {\n"
+        "const late = delay ? e => setTimeout(run, time(delay), e) : run\n"
+        "const rare = limit(late, debounce, /\\.leading/.test(debounce), !/notrailing/.test("
+          "debounce), true)\n"
+        "return limit(rare, throttle, !/noleading/.test(throttle), /\\.trailing/.test(throttle))\n"
+      "}\n";
+
+/* TODO */
+static const char sse__client_plugins[] =
+      "const show = {\n"
+        "text(v) {\n"
+          "if (el.textContent != v) el.textContent = v\n"
+        "},\n"
+        "show(v) {\n"
+          "if ((el.style.display == 'none') == !!v) el.style.display = v ? '' : 'none'\n"
+        "},\n"
+        "class(list) {\n"
+          "for (const k in list) for (const name of k.split(/\\s+/)) if (name) el.classList."
+            "toggle(name, !!list[k])\n"
+        "},\n"
+        "attr(list) {\n"
+          "for (const k in list) {\n"
+            "const v = list[k], text = v === true ? '' : v?.at ? v : JSON.stringify(v)\n"
+            "if (v === false || v == null) el.removeAttribute(k)\n"
+            "else if (el.getAttribute(k) != text) el.setAttribute(k, text)\n"
+          "}\n"
+        "}\n"
+      "}[plugin]\n"
+      "if (show) end.show = react(() => show(key ? { [key]: run() } : run()))\n"
+      "if (plugin == 'init') timed(mods)()\n"
+      "if (plugin == 'effect') react(run)\n"
+      "if (plugin == 'signals') merge(data, key ? nest(name, run()) : run(), mods.ifmissing)\n"
+      "if (plugin == 'on') {\n"
+        "const fire = timed(mods)\n"
+        "on(mods.window ? window : mods.document || mods.outside || key == 'datastar-fetch' ? "
+          "doc : el, key, e => {\n"
+          "if (mods.prevent || key == 'submit' && el.matches('form')) e.preventDefault()\n"
+          "if (mods.stop) e.stopPropagation()\n"
+          "if (!mods.outside || !el.contains(e.target)) fire(e)\n"
+        "})\n"
+      "}\n"
+      "if (plugin == 'indicator') {\n"
+        "const set = more => put(name, (n += more) > 0)\n"
+        "set(0)\n"
+        "on(doc, 'datastar-fetch', ({ detail }) => {\n"
+          "if (detail.el == el) set({ started: 1, finished: -1 }[detail.type] ?? 0)\n"
+        "})\n"
+        "onEnd(end, () => set(-n))\n"
+      "}\n"
+      "if (plugin == 'bind') {\n"
+        "const numbers = {}\n"
+        "if (type == 'radio') el.name ||= name\n"
+        "if (Array.isArray(look(name)) && type != 'select-multiple')\n"
+          "name += '.' + [...doc.querySelectorAll(value ? `[data-bind=\"${value}\"]` : `[${CSS."
+            "escape(attr)}]`)].indexOf(el)\n"
+        "const save = ifMissing => {\n"
+          "const kind = typeof look(name)\n"
+          "let v = el.value\n"
+          "if (type == 'checkbox') v = (v == 'on' ? kind != 'string' : kind == 'boolean') ? el."
+            "checked : el.checked ? v : ''\n"
+          "else if (type == 'select-multiple') v = [...el.selectedOptions].map(({ value }) => "
+            "numbers[value] ? +value : value)\n"
+          "else if (kind == 'number' || kind != 'string' && /number|range/.test(type)) v = +v\n"
+          "if (type != 'radio' || el.checked) put(name, v, ifMissing)\n"
+        "}\n"
+        "save(true)\n"
+        "react(() => {\n"
+          "reads.push(name)\n"
+          "const v = look(name) ?? ''\n"
+          "if (type == 'checkbox') el.checked = v.at ? v == el.value : v\n"
+          "else if (type == 'radio') el.checked = v === el.value || v === +el.value\n"
+          "else if (type == 'select-multiple') for (const o of el.options) {\n"
+            "numbers[o.value] ||= v.includes(+o.value)\n"
+            "o.selected = numbers[o.value] || v.includes(o.value)\n"
+          "} else el.value = v\n"
+        "})\n"
+        "for (const type of ['input', 'change', 'datastar-prop-change']) on(el, type, () => save("
+          "))\n"
+      "}\n"
+    "}\n"
+    "const applyAll = el => {\n"
+      "for (const { name } of [...el.attributes]) apply(el, name)\n"
+    "}\n"
+    "new MutationObserver(list => {\n"
+      "const fresh = new Set(), touched = new Set()\n"
+      "for (const { target, attributeName, addedNodes, removedNodes } of list) {\n"
+        "touched.add(target.tagName ? target : target.parentNode)\n"
+        "for (const node of removedNodes) for (const el of all(node)) {\n"
+          "fresh.delete(el)\n"
+          "for (const k in el._ends) halt(el, k)\n"
+        "}\n"
+        "for (const node of addedNodes) for (const el of all(node)) fresh.add(el)\n"
+        "if (attributeName) apply(target, attributeName)\n"
+      "}\n"
+      "fresh.forEach(applyAll)\n"
+      "for (const el of touched) for (const k in el?._ends) el._ends[k].show?.()\n"
+    "}).observe(doc, { subtree: true, childList: true, attributes: true, characterData: true })\n"
+    "all(doc.documentElement).forEach(applyAll)\n";
+
+static void sse__client_write(sse_buf *b) { /* JC1 */
+    static const char *const pieces[] = {sse__client_signals, sse__client_compile, sse__client_request, sse__client_stream, sse__client_morph, sse__client_apply, sse__client_plugins};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
+}
+
+#endif /* SSE_NO_CLIENT */
 
 /*==========================================================================
   >>field   header fields: characters, lists, types, dates, hosts    [pure]
@@ -15797,26 +16273,63 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     return error;
 }
 
+/* What sse_datastar serves: a file, where there is one, else the client that is built in, joined when it is first asked for. */
+typedef struct sse__client { char *file; sse_buf built_in; } sse__client;
+
+static void sse__client_free(void *user) {
+    sse__client *client = (sse__client *)user;
+    SSE_FREE(client->file);
+    sse_buf_free(&client->built_in);
+    SSE_FREE(client);
+}
+
+#ifndef SSE_NO_CLIENT
+static void sse__client_take(sse_req *req, sse__client *client) { /* without a file */
+    sse_file file = {"/datastar.js", NULL, 0};
+    if (!client->built_in.len) sse__client_write(&client->built_in);
+    if (client->built_in.error) {
+        sse__req_error(req, client->built_in.error);
+        sse_buf_free(&client->built_in); /* the next request tries again */
+        return;
+    }
+    file.bytes = client->built_in.ptr;
+    file.len   = client->built_in.len;
+    (void)sse__file_from_memory(req, &file);
+}
+#else
+static void sse__client_take(sse_req *req, sse__client *client) { /* logs that the file is missing */
+    (void)sse_send_file(req, client->file, NULL);
+}
+#endif
+
 static void sse__client_handler(sse_req *req, void *user) {
-    static const char     text[] = "console.error('the client is not built in yet');\n";
-    static const sse_file client = {"/datastar.js", text, sizeof text - 1};
-    const char           *file   = (const char *)user;
-    struct stat           st;
-    const int             fd = file ? sse__file_open(file, &st) : -1;
-    if (fd >= 0 ? !sse__file_from_fd(req, fd, &st) : !sse__file_from_memory(req, &client)) return;
+    sse__client *client = (sse__client *)user;
+    struct stat  st;
+    const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
+    if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
+    else if (client->file && sse__file_was_short(errno)) (void)sse_send_file(req, client->file, NULL); /* 503 */
+    else sse__client_take(req, client);
+    if (!req->file) return;
     req->type = "text/javascript; charset=utf-8";
     sse__put_field(&req->headers, "Cache-Control", "no-cache");
 }
 
-static void sse__client_free(void *user) { SSE_FREE(user); }
-
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
+    const char       *at = path ? path : "";
     sse_route_options options;
-    char             *copy = file ? sse__strdup(sse__text(file)) : NULL;
+    sse__client      *client;
+#ifdef SSE_NO_CLIENT
+    if (!file) return sse__refuse(app, SSE_E_NOT_BUILT, "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
+#endif
+    client = SSE__NEW(sse__client);
+    if (client && file) client->file = sse__strdup(sse__text(file));
+    if (!client || (file && !client->file)) {
+        SSE_FREE(client);
+        return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
+    }
     memset(&options, 0, sizeof options);
     options.free_user = sse__client_free;
-    if (file && !copy) return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", path ? path : "");
-    return sse_route(app, path, sse__client_handler, copy, &options);
+    return sse_route(app, path, sse__client_handler, client, &options);
 }
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
