@@ -3675,7 +3675,7 @@ static const char sse__script_reconnect[] =
 
 static const char sse__script_watchers[] =
     "\n"
-    "// Who shows states and counts. The streams of htmx 4 count, too.\n"
+    "// For what shows states and counts. The streams of htmx 4 count, too.\n"
     "const watchers = [], others = new Map();\n"
     "changed = () => watchers.forEach(watcher => watcher());\n"
     "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
@@ -3761,7 +3761,7 @@ static const char sse__script_tabs_peer[] =
     "    clearInterval(this.timer);\n"
     "    this.channel.close();\n"
     "  }\n"
-    "  kick() { // somebody looks at this page, or the network is back\n"
+    "  kick() { // the page is looked at again, or the network is back\n"
     "    if (this.reader) this.reader.kick();\n"
     "    if (!this.leads) this.say({ ask: 'now' });\n"
     "    this.check();\n"
@@ -3824,8 +3824,8 @@ static const char sse__script_tabs_peer[] =
 
 static const char sse__script_tabs_lead[] =
     "\n"
-    "  // What others say. Who took the lead later has a higher term; of two who did at once, the\n"
-    "  // greater name counts.\n"
+    "  // What others say. A tab that took the lead later has a higher term; of two that did so\n"
+    "  // at once, the one with the greater name leads.\n"
     "  hear(said) {\n"
     "    const { event, from, term } = said;\n"
     "    if (said.ask) return this.answer(said);\n"
@@ -3897,7 +3897,7 @@ static const char sse__script_tabs_lead[] =
     "      this.asked = now;\n"
     "      this.say({ ask: 'later' });\n"
     "    }\n"
-    "    // Who has a stream leads at once if the leader has none: connections may have run out.\n"
+    "    // A tab that has a stream leads if the leader has none: connections may have run out.\n"
     "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
     "      : (ready || !reader) && now - this.alone > 1000;\n"
     "    if (may) this.lead();\n"
@@ -9209,6 +9209,7 @@ typedef struct sse__conn {
     bool behind;                   /* of a stream: input waits for its end */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
+    bool excused;                  /* its deadline has passed, but what the system told of before that is looked at first */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
@@ -9257,6 +9258,8 @@ typedef struct sse__net {
 enum {
     SSE__READ_SIZE   = 65535,      /* and the byte behind: a buffer of 64 KiB */
     SSE__READS_A_TURN = 4,         /* then the others have their turn */
+    SSE__WRITES_A_TURN = 262144,   /* bytes, likewise: a fast reader of a large file would hold the loop to its end */
+    SSE__REQUESTS_A_TURN = 32,     /* that came in one piece, likewise, or what their handlers do in 2 ms */
     SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
     SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
     SSE__LINGER_MS   = 2000,
@@ -9294,6 +9297,7 @@ static void sse__conn_work(sse__conn *c) { /* look at it before the loop sleeps 
 static void sse__conn_deadline(sse__conn *c, int ms) {
     sse__wheel *w = &c->net->loop->wheel;
     c->progress   = 0;
+    c->excused    = false;
     c->deadline   = ms < 0 ? 0 : w->now + (uint64_t)ms;
     if (c->deadline && (!c->alarm.link.next || c->alarm.due > c->deadline)) sse__alarm_set(w, &c->alarm, c->deadline);
 }
@@ -9475,9 +9479,9 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
 
 /* sendfile has no MSG_NOSIGNAL, and whether SIGPIPE ends the program is the program's to say: the signal is held back meanwhile, and
    taken if it came. Where the program blocks it already it is left to it. */
-static ssize_t sse__send_file(int fd, const sse__out *out) {
+static ssize_t sse__send_file(int fd, const sse__out *out, size_t max) {
     static const struct timespec at_once = {0, 0};
-    const size_t want = out->to - out->from;
+    const size_t all = out->to - out->from, want = all < max ? all : max;
     off_t        at   = (off_t)(out->block->offset + out->from);
     sigset_t     pipe, before;
     ssize_t      n;
@@ -9494,21 +9498,22 @@ static ssize_t sse__send_file(int fd, const sse__out *out) {
     return n;
 }
 #else
-static ssize_t sse__send_file(int fd, const sse__out *out) {
+static ssize_t sse__send_file(int fd, const sse__out *out, size_t max) {
     char    bytes[16384];
-    size_t  want = out->to - out->from < sizeof bytes ? out->to - out->from : sizeof bytes;
+    size_t  all = out->to - out->from, want = all < sizeof bytes ? all : sizeof bytes;
+    if (want > max) want = max;
     ssize_t n    = pread(out->block->fd, bytes, want, (off_t)(out->block->offset + out->from));
     return n > 0 ? SSE__SYS(send(fd, bytes, (size_t)n, MSG_DONTWAIT | SSE__NOSIGNAL)) : n;
 }
 #endif
 
 /* Hands the system as much of the queue as one call takes. 32 entries fit the stack; who has more in its queue is slow anyway. */
-static ssize_t sse__conn_send_some(sse__conn *c) {
+static ssize_t sse__conn_send_some(sse__conn *c, size_t max) { /* max: of a file */
     sse__queue   *q = &c->out;
     struct iovec  iov[32];
     struct msghdr message;
     uint32_t      i;
-    if (q->at[q->first].block->fd >= 0) return sse__send_file(c->source.fd, &q->at[q->first]);
+    if (q->at[q->first].block->fd >= 0) return sse__send_file(c->source.fd, &q->at[q->first], max);
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
     for (i = 0; i < q->count && i < SSE__COUNT(iov); i++) {
@@ -9577,6 +9582,7 @@ static void sse__conn_progress(sse__conn *c, size_t n, int timeout_ms) { /* a de
 
 static void sse__conn_flush(sse__conn *c) {
     sse__net *net = c->net;
+    size_t    left = SSE__WRITES_A_TURN;
     if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
     if (c->state == SSE__CLOSED || !c->out.count) return;
     if (net->unsaved) { /* C5 */
@@ -9589,8 +9595,13 @@ static void sse__conn_flush(sse__conn *c) {
             if (!c->work.next) sse__list_add(&net->unmade, &c->work);
             return;
         }
-        n = sse__conn_send_some(c);
+        if (!left) { /* the others first */
+            sse__conn_work(c);
+            return;
+        }
+        n = sse__conn_send_some(c, left);
         if (n > 0) {
+            left -= (size_t)n < left ? (size_t)n : left;
             net->counts.sends++;
             net->counts.bytes_out += (uint64_t)n;
             sse__queue_advance(&c->out, (size_t)n);
@@ -9984,11 +9995,17 @@ static bool sse__conn_body(sse__conn *c) {
     return true;
 }
 
-/* Works through the input that is there: as many requests as are complete. */
+/* Works through the input that is there: as many requests as are complete, up to a turn's worth. */
 static void sse__conn_process(sse__conn *c) {
-    bool more = true;
+    const uint64_t first = c->net->counts.requests, begun = sse__clock_ms();
+    uint64_t       done  = 0;
+    bool           more  = true;
     c->net->current = c;
-    while (more) {
+    while (more && done < SSE__REQUESTS_A_TURN) {
+        if (c->net->counts.requests - first > done) {
+            done = c->net->counts.requests - first;
+            if (sse__clock_ms() - begun >= 2) break;
+        }
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
         else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && c->net->out.len < SSE__READ_SIZE) sse__conn_next(c);
@@ -9997,6 +10014,7 @@ static void sse__conn_process(sse__conn *c) {
     sse__conn_keep(c);
     sse__conn_settle(c);
     c->net->current = NULL;
+    if (more && c->state != SSE__CLOSED) sse__conn_work(c);
 }
 
 static bool sse__conn_wants_input(const sse__conn *c) {
@@ -10086,6 +10104,12 @@ static void sse__conn_alarm(sse__alarm *alarm) {
     if (!c->deadline) return;
     if (c->deadline > c->net->loop->wheel.now) { /* it was put off since */
         sse__alarm_set(&c->net->loop->wheel, alarm, c->deadline);
+        return;
+    }
+    if (!c->excused && ((c->readable && sse__conn_wants_input(c)) || (c->writable && c->out.count))) {
+        c->excused = true; /* the loop was late, perhaps, not the peer; once, or a drip of bytes would have no deadline */
+        sse__conn_work(c);
+        sse__alarm_set(&c->net->loop->wheel, alarm, c->net->loop->wheel.now + 1);
         return;
     }
     c->deadline = 0;

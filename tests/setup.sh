@@ -24,7 +24,7 @@ unpack() { # unpack NAME PROGRAM PACKAGE...: the program, from the first package
         rm -rf "build/$name.new"
         mkdir -p "build/$name.new"
         (cd "build/$name.new" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) >build/setup.log 2>&1 &&
-            "build/$name.new/$program" -v >>build/setup.log 2>&1 && mv "build/$name.new" "build/$name" && return 0
+            { "build/$name.new/$program" -v || "build/$name.new/$program" version; } >>build/setup.log 2>&1 && mv "build/$name.new" "build/$name" && return 0
         rm -rf "build/$name.new"
     done
     return 1
@@ -108,8 +108,11 @@ if [ "$1" = test ]; then
     lacks openssl command -v openssl
     lacks "nodejs ca-certificates" command -v node
     lacks npm command -v npm
-    # Ubuntu's chromium is a snap, which does not run everywhere: there playwright fetches its own below.
-    grep -qs '^ID=ubuntu' /etc/os-release || lacks chromium command -v chromium
+    # Ubuntu's browsers are snaps, which do not run everywhere: there playwright fetches its own Chromium below, and Firefox is left out.
+    if ! grep -qs '^ID=ubuntu' /etc/os-release; then
+        lacks chromium command -v chromium
+        lacks firefox-esr command -v firefox-esr
+    fi
 fi
 install
 [ "$1" = test ] || exit 0
@@ -124,6 +127,7 @@ unpacked() { # unpacked NAME PROGRAM PACKAGE...: for servers that Debian would s
     unpack "$@" || { update && unpack "$@"; } || { cat build/setup.log >&2; echo "$1 is missing: please install it" >&2; exit 1; }
 }
 unpacked nginx usr/sbin/nginx nginx nginx-core # the second has the program on older Ubuntus
+unpacked caddy usr/bin/caddy caddy
 if ! node_is_recent; then
     echo "node is older than 18: please install a newer one" >&2
     exit 1

@@ -1,5 +1,5 @@
-// Headless Chromium for the browser tests. Each page is a user of its own: a browser context shares no connections with the others
-// (one browser holds at most six HTTP/1.1 connections to an origin).
+// Headless Chromium, and Firefox where it is installed, for the browser tests. Each page is a user of its own: a browser context
+// shares no connections with the others (one browser holds at most six HTTP/1.1 connections to an origin).
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -15,6 +15,12 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 export async function launch(...more) { // with a new profile, removed when it is closed; more: flags
   const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
   return chromium.launch({ executablePath: installed, args: [...flags, ...more] })
+}
+
+// Firefox, by WebDriver BiDi; undefined: it is not installed. It allows insecure certificates.
+const firefox = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
+export async function launch_firefox() {
+  return firefox && require('puppeteer-core').launch({ browser: 'firefox', executablePath: firefox, acceptInsecureCerts: true })
 }
 
 // A page of a new user; what goes wrong in it collects in .errors.

@@ -72,12 +72,12 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
     await sleep(700)
     await look('')
     if (pages[program]) {
-      await server.restart('SIGKILL', async () => {
+      await server.restart('SIGKILL', { meanwhile: async () => {
         for (const { page } of views) await says_so(page)
         if (talkers[program]) for (const { page } of views) await type(page, 'This waits')
         await sleep(2500)
         await look('-away')
-      })
+      } })
       for (const { page } of views) await is_back(page)
     }
     for (const { page } of views) assert.deepEqual(page.errors, [])
@@ -172,10 +172,10 @@ test('sensor: a reading that is old says so', async () => {
     assert.match(await page.innerText('#temp'), /^-?\d+\.\d °C$/)
     await until(async () => await page.innerText('#age') === 'now', 'a new reading')
     const color = () => page.$eval('#temp', e => getComputedStyle(e).color), now = await color()
-    await server.restart('SIGTERM', async () => {
+    await server.restart('SIGTERM', { meanwhile: async () => {
       await until(async () => /^[3-9] s ago$/.test(await page.innerText('#age')), 'an old reading')
       assert.notEqual(await color(), now)
-    })
+    } })
     await until(async () => await page.innerText('#age') === 'now' && await color() === now, 'a new reading')
   })
   await with_page('sensor', { js: false }, async page => assert.match(await page.innerText('body'), /-?\d+\.\d °C\s+\d\d:\d\d:\d\d UTC/))
@@ -192,7 +192,7 @@ test('numbers: the count goes on behind a break', async () => {
       return Number(document.querySelector('output').textContent)
     })
     for (const signal of ['SIGTERM', 'SIGKILL']) {
-      await server.restart(signal, () => sleep(300))
+      await server.restart(signal, { meanwhile: () => sleep(300) })
       const last = await number()
       await until(async () => await number() >= last + 2, 'two more')
     }

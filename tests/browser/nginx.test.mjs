@@ -1,37 +1,21 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
 // A real nginx in front: as its documentation sets one up, with and without kept connections, and with TLS and HTTP/2 for Chromium.
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import net from 'node:net'
-import os from 'node:os'
-import path from 'node:path'
 import { after, before } from 'node:test'
-import { answers, listen, request, root, Server, test, until } from '../wire/wire.mjs'
+import { listen, request, Server, test, until } from '../wire/wire.mjs'
 import { launch, visit } from './browser.mjs'
+import { free_port, nginx } from './proxies.mjs'
 
-const program = ['/usr/sbin/nginx', path.join(root, 'build/nginx/usr/sbin/nginx')].find(existsSync)
-const dir = mkdtempSync(path.join(os.tmpdir(), 'sse-nginx-'))
-const free_port = () => new Promise(done => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => done(port)) })
-})
-let server, events, board, nginx, kept, each, secure
+let server, events, board, proxy, kept, each, secure
 
 before(async () => {
   server = await Server.start('asan/http', { args: ['trusted_proxies=127.0.0.1'] })
   events = await Server.start('asan/htmx')
   board = await Server.start('asan/frames')
   ;[kept, each, secure] = await Promise.all([free_port(), free_port(), free_port()])
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost',
-    '-keyout', path.join(dir, 'key.pem'), '-out', path.join(dir, 'cert.pem')], { stdio: 'ignore' })
-  writeFileSync(path.join(dir, 'nginx.conf'), `
-${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
-events { worker_connections 512; }
-http {
-  access_log off; client_max_body_size 0;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${name};`).join(' ')}
+  proxy = await nginx(kept, `
   upstream pool { server 127.0.0.1:${server.port}; keepalive 4; }
   upstream events { server 127.0.0.1:${events.port}; keepalive 4; }
   server { # all by default, but for the place of the server
@@ -52,22 +36,12 @@ http {
       proxy_pass http://127.0.0.1:${board.port}; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }
-  }
-}`)
-  nginx = spawn(program, ['-p', dir, '-c', path.join(dir, 'nginx.conf'), '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] })
-  nginx.said = ''
-  nginx.ended = new Promise(done => nginx.once('close', done))
-  nginx.stderr.setEncoding('utf8').on('data', text => { nginx.said += text })
-  process.on('exit', () => nginx.kill('SIGKILL'))
-  await until(async () => nginx.exitCode !== null || await answers(kept), 'nginx to listen')
-  assert.equal(nginx.exitCode, null, nginx.said)
+  }`)
 })
 
 after(async () => {
-  nginx?.kill('SIGQUIT')
-  await nginx?.ended
+  await proxy?.stop()
   for (const started of [server, events, board]) await started?.stops()
-  rmSync(dir, { recursive: true, force: true })
 })
 
 const through = () => [['by default', { port: each }], ['with kept connections', { port: kept }]]

@@ -26,13 +26,13 @@ for (const [program, talker] of Object.entries(talkers)) {
         await shows(page, talker, 'before')
         await calm(page)
         assert.equal(await page.inputValue('input'), '')
-        await server.restart('SIGTERM', async () => {
+        await server.restart('SIGTERM', { meanwhile: async () => {
           await says_so(page)
           await type(page, 'one')
           await type(page, 'two')
           await sleep(1000)
           assert.match(await waiting(page), /^one.*\ntwo/)
-        })
+        } })
         await shows(page, talker, 'before', 'one', 'two')
         await calm(page)
         await is_back(page)

@@ -58,10 +58,10 @@ test('chat', async () => {
   assert.equal((await say({ text: 'refused' })).status, 500)
   assert.equal((await form(server, '/say', { text: 'refused' })).status, 500)
   feed.close()
-  await server.restart('SIGTERM', () => {
+  await server.restart('SIGTERM', { meanwhile: () => {
     for (const end of ['', '-wal', '-shm']) rmSync(path.join(server.dir, `chat.db${end}`), { force: true })
     sql(server, "CREATE TABLE msgs (id INTEGER PRIMARY KEY, txt TEXT); INSERT INTO msgs(txt) VALUES('of an older version')")
-  })
+  } })
   assert.equal((await say({ text: 'goes on', key: '2' })).status, 204)
   assert.deepEqual(lines(await get_page(server)), ['goes on', 'of an older version'])
   await server.stops()
