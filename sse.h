@@ -794,6 +794,7 @@ SSE_API int sse_navigate(sse_buf *b, const char *url);
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
    A page that is opened in the background begins when it is looked at first, so that ten such tabs do not take the six connections
    that a browser has for a server; later the client itself closes the stream of a page that is hidden.
+   Its own requests are what $_offline goes by: actions such as a @post belong on other elements, not on this one.
    An element that a view renders anew must carry them in what is rendered, too: a morph takes away attributes that are not there.
    url: required, made safe. b fails with SSE_E_ARG without one. Threads: any, one per buffer. */
 SSE_API void sse_follow(sse_buf *b, const char *url);

@@ -122,21 +122,22 @@ static const char page_head[] =
     "#board i { border-radius: 30%; transform: scale(.86); transition: background-color .35s }\n"
     ".c1 { background: #f4a261 } .c2 { background: #5cc9b0 } .c3 { background: #e76f7a }\n"
     ".c4 { background: #7aa2f7 } .c5 { background: #e9d16c } .c6 { background: #c792ea }\n"
-    "dl { display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem }\n"
+    "dl { margin-top: .8rem; display: grid; grid-template-columns: repeat(3, 1fr); gap: .5rem }\n"
     "dl div, button { background: var(--card); border: 0; border-radius: .6rem; padding: .5rem }\n"
     "dd { font-size: 1.1rem; font-variant-numeric: tabular-nums; white-space: nowrap }\n"
     "@media (prefers-reduced-motion: reduce) { #board i { transition: none } }</style></head>\n";
 
-/* The listener's element is not one that the view renders: a morph would take it away. */
+/* What listens to taps is not what the view renders, where a morph would take the listener away,
+   nor the body, whose requests tell whether it is connected. */
 static const char page_top[] =
-    " data-class:offline=\"$_offline\"\n"
-    "  data-on:pointerdown=\"evt.target.matches('#board i') && @post('/tap?cell='\n"
-    "                        + evt.target.id.slice(1), {requestCancellation: 'disabled'})\">\n"
+    " data-class:offline=\"$_offline\">\n"
     "<header><h1>life</h1><span>tap to draw, for all who watch</span>\n"
     "<form method=\"post\" action=\"/tap\" data-on:submit__prevent=\"@post('/tap')\">\n"
     "<button>Sow</button></form></header>\n"
     "<p id=\"trouble\" role=\"status\" data-show=\"$_offline\" style=\"display: none\">\n"
-    "Not connected. Trying again...</p>\n";
+    "Not connected. Trying again...</p>\n"
+    "<div data-on:pointerdown=\"evt.target.matches('#board i') && @post('/tap?cell='\n"
+    "  + evt.target.id.slice(1), {requestCancellation: 'disabled'})\">\n";
 
 static void page(sse_req *req, void *user) {
     sse_buf *out = sse_out(req);
@@ -145,5 +146,5 @@ static void page(sse_req *req, void *user) {
     sse_follow(out, "/board");
     sse_puts(out, page_top);
     board(NULL, out, user);                                      // the state of now
-    sse_puts(out, "</body></html>\n");
+    sse_puts(out, "</div></body></html>\n");
 }

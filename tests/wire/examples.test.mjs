@@ -90,7 +90,7 @@ test('life', async () => {
   const server = await Server.start('life')
   const colors = html => [...html.matchAll(/<i id="c\d+" class="c(\d)">/g)].map(match => Number(match[1]))
   const first = await get_page(server)
-  assert(/src="\/datastar\.js".*data-init="@get\('/s.test(first))
+  assert(/src="\/datastar\.js".*data-init="/s.test(first))
   assert.equal(colors(first).length, 2500)
   assert(colors(first).filter(Boolean).length > 100)
   const board = await listen(server, '/board', { headers: { ...datastar_headers, 'Accept-Encoding': 'br' } })
