@@ -231,7 +231,7 @@ test('later', async () => {
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples')).filter(name => name.endsWith('.c'))) {
-    assert(readFileSync(path.join(root, 'examples', file), 'utf8').split('\n').length < 175, file)
+    assert(readFileSync(path.join(root, 'examples', file), 'utf8').split('\n').length < 180, file)
     assert(tests.includes(`test('${file.replace(/\..*/, '')}`), `${file} has a test`)
   }
 })
