@@ -14142,7 +14142,7 @@ static bool sse__stream_refill(sse__stream *stream) {
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost; } sse__resume;
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost, old; } sse__resume; /* old: of an earlier start */
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
@@ -14177,7 +14177,7 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     evicted = sse__stream_recall(stream, r->seq, &displaced);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
     if (!r->found && is_id && r->durable) {
-        r->found = true;
+        r->found = r->old = true;
         r->seq   = seq;
     }
     if (!r->found) return;
@@ -14262,7 +14262,7 @@ static void sse__topics_begin(sse__stream *stream) {
     const char  *id;
     sse__resume  r;
     sse__sub    *sub, *fed = sse__stream_fed(stream);
-    bool         placed = false;
+    bool         resumed, placed = false; /* placed: its client has an id of this start */
     stream->req = NULL;
     if (stream->gone || !stream->behind) return;
     memset(&r, 0, sizeof r);
@@ -14272,10 +14272,11 @@ static void sse__topics_begin(sse__stream *stream) {
         r.id = sse__text(id);
         if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
         else sse__resume_find(&r, stream);
-        placed = r.found && !r.lost;
-        if (placed) stream->app->topics->resumes++;
+        resumed = r.found && !r.lost;
+        placed  = resumed && !r.old;
+        if (resumed) stream->app->topics->resumes++;
         else sse__stream_gap(stream, &r);
-        for (sub = stream->subs; sub; sub = sub->next) sub->after = placed ? r.seq : 0;
+        for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
     if (!stream->gone && sse__stream_refill(stream)) placed = true;
     if (!stream->gone && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
