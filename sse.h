@@ -141,7 +141,11 @@
 
      which is what the library itself answers where max_connections or max_views are reached, and to an EventSource whose handler
      wrote nothing. Behind a proxy, which answers 502 while the app restarts, sse_follow (chapter 5) and sse_scripts (chapter 6)
-     bring pages back.
+     bring pages back, always.
+
+     Give nginx proxy_http_version 1.1: over HTTP/1.0, its default, a crash of the app looks like a whole end. To browsers with
+     HTTP/2 it tells of the end of one stream with the next bytes of another, after ping_ms at the latest. Caddy before 2.8 makes
+     every end a whole one. Pages with sse_follow or sse_scripts come back from all of that.
 
      The app stops (a signal, or sse_stop): on_stop is called, .last is sent. A generator goes on, at once and at its pace, until
      it returns SSE_END or SSE_RECONNECT: it looks at sse_stopping(app) to send what it still must. So does a stream with .drain
