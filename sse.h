@@ -141,7 +141,11 @@
 
      which is what the library itself answers where max_connections or max_views are reached, and to an EventSource whose handler
      wrote nothing. Behind a proxy, which answers 502 while the app restarts, sse_follow (chapter 5) and sse_scripts (chapter 6)
-     bring pages back.
+     bring pages back, always.
+
+     Give nginx proxy_http_version 1.1: over HTTP/1.0, its default, a crash of the app looks like a whole end. To browsers with
+     HTTP/2 it tells of the end of one stream with the next bytes of another, after ping_ms at the latest. Caddy before 2.8 makes
+     every end a whole one. Pages with sse_follow or sse_scripts come back from all of that.
 
      The app stops (a signal, or sse_stop): on_stop is called, .last is sent. A generator goes on, at once and at its pace, until
      it returns SSE_END or SSE_RECONNECT: it looks at sse_stopping(app) to send what it still must. So does a stream with .drain
@@ -14149,7 +14153,7 @@ static bool sse__stream_refill(sse__stream *stream) {
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost; } sse__resume;
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost, old; } sse__resume; /* old: of an earlier start */
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
@@ -14184,7 +14188,7 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     evicted = sse__stream_recall(stream, r->seq, &displaced);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
     if (!r->found && is_id && r->durable) {
-        r->found = true;
+        r->found = r->old = true;
         r->seq   = seq;
     }
     if (!r->found) return;
@@ -14269,7 +14273,7 @@ static void sse__topics_begin(sse__stream *stream) {
     const char  *id;
     sse__resume  r;
     sse__sub    *sub, *fed = sse__stream_fed(stream);
-    bool         placed = false;
+    bool         resumed, placed = false; /* placed: its client has an id of this start */
     stream->req = NULL;
     if (stream->gone || !stream->behind) return;
     memset(&r, 0, sizeof r);
@@ -14279,10 +14283,11 @@ static void sse__topics_begin(sse__stream *stream) {
         r.id = sse__text(id);
         if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
         else sse__resume_find(&r, stream);
-        placed = r.found && !r.lost;
-        if (placed) stream->app->topics->resumes++;
+        resumed = r.found && !r.lost;
+        placed  = resumed && !r.old;
+        if (resumed) stream->app->topics->resumes++;
         else sse__stream_gap(stream, &r);
-        for (sub = stream->subs; sub; sub = sub->next) sub->after = placed ? r.seq : 0;
+        for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
     if (!stream->gone && sse__stream_refill(stream)) placed = true;
     if (!stream->gone && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
