@@ -78,8 +78,9 @@
 
      A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
      or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec in a handler that writes nothing cannot
-     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
-     what would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
+     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON.
+     sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse what would break the head. GET
+     routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
      sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
      are not. For a page with a % in its CSS there is sse_puts.
@@ -126,14 +127,17 @@
 
      How a stream ends decides whether its client comes back.
 
-       sse_stream_end(s, &done);              // or SSE_END: that was all. Datastar and others that read by fetch stay away
-       sse_stream_reconnect(s, NULL);         // or SSE_RECONNECT: the client is to come back
+       static void over(sse_stream s, bool all_is_said) {
+           static const sse_event done = { .event = "done" };
+           if (all_is_said) sse_stream_end(s, &done);           // Datastar, and others that read by fetch, stay away
+           else sse_stream_reconnect(s, NULL);                  // the client is to come back
+       }
 
-     What the program ends comes whole, and its connection is kept. Every other end leaves the body without its last chunk, which
-     clients take for a broken connection: the app stops, lifetime_ms is over, the reader was too slow, a view could not be
-     rendered. EventSource, Datastar, htmx and the libraries that read by fetch come back from that by themselves (a browser logs
-     a line to its console). An EventSource comes back from a whole end as well, until its script closes it or it is answered
-     204: sse_set_status(req, 204).
+     A step returns SSE_END or SSE_RECONNECT for the same. What the program ends comes whole, and its connection is kept. Every
+     other end leaves the body without its last chunk, which clients take for a broken connection: the app stops, lifetime_ms is
+     over, the reader was too slow, a view could not be rendered. EventSource, Datastar, htmx and the libraries that read by
+     fetch come back from that by themselves (a browser logs a line to its console). An EventSource comes back from a whole end
+     as well, until its script closes it or it is answered 204: sse_set_status(req, 204).
 
      Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there is no room say
 
@@ -162,10 +166,11 @@
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
 
      A topic with a history gives its events ids, and whoever follows it an id at once, before the first event. A browser that
-     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
-     Only while that cannot be written (locked by another process, the disk is full) events are sent all the same, a warning is
-     logged, and they are kept as soon as it can be written again; a crash before that loses them. If the id is too old the browser
-     gets a "gap" event first, and the whole history.
+     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the
+     server, or a crash: an event is in the database before anybody sees it. Only while that cannot be written (locked by
+     another process, the disk is full) events are sent all the same, a warning is logged, and they are kept as soon as it can
+     be written again; a crash before that loses them. If the id is too old the browser gets a "gap" event first, and the whole
+     history.
 
      Who is here, .who of the stream's options, is counted by people and not by tabs: on_join, on_leave, sse_topic_who. Slow readers
      lose nothing (they are closed and come back), or the oldest, or all but the newest of each key: .overflow.
@@ -1483,7 +1488,8 @@ typedef struct sse_live_options {
 
 /* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
    path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves. Clients choose these
-   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
+   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched,
+   and the one without any parameters, can still be joined. The guard may refuse values.
    A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
    What .stream says does not hold for that one, none of it: not its ping_ms, label or on_close either. .first, .last, .type,
    .status and .step are refused in .stream.
