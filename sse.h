@@ -214,6 +214,45 @@
      .elements, .signals, .script or .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
      sisters write the same bytes into a buffer.
 
+       sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
+
+     follows a view for good: an @get of your own ends with a stream that ended whole, and after ten
+     tries.
+
+       sse_datastar(app, "/datastar.js", NULL);
+
+     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages
+     need no internet: the real one, where you have its file and name it, else one that is built in,
+     5 KB as sent. That one knows
+
+       data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals,
+       data-indicator, data-effect, data-ignore, data-ignore-morph, data-preserve-attr;
+       __ifmissing of signals; of events __prevent, __stop, __once, __capture, __passive, __window,
+       __document, __outside and one of __debounce.500ms, __throttle.1s and __delay.1s, with
+       .leading, .notrailing, .noleading and .trailing; __delay of data-init;
+       @get, @post, @put, @patch and @delete with their options; replies that are events, HTML,
+       JSON or JavaScript; patches in all modes, of svg and mathml, with a view transition; and the
+       event datastar-fetch
+
+     and does what Datastar 1.0.2 does, but for this:
+
+       - It lacks data-computed, data-style, data-ref, data-json-signals, data-on-intersect,
+         data-on-interval, data-on-signal-patch, data-scope-children, data-ignore__self; __case,
+         __viewtransition, __prop, __event; @peek, @setAll, @toggleAll; files in data-bind; patches
+         of a whole <html>, <head> or <body>; viewTransitionSelector; /slashes/ around a filter that
+         is text; the events datastar-ready and datastar-signal-patch; exports.
+       - It asks again up to a quarter later, so that not all pages come at once; not after a
+         network error if retry is 'never', nor while the page is hidden; 'always' and 'error' ask
+         again after statuses from 400 on.
+       - What waits for an action whose form is not valid, or whose reply is JavaScript, goes on.
+       - An expression that fails leaves the rest of the page alive. Strings may hold "@get(". A
+         name with a dash is known as a signal of the first level only ($first-name). $a is not read
+         again by an effect that sets it. Effects run a moment after a write, not within it.
+       - A script in a morphed element runs where it is put, once.
+       - A number that was deselected in a select of several comes back as text. What data-class
+         added stays when the attribute goes.
+       - Mistakes, as a mode without its selector, are not named.
+
    6. HTMX
 
        sse_htmx_element(html, "/feed", "message", "id=\"feed\"");
@@ -1265,8 +1304,8 @@ typedef struct sse_static_options {
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
 
 /* Serves the Datastar client at GET path, for <script type="module" src="/datastar.js"></script>, so that pages need no internet.
-   file: the real client, served as it is whenever it is there; it is looked for at each request. NULL, or not there: the client
-   that is built in, which knows a part of Datastar's language (chapter 5). Copied.
+   file: the real client, served as it is whenever it is there; it is looked for at each request. NULL, "", or not there: the client
+   that is built in, which knows a part of Datastar's language (chapter 5); with SSE_NO_CLIENT 404 and a line in the log. Copied.
    Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In callbacks: yes. */
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
 
@@ -16259,7 +16298,7 @@ static void sse__client_free(void *user) {
 }
 
 #ifndef SSE_NO_CLIENT
-static void sse__client_take(sse_req *req, sse__client *client) { /* without a file */
+static void sse__client_take(sse_req *req, sse__client *client) { /* there is no file */
     sse_file file = {"/datastar.js", NULL, 0};
     if (!client->built_in.len) sse__client_write(&client->built_in);
     if (client->built_in.error) {
@@ -16293,6 +16332,7 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     const char       *at = path ? path : "";
     sse_route_options options;
     sse__client      *client;
+    if (!sse__is_set(file)) file = NULL; /* an environment variable may be set to nothing */
 #ifdef SSE_NO_CLIENT
     if (!file) return sse__refuse(app, SSE_E_NOT_BUILT, "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
 #endif

@@ -188,6 +188,22 @@ static void test_events(void) {
     refused(sse_event_write(&out, &e), SSE_E_FIELD, "a line break in the id of elements");
 }
 
+static void test_follow(void) {
+    static const char *const nowhere[] = {NULL, ""};
+    size_t                   i;
+    sse_follow(&out, "/room?name=it's \"&<b>");
+    ok(!out.error && strncmp(sse_buf_text(&out), "data-init=\"", 11) == 0, "attributes, without an element");
+    ok(strstr(sse_buf_text(&out), "@get('\\x2froom\\x3fname\\x3dit\\x27s \\x22\\x26\\x3cb\\x3e', {"), "that get the stream, its URL made safe");
+    ok(strstr(sse_buf_text(&out), "retry: 'always'") && strstr(sse_buf_text(&out), "retryMaxCount: Infinity"), "for good");
+    ok(strstr(sse_buf_text(&out), "data-on:datastar-fetch=\"") && strstr(sse_buf_text(&out), "$_offline"), "and tell when it is away");
+    sse_buf_free(&out);
+    for (i = 0; i < 2; i++) {
+        sse_follow(&out, nowhere[i]);
+        ok(out.error == SSE_E_ARG, "no URL is refused");
+        sse_buf_free(&out);
+    }
+}
+
 static void test_no_memory(void) {
     static const char *const names[] = {"user.name", "a.rather.long.name.that.makes.the.buffer.grow.more.than.once", "user.mail"};
     long                     n;
@@ -211,6 +227,7 @@ int main(void) {
     test_scripts();
     test_redirect();
     test_events();
+    test_follow();
     test_no_memory();
     return tap_done();
 }

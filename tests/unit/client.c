@@ -1,0 +1,109 @@
+/* client.c: who serves the Datastar client, the file or the one built in, as files are served; each allocation fails once. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+static long fail_at; /* the allocation that fails, counted down */
+static int  fails(void) { return fail_at > 0 && --fail_at == 0; }
+#define SSE_MALLOC(n)     (fails() ? NULL : malloc(n))
+#define SSE_REALLOC(p, n) (fails() ? NULL : realloc(p, n))
+#define SSE_FREE(p)       free(p)
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include "dial.h"
+
+static char file[100];
+
+static void put_file(const char *text) {
+    FILE *out = fopen(file, "w");
+    if (!out) return;
+    fputs(text, out);
+    fclose(out);
+}
+
+static const char *field(const client *c, const char *name) { /* what a reply's head says, up to the end of the line */
+    static char value[200];
+    const char *at = strstr(c->got, name);
+    snprintf(value, sizeof value, "%.*s", at ? (int)strcspn(at, "\r") : 0, at ? at : "");
+    return value;
+}
+
+static void test_text(void) {
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    size_t  i, wrong = 0;
+    sse__client_write(&b);
+    ok(!b.error && b.len > 10000 && b.len < 16384, "%lu bytes of JavaScript", (unsigned long)b.len);
+    for (i = 0; i < b.len; i++) wrong += (unsigned char)b.ptr[i] > 126 || b.ptr[i] == '\t' || (b.ptr[i] == '\n' && i && strchr(" \n", b.ptr[i - 1]));
+    is_int(wrong, 0, "in ASCII, without spaces that nobody sees");
+    ok(strstr(sse_buf_text(&b), "?" "?=") != NULL, "no trigraph became something else");
+    sse_buf_free(&b);
+}
+
+static void test_served(void) {
+    sse_app *app = dial_app(NULL);
+    client  *c;
+    char     etag[120], head[200];
+    is_int(sse_datastar(app, "/own.js", NULL), 0, "without a file");
+    is_int(sse_datastar(app, "/empty.js", ""), 0, "with an empty name");
+    is_int(sse_datastar(app, "/datastar.js", file), 0, "with a file");
+    c = dial(app, "/own.js", "");
+    is_str(field(c, "HTTP/1.1"), "HTTP/1.1 200 OK", "the one built in");
+    is_str(field(c, "Content-Type"), "Content-Type: text/javascript; charset=utf-8", "... is JavaScript");
+    is_str(field(c, "Cache-Control"), "Cache-Control: no-cache", "... that may be kept, and is asked about");
+    snprintf(etag, sizeof etag, "%s", field(c, "ETag: ") + 6);
+    ok(strlen(etag) > 4 && strstr(c->got, "MutationObserver"), "... with an ETag, and whole");
+    snprintf(head, sizeof head, "If-None-Match: %s\r\n", etag);
+    is_str(field(dial(app, "/own.js", head), "HTTP/1.1"), "HTTP/1.1 304 Not Modified", "... which a client need not be sent again");
+    is_str(field(dial(app, "/empty.js", ""), "ETag: ") + 6, etag, "an empty name is none");
+    c = dial(app, "/own.js", "Accept-Encoding: gzip\r\n");
+    ok(strcmp(field(c, "Content-Encoding"), "Content-Encoding: gzip") == 0 && strcmp(field(c, "ETag: ") + 6, etag) != 0, "gzip has an ETag of its own");
+    c = dial(app, "/own.js", "Range: bytes=0-9\r\n");
+    ok(strstr(c->got, "206 Partial Content") && strstr(c->got, "Content-Range: bytes 0-9/"), "a range of it");
+    ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL, "a file that is not there: the one built in");
+    put_file("real();\n");
+    c = dial(app, "/datastar.js", "");
+    ok(strstr(c->got, "\r\n\r\nreal();\n") != NULL, "now it is there: the file");
+    is_str(field(c, "Content-Type"), "Content-Type: text/javascript; charset=utf-8", "... as JavaScript, whatever its name");
+    unlink(file);
+    ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL, "and gone again");
+    ok(mkdir(file, 0700) == 0 && strstr(dial(app, "/datastar.js", "")->got, "MutationObserver"), "a directory is no file");
+    rmdir(file);
+    dial_free(app);
+}
+
+static void test_no_memory(void) {
+    long n;
+    int  error = -1, refusals = 0, short_replies = 0, whole = 0;
+    for (n = 1; error && n < 50; n++) {
+        sse_app *app = sse_app_new(NULL);
+        fail_at = n;
+        error   = sse_datastar(app, "/datastar.js", file);
+        fail_at = 0;
+        refusals += error == SSE_E_NOMEM;
+        sse_app_free(app);
+    }
+    ok(refusals >= 3 && refusals == n - 2, "set-up: SSE_E_NOMEM for each allocation, and nothing is lost");
+    for (n = 1; !whole && n < 50; n++) {
+        sse_app *app = dial_app(NULL);
+        client  *c;
+        sse_datastar(app, "/datastar.js", NULL);
+        dial(app, "/none", "");
+        fail_at = n;
+        c       = dial(app, "/datastar.js", "");
+        whole   = fail_at > 0 && strstr(c->got, "MutationObserver") != NULL;
+        fail_at = 0;
+        short_replies += !strstr(c->got, "HTTP/1.1 200");
+        ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL, "the next request is served");
+        dial_free(app);
+    }
+    ok(whole && short_replies >= 2, "a request without memory gets no half of it");
+}
+
+int main(void) {
+    snprintf(file, sizeof file, "/tmp/sse-client-%ld.x", (long)getpid());
+    test_text();
+    test_served();
+    test_no_memory();
+    is_int(sse_datastar(NULL, "/a", NULL), SSE_E_ARG, "no app");
+    return tap_done();
+}
