@@ -216,23 +216,20 @@
 
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
-     follows a view for good: an @get of your own ends with a stream that ended whole, and after ten
-     tries.
+     follows a view for good. An @get of your own is over with a stream that ended whole, and after ten tries.
 
        sse_datastar(app, "/datastar.js", NULL);
 
-     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages
-     need no internet: the real one, where you have its file and name it, else one that is built in,
-     5 KB as sent. That one knows
+     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages need no internet: the real
+     one, where you have its file and name it, else one that is built in, 5 KB as sent. That one knows
 
-       data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals,
-       data-indicator, data-effect, data-ignore, data-ignore-morph, data-preserve-attr;
-       __ifmissing of signals; of events __prevent, __stop, __once, __capture, __passive, __window,
-       __document, __outside and one of __debounce.500ms, __throttle.1s and __delay.1s, with
-       .leading, .notrailing, .noleading and .trailing; __delay of data-init;
-       @get, @post, @put, @patch and @delete with their options; replies that are events, HTML,
-       JSON or JavaScript; patches in all modes, of svg and mathml, with a view transition; and the
-       event datastar-fetch
+       - data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals, data-indicator, data-effect,
+         data-ignore, data-ignore-morph, data-preserve-attr
+       - of signals __ifmissing, of data-init __delay, of events __prevent, __stop, __once, __capture, __passive, __window,
+         __document, __outside and one of __debounce.500ms, __throttle.1s and __delay.1s, with .leading, .notrailing,
+         .noleading and .trailing
+       - @get, @post, @put, @patch and @delete with their options, replies that are events, HTML, JSON or JavaScript, patches
+         in all modes, of svg and mathml, with a view transition, and the event datastar-fetch
 
      and does what Datastar 1.0.2 does, but for this:
 
