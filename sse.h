@@ -1524,8 +1524,7 @@ typedef struct sse_db_options {
    neither is noticed.
    file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
    that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
-   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a script that sse_db_migrate
-   could not run. */
+   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a migration that failed. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
@@ -1581,12 +1580,18 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at every start, so write it
-   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error. */
+   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error.
+   Foreign keys are not enforced while it runs, so that a table can be rebuilt as SQLite's documentation says (create a new one,
+   copy, drop the old one, rename) and the rows that refer to it stay; nor do ON DELETE and ON UPDATE act. Before the commit
+   PRAGMA foreign_key_check runs, if the script changed anything: a row that refers to none, also one that did before, is SSE_E_DB,
+   with words that name it, and nothing is changed. Called inside a transaction it leaves foreign keys as they are.
+   After a failure sse_listen and sse_serve answer SSE_E_DB on this thread, until the same script succeeds or db is closed. */
 SSE_API int sse_db_migrate(sse_db *db, const char *script);
 
 /* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the life of the file, each in a
    transaction of its own, v being PRAGMA user_version. Only ever append to the list. Returns: 0; SSE_E_STATE if the
-   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay). */
+   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay).
+   Foreign keys, and what a failure means to sse_serve: as sse_db_migrate. */
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of your own are left alone; with
@@ -8145,18 +8150,22 @@ static bool sse__db_tell(uint64_t second) {
     return true;
 }
 
-/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. */
+/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. By: which script
+   failed, as sse__script_key names it; 0: it did not open. */
 static SSE__THREAD const sse_db *sse__db_broken;
+static SSE__THREAD uint32_t sse__db_broken_by;
 static SSE__THREAD char sse__db_broken_why[200];
 
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
 
-static int sse__db_broke(const sse_db *db, int error, const char *why) { /* or not: a later try may have gone well */
-    if (!error && sse__db_broken == db) sse__db_broken = NULL;
+/* Or not: a later try may have gone well. Another script that runs says nothing about the one that failed. */
+static int sse__db_broke(const sse_db *db, uint32_t by, int error, const char *why) {
+    if (!error && sse__db_broken == db && sse__db_broken_by == by) sse__db_broken = NULL;
     if (!error || sse__db_broken) return error;
-    sse__db_broken = db;
+    sse__db_broken    = db;
+    sse__db_broken_by = by;
     snprintf(sse__db_broken_why, sizeof sse__db_broken_why, "%s", why);
     return error;
 }
@@ -8814,37 +8823,86 @@ static int sse__db_script(sse_db *db, const char *script) { /* inside a transact
     return sse__db_check(db, rc, NULL);
 }
 
+/* ---- migrations: a table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that refer to them along.
+   So foreign keys are off meanwhile, and what they would have said is asked at the end. SQLite switches them outside transactions
+   only. ---- */
+
+typedef struct sse__migration {
+    bool      nested, keys; /* keys: they were on */
+    int       changes;      /* rows written so far, and the schema's version: nothing changed, nothing to check */
+    long long schema;
+} sse__migration;
+
+static int sse__migration_begin(sse_db *db, sse__migration *m) {
+    int keys = 0, rc;
+    memset(m, 0, sizeof *m);
+    if (sqlite3_get_autocommit(db->raw)) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
+    if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    rc = sse__db_begin(db, &m->nested);
+    if (rc == SSE_OK && keys) rc = sse_db_one(db, &m->schema, "PRAGMA schema_version");
+    m->keys    = keys != 0;
+    m->changes = sqlite3_total_changes(db->raw);
+    return rc < 0 ? rc : SSE_OK;
+}
+
+/* A row that refers to one that is not there makes the migration fail. */
+static int sse__migration_check(sse_db *db, const sse__migration *m) {
+    long long schema;
+    char      text[300];
+    sse_rows *rows;
+    int       rc = sse_db_one(db, &schema, "PRAGMA schema_version");
+    if (rc < 0) return rc;
+    if (schema == m->schema && sqlite3_total_changes(db->raw) == m->changes) return SSE_OK;
+    rows = sse_db_query(db, "PRAGMA foreign_key_check");
+    if (!sse_db_next(rows)) return sse__db_status(db);
+    if (sse_db_is_null(rows, 1)) /* WITHOUT ROWID */
+        snprintf(text, sizeof text, "a row of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+                 sse_db_text(rows, 0), sse_db_text(rows, 2));
+    else
+        snprintf(text, sizeof text, "row %lld of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+                 sse_db_int(rows, 1), sse_db_text(rows, 0), sse_db_text(rows, 2));
+    sse_db_done(rows);
+    return sse__db_fail(db, SSE_E_DB, text, NULL);
+}
+
+static int sse__migration_end(sse_db *db, const sse__migration *m, int rc) { /* rc: how it went so far */
+    if (rc == SSE_OK && m->keys && !sqlite3_get_autocommit(db->raw)) rc = sse__migration_check(db, m);
+    if (rc == SSE_OK) rc = sse__db_end(db, m->nested);
+    else sse__db_undo(db, m->nested);
+    if (m->keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+    return rc;
+}
+
+/* Names a script in sse__db_broken_by. Lists have one name: a list that went well is the one that failed before. */
+static uint32_t sse__script_key(const char *script) { return sse__hash(sse__text(script)) | 2u; }
+enum { SSE__LIST_KEY = 1 };
+
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
-    bool nested;
-    int  rc;
+    sse__migration m;
+    int            rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = sse__db_script(db, script);
-    if (rc == SSE_OK) rc = sse__db_end(db, nested);
-    else sse__db_undo(db, nested);
-    return sse__db_broke(db, rc, sse_buf_text(&db->message));
+    rc = sse__migration_begin(db, &m);
+    if (rc == SSE_OK) rc = sse__db_script(db, script);
+    rc = sse__migration_end(db, &m, rc);
+    return sse__db_broke(db, sse__script_key(script), rc, sse_buf_text(&db->message));
 }
 
 /* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
 static int sse__db_migrate_to(sse_db *db, const char *script, long long version) {
-    long long present;
-    char      set[64];
-    bool      nested;
-    int       rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = sse_db_one(db, &present, "PRAGMA user_version");
+    long long      present;
+    char           set[64];
+    sse__migration m;
+    int            rc = sse__migration_begin(db, &m);
+    if (rc == SSE_OK) rc = sse_db_one(db, &present, "PRAGMA user_version");
     if (rc == SSE_OK && present < version) {
         rc = sse__db_script(db, script);
         snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* a pragma takes no bound value */
         if (rc == SSE_OK) rc = sse__db_script(db, set);
     }
-    if (rc == SSE_OK) return sse__db_end(db, nested);
-    sse__db_undo(db, nested);
-    return rc;
+    return sse__migration_end(db, &m, rc);
 }
 
-SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count) {
     long long version;
     char      text[96];
     int       rc = sse_db_one(db, &version, "PRAGMA user_version");
@@ -8857,6 +8915,13 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
     }
     for (; rc == SSE_OK && version < count; version++) rc = sse__db_migrate_to(db, scripts[version], version + 1);
     return rc;
+}
+
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+    int rc;
+    if (!sse__db_enter(db)) return sse__db_status(db);
+    rc = sse__db_migrate_all(db, scripts, count);
+    return sse__db_broke(db, SSE__LIST_KEY, rc, sse_buf_text(&db->message));
 }
 
 /* ---- opening and closing ---- */
@@ -8903,7 +8968,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         return db;
     }
     db->open_error = sse__db_check(db, rc, file); /* for good; it writes the message */
-    (void)sse__db_broke(db, db->open_error, sse_buf_text(&db->message));
+    (void)sse__db_broke(db, 0, db->open_error, sse_buf_text(&db->message));
     return db;
 }
 
