@@ -1513,6 +1513,10 @@ typedef struct sse_db_options {
    function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
    set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with.
 
+   A database belongs to the process that opened it. In a child, after fork() or daemon(), every function answers SSE_E_STATE
+   (those without an error NULL, false or 0), sse_db_close only frees memory, and with a topic or a live view of such a database
+   sse_listen, sse_serve and sse_poll do: open it after the fork.
+
    A call on the loop that finds the database locked stops everybody, every stream and request, for up to busy_ms. Where another
    program holds the lock for long (a bulk import, a VACUUM), give the loop's database a busy_ms of 100 or so and answer
    SSE_E_BUSY with 503; or write in sse_offload, through a second sse_db that work opens, uses and closes on its own thread: the
@@ -8159,6 +8163,8 @@ static SSE__THREAD char sse__db_broken_why[200];
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 /* Or not: a later try may have gone well. Another script that runs says nothing about the one that failed. */
 static int sse__db_broke(const sse_db *db, uint32_t by, int error, const char *why) {
@@ -8199,6 +8205,7 @@ struct sse_rows { /* a prepared statement, and while busy the rows of one query 
 
 struct sse_db {
     sqlite3  *raw;
+    pid_t     process;  /* that opened it */
     char     *file;     /* NULL: attached */
     int       busy_ms;
     bool      read_only, raw_given; /* raw_given: the program may hold the connection itself */
@@ -8362,8 +8369,23 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of 
     }
 }
 
+/* SQLite's locks belong to the process that took them: a child that goes on with its parent's connection loses commits, or
+   damages the file. Spec: sqlite.org/howtocorrupt.html 2.6. */
+static bool sse__db_is_elsewhere(const sse_db *db) { return db && !db->open_error && db->process != getpid(); }
+
+static int sse__db_fail_elsewhere(sse_db *db) {
+    char text[200];
+    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it after fork() or daemon()",
+             (long)db->process, (long)getpid());
+    return sse__db_fail(db, SSE_E_STATE, text, db->file);
+}
+
 /* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
 static bool sse__db_enter(sse_db *db) {
+    if (sse__db_is_elsewhere(db)) {
+        (void)sse__db_fail_elsewhere(db);
+        return false;
+    }
     if (!db || db->open_error) {
         sse__db_failed++; /* D3: it did so when it was opened */
         snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
@@ -8378,7 +8400,7 @@ static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->o
 static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int error = sse__db_status(db);
+    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     const bool told = db && db->message.len && !db->message.error; /* it may have failed for want of memory as well */
     if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
@@ -8712,7 +8734,7 @@ SSE_API bool sse_db_next(sse_rows *rows) {
 }
 
 SSE_API void sse_db_done(sse_rows *rows) {
-    if (rows && rows->busy) sse__rows_end(rows);
+    if (rows && rows->busy && !sse__db_is_elsewhere(rows->db)) sse__rows_end(rows);
 }
 
 static bool sse__rows_at(sse_rows *r, int column) {
@@ -8954,6 +8976,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     if (!db) return NULL;
     memset(&none, 0, sizeof none);
     if (!options) options = &none;
+    db->process   = getpid();
     db->max_rows  = options->max_rows ? options->max_rows : SSE_UNLIMITED;
     db->busy_ms   = options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000;
     db->read_only = options->read_only;
@@ -8975,6 +8998,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = SSE__NEW(sse_db);
     if (!db) return NULL;
+    db->process  = getpid();
     db->raw      = raw;
     db->max_rows = SSE_UNLIMITED;
     if (!raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
@@ -9029,19 +9053,20 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
 }
 
 SSE_API void sse_db_close(sse_db *db) {
+    const bool ours = !sse__db_is_elsewhere(db); /* else even closing it would take the parent's locks for ours */
     if (!db) return;
     if (db->on_close) db->on_close(db->on_close_user);
     if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
     while (db->statements) {
         sse_rows *r = db->statements;
         db->statements = r->next;
-        sqlite3_finalize(r->stmt);
+        if (ours) sqlite3_finalize(r->stmt);
         sse_buf_free(&r->sql);
         sse__names_free(&r->written);
         SSE_FREE(r);
     }
     sse__marks_drop(db, NULL);
-    if (db->file) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
+    if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
     sse_buf_free(&db->message);
     sse_buf_free(&db->sql);
     sse__names_free(&db->pending);
@@ -9052,7 +9077,7 @@ SSE_API void sse_db_close(sse_db *db) {
 }
 
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
-    if (!db || db->open_error) return NULL;
+    if (!db || db->open_error || sse__db_is_elsewhere(db)) return NULL;
     db->raw_given = true;
     return db->raw;
 }
@@ -9094,6 +9119,7 @@ SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
 static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
+static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
 
 #endif /* SSE_NO_SQLITE */
 
@@ -17432,6 +17458,21 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     return SSE_OK;
 }
 
+/* Databases that the app uses by itself must be this process's own. What handlers use answers them. */
+static int sse__server_check_databases(sse_app *app) {
+    const sse__store *store = app->topics->sequence.stores;
+    const sse__topic *topic = app->topics->fed;
+    const sse__link  *link  = app->views->lives.next;
+    while (store && !sse__db_is_elsewhere(store->db)) store = store->next;
+    while (topic && !sse__db_is_elsewhere(topic->outbox->db)) topic = topic->next_fed;
+    while (link != &app->views->lives && !sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db))
+        link = link->next;
+    if (!store && !topic && link == &app->views->lives) return SSE_OK;
+    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process was forked: "
+                                         "call sse_db_open after fork() or daemon()",
+                       store || topic ? "topic" : "live view");
+}
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
@@ -17442,6 +17483,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (sse__db_broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
     else error = sse__serve_check(app, what, o);
+    if (!error) error = sse__server_check_databases(app);
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
@@ -17586,6 +17628,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (server->turning) return SSE_E_STATE; /* called from a callback */
     if (server->over) return 0;
+    if (!server->inited && sse__server_check_databases(app)) return SSE_E_STATE;
     if (!app->loop.owned) sse__server_own(app, true);
     if (!server->inited) {
         server->inited = true;

@@ -651,6 +651,67 @@ static void failed_migrations(void) { /* whoever does not ask how a migration we
     sse_db_close(other);
 }
 
+static void view_nothing(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    (void)user;
+    sse_puts(html, "<p id=\"p\"></p>");
+}
+
+/* What a child finds that goes on with the database of its parent; a bit for each answer that is wrong. */
+static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_topic_options kept;
+    sse_app          *app = sse_app_new(NULL);
+    const char       *why;
+    int               wrong = 0;
+    memset(&kept, 0, sizeof kept);
+    kept.history = 10;
+    kept.db      = db;
+    if (sse_db_error(db, NULL) != SSE_E_STATE || sse_db_exec(db, "SELECT 1") != SSE_E_STATE) wrong |= 1;
+    if (ONE(db, &got, "SELECT 1") != -999 || sse_db_query(db, "SELECT 1") || sse_db_next(open_rows)) wrong |= 2;
+    if (sse_db_migrate(db, "SELECT 1") != SSE_E_STATE || sse_db_write(db, NULL, NULL) != SSE_E_STATE) wrong |= 4;
+    if (sse_db_raw(db) || sse_db_last_id(db) || !strstr(said(db), "open it after fork")) wrong |= 8;
+    if (sse_poll(listening, 0) != SSE_E_STATE || sse_serve(listening, &any) != SSE_E_STATE) wrong |= 16;
+    sse_app_error(listening, &why);
+    if (!strstr(why, "sse_db_open after fork")) wrong |= 32;
+    if (sse_topic(app, "t", &kept) != SSE_E_STATE) wrong |= 64;
+    sse_db_done(open_rows);
+    sse_db_close(db);
+    return wrong;
+}
+
+static void forked(void) { /* between sse_db_open and sse_serve */
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_live_options  live;
+    int               round, status = -1;
+    for (round = 0; round < 3; round++) { /* used by a view, by a topic's history, by a topic's rows */
+        sse_db           *db  = sse_db_open(file("forked.db"), NULL);
+        sse_app          *app = sse_app_new(NULL);
+        sse_rows         *open_rows;
+        sse_topic_options kept;
+        pid_t             child;
+        memset(&live, 0, sizeof live);
+        memset(&kept, 0, sizeof kept);
+        live.db      = kept.db = db;
+        kept.history = 10;
+        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x); INSERT INTO t(x) VALUES(1)");
+        if (round == 0) is_int(sse_live(app, "/v", view_nothing, &live), 0, "a view");
+        if (round == 1) is_int(sse_topic(app, "t", &kept), 0, "a history");
+        if (round == 2) is_int(sse_topic_from_table(app, "t", db, "SELECT id, x FROM t WHERE id > ? ORDER BY id"), 0, "rows");
+        is_int(sse_listen(app, &any), 0, "it listens");
+        open_rows = sse_db_query(db, "SELECT x FROM t");
+        child     = fork();
+        if (child == 0) _exit(in_child(db, open_rows, app));
+        waitpid(child, &status, 0);
+        is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0, "a child cannot use the database of its parent");
+        ok(sse_db_next(open_rows), "the parent still can");
+        sse_db_done(open_rows);
+        is_int(sse_db_exec(db, "INSERT INTO t(x) VALUES(2)"), 1, "and writes");
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+}
+
 int main(void) {
     sqlite3_mem_methods failing;
     char command[64];
@@ -670,6 +731,7 @@ int main(void) {
     opening();
     broken();
     failed_migrations();
+    forked();
     many_start_at_once();
     full();
     locked();
