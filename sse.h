@@ -1390,7 +1390,8 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
    events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known. Who is sent nothing gets an id at once, in an event
+   restart only ids of streams whose histories are all in databases are known, those included that a pattern may come to match.
+   A topic that ends, by age, by max_topics or with its last subscriber, is no way round that: what it lost is told of. Who is sent nothing gets an id at once, in an event
    without data, which scripts do not see: what is published while a client is away that never saw an event is not lost. Later
    subscriptions begin with the next event, and give such an id as well if the stream had none.
 
@@ -8380,12 +8381,8 @@ static int sse__db_fail_elsewhere(sse_db *db) {
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
 
-/* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
-static bool sse__db_enter(sse_db *db) {
-    if (sse__db_is_elsewhere(db)) {
-        (void)sse__db_fail_elsewhere(db);
-        return false;
-    }
+/* False if the database did not open; else the latest error is forgotten. */
+static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
         sse__db_failed++; /* D3: it did so when it was opened */
         snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
@@ -8393,6 +8390,13 @@ static bool sse__db_enter(sse_db *db) {
     }
     db->error = SSE_OK;
     return true;
+}
+
+/* Every public function begins with it, but the rows of a query, which ask once: it costs a system call. */
+static bool sse__db_enter(sse_db *db) {
+    if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
+    (void)sse__db_fail_elsewhere(db);
+    return false;
 }
 
 static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->open_error : db->error : SSE_E_NOMEM; }
@@ -8717,7 +8721,8 @@ SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) {
 
 SSE_API bool sse_db_next(sse_rows *rows) {
     int rc;
-    if (!rows || !rows->busy || !sse__db_enter(rows->db)) return false;
+    if (!rows || !rows->busy) return false;
+    if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
     rows->at_row = false;
     if (rows->error) sse__db_fail(rows->db, rows->error, "there is no such column", rows->sql.ptr);
     else {
@@ -12991,7 +12996,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -13005,8 +13010,9 @@ static void sse__streams_run_closed(sse__streams *streams) {
       twice, not after kill -9 either: before a byte with a number leaves,
       every store that can be written has reserved it and its own has the
       event; one that cannot is logged, and tried again [sequence_save].
-  K2  After .lost a history lacks nothing: who has had all up to there can
-      be sent the rest.
+  K2  After .lost and .missing a history lacks nothing: who has had all up
+      to there can be sent the rest. What one lost is remembered when it
+      goes: by its store, or by the rule that made it [topic_forget].
   K3  A list of histories is in the order of .newest: who asks for what is
       new looks at its end only, however long it is.
 ==========================================================================*/
@@ -13026,6 +13032,7 @@ typedef struct sse__sequence {
     sse__link   histories;           /* all that are in memory: K3 */
     sse__link   dirty;               /* histories that a store is behind of */
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
+    uint64_t    earlier;             /* numbers up to there may be of earlier starts: of those no memory is left */
     sse__alarm  again;               /* a save failed */
 } sse__sequence;
 
@@ -13051,6 +13058,7 @@ struct sse__history {
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
     uint64_t       lost, saved, saved_lost;
+    uint64_t       missing;          /* numbers up to there may be missing, but were never in this ring: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 };
 
@@ -13185,6 +13193,21 @@ static uint64_t sse__wall_ms(void) {
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* A store tells of earlier starts. What those had in memory only is lost: K2. */
+static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
+    sse__link *link = sequence->histories.next, *next, *const last = sequence->histories.prev;
+    bool       more = !sse__list_empty(&sequence->histories);
+    if (sequence->earlier < earlier) sequence->earlier = earlier;
+    for (; more; link = next) {
+        sse__history *h = SSE__CONTAINER(link, sse__history, all);
+        next = link->next;
+        more = link != last;
+        if (h->limits.store || h->count) continue; /* one that is in use already has begun with this start */
+        if (h->lost < sequence->earlier) h->lost = sequence->earlier;
+        sse__history_renew(h, sequence->last); /* to the end of the list */
+    }
+}
+
 static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) { /* finds or makes */
     static const char tables[] =
         "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL);"
@@ -13209,6 +13232,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     sequence->stores = store;
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
     sequence->unloaded = sequence->last;
+    sse__sequence_began(sequence, store->reserved);
     *out = store;
     return SSE_OK;
 }
@@ -13341,16 +13365,17 @@ static void sse__history_load(sse__history *h) { /* what an earlier start kept *
     sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
 }
 
-/* topic: borrowed as long as the history is there. lost: what was kept up to there is gone. NULL: no memory. */
-static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t lost) {
+/* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing. NULL: no memory. */
+static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t gone) {
     sse__history *h = SSE__NEW(sse__history);
     if (!h) return NULL;
     h->sequence = sequence;
     h->topic    = topic;
     h->limits   = *limits;
-    h->lost     = lost;
+    h->missing  = gone;
     h->age.fn   = sse__history_aged;
     if (limits->store) sse__history_load(h);
+    else h->lost = gone > sequence->earlier ? gone : sequence->earlier;
     sse__history_renew(h, sequence->last);
     return h;
 }
@@ -13752,6 +13777,7 @@ typedef struct sse__rule {
     char             *name, *gap_event;
     sse_topic_options options;
     sse__limits       limits;
+    uint64_t          gone; /* numbers up to there may be missing from histories that it made and that are no more: K2 */
 } sse__rule;
 
 typedef struct sse__topic {
@@ -13780,7 +13806,7 @@ typedef struct sse__topics {
     sse__message *place;           /* the id of the latest number, as an event: see place_message. NULL: none was needed yet */
     const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
     bool          displaced;       /* one of them had to go again for another */
-    uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
+    uint64_t      recalled_lost;   /* numbers up to there one of them lost, even if it has nothing left to be brought back */
     uint64_t      serial;          /* of the publication in hand */
     uint64_t      resumes, gaps;
 } sse__topics;
@@ -13829,10 +13855,20 @@ static void sse__topic_free(sse__topic *topic) {
     SSE_FREE(topic);
 }
 
+/* Frees a topic whose history may not be all there, or that is to make room: what it lost stays known, K2. */
+static void sse__topic_forget(sse__topic *topic) {
+    const sse__history *h = topic->history;
+    const bool          stored = h && h->limits.store && !h->dirty.next;
+    const uint64_t      upto = !h ? 0 : h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
+    uint64_t           *known = stored ? &topic->owner->sequence.unloaded : h ? &topic->rule->gone : NULL;
+    if (known && *known < upto) *known = upto;
+    sse__topic_free(topic);
+}
+
 static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
     if (topic->channel.count || topic->presence || topic->named) return;
     if (!topic->history || (!topic->history->count && !topic->history->dirty.next)) {
-        sse__topic_free(topic);
+        sse__topic_forget(topic);
         return;
     }
     sse__list_remove(&topic->idle);
@@ -13843,15 +13879,12 @@ static void sse__topic_rest(sse__topic *topic) { /* somebody or something left i
 static bool sse__topics_evict(sse__topics *topics) {
     sse__topic   *topic;
     sse__history *h;
-    uint64_t     *upto;
     if (sse__list_empty(&topics->idle)) return false;
     topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     h     = topic->history;
     if (h->dirty.next) sse__sequence_save(&topics->sequence);
-    upto = h->limits.store && !h->dirty.next ? &topics->sequence.unloaded : &topics->evicted;
-    if (h->newest > *upto) *upto = h->newest;
     if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(h->topic))) topics->displaced = true;
-    sse__topic_free(topic);
+    sse__topic_forget(topic);
     return true;
 }
 
@@ -13888,11 +13921,9 @@ static void sse__topic_emptied(sse__history *h) {
 }
 
 static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: no memory */
-    sse__topics   *topics = topic->owner;
-    const uint64_t lost   = rule && rule->limits.store ? 0 : topics->evicted; /* it may have been here before */
     topic->rule = rule;
     if (!rule || !rule->limits.max_count) return true;
-    topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, lost);
+    topic->history = sse__history_new(&topic->owner->sequence, topic->node.key.ptr, &rule->limits, rule->gone);
     if (!topic->history) return false;
     topic->history->emptied = sse__topic_emptied;
     return true;
@@ -14002,9 +14033,11 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { 
 }
 
 static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule */
-    sse__rule **at = &topics->rules;
+    sse__rule **at = &topics->rules, *other;
     sse__topic *topic;
     int         error;
+    for (other = topics->rules; other; other = other->next) /* its topics may have been theirs: K2 */
+        if (rule->gone < other->gone) rule->gone = other->gone;
     if (strchr(rule->name, '*')) {
         while (*at && strlen((*at)->name) > strlen(rule->name)) at = &(*at)->next;
         rule->next = *at;
@@ -14061,43 +14094,93 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
     }
 }
 
+/* What keeps the topics that a pattern matches, those included that are not there yet, or no more. */
+typedef struct sse__keepers { bool memory, stores; uint64_t gone; } sse__keepers;
+
+static void sse__keepers_add(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
+    if (!rule->limits.max_count) return;
+    if (rule->limits.store) k->stores = true;
+    else k->memory = true;
+    if (k->gone < rule->gone) k->gone = rule->gone;
+    if (!rule->limits.store && k->gone < earlier) k->gone = earlier;
+}
+
+/* Two patterns may have a topic in common if what stands before their stars agrees. The rules come longest first, as topics look
+   for theirs: behind one that matches all that the pattern does, none counts. */
+static void sse__pattern_keepers(const sse__topics *topics, const char *pattern, sse__keepers *k) {
+    const uint64_t   earlier = topics->sequence.earlier;
+    const sse_str    key = sse__pattern_key(pattern);
+    const sse__rule *rule;
+    for (rule = topics->named; rule; rule = rule->next)
+        if (sse__pattern_match(pattern, sse__text(rule->name))) sse__keepers_add(k, rule, earlier);
+    for (rule = topics->rules; rule; rule = rule->next) {
+        const sse_str other = sse__pattern_key(rule->name);
+        if (!sse__starts(key, other) && !sse__starts(other, key)) continue;
+        sse__keepers_add(k, rule, earlier);
+        if (sse__pattern_match(rule->name, sse__text(pattern))) break;
+    }
+}
+
+/* Are all histories of a stream in databases, also those that come to be later? False if there are none. */
+static bool sse__stream_durable(const sse__stream *stream) {
+    const sse__sub *sub;
+    sse__keepers    k = {false, false, 0};
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__topic *topic = sse__sub_topic(sub);
+        if (topic && topic->pattern) sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+        else if (topic && topic->history) sse__keepers_add(&k, topic->rule, 0);
+    }
+    return k.stores && !k.memory;
+}
+
+/* Numbers up to there may be missing from what a pattern matches, although no history that is there tells; 0: it is no pattern.
+   Asked after stream_recall. */
+static uint64_t sse__sub_gone(const sse__sub *sub) {
+    const sse__topic *topic = sse__sub_topic(sub);
+    sse__keepers      k = {false, false, 0};
+    if (!topic || !topic->pattern) return 0;
+    k.gone = topic->owner->recalled_lost;
+    sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+    return k.gone;
+}
+
 /* Histories that only a database remembers, for a pattern that asks for what is above after. */
 static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_t after) {
     const sse_str     prefix = sse__pattern_key(pattern);
     const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
     for (; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
                                       SSE_STR(prefix));
         while (sse_db_next(rows)) {
-            const sse_str name = sse__text(sse_db_text(rows, 0));
-            sse__topic   *topic;
+            const sse_str  name = sse__text(sse_db_text(rows, 0));
+            const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
+            sse__topic    *topic;
             if (!sse__starts(name, prefix)) {
                 sse_db_done(rows);
                 break;
             }
-            topic = sse__pattern_match(pattern, name) ? sse__topic_kept(topics, name) : NULL;
+            if (!sse__pattern_match(pattern, name)) continue;
+            if (topics->recalled_lost < lost) topics->recalled_lost = lost;
+            topic = sse__topic_kept(topics, name);
             if (topic) sse__topic_rest(topic);
         }
     }
 }
 
-/* Brings what its patterns want back to memory. True: a history that one of them matched has gone altogether. displaced: not all
-   of them find room at once. */
-static bool sse__stream_recall(sse__stream *stream, uint64_t after, bool *displaced) {
+/* Brings what its patterns want back to memory. False: not all of it finds room at once. */
+static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;
-    bool            patterns = false;
-    topics->displaced = false;
+    topics->displaced     = false;
+    topics->recalled_lost = 0;
     for (sub = stream->subs; sub; sub = sub->next) {
         const sse__topic *topic = sse__sub_topic(sub);
         if (!topic || !topic->pattern) continue;
-        patterns         = true;
         topics->recalled = topic->node.key.ptr;
         sse__topics_recall(topics, topics->recalled, after);
     }
     topics->recalled = NULL;
-    *displaced       = topics->displaced;
-    return patterns && topics->evicted > after;
+    return !topics->displaced;
 }
 
 /* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
@@ -14209,11 +14292,11 @@ static bool sse__stream_refill_events(sse__stream *stream) {
     sse__merge m;
     sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
-    bool       displaced;
     memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < after) after = sub->after;
-    m.lost = sse__stream_recall(stream, after, &displaced) && after; /* of what was displaced it was told when it came */
+    (void)sse__stream_recall(stream, after); /* of what was displaced it was told when it came */
+    for (sub = stream->subs; sub && !m.lost; sub = sub->next) m.lost = sub->after && sse__sub_gone(sub) > sub->after;
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
@@ -14233,13 +14316,12 @@ static bool sse__stream_refill(sse__stream *stream) {
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost; } sse__resume;
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost; } sse__resume;
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     uint32_t     i;
     (void)sub;
-    if (!h->limits.store) r->durable = false;
     for (i = h->count; i && !r->found; i--) {
         const sse__entry *e = sse__history_entry(h, i - 1);
         if (!e->alias || !sse__eq(sse__text(e->alias), r->id)) continue;
@@ -14251,28 +14333,29 @@ static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
 static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     (void)sub;
-    if (h->lost > r->seq) r->lost = true;
+    if (h->lost > r->seq || h->missing > r->seq) r->lost = true;
 }
 
 /* Finds the number that an id stands for: one of this start; one that the program gave; one of an earlier start, if all
    histories are in databases. Whoever makes an id up chooses a place in what the handler subscribed to, no more. */
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
-    sse_str    epoch;
-    uint64_t   seq = 0;
-    bool       evicted, displaced;
-    const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
-    r->durable = true;
-    r->found   = is_id && sse__eq(epoch, sse__text(sequence->epoch));
+    sse_str         epoch;
+    uint64_t        seq = 0;
+    const sse__sub *sub;
+    bool            all;
+    const bool      is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
+    r->found = is_id && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
-    evicted = sse__stream_recall(stream, r->seq, &displaced);
+    all = sse__stream_recall(stream, r->seq);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
-    if (!r->found && is_id && r->durable) {
+    if (!r->found && is_id && seq <= sequence->earlier && sse__stream_durable(stream)) {
         r->found = true;
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = displaced || (evicted && stream->app->topics->evicted > r->seq);
+    r->lost = !all;
+    for (sub = stream->subs; sub && !r->lost; sub = sub->next) r->lost = sse__sub_gone(sub) > r->seq;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
