@@ -753,7 +753,9 @@ typedef struct sse_event {
     const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an empty line. default: none, but
                                        an empty one if there is a name: browsers drop an event without data */
     size_t      data_len;           /* bytes of data, elements, signals or script. default: strlen */
-    const char *id;                 /* one line; "" makes the browser forget the last id. default: none */
+    const char *id;                 /* what can come back in a header: no control characters but tabs within, no blanks
+                                       around it, and clients that read by fetch, Datastar's, send none but Latin-1
+                                       characters. "" makes the browser forget the last id. default: none */
     const char *comment;            /* keeps proxies awake, scripts do not see it; lines like data. default: none */
     int         retry_ms;           /* how long to wait before coming back. default: as before */
     const char *elements;           /* Datastar: HTML to patch into the page. default: none */
@@ -768,8 +770,8 @@ typedef struct sse_event {
 
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
    event: borrowed until return.
-   Returns: 0; SSE_E_FIELD if event, id, selector or ns holds a line break, a script "</script" or "<!--", a redirect a control
-   character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
+   Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a script "</script" or "<!--",
+   a redirect a control character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
    object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs;
    else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
@@ -1430,7 +1432,7 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
    sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
    ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
    comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
-   well; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
+   well, and from whichever of several servers that read the table; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
    what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
    there is: delete only rows that nobody comes back for. If the table gives ids again that were sent, because another file took its
    place or its sequence was set back, all who are there get the gap event and every row as well; who was away, and comes back with
@@ -3143,6 +3145,8 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
       line break in it is followed by a prefix of ours, so that no text can
       begin a field or end an event.
   E2  What must be one line is checked before anything is written.
+  E3  An id is what can come back as the value of a Last-Event-ID header: a
+      request with another one is no HTTP, and a 400 ends an EventSource.
 ==========================================================================*/
 
 static const char *sse__find_char(const char *p, const char *end, char c) { /* end: not found */
@@ -3175,6 +3179,15 @@ static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole
 }
 
 static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* E2. NULL: yes */
+
+/* E3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks around it are none of it. */
+static bool sse__is_id(const char *text) {
+    const size_t n = text ? strlen(text) : 0;
+    size_t       i;
+    for (i = 0; i < n; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7F) return false;
+    return n == 0 || (text[0] != ' ' && text[0] != '\t' && text[n - 1] != ' ' && text[n - 1] != '\t');
+}
 
 static bool sse__is_set(const char *text) { return text && *text; }
 
@@ -3237,7 +3250,7 @@ static int sse__event_check(const sse_event *e) {
     contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
     plain    = e->data || sse__is_set(e->event);
     patch    = sse__patch_options(e);
-    if (!sse__is_line(e->event) || !sse__is_line(e->id)) return SSE_E_FIELD;
+    if (!sse__is_line(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
     if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
     if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
     if (e->elements) return sse__elements_check(&patch);
@@ -13429,6 +13442,8 @@ static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf 
 
   B1  Rows up to .last went to every stream that is not behind, rows after it
       to none. Who is behind reads up to .last; then it is not.
+  B3  Who comes from another server may have had rows that this one has not
+      read yet. It counts as behind until they are [topic_catch_up].
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
       replaced or its sequence set back, and all begin anew [outbox_again].
@@ -13447,6 +13462,7 @@ typedef struct sse__outbox {
     uint64_t   last;         /* B1 */
     uint64_t   remains;      /* the newest row, if those up to .last were deleted; else UINT64_MAX */
     bool       changed;      /* there may be rows after it; they are read when no transaction of ours is open: B2 */
+    bool       ahead;        /* somebody may have had rows after it, from another server: B3 */
     sse__alarm retry;        /* reading failed */
 } sse__outbox;
 
@@ -14284,7 +14300,7 @@ static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
         sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
-    stream->behind = r.more;
+    stream->behind = r.more || r.after > o->last; /* B3 */
     return r.sent;
 }
 
@@ -14359,9 +14375,15 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
-static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
-    r->found = sse__parse_u64(r->id, o->last, &r->seq);
-    r->lost  = r->found && !sse__outbox_has(o, r->seq);
+static void sse__resume_row(sse__resume *r, sse__outbox *o) {
+    bool there;
+    r->found = sse__parse_u64(r->id, INT64_MAX, &r->seq);
+    there    = r->found && sse__outbox_has(o, r->seq);
+    if (r->found && r->seq > o->last) { /* B3: other servers read the table too */
+        r->found = there;
+        o->ahead = o->ahead || there;
+    }
+    r->lost = r->found && !there;
 }
 
 /* The id of a place, for all who are there at a time. WHATWG HTML 9.2.6: an id without data is kept, and no event. NULL: no memory. */
@@ -14747,6 +14769,20 @@ static void sse__topic_flow(sse__topic *topic) {
     sse__alarm_set(&o->app->loop.wheel, &o->retry, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
 }
 
+static void sse__topic_catch_up(sse__topic *topic) { /* B3 */
+    sse__outbox *o = topic->outbox;
+    sse__link   *link;
+    if (!o->ahead) return;
+    o->ahead = false;
+    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
+        if (!stream->behind || stream->gone) continue;
+        if (sub->after > o->last || stream->req) o->ahead = true;
+        else (void)sse__stream_refill(stream);
+    }
+}
+
 static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, from there on, that has rows to send: B2 */
     while (topic && !(topic->outbox->changed && sse__db_is_idle(topic->outbox->db))) topic = topic->next_fed;
     return topic;
@@ -14754,7 +14790,10 @@ static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, fro
 
 static void sse__topics_flow(sse__topics *topics) {
     sse__topic *topic = sse__topic_flowing(topics->fed);
-    for (; topic; topic = sse__topic_flowing(topic->next_fed)) sse__topic_flow(topic);
+    for (; topic; topic = sse__topic_flowing(topic->next_fed)) {
+        sse__topic_flow(topic);
+        sse__topic_catch_up(topic);
+    }
 }
 
 /* ---- looking in ------------------------------------------------------------------------------------------ */

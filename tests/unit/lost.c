@@ -212,6 +212,51 @@ static void unknown(void) { /* a stream of topics that keep nothing, in a progra
     sse_db_close(db);
 }
 
+static void two_servers(void) { /* on one table: who changes servers may be ahead of the one it comes to */
+    static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id", rq[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n";
+    char     file[] = "/tmp/sse-lost-XXXXXX", name[64], request[200];
+    const int fd = mkstemp(file);
+    sse_db  *one = sse_db_open(file, NULL), *two = sse_db_open(file, NULL);
+    sse_app *a = dial_app(NULL), *b = dial_app(NULL);
+    client  *c, *made_up;
+    int      i;
+    opening = subscribe;
+    exact   = "orders";
+    pattern = NULL;
+    sse_db_migrate(one, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic_from_table(a, "orders", one, sql), 0, "a server");
+    is_int(sse_topic_from_table(b, "orders", two, sql), 0, "and another one on the same table");
+    for (i = 0; i < 9; i++) sse_db_exec(one, "INSERT INTO outbox(body) VALUES('row')");
+    for (i = 0; i < 50; i++) turns(a, 1), turns(b, 1);
+    c       = dial(b, "/nothing", "Accept: */*\r\n"); /* it is connected already */
+    made_up = dial(b, "/nothing", "Accept: */*\r\n");
+    sse_db_exec(one, "INSERT INTO outbox(body) VALUES('ten')");
+    sse_db_exec(one, "INSERT INTO outbox(body) VALUES('eleven')");
+    snprintf(request, sizeof request, "%sLast-Event-ID: 10\r\n\r\n", rq);
+    send(c->fd, request, strlen(request), 0);
+    snprintf(request, sizeof request, "%sLast-Event-ID: 12\r\n\r\n", rq);
+    send(made_up->fd, request, strlen(request), 0);
+    usleep(3000);
+    for (i = 0; i < 100; i++) turns(b, 1), turns(a, 1);
+    sse_db_exec(one, "INSERT INTO outbox(body) VALUES('twelve')");
+    for (i = 0; i < 100; i++) turns(b, 1), turns(a, 1);
+    is_int(times(c, "event: gap"), 0, "its row is there: no gap");
+    is_int(times(c, "data: row") + times(c, "data: ten\n"), 0, "what it had is not sent again");
+    is_int(times(c, "data: eleven") * 10 + times(c, "data: twelve"), 11, "what comes later is, once");
+    is_int(times(made_up, "event: gap"), 1, "a row that is not there is a gap");
+    is_int(times(made_up, "data: "), 13, "and then come all");
+    sse_app_free(a);
+    dial_free(b);
+    sse_db_close(one);
+    sse_db_close(two);
+    close(fd);
+    unlink(file);
+    snprintf(name, sizeof name, "%s-wal", file);
+    unlink(name);
+    snprintf(name, sizeof name, "%s-shm", file);
+    unlink(name);
+}
+
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
     sse_app_options options;
     sse_db         *db = sse_db_open(":memory:", NULL);
@@ -237,7 +282,51 @@ static void unsaved(void) { /* a stored history that had to make room while the 
 }
 #endif
 
+static bool is_refused(const sse_buf *b, sse_app *app, const sse_event *event) { /* everywhere, and nothing is left of it */
+    return !b->len && sse_publish(app, "t", event) == SSE_E_FIELD && sse_stream_send(newest, event) != SSE_OK;
+}
+
+static const char *came_back; /* the id that the latest request brought */
+
+static void take_id(sse_req *req, sse_stream s) {
+    static char copy[16];
+    const char *id = sse_header(req, "last-event-id");
+    (void)s;
+    snprintf(copy, sizeof copy, "%s", id ? id : "");
+    came_back = copy;
+}
+
+static void ids(void) { /* what may be an id is what can come back as one */
+    sse_app  *app = dial_app(NULL);
+    sse_event event;
+    char      id[8];
+    int       c, form, refused = 0, lost = 0;
+    opening = take_id;
+    memset(&event, 0, sizeof event);
+    event.data = "x";
+    event.id   = id;
+    for (c = 1; c < 256; c++)
+        for (form = 0; form < 3; form++) {
+            sse_buf b = {NULL, 0, 0, SSE_OK};
+            client *k;
+            snprintf(id, sizeof id, form == 0 ? "a%cb" : form == 1 ? "%cb" : "a%c", c);
+            if (sse_event_write(&b, &event) == 0) {
+                came_back = "";
+                snprintf(head, sizeof head, "Last-Event-ID: %s\r\n", id);
+                k = dial(app, "/s", head);
+                lost += strcmp(came_back, id) != 0;
+                hang_up(k);
+                turns(app, 1);
+            } else refused += is_refused(&b, app, &event);
+            sse_buf_free(&b);
+        }
+    is_int(lost, 0, "each id that may be sent can come back");
+    is_int(refused, 3 * 32 + 2 - 1, "control characters, and blanks around, may not");
+    dial_free(app);
+}
+
 int main(void) {
+    ids();
 #ifndef SSE_NO_SQLITE
     sse_db *db = sse_db_open(":memory:", NULL);
     aged_out("room.*", "room.1", NULL, db);
@@ -246,6 +335,7 @@ int main(void) {
     restarts();
     unknown();
     unsaved();
+    two_servers();
 #endif
     aged_out("room.1", "room.1", NULL, NULL);
     aged_out("room.*", "room.1", NULL, NULL);
