@@ -1362,7 +1362,17 @@ typedef enum sse_overflow {
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
    anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
    holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, and
-   they are written when that is over, tried once a second: a crash before that loses them. One process per database. */
+   they are written when that is over, tried once a second: a crash before that loses them.
+
+   A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it, "app.db-sse", which is removed
+   at the end and, if the process is killed, means nothing without its lock. sse_topic waits for it for up to busy_ms of db, so
+   that a server may start while the one before it ends; then it is SSE_E_STATE, with words that name the file. Where that file
+   cannot be made or locked, as on some network file systems (on which SQLite itself is not safe), a warning is logged and you have
+   to see to it. A database in memory is nobody else's.
+
+   Ages go by the time of day from one start to the next, and by the machine's own clock while the program runs: setting the clock
+   changes no age. An event that was written, or is read, while the clock is at a time before 2020, which nobody has set yet, is
+   taken for new at the next start: it is kept for too long rather than lost. */
 typedef struct sse_topic_options {
     int    history;          /* events that are kept. default: none; with one of the next two: any number */
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
@@ -1379,8 +1389,8 @@ typedef struct sse_topic_options {
 
 /* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none of their own; of several
    such names the longest counts. options: copied; NULL: all defaults, as without this call.
-   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already; an error
-   of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already, .db is kept
+   by another server, or was opened before a fork; an error of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
@@ -9050,6 +9060,14 @@ static bool sse__db_is_idle(const sse_db *db) {
     return !stmt && sqlite3_get_autocommit(db->raw);
 }
 
+/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is closed or opened anew. */
+static const char *sse__db_path(const sse_db *db) {
+    const char *path = sqlite3_db_filename(db->raw, "main");
+    return path && *path ? path : NULL;
+}
+
+static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
+
 static bool sse__db_sees_names(sse_db *db) { /* false: the authorizer is not, or no longer, ours, and nothing is known of D4 */
     sqlite3_stmt *stmt = NULL;
     db->authorized = false;
@@ -9138,6 +9156,8 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
 static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
+static const char *sse__db_path(const sse_db *db) { return (void)db, (const char *)NULL; }
+static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 
 #endif /* SSE_NO_SQLITE */
 
@@ -13028,14 +13048,27 @@ static void sse__streams_run_closed(sse__streams *streams) {
       goes: by its store, or by the rule that made it [topic_forget].
   K3  A list of histories is in the order of .newest: who asks for what is
       new looks at its end only, however long it is.
+  K4  A file keeps the events of one server at a time: that one holds a lock
+      on a file beside it, which ends with the process [store_own].
 ==========================================================================*/
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 /* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost it one write in 10,000; a crash
    skips what was left of them, and ids need only grow. */
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
 /* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
-typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store;
+typedef struct sse__store {
+    struct sse__store *next;
+    sse_db  *db;
+    uint64_t reserved, began; /* began: numbers above are of this start */
+    int64_t  clock;           /* by how much the time of day was ahead of the loop's when it was last written; 0: never */
+    char    *owner;           /* the file that is locked: K4. NULL: none */
+    int      owner_fd;
+} sse__store;
 
 typedef struct sse__sequence {
     sse_app    *app;
@@ -13053,7 +13086,8 @@ typedef struct sse__sequence {
 typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits;
 
 typedef struct sse__entry {
-    uint64_t      seq, at;           /* at: the loop's time */
+    uint64_t      seq;
+    int64_t       at;                /* the loop's time; below 0: before this machine started */
     sse__message *message;
     char         *alias;             /* the id that the program gave it */
     uint32_t      except_slot, except_gen;
@@ -13127,17 +13161,17 @@ static bool sse__history_over(const sse__history *h) { /* more than its limits; 
     return h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1);
 }
 
-static uint64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; 0: never */
-    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + h->limits.max_age : 0;
+static int64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; INT64_MAX: never */
+    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + (int64_t)h->limits.max_age : INT64_MAX;
 }
 
 static void sse__history_trim(sse__history *h) {
     sse__wheel    *wheel = &h->sequence->app->loop.wheel;
     const uint64_t lost = h->lost;
     while (sse__history_over(h)) sse__history_drop_oldest(h);
-    while (sse__history_due(h) && sse__history_due(h) <= wheel->now) sse__history_drop_oldest(h);
+    while (sse__history_due(h) <= (int64_t)wheel->now) sse__history_drop_oldest(h);
     if (h->lost != lost) sse__history_soil(h);
-    if (sse__history_due(h) && !h->age.link.next) sse__alarm_set(wheel, &h->age, sse__history_due(h));
+    if (sse__history_due(h) < INT64_MAX && !h->age.link.next) sse__alarm_set(wheel, &h->age, (uint64_t)sse__history_due(h));
 }
 
 static void sse__history_aged(sse__alarm *alarm) {
@@ -13166,7 +13200,7 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
 }
 
 /* Keeps an event; holds a reference to its message. alias: taken. Without memory it is as if it had been trimmed: K2. */
-static void sse__history_add(sse__history *h, sse__message *m, uint64_t at, char *alias, sse_stream except) {
+static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
     sse__history_renew(h, m->seq);
@@ -13200,10 +13234,14 @@ static void sse__history_free(sse__history *h) {
 
 /* ---- the tables ------------------------------------------------------------------- */
 
-static uint64_t sse__wall_ms(void) {
+/* Times of day before 2020 are of a clock that nobody has set yet, as on boards without a battery. */
+#define SSE__CLOCK_IS_SET(ms) ((ms) >= (int64_t)1577836800 * 1000)
+enum { SSE__CLOCK_JUMP_MS = 10000 };
+
+static int64_t sse__wall_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000;
 }
 
 /* A store tells of earlier starts. What those had in memory only is lost: K2. */
@@ -13221,29 +13259,122 @@ static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
     }
 }
 
+/* Opens the file that is locked, and locks it. Returns -1, errno EWOULDBLOCK: another one has it; else it cannot be done here. */
+static int sse__store_lock(const char *path) {
+    struct stat ours, present;
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), why;
+        if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* another user's */
+        if (fd < 0) return -1;
+        if (flock(fd, LOCK_EX | LOCK_NB)) {
+            why = errno;
+            close(fd);
+            errno = why;
+            return -1;
+        }
+        if (fstat(fd, &ours) == 0 && stat(path, &present) == 0 && ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) return fd;
+        close(fd); /* the one that had it has deleted it meanwhile */
+    }
+}
+
+/* K4. flock, and a file of its own: to close any descriptor of the database would let go of SQLite's locks. Waits for one that is
+   about to end as long as for another lock of that database. */
+static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
+    const char       *path = sse__db_path(store->db);
+    const sse__store *other = sequence->stores;
+    const struct timespec pause = {0, 10000000};
+    struct stat       s;
+    sse_buf           name = {NULL, 0, 0, SSE_OK};
+    int               waited;
+    if (!path || stat(path, &s) || !S_ISREG(s.st_mode)) return SSE_OK; /* nobody else can have it */
+    sse_printf(&name, "%s-sse", path);
+    if (!name.error) sse__put_char(&name, '\0');
+    while (other && !(other->owner && strcmp(other->owner, name.ptr ? name.ptr : "") == 0)) other = other->next;
+    if (name.error || other) { /* other: the same file, opened twice by this app */
+        const int error = name.error;
+        sse_buf_free(&name);
+        return error;
+    }
+    for (waited = 0; (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK; waited += 10) {
+        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) continue;
+        (void)sse__refuse(sequence->app, SSE_E_STATE, "%s keeps the events of another server that runs, which has locked %s: "
+                                                      "stop that one, or give this one another database", path, name.ptr);
+        sse_buf_free(&name);
+        return SSE_E_STATE;
+    }
+    if (store->owner_fd >= 0) store->owner = name.ptr;
+    else {
+        sse__log(sequence->app, SSE_LOG_WARNING, "%s cannot be locked (%s): see that no other server keeps its events in %s", name.ptr,
+                 strerror(errno), path);
+        sse_buf_free(&name);
+    }
+    return SSE_OK;
+}
+
+static void sse__store_free(sse__store *store) {
+    if (store->owner && !sse__db_is_elsewhere(store->db)) (void)unlink(store->owner); /* first: who waits for it looks again */
+    if (store->owner) close(store->owner_fd);
+    SSE_FREE(store->owner);
+    SSE_FREE(store);
+}
+
+static int sse__store_tables(sse_db *db, void *user) {
+    int n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL)");
+    (void)user;
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID");
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_events"
+                            " (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT, event BLOB NOT NULL)");
+    if (n >= 0) n = sse_db_exec(db, "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic)");
+    return n < 0 ? n : SSE_OK;
+}
+
+/* Finds the number to go on after. A file of which a part was restored may know less than its events show: K1. */
+static int sse__store_read(const sse__sequence *sequence, sse__store *store) {
+    const char *path = sse__db_path(store->db);
+    long long   reserved, event, lost;
+    uint64_t    highest;
+    int         error = sse_db_one(store->db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    if (error >= 0) error = sse_db_one(store->db, &event, "SELECT max(seq) FROM sse_events");
+    if (error >= 0) error = sse_db_one(store->db, &lost, "SELECT max(lost) FROM sse_topics");
+    if (error < 0) return error;
+    if (event < lost) event = lost;
+    store->reserved = reserved < 0 ? 0 : (uint64_t)reserved;
+    highest         = event < 0 ? 0 : (uint64_t)event;
+    if (highest <= store->reserved) return SSE_OK;
+    sse__log(sequence->app, SSE_LOG_WARNING, "%s: sse_sequence is behind sse_events, as if a part of it had been restored: numbers go on "
+                                             "after %llu. Restore sse_sequence, sse_topics and sse_events together",
+             path ? path : "a database", (unsigned long long)highest);
+    store->reserved = highest;
+    error = sse_db_exec(store->db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)highest);
+    return error < 0 ? error : SSE_OK;
+}
+
 static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) { /* finds or makes */
-    static const char tables[] =
-        "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL);"
-        "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID;"
-        "CREATE TABLE IF NOT EXISTS sse_events (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT,"
-        " event BLOB NOT NULL);"
-        "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic);";
     sse__store *store = sequence->stores;
-    long long   reserved;
     int         error;
     while (store && store->db != db) store = store->next;
     *out = store;
     if (store) return SSE_OK;
-    error = sse_db_migrate(db, tables);
-    if (!error) error = sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
-    if (error < 0) return error;
+    if (sse__db_is_elsewhere(db))
+        return sse__refuse(sequence->app, SSE_E_STATE, "a topic's .db was opened before this process was forked: "
+                                                       "call sse_db_open after fork() or daemon()");
+    if (sse__db_open_error(db)) return sse__db_open_error(db);
     store = SSE__NEW(sse__store);
     if (!store) return SSE_E_NOMEM;
-    store->db        = db;
-    store->reserved  = error == 1 || reserved < 0 ? 0 : (uint64_t)reserved;
+    store->db = db;
+    error     = sse__store_own(sequence, store);
+    if (!error) error = sse_db_write(db, sse__store_tables, NULL);
+    if (!error) error = sse__store_read(sequence, store);
+    if (error) {
+        sse__store_free(store);
+        return error;
+    }
     store->next      = sequence->stores;
     sequence->stores = store;
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
+    store->began       = sequence->last;
     sequence->unloaded = sequence->last;
     sse__sequence_began(sequence, store->reserved);
     *out = store;
@@ -13251,7 +13382,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
 }
 
 static int sse__history_write(sse_db *db, const sse__history *h) { /* in a transaction */
-    const uint64_t  now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
+    const int64_t   now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
     const long long lost = (long long)h->lost;
     const bool      cut = h->lost != h->saved_lost;
     uint32_t        i;
@@ -13268,13 +13399,20 @@ static int sse__history_write(sse_db *db, const sse__history *h) { /* in a trans
     return n < 0 ? n : SSE_OK;
 }
 
-typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; } sse__save;
+typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; int64_t clock; } sse__save;
+
+/* The clock was set since: what this start has written was written by a wrong one, or by one that slept with the machine. */
+static int sse__store_shift(sse_db *db, const sse__save *save) {
+    const int64_t by = save->store->clock ? save->clock - save->store->clock : 0;
+    if (by < SSE__CLOCK_JUMP_MS && by > -SSE__CLOCK_JUMP_MS) return SSE_OK;
+    return sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)by, (long long)save->store->began);
+}
 
 static int sse__store_write(sse_db *db, void *user) {
     sse__save *save = (sse__save *)user;
     sse__link *link;
-    int        error = SSE_OK;
-    if (save->reserved != save->store->reserved)
+    int        error = sse__store_shift(db, save);
+    if (error >= 0 && save->reserved != save->store->reserved)
         error = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
     for (link = save->sequence->dirty.next; error >= 0 && link != &save->sequence->dirty; link = link->next) {
         const sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
@@ -13286,7 +13424,9 @@ static int sse__store_write(sse_db *db, void *user) {
 /* Only after the commit: what a transaction that failed has written is not saved. */
 static void sse__store_written(const sse__save *save) {
     sse__link *link, *next;
+    const int64_t by = save->clock - save->store->clock;
     save->store->reserved = save->reserved;
+    if (!save->store->clock || by >= SSE__CLOCK_JUMP_MS || by <= -SSE__CLOCK_JUMP_MS) save->store->clock = save->clock;
     for (link = save->sequence->dirty.next; link != &save->sequence->dirty; link = next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
         next = link->next;
@@ -13307,6 +13447,7 @@ static void sse__sequence_save(sse__sequence *sequence) {
     const char *why;
     app->net->unsaved = false;
     save.sequence     = sequence;
+    save.clock        = sse__wall_ms() - (int64_t)app->loop.wheel.now;
     for (save.store = sequence->stores; save.store; save.store = save.store->next) {
         save.reserved = save.store->reserved;
         if (sequence->last > save.reserved) save.reserved = sequence->last + SSE__RESERVE;
@@ -13342,8 +13483,8 @@ static sse__message *sse__history_message(const sse__history *h, uint64_t seq, c
 
 static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
     const sse_stream nobody = {NULL, 0, 0};
-    const uint64_t   now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = (uint64_t)sse_db_int(rows, 1);
-    const uint64_t   age = at < wall ? wall - at : 0;
+    const int64_t    now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = sse_db_int(rows, 1);
+    const int64_t    age = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0; /* of an unknown age: its time begins now */
     const char      *id = sse_db_text(rows, 2);
     const uint64_t   seq = (uint64_t)sse_db_int(rows, 0);
     char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
@@ -13352,7 +13493,7 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
         SSE_FREE(alias);
         return false;
     }
-    sse__history_add(h, m, age < now ? now - age : 0, alias, nobody);
+    sse__history_add(h, m, now - age, alias, nobody);
     sse__message_drop(m);
     return true;
 }
@@ -13409,7 +13550,7 @@ static void sse__sequence_close(sse__sequence *sequence) {
     sse__alarm_cancel(&sequence->again);
     while (sequence->stores) {
         sse__store *next = sequence->stores->next;
-        SSE_FREE(sequence->stores);
+        sse__store_free(sequence->stores);
         sequence->stores = next;
     }
 }
@@ -14083,8 +14224,11 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     rule = sse__rule_new(name, &o);
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
-    if (error) sse__rule_free(rule);
-    else error = sse__rule_add(app->topics, rule);
+    if (error) {
+        sse__rule_free(rule);
+        return error == SSE_E_STATE ? error : sse__config_fail(app, error, "topic", name); /* that was told with its reason */
+    }
+    error = sse__rule_add(app->topics, rule);
     if (error == SSE_E_STATE) return sse__refuse(app, error, "topic %s: in use already: call sse_topic once, before sse_subscribe and sse_publish", name);
     return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
 }
@@ -14601,7 +14745,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
 
 static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
     char *alias = sse__is_set(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
-    sse__history_add(h, m, h->sequence->app->loop.wheel.now, alias, p->except);
+    sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, alias, p->except);
     sse__history_soil(h);
 }
 
