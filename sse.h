@@ -801,7 +801,9 @@ typedef struct sse_event {
     const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an empty line. default: none, but
                                        an empty one if there is a name: browsers drop an event without data */
     size_t      data_len;           /* bytes of data, elements, signals or script. default: strlen */
-    const char *id;                 /* one line; "" makes the browser forget the last id. default: none */
+    const char *id;                 /* what can come back in a header: no control characters but tabs within, no blanks
+                                       around it, and clients that read by fetch, Datastar's, send none but Latin-1
+                                       characters. "" makes the browser forget the last id. default: none */
     const char *comment;            /* keeps proxies awake, scripts do not see it; lines like data. default: none */
     int         retry_ms;           /* how long to wait before coming back. default: as before */
     const char *elements;           /* Datastar: HTML to patch into the page. default: none */
@@ -816,8 +818,8 @@ typedef struct sse_event {
 
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
    event: borrowed until return.
-   Returns: 0; SSE_E_FIELD if event, id, selector or ns holds a line break, a script "</script" or "<!--", a redirect a control
-   character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
+   Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a script "</script" or "<!--",
+   a redirect a control character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
    object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs;
    else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
@@ -1411,7 +1413,17 @@ typedef enum sse_overflow {
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
    anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
    holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, and
-   they are written when that is over, tried once a second: a crash before that loses them. One process per database. */
+   they are written when that is over, tried once a second: a crash before that loses them.
+
+   A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it, "app.db-sse", which is removed
+   at the end and, if the process is killed, means nothing without its lock. sse_topic waits for it for up to busy_ms of db, so
+   that a server may start while the one before it ends; then it is SSE_E_STATE, with words that name the file. Where that file
+   cannot be made or locked, as on some network file systems (on which SQLite itself is not safe), a warning is logged and you have
+   to see to it. A database in memory is nobody else's.
+
+   Ages go by the time of day from one start to the next, and by the machine's own clock while the program runs: setting the clock
+   changes no age. An event that was written, or is read, while the clock is at a time before 2020, which nobody has set yet, is
+   taken for new at the next start: it is kept for too long rather than lost. */
 typedef struct sse_topic_options {
     int    history;          /* events that are kept. default: none; with one of the next two: any number */
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
@@ -1428,8 +1440,8 @@ typedef struct sse_topic_options {
 
 /* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none of their own; of several
    such names the longest counts. options: copied; NULL: all defaults, as without this call.
-   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already; an error
-   of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already, .db is kept
+   by another server, or was opened before a fork; an error of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
@@ -1441,7 +1453,8 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
    events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known. Who is sent nothing gets an id at once, in an event
+   restart only ids of streams whose histories are all in databases are known, those included that a pattern may come to match.
+   A topic that ends, by age, by max_topics or with its last subscriber, is no way round that: what it lost is told of. Who is sent nothing gets an id at once, in an event
    without data, which scripts do not see: what is published while a client is away that never saw an event is not lost. Later
    subscriptions begin with the next event, and give such an id as well if the stream had none.
 
@@ -1480,7 +1493,7 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
    sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
    ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
    comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
-   well; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
+   well, and from whichever of several servers that read the table; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
    what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
    there is: delete only rows that nobody comes back for. If the table gives ids again that were sent, because another file took its
    place or its sequence was set back, all who are there get the gap event and every row as well; who was away, and comes back with
@@ -1565,6 +1578,10 @@ typedef struct sse_db_options {
    function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
    set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with.
 
+   A database belongs to the process that opened it. In a child, after fork() or daemon(), every function answers SSE_E_STATE
+   (those without an error NULL, false or 0), sse_db_close only frees memory, and with a topic or a live view of such a database
+   sse_listen, sse_serve and sse_poll do: open it after the fork.
+
    A call on the loop that finds the database locked stops everybody, every stream and request, for up to busy_ms. Where another
    program holds the lock for long (a bulk import, a VACUUM), give the loop's database a busy_ms of 100 or so and answer
    SSE_E_BUSY with 503; or write in sse_offload, through a second sse_db that work opens, uses and closes on its own thread: the
@@ -1576,8 +1593,7 @@ typedef struct sse_db_options {
    neither is noticed.
    file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
    that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
-   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a script that sse_db_migrate
-   could not run. */
+   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a migration that failed. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
@@ -1633,12 +1649,18 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at every start, so write it
-   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error. */
+   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error.
+   Foreign keys are not enforced while it runs, so that a table can be rebuilt as SQLite's documentation says (create a new one,
+   copy, drop the old one, rename) and the rows that refer to it stay; nor do ON DELETE and ON UPDATE act. Before the commit
+   PRAGMA foreign_key_check runs, if the script changed anything: a row that refers to none, also one that did before, is SSE_E_DB,
+   with words that name it, and nothing is changed. Called inside a transaction it leaves foreign keys as they are.
+   After a failure sse_listen and sse_serve answer SSE_E_DB on this thread, until the same script succeeds or db is closed. */
 SSE_API int sse_db_migrate(sse_db *db, const char *script);
 
 /* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the life of the file, each in a
    transaction of its own, v being PRAGMA user_version. Only ever append to the list. Returns: 0; SSE_E_STATE if the
-   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay). */
+   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay).
+   Foreign keys, and what a failure means to sse_serve: as sse_db_migrate. */
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of your own are left alone; with
@@ -3185,6 +3207,8 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
       line break in it is followed by a prefix of ours, so that no text can
       begin a field or end an event.
   E2  What must be one line is checked before anything is written.
+  E3  An id is what can come back as the value of a Last-Event-ID header: a
+      request with another one is no HTTP, and a 400 ends an EventSource.
 ==========================================================================*/
 
 static const char *sse__find_char(const char *p, const char *end, char c) { /* end: not found */
@@ -3217,6 +3241,15 @@ static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole
 }
 
 static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* E2. NULL: yes */
+
+/* E3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks around it are none of it. */
+static bool sse__is_id(const char *text) {
+    const size_t n = text ? strlen(text) : 0;
+    size_t       i;
+    for (i = 0; i < n; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7F) return false;
+    return n == 0 || (text[0] != ' ' && text[0] != '\t' && text[n - 1] != ' ' && text[n - 1] != '\t');
+}
 
 static bool sse__is_set(const char *text) { return text && *text; }
 
@@ -3279,7 +3312,7 @@ static int sse__event_check(const sse_event *e) {
     contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
     plain    = e->data || sse__is_set(e->event);
     patch    = sse__patch_options(e);
-    if (!sse__is_line(e->event) || !sse__is_line(e->id)) return SSE_E_FIELD;
+    if (!sse__is_line(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
     if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
     if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
     if (e->elements) return sse__elements_check(&patch);
@@ -8155,18 +8188,24 @@ static bool sse__db_tell(uint64_t second) {
     return true;
 }
 
-/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. */
+/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. By: which script
+   failed, as sse__script_key names it; 0: it did not open. */
 static SSE__THREAD const sse_db *sse__db_broken;
+static SSE__THREAD uint32_t sse__db_broken_by;
 static SSE__THREAD char sse__db_broken_why[200];
 
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-static int sse__db_broke(const sse_db *db, int error, const char *why) { /* or not: a later try may have gone well */
-    if (!error && sse__db_broken == db) sse__db_broken = NULL;
+/* Or not: a later try may have gone well. Another script that runs says nothing about the one that failed. */
+static int sse__db_broke(const sse_db *db, uint32_t by, int error, const char *why) {
+    if (!error && sse__db_broken == db && sse__db_broken_by == by) sse__db_broken = NULL;
     if (!error || sse__db_broken) return error;
-    sse__db_broken = db;
+    sse__db_broken    = db;
+    sse__db_broken_by = by;
     snprintf(sse__db_broken_why, sizeof sse__db_broken_why, "%s", why);
     return error;
 }
@@ -8200,6 +8239,7 @@ struct sse_rows { /* a prepared statement, and while busy the rows of one query 
 
 struct sse_db {
     sqlite3  *raw;
+    pid_t     process;  /* that opened it */
     char     *file;     /* NULL: attached */
     int       busy_ms;
     bool      read_only, raw_given; /* raw_given: the program may hold the connection itself */
@@ -8363,8 +8403,19 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of 
     }
 }
 
-/* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
-static bool sse__db_enter(sse_db *db) {
+/* SQLite's locks belong to the process that took them: a child that goes on with its parent's connection loses commits, or
+   damages the file. Spec: sqlite.org/howtocorrupt.html 2.6. */
+static bool sse__db_is_elsewhere(const sse_db *db) { return db && !db->open_error && db->process != getpid(); }
+
+static int sse__db_fail_elsewhere(sse_db *db) {
+    char text[200];
+    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it after fork() or daemon()",
+             (long)db->process, (long)getpid());
+    return sse__db_fail(db, SSE_E_STATE, text, db->file);
+}
+
+/* False if the database did not open; else the latest error is forgotten. */
+static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
         sse__db_failed++; /* D3: it did so when it was opened */
         snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
@@ -8374,12 +8425,19 @@ static bool sse__db_enter(sse_db *db) {
     return true;
 }
 
+/* Every public function begins with it, but the rows of a query, which ask once: it costs a system call. */
+static bool sse__db_enter(sse_db *db) {
+    if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
+    (void)sse__db_fail_elsewhere(db);
+    return false;
+}
+
 static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->open_error : db->error : SSE_E_NOMEM; }
 
 static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int error = sse__db_status(db);
+    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     const bool told = db && db->message.len && !db->message.error; /* it may have failed for want of memory as well */
     if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
@@ -8696,7 +8754,8 @@ SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) {
 
 SSE_API bool sse_db_next(sse_rows *rows) {
     int rc;
-    if (!rows || !rows->busy || !sse__db_enter(rows->db)) return false;
+    if (!rows || !rows->busy) return false;
+    if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
     rows->at_row = false;
     if (rows->error) sse__db_fail(rows->db, rows->error, "there is no such column", rows->sql.ptr);
     else {
@@ -8713,7 +8772,7 @@ SSE_API bool sse_db_next(sse_rows *rows) {
 }
 
 SSE_API void sse_db_done(sse_rows *rows) {
-    if (rows && rows->busy) sse__rows_end(rows);
+    if (rows && rows->busy && !sse__db_is_elsewhere(rows->db)) sse__rows_end(rows);
 }
 
 static bool sse__rows_at(sse_rows *r, int column) {
@@ -8824,37 +8883,86 @@ static int sse__db_script(sse_db *db, const char *script) { /* inside a transact
     return sse__db_check(db, rc, NULL);
 }
 
+/* ---- migrations: a table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that refer to them along.
+   So foreign keys are off meanwhile, and what they would have said is asked at the end. SQLite switches them outside transactions
+   only. ---- */
+
+typedef struct sse__migration {
+    bool      nested, keys; /* keys: they were on */
+    int       changes;      /* rows written so far, and the schema's version: nothing changed, nothing to check */
+    long long schema;
+} sse__migration;
+
+static int sse__migration_begin(sse_db *db, sse__migration *m) {
+    int keys = 0, rc;
+    memset(m, 0, sizeof *m);
+    if (sqlite3_get_autocommit(db->raw)) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
+    if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    rc = sse__db_begin(db, &m->nested);
+    if (rc == SSE_OK && keys) rc = sse_db_one(db, &m->schema, "PRAGMA schema_version");
+    m->keys    = keys != 0;
+    m->changes = sqlite3_total_changes(db->raw);
+    return rc < 0 ? rc : SSE_OK;
+}
+
+/* A row that refers to one that is not there makes the migration fail. */
+static int sse__migration_check(sse_db *db, const sse__migration *m) {
+    long long schema;
+    char      text[300];
+    sse_rows *rows;
+    int       rc = sse_db_one(db, &schema, "PRAGMA schema_version");
+    if (rc < 0) return rc;
+    if (schema == m->schema && sqlite3_total_changes(db->raw) == m->changes) return SSE_OK;
+    rows = sse_db_query(db, "PRAGMA foreign_key_check");
+    if (!sse_db_next(rows)) return sse__db_status(db);
+    if (sse_db_is_null(rows, 1)) /* WITHOUT ROWID */
+        snprintf(text, sizeof text, "a row of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+                 sse_db_text(rows, 0), sse_db_text(rows, 2));
+    else
+        snprintf(text, sizeof text, "row %lld of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+                 sse_db_int(rows, 1), sse_db_text(rows, 0), sse_db_text(rows, 2));
+    sse_db_done(rows);
+    return sse__db_fail(db, SSE_E_DB, text, NULL);
+}
+
+static int sse__migration_end(sse_db *db, const sse__migration *m, int rc) { /* rc: how it went so far */
+    if (rc == SSE_OK && m->keys && !sqlite3_get_autocommit(db->raw)) rc = sse__migration_check(db, m);
+    if (rc == SSE_OK) rc = sse__db_end(db, m->nested);
+    else sse__db_undo(db, m->nested);
+    if (m->keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+    return rc;
+}
+
+/* Names a script in sse__db_broken_by. Lists have one name: a list that went well is the one that failed before. */
+static uint32_t sse__script_key(const char *script) { return sse__hash(sse__text(script)) | 2u; }
+enum { SSE__LIST_KEY = 1 };
+
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
-    bool nested;
-    int  rc;
+    sse__migration m;
+    int            rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = sse__db_script(db, script);
-    if (rc == SSE_OK) rc = sse__db_end(db, nested);
-    else sse__db_undo(db, nested);
-    return sse__db_broke(db, rc, sse_buf_text(&db->message));
+    rc = sse__migration_begin(db, &m);
+    if (rc == SSE_OK) rc = sse__db_script(db, script);
+    rc = sse__migration_end(db, &m, rc);
+    return sse__db_broke(db, sse__script_key(script), rc, sse_buf_text(&db->message));
 }
 
 /* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
 static int sse__db_migrate_to(sse_db *db, const char *script, long long version) {
-    long long present;
-    char      set[64];
-    bool      nested;
-    int       rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = sse_db_one(db, &present, "PRAGMA user_version");
+    long long      present;
+    char           set[64];
+    sse__migration m;
+    int            rc = sse__migration_begin(db, &m);
+    if (rc == SSE_OK) rc = sse_db_one(db, &present, "PRAGMA user_version");
     if (rc == SSE_OK && present < version) {
         rc = sse__db_script(db, script);
         snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* a pragma takes no bound value */
         if (rc == SSE_OK) rc = sse__db_script(db, set);
     }
-    if (rc == SSE_OK) return sse__db_end(db, nested);
-    sse__db_undo(db, nested);
-    return rc;
+    return sse__migration_end(db, &m, rc);
 }
 
-SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count) {
     long long version;
     char      text[96];
     int       rc = sse_db_one(db, &version, "PRAGMA user_version");
@@ -8867,6 +8975,13 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
     }
     for (; rc == SSE_OK && version < count; version++) rc = sse__db_migrate_to(db, scripts[version], version + 1);
     return rc;
+}
+
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+    int rc;
+    if (!sse__db_enter(db)) return sse__db_status(db);
+    rc = sse__db_migrate_all(db, scripts, count);
+    return sse__db_broke(db, SSE__LIST_KEY, rc, sse_buf_text(&db->message));
 }
 
 /* ---- opening and closing ---- */
@@ -8899,6 +9014,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     if (!db) return NULL;
     memset(&none, 0, sizeof none);
     if (!options) options = &none;
+    db->process   = getpid();
     db->max_rows  = options->max_rows ? options->max_rows : SSE_UNLIMITED;
     db->busy_ms   = options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000;
     db->read_only = options->read_only;
@@ -8913,13 +9029,14 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         return db;
     }
     db->open_error = sse__db_check(db, rc, file); /* for good; it writes the message */
-    (void)sse__db_broke(db, db->open_error, sse_buf_text(&db->message));
+    (void)sse__db_broke(db, 0, db->open_error, sse_buf_text(&db->message));
     return db;
 }
 
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = SSE__NEW(sse_db);
     if (!db) return NULL;
+    db->process  = getpid();
     db->raw      = raw;
     db->max_rows = SSE_UNLIMITED;
     if (!raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
@@ -8953,6 +9070,14 @@ static bool sse__db_is_idle(const sse_db *db) {
     return !stmt && sqlite3_get_autocommit(db->raw);
 }
 
+/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is closed or opened anew. */
+static const char *sse__db_path(const sse_db *db) {
+    const char *path = sqlite3_db_filename(db->raw, "main");
+    return path && *path ? path : NULL;
+}
+
+static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
+
 static bool sse__db_sees_names(sse_db *db) { /* false: the authorizer is not, or no longer, ours, and nothing is known of D4 */
     sqlite3_stmt *stmt = NULL;
     db->authorized = false;
@@ -8974,19 +9099,20 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
 }
 
 SSE_API void sse_db_close(sse_db *db) {
+    const bool ours = !sse__db_is_elsewhere(db); /* else even closing it would take the parent's locks for ours */
     if (!db) return;
     if (db->on_close) db->on_close(db->on_close_user);
     if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
     while (db->statements) {
         sse_rows *r = db->statements;
         db->statements = r->next;
-        sqlite3_finalize(r->stmt);
+        if (ours) sqlite3_finalize(r->stmt);
         sse_buf_free(&r->sql);
         sse__names_free(&r->written);
         SSE_FREE(r);
     }
     sse__marks_drop(db, NULL);
-    if (db->file) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
+    if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
     sse_buf_free(&db->message);
     sse_buf_free(&db->sql);
     sse__names_free(&db->pending);
@@ -8997,7 +9123,7 @@ SSE_API void sse_db_close(sse_db *db) {
 }
 
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
-    if (!db || db->open_error) return NULL;
+    if (!db || db->open_error || sse__db_is_elsewhere(db)) return NULL;
     db->raw_given = true;
     return db->raw;
 }
@@ -9039,6 +9165,9 @@ SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
 static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
+static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
+static const char *sse__db_path(const sse_db *db) { return (void)db, (const char *)NULL; }
+static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 
 #endif /* SSE_NO_SQLITE */
 
@@ -12910,7 +13039,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -12924,18 +13053,32 @@ static void sse__streams_run_closed(sse__streams *streams) {
       twice, not after kill -9 either: before a byte with a number leaves,
       every store that can be written has reserved it and its own has the
       event; one that cannot is logged, and tried again [sequence_save].
-  K2  After .lost a history lacks nothing: who has had all up to there can
-      be sent the rest.
+  K2  After .lost and .missing a history lacks nothing: who has had all up
+      to there can be sent the rest. What one lost is remembered when it
+      goes: by its store, or by the rule that made it [topic_forget].
   K3  A list of histories is in the order of .newest: who asks for what is
       new looks at its end only, however long it is.
+  K4  A file keeps the events of one server at a time: that one holds a lock
+      on a file beside it, which ends with the process [store_own].
 ==========================================================================*/
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 /* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost it one write in 10,000; a crash
    skips what was left of them, and ids need only grow. */
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
 /* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
-typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store;
+typedef struct sse__store {
+    struct sse__store *next;
+    sse_db  *db;
+    uint64_t reserved, began; /* began: numbers above are of this start */
+    int64_t  clock;           /* by how much the time of day was ahead of the loop's when it was last written; 0: never */
+    char    *owner;           /* the file that is locked: K4. NULL: none */
+    int      owner_fd;
+} sse__store;
 
 typedef struct sse__sequence {
     sse_app    *app;
@@ -12945,6 +13088,7 @@ typedef struct sse__sequence {
     sse__link   histories;           /* all that are in memory: K3 */
     sse__link   dirty;               /* histories that a store is behind of */
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
+    uint64_t    earlier;             /* numbers up to there may be of earlier starts: of those no memory is left */
     sse__alarm  again;               /* a save failed */
 } sse__sequence;
 
@@ -12952,7 +13096,8 @@ typedef struct sse__sequence {
 typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits;
 
 typedef struct sse__entry {
-    uint64_t      seq, at;           /* at: the loop's time */
+    uint64_t      seq;
+    int64_t       at;                /* the loop's time; below 0: before this machine started */
     sse__message *message;
     char         *alias;             /* the id that the program gave it */
     uint32_t      except_slot, except_gen;
@@ -12970,6 +13115,7 @@ struct sse__history {
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
     uint64_t       lost, saved, saved_lost;
+    uint64_t       missing;          /* numbers up to there may be missing, but were never in this ring: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 };
 
@@ -13025,17 +13171,17 @@ static bool sse__history_over(const sse__history *h) { /* more than its limits; 
     return h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1);
 }
 
-static uint64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; 0: never */
-    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + h->limits.max_age : 0;
+static int64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; INT64_MAX: never */
+    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + (int64_t)h->limits.max_age : INT64_MAX;
 }
 
 static void sse__history_trim(sse__history *h) {
     sse__wheel    *wheel = &h->sequence->app->loop.wheel;
     const uint64_t lost = h->lost;
     while (sse__history_over(h)) sse__history_drop_oldest(h);
-    while (sse__history_due(h) && sse__history_due(h) <= wheel->now) sse__history_drop_oldest(h);
+    while (sse__history_due(h) <= (int64_t)wheel->now) sse__history_drop_oldest(h);
     if (h->lost != lost) sse__history_soil(h);
-    if (sse__history_due(h) && !h->age.link.next) sse__alarm_set(wheel, &h->age, sse__history_due(h));
+    if (sse__history_due(h) < INT64_MAX && !h->age.link.next) sse__alarm_set(wheel, &h->age, (uint64_t)sse__history_due(h));
 }
 
 static void sse__history_aged(sse__alarm *alarm) {
@@ -13064,7 +13210,7 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
 }
 
 /* Keeps an event; holds a reference to its message. alias: taken. Without memory it is as if it had been trimmed: K2. */
-static void sse__history_add(sse__history *h, sse__message *m, uint64_t at, char *alias, sse_stream except) {
+static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
     sse__history_renew(h, m->seq);
@@ -13098,42 +13244,155 @@ static void sse__history_free(sse__history *h) {
 
 /* ---- the tables ------------------------------------------------------------------- */
 
-static uint64_t sse__wall_ms(void) {
+/* Times of day before 2020 are of a clock that nobody has set yet, as on boards without a battery. */
+#define SSE__CLOCK_IS_SET(ms) ((ms) >= (int64_t)1577836800 * 1000)
+enum { SSE__CLOCK_JUMP_MS = 10000 };
+
+static int64_t sse__wall_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000;
+}
+
+/* A store tells of earlier starts. What those had in memory only is lost: K2. */
+static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
+    sse__link *link = sequence->histories.next, *next, *const last = sequence->histories.prev;
+    bool       more = !sse__list_empty(&sequence->histories);
+    if (sequence->earlier < earlier) sequence->earlier = earlier;
+    for (; more; link = next) {
+        sse__history *h = SSE__CONTAINER(link, sse__history, all);
+        next = link->next;
+        more = link != last;
+        if (h->limits.store || h->count) continue; /* one that is in use already has begun with this start */
+        if (h->lost < sequence->earlier) h->lost = sequence->earlier;
+        sse__history_renew(h, sequence->last); /* to the end of the list */
+    }
+}
+
+/* Opens the file that is locked, and locks it. Returns -1, errno EWOULDBLOCK: another one has it; else it cannot be done here. */
+static int sse__store_lock(const char *path) {
+    struct stat ours, present;
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), why;
+        if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* another user's */
+        if (fd < 0) return -1;
+        if (flock(fd, LOCK_EX | LOCK_NB)) {
+            why = errno;
+            close(fd);
+            errno = why;
+            return -1;
+        }
+        if (fstat(fd, &ours) == 0 && stat(path, &present) == 0 && ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) return fd;
+        close(fd); /* the one that had it has deleted it meanwhile */
+    }
+}
+
+/* K4. flock, and a file of its own: to close any descriptor of the database would let go of SQLite's locks. Waits for one that is
+   about to end as long as for another lock of that database. */
+static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
+    const char       *path = sse__db_path(store->db);
+    const sse__store *other = sequence->stores;
+    const struct timespec pause = {0, 10000000};
+    struct stat       s;
+    sse_buf           name = {NULL, 0, 0, SSE_OK};
+    int               waited;
+    if (!path || stat(path, &s) || !S_ISREG(s.st_mode)) return SSE_OK; /* nobody else can have it */
+    sse_printf(&name, "%s-sse", path);
+    if (!name.error) sse__put_char(&name, '\0');
+    while (other && !(other->owner && strcmp(other->owner, name.ptr ? name.ptr : "") == 0)) other = other->next;
+    if (name.error || other) { /* other: the same file, opened twice by this app */
+        const int error = name.error;
+        sse_buf_free(&name);
+        return error;
+    }
+    for (waited = 0; (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK; waited += 10) {
+        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) continue;
+        (void)sse__refuse(sequence->app, SSE_E_STATE, "%s keeps the events of another server that runs, which has locked %s: "
+                                                      "stop that one, or give this one another database", path, name.ptr);
+        sse_buf_free(&name);
+        return SSE_E_STATE;
+    }
+    if (store->owner_fd >= 0) store->owner = name.ptr;
+    else {
+        sse__log(sequence->app, SSE_LOG_WARNING, "%s cannot be locked (%s): see that no other server keeps its events in %s", name.ptr,
+                 strerror(errno), path);
+        sse_buf_free(&name);
+    }
+    return SSE_OK;
+}
+
+static void sse__store_free(sse__store *store) {
+    if (store->owner && !sse__db_is_elsewhere(store->db)) (void)unlink(store->owner); /* first: who waits for it looks again */
+    if (store->owner) close(store->owner_fd);
+    SSE_FREE(store->owner);
+    SSE_FREE(store);
+}
+
+static int sse__store_tables(sse_db *db, void *user) {
+    int n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL)");
+    (void)user;
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID");
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_events"
+                            " (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT, event BLOB NOT NULL)");
+    if (n >= 0) n = sse_db_exec(db, "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic)");
+    return n < 0 ? n : SSE_OK;
+}
+
+/* Finds the number to go on after. A file of which a part was restored may know less than its events show: K1. */
+static int sse__store_read(const sse__sequence *sequence, sse__store *store) {
+    const char *path = sse__db_path(store->db);
+    long long   reserved, event, lost;
+    uint64_t    highest;
+    int         error = sse_db_one(store->db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    if (error >= 0) error = sse_db_one(store->db, &event, "SELECT max(seq) FROM sse_events");
+    if (error >= 0) error = sse_db_one(store->db, &lost, "SELECT max(lost) FROM sse_topics");
+    if (error < 0) return error;
+    if (event < lost) event = lost;
+    store->reserved = reserved < 0 ? 0 : (uint64_t)reserved;
+    highest         = event < 0 ? 0 : (uint64_t)event;
+    if (highest <= store->reserved) return SSE_OK;
+    sse__log(sequence->app, SSE_LOG_WARNING, "%s: sse_sequence is behind sse_events, as if a part of it had been restored: numbers go on "
+                                             "after %llu. Restore sse_sequence, sse_topics and sse_events together",
+             path ? path : "a database", (unsigned long long)highest);
+    store->reserved = highest;
+    error = sse_db_exec(store->db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)highest);
+    return error < 0 ? error : SSE_OK;
 }
 
 static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) { /* finds or makes */
-    static const char tables[] =
-        "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL);"
-        "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID;"
-        "CREATE TABLE IF NOT EXISTS sse_events (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT,"
-        " event BLOB NOT NULL);"
-        "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic);";
     sse__store *store = sequence->stores;
-    long long   reserved;
     int         error;
     while (store && store->db != db) store = store->next;
     *out = store;
     if (store) return SSE_OK;
-    error = sse_db_migrate(db, tables);
-    if (!error) error = sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
-    if (error < 0) return error;
+    if (sse__db_is_elsewhere(db))
+        return sse__refuse(sequence->app, SSE_E_STATE, "a topic's .db was opened before this process was forked: "
+                                                       "call sse_db_open after fork() or daemon()");
+    if (sse__db_open_error(db)) return sse__db_open_error(db);
     store = SSE__NEW(sse__store);
     if (!store) return SSE_E_NOMEM;
-    store->db        = db;
-    store->reserved  = error == 1 || reserved < 0 ? 0 : (uint64_t)reserved;
+    store->db = db;
+    error     = sse__store_own(sequence, store);
+    if (!error) error = sse_db_write(db, sse__store_tables, NULL);
+    if (!error) error = sse__store_read(sequence, store);
+    if (error) {
+        sse__store_free(store);
+        return error;
+    }
     store->next      = sequence->stores;
     sequence->stores = store;
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
+    store->began       = sequence->last;
     sequence->unloaded = sequence->last;
+    sse__sequence_began(sequence, store->reserved);
     *out = store;
     return SSE_OK;
 }
 
 static int sse__history_write(sse_db *db, const sse__history *h) { /* in a transaction */
-    const uint64_t  now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
+    const int64_t   now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
     const long long lost = (long long)h->lost;
     const bool      cut = h->lost != h->saved_lost;
     uint32_t        i;
@@ -13150,13 +13409,20 @@ static int sse__history_write(sse_db *db, const sse__history *h) { /* in a trans
     return n < 0 ? n : SSE_OK;
 }
 
-typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; } sse__save;
+typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; int64_t clock; } sse__save;
+
+/* The clock was set since: what this start has written was written by a wrong one, or by one that slept with the machine. */
+static int sse__store_shift(sse_db *db, const sse__save *save) {
+    const int64_t by = save->store->clock ? save->clock - save->store->clock : 0;
+    if (by < SSE__CLOCK_JUMP_MS && by > -SSE__CLOCK_JUMP_MS) return SSE_OK;
+    return sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)by, (long long)save->store->began);
+}
 
 static int sse__store_write(sse_db *db, void *user) {
     sse__save *save = (sse__save *)user;
     sse__link *link;
-    int        error = SSE_OK;
-    if (save->reserved != save->store->reserved)
+    int        error = sse__store_shift(db, save);
+    if (error >= 0 && save->reserved != save->store->reserved)
         error = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
     for (link = save->sequence->dirty.next; error >= 0 && link != &save->sequence->dirty; link = link->next) {
         const sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
@@ -13168,7 +13434,9 @@ static int sse__store_write(sse_db *db, void *user) {
 /* Only after the commit: what a transaction that failed has written is not saved. */
 static void sse__store_written(const sse__save *save) {
     sse__link *link, *next;
+    const int64_t by = save->clock - save->store->clock;
     save->store->reserved = save->reserved;
+    if (!save->store->clock || by >= SSE__CLOCK_JUMP_MS || by <= -SSE__CLOCK_JUMP_MS) save->store->clock = save->clock;
     for (link = save->sequence->dirty.next; link != &save->sequence->dirty; link = next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
         next = link->next;
@@ -13189,6 +13457,7 @@ static void sse__sequence_save(sse__sequence *sequence) {
     const char *why;
     app->net->unsaved = false;
     save.sequence     = sequence;
+    save.clock        = sse__wall_ms() - (int64_t)app->loop.wheel.now;
     for (save.store = sequence->stores; save.store; save.store = save.store->next) {
         save.reserved = save.store->reserved;
         if (sequence->last > save.reserved) save.reserved = sequence->last + SSE__RESERVE;
@@ -13224,8 +13493,8 @@ static sse__message *sse__history_message(const sse__history *h, uint64_t seq, c
 
 static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
     const sse_stream nobody = {NULL, 0, 0};
-    const uint64_t   now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = (uint64_t)sse_db_int(rows, 1);
-    const uint64_t   age = at < wall ? wall - at : 0;
+    const int64_t    now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = sse_db_int(rows, 1);
+    const int64_t    age = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0; /* of an unknown age: its time begins now */
     const char      *id = sse_db_text(rows, 2);
     const uint64_t   seq = (uint64_t)sse_db_int(rows, 0);
     char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
@@ -13234,7 +13503,7 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
         SSE_FREE(alias);
         return false;
     }
-    sse__history_add(h, m, age < now ? now - age : 0, alias, nobody);
+    sse__history_add(h, m, now - age, alias, nobody);
     sse__message_drop(m);
     return true;
 }
@@ -13260,16 +13529,17 @@ static void sse__history_load(sse__history *h) { /* what an earlier start kept *
     sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
 }
 
-/* topic: borrowed as long as the history is there. lost: what was kept up to there is gone. NULL: no memory. */
-static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t lost) {
+/* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing. NULL: no memory. */
+static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t gone) {
     sse__history *h = SSE__NEW(sse__history);
     if (!h) return NULL;
     h->sequence = sequence;
     h->topic    = topic;
     h->limits   = *limits;
-    h->lost     = lost;
+    h->missing  = gone;
     h->age.fn   = sse__history_aged;
     if (limits->store) sse__history_load(h);
+    else h->lost = gone > sequence->earlier ? gone : sequence->earlier;
     sse__history_renew(h, sequence->last);
     return h;
 }
@@ -13290,7 +13560,7 @@ static void sse__sequence_close(sse__sequence *sequence) {
     sse__alarm_cancel(&sequence->again);
     while (sequence->stores) {
         sse__store *next = sequence->stores->next;
-        SSE_FREE(sequence->stores);
+        sse__store_free(sequence->stores);
         sequence->stores = next;
     }
 }
@@ -13323,6 +13593,8 @@ static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf 
 
   B1  Rows up to .last went to every stream that is not behind, rows after it
       to none. Who is behind reads up to .last; then it is not.
+  B3  Who comes from another server may have had rows that this one has not
+      read yet. It counts as behind until they are [topic_catch_up].
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
       replaced or its sequence set back, and all begin anew [outbox_again].
@@ -13341,6 +13613,7 @@ typedef struct sse__outbox {
     uint64_t   last;         /* B1 */
     uint64_t   remains;      /* the newest row, if those up to .last were deleted; else UINT64_MAX */
     bool       changed;      /* there may be rows after it; they are read when no transaction of ours is open: B2 */
+    bool       ahead;        /* somebody may have had rows after it, from another server: B3 */
     sse__alarm retry;        /* reading failed */
 } sse__outbox;
 
@@ -13671,6 +13944,7 @@ typedef struct sse__rule {
     char             *name, *gap_event;
     sse_topic_options options;
     sse__limits       limits;
+    uint64_t          gone; /* numbers up to there may be missing from histories that it made and that are no more: K2 */
 } sse__rule;
 
 typedef struct sse__topic {
@@ -13699,7 +13973,7 @@ typedef struct sse__topics {
     sse__message *place;           /* the id of the latest number, as an event: see place_message. NULL: none was needed yet */
     const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
     bool          displaced;       /* one of them had to go again for another */
-    uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
+    uint64_t      recalled_lost;   /* numbers up to there one of them lost, even if it has nothing left to be brought back */
     uint64_t      serial;          /* of the publication in hand */
     uint64_t      resumes, gaps;
 } sse__topics;
@@ -13748,10 +14022,20 @@ static void sse__topic_free(sse__topic *topic) {
     SSE_FREE(topic);
 }
 
+/* Frees a topic whose history may not be all there, or that is to make room: what it lost stays known, K2. */
+static void sse__topic_forget(sse__topic *topic) {
+    const sse__history *h = topic->history;
+    const bool          stored = h && h->limits.store && !h->dirty.next;
+    const uint64_t      upto = !h ? 0 : h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
+    uint64_t           *known = stored ? &topic->owner->sequence.unloaded : h ? &topic->rule->gone : NULL;
+    if (known && *known < upto) *known = upto;
+    sse__topic_free(topic);
+}
+
 static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
     if (topic->channel.count || topic->presence || topic->named) return;
     if (!topic->history || (!topic->history->count && !topic->history->dirty.next)) {
-        sse__topic_free(topic);
+        sse__topic_forget(topic);
         return;
     }
     sse__list_remove(&topic->idle);
@@ -13762,15 +14046,12 @@ static void sse__topic_rest(sse__topic *topic) { /* somebody or something left i
 static bool sse__topics_evict(sse__topics *topics) {
     sse__topic   *topic;
     sse__history *h;
-    uint64_t     *upto;
     if (sse__list_empty(&topics->idle)) return false;
     topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     h     = topic->history;
     if (h->dirty.next) sse__sequence_save(&topics->sequence);
-    upto = h->limits.store && !h->dirty.next ? &topics->sequence.unloaded : &topics->evicted;
-    if (h->newest > *upto) *upto = h->newest;
     if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(h->topic))) topics->displaced = true;
-    sse__topic_free(topic);
+    sse__topic_forget(topic);
     return true;
 }
 
@@ -13807,11 +14088,9 @@ static void sse__topic_emptied(sse__history *h) {
 }
 
 static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: no memory */
-    sse__topics   *topics = topic->owner;
-    const uint64_t lost   = rule && rule->limits.store ? 0 : topics->evicted; /* it may have been here before */
     topic->rule = rule;
     if (!rule || !rule->limits.max_count) return true;
-    topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, lost);
+    topic->history = sse__history_new(&topic->owner->sequence, topic->node.key.ptr, &rule->limits, rule->gone);
     if (!topic->history) return false;
     topic->history->emptied = sse__topic_emptied;
     return true;
@@ -13921,9 +14200,11 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { 
 }
 
 static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule */
-    sse__rule **at = &topics->rules;
+    sse__rule **at = &topics->rules, *other;
     sse__topic *topic;
     int         error;
+    for (other = topics->rules; other; other = other->next) /* its topics may have been theirs: K2 */
+        if (rule->gone < other->gone) rule->gone = other->gone;
     if (strchr(rule->name, '*')) {
         while (*at && strlen((*at)->name) > strlen(rule->name)) at = &(*at)->next;
         rule->next = *at;
@@ -13953,8 +14234,11 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     rule = sse__rule_new(name, &o);
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
-    if (error) sse__rule_free(rule);
-    else error = sse__rule_add(app->topics, rule);
+    if (error) {
+        sse__rule_free(rule);
+        return error == SSE_E_STATE ? error : sse__config_fail(app, error, "topic", name); /* that was told with its reason */
+    }
+    error = sse__rule_add(app->topics, rule);
     if (error == SSE_E_STATE) return sse__refuse(app, error, "topic %s: in use already: call sse_topic once, before sse_subscribe and sse_publish", name);
     return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
 }
@@ -13980,43 +14264,93 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
     }
 }
 
+/* What keeps the topics that a pattern matches, those included that are not there yet, or no more. */
+typedef struct sse__keepers { bool memory, stores; uint64_t gone; } sse__keepers;
+
+static void sse__keepers_add(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
+    if (!rule->limits.max_count) return;
+    if (rule->limits.store) k->stores = true;
+    else k->memory = true;
+    if (k->gone < rule->gone) k->gone = rule->gone;
+    if (!rule->limits.store && k->gone < earlier) k->gone = earlier;
+}
+
+/* Two patterns may have a topic in common if what stands before their stars agrees. The rules come longest first, as topics look
+   for theirs: behind one that matches all that the pattern does, none counts. */
+static void sse__pattern_keepers(const sse__topics *topics, const char *pattern, sse__keepers *k) {
+    const uint64_t   earlier = topics->sequence.earlier;
+    const sse_str    key = sse__pattern_key(pattern);
+    const sse__rule *rule;
+    for (rule = topics->named; rule; rule = rule->next)
+        if (sse__pattern_match(pattern, sse__text(rule->name))) sse__keepers_add(k, rule, earlier);
+    for (rule = topics->rules; rule; rule = rule->next) {
+        const sse_str other = sse__pattern_key(rule->name);
+        if (!sse__starts(key, other) && !sse__starts(other, key)) continue;
+        sse__keepers_add(k, rule, earlier);
+        if (sse__pattern_match(rule->name, sse__text(pattern))) break;
+    }
+}
+
+/* Are all histories of a stream in databases, also those that come to be later? False if there are none. */
+static bool sse__stream_durable(const sse__stream *stream) {
+    const sse__sub *sub;
+    sse__keepers    k = {false, false, 0};
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__topic *topic = sse__sub_topic(sub);
+        if (topic && topic->pattern) sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+        else if (topic && topic->history) sse__keepers_add(&k, topic->rule, 0);
+    }
+    return k.stores && !k.memory;
+}
+
+/* Numbers up to there may be missing from what a pattern matches, although no history that is there tells; 0: it is no pattern.
+   Asked after stream_recall. */
+static uint64_t sse__sub_gone(const sse__sub *sub) {
+    const sse__topic *topic = sse__sub_topic(sub);
+    sse__keepers      k = {false, false, 0};
+    if (!topic || !topic->pattern) return 0;
+    k.gone = topic->owner->recalled_lost;
+    sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+    return k.gone;
+}
+
 /* Histories that only a database remembers, for a pattern that asks for what is above after. */
 static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_t after) {
     const sse_str     prefix = sse__pattern_key(pattern);
     const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
     for (; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
                                       SSE_STR(prefix));
         while (sse_db_next(rows)) {
-            const sse_str name = sse__text(sse_db_text(rows, 0));
-            sse__topic   *topic;
+            const sse_str  name = sse__text(sse_db_text(rows, 0));
+            const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
+            sse__topic    *topic;
             if (!sse__starts(name, prefix)) {
                 sse_db_done(rows);
                 break;
             }
-            topic = sse__pattern_match(pattern, name) ? sse__topic_kept(topics, name) : NULL;
+            if (!sse__pattern_match(pattern, name)) continue;
+            if (topics->recalled_lost < lost) topics->recalled_lost = lost;
+            topic = sse__topic_kept(topics, name);
             if (topic) sse__topic_rest(topic);
         }
     }
 }
 
-/* Brings what its patterns want back to memory. True: a history that one of them matched has gone altogether. displaced: not all
-   of them find room at once. */
-static bool sse__stream_recall(sse__stream *stream, uint64_t after, bool *displaced) {
+/* Brings what its patterns want back to memory. False: not all of it finds room at once. */
+static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;
-    bool            patterns = false;
-    topics->displaced = false;
+    topics->displaced     = false;
+    topics->recalled_lost = 0;
     for (sub = stream->subs; sub; sub = sub->next) {
         const sse__topic *topic = sse__sub_topic(sub);
         if (!topic || !topic->pattern) continue;
-        patterns         = true;
         topics->recalled = topic->node.key.ptr;
         sse__topics_recall(topics, topics->recalled, after);
     }
     topics->recalled = NULL;
-    *displaced       = topics->displaced;
-    return patterns && topics->evicted > after;
+    return !topics->displaced;
 }
 
 /* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
@@ -14120,7 +14454,7 @@ static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
         sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
-    stream->behind = r.more;
+    stream->behind = r.more || r.after > o->last; /* B3 */
     return r.sent;
 }
 
@@ -14128,11 +14462,11 @@ static bool sse__stream_refill_events(sse__stream *stream) {
     sse__merge m;
     sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
-    bool       displaced;
     memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < after) after = sub->after;
-    m.lost = sse__stream_recall(stream, after, &displaced) && after; /* of what was displaced it was told when it came */
+    (void)sse__stream_recall(stream, after); /* of what was displaced it was told when it came */
+    for (sub = stream->subs; sub && !m.lost; sub = sub->next) m.lost = sub->after && sse__sub_gone(sub) > sub->after;
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
@@ -14152,13 +14486,12 @@ static bool sse__stream_refill(sse__stream *stream) {
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost, old; } sse__resume; /* old: of an earlier start */
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old; } sse__resume; /* old: of an earlier start */
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     uint32_t     i;
     (void)sub;
-    if (!h->limits.store) r->durable = false;
     for (i = h->count; i && !r->found; i--) {
         const sse__entry *e = sse__history_entry(h, i - 1);
         if (!e->alias || !sse__eq(sse__text(e->alias), r->id)) continue;
@@ -14170,34 +14503,41 @@ static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
 static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     (void)sub;
-    if (h->lost > r->seq) r->lost = true;
+    if (h->lost > r->seq || h->missing > r->seq) r->lost = true;
 }
 
 /* Finds the number that an id stands for: one of this start; one that the program gave; one of an earlier start, if all
    histories are in databases. Whoever makes an id up chooses a place in what the handler subscribed to, no more. */
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
-    sse_str    epoch;
-    uint64_t   seq = 0;
-    bool       evicted, displaced;
-    const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
-    r->durable = true;
-    r->found   = is_id && sse__eq(epoch, sse__text(sequence->epoch));
+    sse_str         epoch;
+    uint64_t        seq = 0;
+    const sse__sub *sub;
+    bool            all;
+    const bool      is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
+    r->found = is_id && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
-    evicted = sse__stream_recall(stream, r->seq, &displaced);
+    all = sse__stream_recall(stream, r->seq);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
-    if (!r->found && is_id && r->durable) {
+    if (!r->found && is_id && seq <= sequence->earlier && sse__stream_durable(stream)) {
         r->found = r->old = true;
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = displaced || (evicted && stream->app->topics->evicted > r->seq);
+    r->lost = !all;
+    for (sub = stream->subs; sub && !r->lost; sub = sub->next) r->lost = sse__sub_gone(sub) > r->seq;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
-static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
-    r->found = sse__parse_u64(r->id, o->last, &r->seq);
-    r->lost  = r->found && !sse__outbox_has(o, r->seq);
+static void sse__resume_row(sse__resume *r, sse__outbox *o) {
+    bool there;
+    r->found = sse__parse_u64(r->id, INT64_MAX, &r->seq);
+    there    = r->found && sse__outbox_has(o, r->seq);
+    if (r->found && r->seq > o->last) { /* B3: other servers read the table too */
+        r->found = there;
+        o->ahead = o->ahead || there;
+    }
+    r->lost = r->found && !there;
 }
 
 /* The id of a place, for all who are there at a time. WHATWG HTML 9.2.6: an id without data is kept, and no event. NULL: no memory. */
@@ -14416,7 +14756,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
 
 static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
     char *alias = sse__is_set(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
-    sse__history_add(h, m, h->sequence->app->loop.wheel.now, alias, p->except);
+    sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, alias, p->except);
     sse__history_soil(h);
 }
 
@@ -14584,6 +14924,20 @@ static void sse__topic_flow(sse__topic *topic) {
     sse__alarm_set(&o->app->loop.wheel, &o->retry, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
 }
 
+static void sse__topic_catch_up(sse__topic *topic) { /* B3 */
+    sse__outbox *o = topic->outbox;
+    sse__link   *link;
+    if (!o->ahead) return;
+    o->ahead = false;
+    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
+        if (!stream->behind || stream->gone) continue;
+        if (sub->after > o->last || stream->req) o->ahead = true;
+        else (void)sse__stream_refill(stream);
+    }
+}
+
 static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, from there on, that has rows to send: B2 */
     while (topic && !(topic->outbox->changed && sse__db_is_idle(topic->outbox->db))) topic = topic->next_fed;
     return topic;
@@ -14591,7 +14945,10 @@ static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, fro
 
 static void sse__topics_flow(sse__topics *topics) {
     sse__topic *topic = sse__topic_flowing(topics->fed);
-    for (; topic; topic = sse__topic_flowing(topic->next_fed)) sse__topic_flow(topic);
+    for (; topic; topic = sse__topic_flowing(topic->next_fed)) {
+        sse__topic_flow(topic);
+        sse__topic_catch_up(topic);
+    }
 }
 
 /* ---- looking in ------------------------------------------------------------------------------------------ */
@@ -17379,6 +17736,21 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     return SSE_OK;
 }
 
+/* Databases that the app uses by itself must be this process's own. What handlers use answers them. */
+static int sse__server_check_databases(sse_app *app) {
+    const sse__store *store = app->topics->sequence.stores;
+    const sse__topic *topic = app->topics->fed;
+    const sse__link  *link  = app->views->lives.next;
+    while (store && !sse__db_is_elsewhere(store->db)) store = store->next;
+    while (topic && !sse__db_is_elsewhere(topic->outbox->db)) topic = topic->next_fed;
+    while (link != &app->views->lives && !sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db))
+        link = link->next;
+    if (!store && !topic && link == &app->views->lives) return SSE_OK;
+    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process was forked: "
+                                         "call sse_db_open after fork() or daemon()",
+                       store || topic ? "topic" : "live view");
+}
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
@@ -17389,6 +17761,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (sse__db_broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
     else error = sse__serve_check(app, what, o);
+    if (!error) error = sse__server_check_databases(app);
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
@@ -17533,6 +17906,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (server->turning) return SSE_E_STATE; /* called from a callback */
     if (server->over) return 0;
+    if (!server->inited && sse__server_check_databases(app)) return SSE_E_STATE;
     if (!app->loop.owned) sse__server_own(app, true);
     if (!server->inited) {
         server->inited = true;
