@@ -14,9 +14,10 @@ units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
-binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+polled   = $(units:%=build/poll/unit/%)
+binaries = $(examples) $(check) $(polled) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
 servers  = $(addprefix build/asan/,$(filter-out slow_fsync,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
-           build/clang/server build/clang/sqlite build/slow_fsync.so build/datastar-format
+           build/clang/server build/clang/sqlite $(addprefix build/poll/,ends http stopping topics) build/slow_fsync.so build/datastar-format
 
 all: $(examples) ## build the examples
 
@@ -78,6 +79,15 @@ build/datastar-format: tests/datastar/format.c sse.h
 build/asan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
+# The other poller: unit tests, and the servers that tests/wire/poll.t starts. Unoptimised, as there are many of them.
+build/poll/unit/%: tests/unit/%.c tests/tap.h sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -DSSE_USE_POLL $(ASAN) -O0 $(WARN) $< -o $@ $(LIBS)
+
+build/poll/%: tests/wire/%.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. -DSSE_USE_POLL $(ASAN) -O0 $(WARN) $< -o $@ $(LIBS)
 
 build/clang/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)

@@ -333,6 +333,9 @@
            if (sse_poll(app, 0) <= 0) break;
        }
 
+     Where the system has no epoll (SSE_USE_POLL) sse_fd is negative, which poll ignores, and sse_next_ms 10 at most: the same loop
+     then looks every 10 ms. With nothing else to wait for, sse_poll(app, -1) or sse_serve answers at once there too.
+
      Or bring your descriptors into this one: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO line, a serial port or a Redis
      connection, sse_watch_lines for what comes in lines, sse_every and sse_after for time.
 
@@ -1033,7 +1036,8 @@ SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and 
    sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error.
    Not from a callback: SSE_E_STATE. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
-SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known */
+SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known. With poll(2), where
+                                            there is no descriptor: 10 at most, and never -1 */
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
@@ -17538,11 +17542,17 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     return 0;
 }
 
+enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
+
 SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG; }
 
 SSE_API int sse_next_ms(sse_app *app) {
+    int ms;
     if (!app) return SSE_E_ARG;
-    return sse__turn_has_work(app) || app->loop.always_ready ? 0 : sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    if (sse__turn_has_work(app) || app->loop.always_ready) return 0;
+    ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
+    return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* poll(2): no descriptor tells of what comes */
 }
 
 /* ---- serving -------------------------------------------------------------------------- */
