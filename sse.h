@@ -9732,6 +9732,12 @@ static void sse__conn_reply_end(sse__conn *c) {
     sse__conn_work(c);
 }
 
+/* What is left of a body is broken, too long, or will not come. Its request is answered: that leaves first, then the connection ends. */
+static void sse__conn_give_up_body(sse__conn *c) {
+    c->skip = c->keep_alive = false;
+    sse__conn_reply_end(c);
+}
+
 /* Sends what gathered in net.out, at best without queueing any of it: the usual reply costs one system call and no allocation. */
 static void sse__conn_settle(sse__conn *c) {
     sse__net   *net = c->net;
@@ -9978,7 +9984,7 @@ static bool sse__conn_body(sse__conn *c) {
     if (c->state != SSE__BODY || !inbox || c->paused) return false;
     status = sse__conn_decode(c);
     if (status < 0 && c->skip) {
-        sse__conn_linger(c);
+        sse__conn_give_up_body(c);
         return false;
     }
     if (status < 0) {
@@ -10028,7 +10034,8 @@ static bool sse__conn_wants_input(const sse__conn *c) {
 static void sse__conn_input_ended(sse__conn *c, bool broken) {
     c->readable = false;
     c->ended    = true;
-    if (broken || c->state != SSE__SEND) sse__conn_close(c);
+    if (!broken && c->state == SSE__BODY && c->skip && c->out.count) sse__conn_give_up_body(c);
+    else if (broken || c->state != SSE__SEND) sse__conn_close(c);
 }
 
 static void sse__conn_read(sse__conn *c) {
