@@ -92,7 +92,8 @@
            else sse_redirect(req, "/login");
        }
 
-     Bodies up to max_body_bytes are there when the handler runs. Larger ones are read as they come: give the route .body_later and
+     Bodies up to max_body_bytes are there when the handler runs; all of them together take up to max_bodies_bytes, or a client is
+     told 503 and to come back. Larger ones are read as they come: give the route .body_later and
      call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
@@ -933,6 +934,9 @@ typedef struct sse_app_options {
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
     size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
                                        default: 67108864; SSE_UNLIMITED */
+    size_t      max_bodies_bytes;   /* bodies of all requests together, in memory: as they come, until their requests end. What would
+                                       go over it is answered 503 with Retry-After, unless it is the only one. Bodies that are
+                                       read in place (.body_later) do not count. default: 67108864; SSE_UNLIMITED */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -7489,6 +7493,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
+    size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase; /* when that was last a warning: see sse__peer_level */
 };
 
@@ -9038,7 +9043,7 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
 
 /*==========================================================================
   >>conn   sockets: accept, read, queue, write, time out
-  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs
+  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   The life of a connection; [f] is the function that makes the change:
 
@@ -9078,6 +9083,9 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
       queue, and alone there when its next piece is made.
   C5  No byte leaves while net.unsaved is set: what it tells of may not be
       kept yet. The turn saves once, for all [topics_save].
+  C6  app.body_bytes is the sum of held, of all connections and requests: a
+      body that is not read in place counts from its first byte on until
+      its request is freed.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -9194,6 +9202,7 @@ typedef struct sse__conn {
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
     uint64_t           body_left;  /* streamed body: bytes still to come */
+    size_t             held;       /* bytes of its body that count in app.body_bytes, until the request is there: its own then */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
     bool readable, writable;       /* as far as the last event, or call that would have waited, told (edge-triggered) */
@@ -9332,6 +9341,24 @@ static void sse__inbox_free(sse__inbox *inbox) {
     SSE_FREE(inbox);
 }
 
+/* Whether there is room for a body of n bytes: C6. One alone has it, whatever the limit, or a larger one could never be sent. */
+static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
+    const size_t max = c->net->app->options.max_bodies_bytes, others = c->net->app->body_bytes - c->held;
+    return n <= c->held || !others || (others <= max && n <= max - others);
+}
+
+static bool sse__conn_hold(sse__conn *c, size_t n) { /* its body has n bytes by now; false: there is no room for them */
+    if (!sse__conn_has_room(c, n)) return false;
+    c->net->app->body_bytes += n - c->held;
+    c->held = n;
+    return true;
+}
+
+static void sse__conn_let_go(sse__conn *c) { /* of its body */
+    c->net->app->body_bytes -= c->held;
+    c->held = 0;
+}
+
 /* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
 static void sse__conn_close(sse__conn *c) {
     static const struct linger at_once = {1, 0};
@@ -9345,6 +9372,7 @@ static void sse__conn_close(sse__conn *c) {
     sse__list_remove(&c->all);
     net->count--;
     net->surplus -= c->surplus;
+    sse__conn_let_go(c);
     sse__list_remove(&c->work);
     sse__list_add(&net->closed, &c->work);
     sse__queue_clear(&c->out);
@@ -9835,6 +9863,7 @@ static void sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     c->net->counts.bad_requests++;
     c->keep_alive = false;
     if (c->req) c->net->calls.gone(c); /* it reads its body */
+    sse__conn_let_go(c);
     c->net->calls.refuse(c, status, bytes, head);
     sse__conn_reply_end(c);
 }
@@ -9868,11 +9897,16 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
         sse__conn_refuse(c, 413, bytes, head);
         return false;
     }
+    if (!c->in_place && !head->chunked && !sse__conn_has_room(c, head->content_length)) {
+        sse__conn_refuse(c, 503, bytes, head);
+        return false;
+    }
     c->body_left = head->content_length;
     c->expects   = head->expect_continue;
     c->skip = c->paused = false;
     if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
         net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
+        (void)sse__conn_hold(c, (size_t)head->content_length);
         sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
         return true;
     }
@@ -9992,6 +10026,10 @@ static bool sse__conn_body(sse__conn *c) {
         return false;
     }
     if (c->in_place) return sse__conn_hand_on(c, status);
+    if (!sse__conn_hold(c, inbox->body_len)) {
+        sse__conn_refuse(c, 503, inbox->bytes.ptr, &inbox->head);
+        return false;
+    }
     if (status == 0) return false;
     net->used = (size_t)inbox->head.result + inbox->body_len;
     sse__conn_request(c, inbox->bytes.ptr, &inbox->head,
@@ -10414,6 +10452,7 @@ struct sse_req {
     char        *bytes;
     sse__head    head;
     sse_str      body;
+    size_t       held;      /* bytes of it that count in app.body_bytes */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -10907,6 +10946,7 @@ static void sse__req_reset(sse_req *req) { /* for the next one, which so allocat
     sse_buf_free(&req->input);
     sse__alarm_cancel(&req->finish);
     sse__list_remove(&req->kept);
+    if (req->held) req->app->body_bytes -= req->held;
     if (req->file) sse__block_drop(req->file->block);
     sse__arena_reset(&arena);
     if (out.cap > 65536 || out.error) sse_buf_free(&out);
@@ -16052,7 +16092,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     } else {
         const char *text = sse__status_text(status);
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
-        sse_printf(&b, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n", strlen(text) + 1, text);
+        sse_printf(&b, "%sContent-Length: %zu\r\n", status == 503 ? "Retry-After: 5\r\n" : "", strlen(text) + 1);
+        sse_printf(&b, "Connection: close\r\n\r\n%s\n", text);
     }
     if (b.error) sse__conn_close(c);
     else sse__conn_write(c, b.ptr, b.len);
@@ -16128,6 +16169,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
         return;
     }
     req->body = body;
+    req->held = c->held; /* C6: it may outlive the connection */
+    c->held   = 0;
     sse__req_dispatch(req);
     if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
@@ -16477,6 +16520,7 @@ static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
     o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
     o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
     o->max_call_bytes     = sse__or_size(o->max_call_bytes, (size_t)64 << 20);
+    o->max_bodies_bytes   = sse__or_size(o->max_bodies_bytes, (size_t)64 << 20);
     o->max_headers        = sse__or_int(o->max_headers, 100);
     o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
     o->max_views          = sse__or_int(o->max_views, 1000);
