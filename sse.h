@@ -1161,7 +1161,8 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 /* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
    number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
    `datastar` of GET, HEAD and DELETE, from the body otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields).
-   JSON that is not well-formed fails the request with 400 and the offset. Spec: RFC 8259; Datastar SDK, ReadSignals. */
+   JSON that is not well-formed fails the request with 400 and the offset. It is read once: a call takes about as long whatever there
+   is of it, for some 32 bytes of memory a value. Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
 /* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes. Returns: 0; SSE_E_ARG: no name;
@@ -2662,6 +2663,7 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
       is handed out only after the last byte has proved well-formed.
   J2  Up to the first wrong byte the text could still have become JSON.
   J3  Text for C callers is UTF-8 without NUL.
+  J4  An index answers each path as a scan for it would.
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
@@ -2673,8 +2675,25 @@ typedef struct sse__json_level {
     const char *want;  /* its member on the way to the value; NULL: the way does not lead through here */
     const char *start; /* where it begins if it is the value itself, otherwise NULL */
     size_t      index; /* of the next element */
+    uint32_t    node;  /* of an index that is filled */
     char        close; /* '}' or ']' */
 } sse__json_level;
+
+/* A value, in the index of a text that is asked for many paths. */
+typedef struct sse__json_node {
+    uint32_t from, to;       /* its bytes */
+    uint32_t parent, next;   /* next: of the same hash, and older */
+    uint32_t name, name_len; /* where its name begins; in an array: its index */
+} sse__json_node;
+
+/* Finds values by their parent and name. Node 0 is none, 1 the whole. */
+typedef struct sse__json_index {
+    sse_str         text;
+    uint64_t        key[2];  /* of the hash: who chooses the names must not know it */
+    sse__json_node *nodes;
+    uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
+    uint32_t        count, mask;
+} sse__json_index;
 
 typedef struct sse__json {
     const char     *p, *end;
@@ -2682,6 +2701,8 @@ typedef struct sse__json {
     bool            target; /* the value that comes next is the one */
     int             error;
     sse_str         value;
+    sse_str         name;   /* of the member that comes next, as between its quotes */
+    sse__json_index *index; /* to be filled; NULL: none */
     size_t          depth;
     sse__json_level level[SSE_JSON_DEPTH];
 } sse__json;
@@ -2818,7 +2839,8 @@ static bool sse__json_member(sse__json *r) {
         sse__json_space(r);
         from = r->p;
         if (!sse__json_string(r)) return false;
-        hit = level->want && sse__json_name_is(sse__str(from + 1, (size_t)(r->p - from) - 2), level->want, &rest);
+        r->name = sse__str(from + 1, (size_t)(r->p - from) - 2);
+        hit     = level->want && sse__json_name_is(r->name, level->want, &rest);
         sse__json_space(r);
         if (!sse__json_take(r, ':')) return false;
     }
@@ -2828,15 +2850,112 @@ static bool sse__json_member(sse__json *r) {
     return true;
 }
 
+/* A name, decoded byte by byte, becomes a hash: a name may be written with escapes, and so may the step of a path. */
+typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
+
+static void sse__json_hash_begin(sse__json_hash *h, const sse__json_index *x, uint32_t parent) {
+    h->key[0] = x->key[0];
+    h->key[1] = x->key[1] ^ parent;
+    h->n      = 0;
+}
+
+static void sse__json_hash_add(sse__json_hash *h, char c) {
+    if (h->n == sizeof h->bytes) {
+        h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
+        h->n      = 0;
+    }
+    h->bytes[h->n++] = c;
+}
+
+static uint32_t *sse__json_hash_slot(const sse__json_hash *h, const sse__json_index *x) {
+    return &x->heads[sse__sip_hash(h->key, sse__str(h->bytes, h->n)) & x->mask];
+}
+
+static void sse__json_hash_number(sse__json_hash *h, uint32_t n) {
+    int i;
+    for (i = 0; i < 4; i++) sse__json_hash_add(h, (char)(n >> 8 * i & 0xFF));
+}
+
+/* Adds the value that begins at start to the index. */
+static uint32_t sse__json_note(sse__json *r, const char *start) {
+    sse__json_index       *x     = r->index;
+    const sse__json_level *level = r->depth ? &r->level[r->depth - 1] : NULL;
+    const uint32_t         at    = ++x->count;
+    sse__json_node        *node  = &x->nodes[at];
+    const char            *p     = r->name.ptr;
+    sse__json_hash         hash;
+    uint32_t              *slot;
+    char                   bytes[4];
+    size_t                 n, i;
+    memset(node, 0, sizeof *node);
+    node->from   = (uint32_t)(start - x->text.ptr);
+    node->parent = level ? level->node : 0;
+    sse__json_hash_begin(&hash, x, node->parent);
+    if (level && level->close == ']') {
+        node->name = (uint32_t)level->index - 1;
+        sse__json_hash_number(&hash, node->name);
+    } else if (level) {
+        node->name     = (uint32_t)(p - x->text.ptr);
+        node->name_len = (uint32_t)r->name.len;
+        while (p < r->name.ptr + r->name.len)
+            for (n = sse__json_char(&p, bytes), i = 0; i < n; i++) sse__json_hash_add(&hash, bytes[i]);
+    }
+    slot       = sse__json_hash_slot(&hash, x);
+    node->next = *slot;
+    *slot      = at;
+    return at;
+}
+
+/* The value with the first step of path for its name; *rest is then behind that. 0: there is none. */
+static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const char *path, const char **rest) {
+    const bool      array = x->text.ptr[x->nodes[parent].from] == '[';
+    const size_t    digits = strspn(path, "0123456789");
+    sse__json_hash  hash;
+    const char     *p;
+    uint64_t        index;
+    uint32_t        at;
+    sse__json_hash_begin(&hash, x, parent);
+    if (array) {
+        if (!sse__parse_u64(sse__str(path, digits), UINT32_MAX, &index)) return 0;
+        sse__json_hash_number(&hash, (uint32_t)index);
+    } else {
+        for (p = path; *p && *p != '.'; p++) {
+            if (*p == '\\' && p[1]) p++;
+            sse__json_hash_add(&hash, *p);
+        }
+    }
+    for (at = *sse__json_hash_slot(&hash, x); at; at = x->nodes[at].next) {
+        const sse__json_node *node = &x->nodes[at];
+        if (node->parent != parent) continue;
+        if (array ? sse__json_index_is(node->name, path, rest)
+                  : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path, rest)) return at;
+    }
+    return 0;
+}
+
+/* What sse_json_get finds. ptr NULL: it is absent. */
+static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J4 */
+    const char *rest = path;
+    uint32_t    at   = 1;
+    while (at && *rest) {
+        at   = sse__json_child(x, at, path, &rest);
+        path = rest + 1; /* "a.": the member of no name */
+    }
+    return at ? sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from) : sse__text(NULL);
+}
+
 /* Reads a scalar, or the bracket that opens an object or array. */
 static bool sse__json_value(sse__json *r, bool *opened) {
     const char      *start;
     sse__json_level *level;
+    uint32_t         node;
     sse__json_space(r);
     start   = r->p;
     *opened = start < r->end && (*start == '{' || *start == '[');
+    node    = r->index ? sse__json_note(r, start) : 0;
     if (!*opened) {
         if (!sse__json_scalar(r)) return false;
+        if (node) r->index->nodes[node].to = (uint32_t)(r->p - r->index->text.ptr);
         if (r->target) r->value = sse__str(start, (size_t)(r->p - start));
         return true;
     }
@@ -2848,6 +2967,7 @@ static bool sse__json_value(sse__json *r, bool *opened) {
     level->want  = r->want;
     level->start = r->target ? start : NULL;
     level->index = 0;
+    level->node  = node;
     level->close = *start == '{' ? '}' : ']';
     r->p++;
     return true;
@@ -2860,13 +2980,14 @@ static bool sse__json_next(sse__json *r, bool opened) {
         sse__json_space(r);
         if (!sse__json_take(r, level->close)) return (opened || sse__json_take(r, ',')) && sse__json_member(r);
         if (level->start) r->value = sse__str(level->start, (size_t)(r->p - level->start));
+        if (level->node) r->index->nodes[level->node].to = (uint32_t)(r->p - r->index->text.ptr);
         r->depth--;
     }
     return true;
 }
 
-/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. */
-static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t *offset) {
+/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. index: to be filled, or NULL. */
+static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value, size_t *offset) {
     const char *from = json.ptr ? json.ptr : "";
     sse__json   r;
     bool        opened, fine;
@@ -2876,6 +2997,8 @@ static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t
     r.want   = *path ? path : NULL;
     r.error  = SSE_E_SYNTAX;
     r.value  = sse__text(NULL);
+    r.name   = sse__text(NULL);
+    r.index  = index;
     r.depth  = 0;
     do fine = sse__json_value(&r, &opened) && sse__json_next(&r, opened);
     while (fine && r.depth);
@@ -2889,7 +3012,28 @@ static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t
 
 static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: J2 */
     sse_str all;
-    return sse__json_scan(json, "", &all, offset);
+    return sse__json_scan(json, "", NULL, &all, offset);
+}
+
+/* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its numbers reach. */
+static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const uint64_t key[2]) {
+    sse__json_index *x      = (sse__json_index *)sse__arena_get(a, sizeof *x);
+    size_t           values = 2, slots = 1, i, bytes; /* each value is the first of all, or behind one of [ { , */
+    sse_str          all;
+    if (!x || json.len >= UINT32_MAX / 2) return NULL;
+    for (i = 0; i < json.len; i++) values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
+    while (slots < values) slots *= 2;
+    x->text   = json;
+    x->key[0] = key[0];
+    x->key[1] = key[1];
+    x->count  = 0;
+    x->mask   = (uint32_t)slots - 1;
+    if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
+    x->nodes = (sse__json_node *)sse__arena_get(a, bytes);
+    x->heads = (uint32_t *)sse__arena_get(a, slots * sizeof *x->heads);
+    if (!x->nodes || !x->heads) return NULL;
+    memset(x->heads, 0, slots * sizeof *x->heads);
+    return sse__json_scan(json, "", x, &all, &bytes) == SSE_OK ? x : NULL;
 }
 
 /* What is wrong with a text that sse__json_check refused. */
@@ -2908,7 +3052,7 @@ static bool sse__json_is_object(sse_str json) { /* its first character says so; 
 SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
     size_t  offset;
     sse_str found = sse__text(NULL);
-    int     error = path ? sse__json_scan(json, path, &found, &offset) : SSE_E_ARG;
+    int     error = path ? sse__json_scan(json, path, NULL, &found, &offset) : SSE_E_ARG;
     if (!error && !found.ptr) error = SSE_E_ABSENT;
     if (value) *value = found;
     return error;
@@ -10462,6 +10606,7 @@ struct sse_req {
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;   /* the JSON; ptr NULL: none */
     bool         signals_read;
+    sse__json_index *signals_index; /* NULL: none, or not to be had: they are scanned */
     const char  *peer_text;
     /* the reply, written by >>reply */
     sse_buf      out, headers;
@@ -10860,6 +11005,7 @@ static void sse__req_read_signals(sse_req *req) {
     sse_str       wrapped;
     size_t        offset = 0;
     char          fault[80];
+    uint64_t      key[2];
     int           error;
     req->signals_read = true;
     req->signals      = req->body;
@@ -10876,6 +11022,14 @@ static void sse__req_read_signals(sse_req *req) {
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
+    if (req->signals.ptr && sse__random(key, sizeof key)) req->signals_index = sse__json_index_make(&req->arena, req->signals, key);
+}
+
+static sse_str sse__req_find_signal(const sse_req *req, const char *path) { /* ptr NULL: it is absent */
+    sse_str value = sse__text(NULL);
+    if (req->signals_index) return sse__json_find(req->signals_index, path);
+    if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
+    return value;
 }
 
 SSE_API const char *sse_signal(sse_req *req, const char *path) {
@@ -10885,7 +11039,8 @@ SSE_API const char *sse_signal(sse_req *req, const char *path) {
     if (!path) return NULL;
     if (sse__req_is_form(req)) return sse_form(req, path);
     if (!req->signals_read) sse__req_read_signals(req);
-    if (!req->signals.ptr || sse_json_get(req->signals, path, &value) || !value.ptr) return NULL;
+    value = sse__req_find_signal(req, path);
+    if (!value.ptr) return NULL;
     error = sse__json_to_text(&req->arena, value, &text);
     if (error == SSE_E_FIELD) sse_fail(req, 400, "the signal %s holds a NUL", path);
     else sse__req_error(req, error);
