@@ -1368,8 +1368,9 @@ typedef enum sse_overflow {
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
    anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
-   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, and
-   they are written when that is over, tried once a second: a crash before that loses them. One process per database. */
+   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, once,
+   and they are written when that is over, tried once a second: a crash before that loses them. Only the first of them waits for
+   the lock, the retries do not (except on a connection of your own, sse_db_attach or sse_db_raw). One process per database. */
 typedef struct sse_topic_options {
     int    history;          /* events that are kept. default: none; with one of the next two: any number */
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
@@ -9019,7 +9020,9 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     int rc, waited;
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, db->busy_ms);
-    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    /* The limit, on what is left of the -wal file when it is begun anew, is what SQLite lets it grow to as a rule (1000 pages of
+       4 KiB): without one it keeps the size that it had while somebody read for long. */
+    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304", NULL, NULL, NULL);
     if (rc != SQLITE_OK) return rc;
     if (db->read_only) return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
     for (waited = 0;; waited += 10) {
@@ -9027,6 +9030,11 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
         if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
         sqlite3_sleep(10);
     }
+}
+
+/* Whether its next calls wait for another writer. A connection that the program may hold keeps the busy handler that it has. */
+static void sse__db_wait(sse_db *db, bool waits) {
+    if (db->file && !db->raw_given && db->raw) sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
 static int sse__db_connect(const sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
@@ -9149,7 +9157,8 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
 
 struct sse_db { int open_error; };
 
-static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static int  sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static void sse__db_wait(sse_db *db, bool waits) { (void)db, (void)waits; }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     static sse_db failed = { SSE_E_NOT_BUILT };
@@ -13106,7 +13115,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c tests/unit/topics.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -13131,7 +13140,12 @@ static void sse__streams_run_closed(sse__streams *streams) {
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
 /* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
-typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store;
+typedef struct sse__store {
+    struct sse__store *next;
+    sse_db  *db;
+    uint64_t reserved;
+    bool     failing;                /* the last save failed: only retries write to it, and they do not wait for a lock */
+} sse__store;
 
 typedef struct sse__sequence {
     sse_app    *app;
@@ -13142,6 +13156,7 @@ typedef struct sse__sequence {
     sse__link   dirty;               /* histories that a store is behind of */
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
     sse__alarm  again;               /* a save failed */
+    bool        retries;             /* and is tried once more by the next */
 } sse__sequence;
 
 /* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only. */
@@ -13375,27 +13390,50 @@ static void sse__store_written(const sse__save *save) {
     }
 }
 
-static void sse__sequence_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__sequence, again)->app->net->unsaved = true; }
+static void sse__sequence_retry(sse__sequence *sequence) {
+    sequence->retries            = true;
+    sequence->app->net->unsaved = true;
+}
 
-/* Brings all stores up to date, one transaction each: K1. A store that fails is tried again later; the events go out meanwhile: a
-   full disk must not silence everybody who is connected. */
-static void sse__sequence_save(sse__sequence *sequence) {
-    sse_app   *app = sequence->app;
-    sse__save  save;
+static void sse__sequence_again(sse__alarm *alarm) { sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again)); }
+
+static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: what could not be written has no other chance */
+    if (!sse__list_empty(&sequence->dirty)) sse__sequence_retry(sequence);
+}
+
+/* Brings a store up to date, in one transaction. Who holds its lock is waited for once: then the events go out unkept, and a store
+   is tried again once a second without waiting, or the loop would stand still for as long as the lock is held. */
+static void sse__store_save(sse__save *save) {
+    sse_app    *app   = save->sequence->app;
+    sse__store *store = save->store;
     const char *why;
-    app->net->unsaved = false;
-    save.sequence     = sequence;
-    for (save.store = sequence->stores; save.store; save.store = save.store->next) {
-        save.reserved = save.store->reserved;
-        if (sequence->last > save.reserved) save.reserved = sequence->last + SSE__RESERVE;
-        if (sse_db_write(save.store->db, sse__store_write, &save) == SSE_OK) {
-            sse__store_written(&save);
-            continue;
-        }
-        (void)sse_db_error(save.store->db, &why);
-        sse__log(app, SSE_LOG_WARNING, "events are sent but not kept: %s", why);
-        sse__alarm_set(&app->loop.wheel, &sequence->again, app->loop.wheel.now + SSE__SAVE_AGAIN_MS);
+    int         error;
+    save->reserved = store->reserved;
+    if (save->sequence->last > save->reserved) save->reserved = save->sequence->last + SSE__RESERVE;
+    if (store->failing) sse__db_wait(store->db, false);
+    error = sse_db_write(store->db, sse__store_write, save);
+    if (store->failing) sse__db_wait(store->db, true);
+    if (!error) {
+        if (store->failing) sse__log(app, SSE_LOG_WARNING, "events are kept again");
+        store->failing = false;
+        sse__store_written(save);
+        return;
     }
+    (void)sse_db_error(store->db, &why);
+    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING, "events are sent but not kept: %s", why);
+    store->failing = true;
+    sse__alarm_set(&app->loop.wheel, &save->sequence->again, sse__clock_ms() + SSE__SAVE_AGAIN_MS); /* it may have waited long */
+}
+
+/* Brings all stores up to date: K1. A store that fails is tried again later; the events go out meanwhile: a full disk must not
+   silence everybody who is connected. */
+static void sse__sequence_save(sse__sequence *sequence) {
+    const bool retries = sequence->retries;
+    sse__save  save;
+    sequence->app->net->unsaved = sequence->retries = false;
+    save.sequence = sequence;
+    for (save.store = sequence->stores; save.store; save.store = save.store->next)
+        if (!save.store->failing || retries) sse__store_save(&save);
 }
 
 /* The next number, and the line that shows it. */
@@ -18237,7 +18275,10 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__changes_stop(app);
     sse__loop_drain(&app->loop);
     sse__pool_free(app);
-    if (app->net && app->topics) sse__topics_save(app);
+    if (app->net && app->topics) {
+        sse__sequence_last(&app->topics->sequence);
+        sse__topics_save(app);
+    }
     sse__net_close(app->net);
     sse__streams_close(app->streams);
     sse__topics_close(app->topics);
