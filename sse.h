@@ -311,10 +311,12 @@
      keys; .own_history gives that stream a history. .compress_window = 16 makes all histories small.
 
      Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are compressed whole, files up to 1 MiB
-     whole and once. Larger ones are compressed as they leave, 128 KiB at a time: a download takes the memory of one such piece,
-     and the loop makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no
-     Content-Length, and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that
-     sets Cache-Control: no-transform is left alone.
+     whole and once; 32 of those are kept, 4 MiB together. If more are asked for in turns than that, or at a compress_quality that
+     takes seconds, compressing them takes the loop a second and then a twentieth of its time: meanwhile the others leave as they
+     are. What is larger is compressed as it leaves, 128 KiB at a time: a download takes the memory of one such piece, and the loop
+     makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no Content-Length,
+     and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that sets
+     Cache-Control: no-transform is left alone.
 
      Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
      was compressed has an ETag of its own. So a client that was sent it in br or gzip, and asks for the rest with that ETag in
@@ -11631,7 +11633,7 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs
+  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
   K1  A path of a request becomes a path of the system only in file_find,
       and what that finds lies inside the directory served.
 ==========================================================================*/
@@ -11776,12 +11778,37 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 
 /* ---- compressed files, kept ---- */
 
-/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these, once. */
-enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 };
+/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these. Who asks for more files in turns than
+   fit has them compressed over and over, for 81 bytes each: all of that may take the loop a second, and then a twentieth of the
+   time. Without credit a file that is not kept leaves as it is. */
+enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20, SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20 };
 
 /* What became of a file in one coding. block NULL: it did not get shorter. */
 typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; } sse__kept;
-typedef struct sse__files { sse__kept at[SSE__KEPT]; uint64_t uses; size_t bytes; } sse__files;
+typedef struct sse__files {
+    sse__kept at[SSE__KEPT];
+    uint64_t  uses, earned_us; /* earned_us: when credit_us was last counted up */
+    int64_t   credit_us;       /* < 0: so much too much was taken */
+    size_t    bytes;
+} sse__files;
+
+static uint64_t sse__files_clock_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static bool sse__files_may_compress(sse__files *files) {
+    const uint64_t now  = sse__files_clock_us();
+    const int64_t  more = (int64_t)((now - files->earned_us) / SSE__KEPT_SHARE);
+    files->credit_us = more < SSE__KEPT_CREDIT_US - files->credit_us ? files->credit_us + more : SSE__KEPT_CREDIT_US;
+    files->earned_us = now;
+    return files->credit_us > 0;
+}
+
+static void sse__files_took(sse__files *files, uint64_t us) { /* a file of the highest quality costs no more than all of the credit twice */
+    files->credit_us -= us < 2 * SSE__KEPT_CREDIT_US ? (int64_t)us : 2 * SSE__KEPT_CREDIT_US;
+}
 
 static void sse__kept_drop(sse__files *files, sse__kept *kept) {
     if (kept->block) files->bytes -= kept->block->len;
@@ -11803,26 +11830,24 @@ static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for
     return oldest;
 }
 
-/* The place of this file, which may have it already; else the one unused for longest, emptied. */
-static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
-    sse__kept *kept;
-    size_t     i;
+static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) { /* NULL: it is not there */
+    size_t i;
     for (i = 0; i < SSE__KEPT; i++) {
-        kept = &files->at[i];
+        sse__kept *kept = &files->at[i];
         if (kept->coding != coding || kept->id[0] != file->id[0] || kept->id[1] != file->id[1]) continue;
         if (strcmp(kept->etag, file->etag) == 0) return kept;
     }
-    kept = sse__kept_oldest(files, false);
-    sse__kept_drop(files, kept);
-    return kept;
+    return NULL;
 }
 
 /* Without memory, or if the file cannot be read, the place stays empty and the next request tries again. */
 static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
-    sse__files   *files = app->files;
+    sse__files    *files = app->files;
+    const uint64_t began = sse__files_clock_us();
     sse_buf       room = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
     const sse_str bytes = sse__block_read(file->block, 0, (size_t)file->size, &room);
     const bool    shorter = bytes.ptr && sse__encode(app, coding, bytes, &out), known = bytes.ptr && !out.error;
+    sse__files_took(files, sse__files_clock_us() - began);
     if (shorter) kept->block = sse__block_from_buf(&out);
     sse_buf_free(&room);
     sse_buf_free(&out);
@@ -11841,7 +11866,12 @@ static bool sse__file_take_kept(sse_app *app, sse__file *file, unsigned coding) 
     if (!app->files) app->files = SSE__NEW(sse__files);
     if (!app->files) return false;
     kept = sse__kept_find(app->files, file, coding);
-    if (!kept->coding) sse__kept_fill(app, kept, file, coding);
+    if (!kept) {
+        if (!sse__files_may_compress(app->files)) return false;
+        kept = sse__kept_oldest(app->files, false);
+        sse__kept_drop(app->files, kept);
+        sse__kept_fill(app, kept, file, coding);
+    }
     kept->used = ++app->files->uses;
     if (!kept->block) return false;
     sse__block_drop(file->block);
