@@ -3,8 +3,9 @@
 PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
-ASAN  = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-TSAN  = -g -O1 -fsanitize=thread
+CHECKS = -DSSE_DEBUG_CHECKS
+ASAN  = $(CHECKS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
 MAKE1 = $(MAKE) --no-print-directory
 
@@ -91,7 +92,7 @@ build/poll/%: tests/wire/%.c sse.h
 
 build/clang/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
-	clang -std=gnu17 -O2 $(WARN) $< -o $@ $(LIBS)
+	clang -std=gnu17 -O2 $(CHECKS) $(WARN) $< -o $@ $(LIBS)
 
 build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
@@ -107,7 +108,7 @@ build/tsan/%: tests/wire/%.c sse.h
 
 build/clang/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	clang -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+	clang -std=c99 -O2 $(CHECKS) -I. $(WARN) $< -o $@ $(LIBS)
 
 build/%.so: tests/wire/%.c
 	@mkdir -p $(@D)
@@ -123,7 +124,7 @@ build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
 
 build/fuzz/%: tests/fuzz/%.c sse.h
 	@mkdir -p $(@D)
-	clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 $(CHECKS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(WARN) $< -o $@ $(LIBS)
 
 build/bench/%: tests/bench/%.c sse.h
 	@mkdir -p $(@D)

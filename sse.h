@@ -591,6 +591,8 @@
      SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
+     SSE_DEBUG_CHECKS           checks, by SSE_ASSERT and in each turn, what the states of all connections, requests and streams
+                                promise: for tests, as it costs a walk over all of them. default: off
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
 #if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
@@ -11801,7 +11803,7 @@ static uint64_t sse__files_clock_us(void) {
 static bool sse__files_may_compress(sse__files *files) {
     const uint64_t now  = sse__files_clock_us();
     const int64_t  more = (int64_t)((now - files->earned_us) / SSE__KEPT_SHARE);
-    files->credit_us = more < SSE__KEPT_CREDIT_US - files->credit_us ? files->credit_us + more : SSE__KEPT_CREDIT_US;
+    files->credit_us = more < SSE__KEPT_CREDIT_US - files->credit_us ? files->credit_us + more : (int64_t)SSE__KEPT_CREDIT_US;
     files->earned_us = now;
     return files->credit_us > 0;
 }
@@ -17775,6 +17777,63 @@ static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
            sse__topic_flowing(app->topics->fed);
 }
 
+#if defined(SSE_DEBUG_CHECKS)
+static void sse__check_queue(const sse__queue *q) {
+    size_t   bytes = 0;
+    uint32_t i;
+    for (i = 0; i < q->count; i++) {
+        SSE_ASSERT(sse__queue_at(q, i)->from < sse__queue_at(q, i)->to);
+        bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
+    }
+    SSE_ASSERT(bytes == q->bytes);
+}
+
+/* What the drawings of >>conn and >>request promise of a connection between two turns, and of its request and stream. */
+static void sse__check_conn(const sse__conn *c) {
+    const sse_app_options *o = &c->net->app->options;
+    const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
+    SSE_ASSERT(!c->deadline || (c->alarm.link.next && c->alarm.due <= (c->excused ? UINT64_MAX : c->deadline)));
+    SSE_ASSERT(!c->inbox || c->inbox->bytes.len);                             /* C3 */
+    SSE_ASSERT(!c->inbox || reads || c->state == SSE__STREAM || c->work.next || c->out.count || c->req); /* C3 */
+    SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
+    SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
+    SSE_ASSERT(!c->req || c->state == SSE__REPLY || (c->state == SSE__BODY && c->in_place));
+    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next && c->req->phase != SSE__REQ_CONCLUDED));
+    SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
+    SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
+    SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
+    SSE_ASSERT(c->state != SSE__LINGER || c->deadline);
+    SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
+    sse__check_queue(&c->out);
+    (void)o, (void)reads; /* where SSE_ASSERT is nothing */
+}
+
+static void sse__check_all(sse_app *app) {
+    size_t    held = 0;
+    uint32_t  i, count = 0;
+    sse__link *link;
+    for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
+        sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
+        held += SSE__CONTAINER(link, sse__conn, all)->held;
+    }
+    for (link = app->router->kept.next; link != &app->router->kept; link = link->next) {
+        const sse_req *req = SSE__CONTAINER(link, sse_req, kept);
+        SSE_ASSERT(req->phase == SSE__REQ_WAITING || req->phase == SSE__REQ_FINISHED);
+        SSE_ASSERT(!req->conn || req->conn->req == req);
+        held += req->held;
+    }
+    SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
+    for (i = 0; i < app->streams->all.used; i++) {
+        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
+        SSE_ASSERT(!stream || !stream->conn || stream->conn->stream == stream);
+        (void)stream;
+    }
+}
+#else
+static void sse__check_all(sse_app *app) { (void)app; }
+#endif
+
 /* Changes are looked at once all requests of the turn have been handled, and views rendered once all changes are known: however
    many commits there were, a view is rendered once. What renders and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
@@ -17786,6 +17845,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__streams_run_closed(app->streams);
     sse__topics_save(app);
     sse__net_work(app->net);
+    sse__check_all(app);
     sse__net_reap(app->net);
     sse__loop_reap(&app->loop);
     sse__stats_show(app);

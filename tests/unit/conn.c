@@ -1,8 +1,12 @@
 /* Connections, from inside: replies before their bodies are in, what bodies take together. */
+#ifndef SSE_DEBUG_CHECKS
+#define SSE_DEBUG_CHECKS
+#endif
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 #include "dial.h"
+#include <sys/wait.h>
 
 static client *send_all(sse_app *app, const char *text, size_t n) { /* on a connection of its own */
     client *c = dial(app, "/none", "Accept: */*\r\n");
@@ -121,7 +125,57 @@ static void bodies_together(void) {
     dial_free(app); /* with a request that nobody finished */
 }
 
+/* ---- what SSE_DEBUG_CHECKS sees ---- */
+
+static sse__conn *conn_of(sse_app *app, sse__state state) {
+    sse__link *link;
+    for (link = app->net->conns.next; link != &app->net->conns; link = link->next)
+        if (SSE__CONTAINER(link, sse__conn, all)->state == (uint8_t)state) return SSE__CONTAINER(link, sse__conn, all);
+    return NULL;
+}
+
+static void break_stream(sse_app *app) { conn_of(app, SSE__STREAM)->stream = NULL; }
+static void break_state(sse_app *app) { conn_of(app, SSE__STREAM)->state = SSE__IDLE; }
+static void break_queue(sse_app *app) { conn_of(app, SSE__STREAM)->out.bytes++; }
+static void break_request(sse_app *app) { conn_of(app, SSE__REPLY)->req->conn = NULL; }
+static void break_phase(sse_app *app) { conn_of(app, SSE__REPLY)->req->phase = SSE__REQ_CONCLUDED; }
+static void break_deadline(sse_app *app) { conn_of(app, SSE__BODY)->deadline = 0; }
+static void break_bodies(sse_app *app) { app->body_bytes++; }
+
+static void checks(void) { /* each broken promise ends the program in the next turn */
+    static const struct { const char *name; void (*fn)(sse_app *app); } broken[] = {
+        {"a stream that its connection lost", break_stream}, {"a state that is not that of its stream", break_state},
+        {"a queue that is counted wrongly", break_queue}, {"a request that lost its connection", break_request},
+        {"a request that has ended", break_phase}, {"a body without a deadline", break_deadline},
+        {"bodies that are counted wrongly", break_bodies}};
+    sse_app *app = dial_app(NULL);
+    size_t   i;
+    sse_post(app, "/later", later, NULL);
+    (void)dial(app, "/s", NULL);
+    (void)post(app, "/later", 100, 100);
+    (void)post(app, "/later", 100, 10);
+    turns(app, 5);
+    for (i = 0; i < sizeof broken / sizeof *broken; i++) {
+        int   status = 0;
+        pid_t child;
+        fflush(stdout);
+        child = fork();
+        if (child == 0) {
+            if (!freopen("/dev/null", "w", stderr)) _exit(0);
+            broken[i].fn(app);
+            sse__check_all(app);
+            _exit(0);
+        }
+        ok(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status), "%s is seen", broken[i].name);
+    }
+    sse__check_all(app);
+    ok(conn_of(app, SSE__STREAM) && conn_of(app, SSE__REPLY) && conn_of(app, SSE__BODY), "and nothing is where nothing is broken");
+    dial_free(app);
+    nwaiting = 0;
+}
+
 int main(void) {
+    checks();
     early_reply();
     bodies_together();
     return tap_done();
