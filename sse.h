@@ -93,7 +93,8 @@
            else sse_redirect(req, "/login");
        }
 
-     Bodies up to max_body_bytes are there when the handler runs. Larger ones are read as they come: give the route .body_later and
+     Bodies up to max_body_bytes are there when the handler runs; all of them together take up to max_bodies_bytes, or a client is
+     told 503 and to come back. Larger ones are read as they come: give the route .body_later and
      call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
@@ -355,10 +356,12 @@
      keys; .own_history gives that stream a history. .compress_window = 16 makes all histories small.
 
      Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are compressed whole, files up to 1 MiB
-     whole and once. Larger ones are compressed as they leave, 128 KiB at a time: a download takes the memory of one such piece,
-     and the loop makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no
-     Content-Length, and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that
-     sets Cache-Control: no-transform is left alone.
+     whole and once; 32 of those are kept, 4 MiB together. If more are asked for in turns than that, or at a compress_quality that
+     takes seconds, compressing them takes the loop a second and then a twentieth of its time: meanwhile the others leave as they
+     are. What is larger is compressed as it leaves, 128 KiB at a time: a download takes the memory of one such piece, and the loop
+     makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no Content-Length,
+     and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that sets
+     Cache-Control: no-transform is left alone.
 
      Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
      was compressed has an ETag of its own. So a client that was sent it in br or gzip, and asks for the rest with that ETag in
@@ -377,6 +380,9 @@
            poll(&p, 1, sse_next_ms(app));
            if (sse_poll(app, 0) <= 0) break;
        }
+
+     Where the system has no epoll (SSE_USE_POLL) sse_fd is negative, which poll ignores, and sse_next_ms 10 at most: the same loop
+     then looks every 10 ms. With nothing else to wait for, sse_poll(app, -1) or sse_serve answers at once there too.
 
      Or bring your descriptors into this one: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO line, a serial port or a Redis
      connection, sse_watch_lines for what comes in lines, sse_every and sse_after for time.
@@ -633,6 +639,8 @@
      SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
+     SSE_DEBUG_CHECKS           checks, by SSE_ASSERT and in each turn, what the states of all connections, requests and streams
+                                promise: for tests, as it costs a walk over all of them. default: off
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
 #if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
@@ -983,6 +991,9 @@ typedef struct sse_app_options {
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
     size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
                                        default: 67108864; SSE_UNLIMITED */
+    size_t      max_bodies_bytes;   /* bodies of all requests together, in memory: as they come, until their requests end. What would
+                                       go over it is answered 503 with Retry-After, unless it is the only one. Bodies that are
+                                       read in place (.body_later) do not count. default: 67108864; SSE_UNLIMITED */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -1086,7 +1097,8 @@ SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and 
    sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error.
    Not from a callback: SSE_E_STATE. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
-SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known */
+SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known. With poll(2), where
+                                            there is no descriptor: 10 at most, and never -1 */
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
@@ -1206,7 +1218,8 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 /* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
    number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
    `datastar` of GET, HEAD and DELETE, from the body otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields).
-   JSON that is not well-formed fails the request with 400 and the offset. Spec: RFC 8259; Datastar SDK, ReadSignals. */
+   JSON that is not well-formed fails the request with 400 and the offset. It is read once: a call takes about as long whatever there
+   is of it, for some 32 bytes of memory a value. Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
 /* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes. Returns: 0; SSE_E_ARG: no name;
@@ -1412,8 +1425,9 @@ typedef enum sse_overflow {
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
    anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
-   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, and
-   they are written when that is over, tried once a second: a crash before that loses them.
+   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, once,
+   and they are written when that is over, tried once a second: a crash before that loses them. Only the first of them waits for
+   the lock, the retries do not (except on a connection of your own, sse_db_attach or sse_db_raw).
 
    A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it, "app.db-sse", which is removed
    at the end and, if the process is killed, means nothing without its lock. sse_topic waits for it for up to busy_ms of db, so
@@ -2728,6 +2742,7 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
       is handed out only after the last byte has proved well-formed.
   J2  Up to the first wrong byte the text could still have become JSON.
   J3  Text for C callers is UTF-8 without NUL.
+  J4  An index answers each path as a scan for it would.
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
@@ -2739,8 +2754,25 @@ typedef struct sse__json_level {
     const char *want;  /* its member on the way to the value; NULL: the way does not lead through here */
     const char *start; /* where it begins if it is the value itself, otherwise NULL */
     size_t      index; /* of the next element */
+    uint32_t    node;  /* of an index that is filled */
     char        close; /* '}' or ']' */
 } sse__json_level;
+
+/* A value, in the index of a text that is asked for many paths. */
+typedef struct sse__json_node {
+    uint32_t from, to;       /* its bytes */
+    uint32_t parent, next;   /* next: of the same hash, and older */
+    uint32_t name, name_len; /* where its name begins; in an array: its index */
+} sse__json_node;
+
+/* Finds values by their parent and name. Node 0 is none, 1 the whole. */
+typedef struct sse__json_index {
+    sse_str         text;
+    uint64_t        key[2];  /* of the hash: who chooses the names must not know it */
+    sse__json_node *nodes;
+    uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
+    uint32_t        count, mask;
+} sse__json_index;
 
 typedef struct sse__json {
     const char     *p, *end;
@@ -2748,6 +2780,8 @@ typedef struct sse__json {
     bool            target; /* the value that comes next is the one */
     int             error;
     sse_str         value;
+    sse_str         name;   /* of the member that comes next, as between its quotes */
+    sse__json_index *index; /* to be filled; NULL: none */
     size_t          depth;
     sse__json_level level[SSE_JSON_DEPTH];
 } sse__json;
@@ -2884,7 +2918,8 @@ static bool sse__json_member(sse__json *r) {
         sse__json_space(r);
         from = r->p;
         if (!sse__json_string(r)) return false;
-        hit = level->want && sse__json_name_is(sse__str(from + 1, (size_t)(r->p - from) - 2), level->want, &rest);
+        r->name = sse__str(from + 1, (size_t)(r->p - from) - 2);
+        hit     = level->want && sse__json_name_is(r->name, level->want, &rest);
         sse__json_space(r);
         if (!sse__json_take(r, ':')) return false;
     }
@@ -2894,15 +2929,112 @@ static bool sse__json_member(sse__json *r) {
     return true;
 }
 
+/* A name, decoded byte by byte, becomes a hash: a name may be written with escapes, and so may the step of a path. */
+typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
+
+static void sse__json_hash_begin(sse__json_hash *h, const sse__json_index *x, uint32_t parent) {
+    h->key[0] = x->key[0];
+    h->key[1] = x->key[1] ^ parent;
+    h->n      = 0;
+}
+
+static void sse__json_hash_add(sse__json_hash *h, char c) {
+    if (h->n == sizeof h->bytes) {
+        h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
+        h->n      = 0;
+    }
+    h->bytes[h->n++] = c;
+}
+
+static uint32_t *sse__json_hash_slot(const sse__json_hash *h, const sse__json_index *x) {
+    return &x->heads[sse__sip_hash(h->key, sse__str(h->bytes, h->n)) & x->mask];
+}
+
+static void sse__json_hash_number(sse__json_hash *h, uint32_t n) {
+    int i;
+    for (i = 0; i < 4; i++) sse__json_hash_add(h, (char)(n >> 8 * i & 0xFF));
+}
+
+/* Adds the value that begins at start to the index. */
+static uint32_t sse__json_note(sse__json *r, const char *start) {
+    sse__json_index       *x     = r->index;
+    const sse__json_level *level = r->depth ? &r->level[r->depth - 1] : NULL;
+    const uint32_t         at    = ++x->count;
+    sse__json_node        *node  = &x->nodes[at];
+    const char            *p     = r->name.ptr;
+    sse__json_hash         hash;
+    uint32_t              *slot;
+    char                   bytes[4];
+    size_t                 n, i;
+    memset(node, 0, sizeof *node);
+    node->from   = (uint32_t)(start - x->text.ptr);
+    node->parent = level ? level->node : 0;
+    sse__json_hash_begin(&hash, x, node->parent);
+    if (level && level->close == ']') {
+        node->name = (uint32_t)level->index - 1;
+        sse__json_hash_number(&hash, node->name);
+    } else if (level) {
+        node->name     = (uint32_t)(p - x->text.ptr);
+        node->name_len = (uint32_t)r->name.len;
+        while (p < r->name.ptr + r->name.len)
+            for (n = sse__json_char(&p, bytes), i = 0; i < n; i++) sse__json_hash_add(&hash, bytes[i]);
+    }
+    slot       = sse__json_hash_slot(&hash, x);
+    node->next = *slot;
+    *slot      = at;
+    return at;
+}
+
+/* The value with the first step of path for its name; *rest is then behind that. 0: there is none. */
+static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const char *path, const char **rest) {
+    const bool      array = x->text.ptr[x->nodes[parent].from] == '[';
+    const size_t    digits = strspn(path, "0123456789");
+    sse__json_hash  hash;
+    const char     *p;
+    uint64_t        index;
+    uint32_t        at;
+    sse__json_hash_begin(&hash, x, parent);
+    if (array) {
+        if (!sse__parse_u64(sse__str(path, digits), UINT32_MAX, &index)) return 0;
+        sse__json_hash_number(&hash, (uint32_t)index);
+    } else {
+        for (p = path; *p && *p != '.'; p++) {
+            if (*p == '\\' && p[1]) p++;
+            sse__json_hash_add(&hash, *p);
+        }
+    }
+    for (at = *sse__json_hash_slot(&hash, x); at; at = x->nodes[at].next) {
+        const sse__json_node *node = &x->nodes[at];
+        if (node->parent != parent) continue;
+        if (array ? sse__json_index_is(node->name, path, rest)
+                  : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path, rest)) return at;
+    }
+    return 0;
+}
+
+/* What sse_json_get finds. ptr NULL: it is absent. */
+static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J4 */
+    const char *rest = path;
+    uint32_t    at   = 1;
+    while (at && *rest) {
+        at   = sse__json_child(x, at, path, &rest);
+        path = rest + 1; /* "a.": the member of no name */
+    }
+    return at ? sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from) : sse__text(NULL);
+}
+
 /* Reads a scalar, or the bracket that opens an object or array. */
 static bool sse__json_value(sse__json *r, bool *opened) {
     const char      *start;
     sse__json_level *level;
+    uint32_t         node;
     sse__json_space(r);
     start   = r->p;
     *opened = start < r->end && (*start == '{' || *start == '[');
+    node    = r->index ? sse__json_note(r, start) : 0;
     if (!*opened) {
         if (!sse__json_scalar(r)) return false;
+        if (node) r->index->nodes[node].to = (uint32_t)(r->p - r->index->text.ptr);
         if (r->target) r->value = sse__str(start, (size_t)(r->p - start));
         return true;
     }
@@ -2914,6 +3046,7 @@ static bool sse__json_value(sse__json *r, bool *opened) {
     level->want  = r->want;
     level->start = r->target ? start : NULL;
     level->index = 0;
+    level->node  = node;
     level->close = *start == '{' ? '}' : ']';
     r->p++;
     return true;
@@ -2926,13 +3059,14 @@ static bool sse__json_next(sse__json *r, bool opened) {
         sse__json_space(r);
         if (!sse__json_take(r, level->close)) return (opened || sse__json_take(r, ',')) && sse__json_member(r);
         if (level->start) r->value = sse__str(level->start, (size_t)(r->p - level->start));
+        if (level->node) r->index->nodes[level->node].to = (uint32_t)(r->p - r->index->text.ptr);
         r->depth--;
     }
     return true;
 }
 
-/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. */
-static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t *offset) {
+/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. index: to be filled, or NULL. */
+static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value, size_t *offset) {
     const char *from = json.ptr ? json.ptr : "";
     sse__json   r;
     bool        opened, fine;
@@ -2942,6 +3076,8 @@ static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t
     r.want   = *path ? path : NULL;
     r.error  = SSE_E_SYNTAX;
     r.value  = sse__text(NULL);
+    r.name   = sse__text(NULL);
+    r.index  = index;
     r.depth  = 0;
     do fine = sse__json_value(&r, &opened) && sse__json_next(&r, opened);
     while (fine && r.depth);
@@ -2955,7 +3091,28 @@ static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t
 
 static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: J2 */
     sse_str all;
-    return sse__json_scan(json, "", &all, offset);
+    return sse__json_scan(json, "", NULL, &all, offset);
+}
+
+/* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its numbers reach. */
+static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const uint64_t key[2]) {
+    sse__json_index *x      = (sse__json_index *)sse__arena_get(a, sizeof *x);
+    size_t           values = 2, slots = 1, i, bytes; /* each value is the first of all, or behind one of [ { , */
+    sse_str          all;
+    if (!x || json.len >= UINT32_MAX / 2) return NULL;
+    for (i = 0; i < json.len; i++) values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
+    while (slots < values) slots *= 2;
+    x->text   = json;
+    x->key[0] = key[0];
+    x->key[1] = key[1];
+    x->count  = 0;
+    x->mask   = (uint32_t)slots - 1;
+    if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
+    x->nodes = (sse__json_node *)sse__arena_get(a, bytes);
+    x->heads = (uint32_t *)sse__arena_get(a, slots * sizeof *x->heads);
+    if (!x->nodes || !x->heads) return NULL;
+    memset(x->heads, 0, slots * sizeof *x->heads);
+    return sse__json_scan(json, "", x, &all, &bytes) == SSE_OK ? x : NULL;
 }
 
 /* What is wrong with a text that sse__json_check refused. */
@@ -2974,7 +3131,7 @@ static bool sse__json_is_object(sse_str json) { /* its first character says so; 
 SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
     size_t  offset;
     sse_str found = sse__text(NULL);
-    int     error = path ? sse__json_scan(json, path, &found, &offset) : SSE_E_ARG;
+    int     error = path ? sse__json_scan(json, path, NULL, &found, &offset) : SSE_E_ARG;
     if (!error && !found.ptr) error = SSE_E_ABSENT;
     if (value) *value = found;
     return error;
@@ -7528,6 +7685,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
+    size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase; /* when that was last a warning: see sse__peer_level */
 };
 
@@ -8991,7 +9149,9 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     int rc, waited;
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, db->busy_ms);
-    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    /* The limit, on what is left of the -wal file when it is begun anew, is what SQLite lets it grow to as a rule (1000 pages of
+       4 KiB): without one it keeps the size that it had while somebody read for long. */
+    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304", NULL, NULL, NULL);
     if (rc != SQLITE_OK) return rc;
     if (db->read_only) return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
     for (waited = 0;; waited += 10) {
@@ -8999,6 +9159,11 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
         if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
         sqlite3_sleep(10);
     }
+}
+
+/* Whether its next calls wait for another writer. A connection that the program may hold keeps the busy handler that it has. */
+static void sse__db_wait(sse_db *db, bool waits) {
+    if (db->file && !db->raw_given && db->raw) sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
 static int sse__db_connect(const sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
@@ -9132,7 +9297,8 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
 
 struct sse_db { int open_error; };
 
-static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static int  sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static void sse__db_wait(sse_db *db, bool waits) { (void)db, (void)waits; }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     static sse_db failed = { SSE_E_NOT_BUILT };
@@ -9173,7 +9339,7 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 
 /*==========================================================================
   >>conn   sockets: accept, read, queue, write, time out
-  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs
+  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   The life of a connection; [f] is the function that makes the change:
 
@@ -9213,6 +9379,9 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
       queue, and alone there when its next piece is made.
   C5  No byte leaves while net.unsaved is set: what it tells of may not be
       kept yet. The turn saves once, for all [topics_save].
+  C6  app.body_bytes is the sum of held, of all connections and requests: a
+      body that is not read in place counts from its first byte on until
+      its request is freed.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -9329,6 +9498,7 @@ typedef struct sse__conn {
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
     uint64_t           body_left;  /* streamed body: bytes still to come */
+    size_t             held;       /* bytes of its body that count in app.body_bytes, until the request is there: its own then */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
     bool readable, writable;       /* as far as the last event, or call that would have waited, told (edge-triggered) */
@@ -9467,6 +9637,24 @@ static void sse__inbox_free(sse__inbox *inbox) {
     SSE_FREE(inbox);
 }
 
+/* Whether there is room for a body of n bytes: C6. One alone has it, whatever the limit, or a larger one could never be sent. */
+static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
+    const size_t max = c->net->app->options.max_bodies_bytes, others = c->net->app->body_bytes - c->held;
+    return n <= c->held || !others || (others <= max && n <= max - others);
+}
+
+static bool sse__conn_hold(sse__conn *c, size_t n) { /* its body has n bytes by now; false: there is no room for them */
+    if (!sse__conn_has_room(c, n)) return false;
+    c->net->app->body_bytes += n - c->held;
+    c->held = n;
+    return true;
+}
+
+static void sse__conn_let_go(sse__conn *c) { /* of its body */
+    c->net->app->body_bytes -= c->held;
+    c->held = 0;
+}
+
 /* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
 static void sse__conn_close(sse__conn *c) {
     static const struct linger at_once = {1, 0};
@@ -9480,6 +9668,7 @@ static void sse__conn_close(sse__conn *c) {
     sse__list_remove(&c->all);
     net->count--;
     net->surplus -= c->surplus;
+    sse__conn_let_go(c);
     sse__list_remove(&c->work);
     sse__list_add(&net->closed, &c->work);
     sse__queue_clear(&c->out);
@@ -9867,6 +10056,12 @@ static void sse__conn_reply_end(sse__conn *c) {
     sse__conn_work(c);
 }
 
+/* What is left of a body is broken, too long, or will not come. Its request is answered: that leaves first, then the connection ends. */
+static void sse__conn_give_up_body(sse__conn *c) {
+    c->skip = c->keep_alive = false;
+    sse__conn_reply_end(c);
+}
+
 /* Sends what gathered in net.out, at best without queueing any of it: the usual reply costs one system call and no allocation. */
 static void sse__conn_settle(sse__conn *c) {
     sse__net   *net = c->net;
@@ -9964,6 +10159,7 @@ static void sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     c->net->counts.bad_requests++;
     c->keep_alive = false;
     if (c->req) c->net->calls.gone(c); /* it reads its body */
+    sse__conn_let_go(c);
     c->net->calls.refuse(c, status, bytes, head);
     sse__conn_reply_end(c);
 }
@@ -9997,11 +10193,16 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
         sse__conn_refuse(c, 413, bytes, head);
         return false;
     }
+    if (!c->in_place && !head->chunked && !sse__conn_has_room(c, head->content_length)) {
+        sse__conn_refuse(c, 503, bytes, head);
+        return false;
+    }
     c->body_left = head->content_length;
     c->expects   = head->expect_continue;
     c->skip = c->paused = false;
     if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
         net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
+        (void)sse__conn_hold(c, (size_t)head->content_length);
         sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
         return true;
     }
@@ -10113,7 +10314,7 @@ static bool sse__conn_body(sse__conn *c) {
     if (c->state != SSE__BODY || !inbox || c->paused) return false;
     status = sse__conn_decode(c);
     if (status < 0 && c->skip) {
-        sse__conn_linger(c);
+        sse__conn_give_up_body(c);
         return false;
     }
     if (status < 0) {
@@ -10121,6 +10322,10 @@ static bool sse__conn_body(sse__conn *c) {
         return false;
     }
     if (c->in_place) return sse__conn_hand_on(c, status);
+    if (!sse__conn_hold(c, inbox->body_len)) {
+        sse__conn_refuse(c, 503, inbox->bytes.ptr, &inbox->head);
+        return false;
+    }
     if (status == 0) return false;
     net->used = (size_t)inbox->head.result + inbox->body_len;
     sse__conn_request(c, inbox->bytes.ptr, &inbox->head,
@@ -10163,7 +10368,8 @@ static bool sse__conn_wants_input(const sse__conn *c) {
 static void sse__conn_input_ended(sse__conn *c, bool broken) {
     c->readable = false;
     c->ended    = true;
-    if (broken || c->state != SSE__SEND) sse__conn_close(c);
+    if (!broken && c->state == SSE__BODY && c->skip && c->out.count) sse__conn_give_up_body(c);
+    else if (broken || c->state != SSE__SEND) sse__conn_close(c);
 }
 
 static void sse__conn_read(sse__conn *c) {
@@ -10542,6 +10748,7 @@ struct sse_req {
     char        *bytes;
     sse__head    head;
     sse_str      body;
+    size_t       held;      /* bytes of it that count in app.body_bytes */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -10551,6 +10758,7 @@ struct sse_req {
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;   /* the JSON; ptr NULL: none */
     bool         signals_read;
+    sse__json_index *signals_index; /* NULL: none, or not to be had: they are scanned */
     const char  *peer_text;
     /* the reply, written by >>reply */
     sse_buf      out, headers;
@@ -10949,6 +11157,7 @@ static void sse__req_read_signals(sse_req *req) {
     sse_str       wrapped;
     size_t        offset = 0;
     char          fault[80];
+    uint64_t      key[2];
     int           error;
     req->signals_read = true;
     req->signals      = req->body;
@@ -10965,6 +11174,14 @@ static void sse__req_read_signals(sse_req *req) {
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
+    if (req->signals.ptr && sse__random(key, sizeof key)) req->signals_index = sse__json_index_make(&req->arena, req->signals, key);
+}
+
+static sse_str sse__req_find_signal(const sse_req *req, const char *path) { /* ptr NULL: it is absent */
+    sse_str value = sse__text(NULL);
+    if (req->signals_index) return sse__json_find(req->signals_index, path);
+    if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
+    return value;
 }
 
 SSE_API const char *sse_signal(sse_req *req, const char *path) {
@@ -10974,7 +11191,8 @@ SSE_API const char *sse_signal(sse_req *req, const char *path) {
     if (!path) return NULL;
     if (sse__req_is_form(req)) return sse_form(req, path);
     if (!req->signals_read) sse__req_read_signals(req);
-    if (!req->signals.ptr || sse_json_get(req->signals, path, &value) || !value.ptr) return NULL;
+    value = sse__req_find_signal(req, path);
+    if (!value.ptr) return NULL;
     error = sse__json_to_text(&req->arena, value, &text);
     if (error == SSE_E_FIELD) sse_fail(req, 400, "the signal %s holds a NUL", path);
     else sse__req_error(req, error);
@@ -11035,6 +11253,7 @@ static void sse__req_reset(sse_req *req) { /* for the next one, which so allocat
     sse_buf_free(&req->input);
     sse__alarm_cancel(&req->finish);
     sse__list_remove(&req->kept);
+    if (req->held) req->app->body_bytes -= req->held;
     if (req->file) sse__block_drop(req->file->block);
     sse__arena_reset(&arena);
     if (out.cap > 65536 || out.error) sse_buf_free(&out);
@@ -11555,7 +11774,7 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs
+  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
   K1  A path of a request becomes a path of the system only in file_find,
       and what that finds lies inside the directory served.
 ==========================================================================*/
@@ -11700,12 +11919,37 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 
 /* ---- compressed files, kept ---- */
 
-/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these, once. */
-enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 };
+/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these. Who asks for more files in turns than
+   fit has them compressed over and over, for 81 bytes each: all of that may take the loop a second, and then a twentieth of the
+   time. Without credit a file that is not kept leaves as it is. */
+enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20, SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20 };
 
 /* What became of a file in one coding. block NULL: it did not get shorter. */
 typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; } sse__kept;
-typedef struct sse__files { sse__kept at[SSE__KEPT]; uint64_t uses; size_t bytes; } sse__files;
+typedef struct sse__files {
+    sse__kept at[SSE__KEPT];
+    uint64_t  uses, earned_us; /* earned_us: when credit_us was last counted up */
+    int64_t   credit_us;       /* < 0: so much too much was taken */
+    size_t    bytes;
+} sse__files;
+
+static uint64_t sse__files_clock_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static bool sse__files_may_compress(sse__files *files) {
+    const uint64_t now  = sse__files_clock_us();
+    const int64_t  more = (int64_t)((now - files->earned_us) / SSE__KEPT_SHARE);
+    files->credit_us = more < SSE__KEPT_CREDIT_US - files->credit_us ? files->credit_us + more : (int64_t)SSE__KEPT_CREDIT_US;
+    files->earned_us = now;
+    return files->credit_us > 0;
+}
+
+static void sse__files_took(sse__files *files, uint64_t us) { /* a file of the highest quality costs no more than all of the credit twice */
+    files->credit_us -= us < 2 * SSE__KEPT_CREDIT_US ? (int64_t)us : 2 * SSE__KEPT_CREDIT_US;
+}
 
 static void sse__kept_drop(sse__files *files, sse__kept *kept) {
     if (kept->block) files->bytes -= kept->block->len;
@@ -11727,26 +11971,24 @@ static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for
     return oldest;
 }
 
-/* The place of this file, which may have it already; else the one unused for longest, emptied. */
-static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
-    sse__kept *kept;
-    size_t     i;
+static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) { /* NULL: it is not there */
+    size_t i;
     for (i = 0; i < SSE__KEPT; i++) {
-        kept = &files->at[i];
+        sse__kept *kept = &files->at[i];
         if (kept->coding != coding || kept->id[0] != file->id[0] || kept->id[1] != file->id[1]) continue;
         if (strcmp(kept->etag, file->etag) == 0) return kept;
     }
-    kept = sse__kept_oldest(files, false);
-    sse__kept_drop(files, kept);
-    return kept;
+    return NULL;
 }
 
 /* Without memory, or if the file cannot be read, the place stays empty and the next request tries again. */
 static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
-    sse__files   *files = app->files;
+    sse__files    *files = app->files;
+    const uint64_t began = sse__files_clock_us();
     sse_buf       room = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
     const sse_str bytes = sse__block_read(file->block, 0, (size_t)file->size, &room);
     const bool    shorter = bytes.ptr && sse__encode(app, coding, bytes, &out), known = bytes.ptr && !out.error;
+    sse__files_took(files, sse__files_clock_us() - began);
     if (shorter) kept->block = sse__block_from_buf(&out);
     sse_buf_free(&room);
     sse_buf_free(&out);
@@ -11765,7 +12007,12 @@ static bool sse__file_take_kept(sse_app *app, sse__file *file, unsigned coding) 
     if (!app->files) app->files = SSE__NEW(sse__files);
     if (!app->files) return false;
     kept = sse__kept_find(app->files, file, coding);
-    if (!kept->coding) sse__kept_fill(app, kept, file, coding);
+    if (!kept) {
+        if (!sse__files_may_compress(app->files)) return false;
+        kept = sse__kept_oldest(app->files, false);
+        sse__kept_drop(app->files, kept);
+        sse__kept_fill(app, kept, file, coding);
+    }
     kept->used = ++app->files->uses;
     if (!kept->block) return false;
     sse__block_drop(file->block);
@@ -13039,7 +13286,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
+  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c topics.c lost.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -13078,6 +13325,7 @@ typedef struct sse__store {
     int64_t  clock;           /* by how much the time of day was ahead of the loop's when it was last written; 0: never */
     char    *owner;           /* the file that is locked: K4. NULL: none */
     int      owner_fd;
+    bool     failing;                /* the last save failed: only retries write to it, and they do not wait for a lock */
 } sse__store;
 
 typedef struct sse__sequence {
@@ -13090,6 +13338,7 @@ typedef struct sse__sequence {
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
     uint64_t    earlier;             /* numbers up to there may be of earlier starts: of those no memory is left */
     sse__alarm  again;               /* a save failed */
+    bool        retries;             /* and is tried once more by the next */
 } sse__sequence;
 
 /* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only. */
@@ -13447,28 +13696,51 @@ static void sse__store_written(const sse__save *save) {
     }
 }
 
-static void sse__sequence_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__sequence, again)->app->net->unsaved = true; }
+static void sse__sequence_retry(sse__sequence *sequence) {
+    sequence->retries            = true;
+    sequence->app->net->unsaved = true;
+}
 
-/* Brings all stores up to date, one transaction each: K1. A store that fails is tried again later; the events go out meanwhile: a
-   full disk must not silence everybody who is connected. */
-static void sse__sequence_save(sse__sequence *sequence) {
-    sse_app   *app = sequence->app;
-    sse__save  save;
+static void sse__sequence_again(sse__alarm *alarm) { sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again)); }
+
+static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: what could not be written has no other chance */
+    if (!sse__list_empty(&sequence->dirty)) sse__sequence_retry(sequence);
+}
+
+/* Brings a store up to date, in one transaction. Who holds its lock is waited for once: then the events go out unkept, and a store
+   is tried again once a second without waiting, or the loop would stand still for as long as the lock is held. */
+static void sse__store_save(sse__save *save) {
+    sse_app    *app   = save->sequence->app;
+    sse__store *store = save->store;
     const char *why;
-    app->net->unsaved = false;
-    save.sequence     = sequence;
-    save.clock        = sse__wall_ms() - (int64_t)app->loop.wheel.now;
-    for (save.store = sequence->stores; save.store; save.store = save.store->next) {
-        save.reserved = save.store->reserved;
-        if (sequence->last > save.reserved) save.reserved = sequence->last + SSE__RESERVE;
-        if (sse_db_write(save.store->db, sse__store_write, &save) == SSE_OK) {
-            sse__store_written(&save);
-            continue;
-        }
-        (void)sse_db_error(save.store->db, &why);
-        sse__log(app, SSE_LOG_WARNING, "events are sent but not kept: %s", why);
-        sse__alarm_set(&app->loop.wheel, &sequence->again, app->loop.wheel.now + SSE__SAVE_AGAIN_MS);
+    int         error;
+    save->reserved = store->reserved;
+    save->clock    = sse__wall_ms() - (int64_t)app->loop.wheel.now;
+    if (save->sequence->last > save->reserved) save->reserved = save->sequence->last + SSE__RESERVE;
+    if (store->failing) sse__db_wait(store->db, false);
+    error = sse_db_write(store->db, sse__store_write, save);
+    if (store->failing) sse__db_wait(store->db, true);
+    if (!error) {
+        if (store->failing) sse__log(app, SSE_LOG_WARNING, "events are kept again");
+        store->failing = false;
+        sse__store_written(save);
+        return;
     }
+    (void)sse_db_error(store->db, &why);
+    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING, "events are sent but not kept: %s", why);
+    store->failing = true;
+    sse__alarm_set(&app->loop.wheel, &save->sequence->again, sse__clock_ms() + SSE__SAVE_AGAIN_MS); /* it may have waited long */
+}
+
+/* Brings all stores up to date: K1. A store that fails is tried again later; the events go out meanwhile: a full disk must not
+   silence everybody who is connected. */
+static void sse__sequence_save(sse__sequence *sequence) {
+    const bool retries = sequence->retries;
+    sse__save  save;
+    sequence->app->net->unsaved = sequence->retries = false;
+    save.sequence = sequence;
+    for (save.store = sequence->stores; save.store; save.store = save.store->next)
+        if (!save.store->failing || retries) sse__store_save(&save);
 }
 
 /* The next number, and the line that shows it. */
@@ -16409,7 +16681,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     } else {
         const char *text = sse__status_text(status);
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
-        sse_printf(&b, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n", strlen(text) + 1, text);
+        sse_printf(&b, "%sContent-Length: %zu\r\n", status == 503 ? "Retry-After: 5\r\n" : "", strlen(text) + 1);
+        sse_printf(&b, "Connection: close\r\n\r\n%s\n", text);
     }
     if (b.error) sse__conn_close(c);
     else sse__conn_write(c, b.ptr, b.len);
@@ -16485,6 +16758,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
         return;
     }
     req->body = body;
+    req->held = c->held; /* C6: it may outlive the connection */
+    c->held   = 0;
     sse__req_dispatch(req);
     if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
@@ -16835,6 +17110,7 @@ static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
     o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
     o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
     o->max_call_bytes     = sse__or_size(o->max_call_bytes, (size_t)64 << 20);
+    o->max_bodies_bytes   = sse__or_size(o->max_bodies_bytes, (size_t)64 << 20);
     o->max_headers        = sse__or_int(o->max_headers, 100);
     o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
     o->max_views          = sse__or_int(o->max_views, 1000);
@@ -17882,6 +18158,63 @@ static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
            sse__topic_flowing(app->topics->fed);
 }
 
+#if defined(SSE_DEBUG_CHECKS)
+static void sse__check_queue(const sse__queue *q) {
+    size_t   bytes = 0;
+    uint32_t i;
+    for (i = 0; i < q->count; i++) {
+        SSE_ASSERT(sse__queue_at(q, i)->from < sse__queue_at(q, i)->to);
+        bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
+    }
+    SSE_ASSERT(bytes == q->bytes);
+}
+
+/* What the drawings of >>conn and >>request promise of a connection between two turns, and of its request and stream. */
+static void sse__check_conn(const sse__conn *c) {
+    const sse_app_options *o = &c->net->app->options;
+    const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
+    SSE_ASSERT(!c->deadline || (c->alarm.link.next && c->alarm.due <= (c->excused ? UINT64_MAX : c->deadline)));
+    SSE_ASSERT(!c->inbox || c->inbox->bytes.len);                             /* C3 */
+    SSE_ASSERT(!c->inbox || reads || c->state == SSE__STREAM || c->work.next || c->out.count || c->req); /* C3 */
+    SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
+    SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
+    SSE_ASSERT(!c->req || c->state == SSE__REPLY || (c->state == SSE__BODY && c->in_place));
+    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next && c->req->phase != SSE__REQ_CONCLUDED));
+    SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
+    SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
+    SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
+    SSE_ASSERT(c->state != SSE__LINGER || c->deadline);
+    SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
+    sse__check_queue(&c->out);
+    (void)o, (void)reads; /* where SSE_ASSERT is nothing */
+}
+
+static void sse__check_all(sse_app *app) {
+    size_t    held = 0;
+    uint32_t  i, count = 0;
+    sse__link *link;
+    for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
+        sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
+        held += SSE__CONTAINER(link, sse__conn, all)->held;
+    }
+    for (link = app->router->kept.next; link != &app->router->kept; link = link->next) {
+        const sse_req *req = SSE__CONTAINER(link, sse_req, kept);
+        SSE_ASSERT(req->phase == SSE__REQ_WAITING || req->phase == SSE__REQ_FINISHED);
+        SSE_ASSERT(!req->conn || req->conn->req == req);
+        held += req->held;
+    }
+    SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
+    for (i = 0; i < app->streams->all.used; i++) {
+        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
+        SSE_ASSERT(!stream || !stream->conn || stream->conn->stream == stream);
+        (void)stream;
+    }
+}
+#else
+static void sse__check_all(sse_app *app) { (void)app; }
+#endif
+
 /* Changes are looked at once all requests of the turn have been handled, and views rendered once all changes are known: however
    many commits there were, a view is rendered once. What renders and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
@@ -17893,6 +18226,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__streams_run_closed(app->streams);
     sse__topics_save(app);
     sse__net_work(app->net);
+    sse__check_all(app);
     sse__net_reap(app->net);
     sse__loop_reap(&app->loop);
     sse__stats_show(app);
@@ -17924,11 +18258,17 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     return 0;
 }
 
+enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
+
 SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG; }
 
 SSE_API int sse_next_ms(sse_app *app) {
+    int ms;
     if (!app) return SSE_E_ARG;
-    return sse__turn_has_work(app) || app->loop.always_ready ? 0 : sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    if (sse__turn_has_work(app) || app->loop.always_ready) return 0;
+    ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
+    return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* poll(2): no descriptor tells of what comes */
 }
 
 /* ---- serving -------------------------------------------------------------------------- */
@@ -18407,7 +18747,10 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__changes_stop(app);
     sse__loop_drain(&app->loop);
     sse__pool_free(app);
-    if (app->net && app->topics) sse__topics_save(app);
+    if (app->net && app->topics) {
+        sse__sequence_last(&app->topics->sequence);
+        sse__topics_save(app);
+    }
     sse__net_close(app->net);
     sse__streams_close(app->streams);
     sse__topics_close(app->topics);

@@ -712,6 +712,33 @@ static void forked(void) { /* between sse_db_open and sse_serve */
     }
 }
 
+static long long size_of(const char *name) {
+    struct stat st;
+    return stat(name, &st) ? -1 : (long long)st.st_size;
+}
+
+static void wal_shrinks(void) { /* when who made it grow has gone */
+    char      file[80], wal[90];
+    sse_db   *db, *reader;
+    sse_rows *r;
+    int       i;
+    snprintf(file, sizeof file, "%s/wal.db", dir);
+    snprintf(wal, sizeof wal, "%s-wal", file);
+    db     = sse_db_open(file, NULL);
+    reader = sse_db_open(file, NULL);
+    sse_db_exec(db, "CREATE TABLE t (x)");
+    sse_db_exec(db, "INSERT INTO t VALUES (1)");
+    r = sse_db_query(reader, "SELECT x FROM t UNION ALL SELECT 2");
+    ok(sse_db_next(r), "a reader reads for long");
+    for (i = 0; i < 20; i++) sse_db_exec(db, "INSERT INTO t VALUES (zeroblob(1000000))");
+    ok(size_of(wal) > 15000000, "the -wal file grows meanwhile (%lld bytes)", size_of(wal));
+    sse_db_done(r);
+    for (i = 0; i < 3; i++) sse_db_exec(db, "INSERT INTO t VALUES (1)");
+    ok(size_of(wal) <= 4194304, "and shrinks when it has gone (%lld bytes)", size_of(wal));
+    sse_db_close(reader);
+    sse_db_close(db);
+}
+
 int main(void) {
     sqlite3_mem_methods failing;
     char command[64];
@@ -735,6 +762,7 @@ int main(void) {
     many_start_at_once();
     full();
     locked();
+    wal_shrinks();
     names();
     without_memory();
     snprintf(command, sizeof command, "rm -rf %s", dir);
