@@ -12168,6 +12168,7 @@ typedef struct sse__streams {
     sse__map   labels, people; /* groups by name */
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
+    sse__message *farewell;    /* the latest last event: many streams have the same, compressed once. NULL: there was none */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
     void     (*refill)(sse__stream *stream); /* upcall to >>topics: one that is behind has room for more */
     uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
@@ -12445,19 +12446,41 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     sse__conn_reply_end(c);
 }
 
-static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
-    sse__stream  *stream = sse__stream_open_one(s);
-    sse__message *m = NULL;
-    int           error = SSE_OK;
-    if (!stream) return SSE_E_CLOSED;
-    if (last) error = sse__message_of_event(stream->app, last, &m);
-    if (m && stream->extra) { /* instead of the one of the options */
+/* A last event, the same message as before if it is the same. Drop it. *m: NULL without one, or after an error. */
+static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) {
+    sse__streams *streams = app->streams;
+    const int     error   = last ? sse__message_of_event(app, last, m) : SSE_OK;
+    if (!last || error) {
+        *m = NULL;
+        return error;
+    }
+    if (streams->farewell && sse__eq(sse__message_bytes(streams->farewell), sse__message_bytes(*m))) {
+        sse__message_drop(*m);
+        *m = sse__message_hold(streams->farewell);
+    } else {
+        sse__message_drop(streams->farewell);
+        streams->farewell = sse__message_hold(*m);
+    }
+    return SSE_OK;
+}
+
+static void sse__stream_end_with(sse__stream *stream, sse__message *last, bool whole) { /* last NULL: the one of the options */
+    if (last && stream->extra) {
         sse__message_drop(stream->extra->last);
         stream->extra->last = NULL;
     }
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
+    if (last) (void)sse__stream_push(stream, last);
     sse__stream_finish(stream, SSE_BY_END, whole);
+}
+
+static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
+    sse__stream  *stream = sse__stream_open_one(s);
+    sse__message *m;
+    int           error;
+    if (!stream) return SSE_E_CLOSED;
+    error = sse__farewell(stream->app, last, &m);
+    sse__stream_end_with(stream, m, whole);
+    sse__message_drop(m);
     return error;
 }
 
@@ -12554,7 +12577,7 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
     if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
     if (!sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who)) return SSE_E_NOMEM;
-    error = o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
+    error = sse__farewell(stream->app, o->last, &x->last);
     return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
 }
 
@@ -12794,6 +12817,7 @@ static void sse__streams_close(sse__streams *streams) { /* all are closed and th
     int encoding;
     if (!streams) return;
     for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
+    sse__message_drop(streams->farewell);
     sse__press_free(streams->app->press);
     sse__map_free(&streams->labels);
     sse__map_free(&streams->people);
@@ -15101,16 +15125,19 @@ SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(
 }
 
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last) {
-    const int    error = sse__filter_check(app, filter);
-    sse__stream *stream;
-    sse__walk    w;
-    int          n = 0;
+    const int     error = sse__filter_check(app, filter);
+    sse__stream  *stream;
+    sse__message *m;
+    sse__walk     w;
+    int           n = 0;
     if (error) return error;
+    (void)sse__farewell(app, last, &m); /* one that cannot be sent is left out */
     if (sse__walk_begin(&w, app, filter))
         while ((stream = sse__walk_next(&w)) != NULL) { /* which only marks them: S2 */
-            (void)sse_stream_end(sse__stream_handle(stream), last);
+            sse__stream_end_with(stream, m, true);
             n++;
         }
+    sse__message_drop(m);
     return n;
 }
 
