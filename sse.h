@@ -809,9 +809,10 @@ typedef struct sse_event {
     const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an empty line. default: none, but
                                        an empty one if there is a name: browsers drop an event without data */
     size_t      data_len;           /* bytes of data, elements, signals or script. default: strlen */
-    const char *id;                 /* what can come back in a header: no control characters but tabs within, no blanks
-                                       around it, and clients that read by fetch, Datastar's, send none but Latin-1
-                                       characters. "" makes the browser forget the last id. default: none */
+    const char *id;                 /* what can come back in a header: no control characters but
+                                       tabs within, no blanks around it; clients that read by fetch,
+                                       such as Datastar's, send none but Latin-1 characters.
+                                       "" makes the browser forget the last id. default: none */
     const char *comment;            /* keeps proxies awake, scripts do not see it; lines like data. default: none */
     int         retry_ms;           /* how long to wait before coming back. default: as before */
     const char *elements;           /* Datastar: HTML to patch into the page. default: none */
@@ -826,10 +827,11 @@ typedef struct sse_event {
 
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
    event: borrowed until return.
-   Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a script "</script" or "<!--",
-   a redirect a control character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
-   object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs;
-   else b's own error. Then nothing is appended.
+   Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a
+   script "</script" or "<!--", a redirect a control character or javascript:; SSE_E_ARG for NULL,
+   an event with nothing in it, two contents at once, signals that are no JSON object (or nest
+   deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the
+   selector it needs; else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
@@ -1429,15 +1431,17 @@ typedef enum sse_overflow {
    and they are written when that is over, tried once a second: a crash before that loses them. Only the first of them waits for
    the lock, the retries do not (except on a connection of your own, sse_db_attach or sse_db_raw).
 
-   A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it, "app.db-sse", which is removed
-   at the end and, if the process is killed, means nothing without its lock. sse_topic waits for it for up to busy_ms of db, so
-   that a server may start while the one before it ends; then it is SSE_E_STATE, with words that name the file. Where that file
-   cannot be made or locked, as on some network file systems (on which SQLite itself is not safe), a warning is logged and you have
-   to see to it. A database in memory is nobody else's.
+   A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it,
+   "app.db-sse", which is removed at the end and, if the process is killed, means nothing without
+   its lock. sse_topic waits for it for up to busy_ms of db, so that a server may start while the
+   one before it ends; then it is SSE_E_STATE, with words that name the file. Where that file cannot
+   be made or locked, as on some network file systems (on which SQLite itself is not safe), a
+   warning is logged and you have to see to it. A database in memory is nobody else's.
 
-   Ages go by the time of day from one start to the next, and by the machine's own clock while the program runs: setting the clock
-   changes no age. An event that was written, or is read, while the clock is at a time before 2020, which nobody has set yet, is
-   taken for new at the next start: it is kept for too long rather than lost. */
+   Ages go by the time of day from one start to the next, and by the machine's own clock while the
+   program runs: setting the clock changes no age. An event that was written, or is read, while the
+   clock is at a time before 2020, which nobody has set yet, is taken for new at the next start: it
+   is kept for too long rather than lost. */
 typedef struct sse_topic_options {
     int    history;          /* events that are kept. default: none; with one of the next two: any number */
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
@@ -1454,8 +1458,9 @@ typedef struct sse_topic_options {
 
 /* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none of their own; of several
    such names the longest counts. options: copied; NULL: all defaults, as without this call.
-   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already, .db is kept
-   by another server, or was opened before a fork; an error of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic
+   is in use already, .db is kept by another server, or was opened before a fork; an error of db.
+   sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
@@ -1467,10 +1472,12 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
    events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known, those included that a pattern may come to match.
-   A topic that ends, by age, by max_topics or with its last subscriber, is no way round that: what it lost is told of. Who is sent nothing gets an id at once, in an event
-   without data, which scripts do not see: what is published while a client is away that never saw an event is not lost. Later
-   subscriptions begin with the next event, and give such an id as well if the stream had none.
+   restart only ids of streams whose histories are all in databases are known, those included that a
+   pattern may come to match. A topic that ends, by age, by max_topics or with its last subscriber,
+   is no way round that: what it lost is told of. Who is sent nothing gets an id at once, in an
+   event without data, which scripts do not see: what is published while a client is away that never
+   saw an event is not lost. Later subscriptions begin with the next event, and give such an id as
+   well if the stream had none.
 
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not text/event-stream); SSE_E_FULL: over
    max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
@@ -1507,13 +1514,16 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
    sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
    ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
    comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
-   well, and from whichever of several servers that read the table; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
-   what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
-   there is: delete only rows that nobody comes back for. If the table gives ids again that were sent, because another file took its
-   place or its sequence was set back, all who are there get the gap event and every row as well; who was away, and comes back with
-   an id that is there again, goes on after that row. A row that is no event (a line break in its name) is logged and left out.
-   The id is for one place in one table: such a topic shares a stream only with topics that give no ids, and patterns do not see it.
-   What is published to it has no id and is not kept.
+   well, and from whichever of several servers that read the table; so does one that was too slow,
+   and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows, what
+   comes later, and at once an id to come back with. If its row is gone, the gap event comes first
+   and then every row there is: delete only rows that nobody comes back for. If the table gives ids
+   again that were sent, because another file took its place or its sequence was set back, all who
+   are there get the gap event and every row as well; who was away, and comes back with an id that
+   is there again, goes on after that row. A row that is no event (a line break in its name) is
+   logged and left out. The id is for one place in one table: such a topic shares a stream only with
+   topics that give no ids, and patterns do not see it. What is published to it has no id and is not
+   kept.
    db: borrowed until the app is freed. sql: copied.
    Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in use, or has a history; an
    error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve answers it too. Threads: loop. In callbacks: yes. */
@@ -1592,9 +1602,10 @@ typedef struct sse_db_options {
    function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
    set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with.
 
-   A database belongs to the process that opened it. In a child, after fork() or daemon(), every function answers SSE_E_STATE
-   (those without an error NULL, false or 0), sse_db_close only frees memory, and with a topic or a live view of such a database
-   sse_listen, sse_serve and sse_poll do: open it after the fork.
+   A database belongs to the process that opened it. In a child, after fork() or daemon(), every
+   function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
+   memory, and with a topic or a live view of such a database sse_listen, sse_serve and sse_poll do:
+   open it after the fork.
 
    A call on the loop that finds the database locked stops everybody, every stream and request, for up to busy_ms. Where another
    program holds the lock for long (a bulk import, a VACUUM), give the loop's database a busy_ms of 100 or so and answer
@@ -1607,7 +1618,8 @@ typedef struct sse_db_options {
    neither is noticed.
    file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
    that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
-   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a migration that failed. */
+   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does
+   a migration that failed. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
@@ -1664,17 +1676,19 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at every start, so write it
    to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error.
-   Foreign keys are not enforced while it runs, so that a table can be rebuilt as SQLite's documentation says (create a new one,
-   copy, drop the old one, rename) and the rows that refer to it stay; nor do ON DELETE and ON UPDATE act. Before the commit
-   PRAGMA foreign_key_check runs, if the script changed anything: a row that refers to none, also one that did before, is SSE_E_DB,
-   with words that name it, and nothing is changed. Called inside a transaction it leaves foreign keys as they are.
-   After a failure sse_listen and sse_serve answer SSE_E_DB on this thread, until the same script succeeds or db is closed. */
+   Foreign keys are not enforced while it runs, so that a table can be rebuilt as SQLite's
+   documentation says (create a new one, copy, drop the old one, rename) and the rows that refer to
+   it stay; nor do ON DELETE and ON UPDATE act. Before the commit PRAGMA foreign_key_check runs, if
+   the script changed anything: a row that refers to none, also one that did before, is SSE_E_DB,
+   with words that name it, and nothing is changed. Called inside a transaction it leaves foreign
+   keys as they are. After a failure sse_listen and sse_serve answer SSE_E_DB on this thread, until
+   the same script succeeds or db is closed. */
 SSE_API int sse_db_migrate(sse_db *db, const char *script);
 
 /* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the life of the file, each in a
    transaction of its own, v being PRAGMA user_version. Only ever append to the list. Returns: 0; SSE_E_STATE if the
-   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay).
-   Foreign keys, and what a failure means to sse_serve: as sse_db_migrate. */
+   database is newer than count (nothing is changed); else the error of the script that failed
+   (those before it stay). Foreign keys, and sse_serve after a failure: as sse_db_migrate. */
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of your own are left alone; with
@@ -3399,13 +3413,14 @@ static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole
 
 static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* E2. NULL: yes */
 
-/* E3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks around it are none of it. */
+/* E3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks
+   around it are none of it. */
 static bool sse__is_id(const char *text) {
     const size_t n = text ? strlen(text) : 0;
     size_t       i;
     for (i = 0; i < n; i++)
         if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7F) return false;
-    return n == 0 || (text[0] != ' ' && text[0] != '\t' && text[n - 1] != ' ' && text[n - 1] != '\t');
+    return n == 0 || (!strchr(" \t", text[0]) && !strchr(" \t", text[n - 1]));
 }
 
 static bool sse__is_set(const char *text) { return text && *text; }
@@ -8346,10 +8361,9 @@ static bool sse__db_tell(uint64_t second) {
     return true;
 }
 
-/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. By: which script
-   failed, as sse__script_key names it; 0: it did not open. */
+/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who
+   did not ask. */
 static SSE__THREAD const sse_db *sse__db_broken;
-static SSE__THREAD uint32_t sse__db_broken_by;
 static SSE__THREAD char sse__db_broken_why[200];
 
 #ifndef SSE_NO_SQLITE
@@ -8358,7 +8372,10 @@ static SSE__THREAD char sse__db_broken_why[200];
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Or not: a later try may have gone well. Another script that runs says nothing about the one that failed. */
+static SSE__THREAD uint32_t sse__db_broken_by; /* its script, see sse__script_key; 0: it did not open */
+
+/* Or not: a later try may have gone well. Another script that runs says nothing about the one that
+   failed. */
 static int sse__db_broke(const sse_db *db, uint32_t by, int error, const char *why) {
     if (!error && sse__db_broken == db && sse__db_broken_by == by) sse__db_broken = NULL;
     if (!error || sse__db_broken) return error;
@@ -8561,13 +8578,16 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of 
     }
 }
 
-/* SQLite's locks belong to the process that took them: a child that goes on with its parent's connection loses commits, or
-   damages the file. Spec: sqlite.org/howtocorrupt.html 2.6. */
-static bool sse__db_is_elsewhere(const sse_db *db) { return db && !db->open_error && db->process != getpid(); }
+/* SQLite's locks belong to the process that took them: a child that goes on with its parent's
+   connection loses commits, or damages the file. Spec: sqlite.org/howtocorrupt.html 2.6. */
+static bool sse__db_is_elsewhere(const sse_db *db) {
+    return db && !db->open_error && db->process != getpid();
+}
 
 static int sse__db_fail_elsewhere(sse_db *db) {
     char text[200];
-    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it after fork() or daemon()",
+    snprintf(text, sizeof text,
+             "the database was opened by process %ld, this is %ld: open it after fork() or daemon()",
              (long)db->process, (long)getpid());
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
@@ -8583,7 +8603,8 @@ static bool sse__db_ready(sse_db *db) {
     return true;
 }
 
-/* Every public function begins with it, but the rows of a query, which ask once: it costs a system call. */
+/* Every public function begins with it, but the rows of a query, which ask once: it costs a system
+   call. */
 static bool sse__db_enter(sse_db *db) {
     if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
     (void)sse__db_fail_elsewhere(db);
@@ -9041,20 +9062,23 @@ static int sse__db_script(sse_db *db, const char *script) { /* inside a transact
     return sse__db_check(db, rc, NULL);
 }
 
-/* ---- migrations: a table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that refer to them along.
-   So foreign keys are off meanwhile, and what they would have said is asked at the end. SQLite switches them outside transactions
-   only. ---- */
+/* ---- migrations ---- */
+
+/* A table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that refer
+   to them along. So foreign keys are off meanwhile, and what they would have said is asked at the
+   end. SQLite switches them outside transactions only. */
 
 typedef struct sse__migration {
     bool      nested, keys; /* keys: they were on */
-    int       changes;      /* rows written so far, and the schema's version: nothing changed, nothing to check */
-    long long schema;
+    int       changes;      /* rows written so far */
+    long long schema;       /* its version: if neither moves there is nothing to check */
 } sse__migration;
 
 static int sse__migration_begin(sse_db *db, sse__migration *m) {
     int keys = 0, rc;
     memset(m, 0, sizeof *m);
-    if (sqlite3_get_autocommit(db->raw)) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
+    if (sqlite3_get_autocommit(db->raw))
+        sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
     if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     rc = sse__db_begin(db, &m->nested);
     if (rc == SSE_OK && keys) rc = sse_db_one(db, &m->schema, "PRAGMA schema_version");
@@ -9066,32 +9090,33 @@ static int sse__migration_begin(sse_db *db, sse__migration *m) {
 /* A row that refers to one that is not there makes the migration fail. */
 static int sse__migration_check(sse_db *db, const sse__migration *m) {
     long long schema;
-    char      text[300];
+    char      text[300], id[32];
     sse_rows *rows;
     int       rc = sse_db_one(db, &schema, "PRAGMA schema_version");
     if (rc < 0) return rc;
     if (schema == m->schema && sqlite3_total_changes(db->raw) == m->changes) return SSE_OK;
     rows = sse_db_query(db, "PRAGMA foreign_key_check");
     if (!sse_db_next(rows)) return sse__db_status(db);
-    if (sse_db_is_null(rows, 1)) /* WITHOUT ROWID */
-        snprintf(text, sizeof text, "a row of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
-                 sse_db_text(rows, 0), sse_db_text(rows, 2));
-    else
-        snprintf(text, sizeof text, "row %lld of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
-                 sse_db_int(rows, 1), sse_db_text(rows, 0), sse_db_text(rows, 2));
+    snprintf(id, sizeof id, "row %lld", sse_db_int(rows, 1));
+    snprintf(text, sizeof text,
+             "%s of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+             sse_db_is_null(rows, 1) ? "a row" : id, /* WITHOUT ROWID */
+             sse_db_text(rows, 0), sse_db_text(rows, 2));
     sse_db_done(rows);
     return sse__db_fail(db, SSE_E_DB, text, NULL);
 }
 
-static int sse__migration_end(sse_db *db, const sse__migration *m, int rc) { /* rc: how it went so far */
-    if (rc == SSE_OK && m->keys && !sqlite3_get_autocommit(db->raw)) rc = sse__migration_check(db, m);
+static int sse__migration_end(sse_db *db, const sse__migration *m, int rc) { /* rc: so far */
+    const bool open = !sqlite3_get_autocommit(db->raw);
+    if (rc == SSE_OK && m->keys && open) rc = sse__migration_check(db, m);
     if (rc == SSE_OK) rc = sse__db_end(db, m->nested);
     else sse__db_undo(db, m->nested);
     if (m->keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     return rc;
 }
 
-/* Names a script in sse__db_broken_by. Lists have one name: a list that went well is the one that failed before. */
+/* Names a script in sse__db_broken_by. Lists have one name: a list that went well is the one that
+   failed before. */
 static uint32_t sse__script_key(const char *script) { return sse__hash(sse__text(script)) | 2u; }
 enum { SSE__LIST_KEY = 1 };
 
@@ -9235,7 +9260,8 @@ static bool sse__db_is_idle(const sse_db *db) {
     return !stmt && sqlite3_get_autocommit(db->raw);
 }
 
-/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is closed or opened anew. */
+/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is
+   closed or opened anew. */
 static const char *sse__db_path(const sse_db *db) {
     const char *path = sqlite3_db_filename(db->raw, "main");
     return path && *path ? path : NULL;
@@ -9264,7 +9290,7 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
 }
 
 SSE_API void sse_db_close(sse_db *db) {
-    const bool ours = !sse__db_is_elsewhere(db); /* else even closing it would take the parent's locks for ours */
+    const bool ours = !sse__db_is_elsewhere(db); /* even closing would take the parent's locks for ours */
     if (!db) return;
     if (db->on_close) db->on_close(db->on_close_user);
     if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
@@ -12425,6 +12451,7 @@ typedef struct sse__streams {
     sse__map   labels, people; /* groups by name */
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
+    sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
     void     (*refill)(sse__stream *stream); /* upcall to >>topics: one that is behind has room for more */
     uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
@@ -12702,19 +12729,43 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     sse__conn_reply_end(c);
 }
 
-static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
-    sse__stream  *stream = sse__stream_open_one(s);
-    sse__message *m = NULL;
-    int           error = SSE_OK;
-    if (!stream) return SSE_E_CLOSED;
-    if (last) error = sse__message_of_event(stream->app, last, &m);
-    if (m && stream->extra) { /* instead of the one of the options */
+/* A last event, the same message as before if it is the same. Drop it. *m: NULL without one, or
+   after an error. */
+static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) {
+    sse__streams *streams = app->streams;
+    const int     error   = last ? sse__message_of_event(app, last, m) : SSE_OK;
+    if (!last || error) {
+        *m = NULL;
+        return error;
+    }
+    if (streams->farewell && sse__eq(sse__message_bytes(streams->farewell), sse__message_bytes(*m))) {
+        sse__message_drop(*m);
+        *m = sse__message_hold(streams->farewell);
+    } else {
+        sse__message_drop(streams->farewell);
+        streams->farewell = sse__message_hold(*m);
+    }
+    return SSE_OK;
+}
+
+/* last NULL: the one of the options. */
+static void sse__stream_end_with(sse__stream *stream, sse__message *last, bool whole) {
+    if (last && stream->extra) {
         sse__message_drop(stream->extra->last);
         stream->extra->last = NULL;
     }
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
+    if (last) (void)sse__stream_push(stream, last);
     sse__stream_finish(stream, SSE_BY_END, whole);
+}
+
+static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
+    sse__stream  *stream = sse__stream_open_one(s);
+    sse__message *m;
+    int           error;
+    if (!stream) return SSE_E_CLOSED;
+    error = sse__farewell(stream->app, last, &m);
+    sse__stream_end_with(stream, m, whole);
+    sse__message_drop(m);
     return error;
 }
 
@@ -12811,7 +12862,7 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
     if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
     if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
     if (!sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who)) return SSE_E_NOMEM;
-    error = o->last ? sse__message_of_event(stream->app, o->last, &x->last) : SSE_OK;
+    error = sse__farewell(stream->app, o->last, &x->last);
     return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
 }
 
@@ -13051,6 +13102,7 @@ static void sse__streams_close(sse__streams *streams) { /* all are closed and th
     int encoding;
     if (!streams) return;
     for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
+    sse__message_drop(streams->farewell);
     sse__press_free(streams->app->press);
     sse__map_free(&streams->labels);
     sse__map_free(&streams->people);
@@ -13322,7 +13374,7 @@ typedef struct sse__store {
     struct sse__store *next;
     sse_db  *db;
     uint64_t reserved, began; /* began: numbers above are of this start */
-    int64_t  clock;           /* by how much the time of day was ahead of the loop's when it was last written; 0: never */
+    int64_t  clock;           /* by how much the time of day was ahead of the loop's; 0: unknown */
     char    *owner;           /* the file that is locked: K4. NULL: none */
     int      owner_fd;
     bool     failing;                /* the last save failed: only retries write to it, and they do not wait for a lock */
@@ -13336,7 +13388,7 @@ typedef struct sse__sequence {
     sse__link   histories;           /* all that are in memory: K3 */
     sse__link   dirty;               /* histories that a store is behind of */
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
-    uint64_t    earlier;             /* numbers up to there may be of earlier starts: of those no memory is left */
+    uint64_t    earlier;             /* numbers up to there may be of earlier starts */
     sse__alarm  again;               /* a save failed */
     bool        retries;             /* and is tried once more by the next */
 } sse__sequence;
@@ -13364,7 +13416,7 @@ struct sse__history {
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
     uint64_t       lost, saved, saved_lost;
-    uint64_t       missing;          /* numbers up to there may be missing, but were never in this ring: no store took them */
+    uint64_t       missing;          /* numbers up to there may be missing: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 };
 
@@ -13493,7 +13545,7 @@ static void sse__history_free(sse__history *h) {
 
 /* ---- the tables ------------------------------------------------------------------- */
 
-/* Times of day before 2020 are of a clock that nobody has set yet, as on boards without a battery. */
+/* Times of day before 2020 are of a clock that nobody has set yet, on a board without a battery. */
 #define SSE__CLOCK_IS_SET(ms) ((ms) >= (int64_t)1577836800 * 1000)
 enum { SSE__CLOCK_JUMP_MS = 10000 };
 
@@ -13518,7 +13570,8 @@ static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
     }
 }
 
-/* Opens the file that is locked, and locks it. Returns -1, errno EWOULDBLOCK: another one has it; else it cannot be done here. */
+/* Opens the file that is locked, and locks it. Returns -1, errno EWOULDBLOCK: another one has it;
+   else it cannot be done here. */
 static int sse__store_lock(const char *path) {
     struct stat ours, present;
     for (;;) {
@@ -13531,13 +13584,15 @@ static int sse__store_lock(const char *path) {
             errno = why;
             return -1;
         }
-        if (fstat(fd, &ours) == 0 && stat(path, &present) == 0 && ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) return fd;
+        if (fstat(fd, &ours) == 0 && stat(path, &present) == 0 && ours.st_ino == present.st_ino &&
+            ours.st_dev == present.st_dev)
+            return fd;
         close(fd); /* the one that had it has deleted it meanwhile */
     }
 }
 
-/* K4. flock, and a file of its own: to close any descriptor of the database would let go of SQLite's locks. Waits for one that is
-   about to end as long as for another lock of that database. */
+/* K4. flock, and a file of its own: to close any descriptor of the database would let go of
+   SQLite's locks. Waits for one that is about to end as long as for another lock of it. */
 static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     const char       *path = sse__db_path(store->db);
     const sse__store *other = sequence->stores;
@@ -13589,7 +13644,8 @@ static int sse__store_tables(sse_db *db, void *user) {
     return n < 0 ? n : SSE_OK;
 }
 
-/* Finds the number to go on after. A file of which a part was restored may know less than its events show: K1. */
+/* Finds the number to go on after. A file of which a part was restored may know less than its
+   events show: K1. */
 static int sse__store_read(const sse__sequence *sequence, sse__store *store) {
     const char *path = sse__db_path(store->db);
     long long   reserved, event, lost;
@@ -13660,7 +13716,8 @@ static int sse__history_write(sse_db *db, const sse__history *h) { /* in a trans
 
 typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; int64_t clock; } sse__save;
 
-/* The clock was set since: what this start has written was written by a wrong one, or by one that slept with the machine. */
+/* The clock was set since: what this start has written was written by a wrong one, or by one that
+   slept with the machine. */
 static int sse__store_shift(sse_db *db, const sse__save *save) {
     const int64_t by = save->store->clock ? save->clock - save->store->clock : 0;
     if (by < SSE__CLOCK_JUMP_MS && by > -SSE__CLOCK_JUMP_MS) return SSE_OK;
@@ -13801,7 +13858,8 @@ static void sse__history_load(sse__history *h) { /* what an earlier start kept *
     sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
 }
 
-/* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing. NULL: no memory. */
+/* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing.
+   NULL: no memory. */
 static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t gone) {
     sse__history *h = SSE__NEW(sse__history);
     if (!h) return NULL;
@@ -14294,7 +14352,8 @@ static void sse__topic_free(sse__topic *topic) {
     SSE_FREE(topic);
 }
 
-/* Frees a topic whose history may not be all there, or that is to make room: what it lost stays known, K2. */
+/* Frees a topic whose history may not be all there, or that is to make room: what it lost stays
+   known, K2. */
 static void sse__topic_forget(sse__topic *topic) {
     const sse__history *h = topic->history;
     const bool          stored = h && h->limits.store && !h->dirty.next;
@@ -14536,7 +14595,7 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
     }
 }
 
-/* What keeps the topics that a pattern matches, those included that are not there yet, or no more. */
+/* What keeps the topics that a pattern matches, also those that are not there yet, or no more. */
 typedef struct sse__keepers { bool memory, stores; uint64_t gone; } sse__keepers;
 
 static void sse__keepers_add(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
@@ -14547,8 +14606,9 @@ static void sse__keepers_add(sse__keepers *k, const sse__rule *rule, uint64_t ea
     if (!rule->limits.store && k->gone < earlier) k->gone = earlier;
 }
 
-/* Two patterns may have a topic in common if what stands before their stars agrees. The rules come longest first, as topics look
-   for theirs: behind one that matches all that the pattern does, none counts. */
+/* Two patterns may have a topic in common if what stands before their stars agrees. The rules come
+   longest first, as topics look for theirs: behind one that matches all that the pattern does, none
+   counts. */
 static void sse__pattern_keepers(const sse__topics *topics, const char *pattern, sse__keepers *k) {
     const uint64_t   earlier = topics->sequence.earlier;
     const sse_str    key = sse__pattern_key(pattern);
@@ -14563,7 +14623,8 @@ static void sse__pattern_keepers(const sse__topics *topics, const char *pattern,
     }
 }
 
-/* Are all histories of a stream in databases, also those that come to be later? False if there are none. */
+/* Are all histories of a stream in databases, also those that come to be later? False if there are
+   none. */
 static bool sse__stream_durable(const sse__stream *stream) {
     const sse__sub *sub;
     sse__keepers    k = {false, false, 0};
@@ -14575,8 +14636,8 @@ static bool sse__stream_durable(const sse__stream *stream) {
     return k.stores && !k.memory;
 }
 
-/* Numbers up to there may be missing from what a pattern matches, although no history that is there tells; 0: it is no pattern.
-   Asked after stream_recall. */
+/* Numbers up to there may be missing from what a pattern matches, although no history that is there
+   tells; 0: it is no pattern. Asked after stream_recall. */
 static uint64_t sse__sub_gone(const sse__sub *sub) {
     const sse__topic *topic = sse__sub_topic(sub);
     sse__keepers      k = {false, false, 0};
@@ -15384,16 +15445,19 @@ SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(
 }
 
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last) {
-    const int    error = sse__filter_check(app, filter);
-    sse__stream *stream;
-    sse__walk    w;
-    int          n = 0;
+    const int     error = sse__filter_check(app, filter);
+    sse__stream  *stream;
+    sse__message *m;
+    sse__walk     w;
+    int           n = 0;
     if (error) return error;
+    (void)sse__farewell(app, last, &m); /* one that cannot be sent is left out */
     if (sse__walk_begin(&w, app, filter))
         while ((stream = sse__walk_next(&w)) != NULL) { /* which only marks them: S2 */
-            (void)sse_stream_end(sse__stream_handle(stream), last);
+            sse__stream_end_with(stream, m, true);
             n++;
         }
+    sse__message_drop(m);
     return n;
 }
 
@@ -18012,7 +18076,8 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     return SSE_OK;
 }
 
-/* Databases that the app uses by itself must be this process's own. What handlers use answers them. */
+/* Databases that the app uses by itself must be this process's own. What handlers use answers them.
+   */
 static int sse__server_check_databases(sse_app *app) {
     const sse__store *store = app->topics->sequence.stores;
     const sse__topic *topic = app->topics->fed;

@@ -479,7 +479,55 @@ static void cost_of_filters(void) { /* steps through lists, not matches */
     dial_free(app);
 }
 
+static void open_with_last(sse_req *req, void *user) {
+    sse_stream_options o;
+    sse_event          last;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    memset(&last, 0, sizeof last);
+    last.data = sse_query(req, "last");
+    o.last    = &last;
+    newest    = sse_stream_open(req, &o);
+}
+
+static const sse__message *last_of_newest(void) { return sse__stream_get(newest)->extra->last; }
+
+static void farewells(void) { /* whoever is told the same at the end is sent the same bytes, compressed once */
+    static const char *const gzip = "Accept-Encoding: gzip\r\n", *const br = "Accept-Encoding: br\r\n";
+    const sse__message *first, *m;
+    sse_filter          all;
+    sse_event           last;
+    int                 i;
+    memset(&all, 0, sizeof all);
+    memset(&last, 0, sizeof last);
+    all.all   = true;
+    last.data = "we close";
+    app       = dial_app(NULL);
+    sse_get(app, "/last", open_with_last, NULL);
+    dial(app, "/last?last=bye", gzip);
+    first = last_of_newest();
+    for (i = 1; i < 20; i++) dial(app, "/last?last=bye", i % 2 ? br : gzip);
+    ok(last_of_newest() == first, "streams opened with the same last event share it");
+    dial(app, "/last?last=adieu", gzip);
+    ok(last_of_newest() != first, "with another one they do not");
+    is_int(sse_streams_close(app, &all, &last), 21, "all are closed with one event instead");
+    m = app->streams->farewell;
+    is_int(m->keys[SSE__GZIP]->block->refs, 1 + 11, "one gzip frame is in all queues");
+    is_int(m->keys[SSE__BR]->block->refs, 1 + 10, "and one in br");
+    turns(app, 3);
+    dial(app, "/s", gzip);
+    sse_stream_end(newest, &last);
+    ok(app->streams->farewell == m, "one by one it is the same as well");
+    last.id = "a\nb";
+    dial(app, "/s", gzip);
+    is_int(sse_streams_close(app, &all, &last), 1, "one that cannot be sent");
+    turns(app, 3);
+    is_int(sse_streams_count(app, &all), 0, "keeps no stream open");
+    dial_free(app);
+}
+
 int main(void) {
+    farewells();
     filters();
     walked();
     closed_in_on_close();

@@ -259,11 +259,17 @@ test('events that are kept in the same database render no view', async () => {
 const kills = Number(process.env.KILLS ?? 20)
 test(`killed ${kills} times while rows are inserted: each client has each row once, the database is whole`, async () => {
   const killed = await Server.start('asan/sqlite', { args: ['a.db'] })
-  const clients = Array.from({ length: 4 }, () => ({ got: [], id: 0 }))
+  const clients = Array.from({ length: 4 }, () => ({ got: [], id: 0 })), acknowledged = []
+  let posted = 0
+  const post = async () => { // what was answered must not be lost
+    const body = `ours-${++posted}`
+    await insert(killed, body, '&count=3')
+    acknowledged.push(body)
+  }
   for (let round = 0; round <= kills; round++) {
     const streams = await Promise.all(clients.map(client => resume(killed, client.id)))
     const writer = other(killed, 40, "INSERT INTO outbox (body) VALUES ('theirs')")
-    const ours = (async () => { for (let i = 0; i < 10; i++) await insert(killed, 'ours', '&count=3') })().catch(() => {})
+    const ours = (async () => { for (let i = 0; i < 10; i++) await post() })().catch(() => {})
     if (round < kills) {
       await until(() => streams[0].events.length > Math.random() * 60, 'rows')
       await killed.restart('SIGKILL')
@@ -283,6 +289,10 @@ test(`killed ${kills} times while rows are inserted: each client has each row on
   }
   const all = execFileSync('sqlite3', [path.join(killed.dir, 'a.db'), 'SELECT id FROM outbox ORDER BY id']).toString().trim().split('\n').map(Number)
   for (const client of clients) assert.deepEqual(client.got, all)
+  const counts = execFileSync('sqlite3', [path.join(killed.dir, 'a.db'), "SELECT body, count(*) FROM outbox WHERE body LIKE 'ours-%' GROUP BY body"])
+  const kept = new Map(counts.toString().trim().split('\n').map(line => line.split('|')))
+  assert.deepEqual(acknowledged.filter(body => kept.get(body) !== '3'), [], 'what was answered is there')
+  assert.deepEqual([...kept].filter(([, count]) => count !== '3'), [], 'whole')
   await killed.stops()
 })
 

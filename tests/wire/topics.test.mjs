@@ -426,20 +426,32 @@ test(`100 of 1,000 stop reading for ${crowd_s} s of publishing at full speed: th
 }, crowd_s * 3000)
 
 const kills = Number(process.env.KILLS ?? 20)
-test(`killed ${kills} times while publishing: every client ends with every event once`, async () => {
+test(`killed ${kills} times while publishing: every client ends with every event once`, async t => {
   const durable = await Server.start('asan/topics', { args: ['topics.db'] })
-  const clients = Array.from({ length: 5 }, () => ({ got: [], id: null, gaps: 0 }))
+  const clients = Array.from({ length: 5 }, () => ({ got: [], posted: [], id: null, gaps: 0 }))
+  const topics = 'db.ticks,db.posted', acknowledged = []
+  let posted = 0
+  const post = async () => { // until the server is killed; what was answered must not be lost
+    for (;;) {
+      const n = ++posted
+      await say(durable, 'db.posted', `p${n}`)
+      acknowledged.push(n)
+    }
+  }
   for (let round = 0; round <= kills; round++) {
-    const streams = await Promise.all(clients.map(client => client.id ? resume(durable, 'db.ticks', client.id) : listen(durable, '/topics/db.ticks')))
+    const streams = await Promise.all(clients.map(client => client.id ? resume(durable, topics, client.id) : listen(durable, `/topics/${topics}`)))
     await request(durable, 'POST', '/ticking')
+    const posting = round < kills && post().catch(() => {})
     const enough = round < kills ? 20 + Math.floor(Math.random() * 100) : 200
     await until(() => streams.every(stream => stream.events.length >= enough), 'ticks')
     if (round < kills) await durable.restart('SIGKILL')
     else close(...streams)
+    await posting
     await until(() => streams.every(stream => stream.closed), 'the streams to break')
     streams.forEach((stream, i) => {
       clients[i].gaps += stream.events.filter(event => event.event === 'gap').length
-      clients[i].got.push(...data(stream).map(Number))
+      clients[i].got.push(...data(stream).filter(text => text[0] !== 'p').map(Number))
+      clients[i].posted.push(...data(stream).filter(text => text[0] === 'p').map(text => Number(text.slice(1))))
       clients[i].id = stream.last.id
     })
   }
@@ -447,6 +459,12 @@ test(`killed ${kills} times while publishing: every client ends with every event
     assert.equal(client.gaps, 0)
     client.got.forEach((value, i) => assert.equal(value, client.got[0] + i))
   }
+  const rows = execFileSync('sqlite3', [path.join(durable.dir, 'topics.db'), "SELECT CAST(event AS TEXT) FROM sse_events WHERE topic = 'db.posted' ORDER BY seq"])
+  const kept = [...rows.toString().matchAll(/^data: p(\d+)$/gm)].map(match => Number(match[1]))
+  assert.deepEqual(kept, [...new Set(kept)].sort((a, b) => a - b), 'each once, in order')
+  assert.deepEqual(acknowledged.filter(n => !kept.includes(n)), [], 'what was answered is kept')
+  for (const client of clients) assert.deepEqual(client.posted, kept, 'and reaches everybody')
+  t.diagnostic(`${acknowledged.length} acknowledged, ${kept.length} kept`)
   const end = (await request(durable, 'GET', '/history/db.ticks?limit=1')).body
   assert(Number(JSON.parse(end.split('\n')[0]).data) >= clients[0].got.at(-1))
   assert.equal(execFileSync('sqlite3', [path.join(durable.dir, 'topics.db'), 'PRAGMA integrity_check']).toString(), 'ok\n')
