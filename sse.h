@@ -9742,6 +9742,8 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) { /* max: of a file
 static void sse__conn_linger(sse__conn *c) {
     if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
     sse__conn_set_state(c, SSE__LINGER);
+    sse__inbox_free(c->inbox); /* half a request that was too late, or one behind the last: C3 */
+    c->inbox = NULL;
     sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
     if (c->ended) sse__conn_close(c);
 }
