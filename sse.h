@@ -93,9 +93,9 @@
            else sse_redirect(req, "/login");
        }
 
-     Bodies up to max_body_bytes are there when the handler runs; all of them together take up to max_bodies_bytes, or a client is
-     told 503 and to come back. Larger ones are read as they come: give the route .body_later and
-     call sse_body_read, or sse_body_parts for the files of a form.
+     Bodies up to max_body_bytes are there when the handler runs; all of them together take up to
+     max_bodies_bytes, or a client is told 503 and to come back. Larger ones are read as they come:
+     give the route .body_later and call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
      request stays valid until then even if the client leaves. A deferred request cannot become a stream: open that at once, and
@@ -355,12 +355,14 @@
      and <i class="c4"> rather than a class that comes and goes. Events for one stream alone (sse_stream_send, sse_live_each) are
      keys; .own_history gives that stream a history. .compress_window = 16 makes all histories small.
 
-     Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are compressed whole, files up to 1 MiB
-     whole and once; 32 of those are kept, 4 MiB together. If more are asked for in turns than that, or at a compress_quality that
-     takes seconds, compressing them takes the loop a second and then a twentieth of its time: meanwhile the others leave as they
-     are. What is larger is compressed as it leaves, 128 KiB at a time: a download takes the memory of one such piece, and the loop
-     makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no Content-Length,
-     and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that sets
+     Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are
+     compressed whole, files up to 1 MiB whole and once; 32 of those are kept, 4 MiB together. If
+     more are asked for in turns than that, or at a compress_quality that takes seconds, compressing
+     them takes the loop a second and then a twentieth of its time: meanwhile the others leave as
+     they are. What is larger is compressed as it leaves, 128 KiB at a time: a download takes the
+     memory of one such piece, and the loop makes one in 2 to 4 ms, then looks at everything else,
+     however many downloads wait for theirs. They have no Content-Length, and come out as at
+     libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that sets
      Cache-Control: no-transform is left alone.
 
      Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
@@ -381,8 +383,9 @@
            if (sse_poll(app, 0) <= 0) break;
        }
 
-     Where the system has no epoll (SSE_USE_POLL) sse_fd is negative, which poll ignores, and sse_next_ms 10 at most: the same loop
-     then looks every 10 ms. With nothing else to wait for, sse_poll(app, -1) or sse_serve answers at once there too.
+     Where the system has no epoll (SSE_USE_POLL) sse_fd is negative, which poll ignores, and
+     sse_next_ms 10 at most: the same loop then looks every 10 ms. With nothing else to wait for,
+     sse_poll(app, -1) or sse_serve answers at once there too.
 
      Or bring your descriptors into this one: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO line, a serial port or a Redis
      connection, sse_watch_lines for what comes in lines, sse_every and sse_after for time.
@@ -639,8 +642,9 @@
      SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
-     SSE_DEBUG_CHECKS           checks, by SSE_ASSERT and in each turn, what the states of all connections, requests and streams
-                                promise: for tests, as it costs a walk over all of them. default: off
+     SSE_DEBUG_CHECKS           checks by SSE_ASSERT, each turn, what the states of all
+                                connections, requests and streams promise: for tests, as it
+                                walks over all of them. default: off
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
 #if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
@@ -993,9 +997,11 @@ typedef struct sse_app_options {
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
     size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
                                        default: 67108864; SSE_UNLIMITED */
-    size_t      max_bodies_bytes;   /* bodies of all requests together, in memory: as they come, until their requests end. What would
-                                       go over it is answered 503 with Retry-After, unless it is the only one. Bodies that are
-                                       read in place (.body_later) do not count. default: 67108864; SSE_UNLIMITED */
+    size_t      max_bodies_bytes;   /* of all bodies together, in memory: as they come, until their
+                                       requests end. What would go over it is answered 503 with
+                                       Retry-After, unless it is the only one. Bodies that are read
+                                       in place (.body_later) do not count.
+                                       default: 67108864; SSE_UNLIMITED */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -1099,8 +1105,9 @@ SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and 
    sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error.
    Not from a callback: SSE_E_STATE. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
-SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known. With poll(2), where
-                                            there is no descriptor: 10 at most, and never -1 */
+SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is
+                                            known. With poll(2), where there is no descriptor: 10 at
+                                            most, and never -1 */
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
@@ -1220,8 +1227,9 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 /* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
    number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
    `datastar` of GET, HEAD and DELETE, from the body otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields).
-   JSON that is not well-formed fails the request with 400 and the offset. It is read once: a call takes about as long whatever there
-   is of it, for some 32 bytes of memory a value. Spec: RFC 8259; Datastar SDK, ReadSignals. */
+   JSON that is not well-formed fails the request with 400 and the offset. It is read once: a call
+   takes about as long whatever there is of it, for some 32 bytes of memory a value.
+   Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
 /* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes. Returns: 0; SSE_E_ARG: no name;
@@ -1427,9 +1435,10 @@ typedef enum sse_overflow {
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
    anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
-   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, once,
-   and they are written when that is over, tried once a second: a crash before that loses them. Only the first of them waits for
-   the lock, the retries do not (except on a connection of your own, sse_db_attach or sse_db_raw).
+   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with
+   their ids, a warning is logged, once, and they are written when that is over, tried once a
+   second: a crash before that loses them. Only the first of them waits for the lock, the retries do
+   not (except on a connection of your own, sse_db_attach or sse_db_raw).
 
    A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it,
    "app.db-sse", which is removed at the end and, if the process is killed, means nothing without
@@ -2943,7 +2952,8 @@ static bool sse__json_member(sse__json *r) {
     return true;
 }
 
-/* A name, decoded byte by byte, becomes a hash: a name may be written with escapes, and so may the step of a path. */
+/* A name, decoded byte by byte, becomes a hash: a name may be written with escapes, and so may the
+   step of a path. */
 typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
 
 static void sse__json_hash_begin(sse__json_hash *h, const sse__json_index *x, uint32_t parent) {
@@ -2991,7 +3001,8 @@ static uint32_t sse__json_note(sse__json *r, const char *start) {
         node->name     = (uint32_t)(p - x->text.ptr);
         node->name_len = (uint32_t)r->name.len;
         while (p < r->name.ptr + r->name.len)
-            for (n = sse__json_char(&p, bytes), i = 0; i < n; i++) sse__json_hash_add(&hash, bytes[i]);
+            for (n = sse__json_char(&p, bytes), i = 0; i < n; i++)
+                sse__json_hash_add(&hash, bytes[i]);
     }
     slot       = sse__json_hash_slot(&hash, x);
     node->next = *slot;
@@ -2999,8 +3010,10 @@ static uint32_t sse__json_note(sse__json *r, const char *start) {
     return at;
 }
 
-/* The value with the first step of path for its name; *rest is then behind that. 0: there is none. */
-static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const char *path, const char **rest) {
+/* The value with the first step of path for its name; *rest is then behind that. 0: there is none.
+   */
+static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const char *path,
+                                const char **rest) {
     const bool      array = x->text.ptr[x->nodes[parent].from] == '[';
     const size_t    digits = strspn(path, "0123456789");
     sse__json_hash  hash;
@@ -3019,9 +3032,10 @@ static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const
     }
     for (at = *sse__json_hash_slot(&hash, x); at; at = x->nodes[at].next) {
         const sse__json_node *node = &x->nodes[at];
+        const sse_str          name = sse__str(x->text.ptr + node->name, node->name_len);
         if (node->parent != parent) continue;
-        if (array ? sse__json_index_is(node->name, path, rest)
-                  : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path, rest)) return at;
+        if (array && sse__json_index_is(node->name, path, rest)) return at;
+        if (!array && sse__json_name_is(name, path, rest)) return at;
     }
     return 0;
 }
@@ -3034,7 +3048,8 @@ static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J
         at   = sse__json_child(x, at, path, &rest);
         path = rest + 1; /* "a.": the member of no name */
     }
-    return at ? sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from) : sse__text(NULL);
+    if (!at) return sse__text(NULL);
+    return sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from);
 }
 
 /* Reads a scalar, or the bracket that opens an object or array. */
@@ -3079,8 +3094,10 @@ static bool sse__json_next(sse__json *r, bool opened) {
     return true;
 }
 
-/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. index: to be filled, or NULL. */
-static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value, size_t *offset) {
+/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get.
+   index: to be filled, or NULL. */
+static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value,
+                          size_t *offset) {
     const char *from = json.ptr ? json.ptr : "";
     sse__json   r;
     bool        opened, fine;
@@ -3108,13 +3125,15 @@ static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNT
     return sse__json_scan(json, "", NULL, &all, offset);
 }
 
-/* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its numbers reach. */
+/* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its
+   numbers reach. */
 static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const uint64_t key[2]) {
     sse__json_index *x      = (sse__json_index *)sse__arena_get(a, sizeof *x);
-    size_t           values = 2, slots = 1, i, bytes; /* each value is the first of all, or behind one of [ { , */
+    size_t           values = 2, slots = 1, i, bytes; /* a value is the first, or behind [ { or , */
     sse_str          all;
     if (!x || json.len >= UINT32_MAX / 2) return NULL;
-    for (i = 0; i < json.len; i++) values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
+    for (i = 0; i < json.len; i++)
+        values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
     while (slots < values) slots *= 2;
     x->text   = json;
     x->key[0] = key[0];
@@ -9174,9 +9193,13 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     int rc, waited;
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, db->busy_ms);
-    /* The limit, on what is left of the -wal file when it is begun anew, is what SQLite lets it grow to as a rule (1000 pages of
-       4 KiB): without one it keeps the size that it had while somebody read for long. */
-    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304", NULL, NULL, NULL);
+    /* The limit, on what is left of the -wal file when it is begun anew, is what SQLite lets it
+       grow to as a rule (1000 pages of 4 KiB): without one it keeps the size that it had while
+       somebody read for long. */
+    rc = sqlite3_exec(raw,
+                      "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+                      "PRAGMA journal_size_limit = 4194304",
+                      NULL, NULL, NULL);
     if (rc != SQLITE_OK) return rc;
     if (db->read_only) return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
     for (waited = 0;; waited += 10) {
@@ -9186,9 +9209,11 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     }
 }
 
-/* Whether its next calls wait for another writer. A connection that the program may hold keeps the busy handler that it has. */
+/* Whether its next calls wait for another writer. A connection that the program may hold keeps the
+   busy handler that it has. */
 static void sse__db_wait(sse_db *db, bool waits) {
-    if (db->file && !db->raw_given && db->raw) sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
+    if (db->file && !db->raw_given && db->raw)
+        sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
 static int sse__db_connect(const sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
@@ -9524,7 +9549,7 @@ typedef struct sse__conn {
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
     uint64_t           body_left;  /* streamed body: bytes still to come */
-    size_t             held;       /* bytes of its body that count in app.body_bytes, until the request is there: its own then */
+    size_t             held;       /* bytes of its body in app.body_bytes; then the request's */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
     bool readable, writable;       /* as far as the last event, or call that would have waited, told (edge-triggered) */
@@ -9663,13 +9688,15 @@ static void sse__inbox_free(sse__inbox *inbox) {
     SSE_FREE(inbox);
 }
 
-/* Whether there is room for a body of n bytes: C6. One alone has it, whatever the limit, or a larger one could never be sent. */
+/* Whether there is room for a body of n bytes: C6. One alone has it, whatever the limit, or a
+   larger one could never be sent. */
 static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
-    const size_t max = c->net->app->options.max_bodies_bytes, others = c->net->app->body_bytes - c->held;
+    const size_t max    = c->net->app->options.max_bodies_bytes;
+    const size_t others = c->net->app->body_bytes - c->held;
     return n <= c->held || !others || (others <= max && n <= max - others);
 }
 
-static bool sse__conn_hold(sse__conn *c, size_t n) { /* its body has n bytes by now; false: there is no room for them */
+static bool sse__conn_hold(sse__conn *c, size_t n) { /* of its body; false: no room */
     if (!sse__conn_has_room(c, n)) return false;
     c->net->app->body_bytes += n - c->held;
     c->held = n;
@@ -9879,6 +9906,8 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) { /* max: of a file
 static void sse__conn_linger(sse__conn *c) {
     if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
     sse__conn_set_state(c, SSE__LINGER);
+    sse__inbox_free(c->inbox); /* half a request that was too late, or one behind the last: C3 */
+    c->inbox = NULL;
     sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
     if (c->ended) sse__conn_close(c);
 }
@@ -10082,7 +10111,8 @@ static void sse__conn_reply_end(sse__conn *c) {
     sse__conn_work(c);
 }
 
-/* What is left of a body is broken, too long, or will not come. Its request is answered: that leaves first, then the connection ends. */
+/* What is left of a body is broken, too long, or will not come. Its request is answered: that
+   leaves first, then the connection ends. */
 static void sse__conn_give_up_body(sse__conn *c) {
     c->skip = c->keep_alive = false;
     sse__conn_reply_end(c);
@@ -11200,10 +11230,11 @@ static void sse__req_read_signals(sse_req *req) {
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
-    if (req->signals.ptr && sse__random(key, sizeof key)) req->signals_index = sse__json_index_make(&req->arena, req->signals, key);
+    if (req->signals.ptr && sse__random(key, sizeof key))
+        req->signals_index = sse__json_index_make(&req->arena, req->signals, key);
 }
 
-static sse_str sse__req_find_signal(const sse_req *req, const char *path) { /* ptr NULL: it is absent */
+static sse_str sse__req_find_signal(const sse_req *req, const char *path) { /* ptr NULL: absent */
     sse_str value = sse__text(NULL);
     if (req->signals_index) return sse__json_find(req->signals_index, path);
     if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
@@ -11945,10 +11976,14 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 
 /* ---- compressed files, kept ---- */
 
-/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these. Who asks for more files in turns than
-   fit has them compressed over and over, for 81 bytes each: all of that may take the loop a second, and then a twentieth of the
-   time. Without credit a file that is not kept leaves as it is. */
-enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20, SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20 };
+/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these. Who
+   asks for more files in turns than fit has them compressed over and over, for 81 bytes each: all
+   of that may take the loop a second, and then a twentieth of the time. Without credit a file that
+   is not kept leaves as it is. */
+enum {
+    SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20,
+    SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20
+};
 
 /* What became of a file in one coding. block NULL: it did not get shorter. */
 typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; } sse__kept;
@@ -11968,12 +12003,14 @@ static uint64_t sse__files_clock_us(void) {
 static bool sse__files_may_compress(sse__files *files) {
     const uint64_t now  = sse__files_clock_us();
     const int64_t  more = (int64_t)((now - files->earned_us) / SSE__KEPT_SHARE);
-    files->credit_us = more < SSE__KEPT_CREDIT_US - files->credit_us ? files->credit_us + more : (int64_t)SSE__KEPT_CREDIT_US;
     files->earned_us = now;
+    if (more < SSE__KEPT_CREDIT_US - files->credit_us) files->credit_us += more;
+    else files->credit_us = SSE__KEPT_CREDIT_US;
     return files->credit_us > 0;
 }
 
-static void sse__files_took(sse__files *files, uint64_t us) { /* a file of the highest quality costs no more than all of the credit twice */
+/* At the highest quality one file takes seconds: it costs no more than the whole credit twice. */
+static void sse__files_took(sse__files *files, uint64_t us) {
     files->credit_us -= us < 2 * SSE__KEPT_CREDIT_US ? (int64_t)us : 2 * SSE__KEPT_CREDIT_US;
 }
 
@@ -11997,7 +12034,8 @@ static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for
     return oldest;
 }
 
-static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) { /* NULL: it is not there */
+/* NULL: it is not there. */
+static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
     size_t i;
     for (i = 0; i < SSE__KEPT; i++) {
         sse__kept *kept = &files->at[i];
@@ -13377,7 +13415,7 @@ typedef struct sse__store {
     int64_t  clock;           /* by how much the time of day was ahead of the loop's; 0: unknown */
     char    *owner;           /* the file that is locked: K4. NULL: none */
     int      owner_fd;
-    bool     failing;                /* the last save failed: only retries write to it, and they do not wait for a lock */
+    bool     failing;                /* since the last save: only retries write to it */
 } sse__store;
 
 typedef struct sse__sequence {
@@ -13758,18 +13796,22 @@ static void sse__sequence_retry(sse__sequence *sequence) {
     sequence->app->net->unsaved = true;
 }
 
-static void sse__sequence_again(sse__alarm *alarm) { sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again)); }
+static void sse__sequence_again(sse__alarm *alarm) {
+    sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again));
+}
 
-static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: what could not be written has no other chance */
+static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: there is no later try */
     if (!sse__list_empty(&sequence->dirty)) sse__sequence_retry(sequence);
 }
 
-/* Brings a store up to date, in one transaction. Who holds its lock is waited for once: then the events go out unkept, and a store
-   is tried again once a second without waiting, or the loop would stand still for as long as the lock is held. */
+/* Brings a store up to date, in one transaction. Who holds its lock is waited for once: then the
+   events go out unkept, and a store is tried again once a second without waiting, or the loop would
+   stand still for as long as the lock is held. */
 static void sse__store_save(sse__save *save) {
     sse_app    *app   = save->sequence->app;
     sse__store *store = save->store;
     const char *why;
+    uint64_t    again;
     int         error;
     save->reserved = store->reserved;
     save->clock    = sse__wall_ms() - (int64_t)app->loop.wheel.now;
@@ -13784,13 +13826,15 @@ static void sse__store_save(sse__save *save) {
         return;
     }
     (void)sse_db_error(store->db, &why);
-    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING, "events are sent but not kept: %s", why);
+    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
+             "events are sent but not kept: %s", why);
     store->failing = true;
-    sse__alarm_set(&app->loop.wheel, &save->sequence->again, sse__clock_ms() + SSE__SAVE_AGAIN_MS); /* it may have waited long */
+    again          = sse__clock_ms() + SSE__SAVE_AGAIN_MS; /* the turn's time is old */
+    sse__alarm_set(&app->loop.wheel, &save->sequence->again, again);
 }
 
-/* Brings all stores up to date: K1. A store that fails is tried again later; the events go out meanwhile: a full disk must not
-   silence everybody who is connected. */
+/* Brings all stores up to date: K1. A store that fails is tried again later; the events go out
+   meanwhile: a full disk must not silence everybody who is connected. */
 static void sse__sequence_save(sse__sequence *sequence) {
     const bool retries = sequence->retries;
     sse__save  save;
@@ -16745,7 +16789,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     } else {
         const char *text = sse__status_text(status);
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
-        sse_printf(&b, "%sContent-Length: %zu\r\n", status == 503 ? "Retry-After: 5\r\n" : "", strlen(text) + 1);
+        if (status == 503) sse_puts(&b, "Retry-After: 5\r\n");
+        sse_printf(&b, "Content-Length: %zu\r\n", strlen(text) + 1);
         sse_printf(&b, "Connection: close\r\n\r\n%s\n", text);
     }
     if (b.error) sse__conn_close(c);
@@ -18234,18 +18279,21 @@ static void sse__check_queue(const sse__queue *q) {
     SSE_ASSERT(bytes == q->bytes);
 }
 
-/* What the drawings of >>conn and >>request promise of a connection between two turns, and of its request and stream. */
+/* What the drawings of >>conn and >>request promise of a connection between two turns, and of its
+   request and stream. */
 static void sse__check_conn(const sse__conn *c) {
     const sse_app_options *o = &c->net->app->options;
     const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
     SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
-    SSE_ASSERT(!c->deadline || (c->alarm.link.next && c->alarm.due <= (c->excused ? UINT64_MAX : c->deadline)));
+    SSE_ASSERT(!c->deadline || c->alarm.link.next);
+    SSE_ASSERT(!c->deadline || c->excused || c->alarm.due <= c->deadline);
     SSE_ASSERT(!c->inbox || c->inbox->bytes.len);                             /* C3 */
-    SSE_ASSERT(!c->inbox || reads || c->state == SSE__STREAM || c->work.next || c->out.count || c->req); /* C3 */
+    SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || c->req); /* C3 */
     SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
     SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
     SSE_ASSERT(!c->req || c->state == SSE__REPLY || (c->state == SSE__BODY && c->in_place));
-    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next && c->req->phase != SSE__REQ_CONCLUDED));
+    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next));
+    SSE_ASSERT(!c->req || c->req->phase != SSE__REQ_CONCLUDED);
     SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
     SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
     SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
@@ -18333,7 +18381,7 @@ SSE_API int sse_next_ms(sse_app *app) {
     if (sse__turn_has_work(app) || app->loop.always_ready) return 0;
     ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
     if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
-    return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* poll(2): no descriptor tells of what comes */
+    return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* no descriptor tells of more */
 }
 
 /* ---- serving -------------------------------------------------------------------------- */
