@@ -3,8 +3,9 @@
 PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
-ASAN  = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-TSAN  = -g -O1 -fsanitize=thread
+CHECKS = -DSSE_DEBUG_CHECKS
+ASAN  = $(CHECKS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
 MAKE1 = $(MAKE) --no-print-directory
 
@@ -14,9 +15,10 @@ units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
-binaries = $(examples) $(check) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+polled   = $(units:%=build/poll/unit/%)
+binaries = $(examples) $(check) $(polled) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
 servers  = $(addprefix build/asan/,$(filter-out slow_fsync,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
-           build/clang/server build/clang/sqlite build/slow_fsync.so build/datastar-format
+           build/clang/server build/clang/sqlite $(addprefix build/poll/,ends http stopping topics) build/slow_fsync.so build/datastar-format
 
 all: $(examples) ## build the examples
 
@@ -79,9 +81,18 @@ build/asan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
+# The other poller: unit tests, and the servers that tests/wire/poll.t starts. Unoptimised, as there are many of them.
+build/poll/unit/%: tests/unit/%.c tests/tap.h sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -DSSE_USE_POLL $(ASAN) -O0 $(WARN) $< -o $@ $(LIBS)
+
+build/poll/%: tests/wire/%.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. -DSSE_USE_POLL $(ASAN) -O0 $(WARN) $< -o $@ $(LIBS)
+
 build/clang/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
-	clang -std=gnu17 -O2 $(WARN) $< -o $@ $(LIBS)
+	clang -std=gnu17 -O2 $(CHECKS) $(WARN) $< -o $@ $(LIBS)
 
 build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
@@ -97,7 +108,7 @@ build/tsan/%: tests/wire/%.c sse.h
 
 build/clang/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	clang -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+	clang -std=c99 -O2 $(CHECKS) -I. $(WARN) $< -o $@ $(LIBS)
 
 build/%.so: tests/wire/%.c
 	@mkdir -p $(@D)
@@ -113,7 +124,7 @@ build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
 
 build/fuzz/%: tests/fuzz/%.c sse.h
 	@mkdir -p $(@D)
-	clang -std=c11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 $(CHECKS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(WARN) $< -o $@ $(LIBS)
 
 build/bench/%: tests/bench/%.c sse.h
 	@mkdir -p $(@D)

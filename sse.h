@@ -78,8 +78,9 @@
 
      A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
      or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec in a handler that writes nothing cannot
-     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON. sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
-     what would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
+     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON.
+     sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse what would break the head. GET
+     routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
      sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
      are not. For a page with a % in its CSS there is sse_puts.
@@ -92,7 +93,8 @@
            else sse_redirect(req, "/login");
        }
 
-     Bodies up to max_body_bytes are there when the handler runs. Larger ones are read as they come: give the route .body_later and
+     Bodies up to max_body_bytes are there when the handler runs; all of them together take up to max_bodies_bytes, or a client is
+     told 503 and to come back. Larger ones are read as they come: give the route .body_later and
      call sse_body_read, or sse_body_parts for the files of a form.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
@@ -126,14 +128,17 @@
 
      How a stream ends decides whether its client comes back.
 
-       sse_stream_end(s, &done);              // or SSE_END: that was all. Datastar and others that read by fetch stay away
-       sse_stream_reconnect(s, NULL);         // or SSE_RECONNECT: the client is to come back
+       static void over(sse_stream s, bool all_is_said) {
+           static const sse_event done = { .event = "done" };
+           if (all_is_said) sse_stream_end(s, &done);           // Datastar, and others that read by fetch, stay away
+           else sse_stream_reconnect(s, NULL);                  // the client is to come back
+       }
 
-     What the program ends comes whole, and its connection is kept. Every other end leaves the body without its last chunk, which
-     clients take for a broken connection: the app stops, lifetime_ms is over, the reader was too slow, a view could not be
-     rendered. EventSource, Datastar, htmx and the libraries that read by fetch come back from that by themselves (a browser logs
-     a line to its console). An EventSource comes back from a whole end as well, until its script closes it or it is answered
-     204: sse_set_status(req, 204).
+     A step returns SSE_END or SSE_RECONNECT for the same. What the program ends comes whole, and its connection is kept. Every
+     other end leaves the body without its last chunk, which clients take for a broken connection: the app stops, lifetime_ms is
+     over, the reader was too slow, a view could not be rendered. EventSource, Datastar, htmx and the libraries that read by
+     fetch come back from that by themselves (a browser logs a line to its console). An EventSource comes back from a whole end
+     as well, until its script closes it or it is answered 204: sse_set_status(req, 204).
 
      Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there is no room say
 
@@ -162,10 +167,11 @@
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
 
      A topic with a history gives its events ids, and whoever follows it an id at once, before the first event. A browser that
-     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the server, or a crash: an event is in the database before anybody sees it.
-     Only while that cannot be written (locked by another process, the disk is full) events are sent all the same, a warning is
-     logged, and they are kept as soon as it can be written again; a crash before that loses them. If the id is too old the browser
-     gets a "gap" event first, and the whole history.
+     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the
+     server, or a crash: an event is in the database before anybody sees it. Only while that cannot be written (locked by
+     another process, the disk is full) events are sent all the same, a warning is logged, and they are kept as soon as it can
+     be written again; a crash before that loses them. If the id is too old the browser gets a "gap" event first, and the whole
+     history.
 
      Who is here, .who of the stream's options, is counted by people and not by tabs: on_join, on_leave, sse_topic_who. Slow readers
      lose nothing (they are closed and come back), or the oldest, or all but the newest of each key: .overflow.
@@ -211,23 +217,20 @@
 
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
-     follows a view for good: an @get of your own ends with a stream that ended whole, and after ten
-     tries.
+     follows a view for good. An @get of your own is over with a stream that ended whole, and after ten tries.
 
        sse_datastar(app, "/datastar.js", NULL);
 
-     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages
-     need no internet: the real one, where you have its file and name it, else one that is built in,
-     5 KB as sent. That one knows
+     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages need no internet: the real
+     one, where you have its file and name it, else one that is built in, 5 KB as sent. That one knows
 
-       data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals,
-       data-indicator, data-effect, data-ignore, data-ignore-morph, data-preserve-attr;
-       __ifmissing of signals; of events __prevent, __stop, __once, __capture, __passive, __window,
-       __document, __outside and one of __debounce.500ms, __throttle.1s and __delay.1s, with
-       .leading, .notrailing, .noleading and .trailing; __delay of data-init;
-       @get, @post, @put, @patch and @delete with their options; replies that are events, HTML,
-       JSON or JavaScript; patches in all modes, of svg and mathml, with a view transition; and the
-       event datastar-fetch
+       - data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals, data-indicator, data-effect,
+         data-ignore, data-ignore-morph, data-preserve-attr
+       - of signals __ifmissing, of data-init __delay, of events __prevent, __stop, __once, __capture, __passive, __window,
+         __document, __outside and one of __debounce.500ms, __throttle.1s and __delay.1s, with .leading, .notrailing,
+         .noleading and .trailing
+       - @get, @post, @put, @patch and @delete with their options, replies that are events, HTML, JSON or JavaScript, patches
+         in all modes, of svg and mathml, with a view transition, and the event datastar-fetch
 
      and does what Datastar 1.0.2 does, but for this:
 
@@ -353,10 +356,12 @@
      keys; .own_history gives that stream a history. .compress_window = 16 makes all histories small.
 
      Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are compressed whole, files up to 1 MiB
-     whole and once. Larger ones are compressed as they leave, 128 KiB at a time: a download takes the memory of one such piece,
-     and the loop makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no
-     Content-Length, and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that
-     sets Cache-Control: no-transform is left alone.
+     whole and once; 32 of those are kept, 4 MiB together. If more are asked for in turns than that, or at a compress_quality that
+     takes seconds, compressing them takes the loop a second and then a twentieth of its time: meanwhile the others leave as they
+     are. What is larger is compressed as it leaves, 128 KiB at a time: a download takes the memory of one such piece, and the loop
+     makes one in 2 to 4 ms, then looks at everything else, however many downloads wait for theirs. They have no Content-Length,
+     and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that sets
+     Cache-Control: no-transform is left alone.
 
      Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
      was compressed has an ETag of its own. So a client that was sent it in br or gzip, and asks for the rest with that ETag in
@@ -375,6 +380,9 @@
            poll(&p, 1, sse_next_ms(app));
            if (sse_poll(app, 0) <= 0) break;
        }
+
+     Where the system has no epoll (SSE_USE_POLL) sse_fd is negative, which poll ignores, and sse_next_ms 10 at most: the same loop
+     then looks every 10 ms. With nothing else to wait for, sse_poll(app, -1) or sse_serve answers at once there too.
 
      Or bring your descriptors into this one: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO line, a serial port or a Redis
      connection, sse_watch_lines for what comes in lines, sse_every and sse_after for time.
@@ -631,6 +639,8 @@
      SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
+     SSE_DEBUG_CHECKS           checks, by SSE_ASSERT and in each turn, what the states of all connections, requests and streams
+                                promise: for tests, as it costs a walk over all of them. default: off
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
 #if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
@@ -799,7 +809,9 @@ typedef struct sse_event {
     const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an empty line. default: none, but
                                        an empty one if there is a name: browsers drop an event without data */
     size_t      data_len;           /* bytes of data, elements, signals or script. default: strlen */
-    const char *id;                 /* one line; "" makes the browser forget the last id. default: none */
+    const char *id;                 /* what can come back in a header: no control characters but tabs within, no blanks
+                                       around it, and clients that read by fetch, Datastar's, send none but Latin-1
+                                       characters. "" makes the browser forget the last id. default: none */
     const char *comment;            /* keeps proxies awake, scripts do not see it; lines like data. default: none */
     int         retry_ms;           /* how long to wait before coming back. default: as before */
     const char *elements;           /* Datastar: HTML to patch into the page. default: none */
@@ -814,8 +826,8 @@ typedef struct sse_event {
 
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
    event: borrowed until return.
-   Returns: 0; SSE_E_FIELD if event, id, selector or ns holds a line break, a script "</script" or "<!--", a redirect a control
-   character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
+   Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a script "</script" or "<!--",
+   a redirect a control character or javascript:; SSE_E_ARG for NULL, an event with nothing in it, two contents at once, signals that are no JSON
    object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the selector it needs;
    else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
@@ -979,6 +991,9 @@ typedef struct sse_app_options {
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
     size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
                                        default: 67108864; SSE_UNLIMITED */
+    size_t      max_bodies_bytes;   /* bodies of all requests together, in memory: as they come, until their requests end. What would
+                                       go over it is answered 503 with Retry-After, unless it is the only one. Bodies that are
+                                       read in place (.body_later) do not count. default: 67108864; SSE_UNLIMITED */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -1082,7 +1097,8 @@ SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and 
    sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error.
    Not from a callback: SSE_E_STATE. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
-SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known */
+SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is known. With poll(2), where
+                                            there is no descriptor: 10 at most, and never -1 */
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
@@ -1202,7 +1218,8 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 /* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
    number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
    `datastar` of GET, HEAD and DELETE, from the body otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields).
-   JSON that is not well-formed fails the request with 400 and the offset. Spec: RFC 8259; Datastar SDK, ReadSignals. */
+   JSON that is not well-formed fails the request with 400 and the offset. It is read once: a call takes about as long whatever there
+   is of it, for some 32 bytes of memory a value. Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
 /* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes. Returns: 0; SSE_E_ARG: no name;
@@ -1408,8 +1425,19 @@ typedef enum sse_overflow {
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
    anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
-   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, and
-   they are written when that is over, tried once a second: a crash before that loses them. One process per database. */
+   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is logged, once,
+   and they are written when that is over, tried once a second: a crash before that loses them. Only the first of them waits for
+   the lock, the retries do not (except on a connection of your own, sse_db_attach or sse_db_raw).
+
+   A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it, "app.db-sse", which is removed
+   at the end and, if the process is killed, means nothing without its lock. sse_topic waits for it for up to busy_ms of db, so
+   that a server may start while the one before it ends; then it is SSE_E_STATE, with words that name the file. Where that file
+   cannot be made or locked, as on some network file systems (on which SQLite itself is not safe), a warning is logged and you have
+   to see to it. A database in memory is nobody else's.
+
+   Ages go by the time of day from one start to the next, and by the machine's own clock while the program runs: setting the clock
+   changes no age. An event that was written, or is read, while the clock is at a time before 2020, which nobody has set yet, is
+   taken for new at the next start: it is kept for too long rather than lost. */
 typedef struct sse_topic_options {
     int    history;          /* events that are kept. default: none; with one of the next two: any number */
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
@@ -1426,8 +1454,8 @@ typedef struct sse_topic_options {
 
 /* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none of their own; of several
    such names the longest counts. options: copied; NULL: all defaults, as without this call.
-   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already; an error
-   of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic is in use already, .db is kept
+   by another server, or was opened before a fork; an error of db. sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
@@ -1439,7 +1467,8 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
    events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
    history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known. Who is sent nothing gets an id at once, in an event
+   restart only ids of streams whose histories are all in databases are known, those included that a pattern may come to match.
+   A topic that ends, by age, by max_topics or with its last subscriber, is no way round that: what it lost is told of. Who is sent nothing gets an id at once, in an event
    without data, which scripts do not see: what is published while a client is away that never saw an event is not lost. Later
    subscriptions begin with the next event, and give such an id as well if the stream had none.
 
@@ -1478,7 +1507,7 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
    sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
    ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
    comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
-   well; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
+   well, and from whichever of several servers that read the table; so does one that was too slow, and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows,
    what comes later, and at once an id to come back with. If its row is gone, the gap event comes first and then every row
    there is: delete only rows that nobody comes back for. If the table gives ids again that were sent, because another file took its
    place or its sequence was set back, all who are there get the gap event and every row as well; who was away, and comes back with
@@ -1522,7 +1551,8 @@ typedef struct sse_live_options {
 
 /* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
    path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves. Clients choose these
-   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched, and the one without any parameters, can still be joined. The guard may refuse values.
+   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched,
+   and the one without any parameters, can still be joined. The guard may refuse values.
    A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
    What .stream says does not hold for that one, none of it: not its ping_ms, label or on_close either. .first, .last, .type,
    .status and .step are refused in .stream.
@@ -1562,6 +1592,10 @@ typedef struct sse_db_options {
    function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
    set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with.
 
+   A database belongs to the process that opened it. In a child, after fork() or daemon(), every function answers SSE_E_STATE
+   (those without an error NULL, false or 0), sse_db_close only frees memory, and with a topic or a live view of such a database
+   sse_listen, sse_serve and sse_poll do: open it after the fork.
+
    A call on the loop that finds the database locked stops everybody, every stream and request, for up to busy_ms. Where another
    program holds the lock for long (a bulk import, a VACUUM), give the loop's database a busy_ms of 100 or so and answer
    SSE_E_BUSY with 503; or write in sse_offload, through a second sse_db that work opens, uses and closes on its own thread: the
@@ -1573,8 +1607,7 @@ typedef struct sse_db_options {
    neither is noticed.
    file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
    that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
-   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a script that sse_db_migrate
-   could not run. */
+   thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does a migration that failed. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
@@ -1630,12 +1663,18 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at every start, so write it
-   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error. */
+   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error.
+   Foreign keys are not enforced while it runs, so that a table can be rebuilt as SQLite's documentation says (create a new one,
+   copy, drop the old one, rename) and the rows that refer to it stay; nor do ON DELETE and ON UPDATE act. Before the commit
+   PRAGMA foreign_key_check runs, if the script changed anything: a row that refers to none, also one that did before, is SSE_E_DB,
+   with words that name it, and nothing is changed. Called inside a transaction it leaves foreign keys as they are.
+   After a failure sse_listen and sse_serve answer SSE_E_DB on this thread, until the same script succeeds or db is closed. */
 SSE_API int sse_db_migrate(sse_db *db, const char *script);
 
 /* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the life of the file, each in a
    transaction of its own, v being PRAGMA user_version. Only ever append to the list. Returns: 0; SSE_E_STATE if the
-   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay). */
+   database is newer than count (nothing is changed); else the error of the script that failed (those before it stay).
+   Foreign keys, and what a failure means to sse_serve: as sse_db_migrate. */
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of your own are left alone; with
@@ -2703,6 +2742,7 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
       is handed out only after the last byte has proved well-formed.
   J2  Up to the first wrong byte the text could still have become JSON.
   J3  Text for C callers is UTF-8 without NUL.
+  J4  An index answers each path as a scan for it would.
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
@@ -2714,8 +2754,25 @@ typedef struct sse__json_level {
     const char *want;  /* its member on the way to the value; NULL: the way does not lead through here */
     const char *start; /* where it begins if it is the value itself, otherwise NULL */
     size_t      index; /* of the next element */
+    uint32_t    node;  /* of an index that is filled */
     char        close; /* '}' or ']' */
 } sse__json_level;
+
+/* A value, in the index of a text that is asked for many paths. */
+typedef struct sse__json_node {
+    uint32_t from, to;       /* its bytes */
+    uint32_t parent, next;   /* next: of the same hash, and older */
+    uint32_t name, name_len; /* where its name begins; in an array: its index */
+} sse__json_node;
+
+/* Finds values by their parent and name. Node 0 is none, 1 the whole. */
+typedef struct sse__json_index {
+    sse_str         text;
+    uint64_t        key[2];  /* of the hash: who chooses the names must not know it */
+    sse__json_node *nodes;
+    uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
+    uint32_t        count, mask;
+} sse__json_index;
 
 typedef struct sse__json {
     const char     *p, *end;
@@ -2723,6 +2780,8 @@ typedef struct sse__json {
     bool            target; /* the value that comes next is the one */
     int             error;
     sse_str         value;
+    sse_str         name;   /* of the member that comes next, as between its quotes */
+    sse__json_index *index; /* to be filled; NULL: none */
     size_t          depth;
     sse__json_level level[SSE_JSON_DEPTH];
 } sse__json;
@@ -2859,7 +2918,8 @@ static bool sse__json_member(sse__json *r) {
         sse__json_space(r);
         from = r->p;
         if (!sse__json_string(r)) return false;
-        hit = level->want && sse__json_name_is(sse__str(from + 1, (size_t)(r->p - from) - 2), level->want, &rest);
+        r->name = sse__str(from + 1, (size_t)(r->p - from) - 2);
+        hit     = level->want && sse__json_name_is(r->name, level->want, &rest);
         sse__json_space(r);
         if (!sse__json_take(r, ':')) return false;
     }
@@ -2869,15 +2929,112 @@ static bool sse__json_member(sse__json *r) {
     return true;
 }
 
+/* A name, decoded byte by byte, becomes a hash: a name may be written with escapes, and so may the step of a path. */
+typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
+
+static void sse__json_hash_begin(sse__json_hash *h, const sse__json_index *x, uint32_t parent) {
+    h->key[0] = x->key[0];
+    h->key[1] = x->key[1] ^ parent;
+    h->n      = 0;
+}
+
+static void sse__json_hash_add(sse__json_hash *h, char c) {
+    if (h->n == sizeof h->bytes) {
+        h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
+        h->n      = 0;
+    }
+    h->bytes[h->n++] = c;
+}
+
+static uint32_t *sse__json_hash_slot(const sse__json_hash *h, const sse__json_index *x) {
+    return &x->heads[sse__sip_hash(h->key, sse__str(h->bytes, h->n)) & x->mask];
+}
+
+static void sse__json_hash_number(sse__json_hash *h, uint32_t n) {
+    int i;
+    for (i = 0; i < 4; i++) sse__json_hash_add(h, (char)(n >> 8 * i & 0xFF));
+}
+
+/* Adds the value that begins at start to the index. */
+static uint32_t sse__json_note(sse__json *r, const char *start) {
+    sse__json_index       *x     = r->index;
+    const sse__json_level *level = r->depth ? &r->level[r->depth - 1] : NULL;
+    const uint32_t         at    = ++x->count;
+    sse__json_node        *node  = &x->nodes[at];
+    const char            *p     = r->name.ptr;
+    sse__json_hash         hash;
+    uint32_t              *slot;
+    char                   bytes[4];
+    size_t                 n, i;
+    memset(node, 0, sizeof *node);
+    node->from   = (uint32_t)(start - x->text.ptr);
+    node->parent = level ? level->node : 0;
+    sse__json_hash_begin(&hash, x, node->parent);
+    if (level && level->close == ']') {
+        node->name = (uint32_t)level->index - 1;
+        sse__json_hash_number(&hash, node->name);
+    } else if (level) {
+        node->name     = (uint32_t)(p - x->text.ptr);
+        node->name_len = (uint32_t)r->name.len;
+        while (p < r->name.ptr + r->name.len)
+            for (n = sse__json_char(&p, bytes), i = 0; i < n; i++) sse__json_hash_add(&hash, bytes[i]);
+    }
+    slot       = sse__json_hash_slot(&hash, x);
+    node->next = *slot;
+    *slot      = at;
+    return at;
+}
+
+/* The value with the first step of path for its name; *rest is then behind that. 0: there is none. */
+static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const char *path, const char **rest) {
+    const bool      array = x->text.ptr[x->nodes[parent].from] == '[';
+    const size_t    digits = strspn(path, "0123456789");
+    sse__json_hash  hash;
+    const char     *p;
+    uint64_t        index;
+    uint32_t        at;
+    sse__json_hash_begin(&hash, x, parent);
+    if (array) {
+        if (!sse__parse_u64(sse__str(path, digits), UINT32_MAX, &index)) return 0;
+        sse__json_hash_number(&hash, (uint32_t)index);
+    } else {
+        for (p = path; *p && *p != '.'; p++) {
+            if (*p == '\\' && p[1]) p++;
+            sse__json_hash_add(&hash, *p);
+        }
+    }
+    for (at = *sse__json_hash_slot(&hash, x); at; at = x->nodes[at].next) {
+        const sse__json_node *node = &x->nodes[at];
+        if (node->parent != parent) continue;
+        if (array ? sse__json_index_is(node->name, path, rest)
+                  : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path, rest)) return at;
+    }
+    return 0;
+}
+
+/* What sse_json_get finds. ptr NULL: it is absent. */
+static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J4 */
+    const char *rest = path;
+    uint32_t    at   = 1;
+    while (at && *rest) {
+        at   = sse__json_child(x, at, path, &rest);
+        path = rest + 1; /* "a.": the member of no name */
+    }
+    return at ? sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from) : sse__text(NULL);
+}
+
 /* Reads a scalar, or the bracket that opens an object or array. */
 static bool sse__json_value(sse__json *r, bool *opened) {
     const char      *start;
     sse__json_level *level;
+    uint32_t         node;
     sse__json_space(r);
     start   = r->p;
     *opened = start < r->end && (*start == '{' || *start == '[');
+    node    = r->index ? sse__json_note(r, start) : 0;
     if (!*opened) {
         if (!sse__json_scalar(r)) return false;
+        if (node) r->index->nodes[node].to = (uint32_t)(r->p - r->index->text.ptr);
         if (r->target) r->value = sse__str(start, (size_t)(r->p - start));
         return true;
     }
@@ -2889,6 +3046,7 @@ static bool sse__json_value(sse__json *r, bool *opened) {
     level->want  = r->want;
     level->start = r->target ? start : NULL;
     level->index = 0;
+    level->node  = node;
     level->close = *start == '{' ? '}' : ']';
     r->p++;
     return true;
@@ -2901,13 +3059,14 @@ static bool sse__json_next(sse__json *r, bool opened) {
         sse__json_space(r);
         if (!sse__json_take(r, level->close)) return (opened || sse__json_take(r, ',')) && sse__json_member(r);
         if (level->start) r->value = sse__str(level->start, (size_t)(r->p - level->start));
+        if (level->node) r->index->nodes[level->node].to = (uint32_t)(r->p - r->index->text.ptr);
         r->depth--;
     }
     return true;
 }
 
-/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. */
-static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t *offset) {
+/* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get. index: to be filled, or NULL. */
+static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value, size_t *offset) {
     const char *from = json.ptr ? json.ptr : "";
     sse__json   r;
     bool        opened, fine;
@@ -2917,6 +3076,8 @@ static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t
     r.want   = *path ? path : NULL;
     r.error  = SSE_E_SYNTAX;
     r.value  = sse__text(NULL);
+    r.name   = sse__text(NULL);
+    r.index  = index;
     r.depth  = 0;
     do fine = sse__json_value(&r, &opened) && sse__json_next(&r, opened);
     while (fine && r.depth);
@@ -2930,7 +3091,28 @@ static int sse__json_scan(sse_str json, const char *path, sse_str *value, size_t
 
 static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: J2 */
     sse_str all;
-    return sse__json_scan(json, "", &all, offset);
+    return sse__json_scan(json, "", NULL, &all, offset);
+}
+
+/* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its numbers reach. */
+static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const uint64_t key[2]) {
+    sse__json_index *x      = (sse__json_index *)sse__arena_get(a, sizeof *x);
+    size_t           values = 2, slots = 1, i, bytes; /* each value is the first of all, or behind one of [ { , */
+    sse_str          all;
+    if (!x || json.len >= UINT32_MAX / 2) return NULL;
+    for (i = 0; i < json.len; i++) values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
+    while (slots < values) slots *= 2;
+    x->text   = json;
+    x->key[0] = key[0];
+    x->key[1] = key[1];
+    x->count  = 0;
+    x->mask   = (uint32_t)slots - 1;
+    if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
+    x->nodes = (sse__json_node *)sse__arena_get(a, bytes);
+    x->heads = (uint32_t *)sse__arena_get(a, slots * sizeof *x->heads);
+    if (!x->nodes || !x->heads) return NULL;
+    memset(x->heads, 0, slots * sizeof *x->heads);
+    return sse__json_scan(json, "", x, &all, &bytes) == SSE_OK ? x : NULL;
 }
 
 /* What is wrong with a text that sse__json_check refused. */
@@ -2949,7 +3131,7 @@ static bool sse__json_is_object(sse_str json) { /* its first character says so; 
 SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
     size_t  offset;
     sse_str found = sse__text(NULL);
-    int     error = path ? sse__json_scan(json, path, &found, &offset) : SSE_E_ARG;
+    int     error = path ? sse__json_scan(json, path, NULL, &found, &offset) : SSE_E_ARG;
     if (!error && !found.ptr) error = SSE_E_ABSENT;
     if (value) *value = found;
     return error;
@@ -3182,6 +3364,8 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
       line break in it is followed by a prefix of ours, so that no text can
       begin a field or end an event.
   E2  What must be one line is checked before anything is written.
+  E3  An id is what can come back as the value of a Last-Event-ID header: a
+      request with another one is no HTTP, and a 400 ends an EventSource.
 ==========================================================================*/
 
 static const char *sse__find_char(const char *p, const char *end, char c) { /* end: not found */
@@ -3214,6 +3398,15 @@ static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole
 }
 
 static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* E2. NULL: yes */
+
+/* E3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks around it are none of it. */
+static bool sse__is_id(const char *text) {
+    const size_t n = text ? strlen(text) : 0;
+    size_t       i;
+    for (i = 0; i < n; i++)
+        if (((unsigned char)text[i] < ' ' && text[i] != '\t') || text[i] == 0x7F) return false;
+    return n == 0 || (text[0] != ' ' && text[0] != '\t' && text[n - 1] != ' ' && text[n - 1] != '\t');
+}
 
 static bool sse__is_set(const char *text) { return text && *text; }
 
@@ -3276,7 +3469,7 @@ static int sse__event_check(const sse_event *e) {
     contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
     plain    = e->data || sse__is_set(e->event);
     patch    = sse__patch_options(e);
-    if (!sse__is_line(e->event) || !sse__is_line(e->id)) return SSE_E_FIELD;
+    if (!sse__is_line(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
     if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
     if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
     if (e->elements) return sse__elements_check(&patch);
@@ -7492,6 +7685,7 @@ struct sse_app {
     int64_t              date_at;
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
+    size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase; /* when that was last a warning: see sse__peer_level */
 };
 
@@ -8152,18 +8346,24 @@ static bool sse__db_tell(uint64_t second) {
     return true;
 }
 
-/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. */
+/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who did not ask. By: which script
+   failed, as sse__script_key names it; 0: it did not open. */
 static SSE__THREAD const sse_db *sse__db_broken;
+static SSE__THREAD uint32_t sse__db_broken_by;
 static SSE__THREAD char sse__db_broken_why[200];
 
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-static int sse__db_broke(const sse_db *db, int error, const char *why) { /* or not: a later try may have gone well */
-    if (!error && sse__db_broken == db) sse__db_broken = NULL;
+/* Or not: a later try may have gone well. Another script that runs says nothing about the one that failed. */
+static int sse__db_broke(const sse_db *db, uint32_t by, int error, const char *why) {
+    if (!error && sse__db_broken == db && sse__db_broken_by == by) sse__db_broken = NULL;
     if (!error || sse__db_broken) return error;
-    sse__db_broken = db;
+    sse__db_broken    = db;
+    sse__db_broken_by = by;
     snprintf(sse__db_broken_why, sizeof sse__db_broken_why, "%s", why);
     return error;
 }
@@ -8197,6 +8397,7 @@ struct sse_rows { /* a prepared statement, and while busy the rows of one query 
 
 struct sse_db {
     sqlite3  *raw;
+    pid_t     process;  /* that opened it */
     char     *file;     /* NULL: attached */
     int       busy_ms;
     bool      read_only, raw_given; /* raw_given: the program may hold the connection itself */
@@ -8360,8 +8561,19 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of 
     }
 }
 
-/* Every public function begins with it: false if the database cannot be used; else the latest error is forgotten. */
-static bool sse__db_enter(sse_db *db) {
+/* SQLite's locks belong to the process that took them: a child that goes on with its parent's connection loses commits, or
+   damages the file. Spec: sqlite.org/howtocorrupt.html 2.6. */
+static bool sse__db_is_elsewhere(const sse_db *db) { return db && !db->open_error && db->process != getpid(); }
+
+static int sse__db_fail_elsewhere(sse_db *db) {
+    char text[200];
+    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it after fork() or daemon()",
+             (long)db->process, (long)getpid());
+    return sse__db_fail(db, SSE_E_STATE, text, db->file);
+}
+
+/* False if the database did not open; else the latest error is forgotten. */
+static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
         sse__db_failed++; /* D3: it did so when it was opened */
         snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
@@ -8371,12 +8583,19 @@ static bool sse__db_enter(sse_db *db) {
     return true;
 }
 
+/* Every public function begins with it, but the rows of a query, which ask once: it costs a system call. */
+static bool sse__db_enter(sse_db *db) {
+    if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
+    (void)sse__db_fail_elsewhere(db);
+    return false;
+}
+
 static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->open_error : db->error : SSE_E_NOMEM; }
 
 static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int error = sse__db_status(db);
+    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     const bool told = db && db->message.len && !db->message.error; /* it may have failed for want of memory as well */
     if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
@@ -8693,7 +8912,8 @@ SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) {
 
 SSE_API bool sse_db_next(sse_rows *rows) {
     int rc;
-    if (!rows || !rows->busy || !sse__db_enter(rows->db)) return false;
+    if (!rows || !rows->busy) return false;
+    if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
     rows->at_row = false;
     if (rows->error) sse__db_fail(rows->db, rows->error, "there is no such column", rows->sql.ptr);
     else {
@@ -8710,7 +8930,7 @@ SSE_API bool sse_db_next(sse_rows *rows) {
 }
 
 SSE_API void sse_db_done(sse_rows *rows) {
-    if (rows && rows->busy) sse__rows_end(rows);
+    if (rows && rows->busy && !sse__db_is_elsewhere(rows->db)) sse__rows_end(rows);
 }
 
 static bool sse__rows_at(sse_rows *r, int column) {
@@ -8821,37 +9041,86 @@ static int sse__db_script(sse_db *db, const char *script) { /* inside a transact
     return sse__db_check(db, rc, NULL);
 }
 
+/* ---- migrations: a table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that refer to them along.
+   So foreign keys are off meanwhile, and what they would have said is asked at the end. SQLite switches them outside transactions
+   only. ---- */
+
+typedef struct sse__migration {
+    bool      nested, keys; /* keys: they were on */
+    int       changes;      /* rows written so far, and the schema's version: nothing changed, nothing to check */
+    long long schema;
+} sse__migration;
+
+static int sse__migration_begin(sse_db *db, sse__migration *m) {
+    int keys = 0, rc;
+    memset(m, 0, sizeof *m);
+    if (sqlite3_get_autocommit(db->raw)) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
+    if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    rc = sse__db_begin(db, &m->nested);
+    if (rc == SSE_OK && keys) rc = sse_db_one(db, &m->schema, "PRAGMA schema_version");
+    m->keys    = keys != 0;
+    m->changes = sqlite3_total_changes(db->raw);
+    return rc < 0 ? rc : SSE_OK;
+}
+
+/* A row that refers to one that is not there makes the migration fail. */
+static int sse__migration_check(sse_db *db, const sse__migration *m) {
+    long long schema;
+    char      text[300];
+    sse_rows *rows;
+    int       rc = sse_db_one(db, &schema, "PRAGMA schema_version");
+    if (rc < 0) return rc;
+    if (schema == m->schema && sqlite3_total_changes(db->raw) == m->changes) return SSE_OK;
+    rows = sse_db_query(db, "PRAGMA foreign_key_check");
+    if (!sse_db_next(rows)) return sse__db_status(db);
+    if (sse_db_is_null(rows, 1)) /* WITHOUT ROWID */
+        snprintf(text, sizeof text, "a row of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+                 sse_db_text(rows, 0), sse_db_text(rows, 2));
+    else
+        snprintf(text, sizeof text, "row %lld of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
+                 sse_db_int(rows, 1), sse_db_text(rows, 0), sse_db_text(rows, 2));
+    sse_db_done(rows);
+    return sse__db_fail(db, SSE_E_DB, text, NULL);
+}
+
+static int sse__migration_end(sse_db *db, const sse__migration *m, int rc) { /* rc: how it went so far */
+    if (rc == SSE_OK && m->keys && !sqlite3_get_autocommit(db->raw)) rc = sse__migration_check(db, m);
+    if (rc == SSE_OK) rc = sse__db_end(db, m->nested);
+    else sse__db_undo(db, m->nested);
+    if (m->keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+    return rc;
+}
+
+/* Names a script in sse__db_broken_by. Lists have one name: a list that went well is the one that failed before. */
+static uint32_t sse__script_key(const char *script) { return sse__hash(sse__text(script)) | 2u; }
+enum { SSE__LIST_KEY = 1 };
+
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
-    bool nested;
-    int  rc;
+    sse__migration m;
+    int            rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = sse__db_script(db, script);
-    if (rc == SSE_OK) rc = sse__db_end(db, nested);
-    else sse__db_undo(db, nested);
-    return sse__db_broke(db, rc, sse_buf_text(&db->message));
+    rc = sse__migration_begin(db, &m);
+    if (rc == SSE_OK) rc = sse__db_script(db, script);
+    rc = sse__migration_end(db, &m, rc);
+    return sse__db_broke(db, sse__script_key(script), rc, sse_buf_text(&db->message));
 }
 
 /* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
 static int sse__db_migrate_to(sse_db *db, const char *script, long long version) {
-    long long present;
-    char      set[64];
-    bool      nested;
-    int       rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = sse_db_one(db, &present, "PRAGMA user_version");
+    long long      present;
+    char           set[64];
+    sse__migration m;
+    int            rc = sse__migration_begin(db, &m);
+    if (rc == SSE_OK) rc = sse_db_one(db, &present, "PRAGMA user_version");
     if (rc == SSE_OK && present < version) {
         rc = sse__db_script(db, script);
         snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* a pragma takes no bound value */
         if (rc == SSE_OK) rc = sse__db_script(db, set);
     }
-    if (rc == SSE_OK) return sse__db_end(db, nested);
-    sse__db_undo(db, nested);
-    return rc;
+    return sse__migration_end(db, &m, rc);
 }
 
-SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count) {
     long long version;
     char      text[96];
     int       rc = sse_db_one(db, &version, "PRAGMA user_version");
@@ -8866,6 +9135,13 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
     return rc;
 }
 
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+    int rc;
+    if (!sse__db_enter(db)) return sse__db_status(db);
+    rc = sse__db_migrate_all(db, scripts, count);
+    return sse__db_broke(db, SSE__LIST_KEY, rc, sse_buf_text(&db->message));
+}
+
 /* ---- opening and closing ---- */
 
 /* A change to WAL needs the file for itself and SQLite does not always wait for that, as when several programs start at once. */
@@ -8873,7 +9149,9 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     int rc, waited;
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, db->busy_ms);
-    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL", NULL, NULL, NULL);
+    /* The limit, on what is left of the -wal file when it is begun anew, is what SQLite lets it grow to as a rule (1000 pages of
+       4 KiB): without one it keeps the size that it had while somebody read for long. */
+    rc = sqlite3_exec(raw, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304", NULL, NULL, NULL);
     if (rc != SQLITE_OK) return rc;
     if (db->read_only) return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
     for (waited = 0;; waited += 10) {
@@ -8881,6 +9159,11 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
         if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
         sqlite3_sleep(10);
     }
+}
+
+/* Whether its next calls wait for another writer. A connection that the program may hold keeps the busy handler that it has. */
+static void sse__db_wait(sse_db *db, bool waits) {
+    if (db->file && !db->raw_given && db->raw) sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
 static int sse__db_connect(const sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
@@ -8896,6 +9179,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     if (!db) return NULL;
     memset(&none, 0, sizeof none);
     if (!options) options = &none;
+    db->process   = getpid();
     db->max_rows  = options->max_rows ? options->max_rows : SSE_UNLIMITED;
     db->busy_ms   = options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000;
     db->read_only = options->read_only;
@@ -8910,13 +9194,14 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         return db;
     }
     db->open_error = sse__db_check(db, rc, file); /* for good; it writes the message */
-    (void)sse__db_broke(db, db->open_error, sse_buf_text(&db->message));
+    (void)sse__db_broke(db, 0, db->open_error, sse_buf_text(&db->message));
     return db;
 }
 
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = SSE__NEW(sse_db);
     if (!db) return NULL;
+    db->process  = getpid();
     db->raw      = raw;
     db->max_rows = SSE_UNLIMITED;
     if (!raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
@@ -8950,6 +9235,14 @@ static bool sse__db_is_idle(const sse_db *db) {
     return !stmt && sqlite3_get_autocommit(db->raw);
 }
 
+/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is closed or opened anew. */
+static const char *sse__db_path(const sse_db *db) {
+    const char *path = sqlite3_db_filename(db->raw, "main");
+    return path && *path ? path : NULL;
+}
+
+static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
+
 static bool sse__db_sees_names(sse_db *db) { /* false: the authorizer is not, or no longer, ours, and nothing is known of D4 */
     sqlite3_stmt *stmt = NULL;
     db->authorized = false;
@@ -8971,19 +9264,20 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
 }
 
 SSE_API void sse_db_close(sse_db *db) {
+    const bool ours = !sse__db_is_elsewhere(db); /* else even closing it would take the parent's locks for ours */
     if (!db) return;
     if (db->on_close) db->on_close(db->on_close_user);
     if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
     while (db->statements) {
         sse_rows *r = db->statements;
         db->statements = r->next;
-        sqlite3_finalize(r->stmt);
+        if (ours) sqlite3_finalize(r->stmt);
         sse_buf_free(&r->sql);
         sse__names_free(&r->written);
         SSE_FREE(r);
     }
     sse__marks_drop(db, NULL);
-    if (db->file) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
+    if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
     sse_buf_free(&db->message);
     sse_buf_free(&db->sql);
     sse__names_free(&db->pending);
@@ -8994,7 +9288,7 @@ SSE_API void sse_db_close(sse_db *db) {
 }
 
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
-    if (!db || db->open_error) return NULL;
+    if (!db || db->open_error || sse__db_is_elsewhere(db)) return NULL;
     db->raw_given = true;
     return db->raw;
 }
@@ -9003,7 +9297,8 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
 
 struct sse_db { int open_error; };
 
-static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static int  sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static void sse__db_wait(sse_db *db, bool waits) { (void)db, (void)waits; }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     static sse_db failed = { SSE_E_NOT_BUILT };
@@ -9036,12 +9331,15 @@ SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
 static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
+static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
+static const char *sse__db_path(const sse_db *db) { return (void)db, (const char *)NULL; }
+static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 
 #endif /* SSE_NO_SQLITE */
 
 /*==========================================================================
   >>conn   sockets: accept, read, queue, write, time out
-  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs
+  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   The life of a connection; [f] is the function that makes the change:
 
@@ -9081,6 +9379,9 @@ static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
       queue, and alone there when its next piece is made.
   C5  No byte leaves while net.unsaved is set: what it tells of may not be
       kept yet. The turn saves once, for all [topics_save].
+  C6  app.body_bytes is the sum of held, of all connections and requests: a
+      body that is not read in place counts from its first byte on until
+      its request is freed.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -9197,6 +9498,7 @@ typedef struct sse__conn {
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
     uint64_t           body_left;  /* streamed body: bytes still to come */
+    size_t             held;       /* bytes of its body that count in app.body_bytes, until the request is there: its own then */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
     bool readable, writable;       /* as far as the last event, or call that would have waited, told (edge-triggered) */
@@ -9335,6 +9637,24 @@ static void sse__inbox_free(sse__inbox *inbox) {
     SSE_FREE(inbox);
 }
 
+/* Whether there is room for a body of n bytes: C6. One alone has it, whatever the limit, or a larger one could never be sent. */
+static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
+    const size_t max = c->net->app->options.max_bodies_bytes, others = c->net->app->body_bytes - c->held;
+    return n <= c->held || !others || (others <= max && n <= max - others);
+}
+
+static bool sse__conn_hold(sse__conn *c, size_t n) { /* its body has n bytes by now; false: there is no room for them */
+    if (!sse__conn_has_room(c, n)) return false;
+    c->net->app->body_bytes += n - c->held;
+    c->held = n;
+    return true;
+}
+
+static void sse__conn_let_go(sse__conn *c) { /* of its body */
+    c->net->app->body_bytes -= c->held;
+    c->held = 0;
+}
+
 /* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
 static void sse__conn_close(sse__conn *c) {
     static const struct linger at_once = {1, 0};
@@ -9348,6 +9668,7 @@ static void sse__conn_close(sse__conn *c) {
     sse__list_remove(&c->all);
     net->count--;
     net->surplus -= c->surplus;
+    sse__conn_let_go(c);
     sse__list_remove(&c->work);
     sse__list_add(&net->closed, &c->work);
     sse__queue_clear(&c->out);
@@ -9735,6 +10056,12 @@ static void sse__conn_reply_end(sse__conn *c) {
     sse__conn_work(c);
 }
 
+/* What is left of a body is broken, too long, or will not come. Its request is answered: that leaves first, then the connection ends. */
+static void sse__conn_give_up_body(sse__conn *c) {
+    c->skip = c->keep_alive = false;
+    sse__conn_reply_end(c);
+}
+
 /* Sends what gathered in net.out, at best without queueing any of it: the usual reply costs one system call and no allocation. */
 static void sse__conn_settle(sse__conn *c) {
     sse__net   *net = c->net;
@@ -9832,6 +10159,7 @@ static void sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     c->net->counts.bad_requests++;
     c->keep_alive = false;
     if (c->req) c->net->calls.gone(c); /* it reads its body */
+    sse__conn_let_go(c);
     c->net->calls.refuse(c, status, bytes, head);
     sse__conn_reply_end(c);
 }
@@ -9865,11 +10193,16 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
         sse__conn_refuse(c, 413, bytes, head);
         return false;
     }
+    if (!c->in_place && !head->chunked && !sse__conn_has_room(c, head->content_length)) {
+        sse__conn_refuse(c, 503, bytes, head);
+        return false;
+    }
     c->body_left = head->content_length;
     c->expects   = head->expect_continue;
     c->skip = c->paused = false;
     if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
         net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
+        (void)sse__conn_hold(c, (size_t)head->content_length);
         sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
         return true;
     }
@@ -9981,7 +10314,7 @@ static bool sse__conn_body(sse__conn *c) {
     if (c->state != SSE__BODY || !inbox || c->paused) return false;
     status = sse__conn_decode(c);
     if (status < 0 && c->skip) {
-        sse__conn_linger(c);
+        sse__conn_give_up_body(c);
         return false;
     }
     if (status < 0) {
@@ -9989,6 +10322,10 @@ static bool sse__conn_body(sse__conn *c) {
         return false;
     }
     if (c->in_place) return sse__conn_hand_on(c, status);
+    if (!sse__conn_hold(c, inbox->body_len)) {
+        sse__conn_refuse(c, 503, inbox->bytes.ptr, &inbox->head);
+        return false;
+    }
     if (status == 0) return false;
     net->used = (size_t)inbox->head.result + inbox->body_len;
     sse__conn_request(c, inbox->bytes.ptr, &inbox->head,
@@ -10031,7 +10368,8 @@ static bool sse__conn_wants_input(const sse__conn *c) {
 static void sse__conn_input_ended(sse__conn *c, bool broken) {
     c->readable = false;
     c->ended    = true;
-    if (broken || c->state != SSE__SEND) sse__conn_close(c);
+    if (!broken && c->state == SSE__BODY && c->skip && c->out.count) sse__conn_give_up_body(c);
+    else if (broken || c->state != SSE__SEND) sse__conn_close(c);
 }
 
 static void sse__conn_read(sse__conn *c) {
@@ -10410,6 +10748,7 @@ struct sse_req {
     char        *bytes;
     sse__head    head;
     sse_str      body;
+    size_t       held;      /* bytes of it that count in app.body_bytes */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -10419,6 +10758,7 @@ struct sse_req {
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;   /* the JSON; ptr NULL: none */
     bool         signals_read;
+    sse__json_index *signals_index; /* NULL: none, or not to be had: they are scanned */
     const char  *peer_text;
     /* the reply, written by >>reply */
     sse_buf      out, headers;
@@ -10817,6 +11157,7 @@ static void sse__req_read_signals(sse_req *req) {
     sse_str       wrapped;
     size_t        offset = 0;
     char          fault[80];
+    uint64_t      key[2];
     int           error;
     req->signals_read = true;
     req->signals      = req->body;
@@ -10833,6 +11174,14 @@ static void sse__req_read_signals(sse_req *req) {
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
+    if (req->signals.ptr && sse__random(key, sizeof key)) req->signals_index = sse__json_index_make(&req->arena, req->signals, key);
+}
+
+static sse_str sse__req_find_signal(const sse_req *req, const char *path) { /* ptr NULL: it is absent */
+    sse_str value = sse__text(NULL);
+    if (req->signals_index) return sse__json_find(req->signals_index, path);
+    if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
+    return value;
 }
 
 SSE_API const char *sse_signal(sse_req *req, const char *path) {
@@ -10842,7 +11191,8 @@ SSE_API const char *sse_signal(sse_req *req, const char *path) {
     if (!path) return NULL;
     if (sse__req_is_form(req)) return sse_form(req, path);
     if (!req->signals_read) sse__req_read_signals(req);
-    if (!req->signals.ptr || sse_json_get(req->signals, path, &value) || !value.ptr) return NULL;
+    value = sse__req_find_signal(req, path);
+    if (!value.ptr) return NULL;
     error = sse__json_to_text(&req->arena, value, &text);
     if (error == SSE_E_FIELD) sse_fail(req, 400, "the signal %s holds a NUL", path);
     else sse__req_error(req, error);
@@ -10903,6 +11253,7 @@ static void sse__req_reset(sse_req *req) { /* for the next one, which so allocat
     sse_buf_free(&req->input);
     sse__alarm_cancel(&req->finish);
     sse__list_remove(&req->kept);
+    if (req->held) req->app->body_bytes -= req->held;
     if (req->file) sse__block_drop(req->file->block);
     sse__arena_reset(&arena);
     if (out.cap > 65536 || out.error) sse_buf_free(&out);
@@ -11423,7 +11774,7 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs
+  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
   K1  A path of a request becomes a path of the system only in file_find,
       and what that finds lies inside the directory served.
 ==========================================================================*/
@@ -11568,12 +11919,37 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 
 /* ---- compressed files, kept ---- */
 
-/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these, once. */
-enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20 };
+/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these. Who asks for more files in turns than
+   fit has them compressed over and over, for 81 bytes each: all of that may take the loop a second, and then a twentieth of the
+   time. Without credit a file that is not kept leaves as it is. */
+enum { SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20, SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20 };
 
 /* What became of a file in one coding. block NULL: it did not get shorter. */
 typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; } sse__kept;
-typedef struct sse__files { sse__kept at[SSE__KEPT]; uint64_t uses; size_t bytes; } sse__files;
+typedef struct sse__files {
+    sse__kept at[SSE__KEPT];
+    uint64_t  uses, earned_us; /* earned_us: when credit_us was last counted up */
+    int64_t   credit_us;       /* < 0: so much too much was taken */
+    size_t    bytes;
+} sse__files;
+
+static uint64_t sse__files_clock_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static bool sse__files_may_compress(sse__files *files) {
+    const uint64_t now  = sse__files_clock_us();
+    const int64_t  more = (int64_t)((now - files->earned_us) / SSE__KEPT_SHARE);
+    files->credit_us = more < SSE__KEPT_CREDIT_US - files->credit_us ? files->credit_us + more : (int64_t)SSE__KEPT_CREDIT_US;
+    files->earned_us = now;
+    return files->credit_us > 0;
+}
+
+static void sse__files_took(sse__files *files, uint64_t us) { /* a file of the highest quality costs no more than all of the credit twice */
+    files->credit_us -= us < 2 * SSE__KEPT_CREDIT_US ? (int64_t)us : 2 * SSE__KEPT_CREDIT_US;
+}
 
 static void sse__kept_drop(sse__files *files, sse__kept *kept) {
     if (kept->block) files->bytes -= kept->block->len;
@@ -11595,26 +11971,24 @@ static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for
     return oldest;
 }
 
-/* The place of this file, which may have it already; else the one unused for longest, emptied. */
-static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
-    sse__kept *kept;
-    size_t     i;
+static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) { /* NULL: it is not there */
+    size_t i;
     for (i = 0; i < SSE__KEPT; i++) {
-        kept = &files->at[i];
+        sse__kept *kept = &files->at[i];
         if (kept->coding != coding || kept->id[0] != file->id[0] || kept->id[1] != file->id[1]) continue;
         if (strcmp(kept->etag, file->etag) == 0) return kept;
     }
-    kept = sse__kept_oldest(files, false);
-    sse__kept_drop(files, kept);
-    return kept;
+    return NULL;
 }
 
 /* Without memory, or if the file cannot be read, the place stays empty and the next request tries again. */
 static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
-    sse__files   *files = app->files;
+    sse__files    *files = app->files;
+    const uint64_t began = sse__files_clock_us();
     sse_buf       room = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
     const sse_str bytes = sse__block_read(file->block, 0, (size_t)file->size, &room);
     const bool    shorter = bytes.ptr && sse__encode(app, coding, bytes, &out), known = bytes.ptr && !out.error;
+    sse__files_took(files, sse__files_clock_us() - began);
     if (shorter) kept->block = sse__block_from_buf(&out);
     sse_buf_free(&room);
     sse_buf_free(&out);
@@ -11633,7 +12007,12 @@ static bool sse__file_take_kept(sse_app *app, sse__file *file, unsigned coding) 
     if (!app->files) app->files = SSE__NEW(sse__files);
     if (!app->files) return false;
     kept = sse__kept_find(app->files, file, coding);
-    if (!kept->coding) sse__kept_fill(app, kept, file, coding);
+    if (!kept) {
+        if (!sse__files_may_compress(app->files)) return false;
+        kept = sse__kept_oldest(app->files, false);
+        sse__kept_drop(app->files, kept);
+        sse__kept_fill(app, kept, file, coding);
+    }
     kept->used = ++app->files->uses;
     if (!kept->block) return false;
     sse__block_drop(file->block);
@@ -12907,7 +13286,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c topics.c lost.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -12921,18 +13300,33 @@ static void sse__streams_run_closed(sse__streams *streams) {
       twice, not after kill -9 either: before a byte with a number leaves,
       every store that can be written has reserved it and its own has the
       event; one that cannot is logged, and tried again [sequence_save].
-  K2  After .lost a history lacks nothing: who has had all up to there can
-      be sent the rest.
+  K2  After .lost and .missing a history lacks nothing: who has had all up
+      to there can be sent the rest. What one lost is remembered when it
+      goes: by its store, or by the rule that made it [topic_forget].
   K3  A list of histories is in the order of .newest: who asks for what is
       new looks at its end only, however long it is.
+  K4  A file keeps the events of one server at a time: that one holds a lock
+      on a file beside it, which ends with the process [store_own].
 ==========================================================================*/
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 /* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost it one write in 10,000; a crash
    skips what was left of them, and ids need only grow. */
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
 /* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
-typedef struct sse__store { struct sse__store *next; sse_db *db; uint64_t reserved; } sse__store;
+typedef struct sse__store {
+    struct sse__store *next;
+    sse_db  *db;
+    uint64_t reserved, began; /* began: numbers above are of this start */
+    int64_t  clock;           /* by how much the time of day was ahead of the loop's when it was last written; 0: never */
+    char    *owner;           /* the file that is locked: K4. NULL: none */
+    int      owner_fd;
+    bool     failing;                /* the last save failed: only retries write to it, and they do not wait for a lock */
+} sse__store;
 
 typedef struct sse__sequence {
     sse_app    *app;
@@ -12942,14 +13336,17 @@ typedef struct sse__sequence {
     sse__link   histories;           /* all that are in memory: K3 */
     sse__link   dirty;               /* histories that a store is behind of */
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
+    uint64_t    earlier;             /* numbers up to there may be of earlier starts: of those no memory is left */
     sse__alarm  again;               /* a save failed */
+    bool        retries;             /* and is tried once more by the next */
 } sse__sequence;
 
 /* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only. */
 typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits;
 
 typedef struct sse__entry {
-    uint64_t      seq, at;           /* at: the loop's time */
+    uint64_t      seq;
+    int64_t       at;                /* the loop's time; below 0: before this machine started */
     sse__message *message;
     char         *alias;             /* the id that the program gave it */
     uint32_t      except_slot, except_gen;
@@ -12967,6 +13364,7 @@ struct sse__history {
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
     uint64_t       lost, saved, saved_lost;
+    uint64_t       missing;          /* numbers up to there may be missing, but were never in this ring: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 };
 
@@ -13022,17 +13420,17 @@ static bool sse__history_over(const sse__history *h) { /* more than its limits; 
     return h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1);
 }
 
-static uint64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; 0: never */
-    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + h->limits.max_age : 0;
+static int64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; INT64_MAX: never */
+    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + (int64_t)h->limits.max_age : INT64_MAX;
 }
 
 static void sse__history_trim(sse__history *h) {
     sse__wheel    *wheel = &h->sequence->app->loop.wheel;
     const uint64_t lost = h->lost;
     while (sse__history_over(h)) sse__history_drop_oldest(h);
-    while (sse__history_due(h) && sse__history_due(h) <= wheel->now) sse__history_drop_oldest(h);
+    while (sse__history_due(h) <= (int64_t)wheel->now) sse__history_drop_oldest(h);
     if (h->lost != lost) sse__history_soil(h);
-    if (sse__history_due(h) && !h->age.link.next) sse__alarm_set(wheel, &h->age, sse__history_due(h));
+    if (sse__history_due(h) < INT64_MAX && !h->age.link.next) sse__alarm_set(wheel, &h->age, (uint64_t)sse__history_due(h));
 }
 
 static void sse__history_aged(sse__alarm *alarm) {
@@ -13061,7 +13459,7 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
 }
 
 /* Keeps an event; holds a reference to its message. alias: taken. Without memory it is as if it had been trimmed: K2. */
-static void sse__history_add(sse__history *h, sse__message *m, uint64_t at, char *alias, sse_stream except) {
+static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
     sse__history_renew(h, m->seq);
@@ -13095,42 +13493,155 @@ static void sse__history_free(sse__history *h) {
 
 /* ---- the tables ------------------------------------------------------------------- */
 
-static uint64_t sse__wall_ms(void) {
+/* Times of day before 2020 are of a clock that nobody has set yet, as on boards without a battery. */
+#define SSE__CLOCK_IS_SET(ms) ((ms) >= (int64_t)1577836800 * 1000)
+enum { SSE__CLOCK_JUMP_MS = 10000 };
+
+static int64_t sse__wall_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000;
+}
+
+/* A store tells of earlier starts. What those had in memory only is lost: K2. */
+static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
+    sse__link *link = sequence->histories.next, *next, *const last = sequence->histories.prev;
+    bool       more = !sse__list_empty(&sequence->histories);
+    if (sequence->earlier < earlier) sequence->earlier = earlier;
+    for (; more; link = next) {
+        sse__history *h = SSE__CONTAINER(link, sse__history, all);
+        next = link->next;
+        more = link != last;
+        if (h->limits.store || h->count) continue; /* one that is in use already has begun with this start */
+        if (h->lost < sequence->earlier) h->lost = sequence->earlier;
+        sse__history_renew(h, sequence->last); /* to the end of the list */
+    }
+}
+
+/* Opens the file that is locked, and locks it. Returns -1, errno EWOULDBLOCK: another one has it; else it cannot be done here. */
+static int sse__store_lock(const char *path) {
+    struct stat ours, present;
+    for (;;) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), why;
+        if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* another user's */
+        if (fd < 0) return -1;
+        if (flock(fd, LOCK_EX | LOCK_NB)) {
+            why = errno;
+            close(fd);
+            errno = why;
+            return -1;
+        }
+        if (fstat(fd, &ours) == 0 && stat(path, &present) == 0 && ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) return fd;
+        close(fd); /* the one that had it has deleted it meanwhile */
+    }
+}
+
+/* K4. flock, and a file of its own: to close any descriptor of the database would let go of SQLite's locks. Waits for one that is
+   about to end as long as for another lock of that database. */
+static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
+    const char       *path = sse__db_path(store->db);
+    const sse__store *other = sequence->stores;
+    const struct timespec pause = {0, 10000000};
+    struct stat       s;
+    sse_buf           name = {NULL, 0, 0, SSE_OK};
+    int               waited;
+    if (!path || stat(path, &s) || !S_ISREG(s.st_mode)) return SSE_OK; /* nobody else can have it */
+    sse_printf(&name, "%s-sse", path);
+    if (!name.error) sse__put_char(&name, '\0');
+    while (other && !(other->owner && strcmp(other->owner, name.ptr ? name.ptr : "") == 0)) other = other->next;
+    if (name.error || other) { /* other: the same file, opened twice by this app */
+        const int error = name.error;
+        sse_buf_free(&name);
+        return error;
+    }
+    for (waited = 0; (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK; waited += 10) {
+        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) continue;
+        (void)sse__refuse(sequence->app, SSE_E_STATE, "%s keeps the events of another server that runs, which has locked %s: "
+                                                      "stop that one, or give this one another database", path, name.ptr);
+        sse_buf_free(&name);
+        return SSE_E_STATE;
+    }
+    if (store->owner_fd >= 0) store->owner = name.ptr;
+    else {
+        sse__log(sequence->app, SSE_LOG_WARNING, "%s cannot be locked (%s): see that no other server keeps its events in %s", name.ptr,
+                 strerror(errno), path);
+        sse_buf_free(&name);
+    }
+    return SSE_OK;
+}
+
+static void sse__store_free(sse__store *store) {
+    if (store->owner && !sse__db_is_elsewhere(store->db)) (void)unlink(store->owner); /* first: who waits for it looks again */
+    if (store->owner) close(store->owner_fd);
+    SSE_FREE(store->owner);
+    SSE_FREE(store);
+}
+
+static int sse__store_tables(sse_db *db, void *user) {
+    int n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL)");
+    (void)user;
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID");
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_events"
+                            " (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT, event BLOB NOT NULL)");
+    if (n >= 0) n = sse_db_exec(db, "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic)");
+    return n < 0 ? n : SSE_OK;
+}
+
+/* Finds the number to go on after. A file of which a part was restored may know less than its events show: K1. */
+static int sse__store_read(const sse__sequence *sequence, sse__store *store) {
+    const char *path = sse__db_path(store->db);
+    long long   reserved, event, lost;
+    uint64_t    highest;
+    int         error = sse_db_one(store->db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    if (error >= 0) error = sse_db_one(store->db, &event, "SELECT max(seq) FROM sse_events");
+    if (error >= 0) error = sse_db_one(store->db, &lost, "SELECT max(lost) FROM sse_topics");
+    if (error < 0) return error;
+    if (event < lost) event = lost;
+    store->reserved = reserved < 0 ? 0 : (uint64_t)reserved;
+    highest         = event < 0 ? 0 : (uint64_t)event;
+    if (highest <= store->reserved) return SSE_OK;
+    sse__log(sequence->app, SSE_LOG_WARNING, "%s: sse_sequence is behind sse_events, as if a part of it had been restored: numbers go on "
+                                             "after %llu. Restore sse_sequence, sse_topics and sse_events together",
+             path ? path : "a database", (unsigned long long)highest);
+    store->reserved = highest;
+    error = sse_db_exec(store->db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)highest);
+    return error < 0 ? error : SSE_OK;
 }
 
 static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) { /* finds or makes */
-    static const char tables[] =
-        "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL);"
-        "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID;"
-        "CREATE TABLE IF NOT EXISTS sse_events (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT,"
-        " event BLOB NOT NULL);"
-        "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic);";
     sse__store *store = sequence->stores;
-    long long   reserved;
     int         error;
     while (store && store->db != db) store = store->next;
     *out = store;
     if (store) return SSE_OK;
-    error = sse_db_migrate(db, tables);
-    if (!error) error = sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
-    if (error < 0) return error;
+    if (sse__db_is_elsewhere(db))
+        return sse__refuse(sequence->app, SSE_E_STATE, "a topic's .db was opened before this process was forked: "
+                                                       "call sse_db_open after fork() or daemon()");
+    if (sse__db_open_error(db)) return sse__db_open_error(db);
     store = SSE__NEW(sse__store);
     if (!store) return SSE_E_NOMEM;
-    store->db        = db;
-    store->reserved  = error == 1 || reserved < 0 ? 0 : (uint64_t)reserved;
+    store->db = db;
+    error     = sse__store_own(sequence, store);
+    if (!error) error = sse_db_write(db, sse__store_tables, NULL);
+    if (!error) error = sse__store_read(sequence, store);
+    if (error) {
+        sse__store_free(store);
+        return error;
+    }
     store->next      = sequence->stores;
     sequence->stores = store;
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
+    store->began       = sequence->last;
     sequence->unloaded = sequence->last;
+    sse__sequence_began(sequence, store->reserved);
     *out = store;
     return SSE_OK;
 }
 
 static int sse__history_write(sse_db *db, const sse__history *h) { /* in a transaction */
-    const uint64_t  now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
+    const int64_t   now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
     const long long lost = (long long)h->lost;
     const bool      cut = h->lost != h->saved_lost;
     uint32_t        i;
@@ -13147,13 +13658,20 @@ static int sse__history_write(sse_db *db, const sse__history *h) { /* in a trans
     return n < 0 ? n : SSE_OK;
 }
 
-typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; } sse__save;
+typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; int64_t clock; } sse__save;
+
+/* The clock was set since: what this start has written was written by a wrong one, or by one that slept with the machine. */
+static int sse__store_shift(sse_db *db, const sse__save *save) {
+    const int64_t by = save->store->clock ? save->clock - save->store->clock : 0;
+    if (by < SSE__CLOCK_JUMP_MS && by > -SSE__CLOCK_JUMP_MS) return SSE_OK;
+    return sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)by, (long long)save->store->began);
+}
 
 static int sse__store_write(sse_db *db, void *user) {
     sse__save *save = (sse__save *)user;
     sse__link *link;
-    int        error = SSE_OK;
-    if (save->reserved != save->store->reserved)
+    int        error = sse__store_shift(db, save);
+    if (error >= 0 && save->reserved != save->store->reserved)
         error = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
     for (link = save->sequence->dirty.next; error >= 0 && link != &save->sequence->dirty; link = link->next) {
         const sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
@@ -13165,7 +13683,9 @@ static int sse__store_write(sse_db *db, void *user) {
 /* Only after the commit: what a transaction that failed has written is not saved. */
 static void sse__store_written(const sse__save *save) {
     sse__link *link, *next;
+    const int64_t by = save->clock - save->store->clock;
     save->store->reserved = save->reserved;
+    if (!save->store->clock || by >= SSE__CLOCK_JUMP_MS || by <= -SSE__CLOCK_JUMP_MS) save->store->clock = save->clock;
     for (link = save->sequence->dirty.next; link != &save->sequence->dirty; link = next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
         next = link->next;
@@ -13176,27 +13696,51 @@ static void sse__store_written(const sse__save *save) {
     }
 }
 
-static void sse__sequence_again(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__sequence, again)->app->net->unsaved = true; }
+static void sse__sequence_retry(sse__sequence *sequence) {
+    sequence->retries            = true;
+    sequence->app->net->unsaved = true;
+}
 
-/* Brings all stores up to date, one transaction each: K1. A store that fails is tried again later; the events go out meanwhile: a
-   full disk must not silence everybody who is connected. */
-static void sse__sequence_save(sse__sequence *sequence) {
-    sse_app   *app = sequence->app;
-    sse__save  save;
+static void sse__sequence_again(sse__alarm *alarm) { sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again)); }
+
+static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: what could not be written has no other chance */
+    if (!sse__list_empty(&sequence->dirty)) sse__sequence_retry(sequence);
+}
+
+/* Brings a store up to date, in one transaction. Who holds its lock is waited for once: then the events go out unkept, and a store
+   is tried again once a second without waiting, or the loop would stand still for as long as the lock is held. */
+static void sse__store_save(sse__save *save) {
+    sse_app    *app   = save->sequence->app;
+    sse__store *store = save->store;
     const char *why;
-    app->net->unsaved = false;
-    save.sequence     = sequence;
-    for (save.store = sequence->stores; save.store; save.store = save.store->next) {
-        save.reserved = save.store->reserved;
-        if (sequence->last > save.reserved) save.reserved = sequence->last + SSE__RESERVE;
-        if (sse_db_write(save.store->db, sse__store_write, &save) == SSE_OK) {
-            sse__store_written(&save);
-            continue;
-        }
-        (void)sse_db_error(save.store->db, &why);
-        sse__log(app, SSE_LOG_WARNING, "events are sent but not kept: %s", why);
-        sse__alarm_set(&app->loop.wheel, &sequence->again, app->loop.wheel.now + SSE__SAVE_AGAIN_MS);
+    int         error;
+    save->reserved = store->reserved;
+    save->clock    = sse__wall_ms() - (int64_t)app->loop.wheel.now;
+    if (save->sequence->last > save->reserved) save->reserved = save->sequence->last + SSE__RESERVE;
+    if (store->failing) sse__db_wait(store->db, false);
+    error = sse_db_write(store->db, sse__store_write, save);
+    if (store->failing) sse__db_wait(store->db, true);
+    if (!error) {
+        if (store->failing) sse__log(app, SSE_LOG_WARNING, "events are kept again");
+        store->failing = false;
+        sse__store_written(save);
+        return;
     }
+    (void)sse_db_error(store->db, &why);
+    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING, "events are sent but not kept: %s", why);
+    store->failing = true;
+    sse__alarm_set(&app->loop.wheel, &save->sequence->again, sse__clock_ms() + SSE__SAVE_AGAIN_MS); /* it may have waited long */
+}
+
+/* Brings all stores up to date: K1. A store that fails is tried again later; the events go out meanwhile: a full disk must not
+   silence everybody who is connected. */
+static void sse__sequence_save(sse__sequence *sequence) {
+    const bool retries = sequence->retries;
+    sse__save  save;
+    sequence->app->net->unsaved = sequence->retries = false;
+    save.sequence = sequence;
+    for (save.store = sequence->stores; save.store; save.store = save.store->next)
+        if (!save.store->failing || retries) sse__store_save(&save);
 }
 
 /* The next number, and the line that shows it. */
@@ -13221,8 +13765,8 @@ static sse__message *sse__history_message(const sse__history *h, uint64_t seq, c
 
 static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
     const sse_stream nobody = {NULL, 0, 0};
-    const uint64_t   now = h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = (uint64_t)sse_db_int(rows, 1);
-    const uint64_t   age = at < wall ? wall - at : 0;
+    const int64_t    now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = sse_db_int(rows, 1);
+    const int64_t    age = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0; /* of an unknown age: its time begins now */
     const char      *id = sse_db_text(rows, 2);
     const uint64_t   seq = (uint64_t)sse_db_int(rows, 0);
     char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
@@ -13231,7 +13775,7 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
         SSE_FREE(alias);
         return false;
     }
-    sse__history_add(h, m, age < now ? now - age : 0, alias, nobody);
+    sse__history_add(h, m, now - age, alias, nobody);
     sse__message_drop(m);
     return true;
 }
@@ -13257,16 +13801,17 @@ static void sse__history_load(sse__history *h) { /* what an earlier start kept *
     sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
 }
 
-/* topic: borrowed as long as the history is there. lost: what was kept up to there is gone. NULL: no memory. */
-static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t lost) {
+/* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing. NULL: no memory. */
+static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t gone) {
     sse__history *h = SSE__NEW(sse__history);
     if (!h) return NULL;
     h->sequence = sequence;
     h->topic    = topic;
     h->limits   = *limits;
-    h->lost     = lost;
+    h->missing  = gone;
     h->age.fn   = sse__history_aged;
     if (limits->store) sse__history_load(h);
+    else h->lost = gone > sequence->earlier ? gone : sequence->earlier;
     sse__history_renew(h, sequence->last);
     return h;
 }
@@ -13287,7 +13832,7 @@ static void sse__sequence_close(sse__sequence *sequence) {
     sse__alarm_cancel(&sequence->again);
     while (sequence->stores) {
         sse__store *next = sequence->stores->next;
-        SSE_FREE(sequence->stores);
+        sse__store_free(sequence->stores);
         sequence->stores = next;
     }
 }
@@ -13320,6 +13865,8 @@ static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf 
 
   B1  Rows up to .last went to every stream that is not behind, rows after it
       to none. Who is behind reads up to .last; then it is not.
+  B3  Who comes from another server may have had rows that this one has not
+      read yet. It counts as behind until they are [topic_catch_up].
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
       replaced or its sequence set back, and all begin anew [outbox_again].
@@ -13338,6 +13885,7 @@ typedef struct sse__outbox {
     uint64_t   last;         /* B1 */
     uint64_t   remains;      /* the newest row, if those up to .last were deleted; else UINT64_MAX */
     bool       changed;      /* there may be rows after it; they are read when no transaction of ours is open: B2 */
+    bool       ahead;        /* somebody may have had rows after it, from another server: B3 */
     sse__alarm retry;        /* reading failed */
 } sse__outbox;
 
@@ -13668,6 +14216,7 @@ typedef struct sse__rule {
     char             *name, *gap_event;
     sse_topic_options options;
     sse__limits       limits;
+    uint64_t          gone; /* numbers up to there may be missing from histories that it made and that are no more: K2 */
 } sse__rule;
 
 typedef struct sse__topic {
@@ -13696,7 +14245,7 @@ typedef struct sse__topics {
     sse__message *place;           /* the id of the latest number, as an event: see place_message. NULL: none was needed yet */
     const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
     bool          displaced;       /* one of them had to go again for another */
-    uint64_t      evicted;         /* numbers up to there may be missing from histories in memory that went for lack of room */
+    uint64_t      recalled_lost;   /* numbers up to there one of them lost, even if it has nothing left to be brought back */
     uint64_t      serial;          /* of the publication in hand */
     uint64_t      resumes, gaps;
 } sse__topics;
@@ -13745,10 +14294,20 @@ static void sse__topic_free(sse__topic *topic) {
     SSE_FREE(topic);
 }
 
+/* Frees a topic whose history may not be all there, or that is to make room: what it lost stays known, K2. */
+static void sse__topic_forget(sse__topic *topic) {
+    const sse__history *h = topic->history;
+    const bool          stored = h && h->limits.store && !h->dirty.next;
+    const uint64_t      upto = !h ? 0 : h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
+    uint64_t           *known = stored ? &topic->owner->sequence.unloaded : h ? &topic->rule->gone : NULL;
+    if (known && *known < upto) *known = upto;
+    sse__topic_free(topic);
+}
+
 static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
     if (topic->channel.count || topic->presence || topic->named) return;
     if (!topic->history || (!topic->history->count && !topic->history->dirty.next)) {
-        sse__topic_free(topic);
+        sse__topic_forget(topic);
         return;
     }
     sse__list_remove(&topic->idle);
@@ -13759,15 +14318,12 @@ static void sse__topic_rest(sse__topic *topic) { /* somebody or something left i
 static bool sse__topics_evict(sse__topics *topics) {
     sse__topic   *topic;
     sse__history *h;
-    uint64_t     *upto;
     if (sse__list_empty(&topics->idle)) return false;
     topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     h     = topic->history;
     if (h->dirty.next) sse__sequence_save(&topics->sequence);
-    upto = h->limits.store && !h->dirty.next ? &topics->sequence.unloaded : &topics->evicted;
-    if (h->newest > *upto) *upto = h->newest;
     if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(h->topic))) topics->displaced = true;
-    sse__topic_free(topic);
+    sse__topic_forget(topic);
     return true;
 }
 
@@ -13804,11 +14360,9 @@ static void sse__topic_emptied(sse__history *h) {
 }
 
 static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: no memory */
-    sse__topics   *topics = topic->owner;
-    const uint64_t lost   = rule && rule->limits.store ? 0 : topics->evicted; /* it may have been here before */
     topic->rule = rule;
     if (!rule || !rule->limits.max_count) return true;
-    topic->history = sse__history_new(&topics->sequence, topic->node.key.ptr, &rule->limits, lost);
+    topic->history = sse__history_new(&topic->owner->sequence, topic->node.key.ptr, &rule->limits, rule->gone);
     if (!topic->history) return false;
     topic->history->emptied = sse__topic_emptied;
     return true;
@@ -13918,9 +14472,11 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { 
 }
 
 static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule */
-    sse__rule **at = &topics->rules;
+    sse__rule **at = &topics->rules, *other;
     sse__topic *topic;
     int         error;
+    for (other = topics->rules; other; other = other->next) /* its topics may have been theirs: K2 */
+        if (rule->gone < other->gone) rule->gone = other->gone;
     if (strchr(rule->name, '*')) {
         while (*at && strlen((*at)->name) > strlen(rule->name)) at = &(*at)->next;
         rule->next = *at;
@@ -13950,8 +14506,11 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     rule = sse__rule_new(name, &o);
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
-    if (error) sse__rule_free(rule);
-    else error = sse__rule_add(app->topics, rule);
+    if (error) {
+        sse__rule_free(rule);
+        return error == SSE_E_STATE ? error : sse__config_fail(app, error, "topic", name); /* that was told with its reason */
+    }
+    error = sse__rule_add(app->topics, rule);
     if (error == SSE_E_STATE) return sse__refuse(app, error, "topic %s: in use already: call sse_topic once, before sse_subscribe and sse_publish", name);
     return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
 }
@@ -13977,43 +14536,93 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
     }
 }
 
+/* What keeps the topics that a pattern matches, those included that are not there yet, or no more. */
+typedef struct sse__keepers { bool memory, stores; uint64_t gone; } sse__keepers;
+
+static void sse__keepers_add(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
+    if (!rule->limits.max_count) return;
+    if (rule->limits.store) k->stores = true;
+    else k->memory = true;
+    if (k->gone < rule->gone) k->gone = rule->gone;
+    if (!rule->limits.store && k->gone < earlier) k->gone = earlier;
+}
+
+/* Two patterns may have a topic in common if what stands before their stars agrees. The rules come longest first, as topics look
+   for theirs: behind one that matches all that the pattern does, none counts. */
+static void sse__pattern_keepers(const sse__topics *topics, const char *pattern, sse__keepers *k) {
+    const uint64_t   earlier = topics->sequence.earlier;
+    const sse_str    key = sse__pattern_key(pattern);
+    const sse__rule *rule;
+    for (rule = topics->named; rule; rule = rule->next)
+        if (sse__pattern_match(pattern, sse__text(rule->name))) sse__keepers_add(k, rule, earlier);
+    for (rule = topics->rules; rule; rule = rule->next) {
+        const sse_str other = sse__pattern_key(rule->name);
+        if (!sse__starts(key, other) && !sse__starts(other, key)) continue;
+        sse__keepers_add(k, rule, earlier);
+        if (sse__pattern_match(rule->name, sse__text(pattern))) break;
+    }
+}
+
+/* Are all histories of a stream in databases, also those that come to be later? False if there are none. */
+static bool sse__stream_durable(const sse__stream *stream) {
+    const sse__sub *sub;
+    sse__keepers    k = {false, false, 0};
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__topic *topic = sse__sub_topic(sub);
+        if (topic && topic->pattern) sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+        else if (topic && topic->history) sse__keepers_add(&k, topic->rule, 0);
+    }
+    return k.stores && !k.memory;
+}
+
+/* Numbers up to there may be missing from what a pattern matches, although no history that is there tells; 0: it is no pattern.
+   Asked after stream_recall. */
+static uint64_t sse__sub_gone(const sse__sub *sub) {
+    const sse__topic *topic = sse__sub_topic(sub);
+    sse__keepers      k = {false, false, 0};
+    if (!topic || !topic->pattern) return 0;
+    k.gone = topic->owner->recalled_lost;
+    sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+    return k.gone;
+}
+
 /* Histories that only a database remembers, for a pattern that asks for what is above after. */
 static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_t after) {
     const sse_str     prefix = sse__pattern_key(pattern);
     const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
     for (; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
                                       SSE_STR(prefix));
         while (sse_db_next(rows)) {
-            const sse_str name = sse__text(sse_db_text(rows, 0));
-            sse__topic   *topic;
+            const sse_str  name = sse__text(sse_db_text(rows, 0));
+            const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
+            sse__topic    *topic;
             if (!sse__starts(name, prefix)) {
                 sse_db_done(rows);
                 break;
             }
-            topic = sse__pattern_match(pattern, name) ? sse__topic_kept(topics, name) : NULL;
+            if (!sse__pattern_match(pattern, name)) continue;
+            if (topics->recalled_lost < lost) topics->recalled_lost = lost;
+            topic = sse__topic_kept(topics, name);
             if (topic) sse__topic_rest(topic);
         }
     }
 }
 
-/* Brings what its patterns want back to memory. True: a history that one of them matched has gone altogether. displaced: not all
-   of them find room at once. */
-static bool sse__stream_recall(sse__stream *stream, uint64_t after, bool *displaced) {
+/* Brings what its patterns want back to memory. False: not all of it finds room at once. */
+static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;
-    bool            patterns = false;
-    topics->displaced = false;
+    topics->displaced     = false;
+    topics->recalled_lost = 0;
     for (sub = stream->subs; sub; sub = sub->next) {
         const sse__topic *topic = sse__sub_topic(sub);
         if (!topic || !topic->pattern) continue;
-        patterns         = true;
         topics->recalled = topic->node.key.ptr;
         sse__topics_recall(topics, topics->recalled, after);
     }
     topics->recalled = NULL;
-    *displaced       = topics->displaced;
-    return patterns && topics->evicted > after;
+    return !topics->displaced;
 }
 
 /* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
@@ -14117,7 +14726,7 @@ static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
         sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
-    stream->behind = r.more;
+    stream->behind = r.more || r.after > o->last; /* B3 */
     return r.sent;
 }
 
@@ -14125,11 +14734,11 @@ static bool sse__stream_refill_events(sse__stream *stream) {
     sse__merge m;
     sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
-    bool       displaced;
     memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < after) after = sub->after;
-    m.lost = sse__stream_recall(stream, after, &displaced) && after; /* of what was displaced it was told when it came */
+    (void)sse__stream_recall(stream, after); /* of what was displaced it was told when it came */
+    for (sub = stream->subs; sub && !m.lost; sub = sub->next) m.lost = sub->after && sse__sub_gone(sub) > sub->after;
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
@@ -14149,13 +14758,12 @@ static bool sse__stream_refill(sse__stream *stream) {
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, durable, lost, old; } sse__resume; /* old: of an earlier start */
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old; } sse__resume; /* old: of an earlier start */
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     uint32_t     i;
     (void)sub;
-    if (!h->limits.store) r->durable = false;
     for (i = h->count; i && !r->found; i--) {
         const sse__entry *e = sse__history_entry(h, i - 1);
         if (!e->alias || !sse__eq(sse__text(e->alias), r->id)) continue;
@@ -14167,34 +14775,41 @@ static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
 static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     (void)sub;
-    if (h->lost > r->seq) r->lost = true;
+    if (h->lost > r->seq || h->missing > r->seq) r->lost = true;
 }
 
 /* Finds the number that an id stands for: one of this start; one that the program gave; one of an earlier start, if all
    histories are in databases. Whoever makes an id up chooses a place in what the handler subscribed to, no more. */
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
-    sse_str    epoch;
-    uint64_t   seq = 0;
-    bool       evicted, displaced;
-    const bool is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
-    r->durable = true;
-    r->found   = is_id && sse__eq(epoch, sse__text(sequence->epoch));
+    sse_str         epoch;
+    uint64_t        seq = 0;
+    const sse__sub *sub;
+    bool            all;
+    const bool      is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
+    r->found = is_id && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
-    evicted = sse__stream_recall(stream, r->seq, &displaced);
+    all = sse__stream_recall(stream, r->seq);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
-    if (!r->found && is_id && r->durable) {
+    if (!r->found && is_id && seq <= sequence->earlier && sse__stream_durable(stream)) {
         r->found = r->old = true;
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = displaced || (evicted && stream->app->topics->evicted > r->seq);
+    r->lost = !all;
+    for (sub = stream->subs; sub && !r->lost; sub = sub->next) r->lost = sse__sub_gone(sub) > r->seq;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
-static void sse__resume_row(sse__resume *r, const sse__outbox *o) {
-    r->found = sse__parse_u64(r->id, o->last, &r->seq);
-    r->lost  = r->found && !sse__outbox_has(o, r->seq);
+static void sse__resume_row(sse__resume *r, sse__outbox *o) {
+    bool there;
+    r->found = sse__parse_u64(r->id, INT64_MAX, &r->seq);
+    there    = r->found && sse__outbox_has(o, r->seq);
+    if (r->found && r->seq > o->last) { /* B3: other servers read the table too */
+        r->found = there;
+        o->ahead = o->ahead || there;
+    }
+    r->lost = r->found && !there;
 }
 
 /* The id of a place, for all who are there at a time. WHATWG HTML 9.2.6: an id without data is kept, and no event. NULL: no memory. */
@@ -14413,7 +15028,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
 
 static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
     char *alias = sse__is_set(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
-    sse__history_add(h, m, h->sequence->app->loop.wheel.now, alias, p->except);
+    sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, alias, p->except);
     sse__history_soil(h);
 }
 
@@ -14581,6 +15196,20 @@ static void sse__topic_flow(sse__topic *topic) {
     sse__alarm_set(&o->app->loop.wheel, &o->retry, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
 }
 
+static void sse__topic_catch_up(sse__topic *topic) { /* B3 */
+    sse__outbox *o = topic->outbox;
+    sse__link   *link;
+    if (!o->ahead) return;
+    o->ahead = false;
+    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
+        if (!stream->behind || stream->gone) continue;
+        if (sub->after > o->last || stream->req) o->ahead = true;
+        else (void)sse__stream_refill(stream);
+    }
+}
+
 static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, from there on, that has rows to send: B2 */
     while (topic && !(topic->outbox->changed && sse__db_is_idle(topic->outbox->db))) topic = topic->next_fed;
     return topic;
@@ -14588,7 +15217,10 @@ static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, fro
 
 static void sse__topics_flow(sse__topics *topics) {
     sse__topic *topic = sse__topic_flowing(topics->fed);
-    for (; topic; topic = sse__topic_flowing(topic->next_fed)) sse__topic_flow(topic);
+    for (; topic; topic = sse__topic_flowing(topic->next_fed)) {
+        sse__topic_flow(topic);
+        sse__topic_catch_up(topic);
+    }
 }
 
 /* ---- looking in ------------------------------------------------------------------------------------------ */
@@ -16049,7 +16681,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     } else {
         const char *text = sse__status_text(status);
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
-        sse_printf(&b, "Content-Length: %zu\r\nConnection: close\r\n\r\n%s\n", strlen(text) + 1, text);
+        sse_printf(&b, "%sContent-Length: %zu\r\n", status == 503 ? "Retry-After: 5\r\n" : "", strlen(text) + 1);
+        sse_printf(&b, "Connection: close\r\n\r\n%s\n", text);
     }
     if (b.error) sse__conn_close(c);
     else sse__conn_write(c, b.ptr, b.len);
@@ -16125,6 +16758,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
         return;
     }
     req->body = body;
+    req->held = c->held; /* C6: it may outlive the connection */
+    c->held   = 0;
     sse__req_dispatch(req);
     if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
@@ -16475,6 +17110,7 @@ static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
     o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
     o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
     o->max_call_bytes     = sse__or_size(o->max_call_bytes, (size_t)64 << 20);
+    o->max_bodies_bytes   = sse__or_size(o->max_bodies_bytes, (size_t)64 << 20);
     o->max_headers        = sse__or_int(o->max_headers, 100);
     o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
     o->max_views          = sse__or_int(o->max_views, 1000);
@@ -17376,6 +18012,21 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     return SSE_OK;
 }
 
+/* Databases that the app uses by itself must be this process's own. What handlers use answers them. */
+static int sse__server_check_databases(sse_app *app) {
+    const sse__store *store = app->topics->sequence.stores;
+    const sse__topic *topic = app->topics->fed;
+    const sse__link  *link  = app->views->lives.next;
+    while (store && !sse__db_is_elsewhere(store->db)) store = store->next;
+    while (topic && !sse__db_is_elsewhere(topic->outbox->db)) topic = topic->next_fed;
+    while (link != &app->views->lives && !sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db))
+        link = link->next;
+    if (!store && !topic && link == &app->views->lives) return SSE_OK;
+    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process was forked: "
+                                         "call sse_db_open after fork() or daemon()",
+                       store || topic ? "topic" : "live view");
+}
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
@@ -17386,6 +18037,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (sse__db_broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
     else error = sse__serve_check(app, what, o);
+    if (!error) error = sse__server_check_databases(app);
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
@@ -17506,6 +18158,63 @@ static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
            sse__topic_flowing(app->topics->fed);
 }
 
+#if defined(SSE_DEBUG_CHECKS)
+static void sse__check_queue(const sse__queue *q) {
+    size_t   bytes = 0;
+    uint32_t i;
+    for (i = 0; i < q->count; i++) {
+        SSE_ASSERT(sse__queue_at(q, i)->from < sse__queue_at(q, i)->to);
+        bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
+    }
+    SSE_ASSERT(bytes == q->bytes);
+}
+
+/* What the drawings of >>conn and >>request promise of a connection between two turns, and of its request and stream. */
+static void sse__check_conn(const sse__conn *c) {
+    const sse_app_options *o = &c->net->app->options;
+    const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
+    SSE_ASSERT(!c->deadline || (c->alarm.link.next && c->alarm.due <= (c->excused ? UINT64_MAX : c->deadline)));
+    SSE_ASSERT(!c->inbox || c->inbox->bytes.len);                             /* C3 */
+    SSE_ASSERT(!c->inbox || reads || c->state == SSE__STREAM || c->work.next || c->out.count || c->req); /* C3 */
+    SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
+    SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
+    SSE_ASSERT(!c->req || c->state == SSE__REPLY || (c->state == SSE__BODY && c->in_place));
+    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next && c->req->phase != SSE__REQ_CONCLUDED));
+    SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
+    SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
+    SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
+    SSE_ASSERT(c->state != SSE__LINGER || c->deadline);
+    SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
+    sse__check_queue(&c->out);
+    (void)o, (void)reads; /* where SSE_ASSERT is nothing */
+}
+
+static void sse__check_all(sse_app *app) {
+    size_t    held = 0;
+    uint32_t  i, count = 0;
+    sse__link *link;
+    for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
+        sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
+        held += SSE__CONTAINER(link, sse__conn, all)->held;
+    }
+    for (link = app->router->kept.next; link != &app->router->kept; link = link->next) {
+        const sse_req *req = SSE__CONTAINER(link, sse_req, kept);
+        SSE_ASSERT(req->phase == SSE__REQ_WAITING || req->phase == SSE__REQ_FINISHED);
+        SSE_ASSERT(!req->conn || req->conn->req == req);
+        held += req->held;
+    }
+    SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
+    for (i = 0; i < app->streams->all.used; i++) {
+        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
+        SSE_ASSERT(!stream || !stream->conn || stream->conn->stream == stream);
+        (void)stream;
+    }
+}
+#else
+static void sse__check_all(sse_app *app) { (void)app; }
+#endif
+
 /* Changes are looked at once all requests of the turn have been handled, and views rendered once all changes are known: however
    many commits there were, a view is rendered once. What renders and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
@@ -17517,6 +18226,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__streams_run_closed(app->streams);
     sse__topics_save(app);
     sse__net_work(app->net);
+    sse__check_all(app);
     sse__net_reap(app->net);
     sse__loop_reap(&app->loop);
     sse__stats_show(app);
@@ -17530,6 +18240,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (server->turning) return SSE_E_STATE; /* called from a callback */
     if (server->over) return 0;
+    if (!server->inited && sse__server_check_databases(app)) return SSE_E_STATE;
     if (!app->loop.owned) sse__server_own(app, true);
     if (!server->inited) {
         server->inited = true;
@@ -17547,11 +18258,17 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     return 0;
 }
 
+enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
+
 SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG; }
 
 SSE_API int sse_next_ms(sse_app *app) {
+    int ms;
     if (!app) return SSE_E_ARG;
-    return sse__turn_has_work(app) || app->loop.always_ready ? 0 : sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    if (sse__turn_has_work(app) || app->loop.always_ready) return 0;
+    ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
+    return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* poll(2): no descriptor tells of what comes */
 }
 
 /* ---- serving -------------------------------------------------------------------------- */
@@ -18030,7 +18747,10 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__changes_stop(app);
     sse__loop_drain(&app->loop);
     sse__pool_free(app);
-    if (app->net && app->topics) sse__topics_save(app);
+    if (app->net && app->topics) {
+        sse__sequence_last(&app->topics->sequence);
+        sse__topics_save(app);
+    }
     sse__net_close(app->net);
     sse__streams_close(app->streams);
     sse__topics_close(app->topics);

@@ -20,7 +20,8 @@ spew('sse.h', stripped($text));
 compiles('each section uses only what stands above it', @compile, "$dir/main.c");
 
 # The same with every feature switched: #if must not hide a use.
-compiles("layers with $_", @compile, "-D$_", "$dir/main.c") for qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_NO_CLIENT SSE_USE_POLL);
+compiles("layers with $_", @compile, "-D$_", "$dir/main.c")
+    for qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_NO_CLIENT SSE_USE_POLL SSE_DEBUG_CHECKS);
 
 # And the proof can fail: a first section that calls the last function.
 my $last = (functions())[-1];

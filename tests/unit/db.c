@@ -295,6 +295,49 @@ static void migrations(void) {
     sse_db_close(db);
 }
 
+static void rebuilt_table(void) { /* SQLite's documented way to change a table drops it */
+    static const char *const family = "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT);"
+        "CREATE TABLE posts(id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id) ON DELETE CASCADE);"
+        "CREATE TABLE tags(name TEXT PRIMARY KEY, post INTEGER REFERENCES posts(id)) WITHOUT ROWID;"
+        "INSERT INTO users VALUES(1,'ann'),(2,'bob'); INSERT INTO posts VALUES(1,1),(2,2),(3,1)";
+    static const char *const rebuild = "PRAGMA foreign_keys = OFF; CREATE TABLE new_users(id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+        "INSERT INTO new_users SELECT id, name FROM users; DROP TABLE users; ALTER TABLE new_users RENAME TO users";
+    const char *list[4];
+    sqlite3    *raw;
+    sse_db     *db = sse_db_open(":memory:", NULL), *plain;
+    list[0] = family;
+    list[1] = rebuild;
+    list[2] = "DELETE FROM users WHERE id = 2";
+    list[3] = "INSERT INTO tags VALUES('x', 99)";
+    is_int(sse_db_migrate_list(db, list, 2), 0, "a table is rebuilt by a list");
+    is_int(ONE(db, &got, "SELECT count(*) FROM posts"), 3, "and the rows that refer to it stay");
+    is_int(sse_db_migrate(db, rebuild), 0, "so it is by a script");
+    is_int(ONE(db, &got, "SELECT count(*) FROM posts"), 3, "and they stay");
+    is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "foreign keys are on again");
+    is_int(sse_db_migrate_list(db, list, 3), SSE_E_DB, "a row that refers to none is a failure");
+    says(db, SSE_E_DB, "row 2 of table posts refers to a row of users", "in words");
+    is_int(ONE(db, &got, "SELECT count(*) FROM users"), 2, "of which nothing stays");
+    is_int(ONE(db, &got, "PRAGMA user_version"), 2, "nor does it count");
+    is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "foreign keys are on after a failure as well");
+    is_int(sse_db_migrate(db, list[3]), SSE_E_DB, "so is one of a table without row ids");
+    says(db, SSE_E_DB, "a row of table tags refers to a row of posts", "in words");
+    is_int(sse_db_migrate(db, "not SQL"), SSE_E_DB, "a script that is none");
+    is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "leaves them on, too");
+    is_int(sse_db_exec(db, "DELETE FROM users WHERE id = 1"), 1, "outside of migrations");
+    is_int(ONE(db, &got, "SELECT count(*) FROM posts"), 1, "deleting a row takes those along that say so");
+    sse_db_close(db);
+    sqlite3_open(":memory:", &raw);
+    plain = sse_db_attach(raw);
+    is_int(sse_db_migrate(plain, family), 0, "a connection of the program's own, without foreign keys");
+    is_int(sse_db_migrate(plain, list[2]), 0, "is not checked for them");
+    is_int(ONE(plain, &got, "PRAGMA foreign_keys"), 0, "and stays as it is");
+    sse_db_exec(plain, "PRAGMA foreign_keys = ON");
+    is_int(sse_db_migrate(plain, "CREATE TABLE IF NOT EXISTS users(id)"), 0, "what changes nothing is not checked either");
+    is_int(sse_db_migrate(plain, "CREATE TABLE more(id)"), SSE_E_DB, "what changes something is");
+    sse_db_close(plain);
+    sqlite3_close(raw);
+}
+
 static void opening(void) {
     sse_db_options read_only = { 0, 0, true }, odd = { -5, 0, false };
     sse_db  *db, *second;
@@ -572,6 +615,130 @@ static void broken(void) { /* a program that does not ask whether its database o
     sse_app_free(app);
 }
 
+static int listens(void) {
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_app          *app = sse_app_new(NULL);
+    const char       *why;
+    const int         rc = sse_listen(app, &any);
+    sse_app_error(app, &why);
+    if (rc) ok(strlen(why) > 70, "it says why: %s", why);
+    sse_app_free(app);
+    return rc;
+}
+
+static void failed_migrations(void) { /* whoever does not ask how a migration went must not serve */
+    static const char *const bad[] = {"CREATE TABLE x(a); this is not SQL"}, *const good[] = {"CREATE TABLE x(a)"};
+    sse_db_options patient = {0, 100, false};
+    sse_db        *db = sse_db_open(file("failed.db"), &patient), *other = sse_db_open(file("failed.db"), NULL);
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another one holds the lock");
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS m(a)"), SSE_E_BUSY, "a script that cannot have it");
+    is_int(listens(), SSE_E_DB, "keeps the server from starting");
+    is_int(sse_db_exec(other, "ROLLBACK"), 0, "it lets go");
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS n(a)"), 0, "another script runs");
+    is_int(listens(), SSE_E_DB, "which is not the one that failed");
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS m(a)"), 0, "that one runs");
+    is_int(listens(), 0, "and the server starts");
+    is_int(sse_db_migrate_list(db, bad, 1), SSE_E_DB, "a list that fails");
+    is_int(listens(), SSE_E_DB, "keeps it from starting");
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS o(a)"), 0, "whatever script runs later");
+    is_int(listens(), SSE_E_DB, "still");
+    is_int(sse_db_migrate_list(db, good, 1), 0, "until the list does");
+    is_int(listens(), 0, "and it starts");
+    is_int(sse_db_migrate_list(db, good, 0), SSE_E_STATE, "a database that is newer than the program");
+    is_int(listens(), SSE_E_DB, "keeps it from starting as well");
+    sse_db_close(db);
+    is_int(listens(), 0, "but not one that was closed again");
+    sse_db_close(other);
+}
+
+static void view_nothing(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    (void)user;
+    sse_puts(html, "<p id=\"p\"></p>");
+}
+
+/* What a child finds that goes on with the database of its parent; a bit for each answer that is wrong. */
+static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_topic_options kept;
+    sse_app          *app = sse_app_new(NULL);
+    const char       *why;
+    int               wrong = 0;
+    memset(&kept, 0, sizeof kept);
+    kept.history = 10;
+    kept.db      = db;
+    if (sse_db_error(db, NULL) != SSE_E_STATE || sse_db_exec(db, "SELECT 1") != SSE_E_STATE) wrong |= 1;
+    if (ONE(db, &got, "SELECT 1") != -999 || sse_db_query(db, "SELECT 1") || sse_db_next(open_rows)) wrong |= 2;
+    if (sse_db_migrate(db, "SELECT 1") != SSE_E_STATE || sse_db_write(db, NULL, NULL) != SSE_E_STATE) wrong |= 4;
+    if (sse_db_raw(db) || sse_db_last_id(db) || !strstr(said(db), "open it after fork")) wrong |= 8;
+    if (sse_poll(listening, 0) != SSE_E_STATE || sse_serve(listening, &any) != SSE_E_STATE) wrong |= 16;
+    sse_app_error(listening, &why);
+    if (!strstr(why, "sse_db_open after fork")) wrong |= 32;
+    if (sse_topic(app, "t", &kept) != SSE_E_STATE) wrong |= 64;
+    sse_db_done(open_rows);
+    sse_db_close(db);
+    return wrong;
+}
+
+static void forked(void) { /* between sse_db_open and sse_serve */
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_live_options  live;
+    int               round, status = -1;
+    for (round = 0; round < 3; round++) { /* used by a view, by a topic's history, by a topic's rows */
+        sse_db           *db  = sse_db_open(file("forked.db"), NULL);
+        sse_app          *app = sse_app_new(NULL);
+        sse_rows         *open_rows;
+        sse_topic_options kept;
+        pid_t             child;
+        memset(&live, 0, sizeof live);
+        memset(&kept, 0, sizeof kept);
+        live.db      = kept.db = db;
+        kept.history = 10;
+        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x); INSERT INTO t(x) VALUES(1)");
+        if (round == 0) is_int(sse_live(app, "/v", view_nothing, &live), 0, "a view");
+        if (round == 1) is_int(sse_topic(app, "t", &kept), 0, "a history");
+        if (round == 2) is_int(sse_topic_from_table(app, "t", db, "SELECT id, x FROM t WHERE id > ? ORDER BY id"), 0, "rows");
+        is_int(sse_listen(app, &any), 0, "it listens");
+        open_rows = sse_db_query(db, "SELECT x FROM t");
+        child     = fork();
+        if (child == 0) _exit(in_child(db, open_rows, app));
+        waitpid(child, &status, 0);
+        is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0, "a child cannot use the database of its parent");
+        ok(sse_db_next(open_rows), "the parent still can");
+        sse_db_done(open_rows);
+        is_int(sse_db_exec(db, "INSERT INTO t(x) VALUES(2)"), 1, "and writes");
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+}
+
+static long long size_of(const char *name) {
+    struct stat st;
+    return stat(name, &st) ? -1 : (long long)st.st_size;
+}
+
+static void wal_shrinks(void) { /* when who made it grow has gone */
+    char      file[80], wal[90];
+    sse_db   *db, *reader;
+    sse_rows *r;
+    int       i;
+    snprintf(file, sizeof file, "%s/wal.db", dir);
+    snprintf(wal, sizeof wal, "%s-wal", file);
+    db     = sse_db_open(file, NULL);
+    reader = sse_db_open(file, NULL);
+    sse_db_exec(db, "CREATE TABLE t (x)");
+    sse_db_exec(db, "INSERT INTO t VALUES (1)");
+    r = sse_db_query(reader, "SELECT x FROM t UNION ALL SELECT 2");
+    ok(sse_db_next(r), "a reader reads for long");
+    for (i = 0; i < 20; i++) sse_db_exec(db, "INSERT INTO t VALUES (zeroblob(1000000))");
+    ok(size_of(wal) > 15000000, "the -wal file grows meanwhile (%lld bytes)", size_of(wal));
+    sse_db_done(r);
+    for (i = 0; i < 3; i++) sse_db_exec(db, "INSERT INTO t VALUES (1)");
+    ok(size_of(wal) <= 4194304, "and shrinks when it has gone (%lld bytes)", size_of(wal));
+    sse_db_close(reader);
+    sse_db_close(db);
+}
+
 int main(void) {
     sqlite3_mem_methods failing;
     char command[64];
@@ -587,11 +754,15 @@ int main(void) {
     cache();
     transactions();
     migrations();
+    rebuilt_table();
     opening();
     broken();
+    failed_migrations();
+    forked();
     many_start_at_once();
     full();
     locked();
+    wal_shrinks();
     names();
     without_memory();
     snprintf(command, sizeof command, "rm -rf %s", dir);

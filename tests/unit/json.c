@@ -234,6 +234,67 @@ static void make_document(void) {
     put_value(&doc, "", 0);
 }
 
+/* Whether an index and a scan find the same for a path. */
+static bool as_scanned(const sse__json_index *x, const char *path) {
+    sse_str       value;
+    const sse_str found = sse__json_find(x, path);
+    (void)sse_json_get(x->text, path, &value);
+    return found.ptr == value.ptr && (!found.ptr || found.len == value.len);
+}
+
+static void indexed(void) {
+    static const char *const texts[] = {
+        "7", " [] ", "{}", "[[0,1],[2,[3]]]", "{\"a\":{\"b\":1},\"a\":2}", "{\"a\":2,\"a\":{\"b\":1,\"b\":{}}}", "{\"\":{\"\":1}}",
+        "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"\\u0061\":1,\"\\\\\":[2],\"\\ud83d\\ude00\":3}", "{\"0\":1,\"00\":2}", "{\"\\u0000\":1}"};
+    static const char *const paths[] = {"", ".", "..", "a", "a.", "a.b", "a\\.b", "0", "1", "00", "01", "1.1.0", "1.1.", "1.x", "\\", "\\.",
+                                        "\\\\.0", "\xF0\x9F\x98\x80", "4294967296", "-1", "99999999999999999999"};
+    static const char extra[] = "..a01\\";
+    const uint64_t    key[2]  = {1, 2};
+    sse__arena        arena = {NULL, 0};
+    sse__json_index  *x;
+    sse_buf           many = {NULL, 0, 0, SSE_OK};
+    size_t            i, k, differ = 0, len;
+    char              path[300];
+    clock_t           began;
+    for (i = 0; i < SSE__COUNT(texts); i++) {
+        x = sse__json_index_make(&arena, sse__text(texts[i]), key);
+        for (k = 0; x && k < SSE__COUNT(paths); k++) {
+            const bool same = as_scanned(x, paths[k]);
+            differ += !same;
+            if (!same) printf("# %s in %s\n", paths[k], texts[i]);
+        }
+    }
+    is_int((long long)differ, 0, "an index answers as a scan does");
+    for (differ = 0, i = 0; i < 1500; i++) {
+        make_document();
+        x = sse__json_index_make(&arena, sse__str(doc.text.ptr, doc.text.len), key);
+        for (k = 0; x && k < (size_t)doc.count; k++) {
+            differ += !as_scanned(x, doc.entries[k].path);
+            len = strlen(doc.entries[k].path); /* and one beside it */
+            memcpy(path, doc.entries[k].path, len + 1);
+            path[pick((unsigned)len + 1)] = extra[pick(sizeof extra)];
+            path[len + 1] = '\0';
+            differ += !as_scanned(x, path);
+        }
+        differ += !x;
+        sse__arena_reset(&arena);
+    }
+    is_int((long long)differ, 0, "... for paths into generated documents, and beside them");
+    sse_puts(&many, "{\"items\":[0");
+    for (i = 1; i < 100000; i++) sse_puts(&many, ",1");
+    sse_puts(&many, "]}");
+    x = sse__json_index_make(&arena, sse__str(many.ptr, many.len), key);
+    began = clock();
+    for (i = 0, k = 0; x && i < 100001; i++) {
+        snprintf(path, sizeof path, "items.%lu", (unsigned long)i);
+        k += sse__json_find(x, path).ptr != NULL;
+    }
+    is_int((long long)k, 100000, "each of 100,000 elements is found");
+    ok(clock() - began < 5 * CLOCKS_PER_SEC, "... in a time that does not grow with the text (scans take minutes)");
+    sse_buf_free(&many);
+    sse__arena_free(&arena);
+}
+
 static void generated(void) {
     int    i, k, refused = 0, misplaced = 0, missed = 0, found = 0;
     size_t n, offset;
@@ -478,6 +539,7 @@ int main(void) {
     round_trip();
     shortest_texts();
     generated();
+    indexed();
     near_misses();
     sse_buf_free(&doc.text);
     return tap_done();

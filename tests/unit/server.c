@@ -280,6 +280,32 @@ static void foreign_loop(void) {
     is_str(called(), "iixx", "both began and ended");
 }
 
+static void *visitor(void *user) { /* asks, reads the answer, stops the app */
+    sse_app *app = (sse_app *)user;
+    int      fd = dial(sse_port(app), "/");
+    void    *failed = strstr(read_until(fd, "hello"), "200 OK") ? NULL : user;
+    close(fd);
+    sse_stop(app);
+    return failed;
+}
+
+static void own_loop(void) { /* that of the manual's chapter 10: it waits as the app says, and for nothing else */
+    sse_app  *app = app_new();
+    pthread_t thread;
+    void     *failed;
+    sse_listen(app, any_port(100));
+    if (pthread_create(&thread, NULL, visitor, app)) return;
+    for (;;) {
+        struct pollfd p = { sse_fd(app), POLLIN, 0 };
+        poll(&p, 1, sse_next_ms(app));
+        if (sse_poll(app, 0) <= 0) break;
+    }
+    pthread_join(thread, &failed);
+    ok(!failed, "a loop of the program's own answers, and ends when another thread stops the app");
+    sse_app_free(app);
+    (void)called();
+}
+
 /* ---- a thread of its own ---- */
 
 static void *publisher(void *user) { /* what any thread may call */
@@ -703,6 +729,7 @@ int main(void) {
     states();
     again();
     foreign_loop();
+    own_loop();
     background();
     other_threads();
     twice();

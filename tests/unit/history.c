@@ -1,0 +1,125 @@
+/* What topics keep in a database that cannot be written for a while: locked by another, or full. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#ifdef SSE_NO_SQLITE
+int main(void) { return tap_done(); }
+#else
+#include "dial.h"
+
+static char dir[] = "/tmp/sse-history-XXXXXX", file[64];
+static int  lost, kept;
+static void on_log(int level, const char *text, void *user) {
+    (void)user;
+    lost += level <= SSE_LOG_WARNING && strstr(text, "not kept") != NULL;
+    kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
+}
+
+static void subscribe(sse_req *req, sse_stream s) { (void)req; sse_subscribe(s, "t"); }
+
+static sse_app *fresh(sse_db **db, int busy_ms) {
+    sse_db_options    d;
+    sse_topic_options t;
+    sse_app_options   o;
+    sse_app          *app;
+    memset(&d, 0, sizeof d);
+    memset(&t, 0, sizeof t);
+    memset(&o, 0, sizeof o);
+    d.busy_ms = busy_ms;
+    o.on_log  = on_log;
+    *db       = sse_db_open(file, &d);
+    app       = dial_app(&o);
+    opening   = subscribe;
+    t.history = 1000;
+    t.db      = *db;
+    sse_topic(app, "t", &t);
+    lost = kept = 0;
+    return app;
+}
+
+static long long rows(sse_db *db) {
+    long long n = -1;
+    sse_db_one(db, &n, "SELECT count(*) FROM sse_events");
+    return n;
+}
+
+static uint64_t turn(sse_app *app) { /* how long it took */
+    const uint64_t began = sse__clock_ms();
+    sse_poll(app, 0);
+    return sse__clock_ms() - began;
+}
+
+static void locked(void) {
+    sse_db  *db, *other = sse_db_open(file, NULL);
+    sse_app *app = fresh(&db, 400);
+    client  *c = dial(app, "/s", NULL);
+    uint64_t first, ms, worst = 0;
+    int      i, waits = 0;
+    say(app, "t", "before");
+    turns(app, 5);
+    is_int(rows(db), 1, "what is published is kept");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    say(app, "t", "first");
+    first = turn(app);
+    ok(first >= 350, "the first save waits busy_ms for who holds the lock (%lu ms)", (unsigned long)first);
+    for (i = 0; i < 130; i++) { /* 1.3 s and more: retries are among them */
+        if (i % 5 == 0) say(app, "t", "more");
+        ms = turn(app);
+        if (ms > worst) worst = ms;
+        waits += ms >= 350;
+        poll(NULL, 0, 10);
+    }
+    is_int(waits, 0, "no turn after it does, whether events come or a save is tried again");
+    ok(sse__clock_ms() > 0 && worst < 350, "... the longest took %lu ms", (unsigned long)worst);
+    turns(app, 5);
+    is_int(times(c, "data: more"), 26, "events go out meanwhile");
+    is_int(lost, 1, "which is said once");
+    is_int(rows(db), 1, "none is kept");
+    sse_db_exec(other, "ROLLBACK");
+    for (i = 0; i < 150 && rows(db) == 1; i++) poll(NULL, 0, 10), turns(app, 1);
+    is_int(rows(db), 28, "when the lock is gone all are written");
+    is_int(kept, 1, "which is said as well");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    say(app, "t", "again");
+    ok(turn(app) >= 350, "from then on a lock is waited for as before");
+    sse_db_exec(other, "ROLLBACK");
+    dial_free(app);
+    is_int(rows(other), 29, "what is not written when the app ends is tried once more");
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
+static void full(void) {
+    sse_db  *db;
+    sse_app *app = fresh(&db, 100);
+    char     text[5000];
+    int      i;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    (void)dial(app, "/s", NULL);
+    turns(app, 5);
+    sqlite3_exec(db->raw, "PRAGMA max_page_count = 20", NULL, NULL, NULL);
+    for (i = 0; i < 100; i++) {
+        say(app, "t", text);
+        turns(app, 1);
+    }
+    for (i = 0; i < 120; i++) poll(NULL, 0, 10), turns(app, 1);
+    is_int(lost, 1, "a full disk is told of once, not for each event and each try");
+    sqlite3_exec(db->raw, "PRAGMA max_page_count = 100000", NULL, NULL, NULL);
+    for (i = 0; i < 150 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
+    is_int(kept, 1, "... and once when there is room again");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+int main(void) {
+    char command[64];
+    if (!mkdtemp(dir)) return 1;
+    snprintf(file, sizeof file, "%s/a.db", dir);
+    locked();
+    full();
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command) != 0) return 1;
+    return tap_done();
+}
+#endif

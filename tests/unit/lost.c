@@ -1,0 +1,346 @@
+/* What a history lost is remembered, however its topic ended: who comes back for it is told, and nobody else is. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+#include <unistd.h>
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include "dial.h"
+
+static const char *exact, *pattern, *pattern_too; /* what the next stream subscribes to; NULL: nothing */
+
+static void subscribe(sse_req *req, sse_stream s) {
+    (void)req;
+    if (exact) sse_subscribe(s, exact);
+    if (pattern) sse_subscribe_pattern(s, pattern);
+    if (pattern_too) sse_subscribe_pattern(s, pattern_too);
+}
+
+static char head[200];
+
+static void remember_id(const client *c) { /* the last one it was sent, as the head of its next request */
+    const char *at = c->got, *last = NULL;
+    while ((at = strstr(at, "id: ")) != NULL) last = at += 4;
+    snprintf(head, sizeof head, "Last-Event-ID: %.*s\r\n", last ? (int)strcspn(last, "\n") : 1, last ? last : "?");
+}
+
+static void topic(sse_app *app, const char *name, int history, int age_ms, sse_db *db) {
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.history        = history;
+    o.history_age_ms = age_ms;
+    o.db             = db;
+    ok(sse_topic(app, name, &o) == 0, "topic %s", name);
+}
+
+static void say_as(sse_app *app, const char *to, const char *data, const char *id) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = data;
+    event.id   = id;
+    sse_publish(app, to, &event);
+}
+
+/* A client with a place comes back. Returns how many gaps it is told of; it must not be told "missed", which is gone. */
+static int gaps_on_return(sse_app *app) {
+    client *c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "data: missed"), 0, "what is gone is not sent");
+    hang_up(c);
+    return times(c, "event: gap");
+}
+
+static void first_visit(sse_app *app, const char *to, const char *id) {
+    client *c = dial(app, "/s", NULL);
+    say_as(app, to, "seen", id);
+    turns(app, 3);
+    remember_id(c);
+    hang_up(c);
+    turns(app, 5);
+}
+
+static void nobody_is_there(sse_app *app, const char *name) { /* its topic has been freed */
+    const char *const sub = exact, *const sub_pattern = pattern;
+    sse__topic       *t;
+    int               i;
+    exact   = name;
+    pattern = NULL;
+    while ((t = sse__topic_find(app->topics, sse__text(name))) != NULL && t->history->count) turns(app, 1);
+    if (t && t->history->limits.store) hang_up(dial(app, "/s", NULL)); /* one that is stored goes with the next visitor */
+    exact   = sub;
+    pattern = sub_pattern;
+    for (i = 0; i < 1000 && sse__topic_find(app->topics, sse__text(name)); i++) turns(app, 1);
+    ok(i < 1000, "%s went with its last event", name);
+}
+
+static void aged_out(const char *rule, const char *sub, const char *sub_pattern, sse_db *db) {
+    sse_app *app = dial_app(NULL);
+    int      i;
+    opening = subscribe;
+    exact   = sub;
+    pattern = sub_pattern;
+    topic(app, rule, 0, 60, db);
+    topic(app, "other.*", 100, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    turns(app, 1);
+    if (strchr(rule, '*')) nobody_is_there(app, "room.1");
+    else
+        for (i = 0; i < 100; i++) turns(app, 1);
+    ok(gaps_on_return(app) == 1, "aged out, %s%s by rule %s: the gap is told", sub ? sub : sub_pattern, db ? " in a database" : "", rule);
+    exact   = NULL;
+    pattern = "other.*";
+    is_int(gaps_on_return(app), 0, "but not to those who follow what lost nothing");
+    dial_free(app);
+}
+
+static void unsubscribed(void) { /* it aged out while somebody was there; the topic goes with them */
+    sse_app   *app = dial_app(NULL);
+    client    *watcher;
+    sse_stream s;
+    opening = subscribe;
+    exact   = "room.1";
+    pattern = NULL;
+    topic(app, "room.*", 0, 60, NULL);
+    first_visit(app, "room.1", NULL);
+    watcher = dial(app, "/s", NULL);
+    s       = newest;
+    say(app, "room.1", "missed");
+    while (sse__topic_find(app->topics, sse__text("room.1"))->history->count) turns(app, 1);
+    is_int(sse_unsubscribe(s, "room.1"), 0, "the last one unsubscribes");
+    nobody_is_there(app, "room.1");
+    is_int(gaps_on_return(app), 1, "who comes back is told of the gap");
+    hang_up(watcher);
+    dial_free(app);
+}
+
+static void evicted(void) {
+    sse_app_options options;
+    sse_app        *app;
+    char            name[24];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 4;
+    app                = dial_app(&options);
+    opening            = subscribe;
+    exact              = "room.1";
+    pattern            = NULL;
+    topic(app, "room.*", 10, 0, NULL);
+    topic(app, "quiet", 10, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    for (i = 2; i < 8; i++) {
+        snprintf(name, sizeof name, "room.%d", i);
+        say(app, name, "more");
+    }
+    is_int(gaps_on_return(app), 1, "a topic that had to make room: the gap is told");
+    exact = "quiet";
+    is_int(gaps_on_return(app), 0, "but not to those who follow another one");
+    dial_free(app);
+}
+
+#ifndef SSE_NO_SQLITE
+static const char *const memory_rule = "mem.*";
+
+static sse_app *start(sse_db *orders, sse_db *memory) { /* of a program with a stored topic, and others */
+    sse_app *app = dial_app(NULL);
+    opening      = subscribe;
+    topic(app, "mem.exact", 100, 0, memory); /* before the database is known */
+    if (orders) topic(app, "orders", 100, 0, orders);
+    topic(app, memory_rule, 100, 0, memory);
+    topic(app, "*", 100, 0, orders); /* which none of the others needs */
+    return app;
+}
+
+/* A client is away while the program starts anew. Returns how many gaps it is told of. */
+static int restarted(sse_db *orders_before, sse_db *orders, sse_db *memory, const char *to, const char *id) {
+    sse_app *app = start(orders_before, memory);
+    int      gaps;
+    first_visit(app, to, id);
+    say(app, "mem.exact", "missed");
+    say(app, "mem.1", "missed");
+    turns(app, 3);
+    dial_free(app);
+    app = start(orders, memory);
+    if (memory) {
+        client *c = dial(app, "/s", head);
+        turns(app, 3);
+        is_int(times(c, "data: missed"), pattern ? 2 : 0, "what is kept is sent");
+        gaps = times(c, "event: gap");
+    } else gaps = gaps_on_return(app);
+    dial_free(app);
+    return gaps;
+}
+
+static int restart(const char *sub, const char *sub_pattern, bool stored, bool all_stored, const char *to, const char *id) {
+    sse_db   *db = sse_db_open(":memory:", NULL);
+    int       gaps;
+    exact   = sub;
+    pattern = sub_pattern;
+    gaps    = restarted(stored ? db : NULL, db, all_stored ? db : NULL, to, id);
+    sse_db_close(db);
+    return gaps;
+}
+
+static void restarts(void) {
+    is_int(restart(NULL, "mem.*", true, false, "mem.1", NULL), 1, "after a restart: a pattern on topics in memory");
+    is_int(restart(NULL, "m*", true, false, "mem.1", NULL), 1, "a wider one");
+    is_int(restart(NULL, "mem.1*", true, false, "mem.1", NULL), 1, "a narrower one");
+    is_int(restart("mem.exact", NULL, true, false, "mem.exact", NULL), 1, "a topic in memory");
+    is_int(restart("mem.1", NULL, true, false, "mem.1", NULL), 1, "one by a rule");
+    is_int(restart("orders", "mem.*", true, false, "orders", NULL), 1, "a stored topic, and others in memory");
+    is_int(restart("orders", "mem.*", true, false, "orders", "of-its-own"), 1, "also where the last event had an id of its own");
+    is_int(restart("mem.exact", "orders*", true, false, "orders", "of-its-own"), 1, "and where the stored one matches a pattern");
+    is_int(restart("orders", NULL, true, false, "orders", NULL), 0, "a stored topic alone has no gap");
+    is_int(restart(NULL, "orders*", true, false, "orders", NULL), 0, "nor has a pattern that matches no other");
+    is_int(restart(NULL, "mem.*", true, true, "mem.1", NULL), 0, "nor have topics by a rule that are all stored");
+    is_int(restart("orders", NULL, false, false, "orders", NULL), 1, "ids of a start without a database are unknown to one with it");
+}
+
+static void unknown(void) { /* a stream of topics that keep nothing, in a program that stores others */
+    sse_db  *db  = sse_db_open(":memory:", NULL);
+    sse_app *app = dial_app(NULL);
+    opening      = subscribe;
+    exact        = NULL;
+    pattern      = "plain.*";
+    topic(app, "orders", 100, 0, db);
+    say(app, "orders", "seen");
+    turns(app, 1);
+    snprintf(head, sizeof head, "Last-Event-ID: %s-1\r\n", "0123abcd");
+    is_int(gaps_on_return(app), 1, "an id of who knows when is unknown where nothing is kept");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static void two_servers(void) { /* on one table: who changes servers may be ahead of the one it comes to */
+    static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id", rq[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n";
+    char     file[] = "/tmp/sse-lost-XXXXXX", name[64], request[200];
+    const int fd = mkstemp(file);
+    sse_db  *one = sse_db_open(file, NULL), *two = sse_db_open(file, NULL);
+    sse_app *a = dial_app(NULL), *b = dial_app(NULL);
+    client  *c, *made_up;
+    int      i;
+    opening = subscribe;
+    exact   = "orders";
+    pattern = NULL;
+    sse_db_migrate(one, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic_from_table(a, "orders", one, sql), 0, "a server");
+    is_int(sse_topic_from_table(b, "orders", two, sql), 0, "and another one on the same table");
+    for (i = 0; i < 9; i++) sse_db_exec(one, "INSERT INTO outbox(body) VALUES('row')");
+    for (i = 0; i < 50; i++) turns(a, 1), turns(b, 1);
+    c       = dial(b, "/nothing", "Accept: */*\r\n"); /* it is connected already */
+    made_up = dial(b, "/nothing", "Accept: */*\r\n");
+    sse_db_exec(one, "INSERT INTO outbox(body) VALUES('ten')");
+    sse_db_exec(one, "INSERT INTO outbox(body) VALUES('eleven')");
+    snprintf(request, sizeof request, "%sLast-Event-ID: 10\r\n\r\n", rq);
+    send(c->fd, request, strlen(request), 0);
+    snprintf(request, sizeof request, "%sLast-Event-ID: 12\r\n\r\n", rq);
+    send(made_up->fd, request, strlen(request), 0);
+    usleep(3000);
+    for (i = 0; i < 100; i++) turns(b, 1), turns(a, 1);
+    sse_db_exec(one, "INSERT INTO outbox(body) VALUES('twelve')");
+    for (i = 0; i < 100; i++) turns(b, 1), turns(a, 1);
+    is_int(times(c, "event: gap"), 0, "its row is there: no gap");
+    is_int(times(c, "data: row") + times(c, "data: ten\n"), 0, "what it had is not sent again");
+    is_int(times(c, "data: eleven") * 10 + times(c, "data: twelve"), 11, "what comes later is, once");
+    is_int(times(made_up, "event: gap"), 1, "a row that is not there is a gap");
+    is_int(times(made_up, "data: "), 13, "and then come all");
+    sse_app_free(a);
+    dial_free(b);
+    sse_db_close(one);
+    sse_db_close(two);
+    close(fd);
+    unlink(file);
+    snprintf(name, sizeof name, "%s-wal", file);
+    unlink(name);
+    snprintf(name, sizeof name, "%s-shm", file);
+    unlink(name);
+}
+
+static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
+    sse_app_options options;
+    sse_db         *db = sse_db_open(":memory:", NULL);
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    app                = dial_app(&options);
+    opening            = subscribe;
+    exact              = "room.1";
+    pattern            = NULL;
+    topic(app, "room.*", 10, 0, db);
+    first_visit(app, "room.1", NULL);
+    sse_db_exec(db, "CREATE TRIGGER full BEFORE INSERT ON sse_events BEGIN SELECT RAISE(ABORT, 'full'); END");
+    say(app, "room.1", "missed");
+    turns(app, 1);
+    say(app, "room.2", "more");
+    say(app, "room.3", "more");
+    say(app, "room.4", "more");
+    sse_db_exec(db, "DROP TRIGGER full");
+    is_int(gaps_on_return(app), 1, "what no disk took is told of");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
+static bool is_refused(const sse_buf *b, sse_app *app, const sse_event *event) { /* everywhere, and nothing is left of it */
+    return !b->len && sse_publish(app, "t", event) == SSE_E_FIELD && sse_stream_send(newest, event) != SSE_OK;
+}
+
+static const char *came_back; /* the id that the latest request brought */
+
+static void take_id(sse_req *req, sse_stream s) {
+    static char copy[16];
+    const char *id = sse_header(req, "last-event-id");
+    (void)s;
+    snprintf(copy, sizeof copy, "%s", id ? id : "");
+    came_back = copy;
+}
+
+static void ids(void) { /* what may be an id is what can come back as one */
+    sse_app  *app = dial_app(NULL);
+    sse_event event;
+    char      id[8];
+    int       c, form, refused = 0, lost = 0;
+    opening = take_id;
+    memset(&event, 0, sizeof event);
+    event.data = "x";
+    event.id   = id;
+    for (c = 1; c < 256; c++)
+        for (form = 0; form < 3; form++) {
+            sse_buf b = {NULL, 0, 0, SSE_OK};
+            client *k;
+            snprintf(id, sizeof id, form == 0 ? "a%cb" : form == 1 ? "%cb" : "a%c", c);
+            if (sse_event_write(&b, &event) == 0) {
+                came_back = "";
+                snprintf(head, sizeof head, "Last-Event-ID: %s\r\n", id);
+                k = dial(app, "/s", head);
+                lost += strcmp(came_back, id) != 0;
+                hang_up(k);
+                turns(app, 1);
+            } else refused += is_refused(&b, app, &event);
+            sse_buf_free(&b);
+        }
+    is_int(lost, 0, "each id that may be sent can come back");
+    is_int(refused, 3 * 32 + 2 - 1, "control characters, and blanks around, may not");
+    dial_free(app);
+}
+
+int main(void) {
+    ids();
+#ifndef SSE_NO_SQLITE
+    sse_db *db = sse_db_open(":memory:", NULL);
+    aged_out("room.*", "room.1", NULL, db);
+    aged_out("room.*", NULL, "room.*", db);
+    sse_db_close(db);
+    restarts();
+    unknown();
+    unsaved();
+    two_servers();
+#endif
+    aged_out("room.1", "room.1", NULL, NULL);
+    aged_out("room.*", "room.1", NULL, NULL);
+    aged_out("room.*", NULL, "room.*", NULL);
+    unsubscribed();
+    evicted();
+    return tap_done();
+}

@@ -1,0 +1,332 @@
+/* store.c: files that keep events: whose they are, how old what is in them is, and numbers where a part was restored. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+#include <time.h>
+static long long wall_ahead_ms, machine_ahead_ms; /* of the real clocks */
+static int       test_clock(clockid_t clock, struct timespec *t) {
+    const long long ahead = clock == CLOCK_REALTIME ? wall_ahead_ms : machine_ahead_ms;
+    const int       rc    = clock_gettime(clock, t);
+    long long       ms    = (long long)t->tv_sec * 1000 + t->tv_nsec / 1000000 + ahead;
+    t->tv_sec  = (time_t)(ms / 1000);
+    t->tv_nsec = (long)(ms % 1000) * 1000000;
+    return rc;
+}
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#define clock_gettime test_clock
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#undef clock_gettime
+#include "../tap.h"
+
+#ifdef SSE_NO_SQLITE
+int main(void) {
+    ok(1, "without SQLite there are no files");
+    return tap_done();
+}
+#else
+
+static char dir[] = "/tmp/sse-store-XXXXXX";
+static char path[100], owner[120];
+static int  told; /* warnings and errors with the words */
+static const char *words;
+
+static void logged(int level, const char *line, void *user) {
+    (void)level;
+    (void)user;
+    if (words && strstr(line, words)) told++;
+}
+
+static sse_app *new_app(void) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.on_log = logged;
+    return sse_app_new(&o);
+}
+
+static int keep(sse_app *app, sse_db *db, int age_ms) {
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.history        = 100;
+    o.history_age_ms = age_ms;
+    o.db             = db;
+    return sse_topic(app, "t", &o);
+}
+
+static void say(sse_app *app, const char *data) {
+    sse_event e;
+    memset(&e, 0, sizeof e);
+    e.data = data;
+    is_int(sse_publish(app, "t", &e), 0, data);
+    sse_poll(app, 0);
+}
+
+static bool one(const sse_event *e, void *user) {
+    (void)e;
+    (void)user;
+    return true;
+}
+
+static int kept(sse_app *app) { return sse_topic_history(app, "t", 0, one, NULL); }
+
+static sse_db *impatient(void) {
+    sse_db_options o;
+    memset(&o, 0, sizeof o);
+    o.busy_ms = 50;
+    return sse_db_open(path, &o);
+}
+
+/* ---- whose a file is ---- */
+
+static void one_server(void) {
+    sse_db     *a = impatient(), *b = impatient(), *c = impatient();
+    sse_app    *first = new_app(), *second = new_app();
+    const char *why;
+    is_int(keep(first, a, 0), 0, "a server keeps events in a file");
+    is_int(keep(second, b, 0), SSE_E_STATE, "a second one may not");
+    sse_app_error(second, &why);
+    ok(strstr(why, path) && strstr(why, owner) && strstr(why, "stop that one"), "and is told: %s", why);
+    is_int(sse_serve(second, NULL), SSE_E_STATE, "nor does it start");
+    sse_app_free(second);
+    second = new_app();
+    ok(access(owner, F_OK) == 0, "its end takes nothing away");
+    is_int(keep(second, c, 0), SSE_E_STATE, "still not");
+    say(first, "kept");
+    sse_app_free(first);
+    sse_app_free(second);
+    ok(access(owner, F_OK) != 0, "when the first one ends its lock goes");
+    second = new_app();
+    is_int(keep(second, b, 0), 0, "and another server may");
+    is_int(kept(second), 1, "and finds what was kept");
+    sse_app_free(second);
+    sse_db_close(a);
+    sse_db_close(b);
+    sse_db_close(c);
+}
+
+static void same_server(void) { /* one app, one file, opened twice */
+    sse_db           *a = impatient(), *b = impatient();
+    sse_app          *app = new_app();
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.history = 10;
+    o.db      = b;
+    is_int(keep(app, a, 0), 0, "one topic");
+    is_int(sse_topic(app, "u", &o), 0, "another topic of the same app, through another connection");
+    sse_app_free(app);
+    sse_db_close(a);
+    sse_db_close(b);
+}
+
+static void killed(void) {
+    int    ready[2], status;
+    char   byte;
+    pid_t  child;
+    sse_db  *db;
+    sse_app *app;
+    if (pipe(ready)) return;
+    child = fork();
+    if (child == 0) {
+        app = new_app();
+        byte = (char)keep(app, impatient(), 0);
+        if (write(ready[1], &byte, 1) == 1) pause();
+        _exit(1);
+    }
+    ok(read(ready[0], &byte, 1) == 1 && byte == 0, "another process has the file");
+    db  = impatient();
+    app = new_app();
+    is_int(keep(app, db, 0), SSE_E_STATE, "which is refused to this one");
+    sse_app_free(app);
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    ok(access(owner, F_OK) == 0, "it is killed, and its file stays");
+    app = new_app();
+    is_int(keep(app, db, 0), 0, "but not its lock");
+    sse_app_free(app);
+    sse_db_close(db);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void waits(void) { /* for one that is about to end */
+    int      ready[2], status;
+    char     byte = 0;
+    pid_t    child;
+    sse_db  *db;
+    sse_app *app;
+    if (pipe(ready)) return;
+    child = fork();
+    if (child == 0) {
+        app = new_app();
+        if (keep(app, impatient(), 0) || write(ready[1], &byte, 1) != 1) _exit(1);
+        usleep(200000);
+        sse_app_free(app);
+        _exit(0);
+    }
+    ok(read(ready[0], &byte, 1) == 1, "another process has the file, and ends soon");
+    db  = sse_db_open(path, NULL);
+    app = new_app();
+    is_int(keep(app, db, 0), 0, "this one waits for it, as for any lock");
+    ok(access(owner, F_OK) == 0, "and has the lock");
+    sse_app_free(app);
+    sse_db_close(db);
+    waitpid(child, &status, 0);
+    is_int(status, 0, "it went well");
+}
+
+static void in_memory(void) {
+    sse_db  *db    = sse_db_open(":memory:", NULL);
+    sse_app *first = new_app(), *second = new_app();
+    is_int(keep(first, db, 0), 0, "what is in memory");
+    is_int(keep(second, db, 0), 0, "is nobody's");
+    sse_app_free(first);
+    sse_app_free(second);
+    sse_db_close(db);
+}
+
+/* ---- numbers ---- */
+
+static void partly_restored(const char *damage) {
+    sse_db   *db  = impatient();
+    sse_app  *app = new_app();
+    long long n = 0, highest = 0;
+    keep(app, db, 0);
+    say(app, "one");
+    say(app, "two");
+    sse_app_free(app);
+    sse_db_exec(db, "UPDATE sse_events SET seq = seq + 500000");
+    is_int(sse_db_migrate(db, damage), 0, damage);
+    sse_db_one(db, &highest, "SELECT max((SELECT ifnull(max(seq), 0) FROM sse_events), (SELECT max(lost) FROM sse_topics))");
+    app   = new_app();
+    told  = 0;
+    words = "Restore sse_sequence, sse_topics and sse_events together";
+    is_int(keep(app, db, 0), 0, "a file of which a part was restored");
+    is_int(told, 1, "is told of when it is opened");
+    is_int(sse_db_one(db, &n, "SELECT reserved FROM sse_sequence"), 0, "and mended:");
+    ok(n == highest, "its numbers go on after %lld", highest);
+    say(app, "three");
+    ok(app->topics->sequence.last == (uint64_t)highest + 1, "above all there are");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM sse_events WHERE seq > %lld", highest), 0, "the next event");
+    is_int(n, 1, "is kept");
+    sse_app_free(app);
+    app  = new_app();
+    told = 0;
+    keep(app, db, 0);
+    is_int(told, 0, "the next start has nothing to tell");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* ---- ages ---- */
+
+static const long long day = 86400000;
+
+static sse_app *boot(sse_db *db, long long away_ms, int age_ms) { /* the machine was off for so long */
+    sse_app *app;
+    wall_ahead_ms += away_ms;
+    machine_ahead_ms -= 100 * day; /* how long it was on says nothing */
+    app = new_app();
+    is_int(keep(app, db, age_ms), 0, "a start");
+    return app;
+}
+
+static void aged_while_off(void) {
+    sse_db  *db = impatient();
+    sse_app *app;
+    int      i;
+    machine_ahead_ms = 1000 * day;
+    app              = boot(db, 0, INT32_MAX);
+    say(app, "one");
+    sse_app_free(app);
+    app = boot(db, INT32_MAX - 600, INT32_MAX);
+    is_int(kept(app), 1, "what is not too old yet is kept");
+    for (i = 0; i < 100 && kept(app) == 1; i++) sse_poll(app, 10);
+    is_int(kept(app), 0, "for the rest of its time");
+    say(app, "two");
+    sse_app_free(app);
+    machine_ahead_ms = 0; /* it runs for a shorter time than the age, perhaps */
+    app              = boot(db, INT32_MAX, INT32_MAX);
+    is_int(kept(app), 0, "what became too old while the machine was off is gone");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static void clock_not_set(void) { /* 1970 until somebody tells the time */
+    sse_db         *db = impatient();
+    sse_app        *app;
+    const long long set = wall_ahead_ms;
+    machine_ahead_ms = 1000 * day;
+    wall_ahead_ms    = -(long long)time(NULL) * 1000 + 5000;
+    app              = boot(db, 0, 60000);
+    say(app, "one");
+    sse_app_free(app);
+    app = boot(db, 1000, 60000);
+    is_int(kept(app), 1, "written and read by a clock that nobody set");
+    sse_app_free(app);
+    wall_ahead_ms = set;
+    app           = boot(db, 0, 60000);
+    is_int(kept(app), 1, "read by one that was set since");
+    say(app, "two");
+    sse_app_free(app);
+    wall_ahead_ms = -(long long)time(NULL) * 1000 + 5000;
+    app           = boot(db, 0, 60000);
+    is_int(kept(app), 2, "written by one that was, read by one that nobody set");
+    sse_app_free(app);
+    wall_ahead_ms = set;
+    sse_db_close(db);
+}
+
+static void clock_jumps(long long by) { /* an hour wrong, say, until it is set */
+    sse_db  *db = impatient();
+    sse_app *app;
+    machine_ahead_ms = 1000 * day;
+    app              = boot(db, 0, 60000);
+    say(app, "one");
+    wall_ahead_ms += by;
+    is_int(kept(app), 1, "a clock that is set changes nothing for what is in memory");
+    say(app, "two");
+    sse_app_free(app);
+    app = boot(db, 1000, 60000);
+    is_int(kept(app), 2, "nor for what was written before");
+    sse_app_free(app);
+    app = boot(db, 61000, 60000);
+    is_int(kept(app), 0, "which goes when its time has come");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static void anew(void) {
+    char command[300];
+    snprintf(command, sizeof command, "rm -f %s/*", dir);
+    if (system(command) != 0) ok(0, "the directory is empty");
+}
+
+int main(void) {
+    if (!mkdtemp(dir)) return 1;
+    snprintf(path, sizeof path, "%s/kept.db", dir);
+    snprintf(owner, sizeof owner, "%s-sse", path);
+    one_server();
+    same_server();
+    killed();
+    waits();
+    in_memory();
+    anew();
+    partly_restored("DELETE FROM sse_sequence");
+    anew();
+    partly_restored("UPDATE sse_sequence SET reserved = 7");
+    anew();
+    partly_restored("UPDATE sse_topics SET lost = 900000; DELETE FROM sse_events");
+    anew();
+    aged_while_off();
+    anew();
+    clock_not_set();
+    anew();
+    clock_jumps(3600000);
+    anew();
+    clock_jumps(-3600000);
+    anew();
+    is_int(rmdir(dir), 0, "nothing stays");
+    return tap_done();
+}
+#endif
