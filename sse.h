@@ -321,7 +321,11 @@
 
      sse_db_open always gives an object; a database that did not open answers its error to every call and makes sse_serve fail
      with a message, in every app of this thread, until sse_db_close. Rows end themselves: call sse_db_done only when leaving a
-     loop early. sse_db_write runs a function in a transaction. A db belongs to one thread.
+     loop early. sse_db_write runs a function in a transaction. A db belongs to one thread, and to one process: open it after
+     fork or daemon, not before.
+
+     A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the server from starting if it
+     failed, whatever the reason.
 
      While another program holds the write lock the loop waits for it, with everybody on it, for up to .busy_ms (5 seconds). Where
      that happens make it smaller, and answer SSE_E_BUSY; or write in sse_offload, with a db that work opens and closes itself.
