@@ -154,7 +154,7 @@
 
      The app stops (a signal, or sse_stop): on_stop is called, .last is sent. A generator goes on, at once and at its pace, until
      it returns SSE_END or SSE_RECONNECT: it looks at sse_stopping(app) to send what it still must. So does a stream with .drain
-     until the program ends it. What is open after grace_ms gets its .last and is cut.
+     until the program ends it. What is open after grace_ms gets its .last and is cut; a second signal cuts at once.
 
    3. Topics
 
@@ -940,8 +940,9 @@ typedef struct sse_script_options {
     const char *nonce;        /* of <script>, for a Content-Security-Policy. default: none */
 } sse_script_options;
 
-/* Appends one <script> element with what which asks for; nothing if that is 0. sse_scripts(html,
-   SSE_SCRIPT_ALL) is the line for every page with EventSource.
+/* Appends one <script> element with what which asks for; sse_scripts appends nothing if that is 0,
+   for sse_scripts_with it is SSE_SCRIPT_ALL. sse_scripts(html, SSE_SCRIPT_ALL) is the line for
+   every page with EventSource.
    options: borrowed until return; NULL: all defaults. b fails with SSE_E_ARG, and nothing is
    appended, if a value is negative or means nothing: an unknown bit, a longest wait below the
    first, a setting of RECONNECT without it, an empty nonce or one with BARE. Threads: any, one per
@@ -1023,7 +1024,8 @@ SSE_API void sse_app_free(sse_app *app);
    without one; valid until the next refusal or sse_app_free; NULL: not wanted. app NULL: SSE_E_ARG. Threads: loop. In callbacks: yes. */
 SSE_API int sse_app_error(sse_app *app, const char **text);
 
-/* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends.
+/* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends, which it
+   does without a call when the app is freed.
    Returns: a handle; {0} without memory, with a NULL argument, another ms, or on another thread. Threads: loop. In callbacks: yes. */
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user);
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user);
@@ -1056,7 +1058,8 @@ typedef struct sse_serve_options {
     const char *host;               /* "0.0.0.0", "::", "localhost", "unix:/path"; no other names. default: "127.0.0.1" */
     int         port;               /* default: 8000; SSE_ANY_PORT: the system chooses, sse_port tells */
     int         backlog;            /* connections waiting to be accepted. default: 4096 */
-    int         grace_ms;           /* from sse_stop until what is still open is cut. default: 5000; SSE_OFF: at once */
+    int         grace_ms;           /* from sse_stop until what is still open is cut, also clients that are done but keep their
+                                       side open. default: 5000; SSE_OFF: at once */
     bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second one at once */
     bool        access_log;         /* a line per reply, or stream opened, in common log format, to on_log at SSE_LOG_INFO, else to
                                        stderr; 499: the client left before a deferred reply. default: false */
@@ -1292,8 +1295,9 @@ SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
-/* Refuses a stream, or anything else, for lack of room: clients that ask for events come back in ms (0: 2000), which they would not
-   do after an error; all others get a 503 with Retry-After. In guards, before hooks and handlers, also of deferred requests.
+/* Refuses a stream, or anything else, for lack of room. Clients that ask for events (GET of an EventSource, or of Datastar) come back
+   in ms (0: 2000), which they would not do after an error; their connection closes. All others, POST too, get a 503 with
+   Retry-After. In guards, before hooks and handlers, also of deferred requests.
    Returns: as sse_fail; SSE_E_ARG: ms is negative. */
 SSE_API int sse_come_back(sse_req *req, int ms);
 
@@ -1354,7 +1358,8 @@ typedef enum sse_reason {
 
 typedef struct sse_stream_options {
     int         status;          /* default: 200, or what sse_set_status said */
-    const char *type;            /* default: "text/event-stream"; any other is a raw stream: no pings, sse_stream_write only */
+    const char *type;            /* default: "text/event-stream"; any other is a raw stream: no pings, no first, last and retry_ms,
+                                    sse_stream_write only */
     int         ping_ms;         /* a comment when nothing was sent for so long. default: 15000; SSE_OFF */
     void      (*on_ping)(sse_stream s, sse_buf *out, void *user); /* writes another ping. default: an empty comment */
     const sse_event *first;      /* sent at once. copied. default: none */
@@ -1364,8 +1369,8 @@ typedef struct sse_stream_options {
     int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
     size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's; SSE_UNLIMITED */
-    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END, or
-                                                    SSE_RECONNECT. First call after the handler; never while unsent bytes wait;
+    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END (so are all
+                                                    negative numbers but:), or SSE_RECONNECT. First call after the handler; never while unsent bytes wait;
                                                     at once when the app stops, see sse_stopping. default: none */
     void      (*on_stop)(sse_stream s, void *user); /* the app stops: tells the program, which may still send. default: none */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user); /* exactly once, also if opening failed: free user here. default: none */
@@ -1384,15 +1389,17 @@ typedef struct sse_stream_options {
    Not after sse_defer. Where work must be done first: open the stream in the handler, keep the handle, and send or end when it is
    done; or, if the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at once, and the
    handler then knows.
-   Returns: the stream; {0} if the reply has begun or was deferred, an option is wrong or memory is out (then clients that ask for
-   events are told to come back, as sse_come_back does). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
+   A peer that shuts its side of the connection has left.
+   Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come (body_later), an option is wrong or memory
+   is out (then clients that ask for events are told to come back, as sse_come_back does). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
 /* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
 SSE_API bool sse_stream_is_open(sse_stream s);
 
 /* Queues one event. Does not block and does not write to the socket. event: borrowed until return.
-   Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG as sse_event_write; SSE_E_FULL: over max_queue_bytes, the stream closes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG as sse_event_write; SSE_E_STATE: a raw stream; SSE_E_SYNTAX (check_utf8);
+   SSE_E_NOMEM, SSE_E_FULL (over max_queue_bytes): the stream closes. */
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 
 /* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
@@ -1404,7 +1411,7 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
 
 /* The same, but the body stays without its end, as when the app stops, lifetime_ms is over or a reader is too slow: all clients
-   take it for a broken connection and come back. Browsers log that to the console. */
+   take it for a broken connection and come back. Browsers log that to the console. Over HTTP/1.0 it is a reset. */
 SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last);
 
 SSE_API const char *sse_stream_id(sse_stream s);                      /* unguessable text by which a client can name its stream; valid until it closes */
@@ -1595,8 +1602,10 @@ SSE_API const char *sse_view_param(sse_view *view, const char *name);
 
 /* Shows a live view on a stream that is open already: several views on one connection (a browser has six). In the stream's
    opening handler the before hooks of that path and the route's guard run first, with its path and parameters, and its query ahead
-   of that of the request: what they answer refuses it, and goes nowhere else. Later they are not asked. Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route;
-   SSE_E_STATE: refused. */
+   of that of the request. What they answer refuses it, and goes nowhere else, as do the attrs they set; one that would answer
+   later (sse_defer) refuses it; a stream that a guard opens is this one. Later they are not asked.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or one of sse_live_each; SSE_E_STATE: refused, or called by a hook or
+   guard that is being asked; SSE_E_FULL: max_views. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
@@ -4214,7 +4223,7 @@ static bool sse__is_script_options(const sse_script_options *o) {
     const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
     if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
     if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
-    if (o->nonce && (!*o->nonce || (o->which & SSE_SCRIPT_BARE))) return false;
+    if (o->nonce && (!*o->nonce || !sse__is_line(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
     if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
     if (o->max_retries < 0 || o->idle_ms < 0) return false;
     return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
@@ -5341,7 +5350,7 @@ static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
     const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
     if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
     if (one && sse__list_next(&accept, &type) && sse__media_is(type, SSE__LIT("text/event-stream")) &&
-        !sse__list_next(&accept, &other))
+        sse__weight(type) > 0 && !sse__list_next(&accept, &other))
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
     return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
@@ -10891,6 +10900,11 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
     return SSE_E_STATE;
 }
 
+/* A guard that would answer later has not admitted anybody: where it cannot, it has refused. */
+static void sse__req_answers_later(sse_req *req) {
+    if (req->app && req->phase == SSE__REQ_GUARDED) sse_buf_fail(&req->out, SSE_E_STATE);
+}
+
 static char *sse__req_text(sse_req *req, sse_str s) { /* R1: a copy in the arena */
     char *text = sse__arena_text(&req->arena, s);
     if (!text) sse__req_error(req, SSE_E_NOMEM);
@@ -11078,6 +11092,19 @@ SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     return sse__req_error(req, name ? sse__pair_set(&req->arena, &req->attrs, name, value) : SSE_E_ARG);
 }
 
+/* Gives the request a copy of its attrs, so that setting some changes none of those before. False: no memory. */
+static bool sse__req_own_attrs(sse_req *req) {
+    const sse__pair *from = req->attrs;
+    sse__pair      **to   = &req->attrs;
+    for (; from; from = from->next) {
+        *to = (sse__pair *)sse__arena_get(&req->arena, sizeof **to);
+        if (!*to) return false;
+        **to = *from;
+        to   = &(*to)->next;
+    }
+    return true;
+}
+
 SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) {
     sse_buf     b = {NULL, 0, 0, SSE_OK};
     const char *text;
@@ -11146,6 +11173,7 @@ SSE_API const char *sse_form(sse_req *req, const char *name) {
 
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     const int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
+    if (error) sse__req_answers_later(req);
     if (!fn) return sse__req_error(req, SSE_E_ARG);
     if (error || !req->route || !req->route->body_later || req->body_asked) return sse__req_error(req, error ? error : SSE_E_STATE);
     if (!sse__req_own_fields(req)) return sse__req_error(req, SSE_E_NOMEM);
@@ -11547,6 +11575,7 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token) {
 
 SSE_API int sse_defer(sse_req *req) {
     const int error = sse__req_may(req, SSE__MAY_DEFER, "sse_defer");
+    if (error) sse__req_answers_later(req);
     if (error) return error;
     if (req->deferred) return SSE_E_STATE;
     req->deferred = sse__req_own_fields(req);
@@ -12791,12 +12820,12 @@ static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) 
 }
 
 /* last NULL: the one of the options. */
-static void sse__stream_end_with(sse__stream *stream, sse__message *last, bool whole) {
-    if (last && stream->extra) {
+static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *last, bool whole) {
+    if (given && stream->extra) {
         sse__message_drop(stream->extra->last);
         stream->extra->last = NULL;
     }
-    if (last) (void)sse__stream_push(stream, last);
+    if (last && !stream->raw) (void)sse__stream_push(stream, last);
     sse__stream_finish(stream, SSE_BY_END, whole);
 }
 
@@ -12806,7 +12835,7 @@ static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
     int           error;
     if (!stream) return SSE_E_CLOSED;
     error = sse__farewell(stream->app, last, &m);
-    sse__stream_end_with(stream, m, whole);
+    sse__stream_end_with(stream, last != NULL, m, whole);
     sse__message_drop(m);
     return error;
 }
@@ -12981,6 +13010,8 @@ static int sse__stream_check_options(sse_app *app, const char *what, const sse_s
     if (o->status && (o->status < 200 || o->status > 599 || sse__status_is_bare(o->status)))
         return sse__refuse(app, SSE_E_ARG, "%s: .status %d: not within 200..599, or one without a body", what, o->status);
     if (o->type && !sse__field_value_ok(sse__text(o->type))) return sse__refuse(app, SSE_E_FIELD, "%s: .type cannot be a header", what);
+    if (o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream")) && (o->first || o->last || o->retry_ms))
+        return sse__refuse(app, SSE_E_ARG, "%s: .first, .last and .retry_ms are events: a stream of type %s has none", what, o->type);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
@@ -15502,7 +15533,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
     (void)sse__farewell(app, last, &m); /* one that cannot be sent is left out */
     if (sse__walk_begin(&w, app, filter))
         while ((stream = sse__walk_next(&w)) != NULL) { /* which only marks them: S2 */
-            sse__stream_end_with(stream, m, true);
+            sse__stream_end_with(stream, last != NULL, m, true);
             n++;
         }
     sse__message_drop(m);
@@ -15919,7 +15950,7 @@ typedef struct sse__target { char *path; sse_str query; sse__found found; const 
    its path and parameters, and its query ahead of that of the request. They can only refuse: the reply itself has begun. */
 static bool sse__live_admits(const sse__target *t, sse_req *req) {
     const sse_req as_it_was = *req;
-    bool          admitted;
+    bool          admitted, copied = sse__req_own_attrs(req);
     int           i;
     sse__req_set_phase(req, SSE__REQ_GUARDED);
     sse__req_forget_output(req);
@@ -15930,9 +15961,9 @@ static bool sse__live_admits(const sse__target *t, sse_req *req) {
     memset(&req->query, 0, sizeof req->query);
     memset(req->params, 0, sizeof req->params);
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
-    req->app->views->ask_hooks(req);
-    if (t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
-    admitted = !sse__req_answered(req) && req->error != SSE_E_NOMEM;
+    if (copied) req->app->views->ask_hooks(req);
+    if (copied && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
+    admitted = copied && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
     req->file        = NULL;
@@ -15941,6 +15972,7 @@ static bool sse__live_admits(const sse__target *t, sse_req *req) {
     req->path        = as_it_was.path;
     req->query_text  = as_it_was.query_text;
     req->query       = as_it_was.query;
+    req->attrs       = as_it_was.attrs; /* what a guard sets is for the handler of its own route */
     req->param_names = as_it_was.param_names;
     memcpy(req->params, as_it_was.params, sizeof req->params);
     sse__req_set_phase(req, SSE__REQ_STREAMING);
@@ -15955,7 +15987,8 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     memset(&t, 0, sizeof t);
     t.path = stream && live_path ? sse__live_path(live_path, &t.query) : NULL;
     t.live = t.path ? sse__live_find(s.app, sse__text(t.path), &t.found, &t.route) : NULL;
-    if (t.live && stream->req && !sse__live_admits(&t, stream->req)) error = SSE_E_STATE;
+    if (t.live && stream->req && (stream->req->phase != SSE__REQ_STREAMING || !sse__live_admits(&t, stream->req)))
+        error = SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
     else if (t.live && t.live->render) {
         view  = sse__view_get(t.live, t.route, &t.found, t.query, true);
         error = view ? sse__view_join(view, stream) : SSE_E_FULL;
@@ -16605,8 +16638,7 @@ static void sse__req_route(sse_req *req, bool answer) {
     int           i;
     const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
     sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
-    req->head_only = sse__eq(method, SSE__LIT("HEAD"));
-    req->route     = sse__route_of(list, method);
+    req->route = sse__route_of(list, method);
     if (!req->route && req->head_only) req->route = sse__route_of(list, SSE__LIT("GET")); /* its body is dropped when it is sent */
     if (!list && answer) sse_fail(req, 404, "there is nothing at %s", req->path);
     else if (!req->route && answer) sse__req_not_allowed(req, list, method);
@@ -16756,6 +16788,7 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head,
     req->peer       = c->peer;
     req->bytes      = bytes;
     req->head       = *head;
+    req->head_only  = sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"));
     req->finish.fn  = sse__req_finish_alarm;
     req->query_text = head->query.at ? sse__slice_str(bytes, head->query) : sse__str(NULL, 0);
     decoded         = (char *)sse__arena_get(&req->arena, path.len + 2);
@@ -16795,7 +16828,8 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
         sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
         if (status == 503) sse_puts(&b, "Retry-After: 5\r\n");
         sse_printf(&b, "Content-Length: %zu\r\n", strlen(text) + 1);
-        sse_printf(&b, "Connection: close\r\n\r\n%s\n", text);
+        sse_puts(&b, "Connection: close\r\n\r\n");
+        if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"))) sse_printf(&b, "%s\n", text);
     }
     if (b.error) sse__conn_close(c);
     else sse__conn_write(c, b.ptr, b.len);

@@ -73,6 +73,55 @@ static void enter(sse_req *req, void *user) { /* ?me=ann&as=... */
     if (as && strcmp(as, "ended") == 0) sse_stream_end(s, NULL);
 }
 
+/* Guards as a stream that is open asks them: what each answers must hold as it does for a request of its own. */
+static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
+    const char *how = sse_param(req, "how");
+    (void)user;
+    is_str(sse_path(req), sse_fmt(req, "/guarded/%s", how), "it sees the path of the view");
+    if (strcmp(how, "defers") == 0 && sse_defer(req)) return;
+    if (strcmp(how, "files") == 0) sse_send_file(req, "/etc/hostname", NULL);
+    if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
+    if (strcmp(how, "asks") == 0 && !sse_attr(req, "user")) sse_fail(req, 401, "no");
+    if (strcmp(how, "asks") == 0 && sse_attr(req, "mine")) sse_set_attr(req, "mine", "changed");
+    if (strcmp(how, "nests") == 0) is_int(sse_stream_view(newest, "/room/7"), SSE_E_STATE, "a guard that is asked shows nothing");
+    if (strcmp(how, "backs") == 0) sse_come_back(req, 0);
+}
+
+static void guarded(sse_req *req, sse_stream s) {
+    sse_set_attr(req, "mine", "before");
+    newest = s;
+    is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
+    is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE, "one that would answer later refuses");
+    is_int(sse_stream_view(s, "/guarded/files"), SSE_E_STATE, "one that sends a file refuses");
+    is_int(sse_stream_view(s, "/guarded/backs"), SSE_E_STATE, "one that says come back refuses");
+    is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "one that looks for an attr refuses");
+    is_int(sse_stream_view(s, "/guarded/sets"), SSE_E_STATE, "one that sets it refuses");
+    is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "and has set it for nobody else");
+    is_int(sse_stream_view(s, "/guarded/nests"), 0, "one that would show another view");
+    is_int(sse_stream_view(s, "/hooked/x"), SSE_E_STATE, "a hook that would answer later refuses");
+    is_str(sse_attr(req, "mine"), "before", "attrs of the handler are as they were");
+    is_str(sse_path(req), "/s", "and so is its path");
+}
+
+static void later_hook(sse_req *req, void *user) {
+    (void)user;
+    if (sse_defer(req) == 0) sse_finish(req);
+}
+
+static void guards_on_streams(void) {
+    sse_live_options o = options_of(guard_of);
+    sse_live_options none = options_of(NULL);
+    app     = dial_app(NULL);
+    opening = guarded;
+    sse_before(app, "/hooked", later_hook, NULL);
+    sse_live(app, "/guarded/{how}", render, &o);
+    sse_live(app, "/hooked/{x}", render, &none);
+    sse_live(app, "/room/{id}", render, &none);
+    dial(app, "/s", NULL);
+    turns(app, 3);
+    dial_free(app);
+}
+
 static void both(sse_req *req, void *user) { /* shows a view whose guard would open a stream */
     sse_stream s = sse_stream_open(req, NULL);
     (void)user;
@@ -223,6 +272,7 @@ static size_t compared_by_touching(int views) {
 int main(void) {
     size_t few, many;
     guards();
+    guards_on_streams();
     limits();
     few  = compared_by_touching(10);
     many = compared_by_touching(300);

@@ -184,6 +184,46 @@ static void plain(sse_req *req, void *user) {
     sse_puts(sse_out(req), "plain");
 }
 
+static void hook(sse_req *req, void *user) { /* /hooked/{how}: each way in which a hook answers */
+    const char *path = sse_path(req);
+    (void)user;
+    if (strcmp(path, "/hooked/basic") == 0) sse_auth_basic(req, "x", "user", "password");
+    if (strcmp(path, "/hooked/fail") == 0) sse_fail(req, 404, "a text of some length");
+    if (strcmp(path, "/hooked/text") == 0) sse_puts(sse_out(req), "a text of some length");
+    if (strcmp(path, "/hooked/file") == 0) sse_send_file(req, "/etc/passwd", NULL);
+    if (strcmp(path, "/hooked/back") == 0) sse_come_back(req, 0);
+    if (strcmp(path, "/hooked/stream") == 0) say(sse_stream_open(req, NULL), "a text of some length");
+}
+
+static void raw(sse_req *req, void *user) { /* lines of JSON: nothing of an event may get into them */
+    sse_event          event;
+    sse_stream_options o;
+    sse_stream         s;
+    (void)user;
+    memset(&event, 0, sizeof event);
+    memset(&o, 0, sizeof o);
+    event.event = "last";
+    o.type      = "application/x-ndjson";
+    o.label     = "raw";
+    s           = sse_stream_open(req, &o);
+    sse_stream_write(s, "{}\n", 3);
+    if (sse_query(req, "end")) sse_stream_end(s, &event);
+}
+
+static void bad_last(sse_req *req, void *user) { /* a last event that cannot be sent is left out, and so is the option's */
+    sse_event          event;
+    sse_stream_options o;
+    sse_stream         s;
+    (void)user;
+    memset(&event, 0, sizeof event);
+    memset(&o, 0, sizeof o);
+    event.event = "optlast";
+    o.last      = &event;
+    s           = sse_stream_open(req, &o);
+    event.event = "a\nb";
+    if (sse_stream_end(s, &event) != SSE_E_FIELD) sse_stop(the_app);
+}
+
 static void ready(sse_app *app, void *user) {
     (void)user;
     printf("listening on http://127.0.0.1:%d\n", sse_port(app));
@@ -211,6 +251,9 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/topic/{name}", follow, NULL);
     sse_get(the_app, "/late", follow_later, NULL);
     sse_post(the_app, "/topic/{name}", publish, NULL);
+    sse_before(the_app, "/hooked", hook, NULL);
+    sse_get(the_app, "/raw", raw, NULL);
+    sse_get(the_app, "/bad-last", bad_last, NULL);
     sse_get(the_app, "/no-room", no_room, NULL);
     sse_post(the_app, "/no-room", no_room, NULL);
     sse_get(the_app, "/plain", plain, NULL);

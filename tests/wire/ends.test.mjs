@@ -186,6 +186,33 @@ test('HTTP/1.0: the reset waits for a reader that begins late', async () => {
   assert(bytes > 4000000 && tail.endsWith('data: last\n\n') && reset, `${bytes} bytes, then ${JSON.stringify(tail)}`)
 })
 
+test('HEAD has no body, whoever answers it: what is behind it is the next reply', async () => {
+  const heads = ['basic', 'fail', 'text', 'file', 'back', 'stream'].map(how => `/hooked/${how}`)
+  for (const target of [...heads, '/nowhere', '/plain', '/stream/open']) {
+    const socket = await server.socket()
+    socket.write(`HEAD ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n` + get('/plain', 'Connection: close'))
+    await until(() => socket.closed || socket.readableEnded, target, 3000)
+    assert.match(socket.got, /^HTTP\/1\.1 \d{3} [^\r]+\r\n(?:[^\r]+\r\n)+\r\nHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nplain$/, target)
+  }
+  for (const bad of ['HEAD / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n', `HEAD /${'x'.repeat(20000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 'HEAD /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n']) {
+    const socket = await server.socket()
+    socket.write(bad)
+    await until(() => socket.closed || socket.readableEnded, 'the refusal', 3000)
+    if (!bad.includes('xxx')) assert.match(socket.got, /^HTTP\/1\.1 4\d\d [^]*\r\n\r\n$/) // its head was not read
+  }
+})
+
+test('a raw stream has no events in it, however it ends', async () => {
+  assert.equal((await request(server, 'GET', '/raw?end')).body, '{}\n')
+  const open = request(server, 'GET', '/raw')
+  await until(async () => (await request(server, 'POST', '/close/raw')).body === '1', 'the stream to be closed')
+  assert.equal((await open).body, '{}\n')
+})
+
+test('a last event that cannot be sent is left out', async () => {
+  assert.equal((await request(server, 'GET', '/bad-last')).body, '')
+})
+
 test('one event may be of any size, also in the handler that opens the stream', async () => {
   for (const [how, at] of [['large-first', 0], ['large', 1]]) {
     const stream = await listen(server, `/stream/${how}`)
