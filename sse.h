@@ -215,6 +215,16 @@
      .elements, .signals, .script or .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
      sisters write the same bytes into a buffer.
 
+       static void tell(sse_req *req, void *user) {                 // sse_post(app, "/tell", tell, NULL)
+           const char *said = sse_form(req, "text");
+           if (!said) sse_fail(req, 400, "text is missing");
+           else if (sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", said) > 0 && !sse_header(req, "Datastar-Request"))
+               sse_redirect(req, "/");                              // it came without a script
+       }
+
+     answers a form that works without a script, too: <form method="post" action="/tell" data-on:submit="@post('/tell',
+     {contentType: 'form'})">. examples/chat.c has one that keeps what was typed until the server has it.
+
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
      follows a view for good. An @get of your own is over with a stream that ended whole, and after ten tries.
@@ -250,6 +260,8 @@
        - A number that was deselected in a select of several comes back as text. What data-class
          added stays when the attribute goes.
        - Mistakes, as a mode without its selector, are not named.
+       - All elements with an id that is there twice are patched. id: without a value is sent back as an empty one. An
+         expression that lists all signals does not hear of a new one.
 
    6. HTMX
 
@@ -1391,7 +1403,8 @@ typedef struct sse_stream_options {
    handler then knows.
    A peer that shuts its side of the connection has left.
    Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come (body_later), an option is wrong or memory
-   is out (then clients that ask for events are told to come back, as sse_come_back does). Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
+   is out (then clients that ask for events are told to come back, as sse_come_back does).
+   Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
 /* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
