@@ -17404,7 +17404,7 @@ static void sse__router_close(sse__router *router) {
 
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
-  Uses: >>app >>live >>topics >>stream >>conn >>loop   Tests: tests/wire/monitor.test.mjs
+  Uses: >>app >>live >>topics >>stream >>conn >>loop >>htmx   Tests: tests/wire/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           a live view: one JSON text a second, of all there is to see
@@ -17840,6 +17840,7 @@ static void sse__monitor_css_handler(sse_req *req, void *user) {
 static void sse__monitor_js_handler(sse_req *req, void *user) {
     (void)user;
     sse_set_type(req, "text/javascript; charset=utf-8");
+    sse_scripts(sse_out(req), SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_BARE);
     sse_puts(sse_out(req), sse__monitor_js_draw);
     sse_puts(sse_out(req), sse__monitor_js_live);
 }

@@ -71,6 +71,19 @@ test('it fits a phone, light and dark, and a desk', async () => {
   assert.deepEqual(page.errors, [])
 })
 
+test('it is back when a proxy has answered 502 for a while', async () => {
+  const opened = await visit(browser, server.url + '/_sse')
+  await shows('live', opened)
+  let refused = 0
+  await opened.route('**/live*', route => refused++ < 3 ? route.fulfill({ status: 502 }) : route.continue())
+  for (const stream of Object.values(streams)) stream.close()
+  await server.restart()
+  await until(() => refused >= 3, 'three tries')
+  await shows('live', opened)
+  await opened.context().close()
+  await shows('live') // and the one beside it, that met no proxy
+})
+
 test('it says when the server is gone', async () => {
   for (const stream of Object.values(streams)) stream.close()
   assert.equal((await server.stop({ keep: true })).code, 0)
