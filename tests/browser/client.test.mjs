@@ -709,7 +709,8 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     const marks = want => same(() => page.evaluate(() => [...document.querySelectorAll('#m *')].map(el => `${el.id}:${el.mark}`)), want)
     await patch('<main id="m"><p id="z">z</p><p id="n">n</p><p id="x">x</p><div id="a"></div><div id="b"><section><input id="i"></section></div><p id="y">y</p></main>')
     await marks(['z:z', 'n:undefined', 'x:x', 'a:a', 'b:b', ':undefined', 'i:i', 'y:y'])
-    assert.deepEqual(await page.evaluate(() => [document.querySelector('#i').value, document.activeElement.id]), ['typed', 'i'])
+    const kept = await page.evaluate(() => 'moveBefore' in Element.prototype) // else a browser takes the focus from what moves: Firefox before 144
+    assert.deepEqual(await page.evaluate(() => [document.querySelector('#i').value, document.activeElement.id]), ['typed', kept ? 'i' : ''])
     await patch('<main id="m"><div id="b"><input id="i"></div><p id="y">y</p><p id="z">z</p></main>')
     await marks(['b:b', 'i:i', 'y:y', 'z:z'])
     await patch('<main id="m"><p>new</p><p>new</p><div><div id="b"><input id="i"></div></div><p id="y">y</p><p id="z">z</p></main>')
