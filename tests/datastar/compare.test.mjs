@@ -71,7 +71,7 @@ const line = () => run(words.filter(word => word !== '\0'))
 const someLine = () => line() + 'x'
 const lf = () => run([...words, '\n', '\n', '\n\n'])
 const any = () => run([...words, ...breaks, ...breaks])
-const id = () => pick(['1', 'a-1', 'é', '0', '9'.repeat(40), ' x', 'a:b'])
+const id = () => pick(['1', 'a-1', 'é', '0', '9'.repeat(40), 'x y', 'a:b'])
 const retry = () => pick([1, 999, 1000, 1001, 2000, 2147483647])
 const envelope = () => ({ eventId: maybe(id), retryDuration: maybe(retry) })
 const solid = text => text.trim() === '' ? text + '<p>' : text // the SDK refuses blank content
@@ -128,6 +128,10 @@ test('stricter: a line break in a field of one line is refused', () => {
   for (const field of ['selector', 'namespace', 'viewTransitionSelector', 'eventId'])
     refused(breaks.map(text => ({ elements: 'x', useViewTransition: true, [field]: 'a' + text + 'b' })), SSE_E_FIELD)
   assert.match(sdk.patchElements('x', { eventId: '1\nretry: 1' }), /^retry: 1$/m, 'the SDK lets an id begin a field')
+})
+
+test('stricter: an id that could not come back in a header is refused', () => {
+  refused([' x', 'x ', '\tx', 'a\x01b', 'a\x7fb'].map(eventId => ({ elements: 'x', eventId })), SSE_E_FIELD)
 })
 
 test('stricter: a mode that needs a selector is refused without one', () => {
