@@ -200,7 +200,7 @@ test('TABS: ten tabs, one stream', async (context, topic) => {
   await hears(others, 'tick:between')
   await publish(topic, 'after', 'tick')
   await hears(others, 'tick:after')
-  assert.equal((await server.stats()).streams, 1)
+  await streams(1)
   for (const page of others) {
     assert.deepEqual((await heard(page)).filter(text => text.startsWith('tick:')), ['tick:all', 'tick:between', 'tick:after'])
     assert.deepEqual(page.errors, [])
