@@ -11194,7 +11194,7 @@ SSE_API const char *sse_form(sse_req *req, const char *name) {
 
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     const int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
-    if (error) sse__req_answers_later(req);
+    if (error == SSE_E_STATE) sse__req_answers_later(req);
     if (!fn) return sse__req_error(req, SSE_E_ARG);
     if (error || !req->route || !req->route->body_later || req->body_asked) return sse__req_error(req, error ? error : SSE_E_STATE);
     if (!sse__req_own_fields(req)) return sse__req_error(req, SSE_E_NOMEM);
@@ -11596,7 +11596,7 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token) {
 
 SSE_API int sse_defer(sse_req *req) {
     const int error = sse__req_may(req, SSE__MAY_DEFER, "sse_defer");
-    if (error) sse__req_answers_later(req);
+    if (error == SSE_E_STATE) sse__req_answers_later(req);
     if (error) return error;
     if (req->deferred) return SSE_E_STATE;
     req->deferred = sse__req_own_fields(req);
@@ -11604,9 +11604,10 @@ SSE_API int sse_defer(sse_req *req) {
 }
 
 SSE_API int sse_finish(sse_req *req) {
-    const int  error = sse__req_may(req, SSE__MAY_FINISH, "sse_finish");
-    const bool here  = req->phase == SSE__REQ_HANDLED;
+    const int error = sse__req_may(req, SSE__MAY_FINISH, "sse_finish");
+    bool      here;
     if (error) return error;
+    here = req->phase == SSE__REQ_HANDLED;
     if (!req->deferred) return SSE_E_STATE;
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     /* By an alarm, this turn or the next: whoever calls this is not to find itself in a hook, nor the request freed. */
