@@ -9586,7 +9586,7 @@ typedef struct sse__conn {
     bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
-    bool behind;                   /* of a stream: input waits for its end */
+    bool pipelined;                /* behind a stream: input waits for its end */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
     bool excused;                  /* its deadline has passed, but what the system told of before that is looked at first */
@@ -10448,7 +10448,7 @@ static void sse__conn_process(sse__conn *c) {
 static bool sse__conn_wants_input(const sse__conn *c) {
     switch (c->state) {
     case SSE__IDLE: case SSE__HEAD: case SSE__LINGER: return true;
-    case SSE__STREAM: return !c->behind;
+    case SSE__STREAM: return !c->pipelined;
     case SSE__BODY: return !c->paused;
     default: return false; /* pipelined requests wait in the kernel: backpressure */
     }
@@ -10479,7 +10479,7 @@ static void sse__conn_read(sse__conn *c) {
         } else if (n <= 0) {
             sse__conn_input_ended(c, n < 0);
         } else if (c->state == SSE__STREAM) {
-            c->behind = true; /* the next request: it stays where it is */
+            c->pipelined = true; /* the next request: it stays where it is */
         } else {
             if ((size_t)n < room && !c->hangup) c->readable = false; /* drained; what comes next is a new event */
             net->counts.bytes_in += (uint64_t)n;
@@ -13008,7 +13008,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__message *m;
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
     memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it on this connection */
-    c->behind = false;
+    c->pipelined = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
     sse__conn_push_buf(c, &b);
