@@ -292,6 +292,22 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await value(page, '#i', '')
   })
 
+  test('data-bind: what is typed and taken at once leaves the field, as does what is chosen', `
+    <form data-on:submit="$said += $text + $box + $pick + ';'; $text = ''; $box = false; $pick = '1'"><input id="i" data-bind:text>
+    <input id="c" type="checkbox" data-bind:box><select id="s" data-bind:pick><option>1<option>2</select></form><p id="p" data-text="$said"></p>`, async page => {
+    for (let i = 1; i <= 2; i++) { // no turn of the browser passes between the two events
+      await page.evaluate(() => {
+        const [text, box, pick] = ['#i', '#c', '#s'].map(s => document.querySelector(s))
+        Object.assign(text, { value: 'a' }).dispatchEvent(new Event('input', { bubbles: true }))
+        box.click()
+        Object.assign(pick, { value: '2' }).dispatchEvent(new Event('change', { bubbles: true }))
+        document.querySelector('form').requestSubmit()
+      })
+      await shows(page, '#p', 'atrue2;'.repeat(i))
+      assert.deepEqual(await page.evaluate(() => [document.querySelector('#i').value, document.querySelector('#c').checked, document.querySelector('#s').value]), ['', false, '1'])
+    }
+  })
+
   test('data-ignore: nothing below it has a meaning', `
     <div data-ignore data-text="'no'"><p id="p" data-text="'no'">as it was</p></div><p id="q" data-text="'yes'"></p>`, async page => {
     await shows(page, '#q', 'yes')
