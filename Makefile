@@ -12,7 +12,7 @@ MAKE1 = $(MAKE) --no-print-directory
 names    = $(basename $(notdir $(wildcard $(1))))
 examples = $(patsubst %,build/%,$(call names,examples/*.c))
 units    = $(call names,tests/unit/*.c)
-threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload' tests/unit/*.c)))
+threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload|sse_db_post|what is acknowledged' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 polled   = $(patsubst %,build/poll/unit/%,$(basename $(notdir $(shell grep -lsE 'dial_app|sse_app_new|sse__loop_open' tests/unit/*.c))))

@@ -627,6 +627,7 @@
      sse_db_close             closes it
      sse_db_error             the latest error
      sse_db_exec              runs a statement with bound values
+     sse_db_post              likewise, while the loop goes on: on a thread, its end on the loop
      sse_db_query             runs a query with bound values
      sse_db_next              the next row
      sse_db_done              leaves a query early
@@ -1678,6 +1679,36 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
    error; SSE_E_BUSY if another connection held the lock for busy_ms. If a call fails in a handler whose reply is no error, SQLite's
    words are logged as a warning, once a second for each statement. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
+
+/* What became of a statement that was posted. Borrowed, for the call. */
+typedef struct sse_db_result {
+    int         changes; /* as sse_db_exec returns it: rows, or an error below 0 */
+    long long   last_id; /* the rowid of its INSERT; 0 after an error */
+    const char *error;   /* in words; "" if there is none */
+} sse_db_result;
+
+typedef struct sse_db_post_options {
+    sse_app *app;        /* whose thread runs it, and whose loop is told */
+    void   (*done)(sse_app *app, const sse_db_result *result, void *user); /* NULL: only a failure is told, to the log */
+    void    *user;       /* for done */
+} sse_db_post_options;
+
+/* Like sse_db_exec, but the loop does not wait for the disk, nor for who holds the lock: the values
+   are copied, the statement runs on a thread of the app's, then done on the loop: there a request
+   that was deferred is answered.
+       if (sse_db_post(db, &(sse_db_post_options){ .app = app, .done = said, .user = req },
+                       "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK) sse_defer(req);
+   Statements run in the order in which they were posted, and those that come together share a
+   transaction; one that fails undoes itself alone. Each that was accepted runs once and is answered
+   once: sse_app_free and sse_db_close wait for that. The thread has a connection of its own to the
+   file, with the synchronous and foreign_keys of db: what sse_db_raw has registered, ATTACH and
+   temporary tables are not there. Where it cannot have one (a database in memory, sse_db_attach),
+   and under SSE_NO_THREADS, the statement runs on the loop, in a later turn.
+   Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
+   SSE_E_STATE (another app posts to it); SSE_E_THREAD (not the loop's thread); SSE_E_NOMEM; or the
+   error of a database that is not open. What SQLite says comes in result, and SSE_E_ARG for a BEGIN,
+   COMMIT or SAVEPOINT, as others share the connection. */
+SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) SSE__PRINTF(3, 4);
 
 /* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by sse_db_done; NULL
    after an error, and sse_db_next(NULL) is false, so this is all:
@@ -7720,6 +7751,7 @@ typedef struct sse__loop {
     sse__link      watches;
     sse__link      ended;          /* watches to free at the end of the turn: W1 */
     int            always_ready;   /* watches on plain files, which no poller takes */
+    uint32_t       upcall;         /* counts them: what happens at one count, one callback of the program does, or several do */
 } sse__loop;
 
 /* What the sections of an app find each other by. Each owns the part that its name says; >>app makes and frees them all. */
@@ -7729,7 +7761,7 @@ struct sse_app {
     int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
     int                  refusal;      /* that one, or the latest since it runs; why: in words, for sse_app_error */
     char                 why[400];
-    struct sse__pool    *pool;
+    struct sse__pool    *pool, *disk; /* disk: one thread, for databases */
     struct sse__net     *net;
     struct sse__press   *press;   /* NULL: nothing is compressed */
     struct sse__files   *files;   /* compressed ones, kept */
@@ -7940,6 +7972,7 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
         sse__call *call = loop->taken;
         loop->taken = call->next;
         bytes += call->bytes;
+        loop->upcall++;
         call->fn(loop->app, call->user);
         SSE_FREE(call);
     }
@@ -7971,6 +8004,7 @@ static void sse__timer_fire(sse__alarm *alarm) {
     sse__wheel *w   = &t->app->loop.wheel;
     uint64_t    due = alarm->due + (uint64_t)t->every_ms;
     t->running      = true;
+    t->app->loop.upcall++;
     if (t->every_ms == 0) {
         sse__slots_remove(&t->app->loop.timers, t->slot); /* before fn: in there it has already ended */
         t->ended = true;
@@ -8052,6 +8086,7 @@ static void sse__watch_fire(sse__source *source, int events) {
     sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
     if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading or writing tells the program what happened */
     events &= w->events;
+    w->app->loop.upcall++;
     if (events) w->fn(w->app, source->fd, events, w->user);
 }
 
@@ -8243,6 +8278,8 @@ static void sse__loop_close(sse__loop *loop) {
   Uses: >>loop >>base                   Tests: tests/unit/offload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
+  J2  app.disk has one thread: what is handed to it is done in that order,
+      and waits for no work of the program's.
 ==========================================================================*/
 
 #if defined(SSE_NO_THREADS)
@@ -8252,8 +8289,12 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     return app && work ? SSE_E_NOT_BUILT : SSE_E_ARG;
 }
 
-static void sse__pool_close(sse_app *app) { (void)app; }
-static void sse__pool_free(sse_app *app) { (void)app; }
+static void sse__pools_close(sse_app *app) { (void)app; }
+static void sse__pools_free(sse_app *app) { (void)app; }
+static int  sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
+}
+static void sse__disk_settle(sse_app *app) { (void)app; }
 #else
 /* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the processors. A longer queue would
    only hide that the work cannot be done in time. */
@@ -8263,8 +8304,9 @@ typedef struct sse__job { sse__call call; sse_app_fn work; } sse__job; /* call: 
 
 typedef struct sse__pool {
     sse_app        *app;
+    int             limit; /* of threads */
     pthread_mutex_t mutex; /* guards the rest */
-    pthread_cond_t  more;
+    pthread_cond_t  more, over;
     sse__call      *jobs, **jobs_end;
     int             waiting, idle, count;
     bool            closing;
@@ -8302,6 +8344,7 @@ static void *sse__pool_thread(void *user) {
         SSE_ASSERT(!error); /* J1: the loop closes after the pool, and such a call counts as no bytes */
         (void)error;
         pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->over);
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
@@ -8319,21 +8362,23 @@ static bool sse__pool_start(sse__pool *pool) {
     return !error;
 }
 
-static sse__pool *sse__pool_get(sse_app *app) { /* NULL: no memory */
-    sse__pool *pool = app->pool ? app->pool : SSE__NEW(sse__pool);
-    if (!pool || app->pool) return pool;
+static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NULL: no memory */
+    sse__pool *pool = *at ? *at : SSE__NEW(sse__pool);
+    if (!pool || *at) return pool;
     pool->app      = app;
+    pool->limit    = limit;
     pool->jobs_end = &pool->jobs;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->more, NULL);
-    return app->pool = pool;
+    pthread_cond_init(&pool->over, NULL);
+    return *at = pool;
 }
 
 /* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays; that it cannot is an error only if
    there is no other, which would come to the job in the end. */
 static int sse__pool_add(sse__pool *pool, sse__job *job) {
     if (pool->waiting >= SSE__POOL_WAITING) return SSE_E_FULL;
-    if (pool->idle <= pool->waiting && pool->count < SSE__POOL_THREADS && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
+    if (pool->idle <= pool->waiting && pool->count < pool->limit && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
     *pool->jobs_end = &job->call;
     pool->jobs_end  = &job->call.next;
     pool->waiting++;
@@ -8341,15 +8386,10 @@ static int sse__pool_add(sse__pool *pool, sse__job *job) {
     return SSE_OK;
 }
 
-SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    sse__pool *pool;
-    sse__job  *job;
-    int        error;
-    if (!app || !work) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (app->loop.closing) return SSE_E_STATE;
-    pool = sse__pool_get(app);
-    job  = pool ? SSE__NEW(sse__job) : NULL;
+/* done NULL: nothing is. */
+static int sse__pool_do(sse__pool *pool, sse_app_fn work, sse_app_fn done, void *user) {
+    sse__job *job = pool ? SSE__NEW(sse__job) : NULL;
+    int       error;
     if (!job) return SSE_E_NOMEM;
     job->call.fn   = done ? done : sse__job_nothing;
     job->call.user = user;
@@ -8361,10 +8401,31 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     return error;
 }
 
+SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    if (!app || !work) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (app->loop.closing) return SSE_E_STATE;
+    return sse__pool_do(sse__pool_get(app, &app->pool, SSE__POOL_THREADS), work, done, user);
+}
+
+static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
+    if (app->loop.closing) return SSE_E_STATE;
+    return sse__pool_do(sse__pool_get(app, &app->disk, 1), work, done, user);
+}
+
+/* Waits until all that the disk's thread was given is over; what is to be done then is among the
+   calls of the loop. */
+static void sse__disk_settle(sse_app *app) {
+    sse__pool *pool = app->disk;
+    if (!pool) return;
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->over, &pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 /* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
-static void sse__pool_close(sse_app *app) {
-    sse__pool *pool = app->pool;
-    int        i;
+static void sse__pool_close(sse__pool *pool) {
+    int i;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     pool->closing = true;
@@ -8373,11 +8434,23 @@ static void sse__pool_close(sse_app *app) {
     for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
 }
 
-static void sse__pool_free(sse_app *app) {
-    if (!app->pool) return;
-    pthread_mutex_destroy(&app->pool->mutex);
-    pthread_cond_destroy(&app->pool->more);
-    SSE_FREE(app->pool);
+static void sse__pools_close(sse_app *app) {
+    sse__pool_close(app->pool);
+    sse__pool_close(app->disk);
+}
+
+static void sse__pool_free(sse__pool *pool) {
+    if (!pool) return;
+    pthread_mutex_destroy(&pool->mutex);
+    pthread_cond_destroy(&pool->more);
+    pthread_cond_destroy(&pool->over);
+    SSE_FREE(pool);
+}
+
+static void sse__pools_free(sse_app *app) {
+    sse__pool_free(app->pool);
+    sse__pool_free(app->disk);
+    app->pool = app->disk = NULL;
 }
 #endif
 
@@ -8390,6 +8463,8 @@ static void sse__pool_free(sse_app *app) {
   D3  Every failure goes through sse__db_fail, which counts it.
   D4  db->pending names all tables that statements run here may have
       changed since >>changes last took it; too many names, never too few.
+  D5  db->writer is another connection to the same file. While jobs of it
+      are with the disk's thread nobody else touches it.
 ==========================================================================*/
 
 /* Database calls of this thread that failed, so far. A handler that stays silent after one has not succeeded. */
@@ -8479,6 +8554,14 @@ struct sse_db {
     unsigned  round;
     void    (*on_close)(void *user); /* >>changes lets go of the connection */
     void     *on_close_user;
+    sse_db   *writer;       /* D5; NULL: none was needed, or there can be none */
+    int       writer_jobs;  /* that are with the thread */
+    uint64_t  writer_since; /* when the first of them went there */
+    bool      is_writer;
+    volatile int stale;     /* of a writer: its file was replaced */
+    struct sse__dbposts *posts;   /* those in hand; NULL: none */
+    struct sse__dbpost  *waiting, **waiting_end; /* posts for the next */
+    int       waiting_count;
 };
 
 static void sse__names_add(sse__names *names, const char *schema, const char *dot, const char *table) {
@@ -8872,22 +8955,21 @@ static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step was r
     r->busy = r->at_row = false;
 }
 
-/* The statement of a format, bound and busy. lifetime: SQLITE_STATIC where the values outlive it. NULL after an error. */
-static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt, va_list ap) {
-    sse_rows *r;
+/* The statement of the text in db->sql, which fmt became, bound and busy. lifetime: SQLITE_STATIC
+   where the values outlive it. NULL after an error. */
+static sse_rows *sse__stmt_bind(sse_db *db, const sse__value *values, size_t count, sqlite3_destructor_type lifetime,
+                                const char *fmt) {
+    sse_rows *r = sse__stmt_get(db);
     int       rc = SQLITE_OK;
     size_t    i;
-    if (!sse__db_enter(db)) return NULL;
-    if (!fmt) sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
-    if (!fmt || sse__sql_read(db, fmt, ap) != SSE_OK) return NULL;
-    r = sse__stmt_get(db);
     if (!r) return NULL;
-    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != db->value_count) {
+    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != count) {
         sse__db_fail(db, SSE_E_ARG,
-                     "as many ? as conversions are wanted: a %s in quotes or in a comment is text, and a ? of your own has no value", fmt);
+                     "as many ? as conversions are wanted: a %s in quotes or in a comment is text, and a ? of your own has no value",
+                     fmt);
         return NULL;
     }
-    for (i = 0; i < db->value_count && rc == SQLITE_OK; i++) rc = sse__value_bind(r->stmt, (int)i + 1, &db->values[i], lifetime);
+    for (i = 0; i < count && rc == SQLITE_OK; i++) rc = sse__value_bind(r->stmt, (int)i + 1, &values[i], lifetime);
     if (sse__db_check(db, rc, r->sql.ptr) != SSE_OK) {
         sse__rows_end(r);
         return NULL;
@@ -8896,6 +8978,13 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
     r->error = SSE_OK;
     r->count = 0;
     return r;
+}
+
+static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt, va_list ap) { /* of a format */
+    if (!sse__db_enter(db)) return NULL;
+    if (!fmt) sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
+    if (!fmt || sse__sql_read(db, fmt, ap) != SSE_OK) return NULL;
+    return sse__stmt_bind(db, db->values, db->value_count, lifetime, fmt);
 }
 
 static void sse__db_note(sse_db *db, sse_rows *r) { /* D4. Once a round: a statement that runs often costs a comparison */
@@ -8933,18 +9022,21 @@ static int sse__rows_run(sse_rows *r) { /* to its end */
     return error;
 }
 
+static int sse__rows_exec(sse_rows *r) { /* how many rows it changed, or an error */
+    sqlite3  *raw = r->db->raw;
+    const int before = sqlite3_total_changes(raw);
+    if (sse__rows_run(r) != SSE_OK) return r->db->error;
+    if (sqlite3_total_changes(raw) == before) return 0; /* sqlite3_changes still holds the number of an earlier statement */
+    return sqlite3_changes(raw);
+}
+
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) {
     va_list   ap;
     sse_rows *r;
-    int       before;
     va_start(ap, sql);
     r = sse__db_start(db, SQLITE_STATIC, sql, ap);
     va_end(ap);
-    if (!r) return sse__db_status(db);
-    before = sqlite3_total_changes(db->raw);
-    if (sse__rows_run(r) != SSE_OK) return db->error;
-    if (sqlite3_total_changes(db->raw) == before) return 0; /* sqlite3_changes still holds the number of an earlier statement */
-    return sqlite3_changes(db->raw);
+    return r ? sse__rows_exec(r) : sse__db_status(db);
 }
 
 SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
@@ -9228,7 +9320,8 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
                       "PRAGMA journal_size_limit = 4194304",
                       NULL, NULL, NULL);
     if (rc != SQLITE_OK) return rc;
-    if (db->read_only) return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL); /* is it a database at all? */
+    if (db->read_only || db->is_writer) /* is it a database at all? */
+        return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
     for (waited = 0;; waited += 10) {
         rc = sqlite3_exec(raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
         if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
@@ -9300,6 +9393,7 @@ static int sse__db_reopen(sse_db *db) {
     sse__marks_drop(db, NULL);
     sqlite3_close_v2(db->raw);
     db->raw = raw;
+    if (db->writer) SSE__FLAG_SET(db->writer->stale);
     sse__names_cut(&db->outside, 0, false);
     sse__db_watch_names(db);
     return SSE_OK;
@@ -9341,10 +9435,353 @@ static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs
     return found;
 }
 
+/* ---- the disk's thread: D5 ---- */
+
+enum { SSE__POSTS_WAITING = 1000 };
+
+/* What a thread did with the writer, for the loop to know. */
+typedef struct sse__db_job {
+    sse_db    *db;          /* NULL: closed since */
+    sse_db    *on;          /* its writer, or db itself: then the loop did it */
+    int        synchronous, foreign_keys; /* as db has them */
+    sse__names wrote;       /* D4 */
+} sse__db_job;
+
+/* The connection that the thread writes by. NULL: there can be none, as for a database in memory, or
+   that sse_db_attach gave. */
+static sse_db *sse__db_writer(sse_db *db) {
+    sse_db *w;
+    if (db->writer || !db->file || db->read_only || !sse__db_path(db)) return db->writer;
+    w = SSE__NEW(sse_db);
+    if (!w) return NULL;
+    w->file      = sse__strdup(sse__text(db->file));
+    w->process   = db->process;
+    w->busy_ms   = db->busy_ms;
+    w->max_rows  = db->max_rows;
+    w->is_writer = true;
+    if (w->file) return db->writer = w;
+    SSE_FREE(w);
+    return NULL;
+}
+
+/* On the loop, before it goes to the thread. */
+static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
+    sse_db   *w = sse__db_writer(db);
+    long long synchronous = 1, keys = 1;
+    job->db = db;
+    job->on = w ? w : db;
+    if (!w) return;
+    (void)sse_db_one(db, &synchronous, "PRAGMA synchronous");
+    (void)sse_db_one(db, &keys, "PRAGMA foreign_keys");
+    job->synchronous  = (int)synchronous;
+    job->foreign_keys = keys != 0;
+    if (!db->writer_jobs++) db->writer_since = sse__clock_ms();
+}
+
+static bool sse__db_job_is_away(const sse__db_job *job) { return job->on->is_writer; } /* it is for the thread */
+
+/* PRAGMA data_version of the writer; no job of it is with the thread. False: it is not open. */
+static bool sse__db_writer_version(const sse_db *db, int *version) {
+    sqlite3_stmt *stmt = NULL;
+    bool          got  = false;
+    if (!db->writer->raw) return false;
+    if (sqlite3_prepare_v2(db->writer->raw, "PRAGMA data_version", -1, &stmt, NULL) == SQLITE_OK)
+        got = sqlite3_step(stmt) == SQLITE_ROW;
+    if (got) *version = sqlite3_column_int(stmt, 0);
+    sqlite3_finalize(stmt);
+    return got;
+}
+
+static void sse__db_close_raw(sse_db *db) { /* statements of the program's own may keep it open a while */
+    sse_rows *r;
+    for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
+    sse__marks_drop(db, NULL);
+    sqlite3_close_v2(db->raw);
+    db->raw = NULL;
+}
+
+/* On the thread: opens the writer if need be, and gives it the settings of the other one. An error
+   is in job->on. */
+static int sse__db_job_enter(const sse__db_job *job) {
+    sse_db *w = job->on;
+    char    set[100];
+    int     rc;
+    if (!w->is_writer) return SSE_OK;
+    if (SSE__FLAG(w->stale)) sse__db_close_raw(w);
+    SSE__FLAG_CLEAR(w->stale);
+    w->error = SSE_OK;
+    if (!w->raw) {
+        rc = sse__db_connect(w, &w->raw);
+        if (rc != SQLITE_OK) {
+            const int error = sse__db_check(w, rc, w->file);
+            sqlite3_close(w->raw);
+            w->raw = NULL;
+            return error;
+        }
+        sse__db_watch_names(w);
+    }
+    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d", job->synchronous, job->foreign_keys);
+    return sse__db_check(w, sqlite3_exec(w->raw, set, NULL, NULL, NULL), w->file);
+}
+
+static void sse__db_job_leave(sse__db_job *job) { /* on the thread */
+    sse_db *w = job->on;
+    if (!w->is_writer) return;
+    sse__names_merge(&job->wrote, &w->pending, 0);
+    sse__names_merge(&job->wrote, &w->outside, 0);
+    sse__names_cut(&w->pending, 0, false);
+    w->round++;
+}
+
+static void sse__db_job_end(sse__db_job *job) { /* on the loop again */
+    if (job->db && job->on->is_writer) {
+        sse__names_merge(&job->db->pending, &job->wrote, 0);
+        job->db->writer_jobs--;
+    }
+    sse__names_free(&job->wrote);
+}
+
+/* ---- statements that wait for the disk on its thread ---- */
+
+typedef struct sse__dbpost {
+    struct sse__dbpost *next;
+    sse_db_post_options to;
+    sse__arena        texts;
+    const char       *format;
+    sse_str           sql;  /* with its NUL */
+    sse__value       *values;
+    size_t            count;
+    int               changes;
+    long long         last_id;
+    char             *why;  /* NULL: no error, or no memory for its words */
+} sse__dbpost;
+
+/* Those that are with the thread: one job, and one transaction as far as it goes. */
+typedef struct sse__dbposts {
+    sse__db_job job;
+    sse_app    *app;
+    sse__dbpost  *first;
+    bool        worked, answered;
+} sse__dbposts;
+
+static void sse__dbpost_free(sse__dbpost *p) {
+    sse__arena_free(&p->texts);
+    SSE_FREE(p->why);
+    SSE_FREE(p);
+}
+
+static bool sse__value_copy(sse__value *v, sse__arena *to) { /* false: no memory */
+    const sse_str *blob = (const sse_str *)v->p;
+    sse_str       *copy;
+    if (!v->p) return true;
+    if (v->conv == 's') return (v->p = sse__arena_text(to, sse__str((const char *)v->p, v->n))) != NULL;
+    if (v->conv != 'p') return true;
+    copy = (sse_str *)sse__arena_get(to, sizeof *copy);
+    if (!copy) return false;
+    copy->len = blob->len;
+    copy->ptr = blob->ptr ? sse__arena_text(to, *blob) : NULL;
+    v->p      = copy;
+    return copy->ptr || !blob->ptr;
+}
+
+/* Of db->sql and db->values. NULL: no memory. */
+static sse__dbpost *sse__dbpost_new(const sse_db *db, const char *format, const sse_db_post_options *to) {
+    sse__dbpost *p = SSE__NEW(sse__dbpost);
+    bool       fine = p != NULL;
+    size_t     i;
+    if (!p) return NULL;
+    p->to     = *to;
+    p->count  = db->value_count;
+    p->sql    = sse__str(sse__arena_text(&p->texts, sse__str(db->sql.ptr, db->sql.len - 1)), db->sql.len);
+    p->format = sse__arena_text(&p->texts, sse__text(format));
+    p->values = (sse__value *)sse__arena_get(&p->texts, (p->count + 1) * sizeof *p->values);
+    fine      = p->sql.ptr && p->format && p->values;
+    for (i = 0; i < p->count && fine; i++) {
+        p->values[i] = db->values[i];
+        fine         = sse__value_copy(&p->values[i], &p->texts);
+    }
+    if (fine) return p;
+    sse__dbpost_free(p);
+    return NULL;
+}
+
+static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
+    SSE_FREE(p->why);
+    p->why     = changes < 0 ? sse__strdup(sse__text(sse_buf_text(&on->message))) : NULL;
+    p->changes = changes;
+    p->last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
+}
+
+static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
+    sse_rows *r;
+    on->sql.len = 0;
+    sse__put_str(&on->sql, p->sql);
+    if (on->sql.error) {
+        on->sql.error = SSE_OK;
+        (void)sse__db_fail(on, SSE_E_NOMEM, NULL, p->format);
+        return NULL;
+    }
+    r = sse__stmt_bind(on, p->values, p->count, SQLITE_STATIC, p->format);
+    if (!r || !r->written.tx) return r;
+    sse__rows_end(r);
+    (void)sse__db_fail(on, SSE_E_ARG, "a transaction cannot be posted in pieces: sse_db_write is for that", p->format);
+    return NULL;
+}
+
+static bool sse__rows_write(const sse_rows *r) { /* a table, as far as is known: others may have to run alone, as VACUUM */
+    return !sqlite3_stmt_readonly(r->stmt) && (r->written.all || r->written.list.len);
+}
+
+static void sse__dbpost_run(sse__dbpost *p, sse_db *on, sse_rows *r) { /* r: of sse__dbpost_start */
+    sse__dbpost_result(p, on, r ? sse__rows_exec(r) : on->error);
+}
+
+static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) { /* all of them, with the words in on */
+    sse__dbpost *p;
+    for (p = posts->first; p; p = p->next) sse__dbpost_result(p, on, error);
+}
+
+/* All in one transaction, so that many cost one wait for the disk; what one of them does wrong is
+   undone for it alone. False: that cannot be, and nothing has happened. */
+static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
+    bool       fine = true, nested;
+    sse__dbpost *p;
+    int        error = sse__db_begin(on, &nested);
+    for (p = error ? NULL : posts->first; p && fine; p = p->next) {
+        sse_rows *r = sse__dbpost_start(p, on);
+        fine = !r || sse__rows_write(r);
+        if (fine) sse__dbpost_run(p, on, r);
+        else sse__rows_end(r);
+        fine = fine && !sqlite3_get_autocommit(on->raw); /* ON CONFLICT ROLLBACK undoes them all */
+    }
+    if (!fine) {
+        sse__db_undo(on, nested);
+        return false;
+    }
+    if (!error) error = sse__db_end(on, nested);
+    if (error) sse__dbposts_fail(posts, on, error);
+    return true;
+}
+
+static void sse__dbposts_work(sse_app *app, void *user) { /* on the thread, or where there is none on the loop */
+    sse__dbposts *posts = (sse__dbposts *)user;
+    sse_db     *on    = posts->job.on;
+    sse__dbpost  *p;
+    const int   error = sse__db_job_enter(&posts->job);
+    (void)app;
+    if (error) sse__dbposts_fail(posts, on, error);
+    else if (!posts->first->next || !sse__dbposts_together(posts, on))
+        for (p = posts->first; p; p = p->next) sse__dbpost_run(p, on, sse__dbpost_start(p, on));
+    sse__db_job_leave(&posts->job);
+    posts->worked = true;
+}
+
+static void sse__dbpost_answer(sse_app *app, sse__dbpost *p) {
+    sse_db_result result;
+    result.changes = p->changes;
+    result.last_id = p->last_id;
+    result.error   = p->changes < 0 ? p->why ? p->why : sse_error_text(p->changes) : "";
+    if (p->to.done) p->to.done(app, &result, p->to.user);
+    else if (p->changes < 0) sse__log(app, SSE_LOG_WARNING, "sse_db_post: %s", result.error);
+    sse__dbpost_free(p);
+}
+
+static void sse__dbposts_answer(sse__dbposts *posts) { /* once; the program may do anything meanwhile */
+    posts->answered = true;
+    sse__db_job_end(&posts->job);
+    while (posts->first) {
+        sse__dbpost *p = posts->first;
+        posts->first = p->next;
+        sse__dbpost_answer(posts->app, p);
+    }
+}
+
+static int sse__dbposts_hand(sse__dbposts *posts, sse_app_fn landed) { /* to the thread, or to a later turn */
+    const int error = sse__db_job_is_away(&posts->job) ? sse__disk_do(posts->app, sse__dbposts_work, landed, posts) : SSE_E_NOT_BUILT;
+    return error ? sse__loop_call(&posts->app->loop, landed, posts, 0) : SSE_OK;
+}
+
+static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none waits */
+    posts->first  = db->waiting;
+    posts->worked = posts->answered = false;
+    db->waiting       = NULL;
+    db->waiting_end   = &db->waiting;
+    db->waiting_count = 0;
+    db->posts         = posts->first ? posts : NULL;
+    if (posts->first) sse__db_job_begin(&posts->job, db);
+    return posts->first != NULL;
+}
+
+/* A call of the loop: answers, and hands on what came meanwhile. While the loop ends nobody takes
+   that, so it is done here. */
+static void sse__dbposts_landed(sse_app *app, void *user) {
+    sse__dbposts *posts = (sse__dbposts *)user;
+    do {
+        if (!posts->worked) sse__dbposts_work(app, posts);
+        if (!posts->answered) sse__dbposts_answer(posts);
+        if (!posts->job.db || !sse__dbposts_take(posts, posts->job.db)) {
+            SSE_FREE(posts);
+            return;
+        }
+    } while (sse__dbposts_hand(posts, sse__dbposts_landed));
+}
+
+/* Before db goes: all are done, and answered. */
+static void sse__dbposts_end(sse_db *db) {
+    sse__dbposts *posts = db->posts;
+    if (!posts) return;
+    sse__disk_settle(posts->app);
+    do {
+        if (!posts->worked) sse__dbposts_work(posts->app, posts);
+        if (!posts->answered) sse__dbposts_answer(posts);
+    } while (sse__dbposts_take(posts, db));
+    posts->worked = posts->answered = true; /* the call of the loop is still to come */
+    posts->job.db = NULL;
+}
+
+static int sse__dbpost_may(sse_db *db, const sse_db_post_options *options, const char *sql) {
+    if (!sse__db_enter(db)) return sse__db_status(db);
+    if (!options || !options->app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
+    if (!sse__on_loop(options->app)) return sse__db_fail(db, SSE_E_THREAD, NULL, sql);
+    if (!sql) return sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
+    if (db->posts && db->posts->app != options->app) return sse__db_fail(db, SSE_E_STATE, "another app posts to this database", NULL);
+    if (db->waiting_count >= SSE__POSTS_WAITING) return sse__db_fail(db, SSE_E_FULL, "the disk is behind: 1000 statements wait", NULL);
+    return SSE_OK;
+}
+
+SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
+    sse__dbposts *posts;
+    sse__dbpost  *p;
+    va_list       ap;
+    int           error = sse__dbpost_may(db, options, sql);
+    if (error) return error;
+    va_start(ap, sql);
+    error = sse__sql_read(db, sql, ap);
+    va_end(ap);
+    if (error) return error;
+    posts = db->posts ? db->posts : SSE__NEW(sse__dbposts);
+    p     = posts ? sse__dbpost_new(db, sql, options) : NULL;
+    if (!p) {
+        if (posts != db->posts) SSE_FREE(posts);
+        return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
+    }
+    if (!db->waiting) db->waiting_end = &db->waiting;
+    *db->waiting_end = p;
+    db->waiting_end  = &p->next;
+    db->waiting_count++;
+    if (db->posts) return SSE_OK;
+    posts->app = options->app;
+    (void)sse__dbposts_take(posts, db);
+    if (sse__dbposts_hand(posts, sse__dbposts_landed)) sse__dbposts_landed(options->app, posts);
+    return SSE_OK;
+}
+
 SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* even closing would take the parent's locks for ours */
     if (!db) return;
+    if (ours) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
+    sse_db_close(db->writer);
     if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
     while (db->statements) {
         sse_rows *r = db->statements;
@@ -9393,6 +9830,9 @@ SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
     if (value) *value = 0;
     return (void)sql, sse__db_open_error(db);
 }
+SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
+    return (void)options, (void)sql, sse__db_open_error(db);
+}
 SSE_API sse_rows   *sse_db_query(sse_db *db, const char *sql, ...) { return (void)db, (void)sql, (sse_rows *)NULL; }
 SSE_API bool        sse_db_next(sse_rows *rows) { return (void)rows, false; }
 SSE_API void        sse_db_done(sse_rows *rows) { (void)rows; }
@@ -9408,6 +9848,12 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
 SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script, sse__db_open_error(db); }
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
+typedef struct sse__db_job { sse_db *db, *on; } sse__db_job;
+static void sse__db_job_begin(sse__db_job *job, sse_db *db) { job->db = job->on = db; }
+static bool sse__db_job_is_away(const sse__db_job *job) { return (void)job, false; }
+static int  sse__db_job_enter(const sse__db_job *job) { return sse__db_open_error(job->db); }
+static void sse__db_job_leave(sse__db_job *job) { (void)job; }
+static void sse__db_job_end(sse__db_job *job) { (void)job; }
 static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
 static const char *sse__db_path(const sse_db *db) { return (void)db, (const char *)NULL; }
@@ -9455,8 +9901,10 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
       an inbox only while half a request is in it, or one behind a stream.
   C4  The rest of a body that is compressed as it leaves is last in the
       queue, and alone there when its next piece is made.
-  C5  No byte leaves while net.unsaved is set: what it tells of may not be
-      kept yet. The turn saves once, for all [topics_save].
+  C5  What tells of something that a database is to keep leaves when it is
+      kept: net.told counts such things, up to net.kept they are kept, and
+      an entry of a queue says after how many of them it leaves. Who waits
+      for that is in net.held [conn_after, net_keep].
   C6  app.body_bytes is the sum of held, of all connections and requests: a
       body that is not read in place counts from its first byte on until
       its request is freed.
@@ -9491,6 +9939,7 @@ typedef struct sse__block {
     uint64_t    end;             /* of the rest */
     struct sse__block *from;     /* the block that keeps fd open, if not this one; of the rest: the body */
     bool        borrowed;        /* bytes belong to somebody who keeps them */
+    uint64_t    after;           /* C5: it tells of what is to be kept */
     const void *owner;           /* whose state this is, for sse__conn_forget; or NULL */
     sse_str     key;             /* a queue keeps only the newest of a key; part of bytes; absent: all of them */
     uint32_t    key_hash;
@@ -9541,7 +9990,7 @@ static sse__block *sse__block_copy(sse_str s) {
 /* ---- what a connection is made of ------------------------------------------- */
 
 /* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
-typedef struct sse__out { sse__block *block; uint32_t from, to; } sse__out;
+typedef struct sse__out { sse__block *block; uint32_t from, to; uint64_t after; } sse__out; /* after: C5 */
 typedef struct sse__queue {
     sse__out *at;                /* a ring */
     uint32_t  first, count, cap;
@@ -9567,7 +10016,7 @@ typedef enum sse__state { SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND
 typedef struct sse__conn {
     sse__source        source;
     sse__alarm         alarm;
-    sse__link          work;       /* in net.work, net.unmade or net.closed */
+    sse__link          work;       /* in net.work, net.unmade, net.held or net.closed */
     sse__link          all;        /* in net.conns */
     struct sse__net   *net;
     sse__inbox        *inbox;
@@ -9576,6 +10025,7 @@ typedef struct sse__conn {
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
     uint64_t           body_left;  /* streamed body: bytes still to come */
+    uint64_t           after;      /* of what is queued from now on: C5 */
     size_t             held;       /* bytes of its body in app.body_bytes; then the request's */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
@@ -9590,6 +10040,7 @@ typedef struct sse__conn {
     bool pipelined;                /* behind a stream: input waits for its end */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
+    bool waits;                    /* it is in net.held */
     bool excused;                  /* its deadline has passed, but what the system told of before that is looked at first */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
@@ -9618,10 +10069,12 @@ typedef struct sse__net {
     sse__link      listeners;
     sse__link      work;      /* connections with something to read or write */
     sse__link      unmade;    /* connections at whose turn the next piece of a body is compressed: first come, first served */
+    sse__link      held;      /* connections whose first entry may not leave yet: C5 */
     sse__link      closed;    /* to be freed at the end of the turn: C1 */
     sse__link      conns;     /* all that are not closed */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
-    bool           unsaved;   /* what was told must be in a database before a byte leaves: C5 */
+    uint64_t       told, kept; /* C5 */
+    uint32_t       told_in;    /* loop.upcall when told last moved: what that callback says may tell of it */
     sse_buf        in;        /* shared by all: a read goes here first */
     sse_buf        out;       /* of the connection in hand, so that pipelined replies leave together: C2 */
     sse__conn     *current;
@@ -9671,7 +10124,35 @@ static void sse__conn_set_state(sse__conn *c, sse__state to) {
 }
 
 static void sse__conn_work(sse__conn *c) { /* look at it before the loop sleeps again */
+    if (c->waits) sse__list_remove(&c->work);
+    c->waits = false;
     if (!c->work.next) sse__list_add(&c->net->work, &c->work);
+}
+
+/* ---- what is told when it is kept: C5 ---- */
+
+static void sse__net_tell(sse__net *net) { /* something is to be kept before anybody hears of it */
+    net->told++;
+    net->told_in = net->loop->upcall;
+}
+
+/* All up to told is kept, or cannot be. */
+static void sse__net_keep(sse__net *net, uint64_t told) {
+    SSE_ASSERT(net->kept <= told && told <= net->told);
+    net->kept = told;
+    while (!sse__list_empty(&net->held)) sse__conn_work(SSE__CONTAINER(net->held.next, sse__conn, work));
+}
+
+/* After how many told things what is queued now may leave: a callback that published says nothing
+   before that is kept, on any connection, and no reply does whose request published. */
+static uint64_t sse__conn_after(const sse__conn *c) {
+    const sse__net *net = c->net;
+    return net->told_in == net->loop->upcall && c->after < net->told ? net->told : c->after;
+}
+
+/* Nothing in its queue can leave now, which is not its peer's fault. */
+static bool sse__conn_is_held(const sse__conn *c) {
+    return c->out.count && c->out.at[c->out.first].after > c->net->kept;
 }
 
 /* Puts the deadline ms from now; SSE_OFF (or any negative): none. Moving one further away costs no work on the wheel. */
@@ -9841,6 +10322,8 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     out->block = sse__block_hold(block);
     out->from  = from;
     out->to    = to;
+    out->after = sse__conn_after(c);
+    if (out->after < block->after) out->after = block->after;
     q->bytes += to - from;
     sse__conn_work(c);
     return SSE_OK;
@@ -9920,7 +10403,7 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) { /* max: of a file
     message.msg_iov = iov;
     for (i = 0; i < q->count && i < SSE__COUNT(iov); i++) {
         const sse__out *out = &q->at[(q->first + i) % q->cap];
-        if (!out->block->bytes) break;
+        if (!out->block->bytes || out->after > c->net->kept) break; /* C5 */
         iov[i].iov_base = out->block->bytes + out->from;
         iov[i].iov_len  = out->to - out->from;
         message.msg_iovlen++; /* size_t here, int there: counted, so that nothing converts */
@@ -9989,12 +10472,14 @@ static void sse__conn_flush(sse__conn *c) {
     size_t    left = SSE__WRITES_A_TURN;
     if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
     if (c->state == SSE__CLOSED || !c->out.count) return;
-    if (net->unsaved) { /* C5 */
-        sse__conn_work(c);
-        return;
-    }
     while (c->out.count && c->writable) {
         ssize_t n;
+        if (sse__conn_is_held(c)) { /* C5 */
+            if (c->work.next) return; /* it is looked at again */
+            sse__list_add(&net->held, &c->work);
+            c->waits = true;
+            return;
+        }
         if (c->out.at[c->out.first].block->encoding) {
             if (!c->work.next) sse__list_add(&net->unmade, &c->work);
             return;
@@ -10155,7 +10640,8 @@ static void sse__conn_settle(sse__conn *c) {
         if (net->out.error) sse_buf_free(&net->out);
         return;
     }
-    if (!net->out.error && net->out.len && !c->out.count && c->writable && !net->unsaved) { /* C5 */
+    if (!net->out.error && net->out.len && !c->out.count && c->writable &&
+        sse__conn_after(c) <= net->kept) { /* C5 */
         n = SSE__SYS(send(c->source.fd, net->out.ptr, net->out.len, MSG_DONTWAIT | SSE__NOSIGNAL));
         if (n > 0) {
             net->counts.sends++;
@@ -10518,13 +11004,15 @@ static void sse__net_work(sse__net *net) {
     while (!sse__list_empty(&now)) {
         sse__conn *c = SSE__CONTAINER(now.next, sse__conn, work);
         sse__list_remove(&c->work);
+        net->loop->upcall++;
         sse__conn_flush(c);
         if (c->inbox && (c->state == SSE__IDLE || c->state == SSE__BODY)) sse__conn_process(c);
         if (c->state != SSE__CLOSED) sse__conn_read(c);
         if (c->state == SSE__CLOSED) continue;
         if (c->readable && sse__conn_wants_input(c)) sse__conn_work(c);
         sse__poller_wish(&net->loop->poller, &c->source,
-                         SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) | (c->out.count ? SSE_WRITE : 0));
+                         SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) |
+                             (c->out.count && !sse__conn_is_held(c) ? SSE_WRITE : 0));
     }
 }
 
@@ -10532,8 +11020,13 @@ static void sse__net_work(sse__net *net) {
 static void sse__conn_alarm(sse__alarm *alarm) {
     sse__conn *c = SSE__CONTAINER(alarm, sse__conn, alarm);
     if (!c->deadline) return;
+    c->net->loop->upcall++;
     if (c->deadline > c->net->loop->wheel.now) { /* it was put off since */
         sse__alarm_set(&c->net->loop->wheel, alarm, c->deadline);
+        return;
+    }
+    if (c->state == SSE__SEND && sse__conn_is_held(c)) { /* its peer's time begins later */
+        sse__conn_deadline(c, c->net->app->options.send_timeout_ms);
         return;
     }
     if (!c->excused && ((c->readable && sse__conn_wants_input(c)) || (c->writable && c->out.count))) {
@@ -10744,6 +11237,7 @@ static sse__net *sse__net_open(sse_app *app, const sse__net_calls *calls) { /* r
     sse__list_init(&net->listeners);
     sse__list_init(&net->work);
     sse__list_init(&net->unmade);
+    sse__list_init(&net->held);
     sse__list_init(&net->closed);
     sse__list_init(&net->conns);
     net->retry.fn = sse__net_listen_again;
@@ -10840,6 +11334,7 @@ struct sse_req {
     sse__head    head;
     sse_str      body;
     size_t       held;      /* bytes of it that count in app.body_bytes */
+    uint64_t     told;      /* net.told when it began: if that has moved, its reply may tell of it (C5) */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -12673,8 +13168,9 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     if (error && stream->gone) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
-    if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
+    if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue) return SSE_OK; /* not its peer's fault; the bytes are shared */
+    if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
@@ -12701,6 +13197,7 @@ static sse__message *sse__message_compress(sse__streams *streams, const sse__mes
     stamp.key       = plain->block->key;
     stamp.droppable = plain->block->droppable;
     m = sse__message_stamped(&b, &stamp);
+    if (m) m->block->after = plain->block->after;
     if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->app->press, bytes);
     return m;
 }
@@ -12911,7 +13408,7 @@ static void sse__stream_tick(sse__conn *c) {
     sse__stream   *stream = c->stream;
     const uint64_t now = c->net->loop->wheel.now;
     const bool     waiting = c->out.count > 0;
-    if (!waiting || c->took) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
+    if (!waiting || c->took || sse__conn_is_held(c)) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
     if (waiting && !stream->stuck_since) stream->stuck_since = now;
     c->took = false;
     if (waiting && stream->send_timeout_ms > 0 && now - stream->stuck_since >= (uint64_t)stream->send_timeout_ms) {
@@ -13447,7 +13944,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
   K1  Numbers grow, in every history and on every stream. None is given
       twice, not after kill -9 either: before a byte with a number leaves,
       every store that can be written has reserved it and its own has the
-      event; one that cannot is logged, and tried again [sequence_save].
+      event; one that cannot is logged, and tried again [sequence_save, C5].
   K2  After .lost and .missing a history lacks nothing: who has had all up
       to there can be sent the rest. What one lost is remembered when it
       goes: by its store, or by the rule that made it [topic_forget].
@@ -13455,6 +13952,9 @@ static void sse__streams_run_closed(sse__streams *streams) {
       new looks at its end only, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
       on a file beside it, which ends with the process [store_own].
+  K5  Stores are written by the disk's thread, one flight at a time; what is
+      published meanwhile goes with the next. A flight has copies of all it
+      needs, and the histories in it stay until it has landed.
 ==========================================================================*/
 
 #include <fcntl.h>
@@ -13482,7 +13982,8 @@ typedef struct sse__sequence {
     char        epoch[SSE__EPOCH_LEN + 1];
     sse__store *stores;
     sse__link   histories;           /* all that are in memory: K3 */
-    sse__link   dirty;               /* histories that a store is behind of */
+    sse__link   dirty;               /* histories that have something for the next flight */
+    struct sse__flight *flight;      /* NULL: none. K5 */
     uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
     uint64_t    earlier;             /* numbers up to there may be of earlier starts */
     sse__alarm  again;               /* a save failed */
@@ -13512,6 +14013,7 @@ struct sse__history {
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
     uint64_t       lost, saved, saved_lost;
+    bool           flying;           /* it is in the flight: K5 */
     uint64_t       missing;          /* numbers up to there may be missing: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 };
@@ -13551,8 +14053,10 @@ static uint32_t sse__history_after(const sse__history *h, uint64_t seq) {
 static void sse__history_soil(sse__history *h) { /* its store has to be written */
     if (!h->limits.store) return;
     if (!h->dirty.next) sse__list_add(&h->sequence->dirty, &h->dirty);
-    h->sequence->app->net->unsaved = true;
+    sse__net_tell(h->sequence->app->net);
 }
+
+static bool sse__history_is_saved(const sse__history *h) { return !h->dirty.next && !h->flying; }
 
 static void sse__history_drop_oldest(sse__history *h) {
     sse__entry *e = sse__history_entry(h, 0);
@@ -13631,6 +14135,7 @@ static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char 
 
 static void sse__history_free(sse__history *h) {
     if (!h) return;
+    SSE_ASSERT(!h->flying); /* K5 */
     while (h->count) sse__history_drop_oldest(h);
     sse__alarm_cancel(&h->age);
     sse__list_remove(&h->all);
@@ -13792,67 +14297,160 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     return SSE_OK;
 }
 
-static int sse__history_write(sse_db *db, const sse__history *h) { /* in a transaction */
-    const int64_t   now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms();
-    const long long lost = (long long)h->lost;
-    const bool      cut = h->lost != h->saved_lost;
-    uint32_t        i;
-    int             n = 0;
-    for (i = sse__history_after(h, h->saved); i < h->count && n >= 0; i++) {
-        const sse__entry *e = sse__history_entry(h, i);
-        const sse_str     text = sse__message_text(e->message);
+/* ---- saving: K5 ------------------------------------------------------------------- */
+
+typedef struct sse__save_row { uint64_t seq; int64_t at; sse__message *message; char *alias; } sse__save_row;
+
+/* What a flight writes of one history: the next rows of its save, and what was lost. */
+typedef struct sse__save_topic { sse__history *history; const char *name; uint64_t lost; uint32_t rows; bool first, cut; } sse__save_topic;
+
+/* What a flight writes to one store, and how that went. */
+typedef struct sse__save {
+    struct sse__save *next;
+    sse__db_job       job;
+    sse__store       *store;
+    uint64_t          reserved, began;
+    int64_t           clock, shift; /* shift: times of day that were written are wrong by that much */
+    bool              waits;        /* for a lock */
+    uint32_t          topic_count, row_count;
+    sse__save_topic  *topics;
+    sse__save_row    *rows;
+    int               error;
+    char              why[200];
+} sse__save;
+
+typedef struct sse__flight { sse__sequence *sequence; sse__save *saves; uint64_t told; bool landed; } sse__flight; /* told: C5 */
+
+static int sse__save_topic_rows(sse_db *db, const sse__save_topic *t, const sse__save_row *row) {
+    const sse__save_row *end = row + t->rows;
+    const long long      lost = (long long)t->lost;
+    int                  n = 0;
+    for (; row < end && n >= 0; row++) {
+        const sse_str text = sse__message_text(row->message);
         n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_events (seq, topic, at, id, event) VALUES (%lld, %s, %lld, %s, %p)",
-                        (long long)e->seq, h->topic, (long long)(wall - (now - e->at)), e->alias, (const void *)&text);
+                        (long long)row->seq, t->name, (long long)row->at, row->alias, (const void *)&text);
     }
-    if (n >= 0 && (cut || !h->saved))
-        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)", h->topic, lost);
-    if (n >= 0 && cut) n = sse_db_exec(db, "DELETE FROM sse_events WHERE topic = %s AND seq <= %lld", h->topic, lost);
+    if (n >= 0 && (t->cut || t->first))
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)", t->name, lost);
+    if (n >= 0 && t->cut) n = sse_db_exec(db, "DELETE FROM sse_events WHERE topic = %s AND seq <= %lld", t->name, lost);
+    return n;
+}
+
+static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
+    const sse__save     *save = (const sse__save *)user;
+    const sse__save_row *row  = save->rows;
+    uint32_t             i;
+    int                  n = 0;
+    if (save->shift) /* what this start has written was written by a wrong clock, or by one that slept with the machine */
+        n = sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)save->shift, (long long)save->began);
+    if (n >= 0 && save->reserved)
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
+    for (i = 0; i < save->topic_count && n >= 0; i++) {
+        n = sse__save_topic_rows(db, &save->topics[i], row);
+        row += save->topics[i].rows;
+    }
     return n < 0 ? n : SSE_OK;
 }
 
-typedef struct sse__save { sse__sequence *sequence; sse__store *store; uint64_t reserved; int64_t clock; } sse__save;
-
-/* The clock was set since: what this start has written was written by a wrong one, or by one that
-   slept with the machine. */
-static int sse__store_shift(sse_db *db, const sse__save *save) {
-    const int64_t by = save->store->clock ? save->clock - save->store->clock : 0;
-    if (by < SSE__CLOCK_JUMP_MS && by > -SSE__CLOCK_JUMP_MS) return SSE_OK;
-    return sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)by, (long long)save->store->began);
+/* In one transaction. Who holds its lock is waited for once: then the events go out unkept, and the
+   store is tried again once a second without waiting. */
+static void sse__save_run(sse__save *save) {
+    sse_db     *db = save->job.on;
+    const char *why;
+    save->error = sse__db_job_enter(&save->job);
+    if (!save->error) {
+        sse__db_wait(db, save->waits);
+        save->error = sse_db_write(db, sse__save_write, save);
+        sse__db_wait(db, true);
+    }
+    if (save->error) {
+        (void)sse_db_error(db, &why);
+        snprintf(save->why, sizeof save->why, "%s", why);
+    }
+    sse__db_job_leave(&save->job);
 }
 
-static int sse__store_write(sse_db *db, void *user) {
-    sse__save *save = (sse__save *)user;
-    sse__link *link;
-    int        error = sse__store_shift(db, save);
-    if (error >= 0 && save->reserved != save->store->reserved)
-        error = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
-    for (link = save->sequence->dirty.next; error >= 0 && link != &save->sequence->dirty; link = link->next) {
+static void sse__flight_work(sse_app *app, void *user) { /* on the thread */
+    const sse__flight *flight = (const sse__flight *)user;
+    sse__save         *save;
+    (void)app;
+    for (save = flight->saves; save; save = save->next)
+        if (sse__db_job_is_away(&save->job)) sse__save_run(save);
+}
+
+static void sse__save_free(sse__save *save) {
+    uint32_t i;
+    for (i = 0; i < save->row_count; i++) {
+        sse__message_drop(save->rows[i].message);
+        SSE_FREE(save->rows[i].alias);
+    }
+    SSE_FREE(save->rows);
+    SSE_FREE(save->topics);
+    SSE_FREE(save);
+}
+
+static bool sse__store_is_behind(const sse__sequence *sequence, const sse__store *store) {
+    const sse__link *link = sequence->dirty.next;
+    while (link != &sequence->dirty && SSE__CONTAINER(link, sse__history, dirty)->limits.store != store) link = link->next;
+    return sequence->last > store->reserved || link != &sequence->dirty;
+}
+
+static bool sse__save_add(sse__save *save, sse__history *h, int64_t wall) { /* false: no memory */
+    const int64_t    now = (int64_t)h->sequence->app->loop.wheel.now;
+    sse__save_topic *t = &save->topics[save->topic_count++];
+    uint32_t         i = sse__history_after(h, h->saved);
+    t->history = h;
+    t->name    = h->topic;
+    t->lost    = h->lost;
+    t->first   = !h->saved;
+    t->cut     = h->lost != h->saved_lost;
+    t->rows    = h->count - i;
+    for (; i < h->count; i++) {
+        const sse__entry *e   = sse__history_entry(h, i);
+        sse__save_row    *row = &save->rows[save->row_count++];
+        row->seq     = e->seq;
+        row->at      = wall - (now - e->at);
+        row->message = sse__message_hold(e->message);
+        row->alias   = e->alias ? sse__strdup(sse__text(e->alias)) : NULL;
+        if (e->alias && !row->alias) return false;
+    }
+    return true;
+}
+
+/* All that a store is behind of. NULL: no memory. */
+static sse__save *sse__save_new(sse__sequence *sequence, sse__store *store) {
+    const int64_t wall = sse__wall_ms();
+    sse__save    *save = SSE__NEW(sse__save);
+    size_t        topics = 1, rows = 1; /* malloc(0) may be NULL */
+    bool          fine;
+    sse__link    *link;
+    if (!save) return NULL;
+    save->store = store;
+    save->began = store->began;
+    save->waits = !store->failing;
+    save->clock = wall - (int64_t)sequence->app->loop.wheel.now;
+    save->shift = store->clock ? save->clock - store->clock : 0;
+    if (save->shift < SSE__CLOCK_JUMP_MS && save->shift > -SSE__CLOCK_JUMP_MS) save->shift = 0;
+    if (sequence->last > store->reserved) save->reserved = sequence->last + SSE__RESERVE;
+    for (link = sequence->dirty.next; link != &sequence->dirty; link = link->next) {
         const sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
-        if (h->limits.store == save->store) error = sse__history_write(db, h);
+        if (h->limits.store != store) continue;
+        topics++;
+        rows += h->count - sse__history_after(h, h->saved);
     }
-    return error < 0 ? error : SSE_OK;
-}
-
-/* Only after the commit: what a transaction that failed has written is not saved. */
-static void sse__store_written(const sse__save *save) {
-    sse__link *link, *next;
-    const int64_t by = save->clock - save->store->clock;
-    save->store->reserved = save->reserved;
-    if (!save->store->clock || by >= SSE__CLOCK_JUMP_MS || by <= -SSE__CLOCK_JUMP_MS) save->store->clock = save->clock;
-    for (link = save->sequence->dirty.next; link != &save->sequence->dirty; link = next) {
+    save->topics = (sse__save_topic *)SSE_MALLOC(topics * sizeof *save->topics);
+    save->rows   = (sse__save_row *)SSE_MALLOC(rows * sizeof *save->rows);
+    fine         = save->topics && save->rows;
+    for (link = sequence->dirty.next; fine && link != &sequence->dirty; link = link->next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
-        next = link->next;
-        if (h->limits.store != save->store) continue;
-        if (h->count) h->saved = sse__history_entry(h, h->count - 1)->seq;
-        h->saved_lost = h->lost;
-        sse__list_remove(link);
+        if (h->limits.store == store) fine = sse__save_add(save, h, wall);
     }
+    if (fine) return save;
+    sse__save_free(save);
+    return NULL;
 }
 
-static void sse__sequence_retry(sse__sequence *sequence) {
-    sequence->retries            = true;
-    sequence->app->net->unsaved = true;
-}
+static void sse__sequence_retry(sse__sequence *sequence) { sequence->retries = true; }
 
 static void sse__sequence_again(sse__alarm *alarm) {
     sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again));
@@ -13862,44 +14460,134 @@ static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: there
     if (!sse__list_empty(&sequence->dirty)) sse__sequence_retry(sequence);
 }
 
-/* Brings a store up to date, in one transaction. Who holds its lock is waited for once: then the
-   events go out unkept, and a store is tried again once a second without waiting, or the loop would
-   stand still for as long as the lock is held. */
-static void sse__store_save(sse__save *save) {
-    sse_app    *app   = save->sequence->app;
-    sse__store *store = save->store;
-    const char *why;
-    uint64_t    again;
-    int         error;
-    save->reserved = store->reserved;
-    save->clock    = sse__wall_ms() - (int64_t)app->loop.wheel.now;
-    if (save->sequence->last > save->reserved) save->reserved = save->sequence->last + SSE__RESERVE;
-    if (store->failing) sse__db_wait(store->db, false);
-    error = sse_db_write(store->db, sse__store_write, save);
-    if (store->failing) sse__db_wait(store->db, true);
-    if (!error) {
-        if (store->failing) sse__log(app, SSE_LOG_WARNING, "events are kept again");
-        store->failing = false;
-        sse__store_written(save);
-        return;
-    }
-    (void)sse_db_error(store->db, &why);
-    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
-             "events are sent but not kept: %s", why);
+static void sse__store_failed(const sse__sequence *sequence, sse__store *store, const char *why) {
+    sse_app       *app   = sequence->app;
+    const uint64_t again = sse__clock_ms() + SSE__SAVE_AGAIN_MS; /* the turn's time is old */
+    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING, "events are sent but not kept: %s", why);
     store->failing = true;
-    again          = sse__clock_ms() + SSE__SAVE_AGAIN_MS; /* the turn's time is old */
-    sse__alarm_set(&app->loop.wheel, &save->sequence->again, again);
+    sse__alarm_set(&app->loop.wheel, (sse__alarm *)&sequence->again, again);
 }
 
-/* Brings all stores up to date: K1. A store that fails is tried again later; the events go out
-   meanwhile: a full disk must not silence everybody who is connected. */
+static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
+    sse__store *store = save->store;
+    uint32_t    i, row = 0;
+    for (i = 0; i < save->topic_count; i++) {
+        const sse__save_topic *t = &save->topics[i];
+        sse__history          *h = t->history;
+        row += t->rows;
+        h->flying = false;
+        if (save->error) sse__history_soil(h);
+        else if (t->rows) h->saved = save->rows[row - 1].seq;
+        if (!save->error) h->saved_lost = t->lost;
+    }
+    if (save->error) {
+        sse__store_failed(sequence, store, save->why);
+        return;
+    }
+    if (store->failing) sse__log(sequence->app, SSE_LOG_WARNING, "events are kept again");
+    store->failing = false;
+    if (save->reserved) store->reserved = save->reserved;
+    if (!store->clock || save->shift) store->clock = save->clock;
+}
+
+static void sse__flight_land(sse__flight *flight) { /* on the loop */
+    sse__sequence *sequence = flight->sequence;
+    flight->landed   = true;
+    sequence->flight = NULL;
+    while (flight->saves) {
+        sse__save *save = flight->saves;
+        flight->saves   = save->next;
+        sse__db_job_end(&save->job);
+        sse__save_landed(sequence, save);
+        sse__save_free(save);
+    }
+    sse__net_keep(sequence->app->net, flight->told);
+}
+
+static void sse__flight_landed(sse_app *app, void *user) { /* a call of the loop */
+    sse__flight *flight = (sse__flight *)user;
+    (void)app;
+    if (!flight->landed) sse__flight_land(flight);
+    SSE_FREE(flight);
+}
+
+/* What the stores are behind of leaves the histories. A store that fails is tried by retries only. */
+static void sse__flight_load(sse__flight *flight, bool retries) {
+    sse__sequence *sequence = flight->sequence;
+    sse__store    *store;
+    for (store = sequence->stores; store; store = store->next) {
+        sse__save *save;
+        uint32_t   i;
+        if ((store->failing && !retries) || !sse__store_is_behind(sequence, store)) continue;
+        save = sse__save_new(sequence, store);
+        if (!save) {
+            sse__store_failed(sequence, store, sse_error_text(SSE_E_NOMEM));
+            continue;
+        }
+        for (i = 0; i < save->topic_count; i++) {
+            sse__list_remove(&save->topics[i].history->dirty);
+            save->topics[i].history->flying = true;
+        }
+        sse__db_job_begin(&save->job, store->db);
+        save->next    = flight->saves;
+        flight->saves = save;
+    }
+}
+
+/* Sends it off; it has landed already where no thread takes it. */
+static void sse__flight_start(sse__flight *flight) {
+    sse_app   *app  = flight->sequence->app;
+    bool       away = false;
+    sse__save *save;
+    for (save = flight->saves; save; save = save->next) {
+        if (sse__db_job_is_away(&save->job)) away = true;
+        else sse__save_run(save);
+    }
+    if (away && sse__disk_do(app, sse__flight_work, sse__flight_landed, flight) == SSE_OK) return;
+    if (away) {
+        sse__disk_settle(app); /* D5 */
+        sse__flight_work(app, flight);
+    }
+    sse__flight_landed(app, flight);
+}
+
+/* Brings all stores up to date, unless a flight is under way: then when that has landed. K1. A store
+   that fails is tried again later; the events go out meanwhile: a full disk must not silence
+   everybody who is connected. */
 static void sse__sequence_save(sse__sequence *sequence) {
-    const bool retries = sequence->retries;
-    sse__save  save;
-    sequence->app->net->unsaved = sequence->retries = false;
-    save.sequence = sequence;
-    for (save.store = sequence->stores; save.store; save.store = save.store->next)
-        if (!save.store->failing || retries) sse__store_save(&save);
+    sse__net    *net     = sequence->app->net;
+    const bool   retries = sequence->retries;
+    sse__flight *flight;
+    if (sequence->flight || (net->told == net->kept && !retries)) return;
+    sequence->retries = false;
+    flight            = SSE__NEW(sse__flight);
+    if (!flight) { /* the next turn tries again */
+        sequence->retries = retries;
+        return;
+    }
+    flight->sequence = sequence;
+    flight->told     = net->told;
+    sequence->flight = flight;
+    sse__flight_load(flight, retries);
+    sse__flight_start(flight);
+}
+
+/* Waits until all is kept that can be. */
+static void sse__sequence_sync(sse__sequence *sequence) {
+    int i;
+    for (i = 0; i < 2; i++) {
+        if (sequence->flight) {
+            sse__disk_settle(sequence->app);
+            sse__flight_land(sequence->flight);
+        }
+        if (!i) sse__sequence_save(sequence);
+    }
+}
+
+static bool sse__sequence_is_reserved(const sse__sequence *sequence) { /* by all stores, up to the latest number */
+    const sse__store *store = sequence->stores;
+    while (store && store->reserved >= sequence->last) store = store->next;
+    return !store;
 }
 
 /* The next number, and the line that shows it. */
@@ -13907,7 +14595,7 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
     const sse__store *store;
     sequence->last++;
     for (store = sequence->stores; store; store = store->next)
-        if (sequence->last > store->reserved) sequence->app->net->unsaved = true; /* K1 */
+        if (sequence->last > store->reserved) sse__net_tell(sequence->app->net); /* K1 */
     return sequence->last;
 }
 
@@ -14392,7 +15080,7 @@ typedef struct sse__topic {
     bool          pattern, named; /* named: by sse_topic */
 } sse__topic;
 
-enum { SSE__PREFIX_MAX = 63 };
+enum { SSE__PREFIX_MAX = 63, SSE__EVICT_LOOKS = 100 };
 
 typedef struct sse__topics {
     sse_app      *app;
@@ -14458,7 +15146,7 @@ static void sse__topic_free(sse__topic *topic) {
    known, K2. */
 static void sse__topic_forget(sse__topic *topic) {
     const sse__history *h = topic->history;
-    const bool          stored = h && h->limits.store && !h->dirty.next;
+    const bool          stored = h && h->limits.store && sse__history_is_saved(h);
     const uint64_t      upto = !h ? 0 : h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
     uint64_t           *known = stored ? &topic->owner->sequence.unloaded : h ? &topic->rule->gone : NULL;
     if (known && *known < upto) *known = upto;
@@ -14467,7 +15155,7 @@ static void sse__topic_forget(sse__topic *topic) {
 
 static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
     if (topic->channel.count || topic->presence || topic->named) return;
-    if (!topic->history || (!topic->history->count && !topic->history->dirty.next)) {
+    if (!topic->history || (!topic->history->count && sse__history_is_saved(topic->history))) {
         sse__topic_forget(topic);
         return;
     }
@@ -14475,15 +15163,25 @@ static void sse__topic_rest(sse__topic *topic) { /* somebody or something left i
     sse__list_add(&topic->owner->idle, &topic->idle);
 }
 
-/* Makes room for a topic by forgetting the history that was not used for longest. What a database holds stays there. */
+/* The topic whose history was not used for longest, of those that the disk need not be waited for
+   if there is one among the first few. */
+static sse__topic *sse__topics_oldest(const sse__topics *topics) {
+    const sse__link *link = topics->idle.next;
+    int              i;
+    for (i = 0; i < SSE__EVICT_LOOKS && link != &topics->idle; i++, link = link->next) {
+        sse__topic *topic = SSE__CONTAINER(link, sse__topic, idle);
+        if (sse__history_is_saved(topic->history)) return topic;
+    }
+    return SSE__CONTAINER(topics->idle.next, sse__topic, idle);
+}
+
+/* Makes room for a topic by forgetting another one's history. What a database holds stays there. */
 static bool sse__topics_evict(sse__topics *topics) {
-    sse__topic   *topic;
-    sse__history *h;
+    sse__topic *topic;
     if (sse__list_empty(&topics->idle)) return false;
-    topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
-    h     = topic->history;
-    if (h->dirty.next) sse__sequence_save(&topics->sequence);
-    if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(h->topic))) topics->displaced = true;
+    topic = sse__topics_oldest(topics);
+    if (!sse__history_is_saved(topic->history)) sse__sequence_sync(&topics->sequence);
+    if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(topic->history->topic))) topics->displaced = true;
     sse__topic_forget(topic);
     return true;
 }
@@ -14991,6 +15689,7 @@ static sse__message *sse__place_message(sse__topics *topics, const sse__sub *fed
     m = sse__message_end(&text);
     if (fed || !m) return m;
     m->seq = sequence->last;
+    if (!sse__sequence_is_reserved(sequence)) m->block->after = topics->app->net->told; /* K1 */
     sse__message_drop(topics->place);
     topics->place = sse__message_hold(m);
     return m;
@@ -15202,8 +15901,10 @@ static int sse__publish(sse_app *app, sse__publication *p) { /* on the loop. p->
     sse__topic    *exact = topic ? topic : sse__topic_find(topics, name);
     const sse__rule   *rule   = exact ? exact->rule : sse__rule_for(topics, name);
     const sse__stream *except = sse__stream_open_one(p->except);
+    const uint64_t told = app->net->told;
     sse__message  *m = sse__publication_message(p, topics, rule, topic ? topic->history : NULL);
     if (m && topic) sse__publication_keep(p, topic->history, m);
+    if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
     if (m) {
         topics->serial++;
         app->streams->events++;
@@ -15564,9 +16265,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 }
 
 /* Upcall of >>conn, and the end of every turn. */
-static void sse__topics_save(sse_app *app) {
-    if (app->net->unsaved) sse__sequence_save(&app->topics->sequence);
-}
+static void sse__topics_save(sse_app *app) { sse__sequence_save(&app->topics->sequence); }
 
 static bool sse__topics_open(sse_app *app) {
     app->topics = SSE__NEW(sse__topics);
@@ -16099,12 +16798,14 @@ static void sse__views_close(sse__views *views) { /* no stream is left, so no vi
   Uses: >>live >>db >>loop >>field      Tests: tests/unit/changes.c
 
   Whether something was committed, and by whom, tell two counters of SQLite
-  that move when ANOTHER connection commits (PRAGMA data_version):
+  that move when ANOTHER connection commits (PRAGMA data_version), and a
+  third where the disk's thread writes to the file (>>db, D5):
 
-      watcher's   ours        committed
-      same        -           nothing: what we ran was rolled back
-      moved       same        we: the tables that >>db noted
-      moved       moved       others, perhaps we too: any table
+      watcher's   ours        writer's    committed
+      same        -           -           nothing: it was rolled back
+      moved       same        -           we: the tables that >>db noted
+      moved       moved       same        the writer: likewise
+      moved       moved       moved       others, perhaps we too: any table
 
   When to look: after a turn in which our connection ran something, when
   inotify saw the files written, and now and then.
@@ -16123,14 +16824,14 @@ typedef void (*sse__changed_fn)(void *user, sse_db *db, sse_str table);
 
 #include <sys/stat.h>
 
-enum { SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000, SSE__LOOK_BLIND_MS = 100 }; /* blind: without inotify */
+enum { SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000, SSE__LOOK_BLIND_MS = 100, SSE__WRITER_MS = 20 }; /* blind: without inotify */
 
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
     struct sse__dbfile *next;
     char         *schema, *path;   /* path "": in memory, ours alone */
     sqlite3      *watcher;         /* NULL: there is none, and what we ran is taken as committed */
     sqlite3_stmt *watcher_version, *our_version;
-    int           watcher_saw, we_saw;
+    int           watcher_saw, we_saw, writer_saw;
     dev_t         dev;
     ino_t         ino, wal_ino;
     bool          listed, deleted; /* deleted: nothing has its name, which was told */
@@ -16218,22 +16919,30 @@ static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has tak
 
 typedef enum sse__verdict { SSE__NOBODY, SSE__WE, SSE__OTHERS, SSE__LATER } sse__verdict;
 
-/* The table above. The watcher is asked first: what is committed between the two questions then counts as theirs. */
-static sse__verdict sse__dbfile_judge(sse__dbfile *f) {
-    int watcher_sees, we_see;
-    if (!f->watcher) {
-        if (!sse__version_read(f->our_version, &we_see)) return SSE__LATER;
-        if (we_see == f->we_saw) return SSE__WE;
-        f->we_saw = we_see;
-        return SSE__OTHERS;
-    }
-    if (!sse__version_read(f->watcher_version, &watcher_sees)) return SSE__LATER;
-    if (watcher_sees == f->watcher_saw) return SSE__NOBODY;
+/* The writer's counter. While the thread has it nobody can ask, and a commit of its may be there
+   already: LATER, but not for long. */
+static sse__verdict sse__dbfile_judge_writer(sse__dbfile *f, const sse_db *db) {
+    int saw = f->writer_saw;
+    if (!db->writer || strcmp(f->schema, "main") != 0) return SSE__OTHERS;
+    if (db->writer_jobs) return sse__clock_ms() - db->writer_since < SSE__WRITER_MS ? SSE__LATER : SSE__OTHERS;
+    if (!sse__db_writer_version(db, &f->writer_saw)) return SSE__OTHERS;
+    return f->writer_saw == saw ? SSE__WE : SSE__OTHERS;
+}
+
+/* The table above. The watcher is asked first: what is committed between the questions then counts
+   as theirs. */
+static sse__verdict sse__dbfile_judge(sse__dbfile *f, const sse_db *db) {
+    int          watcher_sees = 0, we_see;
+    sse__verdict verdict;
+    if (f->watcher && !sse__version_read(f->watcher_version, &watcher_sees)) return SSE__LATER;
+    if (f->watcher && watcher_sees == f->watcher_saw) return SSE__NOBODY;
     if (!sse__version_read(f->our_version, &we_see)) return SSE__LATER;
+    verdict = sse__dbfile_judge_writer(f, db); /* in any case: it notes what the writer sees now */
+    if (we_see == f->we_saw) verdict = SSE__WE;
+    if (verdict == SSE__LATER) return verdict;
     f->watcher_saw = watcher_sees;
-    if (we_see == f->we_saw) return SSE__WE;
-    f->we_saw = we_see;
-    return SSE__OTHERS;
+    f->we_saw      = we_see;
+    return verdict;
 }
 
 static void sse__changes_tell_names(sse__changes *ch, const sse__dbfile *f, const sse__names *names) {
@@ -16277,7 +16986,7 @@ static bool sse__changes_check(sse__changes *ch) { /* false: look again, somethi
     ch->waiting = !sse__db_is_idle(db);
     if (ch->waiting) return false; /* G1 */
     for (f = ch->files; f; f = f->next) {
-        switch (sse__dbfile_judge(f)) {
+        switch (sse__dbfile_judge(f, db)) {
         case SSE__WE: sse__changes_tell_ours(ch, f, wrote); break;
         case SSE__OTHERS: sse__changes_tell_all(ch); break;
         case SSE__LATER: settled = false; break;
@@ -16773,6 +17482,7 @@ static void sse__req_conclude(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
+    if (c && c->net->told != req->told) c->after = c->net->told;
     if (req->stream) sse__topics_begin(req->stream);
     if (req->stream && SSE__FLAG(app->loop.stop)) sse__stream_stop(req->stream);
     if (c && !streaming) {
@@ -16809,6 +17519,7 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head,
     req->thread     = sse__thread_self();
     req->conn       = c;
     req->peer       = c->peer;
+    req->told       = c->net->told;
     req->bytes      = bytes;
     req->head       = *head;
     req->head_only  = sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"));
@@ -18918,10 +19629,10 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
     if (app->server && app->server->inited) sse__server_end(app);
     sse_tunnel_stop(app->tunnel);
-    sse__pool_close(app); /* from here on no other thread posts a call: those of the pool have ended, of others it is the contract */
+    sse__pools_close(app); /* from here on no other thread posts a call: those of the pool have ended, of others it is the contract */
     sse__changes_stop(app);
     sse__loop_drain(&app->loop);
-    sse__pool_free(app);
+    sse__pools_free(app);
     if (app->net && app->topics) {
         sse__sequence_last(&app->topics->sequence);
         sse__topics_save(app);

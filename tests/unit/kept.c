@@ -1,5 +1,5 @@
-/* kept.c: what is acknowledged is kept. Every byte that leaves is watched: what it tells of must be committed by then, as another
-   connection to the database sees it. */
+/* kept.c: what is acknowledged is kept. Every byte that leaves is watched: what it tells of, an event or the reply of who published
+   it, must be committed by then, as another connection to the database sees it. */
 #define _DEFAULT_SOURCE
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -27,33 +27,53 @@ static void must(bool fine, const char *what) {
 static sqlite3 *other;
 static int      published, early, sends;
 
-static void look(void) {
+static int told_by(const char *bytes, size_t n) { /* the highest number in it: "kept 12" in events, "Kept: 12" in heads */
+    int    most = 0;
+    size_t i;
+    for (i = 0; i + 8 < n; i++) {
+        const bool event = memcmp(bytes + i, "kept ", 5) == 0, head = memcmp(bytes + i, "Kept: ", 6) == 0;
+        int        number = event || head ? atoi(bytes + i + (event ? 5 : 6)) : 0; /* whatever is sent ends with a line break */
+        if (number > most) most = number;
+    }
+    return most;
+}
+
+static void look(const char *bytes, size_t n) {
+    const int     told = told_by(bytes, n);
     sqlite3_stmt *s;
     int           rows = -1;
-    if (!other) return;
+    if (!other || !told) return;
     sends++;
     sqlite3_prepare_v2(other, "SELECT count(*) FROM sse_events", -1, &s, NULL);
     if (sqlite3_step(s) == SQLITE_ROW) rows = sqlite3_column_int(s, 0);
     sqlite3_finalize(s);
-    early += rows < published;
+    early += rows < told;
 }
 
 static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags) {
-    look();
+    look((const char *)bytes, n);
     return send(fd, bytes, n, flags);
 }
 
 static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags) {
-    look();
+    size_t i;
+    for (i = 0; i < (size_t)message->msg_iovlen; i++) look((const char *)message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
     return sendmsg(fd, message, flags);
 }
 
 static void publish(sse_app *app, const char *topic) {
     sse_event event;
+    char      data[32];
+    snprintf(data, sizeof data, "kept %d", ++published);
     memset(&event, 0, sizeof event);
-    event.data = "kept";
+    event.data = data;
     must(sse_publish(app, topic, &event) == SSE_OK, "not published");
-    published++;
+}
+
+static void acknowledge(sse_req *req) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", published);
+    must(sse_set_header(req, "Kept", number) == SSE_OK, "no header");
 }
 
 static void answer(sse_req *req, void *user) { /* /say/{how}: every way in which a reply leaves */
@@ -61,6 +81,7 @@ static void answer(sse_req *req, void *user) { /* /say/{how}: every way in which
     static char large[100000];
     (void)user;
     publish(sse_req_app(req), "kept.1");
+    acknowledge(req);
     if (strcmp(how, "text") == 0) sse_puts(sse_out(req), "said");
     if (strcmp(how, "fail") == 0) sse_fail(req, 409, "said, but");
     if (strcmp(how, "large") == 0) sse_raw(sse_out(req), large, sizeof large);
@@ -71,6 +92,7 @@ static void answer(sse_req *req, void *user) { /* /say/{how}: every way in which
 
 static void finish(sse_app *app, void *user) {
     publish(app, "kept.2");
+    acknowledge((sse_req *)user);
     sse_finish((sse_req *)user);
 }
 

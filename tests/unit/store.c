@@ -207,6 +207,7 @@ static void partly_restored(const char *damage) {
     ok(n == highest, "its numbers go on after %lld", highest);
     say(app, "three");
     ok(app->topics->sequence.last == (uint64_t)highest + 1, "above all there are");
+    sse__sequence_sync(&app->topics->sequence);
     is_int(sse_db_one(db, &n, "SELECT count(*) FROM sse_events WHERE seq > %lld", highest), 0, "the next event");
     is_int(n, 1, "is kept");
     sse_app_free(app);

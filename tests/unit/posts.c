@@ -1,0 +1,300 @@
+/* posts.c: sse_db_post. What is posted runs once, in order, on another thread, and is answered once, on the loop. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include "dial.h"
+
+#ifndef SSE_NO_SQLITE
+enum { MOST = 1200 };
+
+static char           answers[MOST][160]; /* "changes id error", in the order in which they came */
+static int            n_answers;
+static sse__thread_id loop_thread;
+static bool           elsewhere; /* an answer came on another thread */
+
+static void must(bool fine, const char *what) {
+    if (fine) return;
+    printf("Bail out! %s\n", what);
+    exit(1);
+}
+
+static void done(sse_app *app, const sse_db_result *r, void *user) {
+    (void)app;
+    if (!sse__thread_equal(loop_thread, sse__thread_self())) elsewhere = true;
+    snprintf(answers[n_answers++], sizeof answers[0], "%s: %d %lld %s", (const char *)user, r->changes, r->last_id, r->error);
+}
+
+static sse_db_post_options to(sse_app *app, const char *name) {
+    sse_db_post_options o;
+    o.app  = app;
+    o.done = done;
+    o.user = (void *)name;
+    return o;
+}
+
+static sse_db *open_db(const char *file) {
+    sse_db *db = sse_db_open(file, NULL);
+    must(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, txt TEXT UNIQUE, data BLOB);"
+                            "CREATE TABLE IF NOT EXISTS child (t INTEGER REFERENCES t)") == 0, "no tables");
+    return db;
+}
+
+static sse_app *begin(void) {
+    loop_thread = sse__thread_self();
+    n_answers   = 0;
+    memset(answers, 0, sizeof answers);
+    return dial_app(NULL);
+}
+
+static void wait_for(sse_app *app, int n) {
+    int i;
+    for (i = 0; i < 3000 && n_answers < n; i++) turns(app, 1);
+    turns(app, 2);
+    ok(n_answers == n, "%d answers, of %d", n_answers, n);
+}
+
+static void is_answer(int i, const char *want) { is_str(answers[i], want, want); }
+
+static long long count(sse_db *db) {
+    long long n = -1;
+    sse_db_one(db, &n, "SELECT count(*) FROM t");
+    return n;
+}
+
+/* A row of statements that are posted together, as one by one. */
+static void row(const char *file) {
+    sse_db             *db  = open_db(file);
+    sse_app            *app = begin();
+    sse_db_post_options o   = to(app, "a");
+    char                text[] = "first";
+    const char *volatile none = NULL;
+    sse_str             blob = {"\0b", 2}, empty = {"", 0};
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt, data) VALUES (%s, %p)", text, (const void *)&blob), 0, file);
+    memset(text, 'x', 5); /* it was copied */
+    blob.len = 0;
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt, data) VALUES (%s, %p)", none, (const void *)&empty), 0, "NULL, and an empty blob");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%s)", "first"), 0, "one that violates UNIQUE");
+    is_int(sse_db_post(db, &o, "INSERT OR ROLLBACK INTO t (txt) VALUES ('first')"), 0, "one that rolls back all there is");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%.*s)", 3, "third"), 0, "a good one again");
+    is_int(sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 99), 0, "one that violates a foreign key");
+    is_int(sse_db_post(db, &o, "VACUUM"), 0, "one that no transaction takes");
+    is_int(sse_db_post(db, &o, "BEGIN"), 0, "a transaction in pieces");
+    is_int(sse_db_post(db, &o, "SELECT nothing"), 0, "an error");
+    is_int(sse_db_post(db, &o, "UPDATE t SET txt = 'all' || id"), 0, "many rows");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('%s')", "quoted"), 0, "a conversion in quotes");
+    wait_for(app, 11);
+    is_answer(0, "a: 1 1 ");
+    is_answer(1, "a: 1 2 ");
+    ok(strstr(answers[2], "a: -") && strstr(answers[2], "UNIQUE"), "%s", answers[2]);
+    ok(strstr(answers[3], "a: -") && strstr(answers[3], "UNIQUE"), "%s", answers[3]);
+    is_answer(4, "a: 1 3 ");
+    ok(strstr(answers[5], "a: -") && strstr(answers[5], "FOREIGN"), "%s", answers[5]);
+    ok(strncmp(answers[6], "a: 0 ", 5) == 0, "%s", answers[6]);
+    ok(strstr(answers[7], "a: -") && strstr(answers[7], "sse_db_write"), "%s", answers[7]);
+    ok(strstr(answers[8], "a: -") && strstr(answers[8], "nothing"), "%s", answers[8]);
+    ok(strncmp(answers[9], "a: 3 ", 5) == 0, "%s", answers[9]);
+    ok(strstr(answers[10], "a: -") && strstr(answers[10], "as many ?"), "%s", answers[10]);
+    is_int(sse_db_one(db, NULL, "SELECT 1 FROM t WHERE txt = 'all1' AND data = x'0062'"), 0, "the values are those of then");
+    is_int(sse_db_one(db, NULL, "SELECT 1 FROM t WHERE txt = 'all2' AND data = x''"), 0, "empty is not NULL");
+    is_int(count(db), 3, "three rows");
+    ok(!elsewhere, "all answers came on the loop");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static void refused(void) {
+    sse_db             *db  = open_db("posts.db"), *broken = sse_db_open("/nowhere/at/all.db", NULL);
+    sse_app            *app = sse_app_new(NULL);
+    sse_db_post_options o   = to(app, "a"), nobody = to(NULL, "a");
+    n_answers = 0;
+    is_int(sse_db_post(NULL, &o, "SELECT 1"), SSE_E_NOMEM, "no database");
+    is_int(sse_db_post(broken, &o, "SELECT 1"), sse_db_error(broken, NULL), "one that did not open");
+    is_int(sse_db_post(db, NULL, "SELECT 1"), SSE_E_ARG, "no options");
+    is_int(sse_db_post(db, &nobody, "SELECT 1"), SSE_E_ARG, "no app");
+    is_int(sse_db_post(db, &o, NULL), SSE_E_ARG, "no SQL");
+    is_int(sse_db_post(db, &o, "SELECT %5d", 1), SSE_E_ARG, "a format that cannot be bound");
+    is_int(n_answers, 0, "what was refused is not answered");
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(broken);
+}
+
+static void full(void) { /* somebody else has the lock */
+    sse_db             *db = open_db("posts.db"), *other = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    const uint64_t      began = sse__clock_ms();
+    int                 i, error = 0;
+    sse_db_exec(db, "DELETE FROM t");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    for (i = 0; i < MOST && !error; i++) error = sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
+    is_int(error, SSE_E_FULL, "more than 1000 wait: that is said");
+    is_int(i, 1002, "(one is with the thread)");
+    for (i = 0; i < 50; i++) turns(app, 1);
+    ok(sse__clock_ms() - began < 2000, "the loop did not wait");
+    is_int(n_answers, 0, "nothing is answered before it is there");
+    sse_db_exec(other, "ROLLBACK");
+    wait_for(app, 1001);
+    is_int(count(db), 1001, "then all are");
+    is_answer(0, "a: 1 1 ");
+    is_answer(1000, "a: 1 1001 ");
+    sse_db_close(other);
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static void busy(void) {
+    sse_db_options      options;
+    sse_db             *db, *other = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    memset(&options, 0, sizeof options);
+    options.busy_ms = 50;
+    db = sse_db_open("posts.db", &options);
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    sse_db_post(db, &o, "DELETE FROM t");
+    sse_db_post(db, &o, "DELETE FROM t");
+    sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 3);
+    ok(strstr(answers[0], "locked") && strstr(answers[1], "locked") && strstr(answers[2], "locked"), "%s", answers[2]);
+    sse_db_close(other);
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static sse_db *the_db;
+static int     rounds;
+
+static void again(sse_app *app, const sse_db_result *r, void *user) { /* an answer that posts the next one */
+    sse_db_post_options o = to(app, "a");
+    (void)r;
+    (void)user;
+    o.done = again;
+    if (++rounds < 20) sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES (%d)", rounds);
+}
+
+static void close_it(sse_app *app, const sse_db_result *r, void *user) {
+    (void)app;
+    (void)r;
+    (void)user;
+    sse_db_close(the_db);
+    the_db = NULL;
+}
+
+static void ends(void) { /* who goes waits for what was posted */
+    sse_app            *app;
+    sse_db_post_options o;
+    int                 i;
+    the_db = open_db("posts.db");
+    app    = begin();
+    o      = to(app, "a");
+    sse_db_exec(the_db, "DELETE FROM t");
+    for (i = 0; i < 5; i++) sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
+    sse_db_close(the_db);
+    is_int(n_answers, 5, "sse_db_close answers all first");
+    turns(app, 5);
+    is_int(n_answers, 5, "and once");
+    the_db = open_db("posts.db");
+    is_int(count(the_db), 5, "which are there");
+    rounds = 0;
+    o.done = again;
+    sse_db_post(the_db, &o, "DELETE FROM t");
+    for (i = 0; i < 2000 && rounds < 20; i++) turns(app, 1);
+    is_int(rounds, 20, "an answer may post the next one");
+    is_int(count(the_db), 19, "and each is done");
+    o = to(app, "a");
+    for (i = 0; i < 5; i++) sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES ('at the end ' || %d)", i);
+    dial_free(app);
+    is_int(n_answers, 10, "sse_app_free waits for them");
+    is_int(count(the_db), 24, "and they are there");
+    app    = begin();
+    o      = to(app, "a");
+    o.done = close_it;
+    sse_db_post(the_db, &o, "DELETE FROM t");
+    o.done = done;
+    sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES ('after')");
+    for (i = 0; i < 2000 && the_db; i++) turns(app, 1);
+    turns(app, 5);
+    ok(!the_db && n_answers == 1, "an answer may close the database: the others are answered before");
+    sse_app_free(app);
+}
+
+static void settings(void) { /* of the connection that the program has */
+    sse_db             *db  = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o   = to(app, "a");
+    long long           value = -1;
+    sse_db_exec(db, "PRAGMA foreign_keys = OFF");
+    sse_db_exec(db, "PRAGMA synchronous = FULL");
+    sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 12345);
+    wait_for(app, 1);
+    ok(strncmp(answers[0], "a: 1 ", 5) == 0, "foreign keys are off there, too: %s", answers[0]);
+    sse_db_one(db->writer, &value, "PRAGMA synchronous");
+    is_int(value, 2, "and synchronous is FULL");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static int rendered;
+
+static void view(sse_view *v, sse_buf *html, void *user) {
+    (void)v;
+    (void)user;
+    sse_printf(html, "<p id=\"v\">%d</p>", ++rendered);
+}
+
+static void views(void) { /* hear of what was posted, and of its table only */
+    sse_db             *db  = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o   = to(app, "a");
+    sse_live_options    live;
+    int                 before, i;
+    memset(&live, 0, sizeof live);
+    live.db     = db;
+    live.tables = "child";
+    sse_live(app, "/v", view, &live);
+    (void)dial(app, "/v", NULL);
+    sse_db_post(db, &o, "UPDATE t SET txt = txt"); /* the first one opens the connection, which may wake any */
+    wait_for(app, 1);
+    for (i = 0; i < 60; i++) turns(app, 1);
+    before = rendered;
+    for (i = 0; i < 10; i++) {
+        sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", i);
+        wait_for(app, i + 2);
+        poll(NULL, 0, 3);
+        turns(app, 3);
+    }
+    is_int(rendered, before, "a view is not rendered for another table");
+    sse_db_post(db, &o, "INSERT INTO child VALUES (NULL)");
+    for (i = 0; i < 500 && rendered == before; i++) turns(app, 1);
+    is_int(rendered, before + 1, "and once for its own");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+int main(void) {
+    char dir[] = "/tmp/sse-posts-XXXXXX";
+    must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
+    row("posts.db");
+    row(":memory:");
+    refused();
+    full();
+    busy();
+    ends();
+    settings();
+    views();
+    must(unlink("posts.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0, "the directory is empty again");
+    return tap_done();
+}
+#else
+int main(void) {
+    sse_app *app = sse_app_new(NULL);
+    sse_db_post_options o;
+    memset(&o, 0, sizeof o);
+    o.app = app;
+    is_int(sse_db_post(sse_db_open("x", NULL), &o, "SELECT 1"), SSE_E_NOT_BUILT, "it was not built");
+    sse_app_free(app);
+    return tap_done();
+}
+#endif
