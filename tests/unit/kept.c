@@ -102,13 +102,40 @@ static void later(sse_req *req, void *user) {
     sse_after(sse_req_app(req), 1, finish, req);
 }
 
+/* The reply leaves from another callback than the one that published, while somebody has the lock. */
+static sse_db *locker;
+
+static void unlock(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+    sse_db_exec(locker, "ROLLBACK");
+}
+
+static void finish_later(sse_app *app, void *user) {
+    acknowledge((sse_req *)user);
+    sse_finish((sse_req *)user);
+    sse_after(app, 30, unlock, NULL);
+}
+
+static void publish_first(sse_app *app, void *user) {
+    sse_db_exec(locker, "BEGIN IMMEDIATE");
+    publish(app, "kept.4");
+    sse_after(app, 10, finish_later, user);
+}
+
+static void apart(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    sse_after(sse_req_app(req), 1, publish_first, req);
+}
+
 static void tick(sse_app *app, void *user) {
     (void)user;
     publish(app, "kept.3");
 }
 
 static void acknowledged(void) {
-    static const char *const paths[] = {"/say/nothing", "/say/text", "/say/fail", "/say/large", "/say/file", "/say/stream", "/say/ended", "/later"};
+    static const char *const paths[] = {"/say/nothing", "/say/text", "/say/fail", "/say/large", "/say/file", "/say/stream", "/say/ended", "/later", "/apart"};
     sse_db           *db = sse_db_open("kept.db", NULL);
     sse_app          *app = dial_app(NULL);
     sse_topic_options o;
@@ -120,6 +147,8 @@ static void acknowledged(void) {
     sse_topic(app, "kept.*", &o);
     sse_get(app, "/say/{how}", answer, NULL);
     sse_get(app, "/later", later, NULL);
+    sse_get(app, "/apart", apart, NULL);
+    locker = sse_db_open("kept.db", NULL);
     sse_every(app, 1, tick, NULL);
     must(sqlite3_open("kept.db", &other) == SQLITE_OK, "the other connection");
     for (round = 0; round < 3; round++)
@@ -133,6 +162,7 @@ static void acknowledged(void) {
     ok(published > 24, "of %d events", published);
     sqlite3_close(other);
     other = NULL;
+    sse_db_close(locker);
     dial_free(app);
     sse_db_close(db);
 }
