@@ -339,8 +339,25 @@
      A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the server from starting if it
      failed, whatever the reason.
 
-     While another program holds the write lock the loop waits for it, with everybody on it, for up to .busy_ms (5 seconds). Where
-     that happens make it smaller, and answer SSE_E_BUSY; or write in sse_offload, with a db that work opens and closes itself.
+     While another program holds the write lock sse_db_exec waits for it, and with it the loop and
+     everybody on it, for up to .busy_ms (5 seconds); likewise while an SD card syncs. Where that
+     happens, post the statement, and answer when it is there:
+
+       static void said(sse_app *app, const sse_db_result *result, void *user) {
+           sse_req *req = (sse_req *)user;
+           (void)app;
+           if (result->changes < 0) sse_fail(req, 503, "%s", result->error);
+           sse_finish(req);                                         // 204: it is on the disk
+       }
+
+       static void say(sse_req *req, void *user) {
+           sse_db_post_options to = { sse_req_app(req), said, req };
+           (void)user;
+           if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", sse_form(req, "text")) == SSE_OK) sse_defer(req);
+       }
+
+     Posted statements run in order, on a thread that has a connection of its own. Those that wait
+     together share a transaction, so that a hundred cost one wait for the disk.
 
      Views hear of commits from this connection, another one, another thread or another process: the sqlite3 shell, a cron job, a
      Python script. A wake means "look again", never a promised row. Own commits take effect in the same turn of the loop, those of
@@ -1458,12 +1475,15 @@ typedef enum sse_overflow {
 } sse_overflow;
 
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
-   it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics, sse_events), before
-   anybody sees the event, and is there again after a restart or a crash. While the database cannot be written (another process
-   holds its lock for longer than busy_ms, the disk is full) events are sent all the same, with
-   their ids, a warning is logged, once, and they are written when that is over, tried once a
-   second: a crash before that loses them. Only the first of them waits for the lock, the retries do
-   not (except on a connection of your own, sse_db_attach or sse_db_raw).
+   it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics,
+   sse_events), before anybody sees the event, and is there again after a restart or a crash.
+   A thread writes it, on a connection of its own with db's synchronous: the event waits for the
+   disk, as do the reply of the request that published it and all else that the same callback says,
+   and nobody else does. (On the loop instead: a database in memory, sse_db_attach, SSE_NO_THREADS.)
+   While the database cannot be written (another process holds its lock for longer than busy_ms, the
+   disk is full) events are sent all the same, with their ids, a warning is logged, once, and they
+   are written when that is over, tried once a second: a crash before that loses them. Only the first
+   of them waits for the lock, the retries do not.
 
    A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it,
    "app.db-sse", which is removed at the end and, if the process is killed, means nothing without
