@@ -1620,8 +1620,8 @@ SSE_API const char *sse_view_param(sse_view *view, const char *name);
    opening handler the before hooks of that path and the route's guard run first, with its path and parameters, and its query ahead
    of that of the request. What they answer refuses it, and goes nowhere else, as do the attrs they set; one that would answer
    later (sse_defer) refuses it; a stream that a guard opens is this one. Later they are not asked.
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or one of sse_live_each; SSE_E_STATE: refused, or called by a hook or
-   guard that is being asked; SSE_E_FULL: max_views. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, one of sse_live_each, or a raw stream; SSE_E_STATE: refused, or called
+   by a hook or guard that is being asked; SSE_E_FULL: max_views. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
@@ -12385,24 +12385,26 @@ static void sse__dir_handler(sse_req *req, void *user) {
          NEW -----> OPENING -------------> OPEN -------------> STOPPING
           | [stream_open] | [stream_settle]  | [stream_stop]       |
           |               +------------------+---------------------+
-          |   its end is  |                  |
-          |   said: what  v                  v  cut short: the peer left or was too
-          |   is queued   ENDING ---------> CUT slow, no memory [stream_gone]
-          |   leaves        | [stream_finish] |
-          +-----------------|---------------->| not opened after all
-                            v                 v
-                            CLOSED <----------+  on_close [streams_run_closed]
+          |               | its end is said  | cut short: its peer left or was
+          |               | [stream_finish]  | too slow, no memory [stream_gone]
+          |               v                  v
+          |             ENDING -----------> CUT
+          |               |  last event too  ^ |
+          |               |  much for queue  | |
+          +---------------|------------------+ |  not opened after all
+                          v                    v
+                        CLOSED <---------------+  [streams_run_closed], then freed
 
   NEW       its options are looked at; no code of the program's has its handle
   OPENING   its head is queued, and what it is sent; the handler that opened it still
-            runs. Histories wait until it has subscribed to all it wants
+            runs. Histories wait until that has subscribed to all it wants
   OPEN      that handler has returned: all it subscribed to flows, its step is called
   STOPPING  on_stop was called; all goes on until its step ends it, or the program
             (.drain), or grace_ms is over. Without either it ends at once
   ENDING    last event and end are queued or about to be; then the connection is no
             longer its own, and sends them by itself (SEND)
   CUT       nothing of it leaves any more
-  CLOSED    on_close runs, which still reads what is known of it; then it is freed
+  CLOSED    on_close runs, which may still read what was noted (sse_stream_meta)
 
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
@@ -15065,6 +15067,7 @@ static bool sse__stream_refill_events(sse__stream *stream) {
 
 static bool sse__stream_refill(sse__stream *stream) {
     sse__sub *fed = sse__stream_fed(stream);
+    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
     return fed ? sse__stream_refill_rows(stream, fed) : sse__stream_refill_events(stream);
 }
 
@@ -18496,6 +18499,7 @@ static void sse__check_queue(const sse__queue *q) {
         bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
     }
     SSE_ASSERT(bytes == q->bytes);
+    (void)bytes;
 }
 
 /* What the drawings of >>conn and >>request promise of a connection between two turns, and of its
@@ -18537,9 +18541,10 @@ static void sse__check_stream(const sse__stream *stream) {
     SSE_ASSERT(!stream->raw || (!stream->subs && !stream->behind && !stream->ping_ms));
     SSE_ASSERT(!x || !x->label || (x->with_label.stream == stream && x->with_label.link.next)); /* S4 */
     SSE_ASSERT(!x || !x->who || (x->with_who.stream == stream && x->with_who.link.next));       /* S4 */
-    for (sub = stream->subs; sub; sub = sub->next)
+    for (sub = stream->subs; sub; sub = sub->next) {
         SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
-    (void)x, (void)lives, (void)sub; /* where SSE_ASSERT is nothing */
+    }
+    (void)x, (void)lives; /* where SSE_ASSERT is nothing */
 }
 
 static void sse__check_streams(sse_app *app) {
@@ -18575,6 +18580,7 @@ static void sse__check_all(sse_app *app) {
     }
     SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
     sse__check_streams(app);
+    (void)held;
 }
 #else
 static void sse__check_all(sse_app *app) { (void)app; }

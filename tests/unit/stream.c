@@ -15,7 +15,7 @@ static int      lines;     /* how many there were */
 
 static void on_log(int level, const char *line, void *user) {
     (void)user;
-    if (level > SSE_LOG_WARNING || !strstr(line, "not possible")) return;
+    if (level > SSE_LOG_WARNING || strncmp(line, "sse_", 4) != 0) return;
     snprintf(said, sizeof said, "%s", line);
     lines++;
 }
@@ -61,7 +61,7 @@ typedef enum place {
 } place;
 
 static place here;
-static int   call, answer;
+static int   call, answer, shown; /* shown: what the handler's sse_stream_view answered */
 static char  known[40], id[80];
 
 static void call_now(sse_stream s) { /* what is known of it, and then the call */
@@ -125,7 +125,7 @@ static void open_stream(sse_req *req, void *user) {
     sse_stream_set_meta(newest, "k", "v");
     snprintf(id, sizeof id, "%s", sse_stream_id(newest));
     call_in(IN_HANDLER, newest);
-    if (here == IN_GUARD) sse_stream_view(newest, "/view");
+    if (here == IN_GUARD) shown = sse_stream_view(newest, "/view");
 }
 
 static void *elsewhere(void *user) {
@@ -211,6 +211,7 @@ static void each_call(void) {
             snprintf(want, sizeof want, "%s: not possible %s (", names[call], rows[i].why ? rows[i].why : "");
             if (rows[i].loud[call] == '.') ok(!lines, "... and no line in the log");
             else ok(strncmp(said, want, strlen(want)) == 0 && lines == 1, "... and the log says: %s", want);
+            if (here == IN_GUARD) is_int(shown, call == END || call == END_WITH || call == RECONNECT ? C : O, "... and the view that asked");
             turns(app, 2);
             dial_free(app);
         }
