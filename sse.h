@@ -1420,12 +1420,14 @@ typedef struct sse_stream_options {
    done; or, if the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at once, and the
    handler then knows.
    A peer that shuts its side of the connection has left.
-   Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come (body_later), an option is wrong or memory
-   is out (then clients that ask for events are told to come back, as sse_come_back does).
+   Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come (body_later) or an option is wrong, which
+   the log says; or if memory is out (then clients that ask for events are told to come back, as sse_come_back does).
    Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
-/* A closed stream answers SSE_E_CLOSED (false, NULL) to all of these. Threads: loop. In callbacks: yes. */
+/* A closed stream, also one whose end was said in this turn, answers SSE_E_CLOSED (false, NULL) to all of these. That a peer has
+   left is no mistake; a program that said the end itself and then sends, subscribes or shows a view is told so in the log.
+   Threads: loop; another one gets SSE_E_THREAD (false, NULL), whether the stream is open or not. In callbacks: yes. */
 SSE_API bool sse_stream_is_open(sse_stream s);
 
 /* Queues one event. Does not block and does not write to the socket. event: borrowed until return.
@@ -1438,7 +1440,8 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
 /* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's), and keeps the connection.
    For Datastar, htmx 4 and others that read by fetch the stream is finished. An EventSource comes back, unless it is then
-   answered 204 or its script closed it. Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG: last was left out, the stream ends. */
+   answered 204 or its script closed it. Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_STATE
+   (a raw stream): last was left out, the stream ends. */
 SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
 
 /* The same, but the body stays without its end, as when the app stops, lifetime_ms is over or a reader is too slow: all clients
@@ -1638,8 +1641,8 @@ SSE_API const char *sse_view_param(sse_view *view, const char *name);
    opening handler the before hooks of that path and the route's guard run first, with its path and parameters, and its query ahead
    of that of the request. What they answer refuses it, and goes nowhere else, as do the attrs they set; one that would answer
    later (sse_defer) refuses it; a stream that a guard opens is this one. Later they are not asked.
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or one of sse_live_each; SSE_E_STATE: refused, or called by a hook or
-   guard that is being asked; SSE_E_FULL: max_views. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, one of sse_live_each, or a raw stream; SSE_E_STATE: refused, or called
+   by a hook or guard that is being asked; SSE_E_FULL: max_views. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
@@ -7799,7 +7802,7 @@ struct sse_app {
     bool                 access_log;
     uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
-    uint64_t             told_host, told_phase; /* when that was last a warning: see sse__peer_level */
+    uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -11338,7 +11341,8 @@ typedef enum sse__req_phase {
 } sse__req_phase;
 
 /* What may be called in which phase: see req_may. */
-enum { SSE__MAY_WRITE = 1, SSE__MAY_DEFER = 2, SSE__MAY_FINISH = 4, SSE__MAY_STREAM = 8, SSE__MAY_ASK_BODY = 16 };
+enum { SSE__MAY_WRITE = 1, SSE__MAY_DEFER = 2, SSE__MAY_FINISH = 4, SSE__MAY_STREAM = 8, SSE__MAY_ASK_BODY = 16,
+       SSE__MAY_SHOW = 32 /* views on its stream */ };
 
 struct sse_req {
     sse_app     *app;
@@ -11419,7 +11423,7 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
     static const unsigned char may[] = {
         SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY, /* HANDLED */
         SSE__MAY_WRITE,                                                                          /* GUARDED */
-        0,                                                                                       /* STREAMING */
+        SSE__MAY_SHOW,                                                                           /* STREAMING */
         SSE__MAY_WRITE | SSE__MAY_FINISH,                                                        /* WAITING */
         0,                                                                                       /* FINISHED */
         0                                                                                        /* CONCLUDED */
@@ -12878,7 +12882,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>reply >>conn >>event >>loop   Tests: tests/wire/stream.test.mjs
+  Uses: >>reply >>conn >>event >>loop   Tests: tests/wire/stream.test.mjs tests/unit/stream.c
 
   An event becomes one message: its bytes, the HTTP chunk frame around them
   included, are made once and every stream's queue points to them:
@@ -12888,6 +12892,34 @@ static void sse__dir_handler(sse_req *req, void *user) {
                           ^ bare (1.0)              ^
 
   The id is the one a history gives (>>history); there is room for it.
+
+  The life of a stream; [f] is the function that makes the change:
+
+      [stream_make]
+          |                its handler returns      the app stops
+         NEW -----> OPENING -------------> OPEN -------------> STOPPING
+          | [stream_open] | [stream_settle]  | [stream_stop]       |
+          |               +------------------+---------------------+
+          |               | its end is said  | cut short: its peer left or was
+          |               | [stream_finish]  | too slow, no memory [stream_gone]
+          |               v                  v
+          |             ENDING -----------> CUT
+          |               |  last event too  ^ |
+          |               |  much for queue  | |
+          +---------------|------------------+ |  not opened after all
+                          v                    v
+                        CLOSED <---------------+  [streams_run_closed], then freed
+
+  NEW       its options are looked at; no code of the program's has its handle
+  OPENING   its head is queued, and what it is sent; the handler that opened it still
+            runs. Histories wait until that has subscribed to all it wants
+  OPEN      that handler has returned: all it subscribed to flows, its step is called
+  STOPPING  on_stop was called; all goes on until its step ends it, or the program
+            (.drain), or grace_ms is over. Without either it ends at once
+  ENDING    last event and end are queued or about to be; then the connection is no
+            longer its own, and sends them by itself (SEND)
+  CUT       nothing of it leaves any more
+  CLOSED    on_close runs, which may still read what was noted (sse_stream_meta)
 
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
@@ -12899,6 +12931,9 @@ static void sse__dir_handler(sse_req *req, void *user) {
   S5  A body is complete only where the program ended it. To clients that
       read by fetch, Datastar above all, a complete one is finished: after
       any other end, a broken connection to them, they come back.
+  S6  Between two turns a stream has a connection, or is in the list of
+      those that close: never both. No handler of one still runs then.
+  S7  Nothing that has a number, and no step, comes before OPEN.
 ==========================================================================*/
 
 /* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
@@ -13026,16 +13061,22 @@ typedef struct sse__stream_extra {
     sse__meta  *meta;
     sse__codec *codec;           /* own_history, from the first event for this stream alone */
     uint64_t    ends_at, step_at; /* 0: never */
-    bool        drain, stopping; /* stopping: it was told that the app stops */
+    bool        drain;
 } sse__stream_extra;
+
+typedef enum sse__stream_phase { /* in the order of its life; drawn above */
+    SSE__STREAM_NEW,
+    SSE__STREAM_OPENING, SSE__STREAM_OPEN, SSE__STREAM_STOPPING, /* open, as sse_stream_is_open says */
+    SSE__STREAM_ENDING, SSE__STREAM_CUT, SSE__STREAM_CLOSED
+} sse__stream_phase;
 
 typedef struct sse__stream {
     sse_app   *app;
-    sse__conn *conn;         /* NULL: closing */
+    sse__conn *conn;         /* NULL: not opened yet, or closing */
     uint32_t   slot, gen;
     sse__link  closing;      /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
-    sse_req   *req;          /* while the handler that opened it runs */
+    sse_req   *req;          /* until the handler that opened it has returned; else NULL */
     void     (*on_close)(sse_stream s, sse_reason reason, void *user);
     void      *user;
     sse__stream_extra *extra;
@@ -13046,9 +13087,10 @@ typedef struct sse__stream {
     int        ping_ms, send_timeout_ms;
     uint32_t   opened_s;     /* when, in seconds of the loop's clock */
     uint64_t   mark;         /* what its decoder holds: see >>frame. 0: nothing to refer to */
+    uint8_t    phase;        /* sse__stream_phase */
     uint8_t    reason, encoding;
     bool       framed;       /* HTTP/1.1: in chunks */
-    bool       raw, gone;    /* gone: closed, on_close not yet run */
+    bool       raw;          /* bytes of another type than events */
     bool       own_history;
     bool       fed;          /* by rows of a table: subscribed to a topic that has an outbox */
     bool       behind;       /* what has a number reaches it by way of the histories, not by sse__channel_send */
@@ -13070,9 +13112,82 @@ static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing:
     return s.app && s.app->streams ? (sse__stream *)sse__slots_get(&s.app->streams->all, s.slot, s.gen) : NULL;
 }
 
+static bool sse__stream_lives(const sse__stream *stream) {
+    return stream->phase >= SSE__STREAM_OPENING && stream->phase <= SSE__STREAM_STOPPING;
+}
+
+/* The one place where a phase is set. Row: from; bit: to. */
+static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
+    static const unsigned char allowed[] = {
+        1 << SSE__STREAM_OPENING | 1 << SSE__STREAM_CUT,                              /* NEW */
+        1 << SSE__STREAM_OPEN | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,       /* OPENING */
+        1 << SSE__STREAM_STOPPING | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,   /* OPEN */
+        1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,                               /* STOPPING */
+        1 << SSE__STREAM_CUT | 1 << SSE__STREAM_CLOSED,                               /* ENDING */
+        1 << SSE__STREAM_CLOSED,                                                      /* CUT */
+        0                                                                             /* CLOSED */
+    };
+    SSE_ASSERT(allowed[stream->phase] >> to & 1);
+    (void)allowed;
+    stream->phase = (uint8_t)to;
+}
+
+/* What may be done in which phase: see stream_may. JOIN: topics, patterns and views. NAME: its id,
+   and what is known of it. FLOW: what it is sent by way of histories, and its step: S7. */
+enum {
+    SSE__MAY_SEND = 1, SSE__MAY_JOIN = 2, SSE__MAY_END = 4, SSE__MAY_NAME = 8, SSE__MAY_READ = 16, SSE__MAY_FLOW = 32,
+    SSE__MAY_ALL = SSE__MAY_SEND | SSE__MAY_JOIN | SSE__MAY_END | SSE__MAY_NAME | SSE__MAY_READ
+};
+
+static bool sse__stream_lets(const sse__stream *stream, unsigned what) {
+    static const unsigned char may[] = {
+        0,                            /* NEW */
+        SSE__MAY_ALL,                 /* OPENING */
+        SSE__MAY_ALL | SSE__MAY_FLOW, /* OPEN */
+        SSE__MAY_ALL | SSE__MAY_FLOW, /* STOPPING */
+        SSE__MAY_READ,                /* ENDING */
+        SSE__MAY_READ,                /* CUT */
+        SSE__MAY_READ                 /* CLOSED */
+    };
+    return (may[stream->phase] & what) != 0;
+}
+
+static void sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
+    sse__log(stream->app, sse__peer_level(stream->app, &stream->app->told_stream), "%s: not possible %s (stream %lu-%lu)", call,
+             when, (unsigned long)stream->slot, (unsigned long)stream->gen);
+}
+
+/* Finds the stream of a call and whether it may be made now: else SSE_E_CLOSED or SSE_E_THREAD, and
+   *out is NULL. A peer may leave at any time, so that a call comes too late is no mistake; what the
+   program still wants to send where it has said the end itself is one: call is for the log then;
+   NULL: no line in it. */
+static int sse__stream_may(sse_stream s, unsigned what, const char *call, sse__stream **out) {
+    sse__stream *stream;
+    *out = NULL;
+    if (!s.app) return SSE_E_CLOSED;
+    if (!sse__on_loop(s.app)) return SSE_E_THREAD;
+    stream = sse__stream_get(s);
+    if (!stream) return SSE_E_CLOSED;
+    if (sse__stream_lets(stream, what)) {
+        *out = stream;
+        return SSE_OK;
+    }
+    if (call && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
+        sse__stream_misused(stream, call, "after its end was said");
+    return SSE_E_CLOSED;
+}
+
+/* Whether events may be sent on it: else error, and a line in the log. */
+static int sse__stream_needs_events(const sse__stream *stream, int error, const char *call) {
+    if (!stream->raw) return SSE_OK;
+    sse__stream_misused(stream, call, "on a raw stream, whose .type is not text/event-stream");
+    return error;
+}
+
 static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or not this thread's business */
-    sse__stream *stream = s.app && sse__on_loop(s.app) ? sse__stream_get(s) : NULL;
-    return stream && !stream->gone ? stream : NULL;
+    sse__stream *stream;
+    (void)sse__stream_may(s, SSE__MAY_SEND, NULL, &stream);
+    return stream;
 }
 
 static sse_stream sse__stream_handle(const sse__stream *stream) {
@@ -13139,13 +13254,17 @@ static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody'
 
 /* ---- closing -------------------------------------------------------------------- */
 
-static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* marks; the end of the turn does the rest: S2 */
-    if (stream->gone) return;
-    stream->gone   = true;
-    stream->reason = (uint8_t)reason;
+static void sse__stream_detach(sse__stream *stream) { /* the end of the turn does the rest: S2, S6 */
     if (stream->conn) stream->conn->stream = NULL;
     stream->conn = NULL;
     sse__list_add(&stream->app->streams->closing, &stream->closing);
+}
+
+static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* nothing of it leaves any more */
+    if (stream->closing.next) return; /* it had come to its end before */
+    sse__stream_set_phase(stream, SSE__STREAM_CUT);
+    stream->reason = (uint8_t)reason;
+    sse__stream_detach(stream);
 }
 
 static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued: S5 */
@@ -13185,7 +13304,7 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     if (!c) return SSE_E_CLOSED;
     error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->framed_to)
                            : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
-    if (error && stream->gone) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
+    if (error && stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
     if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
@@ -13273,12 +13392,12 @@ static int sse__stream_push(sse__stream *stream, sse__message *plain) {
 }
 
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
-    sse__stream  *stream = sse__stream_open_one(s);
+    static const char call[] = "sse_stream_send";
+    sse__stream  *stream;
     sse__message *m;
-    int           error;
-    if (!stream) return SSE_E_CLOSED;
-    if (stream->raw) return SSE_E_STATE;
-    error = sse__message_of_event(stream->app, event, &m);
+    int           error = sse__stream_may(s, SSE__MAY_SEND, call, &stream);
+    if (!error) error = sse__stream_needs_events(stream, SSE_E_STATE, call);
+    if (!error) error = sse__message_of_event(stream->app, event, &m);
     if (error) return error;
     error = sse__stream_push(stream, m);
     sse__message_drop(m);
@@ -13294,10 +13413,10 @@ static sse__message *sse__message_of_bytes(sse_str bytes) {
 }
 
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
-    sse__stream  *stream = sse__stream_open_one(s);
+    sse__stream  *stream;
     sse__message *m;
-    int           error;
-    if (!stream) return SSE_E_CLOSED;
+    int           error = sse__stream_may(s, SSE__MAY_SEND, "sse_stream_write", &stream);
+    if (error) return error;
     if (!n) return SSE_OK; /* an empty chunk would end the body */
     if (!bytes) return SSE_E_ARG;
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
@@ -13329,13 +13448,15 @@ static void sse__stream_finish_frames(sse__stream *stream) {
 /* Ends the body. whole: the program has said all it had to say, and the connection is kept; else the body stays without its end: S5. */
 static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whole) {
     sse__conn *c = stream->conn;
-    if (!c) return;
+    if (!sse__stream_lives(stream)) return;
+    sse__stream_set_phase(stream, SSE__STREAM_ENDING);
+    stream->reason = (uint8_t)reason;
     if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
     if (stream->conn && whole && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
-    if (!stream->conn) return; /* that was too much for its queue, or for the memory: it is cut */
+    if (stream->phase == SSE__STREAM_CUT) return; /* that was too much for its queue, or for the memory */
     if (!whole) sse__conn_break(c, stream->framed);
     else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
-    sse__stream_gone(stream, reason);
+    sse__stream_detach(stream);
     sse__conn_gathered(c);
     sse__conn_reply_end(c);
 }
@@ -13369,12 +13490,15 @@ static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *
     sse__stream_finish(stream, SSE_BY_END, whole);
 }
 
+/* To end one that has ended is no mistake: no call is named. */
 static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
-    sse__stream  *stream = sse__stream_open_one(s);
-    sse__message *m;
-    int           error;
-    if (!stream) return SSE_E_CLOSED;
-    error = sse__farewell(stream->app, last, &m);
+    const char   *call = whole ? "sse_stream_end: a last event" : "sse_stream_reconnect: a last event";
+    sse__message *m = NULL;
+    sse__stream  *stream;
+    int           error = sse__stream_may(s, SSE__MAY_END, NULL, &stream);
+    if (error) return error;
+    if (last) error = sse__stream_needs_events(stream, SSE_E_STATE, call);
+    if (!error) error = sse__farewell(stream->app, last, &m);
     sse__stream_end_with(stream, last != NULL, m, whole);
     sse__message_drop(m);
     return error;
@@ -13395,15 +13519,17 @@ static void sse__stream_ping(sse__stream *stream) {
     sse__message_begin(&b);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
     stream->last_sent = stream->app->loop.wheel.now;
-    m = b.len > SSE__ROOM ? sse__message_end(&b) : NULL;
+    m = b.len > SSE__ROOM && sse__stream_lives(stream) ? sse__message_end(&b) : NULL;
     sse_buf_free(&b);
     if (m) (void)sse__stream_push(stream, m);
     sse__message_drop(m);
 }
 
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
-    const int ms = stream->extra->step(sse__stream_handle(stream), stream->user);
-    if (stream->gone) return;
+    int ms;
+    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
+    ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
 }
@@ -13440,17 +13566,17 @@ static void sse__stream_tick(sse__conn *c) {
         return;
     }
     if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
-    if (!waiting && !stream->gone && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms)
+    if (!waiting && sse__stream_lives(stream) && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms)
         sse__stream_ping(stream);
-    if (!stream->gone) sse__stream_schedule(stream);
+    if (sse__stream_lives(stream)) sse__stream_schedule(stream);
 }
 
 /* Upcall of >>conn: the queue ran empty. A step may have waited for that. */
 static void sse__stream_sent(sse__conn *c) {
     sse__stream *stream = c->stream;
     stream->stuck_since = 0;
-    if (stream->behind && !stream->req) stream->app->streams->refill(stream);
-    if (!stream->gone && stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
+    if (stream->behind && sse__stream_lets(stream, SSE__MAY_FLOW)) stream->app->streams->refill(stream); /* S7 */
+    if (sse__stream_lives(stream) && stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
 }
 
 /* Upcall of >>conn: the connection closed. */
@@ -13537,7 +13663,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
         if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
         sse__message_drop(m);
     }
-    if (first && !stream->gone) (void)sse__stream_push(stream, first);
+    if (first && sse__stream_lives(stream)) (void)sse__stream_push(stream, first);
 }
 
 static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherwise : value < 0 ? 0 : value; } /* 0: never */
@@ -13555,10 +13681,24 @@ static int sse__stream_check_options(sse_app *app, const char *what, const sse_s
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
+/* Why the request can become no stream now; NULL: it can. */
+static const char *sse__stream_too_late(const sse_req *req) {
+    if (req->conn->state != SSE__REPLY) return "while its body is still to come";
+    if (req->deferred) return "after sse_defer";
+    if (req->failed) return "after sse_fail";
+    return req->out.len ? "when something is written" : NULL;
+}
+
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
-    int error;
+    const char *why;
+    int         error;
     if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
-    if (!req->conn || req->conn->state != SSE__REPLY || req->deferred || req->failed || req->out.len) return SSE_E_STATE;
+    if (!req->conn) return SSE_E_STATE; /* its client has left, which is no mistake */
+    why = sse__stream_too_late(req);
+    if (why) {
+        sse__log(req->app, sse__peer_level(req->app, &req->app->told_stream), "sse_stream_open: not possible %s (%s)", why, req->path);
+        return SSE_E_STATE;
+    }
     error = sse__stream_check_options(req->app, "sse_stream_open", o);
     return error ? error : req->headers.error;
 }
@@ -13611,6 +13751,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
         return closed;
     }
     sse__req_set_phase(req, SSE__REQ_STREAMING);
+    sse__stream_set_phase(stream, SSE__STREAM_OPENING);
     req->stream       = stream;
     stream->req       = req;
     stream->conn      = req->conn;
@@ -13619,16 +13760,25 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     sse__conn_set_state(req->conn, SSE__STREAM);
     sse__stream_begin(stream, req, o, first);
     sse__message_drop(first);
-    if (!stream->gone) sse__stream_schedule(stream);
+    if (sse__stream_lives(stream)) sse__stream_schedule(stream);
     req->app->streams->opened++;
-    return stream->gone ? closed : sse__stream_handle(stream);
+    return sse__stream_lives(stream) ? sse__stream_handle(stream) : closed;
+}
+
+/* The handler that opened it has returned. False: it has come to its end by then. */
+static bool sse__stream_settle(sse__stream *stream) {
+    stream->req = NULL;
+    if (!sse__stream_lives(stream)) return false;
+    sse__stream_set_phase(stream, SSE__STREAM_OPEN);
+    return true;
 }
 
 /* ---- what is known about a stream ---------------------------------------------------------- */
 
 SSE_API const char *sse_stream_id(sse_stream s) {
-    sse__stream       *stream = sse__stream_open_one(s);
-    sse__stream_extra *x = stream ? sse__stream_need_extra(stream) : NULL;
+    sse__stream       *stream;
+    const int          error = sse__stream_may(s, SSE__MAY_NAME, NULL, &stream);
+    sse__stream_extra *x = error ? NULL : sse__stream_need_extra(stream);
     unsigned char      secret[16];
     sse_buf            b = {NULL, 0, 0, SSE_OK};
     if (!x) return NULL;
@@ -13651,8 +13801,7 @@ SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &gen)) return none;
     s.slot = (uint32_t)slot;
     s.gen  = (uint32_t)gen;
-    stream = sse__stream_open_one(s);
-    if (!stream || !stream->extra || !stream->extra->id) return none;
+    if (sse__stream_may(s, SSE__MAY_NAME, NULL, &stream) || !stream->extra || !stream->extra->id) return none;
     return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none; /* how long it takes tells nothing of it */
 }
 
@@ -13663,17 +13812,19 @@ static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* w
 }
 
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
-    sse__stream *stream = s.app && sse__on_loop(s.app) ? sse__stream_get(s) : NULL;
-    sse__meta   *meta   = stream && stream->extra && name ? *sse__meta_find(stream->extra, name) : NULL;
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__MAY_READ, NULL, &stream);
+    sse__meta   *meta  = !error && stream->extra && name ? *sse__meta_find(stream->extra, name) : NULL;
     return meta ? meta->value : NULL;
 }
 
 SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
-    sse__stream       *stream = sse__stream_open_one(s);
-    sse__stream_extra *x = stream && name ? sse__stream_need_extra(stream) : NULL;
+    sse__stream       *stream;
+    const int          error = sse__stream_may(s, SSE__MAY_NAME, NULL, &stream);
+    sse__stream_extra *x = !error && name ? sse__stream_need_extra(stream) : NULL;
     sse__meta        **at;
     char              *copy;
-    if (!stream) return SSE_E_CLOSED;
+    if (error) return error;
     if (!x) return name ? SSE_E_NOMEM : SSE_E_ARG;
     copy = value ? sse__strdup(sse__text(value)) : NULL;
     if (value && !copy) return SSE_E_NOMEM;
@@ -13856,7 +14007,7 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, const sse_
     sse__fan_begin(&fan, channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (stream == except || stream->gone || (serial && stream->serial == serial) || (m->seq && stream->behind)) continue;
+        if (stream == except || !sse__stream_lives(stream) || (serial && stream->serial == serial) || (m->seq && stream->behind)) continue;
         stream->serial = serial;
         sse__fan_give(&fan, stream);
     }
@@ -13872,7 +14023,7 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
-        if (stream->gone) continue;
+        if (!sse__stream_lives(stream)) continue;
         sub->fresh = false;
         if (sse__conn_forget(stream->conn, channel)) stream->mark = 0; /* the frame it would refer to is not sent */
         sse__fan_give(&fan, stream);
@@ -13905,7 +14056,7 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
     sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
-        if (!sub->fresh || sub->in.stream->gone) continue;
+        if (!sub->fresh || !sse__stream_lives(sub->in.stream)) continue;
         sub->fresh = false;
         (void)sse__channel_greet(channel, sub->in.stream, state, streams);
     }
@@ -13914,10 +14065,10 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
     sse__stream_extra *x = stream->extra;
-    if (stream->gone || (x && x->stopping)) return;
-    if (x) x->stopping = true;
+    if (stream->phase != SSE__STREAM_OPEN) return;
+    sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
     if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
-    if (stream->gone) return;
+    if (!sse__stream_lives(stream)) return;
     if (!x || !(x->step || x->drain)) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
         return;
@@ -13942,6 +14093,7 @@ static void sse__streams_run_closed(sse__streams *streams) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
         sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
         streams->closed_by[stream->reason]++;
+        sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
         if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
@@ -15037,7 +15189,7 @@ static sse_stream sse__person_stream(const sse__person *p, const sse__channel *c
     const sse__link  *link;
     for (link = group ? group->members.next : NULL; link && link != &group->members; link = link->next) {
         const sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (!stream->gone && sse__channel_find(channel, stream)) return sse__stream_handle(stream);
+        if (sse__stream_lives(stream) && sse__channel_find(channel, stream)) return sse__stream_handle(stream);
     }
     return none;
 }
@@ -15556,7 +15708,7 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     uint64_t seq = 0;
     size_t   i;
     for (i = m->count / 2; i--;) sse__merge_sink(m, i);
-    while (m->count && !stream->gone) {
+    while (m->count && sse__stream_lives(stream)) {
         const sse__entry *e = sse__cursor_entry(&m->at[0]);
         if (e->seq != seq) { /* O1 */
             if (!sse__stream_has_room(stream, e->message, stream->max_queue)) break;
@@ -15591,7 +15743,7 @@ static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
     if (m) (void)sse__stream_push(r->stream, m);
     r->sent  = r->sent || m;
     r->after = id;
-    return !r->stream->gone;
+    return sse__stream_lives(r->stream);
 }
 
 /* These answer whether something left that has an id. */
@@ -15633,6 +15785,7 @@ static bool sse__stream_refill_events(sse__stream *stream) {
 
 static bool sse__stream_refill(sse__stream *stream) {
     sse__sub *fed = sse__stream_fed(stream);
+    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
     return fed ? sse__stream_refill_rows(stream, fed) : sse__stream_refill_events(stream);
 }
 
@@ -15767,8 +15920,7 @@ static void sse__topics_begin(sse__stream *stream) {
     sse__resume  r;
     sse__sub    *sub, *fed = sse__stream_fed(stream);
     bool         resumed, placed = false; /* placed: its client has an id of this start */
-    stream->req = NULL;
-    if (stream->gone || !stream->behind) return;
+    if (!sse__stream_settle(stream) || !stream->behind) return;
     memset(&r, 0, sizeof r);
     id = sse_header(req, "last-event-id");
     if (!sse__is_set(id)) id = sse_query(req, "lastEventId");
@@ -15782,8 +15934,8 @@ static void sse__topics_begin(sse__stream *stream) {
         else sse__stream_gap(stream, &r);
         for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
-    if (!stream->gone && sse__stream_refill(stream)) placed = true;
-    if (!stream->gone && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
+    if (sse__stream_lives(stream) && sse__stream_refill(stream)) placed = true;
+    if (sse__stream_lives(stream) && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------------- */
@@ -15815,8 +15967,9 @@ static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL
 }
 
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
-    const bool placed = stream->req || sse__stream_resumable(stream);
-    sse__sub  *sub    = sse__channel_find(&topic->channel, stream);
+    const bool opening = stream->phase == SSE__STREAM_OPENING;
+    const bool placed  = opening || sse__stream_resumable(stream);
+    sse__sub  *sub     = sse__channel_find(&topic->channel, stream);
     if (sub) return SSE_OK;
     if (!sse__topic_suits(topic, stream)) {
         sse__topic_rest(topic);
@@ -15830,18 +15983,19 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     }
     sse__list_remove(&topic->idle);
     if (topic->outbox) stream->fed = true;
-    sub->after = stream->req ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
-    if (stream->req && sse__topic_gives_ids(topic)) stream->behind = true;
+    sub->after = opening ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
+    if (opening && sse__topic_gives_ids(topic)) stream->behind = true; /* S7 */
     if (!placed && sse__topic_resumable(topic)) sse__stream_place(stream); /* O4 */
     return SSE_OK;
 }
 
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
-    sse__stream *stream = sse__stream_open_one(s);
+    const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
+    sse__stream *stream;
     sse__topic  *topic;
-    int          error;
-    if (!stream) return SSE_E_CLOSED;
-    if (!name || !*name || stream->raw) return SSE_E_ARG;
+    int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
+    if (error) return error;
+    if (!name || !*name || sse__stream_needs_events(stream, SSE_E_ARG, call)) return SSE_E_ARG;
     topic = pattern ? sse__pattern_get(s.app->topics, name, &error) : sse__topic_get(s.app->topics, sse__text(name), &error);
     return topic ? sse__topic_join(topic, stream) : error;
 }
@@ -15850,10 +16004,11 @@ SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscri
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe(s, pattern, true); }
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
-    sse__stream *stream = sse__stream_open_one(s);
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__MAY_JOIN, NULL, &stream); /* it has left all: no mistake */
     sse__topic  *topic;
     sse__sub    *sub;
-    if (!stream) return SSE_E_CLOSED;
+    if (error) return error;
     if (!name) return SSE_E_ARG;
     topic = pattern ? sse__pattern_find(s.app->topics, name) : sse__topic_find(s.app->topics, sse__text(name));
     sub   = topic ? sse__channel_find(&topic->channel, stream) : NULL;
@@ -16022,7 +16177,7 @@ static void sse__topic_hold_back(sse__topic *topic, const sse__message *m) {
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
-        if (stream->behind || stream->gone || sse__stream_has_room(stream, m, stream->max_queue)) continue;
+        if (stream->behind || !sse__stream_lives(stream) || sse__stream_has_room(stream, m, stream->max_queue)) continue;
         sub->after     = topic->outbox->last;
         stream->behind = true;
     }
@@ -16088,8 +16243,8 @@ static void sse__topic_catch_up(sse__topic *topic) { /* B3 */
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
-        if (!stream->behind || stream->gone) continue;
-        if (sub->after > o->last || stream->req) o->ahead = true;
+        if (!stream->behind || !sse__stream_lives(stream)) continue;
+        if (sub->after > o->last || !sse__stream_lets(stream, SSE__MAY_FLOW)) o->ahead = true;
         else (void)sse__stream_refill(stream);
     }
 }
@@ -16212,7 +16367,7 @@ static sse__stream *sse__walk_any(sse__walk *w) { /* the next one of the list; N
 
 static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: that was the last */
     sse__stream *stream = sse__walk_any(w);
-    while (stream && (stream->gone || !sse__walk_matches(w, stream))) stream = sse__walk_any(w);
+    while (stream && (!sse__stream_lives(stream) || !sse__walk_matches(w, stream))) stream = sse__walk_any(w);
     return stream;
 }
 
@@ -16654,7 +16809,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse__stream *stream;
     sse__found   m;
     if (live->guard) live->guard(req, live->user);
-    if (sse__req_answered(req) && !(req->stream && !req->stream->gone)) return;
+    if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     (void)sse__route_find(views->routes, sse__text(req->path), &m);
     view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_each(live, req);
     if (!view) {
@@ -16722,15 +16877,20 @@ static bool sse__live_admits(const sse__target *t, sse_req *req) {
 }
 
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
-    sse__stream *stream = sse__stream_open_one(s);
+    static const char call[] = "sse_stream_view";
+    sse__stream *stream;
     sse__target  t;
     sse_view    *view;
-    int          error = stream ? SSE_E_ARG : SSE_E_CLOSED;
+    int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
+    if (!error) error = sse__stream_needs_events(stream, SSE_E_ARG, call);
+    if (error) return error;
+    error = SSE_E_ARG;
     memset(&t, 0, sizeof t);
-    t.path = stream && live_path ? sse__live_path(live_path, &t.query) : NULL;
+    t.path = live_path ? sse__live_path(live_path, &t.query) : NULL;
     t.live = t.path ? sse__live_find(s.app, sse__text(t.path), &t.found, &t.route) : NULL;
-    if (t.live && stream->req && (stream->req->phase != SSE__REQ_STREAMING || !sse__live_admits(&t, stream->req)))
+    if (t.live && stream->req && (sse__req_may(stream->req, SSE__MAY_SHOW, call) || !sse__live_admits(&t, stream->req)))
         error = SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
+    else if (!sse__stream_lives(stream)) error = SSE_E_CLOSED; /* by what a guard did */
     else if (t.live && t.live->render) {
         view  = sse__view_get(t.live, t.route, &t.found, t.query, true);
         error = view ? sse__view_join(view, stream) : SSE_E_FULL;
@@ -18500,7 +18660,7 @@ static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
     for (waiting = 1; waiting >= 0; waiting--)
         for (i = 0; i < all->used && rows < SSE__MONITOR_ROWS; i++) {
             const sse__stream *stream = (const sse__stream *)all->at[i].item;
-            if (!stream || !stream->conn || (stream->conn->out.bytes > 0) != waiting) continue;
+            if (!stream || !sse__stream_lives(stream) || (stream->conn->out.bytes > 0) != waiting) continue;
             if (rows++) sse_puts(out, ",");
             sse__monitor_put_row(out, stream);
         }
@@ -19070,10 +19230,11 @@ static void sse__check_queue(const sse__queue *q) {
         bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
     }
     SSE_ASSERT(bytes == q->bytes);
+    (void)bytes;
 }
 
 /* What the drawings of >>conn and >>request promise of a connection between two turns, and of its
-   request and stream. */
+   request. */
 static void sse__check_conn(const sse__conn *c) {
     const sse_app_options *o = &c->net->app->options;
     const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
@@ -19096,9 +19257,47 @@ static void sse__check_conn(const sse__conn *c) {
     (void)o, (void)reads; /* where SSE_ASSERT is nothing */
 }
 
+/* What the drawing of >>stream promises between two turns: S6, S7. */
+static void sse__check_stream(const sse__stream *stream) {
+    const sse__stream_extra *x = stream->extra;
+    const bool      lives = stream->phase == SSE__STREAM_OPEN || stream->phase == SSE__STREAM_STOPPING;
+    const sse__sub *sub;
+    SSE_ASSERT(lives || stream->phase == SSE__STREAM_ENDING || stream->phase == SSE__STREAM_CUT);
+    SSE_ASSERT(lives == sse__stream_lives(stream) && lives == (stream->conn != NULL));
+    SSE_ASSERT(lives == !stream->closing.next && !stream->req);
+    SSE_ASSERT(!stream->conn || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
+    SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
+    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || (x && (x->drain || (x->step && x->step_at))));
+    SSE_ASSERT(!lives || !x || !x->ends_at || stream->conn->deadline);
+    SSE_ASSERT(!stream->raw || (!stream->subs && !stream->behind && !stream->ping_ms));
+    SSE_ASSERT(!x || !x->label || (x->with_label.stream == stream && x->with_label.link.next)); /* S4 */
+    SSE_ASSERT(!x || !x->who || (x->with_who.stream == stream && x->with_who.link.next));       /* S4 */
+    for (sub = stream->subs; sub; sub = sub->next) {
+        SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
+    }
+    (void)x, (void)lives; /* where SSE_ASSERT is nothing */
+}
+
+static void sse__check_streams(sse_app *app) {
+    const sse__slots *all = &app->streams->all;
+    const sse__link  *link;
+    uint32_t          i, count = 0, closing = 0, closed = 0;
+    for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next) closing++;
+    for (i = 0; i < all->used; i++) {
+        const sse__stream *stream = (const sse__stream *)all->at[i].item;
+        if (!stream) continue;
+        count++;
+        closed += !stream->conn;
+        SSE_ASSERT(stream->app == app && stream->slot == i && stream->gen == all->at[i].gen); /* S1 */
+        sse__check_stream(stream);
+    }
+    SSE_ASSERT(count == all->count && closed == closing); /* S6 */
+    (void)count, (void)closed, (void)closing;
+}
+
 static void sse__check_all(sse_app *app) {
     size_t    held = 0;
-    uint32_t  i, count = 0;
+    uint32_t  count = 0;
     sse__link *link;
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
         sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
@@ -19111,11 +19310,8 @@ static void sse__check_all(sse_app *app) {
         held += req->held;
     }
     SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
-    for (i = 0; i < app->streams->all.used; i++) {
-        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
-        SSE_ASSERT(!stream || !stream->conn || stream->conn->stream == stream);
-        (void)stream;
-    }
+    sse__check_streams(app);
+    (void)held;
 }
 #else
 static void sse__check_all(sse_app *app) { (void)app; }

@@ -1,0 +1,372 @@
+/* stream.c: the life of a stream. Each call with a stream in each phase of it: what it answers, and what the log says; when a
+   request can become a stream; and that no phase is skipped or gone back to. */
+#define _DEFAULT_SOURCE
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include "dial.h"
+#include <pthread.h>
+#include <sys/wait.h>
+
+static sse_app *app;
+static char     said[600]; /* the line of the log that names a call that was not possible */
+static int      lines;     /* how many there were */
+
+static void on_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level > SSE_LOG_WARNING || strncmp(line, "sse_", 4) != 0) return;
+    snprintf(said, sizeof said, "%s", line);
+    lines++;
+}
+
+static void listen_to_log(void) {
+    app->told_phase = app->told_stream = 0; /* not only one line a second */
+    said[0]         = '\0';
+    lines           = 0;
+}
+
+/* ---- each call, in each phase ---- */
+
+enum { SEND, WRITE, END, END_WITH, RECONNECT, SUBSCRIBE, UNSUBSCRIBE, PATTERN, UNPATTERN, VIEW, SET_META, CALLS };
+
+static const char *const names[CALLS] = {"sse_stream_send", "sse_stream_write", "sse_stream_end", "sse_stream_end: a last event",
+    "sse_stream_reconnect", "sse_subscribe", "sse_unsubscribe", "sse_subscribe_pattern", "sse_unsubscribe_pattern", "sse_stream_view",
+    "sse_stream_set_meta"};
+
+static int make(int call, sse_stream s) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = "x";
+    switch (call) {
+    case SEND: return sse_stream_send(s, &event);
+    case WRITE: return sse_stream_write(s, "data: x\n\n", 9);
+    case END: return sse_stream_end(s, NULL);
+    case END_WITH: return sse_stream_end(s, &event);
+    case RECONNECT: return sse_stream_reconnect(s, NULL);
+    case SUBSCRIBE: return sse_subscribe(s, "other");
+    case UNSUBSCRIBE: return sse_unsubscribe(s, "on");
+    case PATTERN: return sse_subscribe_pattern(s, "other*");
+    case UNPATTERN: return sse_unsubscribe_pattern(s, "on*");
+    case VIEW: return sse_stream_view(s, "/view");
+    default: return sse_stream_set_meta(s, "k", "w");
+    }
+}
+
+/* Where a stream is when the call is made. */
+typedef enum place {
+    IN_HANDLER, IN_GUARD, IN_STEP, IN_PING, OPEN, RAW, IN_ON_STOP, DRAINING,     /* it is open */
+    ENDED, SENT_AWAY, STEPPED_OUT, LIFETIME, OVERFLOWN, LEFT,                    /* it is not, and on_close is to come */
+    IN_ON_CLOSE, IN_ON_CLOSE_LEFT, CLOSED, NONE, ELSEWHERE                       /* or it has */
+} place;
+
+static place here;
+static int   call, answer, shown; /* shown: what the handler's sse_stream_view answered */
+static char  known[40], id[80];
+
+static void call_now(sse_stream s) { /* what is known of it, and then the call */
+    const char *meta = sse_stream_meta(s, "k");
+    snprintf(known, sizeof known, "%s%s%s%s", sse_stream_is_open(s) ? "open " : "", sse_stream_id(s) ? "id " : "",
+        sse_stream_is_open(sse_stream_find(app, id)) ? "found " : "", meta && strcmp(meta, "v") == 0 ? "meta " : "");
+    listen_to_log();
+    answer = make(call, s);
+}
+
+static void call_in(place p, sse_stream s) { /* once */
+    if (here == p && answer == 1) call_now(s);
+}
+
+static void on_close(sse_stream s, sse_reason reason, void *user) {
+    (void)user;
+    call_in(reason == SSE_BY_PEER ? IN_ON_CLOSE_LEFT : IN_ON_CLOSE, s);
+}
+
+static void on_stop(sse_stream s, void *user) {
+    (void)user;
+    call_in(IN_ON_STOP, s);
+}
+
+static int step(sse_stream s, void *user) {
+    (void)user;
+    call_in(IN_STEP, s);
+    return here == STEPPED_OUT ? SSE_END : 1000;
+}
+
+static void on_ping(sse_stream s, sse_buf *out, void *user) {
+    (void)user;
+    call_in(IN_PING, s);
+    sse_puts(out, ":\n\n");
+}
+
+static void guard(sse_req *req, void *user) {
+    (void)req, (void)user;
+    call_in(IN_GUARD, newest);
+}
+
+static void render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p id=\"x\"></p>");
+}
+
+static void open_stream(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.on_close = on_close;
+    o.on_stop  = on_stop;
+    o.drain    = true;
+    if (here == IN_STEP || here == STEPPED_OUT) o.step = step;
+    if (here == IN_PING) o.on_ping = on_ping, o.ping_ms = 1;
+    if (here == RAW) o.type = "text/plain";
+    if (here == OVERFLOWN) o.max_queue_bytes = 1000;
+    newest = sse_stream_open(req, &o);
+    if (here != RAW) sse_subscribe(newest, "on");
+    if (here != RAW) sse_subscribe_pattern(newest, "on*");
+    sse_stream_set_meta(newest, "k", "v");
+    snprintf(id, sizeof id, "%s", sse_stream_id(newest));
+    call_in(IN_HANDLER, newest);
+    if (here == IN_GUARD) shown = sse_stream_view(newest, "/view");
+}
+
+static void *elsewhere(void *user) {
+    (void)user;
+    call_now(newest);
+    return NULL;
+}
+
+static void *reach(void) { /* then makes the call, unless a callback has */
+    static const sse_stream none = {NULL, 0, 0};
+    static char      large[2000];
+    sse__stream     *stream = sse__stream_get(newest);
+    pthread_t        thread;
+    int              i;
+    if (here == IN_ON_STOP || here == DRAINING) sse_stop(app);
+    if (here == ENDED || here == IN_ON_CLOSE || here == CLOSED) sse_stream_end(newest, NULL);
+    if (here == SENT_AWAY) sse_stream_reconnect(newest, NULL);
+    if (here == STEPPED_OUT) sse__stream_step(stream, 0);
+    if (here == LIFETIME) sse__stream_finish(stream, SSE_BY_LIFETIME, false);
+    if (here == OVERFLOWN) sse_stream_write(newest, large, sizeof large), sse_stream_write(newest, large, sizeof large);
+    if (here == LEFT || here == IN_ON_CLOSE_LEFT) sse__conn_close(stream->conn);
+    if (here == ELSEWHERE && pthread_create(&thread, NULL, elsewhere, NULL) == 0) pthread_join(thread, NULL);
+    if (here == OPEN || here == RAW || (here >= ENDED && here <= LEFT)) call_now(newest);
+    for (i = 0; i < 50 && here != NONE && here != ELSEWHERE && answer == 1; i++) {
+        turns(app, 1);
+        if (here == DRAINING || (here == CLOSED && i == 2)) call_now(newest);
+    }
+    if (here == NONE) call_now(none);
+    return NULL;
+}
+
+static void each_call(void) {
+    enum { O = SSE_OK, C = SSE_E_CLOSED, S = SSE_E_STATE, A = SSE_E_ARG, T = SSE_E_THREAD };
+    static const char all[] = "open id found meta ", after[] = "after its end was said";
+    static const char raw[] = "on a raw stream, whose .type is not text/event-stream";
+    static const struct {
+        place       at;
+        const char *name, *known;
+        int         answer[CALLS];
+        const char *why;         /* what the log says of those with an '!' */
+        const char *loud;        /* by call */
+    } rows[] = { /*                                          send, write, end, with, reconnect, join, leave, joins, leaves, view, meta */
+        {IN_HANDLER, "in its opening handler", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        {IN_GUARD, "in the guard of a view for it", all, {O, O, O, O, O, O, O, O, O, S, O},
+            "in the guard of a view on an open stream", ".........!."},
+        {IN_STEP, "in its step", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        {IN_PING, "in on_ping", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        {OPEN, "open", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        {RAW, "open, of another type", all, {S, O, O, S, O, A, A, A, A, A, O}, raw, "!..!.!.!.!."},
+        {IN_ON_STOP, "in on_stop", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        {DRAINING, "open while the app stops", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        {ENDED, "after sse_stream_end", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after, "!!...!.!.!."},
+        {SENT_AWAY, "after sse_stream_reconnect", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after, "!!...!.!.!."},
+        {STEPPED_OUT, "after SSE_END", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after, "!!...!.!.!."},
+        {LIFETIME, "when its time was over", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {OVERFLOWN, "over its queue", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {LEFT, "when its peer has left", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {IN_ON_CLOSE, "in on_close", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {IN_ON_CLOSE_LEFT, "in on_close, its peer has left", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {CLOSED, "when it has closed", "", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {NONE, "without a stream", "found ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {ELSEWHERE, "on another thread", "", {T, T, T, T, T, T, T, T, T, T, T}, NULL, "..........."}};
+    sse_app_options  options;
+    sse_live_options live;
+    char             want[600], name[200];
+    size_t           i;
+    memset(&options, 0, sizeof options);
+    memset(&live, 0, sizeof live);
+    options.on_log = on_log;
+    live.guard     = guard;
+    for (i = 0; i < SSE__COUNT(rows); i++)
+        for (call = 0; call < CALLS; call++) {
+            here   = rows[i].at;
+            answer = 1;
+            app    = dial_app(&options);
+            sse_get(app, "/open", open_stream, NULL);
+            sse_live(app, "/view", render, &live);
+            dial(app, "/open", NULL);
+            reach();
+            snprintf(name, sizeof name, "%s %s", names[call], rows[i].name);
+            is_int(answer, rows[i].answer[call], name);
+            is_str(known, rows[i].known, "... what is known of it");
+            snprintf(want, sizeof want, "%s: not possible %s (", names[call], rows[i].why ? rows[i].why : "");
+            if (rows[i].loud[call] == '.') ok(!lines, "... and no line in the log");
+            else ok(strncmp(said, want, strlen(want)) == 0 && lines == 1, "... and the log says: %s", want);
+            if (here == IN_GUARD) is_int(shown, call == END || call == END_WITH || call == RECONNECT ? C : O, "... and the view that asked");
+            turns(app, 2);
+            dial_free(app);
+        }
+}
+
+/* ---- what a peer can bring about is no flood of the log ---- */
+
+static void seldom(void) {
+    sse_app_options o;
+    int             i;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    here     = OPEN;
+    app      = dial_app(&o);
+    sse_get(app, "/open", open_stream, NULL);
+    dial(app, "/open", NULL);
+    sse_stream_end(newest, NULL);
+    listen_to_log();
+    for (i = 0; i < 100; i++) sse_stream_write(newest, "x", 1);
+    is_int(lines, 1, "a loop that sends to what it has ended is one warning");
+    dial_free(app);
+}
+
+/* ---- when a request can become a stream ---- */
+
+static int  opened, not_opened;
+static void count_close(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    not_opened += reason == SSE_BY_ERROR;
+}
+
+static int take(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)req, (void)chunk, (void)status, (void)user;
+    return 0;
+}
+
+static void finish_now(sse_app *a, void *user) {
+    (void)a;
+    sse_finish((sse_req *)user);
+}
+
+static void open_late(sse_req *req, void *user) { /* /late/{after} */
+    const char        *after = sse_param(req, "after");
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.on_close = count_close;
+    if (strcmp(after, "defer") == 0) sse_defer(req), sse_after(app, 1, finish_now, req);
+    if (strcmp(after, "fail") == 0) sse_fail(req, 409, "no");
+    if (strcmp(after, "output") == 0) sse_puts(sse_out(req), "text");
+    if (strcmp(after, "stream") == 0) (void)sse_stream_open(req, NULL);
+    if (strcmp(after, "body") == 0) sse_body_read(req, take, NULL);
+    listen_to_log();
+    opened += sse_stream_is_open(sse_stream_open(req, &o));
+}
+
+static void opening_late(void) {
+    static const struct { const char *target, *head, *why; } rows[] = {
+        {"/late/nothing", NULL, NULL},
+        {"/late/defer", NULL, "after sse_defer"},
+        {"/late/fail", NULL, "after sse_fail"},
+        {"/late/output", NULL, "when something is written"},
+        {"/late/stream", NULL, "once a stream is open"},
+        {"/late/body", "Content-Length: 5\r\n", "while its body is still to come"}};
+    sse_app_options   options;
+    sse_route_options route;
+    char              want[200];
+    size_t            i;
+    memset(&options, 0, sizeof options);
+    memset(&route, 0, sizeof route);
+    options.on_log   = on_log;
+    route.body_later = true;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        app    = dial_app(&options);
+        opened = not_opened = 0;
+        sse_route(app, "/late/{after}", open_late, NULL, &route);
+        dial(app, rows[i].target, rows[i].head);
+        turns(app, 5);
+        is_int(opened * 10 + not_opened, rows[i].why ? 1 : 10, rows[i].target);
+        snprintf(want, sizeof want, rows[i].why ? "sse_stream_open: not possible %s (%s)" : "", rows[i].why, rows[i].target);
+        is_str(said, want, "... and what the log says");
+        dial_free(app);
+    }
+}
+
+/* ---- no phase is skipped, and what they promise is looked at ---- */
+
+static bool ends_program(void (*fn)(int a, int b), int a, int b) {
+    int   status = 0;
+    pid_t child;
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(0);
+        fn(a, b);
+        _exit(0);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status);
+}
+
+static void move(int from, int to) {
+    sse__stream stream;
+    memset(&stream, 0, sizeof stream);
+    stream.phase = (uint8_t)from;
+    sse__stream_set_phase(&stream, (sse__stream_phase)to);
+}
+
+static void transitions(void) {
+    static const char *const phases[] = {"NEW", "OPENING", "OPEN", "STOPPING", "ENDING", "CUT", "CLOSED"};
+    static const char *const allowed[] = {".x...x.", "..x.xx.", "...xxx.", "....xx.", ".....xx", "......x", "......."};
+    int from, to;
+    for (from = 0; from < 7; from++)
+        for (to = 0; to < 7; to++)
+            ok(ends_program(move, from, to) == (allowed[from][to] == '.'), "%s to %s %s", phases[from], phases[to],
+                allowed[from][to] == '.' ? "is seen as an error" : "is as drawn");
+}
+
+static sse__stream *the_stream(void) { return sse__stream_get(newest); }
+
+static void break_it(int how, int unused) {
+    sse__stream *stream = the_stream();
+    (void)unused;
+    if (how == 0) stream->phase = SSE__STREAM_OPENING;
+    if (how == 1) stream->phase = SSE__STREAM_ENDING;
+    if (how == 2) stream->phase = SSE__STREAM_STOPPING;
+    if (how == 3) app->server->stopping = true;
+    if (how == 4) stream->conn = NULL;
+    if (how == 5) stream->gen++;
+    if (how == 6) stream->raw = true;
+    if (how == 7) sse__list_add(&app->streams->closing, &stream->closing);
+    if (how == 8) app->streams->all.count++;
+    if (how == 9) sse__list_remove(&stream->extra->with_label.link);
+    sse__check_all(app);
+}
+
+static void promises(void) {
+    static const char *const broken[] = {"a handler that never returned", "an end that was not said", "one that stops for no reason",
+        "one that was not told that the app stops", "a lost connection", "a handle that does not find it", "a raw one that is subscribed",
+        "one that closes and has a connection", "one that is counted twice", "one that is missing in its label"};
+    int i;
+    here   = OPEN;
+    app    = dial_app(NULL);
+    dial(app, "/s?label=tab", NULL);
+    sse_subscribe(newest, "on");
+    turns(app, 2);
+    for (i = 0; i < 10; i++) ok(ends_program(break_it, i, 0), "%s is seen", broken[i]);
+    ok(!ends_program(break_it, -1, 0), "and nothing is where nothing is broken");
+    dial_free(app);
+}
+
+int main(void) {
+    each_call();
+    seldom();
+    opening_late();
+    transitions();
+    promises();
+    return tap_done();
+}
