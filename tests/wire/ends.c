@@ -18,6 +18,19 @@ static int last_step(sse_stream s, void *user) { /* user: what it returns at las
     return *(const int *)user;
 }
 
+static int cuts; /* streams whose readers were too slow */
+
+static void count_cuts(sse_stream s, sse_reason reason, void *user) {
+    (void)s;
+    (void)user;
+    if (reason == SSE_BY_TIMEOUT || reason == SSE_BY_QUEUE) cuts++;
+}
+
+static void show_cuts(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%d", cuts);
+}
+
 static void stream(sse_req *req, void *user) { /* /stream/{how} */
     static const int   end = SSE_END, reconnect = SSE_RECONNECT;
     const char        *how = sse_param(req, "how");
@@ -33,6 +46,7 @@ static void stream(sse_req *req, void *user) { /* /stream/{how} */
     o.send_timeout_ms = strcmp(how, "slow") ? SSE_OFF : 300;
     o.max_queue_bytes = strcmp(how, "queue") ? SSE_UNLIMITED : 65536;
     o.label           = how;
+    o.on_close        = count_cuts;
     if (strcmp(how, "lifetime") == 0) o.lifetime_ms = 50;
     if (strcmp(how, "step-end") == 0) o.step = last_step, o.user = (void *)(uintptr_t)&end;
     if (strcmp(how, "step-reconnect") == 0) o.step = last_step, o.user = (void *)(uintptr_t)&reconnect;
@@ -252,6 +266,7 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/late", follow_later, NULL);
     sse_post(the_app, "/topic/{name}", publish, NULL);
     sse_before(the_app, "/hooked", hook, NULL);
+    sse_get(the_app, "/cuts", show_cuts, NULL);
     sse_get(the_app, "/raw", raw, NULL);
     sse_get(the_app, "/bad-last", bad_last, NULL);
     sse_get(the_app, "/no-room", no_room, NULL);
