@@ -4,7 +4,7 @@ PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
 CHECKS = -DSSE_DEBUG_CHECKS
-ASAN  = $(CHECKS) -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
 MAKE1 = $(MAKE) --no-print-directory
