@@ -7778,8 +7778,25 @@ typedef struct sse__loop {
 } sse__loop;
 
 /* What the sections of an app find each other by. Each owns the part that its name says; >>app makes and frees them all. */
+/* What sections do in a turn, at a stop and at the end, in this order. Those that a program may do
+   without enter themselves with the first call that needs them, so that a linker which drops what
+   nobody names drops them. */
+struct sse__stream;
+typedef void (*sse__stage)(sse_app *app);
+enum {
+    SSE__TURN_CHANGES, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED, SSE__TURN_SAVE,
+    SSE__STOP_STREAMS, SSE__STOP_OVER,                       /* over: the grace period is */
+    SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES,       /* while the loop still takes calls */
+    SSE__FREE_POOLS, SSE__FREE_SAVE,                         /* before connections go */
+    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_FILES,
+    SSE__STAGES
+};
+
 struct sse_app {
     sse__loop            loop;
+    sse__stage           stages[SSE__STAGES]; /* NULL: nobody needs it */
+    void               (*stream_begun)(struct sse__stream *stream); /* the handler that opened it has returned */
+    void               (*file_answer)(struct sse_req *req); /* a file is its reply */
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
     int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
     int                  refusal;      /* that one, or the latest since it runs; why: in words, for sse_app_error */
@@ -7804,6 +7821,11 @@ struct sse_app {
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
 };
+
+static void sse__stages_run(sse_app *app, int first, int last) {
+    for (; first <= last; first++)
+        if (app->stages[first]) app->stages[first](app);
+}
 
 static uint64_t sse__clock_ms(void) {
     struct timespec t;
@@ -8312,8 +8334,6 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     return app && work ? SSE_E_NOT_BUILT : SSE_E_ARG;
 }
 
-static void sse__pools_close(sse_app *app) { (void)app; }
-static void sse__pools_free(sse_app *app) { (void)app; }
 static int  sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
     return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
 }
@@ -8385,18 +8405,6 @@ static bool sse__pool_start(sse__pool *pool) {
     return !error;
 }
 
-static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NULL: no memory */
-    sse__pool *pool = *at ? *at : SSE__NEW(sse__pool);
-    if (!pool || *at) return pool;
-    pool->app      = app;
-    pool->limit    = limit;
-    pool->jobs_end = &pool->jobs;
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->more, NULL);
-    pthread_cond_init(&pool->over, NULL);
-    return *at = pool;
-}
-
 /* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays; that it cannot is an error only if
    there is no other, which would come to the job in the end. */
 static int sse__pool_add(sse__pool *pool, sse__job *job) {
@@ -8407,6 +8415,50 @@ static int sse__pool_add(sse__pool *pool, sse__job *job) {
     pool->waiting++;
     pthread_cond_signal(&pool->more);
     return SSE_OK;
+}
+
+/* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
+static void sse__pool_close(sse__pool *pool) {
+    int i;
+    if (!pool) return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->more);
+    pthread_mutex_unlock(&pool->mutex);
+    for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
+}
+
+static void sse__pools_close(sse_app *app) {
+    sse__pool_close(app->pool);
+    sse__pool_close(app->disk);
+}
+
+static void sse__pool_free(sse__pool *pool) {
+    if (!pool) return;
+    pthread_mutex_destroy(&pool->mutex);
+    pthread_cond_destroy(&pool->more);
+    pthread_cond_destroy(&pool->over);
+    SSE_FREE(pool);
+}
+
+static void sse__pools_free(sse_app *app) {
+    sse__pool_free(app->pool);
+    sse__pool_free(app->disk);
+    app->pool = app->disk = NULL;
+}
+
+static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NULL: no memory */
+    sse__pool *pool = *at ? *at : SSE__NEW(sse__pool);
+    if (!pool || *at) return pool;
+    app->stages[SSE__END_POOLS]  = sse__pools_close;
+    app->stages[SSE__FREE_POOLS] = sse__pools_free;
+    pool->app      = app;
+    pool->limit    = limit;
+    pool->jobs_end = &pool->jobs;
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->more, NULL);
+    pthread_cond_init(&pool->over, NULL);
+    return *at = pool;
 }
 
 /* done NULL: nothing is. */
@@ -8444,36 +8496,6 @@ static void sse__disk_settle(sse_app *app) {
     pthread_mutex_lock(&pool->mutex);
     while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->over, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
-}
-
-/* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
-static void sse__pool_close(sse__pool *pool) {
-    int i;
-    if (!pool) return;
-    pthread_mutex_lock(&pool->mutex);
-    pool->closing = true;
-    pthread_cond_broadcast(&pool->more);
-    pthread_mutex_unlock(&pool->mutex);
-    for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
-}
-
-static void sse__pools_close(sse_app *app) {
-    sse__pool_close(app->pool);
-    sse__pool_close(app->disk);
-}
-
-static void sse__pool_free(sse__pool *pool) {
-    if (!pool) return;
-    pthread_mutex_destroy(&pool->mutex);
-    pthread_cond_destroy(&pool->more);
-    pthread_cond_destroy(&pool->over);
-    SSE_FREE(pool);
-}
-
-static void sse__pools_free(sse_app *app) {
-    sse__pool_free(app->pool);
-    sse__pool_free(app->disk);
-    app->pool = app->disk = NULL;
 }
 #endif
 
@@ -10078,10 +10100,15 @@ typedef struct sse__net_calls {
     void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
     void (*refuse)(sse__conn *c, int status, const char *bytes, const sse__head *head); /* answer with an error; head NULL: none is in */
     void (*gone)(sse__conn *c);        /* closed while a request was deferred */
-    void (*stream_tick)(sse__conn *c); /* a stream's deadline passed */
-    void (*stream_sent)(sse__conn *c); /* a stream's queue ran empty */
-    void (*stream_gone)(sse__conn *c); /* a stream's connection closed */
 } sse__net_calls;
+
+/* What >>stream is told of the connections of its streams; NULL while there was no stream. */
+typedef struct sse__stream_calls {
+    void (*tick)(sse__conn *c); /* the deadline passed */
+    void (*sent)(sse__conn *c); /* the queue ran empty */
+    void (*gone)(sse__conn *c); /* it closed */
+    void (*cut)(sse__conn *c);  /* the app stops: it is to close */
+} sse__stream_calls;
 
 typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
 
@@ -10089,6 +10116,7 @@ typedef struct sse__net {
     sse_app       *app;
     sse__loop     *loop;
     sse__net_calls calls;
+    const sse__stream_calls *stream_calls;
     sse__link      listeners;
     sse__link      work;      /* connections with something to read or write */
     sse__link      unmade;    /* connections at whose turn the next piece of a body is compressed: first come, first served */
@@ -10258,7 +10286,7 @@ static void sse__conn_close(sse__conn *c) {
     sse__queue_clear(&c->out);
     sse__conn_set_state(c, SSE__CLOSED);
     if (net->current == c) net->out.len = 0;
-    if (c->stream) net->calls.stream_gone(c);
+    if (c->stream) net->stream_calls->gone(c);
     else if (c->req) net->calls.gone(c);
 }
 
@@ -10475,7 +10503,7 @@ static void sse__conn_next(sse__conn *c) { /* behind a reply: the next request, 
 
 static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
     if (c->out.at != c->out.inside) sse__queue_clear(&c->out);
-    if (c->state == SSE__STREAM) c->net->calls.stream_sent(c);
+    if (c->state == SSE__STREAM) c->net->stream_calls->sent(c);
     if (c->state != SSE__SEND) return;
     if (!c->keep_alive) {
         sse__conn_linger(c);
@@ -11060,7 +11088,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
     }
     c->deadline = 0;
     if (c->state == SSE__STREAM) {
-        c->net->calls.stream_tick(c);
+        c->net->stream_calls->tick(c);
         return;
     }
     if (c->state == SSE__LINGER && c->resets) {
@@ -12263,9 +12291,15 @@ static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *o
     return !out->error && out->len < bytes.len;
 }
 
+/* Made when something is compressed for the first time. NULL: nothing is, or there is no memory. */
+static sse__press *sse__app_press(sse_app *app) {
+    if (!app->press && !app->options.no_compression) app->press = sse__press_new((unsigned)app->options.compress_window);
+    return app->press;
+}
+
 /* Whether it depends on the client how a body is sent. The program has a say: it may have set Content-Encoding or no-transform. */
 static bool sse__reply_varies(const sse_req *req, const char *type, uint64_t length) {
-    if (!req->app->press || length < req->app->options.compress_min_bytes) return false;
+    if (length < req->app->options.compress_min_bytes || !sse__app_press(req->app)) return false;
     if (!sse__media_compresses(sse__text(type))) return false;
     if (sse__list_has(sse__headers_value(&req->headers, SSE__LIT("cache-control")), SSE__LIT("no-transform"))) return false;
     return !sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr;
@@ -12498,26 +12532,6 @@ static void sse__put_download_name(sse_buf *b, const char *name) {
     sse_url(b, "\"; filename*=UTF-8''%s\r\n", name);
 }
 
-SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
-    struct stat st;
-    int         fd;
-    fd = sse__reply_unsettled(req, "sse_send_file");
-    if (fd || req->file) return fd ? fd : SSE_E_STATE;
-    if (!file) return sse__req_error(req, SSE_E_ARG);
-    fd = sse__file_open(file, &st);
-    if (fd < 0) {
-        const int why = errno;
-        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(why));
-        if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
-        else sse_fail(req, 404, "there is nothing at %s", req->path);
-        return SSE_E_IO;
-    }
-    if (!sse__file_from_fd(req, fd, &st)) return SSE_E_NOMEM;
-    if (!req->type) req->type = sse__mime(sse__text(download_name ? download_name : file));
-    if (download_name) sse__put_download_name(&req->headers, download_name);
-    return sse__req_error(req, req->headers.error);
-}
-
 /* ---- answering ------------------------------------------------------------------ */
 
 static bool sse__file_unchanged(sse_req *req, const sse__file *file) { /* RFC 9110 13.1: what the client has is still right */
@@ -12595,10 +12609,10 @@ static void sse__kept_drop(sse__files *files, sse__kept *kept) {
     memset(kept, 0, sizeof *kept);
 }
 
-static void sse__files_free(sse__files *files) {
+static void sse__files_free(sse_app *app) {
     size_t i;
-    for (i = 0; files && i < SSE__KEPT; i++) sse__kept_drop(files, &files->at[i]);
-    SSE_FREE(files);
+    for (i = 0; app->files && i < SSE__KEPT; i++) sse__kept_drop(app->files, &app->files->at[i]);
+    SSE_FREE(app->files);
 }
 
 static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for longest; full: of those that hold bytes */
@@ -12751,6 +12765,33 @@ static void sse__file_answer(sse_req *req) {
     else (void)sse__conn_push(c, file->block, (uint32_t)first, (uint32_t)(first + n));
 }
 
+/* The first file brings the section in. */
+static void sse__files_use(sse_app *app) {
+    app->file_answer             = sse__file_answer;
+    app->stages[SSE__FREE_FILES] = sse__files_free;
+}
+
+SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
+    struct stat st;
+    int         fd;
+    fd = sse__reply_unsettled(req, "sse_send_file");
+    if (fd || req->file) return fd ? fd : SSE_E_STATE;
+    if (!file) return sse__req_error(req, SSE_E_ARG);
+    fd = sse__file_open(file, &st);
+    if (fd < 0) {
+        const int why = errno;
+        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(why));
+        if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
+        else sse_fail(req, 404, "there is nothing at %s", req->path);
+        return SSE_E_IO;
+    }
+    sse__files_use(req->app);
+    if (!sse__file_from_fd(req, fd, &st)) return SSE_E_NOMEM;
+    if (!req->type) req->type = sse__mime(sse__text(download_name ? download_name : file));
+    if (download_name) sse__put_download_name(&req->headers, download_name);
+    return sse__req_error(req, req->headers.error);
+}
+
 /* ---- directories ------------------------------------------------------------------ */
 
 typedef struct sse__dir {
@@ -12859,6 +12900,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
     const bool      slash  = req->path[strlen(req->path) - 1] == '/';
     const char     *index;
     const sse_str   method = sse__slice_str(req->bytes, req->head.method);
+    sse__files_use(req->app);
     if (!sse__eq(method, SSE__LIT("GET")) && !req->head_only) {
         sse_set_header(req, "Allow", "GET, HEAD, OPTIONS");
         if (sse__eq(method, SSE__LIT("OPTIONS"))) sse_set_status(req, 204);
@@ -13252,6 +13294,81 @@ static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody'
     return stream->extra ? sse__group_name(stream->extra->who) : NULL;
 }
 
+/* ---- channels: streams that are sent the same, see >>channel ----------------------- */
+
+/* A topic or a view has one. A stream is in it through a sub, at most once. */
+typedef struct sse__channel sse__channel;
+struct sse__channel {
+    sse__link subs;
+    uint32_t  count;
+    uint32_t  users[SSE__GZIP + 1];   /* by encoding */
+    sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
+    unsigned  patience;               /* of its codecs */
+    bool      single;                 /* its one stream does not share: it has no codecs */
+    /* Upcall: a sub is about to go; may free the channel if count is 0. */
+    void    (*left)(sse__channel *channel, struct sse__sub *sub);
+};
+
+typedef struct sse__sub {
+    sse__member   in;      /* in channel.subs */
+    struct sse__sub *next; /* of the same stream */
+    sse__channel *channel;
+    uint64_t      after;   /* of one that is behind: the number up to which it has had everything */
+    bool          fresh;   /* has not been sent the state yet */
+} sse__sub;
+
+static void sse__channel_init(sse__channel *channel, unsigned patience, void (*left)(sse__channel *, sse__sub *)) {
+    memset(channel, 0, sizeof *channel);
+    sse__list_init(&channel->subs);
+    channel->patience = patience;
+    channel->left     = left;
+}
+
+/* NULL: the stream is not in it. Goes down both lists at once: the shorter one tells. */
+static sse__sub *sse__channel_find(const sse__channel *channel, const sse__stream *stream) {
+    sse__sub        *sub  = stream->subs;
+    const sse__link *link = channel->subs.next;
+    for (; sub && link != &channel->subs; sub = sub->next, link = link->next) {
+        if (sub->channel == channel) return sub;
+        if (SSE__CONTAINER(link, sse__sub, in.link)->in.stream == stream) return SSE__CONTAINER(link, sse__sub, in.link);
+    }
+    return NULL;
+}
+
+static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
+    sse__sub *sub = SSE__NEW(sse__sub);
+    if (!sub) return NULL;
+    sub->channel   = channel;
+    sub->in.stream = stream;
+    sub->next      = stream->subs;
+    stream->subs   = sub;
+    sse__list_add(&channel->subs, &sub->in.link);
+    channel->count++;
+    channel->users[stream->encoding]++;
+    return sub;
+}
+
+static void sse__channel_leave(sse__sub *sub) {
+    sse__channel *channel  = sub->channel;
+    const int     encoding = sub->in.stream->encoding;
+    sse__sub    **at       = &sub->in.stream->subs;
+    while (*at != sub) at = &(*at)->next;
+    *at = sub->next;
+    sse__list_remove(&sub->in.link);
+    channel->count--;
+    if (--channel->users[encoding] == 0) {
+        sse__codec_free(channel->codecs[encoding]);
+        channel->codecs[encoding] = NULL;
+    }
+    channel->left(channel, sub);
+    SSE_FREE(sub);
+}
+
+static void sse__stream_leave_all(sse__stream *stream) {
+    while (stream->subs) sse__channel_leave(stream->subs);
+}
+
+/* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
 /* ---- closing -------------------------------------------------------------------- */
 
 static void sse__stream_detach(sse__stream *stream) { /* the end of the turn does the rest: S2, S6 */
@@ -13582,6 +13699,106 @@ static void sse__stream_sent(sse__conn *c) {
 /* Upcall of >>conn: the connection closed. */
 static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SSE_BY_PEER); }
 
+/* ---- the end of all ---------------------------------------------------------------------- */
+
+/* The app stops, and this stream: at once, or when it has sent what it still must. */
+static void sse__stream_stop(sse__stream *stream) {
+    sse__stream_extra *x = stream->extra;
+    if (stream->phase != SSE__STREAM_OPEN) return;
+    sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
+    if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
+    if (!sse__stream_lives(stream)) return;
+    if (!x || !(x->step || x->drain)) {
+        sse__stream_finish(stream, SSE_BY_STOP, false);
+        return;
+    }
+    if (x->step) x->step_at = stream->app->loop.wheel.now; /* a generator that sleeps is told now */
+    sse__stream_schedule(stream);
+}
+
+/* over: the time for that is over. What on_stop does may close any other stream, so this goes by slots. */
+static void sse__streams_stop_all(sse_app *app, bool over) {
+    sse__streams *streams = app->streams;
+    uint32_t      i;
+    for (i = 0; i < streams->all.used; i++) {
+        sse__stream *stream = (sse__stream *)streams->all.at[i].item;
+        if (stream && over) sse__stream_finish(stream, SSE_BY_STOP, false);
+        else if (stream) sse__stream_stop(stream);
+    }
+}
+
+static void sse__streams_stop(sse_app *app) { sse__streams_stop_all(app, false); }
+static void sse__streams_over(sse_app *app) { sse__streams_stop_all(app, true); }
+
+/* The end of a turn: lets go of the streams that closed: S1, S2. */
+static void sse__streams_run_closed(sse_app *app) {
+    sse__streams *streams = app->streams;
+    while (!sse__list_empty(&streams->closing)) {
+        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
+        sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
+        streams->closed_by[stream->reason]++;
+        sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
+        if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+        sse__list_remove(&stream->closing);
+        sse__slots_remove(&streams->all, stream->slot); /* S1 */
+        sse__stream_free(stream);
+    }
+}
+
+static void sse__streams_free(sse_app *app) { /* all are closed and their callbacks have run */
+    sse__streams *streams = app->streams;
+    int           encoding;
+    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
+    sse__message_drop(streams->farewell);
+    sse__map_free(&streams->labels);
+    sse__map_free(&streams->people);
+    SSE_FREE(streams->all.at);
+}
+
+/* The handler that opened it has returned. False: it has come to its end by then. */
+static bool sse__stream_settle(sse__stream *stream) {
+    stream->req = NULL;
+    if (!sse__stream_lives(stream)) return false;
+    sse__stream_set_phase(stream, SSE__STREAM_OPEN);
+    return true;
+}
+
+static void sse__stream_begun(sse__stream *stream) {
+    (void)sse__stream_settle(stream);
+    if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
+}
+
+static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_STOP); }
+
+static bool sse__streams_pings(sse_app *app) { /* false: no memory */
+    sse__streams *streams = app->streams;
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    int           encoding;
+    if (!streams->pings[SSE__IDENTITY]) streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
+    if (!streams->pings[SSE__IDENTITY]) return false;
+    for (encoding = SSE__BR; sse__app_press(app) && encoding <= SSE__GZIP; encoding++) {
+        if (streams->pings[encoding]) continue;
+        sse__message_begin(&b);
+        sse__frame_ping(encoding, &b);
+        streams->pings[encoding] = sse__message_end(&b);
+        if (!streams->pings[encoding]) return false;
+    }
+    return true;
+}
+
+/* The first stream brings the section in. False: no memory. */
+static bool sse__streams_use(sse_app *app) {
+    static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent, sse__stream_conn_gone, sse__stream_cut_conn};
+    app->stages[SSE__FREE_STREAMS] = sse__streams_free;
+    if (!sse__streams_pings(app)) return false;
+    app->stages[SSE__TURN_CLOSED]  = sse__streams_run_closed;
+    app->stages[SSE__STOP_STREAMS] = sse__streams_stop;
+    app->stages[SSE__STOP_OVER]    = sse__streams_over;
+    app->net->stream_calls         = &calls;
+    if (!app->stream_begun) app->stream_begun = sse__stream_begun;
+    return true;
+}
+
 /* ---- opening --------------------------------------------------------------------------- */
 
 static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
@@ -13607,7 +13824,7 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
 static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !stream->app->press) return;
+    if (stream->raw || o->no_compression || !sse__app_press(stream->app)) return;
     if (sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return; /* the handler has chosen */
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
@@ -13706,7 +13923,7 @@ static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
 static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) { /* NULL: no memory */
     const size_t queue  = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
     sse__stream *stream = SSE__NEW(sse__stream);
-    if (!stream || !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
+    if (!stream || !sse__streams_use(app) || !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
         SSE_FREE(stream);
         return NULL;
     }
@@ -13763,14 +13980,6 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
     req->app->streams->opened++;
     return sse__stream_lives(stream) ? sse__stream_handle(stream) : closed;
-}
-
-/* The handler that opened it has returned. False: it has come to its end by then. */
-static bool sse__stream_settle(sse__stream *stream) {
-    stream->req = NULL;
-    if (!sse__stream_lives(stream)) return false;
-    sse__stream_set_phase(stream, SSE__STREAM_OPEN);
-    return true;
 }
 
 /* ---- what is known about a stream ---------------------------------------------------------- */
@@ -13842,113 +14051,6 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     return SSE_OK;
 }
 
-static bool sse__streams_open(sse_app *app) {
-    sse__streams *streams = SSE__NEW(sse__streams);
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    int           encoding;
-    app->streams = streams;
-    if (!streams) return false;
-    streams->app = app;
-    sse__list_init(&streams->closing);
-    streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
-    if (!streams->pings[SSE__IDENTITY]) return false;
-    if (!app->options.no_compression) app->press = sse__press_new((unsigned)app->options.compress_window);
-    for (encoding = SSE__BR; app->press && encoding <= SSE__GZIP; encoding++) {
-        sse__message_begin(&b);
-        sse__frame_ping(encoding, &b);
-        streams->pings[encoding] = sse__message_end(&b);
-        if (!streams->pings[encoding]) return false;
-    }
-    return true;
-}
-
-static void sse__streams_close(sse__streams *streams) { /* all are closed and their callbacks have run */
-    int encoding;
-    if (!streams) return;
-    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
-    sse__message_drop(streams->farewell);
-    sse__press_free(streams->app->press);
-    sse__map_free(&streams->labels);
-    sse__map_free(&streams->people);
-    SSE_FREE(streams->all.at);
-    SSE_FREE(streams);
-}
-
-/* ---- channels: streams that are sent the same ------------------------------------------------- */
-
-/* A topic or a view has one. A stream is in it through a sub, at most once. */
-typedef struct sse__channel sse__channel;
-struct sse__channel {
-    sse__link subs;
-    uint32_t  count;
-    uint32_t  users[SSE__GZIP + 1];   /* by encoding */
-    sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
-    unsigned  patience;               /* of its codecs */
-    bool      single;                 /* its one stream does not share: it has no codecs */
-    /* Upcall: a sub is about to go; may free the channel if count is 0. */
-    void    (*left)(sse__channel *channel, struct sse__sub *sub);
-};
-
-typedef struct sse__sub {
-    sse__member   in;      /* in channel.subs */
-    struct sse__sub *next; /* of the same stream */
-    sse__channel *channel;
-    uint64_t      after;   /* of one that is behind: the number up to which it has had everything */
-    bool          fresh;   /* has not been sent the state yet */
-} sse__sub;
-
-static void sse__channel_init(sse__channel *channel, unsigned patience, void (*left)(sse__channel *, sse__sub *)) {
-    memset(channel, 0, sizeof *channel);
-    sse__list_init(&channel->subs);
-    channel->patience = patience;
-    channel->left     = left;
-}
-
-/* NULL: the stream is not in it. Goes down both lists at once: the shorter one tells. */
-static sse__sub *sse__channel_find(const sse__channel *channel, const sse__stream *stream) {
-    sse__sub        *sub  = stream->subs;
-    const sse__link *link = channel->subs.next;
-    for (; sub && link != &channel->subs; sub = sub->next, link = link->next) {
-        if (sub->channel == channel) return sub;
-        if (SSE__CONTAINER(link, sse__sub, in.link)->in.stream == stream) return SSE__CONTAINER(link, sse__sub, in.link);
-    }
-    return NULL;
-}
-
-static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
-    sse__sub *sub = SSE__NEW(sse__sub);
-    if (!sub) return NULL;
-    sub->channel   = channel;
-    sub->in.stream = stream;
-    sub->next      = stream->subs;
-    stream->subs   = sub;
-    sse__list_add(&channel->subs, &sub->in.link);
-    channel->count++;
-    channel->users[stream->encoding]++;
-    return sub;
-}
-
-static void sse__channel_leave(sse__sub *sub) {
-    sse__channel *channel  = sub->channel;
-    const int     encoding = sub->in.stream->encoding;
-    sse__sub    **at       = &sub->in.stream->subs;
-    while (*at != sub) at = &(*at)->next;
-    *at = sub->next;
-    sse__list_remove(&sub->in.link);
-    channel->count--;
-    if (--channel->users[encoding] == 0) {
-        sse__codec_free(channel->codecs[encoding]);
-        channel->codecs[encoding] = NULL;
-    }
-    channel->left(channel, sub);
-    SSE_FREE(sub);
-}
-
-static void sse__stream_leave_all(sse__stream *stream) {
-    while (stream->subs) sse__channel_leave(stream->subs);
-}
-
-/* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
 typedef struct sse__fan {
     sse__streams *streams;
     sse__channel *channel;
@@ -14059,45 +14161,6 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
         if (!sub->fresh || !sse__stream_lives(sub->in.stream)) continue;
         sub->fresh = false;
         (void)sse__channel_greet(channel, sub->in.stream, state, streams);
-    }
-}
-
-/* The app stops, and this stream: at once, or when it has sent what it still must. */
-static void sse__stream_stop(sse__stream *stream) {
-    sse__stream_extra *x = stream->extra;
-    if (stream->phase != SSE__STREAM_OPEN) return;
-    sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
-    if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
-    if (!sse__stream_lives(stream)) return;
-    if (!x || !(x->step || x->drain)) {
-        sse__stream_finish(stream, SSE_BY_STOP, false);
-        return;
-    }
-    if (x->step) x->step_at = stream->app->loop.wheel.now; /* a generator that sleeps is told now */
-    sse__stream_schedule(stream);
-}
-
-/* over: the time for that is over. What on_stop does may close any other stream, so this goes by slots. */
-static void sse__streams_stop(sse__streams *streams, bool over) {
-    uint32_t i;
-    for (i = 0; i < streams->all.used; i++) {
-        sse__stream *stream = (sse__stream *)streams->all.at[i].item;
-        if (stream && over) sse__stream_finish(stream, SSE_BY_STOP, false);
-        else if (stream) sse__stream_stop(stream);
-    }
-}
-
-/* The end of a turn: lets go of the streams that closed: S1, S2. */
-static void sse__streams_run_closed(sse__streams *streams) {
-    while (!sse__list_empty(&streams->closing)) {
-        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
-        sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
-        streams->closed_by[stream->reason]++;
-        sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
-        if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
-        sse__list_remove(&stream->closing);
-        sse__slots_remove(&streams->all, stream->slot); /* S1 */
-        sse__stream_free(stream);
     }
 }
 
@@ -14839,11 +14902,11 @@ static sse__history *sse__history_new(sse__sequence *sequence, const char *topic
 static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
     unsigned char random[SSE__EPOCH_LEN / 2];
     size_t        i;
+    if (!sse__random(random, sizeof random)) return false;
     sequence->app      = app;
     sequence->again.fn = sse__sequence_again;
     sse__list_init(&sequence->histories);
     sse__list_init(&sequence->dirty);
-    if (!sse__random(random, sizeof random)) return false;
     for (i = 0; i < SSE__EPOCH_LEN; i++) sequence->epoch[i] = sse__hex[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
     return true;
 }
@@ -15524,6 +15587,44 @@ static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule *
     return sse__topic_set_rule(topic, rule) ? SSE_OK : SSE_E_NOMEM;
 }
 
+static void sse__rules_free(sse__rule *rules) {
+    while (rules) {
+        sse__rule *next = rules->next;
+        sse__rule_free(rules);
+        rules = next;
+    }
+}
+
+static void sse__topics_free(sse_app *app) { /* no stream is left; nobody is told that the people went */
+    sse__topics *topics = app->topics;
+    sse__node   *node;
+    while ((node = sse__map_any(&topics->exact)) != NULL) sse__topic_free(SSE__CONTAINER(node, sse__topic, node));
+    sse__map_free(&topics->exact);
+    sse__map_free(&topics->patterns);
+    sse__rules_free(topics->rules);
+    sse__rules_free(topics->named);
+    sse__message_drop(topics->place);
+    sse__sequence_close(&topics->sequence);
+}
+
+static void sse__topics_save(sse_app *app) { sse__sequence_save(&app->topics->sequence); }
+
+static void sse__topics_save_last(sse_app *app) { /* no flight is under way, and no later try will be */
+    sse__sequence_last(&app->topics->sequence);
+    sse__topics_save(app);
+}
+
+/* The first topic brings the section in. False: no memory. */
+static bool sse__topics_use(sse_app *app) {
+    if (app->topics->sequence.app) return true;
+    sse__list_init(&app->topics->idle);
+    if (!sse__sequence_open(&app->topics->sequence, app)) return false;
+    app->stages[SSE__TURN_SAVE]   = sse__topics_save;
+    app->stages[SSE__FREE_SAVE]   = sse__topics_save_last;
+    app->stages[SSE__FREE_TOPICS] = sse__topics_free;
+    return true;
+}
+
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options) {
     sse_topic_options o;
     sse__rule        *rule;
@@ -15534,7 +15635,7 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     if (!app) return SSE_E_ARG;
     error = sse__topic_check(app, name, &o);
     if (error) return error;
-    rule = sse__rule_new(name, &o);
+    rule = sse__topics_use(app) ? sse__rule_new(name, &o) : NULL;
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
     if (error) {
@@ -15914,7 +16015,7 @@ static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
 }
 
 /* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
-static void sse__topics_begin(sse__stream *stream) {
+static void sse__stream_resume(sse__stream *stream) {
     sse_req     *req = stream->req;
     const char  *id;
     sse__resume  r;
@@ -15936,6 +16037,11 @@ static void sse__topics_begin(sse__stream *stream) {
     }
     if (sse__stream_lives(stream) && sse__stream_refill(stream)) placed = true;
     if (sse__stream_lives(stream) && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
+}
+
+static void sse__topics_begun(sse__stream *stream) {
+    sse__stream_resume(stream);
+    if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
 }
 
 /* ---- subscribing ----------------------------------------------------------------------------------- */
@@ -15996,6 +16102,9 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
     if (error) return error;
     if (!name || !*name || sse__stream_needs_events(stream, SSE_E_ARG, call)) return SSE_E_ARG;
+    if (!sse__topics_use(s.app)) return SSE_E_NOMEM;
+    s.app->stream_begun    = sse__topics_begun;
+    s.app->streams->refill = sse__stream_drained;
     topic = pattern ? sse__pattern_get(s.app->topics, name, &error) : sse__topic_get(s.app->topics, sse__text(name), &error);
     return topic ? sse__topic_join(topic, stream) : error;
 }
@@ -16147,8 +16256,8 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 /* ---- rows as events --------------------------------------------------------------------------------------- */
 
 static int sse__topic_feed(sse_app *app, const char *name, sse_db *db, const char *sql) {
-    int         error;
-    sse__topic *topic = sse__topic_get(app->topics, sse__text(name), &error);
+    int         error = SSE_E_NOMEM;
+    sse__topic *topic = sse__topics_use(app) ? sse__topic_get(app->topics, sse__text(name), &error) : NULL;
     if (!topic) return error;
     if (topic->history || topic->outbox || topic->channel.count) error = SSE_E_STATE;
     else error = sse__outbox_open(app, db, sql, &topic->outbox);
@@ -16254,8 +16363,8 @@ static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, fro
     return topic;
 }
 
-static void sse__topics_flow(sse__topics *topics) {
-    sse__topic *topic = sse__topic_flowing(topics->fed);
+static void sse__topics_flow(sse_app *app) {
+    sse__topic *topic = sse__topic_flowing(app->topics->fed);
     for (; topic; topic = sse__topic_flowing(topic->next_fed)) {
         sse__topic_flow(topic);
         sse__topic_catch_up(topic);
@@ -16437,39 +16546,6 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
         }
     sse__message_drop(m);
     return n;
-}
-
-/* Upcall of >>conn, and the end of every turn. */
-static void sse__topics_save(sse_app *app) { sse__sequence_save(&app->topics->sequence); }
-
-static bool sse__topics_open(sse_app *app) {
-    app->topics = SSE__NEW(sse__topics);
-    if (!app->topics) return false;
-    app->topics->app     = app;
-    app->streams->refill = sse__stream_drained;
-    sse__list_init(&app->topics->idle);
-    return sse__sequence_open(&app->topics->sequence, app);
-}
-
-static void sse__rules_free(sse__rule *rules) {
-    while (rules) {
-        sse__rule *next = rules->next;
-        sse__rule_free(rules);
-        rules = next;
-    }
-}
-
-static void sse__topics_close(sse__topics *topics) { /* no stream is left; nobody is told that the people went */
-    sse__node *node;
-    if (!topics) return;
-    while ((node = sse__map_any(&topics->exact)) != NULL) sse__topic_free(SSE__CONTAINER(node, sse__topic, node));
-    sse__map_free(&topics->exact);
-    sse__map_free(&topics->patterns);
-    sse__rules_free(topics->rules);
-    sse__rules_free(topics->named);
-    sse__message_drop(topics->place);
-    sse__sequence_close(&topics->sequence);
-    SSE_FREE(topics);
 }
 
 /*==========================================================================
@@ -16656,8 +16732,9 @@ static void sse__view_render(sse_view *view) {
 }
 
 /* The end of a turn: renders what is dirty. What renders make dirty again waits for the next turn. */
-static void sse__views_render(sse__views *views) {
-    sse__link now;
+static void sse__views_render(sse_app *app) {
+    sse__views *views = app->views;
+    sse__link   now;
     sse__list_move(&now, &views->dirty);
     while (!sse__list_empty(&now)) {
         sse_view *view = SSE__CONTAINER(now.next, sse_view, dirty_link);
@@ -16946,31 +17023,27 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     return error;
 }
 
-static bool sse__views_open(sse_app *app, sse__segment *routes, void (*ask_hooks)(sse_req *req)) {
-    sse__views *views = SSE__NEW(sse__views);
-    app->views = views;
-    if (!views) return false;
-    views->app       = app;
-    views->routes    = routes;
-    views->ask_hooks = ask_hooks;
-    sse__list_init(&views->lives);
-    sse__list_init(&views->dirty);
-    return true;
-}
-
 static void sse__live_free(sse__live *live) {
     sse__list_remove(&live->link);
     sse__arena_free(&live->texts);
     SSE_FREE(live);
 }
 
-static void sse__views_close(sse__views *views) { /* no stream is left, so no view is */
-    if (!views) return;
+static void sse__views_free(sse_app *app) { /* no stream is left, so no view is */
+    sse__views *views = app->views;
     while (!sse__list_empty(&views->lives)) sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
     sse__map_free(&views->shared);
     sse__map_free(&views->each);
     sse_buf_free(&views->html);
-    SSE_FREE(views);
+}
+
+/* The first live view brings the section in. routes: where views are found by path. ask_hooks: what
+   a request must pass. */
+static void sse__views_use(sse_app *app, sse__segment *routes, void (*ask_hooks)(sse_req *req)) {
+    app->views->routes             = routes;
+    app->views->ask_hooks          = ask_hooks;
+    app->stages[SSE__TURN_VIEWS]   = sse__views_render;
+    app->stages[SSE__FREE_VIEWS]   = sse__views_free;
 }
 
 /*==========================================================================
@@ -17414,6 +17487,8 @@ static void sse__changes_to_all(void *user, sse_db *db, sse_str table) {
 static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route or a topic names it, and follows from now on */
     const int     error = sse__changes_start(app, db, sse__changes_to_all, app);
     sse__changes *ch = app->changes;
+    app->stages[SSE__TURN_CHANGES] = sse__changes_look;
+    app->stages[SSE__END_CHANGES]  = sse__changes_stop;
     for (; ch; ch = ch->next)
         if (ch->db == db) ch->unverified = true;
     return error;
@@ -17422,8 +17497,6 @@ static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route or a t
 #else
 
 static int  sse__changes_watch(sse_app *app, sse_db *db) { return (void)app, sse__db_open_error(db); }
-static void sse__changes_look(sse_app *app) { (void)app; }
-static void sse__changes_stop(sse_app *app) { (void)app; }
 
 #endif /* SSE_NO_SQLITE */
 
@@ -17444,6 +17517,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
     if (!db) return sse__refuse(app, SSE_E_ARG, "topic %s from a table: db is NULL", topic);
     error = sse__changes_watch(app, db);
     if (!error) error = sse__topic_feed(app, topic, db, sql);
+    app->stages[SSE__TURN_OUTBOXES] = sse__topics_flow;
     return error ? sse__refuse(app, error, "topic %s from a table: %s", topic, sse__feed_fault(db, error)) : SSE_OK;
 }
 
@@ -17663,11 +17737,10 @@ static void sse__req_conclude(sse_req *req) {
     c = req->conn;
     if (c) c->req = NULL;
     if (c && c->net->told != req->told) c->after = c->net->told;
-    if (req->stream) sse__topics_begin(req->stream);
-    if (req->stream && SSE__FLAG(app->loop.stop)) sse__stream_stop(req->stream);
+    if (req->stream) app->stream_begun(req->stream);
     if (c && !streaming) {
         sse__conn_skip_body(c);
-        if (req->file && !req->failed && !req->headers.error) sse__file_answer(req);
+        if (req->file && !req->failed && !req->headers.error) app->file_answer(req);
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
@@ -18140,6 +18213,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     live->render      = fn;
     live->render_each = each;
     sse__list_init(&live->views);
+    sse__views_use(app, &app->router->root, sse__req_ask_hooks);
     sse__list_add(&app->views->lives, &live->link);
     error      = sse__live_copy_options(live, &o);
     live->path = sse__live_text(live, path, &error);
@@ -19131,7 +19205,7 @@ static void sse__server_cut(sse_app *app) { /* whatever is still open */
     sse__link *link;
     while ((link = app->net->conns.next) != &app->net->conns) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
-        if (c->stream) sse__stream_cut(c->stream, SSE_BY_STOP);
+        if (c->stream) app->net->stream_calls->cut(c);
         else sse__conn_close(c);
     }
 }
@@ -19146,7 +19220,7 @@ static void sse__server_own(sse_app *app, bool owned) {
 static void sse__server_end(sse_app *app) { /* Y2 */
     app->server->inited = false;
     sse__server_cut(app);
-    sse__streams_run_closed(app->streams);
+    sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
     app->server->turning = true; /* it is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
@@ -19157,7 +19231,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
 
 static void sse__server_grace_over(sse__alarm *alarm) {
     struct sse__server *server = SSE__CONTAINER(alarm, struct sse__server, grace);
-    sse__streams_stop(server->app->streams, true); /* with their last events, as far as those leave at once */
+    sse__stages_run(server->app, SSE__STOP_OVER, SSE__STOP_OVER); /* streams end with their last events, as far as those leave at once */
     server->stopped = 1;
 }
 
@@ -19182,7 +19256,7 @@ static void sse__server_begin_stop(sse_app *app) {
     sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
     server->armed_ms = -1;
-    sse__streams_stop(app->streams, false);
+    sse__stages_run(app, SSE__STOP_STREAMS, SSE__STOP_STREAMS);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next = link->next;
@@ -19322,11 +19396,7 @@ static void sse__check_all(sse_app *app) { (void)app; }
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
     sse__net_work(app->net);
-    sse__changes_look(app);
-    sse__topics_flow(app->topics);
-    sse__views_render(app->views);
-    sse__streams_run_closed(app->streams);
-    sse__topics_save(app);
+    sse__stages_run(app, SSE__TURN_CHANGES, SSE__TURN_SAVE);
     sse__net_work(app->net);
     sse__check_all(app);
     sse__net_reap(app->net);
@@ -19797,6 +19867,8 @@ SSE_API void sse_tunnel_stop(sse_tunnel *t) {
     SSE_FREE(t);
 }
 
+static void sse__tunnel_end(sse_app *app) { sse_tunnel_stop(app->tunnel); }
+
 SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
     sse_buf     script = {NULL, 0, 0, SSE_OK};
     sse_tunnel *t;
@@ -19810,6 +19882,7 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
     t->app = app;
     sse__tunnel_script(&script, command, sse_port(app));
     app->tunnel = t;
+    app->stages[SSE__END_TUNNEL] = sse__tunnel_end;
     if (!script.error && sse__tunnel_open(t, sse_buf_text(&script))) {
         sse_buf_free(&script);
         return t;
@@ -19844,30 +19917,39 @@ SSE_API void sse_app_free(sse_app *app) {
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
     if (app->server && app->server->inited) sse__server_end(app);
-    sse_tunnel_stop(app->tunnel);
-    sse__pools_close(app); /* from here on no other thread posts a call: those of the pool have ended, of others it is the contract */
-    sse__changes_stop(app);
+    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
     sse__loop_drain(&app->loop);
-    sse__pools_free(app);
-    if (app->net && app->topics) {
-        sse__sequence_last(&app->topics->sequence);
-        sse__topics_save(app);
-    }
+    sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
     sse__net_close(app->net);
-    sse__streams_close(app->streams);
-    sse__topics_close(app->topics);
-    sse__views_close(app->views);
+    sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
+    sse__press_free(app->press);
     sse__router_close(app->router);
-    sse__files_free(app->files);
+    SSE_FREE(app->streams);
+    SSE_FREE(app->topics);
+    SSE_FREE(app->views);
     SSE_FREE(app->monitor);
     SSE_FREE(app->server);
     sse__loop_close(&app->loop);
     SSE_FREE(app);
 }
 
+/* What other sections look at even if they are not in use. False: no memory. */
+static bool sse__parts_make(sse_app *app) {
+    app->streams = SSE__NEW(sse__streams);
+    app->topics  = SSE__NEW(sse__topics);
+    app->views   = SSE__NEW(sse__views);
+    if (!app->streams || !app->topics || !app->views) return false;
+    app->streams->app = app;
+    app->topics->app  = app;
+    app->views->app   = app;
+    sse__list_init(&app->streams->closing);
+    sse__list_init(&app->views->lives);
+    sse__list_init(&app->views->dirty);
+    return true;
+}
+
 SSE_API sse_app *sse_app_new(const sse_app_options *options) {
-    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone,
-                                         sse__stream_tick, sse__stream_sent, sse__stream_conn_gone};
+    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone};
     sse_app *app = SSE__NEW(sse_app);
     int      error;
     if (!app) return NULL;
@@ -19882,8 +19964,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
-    if (!error && !(sse__streams_open(app) && sse__topics_open(app) && sse__views_open(app, &app->router->root, sse__req_ask_hooks)))
-        error = SSE_E_NOMEM;
+    if (!error && !sse__parts_make(app)) error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse_app_free(app);
