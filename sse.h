@@ -542,6 +542,8 @@
      sse_app_new              makes an app
      sse_app_free             closes and frees it
      sse_app_error            which option or argument was wrong, in words
+     sse_log_access           a line for each reply, in common log format
+     sse_log_topic            each reply is published
      sse_every                a timer, again and again
      sse_after                a timer, once
      sse_timer_cancel         stops a timer
@@ -1028,7 +1030,6 @@ typedef struct sse_app_options {
                                        loop waits) to 11 (seconds). default: 5 (20 ms). What is larger is compressed as it leaves */
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
     sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
-    const char *log_topic;          /* "GET /path 200" is published there for each reply. default: none */
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
     size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
                                        default: 67108864; SSE_UNLIMITED */
@@ -1053,6 +1054,15 @@ SSE_API void sse_app_free(sse_app *app);
    text: gets, as it was logged, which argument or option to change and why: "sse_serve: .port 70000: not within -1..65535"; ""
    without one; valid until the next refusal or sse_app_free; NULL: not wanted. app NULL: SSE_E_ARG. Threads: loop. In callbacks: yes. */
 SSE_API int sse_app_error(sse_app *app, const char **text);
+
+/* From now on a line in common log format for each reply, and for each stream when it is opened: to
+   on_log at SSE_LOG_INFO, else to stderr. Status 499: the client left before a deferred reply.
+   Returns 0, or SSE_E_ARG for NULL, SSE_E_THREAD. */
+SSE_API int sse_log_access(sse_app *app);
+
+/* From now on "GET /path 200" is published to topic for each reply. topic: copied; NULL or empty:
+   SSE_E_ARG. Returns 0, SSE_E_ARG, SSE_E_THREAD or SSE_E_NOMEM. */
+SSE_API int sse_log_topic(sse_app *app, const char *topic);
 
 /* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends, which it
    does without a call when the app is freed.
@@ -1091,8 +1101,6 @@ typedef struct sse_serve_options {
     int         grace_ms;           /* from sse_stop until what is still open is cut, also clients that are done but keep their
                                        side open. default: 5000; SSE_OFF: at once */
     bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second one at once */
-    bool        access_log;         /* a line per reply, or stream opened, in common log format, to on_log at SSE_LOG_INFO, else to
-                                       stderr; 499: the client left before a deferred reply. default: false */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -7816,7 +7824,8 @@ struct sse_app {
     char                *tunnel_host;  /* requests may name it */
     char                 date[30];  /* of the second date_at, for replies */
     int64_t              date_at;
-    bool                 access_log;
+    void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req); /* NULL: nobody wants it */
+    char                *topic_of_log;
     uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
@@ -17536,7 +17545,7 @@ typedef struct sse__router {
     sse__hook   *before;
     sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
     sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
-    char        *texts[6];    /* what app.options points to */
+    char        *texts[5];    /* what app.options points to */
 } sse__router;
 
 /* ---- guards against other pages ------------------------------------------- */
@@ -17675,7 +17684,7 @@ static void sse__req_dispatch(sse_req *req) {
     if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
 }
 
-/* ---- the end of a request ------------------------------------------------------- */
+/* ---- logs of requests ------------------------------------------------------------ */
 
 static void sse__put_log_text(sse_buf *b, sse_str text) { /* nothing of a peer's making can end its quotes or its line */
     size_t i;
@@ -17708,8 +17717,30 @@ static void sse__req_log_topic(sse_req *req) {
     sse_event event;
     memset(&event, 0, sizeof event);
     event.data = sse_fmt(req, "%s %s %d", sse_method(req), req->path, req->status);
-    (void)sse_publish(req->app, req->app->options.log_topic, &event);
+    (void)sse_publish(req->app, req->app->topic_of_log, &event);
 }
+
+SSE_API int sse_log_access(sse_app *app) {
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    app->log_access = sse__req_log_access;
+    return SSE_OK;
+}
+
+SSE_API int sse_log_topic(sse_app *app, const char *topic) {
+    char *copy;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__is_set(topic)) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
+    copy = sse__strdup(sse__text(topic));
+    if (!copy) return SSE_E_NOMEM;
+    SSE_FREE(app->topic_of_log);
+    app->topic_of_log = copy;
+    app->log_topic    = sse__req_log_topic;
+    return SSE_OK;
+}
+
+/* ---- the end of a request ------------------------------------------------------- */
 
 static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next */
     sse__router *router = req->app->router;
@@ -17748,8 +17779,8 @@ static void sse__req_conclude(sse_req *req) {
     else if (req->status >= 400) app->replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
-    if (app->options.log_topic) sse__req_log_topic(req);
-    if (app->access_log) sse__req_log_access(req);
+    if (app->log_topic) app->log_topic(req);
+    if (app->log_access) app->log_access(req);
     sse__req_done(req);
 }
 
@@ -18310,8 +18341,6 @@ static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
     if (!error) error = sse__check_words(app, "allowed_origins", o->allowed_origins, sse__is_origin, origin);
     if (!error) error = sse__check_words(app, "cors_origins", o->cors_origins, sse__is_origin, origin);
     if (error) return error;
-    if (o->log_topic && !*o->log_topic)
-        return sse__refuse(app, SSE_E_ARG, "sse_app_new: .log_topic: empty: the name of a topic, or NULL");
     if (!o->cors_credentials || !sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
     return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
                                        "every page could act as its visitor: name them");
@@ -18339,8 +18368,7 @@ static int sse__options_check(sse_app *app) { /* with the defaults filled in */
 /* Gives the app texts of its own, for its options are read as long as it lives; without a secret, one for as long as the process lives. */
 static bool sse__options_own(sse_app *app) {
     sse_app_options *o = &app->options;
-    const char     **texts[] = {&o->secret,          &o->trusted_proxies, &o->allowed_hosts,
-                                &o->allowed_origins, &o->cors_origins,    &o->log_topic};
+    const char     **texts[] = {&o->secret, &o->trusted_proxies, &o->allowed_hosts, &o->allowed_origins, &o->cors_origins};
     unsigned char    random[32];
     sse_buf          secret = {NULL, 0, 0, SSE_OK};
     size_t           i;
@@ -19165,7 +19193,7 @@ static int sse__server_check_databases(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false};
     const sse_serve_options *o = options ? options : &defaults;
     int error;
     if (!app) return SSE_E_ARG;
@@ -19178,8 +19206,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
-        app->access_log       = o->access_log;
-        error = sse__listen_passed(app);
+            error = sse__listen_passed(app);
         if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
     }
     app->config_error = SSE_OK; /* the next address, or another try, may do */
@@ -19928,6 +19955,7 @@ SSE_API void sse_app_free(sse_app *app) {
     SSE_FREE(app->topics);
     SSE_FREE(app->views);
     SSE_FREE(app->monitor);
+    SSE_FREE(app->topic_of_log);
     SSE_FREE(app->server);
     sse__loop_close(&app->loop);
     SSE_FREE(app);

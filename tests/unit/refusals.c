@@ -115,8 +115,7 @@ static void test_app_texts(void) {
         {TEXT(allowed_origins), "a.example", ".allowed_origins \"a.example\": as browsers say it: https://example.com, without path and usual port, or *"},
         {TEXT(allowed_origins), "https://a.example/", ".allowed_origins \"https://a.example/\": as browsers say it: https://example.com, without path and usual port, or *"},
         {TEXT(allowed_origins), "https://a.example:443", ".allowed_origins \"https://a.example:443\": as browsers say it: https://example.com, without path and usual port, or *"},
-        {TEXT(cors_origins), "http://a.example:80", ".cors_origins \"http://a.example:80\": as browsers say it: https://example.com, without path and usual port, or *"},
-        {TEXT(log_topic), "", ".log_topic: empty: the name of a topic, or NULL"}};
+        {TEXT(cors_origins), "http://a.example:80", ".cors_origins \"http://a.example:80\": as browsers say it: https://example.com, without path and usual port, or *"}};
     static const struct { size_t at; const char *value; } good[] = {
         {TEXT(secret), "new old"}, {TEXT(trusted_proxies), "unix 10.0.0.1 2001:db8::1 ::1"}, {TEXT(allowed_hosts), "a.example [::1] *"},
         {TEXT(allowed_origins), "https://a.example http://b.example:8080 null http://[::1]:443"}, {TEXT(cors_origins), "*"}};

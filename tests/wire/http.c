@@ -250,7 +250,7 @@ static void configure(sse_app_options *o, int argc, char **argv) {
         const char  *name;
         const char **at;
     } texts[] = {{"secret", &o->secret}, {"trusted_proxies", &o->trusted_proxies}, {"allowed_hosts", &o->allowed_hosts},
-        {"allowed_origins", &o->allowed_origins}, {"cors_origins", &o->cors_origins}, {"log_topic", &o->log_topic}};
+        {"allowed_origins", &o->allowed_origins}, {"cors_origins", &o->cors_origins}};
     size_t i;
     for (i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i].at = (int)sse_parse_int(setting(argc, argv, numbers[i].name), 0);
     for (i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i].at = setting(argc, argv, texts[i].name);
@@ -315,7 +315,8 @@ int main(int argc, char **argv) {
     add_files(app, setting(argc, argv, "root"));
     serve.port       = SSE_ANY_PORT;
     serve.grace_ms   = 500;
-    serve.access_log = setting(argc, argv, "access_log") != NULL;
+    if (setting(argc, argv, "access_log")) sse_log_access(app);
+    if (setting(argc, argv, "log_topic")) sse_log_topic(app, setting(argc, argv, "log_topic"));
     error            = sse_serve(app, &serve);
     memset(kept, 0, sizeof kept);
     sse_app_free(app);
