@@ -1,12 +1,17 @@
-/* slow_fsync.c: storage like that of an SD card. Preloaded, it makes fsync and fdatasync take 200 ms. */
+/* slow_fsync.c: storage like that of an SD card. Preloaded, it makes fsync and fdatasync take 200 ms, or SLOW_FSYNC_MS. */
 #define _POSIX_C_SOURCE 200809L
+#include <stdlib.h>
 #include <time.h>
 
 int fsync(int fd);
 int fdatasync(int fd);
 
 static int slowly(void) {
-    const struct timespec pause = {0, 200000000};
+    const char     *ms    = getenv("SLOW_FSYNC_MS");
+    const long      n     = ms ? atol(ms) : 200;
+    struct timespec pause = {0, 0};
+    pause.tv_sec          = n / 1000;
+    pause.tv_nsec         = n % 1000 * 1000000;
     nanosleep(&pause, NULL);
     return 0;
 }
