@@ -16866,7 +16866,7 @@ static void sse__req_end_body(sse_req *req) {
    waits: it is told to come back. */
 static void sse__req_unfed(const sse_req *req) {
     const sse__stream *stream = req->stream;
-    if (stream->gone || stream->subs || (stream->extra && stream->extra->step)) return;
+    if (stream->gone || stream->raw || stream->subs || (stream->extra && stream->extra->step)) return;
     sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s", req->path, sse_error_text(req->call_error));
     sse__live_turn_away(req->stream);
 }
