@@ -17,8 +17,9 @@ fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 polled   = $(patsubst %,build/poll/unit/%,$(basename $(notdir $(shell grep -lsE 'dial_app|sse_app_new|sse__loop_open' tests/unit/*.c))))
 binaries = $(examples) $(check) $(polled) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
-servers  = $(addprefix build/asan/,$(filter-out slow_fsync disk,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
-           build/clang/server build/clang/sqlite build/clang/disk $(addprefix build/poll/,ends http stopping topics) build/slow_fsync.so build/datastar-format
+servers  = $(addprefix build/asan/,$(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
+           build/clang/server build/clang/sqlite build/clang/disk build/clang/faults $(addprefix build/poll/,ends http stopping topics) \
+           build/slow_fsync.so build/scarce_memory.so build/datastar-format
 
 all: $(examples) ## build the examples
 
@@ -129,6 +130,8 @@ build/fuzz/%: tests/fuzz/%.c sse.h
 build/bench/%: tests/bench/%.c sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+build/bench/fair: build/slow_fsync.so
 
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz

@@ -1192,7 +1192,8 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 /* ---- routes and hooks ---------------------------------------------------------------------------------------------- */
 
 /* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at most 16 of them. Names go before
-   patterns, patterns in the order they were added. Copied. GET routes answer HEAD too; OPTIONS and 405 are automatic.
+   patterns, patterns in the order they were added; the prefix of a mount is a name: it goes before the patterns beside it, and
+   behind the routes below it. Copied. GET routes answer HEAD too; OPTIONS and 405 are automatic.
    user: borrowed until the app is freed.
    Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is there; SSE_E_NOMEM: sse_app_error has
    the words, sse_serve answers it too; SSE_E_THREAD. Threads: loop. In callbacks: yes. */
@@ -1300,8 +1301,9 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
 /* What a handler writes goes out when it returns. Nothing written and no status set: 204, but 500 if a call to this library
-   failed meanwhile. Written: 200 text/html; charset=utf-8. If a call with the request failed for lack of memory the answer is 500
-   whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE.
+   failed meanwhile: one with the request, with a database, or sse_publish, sse_subscribe, sse_touch,
+   sse_offload. Written: 200 text/html; charset=utf-8. If a call with the request failed for lack of
+   memory the answer is 500 whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE.
    An EventSource (GET, with text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is told to
    come back, as by sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream could not be opened. */
 typedef struct sse_cookie_options {
@@ -1545,7 +1547,8 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    well if the stream had none.
 
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not text/event-stream); SSE_E_FULL: over
-   max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
+   max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Where this leaves a stream without any subscription, view or
+   step when its handler returns, that is logged and its client told to come back. Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed, by this name */
 
@@ -2610,7 +2613,7 @@ static size_t sse__number_span(sse_str s) {
 }
 
 SSE_API double sse_parse_double(const char *text, double fallback) {
-    char   local[64], point[8], *end, *dot;
+    char   local[512], point[8], *end, *dot;
     size_t n = text ? strlen(text) : 0, extra;
     double v;
     if (n == 0 || n > sizeof local - sizeof point || sse__number_span(sse__str(text, n)) != n) return fallback;
@@ -6049,7 +6052,8 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
   Uses: >>buf >>base                    Tests: tests/unit/route.c
 
   A tree with one level per segment. A segment is looked up by name first;
-  then the patterns of the level are tried in the order they were added.
+  then the patterns of the level are tried in the order they were added,
+  last a mount that ends there.
 
       /            (node) --"room"--> (node) --{}--> (node GET: /room/{id})
                      \----"weather"-> (node) --{},{}--> (node GET: ...)
@@ -6247,36 +6251,39 @@ static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) {
     return text.len == 0;
 }
 
+/* A mount takes what nothing below it does, and goes before the patterns beside it: its prefix is a
+   name. True: m->at has routes, or m->mount is set. */
 static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
+    const sse_str whole = rest.ptr ? rest : sse__str("", 0);
     sse_str       segment;
     sse__node    *node;
     sse__segment *child;
     const int     before = m->nparams;
-    if (at->mounts) {
-        m->mount = at;
-        m->rest  = rest.ptr ? rest : sse__str("", 0);
-    }
-    if (!rest.ptr) {
+    if (!rest.ptr && at->routes) {
         m->at = at;
-        return at->routes != NULL;
+        return true;
     }
-    segment = sse__cut(&rest, '/', false);
-    node    = sse__map_find(&at->literals, segment);
-    if (node && sse__route_walk(SSE__CONTAINER(node, sse__segment, node), rest, m)) return true;
-    for (child = at->patterns; child; child = child->next) {
-        m->nparams = before;
-        if (sse__segment_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
+    if (rest.ptr) {
+        segment = sse__cut(&rest, '/', false);
+        node    = sse__map_find(&at->literals, segment);
+        if (node && sse__route_walk(SSE__CONTAINER(node, sse__segment, node), rest, m)) return true;
+        for (child = at->patterns; child; child = child->next) {
+            m->nparams = before;
+            if (sse__segment_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
+        }
     }
     m->nparams = before;
-    return false;
+    if (!at->mounts) return false;
+    m->mount = at;
+    m->rest  = whole;
+    return true;
 }
 
 /* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. N1 */
 static bool sse__route_find(sse__segment *root, sse_str path, sse__found *m) {
     memset(m, 0, sizeof *m);
-    if (sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m)) return true;
-    m->at = NULL;
-    return false;
+    (void)sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m);
+    return m->at != NULL;
 }
 
 static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one for a method, else the one for all */
@@ -7829,6 +7836,7 @@ struct sse_app {
     uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
+    int                  call_error; /* of the latest call on the loop that failed and has no request: see sse__call_failed */
 };
 
 static void sse__stages_run(sse_app *app, int first, int last) {
@@ -7930,6 +7938,12 @@ static bool sse__is_owner(sse_app *app) {
     mine = sse__thread_equal(app->loop.owner, sse__thread_self());
     sse__unlock(&app->loop.mutex);
     return mine;
+}
+
+/* Remembers for the handler that runs that a call failed: its silence is then no success. */
+static int sse__call_failed(sse_app *app, int error) {
+    if (app && error < 0 && error != SSE_E_CLOSED && sse__is_owner(app)) app->call_error = error;
+    return error;
 }
 
 static void sse__loop_drain_wake(sse__source *source, int events) {
@@ -8091,6 +8105,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
 }
 
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
+    if (app && ms <= 0 && sse__on_loop(app)) (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
@@ -8486,10 +8501,10 @@ static int sse__pool_do(sse__pool *pool, sse_app_fn work, sse_app_fn done, void 
 }
 
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    if (!app || !work) return SSE_E_ARG;
+    if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->loop.closing) return SSE_E_STATE;
-    return sse__pool_do(sse__pool_get(app, &app->pool, SSE__POOL_THREADS), work, done, user);
+    return sse__call_failed(app, sse__pool_do(sse__pool_get(app, &app->pool, SSE__POOL_THREADS), work, done, user));
 }
 
 static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
@@ -8519,6 +8534,8 @@ static void sse__disk_settle(sse_app *app) {
       changed since >>changes last took it; too many names, never too few.
   D5  db->writer is another connection to the same file. While jobs of it
       are with the disk's thread nobody else touches it.
+  D6  What sse_db_write has to undo is undone before anything else runs, or
+      nothing does: a transaction left open would swallow what comes after.
 ==========================================================================*/
 
 /* Database calls of this thread that failed, so far. A handler that stays silent after one has not succeeded. */
@@ -8604,6 +8621,7 @@ struct sse_db {
     sse__names pending, outside; /* outside: written by statements that were prepared through sse_db_raw, run at any time */
     sse__names *recording;       /* where the authorizer puts names; NULL: outside */
     sse__mark *marks;            /* of open savepoints, the innermost first */
+    int        undo_due;         /* D6: so many savepoints; -1: the whole transaction */
     bool      authorized, schemas_changed; /* our authorizer was called; ATTACH or DETACH was seen */
     unsigned  round;
     void    (*on_close)(void *user); /* >>changes lets go of the connection */
@@ -8752,11 +8770,17 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     return error;
 }
 
+static const char *sse__db_busy_text(sse_db *db) {
+    if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT) return sqlite3_errmsg(db->raw);
+    return "a query that is still open reads what was there before another's commit: end it "
+           "(sse_db_done) before writing, or do both in sse_db_write";
+}
+
 static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of SQLite as one of ours */
     if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return SSE_OK;
     switch (rc & 0xFF) {
     case SQLITE_NOMEM: return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
-    case SQLITE_BUSY: case SQLITE_LOCKED: return sse__db_fail(db, SSE_E_BUSY, sqlite3_errmsg(db->raw), sql);
+    case SQLITE_BUSY: case SQLITE_LOCKED: return sse__db_fail(db, SSE_E_BUSY, sse__db_busy_text(db), sql);
     default: return sse__db_fail(db, SSE_E_DB, sqlite3_errmsg(db->raw), sql);
     }
 }
@@ -8775,11 +8799,42 @@ static int sse__db_fail_elsewhere(sse_db *db) {
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
 
+static int sse__db_run(sse_db *db, const char *script) { /* db->pending.tx: whether it began, ended or undid something */
+    sse__names *recording = db->recording;
+    int         rc;
+    db->pending.tx = SSE__TX_NONE;
+    db->recording  = &db->pending;
+    rc             = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
+    db->recording  = recording;
+    return rc;
+}
+
+/* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not yet. */
+static bool sse__db_undo_due(sse_db *db) {
+    while (db->undo_due && !sqlite3_get_autocommit(db->raw)) {
+        const bool  nested    = db->undo_due > 0;
+        const char *savepoint = nested ? "sse_write" : "";
+        const int   rc = sse__db_run(db, nested ? "ROLLBACK TO sse_write; RELEASE sse_write" : "ROLLBACK");
+        if (rc == SQLITE_NOMEM || (rc != SQLITE_OK && !nested)) return false;
+        if (rc == SQLITE_OK) {
+            sse__mark_undo(db, savepoint);
+            sse__mark_end(db, savepoint);
+        }
+        db->undo_due = nested ? db->undo_due - 1 : 0;
+    }
+    db->undo_due = 0;
+    return true;
+}
+
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
         sse__db_failed++; /* D3: it did so when it was opened */
         snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
+        return false;
+    }
+    if (!sse__db_undo_due(db)) {
+        (void)sse__db_fail(db, SSE_E_NOMEM, "a transaction is still to be rolled back: out of memory", NULL);
         return false;
     }
     db->error = SSE_OK;
@@ -9196,16 +9251,6 @@ SSE_API long long sse_db_last_id(sse_db *db) { return sse__db_enter(db) ? sqlite
 
 /* ---- transactions ---- */
 
-static int sse__db_run(sse_db *db, const char *script) { /* db->pending.tx: whether it began, ended or undid something */
-    sse__names *recording = db->recording;
-    int         rc;
-    db->pending.tx = SSE__TX_NONE;
-    db->recording  = &db->pending;
-    rc             = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
-    db->recording  = recording;
-    return rc;
-}
-
 /* nested: inside a transaction that is open already. The statements here are marked as any: sse__marks_follow. */
 static int sse__db_begin(sse_db *db, bool *nested) {
     int rc;
@@ -9216,11 +9261,9 @@ static int sse__db_begin(sse_db *db, bool *nested) {
 
 /* Undoes it, unless SQLite or the program ended it. The error that led here stays the latest one. */
 static void sse__db_undo(sse_db *db, bool nested) {
-    const char *savepoint = nested ? "sse_write" : "";
-    if (sqlite3_get_autocommit(db->raw)) return;
-    if (sse__db_run(db, nested ? "ROLLBACK TO sse_write; RELEASE sse_write" : "ROLLBACK") != SQLITE_OK) return;
-    sse__mark_undo(db, savepoint);
-    sse__mark_end(db, savepoint);
+    if (!nested) db->undo_due = -1;
+    else if (db->undo_due >= 0) db->undo_due++;
+    (void)sse__db_undo_due(db);
 }
 
 static int sse__db_end(sse_db *db, bool nested) {
@@ -9454,8 +9497,9 @@ static int sse__db_reopen(sse_db *db) {
 }
 
 /* No transaction is open, and so no state of the past is seen. */
-static bool sse__db_is_idle(const sse_db *db) {
+static bool sse__db_is_idle(sse_db *db) {
     sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
+    (void)sse__db_undo_due(db);
     while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(db->raw, stmt);
     return !stmt && sqlite3_get_autocommit(db->raw);
 }
@@ -9908,7 +9952,7 @@ static bool sse__db_job_is_away(const sse__db_job *job) { return (void)job, fals
 static int  sse__db_job_enter(const sse__db_job *job) { return sse__db_open_error(job->db); }
 static void sse__db_job_leave(sse__db_job *job) { (void)job; }
 static void sse__db_job_end(sse__db_job *job) { (void)job; }
-static bool sse__db_is_idle(const sse_db *db) { return (void)db, true; }
+static bool sse__db_is_idle(sse_db *db) { return (void)db, true; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
 static const char *sse__db_path(const sse_db *db) { return (void)db, (const char *)NULL; }
 static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
@@ -10092,6 +10136,7 @@ typedef struct sse__conn {
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
     bool pipelined;                /* behind a stream: input waits for its end */
+    bool crowded;                  /* requests are left from its last turn: further input waits in the kernel */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
     bool waits;                    /* it is in net.held */
@@ -10101,9 +10146,11 @@ typedef struct sse__conn {
     sse__peer          peer;
 } sse__conn;
 
+#define SSE__HEAD_NO_MEMORY (SIZE_MAX - 1)
+
 /* What the sections above are told. Each call may close the connection; none frees it (C1). */
 typedef struct sse__net_calls {
-    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes. */
+    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes. HEAD_NO_MEMORY: nobody can tell. */
     size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
     void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body); /* in_place: the body is still to come */
     void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
@@ -10817,6 +10864,10 @@ static void sse__conn_pause(sse__conn *c, bool pause) { /* while the program doe
 static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     sse__net *net = c->net;
     net->max_body = net->calls.head(c, bytes, head, &c->in_place);
+    if (net->max_body == SSE__HEAD_NO_MEMORY) {
+        sse__conn_refuse(c, 503, bytes, head);
+        return false;
+    }
     if (c->inbox) sse__inbox_expect(c->inbox, net->max_body);
     if (!head->chunked && head->content_length > net->max_body) {
         sse__conn_refuse(c, 413, bytes, head);
@@ -10988,13 +11039,15 @@ static void sse__conn_process(sse__conn *c) {
     }
     sse__conn_keep(c);
     sse__conn_settle(c);
+    c->crowded      = more && c->inbox;
     c->net->current = NULL;
     if (more && c->state != SSE__CLOSED) sse__conn_work(c);
 }
 
 static bool sse__conn_wants_input(const sse__conn *c) {
     switch (c->state) {
-    case SSE__IDLE: case SSE__HEAD: case SSE__LINGER: return true;
+    case SSE__IDLE: case SSE__HEAD: return !c->crowded;
+    case SSE__LINGER: return true;
     case SSE__STREAM: return !c->pipelined;
     case SSE__BODY: return !c->paused;
     default: return false; /* pipelined requests wait in the kernel: backpressure */
@@ -11412,6 +11465,8 @@ struct sse_req {
     const char  *type;
     int          status;    /* 0: not set */
     int          error;     /* the first call with this request that failed, or that memory was short */
+    int          call_error; /* of a call that its handler made, but not with it */
+    bool         unfed;     /* a subscription of its stream failed */
     bool         head_only; /* HEAD: a reply as to GET, without its body */
     bool         failed;    /* sse_fail was called */
     const char  *failure;   /* with this text */
@@ -12418,7 +12473,7 @@ static int sse__reply_error(const sse_req *req, bool silent) {
     if (req->failed) return SSE_OK;
     if (req->out.error) return req->out.error;
     if (req->headers.error) return req->headers.error;
-    return silent ? req->error : SSE_OK;
+    return !silent ? SSE_OK : req->error ? req->error : req->call_error;
 }
 
 /* Sends what the handler left. */
@@ -13764,6 +13819,23 @@ static void sse__streams_free(sse_app *app) { /* all are closed and their callba
     SSE_FREE(streams->all.at);
 }
 
+/* Nothing can be shown: come back later. */
+static void sse__stream_turn_away(sse__stream *stream) {
+    sse__message *m = sse__message_of_bytes(SSE__LIT(SSE__COME_BACK));
+    if (m) (void)sse__stream_push(stream, m);
+    sse__message_drop(m);
+    sse__stream_finish(stream, SSE_BY_ERROR, false);
+}
+
+/* A subscription has failed in its handler. A stream that nothing else feeds would stay open, and
+   silent, for as long as its client waits: it is told to come back. */
+static void sse__stream_starved(sse__stream *stream) {
+    const sse_req *req = stream->req;
+    if (!req->unfed || !sse__stream_lives(stream) || stream->raw || stream->subs || (stream->extra && stream->extra->step)) return;
+    sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s", req->path, sse_error_text(req->call_error));
+    sse__stream_turn_away(stream);
+}
+
 /* The handler that opened it has returned. False: it has come to its end by then. */
 static bool sse__stream_settle(sse__stream *stream) {
     stream->req = NULL;
@@ -13773,6 +13845,7 @@ static bool sse__stream_settle(sse__stream *stream) {
 }
 
 static void sse__stream_begun(sse__stream *stream) {
+    sse__stream_starved(stream);
     (void)sse__stream_settle(stream);
     if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
 }
@@ -14354,17 +14427,12 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
     sse__list_add(&h->sequence->histories, &h->all);
 }
 
-/* Keeps an event; holds a reference to its message. alias: taken. Without memory it is as if it had been trimmed: K2. */
+/* Keeps an event, for which history_room made room; holds a reference to its message. alias: taken. */
 static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
+    SSE_ASSERT(h->first + h->count < h->cap);
     sse__history_renew(h, m->seq);
-    if (!sse__history_room(h)) {
-        while (h->count) sse__history_drop_oldest(h);
-        h->lost = m->seq;
-        SSE_FREE(alias);
-        return;
-    }
     e              = sse__history_entry(h, h->count++);
     e->seq         = m->seq;
     e->at          = at;
@@ -14862,7 +14930,8 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
     const uint64_t   seq = (uint64_t)sse_db_int(rows, 0);
     char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
     sse__message    *m = id && !alias ? NULL : sse__history_message(h, seq, alias, sse_db_blob(rows, 3));
-    if (!m) {
+    if (!m || !sse__history_room(h)) {
+        sse__message_drop(m);
         SSE_FREE(alias);
         return false;
     }
@@ -14871,25 +14940,30 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
     return true;
 }
 
-static void sse__history_load(sse__history *h) { /* what an earlier start kept */
+/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it is lost: K2. */
+static int sse__history_load(sse__history *h) {
     sse_db    *db = h->limits.store->db;
     long long  lost = 0;
     sse_rows  *rows;
-    const char *why;
-    bool       fine = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic) >= 0;
+    const char *why = "";
+    int        error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
+    if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
-    rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq",
-                        h->topic, lost);
-    while (fine && sse_db_next(rows)) {
+    rows = error < 0 ? NULL : sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq",
+                                           h->topic, lost);
+    while (sse_db_next(rows)) {
         const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
-        fine = sse__history_load_row(h, rows);
-        if (fine) h->saved = seq;
-        else sse_db_done(rows);
+        if (!sse__history_load_row(h, rows)) {
+            sse_db_done(rows);
+            return SSE_E_NOMEM;
+        }
+        h->saved = seq;
     }
-    if (fine && !sse_db_error(db, &why)) return;
+    error = sse_db_error(db, &why);
+    if (!error || error == SSE_E_NOMEM) return error;
     h->lost = h->sequence->last; /* K2 */
-    if (!fine) why = "out of memory";
     sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
+    return SSE_OK;
 }
 
 /* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing.
@@ -14902,8 +14976,11 @@ static sse__history *sse__history_new(sse__sequence *sequence, const char *topic
     h->limits   = *limits;
     h->missing  = gone;
     h->age.fn   = sse__history_aged;
-    if (limits->store) sse__history_load(h);
-    else h->lost = gone > sequence->earlier ? gone : sequence->earlier;
+    if (!limits->store) h->lost = gone > sequence->earlier ? gone : sequence->earlier;
+    else if (sse__history_load(h)) {
+        sse__history_free(h);
+        return NULL;
+    }
     sse__history_renew(h, sequence->last);
     return h;
 }
@@ -15524,12 +15601,12 @@ static sse__topic *sse__pattern_get(sse__topics *topics, const char *pattern, in
     return topic ? topic : sse__topic_new(topics, sse__text(pattern), true, error);
 }
 
-/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no memory. */
-static sse__topic *sse__topic_kept(sse__topics *topics, sse_str name) {
+/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no room (error). */
+static sse__topic *sse__topic_kept(sse__topics *topics, sse_str name, int *error) {
     sse__topic *topic = sse__topic_find(topics, name);
     sse__rule  *rule  = topic ? topic->rule : sse__rule_for(topics, name);
-    int         error;
-    if (!topic && rule && rule->limits.max_count) topic = sse__topic_get(topics, name, &error);
+    *error = SSE_OK;
+    if (!topic && rule && rule->limits.max_count) topic = sse__topic_get(topics, name, error);
     return topic && topic->history ? topic : NULL;
 }
 
@@ -15733,6 +15810,7 @@ static uint64_t sse__sub_gone(const sse__sub *sub) {
 static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_t after) {
     const sse_str     prefix = sse__pattern_key(pattern);
     const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
+    int               error;
     for (; store; store = store->next) {
         sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
                                       SSE_STR(prefix));
@@ -15746,8 +15824,9 @@ static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_
             }
             if (!sse__pattern_match(pattern, name)) continue;
             if (topics->recalled_lost < lost) topics->recalled_lost = lost;
-            topic = sse__topic_kept(topics, name);
+            topic = sse__topic_kept(topics, name, &error);
             if (topic) sse__topic_rest(topic);
+            if (error == SSE_E_NOMEM) topics->displaced = true; /* what it keeps is not there */
         }
     }
 }
@@ -15902,7 +15981,8 @@ static bool sse__stream_refill(sse__stream *stream) {
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old; } sse__resume; /* old: of an earlier start */
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume; /* old: of an earlier start;
+                                                                       ours: it looks like one that is given here */
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
@@ -15931,6 +16011,7 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sub *sub;
     bool            all;
     const bool      is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
+    r->ours  = is_id;
     r->found = is_id && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
     all = sse__stream_recall(stream, r->seq);
@@ -16010,6 +16091,17 @@ static bool sse__stream_resumable(const sse__stream *stream) {
     return sub != NULL;
 }
 
+static bool sse__stream_keeps(const sse__stream *stream) { /* is anything kept of what it follows? */
+    const sse__sub *sub;
+    sse__keepers    k = {false, false, 0};
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__topic *topic = sse__sub_topic(sub);
+        if (topic && (topic->history || topic->outbox)) return true;
+        if (topic && topic->pattern) sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
+    }
+    return k.memory || k.stores;
+}
+
 static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
     const sse__sub  *fed  = sse__stream_fed(stream);
     const sse__rule *rule = fed ? sse__sub_topic(fed)->rule : NULL;
@@ -16041,7 +16133,7 @@ static void sse__stream_resume(sse__stream *stream) {
         resumed = r.found && !r.lost;
         placed  = resumed && !r.old;
         if (resumed) stream->app->topics->resumes++;
-        else sse__stream_gap(stream, &r);
+        else if (r.ours || sse__stream_keeps(stream)) sse__stream_gap(stream, &r);
         for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
     if (sse__stream_lives(stream) && sse__stream_refill(stream)) placed = true;
@@ -16049,6 +16141,7 @@ static void sse__stream_resume(sse__stream *stream) {
 }
 
 static void sse__topics_begun(sse__stream *stream) {
+    sse__stream_starved(stream);
     sse__stream_resume(stream);
     if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
 }
@@ -16118,8 +16211,15 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     return topic ? sse__topic_join(topic, stream) : error;
 }
 
-SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe(s, topic, false); }
-SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe(s, pattern, true); }
+static int sse__subscribe_or_tell(sse_stream s, const char *name, bool pattern) {
+    const int          error  = sse__call_failed(s.app, sse__subscribe(s, name, pattern));
+    const sse__stream *stream = error ? sse__stream_open_one(s) : NULL;
+    if (stream && stream->req) stream->req->unfed = true;
+    return error;
+}
+
+SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe_or_tell(s, topic, false); }
+SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe_or_tell(s, pattern, true); }
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream;
@@ -16187,15 +16287,21 @@ static void sse__publication_keep(const sse__publication *p, sse__history *h, ss
     sse__history_soil(h);
 }
 
-static int sse__publish(sse_app *app, sse__publication *p) { /* on the loop. p->text is {0} afterwards */
+/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number: one that there is no memory for went
+   to nobody, and costs nothing that is kept already. */
+static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics   *topics = app->topics;
     const sse_str  name = sse__text(p->topic);
-    sse__topic    *topic = p->ephemeral ? NULL : sse__topic_kept(topics, name); /* NULL: it is not to be kept */
+    int            error = SSE_OK;
+    sse__topic    *topic = p->ephemeral ? NULL : sse__topic_kept(topics, name, &error); /* NULL: it is not to be kept */
     sse__topic    *exact = topic ? topic : sse__topic_find(topics, name);
     const sse__rule   *rule   = exact ? exact->rule : sse__rule_for(topics, name);
     const sse__stream *except = sse__stream_open_one(p->except);
     const uint64_t told = app->net->told;
-    sse__message  *m = sse__publication_message(p, topics, rule, topic ? topic->history : NULL);
+    sse__message  *m;
+    if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
+    m = error == SSE_E_NOMEM ? NULL : sse__publication_message(p, topics, rule, topic ? topic->history : NULL);
+    if (!m) sse_buf_free(&p->text);
     if (m && topic) sse__publication_keep(p, topic->history, m);
     if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
     if (m) {
@@ -16247,7 +16353,7 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
     return error;
 }
 
-SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
+static int sse__publish_event(sse_app *app, const char *topic, const sse_event *event) {
     sse__publication p;
     int              error;
     if (!app || !topic || !event) return SSE_E_ARG;
@@ -16260,6 +16366,10 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
     p.except    = event->except;
     p.ephemeral = event->ephemeral;
     return sse__is_owner(app) ? sse__publish(app, &p) : sse__post(app, &p);
+}
+
+SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
+    return sse__call_failed(app, sse__publish_event(app, topic, event));
 }
 
 /* ---- rows as events --------------------------------------------------------------------------------------- */
@@ -16395,12 +16505,12 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (
     sse_buf     data = {NULL, 0, 0, SSE_OK}, name = {NULL, 0, 0, SSE_OK}, id = {NULL, 0, 0, SSE_OK};
     uint64_t    seq, last;
     uint32_t    i;
-    int         n = 0;
+    int         n = 0, error;
     bool        more = true, named;
     if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    t = sse__topic_kept(app->topics, sse__text(topic));
-    if (!t) return SSE_E_ABSENT;
+    t = sse__topic_kept(app->topics, sse__text(topic), &error);
+    if (!t) return error == SSE_E_NOMEM ? error : SSE_E_ABSENT;
     named    = t->named;
     t->named = true; /* what fn does must not take it away: O2. It may move what is kept: an entry is found by its number */
     sse__list_remove(&t->idle);
@@ -16675,14 +16785,6 @@ static int sse__view_message(const sse__live *live, sse_buf *html, sse__message 
     return error || *m ? error : SSE_E_NOMEM;
 }
 
-/* Nothing can be shown: come back later. */
-static void sse__live_turn_away(sse__stream *stream) {
-    sse__message *m = sse__message_of_bytes(SSE__LIT(SSE__COME_BACK));
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
-    sse__stream_finish(stream, SSE_BY_ERROR, false);
-}
-
 static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it was not rendered */
     const sse_str json = sse__text(sse_buf_text(html));
     const char   *why  = error == SSE_E_DB ? sse__db_words : sse_error_text(error);
@@ -16706,7 +16808,7 @@ static void sse__view_failed(sse_view *view, int error) {
     sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
     if (view->state) return;
     for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next)
-        sse__live_turn_away(SSE__CONTAINER(link, sse__member, link)->stream);
+        sse__stream_turn_away(SSE__CONTAINER(link, sse__member, link)->stream);
 }
 
 static void sse__view_render(sse_view *view) {
@@ -16809,7 +16911,8 @@ static bool sse__view_set_params(sse_view *view, const sse__route *route, const 
         for (rest = query; word.len && sse__pair_next(&rest, '&', &name, &value);) {
             if (!sse__eq(name, word)) continue;
             text = (char *)sse__arena_get(&view->texts, value.len + 1);
-            if (!text || sse__form_decode(text, value) == SIZE_MAX) return false;
+            if (!text) return false;
+            if (sse__form_decode(text, value) == SIZE_MAX) continue; /* as for sse_query */
             name.ptr = sse__arena_text(&view->texts, word);
             error    = name.ptr ? sse__pair_set(&view->texts, &view->params, name.ptr, text) : SSE_E_NOMEM;
             sse_puts(key, "&");
@@ -16883,7 +16986,7 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 /* ---- routes ------------------------------------------------------------------------ */
 
 static void sse__live_refuse(sse_req *req) { /* there is no view for it */
-    if (req->stream) sse__live_turn_away(req->stream);
+    if (req->stream) sse__stream_turn_away(req->stream);
     else (void)sse_come_back(req, 0);
 }
 
@@ -16905,7 +17008,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     stream = req->stream ? req->stream : sse__stream_get(sse_stream_open(req, &live->stream));
     if (stream && live->render_each && !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows))
         stream = NULL; /* no memory */
-    if (sse__view_join(view, stream) && req->stream) sse__live_turn_away(req->stream);
+    if (sse__view_join(view, stream) && req->stream) sse__stream_turn_away(req->stream);
 }
 
 /* The live route that serves a path, or NULL. */
@@ -17017,7 +17120,7 @@ static void sse__touch(sse_app *app, void *user) { /* on the loop; takes the pat
     SSE_FREE(target);
 }
 
-SSE_API int sse_touch(sse_app *app, const char *path) {
+static int sse__touch_one(sse_app *app, const char *path) {
     char *copy;
     int   error;
     if (!app || !path || path[0] != '/') return SSE_E_ARG;
@@ -17031,6 +17134,8 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     if (error) SSE_FREE(copy);
     return error;
 }
+
+SSE_API int sse_touch(sse_app *app, const char *path) { return sse__call_failed(app, sse__touch_one(app, path)); }
 
 static void sse__live_free(sse__live *live) {
     sse__list_remove(&live->link);
@@ -17862,7 +17967,7 @@ static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, boo
     int      refuse;
     sse_req *req = sse__req_begin(c, bytes, head, &refuse);
     *in_place = false;
-    if (!req) return 0;
+    if (!req) return SSE__HEAD_NO_MEMORY;
     if (!refuse) sse__req_route(req, false);
     if (req->route && req->route->max_body_bytes) max = req->route->max_body_bytes;
     if (req->route) *in_place = req->route->body_later;
@@ -17870,6 +17975,7 @@ static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, boo
         *in_place = true; /* the answer is no, whatever the body is: the peer need not send it */
         max       = SSE_UNLIMITED;
     }
+    if (refuse == 503 || req->error == SSE_E_NOMEM) max = SSE__HEAD_NO_MEMORY;
     sse__req_done(req);
     return max;
 }
@@ -17902,8 +18008,10 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     int                 rc;
     if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
+    req->app->call_error = SSE_OK;
     rc = req->body_fn(req, chunk, status, req->body_user);
     if (sse__db_failures() != failures) sse__req_db_failed(req);
+    if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
@@ -17925,7 +18033,9 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->body = body;
     req->held = c->held; /* C6: it may outlive the connection */
     c->held   = 0;
+    req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
+    req->call_error = req->app->call_error;
     if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
         sse__req_after(req);

@@ -13,7 +13,7 @@ static double now_s(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static long rss_kb(pid_t pid) {
+__attribute__((unused)) static long rss_kb(pid_t pid) {
     char path[64], line[128];
     long kb = 0;
     FILE *f;
@@ -25,7 +25,7 @@ static long rss_kb(pid_t pid) {
     return kb;
 }
 
-static void cpu_s(pid_t pid, double *user, double *system) {
+__attribute__((unused)) static void cpu_s(pid_t pid, double *user, double *system) {
     char          path[64];
     unsigned long u = 0, s = 0;
     FILE         *f;
@@ -38,7 +38,7 @@ static void cpu_s(pid_t pid, double *user, double *system) {
 }
 
 /* Runs serve(out, argument) in a child on the first core, the readers on the second. serve writes its port to out as text. */
-static pid_t server_start(void (*serve)(int out, int argument), int argument, int *port) {
+__attribute__((unused)) static pid_t server_start(void (*serve)(int out, int argument), int argument, int *port) {
     char    text[200];
     int     ends[2];
     ssize_t n;

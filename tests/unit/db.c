@@ -251,6 +251,7 @@ static void transactions(void) {
     sse_db_options quick = { SSE_OFF, 0, false };
     sse_db *db = sse_db_open(file("t.db"), NULL), *other = sse_db_open(file("t.db"), &quick);
     int     zero = 0, bad = -77;
+    sse_rows *rows;
     sse_db_exec(db, "CREATE TABLE t(a)");
     is_int(sse_db_write(db, insert_and, &zero), 0, "a write");
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 1, "is there");
@@ -268,6 +269,13 @@ static void transactions(void) {
     sse_db_exec(db, "COMMIT");
     is_int(sse_db_write(other, insert_and, &zero), 0, "then it is the other's turn");
     is_int(ONE(db, &got, "SELECT count(*) FROM t"), 5, "and both are there");
+    rows = sse_db_query(db, "SELECT a FROM t");
+    sse_db_next(rows);
+    sse_db_exec(other, "INSERT INTO t VALUES(6)");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), SSE_E_BUSY, "a write while a query reads what was there before another's commit");
+    says(db, SSE_E_BUSY, "sse_db_done", "says that the query is to be ended, not that somebody holds a lock");
+    sse_db_done(rows);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), 1, "... and then there is a write");
     sse_db_close(other);
     sse_db_close(db);
 }

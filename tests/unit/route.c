@@ -77,8 +77,15 @@ static void test_finding(void) {
     is_str(look("/static/known"), "/static/known", "a route goes before a mount");
     is_str(look("/statics"), "none", "a mount ends at a segment");
     is_str(look("/nothing/at/all"), "none", "nothing");
+    is_int(add("GET", "/{user}/{page}", false), SSE_OK, "a route of two params beside it");
+    is_int(add("GET", "/{user}/{page}/{part}", false), SSE_OK, "... and of three");
+    is_str(look("/static/a.css"), "mount /static (a.css)", "a mount goes before the patterns beside it");
+    is_str(look("/static/x/a.css"), "mount /static (x/a.css)", "... however deep the path is");
+    is_str(look("/static/deep"), "mount /static/deep ()", "... the deepest one");
+    is_str(look("/statics/a.css"), "/{user}/{page} user=statics page=a.css", "... which take what is not below it");
     is_int(add("*", "", true), SSE_OK, "a mount of the root");
-    is_str(look("/nothing/at/all"), "mount  (nothing/at/all)", "takes all that is left");
+    is_str(look("/bob/home"), "/{user}/{page} user=bob page=home", "... goes behind all");
+    is_str(look("/nothing/at/all/here"), "mount  (nothing/at/all/here)", "takes all that is left");
 }
 
 static void test_methods(void) {

@@ -162,13 +162,90 @@ static int without_memory(long n, bool with_db) { /* everything a topic does, th
     return i;
 }
 
+static bool tally(const sse_event *event, void *user) {
+    (void)event;
+    ++*(int *)user;
+    return true;
+}
+
+static int kept(sse_app *app) {
+    int n = 0;
+    sse_topic_history(app, "t", 0, tally, &n);
+    return n;
+}
+
+/* Publishes 70 events, each once for each allocation that can fail, until none does. Returns how often that was refused. */
+static int publish_without_memory(sse_app *app) {
+    sse_event event;
+    int       i, error, refused = 0;
+    long      n;
+    memset(&event, 0, sizeof event);
+    event.data = "x";
+    for (i = 0; i < 70; i++) {
+        for (n = 1, error = SSE_E_NOMEM; error == SSE_E_NOMEM; n++) {
+            fail_at = n;
+            error   = sse_publish(app, "t", &event);
+            fail_at = 0;
+            refused += error == SSE_E_NOMEM;
+        }
+    }
+    return refused;
+}
+
+static void test_kept_without_memory(sse_db *db) {
+    sse_topic_options o;
+    sse_app          *app = sse_app_new(NULL);
+    int               refused;
+    memset(&o, 0, sizeof o);
+    o.history = 1000;
+    o.db      = db;
+    sse_topic(app, "t", &o);
+    refused = publish_without_memory(app);
+    ok(refused > 70, "%d publications are refused for lack of memory", refused);
+    is_int(kept(app), 70, "... and all others are kept, each once");
+    sse_poll(app, 0);
+    sse_app_free(app);
+}
+
+#ifndef SSE_NO_SQLITE
+static void test_read_without_memory(sse_db *db) { /* at a restart */
+    sse_topic_options o;
+    sse_app          *app;
+    long              n;
+    int               good = 0;
+    memset(&o, 0, sizeof o);
+    o.history = 1000;
+    o.db      = db;
+    for (n = 1; n < 400; n++) {
+        app = sse_app_new(NULL);
+        sse_topic(app, "t*", &o);
+        fail_at = n;
+        (void)kept(app);
+        fail_at = 0;
+        good += kept(app) == 70;
+        sse_poll(app, 0);
+        sse_app_free(app);
+    }
+    is_int(good, 399, "what could not be read for lack of memory is read later, and stays in the database");
+}
+#endif
+
 int main(void) {
-    long n, m;
+    long    n, m;
+    sse_db *db;
     test_patterns();
     test_ids();
     test_ring();
 #ifndef SSE_NO_SQLITE
     test_recall();
+#endif
+    (void)(db = NULL);
+    test_kept_without_memory(db);
+#ifndef SSE_NO_SQLITE
+    db = sse_db_open(":memory:", NULL);
+    test_kept_without_memory(db);
+    test_read_without_memory(db);
+    sse_db_close(db);
 #endif
     fclose(stderr);
     for (n = 1; n < 2000 && !without_memory(n, false); n++) {

@@ -131,3 +131,27 @@ test('hooks of a life', async () => {
   assert.deepEqual([code, stderr], [0, ''])
   assert.match(server.stdout, /^listening on [^\n]*\nexit\n$/)
 })
+
+test('requests that come faster than they are answered wait in the kernel: neither memory nor the time of others', async t => {
+  const server = await start()
+  const before = server.rss_kb(), text = Buffer.from(get('/', `X-Some: ${'x'.repeat(1000)}`).repeat(4000)) // 4 MB
+  const crowd = await Promise.all(Array.from({ length: 8 }, () => server.socket({ read: false })))
+  const count = crowd.map(() => 0)
+  crowd.forEach((socket, i) => {
+    socket.on('data', bytes => { for (let at = -1; (at = bytes.indexOf('HTTP/1.1 200', at + 1)) >= 0;) count[i]++ })
+    socket.write(text)
+  })
+  let most = 0, longest = 0
+  for (let i = 0; i < 10; i++) {
+    const from = Date.now()
+    assert.equal((await request(server, 'GET', '/')).status, 200)
+    longest = Math.max(longest, Date.now() - from)
+    most = Math.max(most, server.rss_kb() - before)
+  }
+  await until(() => count.every(n => n > 3900), () => `all replies: ${count}`, 40000) // the mark may lie across two pieces
+  most = Math.max(most, server.rss_kb() - before)
+  t.diagnostic(`${most} KB more at most; another's request took ${longest} ms`)
+  assert(most < 16384, `${most} KB more`)
+  close(crowd)
+  await server.stops()
+})
