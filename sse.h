@@ -7755,7 +7755,7 @@ struct sse_app {
     uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase; /* when that was last a warning: see sse__peer_level */
-    int                  call_error; /* of the latest call on the loop that failed and has no request: see sse__call_failed */
+    int                  call_error; /* of the latest call without a request: see call_failed */
 };
 
 static uint64_t sse__clock_ms(void) {
@@ -8017,7 +8017,8 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
 }
 
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
-    if (app && ms <= 0 && sse__on_loop(app)) (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
+    if (app && ms <= 0 && sse__on_loop(app))
+        (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
@@ -8676,7 +8677,8 @@ static int sse__db_run(sse_db *db, const char *script) { /* db->pending.tx: whet
     return rc;
 }
 
-/* D5. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not yet. */
+/* D5. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
+   yet. */
 static bool sse__db_undo_due(sse_db *db) {
     while (db->undo_due && !sqlite3_get_autocommit(db->raw)) {
         const bool  nested    = db->undo_due > 0;
@@ -9636,7 +9638,7 @@ typedef struct sse__conn {
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
     bool pipelined;                /* behind a stream: input waits for its end */
-    bool crowded;                  /* requests are left from its last turn: further input waits in the kernel */
+    bool crowded;                  /* requests are left from its last turn: more waits in the kernel */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
     bool excused;                  /* its deadline has passed, but what the system told of before that is looked at first */
@@ -9649,7 +9651,8 @@ typedef struct sse__conn {
 
 /* What the sections above are told. Each call may close the connection; none frees it (C1). */
 typedef struct sse__net_calls {
-    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes. HEAD_NO_MEMORY: nobody can tell. */
+    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes.
+       HEAD_NO_MEMORY: nobody can tell. */
     size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
     void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body); /* in_place: the body is still to come */
     void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
@@ -13665,7 +13668,8 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
     sse__list_add(&h->sequence->histories, &h->all);
 }
 
-/* Keeps an event, for which history_room made room; holds a reference to its message. alias: taken. */
+/* Keeps an event, for which history_room made room; holds a reference to its message. alias:
+   taken. */
 static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
@@ -13994,7 +13998,8 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
     return true;
 }
 
-/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it is lost: K2. */
+/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it is
+   lost: K2. */
 static int sse__history_load(sse__history *h) {
     sse_db    *db = h->limits.store->db;
     long long  lost = 0;
@@ -14003,7 +14008,8 @@ static int sse__history_load(sse__history *h) {
     int        error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
-    rows = error < 0 ? NULL : sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq",
+    rows = error < 0 ? NULL : sse_db_query(db, "SELECT seq, at, id, event FROM sse_events"
+                                               " WHERE topic = %s AND seq > %lld ORDER BY seq",
                                            h->topic, lost);
     while (sse_db_next(rows)) {
         const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
@@ -14645,7 +14651,8 @@ static sse__topic *sse__pattern_get(sse__topics *topics, const char *pattern, in
     return topic ? topic : sse__topic_new(topics, sse__text(pattern), true, error);
 }
 
-/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no room (error). */
+/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no room
+   (error). */
 static sse__topic *sse__topic_kept(sse__topics *topics, sse_str name, int *error) {
     sse__topic *topic = sse__topic_find(topics, name);
     sse__rule  *rule  = topic ? topic->rule : sse__rule_for(topics, name);
@@ -14985,9 +14992,8 @@ static bool sse__stream_refill(sse__stream *stream) {
 
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
-/* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume; /* old: of an earlier start;
-                                                                       ours: it looks like one that is given here */
+/* Where a stream wants to go on. old: of an earlier start; ours: it looks like one given here. */
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume;
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
@@ -15212,8 +15218,12 @@ static int sse__subscribe_or_tell(sse_stream s, const char *name, bool pattern) 
     return error;
 }
 
-SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe_or_tell(s, topic, false); }
-SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe_or_tell(s, pattern, true); }
+SSE_API int sse_subscribe(sse_stream s, const char *topic) {
+    return sse__subscribe_or_tell(s, topic, false);
+}
+SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) {
+    return sse__subscribe_or_tell(s, pattern, true);
+}
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream = sse__stream_open_one(s);
@@ -15280,8 +15290,8 @@ static void sse__publication_keep(const sse__publication *p, sse__history *h, ss
     sse__history_soil(h);
 }
 
-/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number: one that there is no memory for went
-   to nobody, and costs nothing that is kept already. */
+/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number: one
+   that there is no memory for went to nobody, and costs nothing that is kept already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics   *topics = app->topics;
     const sse_str  name = sse__text(p->topic);
@@ -16163,7 +16173,9 @@ static int sse__touch_one(sse_app *app, const char *path) {
     return error;
 }
 
-SSE_API int sse_touch(sse_app *app, const char *path) { return sse__call_failed(app, sse__touch_one(app, path)); }
+SSE_API int sse_touch(sse_app *app, const char *path) {
+    return sse__call_failed(app, sse__touch_one(app, path));
+}
 
 static bool sse__views_open(sse_app *app, sse__segment *routes, void (*ask_hooks)(sse_req *req)) {
     sse__views *views = SSE__NEW(sse__views);
@@ -16862,12 +16874,13 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
-/* A subscription has failed in its handler. A stream that nothing else feeds would stay open, and silent, for as long as its client
-   waits: it is told to come back. */
+/* A subscription has failed in its handler. A stream that nothing else feeds would stay open, and
+   silent, for as long as its client waits: it is told to come back. */
 static void sse__req_unfed(const sse_req *req) {
     const sse__stream *stream = req->stream;
     if (stream->gone || stream->raw || stream->subs || (stream->extra && stream->extra->step)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s", req->path, sse_error_text(req->call_error));
+    sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s", req->path,
+             sse_error_text(req->call_error));
     sse__live_turn_away(req->stream);
 }
 
