@@ -8105,7 +8105,8 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
 }
 
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
-    if (app && ms <= 0 && sse__on_loop(app)) (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
+    if (app && ms <= 0 && sse__on_loop(app))
+        (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
@@ -10136,7 +10137,7 @@ typedef struct sse__conn {
     bool skip;                     /* the request is answered; what is left of its body is dropped */
     bool took;                     /* the peer took something since its stream last looked */
     bool pipelined;                /* behind a stream: input waits for its end */
-    bool crowded;                  /* requests are left from its last turn: further input waits in the kernel */
+    bool crowded;                  /* requests are left from its last turn: more waits in the kernel */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
     bool waits;                    /* it is in net.held */
@@ -10150,7 +10151,8 @@ typedef struct sse__conn {
 
 /* What the sections above are told. Each call may close the connection; none frees it (C1). */
 typedef struct sse__net_calls {
-    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes. HEAD_NO_MEMORY: nobody can tell. */
+    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes.
+       HEAD_NO_MEMORY: nobody can tell. */
     size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
     void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body); /* in_place: the body is still to come */
     void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
@@ -14427,7 +14429,8 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
     sse__list_add(&h->sequence->histories, &h->all);
 }
 
-/* Keeps an event, for which history_room made room; holds a reference to its message. alias: taken. */
+/* Keeps an event, for which history_room made room; holds a reference to its message. alias:
+   taken. */
 static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
@@ -14940,7 +14943,8 @@ static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: n
     return true;
 }
 
-/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it is lost: K2. */
+/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it is
+   lost: K2. */
 static int sse__history_load(sse__history *h) {
     sse_db    *db = h->limits.store->db;
     long long  lost = 0;
@@ -14949,7 +14953,8 @@ static int sse__history_load(sse__history *h) {
     int        error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
-    rows = error < 0 ? NULL : sse_db_query(db, "SELECT seq, at, id, event FROM sse_events WHERE topic = %s AND seq > %lld ORDER BY seq",
+    rows = error < 0 ? NULL : sse_db_query(db, "SELECT seq, at, id, event FROM sse_events"
+                                               " WHERE topic = %s AND seq > %lld ORDER BY seq",
                                            h->topic, lost);
     while (sse_db_next(rows)) {
         const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
@@ -15601,7 +15606,8 @@ static sse__topic *sse__pattern_get(sse__topics *topics, const char *pattern, in
     return topic ? topic : sse__topic_new(topics, sse__text(pattern), true, error);
 }
 
-/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no room (error). */
+/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no room
+   (error). */
 static sse__topic *sse__topic_kept(sse__topics *topics, sse_str name, int *error) {
     sse__topic *topic = sse__topic_find(topics, name);
     sse__rule  *rule  = topic ? topic->rule : sse__rule_for(topics, name);
@@ -15980,9 +15986,8 @@ static bool sse__stream_refill(sse__stream *stream) {
 
 static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
-/* Where a stream wants to go on. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume; /* old: of an earlier start;
-                                                                       ours: it looks like one that is given here */
+/* Where a stream wants to go on. old: of an earlier start; ours: it looks like one given here. */
+typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume;
 
 static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
@@ -16218,8 +16223,12 @@ static int sse__subscribe_or_tell(sse_stream s, const char *name, bool pattern) 
     return error;
 }
 
-SSE_API int sse_subscribe(sse_stream s, const char *topic) { return sse__subscribe_or_tell(s, topic, false); }
-SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) { return sse__subscribe_or_tell(s, pattern, true); }
+SSE_API int sse_subscribe(sse_stream s, const char *topic) {
+    return sse__subscribe_or_tell(s, topic, false);
+}
+SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) {
+    return sse__subscribe_or_tell(s, pattern, true);
+}
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream;
@@ -16287,8 +16296,8 @@ static void sse__publication_keep(const sse__publication *p, sse__history *h, ss
     sse__history_soil(h);
 }
 
-/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number: one that there is no memory for went
-   to nobody, and costs nothing that is kept already. */
+/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number: one
+   that there is no memory for went to nobody, and costs nothing that is kept already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics   *topics = app->topics;
     const sse_str  name = sse__text(p->topic);
@@ -17135,7 +17144,9 @@ static int sse__touch_one(sse_app *app, const char *path) {
     return error;
 }
 
-SSE_API int sse_touch(sse_app *app, const char *path) { return sse__call_failed(app, sse__touch_one(app, path)); }
+SSE_API int sse_touch(sse_app *app, const char *path) {
+    return sse__call_failed(app, sse__touch_one(app, path));
+}
 
 static void sse__live_free(sse__live *live) {
     sse__list_remove(&live->link);
