@@ -389,14 +389,14 @@
      keys; .own_history gives that stream a history. .compress_window = 16 makes all histories small.
 
      Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are
-     compressed whole, files up to 1 MiB whole and once; 32 of those are kept, 4 MiB together. If
-     more are asked for in turns than that, or at a compress_quality that takes seconds, compressing
-     them takes the loop a second and then a twentieth of its time: meanwhile the others leave as
-     they are. What is larger is compressed as it leaves, 128 KiB at a time: a download takes the
-     memory of one such piece, and the loop makes one in 2 to 4 ms, then looks at everything else,
-     however many downloads wait for theirs. They have no Content-Length, and come out as at
-     libbrotli's quality 2; x.br or x.gz beside x is shorter and costs nothing. A handler that sets
-     Cache-Control: no-transform is left alone.
+     compressed whole, files up to 1 MiB whole and once, from 64 KiB on by a thread; 32 of those are
+     kept, 4 MiB together. If more are asked for in turns than that, or at a compress_quality that
+     takes seconds, compressing them takes a second and then a twentieth of the time: meanwhile the
+     others leave as they are. What is larger, or is not there yet, is compressed as it leaves, 128 KiB
+     at a time: a download takes the memory of one such piece, and the loop makes one in 2 to 4 ms,
+     then looks at everything else, however many downloads wait for theirs. They have no
+     Content-Length, and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and
+     costs nothing. A handler that sets Cache-Control: no-transform is left alone.
 
      Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
      was compressed has an ETag of its own. So a client that was sent it in br or gzip, and asks for the rest with that ETag in
@@ -1026,8 +1026,10 @@ typedef struct sse_app_options {
     int         compress_window;    /* log2 of the bytes a stream's compression looks back: 16 (small boards) to 24. default: 18 */
     size_t      compress_min_bytes; /* replies and files of text of less are sent as they are, as are those with "Cache-Control:
                                        no-transform". default: 1024; SSE_UNLIMITED: all */
-    int         compress_quality;   /* libbrotli's, for replies up to 256 KiB and files up to 1 MiB: 1 (5 ms for each MiB, in which the
-                                       loop waits) to 11 (seconds). default: 5 (20 ms). What is larger is compressed as it leaves */
+    int         compress_quality;   /* libbrotli's, for replies up to 256 KiB (in which the loop
+                                       waits: 5 ms at the default) and files up to 1 MiB: 1 (5 ms
+                                       for each MiB) to 11 (seconds). default: 5 (20 ms). What is
+                                       larger is compressed as it leaves */
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
     sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
@@ -1366,8 +1368,8 @@ typedef struct sse_static_options {
 } sse_static_options;
 
 /* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is ever sent, by no spelling of the
-   path and no symbolic link. x.br or x.gz beside x is sent to who accepts it; else text of up to 1 MiB is compressed once and the
-   result kept, up to 4 MiB of them; larger text is compressed as it leaves. If a file becomes shorter while it is sent, or cannot be
+   path and no symbolic link. x.br or x.gz beside x is sent to clients that accept it; else text of up to 1 MiB is compressed once
+   and the result kept, up to 4 MiB of them; larger text is compressed as it leaves. If a file becomes shorter while it is sent, or cannot be
    read to its end, the connection closes. dir: looked up now, copied; NULL with .files. options: borrowed until return; NULL: all
    defaults. Returns: 0; SSE_E_IO: no such directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file
    without a path that begins with / or without bytes; or as sse_mount. */
@@ -7816,7 +7818,7 @@ struct sse_app {
     int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
     int                  refusal;      /* that one, or the latest since it runs; why: in words, for sse_app_error */
     char                 why[400];
-    struct sse__pool    *pool, *disk; /* disk: one thread, for databases */
+    struct sse__pool    *pool, *disk, *packer; /* of one thread each: for databases, for files to compress */
     struct sse__net     *net;
     struct sse__press   *press;   /* NULL: nothing is compressed */
     struct sse__files   *files;   /* compressed ones, kept */
@@ -8359,6 +8361,9 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     return app && work ? SSE_E_NOT_BUILT : SSE_E_ARG;
 }
 
+static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
+}
 static int  sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
     return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
 }
@@ -8456,6 +8461,7 @@ static void sse__pool_close(sse__pool *pool) {
 static void sse__pools_close(sse_app *app) {
     sse__pool_close(app->pool);
     sse__pool_close(app->disk);
+    sse__pool_close(app->packer);
 }
 
 static void sse__pool_free(sse__pool *pool) {
@@ -8469,7 +8475,8 @@ static void sse__pool_free(sse__pool *pool) {
 static void sse__pools_free(sse_app *app) {
     sse__pool_free(app->pool);
     sse__pool_free(app->disk);
-    app->pool = app->disk = NULL;
+    sse__pool_free(app->packer);
+    app->pool = app->disk = app->packer = NULL;
 }
 
 static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NULL: no memory */
@@ -8511,6 +8518,11 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
 static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
     if (app->loop.closing) return SSE_E_STATE;
     return sse__pool_do(sse__pool_get(app, &app->disk, 1), work, done, user);
+}
+
+static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* one at a time: others need the cores, too */
+    if (app->loop.closing) return SSE_E_STATE;
+    return sse__pool_do(sse__pool_get(app, &app->packer, 1), work, done, user);
 }
 
 /* Waits until all that the disk's thread was given is over; what is to be done then is among the
@@ -11405,7 +11417,7 @@ typedef struct sse__file {
     sse__block *block;
     uint64_t    size, id[2]; /* id: device and inode, or address and length */
     int64_t     modified;
-    char        etag[72];    /* 61 at most, and 3 for a coding */
+    char        etag[72];    /* 61 at most, and 5 for a coding */
     bool        varies;      /* another client may get another file */
 } sse__file;
 
@@ -12351,9 +12363,9 @@ static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_
 
 /* Appends bytes in that coding, if they come out shorter. Our own frames need no more memory than they fill: they take the place of
    libbrotlienc where there is none for it. */
-static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *out) {
-    if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, app->options.compress_quality))
-        sse__frame_whole(app->press, sse__coding_encoding(coding), out, bytes);
+static bool sse__encode(sse__press *press, int quality, unsigned coding, sse_str bytes, sse_buf *out) {
+    if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, quality))
+        sse__frame_whole(press, sse__coding_encoding(coding), out, bytes);
     return !out->error && out->len < bytes.len;
 }
 
@@ -12402,7 +12414,7 @@ static void sse__reply_compress(sse_req *req, const char *type) {
     if (!coding) return;
     if (!whole) {
         req->encoding = sse__coding_encoding(coding);
-    } else if (sse__encode(req->app, coding, sse__str(req->out.ptr, req->out.len), &out)) {
+    } else if (sse__encode(req->app->press, req->app->options.compress_quality, coding, sse__str(req->out.ptr, req->out.len), &out)) {
         sse_buf_free(&req->out);
         req->out = out;
     } else {
@@ -12631,23 +12643,27 @@ static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first,
 
 /* ---- compressed files, kept ---- */
 
-/* So many, so many bytes together, of files up to this: the loop waits 20 ms for one of these. Who
-   asks for more files in turns than fit has them compressed over and over, for 81 bytes each: all
-   of that may take the loop a second, and then a twentieth of the time. Without credit a file that
-   is not kept leaves as it is. */
+/* So many, so many bytes together, of files up to KEPT_MOST. Up to KEPT_NOW the loop waits for them;
+   larger ones are compressed on a thread, and leave, as the largest always do, in pieces until that
+   is done. Clients that ask for more files in turns than fit have them compressed over and over, for
+   81 bytes each: all of that may take a second, and then a twentieth of the time. Without credit a
+   file that is not kept leaves as it is. */
 enum {
-    SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20,
+    SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20, SSE__KEPT_NOW = 65536,
     SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20
 };
 
-/* What became of a file in one coding. block NULL: it did not get shorter. */
-typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; } sse__kept;
+/* What became of a file in one coding. block NULL: it did not get shorter. busy: it is with a thread. */
+typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; bool busy; } sse__kept;
 typedef struct sse__files {
     sse__kept at[SSE__KEPT];
     uint64_t  uses, earned_us; /* earned_us: when credit_us was last counted up */
     int64_t   credit_us;       /* < 0: so much too much was taken */
     size_t    bytes;
 } sse__files;
+
+/* What is asked of a file that is kept, or not. */
+typedef enum sse__kept_as { SSE__KEPT_CODED, SSE__KEPT_PLAIN, SSE__KEPT_LATER } sse__kept_as;
 
 static uint64_t sse__files_clock_us(void) {
     struct timespec t;
@@ -12681,11 +12697,12 @@ static void sse__files_free(sse_app *app) {
     SSE_FREE(app->files);
 }
 
-static sse__kept *sse__kept_oldest(sse__files *files, bool full) { /* unused for longest; full: of those that hold bytes */
+/* Unused for longest; full: of those that hold bytes. NULL: there is none. */
+static sse__kept *sse__kept_oldest(sse__files *files, bool full) {
     sse__kept *oldest = NULL;
     size_t     i;
     for (i = 0; i < SSE__KEPT; i++)
-        if ((!full || files->at[i].block) && (!oldest || files->at[i].used < oldest->used)) oldest = &files->at[i];
+        if (!files->at[i].busy && (!full || files->at[i].block) && (!oldest || files->at[i].used < oldest->used)) oldest = &files->at[i];
     return oldest;
 }
 
@@ -12700,44 +12717,104 @@ static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsig
     return NULL;
 }
 
-/* Without memory, or if the file cannot be read, the place stays empty and the next request tries again. */
-static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
-    sse__files    *files = app->files;
+/* Compresses a file, here or on a thread. */
+typedef struct sse__kept_job {
+    sse__files *files;
+    sse__kept  *kept;
+    sse__block *from;
+    size_t      size;
+    int         quality, window;
+    uint64_t    took_us;
+    bool        known, shorter; /* not known: no memory, or the file cannot be read: the next request tries again */
+    sse_buf     out;
+} sse__kept_job;
+
+static void sse__kept_compress(sse__kept_job *job, sse__press *press) {
     const uint64_t began = sse__files_clock_us();
-    sse_buf       room = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
-    const sse_str bytes = sse__block_read(file->block, 0, (size_t)file->size, &room);
-    const bool    shorter = bytes.ptr && sse__encode(app, coding, bytes, &out), known = bytes.ptr && !out.error;
-    sse__files_took(files, sse__files_clock_us() - began);
-    if (shorter) kept->block = sse__block_from_buf(&out);
+    sse_buf        room  = {NULL, 0, 0, SSE_OK};
+    const sse_str  bytes = sse__block_read(job->from, 0, job->size, &room);
+    job->shorter = press && bytes.ptr && sse__encode(press, job->quality, job->kept->coding, bytes, &job->out);
+    job->known   = press && bytes.ptr && !job->out.error;
+    job->took_us = sse__files_clock_us() - began;
     sse_buf_free(&room);
-    sse_buf_free(&out);
-    if (!known || shorter != (kept->block != NULL)) return;
-    kept->coding = coding;
-    kept->used   = ++files->uses;
-    memcpy(kept->id, file->id, sizeof kept->id);
-    memcpy(kept->etag, file->etag, sizeof kept->etag);
+}
+
+static void sse__kept_done(sse__kept_job *job) {
+    sse__files *files = job->files;
+    sse__kept  *kept  = job->kept;
+    sse__files_took(files, job->took_us);
+    kept->busy = false;
+    if (job->shorter) kept->block = sse__block_from_buf(&job->out);
     if (kept->block) files->bytes += kept->block->len;
+    sse_buf_free(&job->out);
+    sse__block_drop(job->from);
+    if (!job->known || job->shorter != (kept->block != NULL)) sse__kept_drop(files, kept);
     while (files->bytes > SSE__KEPT_BYTES) sse__kept_drop(files, sse__kept_oldest(files, true));
 }
 
-/* Takes what is kept of the file in that coding instead of the file. False: nothing, it is to be sent as it is. */
-static bool sse__file_take_kept(sse_app *app, sse__file *file, unsigned coding) {
+static void sse__kept_work(sse_app *app, void *user) { /* on a thread: with an encoder of its own */
+    sse__kept_job *job   = (sse__kept_job *)user;
+    sse__press    *press = sse__press_new((unsigned)job->window);
+    (void)app;
+    sse__kept_compress(job, press);
+    sse__press_free(press);
+}
+
+static void sse__kept_landed(sse_app *app, void *user) {
+    sse__kept_job *job = (sse__kept_job *)user;
+    (void)app;
+    sse__kept_done(job);
+    SSE_FREE(job);
+}
+
+static bool sse__kept_hand(sse_app *app, const sse__kept_job *what) { /* false: no thread takes it */
+    sse__kept_job *job = SSE__NEW(sse__kept_job);
+    if (!job) return false;
+    *job = *what;
+    if (sse__packer_do(app, sse__kept_work, sse__kept_landed, job) == SSE_OK) return true;
+    SSE_FREE(job);
+    return false;
+}
+
+/* Puts a file that is not kept into its place. */
+static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
+    sse__kept_job job;
+    memset(&job, 0, sizeof job);
+    kept->coding = coding;
+    kept->busy   = true;
+    memcpy(kept->id, file->id, sizeof kept->id);
+    memcpy(kept->etag, file->etag, sizeof kept->etag);
+    job.files   = app->files;
+    job.kept    = kept;
+    job.from    = sse__block_hold(file->block);
+    job.size    = (size_t)file->size;
+    job.quality = app->options.compress_quality;
+    job.window  = app->options.compress_window;
+    if (file->size > SSE__KEPT_NOW && sse__kept_hand(app, &job)) return;
+    sse__kept_compress(&job, app->press);
+    sse__kept_done(&job);
+}
+
+/* Takes what is kept of the file in that coding instead of the file. */
+static sse__kept_as sse__file_take_kept(sse_app *app, sse__file *file, unsigned coding) {
     sse__kept *kept;
     if (!app->files) app->files = SSE__NEW(sse__files);
-    if (!app->files) return false;
+    if (!app->files) return SSE__KEPT_PLAIN;
     kept = sse__kept_find(app->files, file, coding);
     if (!kept) {
-        if (!sse__files_may_compress(app->files)) return false;
-        kept = sse__kept_oldest(app->files, false);
+        kept = sse__files_may_compress(app->files) ? sse__kept_oldest(app->files, false) : NULL;
+        if (!kept) return SSE__KEPT_PLAIN;
         sse__kept_drop(app->files, kept);
+        kept->used = ++app->files->uses;
         sse__kept_fill(app, kept, file, coding);
     }
     kept->used = ++app->files->uses;
-    if (!kept->block) return false;
+    if (kept->busy) return SSE__KEPT_LATER;
+    if (!kept->block) return SSE__KEPT_PLAIN;
     sse__block_drop(file->block);
     file->block = sse__block_hold(kept->block);
     file->size  = kept->block->len;
-    return true;
+    return SSE__KEPT_CODED;
 }
 
 /* Decides in which coding the file is sent; a coded one has an ETag of its own. A range is one of the file as it is. */
@@ -12745,11 +12822,17 @@ static void sse__file_compress(sse_req *req) {
     sse__file *file   = req->file;
     const bool varies = sse__reply_varies(req, req->type, file->size), whole = file->size <= SSE__KEPT_MOST;
     unsigned   coding = 0;
+    char       plain[sizeof file->etag];
+    sse__kept_as as;
     if (varies || file->varies) sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     if (varies && !req->status && !sse__req_field(req, SSE__FIELD_RANGE).ptr) coding = sse__reply_coding(req, whole);
-    if (!coding || (whole && !sse__file_take_kept(req->app, file, coding))) return;
-    if (!whole) req->encoding = sse__coding_encoding(coding);
-    snprintf(file->etag + strlen(file->etag) - 1, 5, coding == SSE__ACCEPT_BR ? "-br\"" : "-gz\"");
+    if (!coding) return;
+    as = whole ? sse__file_take_kept(req->app, file, coding) : SSE__KEPT_LATER;
+    if (as == SSE__KEPT_PLAIN || (as == SSE__KEPT_LATER && req->head.minor == 0)) return; /* 1.0 has no chunks */
+    if (as == SSE__KEPT_LATER) req->encoding = sse__coding_encoding(coding);
+    snprintf(plain, sizeof plain, "%s", file->etag);
+    snprintf(file->etag, sizeof file->etag, "%s%.*s-%s\"", whole && req->encoding ? "W/" : "", /* other bytes than those to come */
+             (int)strlen(plain) - 1, plain, coding == SSE__ACCEPT_BR ? "br" : "gz");
     sse__put_coding(req, coding);
 }
 

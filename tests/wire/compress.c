@@ -52,6 +52,7 @@ int main(int argc, char **argv) {
     options.on_init            = ready;
     options.compress_min_bytes = (size_t)sse_parse_int(getenv("MIN"), 0);
     options.no_compression     = getenv("OFF") != NULL;
+    options.compress_quality   = (int)sse_parse_int(getenv("QUALITY"), 0);
     app                        = sse_app_new(&options);
     in_memory.files            = files;
     sse_get(app, "/text", text, NULL);
