@@ -57,7 +57,9 @@
      >>request    what a handler reads
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
+     >>message    an event, made once for all who get it
      >>stream     open event streams: queue, ping, slow clients, closing
+     >>channel    what many streams are sent: once compressed, for each encoding
      >>history    what topics keep: numbers, rings, tables of SQLite
      >>outbox     rows of a table as events
      >>presence   who is here: on_join, on_leave
@@ -13072,11 +13074,11 @@ static void sse__dir_handler(sse_req *req, void *user) {
 }
 
 /*==========================================================================
-  >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>reply >>conn >>event >>loop   Tests: tests/wire/stream.test.mjs tests/unit/stream.c
+  >>message   an event, made once for all who get it
+  Uses: >>conn >>event >>frame          Tests: tests/unit/topics.c tests/wire/frames.test.mjs
 
-  An event becomes one message: its bytes, the HTTP chunk frame around them
-  included, are made once and every stream's queue points to them:
+  The bytes of a message, the HTTP chunk frame around them included, are made
+  once, and the queues of all streams that get it point to them:
 
       padding | "1a4\r\n" | "id: 7f3a9c02-14\n" | event | "\r\n" | key
               ^ framed (HTTP/1.1)           ^ text          ^
@@ -13084,47 +13086,8 @@ static void sse__dir_handler(sse_req *req, void *user) {
 
   The id is the one a history gives (>>history); there is room for it.
 
-  The life of a stream; [f] is the function that makes the change:
-
-      [stream_make]
-          |                its handler returns      the app stops
-         NEW -----> OPENING -------------> OPEN -------------> STOPPING
-          | [stream_open] | [stream_settle]  | [stream_stop]       |
-          |               +------------------+---------------------+
-          |               | its end is said  | cut short: its peer left or was
-          |               | [stream_finish]  | too slow, no memory [stream_gone]
-          |               v                  v
-          |             ENDING -----------> CUT
-          |               |  last event too  ^ |
-          |               |  much for queue  | |
-          +---------------|------------------+ |  not opened after all
-                          v                    v
-                        CLOSED <---------------+  [streams_run_closed], then freed
-
-  NEW       its options are looked at; no code of the program's has its handle
-  OPENING   its head is queued, and what it is sent; the handler that opened it still
-            runs. Histories wait until that has subscribed to all it wants
-  OPEN      that handler has returned: all it subscribed to flows, its step is called
-  STOPPING  on_stop was called; all goes on until its step ends it, or the program
-            (.drain), or grace_ms is over. Without either it ends at once
-  ENDING    last event and end are queued or about to be; then the connection is no
-            longer its own, and sends them by itself (SEND)
-  CUT       nothing of it leaves any more
-  CLOSED    on_close runs, which may still read what was noted (sse_stream_meta)
-
-  S1  A handle finds its stream until on_close has returned; a stream that
-      is closing takes nothing more.
-  S2  on_close runs exactly once, at the end of the turn, never inside a
-      call of the program's.
-  S3  Sending touches one stream and its connection: no timer moves.
-  S4  The streams of a person, of a label or of a topic are found without
-      looking at any other.
-  S5  A body is complete only where the program ended it. To clients that
-      read by fetch, Datastar above all, a complete one is finished: after
-      any other end, a broken connection to them, they come back.
-  S6  Between two turns a stream has a connection, or is in the list of
-      those that close: never both. No handler of one still runs then.
-  S7  Nothing that has a number, and no step, comes before OPEN.
+  MS1 A message never changes, but for its id, which is written before
+      anybody has it, and for its key frames, which are added.
 ==========================================================================*/
 
 /* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
@@ -13229,6 +13192,53 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
     *out = error ? NULL : sse__message_end(&b);
     return error ? error : *out ? SSE_OK : SSE_E_NOMEM;
 }
+
+/*==========================================================================
+  >>stream   open event streams: queue, ping, slow clients, closing
+  Uses: >>message >>reply >>conn >>loop    Tests: tests/wire/stream.test.mjs tests/unit/stream.c
+
+  The life of a stream; [f] is the function that makes the change:
+
+      [stream_make]
+          |                its handler returns      the app stops
+         NEW -----> OPENING -------------> OPEN -------------> STOPPING
+          | [stream_open] | [stream_settle]  | [stream_stop]       |
+          |               +------------------+---------------------+
+          |               | its end is said  | cut short: its peer left or was
+          |               | [stream_finish]  | too slow, no memory [stream_gone]
+          |               v                  v
+          |             ENDING -----------> CUT
+          |               |  last event too  ^ |
+          |               |  much for queue  | |
+          +---------------|------------------+ |  not opened after all
+                          v                    v
+                        CLOSED <---------------+  [streams_run_closed], then freed
+
+  NEW       its options are looked at; no code of the program's has its handle
+  OPENING   its head is queued, and what it is sent; the handler that opened it still
+            runs. Histories wait until that has subscribed to all it wants
+  OPEN      that handler has returned: all it subscribed to flows, its step is called
+  STOPPING  on_stop was called; all goes on until its step ends it, or the program
+            (.drain), or grace_ms is over. Without either it ends at once
+  ENDING    last event and end are queued or about to be; then the connection is no
+            longer its own, and sends them by itself (SEND)
+  CUT       nothing of it leaves any more
+  CLOSED    on_close runs, which may still read what was noted (sse_stream_meta)
+
+  S1  A handle finds its stream until on_close has returned; a stream that
+      is closing takes nothing more.
+  S2  on_close runs exactly once, at the end of the turn, never inside a
+      call of the program's.
+  S3  Sending touches one stream and its connection: no timer moves.
+  S4  The streams of a person, of a label or of a topic are found without
+      looking at any other.
+  S5  A body is complete only where the program ended it. To clients that
+      read by fetch, Datastar above all, a complete one is finished: after
+      any other end, a broken connection to them, they come back.
+  S6  Between two turns a stream has a connection, or is in the list of
+      those that close: never both. No handler of one still runs then.
+  S7  Nothing that has a number, and no step, comes before OPEN.
+==========================================================================*/
 
 /* ---- what a stream is made of ------------------------------------------------- */
 
@@ -14217,6 +14227,20 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     (*at)->value = copy; /* NULL: it is not set, and its place is kept for the next time */
     return SSE_OK;
 }
+
+/*==========================================================================
+  >>channel   what many streams are sent: once compressed, for each encoding
+  Uses: >>stream >>message >>frame      Tests: tests/wire/frames.test.mjs tests/unit/topics.c
+
+  A topic or a view has a channel; a stream is in it through a sub.
+
+      send: event --> message --+--> delta, for those in sync   --> queues
+                                +--> key, for who joined, missed an event,
+                                     or was sent something of its own
+
+  CH1 Each event is compressed at most twice an encoding, however many
+      streams there are: once as a delta and once as a key, if one asks.
+==========================================================================*/
 
 typedef struct sse__fan {
     sse__streams *streams;
