@@ -53,7 +53,8 @@
      >>loop       poller (epoll | poll), timers, watches, calls
      >>offload    work on other threads, its end on the loop
      >>db         SQLite: formats become bound statements
-     >>conn       sockets: accept, read, queue, write, time out
+     >>conn       connections: read, queue, write, time out
+     >>listen     sockets that listen, and what comes in by them
      >>request    what a handler reads
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
@@ -69,6 +70,8 @@
      >>app        options, routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
+     >>env        while developing: is it up, what is in .env
+     >>tunnel     a public address, by a program of somebody else's
 
    1. Routes and replies
 
@@ -9975,7 +9978,7 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 #endif /* SSE_NO_SQLITE */
 
 /*==========================================================================
-  >>conn   sockets: accept, read, queue, write, time out
+  >>conn   connections: read, queue, write, time out
   Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   The life of a connection; [f] is the function that makes the change:
@@ -10195,6 +10198,7 @@ typedef struct sse__net {
     sse__link      held;      /* connections whose first entry may not leave yet: C5 */
     sse__link      closed;    /* to be freed at the end of the turn: C1 */
     sse__link      conns;     /* all that are not closed */
+    int            port;      /* of the first listener; 0: none yet, or a unix socket */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept; /* C5 */
     uint32_t       told_in;    /* loop.upcall when told last moved: what that callback says may tell of it */
@@ -11182,6 +11186,16 @@ static void sse__conn_alarm(sse__alarm *alarm) {
     else sse__conn_refuse(c, 408, NULL, NULL);
 }
 
+/*==========================================================================
+  >>listen   sockets that listen, and what comes in by them
+  Uses: >>conn >>http >>loop >>base     Tests: tests/unit/server.c tests/wire/limits.test.mjs
+
+  LI1 A connection over max_connections or max_per_peer is read far enough
+      to be refused in words; without room for that it is closed.
+  LI2 Without a descriptor left the loop neither spins nor sleeps on a
+      client for good: it rests, then gives up its spare one to refuse.
+==========================================================================*/
+
 /* ---- accepting ---------------------------------------------------------------- */
 
 typedef struct sse__listener { sse__source source; sse__link link; sse__net *net; char *unix_path; bool loopback; } sse__listener;
@@ -11403,6 +11417,183 @@ static void sse__net_close(sse__net *net) {
     SSE_FREE(net);
 }
 
+/* ---- listening ---------------------------------------------------------------- */
+
+typedef struct sse__address {
+    union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; } to;
+    socklen_t len;
+    bool      loopback;
+} sse__address;
+
+static bool sse__address_is_loopback(const sse__address *a) {
+    if (a->to.any.sa_family == AF_INET) return ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
+    return a->to.any.sa_family == AF_INET6 && memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+}
+
+static int sse__address_parse(sse__address *a, const char *host, int port) {
+    memset(a, 0, sizeof *a);
+    if (strncmp(host, "unix:", 5) == 0) {
+        const sse_str path = sse__text(host + 5);
+        if (!path.len || path.len >= sizeof a->to.un.sun_path) return SSE_E_ARG;
+        a->to.un.sun_family = AF_UNIX;
+        memcpy(a->to.un.sun_path, path.ptr, path.len);
+        a->len = sizeof a->to.un;
+        return SSE_OK;
+    }
+    if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, &a->to.in.sin_addr) == 1) {
+        a->to.in.sin_family = AF_INET;
+        a->to.in.sin_port   = htons((uint16_t)port);
+        a->len              = sizeof a->to.in;
+    } else {
+        if (inet_pton(AF_INET6, host, &a->to.in6.sin6_addr) != 1) return SSE_E_ARG;
+        a->to.in6.sin6_family = AF_INET6;
+        a->to.in6.sin6_port   = htons((uint16_t)port);
+        a->len                = sizeof a->to.in6;
+    }
+    a->loopback = sse__address_is_loopback(a);
+    return SSE_OK;
+}
+
+static void sse__socket_option(int fd, int level, int name, int value) { (void)setsockopt(fd, level, name, &value, sizeof value); }
+
+/* What accepted connections inherit (on Linux): no call per connection. A peer that vanished without a word is noticed. */
+static void sse__socket_tune(int fd, int send_timeout_ms) {
+    sse__socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    sse__socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    sse__socket_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#if defined(TCP_KEEPIDLE)
+    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+#endif
+#if defined(TCP_USER_TIMEOUT)
+    if (send_timeout_ms > 0) sse__socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, send_timeout_ms);
+#else
+    (void)send_timeout_ms;
+#endif
+#if defined(SO_NOSIGPIPE)
+    sse__socket_option(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
+#endif
+}
+
+/* A unix socket's file outlives its server. It is in the way only if nobody answers behind it any more. */
+static void sse__unix_clear(const sse__address *a) {
+    struct stat st;
+    int         fd;
+    if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) return;
+    if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
+    close(fd);
+}
+
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) { /* a descriptor, or -1 with errno */
+    const int fd = SSE__SYS(socket(a->to.any.sa_family, SOCK_STREAM, 0));
+    int       saved;
+    if (fd < 0) return -1;
+    if (a->to.any.sa_family == AF_UNIX) sse__unix_clear(a);
+    else sse__socket_tune(fd, app->options.send_timeout_ms);
+    if (a->to.any.sa_family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
+    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 && SSE__SYS(listen(fd, backlog)) == 0) return fd;
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static bool sse__address_of(sse__address *a, int fd) {
+    memset(a, 0, sizeof *a);
+    a->len = sizeof a->to;
+    if (getsockname(fd, &a->to.any, &a->len)) return false;
+    a->loopback = sse__address_is_loopback(a);
+    return true;
+}
+
+static int sse__bound_port(int fd) {
+    sse__address a;
+    if (!sse__address_of(&a, fd)) return 0;
+    return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : a.to.any.sa_family == AF_INET6 ? ntohs(a.to.in6.sin6_port) : 0;
+}
+
+/* Takes fd. The file of unix_path is removed in the end. */
+static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) {
+    sse__listener *l = SSE__NEW(sse__listener);
+    int            error = l ? SSE_OK : SSE_E_NOMEM;
+    if (l) {
+        l->net       = app->net;
+        l->loopback  = a->loopback;
+        l->source.fd = fd;
+        l->source.fn = sse__listener_event;
+        if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
+        error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
+    }
+    if (error) {
+        if (l) SSE_FREE(l->unix_path);
+        SSE_FREE(l);
+        close(fd);
+        return error;
+    }
+    sse__list_add(&app->net->listeners, &l->link);
+    if (!app->net->port) app->net->port = sse__bound_port(fd);
+    return SSE_OK;
+}
+
+/* ---- systemd: sockets it opened, and what it wants to hear ------------------------- */
+
+/* A socket that was opened for us: it listens, and for streams. */
+static bool sse__is_listener(int fd) {
+    int       type = 0, listening = 0;
+    socklen_t n = sizeof type, m = sizeof listening;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type != SOCK_STREAM) return false;
+#if defined(SO_ACCEPTCONN)
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &m)) return false;
+#endif
+    (void)m;
+    return listening || m == 0;
+}
+
+static int sse__listen_on(sse_app *app, int fd) { /* takes fd */
+    sse__address a;
+    if (!sse__is_listener(fd) || !sse__address_of(&a, fd) || sse__set_flags(fd)) {
+        return sse__refuse(app, SSE_E_IO, "descriptor %d of LISTEN_FDS is no listening stream socket: "
+                                          "ListenStream= and Accept=no are needed", fd);
+    }
+    if (a.to.any.sa_family != AF_UNIX) sse__socket_tune(fd, app->options.send_timeout_ms);
+    sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd, sse__bound_port(fd));
+    return sse__listener_add(app, fd, &a, NULL);
+}
+
+/* Takes the sockets passed to this process, once: whoever looks next finds the variables gone. Spec: sd_listen_fds(3). */
+static int sse__listen_passed(sse_app *app) { /* SSE_E_ABSENT: there are none */
+    const long long count = sse_parse_int(getenv("LISTEN_FDS"), 0);
+    int             fd, error = SSE_OK;
+    if (sse_parse_int(getenv("LISTEN_PID"), 0) != (long long)getpid() || count <= 0 || count > 1024) return SSE_E_ABSENT;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    for (fd = 3; fd < 3 + (int)count && !error; fd++) error = sse__listen_on(app, fd);
+    return error;
+}
+
+/* A line to the service manager, if one listens. Spec: sd_notify(3). */
+static void sse__notify(const char *state) {
+    const sse_str path = sse__text(getenv("NOTIFY_SOCKET"));
+    sse__address  a;
+    int           fd;
+    memset(&a, 0, sizeof a);
+    if (path.len < 2 || path.len >= sizeof a.to.un.sun_path || (path.ptr[0] != '/' && path.ptr[0] != '@')) return;
+    a.to.un.sun_family = AF_UNIX;
+    memcpy(a.to.un.sun_path, path.ptr, path.len);
+    if (path.ptr[0] == '@') a.to.un.sun_path[0] = '\0'; /* abstract: as long as it is, no file */
+    a.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
+    fd    = SSE__SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
+    if (fd < 0) return;
+    if (sse__set_flags(fd) == SSE_OK) /* if it is not heard there is nothing to do about it */
+        (void)(SSE__SYS(sendto(fd, state, strlen(state), SSE__NOSIGNAL, &a.to.any, a.len)) < 0);
+    close(fd);
+}
+
 /*==========================================================================
   >>request   what a handler reads
   Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
@@ -11414,12 +11605,14 @@ static void sse__net_close(sse__net *net) {
 typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
 typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* in the order they came */
 
+enum { SSE__ETAG = 72 };
+
 /* What sse_send_file or a directory found. block: of the file, or of bytes in memory. */
 typedef struct sse__file {
     sse__block *block;
     uint64_t    size, id[2]; /* id: device and inode, or address and length */
     int64_t     modified;
-    char        etag[72];    /* 61 at most, and 5 for a coding */
+    char        etag[SSE__ETAG]; /* 61 at most, and 5 for a coding */
     bool        varies;      /* another client may get another file */
 } sse__file;
 
@@ -12656,7 +12849,7 @@ enum {
 };
 
 /* What became of a file in one coding. block NULL: it did not get shorter. busy: it is with a thread. */
-typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[72]; bool busy; } sse__kept;
+typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[SSE__ETAG]; bool busy; } sse__kept;
 typedef struct sse__files {
     sse__kept at[SSE__KEPT];
     uint64_t  uses, earned_us; /* earned_us: when credit_us was last counted up */
@@ -12824,7 +13017,7 @@ static void sse__file_compress(sse_req *req) {
     sse__file *file   = req->file;
     const bool varies = sse__reply_varies(req, req->type, file->size), whole = file->size <= SSE__KEPT_MOST;
     unsigned   coding = 0;
-    char       plain[sizeof file->etag];
+    char       plain[SSE__ETAG];
     sse__kept_as as;
     if (varies || file->varies) sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     if (varies && !req->status && !sse__req_field(req, SSE__FIELD_RANGE).ptr) coding = sse__reply_coding(req, whole);
@@ -19167,16 +19360,12 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 ==========================================================================*/
 
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-extern char **environ; /* as POSIX wants it: by the program that uses it */
 
 struct sse__server {
     sse_app   *app;
     sse__alarm grace;          /* armed when the app stops */
     int        grace_ms;       /* guarded by loop.mutex: sse_stop_background sets it */
     int        armed_ms;       /* what grace is armed with; -1: not yet */
-    int        port;
     bool       inited;         /* on_init has run, on_exit has not: Y2 */
     bool       turning;        /* within a turn: callbacks run */
     bool       background;     /* guarded by loop.mutex: a thread was started that sse_stop_background has not joined */
@@ -19185,183 +19374,6 @@ struct sse__server {
     sse_stats  shown;          /* guarded by loop.mutex: as of the end of the latest turn */
 };
 
-/* ---- listening ---------------------------------------------------------------- */
-
-typedef struct sse__address {
-    union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; } to;
-    socklen_t len;
-    bool      loopback;
-} sse__address;
-
-static bool sse__address_is_loopback(const sse__address *a) {
-    if (a->to.any.sa_family == AF_INET) return ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
-    return a->to.any.sa_family == AF_INET6 && memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
-}
-
-static int sse__address_parse(sse__address *a, const char *host, int port) {
-    memset(a, 0, sizeof *a);
-    if (strncmp(host, "unix:", 5) == 0) {
-        const sse_str path = sse__text(host + 5);
-        if (!path.len || path.len >= sizeof a->to.un.sun_path) return SSE_E_ARG;
-        a->to.un.sun_family = AF_UNIX;
-        memcpy(a->to.un.sun_path, path.ptr, path.len);
-        a->len = sizeof a->to.un;
-        return SSE_OK;
-    }
-    if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
-    if (inet_pton(AF_INET, host, &a->to.in.sin_addr) == 1) {
-        a->to.in.sin_family = AF_INET;
-        a->to.in.sin_port   = htons((uint16_t)port);
-        a->len              = sizeof a->to.in;
-    } else {
-        if (inet_pton(AF_INET6, host, &a->to.in6.sin6_addr) != 1) return SSE_E_ARG;
-        a->to.in6.sin6_family = AF_INET6;
-        a->to.in6.sin6_port   = htons((uint16_t)port);
-        a->len                = sizeof a->to.in6;
-    }
-    a->loopback = sse__address_is_loopback(a);
-    return SSE_OK;
-}
-
-static void sse__socket_option(int fd, int level, int name, int value) { (void)setsockopt(fd, level, name, &value, sizeof value); }
-
-/* What accepted connections inherit (on Linux): no call per connection. A peer that vanished without a word is noticed. */
-static void sse__socket_tune(int fd, int send_timeout_ms) {
-    sse__socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    sse__socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    sse__socket_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-#if defined(TCP_KEEPIDLE)
-    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
-    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-#endif
-#if defined(TCP_USER_TIMEOUT)
-    if (send_timeout_ms > 0) sse__socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, send_timeout_ms);
-#else
-    (void)send_timeout_ms;
-#endif
-#if defined(SO_NOSIGPIPE)
-    sse__socket_option(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
-#endif
-}
-
-/* A unix socket's file outlives its server. It is in the way only if nobody answers behind it any more. */
-static void sse__unix_clear(const sse__address *a) {
-    struct stat st;
-    int         fd;
-    if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
-    fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0) return;
-    if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
-    close(fd);
-}
-
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) { /* a descriptor, or -1 with errno */
-    const int fd = SSE__SYS(socket(a->to.any.sa_family, SOCK_STREAM, 0));
-    int       saved;
-    if (fd < 0) return -1;
-    if (a->to.any.sa_family == AF_UNIX) sse__unix_clear(a);
-    else sse__socket_tune(fd, app->options.send_timeout_ms);
-    if (a->to.any.sa_family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
-    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 && SSE__SYS(listen(fd, backlog)) == 0) return fd;
-    saved = errno;
-    close(fd);
-    errno = saved;
-    return -1;
-}
-
-static bool sse__address_of(sse__address *a, int fd) {
-    memset(a, 0, sizeof *a);
-    a->len = sizeof a->to;
-    if (getsockname(fd, &a->to.any, &a->len)) return false;
-    a->loopback = sse__address_is_loopback(a);
-    return true;
-}
-
-static int sse__bound_port(int fd) {
-    sse__address a;
-    if (!sse__address_of(&a, fd)) return 0;
-    return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : a.to.any.sa_family == AF_INET6 ? ntohs(a.to.in6.sin6_port) : 0;
-}
-
-/* Takes fd. The file of unix_path is removed in the end. */
-static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) {
-    sse__listener *l = SSE__NEW(sse__listener);
-    int            error = l ? SSE_OK : SSE_E_NOMEM;
-    if (l) {
-        l->net       = app->net;
-        l->loopback  = a->loopback;
-        l->source.fd = fd;
-        l->source.fn = sse__listener_event;
-        if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
-        error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
-    }
-    if (error) {
-        if (l) SSE_FREE(l->unix_path);
-        SSE_FREE(l);
-        close(fd);
-        return error;
-    }
-    sse__list_add(&app->net->listeners, &l->link);
-    if (!app->server->port) app->server->port = sse__bound_port(fd);
-    return SSE_OK;
-}
-
-/* ---- systemd: sockets it opened, and what it wants to hear ------------------------- */
-
-/* A socket that was opened for us: it listens, and for streams. */
-static bool sse__is_listener(int fd) {
-    int       type = 0, listening = 0;
-    socklen_t n = sizeof type, m = sizeof listening;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type != SOCK_STREAM) return false;
-#if defined(SO_ACCEPTCONN)
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &m)) return false;
-#endif
-    (void)m;
-    return listening || m == 0;
-}
-
-static int sse__listen_on(sse_app *app, int fd) { /* takes fd */
-    sse__address a;
-    if (!sse__is_listener(fd) || !sse__address_of(&a, fd) || sse__set_flags(fd)) {
-        return sse__refuse(app, SSE_E_IO, "descriptor %d of LISTEN_FDS is no listening stream socket: "
-                                          "ListenStream= and Accept=no are needed", fd);
-    }
-    if (a.to.any.sa_family != AF_UNIX) sse__socket_tune(fd, app->options.send_timeout_ms);
-    sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd, sse__bound_port(fd));
-    return sse__listener_add(app, fd, &a, NULL);
-}
-
-/* Takes the sockets passed to this process, once: whoever looks next finds the variables gone. Spec: sd_listen_fds(3). */
-static int sse__listen_passed(sse_app *app) { /* SSE_E_ABSENT: there are none */
-    const long long count = sse_parse_int(getenv("LISTEN_FDS"), 0);
-    int             fd, error = SSE_OK;
-    if (sse_parse_int(getenv("LISTEN_PID"), 0) != (long long)getpid() || count <= 0 || count > 1024) return SSE_E_ABSENT;
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDS");
-    unsetenv("LISTEN_FDNAMES");
-    for (fd = 3; fd < 3 + (int)count && !error; fd++) error = sse__listen_on(app, fd);
-    return error;
-}
-
-/* A line to the service manager, if one listens. Spec: sd_notify(3). */
-static void sse__notify(const char *state) {
-    const sse_str path = sse__text(getenv("NOTIFY_SOCKET"));
-    sse__address  a;
-    int           fd;
-    memset(&a, 0, sizeof a);
-    if (path.len < 2 || path.len >= sizeof a.to.un.sun_path || (path.ptr[0] != '/' && path.ptr[0] != '@')) return;
-    a.to.un.sun_family = AF_UNIX;
-    memcpy(a.to.un.sun_path, path.ptr, path.len);
-    if (path.ptr[0] == '@') a.to.un.sun_path[0] = '\0'; /* abstract: as long as it is, no file */
-    a.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
-    fd    = SSE__SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
-    if (fd < 0) return;
-    if (sse__set_flags(fd) == SSE_OK) /* if it is not heard there is nothing to do about it */
-        (void)(SSE__SYS(sendto(fd, state, strlen(state), SSE__NOSIGNAL, &a.to.any, a.len)) < 0);
-    close(fd);
-}
-
 /* ---- listening and ports ----------------------------------------------------------- */
 
 static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve again */
@@ -19369,7 +19381,7 @@ static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve 
     SSE__FLAG_CLEAR(app->loop.stop);
     SSE__FLAG_CLEAR(server->stopped);
     server->stopping = server->over = false;
-    server->port     = 0;
+    app->net->port   = 0;
 }
 
 static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) { /* all of it, before a socket is opened */
@@ -19443,7 +19455,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
 
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) { return sse__server_listen(app, "sse_listen", options); }
 
-SSE_API int sse_port(sse_app *app) { return app && app->server ? app->server->port : 0; }
+SSE_API int sse_port(sse_app *app) { return app && app->net ? app->net->port : 0; }
 
 /* ---- stopping -------------------------------------------------------------------- */
 
@@ -19806,7 +19818,75 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
 }
 #endif
 
-/* ---- while developing -------------------------------------------------------------- */
+/* ---- making and freeing ------------------------------------------------------------ */
+
+/* First all that still tells the program something, with the whole app there; then what owns connections; then what they use; the
+   loop's timers, poller and mutex last, as all of these let go of some. */
+SSE_API void sse_app_free(sse_app *app) {
+    if (!app) return;
+    if (sse__signal_app == app) sse__signal_app = NULL;
+    SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
+    sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
+    if (app->server && app->server->inited) sse__server_end(app);
+    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
+    sse__loop_drain(&app->loop);
+    sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
+    sse__net_close(app->net);
+    sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
+    sse__press_free(app->press);
+    sse__router_close(app->router);
+    SSE_FREE(app->streams);
+    SSE_FREE(app->topics);
+    SSE_FREE(app->views);
+    SSE_FREE(app->monitor);
+    SSE_FREE(app->topic_of_log);
+    SSE_FREE(app->server);
+    sse__loop_close(&app->loop);
+    SSE_FREE(app);
+}
+
+/* What other sections look at even if they are not in use. False: no memory. */
+static bool sse__parts_make(sse_app *app) {
+    app->streams = SSE__NEW(sse__streams);
+    app->topics  = SSE__NEW(sse__topics);
+    app->views   = SSE__NEW(sse__views);
+    if (!app->streams || !app->topics || !app->views) return false;
+    app->streams->app = app;
+    app->topics->app  = app;
+    app->views->app   = app;
+    sse__list_init(&app->streams->closing);
+    sse__list_init(&app->views->lives);
+    sse__list_init(&app->views->dirty);
+    return true;
+}
+
+SSE_API sse_app *sse_app_new(const sse_app_options *options) {
+    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone};
+    sse_app *app = SSE__NEW(sse_app);
+    int      error;
+    if (!app) return NULL;
+    if (options) app->options = *options;
+    error = sse__loop_open(&app->loop, app);
+    if (!error) sse__options_fill(&app->options);
+    if (!error) error = sse__options_check(app);
+    app->router = SSE__NEW(sse__router);
+    if (app->router) sse__list_init(&app->router->kept);
+    app->server = SSE__NEW(struct sse__server);
+    if (app->server) app->server->app = app;
+    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
+    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
+    if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
+    if (!error && !sse__parts_make(app)) error = SSE_E_NOMEM;
+    if (!error) return app;
+    if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
+    sse_app_free(app);
+    return NULL;
+}
+
+/*==========================================================================
+  >>env   while developing: is it up, what is in .env
+  Uses: >>text >>buf >>base             Tests: tests/unit/env.c
+==========================================================================*/
 
 SSE_API bool sse_alive(int port) {
     const struct timeval second = {1, 0};
@@ -19942,7 +20022,14 @@ SSE_API int sse_load_env(const char *file) {
     return error;
 }
 
-/* ---- tunnels ------------------------------------------------------------------------ */
+/*==========================================================================
+  >>tunnel   a public address, by a program of somebody else's
+  Uses: >>server >>loop >>base          Tests: tests/wire/tunnel.test.mjs
+==========================================================================*/
+
+#include <spawn.h>
+#include <sys/wait.h>
+extern char **environ; /* as POSIX wants it: by the program that uses it */
 
 struct sse_tunnel {
     sse_app *app;
@@ -20160,71 +20247,6 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
         if (poll(&p, 1, (int)(end - now)) > 0) sse__tunnel_read(t);
     }
     return t->url;
-}
-
-/* ---- making and freeing ------------------------------------------------------------ */
-
-/* First all that still tells the program something, with the whole app there; then what owns connections; then what they use; the
-   loop's timers, poller and mutex last, as all of these let go of some. */
-SSE_API void sse_app_free(sse_app *app) {
-    if (!app) return;
-    if (sse__signal_app == app) sse__signal_app = NULL;
-    SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
-    sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
-    if (app->server && app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
-    sse__loop_drain(&app->loop);
-    sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
-    sse__net_close(app->net);
-    sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
-    sse__press_free(app->press);
-    sse__router_close(app->router);
-    SSE_FREE(app->streams);
-    SSE_FREE(app->topics);
-    SSE_FREE(app->views);
-    SSE_FREE(app->monitor);
-    SSE_FREE(app->topic_of_log);
-    SSE_FREE(app->server);
-    sse__loop_close(&app->loop);
-    SSE_FREE(app);
-}
-
-/* What other sections look at even if they are not in use. False: no memory. */
-static bool sse__parts_make(sse_app *app) {
-    app->streams = SSE__NEW(sse__streams);
-    app->topics  = SSE__NEW(sse__topics);
-    app->views   = SSE__NEW(sse__views);
-    if (!app->streams || !app->topics || !app->views) return false;
-    app->streams->app = app;
-    app->topics->app  = app;
-    app->views->app   = app;
-    sse__list_init(&app->streams->closing);
-    sse__list_init(&app->views->lives);
-    sse__list_init(&app->views->dirty);
-    return true;
-}
-
-SSE_API sse_app *sse_app_new(const sse_app_options *options) {
-    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone};
-    sse_app *app = SSE__NEW(sse_app);
-    int      error;
-    if (!app) return NULL;
-    if (options) app->options = *options;
-    error = sse__loop_open(&app->loop, app);
-    if (!error) sse__options_fill(&app->options);
-    if (!error) error = sse__options_check(app);
-    app->router = SSE__NEW(sse__router);
-    if (app->router) sse__list_init(&app->router->kept);
-    app->server = SSE__NEW(struct sse__server);
-    if (app->server) app->server->app = app;
-    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
-    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
-    if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
-    if (!error && !sse__parts_make(app)) error = SSE_E_NOMEM;
-    if (!error) return app;
-    if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
-    sse_app_free(app);
-    return NULL;
 }
 
 #ifdef __cplusplus
