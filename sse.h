@@ -64,7 +64,9 @@
      >>history    what topics keep: numbers, rings, tables of SQLite
      >>outbox     rows of a table as events
      >>presence   who is here: on_join, on_leave
-     >>topics     subscribe and publish, replay and resume
+     >>topics     names, their options, what keeps them
+     >>replay     streams that are behind: they catch up, and resume by Last-Event-ID
+     >>publish    subscribe and publish; rows as events; many streams at once
      >>live       views: render once, share
      >>changes    who wrote, tell the views
      >>app        options, routes, hooks, guards, one request from head to log
@@ -13498,7 +13500,7 @@ typedef struct sse__streams {
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
-    void     (*refill)(sse__stream *stream); /* upcall to >>topics: one that is behind has room for more */
+    void     (*refill)(sse__stream *stream); /* upcall to >>replay: one that is behind has room for more */
     uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
@@ -15664,24 +15666,11 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 }
 
 /*==========================================================================
-  >>topics   subscribe and publish, replay and resume
-  Uses: >>presence >>outbox >>history >>stream     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  >>topics   names, their options, what keeps them
+  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c
 
-  publish --> number, history --> [channel_send] --> all who are not behind
-                     |
-                     +--> [stream_refill] --> one that is behind
-
-  A stream that subscribes in its opening handler to a topic with a history
-  is behind: it gets what has a number from the histories, in order, as fast
-  as its queue empties, until nothing is left there.
-
-  O1  An event reaches a stream once, however many of its subscriptions match.
   O2  A topic is kept while somebody is subscribed or present, while it has
       a history, or because sse_topic named it.
-  O3  Being up to date and being behind meet at one number: a stream gets
-      what has one either from the histories or from the live flow.
-  O4  Who may miss what a history keeps has an id to come back with, also
-      before the first event: what is published meanwhile is not lost.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
@@ -16039,7 +16028,37 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
 }
 
-/* ---- being behind: replay and resume ------------------------------------------------------------- */
+/*==========================================================================
+  >>replay   streams that are behind: they catch up, and resume by Last-Event-ID
+  Uses: >>topics >>history >>outbox     Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
+
+  A stream that subscribes in its opening handler to a topic with a history
+  is behind: it gets what has a number from the histories, in order, as fast
+  as its queue empties, until nothing is left there.
+
+  When a client that comes back with an id is sent a gap event, and why:
+
+      its id                                         reason   [found by]
+      is not of this start, and what it may have     unknown  [resume_find]
+        missed is not all in databases
+      is followed by what was trimmed: by count,     expired  [history.lost]
+        bytes or age
+      is followed by what no store took, and that    expired  [history.missing]
+        is no more
+      is followed by what went with a history that   expired  [sub_gone: rule.gone,
+        had to make room, or with its topic                    sequence.unloaded]
+      belongs to a pattern whose histories did not   expired  [stream_recall]
+        all find room to be read again
+      is a row that its table no longer has          expired  [resume_row]
+      is above all rows, and is none                 unknown  [resume_row]
+
+  Without anything kept there is nothing to miss, and no gap.
+
+  O3  Being up to date and being behind meet at one number: a stream gets
+      what has one either from the histories or from the live flow.
+  O4  Who may miss what a history keeps has an id to come back with, also
+      before the first event: what is published meanwhile is not lost.
+==========================================================================*/
 
 typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
 
@@ -16451,6 +16470,17 @@ static void sse__topics_begun(sse__stream *stream) {
     if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
 }
 
+/*==========================================================================
+  >>publish   subscribe and publish; rows as events; many streams at once
+  Uses: >>replay >>topics >>channel     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+
+  publish --> number, history --> [channel_send] --> all who are not behind
+                     |
+                     +--> [stream_refill] --> one that is behind
+
+  O1  An event reaches a stream once, however many of its subscriptions match.
+==========================================================================*/
+
 /* ---- subscribing ----------------------------------------------------------------------------------- */
 
 static uint64_t sse__greet_after(const sse__topic *topic) { /* the number before the events that greet a newcomer */
@@ -16614,7 +16644,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     if (m && topic) sse__publication_keep(p, topic->history, m);
     if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
     if (m) {
-        topics->serial++;
+        topics->serial++; /* O1 */
         app->streams->events++;
         if (exact) sse__channel_send(&exact->channel, m, except, topics->serial, topics->app->streams);
         sse__publish_to_patterns(topics, name, m, except);
