@@ -1813,6 +1813,95 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 #define SSE_IMPLEMENTED
 
 /*==========================================================================
+  The implementation stands bottom-up: a section uses what is above it. What
+  goes the other way goes by a pointer: "~" in the walks, [pointer] behind.
+
+     server   a turn: wait, read, handle, look, render, let go, save, write
+     app      from a head to its handler and to the log
+     live, changes       topics, replay, publish, outbox, presence, history
+     message, stream, channel       file       request, reply
+     conn, listen        db       loop, offload
+     ------------------------------- pure: no I/O, no clock, no state -----
+     frame   route   form   http   field
+     event   datastar   htmx   sign   json   format   text   table   buf   base
+
+  Three walks through it. Names that stand to the right are called by the one
+  that they stand under. tests/header/walks.t holds them to it.
+
+  One request:
+  sse__turn                        [server] one round of the loop
+    sse__loop_wait                 until something is ready, or due
+      sse__poller_dispatch         what is ready: a connection only notes it
+    sse__net_work                  all connections with something to do, in turn
+      sse__conn_read               recv, into a buffer that all share
+        sse__conn_process          as many requests as a turn allows
+          sse__conn_parse          a whole head? else what there is is kept [conn_keep]
+            sse__conn_head         with a body to come: limits, and is it welcome?
+              ~sse__on_head [head]
+            sse__conn_request      without: it belongs to the app from here on
+              ~sse__on_request [request]
+                sse__req_begin     the path is decoded
+                sse__req_dispatch  host, CORS, origin, hooks, route, guard, handler
+                sse__req_after     the handler has returned
+                  sse__req_stay    it is deferred, or reads its body: sse_finish goes on
+                  sse__req_conclude
+                    sse__reply_answer
+                      sse__reply_compress
+                      sse__reply_send     head and body, into net.out or the queue
+                    sse__conn_reply_end
+          sse__conn_settle         one send for all replies to what was read
+      sse__conn_flush              what did not leave at once
+
+  One event:
+  sse_publish
+    sse__publish_event             its text, once
+      sse__post                    from another thread: the loop publishes it later
+      sse__publish
+        sse__publication_message   its number, its id: the message is made
+        sse__publication_keep      into the history
+          sse__history_add
+          sse__history_soil        a database must have it before it leaves: C5
+        sse__channel_send          all streams of the topic
+          sse__fan_begin           compressed once for each encoding in use
+          sse__fan_give            in the form that this stream can decode
+            sse__stream_deliver
+              sse__stream_queue    a pointer to the block
+                sse__conn_push     net.work will write it, or net.held waits
+        sse__publish_to_patterns   likewise for patterns that match
+  sse__turn
+    sse__stages_run
+      ~sse__topics_save [stages]
+        sse__sequence_save
+          sse__flight_start        to the thread of the disk
+            sse__disk_do
+    sse__net_work
+      sse__conn_flush
+        sse__conn_send_some        sendmsg: all that waits, in one call
+  sse__flight_landed               the thread is done
+    sse__flight_land
+      sse__net_keep                who waited for it may be written now
+
+  One commit:
+  sse__turn
+    sse__stages_run
+      ~sse__changes_look [stages]
+        sse__changes_check         did somebody commit, and who?
+          sse__dbfile_judge        two counters of SQLite
+          sse__changes_tell_ours
+            sse__changes_tell_names
+              ~sse__changes_to_all [fn]
+                sse__views_changed
+                  sse__live_mark
+                    sse__view_mark        it is to be rendered
+                sse__topics_changed       outboxes look for new rows
+      ~sse__topics_flow [stages]
+        sse__topic_flow            rows become events
+      ~sse__views_render [stages]
+        sse__view_render           once, however many commits; the same bytes: nothing
+          sse__channel_send_state  in place of an older state that still waits
+==========================================================================*/
+
+/*==========================================================================
   >>base   compilers, allocation, checked sizes, errors              [pure]
   Uses: libc                            Tests: tests/unit/base.c
   B1  Sizes that come from outside are added and multiplied only here.
