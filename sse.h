@@ -43,8 +43,7 @@
      >>sign       SHA-256, HMAC, signed values     [pure, but for the time of day]
      >>event      Server-Sent Events, WHATWG HTML 9.2
      >>datastar   Datastar content, and events whole
-     >>htmx       elements of htmx, scripts for the browser
-     >>client     Datastar's language, a part of it, for pages without internet
+     >>htmx       elements of htmx
      >>field      header fields: characters, lists, types, dates, hosts
      >>http       request head, chunked bodies, paths
      >>form       queries, cookies, multipart bodies
@@ -67,6 +66,8 @@
      >>app        options, routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
+     >>scripts    scripts for pages with EventSource
+     >>client     Datastar's language, a part of it, for pages without internet
 
    1. Routes and replies
 
@@ -3752,10 +3753,8 @@ SSE_API void sse_follow(sse_buf *b, const char *url) {
 }
 
 /*==========================================================================
-  >>htmx   elements of htmx, scripts for the browser                 [pure]
-  Uses: >>event >>text >>buf >>base     Tests: tests/unit/htmx.c
-  X1  Each script is one literal, short enough for every C compiler
-      (4095 characters); all of those asked for share one function scope.
+  >>htmx   elements of htmx                                          [pure]
+  Uses: >>event >>format >>text >>buf >>base    Tests: tests/unit/htmx.c
 ==========================================================================*/
 
 SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, const char *attributes) {
@@ -3781,986 +3780,6 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
     sse_puts(b, html);
     sse_printf(b, "</%s>", wrap);
 }
-
-/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader
-   stand alone; the others put their own in the place of connect (what feeds a source), ask (one
-   try), again (ms to wait after a break; -1: never), patience (ms of silence that are borne; 0:
-   any), changed (hears of each change of state) and counted (hears of each event). X1 */
-static const char sse__script_begin[] =
-    "(() => {\n"
-    "'use strict';\n"
-    "if (window.EventSource.sources) return;\n";
-
-static const char sse__script_core[] =
-    "\n"
-    "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
-    "let changed = () => {}, counted = () => {}, patience = () => 0;\n"
-    "let connect = source => new Reader(source, source);\n"
-    "let ask = (reader, stop) => reader.ask(stop.signal);\n"
-    "let again = (reader, status, refused) => refused ? -1 : reader.retry || 3000;\n"
-    "\n"
-    "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
-    "class Source extends EventTarget {\n"
-    "  constructor(url, init) {\n"
-    "    super();\n"
-    "    this.url = new URL(url, document.baseURI).href;\n"
-    "    this.withCredentials = Boolean(init && init.withCredentials);\n"
-    "    this.readyState = 0;\n"
-    "    this._id = new URL(this.url).searchParams.get('lastEventId') || '';\n"
-    "    this._opens = 0;\n"
-    "    this._young = Date.now() + 1000; // until then, or the first news: no need for alarm\n"
-    "    for (const type of ['open', 'message', 'error']) {\n"
-    "      this['on' + type] = null;\n"
-    "      this.addEventListener(type, event => {\n"
-    "        if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
-    "      });\n"
-    "    }\n"
-    "    sources.add(this);\n"
-    "    this._start();\n"
-    "    changed();\n"
-    "  }\n"
-    "  close() {\n"
-    "    this._stop();\n"
-    "    this.readyState = 2;\n"
-    "    if (sources.delete(this)) counts.closed++;\n"
-    "    changed();\n"
-    "  }\n"
-    "  _start() { this._feed = connect(this); }\n"
-    "  _stop() {\n"
-    "    if (this._feed) this._feed.close();\n"
-    "    this._feed = null;\n"
-    "    this.readyState = 0;\n"
-    "  }\n"
-    "  _opened() {\n"
-    "    if (this.readyState !== 0) return;\n"
-    "    this.readyState = 1;\n"
-    "    this._young = 0;\n"
-    "    if (this._opens++) counts.reconnects++;\n"
-    "    changed();\n"
-    "    this.dispatchEvent(new Event('open'));\n"
-    "  }\n"
-    "  _received({ type, data, id }) {\n"
-    "    if (this.readyState === 2) return;\n"
-    "    this._id = id;\n"
-    "    if (data === undefined) return; // an id alone\n"
-    "    counts.events++;\n"
-    "    counts.last = Date.now();\n"
-    "    counted();\n"
-    "    const { origin } = new URL(this.url);\n"
-    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id, origin }));\n"
-    "  }\n"
-    "  _failed(fatal) {\n"
-    "    if (this.readyState === 2) return;\n"
-    "    this.readyState = 0;\n"
-    "    this._young = 0;\n"
-    "    if (fatal) this.close();\n"
-    "    else changed();\n"
-    "    this.dispatchEvent(new Event('error'));\n"
-    "  }\n"
-    "}\n"
-    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => {\n"
-    "  Source[name] = Source.prototype[name] = value;\n"
-    "});\n";
-
-static const char sse__script_reader[] =
-    "\n"
-    "// Reads a stream, again and again, by fetch: it sees statuses, retry and ids without data.\n"
-    "// It calls to._opened(), to._failed(fatal) and to._received({ type, data, id, own });\n"
-    "// own: the event brought that id itself; data is undefined if it brought nothing else.\n"
-    "class Reader {\n"
-    "  constructor(source, to) {\n"
-    "    Object.assign(this, { source, to, id: source._id, open: false, retry: 0, due: 0 });\n"
-    "    Object.assign(this, { tries: 0, flaps: 0 });\n"
-    "    this.read();\n"
-    "  }\n"
-    "  close() {\n"
-    "    this.stop.abort();\n"
-    "    this.stop = null;\n"
-    "    clearTimeout(this.timer);\n"
-    "    clearTimeout(this.watchdog);\n"
-    "  }\n"
-    "  kick() {\n"
-    "    if (this.due) this.read();\n"
-    "    else this.watch();\n"
-    "  }\n"
-    "  nudge() { // timers of hidden pages are late\n"
-    "    if (this.due && Date.now() >= this.due) this.read();\n"
-    "  }\n"
-    "  async read() {\n"
-    "    const stop = this.stop = new AbortController();\n"
-    "    let status = 0, refused = false;\n"
-    "    clearTimeout(this.timer);\n"
-    "    this.due = 0;\n"
-    "    this.heard = Date.now();\n"
-    "    this.watch();\n"
-    "    try {\n"
-    "      const reply = await ask(this, stop), type = reply.headers.get('content-type');\n"
-    "      status = reply.status;\n"
-    "      refused = status !== 200 || !/^text\\/event-stream(;|$)/i.test(type);\n"
-    "      if (!refused && stop === this.stop) await this.listen(reply.body, stop);\n"
-    "    } catch { /* the network, or stop */ }\n"
-    "    if (stop === this.stop) this.broken(status, refused);\n"
-    "  }\n"
-    "  ask(signal) {\n"
-    "    const url = new URL(this.source.url), began = url.searchParams.get('lastEventId') || '';\n"
-    "    const headers = { Accept: 'text/event-stream' };\n"
-    "    const credentials = this.source.withCredentials ? 'include' : 'same-origin';\n"
-    "    const plain = url.origin === location.origin && !began && /^[!-~]+$/.test(this.id);\n"
-    "    if (plain) headers['Last-Event-ID'] = this.id;\n"
-    "    else if (this.id !== began) url.searchParams.set('lastEventId', this.id);\n"
-    "    return fetch(url, { headers, credentials, signal, cache: 'no-store' });\n"
-    "  }\n"
-    "  async listen(body, stop) {\n"
-    "    const now = Date.now(), text = body.pipeThrough(new TextDecoderStream()).getReader();\n"
-    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0, tries: 0 });\n"
-    "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
-    "    this.watch();\n"
-    "    this.to._opened();\n"
-    "    while (stop === this.stop) {\n"
-    "      const { done, value } = await text.read();\n"
-    "      if (done || stop !== this.stop) return;\n"
-    "      this.heard = Date.now();\n"
-    "      this.take(value);\n"
-    "    }\n"
-    "  }\n"
-    "  broken(status, refused) {\n"
-    "    const lived = this.open && Date.now() - this.since > 5000;\n"
-    "    if (lived) this.flaps = 0;\n"
-    "    const wait = again(this, status, refused);\n"
-    "    if (this.open && !lived) this.flaps++;\n"
-    "    this.stop.abort();\n"
-    "    this.open = false;\n"
-    "    this.tries++;\n"
-    "    clearTimeout(this.watchdog);\n"
-    "    if (wait >= 0) {\n"
-    "      this.due = Date.now() + wait;\n"
-    "      this.timer = setTimeout(() => this.read(), wait);\n"
-    "    }\n"
-    "    this.to._failed(wait < 0);\n"
-    "  }\n"
-    "  watch() { // gives up what has been silent for too long; broken() follows\n"
-    "    clearTimeout(this.watchdog);\n"
-    "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
-    "    if (!limit || !this.stop) return;\n"
-    "    if (left > 0) this.watchdog = setTimeout(() => this.watch(), left);\n"
-    "    else this.stop.abort();\n"
-    "  }\n";
-
-static const char sse__script_parser[] =
-    "  take(text) { // WHATWG HTML 9.2.6; a line, and a CR LF, may come in pieces\n"
-    "    const stop = this.stop, whole = this.cr && text[0] === '\\n' ? text.slice(1) : text;\n"
-    "    const lines = whole.split(/\\r\\n|\\n|\\r/);\n"
-    "    this.cr = text.endsWith('\\r');\n"
-    "    lines[0] = this.rest + lines[0];\n"
-    "    this.rest = lines.pop();\n"
-    "    for (const line of lines) if (stop === this.stop) this.line(line);\n"
-    "  }\n"
-    "  line(line) {\n"
-    "    const colon = line.indexOf(':'), name = colon < 0 ? line : line.slice(0, colon);\n"
-    "    const from = colon + (line[colon + 1] === ' ' ? 2 : 1);\n"
-    "    const value = colon < 0 ? '' : line.slice(from);\n"
-    "    if (!line) this.dispatch();\n"
-    "    else if (name === 'data') this.data.push(value);\n"
-    "    else if (name === 'event') this.type = value;\n"
-    "    else if (name === 'id' && !value.includes('\\0')) this.own = value;\n"
-    "    else if (name === 'retry' && /^\\d+$/.test(value)) this.retry = Number(value);\n"
-    "  }\n"
-    "  dispatch() {\n"
-    "    const data = this.data.length ? this.data.join('\\n') : undefined;\n"
-    "    const type = this.type || 'message', own = this.own !== undefined;\n"
-    "    if (own) this.id = this.own;\n"
-    "    this.data = [];\n"
-    "    this.type = '';\n"
-    "    this.own = undefined;\n"
-    "    if (own || data !== undefined) this.to._received({ type, data, id: this.id, own });\n"
-    "  }\n"
-    "}\n";
-
-static const char sse__script_unload[] =
-    "\n"
-    "// Streams end with the page, not when the server next writes, and come back if it does.\n"
-    "addEventListener('pagehide', () => sources.forEach(source => source._stop()));\n"
-    "addEventListener('pageshow', event => {\n"
-    "  if (event.persisted) sources.forEach(source => source._start());\n"
-    "});\n";
-
-static const char sse__script_reconnect[] =
-    "\n"
-    "// EventSource gives up for good on any status but 200, and is slow to come back after other\n"
-    "// breaks. Here only 204 is the end. What the server said in retry: is never cut short.\n"
-    "again = (reader, status) => {\n"
-    "  const { retry, maxRetry, maxRetries } = settings, { tries, flaps } = reader;\n"
-    "  if (status === 204 || (maxRetries && tries >= maxRetries)) return -1;\n"
-    "  const wait = Math.min(maxRetry, retry * 2 ** (tries + flaps)) * (0.5 + Math.random() / 2);\n"
-    "  return reader.retry && !tries && !flaps ? reader.retry : Math.max(reader.retry, wait);\n"
-    "};\n"
-    "patience = reader => reader.open ? settings.idle : 20000;\n"
-    "\n"
-    "// A host that is away drops packets, which are sent again ever later: while a try\n"
-    "// has no answer, another one is made every 2.5 s. The first and the newest stay under way.\n"
-    "ask = (reader, stop) => new Promise((done, failed) => {\n"
-    "  const tries = new Set(), timer = setInterval(start, 2500);\n"
-    "  const settle = (own, how, what) => {\n"
-    "    if (!tries.delete(own)) return;\n"
-    "    clearInterval(timer);\n"
-    "    tries.forEach(other => other.abort());\n"
-    "    tries.clear();\n"
-    "    how(what);\n"
-    "  };\n"
-    "  function start() {\n"
-    "    const own = new AbortController(), [, older] = tries;\n"
-    "    if (older) older.abort();\n"
-    "    tries.delete(older);\n"
-    "    tries.add(own);\n"
-    "    stop.signal.addEventListener('abort', () => own.abort());\n"
-    "    reader.ask(own.signal).then(\n"
-    "      reply => settle(own, done, reply),\n"
-    "      error => settle(own, failed, error),\n"
-    "    );\n"
-    "  }\n"
-    "  start();\n"
-    "});\n"
-    "const kick = () => sources.forEach(source => source._feed && source._feed.kick());\n"
-    "['online', 'pageshow'].forEach(type => addEventListener(type, kick));\n"
-    "['visibilitychange', 'resume'].forEach(type => document.addEventListener(type, kick));\n";
-
-static const char sse__script_watchers[] =
-    "\n"
-    "// For what shows states and counts. The streams of htmx 4 count, too.\n"
-    "const watchers = [], others = new Map();\n"
-    "changed = () => watchers.forEach(watcher => watcher());\n"
-    "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
-    "else document.addEventListener('DOMContentLoaded', () => changed());\n"
-    "for (const [type, state] of [['after:connection', 1], ['error', 0], ['close', 2]]) {\n"
-    "  document.addEventListener('htmx:sse:' + type, event => {\n"
-    "    if (state === 2) others.delete(event.target);\n"
-    "    else others.set(event.target, state);\n"
-    "    changed();\n"
-    "  }, true);\n"
-    "}\n";
-
-static const char sse__script_status[] =
-    "\n"
-    "// Open, connecting, closed: in <html data-sse>, as text of each [data-sse-status] (or what\n"
-    "// its data-open, ... says) and as the event sse:status of document.\n"
-    "let growing = 0;\n"
-    "const show = () => {\n"
-    "  const known = [...sources].filter(source => source._young < Date.now());\n"
-    "  const states = [...known.map(source => source.readyState), ...others.values()];\n"
-    "  clearTimeout(growing);\n"
-    "  if (known.length < sources.size) growing = setTimeout(show, 1000);\n"
-    "  if (!states.length && sources.size) return;\n"
-    "  const open = states.every(state => state === 1);\n"
-    "  const status = !states.length ? 'closed' : open ? 'open' : 'connecting';\n"
-    "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
-    "    const text = place.dataset[status] ?? status;\n"
-    "    if (place.textContent !== text) place.textContent = text;\n"
-    "  }\n"
-    "  if (document.documentElement.dataset.sse === status) return;\n"
-    "  document.documentElement.dataset.sse = status;\n"
-    "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
-    "};\n"
-    "watchers.push(show);\n";
-
-static const char sse__script_stats[] =
-    "\n"
-    "// Counts of this page: as text of each [data-sse-count=\"open\"], ... and in detail of the\n"
-    "// event sse:stats of document.\n"
-    "let counting = 0, since = 0, told = '';\n"
-    "const text = (name, value) => {\n"
-    "  if (name !== 'since' && name !== 'last') return String(value);\n"
-    "  return value ? new Date(value).toLocaleTimeString() : '';\n"
-    "};\n"
-    "const count = () => {\n"
-    "  counting = 0;\n"
-    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
-    "  const open = states.filter(state => state === 1).length;\n"
-    "  since = open && open === states.length ? since || Date.now() : 0;\n"
-    "  const detail = { open, connecting: states.length - open, ...counts, since };\n"
-    "  for (const place of document.querySelectorAll('[data-sse-count]')) {\n"
-    "    const name = place.dataset.sseCount;\n"
-    "    if (name in detail) place.textContent = text(name, detail[name]);\n"
-    "  }\n"
-    "  if (told === (told = JSON.stringify(detail))) return;\n"
-    "  document.dispatchEvent(new CustomEvent('sse:stats', { detail }));\n"
-    "};\n"
-    "counted = () => { if (!counting) counting = setTimeout(count, 250); };\n"
-    "watchers.push(counted);\n";
-
-static const char sse__script_tabs_peer[] =
-    "\n"
-    "// One tab reads for all: a browser opens six connections to a server, not six per tab. Each\n"
-    "// source begins with a reader of its own, so that it gets what a newcomer is sent. If a tab\n"
-    "// leads, that is, reads for all, its events take over as soon as both are level: the last\n"
-    "// id of the own reader is one that the leader has passed. If none does, this one leads.\n"
-    "class Peer {\n"
-    "  constructor(source, channel) {\n"
-    "    this.source = source;\n"
-    "    this.name = Math.random().toString(36).slice(2);\n"
-    "    Object.assign(this, { term: 0, leads: false, heir: '', alone: Date.now() });\n"
-    "    this.gather('', null);\n"
-    "    this.channel = new BroadcastChannel(channel);\n"
-    "    this.channel.onmessage = event => this.hear(event.data);\n"
-    "    this.timer = setInterval(() => this.check(), 500);\n"
-    "    this.reader = new Reader(source, this); // null: this tab follows the leader\n"
-    "    this.say({ ask: 'later' });\n"
-    "  }\n"
-    "  close() {\n"
-    "    if (this.leads) this.say({ bye: this.heir });\n"
-    "    if (this.reader) this.reader.close();\n"
-    "    this.source = null;\n"
-    "    clearInterval(this.timer);\n"
-    "    this.channel.close();\n"
-    "  }\n"
-    "  kick() { // the page is looked at again, or the network is back\n"
-    "    if (this.reader) this.reader.kick();\n"
-    "    if (!this.leads) this.say({ ask: 'now' });\n"
-    "    this.check();\n"
-    "  }\n"
-    "  say(words) { this.channel.postMessage({ ...words, from: this.name, term: this.term }); }\n"
-    "  tell() {\n"
-    "    const { id, open } = this.reader;\n"
-    "    this.say({ id, live: open, open: this.source.readyState === 1 });\n"
-    "  }\n"
-    "\n"
-    "  // What the own reader says.\n"
-    "  _opened() {\n"
-    "    this.source._opened();\n"
-    "    if (this.source && this.leads) this.tell();\n"
-    "  }\n"
-    "  _received(event) {\n"
-    "    if (this.leads) this.say({ event });\n"
-    "    else if (!event.own) this.had = [...this.had.slice(-99), event.type + event.data];\n"
-    "    this.source._received(event);\n"
-    "    this.join();\n"
-    "  }\n"
-    "  _failed(fatal) {\n"
-    "    if (this.leads && fatal) {\n"
-    "      this.say({ ended: true });\n"
-    "      this.leads = false;\n"
-    "    }\n"
-    "    this.source._failed(fatal);\n"
-    "    if (this.source && this.leads) this.tell();\n"
-    "  }\n"
-    "\n"
-    "  gather(leader, base) { // what the leader says from here on waits until this tab is level\n"
-    "    const now = Date.now();\n"
-    "    Object.assign(this, { leader, base, passed: base, since: [], had: [] });\n"
-    "    Object.assign(this, { live: false, lived: now, heard: now, asked: 0 });\n"
-    "  }\n"
-    "  join() {\n"
-    "    const { reader, since, leader, live } = this, now = Date.now();\n"
-    "    if (!this.source || this.leads || !leader || !live) return;\n"
-    "    if (!reader || !reader.open || now - reader.since < 500) return;\n"
-    "    const { id } = reader, at = since.map(event => event.own && event.id).lastIndexOf(id);\n"
-    "    const found = id && (at >= 0 || this.base === id);\n"
-    "    // A server that was started anew may name the same place otherwise: then silence tells.\n"
-    "    const ahead = since.some(event => event.own && event.fresh);\n"
-    "    const calm = now - reader.heard > 3000 && !ahead;\n"
-    "    if (!found && (id || this.passed) && !calm) return;\n"
-    "    // Of events without ids: those that the own reader, while it was open, did not have.\n"
-    "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
-    "    reader.close();\n"
-    "    this.reader = null;\n"
-    "    this.since = [];\n"
-    "    this.source._id = this.passed || id;\n"
-    "    setTimeout(() => { this.had = []; }, 2000);\n"
-    "    rest.forEach(event => this.deliver(event));\n"
-    "  }\n"
-    "  deliver(event) {\n"
-    "    const at = event.own ? -1 : this.had.indexOf(event.type + event.data);\n"
-    "    if (!event.own) this.had = at < 0 ? [] : this.had.slice(at + 1);\n"
-    "    if (at < 0 && this.source) this.source._received(event);\n"
-    "  }\n";
-
-static const char sse__script_tabs_lead[] =
-    "\n"
-    "  // What others say. A tab that took the lead later has a higher term; of two that did so\n"
-    "  // at once, the one with the greater name leads.\n"
-    "  hear(said) {\n"
-    "    const { event, from, term } = said;\n"
-    "    if (said.ask) return this.answer(said);\n"
-    "    if (term < this.term || (term === this.term && from < this.leader)) {\n"
-    "      if (this.leads) this.tell();\n"
-    "      return;\n"
-    "    }\n"
-    "    const other = term > this.term || from !== this.leader;\n"
-    "    this.term = term;\n"
-    "    this.heard = Date.now();\n"
-    "    this.asked = 0;\n"
-    "    if ('bye' in said || (said.ended && this.reader)) return this.orphan(said.bye);\n"
-    "    if (said.ended) return this.source._failed(true);\n"
-    "    if (other || (!event && said.id !== this.passed)) this.follow(said);\n"
-    "    this.passed = event ? event.id : said.id;\n"
-    "    this.live = event ? true : said.live;\n"
-    "    if (this.live) this.lived = Date.now();\n"
-    "    if (event && !this.reader) return this.deliver(event);\n"
-    "    if (event) this.keep({ ...event, fresh: this.reader.open });\n"
-    "    else if (!this.reader && said.open) this.source._opened();\n"
-    "    else if (!this.reader && this.source.readyState === 1) this.source._failed(false);\n"
-    "    this.join();\n"
-    "  }\n"
-    "  keep(event) {\n"
-    "    this.since.push(event);\n"
-    "    if (this.since.length <= 1000) return;\n"
-    "    this.since.shift();\n"
-    "    this.base = null;\n"
-    "  }\n"
-    "  answer({ ask, from }) {\n"
-    "    if (!this.leads) return;\n"
-    "    this.heir = from;\n"
-    "    if (ask === 'now') this.reader.kick();\n"
-    "    else this.reader.nudge();\n"
-    "    this.tell();\n"
-    "  }\n"
-    "  follow({ from, id, event }) {\n"
-    "    const level = !this.reader && !event && id === this.source._id;\n"
-    "    if (this.leads) this.timer = setInterval(() => this.check(), 500);\n"
-    "    this.leads = false;\n"
-    "    this.gather(from, !event ? id : event.own ? null : event.id);\n"
-    "    if (!this.reader && !level) this.reader = new Reader(this.source, this);\n"
-    "  }\n"
-    "  orphan(heir) {\n"
-    "    this.gather('', null);\n"
-    "    this.alone = Date.now();\n"
-    "    if (!this.reader && heir === this.name) this.lead();\n"
-    "  }\n"
-    "  lead() { // from where this tab is; unless it takes long, nobody need notice\n"
-    "    this.gather(this.name, null);\n"
-    "    this.term++;\n"
-    "    this.leads = true;\n"
-    "    clearInterval(this.timer);\n"
-    "    if (!this.reader) this.reader = new Reader(this.source, this);\n"
-    "    this.tell();\n"
-    "    setTimeout(() => {\n"
-    "      const shows = this.source && this.source.readyState === 1;\n"
-    "      if (shows && this.leads && !this.reader.open) this._failed(false);\n"
-    "    }, 1000);\n"
-    "  }\n"
-    "  check() { // a leader that does not answer is gone, or frozen\n"
-    "    if (!this.source || this.leads) return;\n"
-    "    const now = Date.now(), { reader } = this;\n"
-    "    const ready = reader && reader.open && now - reader.since >= 500;\n"
-    "    if (this.leader && this.asked && now - this.asked > 1000) {\n"
-    "      this.orphan('');\n"
-    "      this.alone = 0;\n"
-    "    } else if (this.leader && !this.asked && now - this.heard > (this.live ? 2000 : 700)) {\n"
-    "      this.asked = now;\n"
-    "      this.say({ ask: 'later' });\n"
-    "    }\n"
-    "    // A tab that has a stream leads if the leader has none: connections may have run out.\n"
-    "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
-    "      : (ready || !reader) && now - this.alone > 1000;\n"
-    "    if (may) this.lead();\n"
-    "    else this.join();\n"
-    "  }\n"
-    "}\n"
-    "\n"
-    "if (self.origin !== 'null' && window.BroadcastChannel) connect = source => {\n"
-    "  const url = new URL(source.url), who = source.withCredentials ? '+ ' : '- ';\n"
-    "  url.searchParams.delete('lastEventId');\n"
-    "  return new Peer(source, 'sse.h 2 ' + who + url);\n"
-    "};\n";
-
-static const char sse__script_end[] =
-    "\n"
-    "Source.sources = sources;\n"
-    "window.EventSource = Source;\n"
-    "})();\n";
-
-enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
-
-/* The pieces, and the scripts that need them. */
-static const struct { unsigned which; const char *text; } sse__scripts[] = {
-    {SSE__SCRIPTS, sse__script_begin},
-    {SSE__SCRIPTS, sse__script_core},
-    {SSE__SCRIPTS, sse__script_reader},
-    {SSE__SCRIPTS, sse__script_parser},
-    {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, sse__script_unload},
-    {SSE_SCRIPT_RECONNECT, sse__script_reconnect},
-    {SSE_SCRIPT_STATUS | SSE_SCRIPT_STATS, sse__script_watchers},
-    {SSE_SCRIPT_STATUS, sse__script_status},
-    {SSE_SCRIPT_STATS, sse__script_stats},
-    {SSE_SCRIPT_TABS, sse__script_tabs_peer},
-    {SSE_SCRIPT_TABS, sse__script_tabs_lead},
-    {SSE__SCRIPTS, sse__script_end},
-};
-
-static bool sse__is_script_options(const sse_script_options *o) {
-    const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
-    if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
-    if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
-    if (o->nonce && (!*o->nonce || !sse__is_line(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
-    if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
-    if (o->max_retries < 0 || o->idle_ms < 0) return false;
-    return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
-}
-
-static void sse__put_script_settings(sse_buf *b, const sse_script_options *o) {
-    const int retry_ms = o->retry_ms ? o->retry_ms : 500;
-    const int most_ms  = o->max_retry_ms ? o->max_retry_ms : retry_ms > 2000 ? retry_ms : 2000;
-    sse_printf(b, "\nconst settings = { retry: %d, maxRetry: %d, ", retry_ms, most_ms);
-    sse_printf(b, "maxRetries: %d, idle: %d };\n", o->max_retries, o->idle_ms);
-}
-
-SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options) {
-    static const sse_script_options defaults = {0, 0, 0, 0, 0, NULL};
-    const sse_script_options *o = options ? options : &defaults;
-    const unsigned which = o->which ? o->which : (unsigned)SSE_SCRIPT_ALL;
-    size_t i;
-    if (!sse__is_script_options(o)) {
-        sse_buf_fail(b, SSE_E_ARG);
-        return;
-    }
-    if (which == SSE_SCRIPT_BARE) return;
-    if (o->nonce) sse_html(b, "<script nonce=\"%s\">\n", o->nonce);
-    else if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
-    for (i = 0; i < SSE__COUNT(sse__scripts); i++) {
-        if (!(which & sse__scripts[i].which)) continue;
-        if (sse__scripts[i].text == sse__script_reconnect) sse__put_script_settings(b, o);
-        sse_puts(b, sse__scripts[i].text);
-    }
-    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
-}
-
-SSE_API void sse_scripts(sse_buf *b, unsigned which) {
-    sse_script_options o;
-    memset(&o, 0, sizeof o);
-    o.which = which;
-    if (which) sse_scripts_with(b, &o);
-}
-
-/*==========================================================================
-  >>client   Datastar's language, a part of it, for pages without internet   [pure]
-  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
-  JC1  Each piece is a literal of at most 4095 characters; in the order of
-       sse__client_write they are one JavaScript module.
-  JC2  As sent, in gzip and in br, it has at most 5 KB (5120 bytes).
-==========================================================================*/
-
-#ifndef SSE_NO_CLIENT
-
-/* JavaScript of 2022. Each byte counts (JC2): indentation stands outside of the literals, comments
-   are those of C, and short names mean the same everywhere: d document, el element, e event or
-   error, k key or path, v value, o object, a array, s string, n number, fn function; to is what is
-   in the page, from and by what is new. */
-
-/* Signals are plain objects; an expression sees them through $, a proxy that notes which paths are
-   read while an effect runs (seen) and makes those that are missing "". An effect is in live with
-   what it saw; flush runs those whose paths have another value now: soon after a write, at once
-   after a patch. A path that is gone counts as unchanged. What an effect itself writes does not run
-   it again: what it saw is looked up at its end. */
-static const char sse__client_signals[] =
-    "let d = document, data = {}, live = new Map\n"
-    "let seen, due\n"
-    "let isObj = v => v?.constructor == Object\n"
-    "let tree = v => isObj(v) || v?.map\n"
-    "let look = k => k.split('.').reduce((v, k) => v?.[k], data)\n"
-    "let see = (k, v = look(k)) => tree(v) ? Object.keys(v) + '' : v\n"
-    "let flush = () => {\n"
-      "due = 0\n"
-      "for (let [run, a] of live) if (a.some(([k, v]) => !Object.is(see(k) ?? v, v))) run(soon())\n"
-    "}\n"
-    "let soon = () => due ||= setTimeout(flush)\n"
-    "let wrap = (o, at) => new Proxy(o, {\n"
-      "get(_, k) {\n"
-        "if (k.at && k != 'toJSON') {\n"
-          "seen?.push(at + k)\n"
-          "o[k] ?\?= ''\n"
-        "}\n"
-        "return tree(o[k]) ? wrap(o[k], at + k + '.') : o[k]\n"
-      "},\n"
-      "set(_, k, v) {\n"
-        "v == null ? delete o[k] : o[k] = v\n"
-        "return soon()\n"
-      "}\n"
-    "})\n"
-    "let $ = wrap(data, '')\n"
-    "let merge = (o, by, keep) => {\n"
-      "for (let k in by) {\n"
-        "let v = by[k]\n"
-        "if (v == null) keep || delete o[k]\n"
-        "else if (isObj(v)) merge(tree(o[k]) ? o[k] : o[k] = {}, v, keep)\n"
-        "else if (!keep || o[k] == null) o[k] = v\n"
-      "}\n"
-      "soon()\n"
-    "}\n"
-    "let put = (k, v, keep, o = data) => merge(o, k.split('.').reduceRight((v, k) => ({[k]: v}), "
-      "v), keep)\n";
-
-/* An expression becomes a function: $a-b is $['a-b'] and @get( a call of act, outside of strings.
-   Its value is that of all of it or, where that does not compile, of its last statement, else none.
-   */
-static const char sse__client_expressions[] =
-    "let camel = s => s.replace(/-[a-z]/g, s => s[1].toUpperCase())\n"
-    "let parse = s => {\n"
-      "s = s.replace(/(['\"`])(\\\\.|(?!\\${).)*?\\1|\\$(\\w+(-\\w+)*)|@(get|post|put|patch|"
-        "delete)\\(|;\\s*$/gs,\n"
-      "(s, q, a, k, b, act) => k ? `$['${k}']` : act ? `act('${act.toUpperCase()}',` : q ? s : "
-        "'')\n"
-      "for (let code of [`return (${s}\\n)`, s.replace(/[^;]+$/, 'return ($&\\n)'), s]) try {\n"
-        "return Function('el,$,act,evt', code)\n"
-      "} catch (e) {\n"
-        "if (s == code) throw e\n"
-      "}\n"
-    "}\n";
-
-/* An action. What it sends is made once, and again when a hidden page is shown; a retry sends the
-   same. end ends it for good (another one of its method and URL, its element, the caller), cut only
-   an attempt. */
-static const char sse__client_request[] =
-    "let then = (end, fn) => end.signal.addEventListener('abort', fn)\n"
-    "let set = (el, k, v) => {\n"
-      "if (v === false || v == null) return el.removeAttribute(k)\n"
-      "v = v === true ? '' : v.at ? v : JSON.stringify(v)\n"
-      "if (v != el.getAttribute(k)) el.setAttribute(k, v)\n"
-    "}\n"
-    "let ask = async (el, evt, by, method, url, {\n"
-      "selector, headers, contentType, payload, filterSignals: {include = '', exclude = /(^|\\."
-        ")_/} = {}, openWhenHidden = method != 'GET',\n"
-      "requestCancellation: cancel = 'auto', retry, retryInterval = 1000, retryScaler = 2, "
-        "retryMaxWait = 30000, retryMaxCount = 10\n"
-    "} = {}) => {\n"
-      "let end = new AbortController, inUrl = /GET|DEL/.test(method)\n"
-      "let to, body, head, cut = end, wake, away, ms, wait = retryInterval, n = 0\n"
-      "let tell = (type, argsRaw = {}) => d.dispatchEvent(new CustomEvent('datastar-fetch', "
-        "{detail: {type, el, argsRaw}}))\n"
-      "let kill = () => {\n"
-        "end.abort()\n"
-        "cut.abort()\n"
-        "wake?.()\n"
-      "}\n"
-      "let prepare = () => {\n"
-        "let a, s, o = {}\n"
-        "to = new URL(url, d.baseURI)\n"
-        "head = {Accept: 'text/event-stream, text/html, application/json', "
-          "'Datastar-Request': true, ...headers}\n"
-        "if (contentType == 'form') {\n"
-          "let form = selector ? d.querySelector(selector) : el.closest('form'), by = evt?."
-            "submitter ?? el\n"
-          "if (!form.noValidate && !form.reportValidity()) return\n"
-          "form.addEventListener('submit', e => e.preventDefault(), end)\n"
-          "a = new FormData(form)\n"
-          "if (by.name && /submit|button/.test(by.type)) a.append(by.name, by.value)\n"
-          "s = /multi/.test(form.enctype) ? a : new URLSearchParams(a)\n"
-        "} else {\n"
-          "let pick = (by, at) => {\n"
-            "for (let k in by) {\n"
-              "let v = by[k], s = at + k\n"
-              "if (isObj(v)) pick(v, s + '.')\n"
-              "else if (RegExp(include).test(s) && !RegExp(exclude).test(s)) put(s, v, 0, o)\n"
-            "}\n"
-          "}\n"
-          "pick(data, '')\n"
-          "s = JSON.stringify(payload ?? o)\n"
-          "a = [['datastar', s]]\n"
-          "if (!inUrl) head['Content-Type'] ||= 'application/json'\n"
-        "}\n"
-        "if (inUrl) for (let [k, v] of a) to.searchParams.append(k, v)\n"
-        "else body = s\n"
-        "return head\n"
-      "}\n";
-
-/* read tells what is in a reply as events of the document, and answers whether to ask again. Then
-   the attempts. The wait between them grows and is up to a quarter longer than said, so that the
-   pages of a server that was away do not come back all at once. */
-static const char sse__client_stream[] =
-      "let read = async r => {\n"
-        "let type = r.headers.get('Content-Type')?.match(/html|json|javascript/), as = "
-          "{html: 'elements', json: 'signals'}[type]\n"
-        "let event, o = {}, rest = '', p\n"
-        "for (let [k, v] of r.headers) if (/^datastar/.test(k)) o[camel(k.slice(9))] = v\n"
-        "if (as) {\n"
-          "o[as] = await r.text()\n"
-          "tell('datastar-patch-' + as, o)\n"
-        "} else if (type) {\n"
-          "let el = d.createElement('script'), by = JSON.parse(o.scriptAttributes ?? null)\n"
-          "for (let k in by) set(el, k, by[k])\n"
-          "el.text = await r.text()\n"
-          "d.head.append(el)\n"
-        "} else {\n"
-          "let from = r.body.pipeThrough(new TextDecoderStream).getReader()\n"
-          "while (!(p = await from.read()).done) {\n"
-            "let a = (rest + p.value).split(/\\r\\n|\\n|\\r(?!$)/)\n"
-            "rest = a.pop()\n"
-            "for (let s of a) {\n"
-              "let [, name, v, k, more] = /^(\\w+): ?((\\w*) ?(.*))/s.exec(s) ?? []\n"
-              "if (name == 'event') event = v\n"
-              "if (name == 'data') o[k] = k in o ? o[k] + '\\n' + more : more\n"
-              "if (name == 'id') head['last-event-id'] = v\n"
-              "if (name == 'retry' && v >= 0) retryInterval = wait = +v\n"
-              "if (s) continue\n"
-              "if (/^datastar/.test(event)) tell(event, o)\n"
-              "event = o = {}\n"
-            "}\n"
-          "}\n"
-          "return retry == 'always'\n"
-        "}\n"
-      "}\n"
-      "let one = (o, k) => {\n"
-        "o[k]?.()\n"
-        "o[k] = kill\n"
-      "}\n"
-      "if (cancel == 'cleanup') then(by, kill, one(by, method))\n"
-      "if (cancel.signal) then(cancel, kill)\n"
-      "else if (cancel != 'disabled') one(ask, method + url)\n"
-      "if (!openWhenHidden) d.addEventListener('visibilitychange', () => {\n"
-        "cut.abort()\n"
-        "if (away = d.hidden) return\n"
-        "prepare()\n"
-        "wake?.()\n"
-      "}, end)\n"
-      "tell('started')\n"
-      "try {\n"
-        "if (prepare()) while (!end.signal.aborted) {\n"
-          "cut = new AbortController\n"
-          "ms = 0\n"
-          "try {\n"
-            "let r = await fetch(to, {method, headers: head, body, signal: cut.signal}), "
-              "{status} = r\n"
-            "if (status >= 400) tell('error', {status: status + ''})\n"
-            "if (status == 200) {\n"
-              "n = 0\n"
-              "wait = retryInterval\n"
-              "if (!await read(r)) return\n"
-            "} else if (status < 400 || !/always|error/.test(retry)) return\n"
-          "} catch {}\n"
-          "if (!cut.signal.aborted) {\n"
-            "if (retry == 'never' || n++ >= retryMaxCount) {\n"
-              "tell('retries-failed')\n"
-              "throw Error('no reply from ' + url)\n"
-            "}\n"
-            "tell('retrying')\n"
-            "ms = wait * (1 + Math.random() / 4)\n"
-            "wait = Math.min(wait * retryScaler, retryMaxWait)\n"
-          "}\n"
-          "await new Promise(fn => {\n"
-            "wake = fn\n"
-            "setTimeout(() => away || fn(), ms)\n"
-          "})\n"
-        "}\n"
-      "} finally {\n"
-        "tell('finished')\n"
-        "kill()\n"
-      "}\n"
-    "}\n";
-
-/* Makes elements like new ones, keeping what they are. kept has the ids that stay, on elements of
-   one kind: such an element is found wherever it is, and moved with its state. Of the others the
-   next one matches that has the same name and holds one of the same ids, or both hold none; what is
-   passed over is taken out at the end. What a user changed stays as long as the server's attribute
-   does not change. A fragment that a range makes runs its scripts where it is put; made as content
-   of a template it may begin with <tr>. */
-static const char sse__client_morph[] =
-    "let kept, out\n"
-    "let all = el => el.querySelectorAll ? [el, ...el.querySelectorAll('*')] : []\n"
-    "let ids = el => all(el).map(el => el.id).filter(k => kept.has(k))\n"
-    "let find = (el, to, end) => {\n"
-      "let a = ids(el)\n"
-      "for (; to != end; to = to.nextSibling) {\n"
-        "let b = ids(to)\n"
-        "if (to.nodeName == el.nodeName && (!to.id || to.id == el.id) && (!(a + b) || b.some("
-          "k => a.includes(k)))) return to\n"
-        "if (b[0]) return\n"
-      "}\n"
-    "}\n"
-    "let fill = (top, from, to = top.firstChild, end = null) => {\n"
-      "for (let el of [...from.childNodes]) {\n"
-        "let hit = find(el, to, end)\n"
-        "if (hit) for (; to != hit; to = to.nextSibling) out.add(to)\n"
-        "else if (kept.has(el.id)) (top.moveBefore ?? top.insertBefore).call(top, hit = d."
-          "getElementById(el.id), to)\n"
-        "else top.insertBefore(ids(el)[0] ? hit = el.cloneNode() : el, to)\n"
-        "if (hit) {\n"
-          "out.delete(hit)\n"
-          "morph(hit, el)\n"
-          "to = hit.nextSibling\n"
-        "}\n"
-      "}\n"
-      "for (; to != end; to = to.nextSibling) out.add(to)\n"
-    "}\n"
-    "let morph = (to, el) => {\n"
-      "if (!to.tagName) return to.data != el.data && (to.data = el.data)\n"
-      "if (to.matches('[data-ignore-morph]') && el.matches('[data-ignore-morph]')) return\n"
-      "let a = el.getAttribute('data-preserve-attr')?.split(' ') ?? [], v\n"
-      "kept.delete(to.id)\n"
-      "if (to.defaultValue != el.defaultValue && !a.includes('value')) v = to.value = el."
-        "defaultValue\n"
-      "for (let {name: k} of [...to.attributes, ...el.attributes]) {\n"
-        "let s = el.getAttribute(k)\n"
-        "if (s == to.getAttribute(k) || a.includes(k)) continue\n"
-        "if (k == 'checked' || k == 'selected') v = to[k] = s != null\n"
-        "set(to, k, s)\n"
-      "}\n"
-      "if (v != null) (to.closest('select') ?? to).dispatchEvent(new Event('prop'))\n"
-      "if (to.content) to.innerHTML = el.innerHTML\n"
-      "else if (!to.isEqualNode(el)) fill(to, el)\n"
-    "}\n"
-    "let patch = ({elements = '', selector, mode = 'outer', namespace}) => {\n"
-      "let tag = namespace?.match(/svg|math/), r = new Range\n"
-      "r.selectNodeContents(d.createElement('template'))\n"
-      "let o = r.createContextualFragment(tag ? `<${tag}>${elements}</${tag}>` : elements)\n"
-      "tag && o.replaceChildren(...o.firstChild.childNodes)\n"
-      "for (let el of selector ? [o] : [...o.children]) {\n"
-        "selector ?? o.replaceChildren(el)\n"
-        "let a = d.querySelectorAll(selector ?? `[id=\"${el.id}\"]`)\n"
-        "if (!a[0]) console.warn('no element for', selector ?? el)\n"
-        "for (let to of a) {\n"
-          "let from = o.cloneNode(true)\n"
-          "if (/outer|inner/.test(mode)) {\n"
-            "if (to.parentElement?.closest('[data-ignore-morph]')) continue\n"
-            "kept = new Set\n"
-            "out = new Set\n"
-            "for (let {nodeName, id} of all(from)) {\n"
-              "let hit = d.getElementById(id)\n"
-              "if (to.contains(hit) && hit.nodeName == nodeName) kept.add(id)\n"
-            "}\n"
-            "mode == 'inner' ? fill(to, from) : fill(to.parentNode, from, to, to.nextSibling)\n"
-            "for (let el of out) el.remove()\n"
-          "} else to[mode == 'replace' ? 'replaceWith' : mode](from)\n"
-        "}\n"
-      "}\n"
-    "}\n"
-    "d.addEventListener('datastar-fetch', ({detail: {type, argsRaw: o}}) => {\n"
-      "if (/signals$/.test(type)) {\n"
-        "merge(data, Function(`return (${o.signals})`)(), o.onlyIfMissing == 'true')\n"
-        "flush()\n"
-      "}\n"
-      "if (/elements$/.test(type)) o.useViewTransition == 'true' && d.startViewTransition?.(("
-        ") => patch(o)) || patch(o)\n"
-    "})\n";
-
-/* Applies an attribute, which lasts as long as its AbortController; that is also the options of its
-   listeners, so that its modifiers become capture, once and passive. What an effect wrote to the
-   page is written again (redo) whenever the page changed; that changes nothing where it is still
-   right. */
-static const char sse__client_attributes[] =
-    "let apply = (el, name) => {\n"
-      "el.$?.[name]?.abort()\n"
-      "let s = el.getAttribute(name), [, is, key] = /^data-([^:_]+):?(.*?)(__|$)/.exec("
-        "name) ?? []\n"
-      "if (!is || s == null || el.closest('[data-ignore]')) return\n"
-      "let end = (el.$ ||= {})[name] = new AbortController, {type} = el\n"
-      "for (let k of name.split('__')) end[k] = 1\n"
-      "let code, timer, last, val, count = 0, k = camel(key || s)\n"
-      "let react = fn => {\n"
-        "let run = () => {\n"
-          "seen = []\n"
-          "fn()\n"
-          "live.set(run, seen.map(k => [k, see(k)]))\n"
-          "seen = null\n"
-        "}\n"
-        "run()\n"
-        "then(end, () => live.delete(run))\n"
-        "return run\n"
-      "}\n"
-      "let go = evt => {\n"
-        "try {\n"
-          "return (code ||= parse(s))(el, $, ask.bind(0, el, evt, end), evt)\n"
-        "} catch (e) {\n"
-          "console.error(e)\n"
-        "}\n"
-      "}\n"
-      "let [, how, n, ms, more] = /__([a-z]+)\\.(\\d+)(m?)s([^_]*)/.exec(name) ?? [], rare = "
-        "how == 'throttle', time = n * 1000 ** !ms\n"
-      "let fire = how ? e => {\n"
-        "if (how == 'delay') return setTimeout(go, time, e)\n"
-        "last = rare == /trailing/.test(more) && e\n"
-        "if (!timer && rare != /leading/.test(more)) last = go(e) && 0\n"
-        "if (timer && rare) return\n"
-        "clearTimeout(timer)\n"
-        "timer = setTimeout(() => {\n"
-          "timer = 0\n"
-          "if (last) go(last)\n"
-        "}, time)\n"
-      "} : go\n";
-
-/* What each attribute does. At the end all that are there are applied, and what comes, changes and
-   goes is watched. */
-static const char sse__client_plugins[] =
-      "let show = {\n"
-        "text(v) {\n"
-          "if (el.textContent != (v += '')) el.textContent = v\n"
-        "},\n"
-        "show(v) {\n"
-          "if (!v != (el.style.display == 'none')) el.style.display = v ? '' : 'none'\n"
-        "},\n"
-        "class(o) {\n"
-          "for (let k in o) for (let s of k.split(' ')) s && el.classList.toggle(s, !!o[k])\n"
-        "},\n"
-        "attr(o) {\n"
-          "for (let k in o) set(el, k, o[k])\n"
-        "}\n"
-      "}[is]\n"
-      "if (show) react(() => show(val = key ? {[key]: go()} : go())).redo = () => show(val)\n"
-      "if (is == 'init') fire()\n"
-      "if (is == 'effect') react(go)\n"
-      "if (is == 'signals') key ? put(k, go(), end.ifmissing) : merge(data, go(), end.ifmissing)\n"
-      "if (is == 'on') (end.window ? window : end.document || end.outside || "
-        "key == 'datastar-fetch' ? d : el).addEventListener(key, e => {\n"
-        "if (end.prevent || key == 'submit' && el.elements) e.preventDefault()\n"
-        "if (end.stop) e.stopPropagation()\n"
-        "if (!end.outside || !el.contains(e.target)) fire(e)\n"
-      "}, end)\n"
-      "if (is == 'indicator') {\n"
-        "let set = v => put(k, (count += v) > 0)\n"
-        "d.addEventListener('datastar-fetch', ({detail: {el: by, type}}) => {\n"
-          "if (by == el) set((type == 'started') - (type == 'finished'))\n"
-        "}, end)\n"
-        "then(end, () => set(-count))\n"
-        "set(0)\n"
-      "}\n"
-      "if (is == 'bind' && type != 'file') {\n"
-        "let many = type == 'select-multiple'\n"
-        "if (type == 'radio') el.name ||= k\n"
-        "if (look(k)?.map && !many) k += '.' + all(d.body).filter(x => x.getAttribute(name) == s)."
-          "indexOf(el)\n"
-        "let save = e => {\n"
-          "let v = el.value, was = typeof look(k)\n"
-          "if (type == 'checkbox') v = (v == 'on' ? was == 'string' : was != 'boolean') ? el."
-            "checked ? v : '' : el.checked\n"
-          "else if (many) v = [...el.selectedOptions].map(o => look(k)?.find?.(v => v == o."
-            "value) ?? o.value)\n"
-          "else if (was == 'number' || was != 'string' && /number|range/.test(type)) v = +v\n"
-          "if (type != 'radio' || el.checked) put(k, v, !e)\n"
-          "e && run()\n"
-        "}\n"
-        "save()\n"
-        "let run = react(() => {\n"
-          "seen.push(k)\n"
-          "let v = look(k) ?? ''\n"
-          "if (/checkbox|radio/.test(type)) el.checked = v === true || el.value == v + ''\n"
-          "else if (many) for (let o of el.options) o.selected = v.some?.(v => v == o.value)\n"
-          "else el.value = v\n"
-        "})\n"
-        "for (let s of ['change', 'input', 'prop']) el.addEventListener(s, save, end)\n"
-      "}\n"
-    "}\n"
-    "let applyAll = el => {\n"
-      "for (let {name} of [...el.attributes]) apply(el, name)\n"
-    "}\n"
-    "new MutationObserver(a => {\n"
-      "for (let {target, attributeName, addedNodes, removedNodes} of a) {\n"
-        "for (let top of removedNodes) for (let el of all(top)) for (let k in el.$) el.$[k].abort("
-          ")\n"
-        "for (let top of addedNodes) all(top).forEach(applyAll)\n"
-        "if (attributeName) apply(target, attributeName)\n"
-      "}\n"
-      "for (let [run] of live) run.redo?.()\n"
-    "}).observe(d, {subtree: 1, childList: 1, attributes: 1, characterData: 1})\n"
-    "d.querySelectorAll('*').forEach(applyAll)\n";
-
-/* Appends the whole client. */
-static void sse__client_write(sse_buf *b) {
-    static const char *const pieces[] = {/* JC1 */
-        sse__client_signals, sse__client_expressions, sse__client_request,
-        sse__client_stream, sse__client_morph, sse__client_attributes,
-        sse__client_plugins};
-    size_t i;
-    for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
-}
-
-#endif /* SSE_NO_CLIENT */
 
 /*==========================================================================
   >>field   header fields: characters, lists, types, dates, hosts    [pure]
@@ -17455,6 +16474,11 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
           --> guard --> handler --> [req_conclude] --> on_reply --> log
 ==========================================================================*/
 
+/* upcalls, defined in >>client */
+#ifndef SSE_NO_CLIENT
+static void sse__client_write(sse_buf *b);
+#endif
+
 typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn; void *user; } sse__hook;
 
 typedef struct sse__router {
@@ -18317,6 +17341,9 @@ static void sse__router_close(sse__router *router) {
   N2  What one render writes is bounded, however many streams, topics and
       views there are.
 ==========================================================================*/
+
+/* upcalls, defined in >>scripts */
+SSE_API void sse_scripts(sse_buf *b, unsigned which);
 
 static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
     const sse__net *net = app->net;
@@ -19889,6 +18916,993 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse_app_free(app);
     return NULL;
 }
+
+/*==========================================================================
+  >>scripts   scripts for pages with EventSource                     [pure]
+  Uses: >>event >>format >>buf >>base   Tests: tests/unit/htmx.c
+  X1  Each script is one literal, short enough for every C compiler
+      (4095 characters); all of those asked for share one function scope.
+==========================================================================*/
+
+/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader
+   stand alone; the others put their own in the place of connect (what feeds a source), ask (one
+   try), again (ms to wait after a break; -1: never), patience (ms of silence that are borne; 0:
+   any), changed (hears of each change of state) and counted (hears of each event). X1 */
+static const char sse__script_begin[] =
+    "(() => {\n"
+    "'use strict';\n"
+    "if (window.EventSource.sources) return;\n";
+
+static const char sse__script_core[] =
+    "\n"
+    "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
+    "let changed = () => {}, counted = () => {}, patience = () => 0;\n"
+    "let connect = source => new Reader(source, source);\n"
+    "let ask = (reader, stop) => reader.ask(stop.signal);\n"
+    "let again = (reader, status, refused) => refused ? -1 : reader.retry || 3000;\n"
+    "\n"
+    "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
+    "class Source extends EventTarget {\n"
+    "  constructor(url, init) {\n"
+    "    super();\n"
+    "    this.url = new URL(url, document.baseURI).href;\n"
+    "    this.withCredentials = Boolean(init && init.withCredentials);\n"
+    "    this.readyState = 0;\n"
+    "    this._id = new URL(this.url).searchParams.get('lastEventId') || '';\n"
+    "    this._opens = 0;\n"
+    "    this._young = Date.now() + 1000; // until then, or the first news: no need for alarm\n"
+    "    for (const type of ['open', 'message', 'error']) {\n"
+    "      this['on' + type] = null;\n"
+    "      this.addEventListener(type, event => {\n"
+    "        if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
+    "      });\n"
+    "    }\n"
+    "    sources.add(this);\n"
+    "    this._start();\n"
+    "    changed();\n"
+    "  }\n"
+    "  close() {\n"
+    "    this._stop();\n"
+    "    this.readyState = 2;\n"
+    "    if (sources.delete(this)) counts.closed++;\n"
+    "    changed();\n"
+    "  }\n"
+    "  _start() { this._feed = connect(this); }\n"
+    "  _stop() {\n"
+    "    if (this._feed) this._feed.close();\n"
+    "    this._feed = null;\n"
+    "    this.readyState = 0;\n"
+    "  }\n"
+    "  _opened() {\n"
+    "    if (this.readyState !== 0) return;\n"
+    "    this.readyState = 1;\n"
+    "    this._young = 0;\n"
+    "    if (this._opens++) counts.reconnects++;\n"
+    "    changed();\n"
+    "    this.dispatchEvent(new Event('open'));\n"
+    "  }\n"
+    "  _received({ type, data, id }) {\n"
+    "    if (this.readyState === 2) return;\n"
+    "    this._id = id;\n"
+    "    if (data === undefined) return; // an id alone\n"
+    "    counts.events++;\n"
+    "    counts.last = Date.now();\n"
+    "    counted();\n"
+    "    const { origin } = new URL(this.url);\n"
+    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id, origin }));\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.readyState === 2) return;\n"
+    "    this.readyState = 0;\n"
+    "    this._young = 0;\n"
+    "    if (fatal) this.close();\n"
+    "    else changed();\n"
+    "    this.dispatchEvent(new Event('error'));\n"
+    "  }\n"
+    "}\n"
+    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => {\n"
+    "  Source[name] = Source.prototype[name] = value;\n"
+    "});\n";
+
+static const char sse__script_reader[] =
+    "\n"
+    "// Reads a stream, again and again, by fetch: it sees statuses, retry and ids without data.\n"
+    "// It calls to._opened(), to._failed(fatal) and to._received({ type, data, id, own });\n"
+    "// own: the event brought that id itself; data is undefined if it brought nothing else.\n"
+    "class Reader {\n"
+    "  constructor(source, to) {\n"
+    "    Object.assign(this, { source, to, id: source._id, open: false, retry: 0, due: 0 });\n"
+    "    Object.assign(this, { tries: 0, flaps: 0 });\n"
+    "    this.read();\n"
+    "  }\n"
+    "  close() {\n"
+    "    this.stop.abort();\n"
+    "    this.stop = null;\n"
+    "    clearTimeout(this.timer);\n"
+    "    clearTimeout(this.watchdog);\n"
+    "  }\n"
+    "  kick() {\n"
+    "    if (this.due) this.read();\n"
+    "    else this.watch();\n"
+    "  }\n"
+    "  nudge() { // timers of hidden pages are late\n"
+    "    if (this.due && Date.now() >= this.due) this.read();\n"
+    "  }\n"
+    "  async read() {\n"
+    "    const stop = this.stop = new AbortController();\n"
+    "    let status = 0, refused = false;\n"
+    "    clearTimeout(this.timer);\n"
+    "    this.due = 0;\n"
+    "    this.heard = Date.now();\n"
+    "    this.watch();\n"
+    "    try {\n"
+    "      const reply = await ask(this, stop), type = reply.headers.get('content-type');\n"
+    "      status = reply.status;\n"
+    "      refused = status !== 200 || !/^text\\/event-stream(;|$)/i.test(type);\n"
+    "      if (!refused && stop === this.stop) await this.listen(reply.body, stop);\n"
+    "    } catch { /* the network, or stop */ }\n"
+    "    if (stop === this.stop) this.broken(status, refused);\n"
+    "  }\n"
+    "  ask(signal) {\n"
+    "    const url = new URL(this.source.url), began = url.searchParams.get('lastEventId') || '';\n"
+    "    const headers = { Accept: 'text/event-stream' };\n"
+    "    const credentials = this.source.withCredentials ? 'include' : 'same-origin';\n"
+    "    const plain = url.origin === location.origin && !began && /^[!-~]+$/.test(this.id);\n"
+    "    if (plain) headers['Last-Event-ID'] = this.id;\n"
+    "    else if (this.id !== began) url.searchParams.set('lastEventId', this.id);\n"
+    "    return fetch(url, { headers, credentials, signal, cache: 'no-store' });\n"
+    "  }\n"
+    "  async listen(body, stop) {\n"
+    "    const now = Date.now(), text = body.pipeThrough(new TextDecoderStream()).getReader();\n"
+    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0, tries: 0 });\n"
+    "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
+    "    this.watch();\n"
+    "    this.to._opened();\n"
+    "    while (stop === this.stop) {\n"
+    "      const { done, value } = await text.read();\n"
+    "      if (done || stop !== this.stop) return;\n"
+    "      this.heard = Date.now();\n"
+    "      this.take(value);\n"
+    "    }\n"
+    "  }\n"
+    "  broken(status, refused) {\n"
+    "    const lived = this.open && Date.now() - this.since > 5000;\n"
+    "    if (lived) this.flaps = 0;\n"
+    "    const wait = again(this, status, refused);\n"
+    "    if (this.open && !lived) this.flaps++;\n"
+    "    this.stop.abort();\n"
+    "    this.open = false;\n"
+    "    this.tries++;\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    if (wait >= 0) {\n"
+    "      this.due = Date.now() + wait;\n"
+    "      this.timer = setTimeout(() => this.read(), wait);\n"
+    "    }\n"
+    "    this.to._failed(wait < 0);\n"
+    "  }\n"
+    "  watch() { // gives up what has been silent for too long; broken() follows\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
+    "    if (!limit || !this.stop) return;\n"
+    "    if (left > 0) this.watchdog = setTimeout(() => this.watch(), left);\n"
+    "    else this.stop.abort();\n"
+    "  }\n";
+
+static const char sse__script_parser[] =
+    "  take(text) { // WHATWG HTML 9.2.6; a line, and a CR LF, may come in pieces\n"
+    "    const stop = this.stop, whole = this.cr && text[0] === '\\n' ? text.slice(1) : text;\n"
+    "    const lines = whole.split(/\\r\\n|\\n|\\r/);\n"
+    "    this.cr = text.endsWith('\\r');\n"
+    "    lines[0] = this.rest + lines[0];\n"
+    "    this.rest = lines.pop();\n"
+    "    for (const line of lines) if (stop === this.stop) this.line(line);\n"
+    "  }\n"
+    "  line(line) {\n"
+    "    const colon = line.indexOf(':'), name = colon < 0 ? line : line.slice(0, colon);\n"
+    "    const from = colon + (line[colon + 1] === ' ' ? 2 : 1);\n"
+    "    const value = colon < 0 ? '' : line.slice(from);\n"
+    "    if (!line) this.dispatch();\n"
+    "    else if (name === 'data') this.data.push(value);\n"
+    "    else if (name === 'event') this.type = value;\n"
+    "    else if (name === 'id' && !value.includes('\\0')) this.own = value;\n"
+    "    else if (name === 'retry' && /^\\d+$/.test(value)) this.retry = Number(value);\n"
+    "  }\n"
+    "  dispatch() {\n"
+    "    const data = this.data.length ? this.data.join('\\n') : undefined;\n"
+    "    const type = this.type || 'message', own = this.own !== undefined;\n"
+    "    if (own) this.id = this.own;\n"
+    "    this.data = [];\n"
+    "    this.type = '';\n"
+    "    this.own = undefined;\n"
+    "    if (own || data !== undefined) this.to._received({ type, data, id: this.id, own });\n"
+    "  }\n"
+    "}\n";
+
+static const char sse__script_unload[] =
+    "\n"
+    "// Streams end with the page, not when the server next writes, and come back if it does.\n"
+    "addEventListener('pagehide', () => sources.forEach(source => source._stop()));\n"
+    "addEventListener('pageshow', event => {\n"
+    "  if (event.persisted) sources.forEach(source => source._start());\n"
+    "});\n";
+
+static const char sse__script_reconnect[] =
+    "\n"
+    "// EventSource gives up for good on any status but 200, and is slow to come back after other\n"
+    "// breaks. Here only 204 is the end. What the server said in retry: is never cut short.\n"
+    "again = (reader, status) => {\n"
+    "  const { retry, maxRetry, maxRetries } = settings, { tries, flaps } = reader;\n"
+    "  if (status === 204 || (maxRetries && tries >= maxRetries)) return -1;\n"
+    "  const wait = Math.min(maxRetry, retry * 2 ** (tries + flaps)) * (0.5 + Math.random() / 2);\n"
+    "  return reader.retry && !tries && !flaps ? reader.retry : Math.max(reader.retry, wait);\n"
+    "};\n"
+    "patience = reader => reader.open ? settings.idle : 20000;\n"
+    "\n"
+    "// A host that is away drops packets, which are sent again ever later: while a try\n"
+    "// has no answer, another one is made every 2.5 s. The first and the newest stay under way.\n"
+    "ask = (reader, stop) => new Promise((done, failed) => {\n"
+    "  const tries = new Set(), timer = setInterval(start, 2500);\n"
+    "  const settle = (own, how, what) => {\n"
+    "    if (!tries.delete(own)) return;\n"
+    "    clearInterval(timer);\n"
+    "    tries.forEach(other => other.abort());\n"
+    "    tries.clear();\n"
+    "    how(what);\n"
+    "  };\n"
+    "  function start() {\n"
+    "    const own = new AbortController(), [, older] = tries;\n"
+    "    if (older) older.abort();\n"
+    "    tries.delete(older);\n"
+    "    tries.add(own);\n"
+    "    stop.signal.addEventListener('abort', () => own.abort());\n"
+    "    reader.ask(own.signal).then(\n"
+    "      reply => settle(own, done, reply),\n"
+    "      error => settle(own, failed, error),\n"
+    "    );\n"
+    "  }\n"
+    "  start();\n"
+    "});\n"
+    "const kick = () => sources.forEach(source => source._feed && source._feed.kick());\n"
+    "['online', 'pageshow'].forEach(type => addEventListener(type, kick));\n"
+    "['visibilitychange', 'resume'].forEach(type => document.addEventListener(type, kick));\n";
+
+static const char sse__script_watchers[] =
+    "\n"
+    "// For what shows states and counts. The streams of htmx 4 count, too.\n"
+    "const watchers = [], others = new Map();\n"
+    "changed = () => watchers.forEach(watcher => watcher());\n"
+    "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
+    "else document.addEventListener('DOMContentLoaded', () => changed());\n"
+    "for (const [type, state] of [['after:connection', 1], ['error', 0], ['close', 2]]) {\n"
+    "  document.addEventListener('htmx:sse:' + type, event => {\n"
+    "    if (state === 2) others.delete(event.target);\n"
+    "    else others.set(event.target, state);\n"
+    "    changed();\n"
+    "  }, true);\n"
+    "}\n";
+
+static const char sse__script_status[] =
+    "\n"
+    "// Open, connecting, closed: in <html data-sse>, as text of each [data-sse-status] (or what\n"
+    "// its data-open, ... says) and as the event sse:status of document.\n"
+    "let growing = 0;\n"
+    "const show = () => {\n"
+    "  const known = [...sources].filter(source => source._young < Date.now());\n"
+    "  const states = [...known.map(source => source.readyState), ...others.values()];\n"
+    "  clearTimeout(growing);\n"
+    "  if (known.length < sources.size) growing = setTimeout(show, 1000);\n"
+    "  if (!states.length && sources.size) return;\n"
+    "  const open = states.every(state => state === 1);\n"
+    "  const status = !states.length ? 'closed' : open ? 'open' : 'connecting';\n"
+    "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
+    "    const text = place.dataset[status] ?? status;\n"
+    "    if (place.textContent !== text) place.textContent = text;\n"
+    "  }\n"
+    "  if (document.documentElement.dataset.sse === status) return;\n"
+    "  document.documentElement.dataset.sse = status;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
+    "};\n"
+    "watchers.push(show);\n";
+
+static const char sse__script_stats[] =
+    "\n"
+    "// Counts of this page: as text of each [data-sse-count=\"open\"], ... and in detail of the\n"
+    "// event sse:stats of document.\n"
+    "let counting = 0, since = 0, told = '';\n"
+    "const text = (name, value) => {\n"
+    "  if (name !== 'since' && name !== 'last') return String(value);\n"
+    "  return value ? new Date(value).toLocaleTimeString() : '';\n"
+    "};\n"
+    "const count = () => {\n"
+    "  counting = 0;\n"
+    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
+    "  const open = states.filter(state => state === 1).length;\n"
+    "  since = open && open === states.length ? since || Date.now() : 0;\n"
+    "  const detail = { open, connecting: states.length - open, ...counts, since };\n"
+    "  for (const place of document.querySelectorAll('[data-sse-count]')) {\n"
+    "    const name = place.dataset.sseCount;\n"
+    "    if (name in detail) place.textContent = text(name, detail[name]);\n"
+    "  }\n"
+    "  if (told === (told = JSON.stringify(detail))) return;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:stats', { detail }));\n"
+    "};\n"
+    "counted = () => { if (!counting) counting = setTimeout(count, 250); };\n"
+    "watchers.push(counted);\n";
+
+static const char sse__script_tabs_peer[] =
+    "\n"
+    "// One tab reads for all: a browser opens six connections to a server, not six per tab. Each\n"
+    "// source begins with a reader of its own, so that it gets what a newcomer is sent. If a tab\n"
+    "// leads, that is, reads for all, its events take over as soon as both are level: the last\n"
+    "// id of the own reader is one that the leader has passed. If none does, this one leads.\n"
+    "class Peer {\n"
+    "  constructor(source, channel) {\n"
+    "    this.source = source;\n"
+    "    this.name = Math.random().toString(36).slice(2);\n"
+    "    Object.assign(this, { term: 0, leads: false, heir: '', alone: Date.now() });\n"
+    "    this.gather('', null);\n"
+    "    this.channel = new BroadcastChannel(channel);\n"
+    "    this.channel.onmessage = event => this.hear(event.data);\n"
+    "    this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.reader = new Reader(source, this); // null: this tab follows the leader\n"
+    "    this.say({ ask: 'later' });\n"
+    "  }\n"
+    "  close() {\n"
+    "    if (this.leads) this.say({ bye: this.heir });\n"
+    "    if (this.reader) this.reader.close();\n"
+    "    this.source = null;\n"
+    "    clearInterval(this.timer);\n"
+    "    this.channel.close();\n"
+    "  }\n"
+    "  kick() { // the page is looked at again, or the network is back\n"
+    "    if (this.reader) this.reader.kick();\n"
+    "    if (!this.leads) this.say({ ask: 'now' });\n"
+    "    this.check();\n"
+    "  }\n"
+    "  say(words) { this.channel.postMessage({ ...words, from: this.name, term: this.term }); }\n"
+    "  tell() {\n"
+    "    const { id, open } = this.reader;\n"
+    "    this.say({ id, live: open, open: this.source.readyState === 1 });\n"
+    "  }\n"
+    "\n"
+    "  // What the own reader says.\n"
+    "  _opened() {\n"
+    "    this.source._opened();\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "  _received(event) {\n"
+    "    if (this.leads) this.say({ event });\n"
+    "    else if (!event.own) this.had = [...this.had.slice(-99), event.type + event.data];\n"
+    "    this.source._received(event);\n"
+    "    this.join();\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.leads && fatal) {\n"
+    "      this.say({ ended: true });\n"
+    "      this.leads = false;\n"
+    "    }\n"
+    "    this.source._failed(fatal);\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "\n"
+    "  gather(leader, base) { // what the leader says from here on waits until this tab is level\n"
+    "    const now = Date.now();\n"
+    "    Object.assign(this, { leader, base, passed: base, since: [], had: [] });\n"
+    "    Object.assign(this, { live: false, lived: now, heard: now, asked: 0 });\n"
+    "  }\n"
+    "  join() {\n"
+    "    const { reader, since, leader, live } = this, now = Date.now();\n"
+    "    if (!this.source || this.leads || !leader || !live) return;\n"
+    "    if (!reader || !reader.open || now - reader.since < 500) return;\n"
+    "    const { id } = reader, at = since.map(event => event.own && event.id).lastIndexOf(id);\n"
+    "    const found = id && (at >= 0 || this.base === id);\n"
+    "    // A server that was started anew may name the same place otherwise: then silence tells.\n"
+    "    const ahead = since.some(event => event.own && event.fresh);\n"
+    "    const calm = now - reader.heard > 3000 && !ahead;\n"
+    "    if (!found && (id || this.passed) && !calm) return;\n"
+    "    // Of events without ids: those that the own reader, while it was open, did not have.\n"
+    "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
+    "    reader.close();\n"
+    "    this.reader = null;\n"
+    "    this.since = [];\n"
+    "    this.source._id = this.passed || id;\n"
+    "    setTimeout(() => { this.had = []; }, 2000);\n"
+    "    rest.forEach(event => this.deliver(event));\n"
+    "  }\n"
+    "  deliver(event) {\n"
+    "    const at = event.own ? -1 : this.had.indexOf(event.type + event.data);\n"
+    "    if (!event.own) this.had = at < 0 ? [] : this.had.slice(at + 1);\n"
+    "    if (at < 0 && this.source) this.source._received(event);\n"
+    "  }\n";
+
+static const char sse__script_tabs_lead[] =
+    "\n"
+    "  // What others say. A tab that took the lead later has a higher term; of two that did so\n"
+    "  // at once, the one with the greater name leads.\n"
+    "  hear(said) {\n"
+    "    const { event, from, term } = said;\n"
+    "    if (said.ask) return this.answer(said);\n"
+    "    if (term < this.term || (term === this.term && from < this.leader)) {\n"
+    "      if (this.leads) this.tell();\n"
+    "      return;\n"
+    "    }\n"
+    "    const other = term > this.term || from !== this.leader;\n"
+    "    this.term = term;\n"
+    "    this.heard = Date.now();\n"
+    "    this.asked = 0;\n"
+    "    if ('bye' in said || (said.ended && this.reader)) return this.orphan(said.bye);\n"
+    "    if (said.ended) return this.source._failed(true);\n"
+    "    if (other || (!event && said.id !== this.passed)) this.follow(said);\n"
+    "    this.passed = event ? event.id : said.id;\n"
+    "    this.live = event ? true : said.live;\n"
+    "    if (this.live) this.lived = Date.now();\n"
+    "    if (event && !this.reader) return this.deliver(event);\n"
+    "    if (event) this.keep({ ...event, fresh: this.reader.open });\n"
+    "    else if (!this.reader && said.open) this.source._opened();\n"
+    "    else if (!this.reader && this.source.readyState === 1) this.source._failed(false);\n"
+    "    this.join();\n"
+    "  }\n"
+    "  keep(event) {\n"
+    "    this.since.push(event);\n"
+    "    if (this.since.length <= 1000) return;\n"
+    "    this.since.shift();\n"
+    "    this.base = null;\n"
+    "  }\n"
+    "  answer({ ask, from }) {\n"
+    "    if (!this.leads) return;\n"
+    "    this.heir = from;\n"
+    "    if (ask === 'now') this.reader.kick();\n"
+    "    else this.reader.nudge();\n"
+    "    this.tell();\n"
+    "  }\n"
+    "  follow({ from, id, event }) {\n"
+    "    const level = !this.reader && !event && id === this.source._id;\n"
+    "    if (this.leads) this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.leads = false;\n"
+    "    this.gather(from, !event ? id : event.own ? null : event.id);\n"
+    "    if (!this.reader && !level) this.reader = new Reader(this.source, this);\n"
+    "  }\n"
+    "  orphan(heir) {\n"
+    "    this.gather('', null);\n"
+    "    this.alone = Date.now();\n"
+    "    if (!this.reader && heir === this.name) this.lead();\n"
+    "  }\n"
+    "  lead() { // from where this tab is; unless it takes long, nobody need notice\n"
+    "    this.gather(this.name, null);\n"
+    "    this.term++;\n"
+    "    this.leads = true;\n"
+    "    clearInterval(this.timer);\n"
+    "    if (!this.reader) this.reader = new Reader(this.source, this);\n"
+    "    this.tell();\n"
+    "    setTimeout(() => {\n"
+    "      const shows = this.source && this.source.readyState === 1;\n"
+    "      if (shows && this.leads && !this.reader.open) this._failed(false);\n"
+    "    }, 1000);\n"
+    "  }\n"
+    "  check() { // a leader that does not answer is gone, or frozen\n"
+    "    if (!this.source || this.leads) return;\n"
+    "    const now = Date.now(), { reader } = this;\n"
+    "    const ready = reader && reader.open && now - reader.since >= 500;\n"
+    "    if (this.leader && this.asked && now - this.asked > 1000) {\n"
+    "      this.orphan('');\n"
+    "      this.alone = 0;\n"
+    "    } else if (this.leader && !this.asked && now - this.heard > (this.live ? 2000 : 700)) {\n"
+    "      this.asked = now;\n"
+    "      this.say({ ask: 'later' });\n"
+    "    }\n"
+    "    // A tab that has a stream leads if the leader has none: connections may have run out.\n"
+    "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
+    "      : (ready || !reader) && now - this.alone > 1000;\n"
+    "    if (may) this.lead();\n"
+    "    else this.join();\n"
+    "  }\n"
+    "}\n"
+    "\n"
+    "if (self.origin !== 'null' && window.BroadcastChannel) connect = source => {\n"
+    "  const url = new URL(source.url), who = source.withCredentials ? '+ ' : '- ';\n"
+    "  url.searchParams.delete('lastEventId');\n"
+    "  return new Peer(source, 'sse.h 2 ' + who + url);\n"
+    "};\n";
+
+static const char sse__script_end[] =
+    "\n"
+    "Source.sources = sources;\n"
+    "window.EventSource = Source;\n"
+    "})();\n";
+
+enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
+
+/* The pieces, and the scripts that need them. */
+static const struct { unsigned which; const char *text; } sse__scripts[] = {
+    {SSE__SCRIPTS, sse__script_begin},
+    {SSE__SCRIPTS, sse__script_core},
+    {SSE__SCRIPTS, sse__script_reader},
+    {SSE__SCRIPTS, sse__script_parser},
+    {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, sse__script_unload},
+    {SSE_SCRIPT_RECONNECT, sse__script_reconnect},
+    {SSE_SCRIPT_STATUS | SSE_SCRIPT_STATS, sse__script_watchers},
+    {SSE_SCRIPT_STATUS, sse__script_status},
+    {SSE_SCRIPT_STATS, sse__script_stats},
+    {SSE_SCRIPT_TABS, sse__script_tabs_peer},
+    {SSE_SCRIPT_TABS, sse__script_tabs_lead},
+    {SSE__SCRIPTS, sse__script_end},
+};
+
+static bool sse__is_script_options(const sse_script_options *o) {
+    const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
+    if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
+    if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
+    if (o->nonce && (!*o->nonce || !sse__is_line(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
+    if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
+    if (o->max_retries < 0 || o->idle_ms < 0) return false;
+    return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
+}
+
+static void sse__put_script_settings(sse_buf *b, const sse_script_options *o) {
+    const int retry_ms = o->retry_ms ? o->retry_ms : 500;
+    const int most_ms  = o->max_retry_ms ? o->max_retry_ms : retry_ms > 2000 ? retry_ms : 2000;
+    sse_printf(b, "\nconst settings = { retry: %d, maxRetry: %d, ", retry_ms, most_ms);
+    sse_printf(b, "maxRetries: %d, idle: %d };\n", o->max_retries, o->idle_ms);
+}
+
+SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options) {
+    static const sse_script_options defaults = {0, 0, 0, 0, 0, NULL};
+    const sse_script_options *o = options ? options : &defaults;
+    const unsigned which = o->which ? o->which : (unsigned)SSE_SCRIPT_ALL;
+    size_t i;
+    if (!sse__is_script_options(o)) {
+        sse_buf_fail(b, SSE_E_ARG);
+        return;
+    }
+    if (which == SSE_SCRIPT_BARE) return;
+    if (o->nonce) sse_html(b, "<script nonce=\"%s\">\n", o->nonce);
+    else if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
+    for (i = 0; i < SSE__COUNT(sse__scripts); i++) {
+        if (!(which & sse__scripts[i].which)) continue;
+        if (sse__scripts[i].text == sse__script_reconnect) sse__put_script_settings(b, o);
+        sse_puts(b, sse__scripts[i].text);
+    }
+    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
+}
+
+SSE_API void sse_scripts(sse_buf *b, unsigned which) {
+    sse_script_options o;
+    memset(&o, 0, sizeof o);
+    o.which = which;
+    if (which) sse_scripts_with(b, &o);
+}
+
+/*==========================================================================
+  >>client   Datastar's language, a part of it, for pages without internet   [pure]
+  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
+  JC1  Each piece is a literal of at most 4095 characters; in the order of
+       sse__client_write they are one JavaScript module.
+  JC2  As sent, in gzip and in br, it has at most 5 KB (5120 bytes).
+==========================================================================*/
+
+#ifndef SSE_NO_CLIENT
+
+/* JavaScript of 2022. Each byte counts (JC2): indentation stands outside of the literals, comments
+   are those of C, and short names mean the same everywhere: d document, el element, e event or
+   error, k key or path, v value, o object, a array, s string, n number, fn function; to is what is
+   in the page, from and by what is new. */
+
+/* Signals are plain objects; an expression sees them through $, a proxy that notes which paths are
+   read while an effect runs (seen) and makes those that are missing "". An effect is in live with
+   what it saw; flush runs those whose paths have another value now: soon after a write, at once
+   after a patch. A path that is gone counts as unchanged. What an effect itself writes does not run
+   it again: what it saw is looked up at its end. */
+static const char sse__client_signals[] =
+    "let d = document, data = {}, live = new Map\n"
+    "let seen, due\n"
+    "let isObj = v => v?.constructor == Object\n"
+    "let tree = v => isObj(v) || v?.map\n"
+    "let look = k => k.split('.').reduce((v, k) => v?.[k], data)\n"
+    "let see = (k, v = look(k)) => tree(v) ? Object.keys(v) + '' : v\n"
+    "let flush = () => {\n"
+      "due = 0\n"
+      "for (let [run, a] of live) if (a.some(([k, v]) => !Object.is(see(k) ?? v, v))) run(soon())\n"
+    "}\n"
+    "let soon = () => due ||= setTimeout(flush)\n"
+    "let wrap = (o, at) => new Proxy(o, {\n"
+      "get(_, k) {\n"
+        "if (k.at && k != 'toJSON') {\n"
+          "seen?.push(at + k)\n"
+          "o[k] ?\?= ''\n"
+        "}\n"
+        "return tree(o[k]) ? wrap(o[k], at + k + '.') : o[k]\n"
+      "},\n"
+      "set(_, k, v) {\n"
+        "v == null ? delete o[k] : o[k] = v\n"
+        "return soon()\n"
+      "}\n"
+    "})\n"
+    "let $ = wrap(data, '')\n"
+    "let merge = (o, by, keep) => {\n"
+      "for (let k in by) {\n"
+        "let v = by[k]\n"
+        "if (v == null) keep || delete o[k]\n"
+        "else if (isObj(v)) merge(tree(o[k]) ? o[k] : o[k] = {}, v, keep)\n"
+        "else if (!keep || o[k] == null) o[k] = v\n"
+      "}\n"
+      "soon()\n"
+    "}\n"
+    "let put = (k, v, keep, o = data) => merge(o, k.split('.').reduceRight((v, k) => ({[k]: v}), "
+      "v), keep)\n";
+
+/* An expression becomes a function: $a-b is $['a-b'] and @get( a call of act, outside of strings.
+   Its value is that of all of it or, where that does not compile, of its last statement, else none.
+   */
+static const char sse__client_expressions[] =
+    "let camel = s => s.replace(/-[a-z]/g, s => s[1].toUpperCase())\n"
+    "let parse = s => {\n"
+      "s = s.replace(/(['\"`])(\\\\.|(?!\\${).)*?\\1|\\$(\\w+(-\\w+)*)|@(get|post|put|patch|"
+        "delete)\\(|;\\s*$/gs,\n"
+      "(s, q, a, k, b, act) => k ? `$['${k}']` : act ? `act('${act.toUpperCase()}',` : q ? s : "
+        "'')\n"
+      "for (let code of [`return (${s}\\n)`, s.replace(/[^;]+$/, 'return ($&\\n)'), s]) try {\n"
+        "return Function('el,$,act,evt', code)\n"
+      "} catch (e) {\n"
+        "if (s == code) throw e\n"
+      "}\n"
+    "}\n";
+
+/* An action. What it sends is made once, and again when a hidden page is shown; a retry sends the
+   same. end ends it for good (another one of its method and URL, its element, the caller), cut only
+   an attempt. */
+static const char sse__client_request[] =
+    "let then = (end, fn) => end.signal.addEventListener('abort', fn)\n"
+    "let set = (el, k, v) => {\n"
+      "if (v === false || v == null) return el.removeAttribute(k)\n"
+      "v = v === true ? '' : v.at ? v : JSON.stringify(v)\n"
+      "if (v != el.getAttribute(k)) el.setAttribute(k, v)\n"
+    "}\n"
+    "let ask = async (el, evt, by, method, url, {\n"
+      "selector, headers, contentType, payload, filterSignals: {include = '', exclude = /(^|\\."
+        ")_/} = {}, openWhenHidden = method != 'GET',\n"
+      "requestCancellation: cancel = 'auto', retry, retryInterval = 1000, retryScaler = 2, "
+        "retryMaxWait = 30000, retryMaxCount = 10\n"
+    "} = {}) => {\n"
+      "let end = new AbortController, inUrl = /GET|DEL/.test(method)\n"
+      "let to, body, head, cut = end, wake, away, ms, wait = retryInterval, n = 0\n"
+      "let tell = (type, argsRaw = {}) => d.dispatchEvent(new CustomEvent('datastar-fetch', "
+        "{detail: {type, el, argsRaw}}))\n"
+      "let kill = () => {\n"
+        "end.abort()\n"
+        "cut.abort()\n"
+        "wake?.()\n"
+      "}\n"
+      "let prepare = () => {\n"
+        "let a, s, o = {}\n"
+        "to = new URL(url, d.baseURI)\n"
+        "head = {Accept: 'text/event-stream, text/html, application/json', "
+          "'Datastar-Request': true, ...headers}\n"
+        "if (contentType == 'form') {\n"
+          "let form = selector ? d.querySelector(selector) : el.closest('form'), by = evt?."
+            "submitter ?? el\n"
+          "if (!form.noValidate && !form.reportValidity()) return\n"
+          "form.addEventListener('submit', e => e.preventDefault(), end)\n"
+          "a = new FormData(form)\n"
+          "if (by.name && /submit|button/.test(by.type)) a.append(by.name, by.value)\n"
+          "s = /multi/.test(form.enctype) ? a : new URLSearchParams(a)\n"
+        "} else {\n"
+          "let pick = (by, at) => {\n"
+            "for (let k in by) {\n"
+              "let v = by[k], s = at + k\n"
+              "if (isObj(v)) pick(v, s + '.')\n"
+              "else if (RegExp(include).test(s) && !RegExp(exclude).test(s)) put(s, v, 0, o)\n"
+            "}\n"
+          "}\n"
+          "pick(data, '')\n"
+          "s = JSON.stringify(payload ?? o)\n"
+          "a = [['datastar', s]]\n"
+          "if (!inUrl) head['Content-Type'] ||= 'application/json'\n"
+        "}\n"
+        "if (inUrl) for (let [k, v] of a) to.searchParams.append(k, v)\n"
+        "else body = s\n"
+        "return head\n"
+      "}\n";
+
+/* read tells what is in a reply as events of the document, and answers whether to ask again. Then
+   the attempts. The wait between them grows and is up to a quarter longer than said, so that the
+   pages of a server that was away do not come back all at once. */
+static const char sse__client_stream[] =
+      "let read = async r => {\n"
+        "let type = r.headers.get('Content-Type')?.match(/html|json|javascript/), as = "
+          "{html: 'elements', json: 'signals'}[type]\n"
+        "let event, o = {}, rest = '', p\n"
+        "for (let [k, v] of r.headers) if (/^datastar/.test(k)) o[camel(k.slice(9))] = v\n"
+        "if (as) {\n"
+          "o[as] = await r.text()\n"
+          "tell('datastar-patch-' + as, o)\n"
+        "} else if (type) {\n"
+          "let el = d.createElement('script'), by = JSON.parse(o.scriptAttributes ?? null)\n"
+          "for (let k in by) set(el, k, by[k])\n"
+          "el.text = await r.text()\n"
+          "d.head.append(el)\n"
+        "} else {\n"
+          "let from = r.body.pipeThrough(new TextDecoderStream).getReader()\n"
+          "while (!(p = await from.read()).done) {\n"
+            "let a = (rest + p.value).split(/\\r\\n|\\n|\\r(?!$)/)\n"
+            "rest = a.pop()\n"
+            "for (let s of a) {\n"
+              "let [, name, v, k, more] = /^(\\w+): ?((\\w*) ?(.*))/s.exec(s) ?? []\n"
+              "if (name == 'event') event = v\n"
+              "if (name == 'data') o[k] = k in o ? o[k] + '\\n' + more : more\n"
+              "if (name == 'id') head['last-event-id'] = v\n"
+              "if (name == 'retry' && v >= 0) retryInterval = wait = +v\n"
+              "if (s) continue\n"
+              "if (/^datastar/.test(event)) tell(event, o)\n"
+              "event = o = {}\n"
+            "}\n"
+          "}\n"
+          "return retry == 'always'\n"
+        "}\n"
+      "}\n"
+      "let one = (o, k) => {\n"
+        "o[k]?.()\n"
+        "o[k] = kill\n"
+      "}\n"
+      "if (cancel == 'cleanup') then(by, kill, one(by, method))\n"
+      "if (cancel.signal) then(cancel, kill)\n"
+      "else if (cancel != 'disabled') one(ask, method + url)\n"
+      "if (!openWhenHidden) d.addEventListener('visibilitychange', () => {\n"
+        "cut.abort()\n"
+        "if (away = d.hidden) return\n"
+        "prepare()\n"
+        "wake?.()\n"
+      "}, end)\n"
+      "tell('started')\n"
+      "try {\n"
+        "if (prepare()) while (!end.signal.aborted) {\n"
+          "cut = new AbortController\n"
+          "ms = 0\n"
+          "try {\n"
+            "let r = await fetch(to, {method, headers: head, body, signal: cut.signal}), "
+              "{status} = r\n"
+            "if (status >= 400) tell('error', {status: status + ''})\n"
+            "if (status == 200) {\n"
+              "n = 0\n"
+              "wait = retryInterval\n"
+              "if (!await read(r)) return\n"
+            "} else if (status < 400 || !/always|error/.test(retry)) return\n"
+          "} catch {}\n"
+          "if (!cut.signal.aborted) {\n"
+            "if (retry == 'never' || n++ >= retryMaxCount) {\n"
+              "tell('retries-failed')\n"
+              "throw Error('no reply from ' + url)\n"
+            "}\n"
+            "tell('retrying')\n"
+            "ms = wait * (1 + Math.random() / 4)\n"
+            "wait = Math.min(wait * retryScaler, retryMaxWait)\n"
+          "}\n"
+          "await new Promise(fn => {\n"
+            "wake = fn\n"
+            "setTimeout(() => away || fn(), ms)\n"
+          "})\n"
+        "}\n"
+      "} finally {\n"
+        "tell('finished')\n"
+        "kill()\n"
+      "}\n"
+    "}\n";
+
+/* Makes elements like new ones, keeping what they are. kept has the ids that stay, on elements of
+   one kind: such an element is found wherever it is, and moved with its state. Of the others the
+   next one matches that has the same name and holds one of the same ids, or both hold none; what is
+   passed over is taken out at the end. What a user changed stays as long as the server's attribute
+   does not change. A fragment that a range makes runs its scripts where it is put; made as content
+   of a template it may begin with <tr>. */
+static const char sse__client_morph[] =
+    "let kept, out\n"
+    "let all = el => el.querySelectorAll ? [el, ...el.querySelectorAll('*')] : []\n"
+    "let ids = el => all(el).map(el => el.id).filter(k => kept.has(k))\n"
+    "let find = (el, to, end) => {\n"
+      "let a = ids(el)\n"
+      "for (; to != end; to = to.nextSibling) {\n"
+        "let b = ids(to)\n"
+        "if (to.nodeName == el.nodeName && (!to.id || to.id == el.id) && (!(a + b) || b.some("
+          "k => a.includes(k)))) return to\n"
+        "if (b[0]) return\n"
+      "}\n"
+    "}\n"
+    "let fill = (top, from, to = top.firstChild, end = null) => {\n"
+      "for (let el of [...from.childNodes]) {\n"
+        "let hit = find(el, to, end)\n"
+        "if (hit) for (; to != hit; to = to.nextSibling) out.add(to)\n"
+        "else if (kept.has(el.id)) (top.moveBefore ?? top.insertBefore).call(top, hit = d."
+          "getElementById(el.id), to)\n"
+        "else top.insertBefore(ids(el)[0] ? hit = el.cloneNode() : el, to)\n"
+        "if (hit) {\n"
+          "out.delete(hit)\n"
+          "morph(hit, el)\n"
+          "to = hit.nextSibling\n"
+        "}\n"
+      "}\n"
+      "for (; to != end; to = to.nextSibling) out.add(to)\n"
+    "}\n"
+    "let morph = (to, el) => {\n"
+      "if (!to.tagName) return to.data != el.data && (to.data = el.data)\n"
+      "if (to.matches('[data-ignore-morph]') && el.matches('[data-ignore-morph]')) return\n"
+      "let a = el.getAttribute('data-preserve-attr')?.split(' ') ?? [], v\n"
+      "kept.delete(to.id)\n"
+      "if (to.defaultValue != el.defaultValue && !a.includes('value')) v = to.value = el."
+        "defaultValue\n"
+      "for (let {name: k} of [...to.attributes, ...el.attributes]) {\n"
+        "let s = el.getAttribute(k)\n"
+        "if (s == to.getAttribute(k) || a.includes(k)) continue\n"
+        "if (k == 'checked' || k == 'selected') v = to[k] = s != null\n"
+        "set(to, k, s)\n"
+      "}\n"
+      "if (v != null) (to.closest('select') ?? to).dispatchEvent(new Event('prop'))\n"
+      "if (to.content) to.innerHTML = el.innerHTML\n"
+      "else if (!to.isEqualNode(el)) fill(to, el)\n"
+    "}\n"
+    "let patch = ({elements = '', selector, mode = 'outer', namespace}) => {\n"
+      "let tag = namespace?.match(/svg|math/), r = new Range\n"
+      "r.selectNodeContents(d.createElement('template'))\n"
+      "let o = r.createContextualFragment(tag ? `<${tag}>${elements}</${tag}>` : elements)\n"
+      "tag && o.replaceChildren(...o.firstChild.childNodes)\n"
+      "for (let el of selector ? [o] : [...o.children]) {\n"
+        "selector ?? o.replaceChildren(el)\n"
+        "let a = d.querySelectorAll(selector ?? `[id=\"${el.id}\"]`)\n"
+        "if (!a[0]) console.warn('no element for', selector ?? el)\n"
+        "for (let to of a) {\n"
+          "let from = o.cloneNode(true)\n"
+          "if (/outer|inner/.test(mode)) {\n"
+            "if (to.parentElement?.closest('[data-ignore-morph]')) continue\n"
+            "kept = new Set\n"
+            "out = new Set\n"
+            "for (let {nodeName, id} of all(from)) {\n"
+              "let hit = d.getElementById(id)\n"
+              "if (to.contains(hit) && hit.nodeName == nodeName) kept.add(id)\n"
+            "}\n"
+            "mode == 'inner' ? fill(to, from) : fill(to.parentNode, from, to, to.nextSibling)\n"
+            "for (let el of out) el.remove()\n"
+          "} else to[mode == 'replace' ? 'replaceWith' : mode](from)\n"
+        "}\n"
+      "}\n"
+    "}\n"
+    "d.addEventListener('datastar-fetch', ({detail: {type, argsRaw: o}}) => {\n"
+      "if (/signals$/.test(type)) {\n"
+        "merge(data, Function(`return (${o.signals})`)(), o.onlyIfMissing == 'true')\n"
+        "flush()\n"
+      "}\n"
+      "if (/elements$/.test(type)) o.useViewTransition == 'true' && d.startViewTransition?.(("
+        ") => patch(o)) || patch(o)\n"
+    "})\n";
+
+/* Applies an attribute, which lasts as long as its AbortController; that is also the options of its
+   listeners, so that its modifiers become capture, once and passive. What an effect wrote to the
+   page is written again (redo) whenever the page changed; that changes nothing where it is still
+   right. */
+static const char sse__client_attributes[] =
+    "let apply = (el, name) => {\n"
+      "el.$?.[name]?.abort()\n"
+      "let s = el.getAttribute(name), [, is, key] = /^data-([^:_]+):?(.*?)(__|$)/.exec("
+        "name) ?? []\n"
+      "if (!is || s == null || el.closest('[data-ignore]')) return\n"
+      "let end = (el.$ ||= {})[name] = new AbortController, {type} = el\n"
+      "for (let k of name.split('__')) end[k] = 1\n"
+      "let code, timer, last, val, count = 0, k = camel(key || s)\n"
+      "let react = fn => {\n"
+        "let run = () => {\n"
+          "seen = []\n"
+          "fn()\n"
+          "live.set(run, seen.map(k => [k, see(k)]))\n"
+          "seen = null\n"
+        "}\n"
+        "run()\n"
+        "then(end, () => live.delete(run))\n"
+        "return run\n"
+      "}\n"
+      "let go = evt => {\n"
+        "try {\n"
+          "return (code ||= parse(s))(el, $, ask.bind(0, el, evt, end), evt)\n"
+        "} catch (e) {\n"
+          "console.error(e)\n"
+        "}\n"
+      "}\n"
+      "let [, how, n, ms, more] = /__([a-z]+)\\.(\\d+)(m?)s([^_]*)/.exec(name) ?? [], rare = "
+        "how == 'throttle', time = n * 1000 ** !ms\n"
+      "let fire = how ? e => {\n"
+        "if (how == 'delay') return setTimeout(go, time, e)\n"
+        "last = rare == /trailing/.test(more) && e\n"
+        "if (!timer && rare != /leading/.test(more)) last = go(e) && 0\n"
+        "if (timer && rare) return\n"
+        "clearTimeout(timer)\n"
+        "timer = setTimeout(() => {\n"
+          "timer = 0\n"
+          "if (last) go(last)\n"
+        "}, time)\n"
+      "} : go\n";
+
+/* What each attribute does. At the end all that are there are applied, and what comes, changes and
+   goes is watched. */
+static const char sse__client_plugins[] =
+      "let show = {\n"
+        "text(v) {\n"
+          "if (el.textContent != (v += '')) el.textContent = v\n"
+        "},\n"
+        "show(v) {\n"
+          "if (!v != (el.style.display == 'none')) el.style.display = v ? '' : 'none'\n"
+        "},\n"
+        "class(o) {\n"
+          "for (let k in o) for (let s of k.split(' ')) s && el.classList.toggle(s, !!o[k])\n"
+        "},\n"
+        "attr(o) {\n"
+          "for (let k in o) set(el, k, o[k])\n"
+        "}\n"
+      "}[is]\n"
+      "if (show) react(() => show(val = key ? {[key]: go()} : go())).redo = () => show(val)\n"
+      "if (is == 'init') fire()\n"
+      "if (is == 'effect') react(go)\n"
+      "if (is == 'signals') key ? put(k, go(), end.ifmissing) : merge(data, go(), end.ifmissing)\n"
+      "if (is == 'on') (end.window ? window : end.document || end.outside || "
+        "key == 'datastar-fetch' ? d : el).addEventListener(key, e => {\n"
+        "if (end.prevent || key == 'submit' && el.elements) e.preventDefault()\n"
+        "if (end.stop) e.stopPropagation()\n"
+        "if (!end.outside || !el.contains(e.target)) fire(e)\n"
+      "}, end)\n"
+      "if (is == 'indicator') {\n"
+        "let set = v => put(k, (count += v) > 0)\n"
+        "d.addEventListener('datastar-fetch', ({detail: {el: by, type}}) => {\n"
+          "if (by == el) set((type == 'started') - (type == 'finished'))\n"
+        "}, end)\n"
+        "then(end, () => set(-count))\n"
+        "set(0)\n"
+      "}\n"
+      "if (is == 'bind' && type != 'file') {\n"
+        "let many = type == 'select-multiple'\n"
+        "if (type == 'radio') el.name ||= k\n"
+        "if (look(k)?.map && !many) k += '.' + all(d.body).filter(x => x.getAttribute(name) == s)."
+          "indexOf(el)\n"
+        "let save = e => {\n"
+          "let v = el.value, was = typeof look(k)\n"
+          "if (type == 'checkbox') v = (v == 'on' ? was == 'string' : was != 'boolean') ? el."
+            "checked ? v : '' : el.checked\n"
+          "else if (many) v = [...el.selectedOptions].map(o => look(k)?.find?.(v => v == o."
+            "value) ?? o.value)\n"
+          "else if (was == 'number' || was != 'string' && /number|range/.test(type)) v = +v\n"
+          "if (type != 'radio' || el.checked) put(k, v, !e)\n"
+          "e && run()\n"
+        "}\n"
+        "save()\n"
+        "let run = react(() => {\n"
+          "seen.push(k)\n"
+          "let v = look(k) ?? ''\n"
+          "if (/checkbox|radio/.test(type)) el.checked = v === true || el.value == v + ''\n"
+          "else if (many) for (let o of el.options) o.selected = v.some?.(v => v == o.value)\n"
+          "else el.value = v\n"
+        "})\n"
+        "for (let s of ['change', 'input', 'prop']) el.addEventListener(s, save, end)\n"
+      "}\n"
+    "}\n"
+    "let applyAll = el => {\n"
+      "for (let {name} of [...el.attributes]) apply(el, name)\n"
+    "}\n"
+    "new MutationObserver(a => {\n"
+      "for (let {target, attributeName, addedNodes, removedNodes} of a) {\n"
+        "for (let top of removedNodes) for (let el of all(top)) for (let k in el.$) el.$[k].abort("
+          ")\n"
+        "for (let top of addedNodes) all(top).forEach(applyAll)\n"
+        "if (attributeName) apply(target, attributeName)\n"
+      "}\n"
+      "for (let [run] of live) run.redo?.()\n"
+    "}).observe(d, {subtree: 1, childList: 1, attributes: 1, characterData: 1})\n"
+    "d.querySelectorAll('*').forEach(applyAll)\n";
+
+/* Appends the whole client. */
+static void sse__client_write(sse_buf *b) {
+    static const char *const pieces[] = {/* JC1 */
+        sse__client_signals, sse__client_expressions, sse__client_request,
+        sse__client_stream, sse__client_morph, sse__client_attributes,
+        sse__client_plugins};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
+}
+
+#endif /* SSE_NO_CLIENT */
 
 #ifdef __cplusplus
 }

@@ -30,5 +30,15 @@ $bad =~ s{^(#include <string\.h>\n)}{$1static void sse__upcall(void) { $last(); 
 spew('sse.h', $bad);
 refuses('a use before its definition is seen', qr/implicit declaration of function .$last/, @compile, "$dir/main.c");
 
-is_empty([$private =~ /^static\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], 'no static forward declarations');
+# Forward declarations stand in a block that says where the functions are defined, and is right.
+my ($rest, @lost) = ($private);
+$rest =~ s{^/\* upcalls, defined in >>(\w+) \*/\n((?:(?:static|SSE_API|#|  ).*\n)+)}{
+    my ($section, $block) = ($1, $2);
+    my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
+    push @lost, map { "$_ is not defined in >>$section" }
+        grep { ($body // '') !~ /^(?:static|SSE_API)\b[^\n;=]*\b$_\(.*\{/m } $block =~ /\b(sse_\w+)\(/g;
+    '';
+}gme;
+is_empty(\@lost, 'upcalls are defined where their block says');
+is_empty([$rest =~ /^(?:static|SSE_API)\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], 'no other forward declarations');
 done_testing();
