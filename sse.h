@@ -3784,8 +3784,8 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
 /*==========================================================================
   >>field   header fields: characters, lists, types, dates, hosts    [pure]
   Uses: >>text >>buf >>base             Tests: tests/unit/field.c
-  A1  Every sse_str that is returned lies inside the bytes given.
-  A2  What a peer sent and is not well-formed has no effect of its own: it
+  FD1  Every sse_str that is returned lies inside the bytes given.
+  FD2  What a peer sent and is not well-formed has no effect of its own: it
       reads as absent, so that nothing is ever guessed from half of it.
 ==========================================================================*/
 
@@ -3795,49 +3795,36 @@ enum {
     SSE__VALUE    = 4,  /* what may stand in a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
     SSE__COOKIE   = 8,  /* cookie-octet, RFC 6265 4.1.1 */
     SSE__HOST     = 16, /* letters, digits, "-._~": no name that resolves holds more of what RFC 3986 3.2.2 allows */
-    SSE__BOUNDARY = 32  /* bchars, RFC 2046 5.1.1 */
+    SSE__BOUNDARY = 32, /* bchars, RFC 2046 5.1.1 */
+    SSE__DIGIT    = 64
 };
 
 static const unsigned char sse__classes[256] = {
      0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  0,  0,  0,  0,  0,  0,
      0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
     36, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46, /*   ! " # $ % & ' ( ) * + , - . / */
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 46,  6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
+    127,127,127,127,127,127,127,127,127,127, 46, 6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
     14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
     63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
     15, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* ` a to o */
     63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14, 15, 14, 31,  0, /* p to z { | } ~ DEL */
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4
+#define SSE__HIGH 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4
+    SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH
+#undef SSE__HIGH
 };
 
 static bool sse__is(char c, unsigned set) { return (sse__classes[(unsigned char)c] & set) != 0; }
 
 static bool sse__all(sse_str s, unsigned set) { /* of nothing: true */
-    size_t i;
-    for (i = 0; i < s.len; i++)
-        if (!sse__is(s.ptr[i], set)) return false;
-    return true;
+    while (s.len && sse__is(s.ptr[s.len - 1], set)) s.len--;
+    return !s.len;
 }
 
 static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all(s, SSE__TOKEN); } /* field names, methods, cookie names */
 
-static bool sse__is_digits(sse_str s) {
-    size_t i;
-    for (i = 0; i < s.len; i++)
-        if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
-    return s.len > 0;
-}
-
 static bool sse__is_space(char c) { return c == ' ' || c == '\t'; } /* OWS, RFC 9110 5.6.3 */
 
-static sse_str sse__trim(sse_str s) { /* A1 */
+static sse_str sse__trim(sse_str s) { /* FD1 */
     while (s.len && sse__is_space(s.ptr[0])) s.ptr++, s.len--;
     while (s.len && sse__is_space(s.ptr[s.len - 1])) s.len--;
     return s;
@@ -3861,7 +3848,7 @@ static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
         if (quotes && s.ptr[i] == '"') quoted = !quoted;
         if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
     }
-    *rest = sse__str(NULL, 0);
+    *rest = sse__text(NULL);
     return s;
 }
 
@@ -3881,22 +3868,21 @@ static bool sse__list_has(sse_str list, sse_str token) {
     return false;
 }
 
-static sse_str sse__inside_quotes(sse_str s) { /* s begins with a quote; absent unless the one that closes it is its end */
-    size_t i;
-    for (i = 1; i < s.len && s.ptr[i] != '"'; i++)
-        if (s.ptr[i] == '\\') i++;
-    return i + 1 == s.len ? sse__str(s.ptr + 1, s.len - 2) : sse__str(NULL, 0);
-}
-
 /* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where there is no '='. The
-   value of a quoted string is what stands between the quotes, escapes left in; unclosed it is absent: A2. */
+   value of a quoted string is what stands between the quotes, escapes left in; it is absent unless the quote that closes
+   it is its end: FD2. */
 static bool sse__param_next(sse_str *rest, sse_str *name, sse_str *value) {
     sse_str v;
+    size_t  i;
     if (!rest->ptr) return false;
     v     = sse__cut(rest, ';', true);
     *name = sse__trim(sse__cut(&v, '=', true));
     if (v.ptr) v = sse__trim(v);
-    *value = v.len && v.ptr[0] == '"' ? sse__inside_quotes(v) : v;
+    *value = v;
+    if (!v.len || v.ptr[0] != '"') return true;
+    for (i = 1; i < v.len && v.ptr[i] != '"'; i++)
+        if (v.ptr[i] == '\\') i++;
+    *value = i + 1 == v.len ? sse__str(v.ptr + 1, v.len - 2) : sse__text(NULL);
     return true;
 }
 
@@ -3904,7 +3890,7 @@ static sse_str sse__param(sse_str s, sse_str name) { /* the first of that name; 
     sse_str n, value;
     while (sse__param_next(&s, &n, &value))
         if (sse__eq_nocase(n, name)) return value;
-    return sse__str(NULL, 0);
+    return sse__text(NULL);
 }
 
 static bool sse__media_is(sse_str value, sse_str type) { /* "text/html; charset=utf-8" is text/html */
@@ -3919,10 +3905,10 @@ static int sse__weight(sse_str element) {
     do
         if (!sse__param_next(&element, &name, &q)) return 1000;
     while (!sse__eq_nocase(name, SSE__LIT("q")));
-    if (q.len < 1 || q.len > 5 || (q.ptr[0] != '0' && q.ptr[0] != '1') || (q.len > 1 && q.ptr[1] != '.')) return 0;
-    weight = q.ptr[0] == '1' ? 1000 : 0;
+    if (q.len < 1 || q.len > 5 || !sse__is(q.ptr[0], SSE__DIGIT) || (q.len > 1 && q.ptr[1] != '.')) return 0;
+    weight = (q.ptr[0] - '0') * 1000;
     for (i = 2; i < q.len; i++, scale /= 10) {
-        if (q.ptr[i] < '0' || q.ptr[i] > '9') return 0;
+        if (!sse__is(q.ptr[i], SSE__DIGIT)) return 0;
         weight += (q.ptr[i] - '0') * scale;
     }
     return weight > 1000 ? 0 : weight;
@@ -3956,20 +3942,20 @@ enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
    identity among equals. Identity needs no mention but comes last then. 0: none is acceptable. */
 static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
     static const unsigned order[] = {SSE__ACCEPT_BR, SSE__ACCEPT_GZIP, SSE__ACCEPT_IDENTITY};
-    int                   weights[3] = {-1, -1, -1}, others = -1, best = 0;
+    int                   weights[3] = {-1, -1, -1}, others = -1, best = 0, weight;
     unsigned              choice = 0;
     size_t                i;
     sse_str               element, name;
     while (sse__list_next(&value, &element)) {
-        const int weight = sse__weight(element);
-        name = sse__trim(sse__cut(&element, ';', true));
+        weight = sse__weight(element);
+        name   = sse__trim(sse__cut(&element, ';', true));
         if (sse__eq_nocase(name, SSE__LIT("br"))) weights[0] = weight;
         else if (sse__eq_nocase(name, SSE__LIT("gzip")) || sse__eq_nocase(name, SSE__LIT("x-gzip"))) weights[1] = weight;
         else if (sse__eq_nocase(name, SSE__LIT("identity"))) weights[2] = weight;
         else if (sse__eq(name, SSE__LIT("*"))) others = weight;
     }
     for (i = 0; i < 3; i++) {
-        int weight = weights[i] >= 0 ? weights[i] : others;
+        weight = weights[i] >= 0 ? weights[i] : others;
         if (order[i] == SSE__ACCEPT_IDENTITY && weight < 0) weight = 1;
         if (!(offered & order[i]) || weight <= best) continue;
         best   = weight;
@@ -3991,17 +3977,12 @@ static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
         is_weak = sse__starts(list, SSE__LIT("W/"));
         if (is_weak) list = sse__from(list, 2);
         end = list.len > 1 && list.ptr[0] == '"' ? (const char *)memchr(list.ptr + 1, '"', list.len - 1) : NULL;
-        if (!end) return false; /* the end, or no tag: A2 */
+        if (!end) return false; /* the end, or no tag: FD2 */
         end++;
         if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag)) return true;
         list = sse__from(list, (size_t)(end - list.ptr));
         if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
     }
-}
-
-static uint64_t sse__digits_value(sse_str digits) { /* a number past all others where it does not fit */
-    uint64_t v;
-    return sse__parse_u64(digits, UINT64_MAX, &v) ? v : UINT64_MAX;
 }
 
 /* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the first and last byte to send,
@@ -4011,9 +3992,9 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     from = sse__cut(&to, '=', false);
     if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
     from = sse__cut(&to, '-', false);
-    if (!to.ptr || (from.len && !sse__is_digits(from)) || (to.len && !sse__is_digits(to)) || from.len + to.len == 0) return 200;
-    *first = sse__digits_value(from);
-    *last  = to.len ? sse__digits_value(to) : UINT64_MAX;
+    if (!to.ptr || !sse__all(from, SSE__DIGIT) || !sse__all(to, SSE__DIGIT) || from.len + to.len == 0) return 200;
+    if (!sse__parse_u64(from, UINT64_MAX, first)) *first = UINT64_MAX; /* past all others if it does not fit */
+    if (!sse__parse_u64(to, UINT64_MAX, last)) *last = UINT64_MAX;
     if (!from.len) { /* the last n bytes */
         if (*last == 0) return 416;
         if (size == 0) return 200;
@@ -4052,90 +4033,44 @@ static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 19
 
 static const char sse__day_names[7][10] = { /* from 1970-01-01 */
     "Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"};
-static const char sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
-static void sse__put_digits(char *to, int width, int value) {
-    while (width-- > 0) {
-        to[width] = (char)('0' + value % 10);
-        value /= 10;
-    }
-}
+static const char sse__month_names[12][4] = {
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 /* Writes an IMF-fixdate (RFC 9110 5.6.7) and a NUL. A time outside the years 1 to 9999 becomes the nearest inside. */
 static void sse__date_write(char out[30], int64_t time) {
     const int64_t earliest = -62135596800, latest = 253402300799;
     sse__date     d;
-    if (time < earliest) time = earliest;
-    if (time > latest) time = latest;
-    sse__date_of(time, &d);
-    memcpy(out, "Thu, 00 Jan 0000 00:00:00 GMT", 30);
-    memcpy(out, sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], 3);
-    memcpy(out + 8, sse__month_names + (d.month - 1) * 3, 3);
-    sse__put_digits(out + 5, 2, d.day);
-    sse__put_digits(out + 12, 4, d.year);
-    sse__put_digits(out + 17, 2, d.hour);
-    sse__put_digits(out + 20, 2, d.minute);
-    sse__put_digits(out + 23, 2, d.second);
+    char          text[80];
+    sse__date_of(time < earliest ? earliest : time > latest ? latest : time, &d);
+    snprintf(text, sizeof text, "%.3s, %02d %s %04d %02d:%02d:%02d GMT",
+             sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], d.day, sse__month_names[d.month - 1],
+             d.year, d.hour, d.minute, d.second);
+    memcpy(out, text, 30);
 }
 
-static bool sse__date_day_name(sse_str *s, bool full) {
-    int i;
-    for (i = 0; i < 7; i++) {
-        sse_str name = sse__text(sse__day_names[i]);
-        if (!full) name.len = 3;
-        if (!sse__starts(*s, name)) continue;
-        *s = sse__from(*s, name.len);
-        return true;
-    }
-    return false;
-}
-
-static bool sse__date_month(sse_str *s, int *month) {
-    for (*month = 1; *month <= 12; ++*month) {
-        if (!sse__starts(*s, sse__str(sse__month_names + (*month - 1) * 3, 3))) continue;
-        *s = sse__from(*s, 3);
-        return true;
-    }
-    return false;
-}
-
-static bool sse__date_number(sse_str *s, size_t width, int *value) {
-    uint64_t v;
-    if (s->len < width || !sse__parse_u64(sse__str(s->ptr, width), 9999, &v)) return false;
-    *s     = sse__from(*s, width);
-    *value = (int)v;
-    return true;
-}
-
-static bool sse__date_part(sse_str *s, char code, sse__date *d) {
-    switch (code) {
-    case 'a': return sse__date_day_name(s, false);
-    case 'A': return sse__date_day_name(s, true);
-    case 'b': return sse__date_month(s, &d->month);
-    case 'e': /* the day with a space for its first zero */
-        if (!sse__starts(*s, SSE__LIT(" "))) return sse__date_number(s, 2, &d->day);
-        *s = sse__from(*s, 1);
-        return sse__date_number(s, 1, &d->day);
-    case 'd': return sse__date_number(s, 2, &d->day);
-    case 'y': return sse__date_number(s, 2, &d->year);
-    case 'Y': return sse__date_number(s, 4, &d->year);
-    case 'H': return sse__date_number(s, 2, &d->hour);
-    case 'M': return sse__date_number(s, 2, &d->minute);
-    default: return sse__date_number(s, 2, &d->second);
-    }
-}
-
-/* Matches all of s against a form written as for strptime. */
+/* Matches all of s against a form: each of d y h m s is a digit of that number, e one that may be
+   a blank, b the name of a month; all else stands for itself. */
 static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
-    for (; *form; form++) {
-        if (*form == '%') {
-            if (!sse__date_part(&s, *++form, d)) return false;
-        } else {
-            if (!s.len || s.ptr[0] != *form) return false;
-            s = sse__from(s, 1);
+    memset(d, 0, sizeof *d);
+    for (; *form && s.len; form++, s = sse__from(s, 1)) {
+        int *number = NULL, digit = s.ptr[0] - '0';
+        switch (*form) {
+        case 'b':
+            while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month]))) d->month++;
+            if (d->month++ == 12) return false;
+            s = sse__from(s, 2);
+            continue;
+        case 'e': if (s.ptr[0] == ' ') digit = 0; /* fall through */
+        case 'd': number = &d->day; break;
+        case 'y': number = &d->year; break;
+        case 'h': number = &d->hour; break;
+        case 'm': number = &d->minute; break;
+        case 's': number = &d->second; break;
         }
+        if (number ? digit < 0 || digit > 9 : s.ptr[0] != *form) return false;
+        if (number) *number = *number * 10 + digit;
     }
-    return s.len == 0;
+    return !*form && !s.len;
 }
 
 static bool sse__date_valid(const sse__date *d) { /* second 60: leap seconds are written, and mean the next second */
@@ -4148,12 +4083,18 @@ static bool sse__date_valid(const sse__date *d) { /* second 60: leap seconds are
    digits: the latest one that is not more than 50 years ahead. The name of the day is not compared with the date. */
 static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     sse__date d, today;
-    if (sse__date_match(s, "%A, %d-%b-%y %H:%M:%S GMT", &d)) {
+    sse_str   rest;
+    int       day = 0;
+    while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
+    if (day == 7) return false;
+    rest = sse__from(s, 3);
+    if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) && !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
+        rest = sse__text(sse__day_names[day]);
+        if (!sse__starts(s, rest)) return false;
+        if (!sse__date_match(sse__from(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d)) return false;
         sse__date_of(now, &today);
         d.year += (today.year + 50) / 100 * 100;
         if (d.year > today.year + 50) d.year -= 100;
-    } else if (!sse__date_match(s, "%a, %d %b %Y %H:%M:%S GMT", &d) && !sse__date_match(s, "%a %b %e %H:%M:%S %Y", &d)) {
-        return false;
     }
     if (!sse__date_valid(&d)) return false;
     *time = sse__date_days(&d) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
@@ -4245,7 +4186,7 @@ static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
         if (rest->ptr[i] == '"') quoted = !quoted;
     }
     *element = sse__trim(sse__from(*rest, i));
-    *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__str(NULL, 0);
+    *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__text(NULL);
     return true;
 }
 
@@ -4255,11 +4196,9 @@ static sse_str sse__forwarded_address(sse_str element) {
     sse_str   s = memchr(element.ptr, '=', element.len) ? sse__param(element, SSE__LIT("for")) : element;
     sse__host host;
     if (sse__is_ipv6(s)) return s;
-    if (s.ptr && sse__host_parse(s, &host)) {
-        if (sse__is_ipv4(host.name)) return host.name;
-        if (host.name.ptr[0] == '[') return sse__str(host.name.ptr + 1, host.name.len - 2);
-    }
-    return sse__str(NULL, 0);
+    if (!s.ptr || !sse__host_parse(s, &host)) return sse__text(NULL);
+    if (host.name.ptr[0] == '[') return sse__str(host.name.ptr + 1, host.name.len - 2);
+    return sse__is_ipv4(host.name) ? host.name : sse__text(NULL);
 }
 
 static const char *sse__status_text(int status) { /* the IANA registry; "Unknown" for what is not in it */
@@ -4286,32 +4225,33 @@ static const char *sse__status_text(int status) { /* the IANA registry; "Unknown
 /* The media type of a file by the end of its name; "application/octet-stream" where that says nothing. */
 static const char *sse__mime(sse_str path) {
     static const char *const types[][2] = {
-        {"html", "text/html; charset=utf-8"},     {"htm", "text/html; charset=utf-8"},       {"css", "text/css; charset=utf-8"},
-        {"js", "text/javascript; charset=utf-8"}, {"mjs", "text/javascript; charset=utf-8"}, {"json", "application/json"},
-        {"map", "application/json"},              {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
-        {"geojson", "application/geo+json"},      {"ndjson", "application/x-ndjson"},        {"txt", "text/plain; charset=utf-8"},
-        {"log", "text/plain; charset=utf-8"},     {"conf", "text/plain; charset=utf-8"},     {"c", "text/plain; charset=utf-8"},
-        {"h", "text/plain; charset=utf-8"},       {"md", "text/markdown; charset=utf-8"},    {"csv", "text/csv; charset=utf-8"},
-        {"tsv", "text/tab-separated-values; charset=utf-8"}, {"ics", "text/calendar; charset=utf-8"}, {"vcf", "text/vcard; charset=utf-8"},
-        {"vtt", "text/vtt; charset=utf-8"},       {"xml", "text/xml; charset=utf-8"},        {"rss", "application/rss+xml"},
-        {"atom", "application/atom+xml"},         {"xhtml", "application/xhtml+xml"},        {"yaml", "application/yaml"},
-        {"yml", "application/yaml"},              {"toml", "application/toml"},              {"svg", "image/svg+xml"},
-        {"png", "image/png"},                     {"apng", "image/apng"},                    {"jpg", "image/jpeg"},
-        {"jpeg", "image/jpeg"},                   {"gif", "image/gif"},                      {"webp", "image/webp"},
-        {"avif", "image/avif"},                   {"ico", "image/vnd.microsoft.icon"},       {"bmp", "image/bmp"},
-        {"tif", "image/tiff"},                    {"tiff", "image/tiff"},                    {"woff", "font/woff"},
-        {"woff2", "font/woff2"},                  {"ttf", "font/ttf"},                       {"otf", "font/otf"},
-        {"mp3", "audio/mpeg"},                    {"m4a", "audio/mp4"},                      {"ogg", "audio/ogg"},
-        {"opus", "audio/ogg"},                    {"flac", "audio/flac"},                    {"wav", "audio/wav"},
-        {"mp4", "video/mp4"},                     {"webm", "video/webm"},                    {"mov", "video/quicktime"},
-        {"m3u8", "application/vnd.apple.mpegurl"}, {"ts", "video/mp2t"},                     {"pdf", "application/pdf"},
-        {"wasm", "application/wasm"},             {"zip", "application/zip"},                {"gz", "application/gzip"},
-        {"tar", "application/x-tar"},             {"7z", "application/x-7z-compressed"},     {"zst", "application/zstd"},
-        {"epub", "application/epub+zip"},         {"rtf", "application/rtf"},                {"sqlite", "application/vnd.sqlite3"}};
+        {"html htm", "text/html; charset=utf-8"}, {"css", "text/css; charset=utf-8"},
+        {"js mjs", "text/javascript; charset=utf-8"}, {"json map", "application/json"},
+        {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
+        {"geojson", "application/geo+json"}, {"ndjson", "application/x-ndjson"},
+        {"txt log conf c h", "text/plain; charset=utf-8"}, {"md", "text/markdown; charset=utf-8"},
+        {"csv", "text/csv; charset=utf-8"}, {"tsv", "text/tab-separated-values; charset=utf-8"},
+        {"ics", "text/calendar; charset=utf-8"}, {"vcf", "text/vcard; charset=utf-8"},
+        {"vtt", "text/vtt; charset=utf-8"}, {"xml", "text/xml; charset=utf-8"},
+        {"rss", "application/rss+xml"}, {"atom", "application/atom+xml"},
+        {"xhtml", "application/xhtml+xml"}, {"yaml yml", "application/yaml"},
+        {"toml", "application/toml"}, {"svg", "image/svg+xml"}, {"png", "image/png"},
+        {"apng", "image/apng"}, {"jpg jpeg", "image/jpeg"}, {"gif", "image/gif"},
+        {"webp", "image/webp"}, {"avif", "image/avif"}, {"ico", "image/vnd.microsoft.icon"},
+        {"bmp", "image/bmp"}, {"tif tiff", "image/tiff"}, {"woff", "font/woff"},
+        {"woff2", "font/woff2"}, {"ttf", "font/ttf"}, {"otf", "font/otf"}, {"mp3", "audio/mpeg"},
+        {"m4a", "audio/mp4"}, {"ogg opus", "audio/ogg"}, {"flac", "audio/flac"},
+        {"wav", "audio/wav"}, {"mp4", "video/mp4"}, {"webm", "video/webm"},
+        {"mov", "video/quicktime"}, {"m3u8", "application/vnd.apple.mpegurl"}, {"ts", "video/mp2t"},
+        {"pdf", "application/pdf"}, {"wasm", "application/wasm"}, {"zip", "application/zip"},
+        {"gz", "application/gzip"}, {"tar", "application/x-tar"},
+        {"7z", "application/x-7z-compressed"}, {"zst", "application/zstd"},
+        {"epub", "application/epub+zip"}, {"rtf", "application/rtf"},
+        {"sqlite", "application/vnd.sqlite3"}};
     size_t from = path.len, i;
     while (from > 0 && path.ptr[from - 1] != '.' && path.ptr[from - 1] != '/') from--;
     for (i = 0; from > 0 && path.ptr[from - 1] == '.' && i < SSE__COUNT(types); i++)
-        if (sse__eq_nocase(sse__from(path, from), sse__text(types[i][0]))) return types[i][1];
+        if (sse__in_words(types[i][0], sse__from(path, from))) return types[i][1];
     return "application/octet-stream";
 }
 
