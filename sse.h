@@ -3222,7 +3222,7 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     if (out->error) return out->error;
     if (!mine || !sse__hex_time(time, &when)) return SSE_E_SIGNATURE;
     if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
-    if (when > now + SSE__SIGN_AHEAD_S) return SSE_E_SIGNATURE;
+    if (when > now && when - now > SSE__SIGN_AHEAD_S) return SSE_E_SIGNATURE;
     if (when < now && max_age_s > 0 && now - when > (uint64_t)max_age_s) return SSE_E_SIGNATURE;
     if (sse__base64_get(out, value, true)) return SSE_OK;
     out->len = from;
@@ -3369,40 +3369,34 @@ static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str ht
     if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
 }
 
-static void sse__put_script_open(sse_buf *b, const sse_patch_options *p) { /* up to where the JavaScript begins */
-    sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
-    if (sse__is_set(p->attributes)) {
-        sse__put_char(b, ' ');
-        sse__put_text(b, SSE__LIT("\ndata: elements "), sse__text(p->attributes));
-    }
-    sse_puts(b, p->keep_script ? ">" : " data-effect=\"el.remove()\">");
-}
-
-static void sse__put_content(sse_buf *b, const sse_event *e) {
+/* Appends an event that sse__event_check has passed. */
+static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
     const sse_patch_options patch = sse__patch_options(e);
+    const sse_str           elements = SSE__LIT("\ndata: elements ");
+    const bool              script = e->script || e->redirect, datastar = script || e->elements || e->signals;
+    if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
+    if (datastar) sse_printf(b, "event: datastar-patch-%s\n", e->signals ? "signals" : "elements");
+    else if (sse__is_set(e->event)) sse_printf(b, "event: %s\n", e->event);
+    if (e->id) sse_printf(b, "id: %s\n", e->id);
+    if (e->retry_ms && !(datastar && e->retry_ms == 1000)) sse_printf(b, "retry: %d\n", e->retry_ms);
+    if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
+    else if (!datastar && sse__is_set(e->event)) sse_puts(b, "data: \n");
     if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
     if (e->signals) {
         if (patch.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
         sse__put_lines(b, SSE__LIT("\ndata: signals "), sse__event_text(e, e->signals));
     }
-    if (!e->script && !e->redirect) return;
-    sse__put_script_open(b, &patch);
-    if (e->script) sse__put_text(b, SSE__LIT("\ndata: elements "), sse__event_text(e, e->script));
-    else sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect); /* later, so that this patch completes */
-    sse_puts(b, "</script>\n");
-}
-
-/* Appends an event that sse__event_check has passed. */
-static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
-    const bool elements = e->elements || e->script || e->redirect, datastar = elements || e->signals;
-    if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
-    if (datastar) sse_puts(b, elements ? "event: datastar-patch-elements\n" : "event: datastar-patch-signals\n");
-    else if (sse__is_set(e->event)) sse_printf(b, "event: %s\n", e->event);
-    if (e->id) sse_printf(b, "id: %s\n", e->id);
-    if (e->retry_ms && !(datastar && e->retry_ms == 1000)) sse_printf(b, "retry: %d\n", e->retry_ms);
-    if (datastar) sse__put_content(b, e);
-    else if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
-    else if (sse__is_set(e->event)) sse_puts(b, "data: \n");
+    if (script) {
+        sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
+        if (sse__is_set(patch.attributes)) {
+            sse__put_char(b, ' ');
+            sse__put_text(b, elements, sse__text(patch.attributes));
+        }
+        sse_puts(b, patch.keep_script ? ">" : " data-effect=\"el.remove()\">");
+        if (e->script) sse__put_text(b, elements, sse__event_text(e, e->script));
+        else sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect); /* later, so that this patch completes */
+        sse_puts(b, "</script>\n");
+    }
     sse__put_char(b, '\n');
 }
 
@@ -3685,25 +3679,24 @@ enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
 /* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110 12.5.3), br before gzip before
    identity among equals. Identity needs no mention but comes last then. 0: none is acceptable. */
 static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
-    static const unsigned order[] = {SSE__ACCEPT_BR, SSE__ACCEPT_GZIP, SSE__ACCEPT_IDENTITY};
-    int                   weights[3] = {-1, -1, -1}, others = -1, best = 0, weight;
-    unsigned              choice = 0;
-    size_t                i;
-    sse_str               element, name;
+    static const char *const names[] = {"br", "gzip", "identity"}; /* of the bits 1, 2 and 4 */
+    int                      weights[3] = {-1, -1, -1}, others = -1, best = 0, weight, i;
+    unsigned                 choice = 0;
+    sse_str                  element, name;
     while (sse__list_next(&value, &element)) {
         weight = sse__weight(element);
         name   = sse__trim(sse__cut(&element, ';', true));
-        if (sse__eq_nocase(name, SSE__LIT("br"))) weights[0] = weight;
-        else if (sse__eq_nocase(name, SSE__LIT("gzip")) || sse__eq_nocase(name, SSE__LIT("x-gzip"))) weights[1] = weight;
-        else if (sse__eq_nocase(name, SSE__LIT("identity"))) weights[2] = weight;
-        else if (sse__eq(name, SSE__LIT("*"))) others = weight;
+        if (sse__eq_nocase(name, SSE__LIT("x-gzip"))) name = sse__text("gzip");
+        for (i = 0; i < 3; i++)
+            if (sse__eq_nocase(name, sse__text(names[i]))) weights[i] = weight;
+        if (sse__eq(name, SSE__LIT("*"))) others = weight;
     }
+    if (weights[2] < 0 && others < 0) weights[2] = 1; /* identity */
     for (i = 0; i < 3; i++) {
         weight = weights[i] >= 0 ? weights[i] : others;
-        if (order[i] == SSE__ACCEPT_IDENTITY && weight < 0) weight = 1;
-        if (!(offered & order[i]) || weight <= best) continue;
+        if (!(offered >> i & 1) || weight <= best) continue;
         best   = weight;
-        choice = order[i];
+        choice = 1u << i;
     }
     return choice;
 }
@@ -4023,24 +4016,18 @@ static sse_str sse__slice_str(const char *bytes, sse__slice s) { return sse__str
     X(CONNECTION, 'c', "connection")                  \
     X(CONTENT_LENGTH, 'c', "content-length")          \
     X(CONTENT_TYPE, 'c', "content-type")              \
-    X(COOKIE, 'c', "cookie")                          \
     X(EXPECT, 'e', "expect")                          \
     X(FORWARDED, 'f', "forwarded")                    \
     X(HOST, 'h', "host")                              \
     X(IF_MODIFIED_SINCE, 'i', "if-modified-since")    \
     X(IF_NONE_MATCH, 'i', "if-none-match")            \
     X(IF_RANGE, 'i', "if-range")                      \
-    X(LAST_EVENT_ID, 'l', "last-event-id")            \
     X(ORIGIN, 'o', "origin")                          \
     X(RANGE, 'r', "range")                            \
-    X(REFERER, 'r', "referer")                        \
     X(SEC_FETCH_SITE, 's', "sec-fetch-site")          \
     X(TRANSFER_ENCODING, 't', "transfer-encoding")    \
-    X(UPGRADE, 'u', "upgrade")                        \
-    X(USER_AGENT, 'u', "user-agent")                  \
     X(X_FORWARDED_FOR, 'x', "x-forwarded-for")        \
-    X(X_FORWARDED_PROTO, 'x', "x-forwarded-proto")    \
-    X(CORS_METHOD, 'a', "access-control-request-method")
+    X(X_FORWARDED_PROTO, 'x', "x-forwarded-proto")
 
 enum {
     SSE__FIELD_OTHER,
@@ -4065,8 +4052,8 @@ typedef struct sse__head {
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
-    bool        keep_alive, expect_continue, upgrade;
-    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep, asks_upgrade, names_upgrade;
+    bool        keep_alive, expect_continue;
+    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep;
 } sse__head;
 
 /* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1, which a length can be, it is that. */
@@ -4157,10 +4144,8 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
         while (sse__list_next(&value, &item)) {
             if (sse__eq_nocase(item, SSE__LIT("close"))) h->asks_close = true;
             if (sse__eq_nocase(item, SSE__LIT("keep-alive"))) h->asks_keep = true;
-            if (sse__eq_nocase(item, SSE__LIT("upgrade"))) h->asks_upgrade = true;
         }
         break;
-    case SSE__FIELD_UPGRADE: h->names_upgrade = true; break;
     case SSE__FIELD_EXPECT:
         if (sse__eq_nocase(value, SSE__LIT("100-continue"))) h->expect_continue = true;
         else h->other_expectation = true;
@@ -4176,7 +4161,6 @@ static int sse__head_finish(sse__head *h) {
     if (h->other_coding) return -501;
     if (h->other_expectation) return -417;
     h->keep_alive = !h->asks_close && (h->minor == 1 || h->asks_keep);
-    h->upgrade    = h->asks_upgrade && h->names_upgrade && h->minor == 1;
     if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false; /* RFC 9110 10.1.1 */
     return (int)h->pos;
 }
@@ -4649,47 +4633,38 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
     return 0;
 }
 
-static int sse__multipart_mark(sse__multipart *m, char c) { /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
-    if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
-    else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
-    else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
-    else return -400;
-    return 0;
-}
-
-static int sse__multipart_begin(sse__multipart *m, char c) { /* the end of a delimiter's line */
-    if (c != '\n') return -400;
-    m->texts = m->line = m->header_bytes = 0;
-    m->name = m->filename = m->type = NULL;
-    m->stage = SSE__MULTI_HEADER;
-    return 0;
-}
-
-static int sse__multipart_header(sse__multipart *m, char c) {
-    if (++m->header_bytes > m->size) return -431;
-    if (m->stage == SSE__MULTI_HEADER && c == '\r') m->stage = SSE__MULTI_HEADER_LF;
-    else if (m->stage == SSE__MULTI_HEADER && sse__is(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
-    else if (m->stage == SSE__MULTI_HEADER || c != '\n') return -400;
-    else {
-        m->stage = SSE__MULTI_HEADER;
-        if (m->line) return sse__multipart_line(m);
-        if (!m->name) return -400;
-        m->in_part = true;
-        m->stage   = SSE__MULTI_TEXT;
-        return SSE__PART_BEGIN;
-    }
-    return 0;
-}
-
 static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
     switch (m->stage) {
-    case SSE__MULTI_MARK: case SSE__MULTI_PAD: return sse__multipart_mark(m, c);
-    case SSE__MULTI_MARK_LF: return sse__multipart_begin(m, c);
+    case SSE__MULTI_MARK: case SSE__MULTI_PAD: /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
+        if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
+        else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
+        else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
+        else return -400;
+        return 0;
+    case SSE__MULTI_MARK_LF:
+        if (c != '\n') return -400;
+        m->texts = m->line = m->header_bytes = 0;
+        m->name = m->filename = m->type = NULL;
+        m->stage = SSE__MULTI_HEADER;
+        return 0;
     case SSE__MULTI_MARK_DASH:
         m->stage = SSE__MULTI_END;
         return c == '-' ? SSE__PART_DONE : -400;
-    default: return sse__multipart_header(m, c);
     }
+    if (++m->header_bytes > m->size) return -431;
+    if (m->stage == SSE__MULTI_HEADER) {
+        if (c == '\r') m->stage = SSE__MULTI_HEADER_LF;
+        else if (sse__is(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
+        else return -400;
+        return 0;
+    }
+    if (c != '\n') return -400;
+    m->stage = SSE__MULTI_HEADER;
+    if (m->line) return sse__multipart_line(m);
+    if (!m->name) return -400;
+    m->in_part = true;
+    m->stage   = SSE__MULTI_TEXT;
+    return SSE__PART_BEGIN;
 }
 
 /* Looks for the delimiter in text; what cannot be part of it is data. */
@@ -4752,7 +4727,7 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
       /            (node) --"room"--> (node) --{}--> (node GET: /room/{id})
                      \----"weather"-> (node) --{},{}--> (node GET: ...)
 
-  N1  The cost of a lookup depends on the path, not on the number of routes.
+  RT1  The cost of a lookup depends on the path, not on the number of routes.
 ==========================================================================*/
 
 enum { SSE__MAX_PARAMS = 16 };
@@ -4795,16 +4770,12 @@ static void sse__route_free(sse__route *route) {
 }
 
 static void sse__segment_clear(sse__segment *s) { /* everything below and in it */
-    sse__node *node;
-    while ((node = sse__map_any(&s->literals)) != NULL) {
-        sse__segment *child = SSE__CONTAINER(node, sse__segment, node);
-        sse__map_remove(&s->literals, node);
-        sse__segment_clear(child);
-        SSE_FREE(child);
-    }
-    while (s->patterns) {
-        sse__segment *child = s->patterns;
-        s->patterns = child->next;
+    sse__node    *node;
+    sse__segment *child;
+    while ((node = sse__map_any(&s->literals)) != NULL || s->patterns) {
+        child = node ? SSE__CONTAINER(node, sse__segment, node) : s->patterns;
+        if (node) sse__map_remove(&s->literals, node);
+        else s->patterns = child->next;
         sse__segment_clear(child);
         SSE_FREE(child);
     }
@@ -4885,64 +4856,47 @@ static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { 
 
 /* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with SSE_E_STATE the one that is there. */
 static int sse__route_add(sse__segment *root, sse__route *route, bool mount, const sse__route **taken) {
-    char         *names[SSE__MAX_PARAMS + 1] = {NULL};
     int           count = 0, error = SSE_OK;
-    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__str(NULL, 0); /* a mount at "" is one of the root */
+    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL); /* a mount at "" is one of the root */
     sse_buf       shape = {NULL, 0, 0, SSE_OK};
     sse__segment *at = root;
     sse__route  **list = NULL;
     *taken = NULL;
+    route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names);
+    if (!route->names) error = SSE_E_NOMEM;
     while (!error && rest.ptr) {
         shape.len = 0;
-        error     = sse__segment_shape(sse__cut(&rest, '/', false), &shape, names, &count);
+        error     = sse__segment_shape(sse__cut(&rest, '/', false), &shape, route->names, &count);
         if (!error && !(at = sse__segment_child(at, &shape))) error = SSE_E_NOMEM;
     }
     sse_buf_free(&shape);
-    route->names = (char **)sse__zalloc(sizeof names);
-    if (route->names) memcpy(route->names, names, sizeof names);
-    else while (count) SSE_FREE(names[--count]);
-    if (!error && !route->names) error = SSE_E_NOMEM;
     if (!error)
         for (list = mount ? &at->mounts : &at->routes; *list; list = &(*list)->next)
             if (strcmp((*list)->method, route->method) == 0) *taken = *list;
     if (*taken) error = SSE_E_STATE;
-    if (error) {
-        sse__route_free(route);
-        return error;
-    }
-    *list = route;
-    return SSE_OK;
+    if (error) sse__route_free(route);
+    else *list = route;
+    return error;
 }
 
-/* The length of a param at the start of text, before what the shape has next: the shortest run, the last one all the rest.
-   0: none. */
-static size_t sse__param_len(const char *shape, sse_str text) {
-    const char  *next = strchr(shape, '{');
-    const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
-    size_t       at   = 1;
-    if (n == 0) return text.len;
-    if (text.len <= n) return 0;
-    if (!next) at = text.len - n;
-    while (at + n <= text.len && memcmp(text.ptr + at, shape, n) != 0) at++;
-    return at + n <= text.len ? at : 0;
-}
-
-static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) { /* on failure m->nparams may have grown */
-    while (*shape) {
-        const char  *next = strchr(shape, '{');
-        const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
-        size_t       len;
+/* Takes the params of a pattern out of a segment: each is the shortest run before what the shape has next, the last one
+   all the rest. On failure m->nparams may have grown. */
+static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) {
+    for (;;) {
+        size_t n = strcspn(shape, "{"), len;
         if (!sse__starts(text, sse__str(shape, n))) return false;
         text = sse__from(text, n);
         shape += n;
-        if (!next) continue;
+        if (!*shape) return text.len == 0;
         shape += 2;
-        len = m->nparams < SSE__MAX_PARAMS ? sse__param_len(shape, text) : 0;
-        if (len == 0) return false;
+        n = strcspn(shape, "{");
+        if (m->nparams == SSE__MAX_PARAMS || text.len <= n) return false;
+        len = shape[n] ? 1 : text.len - n;
+        while (len + n <= text.len && memcmp(text.ptr + len, shape, n) != 0) len++;
+        if (len + n > text.len) return false;
         m->params[m->nparams++] = sse__str(text.ptr, len);
         text = sse__from(text, len);
     }
-    return text.len == 0;
 }
 
 static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
@@ -4969,7 +4923,7 @@ static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
     return false;
 }
 
-/* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. N1 */
+/* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. RT1 */
 static bool sse__route_find(sse__segment *root, sse_str path, sse__found *m) {
     memset(m, 0, sizeof *m);
     if (sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m)) return true;
@@ -5028,7 +4982,11 @@ enum { SSE__KEY, SSE__DELTA };
 
 typedef struct sse__sum { uint32_t crc, len, shift; } sse__sum; /* of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
 
-#if !defined(SSE_NO_COMPRESSION)
+#if defined(SSE_NO_COMPRESSION)
+enum { SSE__HAS_COMPRESSION = 0 }; /* no press is made, and compilers drop what writes frames */
+#else
+enum { SSE__HAS_COMPRESSION = 1 };
+#endif
 
 /* ---- numbers and their bits ---- */
 
@@ -5213,10 +5171,6 @@ static uint64_t sse__prefix_cost(const sse__prefix *x) { /* bits of all counted 
     return bits;
 }
 
-static void sse__prefix_put(const sse__prefix *x, sse__bits *w, unsigned symbol) {
-    sse__bits_put(w, x->code[symbol], x->len[symbol]);
-}
-
 /* ---- matches: what to copy, from where ---- */
 
 /* Where the bytes at a position were seen before: for each hash of 4 bytes (2^bits of them) and of 8 (2^(bits + 1)) the newest
@@ -5269,6 +5223,8 @@ typedef struct sse__run { uint8_t symbol, extra; } sse__run; /* a code length, o
    counters matter from one call to the next, so it costs memory once, not per channel or client. */
 typedef struct sse__press {
     sse__bits    out;
+    bool         counting;       /* what is put is only counted, and codes are made of that */
+    uint64_t     extra;          /* bits counted that are no symbol's code */
     bool         br;             /* or gzip */
     unsigned     lgwin;          /* of every br stream of this loop: the head says it before the channels are known */
     uint32_t     ring[4];        /* the last distances, newest first; 0: not to be used (Z1) */
@@ -5277,10 +5233,23 @@ typedef struct sse__press {
     sse__prefix  literals, lengths, distances, code_lengths;
     sse__run     runs[SSE__SYMBOLS];
     uint32_t     crc[8][256];
-    sse__index   key_index;
-    uint32_t     key_origin;     /* moves on with every key, which makes the index empty again without clearing it */
+    sse__span    key;            /* its origin moves on with every key: the index is empty again without clearing it */
     uint64_t     mark;           /* the newest one given out (Z7) */
 } sse__press;
+
+static void sse__put_bits(sse__press *p, uint64_t v, unsigned n) {
+    if (p->counting) p->extra += n;
+    else sse__bits_put(&p->out, v, n);
+}
+
+static void sse__put_symbol(sse__press *p, sse__prefix *x, unsigned symbol) {
+    if (p->counting) x->count[symbol]++;
+    else sse__bits_put(&p->out, x->code[symbol], x->len[symbol]);
+}
+
+static void sse__put_literals(sse__press *p, sse__prefix *x, const unsigned char *bytes, uint32_t n) {
+    for (; n > 0; n--) sse__put_symbol(p, x, *bytes++);
+}
 
 #define SSE__SPREAD UINT64_C(0x9E3779B185EBCA87) /* 2^64 divided by the golden ratio: the high bits of a product are well mixed */
 
@@ -5397,33 +5366,26 @@ static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32
     p->ring[0] = dist;
 }
 
-/* A match at pos is at hand: looks whether one of the next bytes is a better place to start. */
-static size_t sse__parse_lazy(const sse__press *p, sse__span *s, size_t pos, size_t end, sse__match *m) {
-    int tries;
-    for (tries = 0; tries < SSE__LAZY && pos + 1 < end && m->len < SSE__NICE; tries++) {
-        sse__match next;
-        sse__index_to(s, pos + 1);
-        next = sse__find(p, s, pos + 1, end);
-        if (next.score < m->score) break;
-        *m = next;
-        pos++;
-    }
-    return pos;
-}
-
 /* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the commands are used up. */
 static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
-    size_t literals = pos;
+    size_t     literals = pos;
+    sse__match m, next;
+    int        tries;
     p->ncommands = 0;
     while (pos < end && p->ncommands < SSE__COMMANDS - 1) {
-        sse__match m = sse__find(p, s, pos, end);
+        m = sse__find(p, s, pos, end);
         if (m.score <= 0) {
             const size_t skip = 1 + ((pos - literals) >> 8); /* noise: look at ever fewer places */
             pos = end - pos > skip ? pos + (skip < 16 ? skip : 16) : end;
             sse__index_to(s, pos);
             continue;
         }
-        pos = sse__parse_lazy(p, s, pos, end, &m);
+        for (tries = 0; tries < SSE__LAZY && pos + 1 < end && m.len < SSE__NICE; tries++, pos++) {
+            sse__index_to(s, pos + 1); /* is the next byte a better place to start? */
+            next = sse__find(p, s, pos + 1, end);
+            if (next.score < m.score) break;
+            m = next;
+        }
         while (pos > literals && m.dist <= sse__span_reach(s, pos - 1) && s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
             pos--;
             m.len++;
@@ -5436,6 +5398,23 @@ static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
     }
     if (literals < pos) sse__command_add(p, pos - literals, 0, 0);
     return pos;
+}
+
+static void sse__put_runs(sse__press *p, unsigned nruns) { /* both formats give runs so many bits */
+    unsigned i;
+    for (i = 0; i < nruns; i++) {
+        const unsigned symbol = p->runs[i].symbol;
+        sse__put_symbol(p, &p->code_lengths, symbol);
+        sse__put_bits(p, p->runs[i].extra, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
+    }
+}
+
+static void sse__runs_build(sse__press *p, unsigned nruns, unsigned size, unsigned limit) { /* the code for them */
+    sse__prefix_clear(&p->code_lengths, size);
+    p->counting = true;
+    sse__put_runs(p, nruns);
+    p->counting = false;
+    sse__prefix_build(&p->code_lengths, limit);
 }
 
 /* ---- brotli, RFC 7932 ---- */
@@ -5453,33 +5432,24 @@ static void sse__br_put_runs(sse__press *p, unsigned nruns) {
     static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 }; /* of the lengths 0..5 */
     sse__prefix         *x = &p->code_lengths;
     unsigned             i, skip = 0, last = 18;
-    sse__prefix_clear(x, 18);
-    for (i = 0; i < nruns; i++) x->count[p->runs[i].symbol]++;
-    sse__prefix_build(x, 5);
+    sse__runs_build(p, nruns, 18, 5);
     while (x->used > 1 && !x->len[order[last - 1]]) last--; /* the decoder stops when the code is complete */
     if (!x->len[1] && !x->len[2]) skip = x->len[3] ? 2 : 3;
-    sse__bits_put(&p->out, skip, 2);
-    for (i = skip; i < last; i++) sse__bits_put(&p->out, code[x->len[order[i]]], bits[x->len[order[i]]]);
-    for (i = 0; i < nruns; i++) {
-        const uint8_t symbol = p->runs[i].symbol;
-        if (x->used > 1) sse__prefix_put(x, &p->out, symbol);
-        if (symbol >= 16) sse__bits_put(&p->out, p->runs[i].extra, symbol - 14u);
-    }
+    sse__put_bits(p, skip, 2);
+    for (i = skip; i < last; i++) sse__put_bits(p, code[x->len[order[i]]], bits[x->len[order[i]]]);
+    if (x->used == 1) memset(x->len, 0, x->size); /* one symbol alone takes no bits */
+    sse__put_runs(p, nruns);
 }
 
 /* Codes 16 and 17 that follow each other are the digits of one number, the most significant first. */
 static unsigned sse__br_run(sse__run *runs, unsigned n, unsigned symbol, unsigned count) {
-    const unsigned shift = symbol - 14, first = n;
-    unsigned       a, z;
+    const unsigned shift = symbol - 14;
+    unsigned       at;
     int            rest;
-    for (rest = (int)count - 3; rest >= 0; rest = (rest >> shift) - 1) {
-        runs[n].symbol  = (uint8_t)symbol;
-        runs[n++].extra = (uint8_t)((unsigned)rest & ((1u << shift) - 1));
-    }
-    for (a = first, z = n; a + 1 < z; a++) {
-        const uint8_t extra = runs[a].extra;
-        runs[a].extra   = runs[--z].extra;
-        runs[z].extra = extra;
+    for (rest = (int)count - 3; rest >= 0; rest = (rest >> shift) - 1) n++;
+    for (rest = (int)count - 3, at = n; rest >= 0; rest = (rest >> shift) - 1) {
+        runs[--at].symbol = (uint8_t)symbol;
+        runs[at].extra    = (uint8_t)(rest & ((1 << shift) - 1));
     }
     return n;
 }
@@ -5518,9 +5488,9 @@ static void sse__br_put_simple(sse__press *p, sse__prefix *x, unsigned symbol_bi
             if (x->len[i] == d) symbols[n++] = i;
     if (n == 1) x->len[symbols[0]] = 0;
     if (n == 0) n = 1; /* an alphabet that is not used still needs a code */
-    sse__bits_put(&p->out, 1 | (uint64_t)(n - 1) << 2, 4);
-    for (i = 0; i < n; i++) sse__bits_put(&p->out, symbols[i], symbol_bits);
-    if (n == 4) sse__bits_put(&p->out, x->len[symbols[0]] == 1, 1);
+    sse__put_bits(p, 1 | (uint64_t)(n - 1) << 2, 4);
+    for (i = 0; i < n; i++) sse__put_bits(p, symbols[i], symbol_bits);
+    if (n == 4) sse__put_bits(p, x->len[symbols[0]] == 1, 1);
 }
 
 static void sse__br_put_code(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
@@ -5536,8 +5506,8 @@ static unsigned sse__br_length_code(const uint32_t base[24], uint32_t length) {
     return code;
 }
 
-/* Counts the command's symbols (5, 4). Literals that end a block go with any copy length: the block is over before it. */
-static void sse__br_count(sse__press *p, sse__command *c) {
+/* Finds the command's symbols (5, 4). Literals that end a block go with any copy length: the block is over before it. */
+static void sse__br_command_codes(sse__command *c) {
     static const uint8_t cell[3][3] = { { 2, 3, 6 }, { 4, 5, 8 }, { 7, 9, 10 } };
     const unsigned       insert = sse__br_length_code(sse__br_insert_base, c->insert);
     const unsigned       copy = sse__br_length_code(sse__br_copy_base, c->dist ? c->copy : 4);
@@ -5546,52 +5516,27 @@ static void sse__br_count(sse__press *p, sse__command *c) {
     c->insert_code = (uint8_t)insert;
     c->copy_code   = (uint8_t)copy;
     c->symbol      = (uint16_t)(row << 6 | (insert & 7) << 3 | (copy & 7));
-    p->lengths.count[c->symbol]++;
     if (implied) c->dist_code = SSE__NO_DIST;
-    if (c->dist_code == SSE__NO_DIST) return;
     if (c->dist_code == SSE__FAR_DIST) {
         const uint32_t d = c->dist + 3, bits = sse__log2(d) - 1;
         c->dist_code = (uint8_t)(14 + 2 * bits + (d >> bits & 1));
     }
-    p->distances.count[c->dist_code]++;
-}
-
-/* Writes the three codes; returns how many bits the commands will take on top. */
-static uint64_t sse__br_put_codes(sse__press *p, const unsigned char *bytes) {
-    uint64_t      extra = 0;
-    uint32_t      i;
-    sse__command *c, *end = p->commands + p->ncommands;
-    sse__prefix_clear(&p->literals, 256);
-    sse__prefix_clear(&p->lengths, 704);
-    sse__prefix_clear(&p->distances, 64);
-    for (c = p->commands; c < end; c++) {
-        sse__br_count(p, c);
-        for (i = 0; i < c->insert; i++) p->literals.count[bytes[i]]++;
-        bytes += c->insert + c->copy;
-        extra += sse__br_insert_bits[c->insert_code];
-        extra += sse__br_copy_bits[c->copy_code];
-        if (c->dist_code >= 16 && c->dist_code != SSE__NO_DIST) extra += (c->dist_code - 14u) >> 1;
-    }
-    sse__br_put_code(p, &p->literals, 8);
-    sse__br_put_code(p, &p->lengths, 10);
-    sse__br_put_code(p, &p->distances, 6);
-    return extra + sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
 }
 
 static void sse__br_put_commands(sse__press *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
-    uint32_t            i;
     for (c = p->commands; c < end; c++) {
-        sse__prefix_put(&p->lengths, &p->out, c->symbol);
-        sse__bits_put(&p->out, c->insert - sse__br_insert_base[c->insert_code], sse__br_insert_bits[c->insert_code]);
-        if (c->dist) sse__bits_put(&p->out, c->copy - sse__br_copy_base[c->copy_code], sse__br_copy_bits[c->copy_code]);
-        for (i = 0; i < c->insert; i++) sse__prefix_put(&p->literals, &p->out, bytes[i]);
+        sse__put_symbol(p, &p->lengths, c->symbol);
+        sse__put_bits(p, c->insert - sse__br_insert_base[c->insert_code], sse__br_insert_bits[c->insert_code]);
+        if (c->dist) sse__put_bits(p, c->copy - sse__br_copy_base[c->copy_code], sse__br_copy_bits[c->copy_code]);
+        sse__put_literals(p, &p->literals, bytes, c->insert);
         bytes += c->insert + c->copy;
         if (c->dist_code == SSE__NO_DIST) continue;
-        sse__prefix_put(&p->distances, &p->out, c->dist_code);
-        if (c->dist_code < 16) continue;
-        i = (c->dist_code - 14u) >> 1;
-        sse__bits_put(&p->out, (c->dist + 3) & ((1u << i) - 1), i);
+        sse__put_symbol(p, &p->distances, c->dist_code);
+        if (c->dist_code >= 16) {
+            const unsigned bits = (c->dist_code - 14u) >> 1;
+            sse__put_bits(p, (c->dist + 3) & ((1u << bits) - 1), bits);
+        }
     }
 }
 
@@ -5605,11 +5550,25 @@ static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-bl
 }
 
 static void sse__br_put_block(sse__press *p, const unsigned char *bytes, size_t n, const uint32_t ring_before[4]) {
-    const sse__bits before = p->out;
-    uint64_t        bits;
+    sse__bits before;
+    uint64_t  bits;
+    unsigned  i;
+    for (i = 0; i < p->ncommands; i++) sse__br_command_codes(&p->commands[i]);
+    sse__prefix_clear(&p->literals, 256);
+    sse__prefix_clear(&p->lengths, 704);
+    sse__prefix_clear(&p->distances, 64);
+    p->extra    = 0;
+    p->counting = true;
+    sse__br_put_commands(p, bytes);
+    p->counting = false;
+    bits        = p->extra;
+    before      = p->out;
     sse__br_put_head(&p->out, n, false);
-    sse__bits_put(&p->out, 0, 13); /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
-    bits = sse__br_put_codes(p, bytes);
+    sse__put_bits(p, 0, 13); /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
+    sse__br_put_code(p, &p->literals, 8);
+    sse__br_put_code(p, &p->lengths, 10);
+    sse__br_put_code(p, &p->distances, 6);
+    bits += sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
     if ((size_t)(p->out.p - before.p) + bits / 8 < n + 4) {
         sse__br_put_commands(p, bytes);
         return;
@@ -5639,25 +5598,22 @@ static uint32_t sse__gzip_piece(uint32_t copy) { /* a copy goes out in pieces of
     return copy <= 258 ? copy : copy - 258 < 3 ? 255 : 258;
 }
 
-static uint64_t sse__gzip_count(sse__press *p, const unsigned char *bytes) { /* returns the bits besides the codes */
-    uint64_t            extra = 0;
-    uint32_t            i, copy;
-    unsigned            bits;
+static void sse__gzip_put_commands(sse__press *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
-    sse__prefix_clear(&p->lengths, 286);
-    sse__prefix_clear(&p->distances, 30);
-    p->lengths.count[256] = 1;
+    uint32_t            copy, piece;
+    unsigned            bits;
     for (c = p->commands; c < end; c++) {
-        for (i = 0; i < c->insert; i++) p->lengths.count[bytes[i]]++;
+        sse__put_literals(p, &p->lengths, bytes, c->insert);
         bytes += c->insert + c->copy;
-        for (copy = c->copy; copy > 0; copy -= sse__gzip_piece(copy)) {
-            p->lengths.count[sse__gzip_length_code(sse__gzip_piece(copy), &bits)]++;
-            extra += bits;
-            p->distances.count[sse__gzip_dist_code(c->dist, &bits)]++;
-            extra += bits;
+        for (copy = c->copy; copy > 0; copy -= piece) {
+            piece = sse__gzip_piece(copy);
+            sse__put_symbol(p, &p->lengths, sse__gzip_length_code(piece, &bits));
+            sse__put_bits(p, (piece - 3) & ((1u << bits) - 1), bits);
+            sse__put_symbol(p, &p->distances, sse__gzip_dist_code(c->dist, &bits));
+            sse__put_bits(p, (c->dist - 1) & ((1u << bits) - 1), bits);
         }
     }
-    return extra;
+    sse__put_symbol(p, &p->lengths, 256);
 }
 
 static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs) { /* 3.2.7 */
@@ -5674,86 +5630,40 @@ static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs
     return n;
 }
 
-static unsigned sse__gzip_run_bits(uint8_t symbol) { return symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7; }
-
-/* A block with codes of its own (3.2.7): how many of what its head holds, and the bits of all of it. */
-typedef struct sse__gzip_plan { unsigned nlengths, ndistances, ncodes, nruns; uint64_t bits; } sse__gzip_plan;
-
-static const uint8_t sse__gzip_order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
-
-static sse__gzip_plan sse__gzip_make_plan(sse__press *p, uint64_t extra) {
-    sse__gzip_plan plan;
-    uint8_t        len[286 + 30];
-    unsigned       i;
+/* Writes the head of a block with codes of its own (3.2.7); returns the bits of all the block. */
+static uint64_t sse__gzip_put_codes(sse__press *p) {
+    static const uint8_t order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
+    uint8_t              len[286 + 30];
+    unsigned             nlengths = 286, ndistances = 30, ncodes = 19, nruns, i;
+    uint64_t             bits;
     sse__prefix_build(&p->lengths, SSE__CODE_BITS);
     sse__prefix_build(&p->distances, SSE__CODE_BITS);
-    for (plan.nlengths = 286; !p->lengths.len[plan.nlengths - 1]; plan.nlengths--) {}
-    for (plan.ndistances = 30; plan.ndistances > 1 && !p->distances.len[plan.ndistances - 1]; plan.ndistances--) {}
-    memcpy(len, p->lengths.len, plan.nlengths);
-    memcpy(len + plan.nlengths, p->distances.len, plan.ndistances);
-    plan.nruns = sse__gzip_runs(len, plan.nlengths + plan.ndistances, p->runs);
-    plan.bits  = 17 + extra + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
-    sse__prefix_clear(&p->code_lengths, 19);
-    for (i = 0; i < plan.nruns; i++) {
-        p->code_lengths.count[p->runs[i].symbol]++;
-        plan.bits += sse__gzip_run_bits(p->runs[i].symbol);
-    }
-    sse__prefix_build(&p->code_lengths, 7);
+    while (!p->lengths.len[nlengths - 1]) nlengths--;
+    while (ndistances > 1 && !p->distances.len[ndistances - 1]) ndistances--;
+    memcpy(len, p->lengths.len, nlengths);
+    memcpy(len + nlengths, p->distances.len, ndistances);
+    nruns = sse__gzip_runs(len, nlengths + ndistances, p->runs);
+    sse__runs_build(p, nruns, 19, 7);
     SSE_ASSERT(p->lengths.used > 1 && p->code_lengths.used > 1); /* decoders refuse an incomplete code here */
-    for (plan.ncodes = 19; plan.ncodes > 4 && !p->code_lengths.len[sse__gzip_order[plan.ncodes - 1]]; plan.ncodes--) {}
-    plan.bits += 3 * plan.ncodes + sse__prefix_cost(&p->code_lengths);
-    if ((p->out.n + plan.bits) % 2 && plan.ncodes < 19) { /* to end on an even bit: see sse__gzip_align */
-        plan.ncodes++;
-        plan.bits += 3;
+    while (ncodes > 4 && !p->code_lengths.len[order[ncodes - 1]]) ncodes--;
+    bits = 17 + 3 * ncodes + p->extra + sse__prefix_cost(&p->code_lengths) + sse__prefix_cost(&p->lengths) +
+           sse__prefix_cost(&p->distances);
+    if ((p->out.n + bits) % 2 && ncodes < 19) { /* to end on an even bit: see sse__gzip_align */
+        ncodes++;
+        bits += 3;
     }
-    return plan;
-}
-
-static void sse__gzip_put_head(sse__press *p, const sse__gzip_plan *plan) {
-    unsigned i;
-    sse__bits_put(&p->out, 4, 3); /* BFINAL 0, BTYPE 2 */
-    sse__bits_put(&p->out, (plan->nlengths - 257) | (plan->ndistances - 1) << 5 | (plan->ncodes - 4) << 10, 14);
-    for (i = 0; i < plan->ncodes; i++) sse__bits_put(&p->out, p->code_lengths.len[sse__gzip_order[i]], 3);
-    for (i = 0; i < plan->nruns; i++) {
-        const sse__run run = p->runs[i];
-        sse__prefix_put(&p->code_lengths, &p->out, run.symbol);
-        sse__bits_put(&p->out, run.extra, sse__gzip_run_bits(run.symbol));
-    }
-}
-
-static uint64_t sse__gzip_fixed_cost(const sse__press *p) { /* bits of the counted symbols in the codes of 3.2.6 */
-    uint64_t bits = 0;
-    unsigned i;
-    for (i = 0; i < 286; i++) bits += (uint64_t)p->lengths.count[i] * (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
-    for (i = 0; i < 30; i++) bits += (uint64_t)p->distances.count[i] * 5;
+    sse__put_bits(p, 4, 3); /* BFINAL 0, BTYPE 2 */
+    sse__put_bits(p, (nlengths - 257) | (ndistances - 1) << 5 | (ncodes - 4) << 10, 14);
+    for (i = 0; i < ncodes; i++) sse__put_bits(p, p->code_lengths.len[order[i]], 3);
+    sse__put_runs(p, nruns);
     return bits;
 }
 
-static void sse__gzip_fixed_codes(sse__press *p) {
+static uint64_t sse__gzip_fixed_lengths(sse__press *p) { /* of the codes of 3.2.6; returns the bits of the counted symbols */
     unsigned i;
-    p->lengths.size = 288;
     for (i = 0; i < 288; i++) p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
     memset(p->distances.len, 5, 30);
-    sse__prefix_codes(&p->lengths);
-    sse__prefix_codes(&p->distances);
-}
-
-static void sse__gzip_put_commands(sse__press *p, const unsigned char *bytes) {
-    const sse__command *c, *end = p->commands + p->ncommands;
-    uint32_t            i, copy, piece;
-    unsigned            bits;
-    for (c = p->commands; c < end; c++) {
-        for (i = 0; i < c->insert; i++) sse__prefix_put(&p->lengths, &p->out, bytes[i]);
-        bytes += c->insert + c->copy;
-        for (copy = c->copy; copy > 0; copy -= piece) {
-            piece = sse__gzip_piece(copy);
-            sse__prefix_put(&p->lengths, &p->out, sse__gzip_length_code(piece, &bits));
-            sse__bits_put(&p->out, (piece - 3) & ((1u << bits) - 1), bits);
-            sse__prefix_put(&p->distances, &p->out, sse__gzip_dist_code(c->dist, &bits));
-            sse__bits_put(&p->out, (c->dist - 1) & ((1u << bits) - 1), bits);
-        }
-    }
-    sse__prefix_put(&p->lengths, &p->out, 256);
+    return sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
 }
 
 static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_t n) { /* n 0: an empty block, to align */
@@ -5770,17 +5680,29 @@ static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_
 }
 
 static void sse__gzip_put_block(sse__press *p, const unsigned char *bytes, size_t n) {
-    const uint64_t       extra = sse__gzip_count(p, bytes);
-    const sse__gzip_plan plan  = sse__gzip_make_plan(p, extra);
-    const uint64_t       fixed = 3 + extra + sse__gzip_fixed_cost(p), least = fixed < plan.bits ? fixed : plan.bits;
+    const sse__bits before = p->out;
+    uint64_t        fixed, own, least;
+    sse__prefix_clear(&p->lengths, 288);
+    sse__prefix_clear(&p->distances, 30);
+    p->extra    = 0;
+    p->counting = true;
+    sse__gzip_put_commands(p, bytes);
+    p->counting = false;
+    fixed = 3 + p->extra + sse__gzip_fixed_lengths(p);
+    own   = sse__gzip_put_codes(p);
+    least = fixed < own ? fixed : own;
     if (least / 8 >= n + 4) {
+        p->out = before;
         sse__gzip_put_stored(&p->out, bytes, n);
         return;
     }
-    if (fixed <= plan.bits) {
-        sse__bits_put(&p->out, 2, 3); /* BFINAL 0, BTYPE 1 */
-        sse__gzip_fixed_codes(p);
-    } else sse__gzip_put_head(p, &plan);
+    if (fixed <= own) {
+        p->out = before;
+        sse__put_bits(p, 2, 3); /* BFINAL 0, BTYPE 1 */
+        sse__gzip_fixed_lengths(p);
+        sse__prefix_codes(&p->lengths);
+        sse__prefix_codes(&p->distances);
+    }
     sse__gzip_put_commands(p, bytes);
 }
 
@@ -5858,7 +5780,7 @@ static void sse__frame_write(sse__press *p, sse__span *s, sse_buf *out) { /* p->
     unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
     size_t         at, next, block_end;
     uint32_t       ring[4];
-    if (!room) return; /* Z8 */
+    if (!room || !SSE__HAS_COMPRESSION) return; /* Z8 */
     p->out.p   = room;
     p->out.acc = p->out.n = 0;
     for (at = s->start; at < s->end; at = next) {
@@ -5869,7 +5791,7 @@ static void sse__frame_write(sse__press *p, sse__span *s, sse_buf *out) { /* p->
         else sse__gzip_put_block(p, s->bytes + at, next - at);
     }
     if (!p->br) sse__gzip_align(&p->out);
-    else if (p->out.n) sse__bits_put(&p->out, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
+    else if (p->out.n) sse__put_bits(p, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
     sse__bits_align(&p->out);
     SSE_ASSERT((size_t)(p->out.p - room) <= sse__frame_bound(s->end - s->start)); /* Z6 */
     out->len += (size_t)(p->out.p - room);
@@ -5881,17 +5803,15 @@ static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
 
 /* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
 static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
-    sse__span s;
-    memset(&s, 0, sizeof s);
-    s.bytes  = (const unsigned char *)event.ptr;
-    s.end    = event.len;
-    s.origin = p->key_origin;
-    s.reach  = sse__frame_reach(encoding, p->lgwin);
-    s.index  = p->key_index;
-    p->br    = encoding == SSE__BR;
-    p->key_origin += (uint32_t)event.len; /* whatever the index holds is now out of reach */
-    memset(p->ring, 0, sizeof p->ring);   /* Z1 */
-    sse__frame_write(p, &s, out);
+    sse__span *s = &p->key;
+    s->bytes   = (const unsigned char *)event.ptr;
+    s->end     = event.len;
+    s->indexed = 0;
+    s->reach   = sse__frame_reach(encoding, p->lgwin);
+    p->br      = encoding == SSE__BR;
+    memset(p->ring, 0, sizeof p->ring); /* Z1 */
+    sse__frame_write(p, s, out);
+    s->origin += (uint32_t)event.len; /* whatever the index holds is now out of reach */
 }
 
 /* The first bytes of every compressed stream. */
@@ -5937,11 +5857,12 @@ static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes,
 
 static sse__press *sse__press_new(unsigned lgwin) { /* 16..24; returned, free with sse__press_free; NULL without memory */
     const unsigned bits = sse__index_bits(lgwin < 18 ? lgwin : 18);
-    sse__press    *p = (sse__press *)sse__zalloc(sizeof *p + sse__index_size(bits));
+    sse__press    *p = NULL;
+    if (SSE__HAS_COMPRESSION) p = (sse__press *)sse__zalloc(sizeof *p + sse__index_size(bits));
     if (!p) return NULL;
     p->lgwin           = lgwin;
-    p->key_index.slots = (uint64_t *)(void *)(p + 1);
-    p->key_index.bits  = bits;
+    p->key.index.slots = (uint64_t *)(void *)(p + 1);
+    p->key.index.bits  = bits;
     sse__crc_tables(p);
     return p;
 }
@@ -5951,13 +5872,10 @@ static void sse__press_free(sse__press *p) { SSE_FREE(p); }
 /* ---- channels ---- */
 
 typedef struct sse__codec {
-    unsigned char *bytes;    /* the history, the last event at its end */
-    size_t         len, cap;
-    size_t         last;     /* where the last event begins */
-    size_t         floor;    /* the sync point of the last event's delta (Z2) */
+    unsigned char *bytes;    /* the history, of which cap bytes can be had */
+    size_t         cap;
+    sse__span      last;     /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
     size_t         next_floor;
-    size_t         indexed;
-    uint32_t       origin, reach;
     int            encoding;
     bool           keys_only; /* the last event has no delta */
     bool           syncs;     /* who gets the last event's key is in sync after it */
@@ -5965,7 +5883,6 @@ typedef struct sse__codec {
     uint64_t       before, mark; /* Z7: names of the state before and after the last event */
     uint64_t       nkeys, ndeltas, waited;
     uint32_t       ring[4], left[4]; /* what all in sync had before the last event, and have after its delta (Z1) */
-    sse__index     index;
 } sse__codec;
 
 /* When a key is sent, its channel may begin a new history with it (sync): then who got it gets deltas from now on, but for
@@ -5986,10 +5903,10 @@ static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, u
     if (!c) return NULL;
     c->encoding    = encoding;
     c->patience    = patience;
-    c->reach       = sse__frame_reach(encoding, win);
     c->mark        = ++p->mark;
-    c->index.slots = (uint64_t *)(void *)(c + 1);
-    c->index.bits  = bits;
+    c->last.reach  = sse__frame_reach(encoding, win);
+    c->last.index.slots = (uint64_t *)(void *)(c + 1);
+    c->last.index.bits  = bits;
     return c;
 }
 
@@ -6000,26 +5917,28 @@ static void sse__codec_free(sse__codec *c) {
 }
 
 static void sse__codec_drop(sse__codec *c, size_t n) { /* the oldest n bytes of the history */
-    c->len -= n;
-    if (c->len) memmove(c->bytes, c->bytes + n, c->len);
-    c->origin += (uint32_t)n;
-    c->last       = c->last > n ? c->last - n : 0;
+    sse__span *s = &c->last;
+    s->end -= n;
+    if (s->end) memmove(c->bytes, c->bytes + n, s->end);
+    s->origin += (uint32_t)n;
+    s->start      = s->start > n ? s->start - n : 0;
+    s->indexed    = s->indexed > n ? s->indexed - n : 0;
     c->next_floor = c->next_floor > n ? c->next_floor - n : 0;
-    c->indexed    = c->indexed > n ? c->indexed - n : 0;
 }
 
 /* Room for n <= reach more bytes behind as much history as can be referred to. A sixteenth more, so that bytes rarely move. */
 static bool sse__codec_room(sse__codec *c, size_t n) {
-    const size_t useful = c->len - c->next_floor, keep = useful < c->reach ? useful : c->reach, need = keep + n;
-    const size_t spare = need < c->reach / 16 ? need : c->reach / 16;
+    const size_t reach = c->last.reach, useful = c->last.end - c->next_floor;
+    const size_t keep = useful < reach ? useful : reach, need = keep + n;
+    const size_t spare = need < reach / 16 ? need : reach / 16;
     void        *bytes;
-    if (n <= c->cap - c->len) return true;
-    sse__codec_drop(c, c->len - keep);
+    if (n <= c->cap - c->last.end) return true;
+    sse__codec_drop(c, c->last.end - keep);
     if (need + spare / 2 <= c->cap) return true;
     bytes = SSE_REALLOC(c->bytes, need + spare);
-    if (!bytes) return n <= c->cap - c->len;
-    c->bytes = (unsigned char *)bytes;
-    c->cap   = need + spare;
+    if (!bytes) return n <= c->cap - c->last.end;
+    c->last.bytes = c->bytes = (unsigned char *)bytes;
+    c->cap        = need + spare;
     return true;
 }
 
@@ -6035,25 +5954,26 @@ static void sse__codec_policy(sse__codec *c) { /* sums up the event before, deci
 
 /* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone gets a key. */
 static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
+    sse__span *s = &c->last;
     c->before = c->mark;
     c->mark   = ++p->mark;
     sse__codec_policy(c);
-    c->keys_only = event.len > c->reach; /* further back than a copy can reach: only what follows can use it */
+    c->keys_only = event.len > s->reach; /* further back than a copy can reach: only what follows can use it */
     if (c->keys_only) {
-        sse__codec_drop(c, c->len);
+        sse__codec_drop(c, s->end);
         c->syncs = true;
-        event = sse__str(event.ptr + event.len - c->reach, c->reach);
+        event = sse__str(event.ptr + event.len - s->reach, s->reach);
     }
     if (!sse__codec_room(c, event.len)) { /* Z8 */
-        sse__codec_drop(c, c->len);
+        sse__codec_drop(c, s->end);
         c->keys_only = true;
         c->syncs     = false;
         return SSE_E_NOMEM;
     }
-    c->floor = c->next_floor;
-    c->last  = c->len;
-    if (event.len) memcpy(c->bytes + c->len, event.ptr, event.len);
-    c->len += event.len;
+    s->floor = c->next_floor;
+    s->start = s->end;
+    if (event.len) memcpy(c->bytes + s->end, event.ptr, event.len);
+    s->end += event.len;
     return SSE_OK;
 }
 
@@ -6064,7 +5984,7 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
         c->ndeltas++;
         return SSE__DELTA;
     }
-    if (c->syncs) c->next_floor = c->last;
+    if (c->syncs) c->next_floor = c->last.start;
     *mark = c->syncs ? c->mark : 0;
     c->nkeys++;
     return SSE__KEY;
@@ -6072,67 +5992,15 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
 
 /* Appends the last event as a delta frame. Once per event, or again where memory failed for the first one. */
 static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
-    sse__span s;
-    SSE_ASSERT(!c->keys_only);
-    s.bytes   = c->bytes;
-    s.floor   = c->floor;
-    s.start   = c->last;
-    s.end     = c->len;
-    s.indexed = c->indexed > c->floor ? c->indexed : c->floor;
-    s.origin  = c->origin;
-    s.reach   = c->reach;
-    s.index   = c->index;
-    p->br     = c->encoding == SSE__BR;
-    sse__index_to(&s, s.start);
+    sse__span *s = &c->last;
+    SSE_ASSERT(!c->keys_only && s->floor <= s->start); /* Z2 */
+    if (s->indexed < s->floor) s->indexed = s->floor;
+    p->br = c->encoding == SSE__BR;
+    sse__index_to(s, s->start);
     memcpy(p->ring, c->ring, sizeof p->ring);
-    sse__frame_write(p, &s, out);
+    sse__frame_write(p, s, out);
     memcpy(c->left, p->ring, sizeof c->left);
-    c->indexed = s.indexed;
 }
-
-#else /* SSE_NO_COMPRESSION: the same functions, so that callers need no #if; without a press nobody gets to the others */
-
-typedef struct sse__press sse__press;
-typedef struct sse__codec { int encoding; } sse__codec;
-enum { SSE__PATIENCE = 4 };
-
-static sse__press *sse__press_new(unsigned lgwin) { (void)lgwin; return NULL; }
-static void sse__press_free(sse__press *p) { (void)p; }
-static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
-    (void)p, (void)encoding, (void)lgwin, (void)patience;
-    return NULL;
-}
-static void sse__codec_free(sse__codec *c) { (void)c; }
-static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
-    (void)c, (void)p, (void)event;
-    return SSE_E_NOT_BUILT;
-}
-static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
-    (void)c;
-    *mark = 0;
-    return SSE__KEY;
-}
-static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) { (void)c; (void)p; sse_buf_fail(out, SSE_E_NOT_BUILT); }
-static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) { (void)p; (void)encoding; (void)out; }
-static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
-    (void)p, (void)encoding, (void)event;
-    sse_buf_fail(out, SSE_E_NOT_BUILT);
-}
-static void sse__frame_ping(int encoding, sse_buf *out) { (void)encoding; (void)out; }
-static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { (void)encoding; (void)sum; (void)out; }
-static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) {
-    (void)p, (void)encoding, (void)bytes;
-    sse_buf_fail(out, SSE_E_NOT_BUILT);
-}
-static void sse__sum_add(sse__sum *stream, const sse__sum *frame) { (void)stream; (void)frame; }
-static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
-    sse__sum none = { 0, 0, 0 };
-    (void)p, (void)bytes;
-    return none;
-}
-
-#endif /* SSE_NO_COMPRESSION */
-
 
 /*==========================================================================
   >>loop   poller (epoll | poll), timers, watches, calls

@@ -65,7 +65,7 @@ static struct result ours(const struct workload *w, int encoding) {
         r.key_bytes += (double)out.len / w->count;
     }
     r.key_ms = (cpu_ms() - key_from) / w->count;
-    r.memory = (double)(sizeof *c + sse__index_size(c->index.bits) + c->cap);
+    r.memory = (double)(sizeof *c + sse__index_size(c->last.index.bits) + c->cap);
     sse__codec_free(c);
     sse__press_free(p);
     sse_buf_free(&out);

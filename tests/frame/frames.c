@@ -240,7 +240,7 @@ static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_
     for (i = 0; i < 2; i++)
         for (k = SSE__BR; k <= SSE__GZIP; k++)
             channels[i].codec[k] = sse__codec_new(p, k, 10 + random_below(lgwin - 9), random_below(2) * random_below(9));
-    p->key_origin = channels[0].codec[1]->origin = (uint32_t)0 - random_below(1 << 20); /* soon wraps around */
+    p->key.origin = channels[0].codec[1]->last.origin = (uint32_t)0 - random_below(1 << 20); /* soon wraps around */
     for (i = 0; i < CLIENTS; i++) join(&clients[i], p, w);
     for (round = 0; round < rounds && !faults; round++) {
         struct channel *ch    = &channels[random_below(4) == 0];

@@ -146,7 +146,7 @@ static void test_parse(void) {
         s.end     = n;
         s.reach   = 100 + random_below(20000);
         s.origin  = (uint32_t)random_below(100) - 50; /* positions that wrap around */
-        s.index   = p->key_index;
+        s.index   = p->key.index;
         s.indexed = s.floor;
         p->br     = round & 1;
         memset(p->ring, 0, sizeof p->ring);
@@ -303,7 +303,7 @@ static void test_memory(void) {
         }
         is_int(allocations_made, before, "the steady state allocates nothing");
         ok(c->cap <= ((size_t)17 << lgwin) / 16 + 8192, "the history stays within the window, a sixteenth and an event");
-        if (lgwin == 16) ok(c->cap + sizeof *c + sse__index_size(c->index.bits) < 100000, "a small channel takes less than 100 KB");
+        if (lgwin == 16) ok(c->cap + sizeof *c + sse__index_size(c->last.index.bits) < 100000, "a small channel takes less than 100 KB");
         sse__codec_free(c);
         sse__press_free(p);
         sse_buf_free(&b);
@@ -330,7 +330,7 @@ static void test_failing_allocations(void) {
     while (sse__codec_add(c, p, event) == SSE_OK) sse__codec_follow(c, &mark);
     is_int(sse__codec_follow(c, &mark), SSE__KEY, "the history cannot grow: everyone gets a key");
     is_int(mark, 0, "and is out of sync");
-    is_int(c->len, 0, "the history is forgotten");
+    is_int(c->last.end, 0, "the history is forgotten");
     sse__frame_key(p, SSE__BR, event, &b);
     is_int(b.error, SSE_E_NOMEM, "without an output buffer there is no frame");
     allocations_left = -1;
