@@ -1817,7 +1817,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 #define SSE_ASSERT(x) assert(x)
 #endif
 
-/* How sse__text_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way, for the tests. */
+/* How sse__printable_in_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way, for the tests. */
 #if defined(__SSE2__) && defined(__GNUC__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
 #include <emmintrin.h>
 #define SSE__USE_SSE2
@@ -1919,7 +1919,7 @@ static bool sse__starts(sse_str s, sse_str prefix) {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-static sse_str sse__from(sse_str s, size_t n) { /* s without its first n bytes. NULL + 0 is not C */
+static sse_str sse__str_skip(sse_str s, size_t n) { /* s without its first n bytes. NULL + 0 is not C */
     return sse__str(n ? s.ptr + n : s.ptr, s.len - n);
 }
 
@@ -1931,7 +1931,7 @@ static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
     size_t        i;
     for (i = 0; i < s.len; i++) {
         if (s.ptr[i] == separator && !quoted) {
-            *rest = sse__from(s, i + 1);
+            *rest = sse__str_skip(s, i + 1);
             return sse__str(s.ptr, i);
         }
         if (quotes && s.ptr[i] == '"') quoted = !quoted;
@@ -2532,7 +2532,7 @@ SSE_API double sse_parse_double(const char *text, double fallback) {
 typedef struct sse__args { va_list ap; } sse__args; /* a va_list that can be handed on by pointer (it may be an array type) */
 
 /* One step through a format: literal text, then perhaps one conversion with its value. */
-typedef struct sse__piece {
+typedef struct sse__fmt_spec {
     sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
     char        conv;         /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
     char        flags[8];     /* each that was given, once */
@@ -2543,9 +2543,9 @@ typedef struct sse__piece {
     unsigned long long u;     /* u x X o */
     double      f;
     const void *p;            /* s p */
-} sse__piece;
+} sse__fmt_spec;
 
-static int sse__piece_number(const char **fmt, sse__args *args) { /* a width or precision: digits or '*' */
+static int sse__fmt_number(const char **fmt, sse__args *args) { /* a width or precision: digits or '*' */
     int n = 0;
     if (**fmt == '*') {
         ++*fmt;
@@ -2555,7 +2555,7 @@ static int sse__piece_number(const char **fmt, sse__args *args) { /* a width or 
     return n;
 }
 
-static char sse__piece_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
+static char sse__fmt_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
     char m = **fmt;
     if (!m || !strchr("hlzjt", m)) return 0;
     ++*fmt;
@@ -2566,7 +2566,7 @@ static char sse__piece_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
 
 /* Fetches the value: an integer of the width that the modifier names, where short and char come as
    an int and are narrowed. */
-static void sse__piece_value(sse__piece *piece, char modifier, sse__args *args) {
+static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args) {
     const bool minus = piece->conv == 'd'; /* signed */
     long long  v;
     if (piece->conv == 's' || piece->conv == 'p') {
@@ -2591,7 +2591,7 @@ static void sse__piece_value(sse__piece *piece, char modifier, sse__args *args) 
 }
 
 /* Reads the next piece of *fmt. False: the format is at its end, or holds what we do not print (then *error is set). */
-static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args, int *error) {
+static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *args, int *error) {
     const char *from = *fmt, *p = from;
     char        modifier;
     size_t      nflags = 0;
@@ -2609,17 +2609,17 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
         if (*p == '-') piece->left = true;
         if (!memchr(piece->flags, *p, nflags)) piece->flags[nflags++] = *p;
     }
-    piece->width     = sse__piece_number(&p, args);
+    piece->width     = sse__fmt_number(&p, args);
     piece->precision = -1;
     if (*p == '.') {
         p++;
-        piece->precision = sse__piece_number(&p, args);
+        piece->precision = sse__fmt_number(&p, args);
     }
     if (piece->width < 0) { /* as in C; what is past the limit stays so */
         piece->left  = true;
         piece->width = piece->width < -9999 ? -1 : -piece->width;
     }
-    modifier    = sse__piece_modifier(&p);
+    modifier    = sse__fmt_modifier(&p);
     piece->conv = *p == 'i' ? 'd' : *p;
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) || (modifier && !strchr("duxXofFeEgGaA", piece->conv)) ||
         piece->width < 0 || piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
@@ -2628,7 +2628,7 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
     }
     *fmt         = p + 1;
     piece->plain = nflags == 0 && piece->width == 0 && piece->precision < 0;
-    sse__piece_value(piece, modifier, args);
+    sse__fmt_value(piece, modifier, args);
     return true;
 }
 
@@ -2641,7 +2641,7 @@ static void sse__put_u64(sse_buf *b, unsigned long long v) {
     sse_raw(b, p, (size_t)(digits + sizeof digits - p));
 }
 
-static void sse__put_number(sse_buf *b, const sse__piece *piece) {
+static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     char   local[64], spec[40], *p, *to;
     size_t n, room = sizeof local;
     int    len = 0, pass;
@@ -2679,7 +2679,7 @@ static size_t sse__bounded_len(const char *text, int precision) { /* strlen, but
     return end ? (size_t)(end - text) : (size_t)precision;
 }
 
-static void sse__put_padded(sse_buf *b, const sse__piece *piece, sse_str s, sse__escaper escape) {
+static void sse__put_padded(sse_buf *b, const sse__fmt_spec *piece, sse_str s, sse__escaper escape) {
     size_t pad = (size_t)piece->width > s.len ? (size_t)piece->width - s.len : 0, i;
     for (i = 0; !piece->left && i < pad; i++) sse__put_char(b, ' ');
     escape(b, s); /* P1 */
@@ -2688,11 +2688,11 @@ static void sse__put_padded(sse_buf *b, const sse__piece *piece, sse_str s, sse_
 
 static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt, va_list ap) {
     sse__args   args;
-    sse__piece  piece;
+    sse__fmt_spec  piece;
     const char *text;
     char        local[64];
     va_copy(args.ap, ap);
-    while (!b->error && sse__piece_next(&piece, &fmt, &args, &b->error)) {
+    while (!b->error && sse__fmt_next(&piece, &fmt, &args, &b->error)) {
         sse__put_str(b, piece.literal);
         switch (piece.conv) {
         case 0: break;
@@ -3023,7 +3023,7 @@ static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const 
 }
 
 /* What is wrong with a text that sse__json_check refused. */
-static const char *sse__json_fault(int error, size_t offset, char text[80]) {
+static const char *sse__json_error_text(int error, size_t offset, char text[80]) {
     if (error == SSE_E_FULL) snprintf(text, 80, "the JSON is deeper than %d levels at byte %zu", SSE_JSON_DEPTH, offset);
     else snprintf(text, 80, "the JSON is not well-formed at byte %zu", offset);
     return text;
@@ -3275,7 +3275,7 @@ static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole
     sse__put_char(b, '\n');
 }
 
-static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* EV2. NULL: yes */
+static bool sse__has_no_newline(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* EV2. NULL: yes */
 
 /* EV3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks
    around it are none of it. */
@@ -3287,7 +3287,7 @@ static bool sse__is_id(const char *text) {
     return n == 0 || (!strchr(" \t", text[0]) && !strchr(" \t", text[n - 1]));
 }
 
-static bool sse__is_set(const char *text) { return text && *text; }
+static bool sse__nonempty(const char *text) { return text && *text; }
 
 static sse_str sse__event_text(const sse_event *e, const char *text) { /* text: the data or content of e */
     return e->data_len ? sse__str(text, e->data_len) : sse__text(text);
@@ -3308,11 +3308,11 @@ static sse_patch_options sse__patch_options(const sse_event *e) {
 }
 
 static int sse__elements_check(const sse_patch_options *p) {
-    const char *ns = sse__is_set(p->ns) ? p->ns : "html";
-    if (!sse__is_line(p->selector) || !sse__is_line(p->view_transition_selector) || !sse__is_line(ns)) return SSE_E_FIELD;
+    const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
+    if (!sse__has_no_newline(p->selector) || !sse__has_no_newline(p->view_transition_selector) || !sse__has_no_newline(ns)) return SSE_E_FIELD;
     if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0) return SSE_E_ARG;
     if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE) return SSE_E_ARG;
-    return p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__is_set(p->selector) ? SSE_OK : SSE_E_ARG;
+    return p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__nonempty(p->selector) ? SSE_OK : SSE_E_ARG;
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
@@ -3347,9 +3347,9 @@ static int sse__event_check(const sse_event *e) {
     int               contents, plain;
     if (!e) return SSE_E_ARG;
     contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
-    plain    = e->data || sse__is_set(e->event);
+    plain    = e->data || sse__nonempty(e->event);
     patch    = sse__patch_options(e);
-    if (!sse__is_line(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
+    if (!sse__has_no_newline(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
     if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
     if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
     if (e->elements) return sse__elements_check(&patch);
@@ -3360,10 +3360,10 @@ static int sse__event_check(const sse_event *e) {
 
 static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
     static const char modes[][8] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
-    const bool        transition_root = sse__is_set(p->view_transition_selector);
-    if (sse__is_set(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
+    const bool        transition_root = sse__nonempty(p->view_transition_selector);
+    if (sse__nonempty(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
     if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
-    if (sse__is_set(p->ns) && strcmp(p->ns, "html") != 0) sse_printf(b, "data: namespace %s\n", p->ns);
+    if (sse__nonempty(p->ns) && strcmp(p->ns, "html") != 0) sse_printf(b, "data: namespace %s\n", p->ns);
     if (p->view_transition || transition_root) sse_puts(b, "data: useViewTransition true\n");
     if (transition_root) sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
     if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
@@ -3376,11 +3376,11 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
     const bool              script = e->script || e->redirect, datastar = script || e->elements || e->signals;
     if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
     if (datastar) sse_printf(b, "event: datastar-patch-%s\n", e->signals ? "signals" : "elements");
-    else if (sse__is_set(e->event)) sse_printf(b, "event: %s\n", e->event);
+    else if (sse__nonempty(e->event)) sse_printf(b, "event: %s\n", e->event);
     if (e->id) sse_printf(b, "id: %s\n", e->id);
     if (e->retry_ms && !(datastar && e->retry_ms == 1000)) sse_printf(b, "retry: %d\n", e->retry_ms);
     if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
-    else if (!datastar && sse__is_set(e->event)) sse_puts(b, "data: \n");
+    else if (!datastar && sse__nonempty(e->event)) sse_puts(b, "data: \n");
     if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
     if (e->signals) {
         if (patch.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
@@ -3388,7 +3388,7 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
     }
     if (script) {
         sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
-        if (sse__is_set(patch.attributes)) {
+        if (sse__nonempty(patch.attributes)) {
             sse__put_char(b, ' ');
             sse__put_text(b, elements, sse__text(patch.attributes));
         }
@@ -3501,7 +3501,7 @@ SSE_API int sse_navigate(sse_buf *b, const char *url) {
 }
 
 SSE_API void sse_follow(sse_buf *b, const char *url) {
-    if (!sse__is_set(url)) {
+    if (!sse__nonempty(url)) {
         sse_buf_fail(b, SSE_E_ARG);
         return;
     }
@@ -3520,7 +3520,7 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, con
     sse_puts(b, "<div");
     if (swap) sse_html(b, " hx-ext=\"sse\" sse-connect=\"%s\" sse-swap=\"%s\"", url, swap);
     sse_html(b, " hx-sse:connect=\"%s\"", url);
-    if (sse__is_set(attributes)) sse_printf(b, " %s", attributes);
+    if (sse__nonempty(attributes)) sse_printf(b, " %s", attributes);
     sse_puts(b, "></div>");
 }
 
@@ -3531,11 +3531,11 @@ static bool sse__is_tag_name(const char *name) { /* a letter, then letters, digi
 
 SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap) {
     if (!wrap) wrap = "div";
-    if (!sse__is_set(target_id) || !sse__is_tag_name(wrap)) {
+    if (!sse__nonempty(target_id) || !sse__is_tag_name(wrap)) {
         sse_buf_fail(b, SSE_E_ARG);
         return;
     }
-    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id, sse__is_set(swap) ? swap : "innerHTML");
+    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id, sse__nonempty(swap) ? swap : "innerHTML");
     sse_puts(b, html);
     sse_printf(b, "</%s>", wrap);
 }
@@ -3573,16 +3573,16 @@ static const unsigned char sse__classes[256] = {
 #undef SSE__HIGH
 };
 
-static bool sse__is(char c, unsigned set) { return (sse__classes[(unsigned char)c] & set) != 0; }
+static bool sse__in_class(char c, unsigned set) { return (sse__classes[(unsigned char)c] & set) != 0; }
 
-static bool sse__all(sse_str s, unsigned set) { /* of nothing: true */
-    while (s.len && sse__is(s.ptr[s.len - 1], set)) s.len--;
+static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
+    while (s.len && sse__in_class(s.ptr[s.len - 1], set)) s.len--;
     return !s.len;
 }
 
-static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all(s, SSE__TOKEN); } /* field names, methods, cookie names */
+static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all_in_class(s, SSE__TOKEN); } /* field names, methods, cookie names */
 
-static bool sse__is_space(char c) { return sse__is(c, SSE__BLANK); }
+static bool sse__is_space(char c) { return sse__in_class(c, SSE__BLANK); }
 
 static sse_str sse__trim(sse_str s) { /* FD1 */
     while (s.len && sse__is_space(s.ptr[0])) s.ptr++, s.len--;
@@ -3636,23 +3636,23 @@ static bool sse__media_is(sse_str value, sse_str type) { /* "text/html; charset=
 }
 
 /* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is malformed. */
-static int sse__weight(sse_str element) {
+static int sse__qvalue(sse_str element) {
     int     weight, scale = 100;
     size_t  i;
     sse_str name, q;
     do
         if (!sse__param_next(&element, &name, &q)) return 1000;
     while (!sse__eq_nocase(name, SSE__LIT("q")));
-    if (q.len < 1 || q.len > 5 || !sse__is(q.ptr[0], SSE__DIGIT) || (q.len > 1 && q.ptr[1] != '.')) return 0;
+    if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) || (q.len > 1 && q.ptr[1] != '.')) return 0;
     weight = (q.ptr[0] - '0') * 1000;
     for (i = 2; i < q.len; i++, scale /= 10) {
-        if (!sse__is(q.ptr[i], SSE__DIGIT)) return 0;
+        if (!sse__in_class(q.ptr[i], SSE__DIGIT)) return 0;
         weight += (q.ptr[i] - '0') * scale;
     }
     return weight > 1000 ? 0 : weight;
 }
 
-static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
+static bool sse__wordlist_has(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
     sse_str rest = sse__text(words), next;
     while (rest.ptr) {
         next = sse__cut(&rest, ' ', false);
@@ -3670,8 +3670,8 @@ static bool sse__media_compresses(sse_str type) {
     const sse_str text = SSE__LIT("text/"), json = SSE__LIT("+json"), xml = SSE__LIT("+xml");
     type = sse__trim(sse__cut(&type, ';', true));
     if (type.len <= text.len) return false;
-    return sse__eq_nocase(sse__str(type.ptr, text.len), text) || sse__eq_nocase(sse__from(type, type.len - json.len), json) ||
-           sse__eq_nocase(sse__from(type, type.len - xml.len), xml) || sse__in_words(words, type);
+    return sse__eq_nocase(sse__str(type.ptr, text.len), text) || sse__eq_nocase(sse__str_skip(type, type.len - json.len), json) ||
+           sse__eq_nocase(sse__str_skip(type, type.len - xml.len), xml) || sse__wordlist_has(words, type);
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
@@ -3684,7 +3684,7 @@ static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
     unsigned                 choice = 0;
     sse_str                  element, name;
     while (sse__list_next(&value, &element)) {
-        weight = sse__weight(element);
+        weight = sse__qvalue(element);
         name   = sse__trim(sse__cut(&element, ';', true));
         if (sse__eq_nocase(name, SSE__LIT("x-gzip"))) name = sse__text("gzip");
         for (i = 0; i < 3; i++)
@@ -3708,16 +3708,16 @@ static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
     bool        is_weak = sse__starts(etag, SSE__LIT("W/"));
     if (sse__eq(sse__trim(list), SSE__LIT("*"))) return true;
     if (is_weak && !weak) return false;
-    if (is_weak) etag = sse__from(etag, 2);
+    if (is_weak) etag = sse__str_skip(etag, 2);
     for (;;) {
-        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ',')) list = sse__from(list, 1);
+        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ',')) list = sse__str_skip(list, 1);
         is_weak = sse__starts(list, SSE__LIT("W/"));
-        if (is_weak) list = sse__from(list, 2);
+        if (is_weak) list = sse__str_skip(list, 2);
         end = list.len > 1 && list.ptr[0] == '"' ? (const char *)memchr(list.ptr + 1, '"', list.len - 1) : NULL;
         if (!end) return false; /* the end, or no tag: FD2 */
         end++;
         if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag)) return true;
-        list = sse__from(list, (size_t)(end - list.ptr));
+        list = sse__str_skip(list, (size_t)(end - list.ptr));
         if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
     }
 }
@@ -3729,7 +3729,7 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     from = sse__cut(&to, '=', false);
     if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
     from = sse__cut(&to, '-', false);
-    if (!to.ptr || !sse__all(from, SSE__DIGIT) || !sse__all(to, SSE__DIGIT) || from.len + to.len == 0) return 200;
+    if (!to.ptr || !sse__all_in_class(from, SSE__DIGIT) || !sse__all_in_class(to, SSE__DIGIT) || from.len + to.len == 0) return 200;
     if (!sse__parse_u64(from, UINT64_MAX, first)) *first = UINT64_MAX; /* past all others if it does not fit */
     if (!sse__parse_u64(to, UINT64_MAX, last)) *last = UINT64_MAX;
     if (!from.len) { /* the last n bytes */
@@ -3789,13 +3789,13 @@ static void sse__date_write(char out[30], int64_t time) {
    a blank, b the name of a month; all else stands for itself. */
 static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
     memset(d, 0, sizeof *d);
-    for (; *form && s.len; form++, s = sse__from(s, 1)) {
+    for (; *form && s.len; form++, s = sse__str_skip(s, 1)) {
         int *number = NULL, digit = s.ptr[0] - '0';
         switch (*form) {
         case 'b':
             while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month]))) d->month++;
             if (d->month++ == 12) return false;
-            s = sse__from(s, 2);
+            s = sse__str_skip(s, 2);
             continue;
         case 'e': if (s.ptr[0] == ' ') digit = 0; /* fall through */
         case 'd': number = &d->day; break;
@@ -3824,11 +3824,11 @@ static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     int       day = 0;
     while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
     if (day == 7) return false;
-    rest = sse__from(s, 3);
+    rest = sse__str_skip(s, 3);
     if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) && !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
         rest = sse__text(sse__day_names[day]);
         if (!sse__starts(s, rest)) return false;
-        if (!sse__date_match(sse__from(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d)) return false;
+        if (!sse__date_match(sse__str_skip(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d)) return false;
         sse__date_of(now, &today);
         d.year += (today.year + 50) / 100 * 100;
         if (d.year > today.year + 50) d.year -= 100;
@@ -3857,7 +3857,7 @@ static bool sse__is_ipv6(sse_str s) {
     while (i < s.len) {
         for (n = 0; n < 5 && i + n < s.len && sse__hex_value(s.ptr[i + n]) >= 0;) n++;
         if (n == 0 || n > 4) return false;
-        if (i + n < s.len && s.ptr[i + n] == '.') return sse__is_ipv4(sse__from(s, i)) && (gap ? groups <= 5 : groups == 6);
+        if (i + n < s.len && s.ptr[i + n] == '.') return sse__is_ipv4(sse__str_skip(s, i)) && (gap ? groups <= 5 : groups == 6);
         i += n;
         groups++;
         if (i == s.len) break;
@@ -3879,13 +3879,13 @@ static bool sse__host_parse(sse_str s, sse__host *host) {
     const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
     if (close) {
         host->name = sse__str(s.ptr, (size_t)(close + 1 - s.ptr));
-        host->port = sse__from(s, host->name.len);
+        host->port = sse__str_skip(s, host->name.len);
         if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) || (host->port.len && host->port.ptr[0] != ':')) return false;
-        if (host->port.len) host->port = sse__from(host->port, 1);
+        if (host->port.len) host->port = sse__str_skip(host->port, 1);
     } else {
         host->port = s;
         host->name = sse__cut(&host->port, ':', false);
-        if (!host->name.len || !sse__all(host->name, SSE__HOST)) return false;
+        if (!host->name.len || !sse__all_in_class(host->name, SSE__HOST)) return false;
         if (host->name.len > 1 && host->name.ptr[host->name.len - 1] == '.') host->name.len--;
     }
     return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
@@ -3899,9 +3899,9 @@ static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1,
     if (sse__eq(s, SSE__LIT("null"))) return true;
     if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
     origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
-    s = sse__from(s, origin->scheme.len);
-    if (!sse__all(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://"))) return false;
-    return sse__host_parse(sse__from(s, 3), &origin->host);
+    s = sse__str_skip(s, origin->scheme.len);
+    if (!sse__all_in_class(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://"))) return false;
+    return sse__host_parse(sse__str_skip(s, 3), &origin->host);
 }
 
 /* True if the page of that origin came from this Host. A port left out is the one of the origin's scheme on both sides: behind
@@ -3922,7 +3922,7 @@ static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
         i--;
         if (rest->ptr[i] == '"') quoted = !quoted;
     }
-    *element = sse__trim(sse__from(*rest, i));
+    *element = sse__trim(sse__str_skip(*rest, i));
     *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__text(NULL);
     return true;
 }
@@ -3988,7 +3988,7 @@ static const char *sse__mime(sse_str path) {
     size_t from = path.len, i;
     while (from > 0 && path.ptr[from - 1] != '.' && path.ptr[from - 1] != '/') from--;
     for (i = 0; from > 0 && path.ptr[from - 1] == '.' && i < SSE__COUNT(types); i++)
-        if (sse__in_words(types[i][0], sse__from(path, from))) return types[i][1];
+        if (sse__wordlist_has(types[i][0], sse__str_skip(path, from))) return types[i][1];
     return "application/octet-stream";
 }
 
@@ -4038,7 +4038,7 @@ enum {
 
 typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field; /* value trimmed; id: SSE__FIELD_ */
 
-enum { SSE__AT_START, SSE__AT_METHOD, SSE__AT_TARGET, SSE__AT_VERSION, SSE__AT_NAME, SSE__AT_SPACE, SSE__AT_VALUE, SSE__AT_END };
+enum { SSE__HEAD_START, SSE__HEAD_METHOD, SSE__HEAD_TARGET, SSE__HEAD_VERSION, SSE__HEAD_NAME, SSE__HEAD_SPACE, SSE__HEAD_VALUE, SSE__HEAD_END };
 
 typedef struct sse__head {
     uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
@@ -4108,7 +4108,7 @@ static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
     const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
     if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
     if (one && sse__list_next(&accept, &type) && sse__media_is(type, SSE__LIT("text/event-stream")) &&
-        sse__weight(type) > 0 && !sse__list_next(&accept, &other))
+        sse__qvalue(type) > 0 && !sse__list_next(&accept, &other))
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
     return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
@@ -4174,14 +4174,14 @@ static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
     }
     if (h->pos == end) return 0;
     h->mark  = h->pos;
-    h->stage = SSE__AT_METHOD;
+    h->stage = SSE__HEAD_METHOD;
     return 1;
 }
 
 /* A word of the request line, which ends with one space. */
 static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set, sse__slice *word) {
     uint32_t pos = h->pos;
-    while (pos < end && sse__is(bytes[pos], set)) pos++;
+    while (pos < end && sse__in_class(bytes[pos], set)) pos++;
     h->pos    = pos;
     word->at  = h->mark;
     word->len = pos - h->mark;
@@ -4232,7 +4232,7 @@ static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
     if (version[5] != '1') return -505;
     h->minor = version[7] != '0';
     h->mark  = h->pos;
-    h->stage = SSE__AT_NAME;
+    h->stage = SSE__HEAD_NAME;
     return sse__head_target_split(h, bytes) ? 1 : -400;
 }
 
@@ -4240,7 +4240,7 @@ static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
 static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
     uint32_t    pos = h->pos;
     sse__field *field = h->fields + h->nfields;
-    while (pos < end && sse__is(bytes[pos], SSE__TOKEN)) pos++;
+    while (pos < end && sse__in_class(bytes[pos], SSE__TOKEN)) pos++;
     h->pos = pos;
     if (pos == end) return 0;
     if (bytes[pos] == '\r' && pos == h->mark) {
@@ -4255,27 +4255,27 @@ static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
     field->name.len = pos - h->mark;
     field->id       = sse__field_id(sse__slice_str(bytes, field->name));
     h->pos++;
-    h->stage = SSE__AT_SPACE;
+    h->stage = SSE__HEAD_SPACE;
     return 1;
 }
 
 /* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F): 16 if there is none. */
 #if defined(SSE__USE_SSE2)
-static unsigned sse__text_block(const char *p) {
+static unsigned sse__printable_in_block(const char *p) {
     const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
     const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
     const unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
     return hits ? (unsigned)__builtin_ctz(hits) : 16;
 }
 #elif defined(SSE__USE_NEON)
-static unsigned sse__text_block(const char *p) {
+static unsigned sse__printable_in_block(const char *p) {
     const uint8x16_t v = vld1q_u8((const uint8_t *)p);
     const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
     const uint64_t   hits = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0); /* 4 bits a byte */
     return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
 }
 #else
-static unsigned sse__text_block(const char *p) {
+static unsigned sse__printable_in_block(const char *p) {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     unsigned       i;
     for (i = 0; i < 16; i += 8) {
@@ -4291,9 +4291,9 @@ static unsigned sse__text_block(const char *p) {
 #endif
 
 /* The first control character of [p, end), end if there is none. Never reads past end. */
-static const char *sse__skip_text(const char *p, const char *end) {
+static const char *sse__printable_end(const char *p, const char *end) {
     while (end - p >= 16) {
-        const unsigned n = sse__text_block(p);
+        const unsigned n = sse__printable_in_block(p);
         p += n;
         if (n < 16) return p;
     }
@@ -4305,14 +4305,14 @@ static const char *sse__skip_text(const char *p, const char *end) {
 static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
     sse__field *field = h->fields + h->nfields;
     uint32_t    pos = h->pos;
-    if (h->stage == SSE__AT_SPACE) {
+    if (h->stage == SSE__HEAD_SPACE) {
         while (pos < end && sse__is_space(bytes[pos])) pos++;
         h->pos = h->mark = pos;
         if (pos == end) return 0;
-        h->stage = SSE__AT_VALUE;
+        h->stage = SSE__HEAD_VALUE;
     }
     for (;; pos++) {
-        pos = (uint32_t)(sse__skip_text(bytes + pos, bytes + end) - bytes);
+        pos = (uint32_t)(sse__printable_end(bytes + pos, bytes + end) - bytes);
         if (pos == end || bytes[pos] != '\t') break;
     }
     h->pos = pos;
@@ -4324,7 +4324,7 @@ static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) 
     field->value.len = pos - h->mark;
     h->nfields++;
     h->mark  = h->pos;
-    h->stage = SSE__AT_NAME;
+    h->stage = SSE__HEAD_NAME;
     return 1;
 }
 
@@ -4334,17 +4334,17 @@ static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) 
 static int sse__head_parse(sse__head *h, const char *bytes, size_t len) { /* H2: all it knows is in h */
     const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
     int            rc = 1;
-    if (h->stage == SSE__AT_END) return h->result;
-    while (rc > 0 && h->stage < SSE__AT_NAME) {
+    if (h->stage == SSE__HEAD_END) return h->result;
+    while (rc > 0 && h->stage < SSE__HEAD_NAME) {
         switch (h->stage) {
-        case SSE__AT_START: rc = sse__head_start(h, bytes, end); break;
-        case SSE__AT_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
-        case SSE__AT_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
+        case SSE__HEAD_START: rc = sse__head_start(h, bytes, end); break;
+        case SSE__HEAD_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
+        case SSE__HEAD_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
         default: rc = sse__head_version(h, bytes, end);
         }
     }
     while (rc > 0) { /* this is where the time goes: a field is two calls, and most need nothing more */
-        if (h->stage == SSE__AT_NAME) {
+        if (h->stage == SSE__HEAD_NAME) {
             rc = sse__head_name(h, bytes, end);
             if (rc == 2) rc = sse__head_finish(h);
             else if (rc > 0) continue;
@@ -4355,9 +4355,9 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) { /* H2:
         rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
     }
     SSE_ASSERT(h->pos <= end); /* H1 */
-    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__AT_NAME ? -414 : -431; /* no longer head can end inside the limit */
+    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__HEAD_NAME ? -414 : -431; /* no longer head can end inside the limit */
     if (rc == 0) return 0;
-    h->stage = SSE__AT_END;
+    h->stage = SSE__HEAD_END;
     return h->result = rc;
 }
 
@@ -4426,8 +4426,8 @@ static int sse__chunked_byte(sse__chunked *d, char c) {
     const bool dropped = in_size || (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
     if (d->stage == SSE__CHUNK_SIZE) return sse__chunked_size(d, c);
     if (dropped && ++d->extra > 16384) return in_size ? -400 : -431;
-    if (d->stage == SSE__CHUNK_TRAILER && sse__is(c, SSE__TOKEN)) d->stage = SSE__CHUNK_TRAILER_NAME;
-    if (sse__is(c, sse__chunk_steps[d->stage].many)) return 0;
+    if (d->stage == SSE__CHUNK_TRAILER && sse__in_class(c, SSE__TOKEN)) d->stage = SSE__CHUNK_TRAILER_NAME;
+    if (sse__in_class(c, sse__chunk_steps[d->stage].many)) return 0;
     if (c != sse__chunk_steps[d->stage].last) return -400;
     d->stage = sse__chunk_steps[d->stage].next;
     if (d->stage == SSE__CHUNK_DATA && !d->left) d->stage = SSE__CHUNK_TRAILER;
@@ -4495,7 +4495,7 @@ static bool sse__pair_next(sse_str *rest, char separator, sse_str *name, sse_str
         *value = sse__cut(rest, separator, false);
         if (!value->len) continue;
         *name = sse__cut(value, '=', false);
-        if (!value->ptr) *value = sse__from(*name, name->len);
+        if (!value->ptr) *value = sse__str_skip(*name, name->len);
         return true;
     }
     return false;
@@ -4555,7 +4555,7 @@ static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *m
     const sse_str boundary = sse__param(content_type, SSE__LIT("boundary"));
     memset(m, 0, sizeof *m);
     if (!sse__media_is(content_type, SSE__LIT("multipart/form-data"))) return false;
-    if (boundary.len < 1 || boundary.len > 70 || !sse__all(boundary, SSE__BOUNDARY)) return false;
+    if (boundary.len < 1 || boundary.len > 70 || !sse__all_in_class(boundary, SSE__BOUNDARY)) return false;
     if (boundary.ptr[boundary.len - 1] == ' ') return false; /* RFC 2046 5.1.1: could not be told from padding */
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
@@ -4654,7 +4654,7 @@ static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
     if (++m->header_bytes > m->size) return -431;
     if (m->stage == SSE__MULTI_HEADER) {
         if (c == '\r') m->stage = SSE__MULTI_HEADER_LF;
-        else if (sse__is(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
+        else if (sse__in_class(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
         else return -400;
         return 0;
     }
@@ -4673,7 +4673,7 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     size_t        i = 0, n = m->matched;
     if (n) { /* the text before ended with the first n bytes of it */
         while (n < m->delimiter_len && i < text.len && text.ptr[i] == m->delimiter[n]) i++, n++;
-        *in = sse__from(text, i);
+        *in = sse__str_skip(text, i);
         m->matched = (uint32_t)n;
         if (n == m->delimiter_len) {
             m->matched = 0;
@@ -4694,7 +4694,7 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     }
     m->matched = (uint32_t)n; /* all of it, or as much as there was */
     m->data    = sse__str(text.ptr, i);
-    *in        = sse__from(text, i + n);
+    *in        = sse__str_skip(text, i + n);
     return i ? SSE__PART_DATA : SSE__PART_MORE;
 }
 
@@ -4705,12 +4705,12 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
         const bool text = m->stage == SSE__MULTI_TEXT, was_in_part = m->in_part;
         int        event;
         if (m->refused || m->stage == SSE__MULTI_END) {
-            *in = sse__from(*in, in->len);
+            *in = sse__str_skip(*in, in->len);
             return m->refused ? m->refused : SSE__PART_DONE;
         }
         if (in->len == 0 && m->matched != m->delimiter_len) return SSE__PART_MORE;
         event = text ? sse__multipart_text(m, in) : sse__multipart_byte(m, in->ptr[0]);
-        if (!text) *in = sse__from(*in, 1);
+        if (!text) *in = sse__str_skip(*in, 1);
         if (event < 0) m->refused = event;
         if (event == SSE__PART_END) m->in_part = false;
         if (event && (was_in_part || !text)) return event;
@@ -4743,20 +4743,20 @@ typedef struct sse__route {
     bool         body_later, binary_query;
 } sse__route;
 
-typedef struct sse__segment {
+typedef struct sse__route_node {
     sse__node    node;               /* in the parent's map, if it is a literal */
-    struct sse__segment *next;       /* pattern: the next one of this level */
+    struct sse__route_node *next;       /* pattern: the next one of this level */
     char        *text;               /* literal, or pattern with its params as {} */
     sse__map     literals;
-    struct sse__segment *patterns;
+    struct sse__route_node *patterns;
     sse__route  *routes, *mounts;    /* mounts take any path below */
-} sse__segment;
+} sse__route_node;
 
-typedef struct sse__found {
-    sse__segment *at, *mount;
+typedef struct sse__route_match {
+    sse__route_node *at, *mount;
     sse_str       params[SSE__MAX_PARAMS], rest; /* rest: below the mount */
     int           nparams;
-} sse__found;
+} sse__route_match;
 
 static void sse__route_free(sse__route *route) {
     char **name;
@@ -4769,14 +4769,14 @@ static void sse__route_free(sse__route *route) {
     SSE_FREE(route);
 }
 
-static void sse__segment_clear(sse__segment *s) { /* everything below and in it */
+static void sse__route_node_clear(sse__route_node *s) { /* everything below and in it */
     sse__node    *node;
-    sse__segment *child;
+    sse__route_node *child;
     while ((node = sse__map_any(&s->literals)) != NULL || s->patterns) {
-        child = node ? SSE__CONTAINER(node, sse__segment, node) : s->patterns;
+        child = node ? SSE__CONTAINER(node, sse__route_node, node) : s->patterns;
         if (node) sse__map_remove(&s->literals, node);
         else s->patterns = child->next;
-        sse__segment_clear(child);
+        sse__route_node_clear(child);
         SSE_FREE(child);
     }
     sse__map_free(&s->literals);
@@ -4788,14 +4788,14 @@ static void sse__segment_clear(sse__segment *s) { /* everything below and in it 
     SSE_FREE(s->text);
 }
 
-static bool sse__path_names(const char *path, const char *param, size_t n) { /* "{id}", of n bytes, stands before param as well */
+static bool sse__route_path_names(const char *path, const char *param, size_t n) { /* "{id}", of n bytes, stands before param as well */
     for (; path < param; path++)
         if (strncmp(path, param, n) == 0) return true;
     return false;
 }
 
 /* What is wrong with a path, as the program wrote it; NULL: nothing. A mount has no params. */
-static const char *sse__path_fault(const char *path, bool mount) {
+static const char *sse__route_path_error(const char *path, bool mount) {
     const char *p;
     int         count = 0;
     for (p = path; (p = strstr(p, "/.")) != NULL; p++) { /* requests have none left when routes are looked up */
@@ -4814,7 +4814,7 @@ static const char *sse__path_fault(const char *path, bool mount) {
         if (p[n + 1] != '}') return "a { without its }";
         if (n == 0) return "a param without a name";
         if (p[n + 2] == '{') return "two params with nothing between them";
-        if (sse__path_names(path, p, n + 2)) return "two params of one name: the second could not be read";
+        if (sse__route_path_names(path, p, n + 2)) return "two params of one name: the second could not be read";
         if (++count > SSE__MAX_PARAMS) return "more than 16 params";
         p += n + 1;
     }
@@ -4822,7 +4822,7 @@ static const char *sse__path_fault(const char *path, bool mount) {
 }
 
 /* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to names. Its path has no fault. */
-static int sse__segment_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
+static int sse__route_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
     while (segment.ptr) {
         sse_str name;
         sse__put_str(shape, sse__cut(&segment, '{', false));
@@ -4835,15 +4835,15 @@ static int sse__segment_shape(sse_str segment, sse_buf *shape, char **names, int
     return shape->error;
 }
 
-static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { /* finds or makes; NULL: no memory */
+static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *shape) { /* finds or makes; NULL: no memory */
     const bool    pattern = shape->len && memchr(shape->ptr, '{', shape->len);
     const sse_str text    = sse__str(shape->ptr, shape->len);
     sse__node    *node    = pattern ? NULL : sse__map_find(&parent->literals, text);
-    sse__segment *child, **at = &parent->patterns;
-    if (node) return SSE__CONTAINER(node, sse__segment, node);
+    sse__route_node *child, **at = &parent->patterns;
+    if (node) return SSE__CONTAINER(node, sse__route_node, node);
     for (; pattern && *at; at = &(*at)->next)
         if (sse__eq(sse__text((*at)->text), text)) return *at;
-    child = SSE__NEW(sse__segment);
+    child = SSE__NEW(sse__route_node);
     if (child) child->text = sse__strdup(text);
     if (!child || !child->text || (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
         if (child) SSE_FREE(child->text);
@@ -4855,19 +4855,19 @@ static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { 
 }
 
 /* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with SSE_E_STATE the one that is there. */
-static int sse__route_add(sse__segment *root, sse__route *route, bool mount, const sse__route **taken) {
+static int sse__route_add(sse__route_node *root, sse__route *route, bool mount, const sse__route **taken) {
     int           count = 0, error = SSE_OK;
     sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL); /* a mount at "" is one of the root */
     sse_buf       shape = {NULL, 0, 0, SSE_OK};
-    sse__segment *at = root;
+    sse__route_node *at = root;
     sse__route  **list = NULL;
     *taken = NULL;
     route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names);
     if (!route->names) error = SSE_E_NOMEM;
     while (!error && rest.ptr) {
         shape.len = 0;
-        error     = sse__segment_shape(sse__cut(&rest, '/', false), &shape, route->names, &count);
-        if (!error && !(at = sse__segment_child(at, &shape))) error = SSE_E_NOMEM;
+        error     = sse__route_shape(sse__cut(&rest, '/', false), &shape, route->names, &count);
+        if (!error && !(at = sse__route_node_child(at, &shape))) error = SSE_E_NOMEM;
     }
     sse_buf_free(&shape);
     if (!error)
@@ -4881,11 +4881,11 @@ static int sse__route_add(sse__segment *root, sse__route *route, bool mount, con
 
 /* Takes the params of a pattern out of a segment: each is the shortest run before what the shape has next, the last one
    all the rest. On failure m->nparams may have grown. */
-static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) {
+static bool sse__route_node_match(const char *shape, sse_str text, sse__route_match *m) {
     for (;;) {
         size_t n = strcspn(shape, "{"), len;
         if (!sse__starts(text, sse__str(shape, n))) return false;
-        text = sse__from(text, n);
+        text = sse__str_skip(text, n);
         shape += n;
         if (!*shape) return text.len == 0;
         shape += 2;
@@ -4895,14 +4895,14 @@ static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) {
         while (len + n <= text.len && memcmp(text.ptr + len, shape, n) != 0) len++;
         if (len + n > text.len) return false;
         m->params[m->nparams++] = sse__str(text.ptr, len);
-        text = sse__from(text, len);
+        text = sse__str_skip(text, len);
     }
 }
 
-static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
+static bool sse__route_walk(sse__route_node *at, sse_str rest, sse__route_match *m) {
     sse_str       segment;
     sse__node    *node;
-    sse__segment *child;
+    sse__route_node *child;
     const int     before = m->nparams;
     if (at->mounts) {
         m->mount = at;
@@ -4914,19 +4914,19 @@ static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
     }
     segment = sse__cut(&rest, '/', false);
     node    = sse__map_find(&at->literals, segment);
-    if (node && sse__route_walk(SSE__CONTAINER(node, sse__segment, node), rest, m)) return true;
+    if (node && sse__route_walk(SSE__CONTAINER(node, sse__route_node, node), rest, m)) return true;
     for (child = at->patterns; child; child = child->next) {
         m->nparams = before;
-        if (sse__segment_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
+        if (sse__route_node_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
     }
     m->nparams = before;
     return false;
 }
 
 /* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. RT1 */
-static bool sse__route_find(sse__segment *root, sse_str path, sse__found *m) {
+static bool sse__route_find(sse__route_node *root, sse_str path, sse__route_match *m) {
     memset(m, 0, sizeof *m);
-    if (sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m)) return true;
+    if (sse__route_walk(root, path.len ? sse__str_skip(path, 1) : sse__str("", 0), m)) return true;
     m->at = NULL;
     return false;
 }
@@ -4956,7 +4956,7 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
       before a frame do not change how it is read.
   Z6  Size: a frame is never longer than sse__frame_bound of its event. Room
       is asked for once per frame; the bit writer checks nothing.
-  Z7  A mark names one state of one channel's history; a press never gives
+  Z7  A mark names one state of one channel's history; an encoder never gives
       the same one out again: a stream is in sync if and only if it holds the codec's mark.
   Z8  Only two things allocate: the history (failing forgets it, and all are
       out of sync) and the output (failing leaves the event unsent). A key
@@ -4968,7 +4968,7 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
    alone and may be put behind anything that ends at a byte boundary. Who has had every frame since some key is in sync
    and gets deltas; who joins, misses an event or is sent bytes of its own gets the next key.
 
-       sse__codec_add(codec, press, event);
+       sse__codec_add(codec, encoder, event);
        for each subscriber s of this encoding:
            if (sse__codec_follow(codec, &s->mark) == SSE__DELTA) queue(s, delta);      made by sse__codec_delta when
            else queue(s, key);                                 made by sse__frame_key, when the first one needs it
@@ -4980,10 +4980,10 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
 enum { SSE__IDENTITY, SSE__BR, SSE__GZIP };
 enum { SSE__KEY, SSE__DELTA };
 
-typedef struct sse__sum { uint32_t crc, len, shift; } sse__sum; /* of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
+typedef struct sse__crc_state { uint32_t crc, len, shift; } sse__crc_state; /* of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
 
 #if defined(SSE_NO_COMPRESSION)
-enum { SSE__HAS_COMPRESSION = 0 }; /* no press is made, and compilers drop what writes frames */
+enum { SSE__HAS_COMPRESSION = 0 }; /* no encoder is made, and compilers drop what writes frames */
 #else
 enum { SSE__HAS_COMPRESSION = 1 };
 #endif
@@ -5000,7 +5000,7 @@ static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
 #endif
 }
 
-static unsigned sse__low_byte(uint64_t v) { /* the lowest byte that is not 0, counted from 0; v > 0 */
+static unsigned sse__first_diff(uint64_t v) { /* the lowest byte that is not 0, counted from 0; v > 0 */
 #if defined(__GNUC__)
     return (unsigned)__builtin_ctzll(v) >> 3;
 #else
@@ -5178,7 +5178,7 @@ static uint64_t sse__prefix_cost(const sse__prefix *x) { /* bits of all counted 
 typedef struct sse__index { uint64_t *slots; unsigned bits; } sse__index;
 
 /* The bytes a frame is made of, [start, end), and may copy from. Positions count from bytes. */
-typedef struct sse__span {
+typedef struct sse__window {
     const unsigned char *bytes;
     size_t               floor;   /* no copy begins before it (Z2) */
     size_t               start, end;
@@ -5186,7 +5186,7 @@ typedef struct sse__span {
     uint32_t             origin;  /* what the index calls position 0, modulo 2^32 */
     uint32_t             reach;   /* no copy goes further back (Z3) */
     sse__index           index;
-} sse__span;
+} sse__window;
 
 /* Scores count the bits that a copy saves, in eighths. The constants came out of a search for the fewest bytes on the
    workloads of tests/bench/frame.c; they are not what a single copy costs, but what makes good neighbours: near sources
@@ -5221,7 +5221,7 @@ typedef struct sse__run { uint8_t symbol, extra; } sse__run; /* a code length, o
 
 /* What compressing needs while it works; one per loop serves all channels of the loop. Only its
    counters matter from one call to the next, so it costs memory once, not per channel or client. */
-typedef struct sse__press {
+typedef struct sse__encoder {
     sse__bits    out;
     bool         counting;       /* what is put is only counted, and codes are made of that */
     uint64_t     extra;          /* bits counted that are no symbol's code */
@@ -5233,21 +5233,21 @@ typedef struct sse__press {
     sse__prefix  literals, lengths, distances, code_lengths;
     sse__run     runs[SSE__SYMBOLS];
     uint32_t     crc[8][256];
-    sse__span    key;            /* its origin moves on with every key: the index is empty again without clearing it */
+    sse__window    key;            /* its origin moves on with every key: the index is empty again without clearing it */
     uint64_t     mark;           /* the newest one given out (Z7) */
-} sse__press;
+} sse__encoder;
 
-static void sse__put_bits(sse__press *p, uint64_t v, unsigned n) {
+static void sse__put_bits(sse__encoder *p, uint64_t v, unsigned n) {
     if (p->counting) p->extra += n;
     else sse__bits_put(&p->out, v, n);
 }
 
-static void sse__put_symbol(sse__press *p, sse__prefix *x, unsigned symbol) {
+static void sse__put_symbol(sse__encoder *p, sse__prefix *x, unsigned symbol) {
     if (p->counting) x->count[symbol]++;
     else sse__bits_put(&p->out, x->code[symbol], x->len[symbol]);
 }
 
-static void sse__put_literals(sse__press *p, sse__prefix *x, const unsigned char *bytes, uint32_t n) {
+static void sse__put_literals(sse__encoder *p, sse__prefix *x, const unsigned char *bytes, uint32_t n) {
     for (; n > 0; n--) sse__put_symbol(p, x, *bytes++);
 }
 
@@ -5263,7 +5263,7 @@ static uint64_t *sse__slot8(const sse__index *x, uint64_t v) {
 
 static size_t sse__index_size(unsigned bits) { return ((size_t)3 << bits) * sizeof(uint64_t); }
 
-static void sse__index_to(sse__span *s, size_t to) { /* puts the positions before to into the index */
+static void sse__index_insert(sse__window *s, size_t to) { /* puts the positions before to into the index */
     const size_t last = s->end < 8 ? 0 : s->end - 7;
     uint64_t    *slot, v;
     if (to > last) to = last;
@@ -5281,14 +5281,14 @@ static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, s
     uint32_t n = 0;
     for (; n + 8 <= max; n += 8) {
         const uint64_t differ = sse__load64(a + n) ^ sse__load64(b + n);
-        if (differ) return n + sse__low_byte(differ);
+        if (differ) return n + sse__first_diff(differ);
     }
     while (n < max && a[n] == b[n]) n++;
     return n;
 }
 
 /* How far back a copy at pos may go. */
-static uint32_t sse__span_reach(const sse__span *s, size_t pos) {
+static uint32_t sse__span_reach(const sse__window *s, size_t pos) {
     SSE_ASSERT(pos >= s->floor);
     return pos - s->floor < s->reach ? (uint32_t)(pos - s->floor) : s->reach;
 }
@@ -5296,7 +5296,7 @@ static uint32_t sse__span_reach(const sse__span *s, size_t pos) {
 typedef struct sse__search { const unsigned char *p; size_t max; uint32_t reach; sse__match best; } sse__search;
 
 /* Takes the copy from dist back if it scores better. Any number may be tried: the bytes decide, so the index may be stale. */
-static void sse__try(sse__search *x, uint32_t dist, int cost) {
+static void sse__match_try(sse__search *x, uint32_t dist, int cost) {
     const unsigned char *from = x->p - (size_t)dist;
     uint32_t             n;
     int                  score;
@@ -5311,13 +5311,13 @@ static void sse__try(sse__search *x, uint32_t dist, int cost) {
 
 static int sse__far_cost(uint32_t dist) { return SSE__FAR + SSE__FAR_LOG2 * (int)sse__log2(dist); }
 
-static void sse__try_far(sse__search *x, uint32_t dist) {
-    if (dist - 1 < x->reach) sse__try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
+static void sse__match_try_at(sse__search *x, uint32_t dist) {
+    if (dist - 1 < x->reach) sse__match_try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
 }
 
 /* The best copy for pos: from one of the last distances, or from where the index saw these bytes. None begins in the last
    seven bytes of a block. */
-static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos, size_t end) {
+static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, size_t pos, size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
     sse__search    x;
     uint64_t       v, four, eight;
@@ -5333,15 +5333,15 @@ static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos,
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
         if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF)) continue; /* Z1 */
-        sse__try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
+        sse__match_try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
     if (x.best.len >= SSE__NICE) return x.best;
     four  = *sse__slot4(&s->index, v);
     eight = *sse__slot8(&s->index, v);
-    sse__try_far(&x, at - (uint32_t)eight);
-    sse__try_far(&x, at - (uint32_t)(eight >> 32));
-    sse__try_far(&x, at - (uint32_t)four);
-    sse__try_far(&x, at - (uint32_t)(four >> 32));
+    sse__match_try_at(&x, at - (uint32_t)eight);
+    sse__match_try_at(&x, at - (uint32_t)(eight >> 32));
+    sse__match_try_at(&x, at - (uint32_t)four);
+    sse__match_try_at(&x, at - (uint32_t)(four >> 32));
     return x.best;
 }
 
@@ -5354,7 +5354,7 @@ static uint8_t sse__ring_code(const uint32_t ring[4], uint32_t dist) {
     return SSE__FAR_DIST;
 }
 
-static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32_t dist) {
+static void sse__command_add(sse__encoder *p, size_t insert, uint32_t copy, uint32_t dist) {
     sse__command *c = &p->commands[p->ncommands++];
     SSE_ASSERT(p->ncommands <= SSE__COMMANDS);
     c->insert    = (uint32_t)insert;
@@ -5367,22 +5367,22 @@ static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32
 }
 
 /* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the commands are used up. */
-static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
+static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t end) {
     size_t     literals = pos;
     sse__match m, next;
     int        tries;
     p->ncommands = 0;
     while (pos < end && p->ncommands < SSE__COMMANDS - 1) {
-        m = sse__find(p, s, pos, end);
+        m = sse__match_find(p, s, pos, end);
         if (m.score <= 0) {
             const size_t skip = 1 + ((pos - literals) >> 8); /* noise: look at ever fewer places */
             pos = end - pos > skip ? pos + (skip < 16 ? skip : 16) : end;
-            sse__index_to(s, pos);
+            sse__index_insert(s, pos);
             continue;
         }
         for (tries = 0; tries < SSE__LAZY && pos + 1 < end && m.len < SSE__NICE; tries++, pos++) {
-            sse__index_to(s, pos + 1); /* is the next byte a better place to start? */
-            next = sse__find(p, s, pos + 1, end);
+            sse__index_insert(s, pos + 1); /* is the next byte a better place to start? */
+            next = sse__match_find(p, s, pos + 1, end);
             if (next.score < m.score) break;
             m = next;
         }
@@ -5394,13 +5394,13 @@ static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
         sse__command_add(p, pos - literals, m.len, m.dist);
         pos += m.len;
         literals = pos;
-        sse__index_to(s, pos);
+        sse__index_insert(s, pos);
     }
     if (literals < pos) sse__command_add(p, pos - literals, 0, 0);
     return pos;
 }
 
-static void sse__put_runs(sse__press *p, unsigned nruns) { /* both formats give runs so many bits */
+static void sse__put_runs(sse__encoder *p, unsigned nruns) { /* both formats give runs so many bits */
     unsigned i;
     for (i = 0; i < nruns; i++) {
         const unsigned symbol = p->runs[i].symbol;
@@ -5409,7 +5409,7 @@ static void sse__put_runs(sse__press *p, unsigned nruns) { /* both formats give 
     }
 }
 
-static void sse__runs_build(sse__press *p, unsigned nruns, unsigned size, unsigned limit) { /* the code for them */
+static void sse__runs_build(sse__encoder *p, unsigned nruns, unsigned size, unsigned limit) { /* the code for them */
     sse__prefix_clear(&p->code_lengths, size);
     p->counting = true;
     sse__put_runs(p, nruns);
@@ -5427,7 +5427,7 @@ static const uint32_t sse__br_copy_base[24]   = { 2,  3,  4,  5,  6,  7,   8,   
                                                   22, 30, 38, 54, 70, 102, 134, 198, 326, 582, 1094, 2118 };
 
 /* Writes the runs with the code for code lengths before them (3.5). */
-static void sse__br_put_runs(sse__press *p, unsigned nruns) {
+static void sse__br_put_runs(sse__encoder *p, unsigned nruns) {
     static const uint8_t order[18] = { 1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
     static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 }; /* of the lengths 0..5 */
     sse__prefix         *x = &p->code_lengths;
@@ -5481,7 +5481,7 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code
 }
 
 /* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it takes no bits. */
-static void sse__br_put_simple(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
+static void sse__br_put_simple(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
     unsigned symbols[4] = { 0, 0, 0, 0 }, n = 0, i, d;
     for (d = 1; d <= 3; d++)
         for (i = 0; i < x->size; i++)
@@ -5493,7 +5493,7 @@ static void sse__br_put_simple(sse__press *p, sse__prefix *x, unsigned symbol_bi
     if (n == 4) sse__put_bits(p, x->len[symbols[0]] == 1, 1);
 }
 
-static void sse__br_put_code(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
+static void sse__br_put_code(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
     sse__prefix_build(x, SSE__CODE_BITS);
     if (x->used <= 4) sse__br_put_simple(p, x, symbol_bits);
     else sse__br_put_runs(p, sse__br_runs(x, p->runs));
@@ -5523,7 +5523,7 @@ static void sse__br_command_codes(sse__command *c) {
     }
 }
 
-static void sse__br_put_commands(sse__press *p, const unsigned char *bytes) {
+static void sse__br_put_commands(sse__encoder *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
     for (c = p->commands; c < end; c++) {
         sse__put_symbol(p, &p->lengths, c->symbol);
@@ -5549,7 +5549,7 @@ static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-bl
     sse__bits_put(w, raw, 1);
 }
 
-static void sse__br_put_block(sse__press *p, const unsigned char *bytes, size_t n, const uint32_t ring_before[4]) {
+static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_t n, const uint32_t ring_before[4]) {
     sse__bits before;
     uint64_t  bits;
     unsigned  i;
@@ -5598,7 +5598,7 @@ static uint32_t sse__gzip_piece(uint32_t copy) { /* a copy goes out in pieces of
     return copy <= 258 ? copy : copy - 258 < 3 ? 255 : 258;
 }
 
-static void sse__gzip_put_commands(sse__press *p, const unsigned char *bytes) {
+static void sse__gzip_put_commands(sse__encoder *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
     uint32_t            copy, piece;
     unsigned            bits;
@@ -5631,7 +5631,7 @@ static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs
 }
 
 /* Writes the head of a block with codes of its own (3.2.7); returns the bits of all the block. */
-static uint64_t sse__gzip_put_codes(sse__press *p) {
+static uint64_t sse__gzip_put_codes(sse__encoder *p) {
     static const uint8_t order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
     uint8_t              len[286 + 30];
     unsigned             nlengths = 286, ndistances = 30, ncodes = 19, nruns, i;
@@ -5659,7 +5659,7 @@ static uint64_t sse__gzip_put_codes(sse__press *p) {
     return bits;
 }
 
-static uint64_t sse__gzip_fixed_lengths(sse__press *p) { /* of the codes of 3.2.6; returns the bits of the counted symbols */
+static uint64_t sse__gzip_fixed_lengths(sse__encoder *p) { /* of the codes of 3.2.6; returns the bits of the counted symbols */
     unsigned i;
     for (i = 0; i < 288; i++) p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
     memset(p->distances.len, 5, 30);
@@ -5679,7 +5679,7 @@ static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_
     } while (n);
 }
 
-static void sse__gzip_put_block(sse__press *p, const unsigned char *bytes, size_t n) {
+static void sse__gzip_put_block(sse__encoder *p, const unsigned char *bytes, size_t n) {
     const sse__bits before = p->out;
     uint64_t        fixed, own, least;
     sse__prefix_clear(&p->lengths, 288);
@@ -5717,7 +5717,7 @@ static void sse__gzip_align(sse__bits *w) {
 
 #define SSE__CRC_POLY 0xEDB88320u /* bits reversed: the highest is x^0 */
 
-static uint32_t sse__crc(const sse__press *p, sse_str bytes) {
+static uint32_t sse__crc(const sse__encoder *p, sse_str bytes) {
     const unsigned char *b = (const unsigned char *)bytes.ptr;
     uint32_t             crc = 0xFFFFFFFFu;
     size_t               n = bytes.len;
@@ -5731,7 +5731,7 @@ static uint32_t sse__crc(const sse__press *p, sse_str bytes) {
     return ~crc;
 }
 
-static void sse__crc_tables(sse__press *p) {
+static void sse__crc_tables(sse__encoder *p) {
     unsigned i, k;
     uint32_t v;
     for (i = 0; i < 256; i++) {
@@ -5752,8 +5752,8 @@ static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
     return product;
 }
 
-static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
-    sse__sum sum;
+static sse__crc_state sse__crc_of(const sse__encoder *p, sse_str bytes) {
+    sse__crc_state sum;
     uint32_t power = 0x00800000; /* x^8: one byte */
     size_t   n;
     sum.crc   = sse__crc(p, bytes);
@@ -5765,7 +5765,7 @@ static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
 }
 
 /* What a stream has got so far, and now this too. {0} is a stream's beginning. */
-static void sse__sum_add(sse__sum *stream, const sse__sum *frame) {
+static void sse__crc_append(sse__crc_state *stream, const sse__crc_state *frame) {
     stream->crc = sse__crc_multiply(stream->crc, frame->shift) ^ frame->crc;
     stream->len += frame->len;
 }
@@ -5776,7 +5776,7 @@ static size_t sse__frame_bound(size_t n) { /* Z6: incompressible blocks of 8 KB 
     return n <= SIZE_MAX / 2 ? n + n / 512 + 2048 : SIZE_MAX;
 }
 
-static void sse__frame_write(sse__press *p, sse__span *s, sse_buf *out) { /* p->ring: as the frame finds it */
+static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) { /* p->ring: as the frame finds it */
     unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
     size_t         at, next, block_end;
     uint32_t       ring[4];
@@ -5786,7 +5786,7 @@ static void sse__frame_write(sse__press *p, sse__span *s, sse_buf *out) { /* p->
     for (at = s->start; at < s->end; at = next) {
         block_end = s->end - at < SSE__BLOCK ? s->end : at + SSE__BLOCK;
         memcpy(ring, p->ring, sizeof ring);
-        next = sse__parse(p, s, at, block_end);
+        next = sse__lz_parse(p, s, at, block_end);
         if (p->br) sse__br_put_block(p, s->bytes + at, next - at, ring);
         else sse__gzip_put_block(p, s->bytes + at, next - at);
     }
@@ -5802,8 +5802,8 @@ static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
 }
 
 /* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
-static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
-    sse__span *s = &p->key;
+static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf *out) {
+    sse__window *s = &p->key;
     s->bytes   = (const unsigned char *)event.ptr;
     s->end     = event.len;
     s->indexed = 0;
@@ -5815,7 +5815,7 @@ static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *
 }
 
 /* The first bytes of every compressed stream. */
-static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) {
+static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
     static const unsigned char gzip[10] = { 0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF };
     unsigned                   v, n;
     if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
@@ -5832,7 +5832,7 @@ static void sse__frame_ping(int encoding, sse_buf *out) { /* bytes that say noth
     if (encoding == SSE__GZIP) sse_raw(out, "\0\0\0\xFF\xFF", 5);
 }
 
-static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { /* sum: of all the stream got; only gzip looks */
+static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out) { /* sum: of all the stream got; only gzip looks */
     unsigned char tail[10] = { 3, 0 };
     unsigned      i;
     if (encoding == SSE__BR) sse__put_char(out, 3);
@@ -5844,8 +5844,8 @@ static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { /*
     sse_raw(out, tail, sizeof tail);
 }
 
-static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) { /* a file. Larger ones: a codec, fed in parts */
-    sse__sum sum = sse__sum_of(p, bytes);
+static void sse__frame_whole(sse__encoder *p, int encoding, sse_buf *out, sse_str bytes) { /* a file. Larger ones: a codec, fed in parts */
+    sse__crc_state sum = sse__crc_of(p, bytes);
     sse__frame_head(p, encoding, out);
     sse__frame_key(p, encoding, bytes, out);
     sse__frame_end(encoding, &sum, out);
@@ -5855,10 +5855,10 @@ static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes,
     return lgwin > 16 ? lgwin - 7 : lgwin > 13 ? 10 : lgwin - 4;
 }
 
-static sse__press *sse__press_new(unsigned lgwin) { /* 16..24; returned, free with sse__press_free; NULL without memory */
+static sse__encoder *sse__encoder_new(unsigned lgwin) { /* 16..24; returned, free with sse__encoder_free; NULL without memory */
     const unsigned bits = sse__index_bits(lgwin < 18 ? lgwin : 18);
-    sse__press    *p = NULL;
-    if (SSE__HAS_COMPRESSION) p = (sse__press *)sse__zalloc(sizeof *p + sse__index_size(bits));
+    sse__encoder    *p = NULL;
+    if (SSE__HAS_COMPRESSION) p = (sse__encoder *)sse__zalloc(sizeof *p + sse__index_size(bits));
     if (!p) return NULL;
     p->lgwin           = lgwin;
     p->key.index.slots = (uint64_t *)(void *)(p + 1);
@@ -5867,14 +5867,14 @@ static sse__press *sse__press_new(unsigned lgwin) { /* 16..24; returned, free wi
     return p;
 }
 
-static void sse__press_free(sse__press *p) { SSE_FREE(p); }
+static void sse__encoder_free(sse__encoder *p) { SSE_FREE(p); }
 
 /* ---- channels ---- */
 
 typedef struct sse__codec {
     unsigned char *bytes;    /* the history, of which cap bytes can be had */
     size_t         cap;
-    sse__span      last;     /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
+    sse__window      last;     /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
     size_t         next_floor;
     int            encoding;
     bool           keys_only; /* the last event has no delta */
@@ -5892,10 +5892,10 @@ typedef struct sse__codec {
    so a topic syncs when its clients together have waited for 4 events per client in sync (SSE__PATIENCE). */
 enum { SSE__PATIENCE = 4 };
 
-/* lgwin: how much is remembered, 10 to the press's; the memory of a channel is 17/16 of 2^lgwin, an event, and an index of
+/* lgwin: how much is remembered, 10 to the encoder's; the memory of a channel is 17/16 of 2^lgwin, an event, and an index of
    24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs more than 15. patience: 0 for views, SSE__PATIENCE for topics.
    Returned, free with sse__codec_free; NULL without memory. */
-static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
+static sse__codec *sse__codec_new(sse__encoder *p, int encoding, unsigned lgwin, unsigned patience) {
     const unsigned win  = encoding == SSE__GZIP && lgwin > 15 ? 15 : lgwin;
     const unsigned bits = sse__index_bits(win);
     sse__codec    *c = (sse__codec *)sse__zalloc(sizeof *c + sse__index_size(bits));
@@ -5917,7 +5917,7 @@ static void sse__codec_free(sse__codec *c) {
 }
 
 static void sse__codec_drop(sse__codec *c, size_t n) { /* the oldest n bytes of the history */
-    sse__span *s = &c->last;
+    sse__window *s = &c->last;
     s->end -= n;
     if (s->end) memmove(c->bytes, c->bytes + n, s->end);
     s->origin += (uint32_t)n;
@@ -5953,8 +5953,8 @@ static void sse__codec_policy(sse__codec *c) { /* sums up the event before, deci
 }
 
 /* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone gets a key. */
-static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
-    sse__span *s = &c->last;
+static int sse__codec_add(sse__codec *c, sse__encoder *p, sse_str event) {
+    sse__window *s = &c->last;
     c->before = c->mark;
     c->mark   = ++p->mark;
     sse__codec_policy(c);
@@ -5991,12 +5991,12 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
 }
 
 /* Appends the last event as a delta frame. Once per event, or again where memory failed for the first one. */
-static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
-    sse__span *s = &c->last;
+static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
+    sse__window *s = &c->last;
     SSE_ASSERT(!c->keys_only && s->floor <= s->start); /* Z2 */
     if (s->indexed < s->floor) s->indexed = s->floor;
     p->br = c->encoding == SSE__BR;
-    sse__index_to(s, s->start);
+    sse__index_insert(s, s->start);
     memcpy(p->ring, c->ring, sizeof p->ring);
     sse__frame_write(p, s, out);
     memcpy(c->left, p->ring, sizeof c->left);
@@ -6411,7 +6411,7 @@ struct sse_app {
     char                 why[400];
     struct sse__pool    *pool, *disk; /* disk: one thread, for databases */
     struct sse__net     *net;
-    struct sse__press   *press;   /* NULL: nothing is compressed */
+    struct sse__encoder   *encoder;   /* NULL: nothing is compressed */
     struct sse__files   *files;   /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
@@ -7236,7 +7236,7 @@ static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) 
 
 static bool sse__table_is_ours(sse_str name) { /* "main.sse_events": >>history keeps its events there */
     const char *dot = (const char *)memchr(name.ptr, '.', name.len);
-    const sse_str table = dot ? sse__from(name, (size_t)(dot - name.ptr) + 1) : name;
+    const sse_str table = dot ? sse__str_skip(name, (size_t)(dot - name.ptr) + 1) : name;
     return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) ||
            sse__eq(table, SSE__LIT("sse_events"));
 }
@@ -7457,7 +7457,7 @@ static void sse__db_complete_names(sse_db *db, sse_rows *r) { /* D4: what the au
 
 /* ---- statements ---- */
 
-static bool sse__value_take(sse__value *v, const sse__piece *piece) { /* false: not to be bound */
+static bool sse__value_take(sse__value *v, const sse__fmt_spec *piece) { /* false: not to be bound */
     v->conv = piece->conv;
     v->i    = piece->i;
     v->f    = piece->f;
@@ -7477,11 +7477,11 @@ static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
     const char *const whole = fmt;
     void      *values = db->values;
     sse__args  args;
-    sse__piece piece;
+    sse__fmt_spec piece;
     int        error = SSE_OK;
     db->sql.len = db->value_count = 0;
     va_copy(args.ap, ap);
-    while (!error && !db->sql.error && sse__piece_next(&piece, &fmt, &args, &error)) {
+    while (!error && !db->sql.error && sse__fmt_next(&piece, &fmt, &args, &error)) {
         sse__put_str(&db->sql, piece.literal);
         if (!piece.conv) continue;
         sse__put_char(&db->sql, '?'); /* D1 */
@@ -8593,7 +8593,7 @@ typedef struct sse__block {
     uint32_t    key_hash;
     bool        droppable;       /* a queue over its limit may lose it */
     uint8_t     encoding;        /* of the rest: SSE__BR or SSE__GZIP; else 0 */
-    sse__sum    sum;             /* of the event in it, or of what was made of the rest so far: for the trailer of a gzip stream */
+    sse__crc_state    sum;             /* of the event in it, or of what was made of the rest so far: for the trailer of a gzip stream */
 } sse__block;
 
 static sse__block *sse__block_hold(sse__block *b) {
@@ -8644,7 +8644,7 @@ typedef struct sse__queue {
     uint32_t  first, count, cap;
     bool      begun;             /* the first entry is sent in part */
     size_t    bytes;             /* unsent */
-    sse__sum  sum;               /* of all entries that were sent whole */
+    sse__crc_state  sum;               /* of all entries that were sent whole */
     sse__out  inside[2];
 } sse__queue;
 
@@ -8996,7 +8996,7 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
             return;
         }
         n -= left;
-        if (out->block->sum.len) sse__sum_add(&q->sum, &out->block->sum);
+        if (out->block->sum.len) sse__crc_append(&q->sum, &out->block->sum);
         sse__block_drop(out->block);
         q->first = (q->first + 1) % q->cap;
         q->count--;
@@ -9190,19 +9190,19 @@ static sse_str sse__block_read(const sse__block *b, uint64_t offset, size_t n, s
 }
 
 /* Appends the next piece of a body as a chunk (RFC 9112 7.1); behind the last one the end of all. */
-static void sse__put_piece(sse_buf *out, sse__press *press, sse__block *rest) {
+static void sse__put_piece(sse_buf *out, sse__encoder *encoder, sse__block *rest) {
     const size_t n    = rest->end - rest->offset < SSE__PIECE ? (size_t)(rest->end - rest->offset) : (size_t)SSE__PIECE;
     sse_buf      room = {NULL, 0, 0, SSE_OK};
     const sse_str piece = sse__block_read(rest->from, rest->offset, n, &room);
     char          head[SSE__CHUNK_HEAD + 1];
-    sse__sum      sum;
+    sse__crc_state      sum;
     if (!piece.ptr) sse_buf_fail(out, SSE_E_IO);
     sse_raw(out, "00000000\r\n", SSE__CHUNK_HEAD);
-    if (rest->offset == 0) sse__frame_head(press, rest->encoding, out);
+    if (rest->offset == 0) sse__frame_head(encoder, rest->encoding, out);
     if (!out->error) {
-        sum = sse__sum_of(press, piece);
-        sse__sum_add(&rest->sum, &sum);
-        sse__frame_key(press, rest->encoding, piece, out);
+        sum = sse__crc_of(encoder, piece);
+        sse__crc_append(&rest->sum, &sum);
+        sse__frame_key(encoder, rest->encoding, piece, out);
     }
     rest->offset += n;
     if (rest->offset == rest->end) sse__frame_end(rest->encoding, &rest->sum, out);
@@ -9219,7 +9219,7 @@ static void sse__conn_make(sse__conn *c) {
     sse__block *rest = sse__block_hold(c->out.at[c->out.first].block);
     sse_buf     out  = {NULL, 0, 0, SSE_OK};
     SSE_ASSERT(rest->encoding && c->out.count == 1); /* C4 */
-    sse__put_piece(&out, c->net->app->press, rest);
+    sse__put_piece(&out, c->net->app->encoder, rest);
     sse__queue_remove(&c->out, 0);
     sse__conn_push_buf(c, &out);
     if (rest->offset < rest->end) (void)sse__conn_push(c, rest, 0, 1);
@@ -9712,7 +9712,7 @@ static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRST
 
 static bool sse__peer_trusted(const sse_app *app, const sse__peer *peer) { /* a proxy whose word counts */
     char text[INET6_ADDRSTRLEN];
-    return app->options.trusted_proxies && sse__in_words(app->options.trusted_proxies, sse__text(sse__peer_write(peer, text)));
+    return app->options.trusted_proxies && sse__wordlist_has(app->options.trusted_proxies, sse__text(sse__peer_write(peer, text)));
 }
 
 static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
@@ -10424,7 +10424,7 @@ static void sse__req_read_signals(sse_req *req) {
     error = sse__json_check(req->signals, &offset);
     if (error) {
         req->signals = sse__str(NULL, 0);
-        sse_fail(req, 400, "%s", sse__json_fault(error, offset, fault));
+        sse_fail(req, 400, "%s", sse__json_error_text(error, offset, fault));
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
@@ -10482,7 +10482,7 @@ SSE_API const char *sse_peer(sse_req *req) {
     sse_str        rest = {NULL, 0}, element, address;
     if (req->peer_text) return req->peer_text;
     text = sse__req_text(req, sse__text(sse__peer_write(&req->peer, own)));
-    while (text && trusted && sse__in_words(trusted, sse__text(text)) && sse__hop_last(req, field, &line, &rest, &element)) {
+    while (text && trusted && sse__wordlist_has(trusted, sse__text(text)) && sse__hop_last(req, field, &line, &rest, &element)) {
         address = sse__forwarded_address(element);
         if (!address.ptr) break;
         text = sse__req_text(req, address);
@@ -10596,7 +10596,7 @@ SSE_API int sse_set_status(sse_req *req, int status) {
     return SSE_OK;
 }
 
-static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all(s, SSE__VALUE); } /* A1 */
+static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all_in_class(s, SSE__VALUE); } /* A1 */
 
 SSE_API int sse_set_type(sse_req *req, const char *content_type) {
     const int error = sse__reply_unsettled(req, "sse_set_type");
@@ -10620,7 +10620,7 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     const sse_str field = sse__text(name);
     const int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_header");
     if (error) return error;
-    if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value)))
+    if (!sse__is_token(field) || sse__wordlist_has(ours, field) || !sse__field_value_ok(sse__text(value)))
         return sse__req_error(req, SSE_E_FIELD);
     if (sse__eq_nocase(field, SSE__LIT("content-type"))) return sse_set_type(req, value);
     sse__put_field(&req->headers, name, value);
@@ -10634,8 +10634,8 @@ static bool sse__cookie_options_ok(const sse_cookie_options *o, sse_str name, bo
     if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
     if (!secure && (sse__starts(name, SSE__LIT("__Secure-")) || sse__eq_nocase(sse__text(o->same_site), SSE__LIT("None")))) return false;
     if (o->max_age_s < SSE_OFF) return false;
-    if (o->domain && (!o->domain[0] || !sse__all(sse__text(o->domain), SSE__HOST))) return false;
-    if (o->same_site && !sse__in_words("Strict Lax None", sse__text(o->same_site))) return false;
+    if (o->domain && (!o->domain[0] || !sse__all_in_class(sse__text(o->domain), SSE__HOST))) return false;
+    if (o->same_site && !sse__wordlist_has("Strict Lax None", sse__text(o->same_site))) return false;
     if (*p != '/') return false;
     for (; *p; p++) /* RFC 6265 4.1.1, path-value */
         if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';') return false;
@@ -10649,7 +10649,7 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
     bool      secure;
     if (error) return error;
     if (!options) options = &defaults;
-    if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE))
+    if (!sse__is_token(sse__text(name)) || !value || !sse__all_in_class(sse__text(value), SSE__COOKIE))
         return sse__req_error(req, SSE_E_FIELD);
     secure = options->secure || sse__req_over_tls(req);
     if (!sse__cookie_options_ok(options, sse__text(name), secure)) return sse__req_error(req, SSE_E_ARG);
@@ -10804,7 +10804,7 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of 
     sse_str rest = sse__str(headers->ptr, headers->len), line;
     while (rest.len) {
         line = sse__cut(&rest, '\r', false);
-        if (line.len && line.ptr[0] == '\n') line = sse__from(line, 1);
+        if (line.len && line.ptr[0] == '\n') line = sse__str_skip(line, 1);
         if (sse__eq_nocase(sse__cut(&line, ':', false), name)) return sse__trim(line);
     }
     return sse__str(NULL, 0);
@@ -10884,13 +10884,13 @@ static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_
    libbrotlienc where there is none for it. */
 static bool sse__encode(sse_app *app, unsigned coding, sse_str bytes, sse_buf *out) {
     if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, app->options.compress_quality))
-        sse__frame_whole(app->press, sse__coding_encoding(coding), out, bytes);
+        sse__frame_whole(app->encoder, sse__coding_encoding(coding), out, bytes);
     return !out->error && out->len < bytes.len;
 }
 
 /* Whether it depends on the client how a body is sent. The program has a say: it may have set Content-Encoding or no-transform. */
 static bool sse__reply_varies(const sse_req *req, const char *type, uint64_t length) {
-    if (!req->app->press || length < req->app->options.compress_min_bytes) return false;
+    if (!req->app->encoder || length < req->app->options.compress_min_bytes) return false;
     if (!sse__media_compresses(sse__text(type))) return false;
     if (sse__list_has(sse__headers_value(&req->headers, SSE__LIT("cache-control")), SSE__LIT("no-transform"))) return false;
     return !sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr;
@@ -11032,7 +11032,7 @@ static void sse__reply_answer(sse_req *req) {
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
   Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
-  K1  A path of a request becomes a path of the system only in file_find,
+  FL1  A path of a request becomes a path of the system only in file_find,
       and what that finds lies inside the directory served.
 ==========================================================================*/
 
@@ -11403,7 +11403,7 @@ static bool sse__dir_hides(const sse__dir *dir, sse_str path) { /* dotfiles, and
     return false;
 }
 
-/* Opens root/path+suffix: K1. -1: not there, not plain, or outside. is_dir tells of a directory. */
+/* Opens root/path+suffix: FL1. -1: not there, not plain, or outside. is_dir tells of a directory. */
 static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix, struct stat *st, bool *is_dir) {
     sse_buf      name = {NULL, 0, 0, SSE_OK};
     const size_t root = strlen(dir->root);
@@ -11956,13 +11956,13 @@ static sse__message *sse__message_compress(sse__streams *streams, const sse__mes
     sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
     sse__message *m;
     sse__message_begin(&b);
-    if (codec) sse__codec_delta(codec, streams->app->press, &b);
-    else sse__frame_key(streams->app->press, encoding, bytes, &b);
+    if (codec) sse__codec_delta(codec, streams->app->encoder, &b);
+    else sse__frame_key(streams->app->encoder, encoding, bytes, &b);
     stamp.key       = plain->block->key;
     stamp.droppable = plain->block->droppable;
     m = sse__message_stamped(&b, &stamp);
     if (m) m->block->after = plain->block->after;
-    if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->app->press, bytes);
+    if (m && encoding == SSE__GZIP) m->block->sum = sse__crc_of(streams->app->encoder, bytes);
     return m;
 }
 
@@ -11985,7 +11985,7 @@ static sse__codec *sse__stream_codec(sse__stream *stream) {
     const sse_app *app = stream->app;
     if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
     if (!stream->extra->codec)
-        stream->extra->codec = sse__codec_new(app->press, stream->encoding, (unsigned)app->options.compress_window, 0);
+        stream->extra->codec = sse__codec_new(app->encoder, stream->encoding, (unsigned)app->options.compress_window, 0);
     return stream->extra->codec;
 }
 
@@ -11996,7 +11996,7 @@ static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain)
     sse__codec   *codec   = sse__message_may_go(plain) ? NULL : sse__stream_codec(stream);
     if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
     if (codec) {
-        (void)sse__codec_add(codec, streams->app->press, sse__message_bytes(plain));
+        (void)sse__codec_add(codec, streams->app->encoder, sse__message_bytes(plain));
         if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA)
             return sse__message_delta(streams, plain, stream->encoding, codec);
     } else stream->mark = 0;
@@ -12054,13 +12054,13 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
 /* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
 static void sse__stream_finish_frames(sse__stream *stream) {
     const sse__queue *q   = &stream->conn->out;
-    sse__sum          sum = q->sum;
+    sse__crc_state          sum = q->sum;
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
     sse__message     *m;
     uint32_t          i;
     for (i = 0; i < q->count; i++) {
         const sse__block *block = q->at[(q->first + i) % q->cap].block;
-        if (block->sum.len) sse__sum_add(&sum, &block->sum);
+        if (block->sum.len) sse__crc_append(&sum, &block->sum);
     }
     sse__message_begin(&b);
     sse__frame_end(stream->encoding, &sum, &b);
@@ -12232,7 +12232,7 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
 static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !stream->app->press) return;
+    if (stream->raw || o->no_compression || !stream->app->encoder) return;
     if (sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return; /* the handler has chosen */
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
@@ -12283,7 +12283,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__conn_push_buf(c, &b);
     if (stream->encoding != SSE__IDENTITY) {
         sse__message_begin(&b);
-        sse__frame_head(stream->app->press, stream->encoding, &b);
+        sse__frame_head(stream->app->encoder, stream->encoding, &b);
         m = sse__message_end(&b);
         if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
         sse__message_drop(m);
@@ -12477,8 +12477,8 @@ static bool sse__streams_open(sse_app *app) {
     sse__list_init(&streams->closing);
     streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
     if (!streams->pings[SSE__IDENTITY]) return false;
-    if (!app->options.no_compression) app->press = sse__press_new((unsigned)app->options.compress_window);
-    for (encoding = SSE__BR; app->press && encoding <= SSE__GZIP; encoding++) {
+    if (!app->options.no_compression) app->encoder = sse__encoder_new((unsigned)app->options.compress_window);
+    for (encoding = SSE__BR; app->encoder && encoding <= SSE__GZIP; encoding++) {
         sse__message_begin(&b);
         sse__frame_ping(encoding, &b);
         streams->pings[encoding] = sse__message_end(&b);
@@ -12492,7 +12492,7 @@ static void sse__streams_close(sse__streams *streams) { /* all are closed and th
     if (!streams) return;
     for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
     sse__message_drop(streams->farewell);
-    sse__press_free(streams->app->press);
+    sse__encoder_free(streams->app->encoder);
     sse__map_free(&streams->labels);
     sse__map_free(&streams->people);
     SSE_FREE(streams->all.at);
@@ -12584,7 +12584,7 @@ typedef struct sse__fan {
 /* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
    nothing may refer to it. */
 static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
-    const unsigned window = streams->app->press ? (unsigned)streams->app->options.compress_window : 0;
+    const unsigned window = streams->app->encoder ? (unsigned)streams->app->options.compress_window : 0;
     int            encoding;
     memset(fan, 0, sizeof *fan);
     fan->streams = streams;
@@ -12594,8 +12594,8 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
         sse__codec **codec = &channel->codecs[encoding];
         if (!channel->users[encoding] || channel->single || fan->keys) continue;
-        if (!*codec) *codec = sse__codec_new(streams->app->press, encoding, window, channel->patience);
-        if (*codec) (void)sse__codec_add(*codec, streams->app->press, sse__message_bytes(m));
+        if (!*codec) *codec = sse__codec_new(streams->app->encoder, encoding, window, channel->patience);
+        if (*codec) (void)sse__codec_add(*codec, streams->app->encoder, sse__message_bytes(m));
     }
 }
 
@@ -12829,7 +12829,7 @@ static bool sse__id_parse(sse_str text, sse_str *epoch, uint64_t *seq) {
     for (i = 0; i < SSE__EPOCH_LEN; i++)
         if (!strchr("0123456789abcdef", text.ptr[i]) || !text.ptr[i]) return false;
     *epoch = sse__str(text.ptr, SSE__EPOCH_LEN);
-    return sse__parse_u64(sse__from(text, SSE__EPOCH_LEN + 1), UINT64_MAX, seq);
+    return sse__parse_u64(sse__str_skip(text, SSE__EPOCH_LEN + 1), UINT64_MAX, seq);
 }
 
 /* ---- the ring -------------------------------------------------------------------- */
@@ -13487,7 +13487,7 @@ static void sse__sequence_close(sse__sequence *sequence) {
 /* The value of a line of ours, "data: x"; absent if it is no such line. */
 static sse_str sse__line_value(sse_str line, sse_str name) {
     if (!sse__starts(line, name) || line.len < name.len + 2) return sse__str(NULL, 0);
-    return sse__from(line, name.len + 2);
+    return sse__str_skip(line, name.len + 2);
 }
 
 /* Takes an event apart that sse__event_put wrote: event, data (lines joined by LF) and id, in b. */
@@ -14103,7 +14103,7 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
         {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX}, {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
     char what[200];
     if (!name || !*name) return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
-    if (!sse__is_line(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
+    if (!sse__has_no_newline(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
     if (o->db && !sse__topic_keeps(o))
         return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, .history_bytes or .history_age_ms", name);
     snprintf(what, sizeof what, "topic %s", name);
@@ -14114,7 +14114,7 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { 
     sse__rule *rule = SSE__NEW(sse__rule);
     if (!rule) return NULL;
     rule->name      = sse__strdup(sse__text(name));
-    rule->gap_event = sse__strdup(sse__text(sse__is_set(o->gap_event) ? o->gap_event : "gap"));
+    rule->gap_event = sse__strdup(sse__text(sse__nonempty(o->gap_event) ? o->gap_event : "gap"));
     rule->options   = *o;
     rule->options.leave_ms = o->leave_ms == 0 ? 3000 : o->leave_ms < 0 ? 0 : o->leave_ms;
     if (sse__topic_keeps(o)) {
@@ -14548,8 +14548,8 @@ static void sse__topics_begin(sse__stream *stream) {
     if (!sse__stream_settle(stream) || !stream->behind) return;
     memset(&r, 0, sizeof r);
     id = sse_header(req, "last-event-id");
-    if (!sse__is_set(id)) id = sse_query(req, "lastEventId");
-    if (sse__is_set(id)) {
+    if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
+    if (sse__nonempty(id)) {
         r.id = sse__text(id);
         if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
         else sse__resume_find(&r, stream);
@@ -14689,7 +14689,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
 }
 
 static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
-    char *alias = sse__is_set(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
+    char *alias = sse__nonempty(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
     sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, alias, p->except);
     sse__history_soil(h);
 }
@@ -15156,7 +15156,7 @@ typedef struct sse__views {
     sse__map  shared, each;          /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
-    sse__segment *routes;            /* borrowed from >>app, to find the live route of a path */
+    sse__route_node *routes;            /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
     uint64_t  renders, same, failed;
 } sse__views;
@@ -15230,7 +15230,7 @@ static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* 
     char          fault[80];
     if (error == SSE_E_ARG && live->format == SSE_AS_SIGNALS) { /* the rest of its event was checked by sse_live */
         error = sse__json_check(json, &offset);
-        why   = error ? sse__json_fault(error, offset, fault) : "the JSON is no object";
+        why   = error ? sse__json_error_text(error, offset, fault) : "the JSON is no object";
     }
     sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
 }
@@ -15333,7 +15333,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
 }
 
 /* Copies the parameters that tell this view from others, and makes its key of them. */
-static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__found *m, sse_str query, sse_buf *key) {
+static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__route_match *m, sse_str query, sse_buf *key) {
     sse_str  words = sse__text(view->live->query), word, rest, name, value;
     int      i, error = SSE_OK;
     char    *text;
@@ -15372,7 +15372,7 @@ static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
 
 /* Finds or makes the shared view of a path. One is made in any case: it holds what the key is written from, and goes again if
    there is such a view. NULL: no memory, or max_views. */
-static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__found *m, sse_str query, bool make) {
+static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__route_match *m, sse_str query, bool make) {
     sse__views *views = live->app->views;
     sse_view   *view  = sse__view_new(live), *known = NULL;
     sse_buf     key = {NULL, 0, 0, SSE_OK};
@@ -15432,7 +15432,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse__views  *views = live->app->views;
     sse_view    *view;
     sse__stream *stream;
-    sse__found   m;
+    sse__route_match   m;
     if (live->guard) live->guard(req, live->user);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     (void)sse__route_find(views->routes, sse__text(req->path), &m);
@@ -15448,7 +15448,7 @@ static void sse__live_handler(sse_req *req, void *user) {
 }
 
 /* The live route that serves a path, or NULL. */
-static sse__live *sse__live_find(sse_app *app, sse_str path, sse__found *m, const sse__route **route) {
+static sse__live *sse__live_find(sse_app *app, sse_str path, sse__route_match *m, const sse__route **route) {
     *route = sse__route_find(app->views->routes, path, m) ? sse__route_of(m->at->routes, SSE__LIT("GET")) : NULL;
     return *route && (*route)->fn == sse__live_handler ? (sse__live *)(*route)->user : NULL;
 }
@@ -15466,7 +15466,7 @@ static char *sse__live_path(const char *target, sse_str *query) {
 }
 
 /* The view of a path. */
-typedef struct sse__target { char *path; sse_str query; sse__found found; const sse__route *route; sse__live *live; } sse__target;
+typedef struct sse__target { char *path; sse_str query; sse__route_match found; const sse__route *route; sse__live *live; } sse__target;
 
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs, as for a request of its own: with
    its path and parameters, and its query ahead of that of the request. They can only refuse: the reply itself has begun. */
@@ -15534,7 +15534,7 @@ static sse__live *sse__live_by_pattern(sse__views *views, const char *path) { /*
 
 static void sse__touch_path(sse_app *app, const char *target, const char *path, sse_str query) { /* V4 */
     const sse__route *route;
-    sse__found        m;
+    sse__route_match        m;
     sse__live        *live  = sse__live_find(app, sse__text(path), &m, &route);
     sse_view         *view  = live && live->render ? sse__view_get(live, route, &m, query, false) : NULL;
     sse__group       *group = live && live->render_each ? sse__group_find(&app->views->each, path) : NULL;
@@ -15571,7 +15571,7 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     return error;
 }
 
-static bool sse__views_open(sse_app *app, sse__segment *routes, void (*ask_hooks)(sse_req *req)) {
+static bool sse__views_open(sse_app *app, sse__route_node *routes, void (*ask_hooks)(sse_req *req)) {
     sse__views *views = SSE__NEW(sse__views);
     app->views = views;
     if (!views) return false;
@@ -16088,7 +16088,7 @@ static void sse__client_write(sse_buf *b);
 typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn; void *user; } sse__hook;
 
 typedef struct sse__router {
-    sse__segment root;
+    sse__route_node root;
     sse__hook   *before;
     sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
     sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
@@ -16100,7 +16100,7 @@ typedef struct sse__router {
 static bool sse__host_is_local(sse_str name) {
     const sse_str suffix = SSE__LIT(".localhost");
     if (sse__eq_nocase(name, SSE__LIT("localhost")) || sse__eq(name, SSE__LIT("[::1]"))) return true;
-    if (name.len > suffix.len && sse__eq_nocase(sse__from(name, name.len - suffix.len), suffix)) return true;
+    if (name.len > suffix.len && sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix)) return true;
     return sse__is_ipv4(name) && sse__starts(name, SSE__LIT("127."));
 }
 
@@ -16111,7 +16111,7 @@ static bool sse__req_host_ok(sse_req *req) {
     if (!req->head.host.len) return true; /* HTTP/1.0 */
     if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
     if (req->app->tunnel_host && sse__eq_nocase(host.name, sse__text(req->app->tunnel_host))) return true;
-    if (allowed) return sse__in_words(allowed, host.name);
+    if (allowed) return sse__wordlist_has(allowed, host.name);
     return !req->conn->loopback || sse__host_is_local(host.name);
 }
 
@@ -16127,7 +16127,7 @@ static bool sse__req_origin_ok(sse_req *req) {
     sse__host   host;
     if (sse__is_safe_method(sse__slice_str(req->bytes, req->head.method))) return true;
     if (!text.ptr) return !sse__eq_nocase(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), SSE__LIT("cross-site"));
-    if (sse__in_words(o->allowed_origins, text) || sse__in_words(o->cors_origins, text)) return true;
+    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text)) return true;
     return sse__origin_parse(text, &origin) && origin.scheme.ptr && sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
            sse__origin_is_host(&origin, &host);
 }
@@ -16138,7 +16138,7 @@ static bool sse__req_cors(sse_req *req) {
     const char *origin = o->cors_origins ? sse_header(req, "origin") : NULL, *headers;
     if (!o->cors_origins) return false;
     sse_set_header(req, "Vary", "Origin"); /* of a refusal too: a cache must not hand one page what another was told */
-    if (!origin || !sse__in_words(o->cors_origins, sse__text(origin))) return false;
+    if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
     if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS"))) return false;
@@ -16176,7 +16176,7 @@ static void sse__req_not_allowed(sse_req *req, const sse__route *list, sse_str m
 static void sse__req_route(sse_req *req, bool answer) {
     static const char *const rest_name[] = {"path", NULL};
     const sse_str method = sse__slice_str(req->bytes, req->head.method);
-    sse__found    m;
+    sse__route_match    m;
     int           i;
     const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
     sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
@@ -16473,7 +16473,7 @@ static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until ss
 
 /* Takes route, on failure too. */
 static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
-    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__path_fault(route->path, mount) : NULL;
+    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__route_path_error(route->path, mount) : NULL;
     const sse__route *taken;
     char        text[200];
     int         error;
@@ -16501,7 +16501,7 @@ static const char *sse__method_fault(sse_str method) { /* NULL: none */
     const char *const known = "GET HEAD POST PUT PATCH DELETE OPTIONS";
     size_t i;
     if (!sse__is_token(method)) return ".method is no token: \"GET\", \"POST\", ...; \"*\": all";
-    for (i = 0; i < method.len && sse__in_words(known, method); i++)
+    for (i = 0; i < method.len && sse__wordlist_has(known, method); i++)
         if (method.ptr[i] >= 'a') return ".method is case-sensitive: write it in capitals";
     return NULL;
 }
@@ -16652,7 +16652,7 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     const char       *at = path ? path : "";
     sse_route_options options;
     sse__client      *client;
-    if (!sse__is_set(file)) file = NULL; /* an environment variable may be set to nothing */
+    if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
 #ifdef SSE_NO_CLIENT
     if (!file) return sse__refuse(app, SSE_E_NOT_BUILT, "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
 #endif
@@ -16727,9 +16727,9 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
     if (o->tables && !o->db) return ".tables without a .db";
     if (o->tables && strchr(o->tables, ',')) return ".tables are separated by spaces";
-    if (sse__is_set(o->event) && o->format != SSE_AS_DATA)
+    if (sse__nonempty(o->event) && o->format != SSE_AS_DATA)
         return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
-    if (!sse__is_line(o->event)) return ".event holds a line break";
+    if (!sse__has_no_newline(o->event)) return ".event holds a line break";
     if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch))
         return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
     if (!stream) return NULL;
@@ -16868,7 +16868,7 @@ static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
     if (error) return error;
     if (o->log_topic && !*o->log_topic)
         return sse__refuse(app, SSE_E_ARG, "sse_app_new: .log_topic: empty: the name of a topic, or NULL");
-    if (!o->cors_credentials || !sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
+    if (!o->cors_credentials || !sse__wordlist_has(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
     return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
                                        "every page could act as its visitor: name them");
 }
@@ -16920,7 +16920,7 @@ static bool sse__options_own(sse_app *app) {
 static void sse__router_close(sse__router *router) {
     size_t i;
     if (!router) return;
-    sse__segment_clear(&router->root);
+    sse__route_node_clear(&router->root);
     while (router->before) {
         sse__hook *next = router->before->next;
         SSE_FREE(router->before->prefix);
@@ -18148,7 +18148,7 @@ static bool sse__env_quoted(sse_str *rest, sse_buf *value) {
         sse__put_char(value, c);
     }
     if (i == rest->len) return false;
-    *rest = sse__from(*rest, i + 1);
+    *rest = sse__str_skip(*rest, i + 1);
     return true;
 }
 
@@ -18163,7 +18163,7 @@ static sse_str sse__env_bare(sse_str *rest) {
 }
 
 static void sse__env_skip(sse_str *rest) {
-    while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__from(*rest, 1);
+    while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__str_skip(*rest, 1);
 }
 
 static bool sse__is_env_name(char c) { return c == '_' || (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z'); }
@@ -18173,14 +18173,14 @@ static sse_str sse__env_key(sse_str *rest) {
     size_t  i = 0;
     sse_str key;
     sse__env_skip(rest);
-    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__from(*rest, 7);
+    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__str_skip(*rest, 7);
     sse__env_skip(rest);
     while (i < rest->len && sse__is_env_name(rest->ptr[i])) i++;
     key   = sse__str(rest->ptr, i);
-    *rest = sse__from(*rest, i);
+    *rest = sse__str_skip(*rest, i);
     sse__env_skip(rest);
     if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9') || !rest->len || rest->ptr[0] != '=') return sse__str(NULL, 0);
-    *rest = sse__from(*rest, 1);
+    *rest = sse__str_skip(*rest, 1);
     sse__env_skip(rest);
     return key;
 }
@@ -18242,7 +18242,7 @@ SSE_API int sse_load_env(const char *file) {
     sse_str text;
     int     error = file ? sse__read_file(file, 1 << 20, &b) : SSE_E_ARG, line = 0;
     text = sse__str(b.ptr ? b.ptr : "", b.len);
-    if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__from(text, 3);
+    if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__str_skip(text, 3);
     if (!error) error = sse__env_walk(text, false, &line);
     if (error == SSE_E_SYNTAX) fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file, line);
     if (error >= 0) error = sse__env_walk(text, true, &line);
@@ -18338,7 +18338,7 @@ static void sse__tunnel_line(sse_tunnel *t, sse_str line) {
         return;
     }
     if (line.len && line.ptr[0] == '{') return;
-    for (rest = line; rest.len; rest = sse__from(rest, 1)) {
+    for (rest = line; rest.len; rest = sse__str_skip(rest, 1)) {
         if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://"))) continue;
         for (n = 0; n < rest.len && sse__is_url_char(rest.ptr[n]); n++) {}
         if (sse__tunnel_take_url(t, sse__str(rest.ptr, n))) return;
@@ -19038,7 +19038,7 @@ static bool sse__is_script_options(const sse_script_options *o) {
     const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
     if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
     if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
-    if (o->nonce && (!*o->nonce || !sse__is_line(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
+    if (o->nonce && (!*o->nonce || !sse__has_no_newline(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
     if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
     if (o->max_retries < 0 || o->idle_ms < 0) return false;
     return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);

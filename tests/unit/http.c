@@ -330,14 +330,14 @@ static void test_skip(void) { /* the 16-byte path against the plainest loop ther
                 if (at < len) text[at] = (char)c;
                 p = at_wall(text, len);
                 for (i = 0; i < len && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F;) i++;
-                wrong += sse__skip_text(p, p + len) != p + i;
+                wrong += sse__printable_end(p, p + len) != p + i;
             }
     for (i = 0; i < 50000; i++) {
         const char *p;
         for (at = 0; at < 40; at++) text[at] = (char)(rnd(30) ? 0x20 + rnd(224) : rnd(256));
         p = at_wall(text, 40);
         for (at = 0; at < 40 && (unsigned char)p[at] >= 0x20 && p[at] != 0x7F;) at++;
-        wrong += sse__skip_text(p, p + 40) != p + at;
+        wrong += sse__printable_end(p, p + 40) != p + at;
     }
     is_int(wrong, 0, "controls are found at every place, of every value, and nothing is read past the end");
 }
