@@ -1817,11 +1817,13 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 #define SSE_ASSERT(x) assert(x)
 #endif
 
-/* How sse__printable_in_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way, for the tests. */
+/* How sse__printable_in_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way,
+   for the tests. */
 #if defined(__SSE2__) && defined(__GNUC__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
 #include <emmintrin.h>
 #define SSE__USE_SSE2
-#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) &&                    \
+    !defined(__TINYC__) && !defined(SSE__NO_SIMD)
 #include <arm_neon.h>
 #define SSE__USE_NEON
 #endif
@@ -1877,7 +1879,8 @@ static void *sse__zalloc(size_t n) {
     return p;
 }
 
-/* Makes room for one more element in an array that doubles. False: out of memory, and nothing changed. */
+/* Makes room for one more element in an array that doubles. False: out of memory, and nothing
+   changed. */
 static bool sse__grow(void **array, size_t *cap, size_t count, size_t size) {
     size_t more, bytes;
     void  *p;
@@ -1907,7 +1910,8 @@ static bool sse__eq(sse_str a, sse_str b) {
 
 static char sse__lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c; }
 
-static bool sse__eq_nocase(sse_str a, sse_str b) { /* ASCII only, as RFC 9110 5.1 wants field names compared */
+/* ASCII only, as RFC 9110 5.1 wants field names compared */
+static bool sse__eq_nocase(sse_str a, sse_str b) {
     size_t i;
     if (a.len != b.len) return false;
     for (i = 0; i < a.len; i++)
@@ -1919,12 +1923,14 @@ static bool sse__starts(sse_str s, sse_str prefix) {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-static sse_str sse__str_skip(sse_str s, size_t n) { /* s without its first n bytes. NULL + 0 is not C */
+/* s without its first n bytes. NULL + 0 is not C */
+static sse_str sse__str_skip(sse_str s, size_t n) {
     return sse__str(n ? s.ptr + n : s.ptr, s.len - n);
 }
 
-/* Takes what stands before the separator off *rest, and the separator with it; the last piece leaves *rest absent. With
-   quotes, a separator inside a quoted string (RFC 9110 5.6.4) is none; an unclosed one reaches to the end. */
+/* Takes the text before the separator off *rest, and the separator with it; the last piece
+   leaves *rest absent. With quotes, a separator inside a quoted string (RFC 9110 5.6.4) is none;
+   an unclosed one reaches to the end. */
 static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
     const sse_str s = *rest;
     bool          quoted = false;
@@ -1954,7 +1960,8 @@ static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL with
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)SSE_MALLOC(n), s) : NULL;
 }
 
-/* FNV-1a folded once more: good enough to spread names we or the program chose over a table. Never for secrets. */
+/* FNV-1a folded once more: good enough to spread names we or the program chose over a table.
+   Never for secrets. */
 static uint32_t sse__hash(sse_str s) {
     uint32_t h = 2166136261u;
     size_t   i;
@@ -1979,7 +1986,8 @@ SSE_API void sse_buf_fail(sse_buf *b, int error) {
     if (b->error == SSE_OK) b->error = error;
 }
 
-/* Room for n more bytes and a NUL at the end of b; NULL after an error. What is used must be added to b->len. */
+/* Room for n more bytes and a NUL at the end of b; NULL after an error. The caller adds the
+   bytes it uses to b->len. */
 static char *sse__buf_room(sse_buf *b, size_t n) {
     size_t need, cap = b->cap ? b->cap : 64;
     char  *p = NULL;
@@ -2025,11 +2033,14 @@ static void sse__put_char(sse_buf *b, char c) {
     b->len++;
 }
 
-/* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of any size takes few. */
+/* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of
+   any size takes few. */
 typedef struct sse__arena_block { struct sse__arena_block *next; size_t size; } sse__arena_block;
-typedef struct sse__arena { sse__arena_block *blocks; size_t used; } sse__arena; /* used: in the newest block, blocks */
+/* used: in the newest block, blocks */
+typedef struct sse__arena { sse__arena_block *blocks; size_t used; } sse__arena;
 
-static void *sse__arena_get(sse__arena *a, size_t n) { /* aligned for pointers, long long, double; NULL without memory */
+/* Aligned for pointers, long long, double; NULL without memory */
+static void *sse__arena_get(sse__arena *a, size_t n) {
     const size_t      align = 8;
     size_t            size = 1024 - sizeof(sse__arena_block), total;
     sse__arena_block *block;
@@ -2050,7 +2061,8 @@ static void *sse__arena_get(sse__arena *a, size_t n) { /* aligned for pointers, 
     return (char *)(a->blocks + 1) + a->used - n;
 }
 
-static char *sse__arena_text(sse__arena *a, sse_str s) { /* a NUL-terminated copy; NULL without memory */
+/* A NUL-terminated copy; NULL without memory */
+static char *sse__arena_text(sse__arena *a, sse_str s) {
     size_t n;
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)sse__arena_get(a, n), s) : NULL;
 }
@@ -2064,7 +2076,8 @@ static void sse__arena_free(sse__arena *a) {
     a->used = 0;
 }
 
-static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest block for next time unless it is large */
+/* Empties it; keeps the newest block for next time unless it is large */
+static void sse__arena_reset(sse__arena *a) {
     sse__arena_block *keep = a->blocks && a->blocks->size <= 16384 ? a->blocks : NULL;
     if (keep) a->blocks = keep->next;
     sse__arena_free(a);
@@ -2075,10 +2088,10 @@ static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest bl
 /*==========================================================================
   >>table   lists, slots, maps                                       [pure]
   Uses: >>buf >>base                    Tests: tests/unit/table.c
-  L1  What is listed here is never copied or owned: links and nodes live
-      inside their items.
-  L2  Names that strangers choose spread over a map like any others: its
-      hash is keyed by what they cannot know.
+  L1  A list or map neither copies nor owns its items: links and nodes live
+      inside them.
+  L2  Names chosen by clients spread over a map like any others: the hash
+      has a key that no client can know.
 ==========================================================================*/
 
 /* ---- intrusive lists --------------------------------------------------- */
@@ -2111,9 +2124,10 @@ static void sse__list_move(sse__link *to, sse__link *from) { /* to: empty; from 
     sse__list_init(from);
 }
 
-/* ---- slots: values that outlive what they name --------------------------- */
+/* ---- slots: handles that may outlive their items --------------------------- */
 
-/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an old (slot, gen) finds nothing. */
+/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an
+   old (slot, gen) finds nothing. */
 typedef struct sse__slot { void *item; uint32_t gen, next_free; } sse__slot;
 typedef struct sse__slots {
     sse__slot *at;
@@ -2127,7 +2141,8 @@ static bool sse__slots_add(sse__slots *t, void *item, uint32_t *slot, uint32_t *
         *slot        = t->free_list - 1;
         t->free_list = t->at[*slot].next_free;
     } else {
-        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at)) return false;
+        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at))
+            return false;
         t->at           = (sse__slot *)array;
         *slot           = t->used++;
         t->at[*slot].gen = 1; /* 0 is never valid, so that a zeroed handle is closed */
@@ -2150,7 +2165,7 @@ static void sse__slots_remove(sse__slots *t, uint32_t slot) {
     t->count--;
 }
 
-/* ---- maps: names to what they name -------------------------------------------- */
+/* ---- maps: items by name -------------------------------------------- */
 
 static uint64_t sse__rotl64(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
@@ -2161,8 +2176,8 @@ static void sse__sip_round(uint64_t v[4]) {
     v[2] += v[1], v[1] = sse__rotl64(v[1], 17), v[1] ^= v[2], v[2] = sse__rotl64(v[2], 32);
 }
 
-/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and whoever does not know the key
-   finds no names that collide. */
+/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and
+   without the key nobody can choose names that collide. */
 static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
     uint64_t v[4], word = 0;
     size_t   i;
@@ -2205,7 +2220,8 @@ static bool sse__map_grow(sse__map *m) {
     sse__node    **buckets = (sse__node **)sse__zalloc(cap * sizeof *buckets), *node;
     uint32_t       i;
     if (!buckets) return false;
-    if (!m->cap) { /* L2: where things lie in memory is different in each process, and no peer is told */
+    /* L2: where things lie in memory is different in each process, and no peer is told */
+    if (!m->cap) {
         m->key[0] = (uintptr_t)buckets;
         m->key[1] = (uintptr_t)m;
     }
@@ -2221,7 +2237,8 @@ static bool sse__map_grow(sse__map *m) {
     return true;
 }
 
-static bool sse__map_add(sse__map *m, sse__node *node, sse_str key) { /* key: borrowed until removed. False: no memory */
+/* key: borrowed until removed. False: no memory */
+static bool sse__map_add(sse__map *m, sse__node *node, sse_str key) {
     if (m->count >= m->cap && !sse__map_grow(m) && !m->cap) return false;
     node->key  = key;
     node->hash = (uint32_t)sse__sip_hash(m->key, key);
@@ -2254,12 +2271,13 @@ static void sse__map_free(sse__map *m) {
 /*==========================================================================
   >>text   UTF-8, escaping, percent, base64url, numbers              [pure]
   Uses: >>buf >>base                    Tests: tests/unit/text.c
-  T1  Every escaper copies runs of plain bytes at once and appends only
-      what its language reads back as exactly the bytes put in (JSON, which
-      has only characters, reads U+FFFD for a byte that is not UTF-8).
+  T1  Every escaper copies runs of plain bytes at once; its language reads
+      back exactly the bytes put in (JSON, which has only characters, reads
+      U+FFFD for a byte that is not UTF-8). Proved by tests/fuzz/text.c.
 ==========================================================================*/
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none. n > 0. */
+/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none.
+   n > 0. */
 static size_t sse__utf8_len(const char *text, size_t n) {
     const unsigned char *p = (const unsigned char *)text;
     unsigned char        low = 0x80, high = 0xBF;
@@ -2293,7 +2311,8 @@ static size_t sse__utf8_span(sse_str s) {
     return i;
 }
 
-static size_t sse__utf8_put(char out[4], uint32_t c) { /* c: a Unicode scalar value. Returns the bytes written */
+/* c: a Unicode scalar value. Returns the bytes written */
+static size_t sse__utf8_put(char out[4], uint32_t c) {
     static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
     const size_t               last = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
     size_t                     i;
@@ -2310,7 +2329,8 @@ static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-typedef void (*sse__escaper)(sse_buf *b, sse_str s); /* appends s so that the language reads it back unchanged: T1 */
+/* Appends s so that the language reads it back unchanged: T1 */
+typedef void (*sse__escaper)(sse_buf *b, sse_str s);
 
 static void sse__put_hex(sse_buf *b, const char *prefix, char c, const char *digits) {
     char two[2];
@@ -2339,7 +2359,8 @@ static void sse__escape_html(sse_buf *b, sse_str s) {
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
-static void sse__escape_json(sse_buf *b, sse_str s) { /* with its quotes; '<' as \u003c, so that JSON may stand in a <script> */
+/* With its quotes; '<' as \u003c, so that JSON may stand in a <script> */
+static void sse__escape_json(sse_buf *b, sse_str s) {
     size_t from = 0, i = 0, len;
     sse__put_char(b, '"');
     while (i < s.len) {
@@ -2367,7 +2388,8 @@ static void sse__escape_json(sse_buf *b, sse_str s) { /* with its quotes; '<' as
 }
 
 static bool sse__is_unreserved(char c) { /* RFC 3986 2.3 */
-    return (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
+    return (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
 }
 
 static void sse__escape_url(sse_buf *b, sse_str s) {
@@ -2381,15 +2403,17 @@ static void sse__escape_url(sse_buf *b, sse_str s) {
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
-/* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to a JS string, template
-   literal, <script> or attribute. U+2028 and U+2029 end a line in older JS. */
+/* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to
+   a JS string, template literal, <script> or attribute. U+2028 and U+2029 end a line in older
+   JS. */
 static void sse__escape_js(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
         const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
                                 (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
-        if (c >= 0x80 ? !line_end : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':') continue;
+        if (c >= 0x80 ? !line_end : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':')
+            continue;
         sse_raw(b, s.ptr + from, i - from);
         if (line_end) {
             i += 2;
@@ -2400,8 +2424,8 @@ static void sse__escape_js(sse_buf *b, sse_str s) {
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
-/* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a % is not followed by two
-   digits. A decoded NUL stays in: callers who promise text refuse it. */
+/* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a %
+   is not followed by two digits. A decoded NUL stays in: callers who promise text refuse it. */
 static size_t sse__percent_decode(char *p, size_t n, bool plus) {
     size_t from, to = 0;
     for (from = 0; from < n; from++, to++) {
@@ -2418,7 +2442,8 @@ static size_t sse__percent_decode(char *p, size_t n, bool plus) {
     return to;
 }
 
-static const char sse__base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char sse__base64url[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without padding */
     size_t i;
@@ -2433,8 +2458,9 @@ static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without p
     }
 }
 
-/* Decodes s in alphabet 62 = '-' or '+', 63 = '_' or '/' as url says; padding only where it is not url. Refuses what no
-   encoder writes (bits left over, a single last character): two texts never decode to the same bytes. */
+/* Decodes s in alphabet 62 = '-' or '+', 63 = '_' or '/' as url says; padding only where it is
+   not url. Refuses text that no encoder writes (bits left over, a single last character): two texts
+   never decode to the same bytes. */
 static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
     uint32_t v = 0;
     size_t   i;
@@ -2458,7 +2484,8 @@ static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
     return b->error == SSE_OK;
 }
 
-/* Digits only, all of s, at most max. The one reader for sizes, ports and counts that come from outside. */
+/* Digits only, all of s, at most max. The one reader for sizes, ports and counts that come from
+   outside. */
 static bool sse__parse_u64(sse_str s, uint64_t max, uint64_t *out) {
     uint64_t v = 0;
     size_t   i;
@@ -2492,8 +2519,8 @@ static bool sse__take_digits(const char **p, const char *end) { /* one or more *
     return *p > from;
 }
 
-/* Moves *p behind [-] digits [. digits] [e [+-] digits]; in JSON (RFC 8259 6) a 0 is never the first of several
-   digits. False: *p is at the first byte that fits no number. */
+/* Moves *p behind [-] digits [. digits] [e [+-] digits]; in JSON (RFC 8259 6) a 0 is never the
+   first of several digits. False: *p is at the first byte that fits no number. */
 static bool sse__take_number(const char **p, const char *end, bool json) {
     sse__take_char(p, end, '-');
     if (!(json && sse__take_char(p, end, '0')) && !sse__take_digits(p, end)) return false;
@@ -2529,12 +2556,14 @@ SSE_API double sse_parse_double(const char *text, double fallback) {
       only the format itself, which the program wrote, goes in as it is.
 ==========================================================================*/
 
-typedef struct sse__args { va_list ap; } sse__args; /* a va_list that can be handed on by pointer (it may be an array type) */
+/* A va_list that can be handed on by pointer (it may be an array type) */
+typedef struct sse__args { va_list ap; } sse__args;
 
 /* One step through a format: literal text, then perhaps one conversion with its value. */
 typedef struct sse__fmt_spec {
     sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
-    char        conv;         /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
+    /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
+    char        conv;
     char        flags[8];     /* each that was given, once */
     bool        plain;        /* no flags, width or precision */
     int         width, precision;
@@ -2545,7 +2574,8 @@ typedef struct sse__fmt_spec {
     const void *p;            /* s p */
 } sse__fmt_spec;
 
-static int sse__fmt_number(const char **fmt, sse__args *args) { /* a width or precision: digits or '*' */
+/* A width or precision: digits or '*' */
+static int sse__fmt_number(const char **fmt, sse__args *args) {
     int n = 0;
     if (**fmt == '*') {
         ++*fmt;
@@ -2578,11 +2608,20 @@ static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args)
         return;
     }
     switch (modifier) {
-    case 'l': v = minus ? va_arg(args->ap, long) : (long long)va_arg(args->ap, unsigned long); break;
-    case 'q': v = minus ? va_arg(args->ap, long long) : (long long)va_arg(args->ap, unsigned long long); break;
-    case 'z': case 't': v = minus ? va_arg(args->ap, ptrdiff_t) : (long long)va_arg(args->ap, size_t); break;
-    case 'j': v = minus ? (long long)va_arg(args->ap, intmax_t) : (long long)va_arg(args->ap, uintmax_t); break;
-    default: v = minus || piece->conv == 'c' ? va_arg(args->ap, int) : (long long)va_arg(args->ap, unsigned);
+    case 'l':
+        v = minus ? va_arg(args->ap, long) : (long long)va_arg(args->ap, unsigned long);
+        break;
+    case 'q':
+        v = minus ? va_arg(args->ap, long long) : (long long)va_arg(args->ap, unsigned long long);
+        break;
+    case 'z':
+    case 't': v = minus ? va_arg(args->ap, ptrdiff_t) : (long long)va_arg(args->ap, size_t); break;
+    case 'j':
+        v = minus ? (long long)va_arg(args->ap, intmax_t) : (long long)va_arg(args->ap, uintmax_t);
+        break;
+    default:
+        if (minus || piece->conv == 'c') v = va_arg(args->ap, int);
+        else v = va_arg(args->ap, unsigned);
     }
     if (modifier == 'h') v = minus ? (short)v : (unsigned short)v;
     if (modifier == 'c') v = minus ? (signed char)v : (unsigned char)v;
@@ -2590,7 +2629,8 @@ static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args)
     piece->u = (unsigned long long)v;
 }
 
-/* Reads the next piece of *fmt. False: the format is at its end, or holds what we do not print (then *error is set). */
+/* Reads the next piece of *fmt. False: the format is at its end, or holds a conversion that is
+   not supported (then *error is set). */
 static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *args, int *error) {
     const char *from = *fmt, *p = from;
     char        modifier;
@@ -2615,14 +2655,15 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
         p++;
         piece->precision = sse__fmt_number(&p, args);
     }
-    if (piece->width < 0) { /* as in C; what is past the limit stays so */
+    if (piece->width < 0) { /* as in C; a width past the limit stays past it */
         piece->left  = true;
         piece->width = piece->width < -9999 ? -1 : -piece->width;
     }
     modifier    = sse__fmt_modifier(&p);
     piece->conv = *p == 'i' ? 'd' : *p;
-    if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) || (modifier && !strchr("duxXofFeEgGaA", piece->conv)) ||
-        piece->width < 0 || piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
+    if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) ||
+        (modifier && !strchr("duxXofFeEgGaA", piece->conv)) || piece->width < 0 ||
+        piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
         *error = SSE_E_ARG;
         return false;
     }
@@ -2653,9 +2694,12 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     }
     snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "",
              strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
-    for (p = local, pass = 0; pass < 2 && p; pass++) { /* once more with room where it did not fit */
-        if (piece->conv == 'd') len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
-        else if (strchr("uxXo", piece->conv)) len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
+    /* once more with room where it did not fit */
+    for (p = local, pass = 0; pass < 2 && p; pass++) {
+        if (piece->conv == 'd')
+            len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
+        else if (strchr("uxXo", piece->conv))
+            len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
         else len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
         if (len < 0) sse_buf_fail(b, SSE_E_ARG);
         if (len < 0 || (size_t)len < room) break;
@@ -2663,7 +2707,7 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
         p    = sse__buf_room(b, room);
     }
     if (!p || len < 0) return;
-    /* The decimal point of the locale, of one byte or several, is what no number is made of. */
+    /* The decimal point of the locale is one byte or several that occur in no number. */
     for (n = 0, to = p; n < (size_t)len; n++) {
         if (strchr("0123456789abcdefABCDEFxXpPinIN+- ty", p[n])) *to++ = p[n];
         else if (to == p || to[-1] != '.') *to++ = '.';
@@ -2672,21 +2716,24 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     else b->len += (size_t)(to - p);
 }
 
-static size_t sse__bounded_len(const char *text, int precision) { /* strlen, but never looks past precision bytes */
+/* strlen, but never looks past precision bytes */
+static size_t sse__bounded_len(const char *text, int precision) {
     const char *end;
     if (precision < 0) return strlen(text);
     end = (const char *)memchr(text, '\0', (size_t)precision);
     return end ? (size_t)(end - text) : (size_t)precision;
 }
 
-static void sse__put_padded(sse_buf *b, const sse__fmt_spec *piece, sse_str s, sse__escaper escape) {
+static void sse__put_padded(sse_buf *b, const sse__fmt_spec *piece, sse_str s,
+                            sse__escaper escape) {
     size_t pad = (size_t)piece->width > s.len ? (size_t)piece->width - s.len : 0, i;
     for (i = 0; !piece->left && i < pad; i++) sse__put_char(b, ' ');
     escape(b, s); /* P1 */
     for (i = 0; piece->left && i < pad; i++) sse__put_char(b, ' ');
 }
 
-static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt, va_list ap) {
+static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt,
+                         va_list ap) {
     sse__args   args;
     sse__fmt_spec  piece;
     const char *text;
@@ -2699,7 +2746,9 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
         case 's':
             text = (const char *)piece.p;
             if (!text) sse_puts(b, null_text);
-            else sse__put_padded(b, &piece, sse__str(text, sse__bounded_len(text, piece.precision)), escape);
+            else
+                sse__put_padded(b, &piece, sse__str(text, sse__bounded_len(text, piece.precision)),
+                                escape);
             break;
         case 'c':
             local[0] = (char)piece.i;
@@ -2724,28 +2773,35 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
     } while (0)
 
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__put_str, "", fmt); }
-SSE_API void sse_html(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_html, "", fmt); }
-SSE_API void sse_json(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_json, "null", fmt); }
+SSE_API void sse_html(sse_buf *b, const char *fmt, ...) {
+    SSE__FORMAT(b, sse__escape_html, "", fmt);
+}
+SSE_API void sse_json(sse_buf *b, const char *fmt, ...) {
+    SSE__FORMAT(b, sse__escape_json, "null", fmt);
+}
 SSE_API void sse_url(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_url, "", fmt); }
 SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_js, "", fmt); }
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
   Uses: >>text >>buf >>base             Tests: tests/unit/json.c
-  JS1  One scan does it all: no recursion, no allocation, and what is found
-      is handed out only after the last byte has proved well-formed.
-  JS2  Up to the first wrong byte the text could still have become JSON.
+  JS1  A single scan: no recursion, no allocation, and a value is handed out
+       only when the last byte has proved well-formed.
+  JS2  Up to the first wrong byte the text could still have become JSON
+       (tests/fuzz/json.c).
   JS3  Text for C callers is UTF-8 without NUL.
-  JS4  An index answers each path as a scan for it would.
+  JS4  An index answers each path as a scan would (tests/unit/json.c).
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
-#define SSE_JSON_DEPTH 64 /* open objects and arrays at a time; each costs four words of stack during a scan */
+/* Open objects and arrays at a time; each costs four words of stack during a scan. */
+#define SSE_JSON_DEPTH 64
 #endif
 
-/* What the scan knows of an object or array that is open. */
+/* An object or array that is open during a scan. */
 typedef struct sse__json_level {
-    const char *want;  /* its member on the way to the value; NULL: the way does not lead through here */
+    /* its member on the way to the value; NULL: the way does not lead through here */
+    const char *want;
     const char *start; /* where it begins if it is the value itself, otherwise NULL */
     size_t      index; /* of the next element */
     uint32_t    node;  /* of an index that is filled */
@@ -2762,7 +2818,7 @@ typedef struct sse__json_node {
 /* Finds values by their parent and name. Node 0 is none, 1 the whole. */
 typedef struct sse__json_index {
     sse_str         text;
-    uint64_t        key[2];  /* of the hash: who chooses the names must not know it */
+    uint64_t        key[2];  /* of the hash, unknown to the client that chooses the names */
     sse__json_node *nodes;
     uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
     uint32_t        count, mask;
@@ -2808,8 +2864,9 @@ static bool sse__json_scalar(const char **p, const char *end) {
     return !*word;
 }
 
-/* Decodes the character or escape at *at, in a string that has been checked, to UTF-8; returns its bytes. A surrogate without
-   its other half is in RFC 8259's grammar but no character (its section 8.2): it reads as U+FFFD. */
+/* Decodes the character or escape at *at, in a string that has been checked, to UTF-8; returns
+   its bytes. A surrogate without its other half is in RFC 8259's grammar but no character (its
+   section 8.2): it reads as U+FFFD. */
 static size_t sse__json_char(const char **at, char out[4]) {
     static const char named[] = "b\bf\fn\nr\rt\t";
     const char       *p = *at, *name;
@@ -2822,7 +2879,8 @@ static size_t sse__json_char(const char **at, char out[4]) {
     out[0] = name ? name[1] : p[1];
     *at    = p + 2;
     if (p[1] != 'u') return 1;
-    for (k = 0; k < 2 && p[0] == '\\' && p[1] == 'u'; k++, p += 6) /* a closing quote stops it, if nothing else does */
+    /* a closing quote stops it, if nothing else does */
+    for (k = 0; k < 2 && p[0] == '\\' && p[1] == 'u'; k++, p += 6)
         for (i = 2; i < 6; i++) code[k] = code[k] << 4 | (uint32_t)sse__hex_value(p[i]);
     *at += 4;
     if (code[0] < 0xD800 || code[0] > 0xDFFF) return sse__utf8_put(out, code[0]);
@@ -2831,7 +2889,8 @@ static size_t sse__json_char(const char **at, char out[4]) {
     return sse__utf8_put(out, 0x10000 + ((code[0] - 0xD800) << 10) + (code[1] - 0xDC00));
 }
 
-/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the '.' or the end behind it. */
+/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the
+   '.' or the end behind it. */
 static bool sse__json_name_is(sse_str name, const char *path, const char **rest) {
     const char *p = name.ptr;
     char        bytes[4];
@@ -2848,11 +2907,13 @@ static bool sse__json_name_is(sse_str name, const char *path, const char **rest)
     return !*path || *path == '.';
 }
 
-static bool sse__json_index_is(size_t index, const char *path, const char **rest) { /* as an array writes it: no 01 */
+/* As an array writes it: no 01 */
+static bool sse__json_index_is(size_t index, const char *path, const char **rest) {
     const size_t n = strspn(path, "0123456789");
     uint64_t     v;
     *rest = path + n;
-    return (!**rest || **rest == '.') && (n == 1 || *path != '0') && sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
+    return (!**rest || **rest == '.') && (n == 1 || *path != '0') &&
+           sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
 }
 
 /* Names are hashed decoded, as both they and the steps of a path may be written with escapes. */
@@ -2873,7 +2934,8 @@ static uint32_t *sse__json_slot(const sse__json_index *x, const sse__json_hash *
 }
 
 /* Adds the value that begins at start, a member of level if that is not NULL. */
-static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level, sse_str name, const char *start) {
+static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level, sse_str name,
+                                    const char *start) {
     const uint32_t  at     = ++x->count;
     sse__json_node *node   = &x->nodes[at];
     const uint32_t  parent = level ? level->node : 0;
@@ -2910,7 +2972,8 @@ static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J
         uint32_t       number;
         parent = at;
         if (array) {
-            if (!sse__parse_u64(sse__str(path, strspn(path, "0123456789")), UINT32_MAX, &index)) return sse__text(NULL);
+            if (!sse__parse_u64(sse__str(path, strspn(path, "0123456789")), UINT32_MAX, &index))
+                return sse__text(NULL);
             number = (uint32_t)index;
             sse__json_hash_add(&hash, (const char *)&number, sizeof number);
         }
@@ -2922,7 +2985,9 @@ static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J
             node = &x->nodes[at];
             if (node->parent != parent) continue;
             if (array ? sse__json_index_is(node->name, path, &rest)
-                      : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path, &rest)) break;
+                      : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path,
+                                          &rest))
+                break;
         }
     }
     if (!at) return sse__text(NULL);
@@ -2931,10 +2996,14 @@ static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J
 
 /* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get.
    index: to be filled, or NULL. */
-static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value, size_t *offset) {
-    const char      *from = json.ptr ? json.ptr : "", *p = from, *const end = p + json.len, *start, *rest = NULL;
-    const char      *want = *path ? path : NULL; /* inside the value that comes next; NULL: nothing */
-    bool             target = !*path, opened, hit; /* target: the value that comes next is the one */
+static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value,
+                          size_t *offset) {
+    const char *from = json.ptr ? json.ptr : "", *p = from, *const end = p + json.len, *start,
+               *rest = NULL;
+    /* inside the value that comes next; NULL: nothing */
+    const char      *want = *path ? path : NULL;
+    /* target: the value that comes next is the one */
+    bool             target = !*path, opened, hit;
     sse_str          found = sse__text(NULL), name = found; /* name: as between its quotes */
     sse__json_level  levels[SSE_JSON_DEPTH], *level = NULL;
     size_t           depth = 0;
@@ -2959,7 +3028,7 @@ static int sse__json_scan(sse_str json, const char *path, sse__json_index *index
             if (node) index->nodes[node].to = (uint32_t)(p - from);
             if (target) found = sse__str(start, (size_t)(p - start));
         }
-        for (; depth; depth--, opened = false) { /* what ends here */
+        for (; depth; depth--, opened = false) { /* close the objects and arrays that end here */
             level = &levels[depth - 1];
             sse__json_space(&p, end);
             if (!sse__take_char(&p, end, level->close)) break;
@@ -2988,13 +3057,14 @@ static int sse__json_scan(sse_str json, const char *path, sse__json_index *index
         want   = hit && *rest ? rest + 1 : NULL;
         if (hit) found = sse__text(NULL); /* the last of equal names counts */
     }
-    SSE_ASSERT(p <= end);
+    SSE_ASSERT(p <= end && (error || (depth == 0 && p == end))); /* JS1 */
     *offset = (size_t)(p - from);
-    if (error == SSE_OK) *value = found; /* JS1 */
+    if (error == SSE_OK) *value = found;
     return error;
 }
 
-static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: JS2 */
+/* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: JS2 */
+static int sse__json_check(sse_str json, size_t *offset) {
     sse_str all;
     return sse__json_scan(json, "", NULL, &all, offset);
 }
@@ -3022,9 +3092,10 @@ static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const 
     return sse__json_scan(json, "", x, &all, &bytes) == SSE_OK ? x : NULL;
 }
 
-/* What is wrong with a text that sse__json_check refused. */
+/* Why sse__json_check refused a text, in words. */
 static const char *sse__json_error_text(int error, size_t offset, char text[80]) {
-    if (error == SSE_E_FULL) snprintf(text, 80, "the JSON is deeper than %d levels at byte %zu", SSE_JSON_DEPTH, offset);
+    if (error == SSE_E_FULL)
+        snprintf(text, 80, "the JSON is deeper than %d levels at byte %zu", SSE_JSON_DEPTH, offset);
     else snprintf(text, 80, "the JSON is not well-formed at byte %zu", offset);
     return text;
 }
@@ -3038,15 +3109,15 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
     return error;
 }
 
-/* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent value, the JSON of all else.
-   Returns: 0; SSE_E_FIELD if it holds a NUL (JS3); SSE_E_NOMEM. */
+/* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent
+   value, the JSON of all else. Returns: 0; SSE_E_FIELD if it holds a NUL (JS3); SSE_E_NOMEM. */
 static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
     const char *p, *end = value.ptr + value.len;
     char       *to, bytes[4];
     size_t      n;
     *text = NULL;
     if (!value.ptr || sse__eq(value, SSE__LIT("null"))) return SSE_OK;
-    *text = to = sse__arena_text(a, value); /* never shorter than what it decodes to */
+    *text = to = sse__arena_text(a, value); /* long enough: decoding never makes it longer */
     if (!to) return SSE_E_NOMEM;
     if (value.ptr[0] != '"') return SSE_OK;
     for (p = value.ptr + 1; p < end - 1; to += n) {
@@ -3068,9 +3139,10 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
       base64url(value) "." hex(unix seconds) "." base64url(HMAC-SHA256)
       `------------- signed --------------'  as py-sse writes it
 
-  SG1  What is verified is the text itself: value and time are decoded only
-      behind a signature that matches, and have one spelling each.
-  SG2  Secrets and signatures are compared in a time that tells nothing.
+  SG1  The signature covers the text itself: value and time are decoded only
+       when it matches, and have one spelling each.
+  SG2  Comparing secrets and signatures takes the same time wherever they
+       differ.
   Only sse_sign and sse_unsign, at the end, look at the clock.
 ==========================================================================*/
 
@@ -3080,38 +3152,47 @@ static uint32_t sse__rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 static void sse__sha256_block(uint32_t h[8], const unsigned char *p) { /* FIPS 180-4, 6.2.2 */
     static const uint32_t k[64] = {
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-        0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+        0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+        0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+        0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+        0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+        0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+        0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+        0xc67178f2,
     };
     uint32_t w[64], s[8], t;
     int      i;
-    for (i = 0; i < 16; i++, p += 4) w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    for (i = 0; i < 16; i++, p += 4)
+        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     for (; i < 64; i++) {
-        w[i] = w[i - 16] + w[i - 7] + (sse__rotr(w[i - 15], 7) ^ sse__rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
+        w[i] = w[i - 16] + w[i - 7] +
+               (sse__rotr(w[i - 15], 7) ^ sse__rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
                (sse__rotr(w[i - 2], 17) ^ sse__rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
     }
     memcpy(s, h, sizeof s);
     for (i = 0; i < 64; i++) { /* rotates the indices instead of the eight variables a to h */
-        const uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7], e = s[(4 - i) & 7], f = s[(5 - i) & 7], g = s[(6 - i) & 7];
-        t = s[(7 - i) & 7] + (sse__rotr(e, 6) ^ sse__rotr(e, 11) ^ sse__rotr(e, 25)) + ((e & f) ^ (~e & g)) + k[i] + w[i];
+        const uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7], e = s[(4 - i) & 7],
+                       f = s[(5 - i) & 7], g = s[(6 - i) & 7];
+        t = s[(7 - i) & 7] + (sse__rotr(e, 6) ^ sse__rotr(e, 11) ^ sse__rotr(e, 25)) +
+            ((e & f) ^ (~e & g)) + k[i] + w[i];
         s[(3 - i) & 7] += t;
-        s[(7 - i) & 7] = t + (sse__rotr(a, 2) ^ sse__rotr(a, 13) ^ sse__rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        s[(7 - i) & 7] = t + (sse__rotr(a, 2) ^ sse__rotr(a, 13) ^ sse__rotr(a, 22)) +
+                         ((a & b) ^ (a & c) ^ (b & c));
     }
     for (i = 0; i < 8; i++) h[i] += s[i];
 }
 
 SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n) {
-    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     const unsigned char  *p = (const unsigned char *)bytes;
     if (s->n == 0) memcpy(s->h, start, sizeof start);
     while (n > 0) {
-        const size_t used = (size_t)(s->n % sizeof s->block), room = sizeof s->block - used, take = n < room ? n : room;
+        const size_t used = (size_t)(s->n % sizeof s->block), room = sizeof s->block - used,
+                     take = n < room ? n : room;
         memcpy(s->block + used, p, take);
         s->n += take;
         p += take;
@@ -3133,7 +3214,8 @@ SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
     memset(s, 0, sizeof *s);
 }
 
-static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask, sse_str bytes) {
+static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask,
+                           sse_str bytes) {
     sse_sha256    s;
     unsigned char block[64];
     int           i;
@@ -3144,7 +3226,9 @@ static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], u
     sse_sha256_end(&s, out);
 }
 
-SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len, const void *bytes, size_t n) { /* RFC 2104 */
+/* RFC 2104 */
+SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
+                             const void *bytes, size_t n) {
     unsigned char block[64] = {0}, inner[32];
     if (key_len > sizeof block) {
         sse_sha256 s;
@@ -3164,7 +3248,8 @@ static bool sse__equal_secret(sse_str a, sse_str b) { /* SG2; that the lengths d
     return differ == 0;
 }
 
-static bool sse__secret_next(sse_str *secrets, sse_str *secret) { /* takes the first word off secrets; false: there is none */
+/* Takes the first word off secrets; false: there is none */
+static bool sse__secret_next(sse_str *secrets, sse_str *secret) {
     while (secrets->ptr) {
         *secret = sse__cut(secrets, ' ', false);
         if (secret->len) return true;
@@ -3172,7 +3257,8 @@ static bool sse__secret_next(sse_str *secrets, sse_str *secret) { /* takes the f
     return false;
 }
 
-static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) { /* with its dot; text may lie in out */
+/* With its dot; text may lie in out */
+static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
     unsigned char mac[32];
     sse_hmac_sha256(mac, secret.ptr, secret.len, text.ptr, text.len);
     sse__put_char(out, '.');
@@ -3200,11 +3286,13 @@ static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that 
     return s.len && s.len <= 16 && (s.ptr[0] != '0' || s.len == 1);
 }
 
-enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 }; /* ahead: two servers' clocks differ, and NTP turns them back */
+/* ahead: two servers' clocks differ, and NTP turns them back */
+enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 };
 
-static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s, uint64_t now) {
+static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s,
+                          uint64_t now) {
     const size_t from = out ? out->len : 0;
-    sse_str      rest = sse__text(secrets), secret, value, time, is_signed, signature = sse__text(text);
+    sse_str rest = sse__text(secrets), secret, value, time, is_signed, signature = sse__text(text);
     uint64_t     when;
     bool         mine = false;
     if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
@@ -3216,7 +3304,8 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     signature = sse__str(signature.ptr - 1, signature.len + 1); /* with its dot */
     do {
         sse__put_signature(out, secret, is_signed);
-        mine = !out->error && sse__equal_secret(sse__str(out->ptr + from, out->len - from), signature);
+        mine =
+            !out->error && sse__equal_secret(sse__str(out->ptr + from, out->len - from), signature);
         out->len = from;
     } while (!mine && sse__secret_next(&rest, &secret));
     if (out->error) return out->error;
@@ -3229,7 +3318,9 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     return out->error ? out->error : SSE_E_SIGNATURE;
 }
 
-SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value) { return sse__sign_at(out, secrets, value, (uint64_t)time(NULL)); }
+SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value) {
+    return sse__sign_at(out, secrets, value, (uint64_t)time(NULL));
+}
 
 SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s) {
     return sse__unsign_at(out, secrets, text, max_age_s, (uint64_t)time(NULL));
@@ -3241,9 +3332,9 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
   EV1  Text of any length reaches the wire through sse__put_text alone: each
       line break in it is followed by a prefix of ours, so that no text can
       begin a field or end an event.
-  EV2  What must be one line is checked before anything is written.
-  EV3  An id is what can come back as the value of a Last-Event-ID header: a
-      request with another one is no HTTP, and a 400 ends an EventSource.
+  EV2  Fields of one line are checked before anything is written.
+  EV3  An id can come back as the value of a Last-Event-ID header: with any
+       other the request is not HTTP, and a 400 ends an EventSource.
 ==========================================================================*/
 
 static const char *sse__find_char(const char *p, const char *end, char c) { /* end: not found */
@@ -3251,8 +3342,9 @@ static const char *sse__find_char(const char *p, const char *end, char c) { /* e
     return at ? at : end;
 }
 
-/* Appends text with newline (an LF and the prefix of the next line) for each CR LF, LF or CR. This is the hot path of a
-   render: one memchr looks for LF line by line; CR, which is rare, is looked for again only where one was found. */
+/* Appends text with newline (an LF and the prefix of the next line) for each CR LF, LF or CR.
+   This is the hot path of a render: one memchr looks for LF line by line; CR, which is rare, is
+   looked for again only where one was found. */
 static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) { /* EV1 */
     const char *p = text.ptr, *end, *cr, *eol;
     if (text.len == 0 || !sse__buf_room(b, text.len)) return;
@@ -3269,13 +3361,15 @@ static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) { /* EV1 */
     sse_raw(b, p, (size_t)(end - p));
 }
 
-static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole lines; one, if text is empty */
+/* Whole lines; one, if text is empty */
+static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) {
     sse_raw(b, newline.ptr + 1, newline.len - 1);
     sse__put_text(b, newline, text);
     sse__put_char(b, '\n');
 }
 
-static bool sse__has_no_newline(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* EV2. NULL: yes */
+/* EV2. NULL: yes */
+static bool sse__has_no_newline(const char *text) { return !text || !text[strcspn(text, "\r\n")]; }
 
 /* EV3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks
    around it are none of it. */
@@ -3289,7 +3383,8 @@ static bool sse__is_id(const char *text) {
 
 static bool sse__nonempty(const char *text) { return text && *text; }
 
-static sse_str sse__event_text(const sse_event *e, const char *text) { /* text: the data or content of e */
+/* text: the data or content of e */
+static sse_str sse__event_text(const sse_event *e, const char *text) {
     return e->data_len ? sse__str(text, e->data_len) : sse__text(text);
 }
 
@@ -3309,10 +3404,14 @@ static sse_patch_options sse__patch_options(const sse_event *e) {
 
 static int sse__elements_check(const sse_patch_options *p) {
     const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
-    if (!sse__has_no_newline(p->selector) || !sse__has_no_newline(p->view_transition_selector) || !sse__has_no_newline(ns)) return SSE_E_FIELD;
-    if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0) return SSE_E_ARG;
+    if (!sse__has_no_newline(p->selector) || !sse__has_no_newline(p->view_transition_selector) ||
+        !sse__has_no_newline(ns))
+        return SSE_E_FIELD;
+    if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0)
+        return SSE_E_ARG;
     if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE) return SSE_E_ARG;
-    return p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__nonempty(p->selector) ? SSE_OK : SSE_E_ARG;
+    if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE) return SSE_OK;
+    return sse__nonempty(p->selector) ? SSE_OK : SSE_E_ARG;
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
@@ -3326,27 +3425,31 @@ static int sse__script_check(sse_str script) {
     return SSE_OK;
 }
 
-static int sse__redirect_check(const char *url) { /* browsers skip spaces in front and control characters anywhere */
+/* Browsers skip spaces in front and control characters anywhere */
+static int sse__redirect_check(const char *url) {
     const char *p;
     for (p = url; *p; p++)
         if ((unsigned char)*p < 0x20) return SSE_E_FIELD;
     url += strspn(url, " ");
     if (!*url) return SSE_E_ARG;
-    return p - url >= 11 && sse__eq_nocase(sse__str(url, 11), SSE__LIT("javascript:")) ? SSE_E_FIELD : SSE_OK;
+    if (p - url < 11 || !sse__eq_nocase(sse__str(url, 11), SSE__LIT("javascript:"))) return SSE_OK;
+    return SSE_E_FIELD;
 }
 
-static int sse__signals_check(sse_str json) { /* a browser that cannot read them logs only to the console */
+/* A browser that cannot read them logs only to the console */
+static int sse__signals_check(sse_str json) {
     size_t  offset;
     sse_str all;
     return sse__json_scan(json, "", NULL, &all, &offset) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
 }
 
-/* Whether e can be written: what publishing asks before any work. DS1 */
+/* Whether e can be written; publishing asks before it does any work. DS1 */
 static int sse__event_check(const sse_event *e) {
     sse_patch_options patch;
     int               contents, plain;
     if (!e) return SSE_E_ARG;
-    contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
+    contents =
+        (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
     plain    = e->data || sse__nonempty(e->event);
     patch    = sse__patch_options(e);
     if (!sse__has_no_newline(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
@@ -3359,13 +3462,16 @@ static int sse__event_check(const sse_event *e) {
 }
 
 static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
-    static const char modes[][8] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
+    static const char modes[][8]      = {"outer",  "inner",  "replace", "prepend",
+                                         "append", "before", "after",   "remove"};
     const bool        transition_root = sse__nonempty(p->view_transition_selector);
     if (sse__nonempty(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
     if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
-    if (sse__nonempty(p->ns) && strcmp(p->ns, "html") != 0) sse_printf(b, "data: namespace %s\n", p->ns);
+    if (sse__nonempty(p->ns) && strcmp(p->ns, "html") != 0)
+        sse_printf(b, "data: namespace %s\n", p->ns);
     if (p->view_transition || transition_root) sse_puts(b, "data: useViewTransition true\n");
-    if (transition_root) sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
+    if (transition_root)
+        sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
     if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
 }
 
@@ -3373,12 +3479,14 @@ static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str ht
 static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
     const sse_patch_options patch = sse__patch_options(e);
     const sse_str           elements = SSE__LIT("\ndata: elements ");
-    const bool              script = e->script || e->redirect, datastar = script || e->elements || e->signals;
+    const bool script = e->script || e->redirect, datastar = script || e->elements || e->signals;
+    SSE_ASSERT(sse__has_no_newline(e->event) && sse__is_id(e->id)); /* EV2, EV3 */
     if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
     if (datastar) sse_printf(b, "event: datastar-patch-%s\n", e->signals ? "signals" : "elements");
     else if (sse__nonempty(e->event)) sse_printf(b, "event: %s\n", e->event);
     if (e->id) sse_printf(b, "id: %s\n", e->id);
-    if (e->retry_ms && !(datastar && e->retry_ms == 1000)) sse_printf(b, "retry: %d\n", e->retry_ms);
+    if (e->retry_ms && !(datastar && e->retry_ms == 1000))
+        sse_printf(b, "retry: %d\n", e->retry_ms);
     if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
     else if (!datastar && sse__nonempty(e->event)) sse_puts(b, "data: \n");
     if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
@@ -3394,7 +3502,9 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
         }
         sse_puts(b, patch.keep_script ? ">" : " data-effect=\"el.remove()\">");
         if (e->script) sse__put_text(b, elements, sse__event_text(e, e->script));
-        else sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect); /* later, so that this patch completes */
+        else
+            sse_json(b, "setTimeout(() => window.location.href = %s)",
+                     e->redirect); /* later, so that this patch completes */
         sse_puts(b, "</script>\n");
     }
     sse__put_char(b, '\n');
@@ -3441,8 +3551,9 @@ static bool sse__signal_below(const char *name, sse_str path) {
     return strncmp(name, path.ptr, path.len) == 0 && (!name[path.len] || name[path.len] == '.');
 }
 
-/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they came. A name removes what is
-   below it, too. The specification nests names; two members of one name would be one. */
+/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they
+   came. A name removes what is below it, too. The specification nests names; two members of one
+   name would be one. */
 static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str path) {
     bool first = true;
     int  i, j;
@@ -3454,7 +3565,8 @@ static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int coun
         below = sse__str(names[i], from + strcspn(names[i] + from, "."));
         for (j = 0; j < i && !sse__signal_below(names[j], below); j++) continue;
         if (j < i) continue; /* written with an earlier name */
-        for (j = i; j < count; j++) whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
+        for (j = i; j < count; j++)
+            whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
         sse__put_char(b, first ? '{' : ',');
         sse__escape_json(b, sse__str(below.ptr + from, below.len - from));
         sse__put_char(b, ':');
@@ -3468,11 +3580,13 @@ static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int coun
 
 enum { SSE__SIGNAL_DEPTH = 64 }; /* of a name; bounds the recursion above */
 
-static bool sse__is_signal_name(const char *name) { /* parts of one or more characters, separated by dots */
+/* Parts of one or more characters, separated by dots */
+static bool sse__is_signal_name(const char *name) {
     int depth = 0;
     if (!name || !*name || *name == '.') return false;
     for (; *name; name++)
-        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1])) return false;
+        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1]))
+            return false;
     return true;
 }
 
@@ -3506,9 +3620,11 @@ SSE_API void sse_follow(sse_buf *b, const char *url) {
         return;
     }
     sse_js(b, "data-init=\"const follow = () => @get('%s', {retry: 'always', ", url);
-    sse_puts(b, "retryInterval: 300 + 500 * Math.random(), retryMaxWait: 2000, retryMaxCount: Infinity}); ");
-    sse_puts(b, "document.hidden ? document.addEventListener('visibilitychange', follow, {once: true}) : follow()\" ");
-    sse_puts(b, "data-on:datastar-fetch=\"evt.detail.el == el &amp;&amp; ($_offline = !/^(started|datastar)/.test(evt.detail.type))\"");
+    sse_puts(b, "retryInterval: 300 + 500 * Math.random(), retryMaxWait: 2000, "
+                "retryMaxCount: Infinity}); document.hidden ? "
+                "document.addEventListener('visibilitychange', follow, {once: true}) : follow()\" "
+                "data-on:datastar-fetch=\"evt.detail.el == el &amp;&amp; "
+                "($_offline = !/^(started|datastar)/.test(evt.detail.type))\"");
 }
 
 /*==========================================================================
@@ -3516,7 +3632,8 @@ SSE_API void sse_follow(sse_buf *b, const char *url) {
   Uses: >>event >>format >>text >>buf >>base    Tests: tests/unit/htmx.c
 ==========================================================================*/
 
-SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, const char *attributes) {
+SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap,
+                              const char *attributes) {
     sse_puts(b, "<div");
     if (swap) sse_html(b, " hx-ext=\"sse\" sse-connect=\"%s\" sse-swap=\"%s\"", url, swap);
     sse_html(b, " hx-sse:connect=\"%s\"", url);
@@ -3525,17 +3642,20 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, con
 }
 
 static bool sse__is_tag_name(const char *name) { /* a letter, then letters, digits and '-' */
-    const size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+    const size_t n =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
     return n && !name[n] && sse__lower(name[0]) >= 'a' && sse__lower(name[0]) <= 'z';
 }
 
-SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap) {
+SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html,
+                          const char *wrap) {
     if (!wrap) wrap = "div";
     if (!sse__nonempty(target_id) || !sse__is_tag_name(wrap)) {
         sse_buf_fail(b, SSE_E_ARG);
         return;
     }
-    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id, sse__nonempty(swap) ? swap : "innerHTML");
+    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id,
+             sse__nonempty(swap) ? swap : "innerHTML");
     sse_puts(b, html);
     sse_printf(b, "</%s>", wrap);
 }
@@ -3544,16 +3664,19 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
   >>field   header fields: characters, lists, types, dates, hosts    [pure]
   Uses: >>text >>buf >>base             Tests: tests/unit/field.c
   FD1  Every sse_str that is returned lies inside the bytes given.
-  FD2  What a peer sent and is not well-formed has no effect of its own: it
-      reads as absent, so that nothing is ever guessed from half of it.
+  FD2  A malformed value reads as absent, so that nothing is ever guessed
+       from half of one.
 ==========================================================================*/
 
 enum {
     SSE__TOKEN    = 1,  /* tchar, RFC 9110 5.6.2 */
-    SSE__TARGET   = 2,  /* printable ASCII but '#': browsers send some characters that RFC 3986 wants encoded */
-    SSE__VALUE    = 4,  /* what may stand in a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
+    /* printable ASCII but '#': browsers send some characters that RFC 3986 wants encoded */
+    SSE__TARGET   = 2,
+    /* bytes of a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
+    SSE__VALUE    = 4,
     SSE__COOKIE   = 8,  /* cookie-octet, RFC 6265 4.1.1 */
-    SSE__HOST     = 16, /* letters, digits, "-._~": no name that resolves holds more of what RFC 3986 3.2.2 allows */
+    /* letters, digits, "-._~": RFC 3986 3.2.2 allows more, but no name that resolves has it */
+    SSE__HOST     = 16,
     SSE__BOUNDARY = 32, /* bchars, RFC 2046 5.1.1 */
     SSE__DIGIT    = 64,
     SSE__BLANK    = 128 /* OWS, RFC 9110 5.6.3 */
@@ -3562,7 +3685,8 @@ enum {
 static const unsigned char sse__classes[256] = {
      0,  0,  0,  0,  0,  0,  0,  0,  0,132,  0,  0,  0,  0,  0,  0,
      0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-   164, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46, /*   ! " # $ % & ' ( ) * + , - . / */
+   /* ! " # $ % & ' ( ) * + , - . / */
+   164, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46,
     127,127,127,127,127,127,127,127,127,127, 46, 6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
     14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
     63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
@@ -3573,14 +3697,17 @@ static const unsigned char sse__classes[256] = {
 #undef SSE__HIGH
 };
 
-static bool sse__in_class(char c, unsigned set) { return (sse__classes[(unsigned char)c] & set) != 0; }
+static bool sse__in_class(char c, unsigned set) {
+    return (sse__classes[(unsigned char)c] & set) != 0;
+}
 
 static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
     while (s.len && sse__in_class(s.ptr[s.len - 1], set)) s.len--;
     return !s.len;
 }
 
-static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all_in_class(s, SSE__TOKEN); } /* field names, methods, cookie names */
+/* Field names, methods, cookie names */
+static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all_in_class(s, SSE__TOKEN); }
 
 static bool sse__is_space(char c) { return sse__in_class(c, SSE__BLANK); }
 
@@ -3590,7 +3717,8 @@ static sse_str sse__trim(sse_str s) { /* FD1 */
     return s;
 }
 
-/* The next element of a comma-separated list, trimmed; empty ones are skipped (RFC 9110 5.6.1.2). */
+/* The next element of a comma-separated list, trimmed; empty ones are skipped (RFC 9110
+   5.6.1.2). */
 static bool sse__list_next(sse_str *rest, sse_str *element) {
     while (rest->ptr) {
         *element = sse__trim(sse__cut(rest, ',', true));
@@ -3606,9 +3734,9 @@ static bool sse__list_has(sse_str list, sse_str token) {
     return false;
 }
 
-/* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where there is no '='. The
-   value of a quoted string is what stands between the quotes, escapes left in; it is absent unless the quote that closes
-   it is its end: FD2. */
+/* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where
+   there is no '='. The value of a quoted string is the text between the quotes, escapes left in;
+   without a closing quote at its end it is absent: FD2. */
 static bool sse__param_next(sse_str *rest, sse_str *name, sse_str *value) {
     sse_str v;
     size_t  i;
@@ -3631,11 +3759,13 @@ static sse_str sse__param(sse_str s, sse_str name) { /* the first of that name; 
     return sse__text(NULL);
 }
 
-static bool sse__media_is(sse_str value, sse_str type) { /* "text/html; charset=utf-8" is text/html */
+/* "text/html; charset=utf-8" is text/html */
+static bool sse__media_is(sse_str value, sse_str type) {
     return sse__eq_nocase(sse__trim(sse__cut(&value, ';', true)), type);
 }
 
-/* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is malformed. */
+/* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is
+   malformed. */
 static int sse__qvalue(sse_str element) {
     int     weight, scale = 100;
     size_t  i;
@@ -3643,7 +3773,9 @@ static int sse__qvalue(sse_str element) {
     do
         if (!sse__param_next(&element, &name, &q)) return 1000;
     while (!sse__eq_nocase(name, SSE__LIT("q")));
-    if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) || (q.len > 1 && q.ptr[1] != '.')) return 0;
+    if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) ||
+        (q.len > 1 && q.ptr[1] != '.'))
+        return 0;
     weight = (q.ptr[0] - '0') * 1000;
     for (i = 2; i < q.len; i++, scale /= 10) {
         if (!sse__in_class(q.ptr[i], SSE__DIGIT)) return 0;
@@ -3661,23 +3793,27 @@ static bool sse__wordlist_has(const char *words, sse_str word) { /* "a b c" hold
     return false;
 }
 
-/* Bytes of these types are mostly text, whatever they are called. */
+/* Types whose bytes are mostly text, although their names may not say so. */
 static bool sse__media_compresses(sse_str type) {
     static const char words[] =
-        "application/json application/javascript application/xml application/wasm application/x-ndjson application/yaml "
-        "application/toml application/rtf application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
+        "application/json application/javascript application/xml application/wasm "
+        "application/x-ndjson application/yaml application/toml application/rtf "
+        "application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
         "image/vnd.microsoft.icon font/ttf font/otf";
     const sse_str text = SSE__LIT("text/"), json = SSE__LIT("+json"), xml = SSE__LIT("+xml");
     type = sse__trim(sse__cut(&type, ';', true));
     if (type.len <= text.len) return false;
-    return sse__eq_nocase(sse__str(type.ptr, text.len), text) || sse__eq_nocase(sse__str_skip(type, type.len - json.len), json) ||
-           sse__eq_nocase(sse__str_skip(type, type.len - xml.len), xml) || sse__wordlist_has(words, type);
+    return sse__eq_nocase(sse__str(type.ptr, text.len), text) ||
+           sse__eq_nocase(sse__str_skip(type, type.len - json.len), json) ||
+           sse__eq_nocase(sse__str_skip(type, type.len - xml.len), xml) ||
+           sse__wordlist_has(words, type);
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
 
-/* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110 12.5.3), br before gzip before
-   identity among equals. Identity needs no mention but comes last then. 0: none is acceptable. */
+/* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110
+   12.5.3), br before gzip before identity among equals. Identity needs no mention but comes last
+   then. 0: none is acceptable. */
 static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
     static const char *const names[] = {"br", "gzip", "identity"}; /* of the bits 1, 2 and 4 */
     int                      weights[3] = {-1, -1, -1}, others = -1, best = 0, weight, i;
@@ -3701,8 +3837,9 @@ static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
     return choice;
 }
 
-/* True if a list of entity tags (If-Match, If-None-Match) names etag or is '*'. weak: W/ is of no matter on either side
-   (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through sse__list_next: in a tag a backslash is a plain character. */
+/* True if a list of entity tags (If-Match, If-None-Match) names etag or is '*'. weak: W/ is of
+   no matter on either side (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through
+   sse__list_next: in a tag a backslash is a plain character. */
 static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
     const char *end;
     bool        is_weak = sse__starts(etag, SSE__LIT("W/"));
@@ -3710,27 +3847,35 @@ static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
     if (is_weak && !weak) return false;
     if (is_weak) etag = sse__str_skip(etag, 2);
     for (;;) {
-        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ',')) list = sse__str_skip(list, 1);
+        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ','))
+            list = sse__str_skip(list, 1);
         is_weak = sse__starts(list, SSE__LIT("W/"));
         if (is_weak) list = sse__str_skip(list, 2);
-        end = list.len > 1 && list.ptr[0] == '"' ? (const char *)memchr(list.ptr + 1, '"', list.len - 1) : NULL;
+        end = list.len > 1 && list.ptr[0] == '"'
+                  ? (const char *)memchr(list.ptr + 1, '"', list.len - 1)
+                  : NULL;
         if (!end) return false; /* the end, or no tag: FD2 */
         end++;
-        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag)) return true;
+        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag))
+            return true;
         list = sse__str_skip(list, (size_t)(end - list.ptr));
         if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
     }
 }
 
-/* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the first and last byte to send,
-   416, or 200: ignore it, being malformed, several ranges, or of another unit. */
+/* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the
+   first and last byte to send, 416, or 200: ignore it, being malformed, several ranges, or of
+   another unit. */
 static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *last) {
     sse_str from, to = sse__trim(value);
     from = sse__cut(&to, '=', false);
     if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
     from = sse__cut(&to, '-', false);
-    if (!to.ptr || !sse__all_in_class(from, SSE__DIGIT) || !sse__all_in_class(to, SSE__DIGIT) || from.len + to.len == 0) return 200;
-    if (!sse__parse_u64(from, UINT64_MAX, first)) *first = UINT64_MAX; /* past all others if it does not fit */
+    if (!to.ptr || !sse__all_in_class(from, SSE__DIGIT) || !sse__all_in_class(to, SSE__DIGIT) ||
+        from.len + to.len == 0)
+        return 200;
+    /* past all others if it does not fit */
+    if (!sse__parse_u64(from, UINT64_MAX, first)) *first = UINT64_MAX;
     if (!sse__parse_u64(to, UINT64_MAX, last)) *last = UINT64_MAX;
     if (!from.len) { /* the last n bytes */
         if (*last == 0) return 416;
@@ -3745,21 +3890,26 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     return 206;
 }
 
-typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date; /* month and day from 1; UTC */
+/* Month and day from 1; UTC */
+typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date;
 
-/* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year, and (153 m + 2) / 5 counts
-   the days before month m. gmtime and timegm are not used: one is not safe with threads, the other not POSIX. */
+/* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year,
+   and (153 m + 2) / 5 counts the days before month m. gmtime and timegm are not used: one is not
+   safe with threads, the other not POSIX. */
 static int64_t sse__date_days(const sse__date *d) {
-    const int64_t y = d->month > 2 ? d->year : d->year - 1, m = d->month > 2 ? d->month - 3 : d->month + 9;
+    const int64_t y = d->month > 2 ? d->year : d->year - 1,
+                  m = d->month > 2 ? d->month - 3 : d->month + 9;
     return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d->day - 1 - 719468;
 }
 
-static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 1970, years 1 to 9999 */
+/* time: seconds since 1970, years 1 to 9999 */
+static void sse__date_of(int64_t time, sse__date *d) {
     const int64_t days = (time + 719468 * (int64_t)86400) / 86400; /* since 0000-03-01 */
     const int     seconds = (int)((time + 719468 * (int64_t)86400) % 86400);
-    const int     era = (int)(days / 146097), of_era = (int)(days % 146097);         /* 400 years repeat */
+    /* 400 years repeat */
+    const int     era = (int)(days / 146097), of_era = (int)(days % 146097);
     const int     year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const int     of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
+    const int of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
     d->day    = of_year - (153 * m + 2) / 5 + 1;
     d->month  = m < 10 ? m + 3 : m - 9;
     d->year   = era * 400 + year + (m >= 10);
@@ -3773,7 +3923,8 @@ static const char sse__day_names[7][10] = { /* from 1970-01-01 */
 static const char sse__month_names[12][4] = {
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-/* Writes an IMF-fixdate (RFC 9110 5.6.7) and a NUL. A time outside the years 1 to 9999 becomes the nearest inside. */
+/* Writes an IMF-fixdate (RFC 9110 5.6.7) and a NUL. A time outside the years 1 to 9999 becomes
+   the nearest inside. */
 static void sse__date_write(char out[30], int64_t time) {
     const int64_t earliest = -62135596800, latest = 253402300799;
     sse__date     d;
@@ -3793,7 +3944,8 @@ static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
         int *number = NULL, digit = s.ptr[0] - '0';
         switch (*form) {
         case 'b':
-            while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month]))) d->month++;
+            while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month])))
+                d->month++;
             if (d->month++ == 12) return false;
             s = sse__str_skip(s, 2);
             continue;
@@ -3810,14 +3962,17 @@ static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
     return !*form && !s.len;
 }
 
-static bool sse__date_valid(const sse__date *d) { /* second 60: leap seconds are written, and mean the next second */
+/* Second 60: leap seconds are written, and mean the next second */
+static bool sse__date_valid(const sse__date *d) {
     const bool leap = (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
     const int  days = d->month == 2 ? 28 + leap : 30 + (d->month + d->month / 8) % 2;
-    return d->year > 0 && d->day >= 1 && d->day <= days && d->hour <= 23 && d->minute <= 59 && d->second <= 60;
+    return d->year > 0 && d->day >= 1 && d->day <= days && d->hour <= 23 && d->minute <= 59 &&
+           d->second <= 60;
 }
 
-/* Reads an HTTP date in the three forms of RFC 9110 5.6.7. now (seconds since 1970) decides the century of a year of two
-   digits: the latest one that is not more than 50 years ahead. The name of the day is not compared with the date. */
+/* Reads an HTTP date in the three forms of RFC 9110 5.6.7. now (seconds since 1970) decides the
+   century of a year of two digits: the latest one that is not more than 50 years ahead. The name
+   of the day is not compared with the date. */
 static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     sse__date d, today;
     sse_str   rest;
@@ -3825,10 +3980,12 @@ static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
     if (day == 7) return false;
     rest = sse__str_skip(s, 3);
-    if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) && !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
+    if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) &&
+        !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
         rest = sse__text(sse__day_names[day]);
         if (!sse__starts(s, rest)) return false;
-        if (!sse__date_match(sse__str_skip(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d)) return false;
+        if (!sse__date_match(sse__str_skip(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d))
+            return false;
         sse__date_of(now, &today);
         d.year += (today.year + 50) / 100 * 100;
         if (d.year > today.year + 50) d.year -= 100;
@@ -3838,18 +3995,21 @@ static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     return true;
 }
 
-static bool sse__is_ipv4(sse_str s) { /* four numbers without leading zeros, which some read as octal */
+/* Four numbers without leading zeros, which some read as octal */
+static bool sse__is_ipv4(sse_str s) {
     int parts = 0;
     while (s.ptr) {
         const sse_str part = sse__cut(&s, '.', false);
         uint64_t      v;
-        if (part.len > 3 || !sse__parse_u64(part, 255, &v) || (part.len > 1 && part.ptr[0] == '0')) return false;
+        if (part.len > 3 || !sse__parse_u64(part, 255, &v) || (part.len > 1 && part.ptr[0] == '0'))
+            return false;
         parts++;
     }
     return parts == 4;
 }
 
-/* RFC 4291 2.2, without brackets. Zones are refused: they mean something only to the machine they are written on. */
+/* RFC 4291 2.2, without brackets. Zones are refused: they mean something only to the machine
+   they are written on. */
 static bool sse__is_ipv6(sse_str s) {
     bool   gap = sse__starts(s, SSE__LIT("::"));
     int    groups = 0;
@@ -3857,7 +4017,8 @@ static bool sse__is_ipv6(sse_str s) {
     while (i < s.len) {
         for (n = 0; n < 5 && i + n < s.len && sse__hex_value(s.ptr[i + n]) >= 0;) n++;
         if (n == 0 || n > 4) return false;
-        if (i + n < s.len && s.ptr[i + n] == '.') return sse__is_ipv4(sse__str_skip(s, i)) && (gap ? groups <= 5 : groups == 6);
+        if (i + n < s.len && s.ptr[i + n] == '.')
+            return sse__is_ipv4(sse__str_skip(s, i)) && (gap ? groups <= 5 : groups == 6);
         i += n;
         groups++;
         if (i == s.len) break;
@@ -3870,17 +4031,20 @@ static bool sse__is_ipv6(sse_str s) {
     return gap ? groups <= 7 : groups == 8;
 }
 
-typedef struct sse__host { sse_str name, port; } sse__host; /* name: an IPv6 address in its brackets; port: digits, empty if none */
+/* name: an IPv6 address in its brackets; port: digits, empty if none */
+typedef struct sse__host { sse_str name, port; } sse__host;
 
-/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name. "example.com." is the same name, in
-   full: the dot of the root is left off. */
+/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name.
+   "example.com." is the same name, in full: the dot of the root is left off. */
 static bool sse__host_parse(sse_str s, sse__host *host) {
     uint64_t    port;
     const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
     if (close) {
         host->name = sse__str(s.ptr, (size_t)(close + 1 - s.ptr));
         host->port = sse__str_skip(s, host->name.len);
-        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) || (host->port.len && host->port.ptr[0] != ':')) return false;
+        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) ||
+            (host->port.len && host->port.ptr[0] != ':'))
+            return false;
         if (host->port.len) host->port = sse__str_skip(host->port, 1);
     } else {
         host->port = s;
@@ -3891,7 +4055,8 @@ static bool sse__host_parse(sse_str s, sse__host *host) {
     return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
 }
 
-typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin; /* scheme absent: the opaque origin "null" */
+/* Scheme absent: the opaque origin "null" */
+typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin;
 
 static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1, one origin */
     const char *colon = s.len ? (const char *)memchr(s.ptr, ':', s.len) : NULL;
@@ -3900,20 +4065,25 @@ static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1,
     if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
     origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
     s = sse__str_skip(s, origin->scheme.len);
-    if (!sse__all_in_class(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://"))) return false;
+    if (!sse__all_in_class(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://")))
+        return false;
     return sse__host_parse(sse__str_skip(s, 3), &origin->host);
 }
 
-/* True if the page of that origin came from this Host. A port left out is the one of the origin's scheme on both sides: behind
-   a proxy that ends TLS the page is https and this server does not know. */
+/* True if the page of that origin came from this Host. A port left out is the one of the
+   origin's scheme on both sides: behind a proxy that ends TLS the page is https and this server
+   does not know. */
 static bool sse__origin_is_host(const sse__origin *origin, const sse__host *host) {
-    const sse_str usual = sse__eq_nocase(origin->scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80");
+    const sse_str usual =
+        sse__eq_nocase(origin->scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80");
     return origin->scheme.ptr && sse__eq_nocase(origin->host.name, host->name) &&
-           sse__eq(origin->host.port.len ? origin->host.port : usual, host->port.len ? host->port : usual);
+           sse__eq(origin->host.port.len ? origin->host.port : usual,
+                   host->port.len ? host->port : usual);
 }
 
-/* Takes the last element off a Forwarded or X-Forwarded-For value: the one that the nearest proxy wrote. It looks from the
-   right because what stands left of it came from outside, unbalanced quotes included. */
+/* Takes the last element off a Forwarded or X-Forwarded-For value: the one that the nearest
+   proxy wrote. It looks from the right because everything to the left of it came from outside,
+   unbalanced quotes included. */
 static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
     bool   quoted = false;
     size_t i = rest->len;
@@ -3923,14 +4093,16 @@ static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
         if (rest->ptr[i] == '"') quoted = !quoted;
     }
     *element = sse__trim(sse__str_skip(*rest, i));
+    SSE_ASSERT(element->len <= rest->len - i); /* FD1 */
     *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__text(NULL);
     return true;
 }
 
-/* The address in such an element, of the form "for=..." (RFC 7239) or bare, without brackets and port. ptr NULL: there is
-   none; names like "unknown" and "_hidden" are none. */
+/* The address in such an element, of the form "for=..." (RFC 7239) or bare, without brackets and
+   port. ptr NULL: there is none; names like "unknown" and "_hidden" are none. */
 static sse_str sse__forwarded_address(sse_str element) {
-    sse_str   s = memchr(element.ptr, '=', element.len) ? sse__param(element, SSE__LIT("for")) : element;
+    sse_str s =
+        memchr(element.ptr, '=', element.len) ? sse__param(element, SSE__LIT("for")) : element;
     sse__host host;
     if (sse__is_ipv6(s)) return s;
     if (!s.ptr || !sse__host_parse(s, &host)) return sse__text(NULL);
@@ -3938,28 +4110,35 @@ static sse_str sse__forwarded_address(sse_str element) {
     return sse__is_ipv4(host.name) ? host.name : sse__text(NULL);
 }
 
-static const char *sse__status_text(int status) { /* the IANA registry; "Unknown" for what is not in it */
+/* From the IANA registry; "Unknown" for any other. */
+static const char *sse__status_text(int status) {
     static const char texts[] = /* one string: a switch would take twice the room */
-        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0" "200 OK\0" "201 Created\0"
-        "202 Accepted\0" "203 Non-Authoritative Information\0" "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0"
-        "207 Multi-Status\0" "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
-        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0" "307 Temporary Redirect\0"
-        "308 Permanent Redirect\0" "400 Bad Request\0" "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0"
-        "404 Not Found\0" "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
-        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0" "412 Precondition Failed\0"
-        "413 Content Too Large\0" "414 URI Too Long\0" "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0"
-        "417 Expectation Failed\0" "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
-        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0" "428 Precondition Required\0"
-        "429 Too Many Requests\0" "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
-        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0" "503 Service Unavailable\0"
-        "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0" "506 Variant Also Negotiates\0" "507 Insufficient Storage\0"
-        "508 Loop Detected\0" "511 Network Authentication Required\0";
+        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
+        "200 OK\0" "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0"
+        "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0" "207 Multi-Status\0"
+        "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
+        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0"
+        "307 Temporary Redirect\0" "308 Permanent Redirect\0" "400 Bad Request\0"
+        "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0" "404 Not Found\0"
+        "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
+        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0"
+        "412 Precondition Failed\0" "413 Content Too Large\0" "414 URI Too Long\0"
+        "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0" "417 Expectation Failed\0"
+        "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
+        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0"
+        "428 Precondition Required\0" "429 Too Many Requests\0"
+        "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
+        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0"
+        "503 Service Unavailable\0" "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0"
+        "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
+        "511 Network Authentication Required\0";
     const char *p = texts;
     while (*p && (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0' != status) p += strlen(p) + 1;
     return *p ? p + 4 : "Unknown";
 }
 
-/* The media type of a file by the end of its name; "application/octet-stream" where that says nothing. */
+/* The media type of a file by the end of its name; "application/octet-stream" where that says
+   nothing. */
 static const char *sse__mime(sse_str path) {
     static const char *const types[][2] = {
         {"html htm", "text/html; charset=utf-8"}, {"css", "text/css; charset=utf-8"},
@@ -3999,16 +4178,19 @@ static const char *sse__mime(sse_str path) {
       of the class that its place allows.
   H2  However the bytes are cut into feeds, result, slices and status are
       the same. At most one byte, a CR at the end of a feed, is seen twice.
-  H3  A head is taken or refused as a whole: what another parser might
-      read differently (RFC 9112 11.2) is always refused.
+  H3  A head is taken or refused as a whole. Request smuggling: a head that
+      another parser might read differently (RFC 9112 11.2) is refused.
 ==========================================================================*/
 
 /* A place in the request's bytes: no pointer, since they may move while a head is incomplete. */
 typedef struct sse__slice { uint32_t at, len; } sse__slice;
 
-static sse_str sse__slice_str(const char *bytes, sse__slice s) { return sse__str(bytes + s.at, s.len); }
+static sse_str sse__slice_str(const char *bytes, sse__slice s) {
+    return sse__str(bytes + s.at, s.len);
+}
 
-/* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length tell them apart. */
+/* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length
+   tell them apart. */
 #define SSE__FIELDS(X)                                \
     X(ACCEPT, 'a', "accept")                          \
     X(ACCEPT_ENCODING, 'a', "accept-encoding")        \
@@ -4036,19 +4218,31 @@ enum {
 #undef SSE__ENUM
 };
 
-typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field; /* value trimmed; id: SSE__FIELD_ */
+/* Value trimmed; id: SSE__FIELD_ */
+typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field;
 
-enum { SSE__HEAD_START, SSE__HEAD_METHOD, SSE__HEAD_TARGET, SSE__HEAD_VERSION, SSE__HEAD_NAME, SSE__HEAD_SPACE, SSE__HEAD_VALUE, SSE__HEAD_END };
+enum {
+    SSE__HEAD_START,
+    SSE__HEAD_METHOD,
+    SSE__HEAD_TARGET,
+    SSE__HEAD_VERSION,
+    SSE__HEAD_NAME,
+    SSE__HEAD_SPACE,
+    SSE__HEAD_VALUE,
+    SSE__HEAD_END
+};
 
 typedef struct sse__head {
     uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
     sse__field *fields;              /* the caller's array */
     uint8_t     stage;               /* SSE__AT_ */
-    int         result;              /* once at the end: what sse__head_parse returned */
+    int         result;              /* at the end: the result of sse__head_parse */
     sse__slice  method, target;      /* as sent */
-    sse__slice  path, query;         /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
-    sse__slice  host;                /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
+    /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
+    sse__slice  path, query;
+    /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
+    sse__slice  host;
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
@@ -4056,8 +4250,10 @@ typedef struct sse__head {
     bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep;
 } sse__head;
 
-/* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1, which a length can be, it is that. */
-static void sse__head_init(sse__head *h, sse__field *fields, uint32_t max_fields, uint32_t max_bytes) {
+/* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1,
+   which a length can be, it is that. */
+static void sse__head_init(sse__head *h, sse__field *fields, uint32_t max_fields,
+                           uint32_t max_bytes) {
     memset(h, 0, sizeof *h);
     h->fields     = fields;
     h->max_fields = max_fields;
@@ -4069,12 +4265,17 @@ static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
     unsigned    id;
     size_t      i;
     switch (name.len << 8 | (unsigned char)(name.ptr[0] | 32)) {
-#define SSE__CASE(field, letter, known) case (sizeof(known) - 1) << 8 | letter: text = known; id = SSE__FIELD_##field; break;
+#define SSE__CASE(field, letter, known)                                                            \
+    case (sizeof(known) - 1) << 8 | letter:                                                        \
+        text = known;                                                                              \
+        id   = SSE__FIELD_##field;                                                                 \
+        break;
         SSE__FIELDS(SSE__CASE)
 #undef SSE__CASE
     default: return SSE__FIELD_OTHER;
     }
-    for (i = 1; i < name.len; i++) /* exact: besides capitals, no byte of a token becomes a letter, digit or '-' by its bit 32 */
+    /* exact: besides capitals, no byte of a token becomes a letter, digit or '-' by its bit 32 */
+    for (i = 1; i < name.len; i++)
         if ((name.ptr[i] | 32) != text[i]) return SSE__FIELD_OTHER;
     return id;
 }
@@ -4091,56 +4292,69 @@ static sse_str sse__head_find(const sse__head *h, const char *bytes, sse_str nam
     uint32_t n;
     for (n = 0; n < h->nfields; n++) {
         const sse__field *field = &h->fields[n];
-        if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0) return sse__slice_str(bytes, field->value);
+        if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0)
+            return sse__slice_str(bytes, field->value);
     }
     return sse__str(NULL, 0);
 }
 
-/* Clients that have to be answered with an event stream whatever happens, as an error status would end them for good. */
+/* Clients that must be answered with an event stream even on errors, as an error status would
+   end them for good. */
 typedef enum sse__asker {
-    SSE__ASKER_PLAIN,       /* all others, also those that list the type among others: they get plain statuses */
+    /* all others, also those that list the type among others: they get plain statuses */
+    SSE__ASKER_PLAIN,
     SSE__ASKER_EVENTSOURCE, /* Accept names this one type (WHATWG HTML 9.2.3) */
-    SSE__ASKER_DATASTAR     /* says so itself; whether this @get is a stream or an action only its handler knows */
+    /* says so itself; whether this @get is a stream or an action only its handler knows */
+    SSE__ASKER_DATASTAR
 } sse__asker;
 
 static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
     sse_str    accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
     const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
     if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
-    if (one && sse__list_next(&accept, &type) && sse__media_is(type, SSE__LIT("text/event-stream")) &&
-        sse__qvalue(type) > 0 && !sse__list_next(&accept, &other))
+    if (one && sse__list_next(&accept, &type) &&
+        sse__media_is(type, SSE__LIT("text/event-stream")) && sse__qvalue(type) > 0 &&
+        !sse__list_next(&accept, &other))
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
     return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
-/* Looks at a field that frames the message or says what becomes of the connection. Smuggling: what two programs may read
-   differently is refused (H3). */
+/* Looks at a field that frames the message or decides about the connection. Against request
+   smuggling, anything that a proxy might read differently is refused (H3). */
 static int sse__head_take(sse__head *h, const char *bytes, const sse__field *field) {
     sse_str   value = sse__slice_str(bytes, field->value), item;
     sse__host host;
     switch (field->id) {
-    case SSE__FIELD_HOST: /* decides which site is meant: not two of them, and none that is read in two ways, RFC 9112 3.2 */
+    /* decides which site is meant: not two of them, and none that is read in two ways, RFC 9112
+       3.2 */
+    case SSE__FIELD_HOST:
         if (h->saw_host || !sse__host_parse(value, &host)) return -400;
         h->saw_host = true;
-        if (!h->host.len) h->host = field->value; /* an absolute target has precedence, RFC 9112 3.2.2 */
+        /* an absolute target has precedence, RFC 9112 3.2.2 */
+        if (!h->host.len) h->host = field->value;
         break;
-    case SSE__FIELD_CONTENT_LENGTH: /* the same value twice is refused as well: some proxy joins them, some takes one */
+    /* the same value twice is refused as well: some proxy joins them, some takes one */
+    case SSE__FIELD_CONTENT_LENGTH:
         if (h->has_length || !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
         h->has_length = true;
         break;
-    case SSE__FIELD_TRANSFER_ENCODING: /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
+    /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
+    case SSE__FIELD_TRANSFER_ENCODING:
         if (!value.len) return -400;
         h->saw_coding = true;
         while (value.ptr) {
-            sse_str coding = sse__trim(sse__cut(&value, ',', true)), name = sse__cut(&coding, ';', true);
+            sse_str coding = sse__trim(sse__cut(&value, ',', true)),
+                    name   = sse__cut(&coding, ';', true);
             if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
             if (!sse__eq_nocase(name, SSE__LIT("chunked"))) h->other_coding = true;
             else if (coding.ptr) return -400;
             else h->chunked = true;
         }
         break;
-    case SSE__FIELD_CONNECTION: /* all other options mean nothing here, malformed ones too: none changes where the message ends */
+    /* all other options mean nothing here, malformed ones too: none changes where the message
+       ends */
+    case SSE__FIELD_CONNECTION:
         while (sse__list_next(&value, &item)) {
             if (sse__eq_nocase(item, SSE__LIT("close"))) h->asks_close = true;
             if (sse__eq_nocase(item, SSE__LIT("keep-alive"))) h->asks_keep = true;
@@ -4154,18 +4368,20 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
     return 1;
 }
 
-/* What can only be said when all fields are in. */
+/* Checks that need all fields. */
 static int sse__head_finish(sse__head *h) {
     if (h->minor == 1 && !h->saw_host) return -400;
     if (h->saw_coding && (h->minor == 0 || h->has_length)) return -400; /* RFC 9112 6.1: H3 */
     if (h->other_coding) return -501;
     if (h->other_expectation) return -417;
     h->keep_alive = !h->asks_close && (h->minor == 1 || h->asks_keep);
-    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false; /* RFC 9110 10.1.1 */
+    /* RFC 9110 10.1.1 */
+    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false;
     return (int)h->pos;
 }
 
-/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are forgiven. */
+/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are
+   forgiven. */
 static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
     while (h->pos < end && bytes[h->pos] == '\r') {
         if (h->pos + 1 == end) return 0;
@@ -4179,7 +4395,8 @@ static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
 }
 
 /* A word of the request line, which ends with one space. */
-static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set, sse__slice *word) {
+static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set,
+                          sse__slice *word) {
     uint32_t pos = h->pos;
     while (pos < end && sse__in_class(bytes[pos], set)) pos++;
     h->pos    = pos;
@@ -4193,9 +4410,11 @@ static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigne
     return 1;
 }
 
-/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of them. */
+/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of
+   them. */
 static bool sse__head_target_split(sse__head *h, const char *bytes) {
-    const sse_str method = sse__slice_str(bytes, h->method), target = sse__slice_str(bytes, h->target);
+    const sse_str method = sse__slice_str(bytes, h->method),
+                  target = sse__slice_str(bytes, h->target);
     uint32_t      at = 0, mark;
     sse__host     host;
     if (sse__eq(method, SSE__LIT("CONNECT"))) return false; /* a request to a proxy */
@@ -4220,7 +4439,8 @@ static bool sse__head_target_split(sse__head *h, const char *bytes) {
     return true;
 }
 
-/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5), another major one not at all. */
+/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5),
+   another major one not at all. */
 static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
     static const char form[] = "HTTP/0.0\r\n";
     const char       *version = bytes + h->mark;
@@ -4249,7 +4469,8 @@ static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
         h->pos += 2;
         return 2;
     }
-    if (bytes[pos] != ':' || pos == h->mark) return -400; /* a space before the colon and folded lines end here too */
+    /* a space before the colon and folded lines end here too */
+    if (bytes[pos] != ':' || pos == h->mark) return -400;
     if (h->nfields == h->max_fields) return -431;
     field->name.at  = h->mark;
     field->name.len = pos - h->mark;
@@ -4259,19 +4480,23 @@ static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
     return 1;
 }
 
-/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F): 16 if there is none. */
+/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F):
+   16 if there is none. */
 #if defined(SSE__USE_SSE2)
 static unsigned sse__printable_in_block(const char *p) {
     const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
     const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
-    const unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
+    const unsigned hits =
+        (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
     return hits ? (unsigned)__builtin_ctz(hits) : 16;
 }
 #elif defined(SSE__USE_NEON)
 static unsigned sse__printable_in_block(const char *p) {
     const uint8x16_t v = vld1q_u8((const uint8_t *)p);
     const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
-    const uint64_t   hits = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0); /* 4 bits a byte */
+    /* 4 bits a byte */
+    const uint64_t hits =
+        vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0);
     return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
 }
 #else
@@ -4282,7 +4507,8 @@ static unsigned sse__printable_in_block(const char *p) {
         uint64_t v, del;
         memcpy(&v, p + i, 8);
         del = v ^ 0x7F * ones;
-        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to whether there is such a byte. */
+        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to
+           whether there is such a byte. */
         if (((v - 0x20 * ones) & ~v & high) || ((del - ones) & ~del & high)) break;
     }
     while (i < 16 && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F) i++;
@@ -4301,7 +4527,8 @@ static const char *sse__printable_end(const char *p, const char *end) {
     return p;
 }
 
-/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just restart it. */
+/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just
+   restart it. */
 static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
     sse__field *field = h->fields + h->nfields;
     uint32_t    pos = h->pos;
@@ -4328,10 +4555,12 @@ static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) 
     return 1;
 }
 
-/* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of the earlier calls, wherever they
-   are now, and perhaps more. Returns the head's length with its blank line, 0 if more is needed, or a status to answer as a
-   negative number, after which the connection must be closed. Then, and when done, further calls return the same. */
-static int sse__head_parse(sse__head *h, const char *bytes, size_t len) { /* H2: all it knows is in h */
+/* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of
+   the earlier calls, wherever they are now, and perhaps more. Returns the head's length with its
+   blank line, 0 if more is needed, or a status to answer as a negative number, after which the
+   connection must be closed. Then, and when done, further calls return the same. */
+/* H2: all it knows is in h */
+static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
     const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
     int            rc = 1;
     if (h->stage == SSE__HEAD_END) return h->result;
@@ -4343,7 +4572,8 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) { /* H2:
         default: rc = sse__head_version(h, bytes, end);
         }
     }
-    while (rc > 0) { /* this is where the time goes: a field is two calls, and most need nothing more */
+    /* this is where the time goes: a field is two calls, and most need nothing more */
+    while (rc > 0) {
         if (h->stage == SSE__HEAD_NAME) {
             rc = sse__head_name(h, bytes, end);
             if (rc == 2) rc = sse__head_finish(h);
@@ -4355,7 +4585,8 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) { /* H2:
         rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
     }
     SSE_ASSERT(h->pos <= end); /* H1 */
-    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__HEAD_NAME ? -414 : -431; /* no longer head can end inside the limit */
+    /* no longer head can end inside the limit */
+    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__HEAD_NAME ? -414 : -431;
     if (rc == 0) return 0;
     h->stage = SSE__HEAD_END;
     return h->result = rc;
@@ -4368,18 +4599,30 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) { /* H2:
       |                                   \ size 0                            |
       +------------------------------------\----------------------------------+
                                             v
-     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER; TRAILER --CR--> END_LF --> END */
+     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER
+             --CR--> END_LF --> END                                                         */
 enum {
-    SSE__CHUNK_SIZE, SSE__CHUNK_SPACE, SSE__CHUNK_EXTENSION, SSE__CHUNK_SIZE_LF, SSE__CHUNK_DATA, SSE__CHUNK_DATA_CR,
-    SSE__CHUNK_DATA_LF, SSE__CHUNK_TRAILER, SSE__CHUNK_TRAILER_NAME, SSE__CHUNK_TRAILER_VALUE, SSE__CHUNK_TRAILER_LF,
-    SSE__CHUNK_END_LF, SSE__CHUNK_END
+    SSE__CHUNK_SIZE,
+    SSE__CHUNK_SPACE,
+    SSE__CHUNK_EXTENSION,
+    SSE__CHUNK_SIZE_LF,
+    SSE__CHUNK_DATA,
+    SSE__CHUNK_DATA_CR,
+    SSE__CHUNK_DATA_LF,
+    SSE__CHUNK_TRAILER,
+    SSE__CHUNK_TRAILER_NAME,
+    SSE__CHUNK_TRAILER_VALUE,
+    SSE__CHUNK_TRAILER_LF,
+    SSE__CHUNK_END_LF,
+    SSE__CHUNK_END
 };
 
 typedef struct sse__chunked {
     uint64_t left;    /* of the chunk's data; while its size is read, that size */
     uint64_t total;   /* decoded so far, and in the chunk at hand */
     uint64_t limit;   /* of total */
-    uint32_t extra;   /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
+    /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
+    uint32_t extra;
     uint8_t  digits;  /* of the size */
     uint8_t  stage;
     int      result;  /* not 0: the end, or a refusal that stays */
@@ -4390,7 +4633,8 @@ static void sse__chunked_init(sse__chunked *d, uint64_t limit) {
     d->limit = limit;
 }
 
-/* What a stage takes: any number of bytes of a class, then the one that ends it. SIZE and DATA are read otherwise. */
+/* What a stage takes: any number of bytes of a class, then the one that ends it. SIZE and DATA
+   are read otherwise. */
 static const struct { unsigned char many; char last; uint8_t next; } sse__chunk_steps[] = {
     {0, 0, 0},
     {SSE__BLANK, ';', SSE__CHUNK_EXTENSION},
@@ -4405,7 +4649,8 @@ static const struct { unsigned char many; char last; uint8_t next; } sse__chunk_
     {0, '\n', SSE__CHUNK_TRAILER},
     {0, '\n', SSE__CHUNK_END}};
 
-/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no prefix, and never past 64 bits. */
+/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no
+   prefix, and never past 64 bits. */
 static int sse__chunked_size(sse__chunked *d, char c) {
     const int digit = sse__hex_value(c);
     if (digit >= 0) {
@@ -4423,10 +4668,12 @@ static int sse__chunked_size(sse__chunked *d, char c) {
 
 static int sse__chunked_byte(sse__chunked *d, char c) {
     const bool in_size = d->stage == SSE__CHUNK_SPACE || d->stage == SSE__CHUNK_EXTENSION;
-    const bool dropped = in_size || (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
+    const bool dropped =
+        in_size || (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
     if (d->stage == SSE__CHUNK_SIZE) return sse__chunked_size(d, c);
     if (dropped && ++d->extra > 16384) return in_size ? -400 : -431;
-    if (d->stage == SSE__CHUNK_TRAILER && sse__in_class(c, SSE__TOKEN)) d->stage = SSE__CHUNK_TRAILER_NAME;
+    if (d->stage == SSE__CHUNK_TRAILER && sse__in_class(c, SSE__TOKEN))
+        d->stage = SSE__CHUNK_TRAILER_NAME;
     if (sse__in_class(c, sse__chunk_steps[d->stage].many)) return 0;
     if (c != sse__chunk_steps[d->stage].last) return -400;
     d->stage = sse__chunk_steps[d->stage].next;
@@ -4434,10 +4681,12 @@ static int sse__chunked_byte(sse__chunked *d, char c) {
     return d->stage == SSE__CHUNK_END;
 }
 
-/* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were read (all, unless it ended).
-   Returns 1 at the end of the body, 0 if more is needed, or a status to answer as a negative number; further calls return
-   the same. Trailers are checked and dropped. */
-static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t *used, size_t *made) {
+/* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were
+   read (all, unless it ended). Returns 1 at the end of the body, 0 if more is needed, or a
+   status to answer as a negative number; further calls return the same. Trailers are checked and
+   dropped. */
+static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t *used,
+                               size_t *made) {
     size_t i = 0, n;
     *made = 0;
     while (i < len && d->result == 0) {
@@ -4457,9 +4706,10 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
     return d->result;
 }
 
-/* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one becomes "/". Returns the length, or
-   -400 unless the result is well-formed UTF-8 without controls, backslashes, "." and ".." segments, and slashes that were
-   encoded: whether %2F separates segments is what two programs may see differently (H3). */
+/* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one
+   becomes "/". Returns the length, or -400 unless the result is well-formed UTF-8 without
+   controls, backslashes, "." and ".." segments, and slashes that were encoded: programs differ
+   on whether %2F separates segments (H3). */
 static int sse__path_decode(char *out, sse_str raw) {
     sse_str path, rest, segment;
     size_t  i, slashes = 0;
@@ -4488,8 +4738,8 @@ static int sse__path_decode(char *out, sse_str raw) {
   M2  A part's texts stand in the memory that sse__multipart_init was given.
 ==========================================================================*/
 
-/* The next name=value of a query or an urlencoded form ('&'), as it is: see sse__form_decode. Empty pieces are skipped;
-   without a '=' the value is empty. */
+/* The next name=value of a query or an urlencoded form ('&'), as it is: see sse__form_decode.
+   Empty pieces are skipped; without a '=' the value is empty. */
 static bool sse__pair_next(sse_str *rest, char separator, sse_str *name, sse_str *value) {
     while (rest->ptr) {
         *value = sse__cut(rest, separator, false);
@@ -4501,8 +4751,8 @@ static bool sse__pair_next(sse_str *rest, char separator, sse_str *name, sse_str
     return false;
 }
 
-/* Decodes a name or value of such a pair into out (s.len + 1 bytes), with a NUL. Returns the length, or SIZE_MAX where a % has no
-   two digits or what it means is a NUL. */
+/* Decodes a name or value of such a pair into out (s.len + 1 bytes), with a NUL. Returns the
+   length, or SIZE_MAX where a % is not followed by two digits or the result holds a NUL. */
 static size_t sse__form_decode(char *out, sse_str s) {
     size_t n;
     if (s.len) memcpy(out, s.ptr, s.len);
@@ -4512,11 +4762,13 @@ static size_t sse__form_decode(char *out, sse_str s) {
     return n;
 }
 
-/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. What has no name is skipped. */
+/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. Cookies
+   without a name are skipped. */
 static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
     while (sse__pair_next(rest, ';', name, value)) {
         sse_str v = sse__trim(*value);
-        if (v.len >= 2 && v.ptr[0] == '"' && v.ptr[v.len - 1] == '"') v = sse__str(v.ptr + 1, v.len - 2);
+        if (v.len >= 2 && v.ptr[0] == '"' && v.ptr[v.len - 1] == '"')
+            v = sse__str(v.ptr + 1, v.len - 2);
         *value = v;
         *name  = sse__trim(*name);
         if (sse__is_token(*name)) return true;
@@ -4524,14 +4776,22 @@ static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
     return false;
 }
 
-/* A multipart/form-data body (RFC 7578, RFC 2046 5.1), read by pulling events out of it. "\r\n--boundary" separates parts; only
-   its first byte is a CR, so that after a partial match nothing but the byte at hand can begin another.
+/* A multipart/form-data body (RFC 7578, RFC 2046 5.1), read by pulling events out of it.
+   "\r\n--boundary" separates parts; only its first byte is a CR, so that after a partial match
+   nothing but the byte at hand can begin another. Text before the first delimiter and after the
+   last one is dropped.
 
-     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT    (text before the first delimiter is dropped)
-                          \--- - ---> MARK_DASH --> END                          (and so is what comes after the last) */
+     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT
+                          \--- - ---> MARK_DASH --> END                        */
 enum {
-    SSE__MULTI_TEXT, SSE__MULTI_MARK, SSE__MULTI_PAD, SSE__MULTI_MARK_LF, SSE__MULTI_MARK_DASH, SSE__MULTI_HEADER,
-    SSE__MULTI_HEADER_LF, SSE__MULTI_END
+    SSE__MULTI_TEXT,
+    SSE__MULTI_MARK,
+    SSE__MULTI_PAD,
+    SSE__MULTI_MARK_LF,
+    SSE__MULTI_MARK_DASH,
+    SSE__MULTI_HEADER,
+    SSE__MULTI_HEADER_LF,
+    SSE__MULTI_END
 };
 
 enum { SSE__PART_MORE, SSE__PART_BEGIN, SSE__PART_DATA, SSE__PART_END, SSE__PART_DONE };
@@ -4546,17 +4806,23 @@ typedef struct sse__multipart {
     char       *memory;            /* the texts of the part, then the header line being read: M2 */
     size_t      size, texts, line;
     size_t      header_bytes;      /* of the part; texts + line <= header_bytes <= size */
-    const char *name, *filename, *type; /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
-    sse_str     data;              /* of SSE__PART_DATA: valid until the next call, or until the input moves */
+    /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
+    const char *name, *filename, *type;
+    /* of SSE__PART_DATA: valid until the next call, or until the input moves */
+    sse_str     data;
 } sse__multipart;
 
-/* memory bounds the headers of one part. False: content_type is not multipart/form-data with a proper boundary. */
-static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *memory, size_t size) {
+/* memory bounds the headers of one part. False: content_type is not multipart/form-data with a
+   proper boundary. */
+static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *memory,
+                                size_t size) {
     const sse_str boundary = sse__param(content_type, SSE__LIT("boundary"));
     memset(m, 0, sizeof *m);
     if (!sse__media_is(content_type, SSE__LIT("multipart/form-data"))) return false;
-    if (boundary.len < 1 || boundary.len > 70 || !sse__all_in_class(boundary, SSE__BOUNDARY)) return false;
-    if (boundary.ptr[boundary.len - 1] == ' ') return false; /* RFC 2046 5.1.1: could not be told from padding */
+    if (boundary.len < 1 || boundary.len > 70 || !sse__all_in_class(boundary, SSE__BOUNDARY))
+        return false;
+    /* RFC 2046 5.1.1: could not be told from padding */
+    if (boundary.ptr[boundary.len - 1] == ' ') return false;
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
     m->delimiter_len = (uint32_t)boundary.len + 4;
@@ -4566,8 +4832,8 @@ static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *m
     return true;
 }
 
-/* Keeps a text of the header line: over the line's beginning, where everything has been read. It fits, NUL included, because
-   at least its name and a separator stood before it. */
+/* Keeps a text of the header line: over the line's beginning, where everything has been read. It
+   fits, NUL included, because at least its name and a separator stood before it. */
 static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
     char *p = m->memory + m->texts;
     SSE_ASSERT(p < s.ptr && m->texts + s.len < m->size); /* M2 */
@@ -4577,7 +4843,8 @@ static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
     return p;
 }
 
-/* The same without its escapes. Browsers escape nothing by a backslash: before all but '"' and itself it is a plain one. */
+/* The same without its escapes. Browsers escape nothing by a backslash: before all but '"' and
+   itself it is a plain one. */
 static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
     char  *p = sse__multipart_keep(m, s);
     size_t from, to = 0;
@@ -4588,7 +4855,8 @@ static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
     return p;
 }
 
-/* UTF-8''percent-encoded (RFC 8187 3.2). NULL: another charset, or not well-formed, or it holds controls. */
+/* UTF-8''percent-encoded (RFC 8187 3.2). NULL: another charset, or not well-formed, or it holds
+   controls. */
 static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
     const sse_str charset = sse__cut(&s, '\'', false);
     char         *p;
@@ -4607,14 +4875,17 @@ static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
 static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
     const char *extended = NULL;
     sse_str     name, text;
-    if (m->name || !sse__param_next(&value, &name, &text) || !sse__eq_nocase(name, SSE__LIT("form-data"))) return -400;
+    if (m->name || !sse__param_next(&value, &name, &text) ||
+        !sse__eq_nocase(name, SSE__LIT("form-data")))
+        return -400;
     while (sse__param_next(&value, &name, &text)) {
         const char **to = NULL;
         if (sse__eq_nocase(name, SSE__LIT("name"))) to = &m->name;
         if (sse__eq_nocase(name, SSE__LIT("filename"))) to = &m->filename;
         if (to && (*to || !text.ptr)) return -400;
         if (to) *to = sse__multipart_quoted(m, text);
-        else if (sse__eq_nocase(name, SSE__LIT("filename*")) && text.ptr) extended = sse__multipart_extended(m, text);
+        else if (sse__eq_nocase(name, SSE__LIT("filename*")) && text.ptr)
+            extended = sse__multipart_extended(m, text);
     }
     if (extended) m->filename = extended; /* RFC 6266 4.3 prefers it */
     return m->name ? 0 : -400;
@@ -4626,7 +4897,8 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
     name    = sse__cut(&value, ':', false);
     if (!sse__is_token(name) || !value.ptr) return -400;
     value = sse__trim(value);
-    if (sse__eq_nocase(name, SSE__LIT("content-disposition"))) return sse__multipart_disposition(m, value);
+    if (sse__eq_nocase(name, SSE__LIT("content-disposition")))
+        return sse__multipart_disposition(m, value);
     if (!sse__eq_nocase(name, SSE__LIT("content-type"))) return 0;
     if (m->type) return -400;
     m->type = sse__multipart_keep(m, value);
@@ -4635,7 +4907,8 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
 
 static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
     switch (m->stage) {
-    case SSE__MULTI_MARK: case SSE__MULTI_PAD: /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
+    /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
+    case SSE__MULTI_MARK: case SSE__MULTI_PAD:
         if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
         else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
         else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
@@ -4667,7 +4940,7 @@ static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
     return SSE__PART_BEGIN;
 }
 
-/* Looks for the delimiter in text; what cannot be part of it is data. */
+/* Looks for the delimiter in text; bytes that cannot be part of it are data. */
 static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     const sse_str text = *in;
     size_t        i = 0, n = m->matched;
@@ -4690,7 +4963,8 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
         i += n;
         cr = (const char *)memchr(text.ptr + i, '\r', text.len - i);
         i  = cr ? (size_t)(cr - text.ptr) : text.len;
-        for (n = 0; n < m->delimiter_len && i + n < text.len && text.ptr[i + n] == m->delimiter[n];) n++;
+        for (n = 0; n < m->delimiter_len && i + n < text.len && text.ptr[i + n] == m->delimiter[n];)
+            n++;
     }
     m->matched = (uint32_t)n; /* all of it, or as much as there was */
     m->data    = sse__str(text.ptr, i);
@@ -4698,8 +4972,9 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     return i ? SSE__PART_DATA : SSE__PART_MORE;
 }
 
-/* The next event of the body, of which *in is the next piece; what was used of it is taken off. SSE__PART_MORE: all of it;
-   SSE__PART_DONE: the last delimiter came, and what follows is of no meaning; negative: a status to answer. Both stay. */
+/* The next event of the body, of which *in is the next piece; the bytes used are taken off it.
+   SSE__PART_MORE: it is used up; SSE__PART_DONE: the last delimiter came, and the rest means
+   nothing; negative: a status to answer. Both stay. */
 static int sse__multipart_next(sse__multipart *m, sse_str *in) {
     for (;;) {
         const bool text = m->stage == SSE__MULTI_TEXT, was_in_part = m->in_part;
@@ -4788,40 +5063,47 @@ static void sse__route_node_clear(sse__route_node *s) { /* everything below and 
     SSE_FREE(s->text);
 }
 
-static bool sse__route_path_names(const char *path, const char *param, size_t n) { /* "{id}", of n bytes, stands before param as well */
+/* "{id}", of n bytes, stands before param as well */
+static bool sse__route_path_names(const char *path, const char *param, size_t n) {
     for (; path < param; path++)
         if (strncmp(path, param, n) == 0) return true;
     return false;
 }
 
-/* What is wrong with a path, as the program wrote it; NULL: nothing. A mount has no params. */
+/* Why a path that the program wrote is refused; NULL: it is fine. A mount has no params. */
 static const char *sse__route_path_error(const char *path, bool mount) {
     const char *p;
     int         count = 0;
-    for (p = path; (p = strstr(p, "/.")) != NULL; p++) { /* requests have none left when routes are looked up */
+    /* requests have none left when routes are looked up */
+    for (p = path; (p = strstr(p, "/.")) != NULL; p++) {
         const size_t n = strcspn(p + 1, "/");
         if (n == 1 || (n == 2 && p[2] == '.')) return "no request matches a . or .. segment";
     }
     for (p = path; (p = strchr(p, '%')) != NULL; p++)
-        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0) return "paths are matched decoded: write the character, not its %XX";
+        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
+            return "paths are matched decoded: write the character, not its %XX";
     if (path[0] != '/' && !(mount && !path[0])) return "a path begins with /";
     if (strchr(path, '?')) return "a path has no query: what follows the ? is read with sse_query";
     for (p = path; *p; p++) {
         const size_t n = *p == '{' ? strcspn(p + 1, "{}/") : 0;
         if (*p == '}') return "a } without its {";
         if (*p != '{') continue;
-        if (mount) return "what is below a prefix is sse_param(req, \"path\"): it has no params of its own";
+        if (mount)
+            return "what is below a prefix is sse_param(req, \"path\"): "
+                   "it has no params of its own";
         if (p[n + 1] != '}') return "a { without its }";
         if (n == 0) return "a param without a name";
         if (p[n + 2] == '{') return "two params with nothing between them";
-        if (sse__route_path_names(path, p, n + 2)) return "two params of one name: the second could not be read";
+        if (sse__route_path_names(path, p, n + 2))
+            return "two params of one name: the second could not be read";
         if (++count > SSE__MAX_PARAMS) return "more than 16 params";
         p += n + 1;
     }
     return NULL;
 }
 
-/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to names. Its path has no fault. */
+/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to
+   names. Its path has no fault. */
 static int sse__route_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
     while (segment.ptr) {
         sse_str name;
@@ -4835,7 +5117,8 @@ static int sse__route_shape(sse_str segment, sse_buf *shape, char **names, int *
     return shape->error;
 }
 
-static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *shape) { /* finds or makes; NULL: no memory */
+/* Finds or makes; NULL: no memory */
+static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *shape) {
     const bool    pattern = shape->len && memchr(shape->ptr, '{', shape->len);
     const sse_str text    = sse__str(shape->ptr, shape->len);
     sse__node    *node    = pattern ? NULL : sse__map_find(&parent->literals, text);
@@ -4845,7 +5128,8 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
         if (sse__eq(sse__text((*at)->text), text)) return *at;
     child = SSE__NEW(sse__route_node);
     if (child) child->text = sse__strdup(text);
-    if (!child || !child->text || (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
+    if (!child || !child->text ||
+        (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
         if (child) SSE_FREE(child->text);
         SSE_FREE(child);
         return NULL;
@@ -4854,10 +5138,13 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
     return child;
 }
 
-/* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with SSE_E_STATE the one that is there. */
-static int sse__route_add(sse__route_node *root, sse__route *route, bool mount, const sse__route **taken) {
+/* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with
+   SSE_E_STATE the one that is there. */
+static int sse__route_add(sse__route_node *root, sse__route *route, bool mount,
+                          const sse__route **taken) {
     int           count = 0, error = SSE_OK;
-    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL); /* a mount at "" is one of the root */
+    /* a mount at "" is one of the root */
+    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL);
     sse_buf       shape = {NULL, 0, 0, SSE_OK};
     sse__route_node *at = root;
     sse__route  **list = NULL;
@@ -4879,8 +5166,8 @@ static int sse__route_add(sse__route_node *root, sse__route *route, bool mount, 
     return error;
 }
 
-/* Takes the params of a pattern out of a segment: each is the shortest run before what the shape has next, the last one
-   all the rest. On failure m->nparams may have grown. */
+/* Takes the params of a pattern out of a segment: each is the shortest run before the next
+   literal of the shape, the last one all the rest. On failure m->nparams may have grown. */
 static bool sse__route_node_match(const char *shape, sse_str text, sse__route_match *m) {
     for (;;) {
         size_t n = strcspn(shape, "{"), len;
@@ -4917,13 +5204,15 @@ static bool sse__route_walk(sse__route_node *at, sse_str rest, sse__route_match 
     if (node && sse__route_walk(SSE__CONTAINER(node, sse__route_node, node), rest, m)) return true;
     for (child = at->patterns; child; child = child->next) {
         m->nparams = before;
-        if (sse__route_node_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
+        if (sse__route_node_match(child->text, segment, m) && sse__route_walk(child, rest, m))
+            return true;
     }
     m->nparams = before;
     return false;
 }
 
-/* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. RT1 */
+/* Finds the routes of a decoded path. True: m->at has routes, m->params their values; else
+   m->mount, if set, takes m->rest. RT1 */
 static bool sse__route_find(sse__route_node *root, sse_str path, sse__route_match *m) {
     memset(m, 0, sizeof *m);
     if (sse__route_walk(root, path.len ? sse__str_skip(path, 1) : sse__str("", 0), m)) return true;
@@ -4931,7 +5220,8 @@ static bool sse__route_find(sse__route_node *root, sse_str path, sse__route_matc
     return false;
 }
 
-static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one for a method, else the one for all */
+/* The route for this method, else the one for all methods. */
+static sse__route *sse__route_of(sse__route *list, sse_str method) {
     sse__route *any = NULL;
     for (; list; list = list->next) {
         if (sse__eq(sse__text(list->method), method)) return list;
@@ -4956,31 +5246,36 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
       before a frame do not change how it is read.
   Z6  Size: a frame is never longer than sse__frame_bound of its event. Room
       is asked for once per frame; the bit writer checks nothing.
-  Z7  A mark names one state of one channel's history; an encoder never gives
-      the same one out again: a stream is in sync if and only if it holds the codec's mark.
+  Z7  A mark names one state of one channel's history and is never given out
+      again: a stream is in sync if and only if it holds the codec's mark.
   Z8  Only two things allocate: the history (failing forgets it, and all are
       out of sync) and the output (failing leaves the event unsent). A key
       needs no history, so a codec without memory still serves everyone.
 ==========================================================================*/
 
-/* Every event of a channel (a view or a topic) is compressed once for all who watch it, into at most two frames that both
-   decode to the event. As in video there are deltas, which copy from earlier events of the channel, and keys, which stand
-   alone and may be put behind anything that ends at a byte boundary. Who has had every frame since some key is in sync
-   and gets deltas; who joins, misses an event or is sent bytes of its own gets the next key.
+/* Every event of a channel (a view or a topic) is compressed once for all its subscribers, into at
+   most two frames that both decode to the event. As in video there are deltas, which copy from
+   earlier events of the channel, and keys, which stand alone and may be put behind anything that
+   ends at a byte boundary. A subscriber that has had every frame since some key is in sync and gets
+   deltas; one that joins, misses an event or is sent bytes of its own gets the next key.
 
        sse__codec_add(codec, encoder, event);
        for each subscriber s of this encoding:
-           if (sse__codec_follow(codec, &s->mark) == SSE__DELTA) queue(s, delta);      made by sse__codec_delta when
-           else queue(s, key);                                 made by sse__frame_key, when the first one needs it
+           if (sse__codec_follow(codec, &s->mark) == SSE__DELTA)
+               queue(s, delta);         made once per event, by sse__codec_delta
+           else
+               queue(s, key);           made once per event, by sse__frame_key
 
-   A stream's whole state is its mark. Whatever else is sent to it (a private event, another channel's frame) overwrites
-   the mark or sets it to 0; keep-alives do not touch it. A frame may be left out, together with all that are queued
-   behind it, if the mark is then set to 0; half a frame never. */
+   A stream's whole state is its mark. Anything else that is sent to it (a private event, another
+   channel's frame) overwrites the mark or sets it to 0; heartbeats do not touch it. A frame may be
+   left out, together with all that are queued behind it, if the mark is then set to 0; half a frame
+   never. */
 
 enum { SSE__IDENTITY, SSE__BR, SSE__GZIP };
 enum { SSE__KEY, SSE__DELTA };
 
-typedef struct sse__crc_state { uint32_t crc, len, shift; } sse__crc_state; /* of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
+/* Of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
+typedef struct sse__crc_state { uint32_t crc, len, shift; } sse__crc_state;
 
 #if defined(SSE_NO_COMPRESSION)
 enum { SSE__HAS_COMPRESSION = 0 }; /* no encoder is made, and compilers drop what writes frames */
@@ -5000,7 +5295,8 @@ static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
 #endif
 }
 
-static unsigned sse__first_diff(uint64_t v) { /* the lowest byte that is not 0, counted from 0; v > 0 */
+/* The lowest byte that is not 0, counted from 0; v > 0 */
+static unsigned sse__first_diff(uint64_t v) {
 #if defined(__GNUC__)
     return (unsigned)__builtin_ctzll(v) >> 3;
 #else
@@ -5010,7 +5306,8 @@ static unsigned sse__first_diff(uint64_t v) { /* the lowest byte that is not 0, 
 #endif
 }
 
-/* Little-endian numbers at any address. Where that is the machine's order compilers make one instruction of a memcpy. */
+/* Little-endian numbers at any address. Where that is the machine's order compilers make one
+   instruction of a memcpy. */
 #if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
 #define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
 #else
@@ -5041,9 +5338,11 @@ static void sse__store64(unsigned char *p, uint64_t v) {
 
 /* ---- bits: least significant first, as both formats want them ---- */
 
-typedef struct sse__bits { unsigned char *p; uint64_t acc; unsigned n; } sse__bits; /* n < 8 bits in acc wait for more */
+/* n < 8 bits in acc wait for more */
+typedef struct sse__bits { unsigned char *p; uint64_t acc; unsigned n; } sse__bits;
 
-static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) { /* n <= 56, v < 2^n. Writes 8 bytes, the last ones again later */
+/* n <= 56, v < 2^n. Writes 8 bytes, the last ones again later */
+static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) {
     w->acc |= v << w->n;
     sse__store64(w->p, w->acc);
     w->n += n;
@@ -5064,7 +5363,8 @@ static void sse__bits_raw(sse__bits *w, const unsigned char *bytes, size_t n) {
 
 /* ---- prefix codes ---- */
 
-enum { SSE__SYMBOLS = 704, SSE__CODE_BITS = 15 }; /* the largest alphabet, and the longest code, of both formats */
+/* The largest alphabet, and the longest code, of both formats */
+enum { SSE__SYMBOLS = 704, SSE__CODE_BITS = 15 };
 
 typedef struct sse__prefix {
     uint32_t count[SSE__SYMBOLS];
@@ -5079,7 +5379,8 @@ static void sse__prefix_clear(sse__prefix *x, unsigned size) {
     x->size = size;
 }
 
-static void sse__sort(uint32_t *a, unsigned n) { /* shell sort: at most a few hundred, mostly a few dozen */
+/* Shell sort: at most a few hundred, mostly a few dozen */
+static void sse__sort(uint32_t *a, unsigned n) {
     static const unsigned gaps[] = { 301, 132, 57, 23, 10, 4, 1 };
     unsigned              g, i, k;
     for (g = 0; g < SSE__COUNT(gaps); g++)
@@ -5090,16 +5391,19 @@ static void sse__sort(uint32_t *a, unsigned n) { /* shell sort: at most a few hu
         }
 }
 
-/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted as limit.
-   leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined nodes, are both ascending. */
-static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit, unsigned at_depth[]) {
+/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted
+   as limit. leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined
+   nodes, are both ascending. */
+static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit,
+                             unsigned at_depth[]) {
     uint32_t weight[SSE__SYMBOLS];
     uint16_t parent[SSE__SYMBOLS], inner[SSE__SYMBOLS + 1];
     unsigned next_leaf = 0, next_node = 0, node, pick, d;
     for (node = 0; node < n - 1; node++) {
         weight[node] = 0;
         for (pick = 0; pick < 2; pick++) {
-            if (next_node == node || (next_leaf < n && leaf[next_leaf] >> 10 <= weight[next_node])) {
+            if (next_node == node ||
+                (next_leaf < n && leaf[next_leaf] >> 10 <= weight[next_node])) {
                 weight[node] += leaf[next_leaf++] >> 10;
             } else {
                 weight[node] += weight[next_node];
@@ -5118,7 +5422,8 @@ static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit, u
     for (d = 1; d < n; d++) at_depth[d < limit ? d : limit] += 2u * inner[d - 1] - inner[d];
 }
 
-/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that the clipped ones lack. */
+/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that
+   the clipped ones lack. */
 static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
     unsigned d, total = 0;
     for (d = 1; d <= limit; d++) total += at_depth[d] << (limit - d);
@@ -5130,7 +5435,8 @@ static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
     }
 }
 
-static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengths; both formats number them alike */
+/* Canonical codes for the lengths; both formats number them alike */
+static void sse__prefix_codes(sse__prefix *x) {
     unsigned next[SSE__CODE_BITS + 1], i, k, code, reversed;
     memset(next, 0, sizeof next);
     for (i = 0; i < x->size; i++)
@@ -5139,12 +5445,14 @@ static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengt
     for (i = 0; i < x->size; i++) {
         if (!x->len[i]) continue;
         code = next[x->len[i]]++;
-        for (reversed = 0, k = x->len[i]; k > 0; k--, code >>= 1) reversed = reversed << 1 | (code & 1);
+        for (reversed = 0, k = x->len[i]; k > 0; k--, code >>= 1)
+            reversed = reversed << 1 | (code & 1);
         x->code[i] = (uint16_t)reversed;
     }
 }
 
-/* Lengths and codes for the counts. A single symbol gets length 1; what that means is for the formats to say. */
+/* Lengths and codes for the counts. A single symbol gets length 1; its meaning is up to the
+   format. */
 static void sse__prefix_build(sse__prefix *x, unsigned limit) {
     uint32_t leaf[SSE__SYMBOLS];
     unsigned at_depth[SSE__CODE_BITS + 1], i, d, k;
@@ -5171,10 +5479,11 @@ static uint64_t sse__prefix_cost(const sse__prefix *x) { /* bits of all counted 
     return bits;
 }
 
-/* ---- matches: what to copy, from where ---- */
+/* ---- matches: copies of earlier bytes ---- */
 
-/* Where the bytes at a position were seen before: for each hash of 4 bytes (2^bits of them) and of 8 (2^(bits + 1)) the newest
-   position in the lower half of a slot, the one before in the upper half. */
+/* Where the bytes at a position were seen before: for each hash of 4 bytes (2^bits of them) and
+   of 8 (2^(bits + 1)) the newest position in the lower half of a slot, the one before in the
+   upper half. */
 typedef struct sse__index { uint64_t *slots; unsigned bits; } sse__index;
 
 /* The bytes a frame is made of, [start, end), and may copy from. Positions count from bytes. */
@@ -5183,18 +5492,20 @@ typedef struct sse__window {
     size_t               floor;   /* no copy begins before it (Z2) */
     size_t               start, end;
     size_t               indexed; /* positions before this are in the index */
-    uint32_t             origin;  /* what the index calls position 0, modulo 2^32 */
+    uint32_t             origin;  /* position 0 in the index's count, modulo 2^32 */
     uint32_t             reach;   /* no copy goes further back (Z3) */
     sse__index           index;
 } sse__window;
 
-/* Scores count the bits that a copy saves, in eighths. The constants came out of a search for the fewest bytes on the
-   workloads of tests/bench/frame.c; they are not what a single copy costs, but what makes good neighbours: near sources
-   are worth more than their distance saves, because the next distance is then likely to be near this one. */
+/* Scores count the bits that a copy saves, in eighths. The constants came out of a search for
+   the fewest bytes on the workloads of tests/bench/frame.c; they are not the cost of a single
+   copy, but make good neighbours: near sources are worth more than their distance saves, because
+   the next distance is then likely to be near this one. */
 enum {
     SSE__LITERAL   = 45,
     SSE__COPY      = 24,
-    SSE__FAR       = -16, SSE__FAR_LOG2 = 15, /* a distance written out: so much, and so much per bit of it */
+    /* a distance written out: so much, and so much per bit of it */
+    SSE__FAR       = -16, SSE__FAR_LOG2 = 15,
     SSE__NICE      = 1024,    /* a copy of this length is taken without looking further */
     SSE__LAZY      = 5,       /* how many bytes a copy may be put off for a better one */
     SSE__COMMANDS  = 4096,    /* a block ends when there are so many: working memory is fixed */
@@ -5204,8 +5515,10 @@ enum {
 
 /* The short distance codes of RFC 7932 4: an entry of the ring, a difference, and our cost. */
 static const uint8_t  sse__ring_entry[16] = { 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
-static const uint32_t sse__ring_delta[16] = { 0, 0, 0, 0, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3 };
-static const uint8_t  sse__ring_cost[16]  = { 0, 24, 25, 28, 25, 30, 24, 32, 34, 34, 28, 28, 36, 36, 38, 38 };
+static const uint32_t sse__ring_delta[16] = {0,      0, 0,      0, 0u - 1, 1, 0u - 2, 2,
+                                             0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3};
+static const uint8_t  sse__ring_cost[16]  = {0,  24, 25, 28, 25, 30, 24, 32,
+                                             34, 34, 28, 28, 36, 36, 38, 38};
 
 typedef struct sse__match { uint32_t len, dist; int score; } sse__match; /* score 0: none */
 
@@ -5219,21 +5532,23 @@ typedef struct sse__command {
 
 typedef struct sse__run { uint8_t symbol, extra; } sse__run; /* a code length, or a run of them */
 
-/* What compressing needs while it works; one per loop serves all channels of the loop. Only its
-   counters matter from one call to the next, so it costs memory once, not per channel or client. */
+/* The working memory of the compressor; one per loop serves all its channels. Only its counters
+   matter from one call to the next, so it costs memory once, not per channel or client. */
 typedef struct sse__encoder {
     sse__bits    out;
-    bool         counting;       /* what is put is only counted, and codes are made of that */
+    bool         counting;       /* symbols are only counted, to make the codes */
     uint64_t     extra;          /* bits counted that are no symbol's code */
     bool         br;             /* or gzip */
-    unsigned     lgwin;          /* of every br stream of this loop: the head says it before the channels are known */
+    /* of every br stream of this loop: the head says it before the channels are known */
+    unsigned     lgwin;
     uint32_t     ring[4];        /* the last distances, newest first; 0: not to be used (Z1) */
     unsigned     ncommands;
     sse__command commands[SSE__COMMANDS];
     sse__prefix  literals, lengths, distances, code_lengths;
     sse__run     runs[SSE__SYMBOLS];
     uint32_t     crc[8][256];
-    sse__window    key;            /* its origin moves on with every key: the index is empty again without clearing it */
+    /* its origin moves on with every key: the index is empty again without clearing it */
+    sse__window    key;
     uint64_t     mark;           /* the newest one given out (Z7) */
 } sse__encoder;
 
@@ -5247,11 +5562,13 @@ static void sse__put_symbol(sse__encoder *p, sse__prefix *x, unsigned symbol) {
     else sse__bits_put(&p->out, x->code[symbol], x->len[symbol]);
 }
 
-static void sse__put_literals(sse__encoder *p, sse__prefix *x, const unsigned char *bytes, uint32_t n) {
+static void sse__put_literals(sse__encoder *p, sse__prefix *x, const unsigned char *bytes,
+                              uint32_t n) {
     for (; n > 0; n--) sse__put_symbol(p, x, *bytes++);
 }
 
-#define SSE__SPREAD UINT64_C(0x9E3779B185EBCA87) /* 2^64 divided by the golden ratio: the high bits of a product are well mixed */
+/* 2^64 divided by the golden ratio: the high bits of a product are well mixed. */
+#define SSE__SPREAD UINT64_C(0x9E3779B185EBCA87)
 
 static uint64_t *sse__slot4(const sse__index *x, uint64_t v) {
     return x->slots + (size_t)(((v << 32) * SSE__SPREAD) >> (64 - x->bits));
@@ -5263,7 +5580,8 @@ static uint64_t *sse__slot8(const sse__index *x, uint64_t v) {
 
 static size_t sse__index_size(unsigned bits) { return ((size_t)3 << bits) * sizeof(uint64_t); }
 
-static void sse__index_insert(sse__window *s, size_t to) { /* puts the positions before to into the index */
+/* Puts the positions before to into the index */
+static void sse__index_insert(sse__window *s, size_t to) {
     const size_t last = s->end < 8 ? 0 : s->end - 7;
     uint64_t    *slot, v;
     if (to > last) to = last;
@@ -5293,9 +5611,15 @@ static uint32_t sse__span_reach(const sse__window *s, size_t pos) {
     return pos - s->floor < s->reach ? (uint32_t)(pos - s->floor) : s->reach;
 }
 
-typedef struct sse__search { const unsigned char *p; size_t max; uint32_t reach; sse__match best; } sse__search;
+typedef struct sse__search {
+    const unsigned char *p;
+    size_t               max;
+    uint32_t             reach;
+    sse__match           best;
+} sse__search;
 
-/* Takes the copy from dist back if it scores better. Any number may be tried: the bytes decide, so the index may be stale. */
+/* Takes the copy from dist back if it scores better. dist may come from a stale index entry: the
+   match is verified. */
 static void sse__match_try(sse__search *x, uint32_t dist, int cost) {
     const unsigned char *from = x->p - (size_t)dist;
     uint32_t             n;
@@ -5315,9 +5639,10 @@ static void sse__match_try_at(sse__search *x, uint32_t dist) {
     if (dist - 1 < x->reach) sse__match_try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
 }
 
-/* The best copy for pos: from one of the last distances, or from where the index saw these bytes. None begins in the last
-   seven bytes of a block. */
-static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, size_t pos, size_t end) {
+/* The best copy for pos: from one of the last distances, or from where the index saw these
+   bytes. None begins in the last seven bytes of a block. */
+static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, size_t pos,
+                                  size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
     sse__search    x;
     uint64_t       v, four, eight;
@@ -5332,7 +5657,9 @@ static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, s
     for (i = 0; i < (p->br ? 16u : 4u); i++) {
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
-        if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF)) continue; /* Z1 */
+        /* Z1 */
+        if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF))
+            continue;
         sse__match_try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
     if (x.best.len >= SSE__NICE) return x.best;
@@ -5366,7 +5693,8 @@ static void sse__command_add(sse__encoder *p, size_t insert, uint32_t copy, uint
     p->ring[0] = dist;
 }
 
-/* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the commands are used up. */
+/* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the
+   commands are used up. */
 static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t end) {
     size_t     literals = pos;
     sse__match m, next;
@@ -5386,7 +5714,8 @@ static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t 
             if (next.score < m.score) break;
             m = next;
         }
-        while (pos > literals && m.dist <= sse__span_reach(s, pos - 1) && s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
+        while (pos > literals && m.dist <= sse__span_reach(s, pos - 1) &&
+               s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
             pos--;
             m.len++;
         }
@@ -5400,16 +5729,19 @@ static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t 
     return pos;
 }
 
-static void sse__put_runs(sse__encoder *p, unsigned nruns) { /* both formats give runs so many bits */
+/* Both formats give runs so many bits */
+static void sse__put_runs(sse__encoder *p, unsigned nruns) {
     unsigned i;
     for (i = 0; i < nruns; i++) {
         const unsigned symbol = p->runs[i].symbol;
+        const unsigned bits = symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7;
         sse__put_symbol(p, &p->code_lengths, symbol);
-        sse__put_bits(p, p->runs[i].extra, symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7);
+        sse__put_bits(p, p->runs[i].extra, bits);
     }
 }
 
-static void sse__runs_build(sse__encoder *p, unsigned nruns, unsigned size, unsigned limit) { /* the code for them */
+/* The code for them */
+static void sse__runs_build(sse__encoder *p, unsigned nruns, unsigned size, unsigned limit) {
     sse__prefix_clear(&p->code_lengths, size);
     p->counting = true;
     sse__put_runs(p, nruns);
@@ -5419,21 +5751,27 @@ static void sse__runs_build(sse__encoder *p, unsigned nruns, unsigned size, unsi
 
 /* ---- brotli, RFC 7932 ---- */
 
-static const uint8_t  sse__br_insert_bits[24] = { 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24 };
-static const uint32_t sse__br_insert_base[24] = { 0,  1,  2,  3,   4,   5,   6,   8,    10,   14,   18,  26,
-                                                  34, 50, 66, 98, 130, 194, 322, 578, 1090, 2114, 6210, 22594 };
-static const uint8_t  sse__br_copy_bits[24]   = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24 };
-static const uint32_t sse__br_copy_base[24]   = { 2,  3,  4,  5,  6,  7,   8,   9,  10,  12,   14,   18,
-                                                  22, 30, 38, 54, 70, 102, 134, 198, 326, 582, 1094, 2118 };
+static const uint8_t  sse__br_insert_bits[24] = {0, 0, 0, 0, 0, 0, 1, 1, 2,  2,  3,  3,
+                                                 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24};
+static const uint32_t sse__br_insert_base[24] = {0,   1,   2,   3,   4,    5,    6,    8,
+                                                 10,  14,  18,  26,  34,   50,   66,   98,
+                                                 130, 194, 322, 578, 1090, 2114, 6210, 22594};
+static const uint8_t  sse__br_copy_bits[24]   = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2,  2,
+                                                 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24};
+static const uint32_t sse__br_copy_base[24]   = {2,  3,   4,   5,   6,   7,   8,    9,
+                                                 10, 12,  14,  18,  22,  30,  38,   54,
+                                                 70, 102, 134, 198, 326, 582, 1094, 2118};
 
 /* Writes the runs with the code for code lengths before them (3.5). */
 static void sse__br_put_runs(sse__encoder *p, unsigned nruns) {
-    static const uint8_t order[18] = { 1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
-    static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 }; /* of the lengths 0..5 */
+    static const uint8_t order[18] = {1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    /* of the lengths 0..5 */
+    static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 };
     sse__prefix         *x = &p->code_lengths;
     unsigned             i, skip = 0, last = 18;
     sse__runs_build(p, nruns, 18, 5);
-    while (x->used > 1 && !x->len[order[last - 1]]) last--; /* the decoder stops when the code is complete */
+    /* the decoder stops when the code is complete */
+    while (x->used > 1 && !x->len[order[last - 1]]) last--;
     if (!x->len[1] && !x->len[2]) skip = x->len[3] ? 2 : 3;
     sse__put_bits(p, skip, 2);
     for (i = skip; i < last; i++) sse__put_bits(p, code[x->len[order[i]]], bits[x->len[order[i]]]);
@@ -5441,7 +5779,8 @@ static void sse__br_put_runs(sse__encoder *p, unsigned nruns) {
     sse__put_runs(p, nruns);
 }
 
-/* Codes 16 and 17 that follow each other are the digits of one number, the most significant first. */
+/* Codes 16 and 17 that follow each other are the digits of one number, the most significant
+   first. */
 static unsigned sse__br_run(sse__run *runs, unsigned n, unsigned symbol, unsigned count) {
     const unsigned shift = symbol - 14;
     unsigned       at;
@@ -5454,7 +5793,8 @@ static unsigned sse__br_run(sse__run *runs, unsigned n, unsigned symbol, unsigne
     return n;
 }
 
-static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code lengths of x, up to the last used symbol */
+/* The code lengths of x, up to the last used symbol */
+static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) {
     unsigned i, n = 0, size = x->size, previous = 8;
     while (!x->len[size - 1]) size--;
     for (i = 0; i < size;) {
@@ -5462,7 +5802,8 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code
         unsigned       count = 1;
         while (i + count < size && x->len[i + count] == value) count++;
         i += count;
-        if ((value && value != previous) || count == most) { /* one by itself: needed, or a digit less */
+        /* one by itself: needed, or a digit less */
+        if ((value && value != previous) || count == most) {
             runs[n].symbol  = (uint8_t)value;
             runs[n++].extra = 0;
             count--;
@@ -5480,7 +5821,8 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code
     return n;
 }
 
-/* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it takes no bits. */
+/* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it
+   takes no bits. */
 static void sse__br_put_simple(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
     unsigned symbols[4] = { 0, 0, 0, 0 }, n = 0, i, d;
     for (d = 1; d <= 3; d++)
@@ -5501,17 +5843,20 @@ static void sse__br_put_code(sse__encoder *p, sse__prefix *x, unsigned symbol_bi
 
 static unsigned sse__br_length_code(const uint32_t base[24], uint32_t length) {
     const unsigned log = sse__log2(length | 1);
-    unsigned       code = log < 2 ? 0 : log < 11 ? 2 * log - 2 : 20; /* a lower bound in both tables */
+    /* a lower bound in both tables */
+    unsigned       code = log < 2 ? 0 : log < 11 ? 2 * log - 2 : 20;
     while (code < 23 && base[code + 1] <= length) code++;
     return code;
 }
 
-/* Finds the command's symbols (5, 4). Literals that end a block go with any copy length: the block is over before it. */
+/* Finds the command's symbols (5, 4). Literals that end a block go with any copy length: the
+   block is over before it. */
 static void sse__br_command_codes(sse__command *c) {
     static const uint8_t cell[3][3] = { { 2, 3, 6 }, { 4, 5, 8 }, { 7, 9, 10 } };
     const unsigned       insert = sse__br_length_code(sse__br_insert_base, c->insert);
     const unsigned       copy = sse__br_length_code(sse__br_copy_base, c->dist ? c->copy : 4);
-    const bool           implied = c->dist_code == 0 && insert < 8 && copy < 16; /* the last distance: not sent */
+    /* the last distance: not sent */
+    const bool           implied = c->dist_code == 0 && insert < 8 && copy < 16;
     const unsigned       row = implied ? copy >> 3 : cell[insert >> 3][copy >> 3];
     c->insert_code = (uint8_t)insert;
     c->copy_code   = (uint8_t)copy;
@@ -5527,8 +5872,11 @@ static void sse__br_put_commands(sse__encoder *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
     for (c = p->commands; c < end; c++) {
         sse__put_symbol(p, &p->lengths, c->symbol);
-        sse__put_bits(p, c->insert - sse__br_insert_base[c->insert_code], sse__br_insert_bits[c->insert_code]);
-        if (c->dist) sse__put_bits(p, c->copy - sse__br_copy_base[c->copy_code], sse__br_copy_bits[c->copy_code]);
+        sse__put_bits(p, c->insert - sse__br_insert_base[c->insert_code],
+                      sse__br_insert_bits[c->insert_code]);
+        if (c->dist)
+            sse__put_bits(p, c->copy - sse__br_copy_base[c->copy_code],
+                          sse__br_copy_bits[c->copy_code]);
         sse__put_literals(p, &p->literals, bytes, c->insert);
         bytes += c->insert + c->copy;
         if (c->dist_code == SSE__NO_DIST) continue;
@@ -5549,7 +5897,8 @@ static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-bl
     sse__bits_put(w, raw, 1);
 }
 
-static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_t n, const uint32_t ring_before[4]) {
+static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_t n,
+                              const uint32_t ring_before[4]) {
     sse__bits before;
     uint64_t  bits;
     unsigned  i;
@@ -5564,16 +5913,19 @@ static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_
     bits        = p->extra;
     before      = p->out;
     sse__br_put_head(&p->out, n, false);
-    sse__put_bits(p, 0, 13); /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
+    /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
+    sse__put_bits(p, 0, 13);
     sse__br_put_code(p, &p->literals, 8);
     sse__br_put_code(p, &p->lengths, 10);
     sse__br_put_code(p, &p->distances, 6);
-    bits += sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
+    bits += sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) +
+            sse__prefix_cost(&p->distances);
     if ((size_t)(p->out.p - before.p) + bits / 8 < n + 4) {
         sse__br_put_commands(p, bytes);
         return;
     }
-    p->out = before; /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
+    /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
+    p->out = before;
     memcpy(p->ring, ring_before, sizeof p->ring);
     sse__br_put_head(&p->out, n, true);
     sse__bits_align(&p->out);
@@ -5632,7 +5984,8 @@ static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs
 
 /* Writes the head of a block with codes of its own (3.2.7); returns the bits of all the block. */
 static uint64_t sse__gzip_put_codes(sse__encoder *p) {
-    static const uint8_t order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
+    static const uint8_t order[19] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                      11, 4,  12, 3, 13, 2, 14, 1, 15};
     uint8_t              len[286 + 30];
     unsigned             nlengths = 286, ndistances = 30, ncodes = 19, nruns, i;
     uint64_t             bits;
@@ -5644,10 +5997,11 @@ static uint64_t sse__gzip_put_codes(sse__encoder *p) {
     memcpy(len + nlengths, p->distances.len, ndistances);
     nruns = sse__gzip_runs(len, nlengths + ndistances, p->runs);
     sse__runs_build(p, nruns, 19, 7);
-    SSE_ASSERT(p->lengths.used > 1 && p->code_lengths.used > 1); /* decoders refuse an incomplete code here */
+    /* decoders refuse an incomplete code here */
+    SSE_ASSERT(p->lengths.used > 1 && p->code_lengths.used > 1);
     while (ncodes > 4 && !p->code_lengths.len[order[ncodes - 1]]) ncodes--;
-    bits = 17 + 3 * ncodes + p->extra + sse__prefix_cost(&p->code_lengths) + sse__prefix_cost(&p->lengths) +
-           sse__prefix_cost(&p->distances);
+    bits = 17 + 3 * ncodes + p->extra + sse__prefix_cost(&p->code_lengths) +
+           sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
     if ((p->out.n + bits) % 2 && ncodes < 19) { /* to end on an even bit: see sse__gzip_align */
         ncodes++;
         bits += 3;
@@ -5659,14 +6013,17 @@ static uint64_t sse__gzip_put_codes(sse__encoder *p) {
     return bits;
 }
 
-static uint64_t sse__gzip_fixed_lengths(sse__encoder *p) { /* of the codes of 3.2.6; returns the bits of the counted symbols */
+/* Of the codes of 3.2.6; returns the bits of the counted symbols */
+static uint64_t sse__gzip_fixed_lengths(sse__encoder *p) {
     unsigned i;
-    for (i = 0; i < 288; i++) p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
+    for (i = 0; i < 288; i++)
+        p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
     memset(p->distances.len, 5, 30);
     return sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
 }
 
-static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_t n) { /* n 0: an empty block, to align */
+/* n 0: an empty block, to align */
+static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_t n) {
     size_t piece;
     do {
         piece = n < 65535 ? n : 65535;
@@ -5706,8 +6063,8 @@ static void sse__gzip_put_block(sse__encoder *p, const unsigned char *bytes, siz
     sse__gzip_put_commands(p, bytes);
 }
 
-/* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a few of the former reach
-   the byte boundary sooner. */
+/* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a
+   few of the former reach the byte boundary sooner. */
 static void sse__gzip_align(sse__bits *w) {
     if (w->n % 2) sse__gzip_put_stored(w, (const unsigned char *)"", 0);
     while (w->n) sse__bits_put(w, 2, 10);
@@ -5722,10 +6079,12 @@ static uint32_t sse__crc(const sse__encoder *p, sse_str bytes) {
     uint32_t             crc = 0xFFFFFFFFu;
     size_t               n = bytes.len;
     uint64_t             v;
-    for (; n >= 8; n -= 8, b += 8) { /* eight bytes at a time: their tables say what the bytes do from further back */
+    /* eight bytes at a time, with a table for each distance from the end */
+    for (; n >= 8; n -= 8, b += 8) {
         v   = sse__load64(b) ^ crc;
-        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^ p->crc[4][v >> 24 & 255] ^
-              p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^ p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
+        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^
+              p->crc[4][v >> 24 & 255] ^ p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^
+              p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
     }
     for (; n > 0; n--) crc = crc >> 8 ^ p->crc[0][(crc ^ *b++) & 255];
     return ~crc;
@@ -5739,10 +6098,12 @@ static void sse__crc_tables(sse__encoder *p) {
         p->crc[0][i] = v;
     }
     for (k = 1; k < 8; k++)
-        for (i = 0; i < 256; i++) p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
+        for (i = 0; i < 256; i++)
+            p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
 }
 
-/* a times b modulo the CRC's polynomial. By masks: gcc 12 for ARM makes wrong code of the branches, at -O1. */
+/* a times b modulo the CRC's polynomial. By masks: gcc 12 for ARM makes wrong code of the
+   branches, at -O1. */
 static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
     uint32_t product = 0;
     for (; a; a <<= 1) {
@@ -5764,7 +6125,7 @@ static sse__crc_state sse__crc_of(const sse__encoder *p, sse_str bytes) {
     return sum;
 }
 
-/* What a stream has got so far, and now this too. {0} is a stream's beginning. */
+/* Appends a frame to the state of a stream, which begins as {0}. */
 static void sse__crc_append(sse__crc_state *stream, const sse__crc_state *frame) {
     stream->crc = sse__crc_multiply(stream->crc, frame->shift) ^ frame->crc;
     stream->len += frame->len;
@@ -5772,11 +6133,13 @@ static void sse__crc_append(sse__crc_state *stream, const sse__crc_state *frame)
 
 /* ---- frames ---- */
 
-static size_t sse__frame_bound(size_t n) { /* Z6: incompressible blocks of 8 KB or more, and a head that was tried in vain */
+/* Z6: incompressible blocks of 8 KB or more, and a head that was tried in vain */
+static size_t sse__frame_bound(size_t n) {
     return n <= SIZE_MAX / 2 ? n + n / 512 + 2048 : SIZE_MAX;
 }
 
-static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) { /* p->ring: as the frame finds it */
+/* p->ring: as the frame finds it */
+static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
     unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
     size_t         at, next, block_end;
     uint32_t       ring[4];
@@ -5791,14 +6154,16 @@ static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) { /*
         else sse__gzip_put_block(p, s->bytes + at, next - at);
     }
     if (!p->br) sse__gzip_align(&p->out);
-    else if (p->out.n) sse__put_bits(p, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
+    else if (p->out.n)
+        sse__put_bits(p, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
     sse__bits_align(&p->out);
     SSE_ASSERT((size_t)(p->out.p - room) <= sse__frame_bound(s->end - s->start)); /* Z6 */
     out->len += (size_t)(p->out.p - room);
 }
 
 static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
-    return encoding == SSE__BR ? ((uint32_t)1 << lgwin) - 16 : lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
+    if (encoding == SSE__BR) return ((uint32_t)1 << lgwin) - 16;
+    return lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
 }
 
 /* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
@@ -5811,7 +6176,7 @@ static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf
     p->br      = encoding == SSE__BR;
     memset(p->ring, 0, sizeof p->ring); /* Z1 */
     sse__frame_write(p, s, out);
-    s->origin += (uint32_t)event.len; /* whatever the index holds is now out of reach */
+    s->origin += (uint32_t)event.len; /* everything in the index is now out of reach */
 }
 
 /* The first bytes of every compressed stream. */
@@ -5820,19 +6185,22 @@ static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
     unsigned                   v, n;
     if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
     if (encoding != SSE__BR) return;
-    n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4; /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
+    /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
+    n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4;
     v = p->lgwin == 16 ? 0 : p->lgwin == 17 ? 1 : (p->lgwin - 17) << 1 | 1;
     v |= 6u << n;
     sse__put_char(out, (char)(v & 255));
     if (n > 2) sse__put_char(out, (char)(v >> 8));
 }
 
-static void sse__frame_ping(int encoding, sse_buf *out) { /* bytes that say nothing, not even to the window */
+/* A heartbeat: bytes that decode to nothing and put nothing into the window. */
+static void sse__frame_ping(int encoding, sse_buf *out) {
     if (encoding == SSE__BR) sse__put_char(out, 6);
     if (encoding == SSE__GZIP) sse_raw(out, "\0\0\0\xFF\xFF", 5);
 }
 
-static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out) { /* sum: of all the stream got; only gzip looks */
+/* sum: of all the stream got; only gzip looks */
+static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out) {
     unsigned char tail[10] = { 3, 0 };
     unsigned      i;
     if (encoding == SSE__BR) sse__put_char(out, 3);
@@ -5844,18 +6212,21 @@ static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out
     sse_raw(out, tail, sizeof tail);
 }
 
-static void sse__frame_whole(sse__encoder *p, int encoding, sse_buf *out, sse_str bytes) { /* a file. Larger ones: a codec, fed in parts */
+/* A file. Larger ones: a codec, fed in parts */
+static void sse__frame_whole(sse__encoder *p, int encoding, sse_buf *out, sse_str bytes) {
     sse__crc_state sum = sse__crc_of(p, bytes);
     sse__frame_head(p, encoding, out);
     sse__frame_key(p, encoding, bytes, out);
     sse__frame_end(encoding, &sum, out);
 }
 
-static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes, more gain nothing */
+/* measured: fewer cost bytes, more gain nothing */
+static unsigned sse__index_bits(unsigned lgwin) {
     return lgwin > 16 ? lgwin - 7 : lgwin > 13 ? 10 : lgwin - 4;
 }
 
-static sse__encoder *sse__encoder_new(unsigned lgwin) { /* 16..24; returned, free with sse__encoder_free; NULL without memory */
+/* 16..24; returned, free with sse__encoder_free; NULL without memory */
+static sse__encoder *sse__encoder_new(unsigned lgwin) {
     const unsigned bits = sse__index_bits(lgwin < 18 ? lgwin : 18);
     sse__encoder    *p = NULL;
     if (SSE__HAS_COMPRESSION) p = (sse__encoder *)sse__zalloc(sizeof *p + sse__index_size(bits));
@@ -5874,28 +6245,34 @@ static void sse__encoder_free(sse__encoder *p) { SSE_FREE(p); }
 typedef struct sse__codec {
     unsigned char *bytes;    /* the history, of which cap bytes can be had */
     size_t         cap;
-    sse__window      last;     /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
+    /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
+    sse__window      last;
     size_t         next_floor;
     int            encoding;
     bool           keys_only; /* the last event has no delta */
-    bool           syncs;     /* who gets the last event's key is in sync after it */
+    bool           syncs;     /* subscribers that get the last event's key are in sync after it */
     unsigned       patience;
     uint64_t       before, mark; /* Z7: names of the state before and after the last event */
     uint64_t       nkeys, ndeltas, waited;
-    uint32_t       ring[4], left[4]; /* what all in sync had before the last event, and have after its delta (Z1) */
+    /* of all in sync before the last event, and after its delta (Z1) */
+    uint32_t       ring[4], left[4];
 } sse__codec;
 
-/* When a key is sent, its channel may begin a new history with it (sync): then who got it gets deltas from now on, but for
-   all others the older events are gone. Measured on the workloads of tests/bench/frame.c: a view loses 0.3 % even if it
-   syncs on every event, as its events resemble the last one most: patience 0, always sync. A topic of chat lines needs 450
-   bytes per client in sync to get over one sync, and a client kept waiting costs 86 bytes per event more than a delta:
-   so a topic syncs when its clients together have waited for 4 events per client in sync (SSE__PATIENCE). */
+/* When a key is sent, its channel may begin a new history with it (sync): its receivers get
+   deltas from then on, but for all others the older events are gone. Measured on the workloads
+   of tests/bench/frame.c: a view loses 0.3 % even if it syncs on every event, as its events
+   resemble the last one most: patience 0, always sync. A topic of chat lines needs 450 bytes per
+   client in sync to get over one sync, and a client kept waiting costs 86 bytes per event more
+   than a delta: so a topic syncs when its clients together have waited for 4 events per client
+   in sync (SSE__PATIENCE). */
 enum { SSE__PATIENCE = 4 };
 
-/* lgwin: how much is remembered, 10 to the encoder's; the memory of a channel is 17/16 of 2^lgwin, an event, and an index of
-   24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs more than 15. patience: 0 for views, SSE__PATIENCE for topics.
-   Returned, free with sse__codec_free; NULL without memory. */
-static sse__codec *sse__codec_new(sse__encoder *p, int encoding, unsigned lgwin, unsigned patience) {
+/* lgwin: how much is remembered, 10 to the encoder's; the memory of a channel is 17/16 of
+   2^lgwin, an event, and an index of 24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs
+   more than 15. patience: 0 for views, SSE__PATIENCE for topics. Returned, free with
+   sse__codec_free; NULL without memory. */
+static sse__codec *sse__codec_new(sse__encoder *p, int encoding, unsigned lgwin,
+                                  unsigned patience) {
     const unsigned win  = encoding == SSE__GZIP && lgwin > 15 ? 15 : lgwin;
     const unsigned bits = sse__index_bits(win);
     sse__codec    *c = (sse__codec *)sse__zalloc(sizeof *c + sse__index_size(bits));
@@ -5926,7 +6303,8 @@ static void sse__codec_drop(sse__codec *c, size_t n) { /* the oldest n bytes of 
     c->next_floor = c->next_floor > n ? c->next_floor - n : 0;
 }
 
-/* Room for n <= reach more bytes behind as much history as can be referred to. A sixteenth more, so that bytes rarely move. */
+/* Room for n <= reach more bytes behind as much history as can be referred to. A sixteenth more,
+   so that bytes rarely move. */
 static bool sse__codec_room(sse__codec *c, size_t n) {
     const size_t reach = c->last.reach, useful = c->last.end - c->next_floor;
     const size_t keep = useful < reach ? useful : reach, need = keep + n;
@@ -5945,20 +6323,24 @@ static bool sse__codec_room(sse__codec *c, size_t n) {
 static void sse__codec_policy(sse__codec *c) { /* sums up the event before, decides for the next */
     const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
     memcpy(c->ring, c->left, sizeof c->ring);
-    if (c->syncs && c->nkeys) memset(c->ring, 0, sizeof c->ring); /* Z1: a key leaves another one than a delta */
+    /* Z1: a key leaves another one than a delta */
+    if (c->syncs && c->nkeys) memset(c->ring, 0, sizeof c->ring);
     if (c->syncs && c->nkeys) c->waited = 0;
     else c->waited += c->nkeys;
     c->syncs = c->waited >= c->patience * in_sync;
     c->nkeys = c->ndeltas = 0;
 }
 
-/* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone gets a key. */
+/* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone
+   gets a key. */
 static int sse__codec_add(sse__codec *c, sse__encoder *p, sse_str event) {
     sse__window *s = &c->last;
     c->before = c->mark;
     c->mark   = ++p->mark;
+    SSE_ASSERT(c->mark > c->before); /* Z7 */
     sse__codec_policy(c);
-    c->keys_only = event.len > s->reach; /* further back than a copy can reach: only what follows can use it */
+    /* longer than a copy can reach: only later events can use it */
+    c->keys_only = event.len > s->reach;
     if (c->keys_only) {
         sse__codec_drop(c, s->end);
         c->syncs = true;
@@ -5990,7 +6372,8 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
     return SSE__KEY;
 }
 
-/* Appends the last event as a delta frame. Once per event, or again where memory failed for the first one. */
+/* Appends the last event as a delta frame. Once per event, or again where memory failed for the
+   first one. */
 static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
     sse__window *s = &c->last;
     SSE_ASSERT(!c->keys_only && s->floor <= s->start); /* Z2 */
@@ -19038,7 +19421,8 @@ static bool sse__is_script_options(const sse_script_options *o) {
     const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
     if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
     if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
-    if (o->nonce && (!*o->nonce || !sse__has_no_newline(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
+    if (o->nonce && (!*o->nonce || !sse__has_no_newline(o->nonce) || (o->which & SSE_SCRIPT_BARE)))
+        return false;
     if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
     if (o->max_retries < 0 || o->idle_ms < 0) return false;
     return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
@@ -19516,11 +19900,13 @@ static void sse__client_write(sse_buf *b) {
 #endif /* SSE_IMPLEMENTATION */
 
 /* Rules of this file, for those who change it
-   - A section uses only what stands above it: no static forward declarations; upcalls go through function pointers. `make layers`
-     proves it. Sections marked [pure] do no I/O, read no clock and keep no state outside their arguments.
-   - Numbered invariants stand in the banner of their section; asserts and comments cite them.
-   - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base. Nothing here exits, aborts or prints but
-     the default logger.
+   - A section uses only what stands above it. Upcalls go through function pointers, or are declared
+     in a block that names the section that defines them. `make layers` proves it. Sections marked
+     [pure] do no I/O, read no clock and keep no state outside their arguments.
+   - Numbered invariants stand in the banner of their section, each tag once in the file; asserts
+     and comments cite them.
+   - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base.
+     Nothing here exits, aborts or prints but the default logger.
    - A fault that was mended has a test. `make check` takes seconds, `make test` runs everything.
 
    MIT License
