@@ -1919,6 +1919,13 @@ static bool sse__eq_nocase(sse_str a, sse_str b) {
     return true;
 }
 
+static bool sse__is_word(sse_str s, const char *word) { return sse__eq_nocase(s, sse__text(word)); }
+
+static bool sse__starts_nocase(sse_str s, const char *prefix) {
+    const size_t n = strlen(prefix);
+    return s.len >= n && sse__is_word(sse__str(s.ptr, n), prefix);
+}
+
 static bool sse__starts(sse_str s, sse_str prefix) {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
@@ -3418,9 +3425,9 @@ static int sse__elements_check(const sse_patch_options *p) {
 static int sse__script_check(sse_str script) {
     const char *end = script.ptr + script.len, *p;
     for (p = sse__find_char(script.ptr, end, '<'); p < end; p = sse__find_char(p + 1, end, '<')) {
-        const size_t left = (size_t)(end - p);
-        if (left >= 4 && memcmp(p, "<!--", 4) == 0) return SSE_E_FIELD;
-        if (left >= 8 && sse__eq_nocase(sse__str(p, 8), SSE__LIT("</script"))) return SSE_E_FIELD;
+        const sse_str rest = sse__str(p, (size_t)(end - p));
+        if (sse__starts(rest, SSE__LIT("<!--")) || sse__starts_nocase(rest, "</script"))
+            return SSE_E_FIELD;
     }
     return SSE_OK;
 }
@@ -3432,8 +3439,7 @@ static int sse__redirect_check(const char *url) {
         if ((unsigned char)*p < 0x20) return SSE_E_FIELD;
     url += strspn(url, " ");
     if (!*url) return SSE_E_ARG;
-    if (p - url < 11 || !sse__eq_nocase(sse__str(url, 11), SSE__LIT("javascript:"))) return SSE_OK;
-    return SSE_E_FIELD;
+    return sse__starts_nocase(sse__text(url), "javascript:") ? SSE_E_FIELD : SSE_OK;
 }
 
 /* A browser that cannot read them logs only to the console */
@@ -3772,7 +3778,7 @@ static int sse__qvalue(sse_str element) {
     sse_str name, q;
     do
         if (!sse__param_next(&element, &name, &q)) return 1000;
-    while (!sse__eq_nocase(name, SSE__LIT("q")));
+    while (!sse__is_word(name, "q"));
     if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) ||
         (q.len > 1 && q.ptr[1] != '.'))
         return 0;
@@ -3800,13 +3806,11 @@ static bool sse__media_compresses(sse_str type) {
         "application/x-ndjson application/yaml application/toml application/rtf "
         "application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
         "image/vnd.microsoft.icon font/ttf font/otf";
-    const sse_str text = SSE__LIT("text/"), json = SSE__LIT("+json"), xml = SSE__LIT("+xml");
     type = sse__trim(sse__cut(&type, ';', true));
-    if (type.len <= text.len) return false;
-    return sse__eq_nocase(sse__str(type.ptr, text.len), text) ||
-           sse__eq_nocase(sse__str_skip(type, type.len - json.len), json) ||
-           sse__eq_nocase(sse__str_skip(type, type.len - xml.len), xml) ||
-           sse__wordlist_has(words, type);
+    if (type.len < 6) return false;
+    return sse__starts_nocase(type, "text/") || sse__wordlist_has(words, type) ||
+           sse__is_word(sse__str_skip(type, type.len - 5), "+json") ||
+           sse__is_word(sse__str_skip(type, type.len - 4), "+xml");
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
@@ -3822,9 +3826,9 @@ static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
     while (sse__list_next(&value, &element)) {
         weight = sse__qvalue(element);
         name   = sse__trim(sse__cut(&element, ';', true));
-        if (sse__eq_nocase(name, SSE__LIT("x-gzip"))) name = sse__text("gzip");
+        if (sse__is_word(name, "x-gzip")) name = sse__text("gzip");
         for (i = 0; i < 3; i++)
-            if (sse__eq_nocase(name, sse__text(names[i]))) weights[i] = weight;
+            if (sse__is_word(name, names[i])) weights[i] = weight;
         if (sse__eq(name, SSE__LIT("*"))) others = weight;
     }
     if (weights[2] < 0 && others < 0) weights[2] = 1; /* identity */
@@ -3869,7 +3873,7 @@ static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
 static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *last) {
     sse_str from, to = sse__trim(value);
     from = sse__cut(&to, '=', false);
-    if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
+    if (!to.ptr || !sse__is_word(from, "bytes")) return 200;
     from = sse__cut(&to, '-', false);
     if (!to.ptr || !sse__all_in_class(from, SSE__DIGIT) || !sse__all_in_class(to, SSE__DIGIT) ||
         from.len + to.len == 0)
@@ -3962,21 +3966,14 @@ static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
     return !*form && !s.len;
 }
 
-/* Second 60: leap seconds are written, and mean the next second */
-static bool sse__date_valid(const sse__date *d) {
-    const bool leap = (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
-    const int  days = d->month == 2 ? 28 + leap : 30 + (d->month + d->month / 8) % 2;
-    return d->year > 0 && d->day >= 1 && d->day <= days && d->hour <= 23 && d->minute <= 59 &&
-           d->second <= 60;
-}
-
 /* Reads an HTTP date in the three forms of RFC 9110 5.6.7. now (seconds since 1970) decides the
    century of a year of two digits: the latest one that is not more than 50 years ahead. The name
    of the day is not compared with the date. */
 static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     sse__date d, today;
     sse_str   rest;
-    int       day = 0;
+    bool      leap;
+    int       last, day = 0;
     while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
     if (day == 7) return false;
     rest = sse__str_skip(s, 3);
@@ -3990,7 +3987,10 @@ static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
         d.year += (today.year + 50) / 100 * 100;
         if (d.year > today.year + 50) d.year -= 100;
     }
-    if (!sse__date_valid(&d)) return false;
+    leap = (d.year % 4 == 0 && d.year % 100 != 0) || d.year % 400 == 0;
+    last = d.month == 2 ? 28 + leap : 30 + (d.month + d.month / 8) % 2;
+    if (d.year == 0 || d.day == 0 || d.day > last || d.hour > 23 || d.minute > 59) return false;
+    if (d.second > 60) return false; /* 60: leap seconds are written, and mean the next second */
     *time = sse__date_days(&d) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
     return true;
 }
@@ -4074,8 +4074,7 @@ static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1,
    origin's scheme on both sides: behind a proxy that ends TLS the page is https and this server
    does not know. */
 static bool sse__origin_is_host(const sse__origin *origin, const sse__host *host) {
-    const sse_str usual =
-        sse__eq_nocase(origin->scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80");
+    const sse_str usual = sse__text(sse__is_word(origin->scheme, "https") ? "443" : "80");
     return origin->scheme.ptr && sse__eq_nocase(origin->host.name, host->name) &&
            sse__eq(origin->host.port.len ? origin->host.port : usual,
                    host->port.len ? host->port : usual);
@@ -4317,7 +4316,7 @@ static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
         !sse__list_next(&accept, &other))
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
-    return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
+    return sse__is_word(type, "true") ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
 /* Looks at a field that frames the message or decides about the connection. Against request
@@ -4347,7 +4346,7 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
             sse_str coding = sse__trim(sse__cut(&value, ',', true)),
                     name   = sse__cut(&coding, ';', true);
             if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
-            if (!sse__eq_nocase(name, SSE__LIT("chunked"))) h->other_coding = true;
+            if (!sse__is_word(name, "chunked")) h->other_coding = true;
             else if (coding.ptr) return -400;
             else h->chunked = true;
         }
@@ -4356,12 +4355,12 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
        ends */
     case SSE__FIELD_CONNECTION:
         while (sse__list_next(&value, &item)) {
-            if (sse__eq_nocase(item, SSE__LIT("close"))) h->asks_close = true;
-            if (sse__eq_nocase(item, SSE__LIT("keep-alive"))) h->asks_keep = true;
+            if (sse__is_word(item, "close")) h->asks_close = true;
+            if (sse__is_word(item, "keep-alive")) h->asks_keep = true;
         }
         break;
     case SSE__FIELD_EXPECT:
-        if (sse__eq_nocase(value, SSE__LIT("100-continue"))) h->expect_continue = true;
+        if (sse__is_word(value, "100-continue")) h->expect_continue = true;
         else h->other_expectation = true;
         break;
     }
@@ -4423,8 +4422,8 @@ static bool sse__head_target_split(sse__head *h, const char *bytes) {
         return sse__eq(method, SSE__LIT("OPTIONS"));
     }
     if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
-        if (target.len > 7 && sse__eq_nocase(sse__str(target.ptr, 7), SSE__LIT("http://"))) at = 7;
-        if (target.len > 8 && sse__eq_nocase(sse__str(target.ptr, 8), SSE__LIT("https://"))) at = 8;
+        if (sse__starts_nocase(target, "http://")) at = 7;
+        if (sse__starts_nocase(target, "https://")) at = 8;
         for (mark = at; at < target.len && target.ptr[at] != '/' && target.ptr[at] != '?';) at++;
         if (!mark || !sse__host_parse(sse__str(target.ptr + mark, at - mark), &host)) return false;
         h->host.at  = h->target.at + mark;
@@ -4717,11 +4716,10 @@ static int sse__path_decode(char *out, sse_str raw) {
     memcpy(out, raw.ptr, raw.len);
     path = rest = sse__str(out, sse__percent_decode(out, raw.len, false));
     if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len) return -400;
+    if (sse__printable_end(out, out + path.len) != out + path.len) return -400;
+    if (memchr(out, '\\', path.len)) return -400;
     for (i = 0; i < raw.len; i++) slashes += raw.ptr[i] == '/';
-    for (i = 0; i < path.len; i++) {
-        if ((unsigned char)out[i] < 0x20 || out[i] == 0x7F || out[i] == '\\') return -400;
-        slashes -= out[i] == '/';
-    }
+    for (i = 0; i < path.len; i++) slashes -= out[i] == '/';
     while (rest.ptr) {
         segment = sse__cut(&rest, '/', false);
         if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
@@ -4860,14 +4858,13 @@ static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
 static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
     const sse_str charset = sse__cut(&s, '\'', false);
     char         *p;
-    size_t        n, i;
+    size_t        n;
     sse__cut(&s, '\'', false); /* the language */
-    if (!s.ptr || !sse__eq_nocase(charset, SSE__LIT("UTF-8"))) return NULL;
+    if (!s.ptr || !sse__is_word(charset, "UTF-8")) return NULL;
     p = sse__multipart_keep(m, s);
     n = sse__percent_decode(p, s.len, false);
     if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return NULL;
-    for (i = 0; i < n; i++)
-        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7F) return NULL;
+    if (sse__printable_end(p, p + n) != p + n) return NULL;
     p[n] = '\0';
     return p;
 }
@@ -4876,15 +4873,15 @@ static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
     const char *extended = NULL;
     sse_str     name, text;
     if (m->name || !sse__param_next(&value, &name, &text) ||
-        !sse__eq_nocase(name, SSE__LIT("form-data")))
+        !sse__is_word(name, "form-data"))
         return -400;
     while (sse__param_next(&value, &name, &text)) {
         const char **to = NULL;
-        if (sse__eq_nocase(name, SSE__LIT("name"))) to = &m->name;
-        if (sse__eq_nocase(name, SSE__LIT("filename"))) to = &m->filename;
+        if (sse__is_word(name, "name")) to = &m->name;
+        if (sse__is_word(name, "filename")) to = &m->filename;
         if (to && (*to || !text.ptr)) return -400;
         if (to) *to = sse__multipart_quoted(m, text);
-        else if (sse__eq_nocase(name, SSE__LIT("filename*")) && text.ptr)
+        else if (sse__is_word(name, "filename*") && text.ptr)
             extended = sse__multipart_extended(m, text);
     }
     if (extended) m->filename = extended; /* RFC 6266 4.3 prefers it */
@@ -4897,9 +4894,9 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
     name    = sse__cut(&value, ':', false);
     if (!sse__is_token(name) || !value.ptr) return -400;
     value = sse__trim(value);
-    if (sse__eq_nocase(name, SSE__LIT("content-disposition")))
+    if (sse__is_word(name, "content-disposition"))
         return sse__multipart_disposition(m, value);
-    if (!sse__eq_nocase(name, SSE__LIT("content-type"))) return 0;
+    if (!sse__is_word(name, "content-type")) return 0;
     if (m->type) return -400;
     m->type = sse__multipart_keep(m, value);
     return 0;
@@ -6320,25 +6317,20 @@ static bool sse__codec_room(sse__codec *c, size_t n) {
     return true;
 }
 
-static void sse__codec_policy(sse__codec *c) { /* sums up the event before, decides for the next */
-    const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
-    memcpy(c->ring, c->left, sizeof c->ring);
-    /* Z1: a key leaves another one than a delta */
-    if (c->syncs && c->nkeys) memset(c->ring, 0, sizeof c->ring);
-    if (c->syncs && c->nkeys) c->waited = 0;
-    else c->waited += c->nkeys;
-    c->syncs = c->waited >= c->patience * in_sync;
-    c->nkeys = c->ndeltas = 0;
-}
-
 /* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone
    gets a key. */
 static int sse__codec_add(sse__codec *c, sse__encoder *p, sse_str event) {
-    sse__window *s = &c->last;
+    const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
+    const bool     synced  = c->syncs && c->nkeys; /* by a key of the event before */
+    sse__window   *s       = &c->last;
     c->before = c->mark;
     c->mark   = ++p->mark;
     SSE_ASSERT(c->mark > c->before); /* Z7 */
-    sse__codec_policy(c);
+    memcpy(c->ring, c->left, sizeof c->ring);
+    if (synced) memset(c->ring, 0, sizeof c->ring); /* Z1: a key leaves another one than a delta */
+    c->waited = synced ? 0 : c->waited + c->nkeys;
+    c->syncs  = c->waited >= c->patience * in_sync;
+    c->nkeys  = c->ndeltas = 0;
     /* longer than a copy can reach: only later events can use it */
     c->keys_only = event.len > s->reach;
     if (c->keys_only) {
