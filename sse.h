@@ -2690,37 +2690,33 @@ static void sse__put_u64(sse_buf *b, unsigned long long v) {
 }
 
 static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
-    char   local[64], spec[40], *p, *to;
-    size_t n, room = sizeof local;
-    int    len = 0, pass;
+    /* a double has up to 309 digits before its point */
+    const size_t room =
+        400 + (size_t)piece->width + (size_t)(piece->precision > 0 ? piece->precision : 0);
+    char         spec[40], *p, *to;
+    int          len, n;
     if (piece->plain && (piece->conv == 'd' || piece->conv == 'u')) {
         const bool minus = piece->conv == 'd' && piece->i < 0;
         if (minus) sse__put_char(b, '-');
         sse__put_u64(b, minus ? 0 - piece->u : piece->u);
         return;
     }
+    p = to = sse__buf_room(b, room);
+    if (!p) return;
     snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "",
              strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
-    /* once more with room where it did not fit */
-    for (p = local, pass = 0; pass < 2 && p; pass++) {
-        if (piece->conv == 'd')
-            len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
-        else if (strchr("uxXo", piece->conv))
-            len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
-        else len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
-        if (len < 0) sse_buf_fail(b, SSE_E_ARG);
-        if (len < 0 || (size_t)len < room) break;
-        room = (size_t)len + 1;
-        p    = sse__buf_room(b, room);
-    }
-    if (!p || len < 0) return;
+    if (piece->conv == 'd') len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
+    else if (strchr("uxXo", piece->conv))
+        len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
+    else len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
+    SSE_ASSERT(len < (int)room);
+    if (len < 0) sse_buf_fail(b, SSE_E_ARG);
     /* The decimal point of the locale is one byte or several that occur in no number. */
-    for (n = 0, to = p; n < (size_t)len; n++) {
+    for (n = 0; n < len; n++) {
         if (strchr("0123456789abcdefABCDEFxXpPinIN+- ty", p[n])) *to++ = p[n];
         else if (to == p || to[-1] != '.') *to++ = '.';
     }
-    if (p == local) sse_raw(b, local, (size_t)(to - p));
-    else b->len += (size_t)(to - p);
+    b->len += (size_t)(to - p);
 }
 
 /* strlen, but never looks past precision bytes */
@@ -6179,15 +6175,17 @@ static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf
 /* The first bytes of every compressed stream. */
 static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
     static const unsigned char gzip[10] = { 0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF };
-    unsigned                   v, n;
     if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
     if (encoding != SSE__BR) return;
     /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
-    n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4;
-    v = p->lgwin == 16 ? 0 : p->lgwin == 17 ? 1 : (p->lgwin - 17) << 1 | 1;
-    v |= 6u << n;
-    sse__put_char(out, (char)(v & 255));
-    if (n > 2) sse__put_char(out, (char)(v >> 8));
+    if (p->lgwin == 16) {
+        sse_raw(out, "\x0C", 1);
+    } else if (p->lgwin == 17) {
+        sse_raw(out, "\x01\x03", 2);
+    } else {
+        sse__put_char(out, (char)(0x61 | (p->lgwin - 17) << 1));
+        sse__put_char(out, 0);
+    }
 }
 
 /* A heartbeat: bytes that decode to nothing and put nothing into the window. */
@@ -6199,13 +6197,9 @@ static void sse__frame_ping(int encoding, sse_buf *out) {
 /* sum: of all the stream got; only gzip looks */
 static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out) {
     unsigned char tail[10] = { 3, 0 };
-    unsigned      i;
     if (encoding == SSE__BR) sse__put_char(out, 3);
     if (encoding != SSE__GZIP) return;
-    for (i = 0; i < 4; i++) {
-        tail[2 + i] = (unsigned char)(sum->crc >> 8 * i);
-        tail[6 + i] = (unsigned char)(sum->len >> 8 * i);
-    }
+    sse__store64(tail + 2, sum->crc | (uint64_t)sum->len << 32);
     sse_raw(out, tail, sizeof tail);
 }
 
