@@ -2094,7 +2094,7 @@ static void sse__arena_reset(sse__arena *a) {
 
 /*==========================================================================
   >>table   lists, slots, maps                                       [pure]
-  Uses: >>buf >>base                    Tests: tests/unit/table.c
+  Uses: >>base                          Tests: tests/unit/table.c
   L1  A list or map neither copies nor owns its items: links and nodes live
       inside them.
   L2  Names chosen by clients spread over a map like any others: the hash
@@ -2787,7 +2787,7 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
-  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
+  Uses: >>text >>table >>buf >>base     Tests: tests/unit/json.c
   JS1  A single scan: no recursion, no allocation, and a value is handed out
        only when the last byte has proved well-formed.
   JS2  Up to the first wrong byte the text could still have become JSON
@@ -3393,7 +3393,7 @@ static sse_str sse__event_text(const sse_event *e, const char *text) {
 
 /*==========================================================================
   >>datastar   Datastar content, and events whole                    [pure]
-  Uses: >>event >>json >>text >>base    Tests: tests/unit/datastar.c
+  Uses: >>event >>json >>format >>text >>buf >>base    Tests: tests/unit/datastar.c
   DS1  An event is refused before its first byte is written.
   DS2  Bytes and their order are those of the SDKs: event, id, retry unless
       it is 1000; selector, mode, namespace, view transition; content.
@@ -3631,7 +3631,7 @@ SSE_API void sse_follow(sse_buf *b, const char *url) {
 
 /*==========================================================================
   >>htmx   elements of htmx                                          [pure]
-  Uses: >>event >>format >>text >>buf >>base    Tests: tests/unit/htmx.c
+  Uses: >>event >>format >>buf >>base   Tests: tests/unit/htmx.c
 ==========================================================================*/
 
 SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap,
@@ -3664,7 +3664,7 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
 
 /*==========================================================================
   >>field   header fields: characters, lists, types, dates, hosts    [pure]
-  Uses: >>text >>buf >>base             Tests: tests/unit/field.c
+  Uses: >>text >>base                   Tests: tests/unit/field.c
   FD1  Every sse_str that is returned lies inside the bytes given.
   FD2  A malformed value reads as absent, so that nothing is ever guessed
        from half of one.
@@ -4168,7 +4168,7 @@ static const char *sse__mime(sse_str path) {
 
 /*==========================================================================
   >>http   request head, chunked bodies, paths                       [pure]
-  Uses: >>field >>text >>buf >>base     Tests: tests/unit/http.c
+  Uses: >>field >>text >>base           Tests: tests/unit/http.c
   H1  Every slice lies inside the bytes scanned so far, and its bytes are
       of the class that its place allows.
   H2  However the bytes are cut into feeds, result, slices and status are
@@ -4726,7 +4726,7 @@ static int sse__path_decode(char *out, sse_str raw) {
 
 /*==========================================================================
   >>form   queries, cookies, multipart bodies                        [pure]
-  Uses: >>field >>text >>buf >>base     Tests: tests/unit/form.c
+  Uses: >>http >>field >>text >>base    Tests: tests/unit/form.c
   M1  However a multipart body is cut into feeds, the events and the data
       of each part, joined, are the same.
   M2  A part's texts stand in the memory that sse__multipart_init was given.
@@ -4987,7 +4987,7 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
 
 /*==========================================================================
   >>route   paths to handlers                                        [pure]
-  Uses: >>buf >>base                    Tests: tests/unit/route.c
+  Uses: >>text >>table >>buf >>base     Tests: tests/unit/route.c
 
   A tree with one level per segment. A segment is looked up by name first;
   then the patterns of the level are tried in the order they were added.
