@@ -37,14 +37,14 @@
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
      >>table      lists, slots, maps
-     >>text       UTF-8, escaping, percent, base64url, numbers
+     >>text       characters, UTF-8, escaping, percent, base64url, numbers
      >>format     the printf family
      >>json       reader by path, validator (RFC 8259)
      >>sign       SHA-256, HMAC, signed values     [pure, but for the time of day]
      >>event      Server-Sent Events, WHATWG HTML 9.2
      >>datastar   Datastar content, and events whole
      >>htmx       elements of htmx
-     >>field      header fields: characters, lists, types, dates, hosts
+     >>field      header fields: lists, types, dates, hosts
      >>http       request head, chunked bodies, paths
      >>form       queries, cookies, multipart bodies
      >>route      paths to handlers
@@ -2276,12 +2276,42 @@ static void sse__map_free(sse__map *m) {
 }
 
 /*==========================================================================
-  >>text   UTF-8, escaping, percent, base64url, numbers              [pure]
+  >>text   characters, UTF-8, escaping, percent, base64url, numbers  [pure]
   Uses: >>buf >>base                    Tests: tests/unit/text.c
   T1  Every escaper copies runs of plain bytes at once; its language reads
       back exactly the bytes put in (JSON, which has only characters, reads
       U+FFFD for a byte that is not UTF-8). Proved by tests/fuzz/text.c.
 ==========================================================================*/
+
+enum { /* classes of characters */
+    SSE__TOKEN    = 1,   /* tchar, RFC 9110 5.6.2 */
+    SSE__TARGET   = 2,   /* printable ASCII but '#': browsers send some that RFC 3986 wants encoded */
+    SSE__VALUE    = 4,   /* of a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
+    SSE__COOKIE   = 8,   /* cookie-octet, RFC 6265 4.1.1 */
+    SSE__HOST     = 16,  /* unreserved, RFC 3986 2.3: no host name that resolves has any other */
+    SSE__BOUNDARY = 32,  /* bchars, RFC 2046 5.1.1 */
+    SSE__DIGIT    = 64,
+    SSE__BLANK    = 128  /* OWS, RFC 9110 5.6.3 */
+};
+
+static const unsigned char sse__classes[256] = {
+     0,  0,  0,  0,  0,  0,  0,  0,  0,132,  0,  0,  0,  0,  0,  0,
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+   /* ! " # $ % & ' ( ) * + , - . / */
+   164, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46,
+    127,127,127,127,127,127,127,127,127,127, 46, 6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
+    14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
+    15, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* ` a to o */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14, 15, 14, 31,  0, /* p to z { | } ~ DEL */
+#define SSE__HIGH 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4
+    SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH
+#undef SSE__HIGH
+};
+
+static bool sse__in_class(char c, unsigned set) {
+    return (sse__classes[(unsigned char)c] & set) != 0;
+}
 
 /* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none.
    n > 0. */
@@ -2394,15 +2424,10 @@ static void sse__escape_json(sse_buf *b, sse_str s) {
     sse__put_char(b, '"');
 }
 
-static bool sse__is_unreserved(char c) { /* RFC 3986 2.3 */
-    return (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 static void sse__escape_url(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
-        if (sse__is_unreserved(s.ptr[i])) continue;
+        if (sse__in_class(s.ptr[i], SSE__HOST)) continue;
         sse_raw(b, s.ptr + from, i - from);
         sse__put_hex(b, "%", s.ptr[i], "0123456789ABCDEF");
         from = i + 1;
@@ -2419,7 +2444,7 @@ static void sse__escape_js(sse_buf *b, sse_str s) {
         const unsigned char c = (unsigned char)s.ptr[i];
         const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
                                 (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
-        if (c >= 0x80 ? !line_end : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':')
+        if (c >= 0x80 ? !line_end : sse__in_class((char)c, SSE__HOST) || c == ' ' || c == ',' || c == ':')
             continue;
         sse_raw(b, s.ptr + from, i - from);
         if (line_end) {
@@ -3663,45 +3688,12 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
 }
 
 /*==========================================================================
-  >>field   header fields: characters, lists, types, dates, hosts    [pure]
+  >>field   header fields: lists, types, dates, hosts                [pure]
   Uses: >>text >>base                   Tests: tests/unit/field.c
   FD1  Every sse_str that is returned lies inside the bytes given.
   FD2  A malformed value reads as absent, so that nothing is ever guessed
        from half of one.
 ==========================================================================*/
-
-enum {
-    SSE__TOKEN    = 1,  /* tchar, RFC 9110 5.6.2 */
-    /* printable ASCII but '#': browsers send some characters that RFC 3986 wants encoded */
-    SSE__TARGET   = 2,
-    /* bytes of a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
-    SSE__VALUE    = 4,
-    SSE__COOKIE   = 8,  /* cookie-octet, RFC 6265 4.1.1 */
-    /* letters, digits, "-._~": RFC 3986 3.2.2 allows more, but no name that resolves has it */
-    SSE__HOST     = 16,
-    SSE__BOUNDARY = 32, /* bchars, RFC 2046 5.1.1 */
-    SSE__DIGIT    = 64,
-    SSE__BLANK    = 128 /* OWS, RFC 9110 5.6.3 */
-};
-
-static const unsigned char sse__classes[256] = {
-     0,  0,  0,  0,  0,  0,  0,  0,  0,132,  0,  0,  0,  0,  0,  0,
-     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-   /* ! " # $ % & ' ( ) * + , - . / */
-   164, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46,
-    127,127,127,127,127,127,127,127,127,127, 46, 6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
-    14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
-    15, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* ` a to o */
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14, 15, 14, 31,  0, /* p to z { | } ~ DEL */
-#define SSE__HIGH 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4
-    SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH
-#undef SSE__HIGH
-};
-
-static bool sse__in_class(char c, unsigned set) {
-    return (sse__classes[(unsigned char)c] & set) != 0;
-}
 
 static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
     while (s.len && sse__in_class(s.ptr[s.len - 1], set)) s.len--;
