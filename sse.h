@@ -2285,7 +2285,7 @@ static void sse__map_free(sse__map *m) {
 
 enum { /* classes of characters */
     SSE__TOKEN    = 1,   /* tchar, RFC 9110 5.6.2 */
-    SSE__TARGET   = 2,   /* printable ASCII but '#': browsers send some that RFC 3986 wants encoded */
+    SSE__TARGET   = 2,   /* printable ASCII but '#': browsers send some that RFC 3986 encodes */
     SSE__VALUE    = 4,   /* of a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
     SSE__COOKIE   = 8,   /* cookie-octet, RFC 6265 4.1.1 */
     SSE__HOST     = 16,  /* unreserved, RFC 3986 2.3: no host name that resolves has any other */
@@ -2444,7 +2444,8 @@ static void sse__escape_js(sse_buf *b, sse_str s) {
         const unsigned char c = (unsigned char)s.ptr[i];
         const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
                                 (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
-        if (c >= 0x80 ? !line_end : sse__in_class((char)c, SSE__HOST) || c == ' ' || c == ',' || c == ':')
+        if (c >= 0x80 ? !line_end
+                      : sse__in_class((char)c, SSE__HOST) || c == ' ' || c == ',' || c == ':')
             continue;
         sse_raw(b, s.ptr + from, i - from);
         if (line_end) {
