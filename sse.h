@@ -4224,7 +4224,7 @@ typedef struct sse__head {
     uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
     sse__field *fields;              /* the caller's array */
-    uint8_t     stage;               /* SSE__AT_ */
+    uint8_t     stage;               /* SSE__HEAD_ */
     int         result;              /* at the end: the result of sse__head_parse */
     sse__slice  method, target;      /* as sent */
     /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
@@ -4314,21 +4314,21 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
     sse_str   value = sse__slice_str(bytes, field->value), item;
     sse__host host;
     switch (field->id) {
-    /* decides which site is meant: not two of them, and none that is read in two ways, RFC 9112
-       3.2 */
     case SSE__FIELD_HOST:
+        /* decides which site is meant: not two of them, and none that is read in two ways, RFC
+           9112 3.2 */
         if (h->saw_host || !sse__host_parse(value, &host)) return -400;
         h->saw_host = true;
         /* an absolute target has precedence, RFC 9112 3.2.2 */
         if (!h->host.len) h->host = field->value;
         break;
-    /* the same value twice is refused as well: some proxy joins them, some takes one */
     case SSE__FIELD_CONTENT_LENGTH:
+        /* the same value twice is refused as well: some proxy joins them, some takes one */
         if (h->has_length || !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
         h->has_length = true;
         break;
-    /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
     case SSE__FIELD_TRANSFER_ENCODING:
+        /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
         if (!value.len) return -400;
         h->saw_coding = true;
         while (value.ptr) {
@@ -4340,9 +4340,9 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
             else h->chunked = true;
         }
         break;
-    /* all other options mean nothing here, malformed ones too: none changes where the message
-       ends */
     case SSE__FIELD_CONNECTION:
+        /* all other options mean nothing here, malformed ones too: none changes where the
+           message ends */
         while (sse__list_next(&value, &item)) {
             if (sse__is_word(item, "close")) h->asks_close = true;
             if (sse__is_word(item, "keep-alive")) h->asks_keep = true;
@@ -5308,14 +5308,6 @@ static uint64_t sse__load64(const unsigned char *p) {
     return v;
 }
 
-static uint32_t sse__load32(const unsigned char *p) {
-    uint32_t v = 0;
-    unsigned i;
-    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 4);
-    else for (i = 0; i < 4; i++) v |= (uint32_t)p[i] << 8 * i;
-    return v;
-}
-
 static void sse__store64(unsigned char *p, uint64_t v) {
     unsigned i;
     if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
@@ -5534,7 +5526,7 @@ typedef struct sse__encoder {
     sse__run     runs[SSE__SYMBOLS];
     uint32_t     crc[8][256];
     /* its origin moves on with every key: the index is empty again without clearing it */
-    sse__window    key;
+    sse__window  key;
     uint64_t     mark;           /* the newest one given out (Z7) */
 } sse__encoder;
 
@@ -5592,7 +5584,7 @@ static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, s
 }
 
 /* How far back a copy at pos may go. */
-static uint32_t sse__span_reach(const sse__window *s, size_t pos) {
+static uint32_t sse__window_reach(const sse__window *s, size_t pos) {
     SSE_ASSERT(pos >= s->floor);
     return pos - s->floor < s->reach ? (uint32_t)(pos - s->floor) : s->reach;
 }
@@ -5639,12 +5631,12 @@ static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, s
     x.max = end - pos;
     if (x.max < 8) return x.best;
     v       = sse__load64(x.p);
-    x.reach = sse__span_reach(s, pos);
+    x.reach = sse__window_reach(s, pos);
     for (i = 0; i < (p->br ? 16u : 4u); i++) {
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
         /* Z1 */
-        if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF))
+        if (!entry || dist - 1 >= x.reach || ((sse__load64(x.p - (size_t)dist) ^ v) & 0xFFFFFF))
             continue;
         sse__match_try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
@@ -5700,12 +5692,12 @@ static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t 
             if (next.score < m.score) break;
             m = next;
         }
-        while (pos > literals && m.dist <= sse__span_reach(s, pos - 1) &&
+        while (pos > literals && m.dist <= sse__window_reach(s, pos - 1) &&
                s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
             pos--;
             m.len++;
         }
-        SSE_ASSERT(m.dist > 0 && m.dist <= sse__span_reach(s, pos)); /* Z2, Z3 */
+        SSE_ASSERT(m.dist > 0 && m.dist <= sse__window_reach(s, pos)); /* Z2, Z3 */
         sse__command_add(p, pos - literals, m.len, m.dist);
         pos += m.len;
         literals = pos;
@@ -6230,7 +6222,7 @@ typedef struct sse__codec {
     unsigned char *bytes;    /* the history, of which cap bytes can be had */
     size_t         cap;
     /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
-    sse__window      last;
+    sse__window    last;
     size_t         next_floor;
     int            encoding;
     bool           keys_only; /* the last event has no delta */
