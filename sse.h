@@ -5359,7 +5359,7 @@ static void sse__prefix_clear(sse__prefix *x, unsigned size) {
 
 /* Shell sort: at most a few hundred, mostly a few dozen */
 static void sse__sort(uint32_t *a, unsigned n) {
-    static const unsigned gaps[] = { 301, 132, 57, 23, 10, 4, 1 };
+    static const unsigned gaps[] = {301, 132, 57, 23, 10, 4, 1};
     unsigned              g, i, k;
     for (g = 0; g < SSE__COUNT(gaps); g++)
         for (i = gaps[g]; i < n; i++) {
@@ -5492,7 +5492,7 @@ enum {
 };
 
 /* The short distance codes of RFC 7932 4: an entry of the ring, a difference, and our cost. */
-static const uint8_t  sse__ring_entry[16] = { 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
+static const uint8_t  sse__ring_entry[16] = {0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
 static const uint32_t sse__ring_delta[16] = {0,      0, 0,      0, 0u - 1, 1, 0u - 2, 2,
                                              0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3};
 static const uint8_t  sse__ring_cost[16]  = {0,  24, 25, 28, 25, 30, 24, 32,
@@ -5744,7 +5744,7 @@ static const uint32_t sse__br_copy_base[24]   = {2,  3,   4,   5,   6,   7,   8,
 static void sse__br_put_runs(sse__encoder *p, unsigned nruns) {
     static const uint8_t order[18] = {1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     /* of the lengths 0..5 */
-    static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 };
+    static const uint8_t code[6] = {0, 7, 3, 2, 1, 15}, bits[6] = {2, 4, 3, 2, 2, 4};
     sse__prefix         *x = &p->code_lengths;
     unsigned             i, skip = 0, last = 18;
     sse__runs_build(p, nruns, 18, 5);
@@ -5802,7 +5802,7 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) {
 /* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it
    takes no bits. */
 static void sse__br_put_simple(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
-    unsigned symbols[4] = { 0, 0, 0, 0 }, n = 0, i, d;
+    unsigned symbols[4] = {0, 0, 0, 0}, n = 0, i, d;
     for (d = 1; d <= 3; d++)
         for (i = 0; i < x->size; i++)
             if (x->len[i] == d) symbols[n++] = i;
@@ -5830,7 +5830,7 @@ static unsigned sse__br_length_code(const uint32_t base[24], uint32_t length) {
 /* Finds the command's symbols (5, 4). Literals that end a block go with any copy length: the
    block is over before it. */
 static void sse__br_command_codes(sse__command *c) {
-    static const uint8_t cell[3][3] = { { 2, 3, 6 }, { 4, 5, 8 }, { 7, 9, 10 } };
+    static const uint8_t cell[3][3] = {{2, 3, 6}, {4, 5, 8}, {7, 9, 10}};
     const unsigned       insert = sse__br_length_code(sse__br_insert_base, c->insert);
     const unsigned       copy = sse__br_length_code(sse__br_copy_base, c->dist ? c->copy : 4);
     /* the last distance: not sent */
@@ -6159,7 +6159,7 @@ static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf
 
 /* The first bytes of every compressed stream. */
 static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
-    static const unsigned char gzip[10] = { 0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF };
+    static const unsigned char gzip[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF};
     if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
     if (encoding != SSE__BR) return;
     /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
@@ -6181,7 +6181,7 @@ static void sse__frame_ping(int encoding, sse_buf *out) {
 
 /* sum: of all the stream got; only gzip looks */
 static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out) {
-    unsigned char tail[10] = { 3, 0 };
+    unsigned char tail[10] = {3, 0};
     if (encoding == SSE__BR) sse__put_char(out, 3);
     if (encoding != SSE__GZIP) return;
     sse__store64(tail + 2, sum->crc | (uint64_t)sum->len << 32);
