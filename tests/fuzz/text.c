@@ -67,7 +67,8 @@ static void check_numbers(sse_str s) {
     CHECK(text);
     sse_parse_int(text, 0);
     sse_parse_double(text, 0);
-    CHECK(sse__take_number(&p, s.ptr + s.len, false) <= 1 && p <= s.ptr + s.len);
+    CHECK(!sse__take_number(&p, s.ptr + s.len, false) || p > s.ptr);
+    CHECK(p >= s.ptr && p <= s.ptr + s.len);
     CHECK(!sse__parse_u64(s, 1000, &v) || v <= 1000);
     SSE_FREE(text);
 }
