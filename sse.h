@@ -6092,9 +6092,10 @@ static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
 }
 
 static sse__crc_state sse__crc_of(const sse__encoder *p, sse_str bytes) {
-    sse__crc_state sum;
-    uint32_t power = 0x00800000; /* x^8: one byte */
-    size_t   n;
+    sse__crc_state sum = {0, 0, 0};
+    uint32_t       power = 0x00800000; /* x^8: one byte */
+    size_t         n;
+    if (!SSE__HAS_COMPRESSION) return sum;
     sum.crc   = sse__crc(p, bytes);
     sum.len   = (uint32_t)bytes.len; /* modulo 2^32, as the trailer wants it */
     sum.shift = 0x80000000u;
@@ -6302,6 +6303,7 @@ static int sse__codec_add(sse__codec *c, sse__encoder *p, sse_str event) {
     const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
     const bool     synced  = c->syncs && c->nkeys; /* by a key of the event before */
     sse__window   *s       = &c->last;
+    if (!SSE__HAS_COMPRESSION) return SSE_E_NOT_BUILT;
     c->before = c->mark;
     c->mark   = ++p->mark;
     SSE_ASSERT(c->mark > c->before); /* Z7 */
@@ -6347,6 +6349,7 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
    first one. */
 static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
     sse__window *s = &c->last;
+    if (!SSE__HAS_COMPRESSION) return;
     SSE_ASSERT(!c->keys_only && s->floor <= s->start); /* Z2 */
     if (s->indexed < s->floor) s->indexed = s->floor;
     p->br = c->encoding == SSE__BR;
