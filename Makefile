@@ -40,6 +40,9 @@ test: ## run everything
 layers: ## prove that each section uses only what stands above it
 	@perl tests/header/layers.t
 
+sizes: ## show the bytes of code of each section
+	@mkdir -p build && perl tests/header/sizes.pl
+
 bench: $(patsubst %,build/bench/%,$(call names,tests/bench/*.c)) ## build and run the benchmarks
 	@for b in $^; do echo "== $$b"; $$b || exit 1; done
 
@@ -136,4 +139,4 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers bench outside fuzz fresh format-check clean help
+.PHONY: all run check test layers sizes bench outside fuzz fresh format-check clean help

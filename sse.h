@@ -37,15 +37,14 @@
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
      >>table      lists, slots, maps
-     >>text       UTF-8, escaping, percent, base64url, numbers
+     >>text       characters, UTF-8, escaping, percent, base64url, numbers
      >>format     the printf family
      >>json       reader by path, validator (RFC 8259)
      >>sign       SHA-256, HMAC, signed values     [pure, but for the time of day]
      >>event      Server-Sent Events, WHATWG HTML 9.2
      >>datastar   Datastar content, and events whole
-     >>htmx       elements of htmx, scripts for the browser
-     >>client     Datastar's language, a part of it, for pages without internet
-     >>field      header fields: characters, lists, types, dates, hosts
+     >>htmx       elements of htmx
+     >>field      header fields: lists, types, dates, hosts
      >>http       request head, chunked bodies, paths
      >>form       queries, cookies, multipart bodies
      >>route      paths to handlers
@@ -74,6 +73,8 @@
      >>server     make and free an app, listen, turn the loop, stop
      >>env        while developing: is it up, what is in .env
      >>tunnel     a public address, by a program of somebody else's
+     >>scripts    scripts for pages with EventSource
+     >>client     Datastar's language, a part of it, for pages without internet
 
    1. Routes and replies
 
@@ -1904,7 +1905,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 /*==========================================================================
   >>base   compilers, allocation, checked sizes, errors              [pure]
   Uses: libc                            Tests: tests/unit/base.c
-  B1  Sizes that come from outside are added and multiplied only here.
+  BA1  Sizes that come from outside are added and multiplied only here.
 ==========================================================================*/
 
 #include <stdio.h>
@@ -1925,11 +1926,13 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 #define SSE_ASSERT(x) assert(x)
 #endif
 
-/* How sse__text_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way, for the tests. */
+/* How sse__printable_in_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way,
+   for the tests. */
 #if defined(__SSE2__) && defined(__GNUC__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
 #include <emmintrin.h>
 #define SSE__USE_SSE2
-#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) &&                    \
+    !defined(__TINYC__) && !defined(SSE__NO_SIMD)
 #include <arm_neon.h>
 #define SSE__USE_NEON
 #endif
@@ -1969,12 +1972,12 @@ SSE_API const char *sse_error_text(int error) {
     return "unknown error";
 }
 
-static bool sse__add(size_t a, size_t b, size_t *sum) { /* B1 */
+static bool sse__add(size_t a, size_t b, size_t *sum) { /* BA1 */
     *sum = a + b;
     return *sum >= a;
 }
 
-static bool sse__mul(size_t a, size_t b, size_t *product) { /* B1 */
+static bool sse__mul(size_t a, size_t b, size_t *product) { /* BA1 */
     *product = a * b;
     return a == 0 || *product / a == b;
 }
@@ -1985,7 +1988,8 @@ static void *sse__zalloc(size_t n) {
     return p;
 }
 
-/* Makes room for one more element in an array that doubles. False: out of memory, and nothing changed. */
+/* Makes room for one more element in an array that doubles. False: out of memory, and nothing
+   changed. */
 static bool sse__grow(void **array, size_t *cap, size_t count, size_t size) {
     size_t more, bytes;
     void  *p;
@@ -1997,57 +2001,6 @@ static bool sse__grow(void **array, size_t *cap, size_t count, size_t size) {
     *cap   = more;
     return true;
 }
-
-#if !defined(SSE_NO_COMPRESSION) /* for >>frame only */
-static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
-#if defined(__GNUC__)
-    return 31u - (unsigned)__builtin_clz(v);
-#else
-    unsigned n = 0;
-    while (v >>= 1) n++;
-    return n;
-#endif
-}
-
-static unsigned sse__low_byte(uint64_t v) { /* the lowest byte that is not 0, counted from 0; v > 0 */
-#if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(v) >> 3;
-#else
-    unsigned n = 0;
-    for (; !(v & 255); v >>= 8) n++;
-    return n;
-#endif
-}
-
-/* Little-endian numbers at any address. Where that is the machine's order compilers make one instruction of a memcpy. */
-#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
-#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-#else
-#define SSE__LITTLE_ENDIAN 0
-#endif
-
-static uint64_t sse__load64(const unsigned char *p) {
-    uint64_t v = 0;
-    unsigned i;
-    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
-    else for (i = 0; i < 8; i++) v |= (uint64_t)p[i] << 8 * i;
-    return v;
-}
-
-static uint32_t sse__load32(const unsigned char *p) {
-    uint32_t v = 0;
-    unsigned i;
-    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 4);
-    else for (i = 0; i < 4; i++) v |= (uint32_t)p[i] << 8 * i;
-    return v;
-}
-
-static void sse__store64(unsigned char *p, uint64_t v) {
-    unsigned i;
-    if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
-    else for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> 8 * i);
-}
-#endif
 
 static sse_str sse__str(const char *ptr, size_t len) {
     sse_str s;
@@ -2066,7 +2019,8 @@ static bool sse__eq(sse_str a, sse_str b) {
 
 static char sse__lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c; }
 
-static bool sse__eq_nocase(sse_str a, sse_str b) { /* ASCII only, as RFC 9110 5.1 wants field names compared */
+/* ASCII only, as RFC 9110 5.1 wants field names compared */
+static bool sse__eq_nocase(sse_str a, sse_str b) {
     size_t i;
     if (a.len != b.len) return false;
     for (i = 0; i < a.len; i++)
@@ -2074,64 +2028,56 @@ static bool sse__eq_nocase(sse_str a, sse_str b) { /* ASCII only, as RFC 9110 5.
     return true;
 }
 
+static bool sse__is_word(sse_str s, const char *word) { return sse__eq_nocase(s, sse__text(word)); }
+
+static bool sse__starts_nocase(sse_str s, const char *prefix) {
+    const size_t n = strlen(prefix);
+    return s.len >= n && sse__is_word(sse__str(s.ptr, n), prefix);
+}
+
 static bool sse__starts(sse_str s, sse_str prefix) {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F): 16 if there is none. */
-#if defined(SSE__USE_SSE2)
-static unsigned sse__text_block(const char *p) {
-    const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
-    const unsigned hits = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
-    return hits ? (unsigned)__builtin_ctz(hits) : 16;
-}
-#elif defined(SSE__USE_NEON)
-static unsigned sse__text_block(const char *p) {
-    const uint8x16_t v = vld1q_u8((const uint8_t *)p);
-    const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
-    const uint64_t   hits = vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0); /* 4 bits a byte */
-    return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
-}
-#else
-static unsigned sse__text_block(const char *p) {
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    unsigned       i;
-    for (i = 0; i < 16; i += 8) {
-        uint64_t v, del;
-        memcpy(&v, p + i, 8);
-        del = v ^ 0x7F * ones;
-        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to whether there is such a byte. */
-        if (((v - 0x20 * ones) & ~v & high) || ((del - ones) & ~del & high)) break;
-    }
-    while (i < 16 && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F) i++;
-    return i;
-}
-#endif
-
-/* The first control character of [p, end), end if there is none. Never reads past end. */
-static const char *sse__skip_text(const char *p, const char *end) {
-    while (end - p >= 16) {
-        const unsigned n = sse__text_block(p);
-        p += n;
-        if (n < 16) return p;
-    }
-    while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7F) p++;
-    return p;
+/* s without its first n bytes. NULL + 0 is not C */
+static sse_str sse__str_skip(sse_str s, size_t n) {
+    return sse__str(n ? s.ptr + n : s.ptr, s.len - n);
 }
 
-static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL without memory */
-    size_t n;
-    char  *p;
-    if (!sse__add(s.len, 1, &n)) return NULL;
-    p = (char *)SSE_MALLOC(n);
+/* Takes the text before the separator off *rest, and the separator with it; the last piece
+   leaves *rest absent. With quotes, a separator inside a quoted string (RFC 9110 5.6.4) is none;
+   an unclosed one reaches to the end. */
+static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
+    const sse_str s = *rest;
+    bool          quoted = false;
+    size_t        i;
+    for (i = 0; i < s.len; i++) {
+        if (s.ptr[i] == separator && !quoted) {
+            *rest = sse__str_skip(s, i + 1);
+            return sse__str(s.ptr, i);
+        }
+        if (quotes && s.ptr[i] == '"') quoted = !quoted;
+        if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
+    }
+    *rest = sse__text(NULL);
+    return s;
+}
+
+/* A copy of s and a NUL, in p, which has room for that. NULL p: NULL. */
+static char *sse__copy_text(char *p, sse_str s) {
     if (!p) return NULL;
     if (s.len) memcpy(p, s.ptr, s.len);
     p[s.len] = '\0';
     return p;
 }
 
-/* FNV-1a folded once more: good enough to spread names we or the program chose over a table. Never for secrets. */
+static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL without memory */
+    size_t n;
+    return sse__add(s.len, 1, &n) ? sse__copy_text((char *)SSE_MALLOC(n), s) : NULL;
+}
+
+/* FNV-1a folded once more: good enough to spread names we or the program chose over a table.
+   Never for secrets. */
 static uint32_t sse__hash(sse_str s) {
     uint32_t h = 2166136261u;
     size_t   i;
@@ -2156,19 +2102,17 @@ SSE_API void sse_buf_fail(sse_buf *b, int error) {
     if (b->error == SSE_OK) b->error = error;
 }
 
-/* Room for n more bytes and a NUL at the end of b; NULL after an error. What is used must be added to b->len. */
+/* Room for n more bytes and a NUL at the end of b; NULL after an error. The caller adds the
+   bytes it uses to b->len. */
 static char *sse__buf_room(sse_buf *b, size_t n) {
-    size_t need, cap;
-    char  *p;
+    size_t need, cap = b->cap ? b->cap : 64;
+    char  *p = NULL;
     if (b->error) return NULL; /* F2 */
     if (b->ptr && n < b->cap - b->len) return b->ptr + b->len;
-    if (!sse__add(b->len, n, &need) || !sse__add(need, 1, &need)) {
-        b->error = SSE_E_NOMEM;
-        return NULL;
+    if (sse__add(b->len, n, &need) && sse__add(need, 1, &need)) {
+        while (cap < need) cap = cap <= SIZE_MAX / 2 ? cap * 2 : need;
+        p = (char *)SSE_REALLOC(b->ptr, cap);
     }
-    cap = b->cap ? b->cap : 64;
-    while (cap < need) cap = cap <= SIZE_MAX / 2 ? cap * 2 : need;
-    p = (char *)SSE_REALLOC(b->ptr, cap);
     if (!p) {
         b->error = SSE_E_NOMEM;
         return NULL;
@@ -2205,11 +2149,14 @@ static void sse__put_char(sse_buf *b, char c) {
     b->len++;
 }
 
-/* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of any size takes few. */
+/* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of
+   any size takes few. */
 typedef struct sse__arena_block { struct sse__arena_block *next; size_t size; } sse__arena_block;
-typedef struct sse__arena { sse__arena_block *blocks; size_t used; } sse__arena; /* used: in the newest block, blocks */
+/* used: in the newest block, blocks */
+typedef struct sse__arena { sse__arena_block *blocks; size_t used; } sse__arena;
 
-static void *sse__arena_get(sse__arena *a, size_t n) { /* aligned for pointers, long long, double; NULL without memory */
+/* Aligned for pointers, long long, double; NULL without memory */
+static void *sse__arena_get(sse__arena *a, size_t n) {
     const size_t      align = 8;
     size_t            size = 1024 - sizeof(sse__arena_block), total;
     sse__arena_block *block;
@@ -2230,13 +2177,10 @@ static void *sse__arena_get(sse__arena *a, size_t n) { /* aligned for pointers, 
     return (char *)(a->blocks + 1) + a->used - n;
 }
 
-static char *sse__arena_text(sse__arena *a, sse_str s) { /* a NUL-terminated copy; NULL without memory */
+/* A NUL-terminated copy; NULL without memory */
+static char *sse__arena_text(sse__arena *a, sse_str s) {
     size_t n;
-    char  *p = sse__add(s.len, 1, &n) ? (char *)sse__arena_get(a, n) : NULL;
-    if (!p) return NULL;
-    if (s.len) memcpy(p, s.ptr, s.len);
-    p[s.len] = '\0';
-    return p;
+    return sse__add(s.len, 1, &n) ? sse__copy_text((char *)sse__arena_get(a, n), s) : NULL;
 }
 
 static void sse__arena_free(sse__arena *a) {
@@ -2248,25 +2192,22 @@ static void sse__arena_free(sse__arena *a) {
     a->used = 0;
 }
 
-static void sse__arena_reset(sse__arena *a) { /* empties it; keeps the newest block for next time unless it is large */
-    sse__arena_block *keep = a->blocks;
-    if (!keep || keep->size > 16384) {
-        sse__arena_free(a);
-        return;
-    }
-    a->blocks = keep->next;
+/* Empties it; keeps the newest block for next time unless it is large */
+static void sse__arena_reset(sse__arena *a) {
+    sse__arena_block *keep = a->blocks && a->blocks->size <= 16384 ? a->blocks : NULL;
+    if (keep) a->blocks = keep->next;
     sse__arena_free(a);
-    keep->next = NULL;
-    a->blocks  = keep;
+    if (keep) keep->next = NULL;
+    a->blocks = keep;
 }
 
 /*==========================================================================
   >>table   lists, slots, maps                                       [pure]
-  Uses: >>buf >>base                    Tests: tests/unit/table.c
-  L1  What is listed here is never copied or owned: links and nodes live
-      inside their items.
-  L2  Names that strangers choose spread over a map like any others: its
-      hash is keyed by what they cannot know.
+  Uses: >>base                          Tests: tests/unit/table.c
+  L1  A list or map neither copies nor owns its items: links and nodes live
+      inside them.
+  L2  Names chosen by clients spread over a map like any others: the hash
+      has a key that no client can know.
 ==========================================================================*/
 
 /* ---- intrusive lists --------------------------------------------------- */
@@ -2299,9 +2240,10 @@ static void sse__list_move(sse__link *to, sse__link *from) { /* to: empty; from 
     sse__list_init(from);
 }
 
-/* ---- slots: values that outlive what they name --------------------------- */
+/* ---- slots: handles that may outlive their items --------------------------- */
 
-/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an old (slot, gen) finds nothing. */
+/* A table of pointers by small numbers. A slot's generation changes when it is emptied, so an
+   old (slot, gen) finds nothing. */
 typedef struct sse__slot { void *item; uint32_t gen, next_free; } sse__slot;
 typedef struct sse__slots {
     sse__slot *at;
@@ -2315,7 +2257,8 @@ static bool sse__slots_add(sse__slots *t, void *item, uint32_t *slot, uint32_t *
         *slot        = t->free_list - 1;
         t->free_list = t->at[*slot].next_free;
     } else {
-        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at)) return false;
+        if (t->used == UINT32_MAX - 1 || !sse__grow(&array, &t->cap, t->used, sizeof *t->at))
+            return false;
         t->at           = (sse__slot *)array;
         *slot           = t->used++;
         t->at[*slot].gen = 1; /* 0 is never valid, so that a zeroed handle is closed */
@@ -2338,7 +2281,7 @@ static void sse__slots_remove(sse__slots *t, uint32_t slot) {
     t->count--;
 }
 
-/* ---- maps: names to what they name -------------------------------------------- */
+/* ---- maps: items by name -------------------------------------------- */
 
 static uint64_t sse__rotl64(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
@@ -2349,8 +2292,8 @@ static void sse__sip_round(uint64_t v[4]) {
     v[2] += v[1], v[1] = sse__rotl64(v[1], 17), v[1] ^= v[2], v[2] = sse__rotl64(v[2], 32);
 }
 
-/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and whoever does not know the key
-   finds no names that collide. */
+/* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and
+   without the key nobody can choose names that collide. */
 static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
     uint64_t v[4], word = 0;
     size_t   i;
@@ -2393,7 +2336,8 @@ static bool sse__map_grow(sse__map *m) {
     sse__node    **buckets = (sse__node **)sse__zalloc(cap * sizeof *buckets), *node;
     uint32_t       i;
     if (!buckets) return false;
-    if (!m->cap) { /* L2: where things lie in memory is different in each process, and no peer is told */
+    /* L2: where things lie in memory is different in each process, and no peer is told */
+    if (!m->cap) {
         m->key[0] = (uintptr_t)buckets;
         m->key[1] = (uintptr_t)m;
     }
@@ -2409,7 +2353,8 @@ static bool sse__map_grow(sse__map *m) {
     return true;
 }
 
-static bool sse__map_add(sse__map *m, sse__node *node, sse_str key) { /* key: borrowed until removed. False: no memory */
+/* key: borrowed until removed. False: no memory */
+static bool sse__map_add(sse__map *m, sse__node *node, sse_str key) {
     if (m->count >= m->cap && !sse__map_grow(m) && !m->cap) return false;
     node->key  = key;
     node->hash = (uint32_t)sse__sip_hash(m->key, key);
@@ -2440,14 +2385,45 @@ static void sse__map_free(sse__map *m) {
 }
 
 /*==========================================================================
-  >>text   UTF-8, escaping, percent, base64url, numbers              [pure]
+  >>text   characters, UTF-8, escaping, percent, base64url, numbers  [pure]
   Uses: >>buf >>base                    Tests: tests/unit/text.c
-  T1  Every escaper copies runs of plain bytes at once and appends only
-      what its language reads back as exactly the bytes put in (JSON, which
-      has only characters, reads U+FFFD for a byte that is not UTF-8).
+  T1  Every escaper copies runs of plain bytes at once; its language reads
+      back exactly the bytes put in (JSON, which has only characters, reads
+      U+FFFD for a byte that is not UTF-8). Proved by tests/fuzz/text.c.
 ==========================================================================*/
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none. n > 0. */
+enum { /* classes of characters */
+    SSE__TOKEN    = 1,   /* tchar, RFC 9110 5.6.2 */
+    SSE__TARGET   = 2,   /* printable ASCII but '#': browsers send some that RFC 3986 encodes */
+    SSE__VALUE    = 4,   /* of a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
+    SSE__COOKIE   = 8,   /* cookie-octet, RFC 6265 4.1.1 */
+    SSE__HOST     = 16,  /* unreserved, RFC 3986 2.3: no host name that resolves has any other */
+    SSE__BOUNDARY = 32,  /* bchars, RFC 2046 5.1.1 */
+    SSE__DIGIT    = 64,
+    SSE__BLANK    = 128  /* OWS, RFC 9110 5.6.3 */
+};
+
+static const unsigned char sse__classes[256] = {
+     0,  0,  0,  0,  0,  0,  0,  0,  0,132,  0,  0,  0,  0,  0,  0,
+     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+   /* ! " # $ % & ' ( ) * + , - . / */
+   164, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46,
+    127,127,127,127,127,127,127,127,127,127, 46, 6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
+    14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
+    15, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* ` a to o */
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14, 15, 14, 31,  0, /* p to z { | } ~ DEL */
+#define SSE__HIGH 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4
+    SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH, SSE__HIGH
+#undef SSE__HIGH
+};
+
+static bool sse__in_class(char c, unsigned set) {
+    return (sse__classes[(unsigned char)c] & set) != 0;
+}
+
+/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none.
+   n > 0. */
 static size_t sse__utf8_len(const char *text, size_t n) {
     const unsigned char *p = (const unsigned char *)text;
     unsigned char        low = 0x80, high = 0xBF;
@@ -2481,27 +2457,14 @@ static size_t sse__utf8_span(sse_str s) {
     return i;
 }
 
-static size_t sse__utf8_put(char out[4], uint32_t c) { /* c: a Unicode scalar value. Returns the bytes written */
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xC0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3F));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xE0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (c & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (c & 0x3F));
-    return 4;
+/* c: a Unicode scalar value. Returns the bytes written */
+static size_t sse__utf8_put(char out[4], uint32_t c) {
+    static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
+    const size_t               last = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    size_t                     i;
+    for (i = last; i > 0; i--, c >>= 6) out[i] = (char)(0x80 | (c & 0x3F));
+    out[0] = (char)(lead[last] | c);
+    return last + 1;
 }
 
 static const char sse__hex[] = "0123456789abcdef";
@@ -2512,7 +2475,16 @@ static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-typedef void (*sse__escaper)(sse_buf *b, sse_str s); /* appends s so that the language reads it back unchanged: T1 */
+/* Appends s so that the language reads it back unchanged: T1 */
+typedef void (*sse__escaper)(sse_buf *b, sse_str s);
+
+static void sse__put_hex(sse_buf *b, const char *prefix, char c, const char *digits) {
+    char two[2];
+    two[0] = digits[(unsigned char)c >> 4];
+    two[1] = digits[c & 15];
+    sse_puts(b, prefix);
+    sse_raw(b, two, 2);
+}
 
 static void sse__escape_html(sse_buf *b, sse_str s) {
     size_t from = 0, i;
@@ -2533,13 +2505,13 @@ static void sse__escape_html(sse_buf *b, sse_str s) {
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
-static void sse__escape_json(sse_buf *b, sse_str s) { /* with its quotes; '<' as \u003c, so that JSON may stand in a <script> */
+/* With its quotes; '<' as \u003c, so that JSON may stand in a <script> */
+static void sse__escape_json(sse_buf *b, sse_str s) {
     size_t from = 0, i = 0, len;
     sse__put_char(b, '"');
     while (i < s.len) {
         const unsigned char c = (unsigned char)s.ptr[i];
-        const char         *at = c < 0x20 ? strchr("\bb\ff\nn\rr\tt", c) : NULL;
-        char                code[8];
+        const char         *short_form;
         if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<') {
             i++;
             continue;
@@ -2551,66 +2523,51 @@ static void sse__escape_json(sse_buf *b, sse_str s) { /* with its quotes; '<' as
         }
         sse_raw(b, s.ptr + from, i - from);
         if (len == 0) sse_puts(b, "\xEF\xBF\xBD"); /* not UTF-8: U+FFFD */
-        else if (c == '"' || c == '\\' || (c && at)) {
-            code[0] = '\\';
-            code[1] = c < 0x20 ? at[1] : (char)c;
-            sse_raw(b, code, 2);
-        } else {
-            memcpy(code, "\\u00", 4);
-            code[4] = sse__hex[c >> 4];
-            code[5] = sse__hex[c & 15];
-            sse_raw(b, code, 6);
-        }
+        else if (c && (short_form = strchr("\bb\ff\nn\rr\tt\"\"\\\\", c)) != NULL) {
+            sse__put_char(b, '\\');
+            sse__put_char(b, short_form[1]);
+        } else sse__put_hex(b, "\\u00", (char)c, sse__hex);
         from = ++i;
     }
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
     sse__put_char(b, '"');
 }
 
-static bool sse__is_unreserved(char c) { /* RFC 3986 2.3 */
-    return (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
-}
-
 static void sse__escape_url(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
-        char code[3];
-        if (sse__is_unreserved(s.ptr[i])) continue;
+        if (sse__in_class(s.ptr[i], SSE__HOST)) continue;
         sse_raw(b, s.ptr + from, i - from);
-        code[0] = '%';
-        code[1] = "0123456789ABCDEF"[(unsigned char)s.ptr[i] >> 4];
-        code[2] = "0123456789ABCDEF"[s.ptr[i] & 15];
-        sse_raw(b, code, 3);
+        sse__put_hex(b, "%", s.ptr[i], "0123456789ABCDEF");
         from = i + 1;
     }
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
-/* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to a JS string, template
-   literal, <script> or attribute. U+2028 and U+2029 end a line in older JS. */
+/* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to
+   a JS string, template literal, <script> or attribute. U+2028 and U+2029 end a line in older
+   JS. */
 static void sse__escape_js(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
         const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
                                 (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
-        char       code[4];
-        if (c >= 0x80 ? !line_end : sse__is_unreserved((char)c) || c == ' ' || c == ',' || c == ':') continue;
+        if (c >= 0x80 ? !line_end
+                      : sse__in_class((char)c, SSE__HOST) || c == ' ' || c == ',' || c == ':')
+            continue;
         sse_raw(b, s.ptr + from, i - from);
-        code[0] = '\\';
-        code[1] = 'x';
-        code[2] = sse__hex[c >> 4];
-        code[3] = sse__hex[c & 15];
-        if (line_end) sse_puts(b, s.ptr[i + 2] == '\xA8' ? "\\u2028" : "\\u2029");
-        else sse_raw(b, code, 4);
-        i += line_end ? 2 : 0;
+        if (line_end) {
+            i += 2;
+            sse_puts(b, s.ptr[i] == '\xA8' ? "\\u2028" : "\\u2029");
+        } else sse__put_hex(b, "\\x", (char)c, sse__hex);
         from = i + 1;
     }
     if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
-/* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a % is not followed by two
-   digits. A decoded NUL stays in: callers who promise text refuse it. */
+/* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a %
+   is not followed by two digits. A decoded NUL stays in: callers who promise text refuse it. */
 static size_t sse__percent_decode(char *p, size_t n, bool plus) {
     size_t from, to = 0;
     for (from = 0; from < n; from++, to++) {
@@ -2627,26 +2584,25 @@ static size_t sse__percent_decode(char *p, size_t n, bool plus) {
     return to;
 }
 
-static const char sse__base64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static const char sse__base64url[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without padding */
     size_t i;
     for (i = 0; i < s.len; i += 3) {
         const size_t left = s.len - i;
-        uint32_t     v = (uint32_t)(unsigned char)s.ptr[i] << 16;
+        uint32_t     v = 0;
         char         out[4];
-        if (left > 1) v |= (uint32_t)(unsigned char)s.ptr[i + 1] << 8;
-        if (left > 2) v |= (unsigned char)s.ptr[i + 2];
-        out[0] = sse__base64url[v >> 18];
-        out[1] = sse__base64url[v >> 12 & 63];
-        out[2] = sse__base64url[v >> 6 & 63];
-        out[3] = sse__base64url[v & 63];
+        unsigned     k;
+        for (k = 0; k < 3; k++) v = v << 8 | (k < left ? (unsigned char)s.ptr[i + k] : 0u);
+        for (k = 0; k < 4; k++) out[k] = sse__base64url[v >> (18 - 6 * k) & 63];
         sse_raw(b, out, left > 2 ? 4 : left + 1);
     }
 }
 
-/* Decodes s in alphabet 62 = '-' or '+', 63 = '_' or '/' as url says; padding only where it is not url. Refuses what no
-   encoder writes (bits left over, a single last character): two texts never decode to the same bytes. */
+/* Decodes s in alphabet 62 = '-' or '+', 63 = '_' or '/' as url says; padding only where it is
+   not url. Refuses text that no encoder writes (bits left over, a single last character): two texts
+   never decode to the same bytes. */
 static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
     uint32_t v = 0;
     size_t   i;
@@ -2656,20 +2612,22 @@ static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
     }
     if (s.len % 4 == 1) return false;
     for (i = 0; i < s.len; i++) {
-        const char  c = s.ptr[i] == '+' && !url ? '-' : s.ptr[i] == '/' && !url ? '_' : s.ptr[i];
-        const char *at = c && (url || (s.ptr[i] != '-' && s.ptr[i] != '_')) ? strchr(sse__base64url, c) : NULL;
+        char        c = s.ptr[i];
+        const char *at;
+        if (!url && (c == '-' || c == '_')) return false;
+        if (!url) c = c == '+' ? '-' : c == '/' ? '_' : c;
+        at = c ? strchr(sse__base64url, c) : NULL;
         if (!at) return false;
         v = v << 6 | (uint32_t)(at - sse__base64url);
-        if (i % 4 == 1) sse__put_char(b, (char)(v >> 4));
-        if (i % 4 == 2) sse__put_char(b, (char)(v >> 2));
-        if (i % 4 == 3) sse__put_char(b, (char)v);
+        if (i % 4) sse__put_char(b, (char)(v >> (6 - 2 * (i % 4))));
     }
     if (s.len % 4 == 2 && (v & 15)) return false;
     if (s.len % 4 == 3 && (v & 3)) return false;
     return b->error == SSE_OK;
 }
 
-/* Digits only, all of s, at most max. The one reader for sizes, ports and counts that come from outside. */
+/* Digits only, all of s, at most max. The one reader for sizes, ports and counts that come from
+   outside. */
 static bool sse__parse_u64(sse_str s, uint64_t max, uint64_t *out) {
     uint64_t v = 0;
     size_t   i;
@@ -2691,30 +2649,36 @@ SSE_API long long sse_parse_int(const char *text, long long fallback) {
     return negative ? (long long)(0 - v) : (long long)v;
 }
 
-/* Length of a JSON-like number at the start of s: [-] digits [. digits] [e [+-] digits]; 0 if there is none. */
-static size_t sse__number_span(sse_str s) {
-    size_t i = 0, from;
-    if (i < s.len && s.ptr[i] == '-') i++;
-    for (from = i; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9';) i++;
-    if (i == from) return 0;
-    if (i < s.len && s.ptr[i] == '.') {
-        for (from = ++i; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9';) i++;
-        if (i == from) return 0;
-    }
-    if (i < s.len && (s.ptr[i] | 32) == 'e') {
-        i++;
-        if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-')) i++;
-        for (from = i; i < s.len && s.ptr[i] >= '0' && s.ptr[i] <= '9';) i++;
-        if (i == from) return 0;
-    }
-    return i;
+static bool sse__take_char(const char **p, const char *end, char c) {
+    if (*p == end || **p != c) return false;
+    ++*p;
+    return true;
+}
+
+static bool sse__take_digits(const char **p, const char *end) { /* one or more */
+    const char *from = *p;
+    while (*p < end && **p >= '0' && **p <= '9') ++*p;
+    return *p > from;
+}
+
+/* Moves *p behind [-] digits [. digits] [e [+-] digits]; in JSON (RFC 8259 6) a 0 is never the
+   first of several digits. False: *p is at the first byte that fits no number. */
+static bool sse__take_number(const char **p, const char *end, bool json) {
+    sse__take_char(p, end, '-');
+    if (!(json && sse__take_char(p, end, '0')) && !sse__take_digits(p, end)) return false;
+    if (sse__take_char(p, end, '.') && !sse__take_digits(p, end)) return false;
+    if (!sse__take_char(p, end, 'e') && !sse__take_char(p, end, 'E')) return true;
+    if (!sse__take_char(p, end, '-')) sse__take_char(p, end, '+');
+    return sse__take_digits(p, end);
 }
 
 SSE_API double sse_parse_double(const char *text, double fallback) {
-    char   local[512], point[8], *end, *dot;
-    size_t n = text ? strlen(text) : 0, extra;
-    double v;
-    if (n == 0 || n > sizeof local - sizeof point || sse__number_span(sse__str(text, n)) != n) return fallback;
+    char        local[64], point[8], *end, *dot;
+    const char *p = text;
+    size_t      n = text ? strlen(text) : 0, extra;
+    double      v;
+    if (n == 0 || n > sizeof local - sizeof point) return fallback;
+    if (!sse__take_number(&p, text + n, false) || *p) return fallback;
     memcpy(local, text, n + 1);
     dot = strchr(local, '.');
     if (dot) { /* strtod wants the point of the program's locale: write one and look */
@@ -2734,12 +2698,14 @@ SSE_API double sse_parse_double(const char *text, double fallback) {
       only the format itself, which the program wrote, goes in as it is.
 ==========================================================================*/
 
-typedef struct sse__args { va_list ap; } sse__args; /* a va_list that can be handed on by pointer (it may be an array type) */
+/* A va_list that can be handed on by pointer (it may be an array type) */
+typedef struct sse__args { va_list ap; } sse__args;
 
 /* One step through a format: literal text, then perhaps one conversion with its value. */
-typedef struct sse__piece {
+typedef struct sse__fmt_spec {
     sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
-    char        conv;         /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
+    /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
+    char        conv;
     char        flags[8];     /* each that was given, once */
     bool        plain;        /* no flags, width or precision */
     int         width, precision;
@@ -2748,9 +2714,10 @@ typedef struct sse__piece {
     unsigned long long u;     /* u x X o */
     double      f;
     const void *p;            /* s p */
-} sse__piece;
+} sse__fmt_spec;
 
-static int sse__piece_number(const char **fmt, sse__args *args) { /* a width or precision: digits or '*' */
+/* A width or precision: digits or '*' */
+static int sse__fmt_number(const char **fmt, sse__args *args) {
     int n = 0;
     if (**fmt == '*') {
         ++*fmt;
@@ -2760,41 +2727,7 @@ static int sse__piece_number(const char **fmt, sse__args *args) { /* a width or 
     return n;
 }
 
-/* Fetches an integer of the width that the modifier names: 'l' long, 'q' long long, 'z' and 't' size_t or ptrdiff_t, 'j' intmax_t;
-   'h' short and 'c' char come as an int and are narrowed. */
-static void sse__piece_integer(sse__piece *piece, char modifier, sse__args *args) {
-    const bool is_signed = piece->conv == 'd';
-    switch (modifier) {
-    case 'l':
-        if (is_signed) piece->i = va_arg(args->ap, long);
-        else piece->u = va_arg(args->ap, unsigned long);
-        break;
-    case 'q':
-        if (is_signed) piece->i = va_arg(args->ap, long long);
-        else piece->u = va_arg(args->ap, unsigned long long);
-        break;
-    case 'z': case 't':
-        if (is_signed) piece->i = va_arg(args->ap, ptrdiff_t);
-        else piece->u = va_arg(args->ap, size_t);
-        break;
-    case 'j':
-        if (is_signed) piece->i = (long long)va_arg(args->ap, intmax_t);
-        else piece->u = va_arg(args->ap, uintmax_t);
-        break;
-    default:
-        if (is_signed) piece->i = va_arg(args->ap, int);
-        else piece->u = va_arg(args->ap, unsigned);
-    }
-    if (modifier == 'h') {
-        piece->i = (short)piece->i;
-        piece->u = (unsigned short)piece->u;
-    } else if (modifier == 'c') {
-        piece->i = (signed char)piece->i;
-        piece->u = (unsigned char)piece->u;
-    }
-}
-
-static char sse__piece_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
+static char sse__fmt_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
     char m = **fmt;
     if (!m || !strchr("hlzjt", m)) return 0;
     ++*fmt;
@@ -2803,18 +2736,44 @@ static char sse__piece_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
     return m == 'l' ? 'q' : 'c';
 }
 
-static void sse__piece_value(sse__piece *piece, char modifier, sse__args *args) {
-    switch (piece->conv) {
-    case 'd': case 'u': case 'x': case 'X': case 'o': sse__piece_integer(piece, modifier, args); break;
-    case 'c': piece->i = va_arg(args->ap, int); break;
-    case 's': piece->p = va_arg(args->ap, const char *); break;
-    case 'p': piece->p = va_arg(args->ap, const void *); break;
-    default: piece->f = va_arg(args->ap, double);
+/* Fetches the value: an integer of the width that the modifier names, where short and char come as
+   an int and are narrowed. */
+static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args) {
+    const bool minus = piece->conv == 'd'; /* signed */
+    long long  v;
+    if (piece->conv == 's' || piece->conv == 'p') {
+        piece->p = va_arg(args->ap, const void *);
+        return;
     }
+    if (!strchr("duxXoc", piece->conv)) {
+        piece->f = va_arg(args->ap, double);
+        return;
+    }
+    switch (modifier) {
+    case 'l':
+        v = minus ? va_arg(args->ap, long) : (long long)va_arg(args->ap, unsigned long);
+        break;
+    case 'q':
+        v = minus ? va_arg(args->ap, long long) : (long long)va_arg(args->ap, unsigned long long);
+        break;
+    case 'z':
+    case 't': v = minus ? va_arg(args->ap, ptrdiff_t) : (long long)va_arg(args->ap, size_t); break;
+    case 'j':
+        v = minus ? (long long)va_arg(args->ap, intmax_t) : (long long)va_arg(args->ap, uintmax_t);
+        break;
+    default:
+        if (minus || piece->conv == 'c') v = va_arg(args->ap, int);
+        else v = va_arg(args->ap, unsigned);
+    }
+    if (modifier == 'h') v = minus ? (short)v : (unsigned short)v;
+    if (modifier == 'c') v = minus ? (signed char)v : (unsigned char)v;
+    piece->i = v;
+    piece->u = (unsigned long long)v;
 }
 
-/* Reads the next piece of *fmt. False: the format is at its end, or holds what we do not print (then *error is set). */
-static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args, int *error) {
+/* Reads the next piece of *fmt. False: the format is at its end, or holds a conversion that is
+   not supported (then *error is set). */
+static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *args, int *error) {
     const char *from = *fmt, *p = from;
     char        modifier;
     size_t      nflags = 0;
@@ -2832,103 +2791,113 @@ static bool sse__piece_next(sse__piece *piece, const char **fmt, sse__args *args
         if (*p == '-') piece->left = true;
         if (!memchr(piece->flags, *p, nflags)) piece->flags[nflags++] = *p;
     }
-    piece->width     = sse__piece_number(&p, args);
+    piece->width     = sse__fmt_number(&p, args);
     piece->precision = -1;
     if (*p == '.') {
         p++;
-        piece->precision = sse__piece_number(&p, args);
+        piece->precision = sse__fmt_number(&p, args);
     }
-    if (piece->width < 0) { /* as in C; what is past the limit stays so */
+    if (piece->width < 0) { /* as in C; a width past the limit stays past it */
         piece->left  = true;
         piece->width = piece->width < -9999 ? -1 : -piece->width;
     }
-    modifier    = sse__piece_modifier(&p);
+    modifier    = sse__fmt_modifier(&p);
     piece->conv = *p == 'i' ? 'd' : *p;
-    if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) || (modifier && !strchr("duxXofFeEgGaA", piece->conv)) ||
-        piece->width < 0 || piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
+    if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) ||
+        (modifier && !strchr("duxXofFeEgGaA", piece->conv)) || piece->width < 0 ||
+        piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
         *error = SSE_E_ARG;
         return false;
     }
     *fmt         = p + 1;
     piece->plain = nflags == 0 && piece->width == 0 && piece->precision < 0;
-    sse__piece_value(piece, modifier, args);
+    sse__fmt_value(piece, modifier, args);
     return true;
 }
 
 static void sse__put_u64(sse_buf *b, unsigned long long v) {
     char  digits[20];
     char *p = digits + sizeof digits;
-    do *--p = (char)('0' + v % 10);
-    while (v /= 10);
+    do {
+        *--p = (char)('0' + v % 10);
+    } while (v /= 10);
     sse_raw(b, p, (size_t)(digits + sizeof digits - p));
 }
 
-static void sse__put_number(sse_buf *b, const sse__piece *piece) {
-    char   local[64], spec[40], *p, *to;
-    size_t n, room = sizeof local;
-    int    len = 0, pass;
+static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
+    /* a double has up to 309 digits before its point */
+    const size_t room =
+        400 + (size_t)piece->width + (size_t)(piece->precision > 0 ? piece->precision : 0);
+    char         spec[40], *p, *to;
+    int          len, n;
     if (piece->plain && (piece->conv == 'd' || piece->conv == 'u')) {
-        if (piece->conv == 'd' && piece->i < 0) sse__put_char(b, '-');
-        sse__put_u64(b, piece->conv == 'u' ? piece->u : piece->i < 0 ? 0 - (unsigned long long)piece->i : (unsigned long long)piece->i);
+        const bool minus = piece->conv == 'd' && piece->i < 0;
+        if (minus) sse__put_char(b, '-');
+        sse__put_u64(b, minus ? 0 - piece->u : piece->u);
         return;
     }
+    p = to = sse__buf_room(b, room);
+    if (!p) return;
     snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "",
              strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
-    for (p = local, pass = 0; pass < 2 && p; pass++) { /* once more with room where it did not fit */
-        switch (piece->conv) {
-        case 'd': len = snprintf(p, room, spec, piece->width, piece->precision, piece->i); break;
-        case 'u': case 'x': case 'X': case 'o': len = snprintf(p, room, spec, piece->width, piece->precision, piece->u); break;
-        default: len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
-        }
-        if (len < 0) sse_buf_fail(b, SSE_E_ARG);
-        if (len < 0 || (size_t)len < room) break;
-        room = (size_t)len + 1;
-        p    = sse__buf_room(b, room);
-    }
-    if (!p || len < 0) return;
-    /* The decimal point of the locale, of one byte or several, is what no number is made of. */
-    for (n = 0, to = p; n < (size_t)len; n++) {
+    if (piece->conv == 'd') len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
+    else if (strchr("uxXo", piece->conv))
+        len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
+    else len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
+    SSE_ASSERT(len < (int)room);
+    if (len < 0) sse_buf_fail(b, SSE_E_ARG);
+    /* The decimal point of the locale is one byte or several that occur in no number. */
+    for (n = 0; n < len; n++) {
         if (strchr("0123456789abcdefABCDEFxXpPinIN+- ty", p[n])) *to++ = p[n];
         else if (to == p || to[-1] != '.') *to++ = '.';
     }
-    if (p == local) sse_raw(b, local, (size_t)(to - p));
-    else b->len += (size_t)(to - p);
+    b->len += (size_t)(to - p);
 }
 
-static size_t sse__bounded_len(const char *text, int precision) { /* strlen, but never looks past precision bytes */
+/* strlen, but never looks past precision bytes */
+static size_t sse__bounded_len(const char *text, int precision) {
     const char *end;
     if (precision < 0) return strlen(text);
     end = (const char *)memchr(text, '\0', (size_t)precision);
     return end ? (size_t)(end - text) : (size_t)precision;
 }
 
-static void sse__put_padded(sse_buf *b, const sse__piece *piece, sse_str s, sse__escaper escape) {
+static void sse__put_padded(sse_buf *b, const sse__fmt_spec *piece, sse_str s,
+                            sse__escaper escape) {
     size_t pad = (size_t)piece->width > s.len ? (size_t)piece->width - s.len : 0, i;
     for (i = 0; !piece->left && i < pad; i++) sse__put_char(b, ' ');
     escape(b, s); /* P1 */
     for (i = 0; piece->left && i < pad; i++) sse__put_char(b, ' ');
 }
 
-static void sse__put_pointer(sse_buf *b, const sse__piece *piece) {
-    char      local[64];
-    const int len = snprintf(local, sizeof local, "%p", piece->p);
-    sse__put_padded(b, piece, sse__str(local, len > 0 ? (size_t)len : 0), sse__put_str);
-}
-
-static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt, va_list ap) {
-    sse__args  args;
-    sse__piece piece;
-    char       c;
+static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt,
+                         va_list ap) {
+    sse__args   args;
+    sse__fmt_spec  piece;
+    const char *text;
+    char        local[64];
     va_copy(args.ap, ap);
-    while (!b->error && sse__piece_next(&piece, &fmt, &args, &b->error)) {
+    while (!b->error && sse__fmt_next(&piece, &fmt, &args, &b->error)) {
         sse__put_str(b, piece.literal);
-        if (piece.conv == 's' && !piece.p) sse_puts(b, null_text);
-        else if (piece.conv == 's') sse__put_padded(b, &piece, sse__str((const char *)piece.p, sse__bounded_len((const char *)piece.p, piece.precision)), escape);
-        else if (piece.conv == 'c') {
-            c = (char)piece.i;
-            sse__put_padded(b, &piece, sse__str(&c, 1), escape);
-        } else if (piece.conv == 'p') sse__put_pointer(b, &piece);
-        else if (piece.conv) sse__put_number(b, &piece);
+        switch (piece.conv) {
+        case 0: break;
+        case 's':
+            text = (const char *)piece.p;
+            if (!text) sse_puts(b, null_text);
+            else
+                sse__put_padded(b, &piece, sse__str(text, sse__bounded_len(text, piece.precision)),
+                                escape);
+            break;
+        case 'c':
+            local[0] = (char)piece.i;
+            sse__put_padded(b, &piece, sse__str(local, 1), escape);
+            break;
+        case 'p':
+            snprintf(local, sizeof local, "%p", piece.p);
+            sse__put_padded(b, &piece, sse__text(local), sse__put_str);
+            break;
+        default: sse__put_number(b, &piece);
+        }
     }
     va_end(args.ap);
 }
@@ -2942,28 +2911,35 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
     } while (0)
 
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__put_str, "", fmt); }
-SSE_API void sse_html(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_html, "", fmt); }
-SSE_API void sse_json(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_json, "null", fmt); }
+SSE_API void sse_html(sse_buf *b, const char *fmt, ...) {
+    SSE__FORMAT(b, sse__escape_html, "", fmt);
+}
+SSE_API void sse_json(sse_buf *b, const char *fmt, ...) {
+    SSE__FORMAT(b, sse__escape_json, "null", fmt);
+}
 SSE_API void sse_url(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_url, "", fmt); }
 SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__escape_js, "", fmt); }
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
-  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
-  J1  One scan does it all: no recursion, no allocation, and what is found
-      is handed out only after the last byte has proved well-formed.
-  J2  Up to the first wrong byte the text could still have become JSON.
-  J3  Text for C callers is UTF-8 without NUL.
-  J4  An index answers each path as a scan for it would.
+  Uses: >>text >>table >>buf >>base     Tests: tests/unit/json.c
+  JS1  A single scan: no recursion, no allocation, and a value is handed out
+       only when the last byte has proved well-formed.
+  JS2  Up to the first wrong byte the text could still have become JSON
+       (tests/fuzz/json.c).
+  JS3  Text for C callers is UTF-8 without NUL.
+  JS4  An index answers each path as a scan would (tests/unit/json.c).
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
-#define SSE_JSON_DEPTH 64 /* open objects and arrays at a time; each costs four words of stack during a scan */
+/* Open objects and arrays at a time; each costs four words of stack during a scan. */
+#define SSE_JSON_DEPTH 64
 #endif
 
-/* What the scan knows of an object or array that is open. */
+/* An object or array that is open during a scan. */
 typedef struct sse__json_level {
-    const char *want;  /* its member on the way to the value; NULL: the way does not lead through here */
+    /* its member on the way to the value; NULL: the way does not lead through here */
+    const char *want;
     const char *start; /* where it begins if it is the value itself, otherwise NULL */
     size_t      index; /* of the next element */
     uint32_t    node;  /* of an index that is filled */
@@ -2980,99 +2956,55 @@ typedef struct sse__json_node {
 /* Finds values by their parent and name. Node 0 is none, 1 the whole. */
 typedef struct sse__json_index {
     sse_str         text;
-    uint64_t        key[2];  /* of the hash: who chooses the names must not know it */
+    uint64_t        key[2];  /* of the hash, unknown to the client that chooses the names */
     sse__json_node *nodes;
     uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
     uint32_t        count, mask;
 } sse__json_index;
 
-typedef struct sse__json {
-    const char     *p, *end;
-    const char     *want;   /* what is wanted inside the value that comes next; NULL: nothing */
-    bool            target; /* the value that comes next is the one */
-    int             error;
-    sse_str         value;
-    sse_str         name;   /* of the member that comes next, as between its quotes */
-    sse__json_index *index; /* to be filled; NULL: none */
-    size_t          depth;
-    sse__json_level level[SSE_JSON_DEPTH];
-} sse__json;
-
-static void sse__json_space(sse__json *r) {
-    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t')) r->p++;
+static void sse__json_space(const char **p, const char *end) {
+    while (*p < end && (**p == ' ' || **p == '\n' || **p == '\r' || **p == '\t')) ++*p;
 }
 
-static bool sse__json_take(sse__json *r, char c) {
-    if (r->p == r->end || *r->p != c) return false;
-    r->p++;
-    return true;
-}
-
-static bool sse__json_digits(sse__json *r) { /* one or more */
-    const char *from = r->p;
-    while (r->p < r->end && *r->p >= '0' && *r->p <= '9') r->p++;
-    return r->p > from;
-}
-
-static bool sse__json_number(sse__json *r) {
-    sse__json_take(r, '-');
-    if (!sse__json_take(r, '0') && !sse__json_digits(r)) return false;
-    if (sse__json_take(r, '.') && !sse__json_digits(r)) return false;
-    if (!sse__json_take(r, 'e') && !sse__json_take(r, 'E')) return true;
-    if (!sse__json_take(r, '-')) sse__json_take(r, '+');
-    return sse__json_digits(r);
-}
-
-static bool sse__json_word(sse__json *r, const char *word) {
-    for (; *word; word++)
-        if (!sse__json_take(r, *word)) return false;
-    return true;
-}
-
-static bool sse__json_escape(sse__json *r) { /* behind its backslash */
-    int i;
-    if (r->p == r->end || !*r->p || !strchr("\"\\/bfnrtu", *r->p)) return false;
-    if (*r->p++ != 'u') return true;
-    for (i = 0; i < 4; i++, r->p++)
-        if (r->p == r->end || sse__hex_value(*r->p) < 0) return false;
-    return true;
-}
-
-static bool sse__json_string(sse__json *r) {
+static bool sse__json_string(const char **p, const char *end) {
     size_t len;
-    if (!sse__json_take(r, '"')) return false;
-    while (r->p < r->end) {
-        const unsigned char c = (unsigned char)*r->p;
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-            r->p++;
-            continue;
-        }
+    int    i;
+    if (!sse__take_char(p, end, '"')) return false;
+    while (*p < end) {
+        const unsigned char c = (unsigned char)**p;
         if (c < 0x20) return false;
-        if (c >= 0x80) {
-            len = sse__utf8_len(r->p, (size_t)(r->end - r->p));
+        if (c != '"' && c != '\\') {
+            len = c < 0x80 ? 1 : sse__utf8_len(*p, (size_t)(end - *p));
             if (!len) return false;
-            r->p += len;
+            *p += len;
             continue;
         }
-        r->p++;
+        ++*p;
         if (c == '"') return true;
-        if (!sse__json_escape(r)) return false;
+        if (*p == end || !**p || !strchr("\"\\/bfnrtu", **p)) return false;
+        if (*(*p)++ != 'u') continue;
+        for (i = 0; i < 4; i++, ++*p)
+            if (*p == end || sse__hex_value(**p) < 0) return false;
     }
     return false;
 }
 
-static bool sse__json_scalar(sse__json *r) {
-    switch (r->p < r->end ? *r->p : 0) {
-    case '"': return sse__json_string(r);
-    case 't': return sse__json_word(r, "true");
-    case 'f': return sse__json_word(r, "false");
-    case 'n': return sse__json_word(r, "null");
-    default: return sse__json_number(r);
+static bool sse__json_scalar(const char **p, const char *end) {
+    const char *word;
+    switch (*p < end ? **p : 0) {
+    case '"': return sse__json_string(p, end);
+    case 't': word = "true"; break;
+    case 'f': word = "false"; break;
+    case 'n': word = "null"; break;
+    default: return sse__take_number(p, end, true);
     }
+    while (*word && sse__take_char(p, end, *word)) word++;
+    return !*word;
 }
 
-/* Decodes the character or escape at *at, in a string that has been checked, to UTF-8; returns its bytes. A surrogate without
-   its other half is in RFC 8259's grammar but no character (its section 8.2): it reads as U+FFFD. */
+/* Decodes the character or escape at *at, in a string that has been checked, to UTF-8; returns
+   its bytes. A surrogate without its other half is in RFC 8259's grammar but no character (its
+   section 8.2): it reads as U+FFFD. */
 static size_t sse__json_char(const char **at, char out[4]) {
     static const char named[] = "b\bf\fn\nr\rt\t";
     const char       *p = *at, *name;
@@ -3085,7 +3017,8 @@ static size_t sse__json_char(const char **at, char out[4]) {
     out[0] = name ? name[1] : p[1];
     *at    = p + 2;
     if (p[1] != 'u') return 1;
-    for (k = 0; k < 2 && p[0] == '\\' && p[1] == 'u'; k++, p += 6) /* a closing quote stops it, if nothing else does */
+    /* a closing quote stops it, if nothing else does */
+    for (k = 0; k < 2 && p[0] == '\\' && p[1] == 'u'; k++, p += 6)
         for (i = 2; i < 6; i++) code[k] = code[k] << 4 | (uint32_t)sse__hex_value(p[i]);
     *at += 4;
     if (code[0] < 0xD800 || code[0] > 0xDFFF) return sse__utf8_put(out, code[0]);
@@ -3094,7 +3027,8 @@ static size_t sse__json_char(const char **at, char out[4]) {
     return sse__utf8_put(out, 0x10000 + ((code[0] - 0xD800) << 10) + (code[1] - 0xDC00));
 }
 
-/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the '.' or the end behind it. */
+/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the
+   '.' or the end behind it. */
 static bool sse__json_name_is(sse_str name, const char *path, const char **rest) {
     const char *p = name.ptr;
     char        bytes[4];
@@ -3111,205 +3045,164 @@ static bool sse__json_name_is(sse_str name, const char *path, const char **rest)
     return !*path || *path == '.';
 }
 
-static bool sse__json_index_is(size_t index, const char *path, const char **rest) { /* as an array writes it: no 01 */
+/* As an array writes it: no 01 */
+static bool sse__json_index_is(size_t index, const char *path, const char **rest) {
     const size_t n = strspn(path, "0123456789");
     uint64_t     v;
     *rest = path + n;
-    return (!**rest || **rest == '.') && (n == 1 || *path != '0') && sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
+    return (!**rest || **rest == '.') && (n == 1 || *path != '0') &&
+           sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
 }
 
-/* Reads up to where a member's value begins. If it lies on the way, what an earlier one of its name held is forgotten. */
-static bool sse__json_member(sse__json *r) {
-    sse__json_level *level = &r->level[r->depth - 1];
-    const char      *rest  = NULL, *from;
-    bool             hit;
-    if (level->close == ']') {
-        hit = level->want && sse__json_index_is(level->index, level->want, &rest);
-        level->index++;
-    } else {
-        sse__json_space(r);
-        from = r->p;
-        if (!sse__json_string(r)) return false;
-        r->name = sse__str(from + 1, (size_t)(r->p - from) - 2);
-        hit     = level->want && sse__json_name_is(r->name, level->want, &rest);
-        sse__json_space(r);
-        if (!sse__json_take(r, ':')) return false;
-    }
-    r->target = hit && !*rest;
-    r->want   = hit && *rest ? rest + 1 : NULL;
-    if (hit) r->value = sse__text(NULL);
-    return true;
-}
-
-/* A name, decoded byte by byte, becomes a hash: a name may be written with escapes, and so may the
-   step of a path. */
+/* Names are hashed decoded, as both they and the steps of a path may be written with escapes. */
 typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
 
-static void sse__json_hash_begin(sse__json_hash *h, const sse__json_index *x, uint32_t parent) {
-    h->key[0] = x->key[0];
-    h->key[1] = x->key[1] ^ parent;
-    h->n      = 0;
-}
-
-static void sse__json_hash_add(sse__json_hash *h, char c) {
-    if (h->n == sizeof h->bytes) {
-        h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
-        h->n      = 0;
+static void sse__json_hash_add(sse__json_hash *h, const char *bytes, size_t n) {
+    for (; n; n--) {
+        if (h->n == sizeof h->bytes) {
+            h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
+            h->n      = 0;
+        }
+        h->bytes[h->n++] = *bytes++;
     }
-    h->bytes[h->n++] = c;
 }
 
-static uint32_t *sse__json_hash_slot(const sse__json_hash *h, const sse__json_index *x) {
+static uint32_t *sse__json_slot(const sse__json_index *x, const sse__json_hash *h) {
     return &x->heads[sse__sip_hash(h->key, sse__str(h->bytes, h->n)) & x->mask];
 }
 
-static void sse__json_hash_number(sse__json_hash *h, uint32_t n) {
-    int i;
-    for (i = 0; i < 4; i++) sse__json_hash_add(h, (char)(n >> 8 * i & 0xFF));
-}
-
-/* Adds the value that begins at start to the index. */
-static uint32_t sse__json_note(sse__json *r, const char *start) {
-    sse__json_index       *x     = r->index;
-    const sse__json_level *level = r->depth ? &r->level[r->depth - 1] : NULL;
-    const uint32_t         at    = ++x->count;
-    sse__json_node        *node  = &x->nodes[at];
-    const char            *p     = r->name.ptr;
-    sse__json_hash         hash;
-    uint32_t              *slot;
-    char                   bytes[4];
-    size_t                 n, i;
+/* Adds the value that begins at start, a member of level if that is not NULL. */
+static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level, sse_str name,
+                                    const char *start) {
+    const uint32_t  at     = ++x->count;
+    sse__json_node *node   = &x->nodes[at];
+    const uint32_t  parent = level ? level->node : 0;
+    const char     *p      = name.ptr;
+    sse__json_hash  hash   = {{x->key[0], x->key[1] ^ parent}, {0}, 0};
+    uint32_t       *slot;
+    char            bytes[4];
     memset(node, 0, sizeof *node);
     node->from   = (uint32_t)(start - x->text.ptr);
-    node->parent = level ? level->node : 0;
-    sse__json_hash_begin(&hash, x, node->parent);
+    node->parent = parent;
     if (level && level->close == ']') {
         node->name = (uint32_t)level->index - 1;
-        sse__json_hash_number(&hash, node->name);
+        sse__json_hash_add(&hash, (const char *)&node->name, sizeof node->name);
     } else if (level) {
         node->name     = (uint32_t)(p - x->text.ptr);
-        node->name_len = (uint32_t)r->name.len;
-        while (p < r->name.ptr + r->name.len)
-            for (n = sse__json_char(&p, bytes), i = 0; i < n; i++)
-                sse__json_hash_add(&hash, bytes[i]);
+        node->name_len = (uint32_t)name.len;
+        while (p < name.ptr + name.len) sse__json_hash_add(&hash, bytes, sse__json_char(&p, bytes));
     }
-    slot       = sse__json_hash_slot(&hash, x);
+    slot       = sse__json_slot(x, &hash);
     node->next = *slot;
     *slot      = at;
     return at;
 }
 
-/* The value with the first step of path for its name; *rest is then behind that. 0: there is none.
-   */
-static uint32_t sse__json_child(const sse__json_index *x, uint32_t parent, const char *path,
-                                const char **rest) {
-    const bool      array = x->text.ptr[x->nodes[parent].from] == '[';
-    const size_t    digits = strspn(path, "0123456789");
-    sse__json_hash  hash;
-    const char     *p;
-    uint64_t        index;
-    uint32_t        at;
-    sse__json_hash_begin(&hash, x, parent);
-    if (array) {
-        if (!sse__parse_u64(sse__str(path, digits), UINT32_MAX, &index)) return 0;
-        sse__json_hash_number(&hash, (uint32_t)index);
-    } else {
-        for (p = path; *p && *p != '.'; p++) {
-            if (*p == '\\' && p[1]) p++;
-            sse__json_hash_add(&hash, *p);
+/* The value that sse_json_get finds. ptr NULL: it is absent. */
+static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* JS4 */
+    const sse__json_node *node;
+    uint32_t              at = 1, parent;
+    const char           *rest = path, *p;
+    for (; at && *rest; path = rest + 1) { /* "a.": the member of no name */
+        const bool     array = x->text.ptr[x->nodes[at].from] == '[';
+        sse__json_hash hash = {{x->key[0], x->key[1] ^ at}, {0}, 0};
+        uint64_t       index;
+        uint32_t       number;
+        parent = at;
+        if (array) {
+            if (!sse__parse_u64(sse__str(path, strspn(path, "0123456789")), UINT32_MAX, &index))
+                return sse__text(NULL);
+            number = (uint32_t)index;
+            sse__json_hash_add(&hash, (const char *)&number, sizeof number);
         }
-    }
-    for (at = *sse__json_hash_slot(&hash, x); at; at = x->nodes[at].next) {
-        const sse__json_node *node = &x->nodes[at];
-        const sse_str          name = sse__str(x->text.ptr + node->name, node->name_len);
-        if (node->parent != parent) continue;
-        if (array && sse__json_index_is(node->name, path, rest)) return at;
-        if (!array && sse__json_name_is(name, path, rest)) return at;
-    }
-    return 0;
-}
-
-/* What sse_json_get finds. ptr NULL: it is absent. */
-static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J4 */
-    const char *rest = path;
-    uint32_t    at   = 1;
-    while (at && *rest) {
-        at   = sse__json_child(x, at, path, &rest);
-        path = rest + 1; /* "a.": the member of no name */
+        for (p = path; !array && *p && *p != '.'; p++) {
+            if (*p == '\\' && p[1]) p++;
+            sse__json_hash_add(&hash, p, 1);
+        }
+        for (at = *sse__json_slot(x, &hash); at; at = node->next) {
+            node = &x->nodes[at];
+            if (node->parent != parent) continue;
+            if (array ? sse__json_index_is(node->name, path, &rest)
+                      : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path,
+                                          &rest))
+                break;
+        }
     }
     if (!at) return sse__text(NULL);
     return sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from);
-}
-
-/* Reads a scalar, or the bracket that opens an object or array. */
-static bool sse__json_value(sse__json *r, bool *opened) {
-    const char      *start;
-    sse__json_level *level;
-    uint32_t         node;
-    sse__json_space(r);
-    start   = r->p;
-    *opened = start < r->end && (*start == '{' || *start == '[');
-    node    = r->index ? sse__json_note(r, start) : 0;
-    if (!*opened) {
-        if (!sse__json_scalar(r)) return false;
-        if (node) r->index->nodes[node].to = (uint32_t)(r->p - r->index->text.ptr);
-        if (r->target) r->value = sse__str(start, (size_t)(r->p - start));
-        return true;
-    }
-    if (r->depth == SSE_JSON_DEPTH) {
-        r->error = SSE_E_FULL;
-        return false;
-    }
-    level        = &r->level[r->depth++];
-    level->want  = r->want;
-    level->start = r->target ? start : NULL;
-    level->index = 0;
-    level->node  = node;
-    level->close = *start == '{' ? '}' : ']';
-    r->p++;
-    return true;
-}
-
-/* After a value or an opening bracket: closes what ends here and goes on to the next member if there is one. */
-static bool sse__json_next(sse__json *r, bool opened) {
-    for (; r->depth; opened = false) {
-        sse__json_level *level = &r->level[r->depth - 1];
-        sse__json_space(r);
-        if (!sse__json_take(r, level->close)) return (opened || sse__json_take(r, ',')) && sse__json_member(r);
-        if (level->start) r->value = sse__str(level->start, (size_t)(r->p - level->start));
-        if (level->node) r->index->nodes[level->node].to = (uint32_t)(r->p - r->index->text.ptr);
-        r->depth--;
-    }
-    return true;
 }
 
 /* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get.
    index: to be filled, or NULL. */
 static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value,
                           size_t *offset) {
-    const char *from = json.ptr ? json.ptr : "";
-    sse__json   r;
-    bool        opened, fine;
-    r.p      = from;
-    r.end    = from + json.len;
-    r.target = !*path;
-    r.want   = *path ? path : NULL;
-    r.error  = SSE_E_SYNTAX;
-    r.value  = sse__text(NULL);
-    r.name   = sse__text(NULL);
-    r.index  = index;
-    r.depth  = 0;
-    do fine = sse__json_value(&r, &opened) && sse__json_next(&r, opened);
-    while (fine && r.depth);
-    if (fine) sse__json_space(&r);
-    SSE_ASSERT(r.p <= r.end);
-    *offset = (size_t)(r.p - from);
-    if (!fine || r.p < r.end) return r.error;
-    *value = r.value; /* J1 */
-    return SSE_OK;
+    const char *from = json.ptr ? json.ptr : "", *p = from, *const end = p + json.len, *start,
+               *rest = NULL;
+    /* inside the value that comes next; NULL: nothing */
+    const char      *want = *path ? path : NULL;
+    /* target: the value that comes next is the one */
+    bool             target = !*path, opened, hit;
+    sse_str          found = sse__text(NULL), name = found; /* name: as between its quotes */
+    sse__json_level  levels[SSE_JSON_DEPTH], *level = NULL;
+    size_t           depth = 0;
+    uint32_t         node = 0;
+    int              error = SSE_E_SYNTAX;
+    for (;;) {
+        sse__json_space(&p, end);
+        start = p;
+        if (index) node = sse__json_index_add(index, level, name, start);
+        opened = p < end && (*p == '{' || *p == '[');
+        if (opened) {
+            if (depth == SSE_JSON_DEPTH) error = SSE_E_FULL;
+            if (depth == SSE_JSON_DEPTH) break;
+            level        = &levels[depth++];
+            level->want  = want;
+            level->start = target ? start : NULL;
+            level->index = 0;
+            level->node  = node;
+            level->close = *p++ == '{' ? '}' : ']';
+        } else {
+            if (!sse__json_scalar(&p, end)) break;
+            if (node) index->nodes[node].to = (uint32_t)(p - from);
+            if (target) found = sse__str(start, (size_t)(p - start));
+        }
+        for (; depth; depth--, opened = false) { /* close the objects and arrays that end here */
+            level = &levels[depth - 1];
+            sse__json_space(&p, end);
+            if (!sse__take_char(&p, end, level->close)) break;
+            if (level->start) found = sse__str(level->start, (size_t)(p - level->start));
+            if (level->node) index->nodes[level->node].to = (uint32_t)(p - from);
+        }
+        if (!depth) {
+            sse__json_space(&p, end);
+            if (p == end) error = SSE_OK;
+            break;
+        }
+        if (!opened && !sse__take_char(&p, end, ',')) break;
+        if (level->close == ']') {
+            hit = level->want && sse__json_index_is(level->index, level->want, &rest);
+            level->index++;
+        } else {
+            sse__json_space(&p, end);
+            start = p + 1;
+            if (!sse__json_string(&p, end)) break;
+            name = sse__str(start, (size_t)(p - start) - 1);
+            hit  = level->want && sse__json_name_is(name, level->want, &rest);
+            sse__json_space(&p, end);
+            if (!sse__take_char(&p, end, ':')) break;
+        }
+        target = hit && !*rest;
+        want   = hit && *rest ? rest + 1 : NULL;
+        if (hit) found = sse__text(NULL); /* the last of equal names counts */
+    }
+    SSE_ASSERT(p <= end && (error || (depth == 0 && p == end))); /* JS1 */
+    *offset = (size_t)(p - from);
+    if (error == SSE_OK) *value = found;
+    return error;
 }
 
-static int sse__json_check(sse_str json, size_t *offset) { /* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: J2 */
+/* SSE_OK, SSE_E_SYNTAX, SSE_E_FULL; *offset: JS2 */
+static int sse__json_check(sse_str json, size_t *offset) {
     sse_str all;
     return sse__json_scan(json, "", NULL, &all, offset);
 }
@@ -3337,17 +3230,12 @@ static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const 
     return sse__json_scan(json, "", x, &all, &bytes) == SSE_OK ? x : NULL;
 }
 
-/* What is wrong with a text that sse__json_check refused. */
-static const char *sse__json_fault(int error, size_t offset, char text[80]) {
-    if (error == SSE_E_FULL) snprintf(text, 80, "the JSON is deeper than %d levels at byte %lu", SSE_JSON_DEPTH, (unsigned long)offset);
-    else snprintf(text, 80, "the JSON is not well-formed at byte %lu", (unsigned long)offset);
+/* Why sse__json_check refused a text, in words. */
+static const char *sse__json_error_text(int error, size_t offset, char text[80]) {
+    if (error == SSE_E_FULL)
+        snprintf(text, 80, "the JSON is deeper than %d levels at byte %zu", SSE_JSON_DEPTH, offset);
+    else snprintf(text, 80, "the JSON is not well-formed at byte %zu", offset);
     return text;
-}
-
-static bool sse__json_is_object(sse_str json) { /* its first character says so; the rest may be anything */
-    size_t i = 0;
-    while (i < json.len && (json.ptr[i] == ' ' || json.ptr[i] == '\n' || json.ptr[i] == '\r' || json.ptr[i] == '\t')) i++;
-    return i < json.len && json.ptr[i] == '{';
 }
 
 SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
@@ -3359,30 +3247,26 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
     return error;
 }
 
-/* Decodes a checked string, with its quotes, into to, which has room for as many bytes and ends in a NUL. False: it holds a NUL. */
-static bool sse__json_decode(sse_str string, char *to) {
-    const char *p = string.ptr + 1, *end = string.ptr + string.len - 1;
-    char        bytes[4];
+/* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent
+   value, the JSON of all else. Returns: 0; SSE_E_FIELD if it holds a NUL (JS3); SSE_E_NOMEM. */
+static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
+    const char *p, *end = value.ptr + value.len;
+    char       *to, bytes[4];
     size_t      n;
-    for (; p < end; to += n) {
+    *text = NULL;
+    if (!value.ptr || sse__eq(value, SSE__LIT("null"))) return SSE_OK;
+    *text = to = sse__arena_text(a, value); /* long enough: decoding never makes it longer */
+    if (!to) return SSE_E_NOMEM;
+    if (value.ptr[0] != '"') return SSE_OK;
+    for (p = value.ptr + 1; p < end - 1; to += n) {
         n = sse__json_char(&p, bytes);
-        if (bytes[0] == '\0') return false; /* J3 */
+        if (!bytes[0]) {
+            *text = NULL;
+            return SSE_E_FIELD;
+        }
         memcpy(to, bytes, n);
     }
     *to = '\0';
-    return true;
-}
-
-/* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent value, the JSON of all else.
-   Returns: 0; SSE_E_FIELD if it holds a NUL; SSE_E_NOMEM. */
-static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
-    char *copy;
-    *text = NULL;
-    if (!value.ptr || sse__eq(value, SSE__LIT("null"))) return SSE_OK;
-    copy = sse__arena_text(a, value);
-    if (!copy) return SSE_E_NOMEM;
-    if (*copy == '"' && !sse__json_decode(value, copy)) return SSE_E_FIELD;
-    *text = copy;
     return SSE_OK;
 }
 
@@ -3393,9 +3277,10 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
       base64url(value) "." hex(unix seconds) "." base64url(HMAC-SHA256)
       `------------- signed --------------'  as py-sse writes it
 
-  G1  What is verified is the text itself: value and time are decoded only
-      behind a signature that matches, and have one spelling each.
-  G2  Secrets and signatures are compared in a time that tells nothing.
+  SG1  The signature covers the text itself: value and time are decoded only
+       when it matches, and have one spelling each.
+  SG2  Comparing secrets and signatures takes the same time wherever they
+       differ.
   Only sse_sign and sse_unsign, at the end, look at the clock.
 ==========================================================================*/
 
@@ -3405,38 +3290,47 @@ static uint32_t sse__rotr(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 static void sse__sha256_block(uint32_t h[8], const unsigned char *p) { /* FIPS 180-4, 6.2.2 */
     static const uint32_t k[64] = {
-        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-        0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-        0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-        0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-        0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-        0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-        0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+        0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+        0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+        0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+        0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+        0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+        0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+        0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+        0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+        0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+        0xc67178f2,
     };
     uint32_t w[64], s[8], t;
     int      i;
-    for (i = 0; i < 16; i++, p += 4) w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    for (i = 0; i < 16; i++, p += 4)
+        w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     for (; i < 64; i++) {
-        w[i] = w[i - 16] + w[i - 7] + (sse__rotr(w[i - 15], 7) ^ sse__rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
+        w[i] = w[i - 16] + w[i - 7] +
+               (sse__rotr(w[i - 15], 7) ^ sse__rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
                (sse__rotr(w[i - 2], 17) ^ sse__rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
     }
     memcpy(s, h, sizeof s);
-    for (i = 0; i < 64; i++) { /* the standard moves a to h on by one each round; here the names move instead */
-        const uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7], e = s[(4 - i) & 7], f = s[(5 - i) & 7], g = s[(6 - i) & 7];
-        t = s[(7 - i) & 7] + (sse__rotr(e, 6) ^ sse__rotr(e, 11) ^ sse__rotr(e, 25)) + ((e & f) ^ (~e & g)) + k[i] + w[i];
+    for (i = 0; i < 64; i++) { /* rotates the indices instead of the eight variables a to h */
+        const uint32_t a = s[-i & 7], b = s[(1 - i) & 7], c = s[(2 - i) & 7], e = s[(4 - i) & 7],
+                       f = s[(5 - i) & 7], g = s[(6 - i) & 7];
+        t = s[(7 - i) & 7] + (sse__rotr(e, 6) ^ sse__rotr(e, 11) ^ sse__rotr(e, 25)) +
+            ((e & f) ^ (~e & g)) + k[i] + w[i];
         s[(3 - i) & 7] += t;
-        s[(7 - i) & 7] = t + (sse__rotr(a, 2) ^ sse__rotr(a, 13) ^ sse__rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        s[(7 - i) & 7] = t + (sse__rotr(a, 2) ^ sse__rotr(a, 13) ^ sse__rotr(a, 22)) +
+                         ((a & b) ^ (a & c) ^ (b & c));
     }
     for (i = 0; i < 8; i++) h[i] += s[i];
 }
 
 SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n) {
-    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     const unsigned char  *p = (const unsigned char *)bytes;
     if (s->n == 0) memcpy(s->h, start, sizeof start);
     while (n > 0) {
-        const size_t used = (size_t)(s->n % sizeof s->block), room = sizeof s->block - used, take = n < room ? n : room;
+        const size_t used = (size_t)(s->n % sizeof s->block), room = sizeof s->block - used,
+                     take = n < room ? n : room;
         memcpy(s->block + used, p, take);
         s->n += take;
         p += take;
@@ -3458,7 +3352,8 @@ SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
     memset(s, 0, sizeof *s);
 }
 
-static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask, sse_str bytes) {
+static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask,
+                           sse_str bytes) {
     sse_sha256    s;
     unsigned char block[64];
     int           i;
@@ -3469,7 +3364,9 @@ static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], u
     sse_sha256_end(&s, out);
 }
 
-SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len, const void *bytes, size_t n) { /* RFC 2104 */
+/* RFC 2104 */
+SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
+                             const void *bytes, size_t n) {
     unsigned char block[64] = {0}, inner[32];
     if (key_len > sizeof block) {
         sse_sha256 s;
@@ -3481,7 +3378,7 @@ SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_
     sse__hmac_pass(out, block, 0x5C, sse__str((const char *)inner, sizeof inner));
 }
 
-static bool sse__equal_secret(sse_str a, sse_str b) { /* G2; that the lengths differ may be seen */
+static bool sse__equal_secret(sse_str a, sse_str b) { /* SG2; that the lengths differ may be seen */
     volatile unsigned char differ = 0; /* volatile: no early end for the compiler to find */
     size_t                 i;
     if (a.len != b.len) return false;
@@ -3489,17 +3386,17 @@ static bool sse__equal_secret(sse_str a, sse_str b) { /* G2; that the lengths di
     return differ == 0;
 }
 
-static bool sse__secret_next(sse_str *secrets, sse_str *secret) { /* takes the first word off secrets; false: there is none */
-    size_t from = 0, to;
-    while (from < secrets->len && secrets->ptr[from] == ' ') from++;
-    for (to = from; to < secrets->len && secrets->ptr[to] != ' ';) to++;
-    if (to == from) return false;
-    *secret  = sse__str(secrets->ptr + from, to - from);
-    *secrets = sse__str(secrets->ptr + to, secrets->len - to);
-    return true;
+/* Takes the first word off secrets; false: there is none */
+static bool sse__secret_next(sse_str *secrets, sse_str *secret) {
+    while (secrets->ptr) {
+        *secret = sse__cut(secrets, ' ', false);
+        if (secret->len) return true;
+    }
+    return false;
 }
 
-static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) { /* with its dot; text may lie in out */
+/* With its dot; text may lie in out */
+static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
     unsigned char mac[32];
     sse_hmac_sha256(mac, secret.ptr, secret.len, text.ptr, text.len);
     sse__put_char(out, '.');
@@ -3516,64 +3413,52 @@ static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, ui
     return out->error;
 }
 
-typedef struct sse__signed { sse_str value, time, text, signature; } sse__signed; /* text: value.time; signature: with its dot */
-
-static bool sse__signed_split(sse_str s, sse__signed *parts) {
-    size_t first = 0, second;
-    while (first < s.len && s.ptr[first] != '.') first++;
-    for (second = first + 1; second < s.len && s.ptr[second] != '.';) second++;
-    if (second >= s.len) return false;
-    parts->value     = sse__str(s.ptr, first);
-    parts->time      = sse__str(s.ptr + first + 1, second - first - 1);
-    parts->text      = sse__str(s.ptr, second);
-    parts->signature = sse__str(s.ptr + second, s.len - second);
-    return true;
-}
-
-static bool sse__signed_by(const sse__signed *parts, sse_str secret, sse_buf *scratch) { /* false also without memory */
-    const size_t from = scratch->len;
-    bool         same;
-    sse__put_signature(scratch, secret, parts->text);
-    same = !scratch->error && sse__equal_secret(sse__str(scratch->ptr + from, scratch->len - from), parts->signature);
-    scratch->len = from;
-    return same;
-}
-
-static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: G1 */
+static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: SG1 */
     size_t i;
     *v = 0;
-    if (s.len == 0 || s.len > 16 || (s.ptr[0] == '0' && s.len > 1)) return false;
     for (i = 0; i < s.len; i++) {
-        if (s.ptr[i] >= 'A' && s.ptr[i] <= 'F') return false;
-        if (sse__hex_value(s.ptr[i]) < 0) return false;
-        *v = *v << 4 | (uint64_t)sse__hex_value(s.ptr[i]);
+        const char *digit = s.ptr[i] ? strchr(sse__hex, s.ptr[i]) : NULL;
+        if (!digit) return false;
+        *v = *v << 4 | (uint64_t)(digit - sse__hex);
     }
-    return true;
+    return s.len && s.len <= 16 && (s.ptr[0] != '0' || s.len == 1);
 }
 
-enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 }; /* ahead: two servers' clocks differ, and NTP turns them back */
+/* ahead: two servers' clocks differ, and NTP turns them back */
+enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 };
 
-static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s, uint64_t now) {
+static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s,
+                          uint64_t now) {
     const size_t from = out ? out->len : 0;
-    sse_str      rest = sse__text(secrets), secret;
-    sse__signed  parts;
+    sse_str rest = sse__text(secrets), secret, value, time, is_signed, signature = sse__text(text);
     uint64_t     when;
     bool         mine = false;
     if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     if (!text) return SSE_E_ABSENT;
-    if (!sse__signed_split(sse__text(text), &parts)) return SSE_E_SIGNATURE;
-    do mine = sse__signed_by(&parts, secret, out);
-    while (!mine && sse__secret_next(&rest, &secret));
+    value = sse__cut(&signature, '.', false);
+    time  = sse__cut(&signature, '.', false);
+    if (!signature.ptr) return SSE_E_SIGNATURE;
+    is_signed = sse__str(text, (size_t)(signature.ptr - 1 - text));
+    signature = sse__str(signature.ptr - 1, signature.len + 1); /* with its dot */
+    do {
+        sse__put_signature(out, secret, is_signed);
+        mine =
+            !out->error && sse__equal_secret(sse__str(out->ptr + from, out->len - from), signature);
+        out->len = from;
+    } while (!mine && sse__secret_next(&rest, &secret));
     if (out->error) return out->error;
-    if (!mine || !sse__hex_time(parts.time, &when)) return SSE_E_SIGNATURE;
+    if (!mine || !sse__hex_time(time, &when)) return SSE_E_SIGNATURE;
     if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
-    if (when > now ? when - now > SSE__SIGN_AHEAD_S : max_age_s > 0 && now - when > (uint64_t)max_age_s) return SSE_E_SIGNATURE;
-    if (sse__base64_get(out, parts.value, true)) return SSE_OK;
+    if (when > now && when - now > SSE__SIGN_AHEAD_S) return SSE_E_SIGNATURE;
+    if (when < now && max_age_s > 0 && now - when > (uint64_t)max_age_s) return SSE_E_SIGNATURE;
+    if (sse__base64_get(out, value, true)) return SSE_OK;
     out->len = from;
     return out->error ? out->error : SSE_E_SIGNATURE;
 }
 
-SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value) { return sse__sign_at(out, secrets, value, (uint64_t)time(NULL)); }
+SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value) {
+    return sse__sign_at(out, secrets, value, (uint64_t)time(NULL));
+}
 
 SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s) {
     return sse__unsign_at(out, secrets, text, max_age_s, (uint64_t)time(NULL));
@@ -3582,12 +3467,12 @@ SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int 
 /*==========================================================================
   >>event   Server-Sent Events, WHATWG HTML 9.2                      [pure]
   Uses: >>buf >>base                    Tests: tests/unit/event.c
-  E1  Text of any length reaches the wire through sse__put_text alone: each
+  EV1  Text of any length reaches the wire through sse__put_text alone: each
       line break in it is followed by a prefix of ours, so that no text can
       begin a field or end an event.
-  E2  What must be one line is checked before anything is written.
-  E3  An id is what can come back as the value of a Last-Event-ID header: a
-      request with another one is no HTTP, and a 400 ends an EventSource.
+  EV2  Fields of one line are checked before anything is written.
+  EV3  An id can come back as the value of a Last-Event-ID header: with any
+       other the request is not HTTP, and a 400 ends an EventSource.
 ==========================================================================*/
 
 static const char *sse__find_char(const char *p, const char *end, char c) { /* end: not found */
@@ -3595,9 +3480,10 @@ static const char *sse__find_char(const char *p, const char *end, char c) { /* e
     return at ? at : end;
 }
 
-/* Appends text with newline (an LF and the prefix of the next line) for each CR LF, LF or CR. This is the hot path of a
-   render: one memchr looks for LF line by line; CR, which is rare, is looked for again only where one was found. */
-static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) { /* E1 */
+/* Appends text with newline (an LF and the prefix of the next line) for each CR LF, LF or CR.
+   This is the hot path of a render: one memchr looks for LF line by line; CR, which is rare, is
+   looked for again only where one was found. */
+static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) { /* EV1 */
     const char *p = text.ptr, *end, *cr, *eol;
     if (text.len == 0 || !sse__buf_room(b, text.len)) return;
     end = p + text.len;
@@ -3613,15 +3499,17 @@ static void sse__put_text(sse_buf *b, sse_str newline, sse_str text) { /* E1 */
     sse_raw(b, p, (size_t)(end - p));
 }
 
-static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) { /* whole lines; one, if text is empty */
+/* Whole lines; one, if text is empty */
+static void sse__put_lines(sse_buf *b, sse_str newline, sse_str text) {
     sse_raw(b, newline.ptr + 1, newline.len - 1);
     sse__put_text(b, newline, text);
     sse__put_char(b, '\n');
 }
 
-static bool sse__is_line(const char *text) { return !text || !text[strcspn(text, "\r\n")]; } /* E2. NULL: yes */
+/* EV2. NULL: yes */
+static bool sse__has_no_newline(const char *text) { return !text || !text[strcspn(text, "\r\n")]; }
 
-/* E3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks
+/* EV3. NULL: yes. Spec: RFC 9110 5.5, where a field's value has no control characters and blanks
    around it are none of it. */
 static bool sse__is_id(const char *text) {
     const size_t n = text ? strlen(text) : 0;
@@ -3631,17 +3519,18 @@ static bool sse__is_id(const char *text) {
     return n == 0 || (!strchr(" \t", text[0]) && !strchr(" \t", text[n - 1]));
 }
 
-static bool sse__is_set(const char *text) { return text && *text; }
+static bool sse__nonempty(const char *text) { return text && *text; }
 
-static sse_str sse__event_text(const sse_event *e, const char *text) { /* text: the data or content of e */
+/* text: the data or content of e */
+static sse_str sse__event_text(const sse_event *e, const char *text) {
     return e->data_len ? sse__str(text, e->data_len) : sse__text(text);
 }
 
 /*==========================================================================
   >>datastar   Datastar content, and events whole                    [pure]
-  Uses: >>event >>json >>text >>base    Tests: tests/unit/datastar.c
-  D1  An event is refused before its first byte is written.
-  D2  Bytes and their order are those of the SDKs: event, id, retry unless
+  Uses: >>event >>json >>format >>text >>buf >>base    Tests: tests/unit/datastar.c
+  DS1  An event is refused before its first byte is written.
+  DS2  Bytes and their order are those of the SDKs: event, id, retry unless
       it is 1000; selector, mode, namespace, view transition; content.
 ==========================================================================*/
 
@@ -3652,47 +3541,55 @@ static sse_patch_options sse__patch_options(const sse_event *e) {
 }
 
 static int sse__elements_check(const sse_patch_options *p) {
-    const char *ns = sse__is_set(p->ns) ? p->ns : "html";
-    if (!sse__is_line(p->selector) || !sse__is_line(p->view_transition_selector) || !sse__is_line(ns)) return SSE_E_FIELD;
-    if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0) return SSE_E_ARG;
+    const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
+    if (!sse__has_no_newline(p->selector) || !sse__has_no_newline(p->view_transition_selector) ||
+        !sse__has_no_newline(ns))
+        return SSE_E_FIELD;
+    if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0)
+        return SSE_E_ARG;
     if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE) return SSE_E_ARG;
-    return p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__is_set(p->selector) ? SSE_OK : SSE_E_ARG;
+    if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE) return SSE_OK;
+    return sse__nonempty(p->selector) ? SSE_OK : SSE_E_ARG;
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
 static int sse__script_check(sse_str script) {
     const char *end = script.ptr + script.len, *p;
     for (p = sse__find_char(script.ptr, end, '<'); p < end; p = sse__find_char(p + 1, end, '<')) {
-        const size_t left = (size_t)(end - p);
-        if (left >= 4 && memcmp(p, "<!--", 4) == 0) return SSE_E_FIELD;
-        if (left >= 8 && sse__eq_nocase(sse__str(p, 8), SSE__LIT("</script"))) return SSE_E_FIELD;
+        const sse_str rest = sse__str(p, (size_t)(end - p));
+        if (sse__starts(rest, SSE__LIT("<!--")) || sse__starts_nocase(rest, "</script"))
+            return SSE_E_FIELD;
     }
     return SSE_OK;
 }
 
-static int sse__redirect_check(const char *url) { /* browsers skip spaces in front and control characters anywhere */
+/* Browsers skip spaces in front and control characters anywhere */
+static int sse__redirect_check(const char *url) {
     const char *p;
     for (p = url; *p; p++)
         if ((unsigned char)*p < 0x20) return SSE_E_FIELD;
     url += strspn(url, " ");
     if (!*url) return SSE_E_ARG;
-    return p - url >= 11 && sse__eq_nocase(sse__str(url, 11), SSE__LIT("javascript:")) ? SSE_E_FIELD : SSE_OK;
+    return sse__starts_nocase(sse__text(url), "javascript:") ? SSE_E_FIELD : SSE_OK;
 }
 
-static int sse__signals_check(sse_str json) { /* a browser that cannot read them shows nothing, and says so where nobody looks */
-    size_t offset;
-    return sse__json_is_object(json) && !sse__json_check(json, &offset) ? SSE_OK : SSE_E_ARG;
+/* A browser that cannot read them logs only to the console */
+static int sse__signals_check(sse_str json) {
+    size_t  offset;
+    sse_str all;
+    return sse__json_scan(json, "", NULL, &all, &offset) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
 }
 
-/* Whether e can be written: what publishing asks before any work. D1 */
+/* Whether e can be written; publishing asks before it does any work. DS1 */
 static int sse__event_check(const sse_event *e) {
     sse_patch_options patch;
     int               contents, plain;
     if (!e) return SSE_E_ARG;
-    contents = (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
-    plain    = e->data || sse__is_set(e->event);
+    contents =
+        (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
+    plain    = e->data || sse__nonempty(e->event);
     patch    = sse__patch_options(e);
-    if (!sse__is_line(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
+    if (!sse__has_no_newline(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
     if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
     if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
     if (e->elements) return sse__elements_check(&patch);
@@ -3702,50 +3599,51 @@ static int sse__event_check(const sse_event *e) {
 }
 
 static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
-    static const char modes[][8] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
-    const bool        transition_root = sse__is_set(p->view_transition_selector);
-    if (sse__is_set(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
+    static const char modes[][8]      = {"outer",  "inner",  "replace", "prepend",
+                                         "append", "before", "after",   "remove"};
+    const bool        transition_root = sse__nonempty(p->view_transition_selector);
+    if (sse__nonempty(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
     if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
-    if (sse__is_set(p->ns) && strcmp(p->ns, "html") != 0) sse_printf(b, "data: namespace %s\n", p->ns);
+    if (sse__nonempty(p->ns) && strcmp(p->ns, "html") != 0)
+        sse_printf(b, "data: namespace %s\n", p->ns);
     if (p->view_transition || transition_root) sse_puts(b, "data: useViewTransition true\n");
-    if (transition_root) sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
+    if (transition_root)
+        sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
     if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
 }
 
-static void sse__put_script_open(sse_buf *b, const sse_patch_options *p) { /* up to where the JavaScript begins */
-    sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
-    if (sse__is_set(p->attributes)) {
-        sse__put_char(b, ' ');
-        sse__put_text(b, SSE__LIT("\ndata: elements "), sse__text(p->attributes));
-    }
-    sse_puts(b, p->keep_script ? ">" : " data-effect=\"el.remove()\">");
-}
-
-static void sse__put_content(sse_buf *b, const sse_event *e) {
+/* Appends an event that sse__event_check has passed. */
+static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
     const sse_patch_options patch = sse__patch_options(e);
+    const sse_str           elements = SSE__LIT("\ndata: elements ");
+    const bool script = e->script || e->redirect, datastar = script || e->elements || e->signals;
+    SSE_ASSERT(sse__has_no_newline(e->event) && sse__is_id(e->id)); /* EV2, EV3 */
+    if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
+    if (datastar) sse_printf(b, "event: datastar-patch-%s\n", e->signals ? "signals" : "elements");
+    else if (sse__nonempty(e->event)) sse_printf(b, "event: %s\n", e->event);
+    if (e->id) sse_printf(b, "id: %s\n", e->id);
+    if (e->retry_ms && !(datastar && e->retry_ms == 1000))
+        sse_printf(b, "retry: %d\n", e->retry_ms);
+    if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
+    else if (!datastar && sse__nonempty(e->event)) sse_puts(b, "data: \n");
     if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
     if (e->signals) {
         if (patch.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
         sse__put_lines(b, SSE__LIT("\ndata: signals "), sse__event_text(e, e->signals));
     }
-    if (!e->script && !e->redirect) return;
-    sse__put_script_open(b, &patch);
-    if (e->script) sse__put_text(b, SSE__LIT("\ndata: elements "), sse__event_text(e, e->script));
-    else sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect); /* later, so that this patch completes */
-    sse_puts(b, "</script>\n");
-}
-
-/* Appends an event that sse__event_check has passed. */
-static void sse__event_put(sse_buf *b, const sse_event *e) { /* D2 */
-    const bool elements = e->elements || e->script || e->redirect, datastar = elements || e->signals;
-    if (e->comment) sse__put_lines(b, SSE__LIT("\n: "), sse__text(e->comment));
-    if (datastar) sse_puts(b, elements ? "event: datastar-patch-elements\n" : "event: datastar-patch-signals\n");
-    else if (sse__is_set(e->event)) sse_printf(b, "event: %s\n", e->event);
-    if (e->id) sse_printf(b, "id: %s\n", e->id);
-    if (e->retry_ms && !(datastar && e->retry_ms == 1000)) sse_printf(b, "retry: %d\n", e->retry_ms);
-    if (datastar) sse__put_content(b, e);
-    else if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
-    else if (sse__is_set(e->event)) sse_puts(b, "data: \n");
+    if (script) {
+        sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
+        if (sse__nonempty(patch.attributes)) {
+            sse__put_char(b, ' ');
+            sse__put_text(b, elements, sse__text(patch.attributes));
+        }
+        sse_puts(b, patch.keep_script ? ">" : " data-effect=\"el.remove()\">");
+        if (e->script) sse__put_text(b, elements, sse__event_text(e, e->script));
+        else
+            sse_json(b, "setTimeout(() => window.location.href = %s)",
+                     e->redirect); /* later, so that this patch completes */
+        sse_puts(b, "</script>\n");
+    }
     sse__put_char(b, '\n');
 }
 
@@ -3758,11 +3656,16 @@ SSE_API int sse_event_write(sse_buf *b, const sse_event *event) {
     return b->error;
 }
 
-SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options) {
+static sse_event sse__event_new(const sse_patch_options *patch) {
     sse_event e;
     memset(&e, 0, sizeof e);
+    e.patch = patch;
+    return e;
+}
+
+SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options) {
+    sse_event e = sse__event_new(options);
     e.elements = html;
-    e.patch    = options;
     return sse_event_write(b, &e);
 }
 
@@ -3775,10 +3678,8 @@ SSE_API int sse_remove_elements(sse_buf *b, const char *selector) {
 }
 
 SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options) {
-    sse_event e;
-    memset(&e, 0, sizeof e);
+    sse_event e = sse__event_new(options);
     e.signals = json;
-    e.patch   = options;
     return sse_event_write(b, &e);
 }
 
@@ -3787,8 +3688,9 @@ static bool sse__signal_below(const char *name, sse_str path) {
     return strncmp(name, path.ptr, path.len) == 0 && (!name[path.len] || name[path.len] == '.');
 }
 
-/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they came. A name removes what is
-   below it, too. The specification nests names; two members of one name would be one. */
+/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they
+   came. A name removes what is below it, too. The specification nests names; two members of one
+   name would be one. */
 static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str path) {
     bool first = true;
     int  i, j;
@@ -3800,7 +3702,8 @@ static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int coun
         below = sse__str(names[i], from + strcspn(names[i] + from, "."));
         for (j = 0; j < i && !sse__signal_below(names[j], below); j++) continue;
         if (j < i) continue; /* written with an earlier name */
-        for (j = i; j < count; j++) whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
+        for (j = i; j < count; j++)
+            whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
         sse__put_char(b, first ? '{' : ',');
         sse__escape_json(b, sse__str(below.ptr + from, below.len - from));
         sse__put_char(b, ':');
@@ -3814,11 +3717,13 @@ static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int coun
 
 enum { SSE__SIGNAL_DEPTH = 64 }; /* of a name; bounds the recursion above */
 
-static bool sse__is_signal_name(const char *name) { /* parts of one or more characters, separated by dots */
+/* Parts of one or more characters, separated by dots */
+static bool sse__is_signal_name(const char *name) {
     int depth = 0;
     if (!name || !*name || *name == '.') return false;
     for (; *name; name++)
-        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1])) return false;
+        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1]))
+            return false;
     return true;
 }
 
@@ -3835,1127 +3740,89 @@ SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count) 
 }
 
 SSE_API int sse_execute_script(sse_buf *b, const char *script, const sse_patch_options *options) {
-    sse_event e;
-    memset(&e, 0, sizeof e);
+    sse_event e = sse__event_new(options);
     e.script = script;
-    e.patch  = options;
     return sse_event_write(b, &e);
 }
 
 SSE_API int sse_navigate(sse_buf *b, const char *url) {
-    sse_event e;
-    memset(&e, 0, sizeof e);
+    sse_event e = sse__event_new(NULL);
     e.redirect = url;
     return sse_event_write(b, &e);
 }
 
 SSE_API void sse_follow(sse_buf *b, const char *url) {
-    if (!sse__is_set(url)) {
+    if (!sse__nonempty(url)) {
         sse_buf_fail(b, SSE_E_ARG);
         return;
     }
     sse_js(b, "data-init=\"const follow = () => @get('%s', {retry: 'always', ", url);
-    sse_puts(b, "retryInterval: 300 + 500 * Math.random(), retryMaxWait: 2000, retryMaxCount: Infinity}); ");
-    sse_puts(b, "document.hidden ? document.addEventListener('visibilitychange', follow, {once: true}) : follow()\" ");
-    sse_puts(b, "data-on:datastar-fetch=\"evt.detail.el == el &amp;&amp; ($_offline = !/^(started|datastar)/.test(evt.detail.type))\"");
+    sse_puts(b, "retryInterval: 300 + 500 * Math.random(), retryMaxWait: 2000, "
+                "retryMaxCount: Infinity}); document.hidden ? "
+                "document.addEventListener('visibilitychange', follow, {once: true}) : follow()\" "
+                "data-on:datastar-fetch=\"evt.detail.el == el &amp;&amp; "
+                "($_offline = !/^(started|datastar)/.test(evt.detail.type))\"");
 }
 
 /*==========================================================================
-  >>htmx   elements of htmx, scripts for the browser                 [pure]
-  Uses: >>event >>text >>buf >>base     Tests: tests/unit/htmx.c
-  X1  Each script is one literal, short enough for every C compiler
-      (4095 characters); all of those asked for share one function scope.
+  >>htmx   elements of htmx                                          [pure]
+  Uses: >>event >>format >>buf >>base   Tests: tests/unit/htmx.c
 ==========================================================================*/
 
-SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, const char *attributes) {
+SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap,
+                              const char *attributes) {
     sse_puts(b, "<div");
     if (swap) sse_html(b, " hx-ext=\"sse\" sse-connect=\"%s\" sse-swap=\"%s\"", url, swap);
     sse_html(b, " hx-sse:connect=\"%s\"", url);
-    if (sse__is_set(attributes)) sse_printf(b, " %s", attributes);
+    if (sse__nonempty(attributes)) sse_printf(b, " %s", attributes);
     sse_puts(b, "></div>");
 }
 
 static bool sse__is_tag_name(const char *name) { /* a letter, then letters, digits and '-' */
-    const size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
+    const size_t n =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
     return n && !name[n] && sse__lower(name[0]) >= 'a' && sse__lower(name[0]) <= 'z';
 }
 
-SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap) {
+SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html,
+                          const char *wrap) {
     if (!wrap) wrap = "div";
-    if (!sse__is_set(target_id) || !sse__is_tag_name(wrap)) {
+    if (!sse__nonempty(target_id) || !sse__is_tag_name(wrap)) {
         sse_buf_fail(b, SSE_E_ARG);
         return;
     }
-    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id, sse__is_set(swap) ? swap : "innerHTML");
+    sse_html(b, "<%s id=\"%s\" hx-swap-oob=\"%s\">", wrap, target_id,
+             sse__nonempty(swap) ? swap : "innerHTML");
     sse_puts(b, html);
     sse_printf(b, "</%s>", wrap);
 }
 
-/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader
-   stand alone; the others put their own in the place of connect (what feeds a source), ask (one
-   try), again (ms to wait after a break; -1: never), patience (ms of silence that are borne; 0:
-   any), changed (hears of each change of state) and counted (hears of each event). X1 */
-static const char sse__script_begin[] =
-    "(() => {\n"
-    "'use strict';\n"
-    "if (window.EventSource.sources) return;\n";
-
-static const char sse__script_core[] =
-    "\n"
-    "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
-    "let changed = () => {}, counted = () => {}, patience = () => 0;\n"
-    "let connect = source => new Reader(source, source);\n"
-    "let ask = (reader, stop) => reader.ask(stop.signal);\n"
-    "let again = (reader, status, refused) => refused ? -1 : reader.retry || 3000;\n"
-    "\n"
-    "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
-    "class Source extends EventTarget {\n"
-    "  constructor(url, init) {\n"
-    "    super();\n"
-    "    this.url = new URL(url, document.baseURI).href;\n"
-    "    this.withCredentials = Boolean(init && init.withCredentials);\n"
-    "    this.readyState = 0;\n"
-    "    this._id = new URL(this.url).searchParams.get('lastEventId') || '';\n"
-    "    this._opens = 0;\n"
-    "    this._young = Date.now() + 1000; // until then, or the first news: no need for alarm\n"
-    "    for (const type of ['open', 'message', 'error']) {\n"
-    "      this['on' + type] = null;\n"
-    "      this.addEventListener(type, event => {\n"
-    "        if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
-    "      });\n"
-    "    }\n"
-    "    sources.add(this);\n"
-    "    this._start();\n"
-    "    changed();\n"
-    "  }\n"
-    "  close() {\n"
-    "    this._stop();\n"
-    "    this.readyState = 2;\n"
-    "    if (sources.delete(this)) counts.closed++;\n"
-    "    changed();\n"
-    "  }\n"
-    "  _start() { this._feed = connect(this); }\n"
-    "  _stop() {\n"
-    "    if (this._feed) this._feed.close();\n"
-    "    this._feed = null;\n"
-    "    this.readyState = 0;\n"
-    "  }\n"
-    "  _opened() {\n"
-    "    if (this.readyState !== 0) return;\n"
-    "    this.readyState = 1;\n"
-    "    this._young = 0;\n"
-    "    if (this._opens++) counts.reconnects++;\n"
-    "    changed();\n"
-    "    this.dispatchEvent(new Event('open'));\n"
-    "  }\n"
-    "  _received({ type, data, id }) {\n"
-    "    if (this.readyState === 2) return;\n"
-    "    this._id = id;\n"
-    "    if (data === undefined) return; // an id alone\n"
-    "    counts.events++;\n"
-    "    counts.last = Date.now();\n"
-    "    counted();\n"
-    "    const { origin } = new URL(this.url);\n"
-    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id, origin }));\n"
-    "  }\n"
-    "  _failed(fatal) {\n"
-    "    if (this.readyState === 2) return;\n"
-    "    this.readyState = 0;\n"
-    "    this._young = 0;\n"
-    "    if (fatal) this.close();\n"
-    "    else changed();\n"
-    "    this.dispatchEvent(new Event('error'));\n"
-    "  }\n"
-    "}\n"
-    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => {\n"
-    "  Source[name] = Source.prototype[name] = value;\n"
-    "});\n";
-
-static const char sse__script_reader[] =
-    "\n"
-    "// Reads a stream, again and again, by fetch: it sees statuses, retry and ids without data.\n"
-    "// It calls to._opened(), to._failed(fatal) and to._received({ type, data, id, own });\n"
-    "// own: the event brought that id itself; data is undefined if it brought nothing else.\n"
-    "class Reader {\n"
-    "  constructor(source, to) {\n"
-    "    Object.assign(this, { source, to, id: source._id, open: false, retry: 0, due: 0 });\n"
-    "    Object.assign(this, { tries: 0, flaps: 0 });\n"
-    "    this.read();\n"
-    "  }\n"
-    "  close() {\n"
-    "    this.stop.abort();\n"
-    "    this.stop = null;\n"
-    "    clearTimeout(this.timer);\n"
-    "    clearTimeout(this.watchdog);\n"
-    "  }\n"
-    "  kick() {\n"
-    "    if (this.due) this.read();\n"
-    "    else this.watch();\n"
-    "  }\n"
-    "  nudge() { // timers of hidden pages are late\n"
-    "    if (this.due && Date.now() >= this.due) this.read();\n"
-    "  }\n"
-    "  async read() {\n"
-    "    const stop = this.stop = new AbortController();\n"
-    "    let status = 0, refused = false;\n"
-    "    clearTimeout(this.timer);\n"
-    "    this.due = 0;\n"
-    "    this.heard = Date.now();\n"
-    "    this.watch();\n"
-    "    try {\n"
-    "      const reply = await ask(this, stop), type = reply.headers.get('content-type');\n"
-    "      status = reply.status;\n"
-    "      refused = status !== 200 || !/^text\\/event-stream(;|$)/i.test(type);\n"
-    "      if (!refused && stop === this.stop) await this.listen(reply.body, stop);\n"
-    "    } catch { /* the network, or stop */ }\n"
-    "    if (stop === this.stop) this.broken(status, refused);\n"
-    "  }\n"
-    "  ask(signal) {\n"
-    "    const url = new URL(this.source.url), began = url.searchParams.get('lastEventId') || '';\n"
-    "    const headers = { Accept: 'text/event-stream' };\n"
-    "    const credentials = this.source.withCredentials ? 'include' : 'same-origin';\n"
-    "    const plain = url.origin === location.origin && !began && /^[!-~]+$/.test(this.id);\n"
-    "    if (plain) headers['Last-Event-ID'] = this.id;\n"
-    "    else if (this.id !== began) url.searchParams.set('lastEventId', this.id);\n"
-    "    return fetch(url, { headers, credentials, signal, cache: 'no-store' });\n"
-    "  }\n"
-    "  async listen(body, stop) {\n"
-    "    const now = Date.now(), text = body.pipeThrough(new TextDecoderStream()).getReader();\n"
-    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0, tries: 0 });\n"
-    "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
-    "    this.watch();\n"
-    "    this.to._opened();\n"
-    "    while (stop === this.stop) {\n"
-    "      const { done, value } = await text.read();\n"
-    "      if (done || stop !== this.stop) return;\n"
-    "      this.heard = Date.now();\n"
-    "      this.take(value);\n"
-    "    }\n"
-    "  }\n"
-    "  broken(status, refused) {\n"
-    "    const lived = this.open && Date.now() - this.since > 5000;\n"
-    "    if (lived) this.flaps = 0;\n"
-    "    const wait = again(this, status, refused);\n"
-    "    if (this.open && !lived) this.flaps++;\n"
-    "    this.stop.abort();\n"
-    "    this.open = false;\n"
-    "    this.tries++;\n"
-    "    clearTimeout(this.watchdog);\n"
-    "    if (wait >= 0) {\n"
-    "      this.due = Date.now() + wait;\n"
-    "      this.timer = setTimeout(() => this.read(), wait);\n"
-    "    }\n"
-    "    this.to._failed(wait < 0);\n"
-    "  }\n"
-    "  watch() { // gives up what has been silent for too long; broken() follows\n"
-    "    clearTimeout(this.watchdog);\n"
-    "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
-    "    if (!limit || !this.stop) return;\n"
-    "    if (left > 0) this.watchdog = setTimeout(() => this.watch(), left);\n"
-    "    else this.stop.abort();\n"
-    "  }\n";
-
-static const char sse__script_parser[] =
-    "  take(text) { // WHATWG HTML 9.2.6; a line, and a CR LF, may come in pieces\n"
-    "    const stop = this.stop, whole = this.cr && text[0] === '\\n' ? text.slice(1) : text;\n"
-    "    const lines = whole.split(/\\r\\n|\\n|\\r/);\n"
-    "    this.cr = text.endsWith('\\r');\n"
-    "    lines[0] = this.rest + lines[0];\n"
-    "    this.rest = lines.pop();\n"
-    "    for (const line of lines) if (stop === this.stop) this.line(line);\n"
-    "  }\n"
-    "  line(line) {\n"
-    "    const colon = line.indexOf(':'), name = colon < 0 ? line : line.slice(0, colon);\n"
-    "    const from = colon + (line[colon + 1] === ' ' ? 2 : 1);\n"
-    "    const value = colon < 0 ? '' : line.slice(from);\n"
-    "    if (!line) this.dispatch();\n"
-    "    else if (name === 'data') this.data.push(value);\n"
-    "    else if (name === 'event') this.type = value;\n"
-    "    else if (name === 'id' && !value.includes('\\0')) this.own = value;\n"
-    "    else if (name === 'retry' && /^\\d+$/.test(value)) this.retry = Number(value);\n"
-    "  }\n"
-    "  dispatch() {\n"
-    "    const data = this.data.length ? this.data.join('\\n') : undefined;\n"
-    "    const type = this.type || 'message', own = this.own !== undefined;\n"
-    "    if (own) this.id = this.own;\n"
-    "    this.data = [];\n"
-    "    this.type = '';\n"
-    "    this.own = undefined;\n"
-    "    if (own || data !== undefined) this.to._received({ type, data, id: this.id, own });\n"
-    "  }\n"
-    "}\n";
-
-static const char sse__script_unload[] =
-    "\n"
-    "// Streams end with the page, not when the server next writes, and come back if it does.\n"
-    "addEventListener('pagehide', () => sources.forEach(source => source._stop()));\n"
-    "addEventListener('pageshow', event => {\n"
-    "  if (event.persisted) sources.forEach(source => source._start());\n"
-    "});\n";
-
-static const char sse__script_reconnect[] =
-    "\n"
-    "// EventSource gives up for good on any status but 200, and is slow to come back after other\n"
-    "// breaks. Here only 204 is the end. What the server said in retry: is never cut short.\n"
-    "again = (reader, status) => {\n"
-    "  const { retry, maxRetry, maxRetries } = settings, { tries, flaps } = reader;\n"
-    "  if (status === 204 || (maxRetries && tries >= maxRetries)) return -1;\n"
-    "  const wait = Math.min(maxRetry, retry * 2 ** (tries + flaps)) * (0.5 + Math.random() / 2);\n"
-    "  return reader.retry && !tries && !flaps ? reader.retry : Math.max(reader.retry, wait);\n"
-    "};\n"
-    "patience = reader => reader.open ? settings.idle : 20000;\n"
-    "\n"
-    "// A host that is away drops packets, which are sent again ever later: while a try\n"
-    "// has no answer, another one is made every 2.5 s. The first and the newest stay under way.\n"
-    "ask = (reader, stop) => new Promise((done, failed) => {\n"
-    "  const tries = new Set(), timer = setInterval(start, 2500);\n"
-    "  const settle = (own, how, what) => {\n"
-    "    if (!tries.delete(own)) return;\n"
-    "    clearInterval(timer);\n"
-    "    tries.forEach(other => other.abort());\n"
-    "    tries.clear();\n"
-    "    how(what);\n"
-    "  };\n"
-    "  function start() {\n"
-    "    const own = new AbortController(), [, older] = tries;\n"
-    "    if (older) older.abort();\n"
-    "    tries.delete(older);\n"
-    "    tries.add(own);\n"
-    "    stop.signal.addEventListener('abort', () => own.abort());\n"
-    "    reader.ask(own.signal).then(\n"
-    "      reply => settle(own, done, reply),\n"
-    "      error => settle(own, failed, error),\n"
-    "    );\n"
-    "  }\n"
-    "  start();\n"
-    "});\n"
-    "const kick = () => sources.forEach(source => source._feed && source._feed.kick());\n"
-    "['online', 'pageshow'].forEach(type => addEventListener(type, kick));\n"
-    "['visibilitychange', 'resume'].forEach(type => document.addEventListener(type, kick));\n";
-
-static const char sse__script_watchers[] =
-    "\n"
-    "// For what shows states and counts. The streams of htmx 4 count, too.\n"
-    "const watchers = [], others = new Map();\n"
-    "changed = () => watchers.forEach(watcher => watcher());\n"
-    "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
-    "else document.addEventListener('DOMContentLoaded', () => changed());\n"
-    "for (const [type, state] of [['after:connection', 1], ['error', 0], ['close', 2]]) {\n"
-    "  document.addEventListener('htmx:sse:' + type, event => {\n"
-    "    if (state === 2) others.delete(event.target);\n"
-    "    else others.set(event.target, state);\n"
-    "    changed();\n"
-    "  }, true);\n"
-    "}\n";
-
-static const char sse__script_status[] =
-    "\n"
-    "// Open, connecting, closed: in <html data-sse>, as text of each [data-sse-status] (or what\n"
-    "// its data-open, ... says) and as the event sse:status of document.\n"
-    "let growing = 0;\n"
-    "const show = () => {\n"
-    "  const known = [...sources].filter(source => source._young < Date.now());\n"
-    "  const states = [...known.map(source => source.readyState), ...others.values()];\n"
-    "  clearTimeout(growing);\n"
-    "  if (known.length < sources.size) growing = setTimeout(show, 1000);\n"
-    "  if (!states.length && sources.size) return;\n"
-    "  const open = states.every(state => state === 1);\n"
-    "  const status = !states.length ? 'closed' : open ? 'open' : 'connecting';\n"
-    "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
-    "    const text = place.dataset[status] ?? status;\n"
-    "    if (place.textContent !== text) place.textContent = text;\n"
-    "  }\n"
-    "  if (document.documentElement.dataset.sse === status) return;\n"
-    "  document.documentElement.dataset.sse = status;\n"
-    "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
-    "};\n"
-    "watchers.push(show);\n";
-
-static const char sse__script_stats[] =
-    "\n"
-    "// Counts of this page: as text of each [data-sse-count=\"open\"], ... and in detail of the\n"
-    "// event sse:stats of document.\n"
-    "let counting = 0, since = 0, told = '';\n"
-    "const text = (name, value) => {\n"
-    "  if (name !== 'since' && name !== 'last') return String(value);\n"
-    "  return value ? new Date(value).toLocaleTimeString() : '';\n"
-    "};\n"
-    "const count = () => {\n"
-    "  counting = 0;\n"
-    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
-    "  const open = states.filter(state => state === 1).length;\n"
-    "  since = open && open === states.length ? since || Date.now() : 0;\n"
-    "  const detail = { open, connecting: states.length - open, ...counts, since };\n"
-    "  for (const place of document.querySelectorAll('[data-sse-count]')) {\n"
-    "    const name = place.dataset.sseCount;\n"
-    "    if (name in detail) place.textContent = text(name, detail[name]);\n"
-    "  }\n"
-    "  if (told === (told = JSON.stringify(detail))) return;\n"
-    "  document.dispatchEvent(new CustomEvent('sse:stats', { detail }));\n"
-    "};\n"
-    "counted = () => { if (!counting) counting = setTimeout(count, 250); };\n"
-    "watchers.push(counted);\n";
-
-static const char sse__script_tabs_peer[] =
-    "\n"
-    "// One tab reads for all: a browser opens six connections to a server, not six per tab. Each\n"
-    "// source begins with a reader of its own, so that it gets what a newcomer is sent. If a tab\n"
-    "// leads, that is, reads for all, its events take over as soon as both are level: the last\n"
-    "// id of the own reader is one that the leader has passed. If none does, this one leads.\n"
-    "class Peer {\n"
-    "  constructor(source, channel) {\n"
-    "    this.source = source;\n"
-    "    this.name = Math.random().toString(36).slice(2);\n"
-    "    Object.assign(this, { term: 0, leads: false, heir: '', alone: Date.now() });\n"
-    "    this.gather('', null);\n"
-    "    this.channel = new BroadcastChannel(channel);\n"
-    "    this.channel.onmessage = event => this.hear(event.data);\n"
-    "    this.timer = setInterval(() => this.check(), 500);\n"
-    "    this.reader = new Reader(source, this); // null: this tab follows the leader\n"
-    "    this.say({ ask: 'later' });\n"
-    "  }\n"
-    "  close() {\n"
-    "    if (this.leads) this.say({ bye: this.heir });\n"
-    "    if (this.reader) this.reader.close();\n"
-    "    this.source = null;\n"
-    "    clearInterval(this.timer);\n"
-    "    this.channel.close();\n"
-    "  }\n"
-    "  kick() { // the page is looked at again, or the network is back\n"
-    "    if (this.reader) this.reader.kick();\n"
-    "    if (!this.leads) this.say({ ask: 'now' });\n"
-    "    this.check();\n"
-    "  }\n"
-    "  say(words) { this.channel.postMessage({ ...words, from: this.name, term: this.term }); }\n"
-    "  tell() {\n"
-    "    const { id, open } = this.reader;\n"
-    "    this.say({ id, live: open, open: this.source.readyState === 1 });\n"
-    "  }\n"
-    "\n"
-    "  // What the own reader says.\n"
-    "  _opened() {\n"
-    "    this.source._opened();\n"
-    "    if (this.source && this.leads) this.tell();\n"
-    "  }\n"
-    "  _received(event) {\n"
-    "    if (this.leads) this.say({ event });\n"
-    "    else if (!event.own) this.had = [...this.had.slice(-99), event.type + event.data];\n"
-    "    this.source._received(event);\n"
-    "    this.join();\n"
-    "  }\n"
-    "  _failed(fatal) {\n"
-    "    if (this.leads && fatal) {\n"
-    "      this.say({ ended: true });\n"
-    "      this.leads = false;\n"
-    "    }\n"
-    "    this.source._failed(fatal);\n"
-    "    if (this.source && this.leads) this.tell();\n"
-    "  }\n"
-    "\n"
-    "  gather(leader, base) { // what the leader says from here on waits until this tab is level\n"
-    "    const now = Date.now();\n"
-    "    Object.assign(this, { leader, base, passed: base, since: [], had: [] });\n"
-    "    Object.assign(this, { live: false, lived: now, heard: now, asked: 0 });\n"
-    "  }\n"
-    "  join() {\n"
-    "    const { reader, since, leader, live } = this, now = Date.now();\n"
-    "    if (!this.source || this.leads || !leader || !live) return;\n"
-    "    if (!reader || !reader.open || now - reader.since < 500) return;\n"
-    "    const { id } = reader, at = since.map(event => event.own && event.id).lastIndexOf(id);\n"
-    "    const found = id && (at >= 0 || this.base === id);\n"
-    "    // A server that was started anew may name the same place otherwise: then silence tells.\n"
-    "    const ahead = since.some(event => event.own && event.fresh);\n"
-    "    const calm = now - reader.heard > 3000 && !ahead;\n"
-    "    if (!found && (id || this.passed) && !calm) return;\n"
-    "    // Of events without ids: those that the own reader, while it was open, did not have.\n"
-    "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
-    "    reader.close();\n"
-    "    this.reader = null;\n"
-    "    this.since = [];\n"
-    "    this.source._id = this.passed || id;\n"
-    "    setTimeout(() => { this.had = []; }, 2000);\n"
-    "    rest.forEach(event => this.deliver(event));\n"
-    "  }\n"
-    "  deliver(event) {\n"
-    "    const at = event.own ? -1 : this.had.indexOf(event.type + event.data);\n"
-    "    if (!event.own) this.had = at < 0 ? [] : this.had.slice(at + 1);\n"
-    "    if (at < 0 && this.source) this.source._received(event);\n"
-    "  }\n";
-
-static const char sse__script_tabs_lead[] =
-    "\n"
-    "  // What others say. A tab that took the lead later has a higher term; of two that did so\n"
-    "  // at once, the one with the greater name leads.\n"
-    "  hear(said) {\n"
-    "    const { event, from, term } = said;\n"
-    "    if (said.ask) return this.answer(said);\n"
-    "    if (term < this.term || (term === this.term && from < this.leader)) {\n"
-    "      if (this.leads) this.tell();\n"
-    "      return;\n"
-    "    }\n"
-    "    const other = term > this.term || from !== this.leader;\n"
-    "    this.term = term;\n"
-    "    this.heard = Date.now();\n"
-    "    this.asked = 0;\n"
-    "    if ('bye' in said || (said.ended && this.reader)) return this.orphan(said.bye);\n"
-    "    if (said.ended) return this.source._failed(true);\n"
-    "    if (other || (!event && said.id !== this.passed)) this.follow(said);\n"
-    "    this.passed = event ? event.id : said.id;\n"
-    "    this.live = event ? true : said.live;\n"
-    "    if (this.live) this.lived = Date.now();\n"
-    "    if (event && !this.reader) return this.deliver(event);\n"
-    "    if (event) this.keep({ ...event, fresh: this.reader.open });\n"
-    "    else if (!this.reader && said.open) this.source._opened();\n"
-    "    else if (!this.reader && this.source.readyState === 1) this.source._failed(false);\n"
-    "    this.join();\n"
-    "  }\n"
-    "  keep(event) {\n"
-    "    this.since.push(event);\n"
-    "    if (this.since.length <= 1000) return;\n"
-    "    this.since.shift();\n"
-    "    this.base = null;\n"
-    "  }\n"
-    "  answer({ ask, from }) {\n"
-    "    if (!this.leads) return;\n"
-    "    this.heir = from;\n"
-    "    if (ask === 'now') this.reader.kick();\n"
-    "    else this.reader.nudge();\n"
-    "    this.tell();\n"
-    "  }\n"
-    "  follow({ from, id, event }) {\n"
-    "    const level = !this.reader && !event && id === this.source._id;\n"
-    "    if (this.leads) this.timer = setInterval(() => this.check(), 500);\n"
-    "    this.leads = false;\n"
-    "    this.gather(from, !event ? id : event.own ? null : event.id);\n"
-    "    if (!this.reader && !level) this.reader = new Reader(this.source, this);\n"
-    "  }\n"
-    "  orphan(heir) {\n"
-    "    this.gather('', null);\n"
-    "    this.alone = Date.now();\n"
-    "    if (!this.reader && heir === this.name) this.lead();\n"
-    "  }\n"
-    "  lead() { // from where this tab is; unless it takes long, nobody need notice\n"
-    "    this.gather(this.name, null);\n"
-    "    this.term++;\n"
-    "    this.leads = true;\n"
-    "    clearInterval(this.timer);\n"
-    "    if (!this.reader) this.reader = new Reader(this.source, this);\n"
-    "    this.tell();\n"
-    "    setTimeout(() => {\n"
-    "      const shows = this.source && this.source.readyState === 1;\n"
-    "      if (shows && this.leads && !this.reader.open) this._failed(false);\n"
-    "    }, 1000);\n"
-    "  }\n"
-    "  check() { // a leader that does not answer is gone, or frozen\n"
-    "    if (!this.source || this.leads) return;\n"
-    "    const now = Date.now(), { reader } = this;\n"
-    "    const ready = reader && reader.open && now - reader.since >= 500;\n"
-    "    if (this.leader && this.asked && now - this.asked > 1000) {\n"
-    "      this.orphan('');\n"
-    "      this.alone = 0;\n"
-    "    } else if (this.leader && !this.asked && now - this.heard > (this.live ? 2000 : 700)) {\n"
-    "      this.asked = now;\n"
-    "      this.say({ ask: 'later' });\n"
-    "    }\n"
-    "    // A tab that has a stream leads if the leader has none: connections may have run out.\n"
-    "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
-    "      : (ready || !reader) && now - this.alone > 1000;\n"
-    "    if (may) this.lead();\n"
-    "    else this.join();\n"
-    "  }\n"
-    "}\n"
-    "\n"
-    "if (self.origin !== 'null' && window.BroadcastChannel) connect = source => {\n"
-    "  const url = new URL(source.url), who = source.withCredentials ? '+ ' : '- ';\n"
-    "  url.searchParams.delete('lastEventId');\n"
-    "  return new Peer(source, 'sse.h 2 ' + who + url);\n"
-    "};\n";
-
-static const char sse__script_end[] =
-    "\n"
-    "Source.sources = sources;\n"
-    "window.EventSource = Source;\n"
-    "})();\n";
-
-enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
-
-/* The pieces, and the scripts that need them. */
-static const struct { unsigned which; const char *text; } sse__scripts[] = {
-    {SSE__SCRIPTS, sse__script_begin},
-    {SSE__SCRIPTS, sse__script_core},
-    {SSE__SCRIPTS, sse__script_reader},
-    {SSE__SCRIPTS, sse__script_parser},
-    {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, sse__script_unload},
-    {SSE_SCRIPT_RECONNECT, sse__script_reconnect},
-    {SSE_SCRIPT_STATUS | SSE_SCRIPT_STATS, sse__script_watchers},
-    {SSE_SCRIPT_STATUS, sse__script_status},
-    {SSE_SCRIPT_STATS, sse__script_stats},
-    {SSE_SCRIPT_TABS, sse__script_tabs_peer},
-    {SSE_SCRIPT_TABS, sse__script_tabs_lead},
-    {SSE__SCRIPTS, sse__script_end},
-};
-
-static bool sse__is_script_options(const sse_script_options *o) {
-    const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
-    if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
-    if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
-    if (o->nonce && (!*o->nonce || !sse__is_line(o->nonce) || (o->which & SSE_SCRIPT_BARE))) return false;
-    if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
-    if (o->max_retries < 0 || o->idle_ms < 0) return false;
-    return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
-}
-
-static void sse__put_script_settings(sse_buf *b, const sse_script_options *o) {
-    const int retry_ms = o->retry_ms ? o->retry_ms : 500;
-    const int most_ms  = o->max_retry_ms ? o->max_retry_ms : retry_ms > 2000 ? retry_ms : 2000;
-    sse_printf(b, "\nconst settings = { retry: %d, maxRetry: %d, ", retry_ms, most_ms);
-    sse_printf(b, "maxRetries: %d, idle: %d };\n", o->max_retries, o->idle_ms);
-}
-
-SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options) {
-    static const sse_script_options defaults = {0, 0, 0, 0, 0, NULL};
-    const sse_script_options *o = options ? options : &defaults;
-    const unsigned which = o->which ? o->which : (unsigned)SSE_SCRIPT_ALL;
-    size_t i;
-    if (!sse__is_script_options(o)) {
-        sse_buf_fail(b, SSE_E_ARG);
-        return;
-    }
-    if (which == SSE_SCRIPT_BARE) return;
-    if (o->nonce) sse_html(b, "<script nonce=\"%s\">\n", o->nonce);
-    else if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
-    for (i = 0; i < SSE__COUNT(sse__scripts); i++) {
-        if (!(which & sse__scripts[i].which)) continue;
-        if (sse__scripts[i].text == sse__script_reconnect) sse__put_script_settings(b, o);
-        sse_puts(b, sse__scripts[i].text);
-    }
-    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
-}
-
-SSE_API void sse_scripts(sse_buf *b, unsigned which) {
-    sse_script_options o;
-    memset(&o, 0, sizeof o);
-    o.which = which;
-    if (which) sse_scripts_with(b, &o);
-}
-
 /*==========================================================================
-  >>client   Datastar's language, a part of it, for pages without internet   [pure]
-  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
-  JC1  Each piece is a literal of at most 4095 characters; in the order of
-       sse__client_write they are one JavaScript module.
-  JC2  As sent, in gzip and in br, it has at most 5 KB (5120 bytes).
+  >>field   header fields: lists, types, dates, hosts                [pure]
+  Uses: >>text >>base                   Tests: tests/unit/field.c
+  FD1  Every sse_str that is returned lies inside the bytes given.
+  FD2  A malformed value reads as absent, so that nothing is ever guessed
+       from half of one.
 ==========================================================================*/
 
-#ifndef SSE_NO_CLIENT
-
-/* JavaScript of 2022. Each byte counts (JC2): indentation stands outside of the literals, comments
-   are those of C, and short names mean the same everywhere: d document, el element, e event or
-   error, k key or path, v value, o object, a array, s string, n number, fn function; to is what is
-   in the page, from and by what is new. */
-
-/* Signals are plain objects; an expression sees them through $, a proxy that notes which paths are
-   read while an effect runs (seen) and makes those that are missing "". An effect is in live with
-   what it saw; flush runs those whose paths have another value now: soon after a write, at once
-   after a patch. A path that is gone counts as unchanged. What an effect itself writes does not run
-   it again: what it saw is looked up at its end. */
-static const char sse__client_signals[] =
-    "let d = document, data = {}, live = new Map\n"
-    "let seen, due\n"
-    "let isObj = v => v?.constructor == Object\n"
-    "let tree = v => isObj(v) || v?.map\n"
-    "let look = k => k.split('.').reduce((v, k) => v?.[k], data)\n"
-    "let see = (k, v = look(k)) => tree(v) ? Object.keys(v) + '' : v\n"
-    "let flush = () => {\n"
-      "due = 0\n"
-      "for (let [run, a] of live) if (a.some(([k, v]) => !Object.is(see(k) ?? v, v))) run(soon())\n"
-    "}\n"
-    "let soon = () => due ||= setTimeout(flush)\n"
-    "let wrap = (o, at) => new Proxy(o, {\n"
-      "get(_, k) {\n"
-        "if (k.at && k != 'toJSON') {\n"
-          "seen?.push(at + k)\n"
-          "o[k] ?\?= ''\n"
-        "}\n"
-        "return tree(o[k]) ? wrap(o[k], at + k + '.') : o[k]\n"
-      "},\n"
-      "set(_, k, v) {\n"
-        "v == null ? delete o[k] : o[k] = v\n"
-        "return soon()\n"
-      "}\n"
-    "})\n"
-    "let $ = wrap(data, '')\n"
-    "let merge = (o, by, keep) => {\n"
-      "for (let k in by) {\n"
-        "let v = by[k]\n"
-        "if (v == null) keep || delete o[k]\n"
-        "else if (isObj(v)) merge(tree(o[k]) ? o[k] : o[k] = {}, v, keep)\n"
-        "else if (!keep || o[k] == null) o[k] = v\n"
-      "}\n"
-      "soon()\n"
-    "}\n"
-    "let put = (k, v, keep, o = data) => merge(o, k.split('.').reduceRight((v, k) => ({[k]: v}), "
-      "v), keep)\n";
-
-/* An expression becomes a function: $a-b is $['a-b'] and @get( a call of act, outside of strings.
-   Its value is that of all of it or, where that does not compile, of its last statement, else none.
-   */
-static const char sse__client_expressions[] =
-    "let camel = s => s.replace(/-[a-z]/g, s => s[1].toUpperCase())\n"
-    "let parse = s => {\n"
-      "s = s.replace(/(['\"`])(\\\\.|(?!\\${).)*?\\1|\\$(\\w+(-\\w+)*)|@(get|post|put|patch|"
-        "delete)\\(|;\\s*$/gs,\n"
-      "(s, q, a, k, b, act) => k ? `$['${k}']` : act ? `act('${act.toUpperCase()}',` : q ? s : "
-        "'')\n"
-      "for (let code of [`return (${s}\\n)`, s.replace(/[^;]+$/, 'return ($&\\n)'), s]) try {\n"
-        "return Function('el,$,act,evt', code)\n"
-      "} catch (e) {\n"
-        "if (s == code) throw e\n"
-      "}\n"
-    "}\n";
-
-/* An action. What it sends is made once, and again when a hidden page is shown; a retry sends the
-   same. end ends it for good (another one of its method and URL, its element, the caller), cut only
-   an attempt. */
-static const char sse__client_request[] =
-    "let then = (end, fn) => end.signal.addEventListener('abort', fn)\n"
-    "let set = (el, k, v) => {\n"
-      "if (v === false || v == null) return el.removeAttribute(k)\n"
-      "v = v === true ? '' : v.at ? v : JSON.stringify(v)\n"
-      "if (v != el.getAttribute(k)) el.setAttribute(k, v)\n"
-    "}\n"
-    "let ask = async (el, evt, by, method, url, {\n"
-      "selector, headers, contentType, payload, filterSignals: {include = '', exclude = /(^|\\."
-        ")_/} = {}, openWhenHidden = method != 'GET',\n"
-      "requestCancellation: cancel = 'auto', retry, retryInterval = 1000, retryScaler = 2, "
-        "retryMaxWait = 30000, retryMaxCount = 10\n"
-    "} = {}) => {\n"
-      "let end = new AbortController, inUrl = /GET|DEL/.test(method)\n"
-      "let to, body, head, cut = end, wake, away, ms, wait = retryInterval, n = 0\n"
-      "let tell = (type, argsRaw = {}) => d.dispatchEvent(new CustomEvent('datastar-fetch', "
-        "{detail: {type, el, argsRaw}}))\n"
-      "let kill = () => {\n"
-        "end.abort()\n"
-        "cut.abort()\n"
-        "wake?.()\n"
-      "}\n"
-      "let prepare = () => {\n"
-        "let a, s, o = {}\n"
-        "to = new URL(url, d.baseURI)\n"
-        "head = {Accept: 'text/event-stream, text/html, application/json', "
-          "'Datastar-Request': true, ...headers}\n"
-        "if (contentType == 'form') {\n"
-          "let form = selector ? d.querySelector(selector) : el.closest('form'), by = evt?."
-            "submitter ?? el\n"
-          "if (!form.noValidate && !form.reportValidity()) return\n"
-          "form.addEventListener('submit', e => e.preventDefault(), end)\n"
-          "a = new FormData(form)\n"
-          "if (by.name && /submit|button/.test(by.type)) a.append(by.name, by.value)\n"
-          "s = /multi/.test(form.enctype) ? a : new URLSearchParams(a)\n"
-        "} else {\n"
-          "let pick = (by, at) => {\n"
-            "for (let k in by) {\n"
-              "let v = by[k], s = at + k\n"
-              "if (isObj(v)) pick(v, s + '.')\n"
-              "else if (RegExp(include).test(s) && !RegExp(exclude).test(s)) put(s, v, 0, o)\n"
-            "}\n"
-          "}\n"
-          "pick(data, '')\n"
-          "s = JSON.stringify(payload ?? o)\n"
-          "a = [['datastar', s]]\n"
-          "if (!inUrl) head['Content-Type'] ||= 'application/json'\n"
-        "}\n"
-        "if (inUrl) for (let [k, v] of a) to.searchParams.append(k, v)\n"
-        "else body = s\n"
-        "return head\n"
-      "}\n";
-
-/* read tells what is in a reply as events of the document, and answers whether to ask again. Then
-   the attempts. The wait between them grows and is up to a quarter longer than said, so that the
-   pages of a server that was away do not come back all at once. */
-static const char sse__client_stream[] =
-      "let read = async r => {\n"
-        "let type = r.headers.get('Content-Type')?.match(/html|json|javascript/), as = "
-          "{html: 'elements', json: 'signals'}[type]\n"
-        "let event, o = {}, rest = '', p\n"
-        "for (let [k, v] of r.headers) if (/^datastar/.test(k)) o[camel(k.slice(9))] = v\n"
-        "if (as) {\n"
-          "o[as] = await r.text()\n"
-          "tell('datastar-patch-' + as, o)\n"
-        "} else if (type) {\n"
-          "let el = d.createElement('script'), by = JSON.parse(o.scriptAttributes ?? null)\n"
-          "for (let k in by) set(el, k, by[k])\n"
-          "el.text = await r.text()\n"
-          "d.head.append(el)\n"
-        "} else {\n"
-          "let from = r.body.pipeThrough(new TextDecoderStream).getReader()\n"
-          "while (!(p = await from.read()).done) {\n"
-            "let a = (rest + p.value).split(/\\r\\n|\\n|\\r(?!$)/)\n"
-            "rest = a.pop()\n"
-            "for (let s of a) {\n"
-              "let [, name, v, k, more] = /^(\\w+): ?((\\w*) ?(.*))/s.exec(s) ?? []\n"
-              "if (name == 'event') event = v\n"
-              "if (name == 'data') o[k] = k in o ? o[k] + '\\n' + more : more\n"
-              "if (name == 'id') head['last-event-id'] = v\n"
-              "if (name == 'retry' && v >= 0) retryInterval = wait = +v\n"
-              "if (s) continue\n"
-              "if (/^datastar/.test(event)) tell(event, o)\n"
-              "event = o = {}\n"
-            "}\n"
-          "}\n"
-          "return retry == 'always'\n"
-        "}\n"
-      "}\n"
-      "let one = (o, k) => {\n"
-        "o[k]?.()\n"
-        "o[k] = kill\n"
-      "}\n"
-      "if (cancel == 'cleanup') then(by, kill, one(by, method))\n"
-      "if (cancel.signal) then(cancel, kill)\n"
-      "else if (cancel != 'disabled') one(ask, method + url)\n"
-      "if (!openWhenHidden) d.addEventListener('visibilitychange', () => {\n"
-        "cut.abort()\n"
-        "if (away = d.hidden) return\n"
-        "prepare()\n"
-        "wake?.()\n"
-      "}, end)\n"
-      "tell('started')\n"
-      "try {\n"
-        "if (prepare()) while (!end.signal.aborted) {\n"
-          "cut = new AbortController\n"
-          "ms = 0\n"
-          "try {\n"
-            "let r = await fetch(to, {method, headers: head, body, signal: cut.signal}), "
-              "{status} = r\n"
-            "if (status >= 400) tell('error', {status: status + ''})\n"
-            "if (status == 200) {\n"
-              "n = 0\n"
-              "wait = retryInterval\n"
-              "if (!await read(r)) return\n"
-            "} else if (status < 400 || !/always|error/.test(retry)) return\n"
-          "} catch {}\n"
-          "if (!cut.signal.aborted) {\n"
-            "if (retry == 'never' || n++ >= retryMaxCount) {\n"
-              "tell('retries-failed')\n"
-              "throw Error('no reply from ' + url)\n"
-            "}\n"
-            "tell('retrying')\n"
-            "ms = wait * (1 + Math.random() / 4)\n"
-            "wait = Math.min(wait * retryScaler, retryMaxWait)\n"
-          "}\n"
-          "await new Promise(fn => {\n"
-            "wake = fn\n"
-            "setTimeout(() => away || fn(), ms)\n"
-          "})\n"
-        "}\n"
-      "} finally {\n"
-        "tell('finished')\n"
-        "kill()\n"
-      "}\n"
-    "}\n";
-
-/* Makes elements like new ones, keeping what they are. kept has the ids that stay, on elements of
-   one kind: such an element is found wherever it is, and moved with its state. Of the others the
-   next one matches that has the same name and holds one of the same ids, or both hold none; what is
-   passed over is taken out at the end. What a user changed stays as long as the server's attribute
-   does not change. A fragment that a range makes runs its scripts where it is put; made as content
-   of a template it may begin with <tr>. */
-static const char sse__client_morph[] =
-    "let kept, out\n"
-    "let all = el => el.querySelectorAll ? [el, ...el.querySelectorAll('*')] : []\n"
-    "let ids = el => all(el).map(el => el.id).filter(k => kept.has(k))\n"
-    "let find = (el, to, end) => {\n"
-      "let a = ids(el)\n"
-      "for (; to != end; to = to.nextSibling) {\n"
-        "let b = ids(to)\n"
-        "if (to.nodeName == el.nodeName && (!to.id || to.id == el.id) && (!(a + b) || b.some("
-          "k => a.includes(k)))) return to\n"
-        "if (b[0]) return\n"
-      "}\n"
-    "}\n"
-    "let fill = (top, from, to = top.firstChild, end = null) => {\n"
-      "for (let el of [...from.childNodes]) {\n"
-        "let hit = find(el, to, end)\n"
-        "if (hit) for (; to != hit; to = to.nextSibling) out.add(to)\n"
-        "else if (kept.has(el.id)) (top.moveBefore ?? top.insertBefore).call(top, hit = d."
-          "getElementById(el.id), to)\n"
-        "else top.insertBefore(ids(el)[0] ? hit = el.cloneNode() : el, to)\n"
-        "if (hit) {\n"
-          "out.delete(hit)\n"
-          "morph(hit, el)\n"
-          "to = hit.nextSibling\n"
-        "}\n"
-      "}\n"
-      "for (; to != end; to = to.nextSibling) out.add(to)\n"
-    "}\n"
-    "let morph = (to, el) => {\n"
-      "if (!to.tagName) return to.data != el.data && (to.data = el.data)\n"
-      "if (to.matches('[data-ignore-morph]') && el.matches('[data-ignore-morph]')) return\n"
-      "let a = el.getAttribute('data-preserve-attr')?.split(' ') ?? [], v\n"
-      "kept.delete(to.id)\n"
-      "if (to.defaultValue != el.defaultValue && !a.includes('value')) v = to.value = el."
-        "defaultValue\n"
-      "for (let {name: k} of [...to.attributes, ...el.attributes]) {\n"
-        "let s = el.getAttribute(k)\n"
-        "if (s == to.getAttribute(k) || a.includes(k)) continue\n"
-        "if (k == 'checked' || k == 'selected') v = to[k] = s != null\n"
-        "set(to, k, s)\n"
-      "}\n"
-      "if (v != null) (to.closest('select') ?? to).dispatchEvent(new Event('prop'))\n"
-      "if (to.content) to.innerHTML = el.innerHTML\n"
-      "else if (!to.isEqualNode(el)) fill(to, el)\n"
-    "}\n"
-    "let patch = ({elements = '', selector, mode = 'outer', namespace}) => {\n"
-      "let tag = namespace?.match(/svg|math/), r = new Range\n"
-      "r.selectNodeContents(d.createElement('template'))\n"
-      "let o = r.createContextualFragment(tag ? `<${tag}>${elements}</${tag}>` : elements)\n"
-      "tag && o.replaceChildren(...o.firstChild.childNodes)\n"
-      "for (let el of selector ? [o] : [...o.children]) {\n"
-        "selector ?? o.replaceChildren(el)\n"
-        "let a = d.querySelectorAll(selector ?? `[id=\"${el.id}\"]`)\n"
-        "if (!a[0]) console.warn('no element for', selector ?? el)\n"
-        "for (let to of a) {\n"
-          "let from = o.cloneNode(true)\n"
-          "if (/outer|inner/.test(mode)) {\n"
-            "if (to.parentElement?.closest('[data-ignore-morph]')) continue\n"
-            "kept = new Set\n"
-            "out = new Set\n"
-            "for (let {nodeName, id} of all(from)) {\n"
-              "let hit = d.getElementById(id)\n"
-              "if (to.contains(hit) && hit.nodeName == nodeName) kept.add(id)\n"
-            "}\n"
-            "mode == 'inner' ? fill(to, from) : fill(to.parentNode, from, to, to.nextSibling)\n"
-            "for (let el of out) el.remove()\n"
-          "} else to[mode == 'replace' ? 'replaceWith' : mode](from)\n"
-        "}\n"
-      "}\n"
-    "}\n"
-    "d.addEventListener('datastar-fetch', ({detail: {type, argsRaw: o}}) => {\n"
-      "if (/signals$/.test(type)) {\n"
-        "merge(data, Function(`return (${o.signals})`)(), o.onlyIfMissing == 'true')\n"
-        "flush()\n"
-      "}\n"
-      "if (/elements$/.test(type)) o.useViewTransition == 'true' && d.startViewTransition?.(("
-        ") => patch(o)) || patch(o)\n"
-    "})\n";
-
-/* Applies an attribute, which lasts as long as its AbortController; that is also the options of its
-   listeners, so that its modifiers become capture, once and passive. What an effect wrote to the
-   page is written again (redo) whenever the page changed; that changes nothing where it is still
-   right. */
-static const char sse__client_attributes[] =
-    "let apply = (el, name) => {\n"
-      "el.$?.[name]?.abort()\n"
-      "let s = el.getAttribute(name), [, is, key] = /^data-([^:_]+):?(.*?)(__|$)/.exec("
-        "name) ?? []\n"
-      "if (!is || s == null || el.closest('[data-ignore]')) return\n"
-      "let end = (el.$ ||= {})[name] = new AbortController, {type} = el\n"
-      "for (let k of name.split('__')) end[k] = 1\n"
-      "let code, timer, last, val, count = 0, k = camel(key || s)\n"
-      "let react = fn => {\n"
-        "let run = () => {\n"
-          "seen = []\n"
-          "fn()\n"
-          "live.set(run, seen.map(k => [k, see(k)]))\n"
-          "seen = null\n"
-        "}\n"
-        "run()\n"
-        "then(end, () => live.delete(run))\n"
-        "return run\n"
-      "}\n"
-      "let go = evt => {\n"
-        "try {\n"
-          "return (code ||= parse(s))(el, $, ask.bind(0, el, evt, end), evt)\n"
-        "} catch (e) {\n"
-          "console.error(e)\n"
-        "}\n"
-      "}\n"
-      "let [, how, n, ms, more] = /__([a-z]+)\\.(\\d+)(m?)s([^_]*)/.exec(name) ?? [], rare = "
-        "how == 'throttle', time = n * 1000 ** !ms\n"
-      "let fire = how ? e => {\n"
-        "if (how == 'delay') return setTimeout(go, time, e)\n"
-        "last = rare == /trailing/.test(more) && e\n"
-        "if (!timer && rare != /leading/.test(more)) last = go(e) && 0\n"
-        "if (timer && rare) return\n"
-        "clearTimeout(timer)\n"
-        "timer = setTimeout(() => {\n"
-          "timer = 0\n"
-          "if (last) go(last)\n"
-        "}, time)\n"
-      "} : go\n";
-
-/* What each attribute does. At the end all that are there are applied, and what comes, changes and
-   goes is watched. */
-static const char sse__client_plugins[] =
-      "let show = {\n"
-        "text(v) {\n"
-          "if (el.textContent != (v += '')) el.textContent = v\n"
-        "},\n"
-        "show(v) {\n"
-          "if (!v != (el.style.display == 'none')) el.style.display = v ? '' : 'none'\n"
-        "},\n"
-        "class(o) {\n"
-          "for (let k in o) for (let s of k.split(' ')) s && el.classList.toggle(s, !!o[k])\n"
-        "},\n"
-        "attr(o) {\n"
-          "for (let k in o) set(el, k, o[k])\n"
-        "}\n"
-      "}[is]\n"
-      "if (show) react(() => show(val = key ? {[key]: go()} : go())).redo = () => show(val)\n"
-      "if (is == 'init') fire()\n"
-      "if (is == 'effect') react(go)\n"
-      "if (is == 'signals') key ? put(k, go(), end.ifmissing) : merge(data, go(), end.ifmissing)\n"
-      "if (is == 'on') (end.window ? window : end.document || end.outside || "
-        "key == 'datastar-fetch' ? d : el).addEventListener(key, e => {\n"
-        "if (end.prevent || key == 'submit' && el.elements) e.preventDefault()\n"
-        "if (end.stop) e.stopPropagation()\n"
-        "if (!end.outside || !el.contains(e.target)) fire(e)\n"
-      "}, end)\n"
-      "if (is == 'indicator') {\n"
-        "let set = v => put(k, (count += v) > 0)\n"
-        "d.addEventListener('datastar-fetch', ({detail: {el: by, type}}) => {\n"
-          "if (by == el) set((type == 'started') - (type == 'finished'))\n"
-        "}, end)\n"
-        "then(end, () => set(-count))\n"
-        "set(0)\n"
-      "}\n"
-      "if (is == 'bind' && type != 'file') {\n"
-        "let many = type == 'select-multiple'\n"
-        "if (type == 'radio') el.name ||= k\n"
-        "if (look(k)?.map && !many) k += '.' + all(d.body).filter(x => x.getAttribute(name) == s)."
-          "indexOf(el)\n"
-        "let save = e => {\n"
-          "let v = el.value, was = typeof look(k)\n"
-          "if (type == 'checkbox') v = (v == 'on' ? was == 'string' : was != 'boolean') ? el."
-            "checked ? v : '' : el.checked\n"
-          "else if (many) v = [...el.selectedOptions].map(o => look(k)?.find?.(v => v == o."
-            "value) ?? o.value)\n"
-          "else if (was == 'number' || was != 'string' && /number|range/.test(type)) v = +v\n"
-          "if (type != 'radio' || el.checked) put(k, v, !e)\n"
-          "e && run()\n"
-        "}\n"
-        "save()\n"
-        "let run = react(() => {\n"
-          "seen.push(k)\n"
-          "let v = look(k) ?? ''\n"
-          "if (/checkbox|radio/.test(type)) el.checked = v === true || el.value == v + ''\n"
-          "else if (many) for (let o of el.options) o.selected = v.some?.(v => v == o.value)\n"
-          "else el.value = v\n"
-        "})\n"
-        "for (let s of ['change', 'input', 'prop']) el.addEventListener(s, save, end)\n"
-      "}\n"
-    "}\n"
-    "let applyAll = el => {\n"
-      "for (let {name} of [...el.attributes]) apply(el, name)\n"
-    "}\n"
-    "new MutationObserver(a => {\n"
-      "for (let {target, attributeName, addedNodes, removedNodes} of a) {\n"
-        "for (let top of removedNodes) for (let el of all(top)) for (let k in el.$) el.$[k].abort("
-          ")\n"
-        "for (let top of addedNodes) all(top).forEach(applyAll)\n"
-        "if (attributeName) apply(target, attributeName)\n"
-      "}\n"
-      "for (let [run] of live) run.redo?.()\n"
-    "}).observe(d, {subtree: 1, childList: 1, attributes: 1, characterData: 1})\n"
-    "d.querySelectorAll('*').forEach(applyAll)\n";
-
-/* Appends the whole client. */
-static void sse__client_write(sse_buf *b) {
-    static const char *const pieces[] = {/* JC1 */
-        sse__client_signals, sse__client_expressions, sse__client_request,
-        sse__client_stream, sse__client_morph, sse__client_attributes,
-        sse__client_plugins};
-    size_t i;
-    for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
+static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
+    while (s.len && sse__in_class(s.ptr[s.len - 1], set)) s.len--;
+    return !s.len;
 }
 
-#endif /* SSE_NO_CLIENT */
+/* Field names, methods, cookie names */
+static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all_in_class(s, SSE__TOKEN); }
 
-/*==========================================================================
-  >>field   header fields: characters, lists, types, dates, hosts    [pure]
-  Uses: >>text >>buf >>base             Tests: tests/unit/field.c
-  A1  Every sse_str that is returned lies inside the bytes given.
-  A2  What a peer sent and is not well-formed has no effect of its own: it
-      reads as absent, so that nothing is ever guessed from half of it.
-==========================================================================*/
+static bool sse__is_space(char c) { return sse__in_class(c, SSE__BLANK); }
 
-enum {
-    SSE__TOKEN    = 1,  /* tchar, RFC 9110 5.6.2 */
-    SSE__TARGET   = 2,  /* printable ASCII but '#': browsers send some characters that RFC 3986 wants encoded */
-    SSE__VALUE    = 4,  /* what may stand in a field value, RFC 9110 5.5: tab, space, printable, 0x80 and up */
-    SSE__COOKIE   = 8,  /* cookie-octet, RFC 6265 4.1.1 */
-    SSE__HOST     = 16, /* letters, digits, "-._~": no name that resolves holds more of what RFC 3986 3.2.2 allows */
-    SSE__BOUNDARY = 32  /* bchars, RFC 2046 5.1.1 */
-};
-
-static const unsigned char sse__classes[256] = {
-     0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  0,  0,  0,  0,  0,  0,
-     0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-    36, 15,  6, 13, 15, 15, 15, 47, 46, 46, 15, 47, 38, 63, 63, 46, /*   ! " # $ % & ' ( ) * + , - . / */
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 46,  6, 14, 46, 14, 46, /* 0 to 9 : ; < = > ? */
-    14, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* @ A to O */
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14,  6, 14, 15, 63, /* P to Z [ \ ] ^ _ */
-    15, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, /* ` a to o */
-    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 14, 15, 14, 31,  0, /* p to z { | } ~ DEL */
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,
-     4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4,  4
-};
-
-static bool sse__is(char c, unsigned set) { return (sse__classes[(unsigned char)c] & set) != 0; }
-
-static bool sse__all(sse_str s, unsigned set) { /* of nothing: true */
-    size_t i;
-    for (i = 0; i < s.len; i++)
-        if (!sse__is(s.ptr[i], set)) return false;
-    return true;
-}
-
-static bool sse__is_token(sse_str s) { return s.len > 0 && sse__all(s, SSE__TOKEN); } /* field names, methods, cookie names */
-
-static bool sse__is_digits(sse_str s) {
-    size_t i;
-    for (i = 0; i < s.len; i++)
-        if (s.ptr[i] < '0' || s.ptr[i] > '9') return false;
-    return s.len > 0;
-}
-
-static bool sse__is_space(char c) { return c == ' ' || c == '\t'; } /* OWS, RFC 9110 5.6.3 */
-
-static sse_str sse__trim(sse_str s) { /* A1 */
+static sse_str sse__trim(sse_str s) { /* FD1 */
     while (s.len && sse__is_space(s.ptr[0])) s.ptr++, s.len--;
     while (s.len && sse__is_space(s.ptr[s.len - 1])) s.len--;
     return s;
 }
 
-static sse_str sse__from(sse_str s, size_t n) { /* s without its first n bytes. NULL + 0 is not C */
-    return sse__str(n ? s.ptr + n : s.ptr, s.len - n);
-}
-
-/* Takes what stands before the separator off *rest, and the separator with it; the last piece leaves *rest absent. With
-   quotes, a separator inside a quoted string (RFC 9110 5.6.4) is none; an unclosed one reaches to the end. */
-static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
-    const sse_str s = *rest;
-    bool          quoted = false;
-    size_t        i;
-    for (i = 0; i < s.len; i++) {
-        if (s.ptr[i] == separator && !quoted) {
-            *rest = sse__from(s, i + 1);
-            return sse__str(s.ptr, i);
-        }
-        if (quotes && s.ptr[i] == '"') quoted = !quoted;
-        if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
-    }
-    *rest = sse__str(NULL, 0);
-    return s;
-}
-
-/* The next element of a comma-separated list, trimmed; empty ones are skipped (RFC 9110 5.6.1.2). */
+/* The next element of a comma-separated list, trimmed; empty ones are skipped (RFC 9110
+   5.6.1.2). */
 static bool sse__list_next(sse_str *rest, sse_str *element) {
     while (rest->ptr) {
         *element = sse__trim(sse__cut(rest, ',', true));
@@ -4971,22 +3838,21 @@ static bool sse__list_has(sse_str list, sse_str token) {
     return false;
 }
 
-static sse_str sse__inside_quotes(sse_str s) { /* s begins with a quote; absent unless the one that closes it is its end */
-    size_t i;
-    for (i = 1; i < s.len && s.ptr[i] != '"'; i++)
-        if (s.ptr[i] == '\\') i++;
-    return i + 1 == s.len ? sse__str(s.ptr + 1, s.len - 2) : sse__str(NULL, 0);
-}
-
-/* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where there is no '='. The
-   value of a quoted string is what stands between the quotes, escapes left in; unclosed it is absent: A2. */
+/* The next piece of "a/b; name=value; name=\"value\"": name is all of it and value absent where
+   there is no '='. The value of a quoted string is the text between the quotes, escapes left in;
+   without a closing quote at its end it is absent: FD2. */
 static bool sse__param_next(sse_str *rest, sse_str *name, sse_str *value) {
     sse_str v;
+    size_t  i;
     if (!rest->ptr) return false;
     v     = sse__cut(rest, ';', true);
     *name = sse__trim(sse__cut(&v, '=', true));
     if (v.ptr) v = sse__trim(v);
-    *value = v.len && v.ptr[0] == '"' ? sse__inside_quotes(v) : v;
+    *value = v;
+    if (!v.len || v.ptr[0] != '"') return true;
+    for (i = 1; i < v.len && v.ptr[i] != '"'; i++)
+        if (v.ptr[i] == '\\') i++;
+    *value = i + 1 == v.len ? sse__str(v.ptr + 1, v.len - 2) : sse__text(NULL);
     return true;
 }
 
@@ -4994,31 +3860,35 @@ static sse_str sse__param(sse_str s, sse_str name) { /* the first of that name; 
     sse_str n, value;
     while (sse__param_next(&s, &n, &value))
         if (sse__eq_nocase(n, name)) return value;
-    return sse__str(NULL, 0);
+    return sse__text(NULL);
 }
 
-static bool sse__media_is(sse_str value, sse_str type) { /* "text/html; charset=utf-8" is text/html */
+/* "text/html; charset=utf-8" is text/html */
+static bool sse__media_is(sse_str value, sse_str type) {
     return sse__eq_nocase(sse__trim(sse__cut(&value, ';', true)), type);
 }
 
-/* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is malformed. */
-static int sse__weight(sse_str element) {
+/* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is
+   malformed. */
+static int sse__qvalue(sse_str element) {
     int     weight, scale = 100;
     size_t  i;
     sse_str name, q;
     do
         if (!sse__param_next(&element, &name, &q)) return 1000;
-    while (!sse__eq_nocase(name, SSE__LIT("q")));
-    if (q.len < 1 || q.len > 5 || (q.ptr[0] != '0' && q.ptr[0] != '1') || (q.len > 1 && q.ptr[1] != '.')) return 0;
-    weight = q.ptr[0] == '1' ? 1000 : 0;
+    while (!sse__is_word(name, "q"));
+    if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) ||
+        (q.len > 1 && q.ptr[1] != '.'))
+        return 0;
+    weight = (q.ptr[0] - '0') * 1000;
     for (i = 2; i < q.len; i++, scale /= 10) {
-        if (q.ptr[i] < '0' || q.ptr[i] > '9') return 0;
+        if (!sse__in_class(q.ptr[i], SSE__DIGIT)) return 0;
         weight += (q.ptr[i] - '0') * scale;
     }
     return weight > 1000 ? 0 : weight;
 }
 
-static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
+static bool sse__wordlist_has(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
     sse_str rest = sse__text(words), next;
     while (rest.ptr) {
         next = sse__cut(&rest, ' ', false);
@@ -5027,83 +3897,88 @@ static bool sse__in_words(const char *words, sse_str word) { /* "a b c" holds it
     return false;
 }
 
-/* Bytes of these types are mostly text, whatever they are called. */
+/* Types whose bytes are mostly text, although their names may not say so. */
 static bool sse__media_compresses(sse_str type) {
     static const char words[] =
-        "application/json application/javascript application/xml application/wasm application/x-ndjson application/yaml "
-        "application/toml application/rtf application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
+        "application/json application/javascript application/xml application/wasm "
+        "application/x-ndjson application/yaml application/toml application/rtf "
+        "application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
         "image/vnd.microsoft.icon font/ttf font/otf";
-    const sse_str text = SSE__LIT("text/"), json = SSE__LIT("+json"), xml = SSE__LIT("+xml");
     type = sse__trim(sse__cut(&type, ';', true));
-    if (type.len <= text.len) return false;
-    return sse__eq_nocase(sse__str(type.ptr, text.len), text) || sse__eq_nocase(sse__from(type, type.len - json.len), json) ||
-           sse__eq_nocase(sse__from(type, type.len - xml.len), xml) || sse__in_words(words, type);
+    if (type.len < 6) return false;
+    return sse__starts_nocase(type, "text/") || sse__wordlist_has(words, type) ||
+           sse__is_word(sse__str_skip(type, type.len - 5), "+json") ||
+           sse__is_word(sse__str_skip(type, type.len - 4), "+xml");
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
 
-/* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110 12.5.3), br before gzip before
-   identity among equals. Identity needs no mention but comes last then. 0: none is acceptable. */
+/* The coding among those offered (bits) that an Accept-Encoding value likes best (RFC 9110
+   12.5.3), br before gzip before identity among equals. Identity needs no mention but comes last
+   then. 0: none is acceptable. */
 static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
-    static const unsigned order[] = {SSE__ACCEPT_BR, SSE__ACCEPT_GZIP, SSE__ACCEPT_IDENTITY};
-    int                   weights[3] = {-1, -1, -1}, others = -1, best = 0;
-    unsigned              choice = 0;
-    size_t                i;
-    sse_str               element, name;
+    static const char *const names[] = {"br", "gzip", "identity"}; /* of the bits 1, 2 and 4 */
+    int                      weights[3] = {-1, -1, -1}, others = -1, best = 0, weight, i;
+    unsigned                 choice = 0;
+    sse_str                  element, name;
     while (sse__list_next(&value, &element)) {
-        const int weight = sse__weight(element);
-        name = sse__trim(sse__cut(&element, ';', true));
-        if (sse__eq_nocase(name, SSE__LIT("br"))) weights[0] = weight;
-        else if (sse__eq_nocase(name, SSE__LIT("gzip")) || sse__eq_nocase(name, SSE__LIT("x-gzip"))) weights[1] = weight;
-        else if (sse__eq_nocase(name, SSE__LIT("identity"))) weights[2] = weight;
-        else if (sse__eq(name, SSE__LIT("*"))) others = weight;
+        weight = sse__qvalue(element);
+        name   = sse__trim(sse__cut(&element, ';', true));
+        if (sse__is_word(name, "x-gzip")) name = sse__text("gzip");
+        for (i = 0; i < 3; i++)
+            if (sse__is_word(name, names[i])) weights[i] = weight;
+        if (sse__eq(name, SSE__LIT("*"))) others = weight;
     }
+    if (weights[2] < 0 && others < 0) weights[2] = 1; /* identity */
     for (i = 0; i < 3; i++) {
-        int weight = weights[i] >= 0 ? weights[i] : others;
-        if (order[i] == SSE__ACCEPT_IDENTITY && weight < 0) weight = 1;
-        if (!(offered & order[i]) || weight <= best) continue;
+        weight = weights[i] >= 0 ? weights[i] : others;
+        if (!(offered >> i & 1) || weight <= best) continue;
         best   = weight;
-        choice = order[i];
+        choice = 1u << i;
     }
     return choice;
 }
 
-/* True if a list of entity tags (If-Match, If-None-Match) names etag or is '*'. weak: W/ is of no matter on either side
-   (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through sse__list_next: in a tag a backslash is a plain character. */
+/* True if a list of entity tags (If-Match, If-None-Match) names etag or is '*'. weak: W/ is of
+   no matter on either side (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through
+   sse__list_next: in a tag a backslash is a plain character. */
 static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
     const char *end;
     bool        is_weak = sse__starts(etag, SSE__LIT("W/"));
     if (sse__eq(sse__trim(list), SSE__LIT("*"))) return true;
     if (is_weak && !weak) return false;
-    if (is_weak) etag = sse__from(etag, 2);
+    if (is_weak) etag = sse__str_skip(etag, 2);
     for (;;) {
-        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ',')) list = sse__from(list, 1);
+        while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ','))
+            list = sse__str_skip(list, 1);
         is_weak = sse__starts(list, SSE__LIT("W/"));
-        if (is_weak) list = sse__from(list, 2);
-        end = list.len > 1 && list.ptr[0] == '"' ? (const char *)memchr(list.ptr + 1, '"', list.len - 1) : NULL;
-        if (!end) return false; /* the end, or no tag: A2 */
+        if (is_weak) list = sse__str_skip(list, 2);
+        end = list.len > 1 && list.ptr[0] == '"'
+                  ? (const char *)memchr(list.ptr + 1, '"', list.len - 1)
+                  : NULL;
+        if (!end) return false; /* the end, or no tag: FD2 */
         end++;
-        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag)) return true;
-        list = sse__from(list, (size_t)(end - list.ptr));
+        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag))
+            return true;
+        list = sse__str_skip(list, (size_t)(end - list.ptr));
         if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
     }
 }
 
-static uint64_t sse__digits_value(sse_str digits) { /* a number past all others where it does not fit */
-    uint64_t v;
-    return sse__parse_u64(digits, UINT64_MAX, &v) ? v : UINT64_MAX;
-}
-
-/* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the first and last byte to send,
-   416, or 200: ignore it, being malformed, several ranges, or of another unit. */
+/* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the
+   first and last byte to send, 416, or 200: ignore it, being malformed, several ranges, or of
+   another unit. */
 static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *last) {
     sse_str from, to = sse__trim(value);
     from = sse__cut(&to, '=', false);
-    if (!to.ptr || !sse__eq_nocase(from, SSE__LIT("bytes"))) return 200;
+    if (!to.ptr || !sse__is_word(from, "bytes")) return 200;
     from = sse__cut(&to, '-', false);
-    if (!to.ptr || (from.len && !sse__is_digits(from)) || (to.len && !sse__is_digits(to)) || from.len + to.len == 0) return 200;
-    *first = sse__digits_value(from);
-    *last  = to.len ? sse__digits_value(to) : UINT64_MAX;
+    if (!to.ptr || !sse__all_in_class(from, SSE__DIGIT) || !sse__all_in_class(to, SSE__DIGIT) ||
+        from.len + to.len == 0)
+        return 200;
+    /* past all others if it does not fit */
+    if (!sse__parse_u64(from, UINT64_MAX, first)) *first = UINT64_MAX;
+    if (!sse__parse_u64(to, UINT64_MAX, last)) *last = UINT64_MAX;
     if (!from.len) { /* the last n bytes */
         if (*last == 0) return 416;
         if (size == 0) return 200;
@@ -5117,21 +3992,26 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     return 206;
 }
 
-typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date; /* month and day from 1; UTC */
+/* Month and day from 1; UTC */
+typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date;
 
-/* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year, and (153 m + 2) / 5 counts
-   the days before month m. gmtime and timegm are not used: one is not safe with threads, the other not POSIX. */
+/* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year,
+   and (153 m + 2) / 5 counts the days before month m. gmtime and timegm are not used: one is not
+   safe with threads, the other not POSIX. */
 static int64_t sse__date_days(const sse__date *d) {
-    const int64_t y = d->month > 2 ? d->year : d->year - 1, m = d->month > 2 ? d->month - 3 : d->month + 9;
+    const int64_t y = d->month > 2 ? d->year : d->year - 1,
+                  m = d->month > 2 ? d->month - 3 : d->month + 9;
     return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d->day - 1 - 719468;
 }
 
-static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 1970, years 1 to 9999 */
+/* time: seconds since 1970, years 1 to 9999 */
+static void sse__date_of(int64_t time, sse__date *d) {
     const int64_t days = (time + 719468 * (int64_t)86400) / 86400; /* since 0000-03-01 */
     const int     seconds = (int)((time + 719468 * (int64_t)86400) % 86400);
-    const int     era = (int)(days / 146097), of_era = (int)(days % 146097);         /* 400 years repeat */
+    /* 400 years repeat */
+    const int     era = (int)(days / 146097), of_era = (int)(days % 146097);
     const int     year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const int     of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
+    const int of_year = of_era - (365 * year + year / 4 - year / 100), m = (5 * of_year + 2) / 153;
     d->day    = of_year - (153 * m + 2) / 5 + 1;
     d->month  = m < 10 ? m + 3 : m - 9;
     d->year   = era * 400 + year + (m >= 10);
@@ -5142,126 +4022,92 @@ static void sse__date_of(int64_t time, sse__date *d) { /* time: seconds since 19
 
 static const char sse__day_names[7][10] = { /* from 1970-01-01 */
     "Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"};
-static const char sse__month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+static const char sse__month_names[12][4] = {
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-static void sse__put_digits(char *to, int width, int value) {
-    while (width-- > 0) {
-        to[width] = (char)('0' + value % 10);
-        value /= 10;
-    }
-}
-
-/* Writes an IMF-fixdate (RFC 9110 5.6.7) and a NUL. A time outside the years 1 to 9999 becomes the nearest inside. */
+/* Writes an IMF-fixdate (RFC 9110 5.6.7) and a NUL. A time outside the years 1 to 9999 becomes
+   the nearest inside. */
 static void sse__date_write(char out[30], int64_t time) {
     const int64_t earliest = -62135596800, latest = 253402300799;
     sse__date     d;
-    if (time < earliest) time = earliest;
-    if (time > latest) time = latest;
-    sse__date_of(time, &d);
-    memcpy(out, "Thu, 00 Jan 0000 00:00:00 GMT", 30);
-    memcpy(out, sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], 3);
-    memcpy(out + 8, sse__month_names + (d.month - 1) * 3, 3);
-    sse__put_digits(out + 5, 2, d.day);
-    sse__put_digits(out + 12, 4, d.year);
-    sse__put_digits(out + 17, 2, d.hour);
-    sse__put_digits(out + 20, 2, d.minute);
-    sse__put_digits(out + 23, 2, d.second);
+    char          text[80];
+    sse__date_of(time < earliest ? earliest : time > latest ? latest : time, &d);
+    snprintf(text, sizeof text, "%.3s, %02d %s %04d %02d:%02d:%02d GMT",
+             sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], d.day, sse__month_names[d.month - 1],
+             d.year, d.hour, d.minute, d.second);
+    memcpy(out, text, 30);
 }
 
-static bool sse__date_day_name(sse_str *s, bool full) {
-    int i;
-    for (i = 0; i < 7; i++) {
-        sse_str name = sse__text(sse__day_names[i]);
-        if (!full) name.len = 3;
-        if (!sse__starts(*s, name)) continue;
-        *s = sse__from(*s, name.len);
-        return true;
-    }
-    return false;
-}
-
-static bool sse__date_month(sse_str *s, int *month) {
-    for (*month = 1; *month <= 12; ++*month) {
-        if (!sse__starts(*s, sse__str(sse__month_names + (*month - 1) * 3, 3))) continue;
-        *s = sse__from(*s, 3);
-        return true;
-    }
-    return false;
-}
-
-static bool sse__date_number(sse_str *s, size_t width, int *value) {
-    uint64_t v;
-    if (s->len < width || !sse__parse_u64(sse__str(s->ptr, width), 9999, &v)) return false;
-    *s     = sse__from(*s, width);
-    *value = (int)v;
-    return true;
-}
-
-static bool sse__date_part(sse_str *s, char code, sse__date *d) {
-    switch (code) {
-    case 'a': return sse__date_day_name(s, false);
-    case 'A': return sse__date_day_name(s, true);
-    case 'b': return sse__date_month(s, &d->month);
-    case 'e': /* the day with a space for its first zero */
-        if (!sse__starts(*s, SSE__LIT(" "))) return sse__date_number(s, 2, &d->day);
-        *s = sse__from(*s, 1);
-        return sse__date_number(s, 1, &d->day);
-    case 'd': return sse__date_number(s, 2, &d->day);
-    case 'y': return sse__date_number(s, 2, &d->year);
-    case 'Y': return sse__date_number(s, 4, &d->year);
-    case 'H': return sse__date_number(s, 2, &d->hour);
-    case 'M': return sse__date_number(s, 2, &d->minute);
-    default: return sse__date_number(s, 2, &d->second);
-    }
-}
-
-/* Matches all of s against a form written as for strptime. */
+/* Matches all of s against a form: each of d y h m s is a digit of that number, e one that may be
+   a blank, b the name of a month; all else stands for itself. */
 static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
-    for (; *form; form++) {
-        if (*form == '%') {
-            if (!sse__date_part(&s, *++form, d)) return false;
-        } else {
-            if (!s.len || s.ptr[0] != *form) return false;
-            s = sse__from(s, 1);
+    memset(d, 0, sizeof *d);
+    for (; *form && s.len; form++, s = sse__str_skip(s, 1)) {
+        int *number = NULL, digit = s.ptr[0] - '0';
+        switch (*form) {
+        case 'b':
+            while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month])))
+                d->month++;
+            if (d->month++ == 12) return false;
+            s = sse__str_skip(s, 2);
+            continue;
+        case 'e': if (s.ptr[0] == ' ') digit = 0; /* fall through */
+        case 'd': number = &d->day; break;
+        case 'y': number = &d->year; break;
+        case 'h': number = &d->hour; break;
+        case 'm': number = &d->minute; break;
+        case 's': number = &d->second; break;
         }
+        if (number ? digit < 0 || digit > 9 : s.ptr[0] != *form) return false;
+        if (number) *number = *number * 10 + digit;
     }
-    return s.len == 0;
+    return !*form && !s.len;
 }
 
-static bool sse__date_valid(const sse__date *d) { /* second 60: leap seconds are written, and mean the next second */
-    const bool leap = (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
-    const int  days = d->month == 2 ? 28 + leap : 30 + (d->month + d->month / 8) % 2;
-    return d->year > 0 && d->day >= 1 && d->day <= days && d->hour <= 23 && d->minute <= 59 && d->second <= 60;
-}
-
-/* Reads an HTTP date in the three forms of RFC 9110 5.6.7. now (seconds since 1970) decides the century of a year of two
-   digits: the latest one that is not more than 50 years ahead. The name of the day is not compared with the date. */
+/* Reads an HTTP date in the three forms of RFC 9110 5.6.7. now (seconds since 1970) decides the
+   century of a year of two digits: the latest one that is not more than 50 years ahead. The name
+   of the day is not compared with the date. */
 static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     sse__date d, today;
-    if (sse__date_match(s, "%A, %d-%b-%y %H:%M:%S GMT", &d)) {
+    sse_str   rest;
+    bool      leap;
+    int       last, day = 0;
+    while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
+    if (day == 7) return false;
+    rest = sse__str_skip(s, 3);
+    if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) &&
+        !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
+        rest = sse__text(sse__day_names[day]);
+        if (!sse__starts(s, rest)) return false;
+        if (!sse__date_match(sse__str_skip(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d))
+            return false;
         sse__date_of(now, &today);
         d.year += (today.year + 50) / 100 * 100;
         if (d.year > today.year + 50) d.year -= 100;
-    } else if (!sse__date_match(s, "%a, %d %b %Y %H:%M:%S GMT", &d) && !sse__date_match(s, "%a %b %e %H:%M:%S %Y", &d)) {
-        return false;
     }
-    if (!sse__date_valid(&d)) return false;
+    leap = (d.year % 4 == 0 && d.year % 100 != 0) || d.year % 400 == 0;
+    last = d.month == 2 ? 28 + leap : 30 + (d.month + d.month / 8) % 2;
+    if (d.year == 0 || d.day == 0 || d.day > last || d.hour > 23 || d.minute > 59) return false;
+    if (d.second > 60) return false; /* 60: leap seconds are written, and mean the next second */
     *time = sse__date_days(&d) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
     return true;
 }
 
-static bool sse__is_ipv4(sse_str s) { /* four numbers without leading zeros, which some read as octal */
+/* Four numbers without leading zeros, which some read as octal */
+static bool sse__is_ipv4(sse_str s) {
     int parts = 0;
     while (s.ptr) {
         const sse_str part = sse__cut(&s, '.', false);
         uint64_t      v;
-        if (part.len > 3 || !sse__parse_u64(part, 255, &v) || (part.len > 1 && part.ptr[0] == '0')) return false;
+        if (part.len > 3 || !sse__parse_u64(part, 255, &v) || (part.len > 1 && part.ptr[0] == '0'))
+            return false;
         parts++;
     }
     return parts == 4;
 }
 
-/* RFC 4291 2.2, without brackets. Zones are refused: they mean something only to the machine they are written on. */
+/* RFC 4291 2.2, without brackets. Zones are refused: they mean something only to the machine
+   they are written on. */
 static bool sse__is_ipv6(sse_str s) {
     bool   gap = sse__starts(s, SSE__LIT("::"));
     int    groups = 0;
@@ -5269,7 +4115,8 @@ static bool sse__is_ipv6(sse_str s) {
     while (i < s.len) {
         for (n = 0; n < 5 && i + n < s.len && sse__hex_value(s.ptr[i + n]) >= 0;) n++;
         if (n == 0 || n > 4) return false;
-        if (i + n < s.len && s.ptr[i + n] == '.') return sse__is_ipv4(sse__from(s, i)) && (gap ? groups <= 5 : groups == 6);
+        if (i + n < s.len && s.ptr[i + n] == '.')
+            return sse__is_ipv4(sse__str_skip(s, i)) && (gap ? groups <= 5 : groups == 6);
         i += n;
         groups++;
         if (i == s.len) break;
@@ -5282,28 +4129,32 @@ static bool sse__is_ipv6(sse_str s) {
     return gap ? groups <= 7 : groups == 8;
 }
 
-typedef struct sse__host { sse_str name, port; } sse__host; /* name: an IPv6 address in its brackets; port: digits, empty if none */
+/* name: an IPv6 address in its brackets; port: digits, empty if none */
+typedef struct sse__host { sse_str name, port; } sse__host;
 
-/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name. "example.com." is the same name, in
-   full: the dot of the root is left off. */
+/* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name.
+   "example.com." is the same name, in full: the dot of the root is left off. */
 static bool sse__host_parse(sse_str s, sse__host *host) {
     uint64_t    port;
     const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
     if (close) {
         host->name = sse__str(s.ptr, (size_t)(close + 1 - s.ptr));
-        host->port = sse__from(s, host->name.len);
-        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) || (host->port.len && host->port.ptr[0] != ':')) return false;
-        if (host->port.len) host->port = sse__from(host->port, 1);
+        host->port = sse__str_skip(s, host->name.len);
+        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) ||
+            (host->port.len && host->port.ptr[0] != ':'))
+            return false;
+        if (host->port.len) host->port = sse__str_skip(host->port, 1);
     } else {
         host->port = s;
         host->name = sse__cut(&host->port, ':', false);
-        if (!host->name.len || !sse__all(host->name, SSE__HOST)) return false;
+        if (!host->name.len || !sse__all_in_class(host->name, SSE__HOST)) return false;
         if (host->name.len > 1 && host->name.ptr[host->name.len - 1] == '.') host->name.len--;
     }
     return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
 }
 
-typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin; /* scheme absent: the opaque origin "null" */
+/* Scheme absent: the opaque origin "null" */
+typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin;
 
 static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1, one origin */
     const char *colon = s.len ? (const char *)memchr(s.ptr, ':', s.len) : NULL;
@@ -5311,21 +4162,25 @@ static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1,
     if (sse__eq(s, SSE__LIT("null"))) return true;
     if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
     origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
-    s = sse__from(s, origin->scheme.len);
-    if (!sse__all(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://"))) return false;
-    return sse__host_parse(sse__from(s, 3), &origin->host);
+    s = sse__str_skip(s, origin->scheme.len);
+    if (!sse__all_in_class(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://")))
+        return false;
+    return sse__host_parse(sse__str_skip(s, 3), &origin->host);
 }
 
-/* True if the page of that origin came from this Host. A port left out is the one of the origin's scheme on both sides: behind
-   a proxy that ends TLS the page is https and this server does not know. */
+/* True if the page of that origin came from this Host. A port left out is the one of the
+   origin's scheme on both sides: behind a proxy that ends TLS the page is https and this server
+   does not know. */
 static bool sse__origin_is_host(const sse__origin *origin, const sse__host *host) {
-    const sse_str usual = sse__eq_nocase(origin->scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80");
+    const sse_str usual = sse__text(sse__is_word(origin->scheme, "https") ? "443" : "80");
     return origin->scheme.ptr && sse__eq_nocase(origin->host.name, host->name) &&
-           sse__eq(origin->host.port.len ? origin->host.port : usual, host->port.len ? host->port : usual);
+           sse__eq(origin->host.port.len ? origin->host.port : usual,
+                   host->port.len ? host->port : usual);
 }
 
-/* Takes the last element off a Forwarded or X-Forwarded-For value: the one that the nearest proxy wrote. It looks from the
-   right because what stands left of it came from outside, unbalanced quotes included. */
+/* Takes the last element off a Forwarded or X-Forwarded-For value: the one that the nearest
+   proxy wrote. It looks from the right because everything to the left of it came from outside,
+   unbalanced quotes included. */
 static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
     bool   quoted = false;
     size_t i = rest->len;
@@ -5334,94 +4189,105 @@ static bool sse__forwarded_last(sse_str *rest, sse_str *element) {
         i--;
         if (rest->ptr[i] == '"') quoted = !quoted;
     }
-    *element = sse__trim(sse__from(*rest, i));
-    *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__str(NULL, 0);
+    *element = sse__trim(sse__str_skip(*rest, i));
+    SSE_ASSERT(element->len <= rest->len - i); /* FD1 */
+    *rest    = i > 0 ? sse__str(rest->ptr, i - 1) : sse__text(NULL);
     return true;
 }
 
-/* The address in such an element, of the form "for=..." (RFC 7239) or bare, without brackets and port. ptr NULL: there is
-   none; names like "unknown" and "_hidden" are none. */
+/* The address in such an element, of the form "for=..." (RFC 7239) or bare, without brackets and
+   port. ptr NULL: there is none; names like "unknown" and "_hidden" are none. */
 static sse_str sse__forwarded_address(sse_str element) {
-    sse_str   s = memchr(element.ptr, '=', element.len) ? sse__param(element, SSE__LIT("for")) : element;
+    sse_str s =
+        memchr(element.ptr, '=', element.len) ? sse__param(element, SSE__LIT("for")) : element;
     sse__host host;
     if (sse__is_ipv6(s)) return s;
-    if (s.ptr && sse__host_parse(s, &host)) {
-        if (sse__is_ipv4(host.name)) return host.name;
-        if (host.name.ptr[0] == '[') return sse__str(host.name.ptr + 1, host.name.len - 2);
-    }
-    return sse__str(NULL, 0);
+    if (!s.ptr || !sse__host_parse(s, &host)) return sse__text(NULL);
+    if (host.name.ptr[0] == '[') return sse__str(host.name.ptr + 1, host.name.len - 2);
+    return sse__is_ipv4(host.name) ? host.name : sse__text(NULL);
 }
 
-static const char *sse__status_text(int status) { /* the IANA registry; "Unknown" for what is not in it */
+/* From the IANA registry; "Unknown" for any other. */
+static const char *sse__status_text(int status) {
     static const char texts[] = /* one string: a switch would take twice the room */
-        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0" "200 OK\0" "201 Created\0"
-        "202 Accepted\0" "203 Non-Authoritative Information\0" "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0"
-        "207 Multi-Status\0" "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
-        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0" "307 Temporary Redirect\0"
-        "308 Permanent Redirect\0" "400 Bad Request\0" "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0"
-        "404 Not Found\0" "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
-        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0" "412 Precondition Failed\0"
-        "413 Content Too Large\0" "414 URI Too Long\0" "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0"
-        "417 Expectation Failed\0" "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
-        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0" "428 Precondition Required\0"
-        "429 Too Many Requests\0" "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
-        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0" "503 Service Unavailable\0"
-        "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0" "506 Variant Also Negotiates\0" "507 Insufficient Storage\0"
-        "508 Loop Detected\0" "511 Network Authentication Required\0";
+        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
+        "200 OK\0" "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0"
+        "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0" "207 Multi-Status\0"
+        "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
+        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0"
+        "307 Temporary Redirect\0" "308 Permanent Redirect\0" "400 Bad Request\0"
+        "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0" "404 Not Found\0"
+        "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
+        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0"
+        "412 Precondition Failed\0" "413 Content Too Large\0" "414 URI Too Long\0"
+        "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0" "417 Expectation Failed\0"
+        "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
+        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0"
+        "428 Precondition Required\0" "429 Too Many Requests\0"
+        "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
+        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0"
+        "503 Service Unavailable\0" "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0"
+        "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
+        "511 Network Authentication Required\0";
     const char *p = texts;
     while (*p && (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0' != status) p += strlen(p) + 1;
     return *p ? p + 4 : "Unknown";
 }
 
-/* The media type of a file by the end of its name; "application/octet-stream" where that says nothing. */
+/* The media type of a file by the end of its name; "application/octet-stream" where that says
+   nothing. */
 static const char *sse__mime(sse_str path) {
     static const char *const types[][2] = {
-        {"html", "text/html; charset=utf-8"},     {"htm", "text/html; charset=utf-8"},       {"css", "text/css; charset=utf-8"},
-        {"js", "text/javascript; charset=utf-8"}, {"mjs", "text/javascript; charset=utf-8"}, {"json", "application/json"},
-        {"map", "application/json"},              {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
-        {"geojson", "application/geo+json"},      {"ndjson", "application/x-ndjson"},        {"txt", "text/plain; charset=utf-8"},
-        {"log", "text/plain; charset=utf-8"},     {"conf", "text/plain; charset=utf-8"},     {"c", "text/plain; charset=utf-8"},
-        {"h", "text/plain; charset=utf-8"},       {"md", "text/markdown; charset=utf-8"},    {"csv", "text/csv; charset=utf-8"},
-        {"tsv", "text/tab-separated-values; charset=utf-8"}, {"ics", "text/calendar; charset=utf-8"}, {"vcf", "text/vcard; charset=utf-8"},
-        {"vtt", "text/vtt; charset=utf-8"},       {"xml", "text/xml; charset=utf-8"},        {"rss", "application/rss+xml"},
-        {"atom", "application/atom+xml"},         {"xhtml", "application/xhtml+xml"},        {"yaml", "application/yaml"},
-        {"yml", "application/yaml"},              {"toml", "application/toml"},              {"svg", "image/svg+xml"},
-        {"png", "image/png"},                     {"apng", "image/apng"},                    {"jpg", "image/jpeg"},
-        {"jpeg", "image/jpeg"},                   {"gif", "image/gif"},                      {"webp", "image/webp"},
-        {"avif", "image/avif"},                   {"ico", "image/vnd.microsoft.icon"},       {"bmp", "image/bmp"},
-        {"tif", "image/tiff"},                    {"tiff", "image/tiff"},                    {"woff", "font/woff"},
-        {"woff2", "font/woff2"},                  {"ttf", "font/ttf"},                       {"otf", "font/otf"},
-        {"mp3", "audio/mpeg"},                    {"m4a", "audio/mp4"},                      {"ogg", "audio/ogg"},
-        {"opus", "audio/ogg"},                    {"flac", "audio/flac"},                    {"wav", "audio/wav"},
-        {"mp4", "video/mp4"},                     {"webm", "video/webm"},                    {"mov", "video/quicktime"},
-        {"m3u8", "application/vnd.apple.mpegurl"}, {"ts", "video/mp2t"},                     {"pdf", "application/pdf"},
-        {"wasm", "application/wasm"},             {"zip", "application/zip"},                {"gz", "application/gzip"},
-        {"tar", "application/x-tar"},             {"7z", "application/x-7z-compressed"},     {"zst", "application/zstd"},
-        {"epub", "application/epub+zip"},         {"rtf", "application/rtf"},                {"sqlite", "application/vnd.sqlite3"}};
+        {"html htm", "text/html; charset=utf-8"}, {"css", "text/css; charset=utf-8"},
+        {"js mjs", "text/javascript; charset=utf-8"}, {"json map", "application/json"},
+        {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
+        {"geojson", "application/geo+json"}, {"ndjson", "application/x-ndjson"},
+        {"txt log conf c h", "text/plain; charset=utf-8"}, {"md", "text/markdown; charset=utf-8"},
+        {"csv", "text/csv; charset=utf-8"}, {"tsv", "text/tab-separated-values; charset=utf-8"},
+        {"ics", "text/calendar; charset=utf-8"}, {"vcf", "text/vcard; charset=utf-8"},
+        {"vtt", "text/vtt; charset=utf-8"}, {"xml", "text/xml; charset=utf-8"},
+        {"rss", "application/rss+xml"}, {"atom", "application/atom+xml"},
+        {"xhtml", "application/xhtml+xml"}, {"yaml yml", "application/yaml"},
+        {"toml", "application/toml"}, {"svg", "image/svg+xml"}, {"png", "image/png"},
+        {"apng", "image/apng"}, {"jpg jpeg", "image/jpeg"}, {"gif", "image/gif"},
+        {"webp", "image/webp"}, {"avif", "image/avif"}, {"ico", "image/vnd.microsoft.icon"},
+        {"bmp", "image/bmp"}, {"tif tiff", "image/tiff"}, {"woff", "font/woff"},
+        {"woff2", "font/woff2"}, {"ttf", "font/ttf"}, {"otf", "font/otf"}, {"mp3", "audio/mpeg"},
+        {"m4a", "audio/mp4"}, {"ogg opus", "audio/ogg"}, {"flac", "audio/flac"},
+        {"wav", "audio/wav"}, {"mp4", "video/mp4"}, {"webm", "video/webm"},
+        {"mov", "video/quicktime"}, {"m3u8", "application/vnd.apple.mpegurl"}, {"ts", "video/mp2t"},
+        {"pdf", "application/pdf"}, {"wasm", "application/wasm"}, {"zip", "application/zip"},
+        {"gz", "application/gzip"}, {"tar", "application/x-tar"},
+        {"7z", "application/x-7z-compressed"}, {"zst", "application/zstd"},
+        {"epub", "application/epub+zip"}, {"rtf", "application/rtf"},
+        {"sqlite", "application/vnd.sqlite3"}};
     size_t from = path.len, i;
     while (from > 0 && path.ptr[from - 1] != '.' && path.ptr[from - 1] != '/') from--;
     for (i = 0; from > 0 && path.ptr[from - 1] == '.' && i < SSE__COUNT(types); i++)
-        if (sse__eq_nocase(sse__from(path, from), sse__text(types[i][0]))) return types[i][1];
+        if (sse__wordlist_has(types[i][0], sse__str_skip(path, from))) return types[i][1];
     return "application/octet-stream";
 }
 
 /*==========================================================================
   >>http   request head, chunked bodies, paths                       [pure]
-  Uses: >>field >>text >>buf >>base     Tests: tests/unit/http.c
+  Uses: >>field >>text >>base           Tests: tests/unit/http.c
   H1  Every slice lies inside the bytes scanned so far, and its bytes are
       of the class that its place allows.
   H2  However the bytes are cut into feeds, result, slices and status are
       the same. At most one byte, a CR at the end of a feed, is seen twice.
-  H3  A head is taken or refused as a whole: what another parser might
-      read differently (RFC 9112 11.2) is always refused.
+  H3  A head is taken or refused as a whole. Request smuggling: a head that
+      another parser might read differently (RFC 9112 11.2) is refused.
 ==========================================================================*/
 
 /* A place in the request's bytes: no pointer, since they may move while a head is incomplete. */
 typedef struct sse__slice { uint32_t at, len; } sse__slice;
 
-static sse_str sse__slice_str(const char *bytes, sse__slice s) { return sse__str(bytes + s.at, s.len); }
+static sse_str sse__slice_str(const char *bytes, sse__slice s) {
+    return sse__str(bytes + s.at, s.len);
+}
 
-/* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length tell them apart. */
+/* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length
+   tell them apart. */
 #define SSE__FIELDS(X)                                \
     X(ACCEPT, 'a', "accept")                          \
     X(ACCEPT_ENCODING, 'a', "accept-encoding")        \
@@ -5429,24 +4295,18 @@ static sse_str sse__slice_str(const char *bytes, sse__slice s) { return sse__str
     X(CONNECTION, 'c', "connection")                  \
     X(CONTENT_LENGTH, 'c', "content-length")          \
     X(CONTENT_TYPE, 'c', "content-type")              \
-    X(COOKIE, 'c', "cookie")                          \
     X(EXPECT, 'e', "expect")                          \
     X(FORWARDED, 'f', "forwarded")                    \
     X(HOST, 'h', "host")                              \
     X(IF_MODIFIED_SINCE, 'i', "if-modified-since")    \
     X(IF_NONE_MATCH, 'i', "if-none-match")            \
     X(IF_RANGE, 'i', "if-range")                      \
-    X(LAST_EVENT_ID, 'l', "last-event-id")            \
     X(ORIGIN, 'o', "origin")                          \
     X(RANGE, 'r', "range")                            \
-    X(REFERER, 'r', "referer")                        \
     X(SEC_FETCH_SITE, 's', "sec-fetch-site")          \
     X(TRANSFER_ENCODING, 't', "transfer-encoding")    \
-    X(UPGRADE, 'u', "upgrade")                        \
-    X(USER_AGENT, 'u', "user-agent")                  \
     X(X_FORWARDED_FOR, 'x', "x-forwarded-for")        \
-    X(X_FORWARDED_PROTO, 'x', "x-forwarded-proto")    \
-    X(CORS_METHOD, 'a', "access-control-request-method")
+    X(X_FORWARDED_PROTO, 'x', "x-forwarded-proto")
 
 enum {
     SSE__FIELD_OTHER,
@@ -5455,28 +4315,42 @@ enum {
 #undef SSE__ENUM
 };
 
-typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field; /* value trimmed; id: SSE__FIELD_ */
+/* Value trimmed; id: SSE__FIELD_ */
+typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field;
 
-enum { SSE__AT_START, SSE__AT_METHOD, SSE__AT_TARGET, SSE__AT_VERSION, SSE__AT_NAME, SSE__AT_SPACE, SSE__AT_VALUE, SSE__AT_END };
+enum {
+    SSE__HEAD_START,
+    SSE__HEAD_METHOD,
+    SSE__HEAD_TARGET,
+    SSE__HEAD_VERSION,
+    SSE__HEAD_NAME,
+    SSE__HEAD_SPACE,
+    SSE__HEAD_VALUE,
+    SSE__HEAD_END
+};
 
 typedef struct sse__head {
     uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
     sse__field *fields;              /* the caller's array */
-    uint8_t     stage;               /* SSE__AT_ */
-    int         result;              /* once at the end: what sse__head_parse returned */
+    uint8_t     stage;               /* SSE__HEAD_ */
+    int         result;              /* at the end: the result of sse__head_parse */
     sse__slice  method, target;      /* as sent */
-    sse__slice  path, query;         /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
-    sse__slice  host;                /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
+    /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
+    sse__slice  path, query;
+    /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
+    sse__slice  host;
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
-    bool        keep_alive, expect_continue, upgrade;
-    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep, asks_upgrade, names_upgrade;
+    bool        keep_alive, expect_continue;
+    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep;
 } sse__head;
 
-/* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1, which a length can be, it is that. */
-static void sse__head_init(sse__head *h, sse__field *fields, uint32_t max_fields, uint32_t max_bytes) {
+/* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1,
+   which a length can be, it is that. */
+static void sse__head_init(sse__head *h, sse__field *fields, uint32_t max_fields,
+                           uint32_t max_bytes) {
     memset(h, 0, sizeof *h);
     h->fields     = fields;
     h->max_fields = max_fields;
@@ -5488,12 +4362,17 @@ static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
     unsigned    id;
     size_t      i;
     switch (name.len << 8 | (unsigned char)(name.ptr[0] | 32)) {
-#define SSE__CASE(field, letter, known) case (sizeof(known) - 1) << 8 | letter: text = known; id = SSE__FIELD_##field; break;
+#define SSE__CASE(field, letter, known)                                                            \
+    case (sizeof(known) - 1) << 8 | letter:                                                        \
+        text = known;                                                                              \
+        id   = SSE__FIELD_##field;                                                                 \
+        break;
         SSE__FIELDS(SSE__CASE)
 #undef SSE__CASE
     default: return SSE__FIELD_OTHER;
     }
-    for (i = 1; i < name.len; i++) /* exact: besides capitals, no byte of a token becomes a letter, digit or '-' by its bit 32 */
+    /* exact: besides capitals, no byte of a token becomes a letter, digit or '-' by its bit 32 */
+    for (i = 1; i < name.len; i++)
         if ((name.ptr[i] | 32) != text[i]) return SSE__FIELD_OTHER;
     return id;
 }
@@ -5510,97 +4389,96 @@ static sse_str sse__head_find(const sse__head *h, const char *bytes, sse_str nam
     uint32_t n;
     for (n = 0; n < h->nfields; n++) {
         const sse__field *field = &h->fields[n];
-        if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0) return sse__slice_str(bytes, field->value);
+        if (sse__eq_nocase(sse__slice_str(bytes, field->name), name) && i-- == 0)
+            return sse__slice_str(bytes, field->value);
     }
     return sse__str(NULL, 0);
 }
 
-/* Clients that have to be answered with an event stream whatever happens, as an error status would end them for good. */
+/* Clients that must be answered with an event stream even on errors, as an error status would
+   end them for good. */
 typedef enum sse__asker {
-    SSE__ASKER_PLAIN,       /* all others, also those that list the type among others: they get plain statuses */
+    /* all others, also those that list the type among others: they get plain statuses */
+    SSE__ASKER_PLAIN,
     SSE__ASKER_EVENTSOURCE, /* Accept names this one type (WHATWG HTML 9.2.3) */
-    SSE__ASKER_DATASTAR     /* says so itself; whether this @get is a stream or an action only its handler knows */
+    /* says so itself; whether this @get is a stream or an action only its handler knows */
+    SSE__ASKER_DATASTAR
 } sse__asker;
 
 static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
     sse_str    accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
     const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
     if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
-    if (one && sse__list_next(&accept, &type) && sse__media_is(type, SSE__LIT("text/event-stream")) &&
-        sse__weight(type) > 0 && !sse__list_next(&accept, &other))
+    if (one && sse__list_next(&accept, &type) &&
+        sse__media_is(type, SSE__LIT("text/event-stream")) && sse__qvalue(type) > 0 &&
+        !sse__list_next(&accept, &other))
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
-    return sse__eq_nocase(type, SSE__LIT("true")) ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
+    return sse__is_word(type, "true") ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
-/* Transfer-Encoding, RFC 9112 6.1: nothing may follow chunked, or come with it: H3. */
-static int sse__head_coding(sse__head *h, sse_str value) {
-    sse_str coding, name;
-    h->saw_coding = true;
-    if (!sse__trim(value).len) return -400;
-    while (value.ptr) {
-        coding = sse__trim(sse__cut(&value, ',', true));
-        name   = sse__cut(&coding, ';', true);
-        if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
-        if (!sse__eq_nocase(name, SSE__LIT("chunked"))) h->other_coding = true;
-        else if (coding.ptr) return -400;
-        else h->chunked = true;
-    }
-    return 0;
-}
-
-/* Options that mean nothing here are passed over, malformed ones too: none of them changes where the message ends. */
-static void sse__head_connection(sse__head *h, sse_str value) {
-    sse_str option;
-    while (sse__list_next(&value, &option)) {
-        if (sse__eq_nocase(option, SSE__LIT("close"))) h->asks_close = true;
-        if (sse__eq_nocase(option, SSE__LIT("keep-alive"))) h->asks_keep = true;
-        if (sse__eq_nocase(option, SSE__LIT("upgrade"))) h->asks_upgrade = true;
-    }
-}
-
-/* Host decides which site is meant, so two of them, or one that is read in two ways, are refused (RFC 9112 3.2): H3. */
-static int sse__head_host(sse__head *h, const char *bytes, sse__slice value) {
-    sse__host host;
-    if (h->saw_host || !sse__host_parse(sse__slice_str(bytes, value), &host)) return -400;
-    h->saw_host = true;
-    if (!h->host.len) h->host = value; /* an absolute target has precedence, RFC 9112 3.2.2 */
-    return 0;
-}
-
-/* Looks at a field that frames the message or says what becomes of the connection. */
+/* Looks at a field that frames the message or decides about the connection. Against request
+   smuggling, anything that a proxy might read differently is refused (H3). */
 static int sse__head_take(sse__head *h, const char *bytes, const sse__field *field) {
-    const sse_str value = sse__slice_str(bytes, field->value);
+    sse_str   value = sse__slice_str(bytes, field->value), item;
+    sse__host host;
     switch (field->id) {
-    case SSE__FIELD_HOST: return sse__head_host(h, bytes, field->value);
-    case SSE__FIELD_TRANSFER_ENCODING: return sse__head_coding(h, value);
-    case SSE__FIELD_CONNECTION: sse__head_connection(h, value); break;
-    case SSE__FIELD_UPGRADE: h->names_upgrade = true; break;
-    case SSE__FIELD_CONTENT_LENGTH: /* the same value twice is refused as well: some proxy joins them, some takes one */
+    case SSE__FIELD_HOST:
+        /* decides which site is meant: not two of them, and none that is read in two ways, RFC
+           9112 3.2 */
+        if (h->saw_host || !sse__host_parse(value, &host)) return -400;
+        h->saw_host = true;
+        /* an absolute target has precedence, RFC 9112 3.2.2 */
+        if (!h->host.len) h->host = field->value;
+        break;
+    case SSE__FIELD_CONTENT_LENGTH:
+        /* the same value twice is refused as well: some proxy joins them, some takes one */
         if (h->has_length || !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
         h->has_length = true;
         break;
+    case SSE__FIELD_TRANSFER_ENCODING:
+        /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
+        if (!value.len) return -400;
+        h->saw_coding = true;
+        while (value.ptr) {
+            sse_str coding = sse__trim(sse__cut(&value, ',', true)),
+                    name   = sse__cut(&coding, ';', true);
+            if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
+            if (!sse__is_word(name, "chunked")) h->other_coding = true;
+            else if (coding.ptr) return -400;
+            else h->chunked = true;
+        }
+        break;
+    case SSE__FIELD_CONNECTION:
+        /* all other options mean nothing here, malformed ones too: none changes where the
+           message ends */
+        while (sse__list_next(&value, &item)) {
+            if (sse__is_word(item, "close")) h->asks_close = true;
+            if (sse__is_word(item, "keep-alive")) h->asks_keep = true;
+        }
+        break;
     case SSE__FIELD_EXPECT:
-        if (sse__eq_nocase(value, SSE__LIT("100-continue"))) h->expect_continue = true;
+        if (sse__is_word(value, "100-continue")) h->expect_continue = true;
         else h->other_expectation = true;
         break;
     }
-    return 0;
+    return 1;
 }
 
-/* What can only be said when all fields are in. */
+/* Checks that need all fields. */
 static int sse__head_finish(sse__head *h) {
     if (h->minor == 1 && !h->saw_host) return -400;
     if (h->saw_coding && (h->minor == 0 || h->has_length)) return -400; /* RFC 9112 6.1: H3 */
     if (h->other_coding) return -501;
     if (h->other_expectation) return -417;
     h->keep_alive = !h->asks_close && (h->minor == 1 || h->asks_keep);
-    h->upgrade    = h->asks_upgrade && h->names_upgrade && h->minor == 1;
-    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false; /* RFC 9110 10.1.1 */
+    /* RFC 9110 10.1.1 */
+    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false;
     return (int)h->pos;
 }
 
-/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are forgiven. */
+/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are
+   forgiven. */
 static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
     while (h->pos < end && bytes[h->pos] == '\r') {
         if (h->pos + 1 == end) return 0;
@@ -5609,14 +4487,15 @@ static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
     }
     if (h->pos == end) return 0;
     h->mark  = h->pos;
-    h->stage = SSE__AT_METHOD;
+    h->stage = SSE__HEAD_METHOD;
     return 1;
 }
 
 /* A word of the request line, which ends with one space. */
-static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set, sse__slice *word) {
+static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set,
+                          sse__slice *word) {
     uint32_t pos = h->pos;
-    while (pos < end && sse__is(bytes[pos], set)) pos++;
+    while (pos < end && sse__in_class(bytes[pos], set)) pos++;
     h->pos    = pos;
     word->at  = h->mark;
     word->len = pos - h->mark;
@@ -5628,9 +4507,11 @@ static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigne
     return 1;
 }
 
-/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of them. */
+/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of
+   them. */
 static bool sse__head_target_split(sse__head *h, const char *bytes) {
-    const sse_str method = sse__slice_str(bytes, h->method), target = sse__slice_str(bytes, h->target);
+    const sse_str method = sse__slice_str(bytes, h->method),
+                  target = sse__slice_str(bytes, h->target);
     uint32_t      at = 0, mark;
     sse__host     host;
     if (sse__eq(method, SSE__LIT("CONNECT"))) return false; /* a request to a proxy */
@@ -5639,8 +4520,8 @@ static bool sse__head_target_split(sse__head *h, const char *bytes) {
         return sse__eq(method, SSE__LIT("OPTIONS"));
     }
     if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
-        at = target.len > 7 && sse__eq_nocase(sse__str(target.ptr, 7), SSE__LIT("http://")) ? 7 :
-             target.len > 8 && sse__eq_nocase(sse__str(target.ptr, 8), SSE__LIT("https://")) ? 8 : 0;
+        if (sse__starts_nocase(target, "http://")) at = 7;
+        if (sse__starts_nocase(target, "https://")) at = 8;
         for (mark = at; at < target.len && target.ptr[at] != '/' && target.ptr[at] != '?';) at++;
         if (!mark || !sse__host_parse(sse__str(target.ptr + mark, at - mark), &host)) return false;
         h->host.at  = h->target.at + mark;
@@ -5655,7 +4536,8 @@ static bool sse__head_target_split(sse__head *h, const char *bytes) {
     return true;
 }
 
-/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5), another major one not at all. */
+/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5),
+   another major one not at all. */
 static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
     static const char form[] = "HTTP/0.0\r\n";
     const char       *version = bytes + h->mark;
@@ -5667,7 +4549,7 @@ static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
     if (version[5] != '1') return -505;
     h->minor = version[7] != '0';
     h->mark  = h->pos;
-    h->stage = SSE__AT_NAME;
+    h->stage = SSE__HEAD_NAME;
     return sse__head_target_split(h, bytes) ? 1 : -400;
 }
 
@@ -5675,7 +4557,7 @@ static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
 static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
     uint32_t    pos = h->pos;
     sse__field *field = h->fields + h->nfields;
-    while (pos < end && sse__is(bytes[pos], SSE__TOKEN)) pos++;
+    while (pos < end && sse__in_class(bytes[pos], SSE__TOKEN)) pos++;
     h->pos = pos;
     if (pos == end) return 0;
     if (bytes[pos] == '\r' && pos == h->mark) {
@@ -5684,28 +4566,77 @@ static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
         h->pos += 2;
         return 2;
     }
-    if (bytes[pos] != ':' || pos == h->mark) return -400; /* a space before the colon and folded lines end here too */
+    /* a space before the colon and folded lines end here too */
+    if (bytes[pos] != ':' || pos == h->mark) return -400;
     if (h->nfields == h->max_fields) return -431;
     field->name.at  = h->mark;
     field->name.len = pos - h->mark;
     field->id       = sse__field_id(sse__slice_str(bytes, field->name));
     h->pos++;
-    h->stage = SSE__AT_SPACE;
+    h->stage = SSE__HEAD_SPACE;
     return 1;
 }
 
-/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just restart it. */
+/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F):
+   16 if there is none. */
+#if defined(SSE__USE_SSE2)
+static unsigned sse__printable_in_block(const char *p) {
+    const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
+    const unsigned hits =
+        (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
+    return hits ? (unsigned)__builtin_ctz(hits) : 16;
+}
+#elif defined(SSE__USE_NEON)
+static unsigned sse__printable_in_block(const char *p) {
+    const uint8x16_t v = vld1q_u8((const uint8_t *)p);
+    const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
+    /* 4 bits a byte */
+    const uint64_t hits =
+        vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0);
+    return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
+}
+#else
+static unsigned sse__printable_in_block(const char *p) {
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    unsigned       i;
+    for (i = 0; i < 16; i += 8) {
+        uint64_t v, del;
+        memcpy(&v, p + i, 8);
+        del = v ^ 0x7F * ones;
+        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to
+           whether there is such a byte. */
+        if (((v - 0x20 * ones) & ~v & high) || ((del - ones) & ~del & high)) break;
+    }
+    while (i < 16 && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F) i++;
+    return i;
+}
+#endif
+
+/* The first control character of [p, end), end if there is none. Never reads past end. */
+static const char *sse__printable_end(const char *p, const char *end) {
+    while (end - p >= 16) {
+        const unsigned n = sse__printable_in_block(p);
+        p += n;
+        if (n < 16) return p;
+    }
+    while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7F) p++;
+    return p;
+}
+
+/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just
+   restart it. */
 static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
     sse__field *field = h->fields + h->nfields;
     uint32_t    pos = h->pos;
-    if (h->stage == SSE__AT_SPACE) {
+    if (h->stage == SSE__HEAD_SPACE) {
         while (pos < end && sse__is_space(bytes[pos])) pos++;
         h->pos = h->mark = pos;
         if (pos == end) return 0;
-        h->stage = SSE__AT_VALUE;
+        h->stage = SSE__HEAD_VALUE;
     }
     for (;; pos++) {
-        pos = (uint32_t)(sse__skip_text(bytes + pos, bytes + end) - bytes);
+        pos = (uint32_t)(sse__printable_end(bytes + pos, bytes + end) - bytes);
         if (pos == end || bytes[pos] != '\t') break;
     }
     h->pos = pos;
@@ -5717,52 +4648,44 @@ static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) 
     field->value.len = pos - h->mark;
     h->nfields++;
     h->mark  = h->pos;
-    h->stage = SSE__AT_NAME;
+    h->stage = SSE__HEAD_NAME;
     return 1;
 }
 
-/* A loop of its own because this is where the time goes: a field is two calls, and most need nothing more. */
-static int sse__head_fields(sse__head *h, const char *bytes, uint32_t end) {
-    int rc;
-    for (;;) {
-        if (h->stage == SSE__AT_NAME) {
-            rc = sse__head_name(h, bytes, end);
-            if (rc == 2) return sse__head_finish(h);
-            if (rc <= 0) return rc;
-        }
-        rc = sse__head_field_value(h, bytes, end);
-        if (rc <= 0) return rc;
-        if (h->fields[h->nfields - 1].id == SSE__FIELD_OTHER) continue;
-        rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
-        if (rc < 0) return rc;
-    }
-}
-
-static int sse__head_advance(sse__head *h, const char *bytes, uint32_t end) { /* H2: all it knows is in h */
-    int rc = 1;
-    while (rc > 0 && h->stage < SSE__AT_NAME) {
+/* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of
+   the earlier calls, wherever they are now, and perhaps more. Returns the head's length with its
+   blank line, 0 if more is needed, or a status to answer as a negative number, after which the
+   connection must be closed. Then, and when done, further calls return the same. */
+/* H2: all it knows is in h */
+static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
+    const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
+    int            rc = 1;
+    if (h->stage == SSE__HEAD_END) return h->result;
+    while (rc > 0 && h->stage < SSE__HEAD_NAME) {
         switch (h->stage) {
-        case SSE__AT_START: rc = sse__head_start(h, bytes, end); break;
-        case SSE__AT_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
-        case SSE__AT_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
+        case SSE__HEAD_START: rc = sse__head_start(h, bytes, end); break;
+        case SSE__HEAD_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
+        case SSE__HEAD_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
         default: rc = sse__head_version(h, bytes, end);
         }
     }
-    return rc > 0 ? sse__head_fields(h, bytes, end) : rc;
-}
-
-/* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of the earlier calls, wherever they
-   are now, and perhaps more. Returns the head's length with its blank line, 0 if more is needed, or a status to answer as a
-   negative number, after which the connection must be closed. Then, and when done, further calls return the same. */
-static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
-    const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
-    int            rc;
-    if (h->stage == SSE__AT_END) return h->result;
-    rc = sse__head_advance(h, bytes, end);
+    /* this is where the time goes: a field is two calls, and most need nothing more */
+    while (rc > 0) {
+        if (h->stage == SSE__HEAD_NAME) {
+            rc = sse__head_name(h, bytes, end);
+            if (rc == 2) rc = sse__head_finish(h);
+            else if (rc > 0) continue;
+            break;
+        }
+        rc = sse__head_field_value(h, bytes, end);
+        if (rc <= 0 || h->fields[h->nfields - 1].id == SSE__FIELD_OTHER) continue;
+        rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
+    }
     SSE_ASSERT(h->pos <= end); /* H1 */
-    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__AT_NAME ? -414 : -431; /* no longer head can end inside the limit */
+    /* no longer head can end inside the limit */
+    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__HEAD_NAME ? -414 : -431;
     if (rc == 0) return 0;
-    h->stage = SSE__AT_END;
+    h->stage = SSE__HEAD_END;
     return h->result = rc;
 }
 
@@ -5773,18 +4696,30 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
       |                                   \ size 0                            |
       +------------------------------------\----------------------------------+
                                             v
-     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER; TRAILER --CR--> END_LF --> END */
+     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER
+             --CR--> END_LF --> END                                                         */
 enum {
-    SSE__CHUNK_SIZE, SSE__CHUNK_SPACE, SSE__CHUNK_EXTENSION, SSE__CHUNK_SIZE_LF, SSE__CHUNK_DATA, SSE__CHUNK_DATA_CR,
-    SSE__CHUNK_DATA_LF, SSE__CHUNK_TRAILER, SSE__CHUNK_TRAILER_NAME, SSE__CHUNK_TRAILER_VALUE, SSE__CHUNK_TRAILER_LF,
-    SSE__CHUNK_END_LF, SSE__CHUNK_END
+    SSE__CHUNK_SIZE,
+    SSE__CHUNK_SPACE,
+    SSE__CHUNK_EXTENSION,
+    SSE__CHUNK_SIZE_LF,
+    SSE__CHUNK_DATA,
+    SSE__CHUNK_DATA_CR,
+    SSE__CHUNK_DATA_LF,
+    SSE__CHUNK_TRAILER,
+    SSE__CHUNK_TRAILER_NAME,
+    SSE__CHUNK_TRAILER_VALUE,
+    SSE__CHUNK_TRAILER_LF,
+    SSE__CHUNK_END_LF,
+    SSE__CHUNK_END
 };
 
 typedef struct sse__chunked {
     uint64_t left;    /* of the chunk's data; while its size is read, that size */
     uint64_t total;   /* decoded so far, and in the chunk at hand */
     uint64_t limit;   /* of total */
-    uint32_t extra;   /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
+    /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
+    uint32_t extra;
     uint8_t  digits;  /* of the size */
     uint8_t  stage;
     int      result;  /* not 0: the end, or a refusal that stays */
@@ -5795,7 +4730,24 @@ static void sse__chunked_init(sse__chunked *d, uint64_t limit) {
     d->limit = limit;
 }
 
-/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no prefix, and never past 64 bits. */
+/* What a stage takes: any number of bytes of a class, then the one that ends it. SIZE and DATA
+   are read otherwise. */
+static const struct { unsigned char many; char last; uint8_t next; } sse__chunk_steps[] = {
+    {0, 0, 0},
+    {SSE__BLANK, ';', SSE__CHUNK_EXTENSION},
+    {SSE__VALUE, '\r', SSE__CHUNK_SIZE_LF},
+    {0, '\n', SSE__CHUNK_DATA},
+    {0, 0, 0},
+    {0, '\r', SSE__CHUNK_DATA_LF},
+    {0, '\n', SSE__CHUNK_SIZE},
+    {0, '\r', SSE__CHUNK_END_LF},
+    {SSE__TOKEN, ':', SSE__CHUNK_TRAILER_VALUE},
+    {SSE__VALUE, '\r', SSE__CHUNK_TRAILER_LF},
+    {0, '\n', SSE__CHUNK_TRAILER},
+    {0, '\n', SSE__CHUNK_END}};
+
+/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no
+   prefix, and never past 64 bits. */
 static int sse__chunked_size(sse__chunked *d, char c) {
     const int digit = sse__hex_value(c);
     if (digit >= 0) {
@@ -5807,47 +4759,31 @@ static int sse__chunked_size(sse__chunked *d, char c) {
     if (d->left > d->limit - d->total) return -413;
     d->total += d->left;
     d->digits = 0;
-    if (c == '\r') d->stage = SSE__CHUNK_SIZE_LF;
-    else if (c == ';') d->stage = SSE__CHUNK_EXTENSION;
-    else if (sse__is_space(c)) d->stage = SSE__CHUNK_SPACE;
-    else return -400;
-    return 0;
-}
-
-/* Looks at one byte outside of chunk data: goes to `next` if it is `want`. */
-static int sse__chunked_expect(sse__chunked *d, char c, char want, int next) {
-    if (c != want) return -400;
-    d->stage = (uint8_t)next;
-    return 0;
+    d->stage  = c == '\r' ? SSE__CHUNK_SIZE_LF : c == ';' ? SSE__CHUNK_EXTENSION : SSE__CHUNK_SPACE;
+    return d->stage != SSE__CHUNK_SPACE || sse__is_space(c) ? 0 : -400;
 }
 
 static int sse__chunked_byte(sse__chunked *d, char c) {
-    const bool counted = d->stage == SSE__CHUNK_SPACE || d->stage == SSE__CHUNK_EXTENSION ||
-                         (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
-    if (counted && ++d->extra > 16384) return d->stage < SSE__CHUNK_TRAILER ? -400 : -431;
-    switch (d->stage) {
-    case SSE__CHUNK_SIZE: return sse__chunked_size(d, c);
-    case SSE__CHUNK_SPACE: return sse__is_space(c) ? 0 : sse__chunked_expect(d, c, ';', SSE__CHUNK_EXTENSION);
-    case SSE__CHUNK_EXTENSION: return sse__is(c, SSE__VALUE) ? 0 : sse__chunked_expect(d, c, '\r', SSE__CHUNK_SIZE_LF);
-    case SSE__CHUNK_SIZE_LF: return sse__chunked_expect(d, c, '\n', d->left ? SSE__CHUNK_DATA : SSE__CHUNK_TRAILER);
-    case SSE__CHUNK_DATA_CR: return sse__chunked_expect(d, c, '\r', SSE__CHUNK_DATA_LF);
-    case SSE__CHUNK_DATA_LF: return sse__chunked_expect(d, c, '\n', SSE__CHUNK_SIZE);
-    case SSE__CHUNK_TRAILER:
-        if (c == '\r') d->stage = SSE__CHUNK_END_LF;
-        else if (sse__is(c, SSE__TOKEN)) d->stage = SSE__CHUNK_TRAILER_NAME;
-        else return -400;
-        return 0;
-    case SSE__CHUNK_TRAILER_NAME: return sse__is(c, SSE__TOKEN) ? 0 : sse__chunked_expect(d, c, ':', SSE__CHUNK_TRAILER_VALUE);
-    case SSE__CHUNK_TRAILER_VALUE: return sse__is(c, SSE__VALUE) ? 0 : sse__chunked_expect(d, c, '\r', SSE__CHUNK_TRAILER_LF);
-    case SSE__CHUNK_TRAILER_LF: return sse__chunked_expect(d, c, '\n', SSE__CHUNK_TRAILER);
-    default: return c == '\n' ? 1 : -400;
-    }
+    const bool in_size = d->stage == SSE__CHUNK_SPACE || d->stage == SSE__CHUNK_EXTENSION;
+    const bool dropped =
+        in_size || (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
+    if (d->stage == SSE__CHUNK_SIZE) return sse__chunked_size(d, c);
+    if (dropped && ++d->extra > 16384) return in_size ? -400 : -431;
+    if (d->stage == SSE__CHUNK_TRAILER && sse__in_class(c, SSE__TOKEN))
+        d->stage = SSE__CHUNK_TRAILER_NAME;
+    if (sse__in_class(c, sse__chunk_steps[d->stage].many)) return 0;
+    if (c != sse__chunk_steps[d->stage].last) return -400;
+    d->stage = sse__chunk_steps[d->stage].next;
+    if (d->stage == SSE__CHUNK_DATA && !d->left) d->stage = SSE__CHUNK_TRAILER;
+    return d->stage == SSE__CHUNK_END;
 }
 
-/* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were read (all, unless it ended).
-   Returns 1 at the end of the body, 0 if more is needed, or a status to answer as a negative number; further calls return
-   the same. Trailers are checked and dropped. */
-static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t *used, size_t *made) {
+/* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were
+   read (all, unless it ended). Returns 1 at the end of the body, 0 if more is needed, or a
+   status to answer as a negative number; further calls return the same. Trailers are checked and
+   dropped. */
+static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t *used,
+                               size_t *made) {
     size_t i = 0, n;
     *made = 0;
     while (i < len && d->result == 0) {
@@ -5867,61 +4803,52 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
     return d->result;
 }
 
-static bool sse__path_segments_ok(sse_str path) { /* no "." and no "..": nothing may mean another path than it says */
-    sse_str segment;
-    while (path.ptr) {
-        segment = sse__cut(&path, '/', false);
-        if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return false;
-    }
-    return true;
-}
-
-static size_t sse__count(sse_str s, char c) {
-    size_t n = 0, i;
-    for (i = 0; i < s.len; i++) n += s.ptr[i] == c;
-    return n;
-}
-
-/* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one becomes "/". Returns the length, or
-   -400 unless the result is well-formed UTF-8 without controls, backslashes, "." and ".." segments, and slashes that were
-   encoded: whether %2F separates segments is what two programs may see differently (H3). */
+/* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one
+   becomes "/". Returns the length, or -400 unless the result is well-formed UTF-8 without
+   controls, backslashes, "." and ".." segments, and slashes that were encoded: programs differ
+   on whether %2F separates segments (H3). */
 static int sse__path_decode(char *out, sse_str raw) {
-    sse_str path;
-    size_t  i;
+    sse_str path, rest, segment;
+    size_t  i, slashes = 0;
     if (raw.len == 0) raw = SSE__LIT("/");
     memcpy(out, raw.ptr, raw.len);
-    path = sse__str(out, sse__percent_decode(out, raw.len, false));
+    path = rest = sse__str(out, sse__percent_decode(out, raw.len, false));
     if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len) return -400;
-    if (sse__count(path, '/') != sse__count(raw, '/') || !sse__path_segments_ok(path)) return -400;
-    for (i = 0; i < path.len; i++)
-        if ((unsigned char)out[i] < 0x20 || out[i] == 0x7F || out[i] == '\\') return -400;
+    if (sse__printable_end(out, out + path.len) != out + path.len) return -400;
+    if (memchr(out, '\\', path.len)) return -400;
+    for (i = 0; i < raw.len; i++) slashes += raw.ptr[i] == '/';
+    for (i = 0; i < path.len; i++) slashes -= out[i] == '/';
+    while (rest.ptr) {
+        segment = sse__cut(&rest, '/', false);
+        if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
+    }
     out[path.len] = '\0';
-    return (int)path.len;
+    return slashes ? -400 : (int)path.len;
 }
 
 /*==========================================================================
   >>form   queries, cookies, multipart bodies                        [pure]
-  Uses: >>field >>text >>buf >>base     Tests: tests/unit/form.c
+  Uses: >>http >>field >>text >>base    Tests: tests/unit/form.c
   M1  However a multipart body is cut into feeds, the events and the data
       of each part, joined, are the same.
   M2  A part's texts stand in the memory that sse__multipart_init was given.
 ==========================================================================*/
 
-/* The next name=value of a query or an urlencoded form ('&'), as it is: see sse__form_decode. Empty pieces are skipped;
-   without a '=' the value is empty. */
+/* The next name=value of a query or an urlencoded form ('&'), as it is: see sse__form_decode.
+   Empty pieces are skipped; without a '=' the value is empty. */
 static bool sse__pair_next(sse_str *rest, char separator, sse_str *name, sse_str *value) {
     while (rest->ptr) {
         *value = sse__cut(rest, separator, false);
         if (!value->len) continue;
         *name = sse__cut(value, '=', false);
-        if (!value->ptr) *value = sse__from(*name, name->len);
+        if (!value->ptr) *value = sse__str_skip(*name, name->len);
         return true;
     }
     return false;
 }
 
-/* Decodes a name or value of such a pair into out (s.len + 1 bytes), with a NUL. Returns the length, or SIZE_MAX where a % has no
-   two digits or what it means is a NUL. */
+/* Decodes a name or value of such a pair into out (s.len + 1 bytes), with a NUL. Returns the
+   length, or SIZE_MAX where a % is not followed by two digits or the result holds a NUL. */
 static size_t sse__form_decode(char *out, sse_str s) {
     size_t n;
     if (s.len) memcpy(out, s.ptr, s.len);
@@ -5931,11 +4858,13 @@ static size_t sse__form_decode(char *out, sse_str s) {
     return n;
 }
 
-/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. What has no name is skipped. */
+/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. Cookies
+   without a name are skipped. */
 static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
     while (sse__pair_next(rest, ';', name, value)) {
         sse_str v = sse__trim(*value);
-        if (v.len >= 2 && v.ptr[0] == '"' && v.ptr[v.len - 1] == '"') v = sse__str(v.ptr + 1, v.len - 2);
+        if (v.len >= 2 && v.ptr[0] == '"' && v.ptr[v.len - 1] == '"')
+            v = sse__str(v.ptr + 1, v.len - 2);
         *value = v;
         *name  = sse__trim(*name);
         if (sse__is_token(*name)) return true;
@@ -5943,14 +4872,22 @@ static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
     return false;
 }
 
-/* A multipart/form-data body (RFC 7578, RFC 2046 5.1), read by pulling events out of it. "\r\n--boundary" separates parts; only
-   its first byte is a CR, so that after a partial match nothing but the byte at hand can begin another.
+/* A multipart/form-data body (RFC 7578, RFC 2046 5.1), read by pulling events out of it.
+   "\r\n--boundary" separates parts; only its first byte is a CR, so that after a partial match
+   nothing but the byte at hand can begin another. Text before the first delimiter and after the
+   last one is dropped.
 
-     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT    (text before the first delimiter is dropped)
-                          \--- - ---> MARK_DASH --> END                          (and so is what comes after the last) */
+     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT
+                          \--- - ---> MARK_DASH --> END                        */
 enum {
-    SSE__MULTI_TEXT, SSE__MULTI_MARK, SSE__MULTI_PAD, SSE__MULTI_MARK_LF, SSE__MULTI_MARK_DASH, SSE__MULTI_HEADER,
-    SSE__MULTI_HEADER_LF, SSE__MULTI_END
+    SSE__MULTI_TEXT,
+    SSE__MULTI_MARK,
+    SSE__MULTI_PAD,
+    SSE__MULTI_MARK_LF,
+    SSE__MULTI_MARK_DASH,
+    SSE__MULTI_HEADER,
+    SSE__MULTI_HEADER_LF,
+    SSE__MULTI_END
 };
 
 enum { SSE__PART_MORE, SSE__PART_BEGIN, SSE__PART_DATA, SSE__PART_END, SSE__PART_DONE };
@@ -5965,17 +4902,23 @@ typedef struct sse__multipart {
     char       *memory;            /* the texts of the part, then the header line being read: M2 */
     size_t      size, texts, line;
     size_t      header_bytes;      /* of the part; texts + line <= header_bytes <= size */
-    const char *name, *filename, *type; /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
-    sse_str     data;              /* of SSE__PART_DATA: valid until the next call, or until the input moves */
+    /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
+    const char *name, *filename, *type;
+    /* of SSE__PART_DATA: valid until the next call, or until the input moves */
+    sse_str     data;
 } sse__multipart;
 
-/* memory bounds the headers of one part. False: content_type is not multipart/form-data with a proper boundary. */
-static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *memory, size_t size) {
+/* memory bounds the headers of one part. False: content_type is not multipart/form-data with a
+   proper boundary. */
+static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *memory,
+                                size_t size) {
     const sse_str boundary = sse__param(content_type, SSE__LIT("boundary"));
     memset(m, 0, sizeof *m);
     if (!sse__media_is(content_type, SSE__LIT("multipart/form-data"))) return false;
-    if (boundary.len < 1 || boundary.len > 70 || !sse__all(boundary, SSE__BOUNDARY)) return false;
-    if (boundary.ptr[boundary.len - 1] == ' ') return false; /* RFC 2046 5.1.1: could not be told from padding */
+    if (boundary.len < 1 || boundary.len > 70 || !sse__all_in_class(boundary, SSE__BOUNDARY))
+        return false;
+    /* RFC 2046 5.1.1: could not be told from padding */
+    if (boundary.ptr[boundary.len - 1] == ' ') return false;
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
     m->delimiter_len = (uint32_t)boundary.len + 4;
@@ -5985,8 +4928,8 @@ static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *m
     return true;
 }
 
-/* Keeps a text of the header line: over the line's beginning, where everything has been read. It fits, NUL included, because
-   at least its name and a separator stood before it. */
+/* Keeps a text of the header line: over the line's beginning, where everything has been read. It
+   fits, NUL included, because at least its name and a separator stood before it. */
 static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
     char *p = m->memory + m->texts;
     SSE_ASSERT(p < s.ptr && m->texts + s.len < m->size); /* M2 */
@@ -5996,7 +4939,8 @@ static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
     return p;
 }
 
-/* The same without its escapes. Browsers escape nothing by a backslash: before all but '"' and itself it is a plain one. */
+/* The same without its escapes. Browsers escape nothing by a backslash: before all but '"' and
+   itself it is a plain one. */
 static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
     char  *p = sse__multipart_keep(m, s);
     size_t from, to = 0;
@@ -6007,18 +4951,18 @@ static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
     return p;
 }
 
-/* UTF-8''percent-encoded (RFC 8187 3.2). NULL: another charset, or not well-formed, or it holds controls. */
+/* UTF-8''percent-encoded (RFC 8187 3.2). NULL: another charset, or not well-formed, or it holds
+   controls. */
 static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
     const sse_str charset = sse__cut(&s, '\'', false);
     char         *p;
-    size_t        n, i;
+    size_t        n;
     sse__cut(&s, '\'', false); /* the language */
-    if (!s.ptr || !sse__eq_nocase(charset, SSE__LIT("UTF-8"))) return NULL;
+    if (!s.ptr || !sse__is_word(charset, "UTF-8")) return NULL;
     p = sse__multipart_keep(m, s);
     n = sse__percent_decode(p, s.len, false);
     if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return NULL;
-    for (i = 0; i < n; i++)
-        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7F) return NULL;
+    if (sse__printable_end(p, p + n) != p + n) return NULL;
     p[n] = '\0';
     return p;
 }
@@ -6026,14 +4970,17 @@ static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
 static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
     const char *extended = NULL;
     sse_str     name, text;
-    if (m->name || !sse__param_next(&value, &name, &text) || !sse__eq_nocase(name, SSE__LIT("form-data"))) return -400;
+    if (m->name || !sse__param_next(&value, &name, &text) ||
+        !sse__is_word(name, "form-data"))
+        return -400;
     while (sse__param_next(&value, &name, &text)) {
         const char **to = NULL;
-        if (sse__eq_nocase(name, SSE__LIT("name"))) to = &m->name;
-        if (sse__eq_nocase(name, SSE__LIT("filename"))) to = &m->filename;
+        if (sse__is_word(name, "name")) to = &m->name;
+        if (sse__is_word(name, "filename")) to = &m->filename;
         if (to && (*to || !text.ptr)) return -400;
         if (to) *to = sse__multipart_quoted(m, text);
-        else if (sse__eq_nocase(name, SSE__LIT("filename*")) && text.ptr) extended = sse__multipart_extended(m, text);
+        else if (sse__is_word(name, "filename*") && text.ptr)
+            extended = sse__multipart_extended(m, text);
     }
     if (extended) m->filename = extended; /* RFC 6266 4.3 prefers it */
     return m->name ? 0 : -400;
@@ -6045,63 +4992,56 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
     name    = sse__cut(&value, ':', false);
     if (!sse__is_token(name) || !value.ptr) return -400;
     value = sse__trim(value);
-    if (sse__eq_nocase(name, SSE__LIT("content-disposition"))) return sse__multipart_disposition(m, value);
-    if (!sse__eq_nocase(name, SSE__LIT("content-type"))) return 0;
+    if (sse__is_word(name, "content-disposition"))
+        return sse__multipart_disposition(m, value);
+    if (!sse__is_word(name, "content-type")) return 0;
     if (m->type) return -400;
     m->type = sse__multipart_keep(m, value);
     return 0;
 }
 
-static int sse__multipart_mark(sse__multipart *m, char c) { /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
-    if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
-    else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
-    else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
-    else return -400;
-    return 0;
-}
-
-static int sse__multipart_begin(sse__multipart *m, char c) { /* the end of a delimiter's line */
-    if (c != '\n') return -400;
-    m->texts = m->line = m->header_bytes = 0;
-    m->name = m->filename = m->type = NULL;
-    m->stage = SSE__MULTI_HEADER;
-    return 0;
-}
-
-static int sse__multipart_header(sse__multipart *m, char c) {
-    if (++m->header_bytes > m->size) return -431;
-    if (m->stage == SSE__MULTI_HEADER && c == '\r') m->stage = SSE__MULTI_HEADER_LF;
-    else if (m->stage == SSE__MULTI_HEADER && sse__is(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
-    else if (m->stage == SSE__MULTI_HEADER || c != '\n') return -400;
-    else {
-        m->stage = SSE__MULTI_HEADER;
-        if (m->line) return sse__multipart_line(m);
-        if (!m->name) return -400;
-        m->in_part = true;
-        m->stage   = SSE__MULTI_TEXT;
-        return SSE__PART_BEGIN;
-    }
-    return 0;
-}
-
 static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
     switch (m->stage) {
-    case SSE__MULTI_MARK: case SSE__MULTI_PAD: return sse__multipart_mark(m, c);
-    case SSE__MULTI_MARK_LF: return sse__multipart_begin(m, c);
+    /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
+    case SSE__MULTI_MARK: case SSE__MULTI_PAD:
+        if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
+        else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
+        else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
+        else return -400;
+        return 0;
+    case SSE__MULTI_MARK_LF:
+        if (c != '\n') return -400;
+        m->texts = m->line = m->header_bytes = 0;
+        m->name = m->filename = m->type = NULL;
+        m->stage = SSE__MULTI_HEADER;
+        return 0;
     case SSE__MULTI_MARK_DASH:
         m->stage = SSE__MULTI_END;
         return c == '-' ? SSE__PART_DONE : -400;
-    default: return sse__multipart_header(m, c);
     }
+    if (++m->header_bytes > m->size) return -431;
+    if (m->stage == SSE__MULTI_HEADER) {
+        if (c == '\r') m->stage = SSE__MULTI_HEADER_LF;
+        else if (sse__in_class(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
+        else return -400;
+        return 0;
+    }
+    if (c != '\n') return -400;
+    m->stage = SSE__MULTI_HEADER;
+    if (m->line) return sse__multipart_line(m);
+    if (!m->name) return -400;
+    m->in_part = true;
+    m->stage   = SSE__MULTI_TEXT;
+    return SSE__PART_BEGIN;
 }
 
-/* Looks for the delimiter in text; what cannot be part of it is data. */
+/* Looks for the delimiter in text; bytes that cannot be part of it are data. */
 static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     const sse_str text = *in;
     size_t        i = 0, n = m->matched;
     if (n) { /* the text before ended with the first n bytes of it */
         while (n < m->delimiter_len && i < text.len && text.ptr[i] == m->delimiter[n]) i++, n++;
-        *in = sse__from(text, i);
+        *in = sse__str_skip(text, i);
         m->matched = (uint32_t)n;
         if (n == m->delimiter_len) {
             m->matched = 0;
@@ -6118,27 +5058,29 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
         i += n;
         cr = (const char *)memchr(text.ptr + i, '\r', text.len - i);
         i  = cr ? (size_t)(cr - text.ptr) : text.len;
-        for (n = 0; n < m->delimiter_len && i + n < text.len && text.ptr[i + n] == m->delimiter[n];) n++;
+        for (n = 0; n < m->delimiter_len && i + n < text.len && text.ptr[i + n] == m->delimiter[n];)
+            n++;
     }
     m->matched = (uint32_t)n; /* all of it, or as much as there was */
     m->data    = sse__str(text.ptr, i);
-    *in        = sse__from(text, i + n);
+    *in        = sse__str_skip(text, i + n);
     return i ? SSE__PART_DATA : SSE__PART_MORE;
 }
 
-/* The next event of the body, of which *in is the next piece; what was used of it is taken off. SSE__PART_MORE: all of it;
-   SSE__PART_DONE: the last delimiter came, and what follows is of no meaning; negative: a status to answer. Both stay. */
+/* The next event of the body, of which *in is the next piece; the bytes used are taken off it.
+   SSE__PART_MORE: it is used up; SSE__PART_DONE: the last delimiter came, and the rest means
+   nothing; negative: a status to answer. Both stay. */
 static int sse__multipart_next(sse__multipart *m, sse_str *in) {
     for (;;) {
         const bool text = m->stage == SSE__MULTI_TEXT, was_in_part = m->in_part;
         int        event;
         if (m->refused || m->stage == SSE__MULTI_END) {
-            *in = sse__from(*in, in->len);
+            *in = sse__str_skip(*in, in->len);
             return m->refused ? m->refused : SSE__PART_DONE;
         }
         if (in->len == 0 && m->matched != m->delimiter_len) return SSE__PART_MORE;
         event = text ? sse__multipart_text(m, in) : sse__multipart_byte(m, in->ptr[0]);
-        if (!text) *in = sse__from(*in, 1);
+        if (!text) *in = sse__str_skip(*in, 1);
         if (event < 0) m->refused = event;
         if (event == SSE__PART_END) m->in_part = false;
         if (event && (was_in_part || !text)) return event;
@@ -6147,7 +5089,7 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
 
 /*==========================================================================
   >>route   paths to handlers                                        [pure]
-  Uses: >>buf >>base                    Tests: tests/unit/route.c
+  Uses: >>text >>table >>buf >>base     Tests: tests/unit/route.c
 
   A tree with one level per segment. A segment is looked up by name first;
   then the patterns of the level are tried in the order they were added,
@@ -6156,7 +5098,7 @@ static int sse__multipart_next(sse__multipart *m, sse_str *in) {
       /            (node) --"room"--> (node) --{}--> (node GET: /room/{id})
                      \----"weather"-> (node) --{},{}--> (node GET: ...)
 
-  N1  The cost of a lookup depends on the path, not on the number of routes.
+  RT1  The cost of a lookup depends on the path, not on the number of routes.
 ==========================================================================*/
 
 enum { SSE__MAX_PARAMS = 16 };
@@ -6172,20 +5114,20 @@ typedef struct sse__route {
     bool         body_later, binary_query;
 } sse__route;
 
-typedef struct sse__segment {
+typedef struct sse__route_node {
     sse__node    node;               /* in the parent's map, if it is a literal */
-    struct sse__segment *next;       /* pattern: the next one of this level */
+    struct sse__route_node *next;       /* pattern: the next one of this level */
     char        *text;               /* literal, or pattern with its params as {} */
     sse__map     literals;
-    struct sse__segment *patterns;
+    struct sse__route_node *patterns;
     sse__route  *routes, *mounts;    /* mounts take any path below */
-} sse__segment;
+} sse__route_node;
 
-typedef struct sse__found {
-    sse__segment *at, *mount;
+typedef struct sse__route_match {
+    sse__route_node *at, *mount;
     sse_str       params[SSE__MAX_PARAMS], rest; /* rest: below the mount */
     int           nparams;
-} sse__found;
+} sse__route_match;
 
 static void sse__route_free(sse__route *route) {
     char **name;
@@ -6198,18 +5140,14 @@ static void sse__route_free(sse__route *route) {
     SSE_FREE(route);
 }
 
-static void sse__segment_clear(sse__segment *s) { /* everything below and in it */
-    sse__node *node;
-    while ((node = sse__map_any(&s->literals)) != NULL) {
-        sse__segment *child = SSE__CONTAINER(node, sse__segment, node);
-        sse__map_remove(&s->literals, node);
-        sse__segment_clear(child);
-        SSE_FREE(child);
-    }
-    while (s->patterns) {
-        sse__segment *child = s->patterns;
-        s->patterns = child->next;
-        sse__segment_clear(child);
+static void sse__route_node_clear(sse__route_node *s) { /* everything below and in it */
+    sse__node    *node;
+    sse__route_node *child;
+    while ((node = sse__map_any(&s->literals)) != NULL || s->patterns) {
+        child = node ? SSE__CONTAINER(node, sse__route_node, node) : s->patterns;
+        if (node) sse__map_remove(&s->literals, node);
+        else s->patterns = child->next;
+        sse__route_node_clear(child);
         SSE_FREE(child);
     }
     sse__map_free(&s->literals);
@@ -6221,41 +5159,48 @@ static void sse__segment_clear(sse__segment *s) { /* everything below and in it 
     SSE_FREE(s->text);
 }
 
-static bool sse__path_names(const char *path, const char *param, size_t n) { /* "{id}", of n bytes, stands before param as well */
+/* "{id}", of n bytes, stands before param as well */
+static bool sse__route_path_names(const char *path, const char *param, size_t n) {
     for (; path < param; path++)
         if (strncmp(path, param, n) == 0) return true;
     return false;
 }
 
-/* What is wrong with a path, as the program wrote it; NULL: nothing. A mount has no params. */
-static const char *sse__path_fault(const char *path, bool mount) {
+/* Why a path that the program wrote is refused; NULL: it is fine. A mount has no params. */
+static const char *sse__route_path_error(const char *path, bool mount) {
     const char *p;
     int         count = 0;
-    for (p = path; (p = strstr(p, "/.")) != NULL; p++) { /* requests have none left when routes are looked up */
+    /* requests have none left when routes are looked up */
+    for (p = path; (p = strstr(p, "/.")) != NULL; p++) {
         const size_t n = strcspn(p + 1, "/");
         if (n == 1 || (n == 2 && p[2] == '.')) return "no request matches a . or .. segment";
     }
     for (p = path; (p = strchr(p, '%')) != NULL; p++)
-        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0) return "paths are matched decoded: write the character, not its %XX";
+        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
+            return "paths are matched decoded: write the character, not its %XX";
     if (path[0] != '/' && !(mount && !path[0])) return "a path begins with /";
     if (strchr(path, '?')) return "a path has no query: what follows the ? is read with sse_query";
     for (p = path; *p; p++) {
         const size_t n = *p == '{' ? strcspn(p + 1, "{}/") : 0;
         if (*p == '}') return "a } without its {";
         if (*p != '{') continue;
-        if (mount) return "what is below a prefix is sse_param(req, \"path\"): it has no params of its own";
+        if (mount)
+            return "what is below a prefix is sse_param(req, \"path\"): "
+                   "it has no params of its own";
         if (p[n + 1] != '}') return "a { without its }";
         if (n == 0) return "a param without a name";
         if (p[n + 2] == '{') return "two params with nothing between them";
-        if (sse__path_names(path, p, n + 2)) return "two params of one name: the second could not be read";
+        if (sse__route_path_names(path, p, n + 2))
+            return "two params of one name: the second could not be read";
         if (++count > SSE__MAX_PARAMS) return "more than 16 params";
         p += n + 1;
     }
     return NULL;
 }
 
-/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to names. Its path has no fault. */
-static int sse__segment_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
+/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to
+   names. Its path has no fault. */
+static int sse__route_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
     while (segment.ptr) {
         sse_str name;
         sse__put_str(shape, sse__cut(&segment, '{', false));
@@ -6268,17 +5213,19 @@ static int sse__segment_shape(sse_str segment, sse_buf *shape, char **names, int
     return shape->error;
 }
 
-static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { /* finds or makes; NULL: no memory */
+/* Finds or makes; NULL: no memory */
+static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *shape) {
     const bool    pattern = shape->len && memchr(shape->ptr, '{', shape->len);
     const sse_str text    = sse__str(shape->ptr, shape->len);
     sse__node    *node    = pattern ? NULL : sse__map_find(&parent->literals, text);
-    sse__segment *child, **at = &parent->patterns;
-    if (node) return SSE__CONTAINER(node, sse__segment, node);
+    sse__route_node *child, **at = &parent->patterns;
+    if (node) return SSE__CONTAINER(node, sse__route_node, node);
     for (; pattern && *at; at = &(*at)->next)
         if (sse__eq(sse__text((*at)->text), text)) return *at;
-    child = SSE__NEW(sse__segment);
+    child = SSE__NEW(sse__route_node);
     if (child) child->text = sse__strdup(text);
-    if (!child || !child->text || (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
+    if (!child || !child->text ||
+        (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
         if (child) SSE_FREE(child->text);
         SSE_FREE(child);
         return NULL;
@@ -6287,75 +5234,61 @@ static sse__segment *sse__segment_child(sse__segment *parent, sse_buf *shape) { 
     return child;
 }
 
-/* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with SSE_E_STATE the one that is there. */
-static int sse__route_add(sse__segment *root, sse__route *route, bool mount, const sse__route **taken) {
-    char         *names[SSE__MAX_PARAMS + 1] = {NULL};
+/* Adds a route at its path, which has no fault. Takes it (frees on failure too). *taken: with
+   SSE_E_STATE the one that is there. */
+static int sse__route_add(sse__route_node *root, sse__route *route, bool mount,
+                          const sse__route **taken) {
     int           count = 0, error = SSE_OK;
-    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__str(NULL, 0); /* a mount at "" is one of the root */
+    /* a mount at "" is one of the root */
+    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL);
     sse_buf       shape = {NULL, 0, 0, SSE_OK};
-    sse__segment *at = root;
+    sse__route_node *at = root;
     sse__route  **list = NULL;
     *taken = NULL;
+    route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names);
+    if (!route->names) error = SSE_E_NOMEM;
     while (!error && rest.ptr) {
         shape.len = 0;
-        error     = sse__segment_shape(sse__cut(&rest, '/', false), &shape, names, &count);
-        if (!error && !(at = sse__segment_child(at, &shape))) error = SSE_E_NOMEM;
+        error     = sse__route_shape(sse__cut(&rest, '/', false), &shape, route->names, &count);
+        if (!error && !(at = sse__route_node_child(at, &shape))) error = SSE_E_NOMEM;
     }
     sse_buf_free(&shape);
-    route->names = (char **)sse__zalloc(sizeof names);
-    if (route->names) memcpy(route->names, names, sizeof names);
-    else while (count) SSE_FREE(names[--count]);
-    if (!error && !route->names) error = SSE_E_NOMEM;
     if (!error)
         for (list = mount ? &at->mounts : &at->routes; *list; list = &(*list)->next)
             if (strcmp((*list)->method, route->method) == 0) *taken = *list;
     if (*taken) error = SSE_E_STATE;
-    if (error) {
-        sse__route_free(route);
-        return error;
-    }
-    *list = route;
-    return SSE_OK;
+    if (error) sse__route_free(route);
+    else *list = route;
+    return error;
 }
 
-/* The length of a param at the start of text, before what the shape has next: the shortest run, the last one all the rest.
-   0: none. */
-static size_t sse__param_len(const char *shape, sse_str text) {
-    const char  *next = strchr(shape, '{');
-    const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
-    size_t       at   = 1;
-    if (n == 0) return text.len;
-    if (text.len <= n) return 0;
-    if (!next) at = text.len - n;
-    while (at + n <= text.len && memcmp(text.ptr + at, shape, n) != 0) at++;
-    return at + n <= text.len ? at : 0;
-}
-
-static bool sse__segment_match(const char *shape, sse_str text, sse__found *m) { /* on failure m->nparams may have grown */
-    while (*shape) {
-        const char  *next = strchr(shape, '{');
-        const size_t n    = next ? (size_t)(next - shape) : strlen(shape);
-        size_t       len;
+/* Takes the params of a pattern out of a segment: each is the shortest run before the next
+   literal of the shape, the last one all the rest. On failure m->nparams may have grown. */
+static bool sse__route_node_match(const char *shape, sse_str text, sse__route_match *m) {
+    for (;;) {
+        size_t n = strcspn(shape, "{"), len;
         if (!sse__starts(text, sse__str(shape, n))) return false;
-        text = sse__from(text, n);
+        text = sse__str_skip(text, n);
         shape += n;
-        if (!next) continue;
+        if (!*shape) return text.len == 0;
         shape += 2;
-        len = m->nparams < SSE__MAX_PARAMS ? sse__param_len(shape, text) : 0;
-        if (len == 0) return false;
+        n = strcspn(shape, "{");
+        if (m->nparams == SSE__MAX_PARAMS || text.len <= n) return false;
+        len = shape[n] ? 1 : text.len - n;
+        while (len + n <= text.len && memcmp(text.ptr + len, shape, n) != 0) len++;
+        if (len + n > text.len) return false;
         m->params[m->nparams++] = sse__str(text.ptr, len);
-        text = sse__from(text, len);
+        text = sse__str_skip(text, len);
     }
-    return text.len == 0;
 }
 
 /* A mount takes what nothing below it does, and goes before the patterns beside it: its prefix is a
    name. True: m->at has routes, or m->mount is set. */
-static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
+static bool sse__route_walk(sse__route_node *at, sse_str rest, sse__route_match *m) {
     const sse_str whole = rest.ptr ? rest : sse__str("", 0);
     sse_str       segment;
     sse__node    *node;
-    sse__segment *child;
+    sse__route_node *child;
     const int     before = m->nparams;
     if (!rest.ptr && at->routes) {
         m->at = at;
@@ -6364,10 +5297,12 @@ static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
     if (rest.ptr) {
         segment = sse__cut(&rest, '/', false);
         node    = sse__map_find(&at->literals, segment);
-        if (node && sse__route_walk(SSE__CONTAINER(node, sse__segment, node), rest, m)) return true;
+        if (node && sse__route_walk(SSE__CONTAINER(node, sse__route_node, node), rest, m))
+            return true;
         for (child = at->patterns; child; child = child->next) {
             m->nparams = before;
-            if (sse__segment_match(child->text, segment, m) && sse__route_walk(child, rest, m)) return true;
+            if (sse__route_node_match(child->text, segment, m) && sse__route_walk(child, rest, m))
+                return true;
         }
     }
     m->nparams = before;
@@ -6377,14 +5312,16 @@ static bool sse__route_walk(sse__segment *at, sse_str rest, sse__found *m) {
     return true;
 }
 
-/* Finds what serves a decoded path. True: m->at has routes, m->params their values; else m->mount, if set, takes m->rest. N1 */
-static bool sse__route_find(sse__segment *root, sse_str path, sse__found *m) {
+/* Finds the routes of a decoded path. True: m->at has routes, m->params their values; else
+   m->mount, if set, takes m->rest. RT1 */
+static bool sse__route_find(sse__route_node *root, sse_str path, sse__route_match *m) {
     memset(m, 0, sizeof *m);
-    (void)sse__route_walk(root, path.len ? sse__from(path, 1) : sse__str("", 0), m);
+    (void)sse__route_walk(root, path.len ? sse__str_skip(path, 1) : sse__str("", 0), m);
     return m->at != NULL;
 }
 
-static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one for a method, else the one for all */
+/* The route for this method, else the one for all methods. */
+static sse__route *sse__route_of(sse__route *list, sse_str method) {
     sse__route *any = NULL;
     for (; list; list = list->next) {
         if (sse__eq(sse__text(list->method), method)) return list;
@@ -6409,39 +5346,95 @@ static sse__route *sse__route_of(sse__route *list, sse_str method) { /* the one 
       before a frame do not change how it is read.
   Z6  Size: a frame is never longer than sse__frame_bound of its event. Room
       is asked for once per frame; the bit writer checks nothing.
-  Z7  A mark names one state of one channel's history; a press never gives
-      the same one out again: a stream is in sync if and only if it holds the codec's mark.
+  Z7  A mark names one state of one channel's history and is never given out
+      again: a stream is in sync if and only if it holds the codec's mark.
   Z8  Only two things allocate: the history (failing forgets it, and all are
       out of sync) and the output (failing leaves the event unsent). A key
       needs no history, so a codec without memory still serves everyone.
 ==========================================================================*/
 
-/* Every event of a channel (a view or a topic) is compressed once for all who watch it, into at most two frames that both
-   decode to the event. As in video there are deltas, which copy from earlier events of the channel, and keys, which stand
-   alone and may be put behind anything that ends at a byte boundary. Who has had every frame since some key is in sync
-   and gets deltas; who joins, misses an event or is sent bytes of its own gets the next key.
+/* Every event of a channel (a view or a topic) is compressed once for all its subscribers, into at
+   most two frames that both decode to the event. As in video there are deltas, which copy from
+   earlier events of the channel, and keys, which stand alone and may be put behind anything that
+   ends at a byte boundary. A subscriber that has had every frame since some key is in sync and gets
+   deltas; one that joins, misses an event or is sent bytes of its own gets the next key.
 
-       sse__codec_add(codec, press, event);
+       sse__codec_add(codec, encoder, event);
        for each subscriber s of this encoding:
-           if (sse__codec_follow(codec, &s->mark) == SSE__DELTA) queue(s, delta);      made by sse__codec_delta when
-           else queue(s, key);                                 made by sse__frame_key, when the first one needs it
+           if (sse__codec_follow(codec, &s->mark) == SSE__DELTA)
+               queue(s, delta);         made once per event, by sse__codec_delta
+           else
+               queue(s, key);           made once per event, by sse__frame_key
 
-   A stream's whole state is its mark. Whatever else is sent to it (a private event, another channel's frame) overwrites
-   the mark or sets it to 0; keep-alives do not touch it. A frame may be left out, together with all that are queued
-   behind it, if the mark is then set to 0; half a frame never. */
+   A stream's whole state is its mark. Anything else that is sent to it (a private event, another
+   channel's frame) overwrites the mark or sets it to 0; heartbeats do not touch it. A frame may be
+   left out, together with all that are queued behind it, if the mark is then set to 0; half a frame
+   never. */
 
 enum { SSE__IDENTITY, SSE__BR, SSE__GZIP };
 enum { SSE__KEY, SSE__DELTA };
 
-typedef struct sse__sum { uint32_t crc, len, shift; } sse__sum; /* of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
+/* Of raw bytes; shift: x^(8 len) mod the CRC's polynomial */
+typedef struct sse__crc_state { uint32_t crc, len, shift; } sse__crc_state;
 
-#if !defined(SSE_NO_COMPRESSION)
+#if defined(SSE_NO_COMPRESSION)
+enum { SSE__HAS_COMPRESSION = 0 }; /* no encoder is made, and compilers drop what writes frames */
+#else
+enum { SSE__HAS_COMPRESSION = 1 };
+#endif
+
+/* ---- numbers and their bits ---- */
+
+static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
+#if defined(__GNUC__)
+    return 31u - (unsigned)__builtin_clz(v);
+#else
+    unsigned n = 0;
+    while (v >>= 1) n++;
+    return n;
+#endif
+}
+
+/* The lowest byte that is not 0, counted from 0; v > 0 */
+static unsigned sse__first_diff(uint64_t v) {
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(v) >> 3;
+#else
+    unsigned n = 0;
+    for (; !(v & 255); v >>= 8) n++;
+    return n;
+#endif
+}
+
+/* Little-endian numbers at any address. Where that is the machine's order compilers make one
+   instruction of a memcpy. */
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
+#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+#else
+#define SSE__LITTLE_ENDIAN 0
+#endif
+
+static uint64_t sse__load64(const unsigned char *p) {
+    uint64_t v = 0;
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
+    else for (i = 0; i < 8; i++) v |= (uint64_t)p[i] << 8 * i;
+    return v;
+}
+
+static void sse__store64(unsigned char *p, uint64_t v) {
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
+    else for (i = 0; i < 8; i++) p[i] = (unsigned char)(v >> 8 * i);
+}
 
 /* ---- bits: least significant first, as both formats want them ---- */
 
-typedef struct sse__bits { unsigned char *p; uint64_t acc; unsigned n; } sse__bits; /* n < 8 bits in acc wait for more */
+/* n < 8 bits in acc wait for more */
+typedef struct sse__bits { unsigned char *p; uint64_t acc; unsigned n; } sse__bits;
 
-static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) { /* n <= 56, v < 2^n. Writes 8 bytes, the last ones again later */
+/* n <= 56, v < 2^n. Writes 8 bytes, the last ones again later */
+static void sse__bits_put(sse__bits *w, uint64_t v, unsigned n) {
     w->acc |= v << w->n;
     sse__store64(w->p, w->acc);
     w->n += n;
@@ -6462,7 +5455,8 @@ static void sse__bits_raw(sse__bits *w, const unsigned char *bytes, size_t n) {
 
 /* ---- prefix codes ---- */
 
-enum { SSE__SYMBOLS = 704, SSE__CODE_BITS = 15 }; /* the largest alphabet, and the longest code, of both formats */
+/* The largest alphabet, and the longest code, of both formats */
+enum { SSE__SYMBOLS = 704, SSE__CODE_BITS = 15 };
 
 typedef struct sse__prefix {
     uint32_t count[SSE__SYMBOLS];
@@ -6477,8 +5471,9 @@ static void sse__prefix_clear(sse__prefix *x, unsigned size) {
     x->size = size;
 }
 
-static void sse__sort(uint32_t *a, unsigned n) { /* shell sort: at most a few hundred, mostly a few dozen */
-    static const unsigned gaps[] = { 301, 132, 57, 23, 10, 4, 1 };
+/* Shell sort: at most a few hundred, mostly a few dozen */
+static void sse__sort(uint32_t *a, unsigned n) {
+    static const unsigned gaps[] = {301, 132, 57, 23, 10, 4, 1};
     unsigned              g, i, k;
     for (g = 0; g < SSE__COUNT(gaps); g++)
         for (i = gaps[g]; i < n; i++) {
@@ -6488,16 +5483,19 @@ static void sse__sort(uint32_t *a, unsigned n) { /* shell sort: at most a few hu
         }
 }
 
-/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted as limit.
-   leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined nodes, are both ascending. */
-static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit, unsigned at_depth[]) {
+/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted
+   as limit. leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined
+   nodes, are both ascending. */
+static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit,
+                             unsigned at_depth[]) {
     uint32_t weight[SSE__SYMBOLS];
     uint16_t parent[SSE__SYMBOLS], inner[SSE__SYMBOLS + 1];
     unsigned next_leaf = 0, next_node = 0, node, pick, d;
     for (node = 0; node < n - 1; node++) {
         weight[node] = 0;
         for (pick = 0; pick < 2; pick++) {
-            if (next_node == node || (next_leaf < n && leaf[next_leaf] >> 10 <= weight[next_node])) {
+            if (next_node == node ||
+                (next_leaf < n && leaf[next_leaf] >> 10 <= weight[next_node])) {
                 weight[node] += leaf[next_leaf++] >> 10;
             } else {
                 weight[node] += weight[next_node];
@@ -6516,7 +5514,8 @@ static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit, u
     for (d = 1; d < n; d++) at_depth[d < limit ? d : limit] += 2u * inner[d - 1] - inner[d];
 }
 
-/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that the clipped ones lack. */
+/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that
+   the clipped ones lack. */
 static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
     unsigned d, total = 0;
     for (d = 1; d <= limit; d++) total += at_depth[d] << (limit - d);
@@ -6528,7 +5527,8 @@ static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
     }
 }
 
-static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengths; both formats number them alike */
+/* Canonical codes for the lengths; both formats number them alike */
+static void sse__prefix_codes(sse__prefix *x) {
     unsigned next[SSE__CODE_BITS + 1], i, k, code, reversed;
     memset(next, 0, sizeof next);
     for (i = 0; i < x->size; i++)
@@ -6537,12 +5537,14 @@ static void sse__prefix_codes(sse__prefix *x) { /* canonical codes for the lengt
     for (i = 0; i < x->size; i++) {
         if (!x->len[i]) continue;
         code = next[x->len[i]]++;
-        for (reversed = 0, k = x->len[i]; k > 0; k--, code >>= 1) reversed = reversed << 1 | (code & 1);
+        for (reversed = 0, k = x->len[i]; k > 0; k--, code >>= 1)
+            reversed = reversed << 1 | (code & 1);
         x->code[i] = (uint16_t)reversed;
     }
 }
 
-/* Lengths and codes for the counts. A single symbol gets length 1; what that means is for the formats to say. */
+/* Lengths and codes for the counts. A single symbol gets length 1; its meaning is up to the
+   format. */
 static void sse__prefix_build(sse__prefix *x, unsigned limit) {
     uint32_t leaf[SSE__SYMBOLS];
     unsigned at_depth[SSE__CODE_BITS + 1], i, d, k;
@@ -6569,34 +5571,33 @@ static uint64_t sse__prefix_cost(const sse__prefix *x) { /* bits of all counted 
     return bits;
 }
 
-static void sse__prefix_put(const sse__prefix *x, sse__bits *w, unsigned symbol) {
-    sse__bits_put(w, x->code[symbol], x->len[symbol]);
-}
+/* ---- matches: copies of earlier bytes ---- */
 
-/* ---- matches: what to copy, from where ---- */
-
-/* Where the bytes at a position were seen before: for each hash of 4 bytes (2^bits of them) and of 8 (2^(bits + 1)) the newest
-   position in the lower half of a slot, the one before in the upper half. */
+/* Where the bytes at a position were seen before: for each hash of 4 bytes (2^bits of them) and
+   of 8 (2^(bits + 1)) the newest position in the lower half of a slot, the one before in the
+   upper half. */
 typedef struct sse__index { uint64_t *slots; unsigned bits; } sse__index;
 
 /* The bytes a frame is made of, [start, end), and may copy from. Positions count from bytes. */
-typedef struct sse__span {
+typedef struct sse__window {
     const unsigned char *bytes;
     size_t               floor;   /* no copy begins before it (Z2) */
     size_t               start, end;
     size_t               indexed; /* positions before this are in the index */
-    uint32_t             origin;  /* what the index calls position 0, modulo 2^32 */
+    uint32_t             origin;  /* position 0 in the index's count, modulo 2^32 */
     uint32_t             reach;   /* no copy goes further back (Z3) */
     sse__index           index;
-} sse__span;
+} sse__window;
 
-/* Scores count the bits that a copy saves, in eighths. The constants came out of a search for the fewest bytes on the
-   workloads of tests/bench/frame.c; they are not what a single copy costs, but what makes good neighbours: near sources
-   are worth more than their distance saves, because the next distance is then likely to be near this one. */
+/* Scores count the bits that a copy saves, in eighths. The constants came out of a search for
+   the fewest bytes on the workloads of tests/bench/frame.c; they are not the cost of a single
+   copy, but make good neighbours: near sources are worth more than their distance saves, because
+   the next distance is then likely to be near this one. */
 enum {
     SSE__LITERAL   = 45,
     SSE__COPY      = 24,
-    SSE__FAR       = -16, SSE__FAR_LOG2 = 15, /* a distance written out: so much, and so much per bit of it */
+    /* a distance written out: so much, and so much per bit of it */
+    SSE__FAR       = -16, SSE__FAR_LOG2 = 15,
     SSE__NICE      = 1024,    /* a copy of this length is taken without looking further */
     SSE__LAZY      = 5,       /* how many bytes a copy may be put off for a better one */
     SSE__COMMANDS  = 4096,    /* a block ends when there are so many: working memory is fixed */
@@ -6605,9 +5606,11 @@ enum {
 };
 
 /* The short distance codes of RFC 7932 4: an entry of the ring, a difference, and our cost. */
-static const uint8_t  sse__ring_entry[16] = { 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
-static const uint32_t sse__ring_delta[16] = { 0, 0, 0, 0, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3 };
-static const uint8_t  sse__ring_cost[16]  = { 0, 24, 25, 28, 25, 30, 24, 32, 34, 34, 28, 28, 36, 36, 38, 38 };
+static const uint8_t  sse__ring_entry[16] = {0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
+static const uint32_t sse__ring_delta[16] = {0,      0, 0,      0, 0u - 1, 1, 0u - 2, 2,
+                                             0u - 3, 3, 0u - 1, 1, 0u - 2, 2, 0u - 3, 3};
+static const uint8_t  sse__ring_cost[16]  = {0,  24, 25, 28, 25, 30, 24, 32,
+                                             34, 34, 28, 28, 36, 36, 38, 38};
 
 typedef struct sse__match { uint32_t len, dist; int score; } sse__match; /* score 0: none */
 
@@ -6621,24 +5624,43 @@ typedef struct sse__command {
 
 typedef struct sse__run { uint8_t symbol, extra; } sse__run; /* a code length, or a run of them */
 
-/* What compressing needs while it works; one per loop serves all channels of the loop. Only its
-   counters matter from one call to the next, so it costs memory once, not per channel or client. */
-typedef struct sse__press {
+/* The working memory of the compressor; one per loop serves all its channels. Only its counters
+   matter from one call to the next, so it costs memory once, not per channel or client. */
+typedef struct sse__encoder {
     sse__bits    out;
+    bool         counting;       /* symbols are only counted, to make the codes */
+    uint64_t     extra;          /* bits counted that are no symbol's code */
     bool         br;             /* or gzip */
-    unsigned     lgwin;          /* of every br stream of this loop: the head says it before the channels are known */
+    /* of every br stream of this loop: the head says it before the channels are known */
+    unsigned     lgwin;
     uint32_t     ring[4];        /* the last distances, newest first; 0: not to be used (Z1) */
     unsigned     ncommands;
     sse__command commands[SSE__COMMANDS];
     sse__prefix  literals, lengths, distances, code_lengths;
     sse__run     runs[SSE__SYMBOLS];
     uint32_t     crc[8][256];
-    sse__index   key_index;
-    uint32_t     key_origin;     /* moves on with every key, which makes the index empty again without clearing it */
+    /* its origin moves on with every key: the index is empty again without clearing it */
+    sse__window  key;
     uint64_t     mark;           /* the newest one given out (Z7) */
-} sse__press;
+} sse__encoder;
 
-#define SSE__SPREAD UINT64_C(0x9E3779B185EBCA87) /* 2^64 divided by the golden ratio: the high bits of a product are well mixed */
+static void sse__put_bits(sse__encoder *p, uint64_t v, unsigned n) {
+    if (p->counting) p->extra += n;
+    else sse__bits_put(&p->out, v, n);
+}
+
+static void sse__put_symbol(sse__encoder *p, sse__prefix *x, unsigned symbol) {
+    if (p->counting) x->count[symbol]++;
+    else sse__bits_put(&p->out, x->code[symbol], x->len[symbol]);
+}
+
+static void sse__put_literals(sse__encoder *p, sse__prefix *x, const unsigned char *bytes,
+                              uint32_t n) {
+    for (; n > 0; n--) sse__put_symbol(p, x, *bytes++);
+}
+
+/* 2^64 divided by the golden ratio: the high bits of a product are well mixed. */
+#define SSE__SPREAD UINT64_C(0x9E3779B185EBCA87)
 
 static uint64_t *sse__slot4(const sse__index *x, uint64_t v) {
     return x->slots + (size_t)(((v << 32) * SSE__SPREAD) >> (64 - x->bits));
@@ -6650,7 +5672,8 @@ static uint64_t *sse__slot8(const sse__index *x, uint64_t v) {
 
 static size_t sse__index_size(unsigned bits) { return ((size_t)3 << bits) * sizeof(uint64_t); }
 
-static void sse__index_to(sse__span *s, size_t to) { /* puts the positions before to into the index */
+/* Puts the positions before to into the index */
+static void sse__index_insert(sse__window *s, size_t to) {
     const size_t last = s->end < 8 ? 0 : s->end - 7;
     uint64_t    *slot, v;
     if (to > last) to = last;
@@ -6668,22 +5691,28 @@ static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, s
     uint32_t n = 0;
     for (; n + 8 <= max; n += 8) {
         const uint64_t differ = sse__load64(a + n) ^ sse__load64(b + n);
-        if (differ) return n + sse__low_byte(differ);
+        if (differ) return n + sse__first_diff(differ);
     }
     while (n < max && a[n] == b[n]) n++;
     return n;
 }
 
 /* How far back a copy at pos may go. */
-static uint32_t sse__span_reach(const sse__span *s, size_t pos) {
+static uint32_t sse__window_reach(const sse__window *s, size_t pos) {
     SSE_ASSERT(pos >= s->floor);
     return pos - s->floor < s->reach ? (uint32_t)(pos - s->floor) : s->reach;
 }
 
-typedef struct sse__search { const unsigned char *p; size_t max; uint32_t reach; sse__match best; } sse__search;
+typedef struct sse__search {
+    const unsigned char *p;
+    size_t               max;
+    uint32_t             reach;
+    sse__match           best;
+} sse__search;
 
-/* Takes the copy from dist back if it scores better. Any number may be tried: the bytes decide, so the index may be stale. */
-static void sse__try(sse__search *x, uint32_t dist, int cost) {
+/* Takes the copy from dist back if it scores better. dist may come from a stale index entry: the
+   match is verified. */
+static void sse__match_try(sse__search *x, uint32_t dist, int cost) {
     const unsigned char *from = x->p - (size_t)dist;
     uint32_t             n;
     int                  score;
@@ -6698,13 +5727,14 @@ static void sse__try(sse__search *x, uint32_t dist, int cost) {
 
 static int sse__far_cost(uint32_t dist) { return SSE__FAR + SSE__FAR_LOG2 * (int)sse__log2(dist); }
 
-static void sse__try_far(sse__search *x, uint32_t dist) {
-    if (dist - 1 < x->reach) sse__try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
+static void sse__match_try_at(sse__search *x, uint32_t dist) {
+    if (dist - 1 < x->reach) sse__match_try(x, dist, sse__far_cost(dist)); /* Z2, Z3 */
 }
 
-/* The best copy for pos: from one of the last distances, or from where the index saw these bytes. None begins in the last
-   seven bytes of a block. */
-static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos, size_t end) {
+/* The best copy for pos: from one of the last distances, or from where the index saw these
+   bytes. None begins in the last seven bytes of a block. */
+static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, size_t pos,
+                                  size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
     sse__search    x;
     uint64_t       v, four, eight;
@@ -6715,20 +5745,22 @@ static sse__match sse__find(const sse__press *p, const sse__span *s, size_t pos,
     x.max = end - pos;
     if (x.max < 8) return x.best;
     v       = sse__load64(x.p);
-    x.reach = sse__span_reach(s, pos);
+    x.reach = sse__window_reach(s, pos);
     for (i = 0; i < (p->br ? 16u : 4u); i++) {
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
-        if (!entry || dist - 1 >= x.reach || ((sse__load32(x.p - (size_t)dist) ^ v) & 0xFFFFFF)) continue; /* Z1 */
-        sse__try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
+        /* Z1 */
+        if (!entry || dist - 1 >= x.reach || ((sse__load64(x.p - (size_t)dist) ^ v) & 0xFFFFFF))
+            continue;
+        sse__match_try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
     if (x.best.len >= SSE__NICE) return x.best;
     four  = *sse__slot4(&s->index, v);
     eight = *sse__slot8(&s->index, v);
-    sse__try_far(&x, at - (uint32_t)eight);
-    sse__try_far(&x, at - (uint32_t)(eight >> 32));
-    sse__try_far(&x, at - (uint32_t)four);
-    sse__try_far(&x, at - (uint32_t)(four >> 32));
+    sse__match_try_at(&x, at - (uint32_t)eight);
+    sse__match_try_at(&x, at - (uint32_t)(eight >> 32));
+    sse__match_try_at(&x, at - (uint32_t)four);
+    sse__match_try_at(&x, at - (uint32_t)(four >> 32));
     return x.best;
 }
 
@@ -6741,7 +5773,7 @@ static uint8_t sse__ring_code(const uint32_t ring[4], uint32_t dist) {
     return SSE__FAR_DIST;
 }
 
-static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32_t dist) {
+static void sse__command_add(sse__encoder *p, size_t insert, uint32_t copy, uint32_t dist) {
     sse__command *c = &p->commands[p->ncommands++];
     SSE_ASSERT(p->ncommands <= SSE__COMMANDS);
     c->insert    = (uint32_t)insert;
@@ -6753,94 +5785,108 @@ static void sse__command_add(sse__press *p, size_t insert, uint32_t copy, uint32
     p->ring[0] = dist;
 }
 
-/* A match at pos is at hand: looks whether one of the next bytes is a better place to start. */
-static size_t sse__parse_lazy(const sse__press *p, sse__span *s, size_t pos, size_t end, sse__match *m) {
-    int tries;
-    for (tries = 0; tries < SSE__LAZY && pos + 1 < end && m->len < SSE__NICE; tries++) {
-        sse__match next;
-        sse__index_to(s, pos + 1);
-        next = sse__find(p, s, pos + 1, end);
-        if (next.score < m->score) break;
-        *m = next;
-        pos++;
-    }
-    return pos;
-}
-
-/* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the commands are used up. */
-static size_t sse__parse(sse__press *p, sse__span *s, size_t pos, size_t end) {
-    size_t literals = pos;
+/* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the
+   commands are used up. */
+static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t end) {
+    size_t     literals = pos;
+    sse__match m, next;
+    int        tries;
     p->ncommands = 0;
     while (pos < end && p->ncommands < SSE__COMMANDS - 1) {
-        sse__match m = sse__find(p, s, pos, end);
+        m = sse__match_find(p, s, pos, end);
         if (m.score <= 0) {
             const size_t skip = 1 + ((pos - literals) >> 8); /* noise: look at ever fewer places */
             pos = end - pos > skip ? pos + (skip < 16 ? skip : 16) : end;
-            sse__index_to(s, pos);
+            sse__index_insert(s, pos);
             continue;
         }
-        pos = sse__parse_lazy(p, s, pos, end, &m);
-        while (pos > literals && m.dist <= sse__span_reach(s, pos - 1) && s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
+        for (tries = 0; tries < SSE__LAZY && pos + 1 < end && m.len < SSE__NICE; tries++, pos++) {
+            sse__index_insert(s, pos + 1); /* is the next byte a better place to start? */
+            next = sse__match_find(p, s, pos + 1, end);
+            if (next.score < m.score) break;
+            m = next;
+        }
+        while (pos > literals && m.dist <= sse__window_reach(s, pos - 1) &&
+               s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
             pos--;
             m.len++;
         }
-        SSE_ASSERT(m.dist > 0 && m.dist <= sse__span_reach(s, pos)); /* Z2, Z3 */
+        SSE_ASSERT(m.dist > 0 && m.dist <= sse__window_reach(s, pos)); /* Z2, Z3 */
         sse__command_add(p, pos - literals, m.len, m.dist);
         pos += m.len;
         literals = pos;
-        sse__index_to(s, pos);
+        sse__index_insert(s, pos);
     }
     if (literals < pos) sse__command_add(p, pos - literals, 0, 0);
     return pos;
 }
 
-/* ---- brotli, RFC 7932 ---- */
-
-static const uint8_t  sse__br_insert_bits[24] = { 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24 };
-static const uint32_t sse__br_insert_base[24] = { 0,  1,  2,  3,   4,   5,   6,   8,    10,   14,   18,  26,
-                                                  34, 50, 66, 98, 130, 194, 322, 578, 1090, 2114, 6210, 22594 };
-static const uint8_t  sse__br_copy_bits[24]   = { 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24 };
-static const uint32_t sse__br_copy_base[24]   = { 2,  3,  4,  5,  6,  7,   8,   9,  10,  12,   14,   18,
-                                                  22, 30, 38, 54, 70, 102, 134, 198, 326, 582, 1094, 2118 };
-
-/* Writes the runs with the code for code lengths before them (3.5). */
-static void sse__br_put_runs(sse__press *p, unsigned nruns) {
-    static const uint8_t order[18] = { 1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
-    static const uint8_t code[6] = { 0, 7, 3, 2, 1, 15 }, bits[6] = { 2, 4, 3, 2, 2, 4 }; /* of the lengths 0..5 */
-    sse__prefix         *x = &p->code_lengths;
-    unsigned             i, skip = 0, last = 18;
-    sse__prefix_clear(x, 18);
-    for (i = 0; i < nruns; i++) x->count[p->runs[i].symbol]++;
-    sse__prefix_build(x, 5);
-    while (x->used > 1 && !x->len[order[last - 1]]) last--; /* the decoder stops when the code is complete */
-    if (!x->len[1] && !x->len[2]) skip = x->len[3] ? 2 : 3;
-    sse__bits_put(&p->out, skip, 2);
-    for (i = skip; i < last; i++) sse__bits_put(&p->out, code[x->len[order[i]]], bits[x->len[order[i]]]);
+/* Both formats give runs so many bits */
+static void sse__put_runs(sse__encoder *p, unsigned nruns) {
+    unsigned i;
     for (i = 0; i < nruns; i++) {
-        const uint8_t symbol = p->runs[i].symbol;
-        if (x->used > 1) sse__prefix_put(x, &p->out, symbol);
-        if (symbol >= 16) sse__bits_put(&p->out, p->runs[i].extra, symbol - 14u);
+        const unsigned symbol = p->runs[i].symbol;
+        const unsigned bits = symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7;
+        sse__put_symbol(p, &p->code_lengths, symbol);
+        sse__put_bits(p, p->runs[i].extra, bits);
     }
 }
 
-/* Codes 16 and 17 that follow each other are the digits of one number, the most significant first. */
+/* The code for them */
+static void sse__runs_build(sse__encoder *p, unsigned nruns, unsigned size, unsigned limit) {
+    sse__prefix_clear(&p->code_lengths, size);
+    p->counting = true;
+    sse__put_runs(p, nruns);
+    p->counting = false;
+    sse__prefix_build(&p->code_lengths, limit);
+}
+
+/* ---- brotli, RFC 7932 ---- */
+
+static const uint8_t  sse__br_insert_bits[24] = {0, 0, 0, 0, 0, 0, 1, 1, 2,  2,  3,  3,
+                                                 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24};
+static const uint32_t sse__br_insert_base[24] = {0,   1,   2,   3,   4,    5,    6,    8,
+                                                 10,  14,  18,  26,  34,   50,   66,   98,
+                                                 130, 194, 322, 578, 1090, 2114, 6210, 22594};
+static const uint8_t  sse__br_copy_bits[24]   = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2,  2,
+                                                 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 24};
+static const uint32_t sse__br_copy_base[24]   = {2,  3,   4,   5,   6,   7,   8,    9,
+                                                 10, 12,  14,  18,  22,  30,  38,   54,
+                                                 70, 102, 134, 198, 326, 582, 1094, 2118};
+
+/* Writes the runs with the code for code lengths before them (3.5). */
+static void sse__br_put_runs(sse__encoder *p, unsigned nruns) {
+    static const uint8_t order[18] = {1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    /* of the lengths 0..5 */
+    static const uint8_t code[6] = {0, 7, 3, 2, 1, 15}, bits[6] = {2, 4, 3, 2, 2, 4};
+    sse__prefix         *x = &p->code_lengths;
+    unsigned             i, skip = 0, last = 18;
+    sse__runs_build(p, nruns, 18, 5);
+    /* the decoder stops when the code is complete */
+    while (x->used > 1 && !x->len[order[last - 1]]) last--;
+    if (!x->len[1] && !x->len[2]) skip = x->len[3] ? 2 : 3;
+    sse__put_bits(p, skip, 2);
+    for (i = skip; i < last; i++) sse__put_bits(p, code[x->len[order[i]]], bits[x->len[order[i]]]);
+    if (x->used == 1) memset(x->len, 0, x->size); /* one symbol alone takes no bits */
+    sse__put_runs(p, nruns);
+}
+
+/* Codes 16 and 17 that follow each other are the digits of one number, the most significant
+   first. */
 static unsigned sse__br_run(sse__run *runs, unsigned n, unsigned symbol, unsigned count) {
-    const unsigned shift = symbol - 14, first = n;
-    unsigned       a, z;
+    const unsigned shift = symbol - 14;
+    unsigned       at;
     int            rest;
-    for (rest = (int)count - 3; rest >= 0; rest = (rest >> shift) - 1) {
-        runs[n].symbol  = (uint8_t)symbol;
-        runs[n++].extra = (uint8_t)((unsigned)rest & ((1u << shift) - 1));
-    }
-    for (a = first, z = n; a + 1 < z; a++) {
-        const uint8_t extra = runs[a].extra;
-        runs[a].extra   = runs[--z].extra;
-        runs[z].extra = extra;
+    for (rest = (int)count - 3; rest >= 0; rest = (rest >> shift) - 1) n++;
+    for (rest = (int)count - 3, at = n; rest >= 0; rest = (rest >> shift) - 1) {
+        runs[--at].symbol = (uint8_t)symbol;
+        runs[at].extra    = (uint8_t)(rest & ((1 << shift) - 1));
     }
     return n;
 }
 
-static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code lengths of x, up to the last used symbol */
+/* The code lengths of x, up to the last used symbol */
+static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) {
     unsigned i, n = 0, size = x->size, previous = 8;
     while (!x->len[size - 1]) size--;
     for (i = 0; i < size;) {
@@ -6848,7 +5894,8 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code
         unsigned       count = 1;
         while (i + count < size && x->len[i + count] == value) count++;
         i += count;
-        if ((value && value != previous) || count == most) { /* one by itself: needed, or a digit less */
+        /* one by itself: needed, or a digit less */
+        if ((value && value != previous) || count == most) {
             runs[n].symbol  = (uint8_t)value;
             runs[n++].extra = 0;
             count--;
@@ -6866,20 +5913,21 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) { /* the code
     return n;
 }
 
-/* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it takes no bits. */
-static void sse__br_put_simple(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
-    unsigned symbols[4] = { 0, 0, 0, 0 }, n = 0, i, d;
+/* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it
+   takes no bits. */
+static void sse__br_put_simple(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
+    unsigned symbols[4] = {0, 0, 0, 0}, n = 0, i, d;
     for (d = 1; d <= 3; d++)
         for (i = 0; i < x->size; i++)
             if (x->len[i] == d) symbols[n++] = i;
     if (n == 1) x->len[symbols[0]] = 0;
     if (n == 0) n = 1; /* an alphabet that is not used still needs a code */
-    sse__bits_put(&p->out, 1 | (uint64_t)(n - 1) << 2, 4);
-    for (i = 0; i < n; i++) sse__bits_put(&p->out, symbols[i], symbol_bits);
-    if (n == 4) sse__bits_put(&p->out, x->len[symbols[0]] == 1, 1);
+    sse__put_bits(p, 1 | (uint64_t)(n - 1) << 2, 4);
+    for (i = 0; i < n; i++) sse__put_bits(p, symbols[i], symbol_bits);
+    if (n == 4) sse__put_bits(p, x->len[symbols[0]] == 1, 1);
 }
 
-static void sse__br_put_code(sse__press *p, sse__prefix *x, unsigned symbol_bits) {
+static void sse__br_put_code(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
     sse__prefix_build(x, SSE__CODE_BITS);
     if (x->used <= 4) sse__br_put_simple(p, x, symbol_bits);
     else sse__br_put_runs(p, sse__br_runs(x, p->runs));
@@ -6887,67 +5935,48 @@ static void sse__br_put_code(sse__press *p, sse__prefix *x, unsigned symbol_bits
 
 static unsigned sse__br_length_code(const uint32_t base[24], uint32_t length) {
     const unsigned log = sse__log2(length | 1);
-    unsigned       code = log < 2 ? 0 : log < 11 ? 2 * log - 2 : 20; /* a lower bound in both tables */
+    /* a lower bound in both tables */
+    unsigned       code = log < 2 ? 0 : log < 11 ? 2 * log - 2 : 20;
     while (code < 23 && base[code + 1] <= length) code++;
     return code;
 }
 
-/* Counts the command's symbols (5, 4). Literals that end a block go with any copy length: the block is over before it. */
-static void sse__br_count(sse__press *p, sse__command *c) {
-    static const uint8_t cell[3][3] = { { 2, 3, 6 }, { 4, 5, 8 }, { 7, 9, 10 } };
+/* Finds the command's symbols (5, 4). Literals that end a block go with any copy length: the
+   block is over before it. */
+static void sse__br_command_codes(sse__command *c) {
+    static const uint8_t cell[3][3] = {{2, 3, 6}, {4, 5, 8}, {7, 9, 10}};
     const unsigned       insert = sse__br_length_code(sse__br_insert_base, c->insert);
     const unsigned       copy = sse__br_length_code(sse__br_copy_base, c->dist ? c->copy : 4);
-    const bool           implied = c->dist_code == 0 && insert < 8 && copy < 16; /* the last distance: not sent */
+    /* the last distance: not sent */
+    const bool           implied = c->dist_code == 0 && insert < 8 && copy < 16;
     const unsigned       row = implied ? copy >> 3 : cell[insert >> 3][copy >> 3];
     c->insert_code = (uint8_t)insert;
     c->copy_code   = (uint8_t)copy;
     c->symbol      = (uint16_t)(row << 6 | (insert & 7) << 3 | (copy & 7));
-    p->lengths.count[c->symbol]++;
     if (implied) c->dist_code = SSE__NO_DIST;
-    if (c->dist_code == SSE__NO_DIST) return;
     if (c->dist_code == SSE__FAR_DIST) {
         const uint32_t d = c->dist + 3, bits = sse__log2(d) - 1;
         c->dist_code = (uint8_t)(14 + 2 * bits + (d >> bits & 1));
     }
-    p->distances.count[c->dist_code]++;
 }
 
-/* Writes the three codes; returns how many bits the commands will take on top. */
-static uint64_t sse__br_put_codes(sse__press *p, const unsigned char *bytes) {
-    uint64_t      extra = 0;
-    uint32_t      i;
-    sse__command *c, *end = p->commands + p->ncommands;
-    sse__prefix_clear(&p->literals, 256);
-    sse__prefix_clear(&p->lengths, 704);
-    sse__prefix_clear(&p->distances, 64);
-    for (c = p->commands; c < end; c++) {
-        sse__br_count(p, c);
-        for (i = 0; i < c->insert; i++) p->literals.count[bytes[i]]++;
-        bytes += c->insert + c->copy;
-        extra += sse__br_insert_bits[c->insert_code];
-        extra += sse__br_copy_bits[c->copy_code];
-        if (c->dist_code >= 16 && c->dist_code != SSE__NO_DIST) extra += (c->dist_code - 14u) >> 1;
-    }
-    sse__br_put_code(p, &p->literals, 8);
-    sse__br_put_code(p, &p->lengths, 10);
-    sse__br_put_code(p, &p->distances, 6);
-    return extra + sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
-}
-
-static void sse__br_put_commands(sse__press *p, const unsigned char *bytes) {
+static void sse__br_put_commands(sse__encoder *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
-    uint32_t            i;
     for (c = p->commands; c < end; c++) {
-        sse__prefix_put(&p->lengths, &p->out, c->symbol);
-        sse__bits_put(&p->out, c->insert - sse__br_insert_base[c->insert_code], sse__br_insert_bits[c->insert_code]);
-        if (c->dist) sse__bits_put(&p->out, c->copy - sse__br_copy_base[c->copy_code], sse__br_copy_bits[c->copy_code]);
-        for (i = 0; i < c->insert; i++) sse__prefix_put(&p->literals, &p->out, bytes[i]);
+        sse__put_symbol(p, &p->lengths, c->symbol);
+        sse__put_bits(p, c->insert - sse__br_insert_base[c->insert_code],
+                      sse__br_insert_bits[c->insert_code]);
+        if (c->dist)
+            sse__put_bits(p, c->copy - sse__br_copy_base[c->copy_code],
+                          sse__br_copy_bits[c->copy_code]);
+        sse__put_literals(p, &p->literals, bytes, c->insert);
         bytes += c->insert + c->copy;
         if (c->dist_code == SSE__NO_DIST) continue;
-        sse__prefix_put(&p->distances, &p->out, c->dist_code);
-        if (c->dist_code < 16) continue;
-        i = (c->dist_code - 14u) >> 1;
-        sse__bits_put(&p->out, (c->dist + 3) & ((1u << i) - 1), i);
+        sse__put_symbol(p, &p->distances, c->dist_code);
+        if (c->dist_code >= 16) {
+            const unsigned bits = (c->dist_code - 14u) >> 1;
+            sse__put_bits(p, (c->dist + 3) & ((1u << bits) - 1), bits);
+        }
     }
 }
 
@@ -6960,17 +5989,35 @@ static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-bl
     sse__bits_put(w, raw, 1);
 }
 
-static void sse__br_put_block(sse__press *p, const unsigned char *bytes, size_t n, const uint32_t ring_before[4]) {
-    const sse__bits before = p->out;
-    uint64_t        bits;
+static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_t n,
+                              const uint32_t ring_before[4]) {
+    sse__bits before;
+    uint64_t  bits;
+    unsigned  i;
+    for (i = 0; i < p->ncommands; i++) sse__br_command_codes(&p->commands[i]);
+    sse__prefix_clear(&p->literals, 256);
+    sse__prefix_clear(&p->lengths, 704);
+    sse__prefix_clear(&p->distances, 64);
+    p->extra    = 0;
+    p->counting = true;
+    sse__br_put_commands(p, bytes);
+    p->counting = false;
+    bits        = p->extra;
+    before      = p->out;
     sse__br_put_head(&p->out, n, false);
-    sse__bits_put(&p->out, 0, 13); /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
-    bits = sse__br_put_codes(p, bytes);
+    /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
+    sse__put_bits(p, 0, 13);
+    sse__br_put_code(p, &p->literals, 8);
+    sse__br_put_code(p, &p->lengths, 10);
+    sse__br_put_code(p, &p->distances, 6);
+    bits += sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) +
+            sse__prefix_cost(&p->distances);
     if ((size_t)(p->out.p - before.p) + bits / 8 < n + 4) {
         sse__br_put_commands(p, bytes);
         return;
     }
-    p->out = before; /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
+    /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
+    p->out = before;
     memcpy(p->ring, ring_before, sizeof p->ring);
     sse__br_put_head(&p->out, n, true);
     sse__bits_align(&p->out);
@@ -6995,25 +6042,22 @@ static uint32_t sse__gzip_piece(uint32_t copy) { /* a copy goes out in pieces of
     return copy <= 258 ? copy : copy - 258 < 3 ? 255 : 258;
 }
 
-static uint64_t sse__gzip_count(sse__press *p, const unsigned char *bytes) { /* returns the bits besides the codes */
-    uint64_t            extra = 0;
-    uint32_t            i, copy;
-    unsigned            bits;
+static void sse__gzip_put_commands(sse__encoder *p, const unsigned char *bytes) {
     const sse__command *c, *end = p->commands + p->ncommands;
-    sse__prefix_clear(&p->lengths, 286);
-    sse__prefix_clear(&p->distances, 30);
-    p->lengths.count[256] = 1;
+    uint32_t            copy, piece;
+    unsigned            bits;
     for (c = p->commands; c < end; c++) {
-        for (i = 0; i < c->insert; i++) p->lengths.count[bytes[i]]++;
+        sse__put_literals(p, &p->lengths, bytes, c->insert);
         bytes += c->insert + c->copy;
-        for (copy = c->copy; copy > 0; copy -= sse__gzip_piece(copy)) {
-            p->lengths.count[sse__gzip_length_code(sse__gzip_piece(copy), &bits)]++;
-            extra += bits;
-            p->distances.count[sse__gzip_dist_code(c->dist, &bits)]++;
-            extra += bits;
+        for (copy = c->copy; copy > 0; copy -= piece) {
+            piece = sse__gzip_piece(copy);
+            sse__put_symbol(p, &p->lengths, sse__gzip_length_code(piece, &bits));
+            sse__put_bits(p, (piece - 3) & ((1u << bits) - 1), bits);
+            sse__put_symbol(p, &p->distances, sse__gzip_dist_code(c->dist, &bits));
+            sse__put_bits(p, (c->dist - 1) & ((1u << bits) - 1), bits);
         }
     }
-    return extra;
+    sse__put_symbol(p, &p->lengths, 256);
 }
 
 static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs) { /* 3.2.7 */
@@ -7030,89 +6074,48 @@ static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs
     return n;
 }
 
-static unsigned sse__gzip_run_bits(uint8_t symbol) { return symbol < 16 ? 0 : symbol == 16 ? 2 : symbol == 17 ? 3 : 7; }
-
-/* A block with codes of its own (3.2.7): how many of what its head holds, and the bits of all of it. */
-typedef struct sse__gzip_plan { unsigned nlengths, ndistances, ncodes, nruns; uint64_t bits; } sse__gzip_plan;
-
-static const uint8_t sse__gzip_order[19] = { 16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15 };
-
-static sse__gzip_plan sse__gzip_make_plan(sse__press *p, uint64_t extra) {
-    sse__gzip_plan plan;
-    uint8_t        len[286 + 30];
-    unsigned       i;
+/* Writes the head of a block with codes of its own (3.2.7); returns the bits of all the block. */
+static uint64_t sse__gzip_put_codes(sse__encoder *p) {
+    static const uint8_t order[19] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                      11, 4,  12, 3, 13, 2, 14, 1, 15};
+    uint8_t              len[286 + 30];
+    unsigned             nlengths = 286, ndistances = 30, ncodes = 19, nruns, i;
+    uint64_t             bits;
     sse__prefix_build(&p->lengths, SSE__CODE_BITS);
     sse__prefix_build(&p->distances, SSE__CODE_BITS);
-    for (plan.nlengths = 286; !p->lengths.len[plan.nlengths - 1]; plan.nlengths--) {}
-    for (plan.ndistances = 30; plan.ndistances > 1 && !p->distances.len[plan.ndistances - 1]; plan.ndistances--) {}
-    memcpy(len, p->lengths.len, plan.nlengths);
-    memcpy(len + plan.nlengths, p->distances.len, plan.ndistances);
-    plan.nruns = sse__gzip_runs(len, plan.nlengths + plan.ndistances, p->runs);
-    plan.bits  = 17 + extra + sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
-    sse__prefix_clear(&p->code_lengths, 19);
-    for (i = 0; i < plan.nruns; i++) {
-        p->code_lengths.count[p->runs[i].symbol]++;
-        plan.bits += sse__gzip_run_bits(p->runs[i].symbol);
+    while (!p->lengths.len[nlengths - 1]) nlengths--;
+    while (ndistances > 1 && !p->distances.len[ndistances - 1]) ndistances--;
+    memcpy(len, p->lengths.len, nlengths);
+    memcpy(len + nlengths, p->distances.len, ndistances);
+    nruns = sse__gzip_runs(len, nlengths + ndistances, p->runs);
+    sse__runs_build(p, nruns, 19, 7);
+    /* decoders refuse an incomplete code here */
+    SSE_ASSERT(p->lengths.used > 1 && p->code_lengths.used > 1);
+    while (ncodes > 4 && !p->code_lengths.len[order[ncodes - 1]]) ncodes--;
+    bits = 17 + 3 * ncodes + p->extra + sse__prefix_cost(&p->code_lengths) +
+           sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
+    if ((p->out.n + bits) % 2 && ncodes < 19) { /* to end on an even bit: see sse__gzip_align */
+        ncodes++;
+        bits += 3;
     }
-    sse__prefix_build(&p->code_lengths, 7);
-    SSE_ASSERT(p->lengths.used > 1 && p->code_lengths.used > 1); /* decoders refuse an incomplete code here */
-    for (plan.ncodes = 19; plan.ncodes > 4 && !p->code_lengths.len[sse__gzip_order[plan.ncodes - 1]]; plan.ncodes--) {}
-    plan.bits += 3 * plan.ncodes + sse__prefix_cost(&p->code_lengths);
-    if ((p->out.n + plan.bits) % 2 && plan.ncodes < 19) { /* to end on an even bit: see sse__gzip_align */
-        plan.ncodes++;
-        plan.bits += 3;
-    }
-    return plan;
-}
-
-static void sse__gzip_put_head(sse__press *p, const sse__gzip_plan *plan) {
-    unsigned i;
-    sse__bits_put(&p->out, 4, 3); /* BFINAL 0, BTYPE 2 */
-    sse__bits_put(&p->out, (plan->nlengths - 257) | (plan->ndistances - 1) << 5 | (plan->ncodes - 4) << 10, 14);
-    for (i = 0; i < plan->ncodes; i++) sse__bits_put(&p->out, p->code_lengths.len[sse__gzip_order[i]], 3);
-    for (i = 0; i < plan->nruns; i++) {
-        const sse__run run = p->runs[i];
-        sse__prefix_put(&p->code_lengths, &p->out, run.symbol);
-        sse__bits_put(&p->out, run.extra, sse__gzip_run_bits(run.symbol));
-    }
-}
-
-static uint64_t sse__gzip_fixed_cost(const sse__press *p) { /* bits of the counted symbols in the codes of 3.2.6 */
-    uint64_t bits = 0;
-    unsigned i;
-    for (i = 0; i < 286; i++) bits += (uint64_t)p->lengths.count[i] * (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
-    for (i = 0; i < 30; i++) bits += (uint64_t)p->distances.count[i] * 5;
+    sse__put_bits(p, 4, 3); /* BFINAL 0, BTYPE 2 */
+    sse__put_bits(p, (nlengths - 257) | (ndistances - 1) << 5 | (ncodes - 4) << 10, 14);
+    for (i = 0; i < ncodes; i++) sse__put_bits(p, p->code_lengths.len[order[i]], 3);
+    sse__put_runs(p, nruns);
     return bits;
 }
 
-static void sse__gzip_fixed_codes(sse__press *p) {
+/* Of the codes of 3.2.6; returns the bits of the counted symbols */
+static uint64_t sse__gzip_fixed_lengths(sse__encoder *p) {
     unsigned i;
-    p->lengths.size = 288;
-    for (i = 0; i < 288; i++) p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
+    for (i = 0; i < 288; i++)
+        p->lengths.len[i] = (uint8_t)(i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8);
     memset(p->distances.len, 5, 30);
-    sse__prefix_codes(&p->lengths);
-    sse__prefix_codes(&p->distances);
+    return sse__prefix_cost(&p->lengths) + sse__prefix_cost(&p->distances);
 }
 
-static void sse__gzip_put_commands(sse__press *p, const unsigned char *bytes) {
-    const sse__command *c, *end = p->commands + p->ncommands;
-    uint32_t            i, copy, piece;
-    unsigned            bits;
-    for (c = p->commands; c < end; c++) {
-        for (i = 0; i < c->insert; i++) sse__prefix_put(&p->lengths, &p->out, bytes[i]);
-        bytes += c->insert + c->copy;
-        for (copy = c->copy; copy > 0; copy -= piece) {
-            piece = sse__gzip_piece(copy);
-            sse__prefix_put(&p->lengths, &p->out, sse__gzip_length_code(piece, &bits));
-            sse__bits_put(&p->out, (piece - 3) & ((1u << bits) - 1), bits);
-            sse__prefix_put(&p->distances, &p->out, sse__gzip_dist_code(c->dist, &bits));
-            sse__bits_put(&p->out, (c->dist - 1) & ((1u << bits) - 1), bits);
-        }
-    }
-    sse__prefix_put(&p->lengths, &p->out, 256);
-}
-
-static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_t n) { /* n 0: an empty block, to align */
+/* n 0: an empty block, to align */
+static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_t n) {
     size_t piece;
     do {
         piece = n < 65535 ? n : 65535;
@@ -7125,23 +6128,35 @@ static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_
     } while (n);
 }
 
-static void sse__gzip_put_block(sse__press *p, const unsigned char *bytes, size_t n) {
-    const uint64_t       extra = sse__gzip_count(p, bytes);
-    const sse__gzip_plan plan  = sse__gzip_make_plan(p, extra);
-    const uint64_t       fixed = 3 + extra + sse__gzip_fixed_cost(p), least = fixed < plan.bits ? fixed : plan.bits;
+static void sse__gzip_put_block(sse__encoder *p, const unsigned char *bytes, size_t n) {
+    const sse__bits before = p->out;
+    uint64_t        fixed, own, least;
+    sse__prefix_clear(&p->lengths, 288);
+    sse__prefix_clear(&p->distances, 30);
+    p->extra    = 0;
+    p->counting = true;
+    sse__gzip_put_commands(p, bytes);
+    p->counting = false;
+    fixed = 3 + p->extra + sse__gzip_fixed_lengths(p);
+    own   = sse__gzip_put_codes(p);
+    least = fixed < own ? fixed : own;
     if (least / 8 >= n + 4) {
+        p->out = before;
         sse__gzip_put_stored(&p->out, bytes, n);
         return;
     }
-    if (fixed <= plan.bits) {
-        sse__bits_put(&p->out, 2, 3); /* BFINAL 0, BTYPE 1 */
-        sse__gzip_fixed_codes(p);
-    } else sse__gzip_put_head(p, &plan);
+    if (fixed <= own) {
+        p->out = before;
+        sse__put_bits(p, 2, 3); /* BFINAL 0, BTYPE 1 */
+        sse__gzip_fixed_lengths(p);
+        sse__prefix_codes(&p->lengths);
+        sse__prefix_codes(&p->distances);
+    }
     sse__gzip_put_commands(p, bytes);
 }
 
-/* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a few of the former reach
-   the byte boundary sooner. */
+/* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a
+   few of the former reach the byte boundary sooner. */
 static void sse__gzip_align(sse__bits *w) {
     if (w->n % 2) sse__gzip_put_stored(w, (const unsigned char *)"", 0);
     while (w->n) sse__bits_put(w, 2, 10);
@@ -7151,21 +6166,23 @@ static void sse__gzip_align(sse__bits *w) {
 
 #define SSE__CRC_POLY 0xEDB88320u /* bits reversed: the highest is x^0 */
 
-static uint32_t sse__crc(const sse__press *p, sse_str bytes) {
+static uint32_t sse__crc(const sse__encoder *p, sse_str bytes) {
     const unsigned char *b = (const unsigned char *)bytes.ptr;
     uint32_t             crc = 0xFFFFFFFFu;
     size_t               n = bytes.len;
     uint64_t             v;
-    for (; n >= 8; n -= 8, b += 8) { /* eight bytes at a time: their tables say what the bytes do from further back */
+    /* eight bytes at a time, with a table for each distance from the end */
+    for (; n >= 8; n -= 8, b += 8) {
         v   = sse__load64(b) ^ crc;
-        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^ p->crc[4][v >> 24 & 255] ^
-              p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^ p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
+        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^
+              p->crc[4][v >> 24 & 255] ^ p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^
+              p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
     }
     for (; n > 0; n--) crc = crc >> 8 ^ p->crc[0][(crc ^ *b++) & 255];
     return ~crc;
 }
 
-static void sse__crc_tables(sse__press *p) {
+static void sse__crc_tables(sse__encoder *p) {
     unsigned i, k;
     uint32_t v;
     for (i = 0; i < 256; i++) {
@@ -7173,10 +6190,12 @@ static void sse__crc_tables(sse__press *p) {
         p->crc[0][i] = v;
     }
     for (k = 1; k < 8; k++)
-        for (i = 0; i < 256; i++) p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
+        for (i = 0; i < 256; i++)
+            p->crc[k][i] = p->crc[k - 1][i] >> 8 ^ p->crc[0][p->crc[k - 1][i] & 255];
 }
 
-/* a times b modulo the CRC's polynomial. By masks: gcc 12 for ARM makes wrong code of the branches, at -O1. */
+/* a times b modulo the CRC's polynomial. By masks: gcc 12 for ARM makes wrong code of the
+   branches, at -O1. */
 static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
     uint32_t product = 0;
     for (; a; a <<= 1) {
@@ -7186,10 +6205,11 @@ static uint32_t sse__crc_multiply(uint32_t a, uint32_t b) {
     return product;
 }
 
-static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
-    sse__sum sum;
-    uint32_t power = 0x00800000; /* x^8: one byte */
-    size_t   n;
+static sse__crc_state sse__crc_of(const sse__encoder *p, sse_str bytes) {
+    sse__crc_state sum = {0, 0, 0};
+    uint32_t       power = 0x00800000; /* x^8: one byte */
+    size_t         n;
+    if (!SSE__HAS_COMPRESSION) return sum;
     sum.crc   = sse__crc(p, bytes);
     sum.len   = (uint32_t)bytes.len; /* modulo 2^32, as the trailer wants it */
     sum.shift = 0x80000000u;
@@ -7198,143 +6218,152 @@ static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
     return sum;
 }
 
-/* What a stream has got so far, and now this too. {0} is a stream's beginning. */
-static void sse__sum_add(sse__sum *stream, const sse__sum *frame) {
+/* Appends a frame to the state of a stream, which begins as {0}. */
+static void sse__crc_append(sse__crc_state *stream, const sse__crc_state *frame) {
     stream->crc = sse__crc_multiply(stream->crc, frame->shift) ^ frame->crc;
     stream->len += frame->len;
 }
 
 /* ---- frames ---- */
 
-static size_t sse__frame_bound(size_t n) { /* Z6: incompressible blocks of 8 KB or more, and a head that was tried in vain */
+/* Z6: incompressible blocks of 8 KB or more, and a head that was tried in vain */
+static size_t sse__frame_bound(size_t n) {
     return n <= SIZE_MAX / 2 ? n + n / 512 + 2048 : SIZE_MAX;
 }
 
-static void sse__frame_write(sse__press *p, sse__span *s, sse_buf *out) { /* p->ring: as the frame finds it */
+/* p->ring: as the frame finds it */
+static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
     unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
     size_t         at, next, block_end;
     uint32_t       ring[4];
-    if (!room) return; /* Z8 */
+    if (!room || !SSE__HAS_COMPRESSION) return; /* Z8 */
     p->out.p   = room;
     p->out.acc = p->out.n = 0;
     for (at = s->start; at < s->end; at = next) {
         block_end = s->end - at < SSE__BLOCK ? s->end : at + SSE__BLOCK;
         memcpy(ring, p->ring, sizeof ring);
-        next = sse__parse(p, s, at, block_end);
+        next = sse__lz_parse(p, s, at, block_end);
         if (p->br) sse__br_put_block(p, s->bytes + at, next - at, ring);
         else sse__gzip_put_block(p, s->bytes + at, next - at);
     }
     if (!p->br) sse__gzip_align(&p->out);
-    else if (p->out.n) sse__bits_put(&p->out, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
+    else if (p->out.n)
+        sse__put_bits(p, 6, 6); /* an empty metadata block reaches to the byte boundary (9.2) */
     sse__bits_align(&p->out);
     SSE_ASSERT((size_t)(p->out.p - room) <= sse__frame_bound(s->end - s->start)); /* Z6 */
     out->len += (size_t)(p->out.p - room);
 }
 
 static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
-    return encoding == SSE__BR ? ((uint32_t)1 << lgwin) - 16 : lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
+    if (encoding == SSE__BR) return ((uint32_t)1 << lgwin) - 16;
+    return lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
 }
 
 /* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
-static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
-    sse__span s;
-    memset(&s, 0, sizeof s);
-    s.bytes  = (const unsigned char *)event.ptr;
-    s.end    = event.len;
-    s.origin = p->key_origin;
-    s.reach  = sse__frame_reach(encoding, p->lgwin);
-    s.index  = p->key_index;
-    p->br    = encoding == SSE__BR;
-    p->key_origin += (uint32_t)event.len; /* whatever the index holds is now out of reach */
-    memset(p->ring, 0, sizeof p->ring);   /* Z1 */
-    sse__frame_write(p, &s, out);
+static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf *out) {
+    sse__window *s = &p->key;
+    s->bytes   = (const unsigned char *)event.ptr;
+    s->end     = event.len;
+    s->indexed = 0;
+    s->reach   = sse__frame_reach(encoding, p->lgwin);
+    p->br      = encoding == SSE__BR;
+    memset(p->ring, 0, sizeof p->ring); /* Z1 */
+    sse__frame_write(p, s, out);
+    s->origin += (uint32_t)event.len; /* everything in the index is now out of reach */
 }
 
 /* The first bytes of every compressed stream. */
-static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) {
-    static const unsigned char gzip[10] = { 0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF };
-    unsigned                   v, n;
+static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
+    static const unsigned char gzip[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF};
     if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
     if (encoding != SSE__BR) return;
-    n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4; /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
-    v = p->lgwin == 16 ? 0 : p->lgwin == 17 ? 1 : (p->lgwin - 17) << 1 | 1;
-    v |= 6u << n;
-    sse__put_char(out, (char)(v & 255));
-    if (n > 2) sse__put_char(out, (char)(v >> 8));
+    /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
+    if (p->lgwin == 16) {
+        sse_raw(out, "\x0C", 1);
+    } else if (p->lgwin == 17) {
+        sse_raw(out, "\x01\x03", 2);
+    } else {
+        sse__put_char(out, (char)(0x61 | (p->lgwin - 17) << 1));
+        sse__put_char(out, 0);
+    }
 }
 
-static void sse__frame_ping(int encoding, sse_buf *out) { /* bytes that say nothing, not even to the window */
+/* A heartbeat: bytes that decode to nothing and put nothing into the window. */
+static void sse__frame_ping(int encoding, sse_buf *out) {
     if (encoding == SSE__BR) sse__put_char(out, 6);
     if (encoding == SSE__GZIP) sse_raw(out, "\0\0\0\xFF\xFF", 5);
 }
 
-static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { /* sum: of all the stream got; only gzip looks */
-    unsigned char tail[10] = { 3, 0 };
-    unsigned      i;
+/* sum: of all the stream got; only gzip looks */
+static void sse__frame_end(int encoding, const sse__crc_state *sum, sse_buf *out) {
+    unsigned char tail[10] = {3, 0};
     if (encoding == SSE__BR) sse__put_char(out, 3);
     if (encoding != SSE__GZIP) return;
-    for (i = 0; i < 4; i++) {
-        tail[2 + i] = (unsigned char)(sum->crc >> 8 * i);
-        tail[6 + i] = (unsigned char)(sum->len >> 8 * i);
-    }
+    sse__store64(tail + 2, sum->crc | (uint64_t)sum->len << 32);
     sse_raw(out, tail, sizeof tail);
 }
 
-static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) { /* a file. Larger ones: a codec, fed in parts */
-    sse__sum sum = sse__sum_of(p, bytes);
+/* A file. Larger ones: a codec, fed in parts */
+static void sse__frame_whole(sse__encoder *p, int encoding, sse_buf *out, sse_str bytes) {
+    sse__crc_state sum = sse__crc_of(p, bytes);
     sse__frame_head(p, encoding, out);
     sse__frame_key(p, encoding, bytes, out);
     sse__frame_end(encoding, &sum, out);
 }
 
-static unsigned sse__index_bits(unsigned lgwin) { /* measured: fewer cost bytes, more gain nothing */
+/* measured: fewer cost bytes, more gain nothing */
+static unsigned sse__index_bits(unsigned lgwin) {
     return lgwin > 16 ? lgwin - 7 : lgwin > 13 ? 10 : lgwin - 4;
 }
 
-static sse__press *sse__press_new(unsigned lgwin) { /* 16..24; returned, free with sse__press_free; NULL without memory */
+/* 16..24; returned, free with sse__encoder_free; NULL without memory */
+static sse__encoder *sse__encoder_new(unsigned lgwin) {
     const unsigned bits = sse__index_bits(lgwin < 18 ? lgwin : 18);
-    sse__press    *p = (sse__press *)sse__zalloc(sizeof *p + sse__index_size(bits));
+    sse__encoder    *p = NULL;
+    if (SSE__HAS_COMPRESSION) p = (sse__encoder *)sse__zalloc(sizeof *p + sse__index_size(bits));
     if (!p) return NULL;
     p->lgwin           = lgwin;
-    p->key_index.slots = (uint64_t *)(void *)(p + 1);
-    p->key_index.bits  = bits;
+    p->key.index.slots = (uint64_t *)(void *)(p + 1);
+    p->key.index.bits  = bits;
     sse__crc_tables(p);
     return p;
 }
 
-static void sse__press_free(sse__press *p) { SSE_FREE(p); }
+static void sse__encoder_free(sse__encoder *p) { SSE_FREE(p); }
 
 /* ---- channels ---- */
 
 typedef struct sse__codec {
-    unsigned char *bytes;    /* the history, the last event at its end */
-    size_t         len, cap;
-    size_t         last;     /* where the last event begins */
-    size_t         floor;    /* the sync point of the last event's delta (Z2) */
+    unsigned char *bytes;    /* the history, of which cap bytes can be had */
+    size_t         cap;
+    /* the last event, at the end of the history; floor: the sync point of its delta (Z2) */
+    sse__window    last;
     size_t         next_floor;
-    size_t         indexed;
-    uint32_t       origin, reach;
     int            encoding;
     bool           keys_only; /* the last event has no delta */
-    bool           syncs;     /* who gets the last event's key is in sync after it */
+    bool           syncs;     /* subscribers that get the last event's key are in sync after it */
     unsigned       patience;
     uint64_t       before, mark; /* Z7: names of the state before and after the last event */
     uint64_t       nkeys, ndeltas, waited;
-    uint32_t       ring[4], left[4]; /* what all in sync had before the last event, and have after its delta (Z1) */
-    sse__index     index;
+    /* of all in sync before the last event, and after its delta (Z1) */
+    uint32_t       ring[4], left[4];
 } sse__codec;
 
-/* When a key is sent, its channel may begin a new history with it (sync): then who got it gets deltas from now on, but for
-   all others the older events are gone. Measured on the workloads of tests/bench/frame.c: a view loses 0.3 % even if it
-   syncs on every event, as its events resemble the last one most: patience 0, always sync. A topic of chat lines needs 450
-   bytes per client in sync to get over one sync, and a client kept waiting costs 86 bytes per event more than a delta:
-   so a topic syncs when its clients together have waited for 4 events per client in sync (SSE__PATIENCE). */
+/* When a key is sent, its channel may begin a new history with it (sync): its receivers get
+   deltas from then on, but for all others the older events are gone. Measured on the workloads
+   of tests/bench/frame.c: a view loses 0.3 % even if it syncs on every event, as its events
+   resemble the last one most: patience 0, always sync. A topic of chat lines needs 450 bytes per
+   client in sync to get over one sync, and a client kept waiting costs 86 bytes per event more
+   than a delta: so a topic syncs when its clients together have waited for 4 events per client
+   in sync (SSE__PATIENCE). */
 enum { SSE__PATIENCE = 4 };
 
-/* lgwin: how much is remembered, 10 to the press's; the memory of a channel is 17/16 of 2^lgwin, an event, and an index of
-   24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs more than 15. patience: 0 for views, SSE__PATIENCE for topics.
-   Returned, free with sse__codec_free; NULL without memory. */
-static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
+/* lgwin: how much is remembered, 10 to the encoder's; the memory of a channel is 17/16 of
+   2^lgwin, an event, and an index of 24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs
+   more than 15. patience: 0 for views, SSE__PATIENCE for topics. Returned, free with
+   sse__codec_free; NULL without memory. */
+static sse__codec *sse__codec_new(sse__encoder *p, int encoding, unsigned lgwin,
+                                  unsigned patience) {
     const unsigned win  = encoding == SSE__GZIP && lgwin > 15 ? 15 : lgwin;
     const unsigned bits = sse__index_bits(win);
     sse__codec    *c = (sse__codec *)sse__zalloc(sizeof *c + sse__index_size(bits));
@@ -7342,10 +6371,10 @@ static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, u
     if (!c) return NULL;
     c->encoding    = encoding;
     c->patience    = patience;
-    c->reach       = sse__frame_reach(encoding, win);
     c->mark        = ++p->mark;
-    c->index.slots = (uint64_t *)(void *)(c + 1);
-    c->index.bits  = bits;
+    c->last.reach  = sse__frame_reach(encoding, win);
+    c->last.index.slots = (uint64_t *)(void *)(c + 1);
+    c->last.index.bits  = bits;
     return c;
 }
 
@@ -7356,60 +6385,64 @@ static void sse__codec_free(sse__codec *c) {
 }
 
 static void sse__codec_drop(sse__codec *c, size_t n) { /* the oldest n bytes of the history */
-    c->len -= n;
-    if (c->len) memmove(c->bytes, c->bytes + n, c->len);
-    c->origin += (uint32_t)n;
-    c->last       = c->last > n ? c->last - n : 0;
+    sse__window *s = &c->last;
+    s->end -= n;
+    if (s->end) memmove(c->bytes, c->bytes + n, s->end);
+    s->origin += (uint32_t)n;
+    s->start      = s->start > n ? s->start - n : 0;
+    s->indexed    = s->indexed > n ? s->indexed - n : 0;
     c->next_floor = c->next_floor > n ? c->next_floor - n : 0;
-    c->indexed    = c->indexed > n ? c->indexed - n : 0;
 }
 
-/* Room for n <= reach more bytes behind as much history as can be referred to. A sixteenth more, so that bytes rarely move. */
+/* Room for n <= reach more bytes behind as much history as can be referred to. A sixteenth more,
+   so that bytes rarely move. */
 static bool sse__codec_room(sse__codec *c, size_t n) {
-    const size_t useful = c->len - c->next_floor, keep = useful < c->reach ? useful : c->reach, need = keep + n;
-    const size_t spare = need < c->reach / 16 ? need : c->reach / 16;
+    const size_t reach = c->last.reach, useful = c->last.end - c->next_floor;
+    const size_t keep = useful < reach ? useful : reach, need = keep + n;
+    const size_t spare = need < reach / 16 ? need : reach / 16;
     void        *bytes;
-    if (n <= c->cap - c->len) return true;
-    sse__codec_drop(c, c->len - keep);
+    if (n <= c->cap - c->last.end) return true;
+    sse__codec_drop(c, c->last.end - keep);
     if (need + spare / 2 <= c->cap) return true;
     bytes = SSE_REALLOC(c->bytes, need + spare);
-    if (!bytes) return n <= c->cap - c->len;
-    c->bytes = (unsigned char *)bytes;
-    c->cap   = need + spare;
+    if (!bytes) return n <= c->cap - c->last.end;
+    c->last.bytes = c->bytes = (unsigned char *)bytes;
+    c->cap        = need + spare;
     return true;
 }
 
-static void sse__codec_policy(sse__codec *c) { /* sums up the event before, decides for the next */
+/* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone
+   gets a key. */
+static int sse__codec_add(sse__codec *c, sse__encoder *p, sse_str event) {
     const uint64_t in_sync = c->ndeltas + (c->syncs ? c->nkeys : 0);
-    memcpy(c->ring, c->left, sizeof c->ring);
-    if (c->syncs && c->nkeys) memset(c->ring, 0, sizeof c->ring); /* Z1: a key leaves another one than a delta */
-    if (c->syncs && c->nkeys) c->waited = 0;
-    else c->waited += c->nkeys;
-    c->syncs = c->waited >= c->patience * in_sync;
-    c->nkeys = c->ndeltas = 0;
-}
-
-/* The channel's next event, borrowed until return. SSE_E_NOMEM: the history is gone and everyone gets a key. */
-static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
+    const bool     synced  = c->syncs && c->nkeys; /* by a key of the event before */
+    sse__window   *s       = &c->last;
+    if (!SSE__HAS_COMPRESSION) return SSE_E_NOT_BUILT;
     c->before = c->mark;
     c->mark   = ++p->mark;
-    sse__codec_policy(c);
-    c->keys_only = event.len > c->reach; /* further back than a copy can reach: only what follows can use it */
+    SSE_ASSERT(c->mark > c->before); /* Z7 */
+    memcpy(c->ring, c->left, sizeof c->ring);
+    if (synced) memset(c->ring, 0, sizeof c->ring); /* Z1: a key leaves another one than a delta */
+    c->waited = synced ? 0 : c->waited + c->nkeys;
+    c->syncs  = c->waited >= c->patience * in_sync;
+    c->nkeys  = c->ndeltas = 0;
+    /* longer than a copy can reach: only later events can use it */
+    c->keys_only = event.len > s->reach;
     if (c->keys_only) {
-        sse__codec_drop(c, c->len);
+        sse__codec_drop(c, s->end);
         c->syncs = true;
-        event = sse__str(event.ptr + event.len - c->reach, c->reach);
+        event = sse__str(event.ptr + event.len - s->reach, s->reach);
     }
     if (!sse__codec_room(c, event.len)) { /* Z8 */
-        sse__codec_drop(c, c->len);
+        sse__codec_drop(c, s->end);
         c->keys_only = true;
         c->syncs     = false;
         return SSE_E_NOMEM;
     }
-    c->floor = c->next_floor;
-    c->last  = c->len;
-    if (event.len) memcpy(c->bytes + c->len, event.ptr, event.len);
-    c->len += event.len;
+    s->floor = c->next_floor;
+    s->start = s->end;
+    if (event.len) memcpy(c->bytes + s->end, event.ptr, event.len);
+    s->end += event.len;
     return SSE_OK;
 }
 
@@ -7420,75 +6453,25 @@ static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
         c->ndeltas++;
         return SSE__DELTA;
     }
-    if (c->syncs) c->next_floor = c->last;
+    if (c->syncs) c->next_floor = c->last.start;
     *mark = c->syncs ? c->mark : 0;
     c->nkeys++;
     return SSE__KEY;
 }
 
-/* Appends the last event as a delta frame. Once per event, or again where memory failed for the first one. */
-static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) {
-    sse__span s;
-    SSE_ASSERT(!c->keys_only);
-    s.bytes   = c->bytes;
-    s.floor   = c->floor;
-    s.start   = c->last;
-    s.end     = c->len;
-    s.indexed = c->indexed > c->floor ? c->indexed : c->floor;
-    s.origin  = c->origin;
-    s.reach   = c->reach;
-    s.index   = c->index;
-    p->br     = c->encoding == SSE__BR;
-    sse__index_to(&s, s.start);
+/* Appends the last event as a delta frame. Once per event, or again where memory failed for the
+   first one. */
+static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
+    sse__window *s = &c->last;
+    if (!SSE__HAS_COMPRESSION) return;
+    SSE_ASSERT(!c->keys_only && s->floor <= s->start); /* Z2 */
+    if (s->indexed < s->floor) s->indexed = s->floor;
+    p->br = c->encoding == SSE__BR;
+    sse__index_insert(s, s->start);
     memcpy(p->ring, c->ring, sizeof p->ring);
-    sse__frame_write(p, &s, out);
+    sse__frame_write(p, s, out);
     memcpy(c->left, p->ring, sizeof c->left);
-    c->indexed = s.indexed;
 }
-
-#else /* SSE_NO_COMPRESSION: the same functions, so that callers need no #if; without a press nobody gets to the others */
-
-typedef struct sse__press sse__press;
-typedef struct sse__codec { int encoding; } sse__codec;
-enum { SSE__PATIENCE = 4 };
-
-static sse__press *sse__press_new(unsigned lgwin) { (void)lgwin; return NULL; }
-static void sse__press_free(sse__press *p) { (void)p; }
-static sse__codec *sse__codec_new(sse__press *p, int encoding, unsigned lgwin, unsigned patience) {
-    (void)p, (void)encoding, (void)lgwin, (void)patience;
-    return NULL;
-}
-static void sse__codec_free(sse__codec *c) { (void)c; }
-static int sse__codec_add(sse__codec *c, sse__press *p, sse_str event) {
-    (void)c, (void)p, (void)event;
-    return SSE_E_NOT_BUILT;
-}
-static int sse__codec_follow(sse__codec *c, uint64_t *mark) {
-    (void)c;
-    *mark = 0;
-    return SSE__KEY;
-}
-static void sse__codec_delta(sse__codec *c, sse__press *p, sse_buf *out) { (void)c; (void)p; sse_buf_fail(out, SSE_E_NOT_BUILT); }
-static void sse__frame_head(const sse__press *p, int encoding, sse_buf *out) { (void)p; (void)encoding; (void)out; }
-static void sse__frame_key(sse__press *p, int encoding, sse_str event, sse_buf *out) {
-    (void)p, (void)encoding, (void)event;
-    sse_buf_fail(out, SSE_E_NOT_BUILT);
-}
-static void sse__frame_ping(int encoding, sse_buf *out) { (void)encoding; (void)out; }
-static void sse__frame_end(int encoding, const sse__sum *sum, sse_buf *out) { (void)encoding; (void)sum; (void)out; }
-static void sse__frame_whole(sse__press *p, int encoding, sse_buf *out, sse_str bytes) {
-    (void)p, (void)encoding, (void)bytes;
-    sse_buf_fail(out, SSE_E_NOT_BUILT);
-}
-static void sse__sum_add(sse__sum *stream, const sse__sum *frame) { (void)stream; (void)frame; }
-static sse__sum sse__sum_of(const sse__press *p, sse_str bytes) {
-    sse__sum none = { 0, 0, 0 };
-    (void)p, (void)bytes;
-    return none;
-}
-
-#endif /* SSE_NO_COMPRESSION */
-
 
 /*==========================================================================
   >>loop   poller (epoll | poll), timers, watches, calls
@@ -7916,7 +6899,7 @@ struct sse_app {
     char                 why[400];
     struct sse__pool    *pool, *disk, *packer; /* of one thread each: for databases, for files to compress */
     struct sse__net     *net;
-    struct sse__press   *press;   /* NULL: nothing is compressed */
+    struct sse__encoder   *encoder;   /* NULL: nothing is compressed */
     struct sse__files   *files;   /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
@@ -8769,7 +7752,7 @@ static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) 
 
 static bool sse__table_is_ours(sse_str name) { /* "main.sse_events": >>history keeps its events there */
     const char *dot = (const char *)memchr(name.ptr, '.', name.len);
-    const sse_str table = dot ? sse__from(name, (size_t)(dot - name.ptr) + 1) : name;
+    const sse_str table = dot ? sse__str_skip(name, (size_t)(dot - name.ptr) + 1) : name;
     return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) ||
            sse__eq(table, SSE__LIT("sse_events"));
 }
@@ -9027,7 +8010,7 @@ static void sse__db_complete_names(sse_db *db, sse_rows *r) { /* D4: what the au
 
 /* ---- statements ---- */
 
-static bool sse__value_take(sse__value *v, const sse__piece *piece) { /* false: not to be bound */
+static bool sse__value_take(sse__value *v, const sse__fmt_spec *piece) { /* false: not to be bound */
     v->conv = piece->conv;
     v->i    = piece->i;
     v->f    = piece->f;
@@ -9047,11 +8030,11 @@ static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
     const char *const whole = fmt;
     void      *values = db->values;
     sse__args  args;
-    sse__piece piece;
+    sse__fmt_spec piece;
     int        error = SSE_OK;
     db->sql.len = db->value_count = 0;
     va_copy(args.ap, ap);
-    while (!error && !db->sql.error && sse__piece_next(&piece, &fmt, &args, &error)) {
+    while (!error && !db->sql.error && sse__fmt_next(&piece, &fmt, &args, &error)) {
         sse__put_str(&db->sql, piece.literal);
         if (!piece.conv) continue;
         sse__put_char(&db->sql, '?'); /* D1 */
@@ -10152,7 +9135,7 @@ typedef struct sse__block {
     uint32_t    key_hash;
     bool        droppable;       /* a queue over its limit may lose it */
     uint8_t     encoding;        /* of the rest: SSE__BR or SSE__GZIP; else 0 */
-    sse__sum    sum;             /* of the event in it, or of what was made of the rest so far: for the trailer of a gzip stream */
+    sse__crc_state    sum;             /* of the event in it, or of what was made of the rest so far: for the trailer of a gzip stream */
 } sse__block;
 
 static sse__block *sse__block_hold(sse__block *b) {
@@ -10203,7 +9186,7 @@ typedef struct sse__queue {
     uint32_t  first, count, cap;
     bool      begun;             /* the first entry is sent in part */
     size_t    bytes;             /* unsent */
-    sse__sum  sum;               /* of all entries that were sent whole */
+    sse__crc_state  sum;               /* of all entries that were sent whole */
     sse__out  inside[2];
 } sse__queue;
 
@@ -10566,7 +9549,7 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
             return;
         }
         n -= left;
-        if (out->block->sum.len) sse__sum_add(&q->sum, &out->block->sum);
+        if (out->block->sum.len) sse__crc_append(&q->sum, &out->block->sum);
         sse__block_drop(out->block);
         q->first = (q->first + 1) % q->cap;
         q->count--;
@@ -10760,19 +9743,19 @@ static sse_str sse__block_read(const sse__block *b, uint64_t offset, size_t n, s
 }
 
 /* Appends the next piece of a body as a chunk (RFC 9112 7.1); behind the last one the end of all. */
-static void sse__put_piece(sse_buf *out, sse__press *press, sse__block *rest) {
+static void sse__put_piece(sse_buf *out, sse__encoder *encoder, sse__block *rest) {
     const size_t n    = rest->end - rest->offset < SSE__PIECE ? (size_t)(rest->end - rest->offset) : (size_t)SSE__PIECE;
     sse_buf      room = {NULL, 0, 0, SSE_OK};
     const sse_str piece = sse__block_read(rest->from, rest->offset, n, &room);
     char          head[SSE__CHUNK_HEAD + 1];
-    sse__sum      sum;
+    sse__crc_state      sum;
     if (!piece.ptr) sse_buf_fail(out, SSE_E_IO);
     sse_raw(out, "00000000\r\n", SSE__CHUNK_HEAD);
-    if (rest->offset == 0) sse__frame_head(press, rest->encoding, out);
+    if (rest->offset == 0) sse__frame_head(encoder, rest->encoding, out);
     if (!out->error) {
-        sum = sse__sum_of(press, piece);
-        sse__sum_add(&rest->sum, &sum);
-        sse__frame_key(press, rest->encoding, piece, out);
+        sum = sse__crc_of(encoder, piece);
+        sse__crc_append(&rest->sum, &sum);
+        sse__frame_key(encoder, rest->encoding, piece, out);
     }
     rest->offset += n;
     if (rest->offset == rest->end) sse__frame_end(rest->encoding, &rest->sum, out);
@@ -10789,7 +9772,7 @@ static void sse__conn_make(sse__conn *c) {
     sse__block *rest = sse__block_hold(c->out.at[c->out.first].block);
     sse_buf     out  = {NULL, 0, 0, SSE_OK};
     SSE_ASSERT(rest->encoding && c->out.count == 1); /* C4 */
-    sse__put_piece(&out, c->net->app->press, rest);
+    sse__put_piece(&out, c->net->app->encoder, rest);
     sse__queue_remove(&c->out, 0);
     sse__conn_push_buf(c, &out);
     if (rest->offset < rest->end) (void)sse__conn_push(c, rest, 0, 1);
@@ -11281,10 +10264,10 @@ static void sse__conn_alarm(sse__alarm *alarm) {
   >>listen   sockets that listen, and what comes in by them
   Uses: >>conn >>http >>loop >>base     Tests: tests/unit/server.c tests/wire/limits.test.mjs
 
-  LI1 A connection over max_connections or max_per_peer is read far enough
-      to be refused in words; without room for that it is closed.
-  LI2 Without a descriptor left the loop neither spins nor sleeps on a
-      client for good: it rests, then gives up its spare one to refuse.
+  LI1  A connection over max_connections or max_per_peer is read far enough
+       to be refused in words; without room for that it is closed.
+  LI2  Without a descriptor left the loop neither spins nor leaves a client
+       waiting for good: it rests, then gives up its spare one to refuse.
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -11298,7 +10281,7 @@ static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRST
 
 static bool sse__peer_trusted(const sse_app *app, const sse__peer *peer) { /* a proxy whose word counts */
     char text[INET6_ADDRSTRLEN];
-    return app->options.trusted_proxies && sse__in_words(app->options.trusted_proxies, sse__text(sse__peer_write(peer, text)));
+    return app->options.trusted_proxies && sse__wordlist_has(app->options.trusted_proxies, sse__text(sse__peer_write(peer, text)));
 }
 
 static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
@@ -11417,7 +10400,7 @@ static void sse__net_rest(sse__net *net) { /* a readable socket that nobody read
 
 /* Nothing left to accept with. Who connects now waits in the backlog first: another may leave, and meanwhile its request comes. Who
    has waited is refused, by means of the spare descriptor. */
-static void sse__net_exhausted(sse__net *net, int listener_fd) {
+static void sse__net_exhausted(sse__net *net, int listener_fd) { /* LI2 */
     const bool waited = net->rested && net->loop->wheel.now - net->rested < SSE__REST_MS;
     int        fd = -1;
     if (waited && net->spare_fd >= 0) {
@@ -11429,7 +10412,7 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
     if (fd < 0) sse__net_rest(net);
 }
 
-static bool sse__net_surplus_room(const sse__net *net) {
+static bool sse__net_surplus_room(const sse__net *net) { /* LI1 */
     const uint32_t part = (uint32_t)net->app->options.max_connections / SSE__SURPLUS_PART;
     return net->surplus < (part > SSE__SURPLUS ? part : (uint32_t)SSE__SURPLUS);
 }
@@ -12191,7 +11174,7 @@ static void sse__req_read_signals(sse_req *req) {
     error = sse__json_check(req->signals, &offset);
     if (error) {
         req->signals = sse__str(NULL, 0);
-        sse_fail(req, 400, "%s", sse__json_fault(error, offset, fault));
+        sse_fail(req, 400, "%s", sse__json_error_text(error, offset, fault));
     } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
         req->signals = wrapped;
     }
@@ -12249,7 +11232,7 @@ SSE_API const char *sse_peer(sse_req *req) {
     sse_str        rest = {NULL, 0}, element, address;
     if (req->peer_text) return req->peer_text;
     text = sse__req_text(req, sse__text(sse__peer_write(&req->peer, own)));
-    while (text && trusted && sse__in_words(trusted, sse__text(text)) && sse__hop_last(req, field, &line, &rest, &element)) {
+    while (text && trusted && sse__wordlist_has(trusted, sse__text(text)) && sse__hop_last(req, field, &line, &rest, &element)) {
         address = sse__forwarded_address(element);
         if (!address.ptr) break;
         text = sse__req_text(req, address);
@@ -12363,7 +11346,7 @@ SSE_API int sse_set_status(sse_req *req, int status) {
     return SSE_OK;
 }
 
-static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all(s, SSE__VALUE); } /* A1 */
+static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all_in_class(s, SSE__VALUE); } /* A1 */
 
 SSE_API int sse_set_type(sse_req *req, const char *content_type) {
     const int error = sse__reply_unsettled(req, "sse_set_type");
@@ -12387,7 +11370,7 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     const sse_str field = sse__text(name);
     const int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_header");
     if (error) return error;
-    if (!sse__is_token(field) || sse__in_words(ours, field) || !sse__field_value_ok(sse__text(value)))
+    if (!sse__is_token(field) || sse__wordlist_has(ours, field) || !sse__field_value_ok(sse__text(value)))
         return sse__req_error(req, SSE_E_FIELD);
     if (sse__eq_nocase(field, SSE__LIT("content-type"))) return sse_set_type(req, value);
     sse__put_field(&req->headers, name, value);
@@ -12401,8 +11384,8 @@ static bool sse__cookie_options_ok(const sse_cookie_options *o, sse_str name, bo
     if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
     if (!secure && (sse__starts(name, SSE__LIT("__Secure-")) || sse__eq_nocase(sse__text(o->same_site), SSE__LIT("None")))) return false;
     if (o->max_age_s < SSE_OFF) return false;
-    if (o->domain && (!o->domain[0] || !sse__all(sse__text(o->domain), SSE__HOST))) return false;
-    if (o->same_site && !sse__in_words("Strict Lax None", sse__text(o->same_site))) return false;
+    if (o->domain && (!o->domain[0] || !sse__all_in_class(sse__text(o->domain), SSE__HOST))) return false;
+    if (o->same_site && !sse__wordlist_has("Strict Lax None", sse__text(o->same_site))) return false;
     if (*p != '/') return false;
     for (; *p; p++) /* RFC 6265 4.1.1, path-value */
         if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';') return false;
@@ -12416,7 +11399,7 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, co
     bool      secure;
     if (error) return error;
     if (!options) options = &defaults;
-    if (!sse__is_token(sse__text(name)) || !value || !sse__all(sse__text(value), SSE__COOKIE))
+    if (!sse__is_token(sse__text(name)) || !value || !sse__all_in_class(sse__text(value), SSE__COOKIE))
         return sse__req_error(req, SSE_E_FIELD);
     secure = options->secure || sse__req_over_tls(req);
     if (!sse__cookie_options_ok(options, sse__text(name), secure)) return sse__req_error(req, SSE_E_ARG);
@@ -12571,7 +11554,7 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of 
     sse_str rest = sse__str(headers->ptr, headers->len), line;
     while (rest.len) {
         line = sse__cut(&rest, '\r', false);
-        if (line.len && line.ptr[0] == '\n') line = sse__from(line, 1);
+        if (line.len && line.ptr[0] == '\n') line = sse__str_skip(line, 1);
         if (sse__eq_nocase(sse__cut(&line, ':', false), name)) return sse__trim(line);
     }
     return sse__str(NULL, 0);
@@ -12649,21 +11632,21 @@ static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_
 
 /* Appends bytes in that coding, if they come out shorter. Our own frames need no more memory than they fill: they take the place of
    libbrotlienc where there is none for it. */
-static bool sse__encode(sse__press *press, int quality, unsigned coding, sse_str bytes, sse_buf *out) {
+static bool sse__encode(sse__encoder *encoder, int quality, unsigned coding, sse_str bytes, sse_buf *out) {
     if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, quality))
-        sse__frame_whole(press, sse__coding_encoding(coding), out, bytes);
+        sse__frame_whole(encoder, sse__coding_encoding(coding), out, bytes);
     return !out->error && out->len < bytes.len;
 }
 
 /* Made when something is compressed for the first time. NULL: nothing is, or there is no memory. */
-static sse__press *sse__app_press(sse_app *app) {
-    if (!app->press && !app->options.no_compression) app->press = sse__press_new((unsigned)app->options.compress_window);
-    return app->press;
+static sse__encoder *sse__app_encoder(sse_app *app) {
+    if (!app->encoder && !app->options.no_compression) app->encoder = sse__encoder_new((unsigned)app->options.compress_window);
+    return app->encoder;
 }
 
 /* Whether it depends on the client how a body is sent. The program has a say: it may have set Content-Encoding or no-transform. */
 static bool sse__reply_varies(const sse_req *req, const char *type, uint64_t length) {
-    if (length < req->app->options.compress_min_bytes || !sse__app_press(req->app)) return false;
+    if (length < req->app->options.compress_min_bytes || !sse__app_encoder(req->app)) return false;
     if (!sse__media_compresses(sse__text(type))) return false;
     if (sse__list_has(sse__headers_value(&req->headers, SSE__LIT("cache-control")), SSE__LIT("no-transform"))) return false;
     return !sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr;
@@ -12700,7 +11683,7 @@ static void sse__reply_compress(sse_req *req, const char *type) {
     if (!coding) return;
     if (!whole) {
         req->encoding = sse__coding_encoding(coding);
-    } else if (sse__encode(req->app->press, req->app->options.compress_quality, coding, sse__str(req->out.ptr, req->out.len), &out)) {
+    } else if (sse__encode(req->app->encoder, req->app->options.compress_quality, coding, sse__str(req->out.ptr, req->out.len), &out)) {
         sse_buf_free(&req->out);
         req->out = out;
     } else {
@@ -12805,7 +11788,7 @@ static void sse__reply_answer(sse_req *req) {
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
   Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
-  K1  A path of a request becomes a path of the system only in file_find,
+  FL1  A path of a request becomes a path of the system only in file_find,
       and what that finds lies inside the directory served.
 ==========================================================================*/
 
@@ -13015,12 +11998,12 @@ typedef struct sse__kept_job {
     sse_buf     out;
 } sse__kept_job;
 
-static void sse__kept_compress(sse__kept_job *job, sse__press *press) {
+static void sse__kept_compress(sse__kept_job *job, sse__encoder *encoder) {
     const uint64_t began = sse__files_clock_us();
     sse_buf        room  = {NULL, 0, 0, SSE_OK};
     const sse_str  bytes = sse__block_read(job->from, 0, job->size, &room);
-    job->shorter = press && bytes.ptr && sse__encode(press, job->quality, job->kept->coding, bytes, &job->out);
-    job->known   = press && bytes.ptr && !job->out.error;
+    job->shorter = encoder && bytes.ptr && sse__encode(encoder, job->quality, job->kept->coding, bytes, &job->out);
+    job->known   = encoder && bytes.ptr && !job->out.error;
     job->took_us = sse__files_clock_us() - began;
     sse_buf_free(&room);
 }
@@ -13040,10 +12023,10 @@ static void sse__kept_done(sse__kept_job *job) {
 
 static void sse__kept_work(sse_app *app, void *user) { /* on a thread: with an encoder of its own */
     sse__kept_job *job   = (sse__kept_job *)user;
-    sse__press    *press = sse__press_new((unsigned)job->window);
+    sse__encoder *encoder = sse__encoder_new((unsigned)job->window);
     (void)app;
-    sse__kept_compress(job, press);
-    sse__press_free(press);
+    sse__kept_compress(job, encoder);
+    sse__encoder_free(encoder);
 }
 
 static void sse__kept_landed(sse_app *app, void *user) {
@@ -13077,7 +12060,7 @@ static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file,
     job.quality = app->options.compress_quality;
     job.window  = app->options.compress_window;
     if (file->size > SSE__KEPT_NOW && sse__kept_hand(app, &job)) return;
-    sse__kept_compress(&job, app->press);
+    sse__kept_compress(&job, app->encoder);
     sse__kept_done(&job);
 }
 
@@ -13254,7 +12237,7 @@ static bool sse__dir_hides(const sse__dir *dir, sse_str path) { /* dotfiles, and
     return false;
 }
 
-/* Opens root/path+suffix: K1. -1: not there, not plain, or outside. is_dir tells of a directory. */
+/* Opens root/path+suffix: FL1. -1: not there, not plain, or outside. is_dir tells of a directory. */
 static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix, struct stat *st, bool *is_dir) {
     sse_buf      name = {NULL, 0, 0, SSE_OK};
     const size_t root = strlen(dir->root);
@@ -13370,8 +12353,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
 
   The id is the one a history gives (>>history); there is room for it.
 
-  MS1 A message never changes, but for its id, which is written before
-      anybody has it, and for its key frames, which are added.
+  MS1  A message never changes, but for its key frames, which are added.
 ==========================================================================*/
 
 /* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
@@ -13891,18 +12873,18 @@ static sse__message *sse__message_compress(sse__streams *streams, const sse__mes
     sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
     sse__message *m;
     sse__message_begin(&b);
-    if (codec) sse__codec_delta(codec, streams->app->press, &b);
-    else sse__frame_key(streams->app->press, encoding, bytes, &b);
+    if (codec) sse__codec_delta(codec, streams->app->encoder, &b);
+    else sse__frame_key(streams->app->encoder, encoding, bytes, &b);
     stamp.key       = plain->block->key;
     stamp.droppable = plain->block->droppable;
     m = sse__message_stamped(&b, &stamp);
     if (m) m->block->after = plain->block->after;
-    if (m && encoding == SSE__GZIP) m->block->sum = sse__sum_of(streams->app->press, bytes);
+    if (m && encoding == SSE__GZIP) m->block->sum = sse__crc_of(streams->app->encoder, bytes);
     return m;
 }
 
 /* The event of plain as a key frame. Owned by plain; NULL: no memory. */
-static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) {
+static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) { /* MS1 */
     if (!plain->keys[encoding]) plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
     if (plain->keys[encoding]) plain->keys[encoding]->block->owner = plain->block->owner;
     return plain->keys[encoding];
@@ -13920,7 +12902,7 @@ static sse__codec *sse__stream_codec(sse__stream *stream) {
     const sse_app *app = stream->app;
     if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
     if (!stream->extra->codec)
-        stream->extra->codec = sse__codec_new(app->press, stream->encoding, (unsigned)app->options.compress_window, 0);
+        stream->extra->codec = sse__codec_new(app->encoder, stream->encoding, (unsigned)app->options.compress_window, 0);
     return stream->extra->codec;
 }
 
@@ -13931,7 +12913,7 @@ static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain)
     sse__codec   *codec   = sse__message_may_go(plain) ? NULL : sse__stream_codec(stream);
     if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
     if (codec) {
-        (void)sse__codec_add(codec, streams->app->press, sse__message_bytes(plain));
+        (void)sse__codec_add(codec, streams->app->encoder, sse__message_bytes(plain));
         if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA)
             return sse__message_delta(streams, plain, stream->encoding, codec);
     } else stream->mark = 0;
@@ -13989,13 +12971,13 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
 /* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
 static void sse__stream_finish_frames(sse__stream *stream) {
     const sse__queue *q   = &stream->conn->out;
-    sse__sum          sum = q->sum;
+    sse__crc_state          sum = q->sum;
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
     sse__message     *m;
     uint32_t          i;
     for (i = 0; i < q->count; i++) {
         const sse__block *block = q->at[(q->first + i) % q->cap].block;
-        if (block->sum.len) sse__sum_add(&sum, &block->sum);
+        if (block->sum.len) sse__crc_append(&sum, &block->sum);
     }
     sse__message_begin(&b);
     sse__frame_end(stream->encoding, &sum, &b);
@@ -14237,7 +13219,7 @@ static bool sse__streams_pings(sse_app *app) { /* false: no memory */
     int           encoding;
     if (!streams->pings[SSE__IDENTITY]) streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
     if (!streams->pings[SSE__IDENTITY]) return false;
-    for (encoding = SSE__BR; sse__app_press(app) && encoding <= SSE__GZIP; encoding++) {
+    for (encoding = SSE__BR; sse__app_encoder(app) && encoding <= SSE__GZIP; encoding++) {
         if (streams->pings[encoding]) continue;
         sse__message_begin(&b);
         sse__frame_ping(encoding, &b);
@@ -14285,7 +13267,7 @@ static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options 
 static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !sse__app_press(stream->app)) return;
+    if (stream->raw || o->no_compression || !sse__app_encoder(stream->app)) return;
     if (sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return; /* the handler has chosen */
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
@@ -14336,7 +13318,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__conn_push_buf(c, &b);
     if (stream->encoding != SSE__IDENTITY) {
         sse__message_begin(&b);
-        sse__frame_head(stream->app->press, stream->encoding, &b);
+        sse__frame_head(stream->app->encoder, stream->encoding, &b);
         m = sse__message_end(&b);
         if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
         sse__message_drop(m);
@@ -14522,8 +13504,8 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
                                 +--> key, for who joined, missed an event,
                                      or was sent something of its own
 
-  CH1 Each event is compressed at most twice an encoding, however many
-      streams there are: once as a delta and once as a key, if one asks.
+  CH1  Each event is compressed at most twice for an encoding, however many
+       streams there are: once as a delta and once as a key, if one asks.
 ==========================================================================*/
 
 typedef struct sse__fan {
@@ -14536,7 +13518,7 @@ typedef struct sse__fan {
 /* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
    nothing may refer to it. */
 static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
-    const unsigned window = streams->app->press ? (unsigned)streams->app->options.compress_window : 0;
+    const unsigned window = streams->app->encoder ? (unsigned)streams->app->options.compress_window : 0;
     int            encoding;
     memset(fan, 0, sizeof *fan);
     fan->streams = streams;
@@ -14546,13 +13528,13 @@ static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
         sse__codec **codec = &channel->codecs[encoding];
         if (!channel->users[encoding] || channel->single || fan->keys) continue;
-        if (!*codec) *codec = sse__codec_new(streams->app->press, encoding, window, channel->patience);
-        if (*codec) (void)sse__codec_add(*codec, streams->app->press, sse__message_bytes(m));
+        if (!*codec) *codec = sse__codec_new(streams->app->encoder, encoding, window, channel->patience);
+        if (*codec) (void)sse__codec_add(*codec, streams->app->encoder, sse__message_bytes(m));
     }
 }
 
 /* What this stream gets; moves its mark on. NULL: no memory. */
-static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) {
+static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) { /* CH1 */
     const int   encoding = stream->encoding;
     sse__codec *codec    = fan->keys ? NULL : fan->channel->codecs[encoding];
     if (encoding == SSE__IDENTITY) return fan->plain;
@@ -14742,7 +13724,7 @@ static bool sse__id_parse(sse_str text, sse_str *epoch, uint64_t *seq) {
     for (i = 0; i < SSE__EPOCH_LEN; i++)
         if (!strchr("0123456789abcdef", text.ptr[i]) || !text.ptr[i]) return false;
     *epoch = sse__str(text.ptr, SSE__EPOCH_LEN);
-    return sse__parse_u64(sse__from(text, SSE__EPOCH_LEN + 1), UINT64_MAX, seq);
+    return sse__parse_u64(sse__str_skip(text, SSE__EPOCH_LEN + 1), UINT64_MAX, seq);
 }
 
 /* ---- the ring -------------------------------------------------------------------- */
@@ -15407,7 +14389,7 @@ static void sse__sequence_close(sse__sequence *sequence) {
 /* The value of a line of ours, "data: x"; absent if it is no such line. */
 static sse_str sse__line_value(sse_str line, sse_str name) {
     if (!sse__starts(line, name) || line.len < name.len + 2) return sse__str(NULL, 0);
-    return sse__from(line, name.len + 2);
+    return sse__str_skip(line, name.len + 2);
 }
 
 /* Takes an event apart that sse__event_put wrote: event, data (lines joined by LF) and id, in b. */
@@ -16011,7 +14993,7 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
         {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX}, {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
     char what[200];
     if (!name || !*name) return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
-    if (!sse__is_line(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
+    if (!sse__has_no_newline(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
     if (o->db && !sse__topic_keeps(o))
         return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, .history_bytes or .history_age_ms", name);
     snprintf(what, sizeof what, "topic %s", name);
@@ -16022,7 +15004,7 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { 
     sse__rule *rule = SSE__NEW(sse__rule);
     if (!rule) return NULL;
     rule->name      = sse__strdup(sse__text(name));
-    rule->gap_event = sse__strdup(sse__text(sse__is_set(o->gap_event) ? o->gap_event : "gap"));
+    rule->gap_event = sse__strdup(sse__text(sse__nonempty(o->gap_event) ? o->gap_event : "gap"));
     rule->options   = *o;
     rule->options.leave_ms = o->leave_ms == 0 ? 3000 : o->leave_ms < 0 ? 0 : o->leave_ms;
     if (sse__topic_keeps(o)) {
@@ -16538,8 +15520,8 @@ static void sse__stream_resume(sse__stream *stream) {
     if (!sse__stream_settle(stream) || !stream->behind) return;
     memset(&r, 0, sizeof r);
     id = sse_header(req, "last-event-id");
-    if (!sse__is_set(id)) id = sse_query(req, "lastEventId");
-    if (sse__is_set(id)) {
+    if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
+    if (sse__nonempty(id)) {
         r.id = sse__text(id);
         if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
         else sse__resume_find(&r, stream);
@@ -16710,7 +15692,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
 }
 
 static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
-    char *alias = sse__is_set(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
+    char *alias = sse__nonempty(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
     sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, alias, p->except);
     sse__history_soil(h);
 }
@@ -17154,7 +16136,7 @@ typedef struct sse__views {
     sse__map  shared, each;          /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
-    sse__segment *routes;            /* borrowed from >>app, to find the live route of a path */
+    sse__route_node *routes;            /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
     uint64_t  renders, same, failed;
 } sse__views;
@@ -17220,7 +16202,7 @@ static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* 
     char          fault[80];
     if (error == SSE_E_ARG && live->format == SSE_AS_SIGNALS) { /* the rest of its event was checked by sse_live */
         error = sse__json_check(json, &offset);
-        why   = error ? sse__json_fault(error, offset, fault) : "the JSON is no object";
+        why   = error ? sse__json_error_text(error, offset, fault) : "the JSON is no object";
     }
     sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
 }
@@ -17324,7 +16306,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
 }
 
 /* Copies the parameters that tell this view from others, and makes its key of them. */
-static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__found *m, sse_str query, sse_buf *key) {
+static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__route_match *m, sse_str query, sse_buf *key) {
     sse_str  words = sse__text(view->live->query), word, rest, name, value;
     int      i, error = SSE_OK;
     char    *text;
@@ -17364,7 +16346,7 @@ static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
 
 /* Finds or makes the shared view of a path. One is made in any case: it holds what the key is written from, and goes again if
    there is such a view. NULL: no memory, or max_views. */
-static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__found *m, sse_str query, bool make) {
+static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__route_match *m, sse_str query, bool make) {
     sse__views *views = live->app->views;
     sse_view   *view  = sse__view_new(live), *known = NULL;
     sse_buf     key = {NULL, 0, 0, SSE_OK};
@@ -17424,7 +16406,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse__views  *views = live->app->views;
     sse_view    *view;
     sse__stream *stream;
-    sse__found   m;
+    sse__route_match   m;
     if (live->guard) live->guard(req, live->user);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     (void)sse__route_find(views->routes, sse__text(req->path), &m);
@@ -17440,7 +16422,7 @@ static void sse__live_handler(sse_req *req, void *user) {
 }
 
 /* The live route that serves a path, or NULL. */
-static sse__live *sse__live_find(sse_app *app, sse_str path, sse__found *m, const sse__route **route) {
+static sse__live *sse__live_find(sse_app *app, sse_str path, sse__route_match *m, const sse__route **route) {
     *route = sse__route_find(app->views->routes, path, m) ? sse__route_of(m->at->routes, SSE__LIT("GET")) : NULL;
     return *route && (*route)->fn == sse__live_handler ? (sse__live *)(*route)->user : NULL;
 }
@@ -17458,7 +16440,7 @@ static char *sse__live_path(const char *target, sse_str *query) {
 }
 
 /* The view of a path. */
-typedef struct sse__target { char *path; sse_str query; sse__found found; const sse__route *route; sse__live *live; } sse__target;
+typedef struct sse__target { char *path; sse_str query; sse__route_match found; const sse__route *route; sse__live *live; } sse__target;
 
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs, as for a request of its own: with
    its path and parameters, and its query ahead of that of the request. They can only refuse: the reply itself has begun. */
@@ -17526,7 +16508,7 @@ static sse__live *sse__live_by_pattern(sse__views *views, const char *path) { /*
 
 static void sse__touch_path(sse_app *app, const char *target, const char *path, sse_str query) { /* V4 */
     const sse__route *route;
-    sse__found        m;
+    sse__route_match        m;
     sse__live        *live  = sse__live_find(app, sse__text(path), &m, &route);
     sse_view         *view  = live && live->render ? sse__view_get(live, route, &m, query, false) : NULL;
     sse__group       *group = live && live->render_each ? sse__group_find(&app->views->each, path) : NULL;
@@ -17583,7 +16565,7 @@ static void sse__views_free(sse_app *app) { /* no stream is left, so no view is 
 
 /* The first live view brings the section in. routes: where views are found by path. ask_hooks: what
    a request must pass. */
-static void sse__views_use(sse_app *app, sse__segment *routes, void (*ask_hooks)(sse_req *req)) {
+static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hooks)(sse_req *req)) {
     app->views->routes             = routes;
     app->views->ask_hooks          = ask_hooks;
     app->stages[SSE__TURN_VIEWS]   = sse__views_render;
@@ -18073,10 +17055,15 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
           --> guard --> handler --> [req_conclude] --> on_reply --> log
 ==========================================================================*/
 
+/* upcalls, defined in >>client */
+#ifndef SSE_NO_CLIENT
+static void sse__client_write(sse_buf *b);
+#endif
+
 typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn; void *user; } sse__hook;
 
 typedef struct sse__router {
-    sse__segment root;
+    sse__route_node root;
     sse__hook   *before;
     sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
     sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
@@ -18088,7 +17075,7 @@ typedef struct sse__router {
 static bool sse__host_is_local(sse_str name) {
     const sse_str suffix = SSE__LIT(".localhost");
     if (sse__eq_nocase(name, SSE__LIT("localhost")) || sse__eq(name, SSE__LIT("[::1]"))) return true;
-    if (name.len > suffix.len && sse__eq_nocase(sse__from(name, name.len - suffix.len), suffix)) return true;
+    if (name.len > suffix.len && sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix)) return true;
     return sse__is_ipv4(name) && sse__starts(name, SSE__LIT("127."));
 }
 
@@ -18099,7 +17086,7 @@ static bool sse__req_host_ok(sse_req *req) {
     if (!req->head.host.len) return true; /* HTTP/1.0 */
     if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
     if (req->app->tunnel_host && sse__eq_nocase(host.name, sse__text(req->app->tunnel_host))) return true;
-    if (allowed) return sse__in_words(allowed, host.name);
+    if (allowed) return sse__wordlist_has(allowed, host.name);
     return !req->conn->loopback || sse__host_is_local(host.name);
 }
 
@@ -18115,7 +17102,7 @@ static bool sse__req_origin_ok(sse_req *req) {
     sse__host   host;
     if (sse__is_safe_method(sse__slice_str(req->bytes, req->head.method))) return true;
     if (!text.ptr) return !sse__eq_nocase(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), SSE__LIT("cross-site"));
-    if (sse__in_words(o->allowed_origins, text) || sse__in_words(o->cors_origins, text)) return true;
+    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text)) return true;
     return sse__origin_parse(text, &origin) && origin.scheme.ptr && sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
            sse__origin_is_host(&origin, &host);
 }
@@ -18126,7 +17113,7 @@ static bool sse__req_cors(sse_req *req) {
     const char *origin = o->cors_origins ? sse_header(req, "origin") : NULL, *headers;
     if (!o->cors_origins) return false;
     sse_set_header(req, "Vary", "Origin"); /* of a refusal too: a cache must not hand one page what another was told */
-    if (!origin || !sse__in_words(o->cors_origins, sse__text(origin))) return false;
+    if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
     if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS"))) return false;
@@ -18164,7 +17151,7 @@ static void sse__req_not_allowed(sse_req *req, const sse__route *list, sse_str m
 static void sse__req_route(sse_req *req, bool answer) {
     static const char *const rest_name[] = {"path", NULL};
     const sse_str method = sse__slice_str(req->bytes, req->head.method);
-    sse__found    m;
+    sse__route_match    m;
     int           i;
     const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
     sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
@@ -18266,7 +17253,7 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
     char *copy;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!sse__is_set(topic)) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
+    if (!sse__nonempty(topic)) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
     copy = sse__strdup(sse__text(topic));
     if (!copy) return SSE_E_NOMEM;
     SSE_FREE(app->topic_of_log);
@@ -18487,7 +17474,7 @@ static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until ss
 
 /* Takes route, on failure too. */
 static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
-    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__path_fault(route->path, mount) : NULL;
+    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__route_path_error(route->path, mount) : NULL;
     const sse__route *taken;
     char        text[200];
     int         error;
@@ -18515,7 +17502,7 @@ static const char *sse__method_fault(sse_str method) { /* NULL: none */
     const char *const known = "GET HEAD POST PUT PATCH DELETE OPTIONS";
     size_t i;
     if (!sse__is_token(method)) return ".method is no token: \"GET\", \"POST\", ...; \"*\": all";
-    for (i = 0; i < method.len && sse__in_words(known, method); i++)
+    for (i = 0; i < method.len && sse__wordlist_has(known, method); i++)
         if (method.ptr[i] >= 'a') return ".method is case-sensitive: write it in capitals";
     return NULL;
 }
@@ -18666,7 +17653,7 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     const char       *at = path ? path : "";
     sse_route_options options;
     sse__client      *client;
-    if (!sse__is_set(file)) file = NULL; /* an environment variable may be set to nothing */
+    if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
 #ifdef SSE_NO_CLIENT
     if (!file) return sse__refuse(app, SSE_E_NOT_BUILT, "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
 #endif
@@ -18741,9 +17728,9 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
     if (o->tables && !o->db) return ".tables without a .db";
     if (o->tables && strchr(o->tables, ',')) return ".tables are separated by spaces";
-    if (sse__is_set(o->event) && o->format != SSE_AS_DATA)
+    if (sse__nonempty(o->event) && o->format != SSE_AS_DATA)
         return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
-    if (!sse__is_line(o->event)) return ".event holds a line break";
+    if (!sse__has_no_newline(o->event)) return ".event holds a line break";
     if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch))
         return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
     if (!stream) return NULL;
@@ -18881,7 +17868,7 @@ static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
     if (!error) error = sse__check_words(app, "allowed_origins", o->allowed_origins, sse__is_origin, origin);
     if (!error) error = sse__check_words(app, "cors_origins", o->cors_origins, sse__is_origin, origin);
     if (error) return error;
-    if (!o->cors_credentials || !sse__in_words(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
+    if (!o->cors_credentials || !sse__wordlist_has(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
     return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
                                        "every page could act as its visitor: name them");
 }
@@ -18932,7 +17919,7 @@ static bool sse__options_own(sse_app *app) {
 static void sse__router_close(sse__router *router) {
     size_t i;
     if (!router) return;
-    sse__segment_clear(&router->root);
+    sse__route_node_clear(&router->root);
     while (router->before) {
         sse__hook *next = router->before->next;
         SSE_FREE(router->before->prefix);
@@ -18959,6 +17946,9 @@ static void sse__router_close(sse__router *router) {
   N2  What one render writes is bounded, however many streams, topics and
       views there are.
 ==========================================================================*/
+
+/* upcalls, defined in >>scripts */
+SSE_API void sse_scripts(sse_buf *b, unsigned which);
 
 static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
     const sse__net *net = app->net;
@@ -19952,7 +18942,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
     sse__net_close(app->net);
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
-    sse__press_free(app->press);
+    sse__encoder_free(app->encoder);
     sse__router_close(app->router);
     SSE_FREE(app->streams);
     SSE_FREE(app->topics);
@@ -20039,7 +19029,7 @@ static bool sse__env_quoted(sse_str *rest, sse_buf *value) {
         sse__put_char(value, c);
     }
     if (i == rest->len) return false;
-    *rest = sse__from(*rest, i + 1);
+    *rest = sse__str_skip(*rest, i + 1);
     return true;
 }
 
@@ -20054,7 +19044,7 @@ static sse_str sse__env_bare(sse_str *rest) {
 }
 
 static void sse__env_skip(sse_str *rest) {
-    while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__from(*rest, 1);
+    while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__str_skip(*rest, 1);
 }
 
 static bool sse__is_env_name(char c) { return c == '_' || (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z'); }
@@ -20064,14 +19054,14 @@ static sse_str sse__env_key(sse_str *rest) {
     size_t  i = 0;
     sse_str key;
     sse__env_skip(rest);
-    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__from(*rest, 7);
+    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__str_skip(*rest, 7);
     sse__env_skip(rest);
     while (i < rest->len && sse__is_env_name(rest->ptr[i])) i++;
     key   = sse__str(rest->ptr, i);
-    *rest = sse__from(*rest, i);
+    *rest = sse__str_skip(*rest, i);
     sse__env_skip(rest);
     if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9') || !rest->len || rest->ptr[0] != '=') return sse__str(NULL, 0);
-    *rest = sse__from(*rest, 1);
+    *rest = sse__str_skip(*rest, 1);
     sse__env_skip(rest);
     return key;
 }
@@ -20133,7 +19123,7 @@ SSE_API int sse_load_env(const char *file) {
     sse_str text;
     int     error = file ? sse__read_file(file, 1 << 20, &b) : SSE_E_ARG, line = 0;
     text = sse__str(b.ptr ? b.ptr : "", b.len);
-    if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__from(text, 3);
+    if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__str_skip(text, 3);
     if (!error) error = sse__env_walk(text, false, &line);
     if (error == SSE_E_SYNTAX) fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file, line);
     if (error >= 0) error = sse__env_walk(text, true, &line);
@@ -20236,7 +19226,7 @@ static void sse__tunnel_line(sse_tunnel *t, sse_str line) {
         return;
     }
     if (line.len && line.ptr[0] == '{') return;
-    for (rest = line; rest.len; rest = sse__from(rest, 1)) {
+    for (rest = line; rest.len; rest = sse__str_skip(rest, 1)) {
         if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://"))) continue;
         for (n = 0; n < rest.len && sse__is_url_char(rest.ptr[n]); n++) {}
         if (sse__tunnel_take_url(t, sse__str(rest.ptr, n))) return;
@@ -20368,17 +19358,1007 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
     return t->url;
 }
 
+/*==========================================================================
+  >>scripts   scripts for pages with EventSource                     [pure]
+  Uses: >>event >>format >>buf >>base   Tests: tests/unit/htmx.c
+  X1  Each script is one literal, short enough for every C compiler
+      (4095 characters); all of those asked for share one function scope.
+==========================================================================*/
+
+/* The scripts are JavaScript of 2022, to be read here and in the browser. The core and the reader
+   stand alone; the others put their own in the place of connect (what feeds a source), ask (one
+   try), again (ms to wait after a break; -1: never), patience (ms of silence that are borne; 0:
+   any), changed (hears of each change of state) and counted (hears of each event). X1 */
+static const char sse__script_begin[] =
+    "(() => {\n"
+    "'use strict';\n"
+    "if (window.EventSource.sources) return;\n";
+
+static const char sse__script_core[] =
+    "\n"
+    "const sources = new Set(), counts = { events: 0, reconnects: 0, closed: 0, last: 0 };\n"
+    "let changed = () => {}, counted = () => {}, patience = () => 0;\n"
+    "let connect = source => new Reader(source, source);\n"
+    "let ask = (reader, stop) => reader.ask(stop.signal);\n"
+    "let again = (reader, status, refused) => refused ? -1 : reader.retry || 3000;\n"
+    "\n"
+    "// Stands in for EventSource: the same to its users, but what feeds it may change.\n"
+    "class Source extends EventTarget {\n"
+    "  constructor(url, init) {\n"
+    "    super();\n"
+    "    this.url = new URL(url, document.baseURI).href;\n"
+    "    this.withCredentials = Boolean(init && init.withCredentials);\n"
+    "    this.readyState = 0;\n"
+    "    this._id = new URL(this.url).searchParams.get('lastEventId') || '';\n"
+    "    this._opens = 0;\n"
+    "    this._young = Date.now() + 1000; // until then, or the first news: no need for alarm\n"
+    "    for (const type of ['open', 'message', 'error']) {\n"
+    "      this['on' + type] = null;\n"
+    "      this.addEventListener(type, event => {\n"
+    "        if (typeof this['on' + type] === 'function') this['on' + type](event);\n"
+    "      });\n"
+    "    }\n"
+    "    sources.add(this);\n"
+    "    this._start();\n"
+    "    changed();\n"
+    "  }\n"
+    "  close() {\n"
+    "    this._stop();\n"
+    "    this.readyState = 2;\n"
+    "    if (sources.delete(this)) counts.closed++;\n"
+    "    changed();\n"
+    "  }\n"
+    "  _start() { this._feed = connect(this); }\n"
+    "  _stop() {\n"
+    "    if (this._feed) this._feed.close();\n"
+    "    this._feed = null;\n"
+    "    this.readyState = 0;\n"
+    "  }\n"
+    "  _opened() {\n"
+    "    if (this.readyState !== 0) return;\n"
+    "    this.readyState = 1;\n"
+    "    this._young = 0;\n"
+    "    if (this._opens++) counts.reconnects++;\n"
+    "    changed();\n"
+    "    this.dispatchEvent(new Event('open'));\n"
+    "  }\n"
+    "  _received({ type, data, id }) {\n"
+    "    if (this.readyState === 2) return;\n"
+    "    this._id = id;\n"
+    "    if (data === undefined) return; // an id alone\n"
+    "    counts.events++;\n"
+    "    counts.last = Date.now();\n"
+    "    counted();\n"
+    "    const { origin } = new URL(this.url);\n"
+    "    this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id, origin }));\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.readyState === 2) return;\n"
+    "    this.readyState = 0;\n"
+    "    this._young = 0;\n"
+    "    if (fatal) this.close();\n"
+    "    else changed();\n"
+    "    this.dispatchEvent(new Event('error'));\n"
+    "  }\n"
+    "}\n"
+    "['CONNECTING', 'OPEN', 'CLOSED'].forEach((name, value) => {\n"
+    "  Source[name] = Source.prototype[name] = value;\n"
+    "});\n";
+
+static const char sse__script_reader[] =
+    "\n"
+    "// Reads a stream, again and again, by fetch: it sees statuses, retry and ids without data.\n"
+    "// It calls to._opened(), to._failed(fatal) and to._received({ type, data, id, own });\n"
+    "// own: the event brought that id itself; data is undefined if it brought nothing else.\n"
+    "class Reader {\n"
+    "  constructor(source, to) {\n"
+    "    Object.assign(this, { source, to, id: source._id, open: false, retry: 0, due: 0 });\n"
+    "    Object.assign(this, { tries: 0, flaps: 0 });\n"
+    "    this.read();\n"
+    "  }\n"
+    "  close() {\n"
+    "    this.stop.abort();\n"
+    "    this.stop = null;\n"
+    "    clearTimeout(this.timer);\n"
+    "    clearTimeout(this.watchdog);\n"
+    "  }\n"
+    "  kick() {\n"
+    "    if (this.due) this.read();\n"
+    "    else this.watch();\n"
+    "  }\n"
+    "  nudge() { // timers of hidden pages are late\n"
+    "    if (this.due && Date.now() >= this.due) this.read();\n"
+    "  }\n"
+    "  async read() {\n"
+    "    const stop = this.stop = new AbortController();\n"
+    "    let status = 0, refused = false;\n"
+    "    clearTimeout(this.timer);\n"
+    "    this.due = 0;\n"
+    "    this.heard = Date.now();\n"
+    "    this.watch();\n"
+    "    try {\n"
+    "      const reply = await ask(this, stop), type = reply.headers.get('content-type');\n"
+    "      status = reply.status;\n"
+    "      refused = status !== 200 || !/^text\\/event-stream(;|$)/i.test(type);\n"
+    "      if (!refused && stop === this.stop) await this.listen(reply.body, stop);\n"
+    "    } catch { /* the network, or stop */ }\n"
+    "    if (stop === this.stop) this.broken(status, refused);\n"
+    "  }\n"
+    "  ask(signal) {\n"
+    "    const url = new URL(this.source.url), began = url.searchParams.get('lastEventId') || '';\n"
+    "    const headers = { Accept: 'text/event-stream' };\n"
+    "    const credentials = this.source.withCredentials ? 'include' : 'same-origin';\n"
+    "    const plain = url.origin === location.origin && !began && /^[!-~]+$/.test(this.id);\n"
+    "    if (plain) headers['Last-Event-ID'] = this.id;\n"
+    "    else if (this.id !== began) url.searchParams.set('lastEventId', this.id);\n"
+    "    return fetch(url, { headers, credentials, signal, cache: 'no-store' });\n"
+    "  }\n"
+    "  async listen(body, stop) {\n"
+    "    const now = Date.now(), text = body.pipeThrough(new TextDecoderStream()).getReader();\n"
+    "    Object.assign(this, { open: true, since: now, heard: now, retry: 0, tries: 0 });\n"
+    "    Object.assign(this, { rest: '', cr: false, data: [], type: '', own: undefined });\n"
+    "    this.watch();\n"
+    "    this.to._opened();\n"
+    "    while (stop === this.stop) {\n"
+    "      const { done, value } = await text.read();\n"
+    "      if (done || stop !== this.stop) return;\n"
+    "      this.heard = Date.now();\n"
+    "      this.take(value);\n"
+    "    }\n"
+    "  }\n"
+    "  broken(status, refused) {\n"
+    "    const lived = this.open && Date.now() - this.since > 5000;\n"
+    "    if (lived) this.flaps = 0;\n"
+    "    const wait = again(this, status, refused);\n"
+    "    if (this.open && !lived) this.flaps++;\n"
+    "    this.stop.abort();\n"
+    "    this.open = false;\n"
+    "    this.tries++;\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    if (wait >= 0) {\n"
+    "      this.due = Date.now() + wait;\n"
+    "      this.timer = setTimeout(() => this.read(), wait);\n"
+    "    }\n"
+    "    this.to._failed(wait < 0);\n"
+    "  }\n"
+    "  watch() { // gives up what has been silent for too long; broken() follows\n"
+    "    clearTimeout(this.watchdog);\n"
+    "    const limit = patience(this), left = this.heard + limit - Date.now();\n"
+    "    if (!limit || !this.stop) return;\n"
+    "    if (left > 0) this.watchdog = setTimeout(() => this.watch(), left);\n"
+    "    else this.stop.abort();\n"
+    "  }\n";
+
+static const char sse__script_parser[] =
+    "  take(text) { // WHATWG HTML 9.2.6; a line, and a CR LF, may come in pieces\n"
+    "    const stop = this.stop, whole = this.cr && text[0] === '\\n' ? text.slice(1) : text;\n"
+    "    const lines = whole.split(/\\r\\n|\\n|\\r/);\n"
+    "    this.cr = text.endsWith('\\r');\n"
+    "    lines[0] = this.rest + lines[0];\n"
+    "    this.rest = lines.pop();\n"
+    "    for (const line of lines) if (stop === this.stop) this.line(line);\n"
+    "  }\n"
+    "  line(line) {\n"
+    "    const colon = line.indexOf(':'), name = colon < 0 ? line : line.slice(0, colon);\n"
+    "    const from = colon + (line[colon + 1] === ' ' ? 2 : 1);\n"
+    "    const value = colon < 0 ? '' : line.slice(from);\n"
+    "    if (!line) this.dispatch();\n"
+    "    else if (name === 'data') this.data.push(value);\n"
+    "    else if (name === 'event') this.type = value;\n"
+    "    else if (name === 'id' && !value.includes('\\0')) this.own = value;\n"
+    "    else if (name === 'retry' && /^\\d+$/.test(value)) this.retry = Number(value);\n"
+    "  }\n"
+    "  dispatch() {\n"
+    "    const data = this.data.length ? this.data.join('\\n') : undefined;\n"
+    "    const type = this.type || 'message', own = this.own !== undefined;\n"
+    "    if (own) this.id = this.own;\n"
+    "    this.data = [];\n"
+    "    this.type = '';\n"
+    "    this.own = undefined;\n"
+    "    if (own || data !== undefined) this.to._received({ type, data, id: this.id, own });\n"
+    "  }\n"
+    "}\n";
+
+static const char sse__script_unload[] =
+    "\n"
+    "// Streams end with the page, not when the server next writes, and come back if it does.\n"
+    "addEventListener('pagehide', () => sources.forEach(source => source._stop()));\n"
+    "addEventListener('pageshow', event => {\n"
+    "  if (event.persisted) sources.forEach(source => source._start());\n"
+    "});\n";
+
+static const char sse__script_reconnect[] =
+    "\n"
+    "// EventSource gives up for good on any status but 200, and is slow to come back after other\n"
+    "// breaks. Here only 204 is the end. What the server said in retry: is never cut short.\n"
+    "again = (reader, status) => {\n"
+    "  const { retry, maxRetry, maxRetries } = settings, { tries, flaps } = reader;\n"
+    "  if (status === 204 || (maxRetries && tries >= maxRetries)) return -1;\n"
+    "  const wait = Math.min(maxRetry, retry * 2 ** (tries + flaps)) * (0.5 + Math.random() / 2);\n"
+    "  return reader.retry && !tries && !flaps ? reader.retry : Math.max(reader.retry, wait);\n"
+    "};\n"
+    "patience = reader => reader.open ? settings.idle : 20000;\n"
+    "\n"
+    "// A host that is away drops packets, which are sent again ever later: while a try\n"
+    "// has no answer, another one is made every 2.5 s. The first and the newest stay under way.\n"
+    "ask = (reader, stop) => new Promise((done, failed) => {\n"
+    "  const tries = new Set(), timer = setInterval(start, 2500);\n"
+    "  const settle = (own, how, what) => {\n"
+    "    if (!tries.delete(own)) return;\n"
+    "    clearInterval(timer);\n"
+    "    tries.forEach(other => other.abort());\n"
+    "    tries.clear();\n"
+    "    how(what);\n"
+    "  };\n"
+    "  function start() {\n"
+    "    const own = new AbortController(), [, older] = tries;\n"
+    "    if (older) older.abort();\n"
+    "    tries.delete(older);\n"
+    "    tries.add(own);\n"
+    "    stop.signal.addEventListener('abort', () => own.abort());\n"
+    "    reader.ask(own.signal).then(\n"
+    "      reply => settle(own, done, reply),\n"
+    "      error => settle(own, failed, error),\n"
+    "    );\n"
+    "  }\n"
+    "  start();\n"
+    "});\n"
+    "const kick = () => sources.forEach(source => source._feed && source._feed.kick());\n"
+    "['online', 'pageshow'].forEach(type => addEventListener(type, kick));\n"
+    "['visibilitychange', 'resume'].forEach(type => document.addEventListener(type, kick));\n";
+
+static const char sse__script_watchers[] =
+    "\n"
+    "// For what shows states and counts. The streams of htmx 4 count, too.\n"
+    "const watchers = [], others = new Map();\n"
+    "changed = () => watchers.forEach(watcher => watcher());\n"
+    "if (document.readyState !== 'loading') setTimeout(() => changed());\n"
+    "else document.addEventListener('DOMContentLoaded', () => changed());\n"
+    "for (const [type, state] of [['after:connection', 1], ['error', 0], ['close', 2]]) {\n"
+    "  document.addEventListener('htmx:sse:' + type, event => {\n"
+    "    if (state === 2) others.delete(event.target);\n"
+    "    else others.set(event.target, state);\n"
+    "    changed();\n"
+    "  }, true);\n"
+    "}\n";
+
+static const char sse__script_status[] =
+    "\n"
+    "// Open, connecting, closed: in <html data-sse>, as text of each [data-sse-status] (or what\n"
+    "// its data-open, ... says) and as the event sse:status of document.\n"
+    "let growing = 0;\n"
+    "const show = () => {\n"
+    "  const known = [...sources].filter(source => source._young < Date.now());\n"
+    "  const states = [...known.map(source => source.readyState), ...others.values()];\n"
+    "  clearTimeout(growing);\n"
+    "  if (known.length < sources.size) growing = setTimeout(show, 1000);\n"
+    "  if (!states.length && sources.size) return;\n"
+    "  const open = states.every(state => state === 1);\n"
+    "  const status = !states.length ? 'closed' : open ? 'open' : 'connecting';\n"
+    "  for (const place of document.querySelectorAll('[data-sse-status]')) {\n"
+    "    const text = place.dataset[status] ?? status;\n"
+    "    if (place.textContent !== text) place.textContent = text;\n"
+    "  }\n"
+    "  if (document.documentElement.dataset.sse === status) return;\n"
+    "  document.documentElement.dataset.sse = status;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:status', { detail: { status } }));\n"
+    "};\n"
+    "watchers.push(show);\n";
+
+static const char sse__script_stats[] =
+    "\n"
+    "// Counts of this page: as text of each [data-sse-count=\"open\"], ... and in detail of the\n"
+    "// event sse:stats of document.\n"
+    "let counting = 0, since = 0, told = '';\n"
+    "const text = (name, value) => {\n"
+    "  if (name !== 'since' && name !== 'last') return String(value);\n"
+    "  return value ? new Date(value).toLocaleTimeString() : '';\n"
+    "};\n"
+    "const count = () => {\n"
+    "  counting = 0;\n"
+    "  const states = [...[...sources].map(source => source.readyState), ...others.values()];\n"
+    "  const open = states.filter(state => state === 1).length;\n"
+    "  since = open && open === states.length ? since || Date.now() : 0;\n"
+    "  const detail = { open, connecting: states.length - open, ...counts, since };\n"
+    "  for (const place of document.querySelectorAll('[data-sse-count]')) {\n"
+    "    const name = place.dataset.sseCount;\n"
+    "    if (name in detail) place.textContent = text(name, detail[name]);\n"
+    "  }\n"
+    "  if (told === (told = JSON.stringify(detail))) return;\n"
+    "  document.dispatchEvent(new CustomEvent('sse:stats', { detail }));\n"
+    "};\n"
+    "counted = () => { if (!counting) counting = setTimeout(count, 250); };\n"
+    "watchers.push(counted);\n";
+
+static const char sse__script_tabs_peer[] =
+    "\n"
+    "// One tab reads for all: a browser opens six connections to a server, not six per tab. Each\n"
+    "// source begins with a reader of its own, so that it gets what a newcomer is sent. If a tab\n"
+    "// leads, that is, reads for all, its events take over as soon as both are level: the last\n"
+    "// id of the own reader is one that the leader has passed. If none does, this one leads.\n"
+    "class Peer {\n"
+    "  constructor(source, channel) {\n"
+    "    this.source = source;\n"
+    "    this.name = Math.random().toString(36).slice(2);\n"
+    "    Object.assign(this, { term: 0, leads: false, heir: '', alone: Date.now() });\n"
+    "    this.gather('', null);\n"
+    "    this.channel = new BroadcastChannel(channel);\n"
+    "    this.channel.onmessage = event => this.hear(event.data);\n"
+    "    this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.reader = new Reader(source, this); // null: this tab follows the leader\n"
+    "    this.say({ ask: 'later' });\n"
+    "  }\n"
+    "  close() {\n"
+    "    if (this.leads) this.say({ bye: this.heir });\n"
+    "    if (this.reader) this.reader.close();\n"
+    "    this.source = null;\n"
+    "    clearInterval(this.timer);\n"
+    "    this.channel.close();\n"
+    "  }\n"
+    "  kick() { // the page is looked at again, or the network is back\n"
+    "    if (this.reader) this.reader.kick();\n"
+    "    if (!this.leads) this.say({ ask: 'now' });\n"
+    "    this.check();\n"
+    "  }\n"
+    "  say(words) { this.channel.postMessage({ ...words, from: this.name, term: this.term }); }\n"
+    "  tell() {\n"
+    "    const { id, open } = this.reader;\n"
+    "    this.say({ id, live: open, open: this.source.readyState === 1 });\n"
+    "  }\n"
+    "\n"
+    "  // What the own reader says.\n"
+    "  _opened() {\n"
+    "    this.source._opened();\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "  _received(event) {\n"
+    "    if (this.leads) this.say({ event });\n"
+    "    else if (!event.own) this.had = [...this.had.slice(-99), event.type + event.data];\n"
+    "    this.source._received(event);\n"
+    "    this.join();\n"
+    "  }\n"
+    "  _failed(fatal) {\n"
+    "    if (this.leads && fatal) {\n"
+    "      this.say({ ended: true });\n"
+    "      this.leads = false;\n"
+    "    }\n"
+    "    this.source._failed(fatal);\n"
+    "    if (this.source && this.leads) this.tell();\n"
+    "  }\n"
+    "\n"
+    "  gather(leader, base) { // what the leader says from here on waits until this tab is level\n"
+    "    const now = Date.now();\n"
+    "    Object.assign(this, { leader, base, passed: base, since: [], had: [] });\n"
+    "    Object.assign(this, { live: false, lived: now, heard: now, asked: 0 });\n"
+    "  }\n"
+    "  join() {\n"
+    "    const { reader, since, leader, live } = this, now = Date.now();\n"
+    "    if (!this.source || this.leads || !leader || !live) return;\n"
+    "    if (!reader || !reader.open || now - reader.since < 500) return;\n"
+    "    const { id } = reader, at = since.map(event => event.own && event.id).lastIndexOf(id);\n"
+    "    const found = id && (at >= 0 || this.base === id);\n"
+    "    // A server that was started anew may name the same place otherwise: then silence tells.\n"
+    "    const ahead = since.some(event => event.own && event.fresh);\n"
+    "    const calm = now - reader.heard > 3000 && !ahead;\n"
+    "    if (!found && (id || this.passed) && !calm) return;\n"
+    "    // Of events without ids: those that the own reader, while it was open, did not have.\n"
+    "    const rest = since.slice(at + 1).filter(event => event.fresh || (found && event.own));\n"
+    "    reader.close();\n"
+    "    this.reader = null;\n"
+    "    this.since = [];\n"
+    "    this.source._id = this.passed || id;\n"
+    "    setTimeout(() => { this.had = []; }, 2000);\n"
+    "    rest.forEach(event => this.deliver(event));\n"
+    "  }\n"
+    "  deliver(event) {\n"
+    "    const at = event.own ? -1 : this.had.indexOf(event.type + event.data);\n"
+    "    if (!event.own) this.had = at < 0 ? [] : this.had.slice(at + 1);\n"
+    "    if (at < 0 && this.source) this.source._received(event);\n"
+    "  }\n";
+
+static const char sse__script_tabs_lead[] =
+    "\n"
+    "  // What others say. A tab that took the lead later has a higher term; of two that did so\n"
+    "  // at once, the one with the greater name leads.\n"
+    "  hear(said) {\n"
+    "    const { event, from, term } = said;\n"
+    "    if (said.ask) return this.answer(said);\n"
+    "    if (term < this.term || (term === this.term && from < this.leader)) {\n"
+    "      if (this.leads) this.tell();\n"
+    "      return;\n"
+    "    }\n"
+    "    const other = term > this.term || from !== this.leader;\n"
+    "    this.term = term;\n"
+    "    this.heard = Date.now();\n"
+    "    this.asked = 0;\n"
+    "    if ('bye' in said || (said.ended && this.reader)) return this.orphan(said.bye);\n"
+    "    if (said.ended) return this.source._failed(true);\n"
+    "    if (other || (!event && said.id !== this.passed)) this.follow(said);\n"
+    "    this.passed = event ? event.id : said.id;\n"
+    "    this.live = event ? true : said.live;\n"
+    "    if (this.live) this.lived = Date.now();\n"
+    "    if (event && !this.reader) return this.deliver(event);\n"
+    "    if (event) this.keep({ ...event, fresh: this.reader.open });\n"
+    "    else if (!this.reader && said.open) this.source._opened();\n"
+    "    else if (!this.reader && this.source.readyState === 1) this.source._failed(false);\n"
+    "    this.join();\n"
+    "  }\n"
+    "  keep(event) {\n"
+    "    this.since.push(event);\n"
+    "    if (this.since.length <= 1000) return;\n"
+    "    this.since.shift();\n"
+    "    this.base = null;\n"
+    "  }\n"
+    "  answer({ ask, from }) {\n"
+    "    if (!this.leads) return;\n"
+    "    this.heir = from;\n"
+    "    if (ask === 'now') this.reader.kick();\n"
+    "    else this.reader.nudge();\n"
+    "    this.tell();\n"
+    "  }\n"
+    "  follow({ from, id, event }) {\n"
+    "    const level = !this.reader && !event && id === this.source._id;\n"
+    "    if (this.leads) this.timer = setInterval(() => this.check(), 500);\n"
+    "    this.leads = false;\n"
+    "    this.gather(from, !event ? id : event.own ? null : event.id);\n"
+    "    if (!this.reader && !level) this.reader = new Reader(this.source, this);\n"
+    "  }\n"
+    "  orphan(heir) {\n"
+    "    this.gather('', null);\n"
+    "    this.alone = Date.now();\n"
+    "    if (!this.reader && heir === this.name) this.lead();\n"
+    "  }\n"
+    "  lead() { // from where this tab is; unless it takes long, nobody need notice\n"
+    "    this.gather(this.name, null);\n"
+    "    this.term++;\n"
+    "    this.leads = true;\n"
+    "    clearInterval(this.timer);\n"
+    "    if (!this.reader) this.reader = new Reader(this.source, this);\n"
+    "    this.tell();\n"
+    "    setTimeout(() => {\n"
+    "      const shows = this.source && this.source.readyState === 1;\n"
+    "      if (shows && this.leads && !this.reader.open) this._failed(false);\n"
+    "    }, 1000);\n"
+    "  }\n"
+    "  check() { // a leader that does not answer is gone, or frozen\n"
+    "    if (!this.source || this.leads) return;\n"
+    "    const now = Date.now(), { reader } = this;\n"
+    "    const ready = reader && reader.open && now - reader.since >= 500;\n"
+    "    if (this.leader && this.asked && now - this.asked > 1000) {\n"
+    "      this.orphan('');\n"
+    "      this.alone = 0;\n"
+    "    } else if (this.leader && !this.asked && now - this.heard > (this.live ? 2000 : 700)) {\n"
+    "      this.asked = now;\n"
+    "      this.say({ ask: 'later' });\n"
+    "    }\n"
+    "    // A tab that has a stream leads if the leader has none: connections may have run out.\n"
+    "    const may = this.leader ? ready && !this.live && now - this.lived > 1500\n"
+    "      : (ready || !reader) && now - this.alone > 1000;\n"
+    "    if (may) this.lead();\n"
+    "    else this.join();\n"
+    "  }\n"
+    "}\n"
+    "\n"
+    "if (self.origin !== 'null' && window.BroadcastChannel) connect = source => {\n"
+    "  const url = new URL(source.url), who = source.withCredentials ? '+ ' : '- ';\n"
+    "  url.searchParams.delete('lastEventId');\n"
+    "  return new Peer(source, 'sse.h 2 ' + who + url);\n"
+    "};\n";
+
+static const char sse__script_end[] =
+    "\n"
+    "Source.sources = sources;\n"
+    "window.EventSource = Source;\n"
+    "})();\n";
+
+enum { SSE__SCRIPTS = SSE_SCRIPT_ALL | SSE_SCRIPT_STATS };
+
+/* The pieces, and the scripts that need them. */
+static const struct { unsigned which; const char *text; } sse__scripts[] = {
+    {SSE__SCRIPTS, sse__script_begin},
+    {SSE__SCRIPTS, sse__script_core},
+    {SSE__SCRIPTS, sse__script_reader},
+    {SSE__SCRIPTS, sse__script_parser},
+    {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, sse__script_unload},
+    {SSE_SCRIPT_RECONNECT, sse__script_reconnect},
+    {SSE_SCRIPT_STATUS | SSE_SCRIPT_STATS, sse__script_watchers},
+    {SSE_SCRIPT_STATUS, sse__script_status},
+    {SSE_SCRIPT_STATS, sse__script_stats},
+    {SSE_SCRIPT_TABS, sse__script_tabs_peer},
+    {SSE_SCRIPT_TABS, sse__script_tabs_lead},
+    {SSE__SCRIPTS, sse__script_end},
+};
+
+static bool sse__is_script_options(const sse_script_options *o) {
+    const bool retries = o->retry_ms || o->max_retry_ms || o->max_retries || o->idle_ms;
+    if (o->which & ~((unsigned)SSE__SCRIPTS | (unsigned)SSE_SCRIPT_BARE)) return false;
+    if (retries && o->which && !(o->which & SSE_SCRIPT_RECONNECT)) return false;
+    if (o->nonce && (!*o->nonce || !sse__has_no_newline(o->nonce) || (o->which & SSE_SCRIPT_BARE)))
+        return false;
+    if (o->retry_ms < 0 || o->max_retry_ms < 0) return false;
+    if (o->max_retries < 0 || o->idle_ms < 0) return false;
+    return !o->max_retry_ms || o->max_retry_ms >= (o->retry_ms ? o->retry_ms : 500);
+}
+
+static void sse__put_script_settings(sse_buf *b, const sse_script_options *o) {
+    const int retry_ms = o->retry_ms ? o->retry_ms : 500;
+    const int most_ms  = o->max_retry_ms ? o->max_retry_ms : retry_ms > 2000 ? retry_ms : 2000;
+    sse_printf(b, "\nconst settings = { retry: %d, maxRetry: %d, ", retry_ms, most_ms);
+    sse_printf(b, "maxRetries: %d, idle: %d };\n", o->max_retries, o->idle_ms);
+}
+
+SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options) {
+    static const sse_script_options defaults = {0, 0, 0, 0, 0, NULL};
+    const sse_script_options *o = options ? options : &defaults;
+    const unsigned which = o->which ? o->which : (unsigned)SSE_SCRIPT_ALL;
+    size_t i;
+    if (!sse__is_script_options(o)) {
+        sse_buf_fail(b, SSE_E_ARG);
+        return;
+    }
+    if (which == SSE_SCRIPT_BARE) return;
+    if (o->nonce) sse_html(b, "<script nonce=\"%s\">\n", o->nonce);
+    else if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "<script>\n");
+    for (i = 0; i < SSE__COUNT(sse__scripts); i++) {
+        if (!(which & sse__scripts[i].which)) continue;
+        if (sse__scripts[i].text == sse__script_reconnect) sse__put_script_settings(b, o);
+        sse_puts(b, sse__scripts[i].text);
+    }
+    if (!(which & SSE_SCRIPT_BARE)) sse_puts(b, "</script>\n");
+}
+
+SSE_API void sse_scripts(sse_buf *b, unsigned which) {
+    sse_script_options o;
+    memset(&o, 0, sizeof o);
+    o.which = which;
+    if (which) sse_scripts_with(b, &o);
+}
+
+/*==========================================================================
+  >>client   Datastar's language, a part of it, for pages without internet   [pure]
+  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
+  JC1  Each piece is a literal of at most 4095 characters; in the order of
+       sse__client_write they are one JavaScript module.
+  JC2  As sent, in gzip and in br, it has at most 5 KB (5120 bytes).
+==========================================================================*/
+
+#ifndef SSE_NO_CLIENT
+
+/* JavaScript of 2022. Each byte counts (JC2): indentation stands outside of the literals, comments
+   are those of C, and short names mean the same everywhere: d document, el element, e event or
+   error, k key or path, v value, o object, a array, s string, n number, fn function; to is what is
+   in the page, from and by what is new. */
+
+/* Signals are plain objects; an expression sees them through $, a proxy that notes which paths are
+   read while an effect runs (seen) and makes those that are missing "". An effect is in live with
+   what it saw; flush runs those whose paths have another value now: soon after a write, at once
+   after a patch. A path that is gone counts as unchanged. What an effect itself writes does not run
+   it again: what it saw is looked up at its end. */
+static const char sse__client_signals[] =
+    "let d = document, data = {}, live = new Map\n"
+    "let seen, due\n"
+    "let isObj = v => v?.constructor == Object\n"
+    "let tree = v => isObj(v) || v?.map\n"
+    "let look = k => k.split('.').reduce((v, k) => v?.[k], data)\n"
+    "let see = (k, v = look(k)) => tree(v) ? Object.keys(v) + '' : v\n"
+    "let flush = () => {\n"
+      "due = 0\n"
+      "for (let [run, a] of live) if (a.some(([k, v]) => !Object.is(see(k) ?? v, v))) run(soon())\n"
+    "}\n"
+    "let soon = () => due ||= setTimeout(flush)\n"
+    "let wrap = (o, at) => new Proxy(o, {\n"
+      "get(_, k) {\n"
+        "if (k.at && k != 'toJSON') {\n"
+          "seen?.push(at + k)\n"
+          "o[k] ?\?= ''\n"
+        "}\n"
+        "return tree(o[k]) ? wrap(o[k], at + k + '.') : o[k]\n"
+      "},\n"
+      "set(_, k, v) {\n"
+        "v == null ? delete o[k] : o[k] = v\n"
+        "return soon()\n"
+      "}\n"
+    "})\n"
+    "let $ = wrap(data, '')\n"
+    "let merge = (o, by, keep) => {\n"
+      "for (let k in by) {\n"
+        "let v = by[k]\n"
+        "if (v == null) keep || delete o[k]\n"
+        "else if (isObj(v)) merge(tree(o[k]) ? o[k] : o[k] = {}, v, keep)\n"
+        "else if (!keep || o[k] == null) o[k] = v\n"
+      "}\n"
+      "soon()\n"
+    "}\n"
+    "let put = (k, v, keep, o = data) => merge(o, k.split('.').reduceRight((v, k) => ({[k]: v}), "
+      "v), keep)\n";
+
+/* An expression becomes a function: $a-b is $['a-b'] and @get( a call of act, outside of strings.
+   Its value is that of all of it or, where that does not compile, of its last statement, else none.
+   */
+static const char sse__client_expressions[] =
+    "let camel = s => s.replace(/-[a-z]/g, s => s[1].toUpperCase())\n"
+    "let parse = s => {\n"
+      "s = s.replace(/(['\"`])(\\\\.|(?!\\${).)*?\\1|\\$(\\w+(-\\w+)*)|@(get|post|put|patch|"
+        "delete)\\(|;\\s*$/gs,\n"
+      "(s, q, a, k, b, act) => k ? `$['${k}']` : act ? `act('${act.toUpperCase()}',` : q ? s : "
+        "'')\n"
+      "for (let code of [`return (${s}\\n)`, s.replace(/[^;]+$/, 'return ($&\\n)'), s]) try {\n"
+        "return Function('el,$,act,evt', code)\n"
+      "} catch (e) {\n"
+        "if (s == code) throw e\n"
+      "}\n"
+    "}\n";
+
+/* An action. What it sends is made once, and again when a hidden page is shown; a retry sends the
+   same. end ends it for good (another one of its method and URL, its element, the caller), cut only
+   an attempt. */
+static const char sse__client_request[] =
+    "let then = (end, fn) => end.signal.addEventListener('abort', fn)\n"
+    "let set = (el, k, v) => {\n"
+      "if (v === false || v == null) return el.removeAttribute(k)\n"
+      "v = v === true ? '' : v.at ? v : JSON.stringify(v)\n"
+      "if (v != el.getAttribute(k)) el.setAttribute(k, v)\n"
+    "}\n"
+    "let ask = async (el, evt, by, method, url, {\n"
+      "selector, headers, contentType, payload, filterSignals: {include = '', exclude = /(^|\\."
+        ")_/} = {}, openWhenHidden = method != 'GET',\n"
+      "requestCancellation: cancel = 'auto', retry, retryInterval = 1000, retryScaler = 2, "
+        "retryMaxWait = 30000, retryMaxCount = 10\n"
+    "} = {}) => {\n"
+      "let end = new AbortController, inUrl = /GET|DEL/.test(method)\n"
+      "let to, body, head, cut = end, wake, away, ms, wait = retryInterval, n = 0\n"
+      "let tell = (type, argsRaw = {}) => d.dispatchEvent(new CustomEvent('datastar-fetch', "
+        "{detail: {type, el, argsRaw}}))\n"
+      "let kill = () => {\n"
+        "end.abort()\n"
+        "cut.abort()\n"
+        "wake?.()\n"
+      "}\n"
+      "let prepare = () => {\n"
+        "let a, s, o = {}\n"
+        "to = new URL(url, d.baseURI)\n"
+        "head = {Accept: 'text/event-stream, text/html, application/json', "
+          "'Datastar-Request': true, ...headers}\n"
+        "if (contentType == 'form') {\n"
+          "let form = selector ? d.querySelector(selector) : el.closest('form'), by = evt?."
+            "submitter ?? el\n"
+          "if (!form.noValidate && !form.reportValidity()) return\n"
+          "form.addEventListener('submit', e => e.preventDefault(), end)\n"
+          "a = new FormData(form)\n"
+          "if (by.name && /submit|button/.test(by.type)) a.append(by.name, by.value)\n"
+          "s = /multi/.test(form.enctype) ? a : new URLSearchParams(a)\n"
+        "} else {\n"
+          "let pick = (by, at) => {\n"
+            "for (let k in by) {\n"
+              "let v = by[k], s = at + k\n"
+              "if (isObj(v)) pick(v, s + '.')\n"
+              "else if (RegExp(include).test(s) && !RegExp(exclude).test(s)) put(s, v, 0, o)\n"
+            "}\n"
+          "}\n"
+          "pick(data, '')\n"
+          "s = JSON.stringify(payload ?? o)\n"
+          "a = [['datastar', s]]\n"
+          "if (!inUrl) head['Content-Type'] ||= 'application/json'\n"
+        "}\n"
+        "if (inUrl) for (let [k, v] of a) to.searchParams.append(k, v)\n"
+        "else body = s\n"
+        "return head\n"
+      "}\n";
+
+/* read tells what is in a reply as events of the document, and answers whether to ask again. Then
+   the attempts. The wait between them grows and is up to a quarter longer than said, so that the
+   pages of a server that was away do not come back all at once. */
+static const char sse__client_stream[] =
+      "let read = async r => {\n"
+        "let type = r.headers.get('Content-Type')?.match(/html|json|javascript/), as = "
+          "{html: 'elements', json: 'signals'}[type]\n"
+        "let event, o = {}, rest = '', p\n"
+        "for (let [k, v] of r.headers) if (/^datastar/.test(k)) o[camel(k.slice(9))] = v\n"
+        "if (as) {\n"
+          "o[as] = await r.text()\n"
+          "tell('datastar-patch-' + as, o)\n"
+        "} else if (type) {\n"
+          "let el = d.createElement('script'), by = JSON.parse(o.scriptAttributes ?? null)\n"
+          "for (let k in by) set(el, k, by[k])\n"
+          "el.text = await r.text()\n"
+          "d.head.append(el)\n"
+        "} else {\n"
+          "let from = r.body.pipeThrough(new TextDecoderStream).getReader()\n"
+          "while (!(p = await from.read()).done) {\n"
+            "let a = (rest + p.value).split(/\\r\\n|\\n|\\r(?!$)/)\n"
+            "rest = a.pop()\n"
+            "for (let s of a) {\n"
+              "let [, name, v, k, more] = /^(\\w+): ?((\\w*) ?(.*))/s.exec(s) ?? []\n"
+              "if (name == 'event') event = v\n"
+              "if (name == 'data') o[k] = k in o ? o[k] + '\\n' + more : more\n"
+              "if (name == 'id') head['last-event-id'] = v\n"
+              "if (name == 'retry' && v >= 0) retryInterval = wait = +v\n"
+              "if (s) continue\n"
+              "if (/^datastar/.test(event)) tell(event, o)\n"
+              "event = o = {}\n"
+            "}\n"
+          "}\n"
+          "return retry == 'always'\n"
+        "}\n"
+      "}\n"
+      "let one = (o, k) => {\n"
+        "o[k]?.()\n"
+        "o[k] = kill\n"
+      "}\n"
+      "if (cancel == 'cleanup') then(by, kill, one(by, method))\n"
+      "if (cancel.signal) then(cancel, kill)\n"
+      "else if (cancel != 'disabled') one(ask, method + url)\n"
+      "if (!openWhenHidden) d.addEventListener('visibilitychange', () => {\n"
+        "cut.abort()\n"
+        "if (away = d.hidden) return\n"
+        "prepare()\n"
+        "wake?.()\n"
+      "}, end)\n"
+      "tell('started')\n"
+      "try {\n"
+        "if (prepare()) while (!end.signal.aborted) {\n"
+          "cut = new AbortController\n"
+          "ms = 0\n"
+          "try {\n"
+            "let r = await fetch(to, {method, headers: head, body, signal: cut.signal}), "
+              "{status} = r\n"
+            "if (status >= 400) tell('error', {status: status + ''})\n"
+            "if (status == 200) {\n"
+              "n = 0\n"
+              "wait = retryInterval\n"
+              "if (!await read(r)) return\n"
+            "} else if (status < 400 || !/always|error/.test(retry)) return\n"
+          "} catch {}\n"
+          "if (!cut.signal.aborted) {\n"
+            "if (retry == 'never' || n++ >= retryMaxCount) {\n"
+              "tell('retries-failed')\n"
+              "throw Error('no reply from ' + url)\n"
+            "}\n"
+            "tell('retrying')\n"
+            "ms = wait * (1 + Math.random() / 4)\n"
+            "wait = Math.min(wait * retryScaler, retryMaxWait)\n"
+          "}\n"
+          "await new Promise(fn => {\n"
+            "wake = fn\n"
+            "setTimeout(() => away || fn(), ms)\n"
+          "})\n"
+        "}\n"
+      "} finally {\n"
+        "tell('finished')\n"
+        "kill()\n"
+      "}\n"
+    "}\n";
+
+/* Makes elements like new ones, keeping what they are. kept has the ids that stay, on elements of
+   one kind: such an element is found wherever it is, and moved with its state. Of the others the
+   next one matches that has the same name and holds one of the same ids, or both hold none; what is
+   passed over is taken out at the end. What a user changed stays as long as the server's attribute
+   does not change. A fragment that a range makes runs its scripts where it is put; made as content
+   of a template it may begin with <tr>. */
+static const char sse__client_morph[] =
+    "let kept, out\n"
+    "let all = el => el.querySelectorAll ? [el, ...el.querySelectorAll('*')] : []\n"
+    "let ids = el => all(el).map(el => el.id).filter(k => kept.has(k))\n"
+    "let find = (el, to, end) => {\n"
+      "let a = ids(el)\n"
+      "for (; to != end; to = to.nextSibling) {\n"
+        "let b = ids(to)\n"
+        "if (to.nodeName == el.nodeName && (!to.id || to.id == el.id) && (!(a + b) || b.some("
+          "k => a.includes(k)))) return to\n"
+        "if (b[0]) return\n"
+      "}\n"
+    "}\n"
+    "let fill = (top, from, to = top.firstChild, end = null) => {\n"
+      "for (let el of [...from.childNodes]) {\n"
+        "let hit = find(el, to, end)\n"
+        "if (hit) for (; to != hit; to = to.nextSibling) out.add(to)\n"
+        "else if (kept.has(el.id)) (top.moveBefore ?? top.insertBefore).call(top, hit = d."
+          "getElementById(el.id), to)\n"
+        "else top.insertBefore(ids(el)[0] ? hit = el.cloneNode() : el, to)\n"
+        "if (hit) {\n"
+          "out.delete(hit)\n"
+          "morph(hit, el)\n"
+          "to = hit.nextSibling\n"
+        "}\n"
+      "}\n"
+      "for (; to != end; to = to.nextSibling) out.add(to)\n"
+    "}\n"
+    "let morph = (to, el) => {\n"
+      "if (!to.tagName) return to.data != el.data && (to.data = el.data)\n"
+      "if (to.matches('[data-ignore-morph]') && el.matches('[data-ignore-morph]')) return\n"
+      "let a = el.getAttribute('data-preserve-attr')?.split(' ') ?? [], v\n"
+      "kept.delete(to.id)\n"
+      "if (to.defaultValue != el.defaultValue && !a.includes('value')) v = to.value = el."
+        "defaultValue\n"
+      "for (let {name: k} of [...to.attributes, ...el.attributes]) {\n"
+        "let s = el.getAttribute(k)\n"
+        "if (s == to.getAttribute(k) || a.includes(k)) continue\n"
+        "if (k == 'checked' || k == 'selected') v = to[k] = s != null\n"
+        "set(to, k, s)\n"
+      "}\n"
+      "if (v != null) (to.closest('select') ?? to).dispatchEvent(new Event('prop'))\n"
+      "if (to.content) to.innerHTML = el.innerHTML\n"
+      "else if (!to.isEqualNode(el)) fill(to, el)\n"
+    "}\n"
+    "let patch = ({elements = '', selector, mode = 'outer', namespace}) => {\n"
+      "let tag = namespace?.match(/svg|math/), r = new Range\n"
+      "r.selectNodeContents(d.createElement('template'))\n"
+      "let o = r.createContextualFragment(tag ? `<${tag}>${elements}</${tag}>` : elements)\n"
+      "tag && o.replaceChildren(...o.firstChild.childNodes)\n"
+      "for (let el of selector ? [o] : [...o.children]) {\n"
+        "selector ?? o.replaceChildren(el)\n"
+        "let a = d.querySelectorAll(selector ?? `[id=\"${el.id}\"]`)\n"
+        "if (!a[0]) console.warn('no element for', selector ?? el)\n"
+        "for (let to of a) {\n"
+          "let from = o.cloneNode(true)\n"
+          "if (/outer|inner/.test(mode)) {\n"
+            "if (to.parentElement?.closest('[data-ignore-morph]')) continue\n"
+            "kept = new Set\n"
+            "out = new Set\n"
+            "for (let {nodeName, id} of all(from)) {\n"
+              "let hit = d.getElementById(id)\n"
+              "if (to.contains(hit) && hit.nodeName == nodeName) kept.add(id)\n"
+            "}\n"
+            "mode == 'inner' ? fill(to, from) : fill(to.parentNode, from, to, to.nextSibling)\n"
+            "for (let el of out) el.remove()\n"
+          "} else to[mode == 'replace' ? 'replaceWith' : mode](from)\n"
+        "}\n"
+      "}\n"
+    "}\n"
+    "d.addEventListener('datastar-fetch', ({detail: {type, argsRaw: o}}) => {\n"
+      "if (/signals$/.test(type)) {\n"
+        "merge(data, Function(`return (${o.signals})`)(), o.onlyIfMissing == 'true')\n"
+        "flush()\n"
+      "}\n"
+      "if (/elements$/.test(type)) o.useViewTransition == 'true' && d.startViewTransition?.(("
+        ") => patch(o)) || patch(o)\n"
+    "})\n";
+
+/* Applies an attribute, which lasts as long as its AbortController; that is also the options of its
+   listeners, so that its modifiers become capture, once and passive. What an effect wrote to the
+   page is written again (redo) whenever the page changed; that changes nothing where it is still
+   right. */
+static const char sse__client_attributes[] =
+    "let apply = (el, name) => {\n"
+      "el.$?.[name]?.abort()\n"
+      "let s = el.getAttribute(name), [, is, key] = /^data-([^:_]+):?(.*?)(__|$)/.exec("
+        "name) ?? []\n"
+      "if (!is || s == null || el.closest('[data-ignore]')) return\n"
+      "let end = (el.$ ||= {})[name] = new AbortController, {type} = el\n"
+      "for (let k of name.split('__')) end[k] = 1\n"
+      "let code, timer, last, val, count = 0, k = camel(key || s)\n"
+      "let react = fn => {\n"
+        "let run = () => {\n"
+          "seen = []\n"
+          "fn()\n"
+          "live.set(run, seen.map(k => [k, see(k)]))\n"
+          "seen = null\n"
+        "}\n"
+        "run()\n"
+        "then(end, () => live.delete(run))\n"
+        "return run\n"
+      "}\n"
+      "let go = evt => {\n"
+        "try {\n"
+          "return (code ||= parse(s))(el, $, ask.bind(0, el, evt, end), evt)\n"
+        "} catch (e) {\n"
+          "console.error(e)\n"
+        "}\n"
+      "}\n"
+      "let [, how, n, ms, more] = /__([a-z]+)\\.(\\d+)(m?)s([^_]*)/.exec(name) ?? [], rare = "
+        "how == 'throttle', time = n * 1000 ** !ms\n"
+      "let fire = how ? e => {\n"
+        "if (how == 'delay') return setTimeout(go, time, e)\n"
+        "last = rare == /trailing/.test(more) && e\n"
+        "if (!timer && rare != /leading/.test(more)) last = go(e) && 0\n"
+        "if (timer && rare) return\n"
+        "clearTimeout(timer)\n"
+        "timer = setTimeout(() => {\n"
+          "timer = 0\n"
+          "if (last) go(last)\n"
+        "}, time)\n"
+      "} : go\n";
+
+/* What each attribute does. At the end all that are there are applied, and what comes, changes and
+   goes is watched. */
+static const char sse__client_plugins[] =
+      "let show = {\n"
+        "text(v) {\n"
+          "if (el.textContent != (v += '')) el.textContent = v\n"
+        "},\n"
+        "show(v) {\n"
+          "if (!v != (el.style.display == 'none')) el.style.display = v ? '' : 'none'\n"
+        "},\n"
+        "class(o) {\n"
+          "for (let k in o) for (let s of k.split(' ')) s && el.classList.toggle(s, !!o[k])\n"
+        "},\n"
+        "attr(o) {\n"
+          "for (let k in o) set(el, k, o[k])\n"
+        "}\n"
+      "}[is]\n"
+      "if (show) react(() => show(val = key ? {[key]: go()} : go())).redo = () => show(val)\n"
+      "if (is == 'init') fire()\n"
+      "if (is == 'effect') react(go)\n"
+      "if (is == 'signals') key ? put(k, go(), end.ifmissing) : merge(data, go(), end.ifmissing)\n"
+      "if (is == 'on') (end.window ? window : end.document || end.outside || "
+        "key == 'datastar-fetch' ? d : el).addEventListener(key, e => {\n"
+        "if (end.prevent || key == 'submit' && el.elements) e.preventDefault()\n"
+        "if (end.stop) e.stopPropagation()\n"
+        "if (!end.outside || !el.contains(e.target)) fire(e)\n"
+      "}, end)\n"
+      "if (is == 'indicator') {\n"
+        "let set = v => put(k, (count += v) > 0)\n"
+        "d.addEventListener('datastar-fetch', ({detail: {el: by, type}}) => {\n"
+          "if (by == el) set((type == 'started') - (type == 'finished'))\n"
+        "}, end)\n"
+        "then(end, () => set(-count))\n"
+        "set(0)\n"
+      "}\n"
+      "if (is == 'bind' && type != 'file') {\n"
+        "let many = type == 'select-multiple'\n"
+        "if (type == 'radio') el.name ||= k\n"
+        "if (look(k)?.map && !many) k += '.' + all(d.body).filter(x => x.getAttribute(name) == s)."
+          "indexOf(el)\n"
+        "let save = e => {\n"
+          "let v = el.value, was = typeof look(k)\n"
+          "if (type == 'checkbox') v = (v == 'on' ? was == 'string' : was != 'boolean') ? el."
+            "checked ? v : '' : el.checked\n"
+          "else if (many) v = [...el.selectedOptions].map(o => look(k)?.find?.(v => v == o."
+            "value) ?? o.value)\n"
+          "else if (was == 'number' || was != 'string' && /number|range/.test(type)) v = +v\n"
+          "if (type != 'radio' || el.checked) put(k, v, !e)\n"
+          "e && run()\n"
+        "}\n"
+        "save()\n"
+        "let run = react(() => {\n"
+          "seen.push(k)\n"
+          "let v = look(k) ?? ''\n"
+          "if (/checkbox|radio/.test(type)) el.checked = v === true || el.value == v + ''\n"
+          "else if (many) for (let o of el.options) o.selected = v.some?.(v => v == o.value)\n"
+          "else el.value = v\n"
+        "})\n"
+        "for (let s of ['change', 'input', 'prop']) el.addEventListener(s, save, end)\n"
+      "}\n"
+    "}\n"
+    "let applyAll = el => {\n"
+      "for (let {name} of [...el.attributes]) apply(el, name)\n"
+    "}\n"
+    "new MutationObserver(a => {\n"
+      "for (let {target, attributeName, addedNodes, removedNodes} of a) {\n"
+        "for (let top of removedNodes) for (let el of all(top)) for (let k in el.$) el.$[k].abort("
+          ")\n"
+        "for (let top of addedNodes) all(top).forEach(applyAll)\n"
+        "if (attributeName) apply(target, attributeName)\n"
+      "}\n"
+      "for (let [run] of live) run.redo?.()\n"
+    "}).observe(d, {subtree: 1, childList: 1, attributes: 1, characterData: 1})\n"
+    "d.querySelectorAll('*').forEach(applyAll)\n";
+
+/* Appends the whole client. */
+static void sse__client_write(sse_buf *b) {
+    static const char *const pieces[] = {/* JC1 */
+        sse__client_signals, sse__client_expressions, sse__client_request,
+        sse__client_stream, sse__client_morph, sse__client_attributes,
+        sse__client_plugins};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
+}
+
+#endif /* SSE_NO_CLIENT */
+
 #ifdef __cplusplus
 }
 #endif
 #endif /* SSE_IMPLEMENTATION */
 
 /* Rules of this file, for those who change it
-   - A section uses only what stands above it: no static forward declarations; upcalls go through function pointers. `make layers`
-     proves it. Sections marked [pure] do no I/O, read no clock and keep no state outside their arguments.
-   - Numbered invariants stand in the banner of their section; asserts and comments cite them.
-   - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base. Nothing here exits, aborts or prints but
-     the default logger.
+   - A section uses only what stands above it. Upcalls go through function pointers, or are declared
+     in a block that names the section that defines them. `make layers` proves it. Sections marked
+     [pure] do no I/O, read no clock and keep no state outside their arguments.
+   - Numbered invariants stand in the banner of their section, each tag once in the file; asserts
+     and comments cite them.
+   - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base.
+     Nothing here exits, aborts or prints but the default logger.
    - A fault that was mended has a test. `make check` takes seconds, `make test` runs everything.
 
    MIT License

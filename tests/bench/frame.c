@@ -42,7 +42,7 @@ static void count_free(void *unused, void *p) {
 static voidpf count_zalloc(voidpf unused, uInt n, uInt size) { return count_alloc(unused, (size_t)n * size); }
 
 static struct result ours(const struct workload *w, int encoding) {
-    sse__press   *p    = sse__press_new(LGWIN);
+    sse__encoder   *p    = sse__encoder_new(LGWIN);
     sse__codec   *c    = sse__codec_new(p, encoding, LGWIN, 0);
     sse_buf       out  = {NULL, 0, 0, 0};
     struct result r    = {0, 0, 0, 0, 0};
@@ -65,9 +65,9 @@ static struct result ours(const struct workload *w, int encoding) {
         r.key_bytes += (double)out.len / w->count;
     }
     r.key_ms = (cpu_ms() - key_from) / w->count;
-    r.memory = (double)(sizeof *c + sse__index_size(c->index.bits) + c->cap);
+    r.memory = (double)(sizeof *c + sse__index_size(c->last.index.bits) + c->cap);
     sse__codec_free(c);
-    sse__press_free(p);
+    sse__encoder_free(p);
     sse_buf_free(&out);
     r.bytes /= w->count - WARM;
     r.ms /= w->count - WARM;
@@ -140,7 +140,7 @@ static struct result peer(const struct workload *w, int encoding, int clients) {
 }
 
 static double follow_ms(int clients) { /* what choosing the frame costs for all of them */
-    sse__press *p     = sse__press_new(LGWIN);
+    sse__encoder *p     = sse__encoder_new(LGWIN);
     sse__codec *c     = sse__codec_new(p, SSE__BR, LGWIN, 0);
     uint64_t   *marks = (uint64_t *)calloc((size_t)clients, sizeof *marks);
     double      from  = cpu_ms();
@@ -152,7 +152,7 @@ static double follow_ms(int clients) { /* what choosing the frame costs for all 
     from = (cpu_ms() - from) / 100;
     free(marks);
     sse__codec_free(c);
-    sse__press_free(p);
+    sse__encoder_free(p);
     return from;
 }
 
@@ -182,8 +182,8 @@ static void compare(const struct workload *w, int encoding) {
 int main(void) {
     static const char *const names[] = {"life", "chat", "table", "lines", "signals"};
     unsigned                 i;
-    printf("Window 2^%d. The press that all channels of a loop share: %.2f MB.\n", LGWIN,
-        (double)(sizeof(sse__press) + sse__index_size(sse__index_bits(LGWIN))) / 1e6);
+    printf("Window 2^%d. The encoder that all channels of a loop share: %.2f MB.\n", LGWIN,
+        (double)(sizeof(sse__encoder) + sse__index_size(sse__index_bits(LGWIN))) / 1e6);
     for (i = 0; i < SSE__COUNT(names); i++) {
         struct workload w = workload_new(names[i], i == 0 ? 80 : 400, 11);
         compare(&w, SSE__BR);

@@ -16,7 +16,7 @@ struct client {
     BrotliDecoderState *br;
     z_stream            gzip;
     uint64_t            mark;
-    sse__sum            sum;
+    sse__crc_state            sum;
 };
 
 static unsigned char *decoded;
@@ -109,7 +109,7 @@ static void begin_foreign(struct client *c, unsigned lgwin, const struct workloa
     foreign++;
 }
 
-static void join(struct client *c, const sse__press *p, const struct workload *w) {
+static void join(struct client *c, const sse__encoder *p, const struct workload *w) {
     sse_buf b   = {NULL, 0, 0, 0};
     c->encoding = random_below(2) ? SSE__BR : SSE__GZIP;
     if (c->encoding == SSE__BR) c->br = BrotliDecoderCreateInstance(NULL, NULL, NULL);
@@ -123,10 +123,10 @@ static void join(struct client *c, const sse__press *p, const struct workload *w
     sse_buf_free(&b);
 }
 
-static void receive(struct client *c, const sse__press *p, const sse_buf *frame, sse_str event) {
-    const sse__sum sum = sse__sum_of(p, event);
+static void receive(struct client *c, const sse__encoder *p, const sse_buf *frame, sse_str event) {
+    const sse__crc_state sum = sse__crc_of(p, event);
     feed(c, frame->ptr, frame->len, event, event.len < 3000 && random_below(4) == 0);
-    sse__sum_add(&c->sum, &sum);
+    sse__crc_append(&c->sum, &sum);
     decodes++;
 }
 
@@ -187,7 +187,7 @@ struct channel {
     sse_buf     delta[3], key[3];
 };
 
-static void channel_event(struct channel *ch, sse__press *p, sse_str event) {
+static void channel_event(struct channel *ch, sse__encoder *p, sse_str event) {
     int e;
     for (e = SSE__BR; e <= SSE__GZIP; e++) {
         ch->delta[e].len = ch->key[e].len = 0;
@@ -195,7 +195,7 @@ static void channel_event(struct channel *ch, sse__press *p, sse_str event) {
     }
 }
 
-static void deliver(struct channel *ch, struct client *c, sse__press *p, sse_str event) {
+static void deliver(struct channel *ch, struct client *c, sse__encoder *p, sse_str event) {
     const int e = c->encoding;
     if (sse__codec_follow(ch->codec[e], &c->mark) == SSE__DELTA) {
         if (!ch->delta[e].len) sse__codec_delta(ch->codec[e], p, &ch->delta[e]);
@@ -209,7 +209,7 @@ static void deliver(struct channel *ch, struct client *c, sse__press *p, sse_str
     if (ch->delta[e].len > sse__frame_bound(event.len) || ch->key[e].len > event.len + 16 + event.len / 400) fault("a frame grew");
 }
 
-static void disturb(struct client *c, sse__press *p) { /* what else a stream is sent between events */
+static void disturb(struct client *c, sse__encoder *p) { /* what else a stream is sent between events */
     static const char text[] = ": private\n\nevent: x\ndata: hello you\n\n";
     sse_buf           b      = {NULL, 0, 0, 0};
     if (random_below(5) == 0) {
@@ -230,7 +230,7 @@ static void disturb(struct client *c, sse__press *p) { /* what else a stream is 
 
 /* Two channels and some clients who watch one, the other or both. */
 static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_t most) {
-    sse__press    *p = sse__press_new(lgwin);
+    sse__encoder    *p = sse__encoder_new(lgwin);
     struct channel channels[2];
     struct client  clients[CLIENTS];
     const uint32_t restless = 4 + random_below(60);
@@ -240,7 +240,7 @@ static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_
     for (i = 0; i < 2; i++)
         for (k = SSE__BR; k <= SSE__GZIP; k++)
             channels[i].codec[k] = sse__codec_new(p, k, 10 + random_below(lgwin - 9), random_below(2) * random_below(9));
-    p->key_origin = channels[0].codec[1]->origin = (uint32_t)0 - random_below(1 << 20); /* soon wraps around */
+    p->key.origin = channels[0].codec[1]->last.origin = (uint32_t)0 - random_below(1 << 20); /* soon wraps around */
     for (i = 0; i < CLIENTS; i++) join(&clients[i], p, w);
     for (round = 0; round < rounds && !faults; round++) {
         struct channel *ch    = &channels[random_below(4) == 0];
@@ -264,7 +264,7 @@ static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_
             sse_buf_free(&channels[i].delta[k]);
             sse_buf_free(&channels[i].key[k]);
         }
-    sse__press_free(p);
+    sse__encoder_free(p);
 }
 
 /* The same bytes again, from around the farthest that a copy may reach. */
@@ -272,7 +272,7 @@ static void test_far(unsigned lgwin, const struct workload *w) {
     char *bytes = (char *)malloc((size_t)1 << (lgwin + 1));
     int   i, k, edge;
     for (edge = -40; edge < 24 && !faults; edge += 3) {
-        sse__press    *p = sse__press_new(lgwin);
+        sse__encoder    *p = sse__encoder_new(lgwin);
         struct channel ch;
         struct client  c;
         const size_t   far = ((size_t)1 << lgwin) + (size_t)edge, part = (far - 600) / 2;
@@ -298,13 +298,13 @@ static void test_far(unsigned lgwin, const struct workload *w) {
             sse_buf_free(&ch.delta[k]);
             sse_buf_free(&ch.key[k]);
         }
-        sse__press_free(p);
+        sse__encoder_free(p);
     }
     free(bytes);
 }
 
 static void test_large(unsigned lgwin, const struct workload *w) { /* larger than the window, than a block, than brotli's largest block */
-    sse__press    *p       = sse__press_new(lgwin);
+    sse__encoder    *p       = sse__encoder_new(lgwin);
     const size_t   sizes[] = {3u << 20, 40u << 20, 17u << 20};
     struct channel ch;
     struct client  c[2];
@@ -336,17 +336,17 @@ static void test_large(unsigned lgwin, const struct workload *w) { /* larger tha
         sse_buf_free(&ch.delta[k + 1]);
         sse_buf_free(&ch.key[k + 1]);
     }
-    sse__press_free(p);
+    sse__encoder_free(p);
 }
 
 static void test_gzip_files(void) { /* what replies use: whole, and in parts through a codec */
     struct workload w = workload_new("table", 3, 5);
-    sse__press     *p = sse__press_new(18);
+    sse__encoder     *p = sse__encoder_new(18);
     unsigned        i, n, wrong = 0;
     for (i = 0; i < 60 && !faults; i++) {
         const sse_str  text = sse__str(w.event[i % 3].ptr, random_below((uint32_t)w.event[i % 3].len));
         sse_buf        b    = {NULL, 0, 0, 0};
-        sse__sum       sum  = {0, 0, 0};
+        sse__crc_state       sum  = {0, 0, 0};
         unsigned char *out  = (unsigned char *)malloc(text.len + 1);
         z_stream       z;
         memset(&z, 0, sizeof z);
@@ -357,10 +357,10 @@ static void test_gzip_files(void) { /* what replies use: whole, and in parts thr
             size_t      at;
             sse__frame_head(p, SSE__GZIP, &b);
             for (at = 0; at < text.len; at += n) {
-                sse__sum part;
+                sse__crc_state part;
                 n    = text.len - at < 8192 ? (unsigned)(text.len - at) : 8192;
-                part = sse__sum_of(p, sse__str(text.ptr + at, n));
-                sse__sum_add(&sum, &part);
+                part = sse__crc_of(p, sse__str(text.ptr + at, n));
+                sse__crc_append(&sum, &part);
                 sse__codec_add(c, p, sse__str(text.ptr + at, n));
                 wrong += sse__codec_follow(c, &mark) != SSE__DELTA;
                 sse__codec_delta(c, p, &b);
@@ -379,7 +379,7 @@ static void test_gzip_files(void) { /* what replies use: whole, and in parts thr
         free(out);
     }
     ok(!wrong, "gzip files, whole and in parts");
-    sse__press_free(p);
+    sse__encoder_free(p);
     workload_free(&w);
 }
 

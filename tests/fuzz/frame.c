@@ -13,7 +13,7 @@ struct client {
     BrotliDecoderState *br;
     z_stream            gzip;
     uint64_t            mark;
-    sse__sum            sum;
+    sse__crc_state            sum;
 };
 
 static void expect(bool x) {
@@ -55,18 +55,18 @@ static size_t make_event(sse_buf *event, const uint8_t *bytes, size_t n) {
 /* An event on its way: its two frames, each made when the first client needs it and then shared, as a channel does. */
 struct event { sse_str text; sse_buf delta, key; };
 
-static void deliver(sse__press *p, sse__codec *codec, struct client *c, struct event *event) {
-    const sse__sum sum   = sse__sum_of(p, event->text);
+static void deliver(sse__encoder *p, sse__codec *codec, struct client *c, struct event *event) {
+    const sse__crc_state sum   = sse__crc_of(p, event->text);
     const bool     delta = sse__codec_follow(codec, &c->mark) == SSE__DELTA;
     sse_buf       *frame = delta ? &event->delta : &event->key;
     if (!frame->len && delta) sse__codec_delta(codec, p, frame);
     else if (!frame->len) sse__frame_key(p, codec->encoding, event->text, frame);
     expect(frame->len <= sse__frame_bound(event->text.len));
-    sse__sum_add(&c->sum, &sum);
+    sse__crc_append(&c->sum, &sum);
     feed(c, frame, event->text, false);
 }
 
-static void run(sse__press *p, sse__codec *codec, struct client *clients, const uint8_t *bytes, size_t n) {
+static void run(sse__encoder *p, sse__codec *codec, struct client *clients, const uint8_t *bytes, size_t n) {
     sse_buf text = {NULL, 0, 0, 0}, b = {NULL, 0, 0, 0};
     size_t  at = 0;
     int     i;
@@ -100,7 +100,7 @@ static void run(sse__press *p, sse__codec *codec, struct client *clients, const 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     const unsigned setup = n ? bytes[0] : 0, lgwin = 16 + setup % 9;
     const int      encoding = setup & 16 ? SSE__GZIP : SSE__BR;
-    sse__press    *p        = sse__press_new(lgwin);
+    sse__encoder    *p        = sse__encoder_new(lgwin);
     sse__codec    *codec    = sse__codec_new(p, encoding, 10 + setup % (lgwin - 9), setup >> 5);
     struct client  clients[CLIENTS];
     sse_buf        head = {NULL, 0, 0, 0};
@@ -120,6 +120,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     }
     sse_buf_free(&head);
     sse__codec_free(codec);
-    sse__press_free(p);
+    sse__encoder_free(p);
     return 0;
 }

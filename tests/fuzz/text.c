@@ -61,12 +61,15 @@ static void check_base64(sse_str s) { /* both ways: what decodes, encodes to the
 }
 
 static void check_numbers(sse_str s) {
+    const char *p = s.ptr;
     char    *text = sse__strdup(s);
     uint64_t v;
     CHECK(text);
     sse_parse_int(text, 0);
     sse_parse_double(text, 0);
-    CHECK(sse__number_span(s) <= s.len && (!sse__parse_u64(s, 1000, &v) || v <= 1000));
+    CHECK(!sse__take_number(&p, s.ptr + s.len, false) || p > s.ptr);
+    CHECK(p >= s.ptr && p <= s.ptr + s.len);
+    CHECK(!sse__parse_u64(s, 1000, &v) || v <= 1000);
     SSE_FREE(text);
 }
 

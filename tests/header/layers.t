@@ -30,5 +30,29 @@ $bad =~ s{^(#include <string\.h>\n)}{$1static void sse__upcall(void) { $last(); 
 spew('sse.h', $bad);
 refuses('a use before its definition is seen', qr/implicit declaration of function .$last/, @compile, "$dir/main.c");
 
-is_empty([$private =~ /^static\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], 'no static forward declarations');
+# Forward declarations stand in a block that says where the functions are defined, and is right.
+my ($rest, @lost) = ($private);
+$rest =~ s{^/\* upcalls, defined in >>(\w+) \*/\n((?:(?:static|SSE_API|#|  ).*\n)+)}{
+    my ($section, $block) = ($1, $2);
+    my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
+    push @lost, map { "$_ is not defined in >>$section" }
+        grep { ($body // '') !~ /^(?:static|SSE_API)\b[^\n;=]*\b$_\(.*\{/m } $block =~ /\b(sse_\w+)\(/g;
+    '';
+}gme;
+is_empty(\@lost, 'upcalls are defined where their block says');
+is_empty([$rest =~ /^(?:static|SSE_API)\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], 'no other forward declarations');
+# The Uses: line of a pure section names the sections whose functions, types and macros it uses, all of them and no other.
+my (%home, %code, %uses, @order);
+for my $section (split m{^/\*=+\n  (?=>>\w)}m, $rest) {
+    my ($name, $banner, $body) = $section =~ m{^>>(\w+)(.*?)\*/\n(.*)}s or next;
+    $uses{$name} = [$banner =~ /Uses: (.*?)(?:  |\n)/ ? $1 =~ />>(\w+)/g : ()] if $banner =~ /\[pure/;
+    $code{$name} = $body =~ s{/\*.*?\*/|"(?:\\.|[^"\\\n])*"}{}gsr;
+    push @order, $name;
+    $home{$_} //= $name for $code{$name} =~ /^(?:static|SSE_API)\b[^;={]*?\b(sse_\w+)\(/mg, $code{$name} =~ /^#define (SSE__\w+)/mg,
+        $code{$name} =~ /^(?:typedef )?(?:struct|enum) (sse__\w+) \{/mg;
+}
+for my $name (grep { $uses{$_} } @order) {
+    my %used = map { $home{$_} => 1 } grep { $home{$_} && $home{$_} ne $name } $code{$name} =~ /\b((?:sse_|SSE__)\w+)/g;
+    is_deeply($uses{$name}, [grep { $used{$_} } reverse @order], ">>$name: its Uses line is what it uses");
+}
 done_testing();

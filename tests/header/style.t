@@ -19,6 +19,13 @@ is_empty(where(qr/\b(?:accept4|pipe2|memmem|strchrnul|asprintf|strdup|printf|put
 is_empty(where(qr/\brestrict\b|_Atomic|_Thread_local|_Generic|\(\w[\w *]*\)\s*\{[^}]*\.\w+\s*=/), 'nothing that C++11 refuses');
 is_empty([map { "$_: $lines[$_ - 1]" } grep { $lines[$_ - 1] =~ /\t| $|\r/ } 1 .. @lines], 'no tabs, no spaces at line ends');
 is_empty([map { "$_: " . length $lines[$_ - 1] } grep { length $lines[$_ - 1] > 165 } 1 .. @lines], 'no line past 165 columns');
+my ($section, @past) = ('');
+for my $i (0 .. $#lines) { # the sections below >>loop in the layers, and the scripts: 100
+    $section = $1 if $lines[$i] =~ /^  >>(\w+) /;
+    push @past, $i + 1 . ": >>$section " . length $lines[$i] if length $lines[$i] > 100
+        && $section =~ /^(?:base|buf|table|text|format|json|sign|event|datastar|htmx|field|http|form|route|frame|scripts|client)$/;
+}
+is_empty(\@past, 'no line of a pure section past 100 columns');
 is_empty([grep { $text =~ /\b$_\b/ } qw(TODO FIXME XXX HACK)], 'no unfinished marks');
 is_empty([$text =~ m{(/\*[\@](?:section|public)[^\n]*\*/)}g], 'no place left open for a section');
 compiles('no variable length arrays', 'gcc', '-std=c99', '-I.', '-Wvla', '-Werror=vla', '-w', '-fsyntax-only', spew('vla.c', "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n"));
@@ -47,6 +54,15 @@ is_empty(\@wide, 'no function with more than 5 parameters');
 @lengths = sort { $a <=> $b } @lengths;
 cmp_ok($lengths[@lengths / 2], '<=', 16, 'the median function is short');
 cmp_ok(scalar(grep { $_ > 40 } @lengths), '<=', @lengths / 20, 'hardly any function is past 40 lines');
+
+# Tags of invariants: each is defined once in the file, in the banner of its section, and what comments cite exists.
+my (%tags, @twice);
+for my $banner ($private =~ m{^/\*=+\n(  >>.*?)=+\*/}msg) {
+    $tags{$_}++ and push @twice, $_ for $banner =~ /^  ([A-Z]{1,2}\d+)  \S/mg;
+}
+my @cited = map { /\b([A-Z]{1,2}\d{1,2})\b/g } $private =~ m{/\*.*?\*/}gs;
+is_empty(\@twice, 'a tag of an invariant is defined once');
+is_empty([grep { !$tags{$_} && $_ ne 'C99' } @cited], 'a tag that is cited exists');
 
 my $comments = () = join("\n", $text =~ m{/\*.*?\*/|//[^\n]*}gs) =~ /\n|\z/g;
 diag(sprintf '%d functions, median %d lines, longest %d; %d lines, %d %% with comments', scalar @lengths, $lengths[@lengths / 2], $lengths[-1],

@@ -115,7 +115,7 @@ static void test_length_tables(void) {
 }
 
 /* Follows the commands of one block; counts what they get wrong. */
-static unsigned replay(const sse__press *p, const sse__span *s, size_t at, size_t stop) {
+static unsigned replay(const sse__encoder *p, const sse__window *s, size_t at, size_t stop) {
     unsigned i, wrong = 0;
     for (i = 0; i < p->ncommands; i++) {
         const sse__command c = p->commands[i];
@@ -128,12 +128,12 @@ static unsigned replay(const sse__press *p, const sse__span *s, size_t at, size_
 }
 
 static void test_parse(void) {
-    sse__press     *p = sse__press_new(16);
+    sse__encoder     *p = sse__encoder_new(16);
     struct workload w = workload_new("chat", 3, 1);
     unsigned char   bytes[20000];
     size_t          n = 0, at, next;
     unsigned        i, wrong = 0, round;
-    sse__span       s;
+    sse__window       s;
     memset(&s, 0, sizeof s);
     for (i = 0; i < 3; i++) {
         memcpy(bytes + n, w.event[i].ptr, w.event[i].len);
@@ -146,42 +146,42 @@ static void test_parse(void) {
         s.end     = n;
         s.reach   = 100 + random_below(20000);
         s.origin  = (uint32_t)random_below(100) - 50; /* positions that wrap around */
-        s.index   = p->key_index;
+        s.index   = p->key.index;
         s.indexed = s.floor;
         p->br     = round & 1;
         memset(p->ring, 0, sizeof p->ring);
-        sse__index_to(&s, s.start); /* the index is full of earlier rounds: any of it may be stale */
+        sse__index_insert(&s, s.start); /* the index is full of earlier rounds: any of it may be stale */
         for (at = s.start; at < s.end; at = next) {
-            next = sse__parse(p, &s, at, s.end);
+            next = sse__lz_parse(p, &s, at, s.end);
             wrong += replay(p, &s, at, next);
         }
     }
     is_int(wrong, 0, "commands copy what is there, within floor and reach");
     workload_free(&w);
-    sse__press_free(p);
+    sse__encoder_free(p);
 }
 
 static void test_crc(void) {
-    sse__press *p = sse__press_new(16);
+    sse__encoder *p = sse__encoder_new(16);
     char        bytes[3000];
-    sse__sum    all, parts = {0, 0, 0}, part;
+    sse__crc_state    all, parts = {0, 0, 0}, part;
     unsigned    i, wrong   = 0;
     is_int(sse__crc(p, sse__text("123456789")), 0xCBF43926, "the CRC's check value");
     is_int(sse__crc(p, sse__text("")), 0, "of nothing");
     for (i = 0; i < sizeof bytes; i++) bytes[i] = (char)random_below(256);
     for (i = 0; i < sizeof bytes; i += 7) {
-        all   = sse__sum_of(p, sse__str(bytes, i));
-        parts = sse__sum_of(p, sse__str(bytes, i / 3));
-        part  = sse__sum_of(p, sse__str(bytes + i / 3, i - i / 3));
-        sse__sum_add(&parts, &part);
+        all   = sse__crc_of(p, sse__str(bytes, i));
+        parts = sse__crc_of(p, sse__str(bytes, i / 3));
+        part  = sse__crc_of(p, sse__str(bytes + i / 3, i - i / 3));
+        sse__crc_append(&parts, &part);
         wrong += parts.crc != all.crc || parts.len != all.len;
     }
     is_int(wrong, 0, "sums of parts make the sum of the whole");
     memset(&parts, 0, sizeof parts);
-    all = sse__sum_of(p, sse__str(bytes, 100));
-    sse__sum_add(&parts, &all);
+    all = sse__crc_of(p, sse__str(bytes, 100));
+    sse__crc_append(&parts, &all);
     ok(parts.crc == all.crc && parts.len == 100, "a stream's sum begins as {0}");
-    sse__press_free(p);
+    sse__encoder_free(p);
 }
 
 static void test_fixed_bytes(void) {
@@ -191,10 +191,10 @@ static void test_fixed_bytes(void) {
         size_t      n;
     } heads[]    = {{16, "\x0C", 1}, {17, "\x01\x03", 2}, {18, "\x63\x00", 2}, {20, "\x67\x00", 2}, {22, "\x6B\x00", 2}, {24, "\x6F\x00", 2}};
     sse_buf  b   = {NULL, 0, 0, 0};
-    sse__sum sum = {0x11223344, 0x55667788, 0};
+    sse__crc_state sum = {0x11223344, 0x55667788, 0};
     unsigned i;
     for (i = 0; i < SSE__COUNT(heads); i++) {
-        sse__press *p = sse__press_new(heads[i].lgwin);
+        sse__encoder *p = sse__encoder_new(heads[i].lgwin);
         b.len         = 0;
         sse__frame_head(p, SSE__BR, &b);
         is_mem(b.ptr, b.len, heads[i].bytes, heads[i].n, "head of a brotli stream");
@@ -203,7 +203,7 @@ static void test_fixed_bytes(void) {
         sse__frame_key(p, SSE__GZIP, sse__text(""), &b);
         sse__frame_head(p, SSE__IDENTITY, &b);
         is_int(b.len, 0, "nothing makes no frame");
-        sse__press_free(p);
+        sse__encoder_free(p);
     }
     sse__frame_ping(SSE__BR, &b);
     sse__frame_end(SSE__BR, &sum, &b);
@@ -216,7 +216,7 @@ static void test_fixed_bytes(void) {
 }
 
 static void test_marks(void) {
-    sse__press *p = sse__press_new(18);
+    sse__encoder *p = sse__encoder_new(18);
     sse__codec *c = sse__codec_new(p, SSE__BR, 18, 0), *other = sse__codec_new(p, SSE__BR, 18, 0);
     sse_buf     b    = {NULL, 0, 0, 0};
     uint64_t    here = 0, missed = 0, elsewhere = 0;
@@ -255,7 +255,7 @@ static void test_marks(void) {
     free(big);
     sse_buf_free(&b);
     sse__codec_free(c);
-    sse__press_free(p);
+    sse__encoder_free(p);
 }
 
 static void test_again(void) { /* the message of a delta found no memory, and the next subscriber asks for it again */
@@ -263,7 +263,7 @@ static void test_again(void) { /* the message of a delta found no memory, and th
     struct workload  w = workload_new("signals", 40, 3);
     unsigned         e;
     for (e = 0; e < 2; e++) {
-        sse__press *p = sse__press_new(18);
+        sse__encoder *p = sse__encoder_new(18);
         sse__codec *c = sse__codec_new(p, encodings[e], 18, 0);
         sse_buf     out = {NULL, 0, 0, 0};
         uint64_t    mark = 0;
@@ -279,7 +279,7 @@ static void test_again(void) { /* the message of a delta found no memory, and th
         is_int(same, 39, "and begins with the distances that the decoder has");
         sse_buf_free(&out);
         sse__codec_free(c);
-        sse__press_free(p);
+        sse__encoder_free(p);
     }
     workload_free(&w);
 }
@@ -288,7 +288,7 @@ static void test_memory(void) {
     struct workload w = workload_new("chat", 200, 3);
     unsigned        lgwin;
     for (lgwin = 16; lgwin <= 18; lgwin += 2) {
-        sse__press *p      = sse__press_new(lgwin);
+        sse__encoder *p      = sse__encoder_new(lgwin);
         sse__codec *c      = sse__codec_new(p, SSE__BR, lgwin, 0);
         sse_buf     b      = {NULL, 0, 0, 0};
         uint64_t    mark   = 0;
@@ -303,9 +303,9 @@ static void test_memory(void) {
         }
         is_int(allocations_made, before, "the steady state allocates nothing");
         ok(c->cap <= ((size_t)17 << lgwin) / 16 + 8192, "the history stays within the window, a sixteenth and an event");
-        if (lgwin == 16) ok(c->cap + sizeof *c + sse__index_size(c->index.bits) < 100000, "a small channel takes less than 100 KB");
+        if (lgwin == 16) ok(c->cap + sizeof *c + sse__index_size(c->last.index.bits) < 100000, "a small channel takes less than 100 KB");
         sse__codec_free(c);
-        sse__press_free(p);
+        sse__encoder_free(p);
         sse_buf_free(&b);
     }
     workload_free(&w);
@@ -313,12 +313,12 @@ static void test_memory(void) {
 
 static void test_failing_allocations(void) {
     sse_str     event = sse__text("data: the quick brown fox jumps over the lazy dog\n\n");
-    sse__press *p     = sse__press_new(18);
+    sse__encoder *p     = sse__encoder_new(18);
     sse__codec *c;
     sse_buf     b    = {NULL, 0, 0, 0};
     uint64_t    mark = 0;
     allocations_left = 0;
-    ok(!sse__press_new(18), "no press without memory");
+    ok(!sse__encoder_new(18), "no encoder without memory");
     ok(!sse__codec_new(p, SSE__BR, 18, 0), "no codec without memory");
     allocations_left = -1;
     c                = sse__codec_new(p, SSE__BR, 18, 0);
@@ -330,7 +330,7 @@ static void test_failing_allocations(void) {
     while (sse__codec_add(c, p, event) == SSE_OK) sse__codec_follow(c, &mark);
     is_int(sse__codec_follow(c, &mark), SSE__KEY, "the history cannot grow: everyone gets a key");
     is_int(mark, 0, "and is out of sync");
-    is_int(c->len, 0, "the history is forgotten");
+    is_int(c->last.end, 0, "the history is forgotten");
     sse__frame_key(p, SSE__BR, event, &b);
     is_int(b.error, SSE_E_NOMEM, "without an output buffer there is no frame");
     allocations_left = -1;
@@ -343,7 +343,7 @@ static void test_failing_allocations(void) {
     is_int(sse__codec_follow(c, &mark), SSE__DELTA, "and then deltas");
     sse_buf_free(&b);
     sse__codec_free(c);
-    sse__press_free(p);
+    sse__encoder_free(p);
 }
 
 int main(void) {

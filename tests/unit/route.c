@@ -3,14 +3,14 @@
 #include "../../sse.h"
 #include "../tap.h"
 
-static sse__segment root;
+static sse__route_node root;
 
 static void nothing(sse_req *req, void *user) { (void)req; (void)user; }
 
 static int add(const char *method, const char *path, bool mount) {
     const sse__route *taken;
     sse__route       *route;
-    if (sse__path_fault(path, mount)) return SSE_E_ARG;
+    if (sse__route_path_error(path, mount)) return SSE_E_ARG;
     route         = SSE__NEW(sse__route);
     route->path   = sse__strdup(sse__text(path));
     route->method = sse__strdup(sse__text(method));
@@ -20,7 +20,7 @@ static int add(const char *method, const char *path, bool mount) {
 
 static const char *look(const char *path) { /* "route a=1 b=2", "mount (rest)" or "none" */
     static char text[512];
-    sse__found  m;
+    sse__route_match  m;
     int         i;
     size_t      n;
     if (sse__route_find(&root, sse__text(path), &m)) {
@@ -89,7 +89,7 @@ static void test_finding(void) {
 }
 
 static void test_methods(void) {
-    sse__found m;
+    sse__route_match m;
     (void)sse__route_find(&root, SSE__LIT("/room/7"), &m);
     is_str(sse__route_of(m.at->routes, SSE__LIT("POST"))->method, "POST", "a route by its method");
     ok(!sse__route_of(m.at->routes, SSE__LIT("PUT")), "no route for another");
@@ -121,6 +121,6 @@ int main(void) {
     test_finding();
     test_methods();
     test_many();
-    sse__segment_clear(&root);
+    sse__route_node_clear(&root);
     return tap_done();
 }
