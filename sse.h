@@ -12363,7 +12363,7 @@ typedef struct sse__message {
     sse__block *block;
     uint32_t    framed_from, framed_to, bare_from, bare_to, text_from;
     uint64_t    seq;
-    struct sse__message *keys[SSE__GZIP + 1];
+    struct sse__message *keys[SSE__GZIP + 1]; /* MS1 */
 } sse__message;
 
 /* What a topic adds to a message. key: the newest of its kind, for SSE_KEEP_NEWEST. */
