@@ -14,8 +14,9 @@ after(() => rmSync(dir, { recursive: true, force: true }))
 
 const pid_file = path.join(dir, 'pid')
 const agent_pid = () => Number(readFileSync(pid_file, 'utf8'))
-const state = pid => existsSync(`/proc/${pid}`) ? /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1] : 'gone'
-const ended = pid => state(pid) === 'gone' || state(pid) === 'Z' && Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) === 1
+const status = pid => { try { return readFileSync(`/proc/${pid}/status`, 'utf8') } catch { return '' } } // it may end at any moment
+const state = pid => /^State:\s+(\S)/m.exec(status(pid))?.[1] ?? 'gone'
+const ended = pid => state(pid) === 'gone' || state(pid) === 'Z' && Number(/^PPid:\s+(\d+)/m.exec(status(pid))?.[1] ?? 1) === 1
 const tunnel_of = server => /tunnel (\S+)/.exec(server.stdout)[1]
 const start = (command, ...args) => { rmSync(pid_file, { force: true }); return Server.start('asan/tunnel', { args: [command, ...args] }) }
 const group_of = pid => readdirSync('/proc').filter(name => /^\d+$/.test(name)).filter(name => {
