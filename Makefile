@@ -40,8 +40,9 @@ test: ## run everything
 layers: ## prove that each section uses only what stands above it
 	@perl tests/header/layers.t
 
-sizes: ## show the bytes of code of each section
+sizes: ## show the bytes of code of each section, and what each feature adds to a program
 	@mkdir -p build && perl tests/header/sizes.pl
+	@perl tests/header/features.pl
 
 bench: $(patsubst %,build/bench/%,$(call names,tests/bench/*.c)) ## build and run the benchmarks
 	@for b in $^; do echo "== $$b"; $$b || exit 1; done

@@ -360,12 +360,17 @@
 
        static void say(sse_req *req, void *user) {
            sse_db_post_options to = { sse_req_app(req), said, req };
+           const char *text = sse_form(req, "text");
            (void)user;
-           if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", sse_form(req, "text")) == SSE_OK) sse_defer(req);
+           if (!text) sse_fail(req, 400, "text is missing");
+           else if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK) sse_defer(req);
        }
 
      Posted statements run in order, on a thread that has a connection of its own. Those that wait
-     together share a transaction, so that a hundred cost one wait for the disk.
+     together share a transaction, so that a hundred cost one wait for the disk. The thread waits for
+     a lock for .busy_ms, too: then those that waited for it fail with SSE_E_BUSY. To tell browsers of
+     the row, publish in said, or, so that no crash comes between row and event, make the rows
+     themselves events: sse_topic_from_table, below.
 
      Views hear of commits from this connection, another one, another thread or another process: the sqlite3 shell, a cron job, a
      Python script. A wake means "look again", never a promised row. Own commits take effect in the same turn of the loop, those of
@@ -1501,8 +1506,9 @@ typedef enum sse_overflow {
    it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics,
    sse_events), before anybody sees the event, and is there again after a restart or a crash.
    A thread writes it, on a connection of its own with db's synchronous: the event waits for the
-   disk, as do the reply of the request that published it and all else that the same callback says,
-   and nobody else does. (On the loop instead: a database in memory, sse_db_attach, SSE_NO_THREADS.)
+   disk, as do the reply of the request that published it, those of deferred requests that were open
+   then (which of them caused it cannot be known) and all else that the same callback says; nobody
+   else does. (On the loop instead: a database in memory, sse_db_attach, SSE_NO_THREADS.)
    While the database cannot be written (another process holds its lock for longer than busy_ms, the
    disk is full) events are sent all the same, with their ids, a warning is logged, once, and they
    are written when that is over, tried once a second: a crash before that loses them. Only the first
@@ -1727,7 +1733,7 @@ SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 /* What became of a statement that was posted. Borrowed, for the call. */
 typedef struct sse_db_result {
     int         changes; /* as sse_db_exec returns it: rows, or an error below 0 */
-    long long   last_id; /* the rowid of its INSERT; 0 after an error */
+    long long   last_id; /* the rowid of the row that it inserted last; 0: none */
     const char *error;   /* in words; "" if there is none */
 } sse_db_result;
 
@@ -1748,10 +1754,14 @@ typedef struct sse_db_post_options {
    file, with the synchronous and foreign_keys of db: what sse_db_raw has registered, ATTACH and
    temporary tables are not there. Where it cannot have one (a database in memory, sse_db_attach),
    and under SSE_NO_THREADS, the statement runs on the loop, in a later turn.
+   It takes effect when done is called: a query meanwhile may not see it, and what sse_db_exec runs
+   meanwhile is there before. It is no part of a transaction that is open now.
    Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
-   SSE_E_STATE (another app posts to it); SSE_E_THREAD (not the loop's thread); SSE_E_NOMEM; or the
-   error of a database that is not open. What SQLite says comes in result, and SSE_E_ARG for a BEGIN,
-   COMMIT or SAVEPOINT, as others share the connection. */
+   SSE_E_STATE (another app posts to it, or it, or the app, is about to go); SSE_E_THREAD (not the
+   loop's thread); SSE_E_NOMEM; or the error of a database that is not open: sse_db_error has the
+   words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
+   that wait together then get it. So does SSE_E_ARG: more or fewer ? than values, two statements, a
+   BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) SSE__PRINTF(3, 4);
 
 /* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by sse_db_done; NULL
@@ -7721,7 +7731,8 @@ struct sse_db {
     sse_db   *writer;       /* D5; NULL: none was needed, or there can be none */
     int       writer_jobs;  /* that are with the thread */
     uint64_t  writer_since; /* when the first of them went there */
-    bool      is_writer;
+    bool      is_writer, closing;
+    bool      posting, set; /* posting: no settings, by which set tells a PRAGMA, ATTACH or DETACH */
     volatile int stale;     /* of a writer: its file was replaced */
     struct sse__dbposts *posts;   /* those in hand; NULL: none */
     struct sse__dbpost  *waiting, **waiting_end; /* posts for the next */
@@ -7959,7 +7970,6 @@ static int sse__db_authorize(void *user, int action, const char *a, const char *
                              const char *schema, const char *trigger) { /* SQLite wants all six */
     sse_db     *db = (sse_db *)user;
     sse__names *to = db->recording ? db->recording : &db->outside;
-    (void)b;
     (void)trigger;
     db->authorized = true;
     switch (action) {
@@ -7970,11 +7980,16 @@ static int sse__db_authorize(void *user, int action, const char *a, const char *
     case SQLITE_CREATE_VTABLE: case SQLITE_DROP_VTABLE: /* a name may come to mean something else */
         to->all = true;
         break;
-    case SQLITE_ATTACH: case SQLITE_DETACH: case SQLITE_CREATE_TEMP_TABLE: db->schemas_changed = true; break;
+    case SQLITE_ATTACH: case SQLITE_DETACH:
+        db->schemas_changed = true;
+        db->set             = true;
+        break;
+    case SQLITE_PRAGMA: db->set = db->set || b != NULL; break; /* b: its value. Many act while they are prepared */
+    case SQLITE_CREATE_TEMP_TABLE: db->schemas_changed = true; break;
     case SQLITE_TRANSACTION: case SQLITE_SAVEPOINT: sse__names_tx(to, a, b); break;
     default: break;
     }
-    return SQLITE_OK;
+    return db->posting && db->set ? SQLITE_DENY : SQLITE_OK;
 }
 #endif
 
@@ -8811,7 +8826,11 @@ static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL a
         (void)sse__db_fail(on, SSE_E_NOMEM, NULL, p->format);
         return NULL;
     }
-    r = sse__stmt_bind(on, p->values, p->count, SQLITE_STATIC, p->format);
+    on->posting = true;
+    on->set     = false;
+    r           = sse__stmt_bind(on, p->values, p->count, SQLITE_STATIC, p->format);
+    on->posting = false;
+    if (!r && on->set) (void)sse__db_fail(on, SSE_E_ARG, "PRAGMA, ATTACH and DETACH cannot be posted: others share the connection", p->format);
     if (!r || !r->written.tx) return r;
     sse__rows_end(r);
     (void)sse__db_fail(on, SSE_E_ARG, "a transaction cannot be posted in pieces: sse_db_write is for that", p->format);
@@ -8823,7 +8842,10 @@ static bool sse__rows_write(const sse_rows *r) { /* a table, as far as is known:
 }
 
 static void sse__dbpost_run(sse__dbpost *p, sse_db *on, sse_rows *r) { /* r: of sse__dbpost_start */
+    const sqlite3_int64 before = sqlite3_last_insert_rowid(on->raw);
+    sqlite3_set_last_insert_rowid(on->raw, 0); /* SQLite's is that of any earlier INSERT */
     sse__dbpost_result(p, on, r ? sse__rows_exec(r) : on->error);
+    if (!sqlite3_last_insert_rowid(on->raw)) sqlite3_set_last_insert_rowid(on->raw, before);
 }
 
 static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) { /* all of them, with the words in on */
@@ -8849,6 +8871,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
         return false;
     }
     if (!error) error = sse__db_end(on, nested);
+    if (error == SSE_E_DB && on->is_writer) return false; /* a deferred constraint, say: whose, shows when they run alone */
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
 }
@@ -8876,9 +8899,10 @@ static void sse__dbpost_answer(sse_app *app, sse__dbpost *p) {
     sse__dbpost_free(p);
 }
 
-static void sse__dbposts_answer(sse__dbposts *posts) { /* once; the program may do anything meanwhile */
+/* Each once. The program may do anything meanwhile, also close db: then the rest is answered there. */
+static void sse__dbposts_answer(sse__dbposts *posts) {
+    if (!posts->answered) sse__db_job_end(&posts->job);
     posts->answered = true;
-    sse__db_job_end(&posts->job);
     while (posts->first) {
         sse__dbpost *p = posts->first;
         posts->first = p->next;
@@ -8919,11 +8943,12 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
 /* Before db goes: all are done, and answered. */
 static void sse__dbposts_end(sse_db *db) {
     sse__dbposts *posts = db->posts;
+    db->closing = true;
     if (!posts) return;
     sse__disk_settle(posts->app);
     do {
         if (!posts->worked) sse__dbposts_work(posts->app, posts);
-        if (!posts->answered) sse__dbposts_answer(posts);
+        sse__dbposts_answer(posts);
     } while (sse__dbposts_take(posts, db));
     posts->worked = posts->answered = true; /* the call of the loop is still to come */
     posts->job.db = NULL;
@@ -8934,6 +8959,7 @@ static int sse__dbpost_may(sse_db *db, const sse_db_post_options *options, const
     if (!options || !options->app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
     if (!sse__on_loop(options->app)) return sse__db_fail(db, SSE_E_THREAD, NULL, sql);
     if (!sql) return sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
+    if (db->closing || options->app->loop.closing) return sse__db_fail(db, SSE_E_STATE, "the app or the database is about to go", NULL);
     if (db->posts && db->posts->app != options->app) return sse__db_fail(db, SSE_E_STATE, "another app posts to this database", NULL);
     if (db->waiting_count >= SSE__POSTS_WAITING) return sse__db_fail(db, SSE_E_FULL, "the disk is behind: 1000 statements wait", NULL);
     return SSE_OK;
@@ -11640,6 +11666,7 @@ static bool sse__encode(sse__encoder *encoder, int quality, unsigned coding, sse
 
 /* Made when something is compressed for the first time. NULL: nothing is, or there is no memory. */
 static sse__encoder *sse__app_encoder(sse_app *app) {
+    if (!SSE__HAS_COMPRESSION) return NULL;
     if (!app->encoder && !app->options.no_compression) app->encoder = sse__encoder_new((unsigned)app->options.compress_window);
     return app->encoder;
 }
@@ -14028,8 +14055,8 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
     const sse__save     *save = (const sse__save *)user;
     const sse__save_row *row  = save->rows;
     uint32_t             i;
-    int                  n = 0;
-    if (save->shift) /* what this start has written was written by a wrong clock, or by one that slept with the machine */
+    int                  n = save->waits ? 0 : sse__store_tables(db, NULL); /* its file may have been replaced */
+    if (n >= 0 && save->shift) /* what this start has written was written by a wrong clock, or by one that slept with the machine */
         n = sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)save->shift, (long long)save->began);
     if (n >= 0 && save->reserved)
         n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);

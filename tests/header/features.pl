@@ -6,6 +6,7 @@ use warnings;
 use File::Temp 'tempdir';
 
 my $dir   = tempdir(CLEANUP => 1);
+no warnings 'qw';
 my @flags = qw(-Os -DNDEBUG -ffunction-sections -fdata-sections -Wl,--gc-sections -s -I. -w -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS);
 my @rows  = (
     ['hello', '', ''],

@@ -3,6 +3,7 @@
 #include "../../sse.h"
 #include "../tap.h"
 #ifdef SSE_NO_SQLITE
+
 int main(void) { return tap_done(); }
 #else
 #include "dial.h"
@@ -121,12 +122,27 @@ static void full(void) {
     sse_db_close(db);
 }
 
+static void replaced(void) { /* the file has become one without our tables */
+    sse_db  *db;
+    sse_app *app = fresh(&db, 100);
+    int      i;
+    say(app, "t", "before");
+    sse__sequence_sync(&app->topics->sequence);
+    sse_db_migrate(db, "DROP TABLE sse_events; DROP TABLE sse_topics; DROP TABLE sse_sequence");
+    say(app, "t", "after");
+    for (i = 0; i < 300 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
+    is_int(rows(db), 1, "what comes is kept again, in tables made anew");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 int main(void) {
     char command[64];
     if (!mkdtemp(dir)) return 1;
     snprintf(file, sizeof file, "%s/a.db", dir);
     locked();
     full();
+    replaced();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();
