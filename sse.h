@@ -1713,7 +1713,8 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
    tables. Otherwise as sse_db_open. */
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 
-SSE_API void sse_db_close(sse_db *db); /* ends the rows still open as well. NULL: nothing happens */
+/* Ends the rows still open, and does and answers what was posted. NULL: nothing happens. */
+SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text: gets SQLite's own words and
    the statement, "" without an error; valid until the next call with db; NULL: not wanted. NULL db: SSE_E_NOMEM. */
@@ -8751,22 +8752,22 @@ static void sse__db_job_end(sse__db_job *job) { /* on the loop again */
 typedef struct sse__dbpost {
     struct sse__dbpost *next;
     sse_db_post_options to;
-    sse__arena        texts;
-    const char       *format;
-    sse_str           sql;  /* with its NUL */
-    sse__value       *values;
-    size_t            count;
-    int               changes;
-    long long         last_id;
-    char             *why;  /* NULL: no error, or no memory for its words */
+    sse__arena          texts;   /* holds the next three, and what the values point to */
+    const char         *format;
+    sse_str             sql;     /* of it, with its NUL */
+    sse__value         *values;
+    size_t              count;
+    int                 changes; /* the result */
+    long long           last_id;
+    char               *why;     /* NULL: no error, or no memory for its words */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
 typedef struct sse__dbposts {
-    sse__db_job job;
-    sse_app    *app;
-    sse__dbpost  *first;
-    bool        worked, answered;
+    sse__db_job  job;
+    sse_app     *app;
+    sse__dbpost *first;            /* not answered yet */
+    bool         worked, answered; /* answered: as far as possible, see sse__dbposts_end */
 } sse__dbposts;
 
 static void sse__dbpost_free(sse__dbpost *p) {
@@ -8792,8 +8793,8 @@ static bool sse__value_copy(sse__value *v, sse__arena *to) { /* false: no memory
 /* Of db->sql and db->values. NULL: no memory. */
 static sse__dbpost *sse__dbpost_new(const sse_db *db, const char *format, const sse_db_post_options *to) {
     sse__dbpost *p = SSE__NEW(sse__dbpost);
-    bool       fine = p != NULL;
-    size_t     i;
+    bool         fine;
+    size_t       i;
     if (!p) return NULL;
     p->to     = *to;
     p->count  = db->value_count;
@@ -8856,9 +8857,9 @@ static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) { /* a
 /* All in one transaction, so that many cost one wait for the disk; what one of them does wrong is
    undone for it alone. False: that cannot be, and nothing has happened. */
 static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
-    bool       fine = true, nested;
+    bool         fine = true, nested;
     sse__dbpost *p;
-    int        error = sse__db_begin(on, &nested);
+    int          error = sse__db_begin(on, &nested);
     for (p = error ? NULL : posts->first; p && fine; p = p->next) {
         sse_rows *r = sse__dbpost_start(p, on);
         fine = !r || sse__rows_write(r);
@@ -8878,9 +8879,9 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
 
 static void sse__dbposts_work(sse_app *app, void *user) { /* on the thread, or where there is none on the loop */
     sse__dbposts *posts = (sse__dbposts *)user;
-    sse_db     *on    = posts->job.on;
+    sse_db       *on    = posts->job.on;
     sse__dbpost  *p;
-    const int   error = sse__db_job_enter(&posts->job);
+    const int     error = sse__db_job_enter(&posts->job);
     (void)app;
     if (error) sse__dbposts_fail(posts, on, error);
     else if (!posts->first->next || !sse__dbposts_together(posts, on))
@@ -8955,9 +8956,9 @@ static void sse__dbposts_end(sse_db *db) {
 }
 
 static int sse__dbpost_may(sse_db *db, const sse_db_post_options *options, const char *sql) {
+    if (options && options->app && !sse__on_loop(options->app)) return SSE_E_THREAD; /* db is the loop's */
     if (!sse__db_enter(db)) return sse__db_status(db);
     if (!options || !options->app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
-    if (!sse__on_loop(options->app)) return sse__db_fail(db, SSE_E_THREAD, NULL, sql);
     if (!sql) return sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
     if (db->closing || options->app->loop.closing) return sse__db_fail(db, SSE_E_STATE, "the app or the database is about to go", NULL);
     if (db->posts && db->posts->app != options->app) return sse__db_fail(db, SSE_E_STATE, "another app posts to this database", NULL);
