@@ -1116,6 +1116,7 @@ typedef struct sse_serve_options {
     int         grace_ms;           /* from sse_stop until what is still open is cut, also clients that are done but keep their
                                        side open. default: 5000; SSE_OFF: at once */
     bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second one at once */
+    bool        access_log;         /* calls sse_log_access. default: false */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -18570,7 +18571,7 @@ static int sse__server_check_databases(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
     int error;
     if (!app) return SSE_E_ARG;
@@ -18583,7 +18584,8 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!error) {
         if (app->server->over) sse__server_anew(app);
         app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
-            error = sse__listen_passed(app);
+        if (o->access_log) (void)sse_log_access(app);
+        error = sse__listen_passed(app);
         if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
     }
     app->config_error = SSE_OK; /* the next address, or another try, may do */

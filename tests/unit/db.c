@@ -609,7 +609,7 @@ static void without_memory(void) { /* fails one allocation after the other, from
 }
 
 static void broken(void) { /* a program that does not ask whether its database opened */
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_app          *app = sse_app_new(NULL);
     sse_db           *db  = sse_db_open("/nowhere/at/all.db", NULL);
     const char       *why;
@@ -624,7 +624,7 @@ static void broken(void) { /* a program that does not ask whether its database o
 }
 
 static int listens(void) {
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_app          *app = sse_app_new(NULL);
     const char       *why;
     const int         rc = sse_listen(app, &any);
@@ -667,7 +667,7 @@ static void view_nothing(sse_view *view, sse_buf *html, void *user) {
 
 /* What a child finds that goes on with the database of its parent; a bit for each answer that is wrong. */
 static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_topic_options kept;
     sse_app          *app = sse_app_new(NULL);
     const char       *why;
@@ -689,7 +689,7 @@ static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
 }
 
 static void forked(void) { /* between sse_db_open and sse_serve */
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_live_options  live;
     int               round, status = -1;
     for (round = 0; round < 3; round++) { /* used by a view, by a topic's history, by a topic's rows */
