@@ -8654,11 +8654,21 @@ typedef struct sse__db_job {
     sse__names wrote;       /* D4 */
 } sse__db_job;
 
+/* Whether SQLite may be used on several threads. In its single-thread mode, which the program may
+   have chosen when it started, all mutexes are one that does nothing. */
+static bool sse__db_has_threads(void) {
+    sqlite3_mutex *a = sqlite3_threadsafe() ? sqlite3_mutex_alloc(SQLITE_MUTEX_FAST) : NULL, *b = a ? sqlite3_mutex_alloc(SQLITE_MUTEX_FAST) : NULL;
+    const bool     differ = a != b;
+    sqlite3_mutex_free(a);
+    sqlite3_mutex_free(b);
+    return b && differ;
+}
+
 /* The connection that the thread writes by. NULL: there can be none, as for a database in memory, or
    that sse_db_attach gave. */
 static sse_db *sse__db_writer(sse_db *db) {
     sse_db *w;
-    if (db->writer || !db->file || db->read_only || !sse__db_path(db)) return db->writer;
+    if (db->writer || !db->file || db->read_only || !sse__db_path(db) || !sse__db_has_threads()) return db->writer;
     w = SSE__NEW(sse_db);
     if (!w) return NULL;
     w->file      = sse__strdup(sse__text(db->file));
@@ -17670,6 +17680,7 @@ static void sse__client_handler(sse_req *req, void *user) {
     sse__client *client = (sse__client *)user;
     struct stat  st;
     const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
+    sse__files_use(req->app);
     if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
     else if (client->file && sse__file_was_short(errno)) (void)sse_send_file(req, client->file, NULL); /* 503 */
     else sse__client_take(req, client);

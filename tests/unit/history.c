@@ -58,6 +58,7 @@ static void locked(void) {
     int      i, waits = 0;
     say(app, "t", "before");
     turns(app, 5);
+    sse__sequence_sync(&app->topics->sequence);
     is_int(rows(db), 1, "what is published is kept");
     sse_db_exec(other, "BEGIN IMMEDIATE");
     say(app, "t", "first");

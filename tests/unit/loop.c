@@ -130,7 +130,7 @@ static void *from_thread(void *user) {
 #endif
 
 static void test_loop(void) {
-    sse_app  *app = sse_app_new(NULL);
+    sse_app  *app = sse_app_new(NULL), *wrong = sse_app_new(NULL);
     int       lines_fd[2], watch_fd[2], null_fd, hundred = 100;
     sse_timer never;
 #if !defined(SSE_NO_THREADS)
@@ -142,7 +142,8 @@ static void test_loop(void) {
     never   = sse_after(app, 10, stop, NULL);
     ok(every.app && never.app, "timers start");
     is_int(sse_timer_cancel(never), SSE_OK, "one is cancelled");
-    ok(!sse_every(app, 0, tick, NULL).app, "every 0 ms is no timer");
+    ok(!sse_every(wrong, 0, tick, NULL).app, "every 0 ms is no timer");
+    sse_app_free(wrong);
     ok(!sse_after(app, -1, tick, NULL).app, "nor is after -1 ms");
     ok(!sse_after(NULL, 1, tick, NULL).app, "nor one without an app");
     sse_after(app, 80, stop, NULL);
