@@ -14,12 +14,12 @@ import zlib from 'node:zlib'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
-// A test that hangs fails after a minute; a file that hangs ends after five (SLOW=1: fifteen). No server outlives its test.
+// A test that hangs fails after a minute; a file that hangs ends after ten (SLOW=1: fifteen). No server outlives its test.
 export const test = (name, fn, more_ms = 0) => node_test(name, { timeout: 60000 + more_ms }, fn)
 const servers = new Set()
 process.on('exit', () => servers.forEach(({ child, dir }) => { child.kill('SIGKILL'); rmSync(dir, { recursive: true, force: true }) }))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
-setTimeout(() => { console.error('# its time is over'); process.exit(1) }, process.env.SLOW ? 900000 : 300000).unref()
+setTimeout(() => { console.error('# its time is over'); process.exit(1) }, process.env.SLOW ? 900000 : 600000).unref()
 
 // Waits until condition() is truthy and returns its value.
 export async function until(condition, what, timeout_ms = 10000) {
