@@ -14288,8 +14288,8 @@ static void sse__sequence_save(sse__sequence *sequence) {
     if (sequence->flight || (net->told == net->kept && !retries)) return;
     sequence->retries = false;
     flight            = SSE__NEW(sse__flight);
-    if (!flight) { /* the next turn tries again */
-        sequence->retries = retries;
+    if (!flight) { /* what is held waits for the next try, which no other event may bring about */
+        sse__alarm_set(&sequence->app->loop.wheel, &sequence->again, sse__clock_ms() + SSE__SAVE_AGAIN_MS);
         return;
     }
     flight->sequence = sequence;
