@@ -98,7 +98,9 @@ test(`${seconds} s of joining, stalling and leaving`, async t => {
   const readers = new Set(), decoded = { br: 0, gzip: 0, identity: 0 }
   let skipped = 0, wire = 0
   const done = reader => { judge(reader); decoded[reader.coding] += reader.check.count; wire += reader.wire; skipped += reader.check.skipped; readers.delete(reader) }
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(5)) {
+  const events = coding => [...readers].reduce((sum, reader) => sum + (reader.coding === coding ? reader.check.count : 0), decoded[coding])
+  const few = () => Object.keys(decoded).some(coding => events(coding) <= 100) // a busy machine takes longer
+  for (const end = Date.now() + seconds * 1000; Date.now() < end || (Date.now() < end + 30000 && few()); await sleep(5)) {
     for (const reader of readers) if (reader.over && !reader.left_early) assert.fail(`the server closed ${reader.query} ${reader.coding}`)
     if (readers.size < 30) readers.add(join())
     const reader = [...readers][below(readers.size)]
@@ -123,5 +125,5 @@ test(`${seconds} s of joining, stalling and leaving`, async t => {
   await request(server, 'POST', '/quiet?on=0')
   if (process.env.SOAK) console.error(`# events: br ${decoded.br}, gzip ${decoded.gzip}, plain ${decoded.identity}; ${skipped} states left out for slow readers; ${Math.round(wire / 1024)} KB`)
   assert(skipped > 10, `${skipped} states were left out for slow readers`)
-  for (const coding in decoded) assert(decoded[coding] > 30, `${decoded[coding]} events in ${coding}`)
+  for (const coding in decoded) assert(decoded[coding] > 100, `${decoded[coding]} events in ${coding}`)
 })
