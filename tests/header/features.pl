@@ -21,7 +21,6 @@ my @rows  = (
     ['the monitor', '', 'sse_monitor(app, "/m", NULL, NULL);'],
     ['Datastar\'s client', '', 'sse_datastar(app, "/datastar.js", NULL);'],
     ['scripts', 'sse_scripts(sse_out(req), SSE_SCRIPT_ALL);', ''],
-    ['an access log', '', 'sse_log_access(app);'],
     ['a tunnel', '', 'sse_tunnel_start(app, NULL);'],
     ['all of these', '', '']);
 $rows[-1][1] = join ' ', map { $_->[1] } @rows[1 .. $#rows - 1];
