@@ -15,8 +15,7 @@ units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload|sse_db_post|what is acknowledged' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
-polled   = $(patsubst %,build/poll/unit/%,$(basename $(notdir $(shell grep -lsE 'dial_app|sse_app_new|sse__loop_open' tests/unit/*.c))))
-binaries = $(examples) $(check) $(polled) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
 servers  = $(addprefix build/asan/,$(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
            build/clang/server build/clang/sqlite build/clang/disk build/clang/faults $(addprefix build/poll/,ends http stopping topics) \
            build/slow_fsync.so build/scarce_memory.so build/datastar-format
@@ -86,14 +85,14 @@ build/asan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-# The other poller: unit tests, and the servers that tests/wire/poll.t starts. Unoptimised, as there are many of them.
-build/poll/unit/%: tests/unit/%.c tests/tap.h sse.h
+# The other poller: what tcc builds, and the servers that tests/wire/poll.t starts.
+build/tcc/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -DSSE_USE_POLL $(ASAN) -O0 $(WARN) $< -o $@ $(LIBS)
+	tcc -w $(CHECKS) $< -o $@ $(LIBS)
 
 build/poll/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -I. -DSSE_USE_POLL $(ASAN) -O0 $(WARN) $< -o $@ $(LIBS)
+	gcc -std=c11 -I. -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 build/clang/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)

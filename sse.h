@@ -688,7 +688,8 @@
      SSE_NO_COMPRESSION         leaves all compression out. default: in
      SSE_NO_THREADS             leaves pthread out: one thread only. default: in
      SSE_NO_CLIENT              leaves the built-in Datastar client out: sse_datastar needs a file. default: in
-     SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux
+     SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux where the compiler
+                                speaks GNU C (tcc does not lay out struct epoll_event as the kernel does)
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
      SSE_DEBUG_CHECKS           checks by SSE_ASSERT, each turn, what the states of all
@@ -6519,7 +6520,8 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <sys/random.h>
 #endif
 #endif
-#if defined(__linux__) && !defined(SSE_USE_POLL)
+/* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among them. */
+#if defined(__linux__) && defined(__GNUC__) && !defined(SSE_USE_POLL)
 #define SSE__EPOLL 1
 #include <sys/epoll.h>
 #else
