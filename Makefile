@@ -56,8 +56,13 @@ fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds g
 fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)
 	@sh tests/fresh.sh
 
-format-check: ## compare the tests with .clang-format
-	@clang-format --dry-run --Werror $(wildcard tests/*/*.c)
+format: ## lay out the C of the tests as .clang-format says
+	@sh tests/setup.sh test
+	@node build/node/node_modules/clang-format/index.js -i tests/tap.h $(wildcard tests/*/*.[ch])
+
+format-check: ## compare the layout of the tests with .clang-format and 100 columns
+	@sh tests/setup.sh test
+	@prove tests/header/format.t
 
 clean: ## remove build/
 	rm -rf build
@@ -139,4 +144,4 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside fuzz fresh format-check clean help
+.PHONY: all run check test layers sizes bench outside fuzz fresh format format-check clean help
