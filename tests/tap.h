@@ -1,8 +1,10 @@
-/* tap.h: the Test Anything Protocol for one C program per suite; `prove` reads it, and what went wrong is said on stderr.
-   Names read like sentences:
+/* tap.h: the Test Anything Protocol for one C program per suite; `prove` reads it, and what went
+   wrong is said on stderr. Names read like sentences:
        ok(sse_parse_int("12", 0) == 12, "a whole number");
-       is_int(got, want, "what"); is_str(got, want, "what"); is_mem(got, got_len, want, want_len, "what");
-       return tap_done();                                                                                        */
+       is_int(got, want, "what");
+       is_str(got, want, "what");
+       is_mem(got, got_len, want, want_len, "what");
+       return tap_done(); */
 #ifndef TAP_H
 #define TAP_H
 #include <stdarg.h>
@@ -22,7 +24,8 @@ static int tap_report(int passed, const char *file, int line, const char *fmt, v
     return passed;
 }
 
-__attribute__((format(printf, 4, 5), unused)) static int tap_ok(int passed, const char *file, int line, const char *fmt, ...) {
+__attribute__((format(printf, 4, 5), unused)) static int tap_ok(int passed, const char *file,
+    int line, const char *fmt, ...) {
     va_list ap;
     va_start(ap, fmt);
     tap_report(passed, file, line, fmt, ap);
@@ -41,7 +44,8 @@ __attribute__((unused)) static void tap_show(const char *label, const char *p, s
     fputs(n > 400 ? "...\n" : "\n", stderr);
 }
 
-__attribute__((unused)) static int tap_mem(const char *file, int line, const void *got, size_t got_len, const void *want, size_t want_len, const char *name) {
+__attribute__((unused)) static int tap_mem(const char *file, int line, const void *got,
+    size_t got_len, const void *want, size_t want_len, const char *name) {
     int passed = got_len == want_len && (want_len == 0 || memcmp(got, want, want_len) == 0);
     if (!tap_ok(passed, file, line, "%s", name)) {
         tap_show("got ", (const char *)got, got_len);
@@ -50,12 +54,16 @@ __attribute__((unused)) static int tap_mem(const char *file, int line, const voi
     return passed;
 }
 
-__attribute__((unused)) static int tap_str(const char *file, int line, const char *got, const char *want, const char *name) {
-    return tap_mem(file, line, got ? got : "(null)", strlen(got ? got : "(null)"), want, strlen(want), name);
+__attribute__((unused)) static int tap_str(const char *file, int line, const char *got,
+    const char *want, const char *name) {
+    return tap_mem(file, line, got ? got : "(null)", strlen(got ? got : "(null)"), want,
+        strlen(want), name);
 }
 
-__attribute__((unused)) static int tap_int(const char *file, int line, long long got, long long want, const char *name) {
-    if (!tap_ok(got == want, file, line, "%s", name)) fprintf(stderr, "#   got %lld, want %lld\n", got, want);
+__attribute__((unused)) static int tap_int(const char *file, int line, long long got,
+    long long want, const char *name) {
+    if (!tap_ok(got == want, file, line, "%s", name))
+        fprintf(stderr, "#   got %lld, want %lld\n", got, want);
     return got == want;
 }
 
@@ -65,8 +73,10 @@ __attribute__((unused)) static int tap_done(void) {
     return tap_failed || !tap_count;
 }
 
-#define ok(passed, ...)                         tap_ok(!!(passed), __FILE__, __LINE__, __VA_ARGS__)
-#define is_int(got, want, name)                 tap_int(__FILE__, __LINE__, (long long)(got), (long long)(want), name)
-#define is_mem(got, got_len, want, want_len, name) tap_mem(__FILE__, __LINE__, got, got_len, want, want_len, name)
-#define is_str(got, want, name)                 tap_str(__FILE__, __LINE__, got, want, name)
+#define ok(passed, ...) tap_ok(!!(passed), __FILE__, __LINE__, __VA_ARGS__)
+#define is_int(got, want, name) \
+    tap_int(__FILE__, __LINE__, (long long)(got), (long long)(want), name)
+#define is_mem(got, got_len, want, want_len, name) \
+    tap_mem(__FILE__, __LINE__, got, got_len, want, want_len, name)
+#define is_str(got, want, name) tap_str(__FILE__, __LINE__, got, want, name)
 #endif

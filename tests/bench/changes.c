@@ -1,5 +1,7 @@
-/* How long it takes from a commit to the last of 1,000 readers having what it changed: a live view, by a commit on the loop and by
-   one of another process, against a bare sse_publish of the same bytes. usage: changes [ROUNDS]   default: 300 of each */
+/* How long it takes from a commit until the last of 1,000 readers has what it changed: a live view,
+   by a commit on the loop and by one of another process, against a bare sse_publish of the same
+   bytes.
+   usage: changes [ROUNDS]   default: 300 of each */
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -27,8 +29,9 @@ static void view(sse_view *v, sse_buf *out, void *user) {
 }
 
 static void events(sse_req *req, void *user) {
-    static const sse_event hello = {NULL, "welcome", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0, 0}, false};
-    sse_stream             s     = sse_stream_open(req, NULL);
+    static const sse_event hello = {NULL, "welcome", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
+        NULL, {NULL, 0, 0}, false};
+    sse_stream             s = sse_stream_open(req, NULL);
     (void)user;
     sse_subscribe(s, "news");
     sse_stream_send(s, &hello);
@@ -54,7 +57,9 @@ static void next(sse_app *app, int fd, int what, void *user) {
     sse_publish(app, "news", &event);
 }
 
-static void ready(sse_app *app, void *user) { dprintf(*(int *)user, "http://127.0.0.1:%d", sse_port(app)); }
+static void ready(sse_app *app, void *user) {
+    dprintf(*(int *)user, "http://127.0.0.1:%d", sse_port(app));
+}
 
 static void serve(int out, int argument) {
     sse_app_options   options;
@@ -67,10 +72,10 @@ static void serve(int out, int argument) {
     memset(&at, 0, sizeof at);
     memset(&live, 0, sizeof live);
     options.on_init = ready;
-    options.user    = &out;
-    app         = sse_app_new(&options);
-    db          = sse_db_open(file, NULL);
-    live.db     = db;
+    options.user = &out;
+    app = sse_app_new(&options);
+    db = sse_db_open(file, NULL);
+    live.db = db;
     live.format = SSE_AS_DATA;
     sse_live(app, "/view", view, &live);
     sse_get(app, "/events", events, NULL);
@@ -83,7 +88,9 @@ static void serve(int out, int argument) {
 
 /* ---- measuring ---- */
 
-static int by_size(const void *a, const void *b) { return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b; }
+static int by_size(const void *a, const void *b) {
+    return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b;
+}
 
 static double p99(const char *name, double *ms, int rounds) {
     qsort(ms, (size_t)rounds, sizeof *ms, by_size);
@@ -94,7 +101,8 @@ static double p99(const char *name, double *ms, int rounds) {
 
 static struct crowd crowd;
 
-static double measure(const char *name, const char *target, int port, int rounds, char kind) { /* kind 'o': another connection, in this process */
+/* kind 'o': another connection, in this process */
+static double measure(const char *name, const char *target, int port, int rounds, char kind) {
     static double ms[MOST];
     sqlite3      *other = NULL;
     int           i;
@@ -118,22 +126,25 @@ static double measure(const char *name, const char *target, int port, int rounds
 }
 
 int main(int argc, char **argv) {
-    const int rounds = argc > 1 && sse_parse_int(argv[1], 0) <= MOST ? (int)sse_parse_int(argv[1], 300) : 300;
-    int       port;
-    double    bare, ours, others, user, system_s;
-    pid_t     pid;
+    const int rounds =
+        argc > 1 && sse_parse_int(argv[1], 0) <= MOST ? (int)sse_parse_int(argv[1], 300) : 300;
+    int    port;
+    double bare, ours, others, user, system_s;
+    pid_t  pid;
     many_descriptors();
     forget_files();
     db = sse_db_open(file, NULL);
     sse_db_migrate(db, "CREATE TABLE counter (n INTEGER); INSERT INTO counter VALUES (0)");
     sse_db_close(db);
     if (rounds < 1 || pipe(go)) return 1;
-    pid    = server_start(serve, 0, &port);
-    bare   = measure("sse_publish", "/events", port, rounds, 'p');
-    ours   = measure("a commit on the loop", "/view", port, rounds, 'c');
+    pid = server_start(serve, 0, &port);
+    bare = measure("sse_publish", "/events", port, rounds, 'p');
+    ours = measure("a commit on the loop", "/view", port, rounds, 'c');
     others = measure("a commit of another process", "/view", port, rounds, 'o');
     cpu_s(pid, &user, &system_s);
-    printf("to the last of %d readers, p99: on the loop %.2f times sse_publish (bar: 2), another process %.1f ms (bar: 50)\n", READERS, ours / bare, others);
+    printf("to the last of %d readers, p99: on the loop %.2f times sse_publish (bar: 2), "
+           "another process %.1f ms (bar: 50)\n",
+        READERS, ours / bare, others);
     printf("the server took %.1f s of its core and %ld MB\n", user + system_s, rss_kb(pid) / 1024);
     server_stop(pid);
     forget_files();

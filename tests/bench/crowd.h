@@ -1,5 +1,5 @@
-/* crowd.h: many subscribers in one process, for the benchmarks. They count the chunks of the streams they read: one is one event.
-   Bounded in number and time; Linux only. */
+/* crowd.h: many subscribers in one process, for the benchmarks. They count the chunks of the
+   streams they read: one is one event. Bounded in number and time; Linux only. */
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include "process.h"
@@ -7,10 +7,11 @@
 enum { CROWD_MOST = 20000 };
 
 struct reader {
-    int           fd;
-    unsigned      left, size; /* bytes to come of the chunk; what its size line said so far */
-    unsigned char at;         /* of "\r\n\r\n" in the head; then 4: size, 5: LF after it, 6: bytes */
-    bool          joined;     /* an event has come */
+    int      fd;
+    unsigned left, size; /* bytes to come of the chunk; what its size line said so far */
+    /* of "\r\n\r\n" in the head; then 4: size, 5: LF after it, 6: bytes */
+    unsigned char at;
+    bool          joined; /* an event has come */
 };
 
 struct crowd {
@@ -35,9 +36,12 @@ static bool crowd_add(struct crowd *c, int port, const char *target) {
     memset(r, 0, sizeof *r);
     memset(&e, 0, sizeof e);
     r->fd = connected(port);
-    n = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAccept-Encoding: br\r\n\r\n", target);
+    n = snprintf(head, sizeof head,
+        "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        "Accept-Encoding: br\r\n\r\n",
+        target);
     if (r->fd < 0 || send(r->fd, head, (size_t)n, 0) != n) return false;
-    e.events   = EPOLLIN;
+    e.events = EPOLLIN;
     e.data.ptr = r;
     epoll_ctl(c->epoll, EPOLL_CTL_ADD, r->fd, &e);
     c->count++;
@@ -91,7 +95,8 @@ static void crowd_read(struct crowd *c, int wait_ms) { /* one look at who has so
     }
 }
 
-static void crowd_join(struct crowd *c, int port, const char *target, int count, double most_s) { /* until each has its first event */
+/* Until each has its first event. */
+static void crowd_join(struct crowd *c, int port, const char *target, int count, double most_s) {
     const double end = now_s() + most_s;
     if (!c->epoll) c->epoll = epoll_create1(0);
     while (c->joined < count && now_s() < end) {

@@ -1,7 +1,9 @@
-/* What one client, one lock, one slow disk costs all others. A process that does nothing else asks for a small page and publishes an
-   event, every 5 ms each, on time whatever the last one took, and measures how long the page and the event take: undisturbed, then
-   beside each load alone and all of them together. The bar for p99: three times the undisturbed one, or 50 ms.
-   usage: fair [SECONDS [LOCK_SECONDS [ROW]]]   default: 5 for each load, 40 for the lock on the database, all rows */
+/* What one client, one lock, one slow disk costs all others. A process that does nothing else asks
+   for a small page and publishes an event, every 5 ms each, on time whatever the last one took, and
+   measures how long the page and the event take: undisturbed, then beside each load alone and all
+   of them together. The bar for p99: three times the undisturbed one, or 50 ms.
+   usage: fair [SECONDS [LOCK_SECONDS [ROW]]]
+   default: 5 for each load, 40 for the lock on the database, all rows */
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -12,7 +14,7 @@
 enum { EVERY_US = 5000, PIPES = 10, DEEP = 2000, TEXTS = 8, TEXT_BYTES = 1000000, MOST = 20000 };
 
 static const long long big_bytes = 3000000000LL;
-static char            dir[]     = "/tmp/sse-fair-XXXXXX";
+static char            dir[] = "/tmp/sse-fair-XXXXXX";
 static int             port;
 
 /* ---- the server: this program again, so that an fsync can be preloaded ---- */
@@ -51,15 +53,16 @@ static int serve(const char *busy_ms) {
     memset(&plain, 0, sizeof plain);
     (void)sched_setscheduler(0, SCHED_OTHER, &plain);
     on_core(0);
-    (void)setpriority(PRIO_PROCESS, 0, -10); /* if it may: what else the machine does is not what is measured */
+    /* if it may: what else the machine does is not what is measured */
+    (void)setpriority(PRIO_PROCESS, 0, -10);
     memset(&options, 0, sizeof options);
     memset(&topic, 0, sizeof topic);
     memset(&at, 0, sizeof at);
     options.busy_ms = atoi(busy_ms);
-    db              = sse_db_open("a.db", &options);
+    db = sse_db_open("a.db", &options);
     sse_db_exec(db, "PRAGMA synchronous = FULL"); /* each commit waits for the disk */
     topic.history = 1000;
-    topic.db      = db;
+    topic.db = db;
     sse_topic(app, "stored", &topic);
     sse_get(app, "/small", small, NULL);
     sse_get(app, "/big", big, NULL);
@@ -90,9 +93,9 @@ static pid_t serve_apart(const char *program, const char *preload, const char *b
         _exit(1);
     }
     close(ends[1]);
-    n                   = read(ends[0], text, sizeof text - 1);
+    n = read(ends[0], text, sizeof text - 1);
     text[n > 0 ? n : 0] = '\0';
-    port                = n > 0 ? atoi(strrchr(text, ':') + 1) : 0;
+    port = n > 0 ? atoi(strrchr(text, ':') + 1) : 0;
     close(ends[0]);
     return pid;
 }
@@ -124,14 +127,15 @@ static void load_pipelined(void) {
     size_t            sent[PIPES], i;
     for (i = 0; i < DEEP; i++) memcpy(all + i * (sizeof ask - 1), ask, sizeof ask - 1);
     for (i = 0; i < PIPES; i++) {
-        fds[i].fd     = connected(port);
+        fds[i].fd = connected(port);
         fds[i].events = POLLIN | POLLOUT;
-        sent[i]       = 0;
+        sent[i] = 0;
     }
     while (poll(fds, PIPES, -1) > 0) {
         for (i = 0; i < PIPES; i++) {
             ssize_t n;
-            if (fds[i].revents & POLLIN && recv(fds[i].fd, room, sizeof room, MSG_DONTWAIT) == 0) _exit(1);
+            if (fds[i].revents & POLLIN && recv(fds[i].fd, room, sizeof room, MSG_DONTWAIT) == 0)
+                _exit(1);
             if (!(fds[i].revents & POLLOUT)) continue;
             n = send(fds[i].fd, all + sent[i], sizeof all - sent[i], MSG_DONTWAIT | MSG_NOSIGNAL);
             if (n > 0) sent[i] = (sent[i] + (size_t)n) % sizeof all;
@@ -142,13 +146,17 @@ static void load_pipelined(void) {
 static void post_stored(void) {
     char      room[1000];
     const int fd = connected(port);
-    send_all(fd, "POST /publish/stored HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", 88);
+    send_all(fd,
+        "POST /publish/stored HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+        "Connection: close\r\n\r\n",
+        88);
     while (recv(fd, room, sizeof room, 0) > 0) {
     }
     close(fd);
 }
 
-static void load_lock(void) { /* somebody has the database; an event that is to be kept in it is pending */
+/* Somebody has the database; an event that is to be kept in it is pending. */
+static void load_lock(void) {
     sqlite3 *other;
     sqlite3_open("a.db", &other);
     sqlite3_busy_timeout(other, 10000);
@@ -164,13 +172,15 @@ static void load_stored(void) { /* two commits a second */
     }
 }
 
-static void load_compressed(void) { /* 8 texts in br and gzip in turns, more than are kept; who asks does not wait for the rest */
+/* 8 texts in br and gzip in turns, more than are kept; who asks does not wait for the rest */
+static void load_compressed(void) {
     char     ask[200], room[1000];
     unsigned i;
     for (i = 0;; i++) {
         const int fd = connected(port);
-        const int n  = snprintf(
-             ask, sizeof ask, "GET /texts/%u.txt HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: %s\r\n\r\n", i / 2 % TEXTS, i % 2 ? "gzip" : "br");
+        const int n = snprintf(ask, sizeof ask,
+            "GET /texts/%u.txt HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: %s\r\n\r\n",
+            i / 2 % TEXTS, i % 2 ? "gzip" : "br");
         send_all(fd, ask, (size_t)n);
         (void)!recv(fd, room, sizeof room, 0);
         close(fd);
@@ -178,7 +188,13 @@ static void load_compressed(void) { /* 8 texts in br and gzip in turns, more tha
 }
 
 enum { DOWNLOAD = 1, PIPELINED = 2, LOCK = 4, COMPRESSED = 8, STORED = 16, ALL = 31 };
-static void (*const loads[])(void) = {load_download, load_pipelined, load_lock, load_compressed, load_stored};
+static void (*const loads[])(void) = {
+    load_download,
+    load_pipelined,
+    load_lock,
+    load_compressed,
+    load_stored,
+};
 
 static int start_loads(int which, pid_t *pids) {
     int i, n = 0;
@@ -226,17 +242,19 @@ static int await(int fd, const char *what) { /* in what comes next. 0: the conne
 }
 
 static int measure(double seconds) { /* how often; -1: a connection has ended */
-    static const char    get[]  = "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    static const char    post[] = "POST /publish/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    static const char get[] = "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char post[] =
+        "POST /publish/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
     const int            page = connected(port), poster = connected(port), stream = connected(port);
     const struct timeval late = {60, 0};
     const double         from = now_s();
-    double               due  = from;
-    int                  n    = 0;
+    double               due = from;
+    int                  n = 0;
     setsockopt(page, SOL_SOCKET, SO_RCVTIMEO, &late, sizeof late);
     setsockopt(poster, SOL_SOCKET, SO_RCVTIMEO, &late, sizeof late);
     setsockopt(stream, SOL_SOCKET, SO_RCVTIMEO, &late, sizeof late);
-    send_all(stream, "GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n", 71);
+    send_all(stream, "GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+        71);
     if (!await(stream, "\r\n\r\n")) return -1;
     for (; n < MOST && due - from < seconds; due += EVERY_US * 1e-6) {
         const double early = due - now_s();
@@ -286,10 +304,11 @@ static int row(const char *program, const char *preload, const struct load *load
     p[2] = part(event_ms, n, 0.5);
     p[3] = part(event_ms, n, 0.99);
     if (!load->which) {
-        bar_page  = p[1] * 3 > 50 ? p[1] * 3 : 50;
+        bar_page = p[1] * 3 > 50 ? p[1] * 3 : 50;
         bar_event = p[3] * 3 > 50 ? p[3] * 3 : 50;
     }
-    printf("%-34s %6d %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f  %s\n", load->name, n, p[0], p[1], page_ms[n - 1], p[2], p[3], event_ms[n - 1],
+    printf("%-34s %6d %8.2f %8.2f %8.2f %8.2f %8.2f %8.2f  %s\n", load->name, n, p[0], p[1],
+        page_ms[n - 1], p[2], p[3], event_ms[n - 1],
         p[1] <= bar_page && p[3] <= bar_event ? "" : "over the bar");
     fflush(stdout);
     return 0;
@@ -305,7 +324,9 @@ static int make_files(void) {
     for (i = 0; i < TEXTS; i++) {
         snprintf(name, sizeof name, "%d.txt", i);
         f = fopen(name, "w");
-        for (k = 0; f && ftell(f) < TEXT_BYTES; k++) fprintf(f, "row %ld of the table %d, %lx\n", k, i, (unsigned long)k * 2654435761UL % 1000003UL);
+        for (k = 0; f && ftell(f) < TEXT_BYTES; k++)
+            fprintf(f, "row %ld of the table %d, %lx\n", k, i,
+                (unsigned long)k * 2654435761UL % 1000003UL);
         if (!f) return 1;
         fclose(f);
     }
@@ -323,7 +344,8 @@ int main(int argc, char **argv) {
         {"an fsync of 1 s", STORED, "0"},
         {"all together", ALL, "0"},
     };
-    const double       seconds = argc > 1 ? atof(argv[1]) : 5, lock_seconds = argc > 2 ? atof(argv[2]) : 40;
+    const double seconds = argc > 1 ? atof(argv[1]) : 5,
+                 lock_seconds = argc > 2 ? atof(argv[2]) : 40;
     struct sched_param first;
     char               program[4096], preload[4200];
     const ssize_t      len = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -339,12 +361,14 @@ int main(int argc, char **argv) {
     on_core(1);
     memset(&first, 0, sizeof first);
     first.sched_priority = 1;
-    if (sched_setscheduler(0, SCHED_FIFO, &first)) puts("(without the right to run first: figures are those of the loads' processes, too)");
-    printf("%-34s %6s %26s %26s\n%-34s %6s %8s %8s %8s %8s %8s %8s\n", "ms", "", "page", "event", "", "times", "p50", "p99", "most", "p50", "p99",
-        "most");
+    if (sched_setscheduler(0, SCHED_FIFO, &first))
+        puts("(without the right to run first: figures are those of the loads' processes, too)");
+    printf("%-34s %6s %26s %26s\n%-34s %6s %8s %8s %8s %8s %8s %8s\n", "ms", "", "page", "event",
+        "", "times", "p50", "p99", "most", "p50", "p99", "most");
     for (i = 0; i < sizeof all / sizeof *all && !failed; i++) {
         if (i && argc > 3 && i != (unsigned)atoi(argv[3])) continue;
-        failed = row(program, preload, &all[i], strcmp(all[i].busy_ms, "0") == 0 && all[i].which & LOCK ? lock_seconds : seconds);
+        failed = row(program, preload, &all[i],
+            strcmp(all[i].busy_ms, "0") == 0 && all[i].which & LOCK ? lock_seconds : seconds);
     }
     printf("the bar: p99 of %.0f ms for a page, %.0f ms for an event\n", bar_page, bar_event);
     for (i = 0; i < TEXTS; i++) {

@@ -1,6 +1,7 @@
-/* One event of 1 KB to 1,000 readers again and again, plain, against a bare loop of send(); then the same with eight events at a
-   time, and what a subscriber costs who only listens. The servers have one core, the readers the other; the next round begins when
-   all have read the last one, so that the kernel has the same to do for both.
+/* One event of 1 KB to 1,000 readers again and again, plain, against a bare loop of send(); then
+   the same with eight events at a time, and what a subscriber costs that only listens. The servers
+   have one core, the readers the other; the next round begins when all have read the last one, so
+   that the kernel has the same to do for both.
    usage: fanout [SECONDS]   default: 5 for each comparison */
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
@@ -9,7 +10,8 @@
 
 enum { READERS = 1000, EVENT = 1024, TURNS = 60 };
 
-static const char frame_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+static const char frame_head[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 static int go[2]; /* a byte: the next round, please, of so many events */
 
@@ -27,8 +29,9 @@ static void bare_send(int fd, const char *p, size_t n) { /* a full socket is wai
 static void bare(int out, int unused) {
     static int fds[READERS];
     char       event[EVENT + 64], request[1024];
-    const int  listener = bare_listen(out), n = snprintf(event, sizeof event, "%x\r\ndata: %0*d\n\n\r\n", EVENT, EVENT - 8, 0);
-    int        i;
+    const int  listener = bare_listen(out),
+              n = snprintf(event, sizeof event, "%x\r\ndata: %0*d\n\n\r\n", EVENT, EVENT - 8, 0);
+    int i;
     (void)unused;
     for (i = 0; i < READERS; i++) {
         fds[i] = accept(listener, NULL, NULL);
@@ -44,8 +47,9 @@ static void bare(int out, int unused) {
 /* ---- ours ---- */
 
 static void events(sse_req *req, void *user) {
-    static const sse_event hello = {NULL, "welcome", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0, 0}, false};
-    sse_stream             s     = sse_stream_open(req, NULL);
+    static const sse_event hello = {NULL, "welcome", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
+        NULL, {NULL, 0, 0}, false};
+    sse_stream             s = sse_stream_open(req, NULL);
     (void)user;
     sse_stream_send(s, &hello);
     sse_subscribe(s, "news");
@@ -77,9 +81,10 @@ static void ours(int out, int unused) {
     memset(&event, 0, sizeof event);
     memset(data, '0', sizeof data);
     data[EVENT - 8] = '\0';
-    event.data      = data;
+    event.data = data;
     sse_watch(app, go[0], SSE_READ, publish, &event);
-    while (sse_poll(app, -1) > 0) {}
+    while (sse_poll(app, -1) > 0) {
+    }
 }
 
 static void idle(int out, int ms) { /* an event every ms, if any */
@@ -98,15 +103,19 @@ static void idle(int out, int ms) { /* an event every ms, if any */
 
 /* ---- measuring ---- */
 
-struct rate { double wall, cpu; }; /* events per second, and per second that the server ran */
+struct rate {
+    double wall, cpu;
+}; /* events per second, and per second that the server ran */
 
 struct side { /* a server and its readers */
     const char  *name;
     struct crowd crowd;
     int          port, go;
     pid_t        pid;
-    clockid_t    clock;  /* of the time that the server ran; other processes do not count, the kernel's work for it does */
-    double       events; /* that all readers got */
+    /* of the time that the server ran; other processes do not count, the kernel's work for it
+       does */
+    clockid_t clock;
+    double    events; /* that all readers got */
 };
 
 static double clock_s(clockid_t clock) {
@@ -131,15 +140,15 @@ static struct rate side_rounds(struct side *side, int events_a_round, double sec
     } while (s < seconds);
     side->events += events;
     rate.wall = events / s;
-    rate.cpu  = events / (clock_s(side->clock) - ran);
+    rate.cpu = events / (clock_s(side->clock) - ran);
     return rate;
 }
 
 static void side_open(struct side *side, const char *name, void (*serve)(int, int)) {
     int warm;
     side->name = name;
-    side->pid  = pipe(go) ? -1 : server_start(serve, 0, &side->port);
-    side->go   = go[1];
+    side->pid = pipe(go) ? -1 : server_start(serve, 0, &side->port);
+    side->go = go[1];
     clock_getcpuclockid(side->pid, &side->clock);
     close(go[0]);
     crowd_join(&side->crowd, side->port, "/", READERS, 10);
@@ -165,15 +174,17 @@ static double median(double *p) { /* sorts */
 
 static void show_ratio(const char *what, double *ratio) {
     const double middle = median(ratio);
-    printf("    sse.h / bare loop, %-30s median %.2f, half of the turns %.2f to %.2f, all %.2f to %.2f\n", what, middle, ratio[TURNS / 4],
-        ratio[TURNS - 1 - TURNS / 4], ratio[0], ratio[TURNS - 1]);
+    printf("    sse.h / bare loop, %-30s median %.2f, half of the turns %.2f to %.2f, "
+           "all %.2f to %.2f\n",
+        what, middle, ratio[TURNS / 4], ratio[TURNS - 1 - TURNS / 4], ratio[0], ratio[TURNS - 1]);
 }
 
-/* A machine that others use as well is not as fast from one second to the next: the two take turns, the first one is not always the
-   same, and the ratio is that of neighbours. */
+/* A machine that others use as well is not as fast from one second to the next: the two take turns,
+   the first one is not always the same, and the ratio is that of neighbours. */
 static void compare(struct side *bare_side, struct side *own, int events_a_round, double seconds) {
-    double wall[2][TURNS], cpu[2][TURNS], wall_ratio[TURNS], cpu_ratio[TURNS], user[2][2], system[2][2];
-    int    i, k;
+    double wall[2][TURNS], cpu[2][TURNS], wall_ratio[TURNS], cpu_ratio[TURNS], user[2][2],
+        system[2][2];
+    int i, k;
     for (k = 0; k < 2; k++) {
         struct side *side = k ? own : bare_side;
         side->events = 0;
@@ -181,19 +192,22 @@ static void compare(struct side *bare_side, struct side *own, int events_a_round
     }
     for (i = 0; i < TURNS; i++) {
         for (k = 0; k < 2; k++) {
-            const int         who  = (i + k) % 2;
-            const struct rate rate = side_rounds(who ? own : bare_side, events_a_round, seconds / TURNS / 2);
+            const int         who = (i + k) % 2;
+            const struct rate rate =
+                side_rounds(who ? own : bare_side, events_a_round, seconds / TURNS / 2);
             wall[who][i] = rate.wall;
-            cpu[who][i]  = rate.cpu;
+            cpu[who][i] = rate.cpu;
         }
         wall_ratio[i] = wall[1][i] / wall[0][i];
-        cpu_ratio[i]  = cpu[1][i] / cpu[0][i];
+        cpu_ratio[i] = cpu[1][i] / cpu[0][i];
     }
     for (k = 0; k < 2; k++) {
         struct side *side = k ? own : bare_side;
         cpu_s(side->pid, &user[k][1], &system[k][1]);
-        printf("%-9s %d a round: %7.0f events/s, %5.2f us user + %5.2f us system each\n", side->name, events_a_round, median(wall[k]),
-            1e6 * (user[k][1] - user[k][0]) / side->events, 1e6 * (system[k][1] - system[k][0]) / side->events);
+        printf("%-9s %d a round: %7.0f events/s, %5.2f us user + %5.2f us system each\n",
+            side->name, events_a_round, median(wall[k]),
+            1e6 * (user[k][1] - user[k][0]) / side->events,
+            1e6 * (system[k][1] - system[k][0]) / side->events);
     }
     show_ratio("events per second:", wall_ratio);
     show_ratio("events per second of its CPU:", cpu_ratio);
@@ -208,11 +222,12 @@ static void memory(int count, int ms) {
     usleep(100000);
     crowd_join(&crowd, port, "/", 10, 10); /* what the first ones cost is not theirs */
     empty = rss_kb(pid);
-    from  = now_s();
+    from = now_s();
     crowd_join(&crowd, port, "/", count, 30);
     from = now_s() - from;
     usleep(300000);
-    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", crowd.joined, ms ? "while ten events a second flow" : "and listen", from, crowd.refused,
+    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", crowd.joined,
+        ms ? "while ten events a second flow" : "and listen", from, crowd.refused,
         (double)(rss_kb(pid) - empty) * 1024 / (count - 10));
     crowd_leave(&crowd);
     server_stop(pid);

@@ -1,6 +1,6 @@
-/* One compression for all against one compressor per client: bytes per event, CPU per event, memory; br against libbrotli
-   at quality 5 with the same window, gzip against zlib at level 6, on the same events in one run. Build with
-   -lbrotlienc -lz. */
+/* One compression for all against one compressor per client: bytes per event, CPU per event,
+   memory; br against libbrotli at quality 5 with the same window, gzip against zlib at level 6, on
+   the same events in one run. Build with -lbrotlienc -lz. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../frame/workload.h"
@@ -39,13 +39,15 @@ static void count_free(void *unused, void *p) {
     free(p);
 }
 
-static voidpf count_zalloc(voidpf unused, uInt n, uInt size) { return count_alloc(unused, (size_t)n * size); }
+static voidpf count_zalloc(voidpf unused, uInt n, uInt size) {
+    return count_alloc(unused, (size_t)n * size);
+}
 
 static struct result ours(const struct workload *w, int encoding) {
-    sse__encoder   *p    = sse__encoder_new(LGWIN);
-    sse__codec   *c    = sse__codec_new(p, encoding, LGWIN, 0);
-    sse_buf       out  = {NULL, 0, 0, 0};
-    struct result r    = {0, 0, 0, 0, 0};
+    sse__encoder *p = sse__encoder_new(LGWIN);
+    sse__codec   *c = sse__codec_new(p, encoding, LGWIN, 0);
+    sse_buf       out = {NULL, 0, 0, 0};
+    struct result r = {0, 0, 0, 0, 0};
     uint64_t      mark = 0;
     double        from = 0, key_from;
     int           i;
@@ -58,7 +60,7 @@ static struct result ours(const struct workload *w, int encoding) {
         r.bytes += (double)out.len;
     }
     key_from = cpu_ms();
-    r.ms     = key_from - from;
+    r.ms = key_from - from;
     for (i = 0; i < w->count; i++) {
         out.len = 0;
         sse__frame_key(p, encoding, w->event[i], &out);
@@ -77,16 +79,18 @@ static struct result ours(const struct workload *w, int encoding) {
 static size_t libbrotli(void *encoder, sse_str event, uint8_t *out, size_t room) {
     size_t         n = event.len, left = room;
     const uint8_t *in = (const uint8_t *)event.ptr;
-    do BrotliEncoderCompressStream((BrotliEncoderState *)encoder, BROTLI_OPERATION_FLUSH, &n, &in, &left, &out, NULL);
+    do
+        BrotliEncoderCompressStream((BrotliEncoderState *)encoder, BROTLI_OPERATION_FLUSH, &n, &in,
+            &left, &out, NULL);
     while (n || BrotliEncoderHasMoreOutput((BrotliEncoderState *)encoder));
     return room - left;
 }
 
 static size_t zlib(void *encoder, sse_str event, uint8_t *out, size_t room) {
-    z_stream *z  = (z_stream *)encoder;
-    z->next_in   = (Bytef *)(uintptr_t)event.ptr;
-    z->avail_in  = (uInt)event.len;
-    z->next_out  = out;
+    z_stream *z = (z_stream *)encoder;
+    z->next_in = (Bytef *)(uintptr_t)event.ptr;
+    z->avail_in = (uInt)event.len;
+    z->next_out = out;
     z->avail_out = (uInt)room;
     deflate(z, Z_SYNC_FLUSH);
     return room - z->avail_out;
@@ -100,8 +104,8 @@ static void *peer_new(int encoding) {
         return s;
     } else {
         z_stream *z = (z_stream *)calloc(1, sizeof *z);
-        z->zalloc   = count_zalloc;
-        z->zfree    = count_free;
+        z->zalloc = count_zalloc;
+        z->zfree = count_free;
         deflateInit2(z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
         return z;
     }
@@ -116,23 +120,25 @@ static void peer_free(void *encoder, int encoding) {
     free(encoder);
 }
 
-static struct result peer(const struct workload *w, int encoding, int clients) { /* of all the clients together */
+/* Of all the clients together. */
+static struct result peer(const struct workload *w, int encoding, int clients) {
     static uint8_t out[1 << 20];
-    struct result  r       = {0, 0, 0, 0, 0};
+    struct result  r = {0, 0, 0, 0, 0};
     void         **encoder = (void **)calloc((size_t)clients, sizeof *encoder);
-    const int      count   = clients > 1 ? 8 : w->count;
-    double         from    = 0;
+    const int      count = clients > 1 ? 8 : w->count;
+    double         from = 0;
     int            i, k;
     allocated = 0;
     for (k = 0; k < clients; k++) encoder[k] = peer_new(encoding);
     for (i = 0; i < count; i++) {
         if (i == WARM) from = cpu_ms(), r.bytes = 0;
         for (k = 0; k < clients; k++) {
-            const size_t n = (encoding == SSE__BR ? libbrotli : zlib)(encoder[k], w->event[i], out, sizeof out);
+            const size_t n =
+                (encoding == SSE__BR ? libbrotli : zlib)(encoder[k], w->event[i], out, sizeof out);
             if (k == 0) r.bytes += (double)n / (count - WARM);
         }
     }
-    r.ms     = (cpu_ms() - from) / (count - WARM);
+    r.ms = (cpu_ms() - from) / (count - WARM);
     r.memory = (double)allocated;
     for (k = 0; k < clients; k++) peer_free(encoder[k], encoding);
     free(encoder);
@@ -140,11 +146,11 @@ static struct result peer(const struct workload *w, int encoding, int clients) {
 }
 
 static double follow_ms(int clients) { /* what choosing the frame costs for all of them */
-    sse__encoder *p     = sse__encoder_new(LGWIN);
-    sse__codec *c     = sse__codec_new(p, SSE__BR, LGWIN, 0);
-    uint64_t   *marks = (uint64_t *)calloc((size_t)clients, sizeof *marks);
-    double      from  = cpu_ms();
-    int         i, k;
+    sse__encoder *p = sse__encoder_new(LGWIN);
+    sse__codec   *c = sse__codec_new(p, SSE__BR, LGWIN, 0);
+    uint64_t     *marks = (uint64_t *)calloc((size_t)clients, sizeof *marks);
+    double        from = cpu_ms();
+    int           i, k;
     for (i = 0; i < 100; i++) {
         sse__codec_add(c, p, sse__text("data: hello\n\n"));
         for (k = 0; k < clients; k++) sse__codec_follow(c, &marks[k]);
@@ -158,16 +164,22 @@ static double follow_ms(int clients) { /* what choosing the frame costs for all 
 
 static void compare(const struct workload *w, int encoding) {
     static const int    clients[] = {1, 100, 10000};
-    const struct result own = ours(w, encoding), one = peer(w, encoding, 1), hundred = peer(w, encoding, 100);
-    unsigned            i;
-    printf("%s, events of %lu bytes, %s\n", w->name, (unsigned long)w->event[w->count - 1].len, encoding == SSE__BR ? "br" : "gzip");
-    printf("  %-28s %9.1f bytes  %8.3f ms  (a key: %.0f bytes, %.3f ms)\n", "ours, a delta", own.bytes, own.ms, own.key_bytes, own.key_ms);
-    printf("  %-28s %9.1f bytes  %8.3f ms\n", encoding == SSE__BR ? "libbrotli, quality 5" : "zlib, level 6", one.bytes, one.ms);
-    printf("  %-28s %8.1f %%        %6.1f %%\n", "ours / one of theirs", 100 * own.bytes / one.bytes, 100 * own.ms / one.ms);
+    const struct result own = ours(w, encoding), one = peer(w, encoding, 1),
+                        hundred = peer(w, encoding, 100);
+    unsigned i;
+    printf("%s, events of %lu bytes, %s\n", w->name, (unsigned long)w->event[w->count - 1].len,
+        encoding == SSE__BR ? "br" : "gzip");
+    printf("  %-28s %9.1f bytes  %8.3f ms  (a key: %.0f bytes, %.3f ms)\n", "ours, a delta",
+        own.bytes, own.ms, own.key_bytes, own.key_ms);
+    printf("  %-28s %9.1f bytes  %8.3f ms\n",
+        encoding == SSE__BR ? "libbrotli, quality 5" : "zlib, level 6", one.bytes, one.ms);
+    printf("  %-28s %8.1f %%        %6.1f %%\n", "ours / one of theirs",
+        100 * own.bytes / one.bytes, 100 * own.ms / one.ms);
     for (i = 0; i < 3; i++) {
         const int n = clients[i];
-        printf("  %5d clients, per event: ours %9.3f ms, with a key %9.3f ms, %7.2f MB;  theirs %10.2f ms, %9.1f MB%s\n", n, own.ms + follow_ms(n),
-            own.ms + own.key_ms + follow_ms(n), own.memory / 1e6,
+        printf("  %5d clients, per event: ours %9.3f ms, with a key %9.3f ms, %7.2f MB; "
+               " theirs %10.2f ms, %9.1f MB%s\n",
+            n, own.ms + follow_ms(n), own.ms + own.key_ms + follow_ms(n), own.memory / 1e6,
             n == 1     ? one.ms
             : n == 100 ? hundred.ms
                        : hundred.ms * 100,

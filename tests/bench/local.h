@@ -14,12 +14,13 @@ __attribute__((unused)) static void on_core(size_t n) { /* if there is one */
     (void)sched_setaffinity(0, sizeof set, &set);
 }
 
-__attribute__((unused)) static int bare_listen(int out) { /* on a free port, whose address it writes to out */
+/* on a free port, whose address it writes to out */
+__attribute__((unused)) static int bare_listen(int out) {
     struct sockaddr_in to;
     socklen_t          len = sizeof to;
     int                fd = socket(AF_INET, SOCK_STREAM, 0);
     memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
+    to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || bind(fd, (struct sockaddr *)&to, sizeof to) || listen(fd, 4096)) _exit(1);
     getsockname(fd, (struct sockaddr *)&to, &len);
@@ -31,8 +32,8 @@ __attribute__((unused)) static int connected(int port) { /* -1: nobody listens, 
     struct sockaddr_in to;
     const int          fd = socket(AF_INET, SOCK_STREAM, 0);
     memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)port);
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
     if (fd >= 0) close(fd);

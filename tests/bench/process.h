@@ -1,4 +1,5 @@
-/* process.h: a server in a child process on a core of its own, its CPU time and memory, for the benchmarks. Linux only. */
+/* process.h: a server in a child process on a core of its own, its CPU time and memory, for the
+   benchmarks. Linux only. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +15,8 @@ static double now_s(void) {
 }
 
 __attribute__((unused)) static long rss_kb(pid_t pid) {
-    char path[64], line[128];
-    long kb = 0;
+    char  path[64], line[128];
+    long  kb = 0;
     FILE *f;
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     f = fopen(path, "r");
@@ -31,14 +32,18 @@ __attribute__((unused)) static void cpu_s(pid_t pid, double *user, double *syste
     FILE         *f;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     f = fopen(path, "r");
-    if (f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u, &s) != 2) u = s = 0;
+    if (f &&
+        fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &u, &s) != 2)
+        u = s = 0;
     if (f) fclose(f);
-    *user   = (double)u / (double)sysconf(_SC_CLK_TCK);
+    *user = (double)u / (double)sysconf(_SC_CLK_TCK);
     *system = (double)s / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Runs serve(out, argument) in a child on the first core, the readers on the second. serve writes its port to out as text. */
-__attribute__((unused)) static pid_t server_start(void (*serve)(int out, int argument), int argument, int *port) {
+/* Runs serve(out, argument) in a child on the first core, the readers on the second. serve writes
+   its port to out as text. */
+__attribute__((unused)) static pid_t server_start(void (*serve)(int out, int argument),
+    int argument, int *port) {
     char    text[200];
     int     ends[2];
     ssize_t n;

@@ -1,6 +1,7 @@
-/* What a request costs: "hello" on 50 kept connections, one request at a time and sixteen at a time, against a bare loop of
-   epoll_wait(), recv() and send() that answers the same bytes without reading what was asked. The two take turns, so that what else
-   the machine does falls on both; the figures are medians of the rounds.
+/* What a request costs: "hello" on 50 kept connections, one request at a time and sixteen at a
+   time, against a bare loop of epoll_wait(), recv() and send() that answers the same bytes without
+   reading what was asked. The two take turns, so that what else the machine does falls on both; the
+   figures are medians of the rounds.
    usage: requests [SECONDS]   default: 0.5 for each round */
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
@@ -10,9 +11,11 @@
 
 enum { CONNECTIONS = 50, ROUNDS = 7, MOST_DEEP = 16 };
 
-static const char request[] = "GET /hello?name=world HTTP/1.1\r\nHost: localhost\r\nUser-Agent: requests/1.0\r\nAccept: */*\r\n\r\n";
-static char       reply[1024]; /* as it was measured, for the bare loop and for counting */
-static size_t     reply_len;
+static const char request[] =
+    "GET /hello?name=world HTTP/1.1\r\nHost: localhost\r\nUser-Agent: requests/1.0\r\n"
+    "Accept: */*\r\n\r\n";
+static char   reply[1024]; /* as it was measured, for the bare loop and for counting */
+static size_t reply_len;
 
 /* ---- the bare loop ---- */
 
@@ -30,7 +33,7 @@ static void bare(int out, int unused) {
     const int          listener = bare_listen(out), poller = epoll_create1(0);
     (void)unused;
     memset(&e, 0, sizeof e);
-    e.events  = EPOLLIN;
+    e.events = EPOLLIN;
     e.data.fd = listener;
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &e);
     for (;;) {
@@ -62,19 +65,24 @@ static void ours(int out, int unused) {
     sse_get(app, "/hello", hello, NULL);
     if (sse_listen(app, &serve)) _exit(1);
     dprintf(out, "http://127.0.0.1:%d", sse_port(app));
-    while (sse_poll(app, -1) > 0) {}
+    while (sse_poll(app, -1) > 0) {
+    }
 }
 
 /* ---- measuring ---- */
 
-struct client { int fd; size_t left; };
+struct client {
+    int    fd;
+    size_t left;
+};
 
 struct side { /* one server and the connections to it */
     const char   *name;
     pid_t         pid;
     struct client client[CONNECTIONS];
     int           poller;
-    double        per_s[ROUNDS], us[ROUNDS], user_us[ROUNDS]; /* requests; CPU for each, and the part of it that is the program's */
+    /* requests; CPU for each, and the part of it that is the program's */
+    double per_s[ROUNDS], us[ROUNDS], user_us[ROUNDS];
 };
 
 static void ask(struct client *c, int deep) {
@@ -86,7 +94,8 @@ static void ask(struct client *c, int deep) {
     if (send(c->fd, all, (size_t)deep * n, MSG_NOSIGNAL) < 0) c->left = 0;
 }
 
-static uint64_t answers(struct side *s, int deep) { /* reads what is there, asks again; how many requests were answered whole */
+/* Reads what is there, asks again; how many requests were answered whole. */
+static uint64_t answers(struct side *s, int deep) {
     static char        bytes[MOST_DEEP * sizeof reply];
     struct epoll_event e[CONNECTIONS];
     uint64_t           done = 0;
@@ -109,14 +118,14 @@ static uint64_t answers(struct side *s, int deep) { /* reads what is there, asks
 static void start(struct side *s, const char *name, void (*serve)(int, int)) {
     struct epoll_event e;
     int                i, port;
-    s->name   = name;
-    s->pid    = server_start(serve, 0, &port);
+    s->name = name;
+    s->pid = server_start(serve, 0, &port);
     s->poller = epoll_create1(0);
     memset(&e, 0, sizeof e);
     e.events = EPOLLIN;
     for (i = 0; i < CONNECTIONS; i++) {
-        e.data.ptr        = &s->client[i];
-        s->client[i].fd   = connected(port);
+        e.data.ptr = &s->client[i];
+        s->client[i].fd = connected(port);
         if (s->client[i].fd < 0) exit(1);
         s->client[i].left = 0;
         epoll_ctl(s->poller, EPOLL_CTL_ADD, s->client[i].fd, &e);
@@ -135,19 +144,24 @@ static void round_of(struct side *s, int which, int deep, double seconds) {
     cpu_s(s->pid, &user0, &system0);
     for (from = now_s(); took < seconds; took = now_s() - from) count += answers(s, deep);
     cpu_s(s->pid, &user, &system);
-    s->per_s[which]   = (double)count / took;
+    s->per_s[which] = (double)count / took;
     s->user_us[which] = 1e6 * (user - user0) / (double)count;
-    s->us[which]      = 1e6 * (user - user0 + system - system0) / (double)count;
+    s->us[which] = 1e6 * (user - user0 + system - system0) / (double)count;
     do { /* what is on its way is read before the other one's turn */
         for (waiting = 0, i = 0; i < CONNECTIONS; i++) {
-            const ssize_t got = s->client[i].left ? recv(s->client[i].fd, NULL, s->client[i].left, MSG_TRUNC | MSG_DONTWAIT) : 0; /* thrown away */
+            /* thrown away */
+            const ssize_t got = s->client[i].left ? recv(s->client[i].fd, NULL, s->client[i].left,
+                                                        MSG_TRUNC | MSG_DONTWAIT)
+                                                  : 0;
             if (got > 0) s->client[i].left -= (size_t)got;
             waiting += s->client[i].left != 0;
         }
     } while (waiting);
 }
 
-static int by_size(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int by_size(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static double median(const double *values) {
     double sorted[ROUNDS];
@@ -165,9 +179,13 @@ static void compare(struct side *own, struct side *loop, int deep, double second
         ratio[i] = own->us[i] / loop->us[i];
         speed[i] = own->per_s[i] / loop->per_s[i];
     }
-    printf("%2d at a time: sse.h %.0f requests/s, %.2f us of CPU each (%.2f us user); bare loop %.0f, %.2f us (%.2f)\n", deep, median(own->per_s), median(own->us),
-        median(own->user_us), median(loop->per_s), median(loop->us), median(loop->user_us));
-    printf("    sse.h / bare loop: CPU %.2f, requests a second %.2f\n", median(ratio), median(speed));
+    printf(
+        "%2d at a time: sse.h %.0f requests/s, %.2f us of CPU each (%.2f us user); bare loop %.0f, "
+        "%.2f us (%.2f)\n",
+        deep, median(own->per_s), median(own->us), median(own->user_us), median(loop->per_s),
+        median(loop->us), median(loop->user_us));
+    printf("    sse.h / bare loop: CPU %.2f, requests a second %.2f\n", median(ratio),
+        median(speed));
 }
 
 int main(int argc, char **argv) {
@@ -177,7 +195,8 @@ int main(int argc, char **argv) {
     start(&loop, "bare loop", bare);
     compare(&own, &loop, 1, seconds);
     compare(&own, &loop, MOST_DEEP, seconds);
-    printf("resident with %d connections: sse.h %ld KB, bare loop %ld KB\n", CONNECTIONS, rss_kb(own.pid), rss_kb(loop.pid));
+    printf("resident with %d connections: sse.h %ld KB, bare loop %ld KB\n", CONNECTIONS,
+        rss_kb(own.pid), rss_kb(loop.pid));
     server_stop(own.pid);
     server_stop(loop.pid);
     return 0;

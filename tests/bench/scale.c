@@ -1,7 +1,8 @@
-/* What an event, a join, a request and a publication cost with 10 of everything around, and with up to 100,000: the price must not
-   grow with what is not concerned. It grows a little, because caches do not; a row shows what that alone does. Measured in one
-   thread, without the time that is spent in system calls, the best of several batches; the clients are another process. Bounded to
-   about 30 seconds. */
+/* What an event, a join, a request and a publication cost with 10 of everything around, and with up
+   to 100,000: the price must not grow with what is not concerned. It grows a little, because caches
+   do not; a row shows what that alone does. Measured in one thread, without the time that is spent
+   in system calls, the best of several batches; the clients are another process. Bounded to about
+   30 seconds. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
@@ -23,12 +24,12 @@ static uint64_t cpu_ns(void) { /* where nothing waits and no system is called */
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-#define SSE__SYS(call)                                                                                                                               \
-    __extension__({                                                                                                                                  \
-        const uint64_t         sys_from   = now_ns();                                                                                                \
-        const __typeof__(call) sys_result = (call);                                                                                                  \
-        in_kernel += now_ns() - sys_from;                                                                                                            \
-        sys_result;                                                                                                                                  \
+#define SSE__SYS(call)                              \
+    __extension__({                                 \
+        const uint64_t         sys_from = now_ns(); \
+        const __typeof__(call) sys_result = (call); \
+        in_kernel += now_ns() - sys_from;           \
+        sys_result;                                 \
     })
 #define close(fd)       SSE__SYS(close(fd))
 #define fcntl(...)      SSE__SYS(fcntl(__VA_ARGS__))
@@ -61,10 +62,11 @@ static int crowd_pipe;
 static int crowd_add(int epoll, int port, const char *path) {
     struct epoll_event e;
     char               text[256];
-    const int          fd = connected(port), n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+    const int          fd = connected(port),
+              n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
     if (fd < 0) _exit(1);
     memset(&e, 0, sizeof e);
-    e.events  = EPOLLIN;
+    e.events = EPOLLIN;
     e.data.fd = fd;
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     if (send(fd, text, (size_t)n, 0) != n) _exit(1);
@@ -83,9 +85,11 @@ static void crowd_run(int orders, int port) { /* obeys, and reads what comes */
     for (;;) {
         const ssize_t n = read(orders, &o, sizeof o);
         if (n == 0) _exit(0);
-        while (n == (ssize_t)sizeof o && o.count-- > 0 && count < MOST) fds[count++] = crowd_add(epoll, port, o.path);
+        while (n == (ssize_t)sizeof o && o.count-- > 0 && count < MOST)
+            fds[count++] = crowd_add(epoll, port, o.path);
         while (n == (ssize_t)sizeof o && o.leave-- > 0 && count) close(fds[--count]);
-        for (i = epoll_wait(epoll, ready, 256, 1); i > 0; i--) (void)!recv(ready[i - 1].data.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        for (i = epoll_wait(epoll, ready, 256, 1); i > 0; i--)
+            (void)!recv(ready[i - 1].data.fd, bytes, sizeof bytes, MSG_DONTWAIT);
     }
 }
 
@@ -116,7 +120,8 @@ static int streams(void) {
     return sse_streams_count(app, &all);
 }
 
-/* Has so many clients come or go, and turns the loop until they have. Returns the ns of the loop's own. */
+/* Has so many clients come or go, and turns the loop until they have. Returns the ns of the loop's
+   own. */
 static uint64_t crowd_order(int count, int leave, const char *path) {
     const int      want = streams() + count - leave;
     const uint64_t from = now_ns(), end = from + 20000000000u;
@@ -141,9 +146,9 @@ static void open_stream(sse_req *req, void *user) { /* /on/topic, /like?pattern=
     sse_stream_options o;
     memset(&o, 0, sizeof o);
     snprintf(who, sizeof who, "u%d", next_person++);
-    o.who     = who;
+    o.who = who;
     o.ping_ms = SSE_OFF;
-    held      = sse_stream_open(req, &o);
+    held = sse_stream_open(req, &o);
     if (user) sse_subscribe_pattern(held, (const char *)user);
     else sse_subscribe(held, "room"), sse_subscribe(held, "news");
 }
@@ -154,7 +159,9 @@ static void hello(sse_req *req, void *user) {
     sse_puts(sse_out(req), sse_param(req, "id"));
 }
 
-static void came_or_went(sse_app *a, const char *topic, const char *who, void *user) { (void)a, (void)topic, (void)who, (void)user; }
+static void came_or_went(sse_app *a, const char *topic, const char *who, void *user) {
+    (void)a, (void)topic, (void)who, (void)user;
+}
 
 static void app_open(void) {
     sse_app_options   options;
@@ -164,14 +171,14 @@ static void app_open(void) {
     memset(&room, 0, sizeof room);
     memset(&kept, 0, sizeof kept);
     memset(&serve, 0, sizeof serve);
-    options.max_topics     = 250000;
+    options.max_topics = 250000;
     options.no_compression = true;
-    serve.port             = SSE_ANY_PORT;
-    room.on_join           = came_or_went;
-    room.on_leave          = came_or_went;
-    room.leave_ms          = SSE_OFF;
-    kept.history           = 10;
-    app                    = sse_app_new(&options);
+    serve.port = SSE_ANY_PORT;
+    room.on_join = came_or_went;
+    room.on_leave = came_or_went;
+    room.leave_ms = SSE_OFF;
+    kept.history = 10;
+    app = sse_app_new(&options);
     sse_topic(app, "room", &room);
     sse_topic(app, "kept.*", &kept);
     sse_get(app, "/", open_stream, NULL);
@@ -183,7 +190,9 @@ static void app_open(void) {
 static void publish(const char *topic) {
     sse_event event;
     memset(&event, 0, sizeof event);
-    event.data = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789";
+    event.data =
+        "012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
+        "0123456789";
     sse_publish(app, topic, &event);
 }
 
@@ -214,9 +223,14 @@ static void print(const char *of, const struct row *rows, int count, int steps) 
 }
 
 static void with_clients(int steps) {
-    static struct row rows[] = {{"an event, each time it is delivered", {0}}, {"a client joins, with presence", {0}}, {"and leaves", {0}},
-        {"finding the streams of a person", {0}}, {"counting those of a topic", {0}}};
-    int               k, b, i;
+    static struct row rows[] = {
+        {"an event, each time it is delivered", {0}},
+        {"a client joins, with presence", {0}},
+        {"and leaves", {0}},
+        {"finding the streams of a person", {0}},
+        {"counting those of a topic", {0}},
+    };
+    int k, b, i;
     for (k = 0; k < steps; k++) {
         const int n = sizes[k], rounds = n < 1000 ? 2000 / n : 2;
         pid_t     pid;
@@ -238,7 +252,7 @@ static void with_clients(int steps) {
             keep_best(&rows[2].us[k], crowd_order(0, 100, "/"), 100);
             memset(&f, 0, sizeof f);
             f.who = who;
-            from  = cpu_ns();
+            from = cpu_ns();
             for (i = 0; i < 1000; i++) {
                 snprintf(who, sizeof who, "u%d", (i * 37) % n);
                 if (sse_streams_count(app, &f) != 1) _exit(1);
@@ -246,7 +260,7 @@ static void with_clients(int steps) {
             keep_best(&rows[3].us[k], cpu_ns() - from, 1000);
             memset(&f, 0, sizeof f);
             f.topic = "news";
-            from    = cpu_ns();
+            from = cpu_ns();
             for (i = 0; i < 1000; i++)
                 if (sse_streams_count(app, &f) != n) _exit(1);
             keep_best(&rows[4].us[k], cpu_ns() - from, 1000);
@@ -263,7 +277,8 @@ static void pipelined(int fd, int routes, int seed) { /* 16 requests to 16 route
     int       i;
     const int want = requests + 16;
     for (i = 0; i < 16; i++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "GET /route%d/%d HTTP/1.1\r\nHost: localhost\r\n\r\n", (seed * 16 + i) * 7 % routes, i);
+        n += (size_t)snprintf(text + n, sizeof text - n,
+            "GET /route%d/%d HTTP/1.1\r\nHost: localhost\r\n\r\n", (seed * 16 + i) * 7 % routes, i);
     if (send(fd, text, n, 0) != (ssize_t)n) _exit(1);
     while (requests < want) sse_poll(app, 100);
     sse_poll(app, 0);
@@ -285,7 +300,7 @@ static void with_routes(int steps) {
         if (fd < 0) _exit(1);
         for (b = 0; b < BATCHES * 3; b++) {
             const uint64_t from = now_ns();
-            in_kernel           = 0;
+            in_kernel = 0;
             for (i = 0; i < 20; i++) pipelined(fd, sizes[k], b * 20 + i);
             keep_best(&rows[0].us[k], now_ns() - from - in_kernel, 20 * 16);
         }
@@ -306,7 +321,8 @@ static void fill_topics(int n) {
     }
 }
 
-/* One place after another, 16 for each of n: what has not been used lately comes from memory, in any program. */
+/* One place after another, 16 for each of n: what has not been used lately comes from memory, in
+   any program. */
 static uint64_t touch_places(int n) {
     enum { LINE = 64, PER = 16, VISITS = 20000 };
     const size_t    places = (size_t)n * PER;
@@ -321,10 +337,10 @@ static uint64_t touch_places(int n) {
         from = cpu_ns();
         for (i = 0; i < VISITS; i++) {
             next = next * 6364136223846793005u + memory[at * LINE];
-            at   = (size_t)(next >> 16) % places;
+            at = (size_t)(next >> 16) % places;
         }
         end = at;
-        ns  = cpu_ns() - from;
+        ns = cpu_ns() - from;
         if (!best || ns < best) best = ns;
     }
     (void)end;
@@ -333,10 +349,15 @@ static uint64_t touch_places(int n) {
 }
 
 static void with_topics(int steps) {
-    static struct row rows[] = {{"an event for one of them, which keeps it", {0}}, {"an event that one of as many patterns matches", {0}},
-        {"joining one and leaving it", {0}}, {"a client joins all by a pattern", {0}}, {"and comes back after 5 events", {0}},
-        {"(touching 16 places in memory for one of them)", {0}}};
-    int               k, b, i;
+    static struct row rows[] = {
+        {"an event for one of them, which keeps it", {0}},
+        {"an event that one of as many patterns matches", {0}},
+        {"joining one and leaving it", {0}},
+        {"a client joins all by a pattern", {0}},
+        {"and comes back after 5 events", {0}},
+        {"(touching 16 places in memory for one of them)", {0}},
+    };
+    int k, b, i;
     for (k = 0; k < steps; k++) {
         const int n = sizes[k];
         char      name[120];
@@ -353,7 +374,7 @@ static void with_topics(int steps) {
             }
             keep_best(&rows[0].us[k], cpu_ns() - from, 20000);
             in_kernel = 0;
-            from      = now_ns();
+            from = now_ns();
             for (i = 0; i < 100; i++) {
                 snprintf(name, sizeof name, "user.%d.x", (b * 100 + i) * 37 % n);
                 publish(name);
@@ -369,7 +390,8 @@ static void with_topics(int steps) {
             keep_best(&rows[2].us[k], cpu_ns() - from, 1000);
             keep_best(&rows[3].us[k], crowd_order(100, 0, "/kept"), 100);
             crowd_order(0, 100, "/");
-            snprintf(name, sizeof name, "/kept?lastEventId=%s-%llu", app->topics->sequence.epoch, (unsigned long long)app->topics->sequence.last - 5);
+            snprintf(name, sizeof name, "/kept?lastEventId=%s-%llu", app->topics->sequence.epoch,
+                (unsigned long long)app->topics->sequence.last - 5);
             keep_best(&rows[4].us[k], crowd_order(100, 0, name), 100);
             crowd_order(0, 100, "/");
         }

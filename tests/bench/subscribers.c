@@ -1,4 +1,5 @@
-/* The Game of Life of examples/life.c with ever more people watching: what it costs its server, which has one core.
+/* The Game of Life of examples/life.c with ever more people watching: what it costs its server,
+   which has one core.
    usage: subscribers [COUNT [SECONDS]]   default: 1, 1,000 and 10,000 for 5 seconds each */
 #define _GNU_SOURCE
 #define main life_main
@@ -22,20 +23,23 @@ static void measure(int count, double seconds) {
     uint64_t            events, bytes;
     usleep(300000);
     empty = rss_kb(pid);
-    from  = now_s();
+    from = now_s();
     crowd_join(&crowd, port, "/board", count, 30);
     joined = now_s() - from;
     cpu_s(pid, &user0, &system0);
     events = crowd.events;
-    bytes  = crowd.bytes;
-    from   = now_s();
+    bytes = crowd.bytes;
+    from = now_s();
     while ((s = now_s() - from) < seconds) crowd_read(&crowd, 20);
     cpu_s(pid, &user, &system);
-    printf("%6d watching (%d refused): joined in %.2f s; %.0f events/s, %.1f KB/s, %.0f bytes each; CPU %.1f %% user + %.1f %% system; %.0f bytes of "
-           "memory each\n",
-        crowd.joined, crowd.refused, joined, (double)(crowd.events - events) / s, (double)(crowd.bytes - bytes) / s / 1e3,
-        (double)(crowd.bytes - bytes) / (double)(crowd.events - events), 100 * (user - user0) / s, 100 * (system - system0) / s,
-        (double)(rss_kb(pid) - empty) * 1024 / count);
+    printf(
+        "%6d watching (%d refused): joined in %.2f s; %.0f events/s, %.1f KB/s, %.0f bytes each; "
+        "CPU %.1f %% user + %.1f %% system; %.0f bytes of "
+        "memory each\n",
+        crowd.joined, crowd.refused, joined, (double)(crowd.events - events) / s,
+        (double)(crowd.bytes - bytes) / s / 1e3,
+        (double)(crowd.bytes - bytes) / (double)(crowd.events - events), 100 * (user - user0) / s,
+        100 * (system - system0) / s, (double)(rss_kb(pid) - empty) * 1024 / count);
     crowd_leave(&crowd);
     server_stop(pid);
 }
@@ -43,7 +47,8 @@ static void measure(int count, double seconds) {
 int main(int argc, char **argv) {
     const double seconds = argc > 2 ? atof(argv[2]) : 5;
     const int    most = many_descriptors() - 50, count = argc > 1 ? atoi(argv[1]) : 0;
-    if (count > most || count > CROWD_MOST) return fprintf(stderr, "at most %d\n", most < CROWD_MOST ? most : CROWD_MOST), 1;
+    if (count > most || count > CROWD_MOST)
+        return fprintf(stderr, "at most %d\n", most < CROWD_MOST ? most : CROWD_MOST), 1;
     if (count > 0) {
         measure(count, seconds);
         return 0;

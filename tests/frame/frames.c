@@ -1,6 +1,7 @@
-/* Reads frames back with the reference decoders: libbrotlidec and zlib. Clients join at any time, some behind the output of
-   foreign encoders; watch two channels, miss events, get private bytes and keep-alives, byte by byte or whole. Every
-   event must come out exactly, every stream end cleanly. frames [decodes]: a million by default, a minute or two. */
+/* Reads frames back with the reference decoders: libbrotlidec and zlib. Clients join at any time,
+   some behind the output of foreign encoders; watch two channels, miss events, get private bytes
+   and keep-alives, byte by byte or whole. Every event must come out exactly, every stream end
+   cleanly. frames [decodes]: a million by default, a minute or two. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -16,7 +17,7 @@ struct client {
     BrotliDecoderState *br;
     z_stream            gzip;
     uint64_t            mark;
-    sse__crc_state            sum;
+    sse__crc_state      sum;
 };
 
 static unsigned char *decoded;
@@ -34,40 +35,49 @@ static bool feed(struct client *c, const void *bytes, size_t n, sse_str want, bo
     uint8_t       *out;
     size_t         room, part, left;
     int            state = 0;
-    if (decoded_room < want.len + 1024) decoded = (unsigned char *)realloc(decoded, decoded_room = want.len * 2 + 1024);
-    out  = decoded;
+    if (decoded_room < want.len + 1024)
+        decoded = (unsigned char *)realloc(decoded, decoded_room = want.len * 2 + 1024);
+    out = decoded;
     room = decoded_room;
     for (left = n; left > 0; left -= part) {
         part = bytewise ? 1 : left;
         if (c->encoding == SSE__BR) {
             size_t some = part;
-            state       = BrotliDecoderDecompressStream(c->br, &some, &in, &room, &out, NULL) == BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT && some == 0;
+            state = BrotliDecoderDecompressStream(c->br, &some, &in, &room, &out, NULL) ==
+                        BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT &&
+                    some == 0;
         } else {
-            c->gzip.next_in   = (Bytef *)(uintptr_t)in;
-            c->gzip.avail_in  = (uInt)part;
-            c->gzip.next_out  = out;
+            c->gzip.next_in = (Bytef *)(uintptr_t)in;
+            c->gzip.avail_in = (uInt)part;
+            c->gzip.next_out = out;
             c->gzip.avail_out = (uInt)room;
-            state             = inflate(&c->gzip, Z_SYNC_FLUSH);
-            state             = (state == Z_OK || state == Z_BUF_ERROR) && c->gzip.avail_in == 0;
-            room              = c->gzip.avail_out;
-            out               = c->gzip.next_out;
+            state = inflate(&c->gzip, Z_SYNC_FLUSH);
+            state = (state == Z_OK || state == Z_BUF_ERROR) && c->gzip.avail_in == 0;
+            room = c->gzip.avail_out;
+            out = c->gzip.next_out;
             in += part;
         }
         if (!state) break;
     }
-    if (left == 0 && decoded_room - room == want.len && (want.len == 0 || memcmp(decoded, want.ptr, want.len) == 0)) return true;
+    if (left == 0 && decoded_room - room == want.len &&
+        (want.len == 0 || memcmp(decoded, want.ptr, want.len) == 0))
+        return true;
     fault(left ? "the decoder refuses" : "other bytes come out");
     return false;
 }
 
-static bool ends(struct client *c, sse_str bytes) { /* feeds the end of a stream: the decoder must find it complete */
+/* Feeds the end of a stream: the decoder must find it complete. */
+static bool ends(struct client *c, sse_str bytes) {
     const uint8_t *in = (const uint8_t *)bytes.ptr;
     size_t         n = bytes.len, room = 0;
-    uint8_t        none[1], *out       = none;
-    if (c->encoding == SSE__BR) return BrotliDecoderDecompressStream(c->br, &n, &in, &room, &out, NULL) == BROTLI_DECODER_RESULT_SUCCESS && n == 0;
-    c->gzip.next_in   = (Bytef *)(uintptr_t)in;
-    c->gzip.avail_in  = (uInt)n;
-    c->gzip.next_out  = none;
+    uint8_t        none[1], *out = none;
+    if (c->encoding == SSE__BR)
+        return BrotliDecoderDecompressStream(c->br, &n, &in, &room, &out, NULL) ==
+                   BROTLI_DECODER_RESULT_SUCCESS &&
+               n == 0;
+    c->gzip.next_in = (Bytef *)(uintptr_t)in;
+    c->gzip.avail_in = (uInt)n;
+    c->gzip.next_out = none;
     c->gzip.avail_out = 1;
     return inflate(&c->gzip, Z_SYNC_FLUSH) == Z_STREAM_END && c->gzip.avail_in == 0;
 }
@@ -84,21 +94,23 @@ static void leave(struct client *c, bool check) {
     memset(c, 0, sizeof *c);
 }
 
-/* Puts the decoder into a strange but legal state at a byte boundary: what another encoder wrote, and flushed. */
+/* Puts the decoder into a strange but legal state at a byte boundary: what another encoder wrote,
+   and flushed. */
 static void begin_foreign(struct client *c, unsigned lgwin, const struct workload *w) {
     static const uint32_t qualities[] = {0, 1, 2, 4, 5, 6, 9, 10, 11};
     static uint8_t        out[1 << 18];
     const uint32_t        quality = qualities[random_below(9)];
-    BrotliEncoderState   *s       = BrotliEncoderCreateInstance(NULL, NULL, NULL);
-    unsigned              part    = 1 + random_below(4);
+    BrotliEncoderState   *s = BrotliEncoderCreateInstance(NULL, NULL, NULL);
+    unsigned              part = 1 + random_below(4);
     BrotliEncoderSetParameter(s, BROTLI_PARAM_QUALITY, quality);
     BrotliEncoderSetParameter(s, BROTLI_PARAM_LGWIN, lgwin);
-    if (quality >= 4 && random_below(2)) BrotliEncoderSetParameter(s, BROTLI_PARAM_NPOSTFIX, 1 + random_below(2));
+    if (quality >= 4 && random_below(2))
+        BrotliEncoderSetParameter(s, BROTLI_PARAM_NPOSTFIX, 1 + random_below(2));
     for (; part > 0; part--) {
-        const sse_str  e    = w->event[random_below((uint32_t)w->count)];
+        const sse_str  e = w->event[random_below((uint32_t)w->count)];
         const size_t   from = random_below((uint32_t)e.len), most = quality >= 10 ? 2000 : 60000;
-        const size_t   n    = e.len - from < most ? e.len - from : most;
-        const uint8_t *in   = (const uint8_t *)e.ptr + from;
+        const size_t   n = e.len - from < most ? e.len - from : most;
+        const uint8_t *in = (const uint8_t *)e.ptr + from;
         size_t         left = n, room = sizeof out;
         uint8_t       *to = out;
         do BrotliEncoderCompressStream(s, BROTLI_OPERATION_FLUSH, &left, &in, &room, &to, NULL);
@@ -110,11 +122,12 @@ static void begin_foreign(struct client *c, unsigned lgwin, const struct workloa
 }
 
 static void join(struct client *c, const sse__encoder *p, const struct workload *w) {
-    sse_buf b   = {NULL, 0, 0, 0};
+    sse_buf b = {NULL, 0, 0, 0};
     c->encoding = random_below(2) ? SSE__BR : SSE__GZIP;
     if (c->encoding == SSE__BR) c->br = BrotliDecoderCreateInstance(NULL, NULL, NULL);
     else inflateInit2(&c->gzip, 15 + 16);
-    if (c->br && p->lgwin >= 18 && random_below(3) == 0) { /* at qualities 0 and 1 its windows are no smaller */
+    /* at qualities 0 and 1 its windows are no smaller */
+    if (c->br && p->lgwin >= 18 && random_below(3) == 0) {
         begin_foreign(c, p->lgwin, w);
         return;
     }
@@ -132,10 +145,11 @@ static void receive(struct client *c, const sse__encoder *p, const sse_buf *fram
 
 /* An event made to be awkward. Returned, free with free. */
 static sse_str awkward(size_t n) {
-    static const char *const pieces[] = {"\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80", "\xc3\xa9t\xc3\xa9 ", "<td>", "data: ", "\n\n", "\xd0\x96"};
+    static const char *const pieces[] = {"\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80",
+        "\xc3\xa9t\xc3\xa9 ", "<td>", "data: ", "\n\n", "\xd0\x96"};
     static char              last[300000];
     static size_t            last_n;
-    char                    *e    = (char *)malloc(n + 1);
+    char                    *e = (char *)malloc(n + 1);
     const uint32_t           kind = random_below(10), period = 1 + random_below(40);
     size_t                   i, k, from;
     for (i = 0; i < n;) {
@@ -163,7 +177,7 @@ static sse_str awkward(size_t n) {
         case 7:
             for (k = 1 + r % 30, from = r; k > 0 && i < n; k--) e[i++] = last[from++ % last_n];
             break; /* the last one, shuffled */
-        case 8:    /* noise with a few copies that are not worth a code, then more of the same distance */
+        case 8:    /* noise with a few copies not worth a code, then more of the same distance */
             e[i] = i >= period * 25 && (i > n / 2 || i % 700 < 6) ? e[i - period * 25] : (char)r;
             i++;
             break;
@@ -177,8 +191,10 @@ static sse_str awkward(size_t n) {
 }
 
 static size_t awkward_size(size_t most) {
-    static const size_t sizes[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 255, 256, 257, 1000, 65534, 65535, 65536, 65537};
-    const size_t        n       = random_below(2) ? sizes[random_below(SSE__COUNT(sizes))] : random_below((uint32_t)most);
+    static const size_t sizes[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 63, 255, 256, 257, 1000, 65534,
+        65535, 65536, 65537};
+    const size_t        n =
+        random_below(2) ? sizes[random_below(SSE__COUNT(sizes))] : random_below((uint32_t)most);
     return n < most ? n : most - 1;
 }
 
@@ -206,12 +222,15 @@ static void deliver(struct channel *ch, struct client *c, sse__encoder *p, sse_s
         receive(c, p, &ch->key[e], event);
         keys++;
     }
-    if (ch->delta[e].len > sse__frame_bound(event.len) || ch->key[e].len > event.len + 16 + event.len / 400) fault("a frame grew");
+    if (ch->delta[e].len > sse__frame_bound(event.len) ||
+        ch->key[e].len > event.len + 16 + event.len / 400)
+        fault("a frame grew");
 }
 
-static void disturb(struct client *c, sse__encoder *p) { /* what else a stream is sent between events */
+/* What else a stream is sent between events. */
+static void disturb(struct client *c, sse__encoder *p) {
     static const char text[] = ": private\n\nevent: x\ndata: hello you\n\n";
-    sse_buf           b      = {NULL, 0, 0, 0};
+    sse_buf           b = {NULL, 0, 0, 0};
     if (random_below(5) == 0) {
         sse__frame_ping(c->encoding, &b);
         feed(c, b.ptr, b.len, sse__str("", 0), false);
@@ -219,7 +238,7 @@ static void disturb(struct client *c, sse__encoder *p) { /* what else a stream i
     }
     if (random_below(12) == 0) {
         const sse_str event = sse__str(text, 8 + random_below(25));
-        b.len               = 0;
+        b.len = 0;
         sse__frame_key(p, c->encoding, event, &b);
         receive(c, p, &b, event);
         c->mark = 0;
@@ -230,7 +249,7 @@ static void disturb(struct client *c, sse__encoder *p) { /* what else a stream i
 
 /* Two channels and some clients who watch one, the other or both. */
 static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_t most) {
-    sse__encoder    *p = sse__encoder_new(lgwin);
+    sse__encoder  *p = sse__encoder_new(lgwin);
     struct channel channels[2];
     struct client  clients[CLIENTS];
     const uint32_t restless = 4 + random_below(60);
@@ -239,12 +258,14 @@ static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_
     memset(clients, 0, sizeof clients);
     for (i = 0; i < 2; i++)
         for (k = SSE__BR; k <= SSE__GZIP; k++)
-            channels[i].codec[k] = sse__codec_new(p, k, 10 + random_below(lgwin - 9), random_below(2) * random_below(9));
-    p->key.origin = channels[0].codec[1]->last.origin = (uint32_t)0 - random_below(1 << 20); /* soon wraps around */
+            channels[i].codec[k] = sse__codec_new(p, k, 10 + random_below(lgwin - 9),
+                random_below(2) * random_below(9));
+    /* soon wraps around */
+    p->key.origin = channels[0].codec[1]->last.origin = (uint32_t)0 - random_below(1 << 20);
     for (i = 0; i < CLIENTS; i++) join(&clients[i], p, w);
     for (round = 0; round < rounds && !faults; round++) {
-        struct channel *ch    = &channels[random_below(4) == 0];
-        const bool      ours  = most > 0 && random_below(3) > 0;
+        struct channel *ch = &channels[random_below(4) == 0];
+        const bool      ours = most > 0 && random_below(3) > 0;
         const sse_str   event = ours ? awkward(awkward_size(most)) : w->event[round % w->count];
         channel_event(ch, p, event);
         for (i = 0; i < CLIENTS; i++) {
@@ -253,7 +274,8 @@ static void scenario(unsigned lgwin, const struct workload *w, int rounds, size_
                 join(&clients[i], p, w);
             }
             disturb(&clients[i], p);
-            if (i < 2 || random_below(10)) deliver(ch, &clients[i], p, event); /* or it is left out */
+            /* or it is left out */
+            if (i < 2 || random_below(10)) deliver(ch, &clients[i], p, event);
         }
         if (ours) free((void *)(uintptr_t)event.ptr);
     }
@@ -272,14 +294,20 @@ static void test_far(unsigned lgwin, const struct workload *w) {
     char *bytes = (char *)malloc((size_t)1 << (lgwin + 1));
     int   i, k, edge;
     for (edge = -40; edge < 24 && !faults; edge += 3) {
-        sse__encoder    *p = sse__encoder_new(lgwin);
+        sse__encoder  *p = sse__encoder_new(lgwin);
         struct channel ch;
         struct client  c;
         const size_t   far = ((size_t)1 << lgwin) + (size_t)edge, part = (far - 600) / 2;
-        const sse_str  events[4] = {{bytes, 600}, {bytes + 600, part}, {bytes + 600 + part, far - 600 - part}, {bytes, 600}};
+        const sse_str  events[4] = {
+             {bytes, 600},
+             {bytes + 600, part},
+             {bytes + 600 + part, far - 600 - part},
+             {bytes, 600},
+        };
         memset(&ch, 0, sizeof ch);
         memset(&c, 0, sizeof c);
-        memset(bytes, 'x', (size_t)1 << (lgwin + 1)); /* which leaves the first 600 bytes in the index */
+        /* which leaves the first 600 bytes in the index */
+        memset(bytes, 'x', (size_t)1 << (lgwin + 1));
         for (k = 0; k < 600; k++) bytes[k] = (char)random_below(256);
         ch.codec[1] = sse__codec_new(p, SSE__BR, lgwin, 0);
         ch.codec[2] = sse__codec_new(p, SSE__GZIP, 15, 0);
@@ -291,7 +319,8 @@ static void test_far(unsigned lgwin, const struct workload *w) {
             channel_event(&ch, p, events[i]);
             deliver(&ch, &c, p, events[i]);
         }
-        if (edge < -16 && ch.delta[1].len > 100) fault("a copy from within the window is not found");
+        if (edge < -16 && ch.delta[1].len > 100)
+            fault("a copy from within the window is not found");
         leave(&c, !faults);
         for (k = SSE__BR; k <= SSE__GZIP; k++) {
             sse__codec_free(ch.codec[k]);
@@ -303,8 +332,9 @@ static void test_far(unsigned lgwin, const struct workload *w) {
     free(bytes);
 }
 
-static void test_large(unsigned lgwin, const struct workload *w) { /* larger than the window, than a block, than brotli's largest block */
-    sse__encoder    *p       = sse__encoder_new(lgwin);
+/* Larger than the window, than a block, than brotli's largest block. */
+static void test_large(unsigned lgwin, const struct workload *w) {
+    sse__encoder  *p = sse__encoder_new(lgwin);
     const size_t   sizes[] = {3u << 20, 40u << 20, 17u << 20};
     struct channel ch;
     struct client  c[2];
@@ -322,7 +352,9 @@ static void test_large(unsigned lgwin, const struct workload *w) { /* larger tha
     for (i = 0; i < 3; i++) {
         char *e = (char *)malloc(sizes[i]);
         for (n = 0; n < sizes[i]; n++)
-            e[n] = (char)(i == 2 ? random_below(256) : random_below(3000) && n > 5000 ? (unsigned char)e[n - 4567] : random_below(64));
+            e[n] = (char)(i == 2                           ? random_below(256)
+                          : random_below(3000) && n > 5000 ? (unsigned char)e[n - 4567]
+                                                           : random_below(64));
         channel_event(&ch, p, sse__str(e, sizes[i]));
         for (k = 0; k < 2; k++) deliver(&ch, &c[k], p, sse__str(e, sizes[i]));
         channel_event(&ch, p, sse__str(e + sizes[i] - 9000, 9000)); /* the tail of it is history */
@@ -341,24 +373,25 @@ static void test_large(unsigned lgwin, const struct workload *w) { /* larger tha
 
 static void test_gzip_files(void) { /* what replies use: whole, and in parts through a codec */
     struct workload w = workload_new("table", 3, 5);
-    sse__encoder     *p = sse__encoder_new(18);
+    sse__encoder   *p = sse__encoder_new(18);
     unsigned        i, n, wrong = 0;
     for (i = 0; i < 60 && !faults; i++) {
-        const sse_str  text = sse__str(w.event[i % 3].ptr, random_below((uint32_t)w.event[i % 3].len));
-        sse_buf        b    = {NULL, 0, 0, 0};
-        sse__crc_state       sum  = {0, 0, 0};
-        unsigned char *out  = (unsigned char *)malloc(text.len + 1);
+        const sse_str text =
+            sse__str(w.event[i % 3].ptr, random_below((uint32_t)w.event[i % 3].len));
+        sse_buf        b = {NULL, 0, 0, 0};
+        sse__crc_state sum = {0, 0, 0};
+        unsigned char *out = (unsigned char *)malloc(text.len + 1);
         z_stream       z;
         memset(&z, 0, sizeof z);
         if (i % 2) sse__frame_whole(p, SSE__GZIP, &b, text);
         else {
-            sse__codec *c    = sse__codec_new(p, SSE__GZIP, 15, 0);
+            sse__codec *c = sse__codec_new(p, SSE__GZIP, 15, 0);
             uint64_t    mark = c->mark;
             size_t      at;
             sse__frame_head(p, SSE__GZIP, &b);
             for (at = 0; at < text.len; at += n) {
                 sse__crc_state part;
-                n    = text.len - at < 8192 ? (unsigned)(text.len - at) : 8192;
+                n = text.len - at < 8192 ? (unsigned)(text.len - at) : 8192;
                 part = sse__crc_of(p, sse__str(text.ptr + at, n));
                 sse__crc_append(&sum, &part);
                 sse__codec_add(c, p, sse__str(text.ptr + at, n));
@@ -369,11 +402,12 @@ static void test_gzip_files(void) { /* what replies use: whole, and in parts thr
             sse__codec_free(c);
         }
         inflateInit2(&z, 15 + 16);
-        z.next_in   = (Bytef *)b.ptr;
-        z.avail_in  = (uInt)b.len;
-        z.next_out  = out;
+        z.next_in = (Bytef *)b.ptr;
+        z.avail_in = (uInt)b.len;
+        z.next_out = out;
         z.avail_out = (uInt)text.len + 1;
-        wrong += inflate(&z, Z_FINISH) != Z_STREAM_END || z.avail_out != 1 || memcmp(out, text.ptr, text.len) != 0;
+        wrong += inflate(&z, Z_FINISH) != Z_STREAM_END || z.avail_out != 1 ||
+                 memcmp(out, text.ptr, text.len) != 0;
         inflateEnd(&z);
         sse_buf_free(&b);
         free(out);
@@ -398,9 +432,11 @@ int main(int argc, char **argv) {
     }
     for (lgwin = 16; lgwin <= 18 && !faults; lgwin++) test_far(lgwin, &w[1]);
     ok(!faults, "copies from the edge of the window");
-    while (decodes < goal && !faults) scenario(16 + random_below(9), &w[3 + random_below(2)], 200, random_below(3) ? 300 : 3000);
-    ok(!faults, "%ld decodes: %ld deltas, %ld keys, %ld private, %ld keep-alives, %ld foreign beginnings", decodes, deltas, keys, private_bytes,
-        pings, foreign);
+    while (decodes < goal && !faults)
+        scenario(16 + random_below(9), &w[3 + random_below(2)], 200, random_below(3) ? 300 : 3000);
+    ok(!faults,
+        "%ld decodes: %ld deltas, %ld keys, %ld private, %ld keep-alives, %ld foreign beginnings",
+        decodes, deltas, keys, private_bytes, pings, foreign);
     ok(deltas > keys / 10 && private_bytes > 0 && pings > 0 && foreign > 0, "all of it happened");
     if (!faults) test_gzip_files();
     for (lgwin = 16; lgwin <= 24 && !faults && goal >= 1000000; lgwin += 4) {

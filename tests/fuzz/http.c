@@ -1,18 +1,27 @@
-/* Fuzzes request heads, chunked and multipart bodies, paths and header values. The first byte chooses what the rest is and how
-   it is cut.
+/* Fuzzes request heads, chunked and multipart bodies, paths and header values. The first byte
+   chooses what the rest is and how it is cut.
    `make fuzz` runs it; `make test` replays its corpus. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
-#define CHECK(x) do if (!(x)) { fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); abort(); } while (0)
+#define CHECK(x)                                                            \
+    do                                                                      \
+        if (!(x)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
+            abort();                                                        \
+        }                                                                   \
+    while (0)
 
-static char *copy(const void *bytes, size_t n) { /* of just this size, so that ASan sees a byte read too many */
+/* Of just this size, so that ASan sees a byte read too many. */
+static char *copy(const void *bytes, size_t n) {
     char *p = (char *)malloc(n ? n : 1);
     if (n) memcpy(p, bytes, n);
     return p;
 }
 
-static void inside(sse_str s, sse_str whole) { CHECK(!s.ptr || (s.ptr >= whole.ptr && s.ptr + s.len <= whole.ptr + whole.len)); }
+static void inside(sse_str s, sse_str whole) {
+    CHECK(!s.ptr || (s.ptr >= whole.ptr && s.ptr + s.len <= whole.ptr + whole.len));
+}
 
 static int head_in_steps(sse__head *h, sse_str in, size_t step) {
     size_t n = 0;
@@ -35,12 +44,17 @@ static void fuzz_head(sse_str in, size_t step) {
     rc = sse__head_parse(&whole, in.ptr, in.len);
     CHECK(head_in_steps(&h, in, step) == rc);
     if (rc <= 0) return;
-    CHECK((size_t)rc <= in.len && in.ptr[rc - 1] == '\n' && h.nfields == whole.nfields && whole.path.at + whole.path.len <= (uint32_t)rc);
-    CHECK(memcmp(&h.method, &whole.method, 5 * sizeof(sse__slice)) == 0 && h.content_length == whole.content_length && h.chunked == whole.chunked && h.keep_alive == whole.keep_alive);
+    CHECK((size_t)rc <= in.len && in.ptr[rc - 1] == '\n' && h.nfields == whole.nfields &&
+          whole.path.at + whole.path.len <= (uint32_t)rc);
+    CHECK(memcmp(&h.method, &whole.method, 5 * sizeof(sse__slice)) == 0 &&
+          h.content_length == whole.content_length && h.chunked == whole.chunked &&
+          h.keep_alive == whole.keep_alive);
     CHECK(!(h.chunked && h.has_length) && (h.minor == 0 || h.host.len > 0));
     for (i = 0; i < h.nfields; i++) {
         CHECK(memcmp(&fields[i], &whole_fields[i], sizeof *fields) == 0);
-        CHECK(fields[i].value.at + fields[i].value.len <= (uint32_t)rc - 4 && sse__is_token(sse__slice_str(in.ptr, fields[i].name)) && sse__all_in_class(sse__slice_str(in.ptr, fields[i].value), SSE__VALUE));
+        CHECK(fields[i].value.at + fields[i].value.len <= (uint32_t)rc - 4 &&
+              sse__is_token(sse__slice_str(in.ptr, fields[i].name)) &&
+              sse__all_in_class(sse__slice_str(in.ptr, fields[i].value), SSE__VALUE));
     }
 }
 
@@ -54,34 +68,43 @@ static void fuzz_chunked(sse_str in, size_t step) {
     rc = sse__chunked_decode(&whole, all, in.len, &used, &made);
     while (piece_rc == 0 && at < in.len) {
         char *p;
-        n        = step < in.len - at ? step : in.len - at;
-        p        = copy(in.ptr + at, n);
+        n = step < in.len - at ? step : in.len - at;
+        p = copy(in.ptr + at, n);
         piece_rc = sse__chunked_decode(&d, p, n, &piece_used, &piece_made);
         if (piece_made) memcpy(joined + total, p, piece_made);
         total += piece_made;
         at += piece_used;
         free(p);
     }
-    CHECK(piece_rc == rc && at == used && total == made && (made == 0 || memcmp(all, joined, made) == 0));
+    CHECK(piece_rc == rc && at == used && total == made &&
+          (made == 0 || memcmp(all, joined, made) == 0));
     free(all);
     free(joined);
 }
 
-static uint64_t parts_in_steps(sse_str in, size_t step, int *event) { /* a number made of all events and data */
+/* A number made of all events and data. */
+static uint64_t parts_in_steps(sse_str in, size_t step, int *event) {
     char           memory[100];
     sse__multipart m;
     uint64_t       sum = 17;
     size_t         at = 0, n, i;
-    CHECK(sse__multipart_init(&m, SSE__LIT("multipart/form-data; boundary=XX"), memory, sizeof memory));
+    CHECK(sse__multipart_init(&m, SSE__LIT("multipart/form-data; boundary=XX"), memory,
+        sizeof memory));
     for (*event = 0; at < in.len && *event >= 0 && *event != SSE__PART_DONE; at += n) {
         char   *p;
         sse_str piece;
-        n     = step < in.len - at ? step : in.len - at;
-        p     = copy(in.ptr + at, n);
+        n = step < in.len - at ? step : in.len - at;
+        p = copy(in.ptr + at, n);
         piece = sse__str(p, n);
         while ((*event = sse__multipart_next(&m, &piece)) > 0 && *event != SSE__PART_DONE) {
-            if (*event == SSE__PART_DATA) for (i = 0; i < m.data.len; i++) sum = sum * 31 + (unsigned char)m.data.ptr[i];
-            else sum = sum * 31 + 256 + (unsigned)*event + (*event == SSE__PART_BEGIN ? strlen(m.name) + (m.filename ? strlen(m.filename) : 0) + (m.type ? strlen(m.type) : 0) : 0);
+            if (*event == SSE__PART_DATA)
+                for (i = 0; i < m.data.len; i++) sum = sum * 31 + (unsigned char)m.data.ptr[i];
+            else
+                sum = sum * 31 + 256 + (unsigned)*event +
+                      (*event == SSE__PART_BEGIN
+                              ? strlen(m.name) + (m.filename ? strlen(m.filename) : 0) +
+                                    (m.type ? strlen(m.type) : 0)
+                              : 0);
         }
         free(p);
     }
@@ -91,7 +114,9 @@ static uint64_t parts_in_steps(sse_str in, size_t step, int *event) { /* a numbe
 static void fuzz_path(sse_str in) {
     char *out = (char *)malloc(in.len + 2);
     int   n = sse__path_decode(out, in);
-    if (n >= 0) CHECK((size_t)n == strlen(out) && sse__utf8_span(sse__str(out, (size_t)n)) == (size_t)n && !strchr(out, '\\') && !strstr(out, "/../") && !strstr(out, "/./"));
+    if (n >= 0)
+        CHECK((size_t)n == strlen(out) && sse__utf8_span(sse__str(out, (size_t)n)) == (size_t)n &&
+              !strchr(out, '\\') && !strstr(out, "/../") && !strstr(out, "/./"));
     (void)sse__form_decode(out, in);
     free(out);
 }
@@ -107,7 +132,8 @@ static void fuzz_values(sse_str in) {
     for (rest = in; sse__param_next(&rest, &a, &b); inside(b, in)) inside(a, in);
     for (rest = in; sse__pair_next(&rest, '&', &a, &b); inside(b, in)) inside(a, in);
     for (rest = in; sse__cookie_next(&rest, &a, &b); inside(b, in)) inside(a, in);
-    for (rest = in; sse__forwarded_last(&rest, &a); inside(sse__forwarded_address(a), in)) inside(a, in);
+    for (rest = in; sse__forwarded_last(&rest, &a); inside(sse__forwarded_address(a), in))
+        inside(a, in);
     if (sse__host_parse(in, &host)) inside(host.port, in);
     if (sse__origin_parse(in, &origin)) inside(origin.host.name, in);
     if (sse__range(in, 1000, &first, &last) == 206) CHECK(first <= last && last < 1000);
@@ -127,11 +153,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int          event, other;
     if (size < 1) return 0;
     bytes = copy(data + 1, size - 1);
-    in    = sse__str(bytes, size - 1);
+    in = sse__str(bytes, size - 1);
     switch (data[0] % 5) {
     case 0: fuzz_head(in, step); break;
     case 1: fuzz_chunked(in, step); break;
-    case 2: CHECK(parts_in_steps(in, step, &event) == parts_in_steps(in, in.len + 1, &other) && event == other); break;
+    case 2:
+        CHECK(parts_in_steps(in, step, &event) == parts_in_steps(in, in.len + 1, &other) &&
+              event == other);
+        break;
     case 3: fuzz_path(in); break;
     default: fuzz_values(in);
     }

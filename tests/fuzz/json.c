@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_text(sse_str value) { /* what C callers get is UTF-8 and no longer than the JSON */
+/* What C callers get is UTF-8 and no longer than the JSON. */
+static void check_text(sse_str value) {
     sse__arena  arena = {0};
     const char *text;
     const int   error = sse__json_to_text(&arena, value, &text);
@@ -21,15 +22,22 @@ static void check_text(sse_str value) { /* what C callers get is UTF-8 and no lo
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    const char *bytes = (const char *)data, *line = (const char *)(size ? memchr(data, '\n', size) : NULL);
-    char       *path  = line ? sse__strdup(sse__str(bytes, (size_t)(line - bytes))) : NULL;
-    sse_str     json  = line ? sse__str(line + 1, size - (size_t)(line + 1 - bytes)) : sse__str(bytes, size), value;
-    size_t      offset, again;
-    const int   error = sse__json_check(json, &offset), found = sse_json_get(json, path ? path : "", &value);
+    const char *bytes = (const char *)data,
+               *line = (const char *)(size ? memchr(data, '\n', size) : NULL);
+    char   *path = line ? sse__strdup(sse__str(bytes, (size_t)(line - bytes))) : NULL;
+    sse_str json = line ? sse__str(line + 1, size - (size_t)(line + 1 - bytes))
+                        : sse__str(bytes, size),
+            value;
+    size_t    offset, again;
+    const int error = sse__json_check(json, &offset),
+              found = sse_json_get(json, path ? path : "", &value);
     CHECK(offset <= json.len);
     CHECK(error ? found == error : found == SSE_OK || found == SSE_E_ABSENT);
-    CHECK(found ? !value.ptr : value.ptr >= json.ptr && value.len <= json.len - (size_t)(value.ptr - json.ptr));
-    if (error) CHECK(sse__json_check(sse__str(json.ptr, offset), &again) == SSE_OK || again == offset); /* J2 */
+    CHECK(found ? !value.ptr
+                : value.ptr >= json.ptr && value.len <= json.len - (size_t)(value.ptr - json.ptr));
+    /* J2 */
+    if (error)
+        CHECK(sse__json_check(sse__str(json.ptr, offset), &again) == SSE_OK || again == offset);
     else CHECK(offset == json.len);
     if (!found) {
         CHECK(sse__json_check(value, &again) == SSE_OK); /* a value found is JSON of its own */

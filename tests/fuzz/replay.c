@@ -1,4 +1,5 @@
-/* replay.c: runs a fuzz target over its corpus, and over a few inputs that every target should survive. */
+/* replay.c: runs a fuzz target over its corpus, and over a few inputs that every target should
+   survive. */
 #include "../tap.h"
 #include <dirent.h>
 #include <stdint.h>
@@ -17,7 +18,8 @@ static int replay(const char *name) {
     fseek(f, 0, SEEK_END);
     n = ftell(f);
     rewind(f);
-    bytes = (uint8_t *)malloc((size_t)n + !n); /* of the exact size, so that the sanitizer sees a read past it */
+    /* of the exact size, so that the sanitizer sees a read past it */
+    bytes = (uint8_t *)malloc((size_t)n + !n);
     if (bytes && n > 0 && fread(bytes, 1, (size_t)n, f) != (size_t)n) n = 0;
     fclose(f);
     if (bytes) LLVMFuzzerTestOneInput(bytes, (size_t)n);

@@ -62,8 +62,8 @@ static void check_base64(sse_str s) { /* both ways: what decodes, encodes to the
 
 static void check_numbers(sse_str s) {
     const char *p = s.ptr;
-    char    *text = sse__strdup(s);
-    uint64_t v;
+    char       *text = sse__strdup(s);
+    uint64_t    v;
     CHECK(text);
     sse_parse_int(text, 0);
     sse_parse_double(text, 0);

@@ -1,4 +1,5 @@
-/* server.c: what other people's test suites are pointed at. Listens on 127.0.0.1, for any host name and origin.
+/* server.c: what other people's test suites are pointed at. Listens on 127.0.0.1, for any host name
+   and origin.
    usage: outside PORT [ROOT] [DB]
    Each part below is one concern: its handlers, and a function at its end that adds its routes. */
 #define SSE_IMPLEMENTATION
@@ -24,13 +25,15 @@ static void echo(sse_req *req, void *user) {
 static void sign(sse_req *req, void *user) {
     (void)user;
     sse_set_type(req, "text/plain");
-    if (sse_sign(sse_out(req), secret, sse_query(req, "value"))) sse_fail(req, 400, "value is missing");
+    if (sse_sign(sse_out(req), secret, sse_query(req, "value")))
+        sse_fail(req, 400, "value is missing");
 }
 
 static void unsign(sse_req *req, void *user) {
     (void)user;
     sse_set_type(req, "text/plain; charset=utf-8");
-    if (sse_unsign(sse_out(req), secret, sse_query(req, "value"), (int)sse_parse_int(sse_query(req, "max_age"), 0)))
+    if (sse_unsign(sse_out(req), secret, sse_query(req, "value"),
+            (int)sse_parse_int(sse_query(req, "max_age"), 0)))
         sse_fail(req, 403, "not signed here, or too old");
 }
 
@@ -41,10 +44,12 @@ static void stats(sse_req *req, void *user) {
     sse_stats_get(sse_req_app(req), &s);
 #define N(name) (unsigned long long)s.name
     sse_json(sse_out_json(req),
-        "{\"connections\":%llu,\"streams\":%llu,\"views\":%llu,\"accepted\":%llu,\"refused\":%llu,\"requests\":%llu,\"bad_requests\":%llu,"
-        "\"timeouts\":%llu,\"events\":%llu,\"renders\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,\"sends\":%llu}",
-        N(connections), N(streams), N(views), N(accepted), N(refused), N(requests), N(bad_requests), N(timeouts), N(events), N(renders), N(bytes_in),
-        N(bytes_out), N(sends));
+        "{\"connections\":%llu,\"streams\":%llu,\"views\":%llu,\"accepted\":%llu,\"refused\":%llu,"
+        "\"requests\":%llu,\"bad_requests\":%llu,"
+        "\"timeouts\":%llu,\"events\":%llu,\"renders\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,"
+        "\"sends\":%llu}",
+        N(connections), N(streams), N(views), N(accepted), N(refused), N(requests), N(bad_requests),
+        N(timeouts), N(events), N(renders), N(bytes_in), N(bytes_out), N(sends));
 #undef N
 }
 
@@ -92,8 +97,8 @@ static void add_small(sse_app *app) {
     sse_get(app, "/unsign", unsign, NULL);
     sse_get(app, "/stats", stats, NULL);
     sse_get(app, "/slow", slow, NULL);
-    o.method         = "POST";
-    o.body_later     = true;
+    o.method = "POST";
+    o.body_later = true;
     o.max_body_bytes = SSE_UNLIMITED;
     sse_route(app, "/upload", upload, NULL, &o);
 }
@@ -106,7 +111,7 @@ static void subscribe(sse_req *req, void *user) {
     sse_stream_options o;
     (void)user;
     memset(&o, 0, sizeof o);
-    o.ping_ms         = (int)sse_parse_int(sse_query(req, "ping_ms"), 0);
+    o.ping_ms = (int)sse_parse_int(sse_query(req, "ping_ms"), 0);
     o.send_timeout_ms = (int)sse_parse_int(sse_query(req, "send_timeout_ms"), 0);
     o.max_queue_bytes = (size_t)sse_parse_int(sse_query(req, "max_queue"), 0);
     sse_subscribe(sse_stream_open(req, &o), sse_fmt(req, "topic.%s", sse_param(req, "name")));
@@ -117,18 +122,19 @@ static void publish(sse_req *req, void *user) {
     sse_event     event;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.event    = sse_query(req, "event");
-    event.id       = sse_query(req, "id");
-    event.data     = body.len ? body.ptr : "";
+    event.event = sse_query(req, "event");
+    event.id = sse_query(req, "id");
+    event.data = body.len ? body.ptr : "";
     event.data_len = body.len;
-    if (sse_publish(sse_req_app(req), sse_fmt(req, "topic.%s", sse_param(req, "name")), &event)) sse_fail(req, 400, "not an event");
+    if (sse_publish(sse_req_app(req), sse_fmt(req, "topic.%s", sse_param(req, "name")), &event))
+        sse_fail(req, 400, "not an event");
 }
 
 static void add_topics(sse_app *app, bool durable) {
     sse_topic_options o;
     memset(&o, 0, sizeof o);
     o.history = 1000;
-    o.db      = durable ? db : NULL;
+    o.db = durable ? db : NULL;
     sse_topic(app, "topic.*", &o);
     sse_get(app, "/topic/{name}", subscribe, NULL);
     sse_post(app, "/topic/{name}", publish, NULL);
@@ -178,12 +184,12 @@ static void render_each(sse_req *req, sse_buf *html, void *user) {
 static void put_text(sse_req *req, void *user) {
     const char *name = sse_param(req, "name");
     char       *html = copy(sse_body(req));
-    text       *t    = find_text(name);
+    text       *t = find_text(name);
     (void)user;
     if (!t && (t = (text *)calloc(1, sizeof *t)) != NULL) {
         t->name = copy_text(name);
         t->next = texts;
-        texts   = t;
+        texts = t;
     }
     if (!t || !t->name || !html) {
         free(html);
@@ -205,13 +211,14 @@ static void add_views(sse_app *app) {
 
 /* ---- a view of a table --------------------------------------------------------------- */
 
-
 static void render_table(sse_view *view, sse_buf *html, void *user) {
     sse_rows *rows = sse_db_query(db, "SELECT k, v FROM kv ORDER BY k");
     (void)view;
     (void)user;
     sse_puts(html, "<table id=\"kv\">");
-    while (sse_db_next(rows)) sse_html(html, "<tr><td>%s</td><td>%s</td></tr>", sse_db_text(rows, 0), sse_db_text(rows, 1));
+    while (sse_db_next(rows))
+        sse_html(html, "<tr><td>%s</td><td>%s</td></tr>", sse_db_text(rows, 0),
+            sse_db_text(rows, 1));
     sse_puts(html, "</table>");
 }
 
@@ -226,7 +233,7 @@ static void add_table(sse_app *app) {
     sse_live_options o;
     memset(&o, 0, sizeof o);
     sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS kv(k PRIMARY KEY, v)");
-    o.db     = db;
+    o.db = db;
     o.tables = "kv";
     sse_live(app, "/db", render_table, &o);
     sse_post(app, "/db", write_table, NULL);
@@ -234,7 +241,8 @@ static void add_table(sse_app *app) {
 
 /* ---- ticks: shared topics for load tests ------------------------------------------------ */
 
-/* With ms 0 an event goes out as soon as every subscriber has taken the last one: each stream's step says so for it. */
+/* With ms 0 an event goes out as soon as every subscriber has taken the last one: each stream's
+   step says so for it. */
 typedef struct ticker {
     struct ticker *next;
     sse_app       *app;
@@ -258,7 +266,8 @@ static void tick(sse_app *app, void *user) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     sse_printf(&b, "t=%lld ", (long long)now.tv_sec * 1000000000 + now.tv_nsec);
     while (!b.error && b.len < (size_t)t->bytes)
-        sse_raw(&b, "abcdefghijklmnopqrstuvwxyz0123456789", t->bytes - (int)b.len < 36 ? (size_t)t->bytes - b.len : 36);
+        sse_raw(&b, "abcdefghijklmnopqrstuvwxyz0123456789",
+            t->bytes - (int)b.len < 36 ? (size_t)t->bytes - b.len : 36);
     event.data = sse_buf_text(&b);
     sse_publish(app, t->topic, &event);
     sse_buf_free(&b);
@@ -293,8 +302,8 @@ static ticker *find_ticker(sse_app *app, int ms, int bytes) {
     ticker *t = tickers;
     while (t && (t->ms != ms || t->bytes != bytes)) t = t->next;
     if (t || !(t = (ticker *)calloc(1, sizeof *t))) return t;
-    t->app   = app;
-    t->ms    = ms;
+    t->app = app;
+    t->ms = ms;
     t->bytes = bytes;
     t->round = 1;
     snprintf(t->topic, sizeof t->topic, "tick %d %d", ms, bytes);
@@ -304,8 +313,11 @@ static ticker *find_ticker(sse_app *app, int ms, int bytes) {
 }
 
 static void watch_ticks(sse_req *req, void *user) {
-    const long long    ms = sse_parse_int(sse_query(req, "ms"), 1000), bytes = sse_parse_int(sse_query(req, "bytes"), 100);
-    ticker            *t = ms >= 0 && ms <= 3600000 && bytes >= 0 && bytes <= 100000000 ? find_ticker(sse_req_app(req), (int)ms, (int)bytes) : NULL;
+    const long long ms = sse_parse_int(sse_query(req, "ms"), 1000),
+                    bytes = sse_parse_int(sse_query(req, "bytes"), 100);
+    ticker            *t = ms >= 0 && ms <= 3600000 && bytes >= 0 && bytes <= 100000000
+                               ? find_ticker(sse_req_app(req), (int)ms, (int)bytes)
+                               : NULL;
     watcher           *w = t ? (watcher *)calloc(1, sizeof *w) : NULL;
     sse_stream_options o;
     (void)user;
@@ -314,8 +326,8 @@ static void watch_ticks(sse_req *req, void *user) {
         sse_fail(req, 400, "ms or bytes is out of range");
         return;
     }
-    w->at      = t;
-    o.user     = w;
+    w->at = t;
+    o.user = w;
     o.on_close = watcher_closed;
     if (!t->ms) o.step = watcher_step;
     if (t->count++ == 0 && t->ms) t->timer = sse_every(t->app, t->ms, tick, t);
@@ -326,22 +338,27 @@ static void add_ticks(sse_app *app) { sse_get(app, "/tick", watch_ticks, NULL); 
 
 /* ---- the test endpoint of the Datastar SDKs ------------------------------------------------ */
 
-static const char *part(sse_req *req, long long i, const char *name) { return sse_signal(req, sse_fmt(req, "events.%lld.%s", i, name)); }
-static bool        is_true(const char *s) { return s && strcmp(s, "true") == 0; }
+static const char *part(sse_req *req, long long i, const char *name) {
+    return sse_signal(req, sse_fmt(req, "events.%lld.%s", i, name));
+}
+
+static bool is_true(const char *s) { return s && strcmp(s, "true") == 0; }
 
 static sse_mode mode_of(const char *name) {
-    static const char *const names[] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
+    static const char *const names[] = {"outer", "inner", "replace", "prepend", "append", "before",
+        "after", "remove"};
     unsigned                 i;
     for (i = 0; name && i < 8; i++)
         if (strcmp(names[i], name) == 0) return (sse_mode)i;
     return SSE_OUTER;
 }
 
-/* {"type":"module","async":"true"} as type="module" async="true". The text is JSON that was checked already. */
+/* {"type":"module","async":"true"} as type="module" async="true". The text is JSON that was checked
+   already. */
 static const char *attributes(sse_req *req, long long i) {
-    const char *p       = part(req, i, "attributes"), *from, *all;
-    sse_buf     b       = {NULL, 0, 0, 0};
-    int         depth   = 0;
+    const char *p = part(req, i, "attributes"), *from, *all;
+    sse_buf     b = {NULL, 0, 0, 0};
+    int         depth = 0;
     bool        in_name = true;
     for (; p && *p; p++) {
         if (*p == '{' || *p == '[') depth++;
@@ -353,7 +370,8 @@ static const char *attributes(sse_req *req, long long i) {
             if (*p == '\\') p++;
         if (depth != 1 || !in_name) continue;
         sse_printf(&b, "%s%.*s", b.len ? " " : "", (int)(p - from), from);
-        sse_html(&b, "=\"%s\"", part(req, i, sse_fmt(req, "attributes.%.*s", (int)(p - from), from)));
+        sse_html(&b, "=\"%s\"",
+            part(req, i, sse_fmt(req, "attributes.%.*s", (int)(p - from), from)));
     }
     all = b.len ? sse_fmt(req, "%s", sse_buf_text(&b)) : NULL;
     sse_buf_free(&b);
@@ -366,24 +384,24 @@ static void send_test_event(sse_req *req, sse_buf *out, long long i) {
     sse_event         event;
     memset(&patch, 0, sizeof patch);
     memset(&event, 0, sizeof event);
-    event.patch    = &patch;
-    event.id       = part(req, i, "eventId");
+    event.patch = &patch;
+    event.id = part(req, i, "eventId");
     event.retry_ms = (int)sse_parse_int(part(req, i, "retryDuration"), 0);
     if (event.retry_ms == 1000) event.retry_ms = 0; /* the default is not written */
     if (strcmp(type, "patchElements") == 0) {
-        event.elements        = part(req, i, "elements");
-        patch.selector        = part(req, i, "selector");
-        patch.mode            = mode_of(part(req, i, "mode"));
-        patch.ns              = part(req, i, "namespace");
+        event.elements = part(req, i, "elements");
+        patch.selector = part(req, i, "selector");
+        patch.mode = mode_of(part(req, i, "mode"));
+        patch.ns = part(req, i, "namespace");
         patch.view_transition = is_true(part(req, i, "useViewTransition"));
         if (!event.elements) event.elements = "";
     } else if (strcmp(type, "patchSignals") == 0) {
-        event.signals         = part(req, i, "signals-raw");
+        event.signals = part(req, i, "signals-raw");
         patch.only_if_missing = is_true(part(req, i, "onlyIfMissing"));
         if (!event.signals) event.signals = part(req, i, "signals");
     } else if (strcmp(type, "executeScript") == 0) {
-        event.script      = part(req, i, "script");
-        patch.attributes  = attributes(req, i);
+        event.script = part(req, i, "script");
+        patch.attributes = attributes(req, i);
         patch.keep_script = part(req, i, "autoRemove") && !is_true(part(req, i, "autoRemove"));
     }
     if (sse_event_write(out, &event)) sse_fail(req, 400, "event %lld cannot be written", i);
@@ -403,7 +421,7 @@ static void add_datastar(sse_app *app) {
     sse_post(app, "/test", datastar_test, NULL);
 }
 
-/* ---- EventSource: what the handlers of web-platform-tests do, by their names ------------------ */
+/* ---- EventSource: what the handlers of web-platform-tests do, by their names ----------------- */
 
 static sse_buf *event_stream(sse_req *req) {
     sse_set_type(req, "text/event-stream");
@@ -411,7 +429,7 @@ static sse_buf *event_stream(sse_req *req) {
 }
 
 static void send_message(sse_app *app, void *user) {
-    sse_req      *req     = (sse_req *)user;
+    sse_req      *req = (sse_req *)user;
     const sse_str message = sse_query_bytes(req, "message");
     const char   *mime = sse_query(req, "mime"), *newline = sse_query(req, "newline");
     (void)app;
@@ -434,7 +452,9 @@ static void message(sse_req *req, void *user) {
 }
 
 static int message2_step(sse_stream s, void *user) {
-    static const char bytes[] = "data:msg\ndata: msg\n\n:\nfalsefield:msg\n\nfalsefield:msg\nData:data\n\ndata\n\ndata:end\n\n";
+    static const char bytes[] =
+        "data:msg\ndata: msg\n\n:\nfalsefield:msg\n\nfalsefield:msg\nData:data\n\ndata\n\n"
+        "data:end\n\n";
     (void)user;
     sse_stream_write(s, bytes, sizeof bytes - 1);
     return 2000;
@@ -449,9 +469,9 @@ static void message2(sse_req *req, void *user) {
 }
 
 static void last_event_id(sse_req *req, void *user) {
-    const char   *id    = sse_header(req, "last-event-id");
+    const char   *id = sse_header(req, "last-event-id");
     const sse_str first = sse_query_bytes(req, "idvalue");
-    sse_buf      *out   = event_stream(req);
+    sse_buf      *out = event_stream(req);
     (void)user;
     if (id && *id) {
         sse_printf(out, "data: %s\n\n", id);
@@ -464,14 +484,18 @@ static void last_event_id(sse_req *req, void *user) {
 }
 
 static void last_event_id2(sse_req *req, void *user) {
-    static const char *const bodies[] = {"id: 1\ndata: 1\n\ndata: 2\n\nid: 2\ndata:3\n\ndata:4\n\n", "id: 1\ndata: 1\n\nid:\ndata:2\n\ndata:3\n\n",
+    static const char *const bodies[] = {"id: 1\ndata: 1\n\ndata: 2\n\nid: 2\ndata:3\n\ndata:4\n\n",
+        "id: 1\ndata: 1\n\nid:\ndata:2\n\ndata:3\n\n",
         "id: 1\ndata: 1\n\nid\ndata:2\n\ndata:3\n\n"};
-    const long long          type     = sse_parse_int(sse_query(req, "type"), 1);
+    const long long          type = sse_parse_int(sse_query(req, "type"), 1);
     (void)user;
-    sse_puts(event_stream(req), type >= 1 && type <= 3 ? bodies[type - 1] : "data: invalid_test\n\n");
+    sse_puts(event_stream(req),
+        type >= 1 && type <= 3 ? bodies[type - 1] : "data: invalid_test\n\n");
 }
 
-static void use_status(sse_req *req, int otherwise) { sse_set_status(req, (int)sse_parse_int(sse_query(req, "status"), otherwise)); }
+static void use_status(sse_req *req, int otherwise) {
+    sse_set_status(req, (int)sse_parse_int(sse_query(req, "status"), otherwise));
+}
 
 static void status_error(sse_req *req, void *user) {
     (void)user;
@@ -505,7 +529,8 @@ static void status_reconnect(sse_req *req, void *user) {
 }
 
 static void reconnect_fail(sse_req *req, void *user) {
-    const char *id = sse_query(req, "id"), *name = sse_fmt(req, "recon_fail_%s", id ? id : ""), *state = sse_cookie(req, name);
+    const char *id = sse_query(req, "id"), *name = sse_fmt(req, "recon_fail_%s", id ? id : ""),
+               *state = sse_cookie(req, name);
     (void)user;
     if (state && strcmp(state, "opened") == 0) {
         sse_set_cookie(req, name, "reconnected", NULL);
@@ -529,15 +554,18 @@ static void allow_origin(sse_req *req, const char *except) {
     const char *origin = sse_query(req, "origin"), *credentials = sse_query(req, "credentials");
     if (!origin) origin = sse_header(req, "origin");
     if (!credentials) credentials = "true";
-    if (origin && (!except || strcmp(origin, except) != 0)) sse_set_header(req, "Access-Control-Allow-Origin", origin);
-    if (!except || strcmp(credentials, except) != 0) sse_set_header(req, "Access-Control-Allow-Credentials", credentials);
+    if (origin && (!except || strcmp(origin, except) != 0))
+        sse_set_header(req, "Access-Control-Allow-Origin", origin);
+    if (!except || strcmp(credentials, except) != 0)
+        sse_set_header(req, "Access-Control-Allow-Credentials", credentials);
 }
 
 static void redirect(sse_req *req, void *user) {
     const char *location = sse_query(req, "location"), *origin = sse_header(req, "origin");
     (void)user;
     use_status(req, 302);
-    if (!location || sse_set_header(req, "Location", location)) sse_fail(req, 400, "location is missing or no URL");
+    if (!location || sse_set_header(req, "Location", location))
+        sse_fail(req, 400, "location is missing or no URL");
     if (!sse_query(req, "enable-cors") || !origin) return;
     sse_set_type(req, "text/plain");
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
@@ -548,7 +576,12 @@ static void cors(sse_req *req, void *user) {
     static const struct {
         const char *name;
         sse_handler fn;
-    } runs[]        = {{"status-reconnect", status_reconnect}, {"message", message}, {"redirect", redirect}, {"cache-control", show_field}};
+    } runs[] = {
+        {"status-reconnect", status_reconnect},
+        {"message", message},
+        {"redirect", redirect},
+        {"cache-control", show_field},
+    };
     const char *run = sse_query(req, "run");
     unsigned    i;
     (void)user;
@@ -581,11 +614,20 @@ static void add_eventsource(sse_app *app) {
         const char *path;
         sse_handler fn;
         const char *user;
-    } routes[] = {{"message.py", message, NULL}, {"message2.py", message2, NULL}, {"last-event-id.py", last_event_id, NULL},
-        {"last-event-id2.py", last_event_id2, NULL}, {"status-error.py", status_error, NULL}, {"status-reconnect.py", status_reconnect, NULL},
-        {"reconnect-fail.py", reconnect_fail, NULL}, {"accept.event_stream", show_field, "accept"},
-        {"cache-control.event_stream", show_field, "cache-control"}, {"redirect.py", redirect, NULL}, {"cors.py", cors, NULL},
-        {"cors-cookie.py", cors_cookie, NULL}};
+    } routes[] = {
+        {"message.py", message, NULL},
+        {"message2.py", message2, NULL},
+        {"last-event-id.py", last_event_id, NULL},
+        {"last-event-id2.py", last_event_id2, NULL},
+        {"status-error.py", status_error, NULL},
+        {"status-reconnect.py", status_reconnect, NULL},
+        {"reconnect-fail.py", reconnect_fail, NULL},
+        {"accept.event_stream", show_field, "accept"},
+        {"cache-control.event_stream", show_field, "cache-control"},
+        {"redirect.py", redirect, NULL},
+        {"cors.py", cors, NULL},
+        {"cors-cookie.py", cors_cookie, NULL},
+    };
     sse_route_options o;
     char              path[64];
     unsigned          i;
@@ -598,7 +640,7 @@ static void add_eventsource(sse_app *app) {
     sse_get(app, "/common/redirect.py", redirect, NULL); /* where their tests look for it */
 }
 
-/* ---- all together ----------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static void add_files(sse_app *app, const char *root) {
     if (!root) return;
@@ -617,9 +659,9 @@ int main(int argc, char **argv) {
     }
     memset(&options, 0, sizeof options);
     memset(&serve, 0, sizeof serve);
-    options.secret        = secret;
+    options.secret = secret;
     options.allowed_hosts = options.allowed_origins = "*";
-    app                                             = sse_app_new(&options);
+    app = sse_app_new(&options);
     add_small(app);
     db = sse_db_open(argc > 3 ? argv[3] : ":memory:", NULL);
     add_topics(app, argc > 3);
@@ -630,7 +672,7 @@ int main(int argc, char **argv) {
     add_eventsource(app);
     add_files(app, argc > 2 ? argv[2] : NULL);
     serve.port = (int)sse_parse_int(argv[1], 8000);
-    error      = sse_serve(app, &serve);
+    error = sse_serve(app, &serve);
     sse_app_free(app);
     sse_db_close(db);
     if (error) fprintf(stderr, "%s\n", sse_error_text(error));

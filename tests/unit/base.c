@@ -1,4 +1,5 @@
-/* Tests of >>base: checked sizes, allocation that fails, strings with a length, the table of errors. */
+/* Tests of >>base: checked sizes, allocation that fails, strings with a length, the table of
+   errors. */
 #include <stddef.h>
 static void *test_realloc(void *p, size_t n);
 #define SSE_MALLOC(n)     test_realloc(NULL, n)
@@ -17,8 +18,10 @@ static void *test_realloc(void *p, size_t n) {
 }
 
 static void sizes(void) { /* against division, on the edges */
-    static const size_t edges[] = {0, 1, 2, 3, 7, SIZE_MAX / 3, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX - 1, SIZE_MAX, (size_t)1 << (sizeof(size_t) * 4), ((size_t)1 << (sizeof(size_t) * 4)) - 1};
-    size_t i, k, out, wrong = 0;
+    static const size_t edges[] = {0, 1, 2, 3, 7, SIZE_MAX / 3, SIZE_MAX / 2, SIZE_MAX / 2 + 1,
+        SIZE_MAX - 1, SIZE_MAX, (size_t)1 << (sizeof(size_t) * 4),
+        ((size_t)1 << (sizeof(size_t) * 4)) - 1};
+    size_t              i, k, out, wrong = 0;
     for (i = 0; i < SSE__COUNT(edges); i++)
         for (k = 0; k < SSE__COUNT(edges); k++) {
             const size_t a = edges[i], b = edges[k];
@@ -38,13 +41,15 @@ static void growing(void) {
         ((int *)array)[count] = (int)count;
     }
     is_int(count, 1000, "a thousand elements");
-    ok(((int *)array)[0] == 0 && ((int *)array)[999] == 999 && grown < 12, "kept, with %d allocations", (int)grown);
+    ok(((int *)array)[0] == 0 && ((int *)array)[999] == 999 && grown < 12,
+        "kept, with %d allocations", (int)grown);
     before = array;
-    fails  = true;
-    huge   = cap;
-    ok(!sse__grow(&array, &cap, cap, sizeof(int)) && array == before && cap == huge, "without memory nothing changes");
-    fails     = false;
-    cap       = SIZE_MAX / 2 + 1;
+    fails = true;
+    huge = cap;
+    ok(!sse__grow(&array, &cap, cap, sizeof(int)) && array == before && cap == huge,
+        "without memory nothing changes");
+    fails = false;
+    cap = SIZE_MAX / 2 + 1;
     last_size = 0;
     ok(!sse__grow(&array, &cap, cap, 1) && last_size == 0, "twice the elements would overflow");
     cap = SIZE_MAX / 8;
@@ -57,13 +62,20 @@ static void strings(void) {
     char         *copy;
     ok(!none.ptr && none.len == 0 && empty.ptr && empty.len == 0, "absent and empty differ");
     ok(sse__eq(none, empty) && sse__eq_nocase(none, empty), "but compare equal");
-    ok(sse__eq(SSE__LIT("a\0b"), SSE__LIT("a\0b")) && !sse__eq(SSE__LIT("a\0b"), SSE__LIT("a\0c")), "NULs are bytes");
-    ok(!sse__eq(SSE__LIT("a"), SSE__LIT("ab")) && !sse__eq(SSE__LIT("a"), SSE__LIT("A")), "length and case count");
+    ok(sse__eq(SSE__LIT("a\0b"), SSE__LIT("a\0b")) && !sse__eq(SSE__LIT("a\0b"), SSE__LIT("a\0c")),
+        "NULs are bytes");
+    ok(!sse__eq(SSE__LIT("a"), SSE__LIT("ab")) && !sse__eq(SSE__LIT("a"), SSE__LIT("A")),
+        "length and case count");
     ok(sse__eq_nocase(SSE__LIT("Content-TYPE"), SSE__LIT("content-type")), "unless they do not");
-    ok(!sse__eq_nocase(SSE__LIT("@["), SSE__LIT("`{")) && !sse__eq_nocase(SSE__LIT("\xC3\x89"), SSE__LIT("\xC3\xA9")), "only letters, only ASCII");
+    ok(!sse__eq_nocase(SSE__LIT("@["), SSE__LIT("`{")) &&
+            !sse__eq_nocase(SSE__LIT("\xC3\x89"), SSE__LIT("\xC3\xA9")),
+        "only letters, only ASCII");
     ok(!sse__eq_nocase(SSE__LIT("ab"), SSE__LIT("a")), "not by half");
-    ok(sse__starts(SSE__LIT("abc"), SSE__LIT("ab")) && sse__starts(SSE__LIT("ab"), SSE__LIT("ab")) && sse__starts(none, empty), "starts with");
-    ok(!sse__starts(SSE__LIT("a"), SSE__LIT("ab")) && !sse__starts(SSE__LIT("ba"), SSE__LIT("a")), "starts not with");
+    ok(sse__starts(SSE__LIT("abc"), SSE__LIT("ab")) &&
+            sse__starts(SSE__LIT("ab"), SSE__LIT("ab")) && sse__starts(none, empty),
+        "starts with");
+    ok(!sse__starts(SSE__LIT("a"), SSE__LIT("ab")) && !sse__starts(SSE__LIT("ba"), SSE__LIT("a")),
+        "starts not with");
     copy = sse__strdup(SSE__LIT("a\0b"));
     is_mem(copy, 4, "a\0b", 4, "a copy ends in a NUL");
     free(copy);
@@ -72,9 +84,10 @@ static void strings(void) {
     free(copy);
     fails = true;
     ok(!sse__strdup(SSE__LIT("a")) && !sse__zalloc(8), "NULL without memory");
-    fails     = false;
+    fails = false;
     last_size = 1;
-    ok(!sse__strdup(sse__str("a", SIZE_MAX)) && last_size == 1, "a length that overflows is not even tried");
+    ok(!sse__strdup(sse__str("a", SIZE_MAX)) && last_size == 1,
+        "a length that overflows is not even tried");
 }
 
 static void zeroed(void) {
@@ -85,10 +98,12 @@ static void zeroed(void) {
     free(p);
 }
 
-static void hashing(void) { /* names that differ little must not meet often: 10,000 in 65,536 places leave at most 1,000 unlucky */
+/* Names that differ little must not meet often: 10,000 in 65,536 places leave at most 1,000
+   unlucky. */
+static void hashing(void) {
     static unsigned char seen[65536];
-    char text[20];
-    int  i, met = 0;
+    char                 text[20];
+    int                  i, met = 0;
     for (i = 0; i < 10000; i++) {
         uint32_t h;
         snprintf(text, sizeof text, "/room/%d", i);
@@ -104,15 +119,20 @@ static void errors(void) {
     int n, named = 0;
     for (n = 0; strcmp(sse_error_text(n), "unknown error"); n--) {
         const char *text = sse_error_text(n);
-        named += !strncmp(text, n ? "SSE_E_" : "SSE_OK: ", n ? 6 : 8) && strstr(text, ": ") && strlen(text) > strcspn(text, ":") + 8;
+        named += !strncmp(text, n ? "SSE_E_" : "SSE_OK: ", n ? 6 : 8) && strstr(text, ": ") &&
+                 strlen(text) > strcspn(text, ":") + 8;
     }
-    ok(named == -n && named >= 13, "%d errors without a gap, each with its name and a message", named);
+    ok(named == -n && named >= 13, "%d errors without a gap, each with its name and a message",
+        named);
     is_str(sse_error_text(SSE_E_NOMEM), "SSE_E_NOMEM: out of memory", "one of them");
     is_str(sse_error_text(1), "unknown error", "a positive number");
     is_str(sse_error_text(INT32_MIN), "unknown error", "the smallest number");
 }
 
-struct outer { char before; int member; };
+struct outer {
+    char before;
+    int  member;
+};
 
 int main(void) {
     struct outer outer;
@@ -122,6 +142,7 @@ int main(void) {
     zeroed();
     hashing();
     errors();
-    ok(SSE__CONTAINER(&outer.member, struct outer, member) == &outer, "from a member to what contains it");
+    ok(SSE__CONTAINER(&outer.member, struct outer, member) == &outer,
+        "from a member to what contains it");
     return tap_done();
 }

@@ -1,4 +1,5 @@
-/* Tests of >>buf: buffers and arenas, each of their allocations failing in turn, sizes that overflow. */
+/* Tests of >>buf: buffers and arenas, each of their allocations failing in turn, sizes that
+   overflow. */
 #include <stddef.h>
 static void *test_realloc(void *p, size_t n);
 static void  test_free(void *p);
@@ -57,11 +58,13 @@ static void growth(void) {
         sse__put_char(&b, (char)i);
         wrong += b.cap <= b.len; /* F1 */
     }
-    ok(wrong == 0 && calls < 15, "100,000 bytes one by one: %d allocations, always room for a NUL", calls);
+    ok(wrong == 0 && calls < 15, "100,000 bytes one by one: %d allocations, always room for a NUL",
+        calls);
     for (i = 0; i < b.len; i++) wrong += b.ptr[i] != (char)i;
     is_int(wrong, 0, "all there");
     sse_buf_free(&b);
-    for (i = 0; i < 300; i++) { /* every size around the first capacities: the NUL never lands outside */
+    /* every size around the first capacities: the NUL never lands outside */
+    for (i = 0; i < 300; i++) {
         char bytes[300];
         memset(bytes, 'x', i);
         sse_raw(&b, bytes, i);
@@ -76,8 +79,8 @@ static void errors(void) {
     char   *ptr;
     size_t  cap;
     sse_puts(&b, "before");
-    ptr         = b.ptr;
-    cap         = b.cap;
+    ptr = b.ptr;
+    cap = b.cap;
     allocs_left = 0;
     sse_raw(&b, "0123456789012345678901234567890123456789012345678901234567890123456789", 70);
     allocs_left = -1;
@@ -94,12 +97,15 @@ static void errors(void) {
     sse_puts(&b, "again");
     is_str(sse_buf_text(&b), "again", "freed, it works again");
     last_size = 1;
-    ok(!sse__buf_room(&b, SIZE_MAX) && b.error == SSE_E_NOMEM && last_size != SIZE_MAX, "a size that overflows is not even tried");
+    ok(!sse__buf_room(&b, SIZE_MAX) && b.error == SSE_E_NOMEM && last_size != SIZE_MAX,
+        "a size that overflows is not even tried");
     sse_buf_free(&b);
     sse_puts(&b, "again");
-    ok(!sse__buf_room(&b, SIZE_MAX - 5) && b.error == SSE_E_NOMEM, "nor is one where only the NUL overflows");
+    ok(!sse__buf_room(&b, SIZE_MAX - 5) && b.error == SSE_E_NOMEM,
+        "nor is one where only the NUL overflows");
     sse_buf_free(&b);
-    ok(!sse__buf_room(&b, SIZE_MAX / 2 + 1) && b.error == SSE_E_NOMEM, "doubling does not overflow");
+    ok(!sse__buf_room(&b, SIZE_MAX / 2 + 1) && b.error == SSE_E_NOMEM,
+        "doubling does not overflow");
     sse_buf_free(&b);
     sse_buf_fail(&b, SSE_E_FIELD);
     sse_puts(&b, "x");
@@ -120,7 +126,8 @@ static void arenas(void) {
     }
     for (i = 0; i < 500; i++)
         for (k = 0; k < i; k++) wrong += p[i][k] != (char)i;
-    ok(wrong == 0 && calls < 10, "500 pieces, aligned, apart from one another, in %d blocks", calls);
+    ok(wrong == 0 && calls < 10, "500 pieces, aligned, apart from one another, in %d blocks",
+        calls);
     text = sse__arena_text(&a, SSE__LIT("a\0b"));
     is_mem(text, 4, "a\0b", 4, "a text ends in a NUL");
     is_str(sse__arena_text(&a, sse__text(NULL)), "", "also the text of nothing");
@@ -148,13 +155,15 @@ static void arenas_without_memory(void) {
     allocs_left = 0;
     ok(!sse__arena_get(&a, 1) && !sse__arena_text(&a, SSE__LIT("x")), "NULL without memory");
     allocs_left = 1;
-    first       = sse__arena_text(&a, SSE__LIT("first"));
+    first = sse__arena_text(&a, SSE__LIT("first"));
     ok(first && !sse__arena_get(&a, 5000), "NULL where the second block fails");
     is_str(first, "first", "what was given stays");
     ok(sse__arena_get(&a, 100), "and the first block still gives");
     allocs_left = -1;
-    last_size   = 1;
-    ok(!sse__arena_get(&a, SIZE_MAX) && !sse__arena_get(&a, SIZE_MAX - 7) && !sse__arena_get(&a, SIZE_MAX - sizeof(sse__arena_block)), "sizes that overflow");
+    last_size = 1;
+    ok(!sse__arena_get(&a, SIZE_MAX) && !sse__arena_get(&a, SIZE_MAX - 7) &&
+            !sse__arena_get(&a, SIZE_MAX - sizeof(sse__arena_block)),
+        "sizes that overflow");
     ok(!sse__arena_text(&a, sse__str("x", SIZE_MAX)) && last_size == 1, "are not even tried");
     sse__arena_free(&a);
     is_int(live, 0, "nothing leaked");

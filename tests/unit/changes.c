@@ -9,18 +9,19 @@
 int main(void) {
     sse_app app;
     memset(&app, 0, sizeof app);
-    is_int(sse__changes_watch(&app, sse_db_open("x", NULL)), SSE_E_NOT_BUILT, "without SQLite nothing can be followed");
+    is_int(sse__changes_watch(&app, sse_db_open("x", NULL)), SSE_E_NOT_BUILT,
+        "without SQLite nothing can be followed");
     sse__changes_look(&app);
     sse__changes_stop(&app);
     return tap_done();
 }
 #else
 
-static char     dir[] = "/tmp/sse-changes-XXXXXX", heard[4096], logged[512];
-static sse_app  app;
-static sse_db  *db;
-static sqlite3 *other; /* a connection the library knows nothing of */
-static int      turns;
+static char      dir[] = "/tmp/sse-changes-XXXXXX", heard[4096], logged[512];
+static sse_app   app;
+static sse_db   *db;
+static sqlite3  *other; /* a connection the library knows nothing of */
+static int       turns;
 static long long n;
 
 static void must(bool held, const char *name) { /* said only if it did not */
@@ -41,7 +42,8 @@ static void on_change(void *user, sse_db *which, sse_str table) {
     if (table.ptr) snprintf(name, sizeof name, "%.*s", SSE_STR(table));
     must(user == &app && which == db, "told what was not given");
     strcat(name, " ");
-    if (strncmp(name, "main.sqlite_", 12) && !strstr(heard, name) && len < 4000) strcat(heard, name);
+    if (strncmp(name, "main.sqlite_", 12) && !strstr(heard, name) && len < 4000)
+        strcat(heard, name);
 }
 
 static void on_log(int level, const char *line, void *user) {
@@ -59,12 +61,13 @@ static void turn(int timeout_ms) {
 
 /* Whom the views hear of within ms: "main.t ", "* ", "". Ends soon after the first. */
 static const char *hears(int ms) {
-    static char   result[4096];
-    uint64_t      end;
+    static char result[4096];
+    uint64_t    end;
     sse__changes_look(&app); /* the end of the turn in which the program wrote */
-    for (end = sse__clock_ms() + (uint64_t)ms; !heard[0] && sse__clock_ms() < end; ) turn((int)(end - sse__clock_ms()));
+    for (end = sse__clock_ms() + (uint64_t)ms; !heard[0] && sse__clock_ms() < end;)
+        turn((int)(end - sse__clock_ms()));
     if (heard[0])
-        for (end = sse__clock_ms() + 12; sse__clock_ms() < end; ) turn(3);
+        for (end = sse__clock_ms() + 12; sse__clock_ms() < end;) turn(3);
     memcpy(result, heard, sizeof result);
     heard[0] = '\0';
     return result;
@@ -77,8 +80,10 @@ static void hears_only(int ms, const char *want, const char *name) {
 
 enum { QUIET = 25 }; /* ms to wait for what must not come */
 
-#define own(sql) must(sse_db_exec(db, sql) >= 0, sql)
-static void others(const char *sql) { must(sqlite3_exec(other, sql, NULL, NULL, NULL) == SQLITE_OK, sql); }
+#define own(sql)               must(sse_db_exec(db, sql) >= 0, sql)
+static void others(const char *sql) {
+    must(sqlite3_exec(other, sql, NULL, NULL, NULL) == SQLITE_OK, sql);
+}
 
 static void begin(const char *name, const char *mode) {
     char sql[64];
@@ -91,9 +96,12 @@ static void begin(const char *name, const char *mode) {
     if (strcmp(name, ":memory:")) sqlite3_open(file(name), &other);
     snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s", mode);
     sqlite3_exec(db->raw, sql, NULL, NULL, NULL);
-    sse_db_migrate(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE u(a); CREATE TABLE log(a);"
-                       "CREATE TABLE child(p REFERENCES t(id) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
-                       "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END; CREATE VIEW v AS SELECT a FROM t;");
+    sse_db_migrate(db,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE u(a); CREATE TABLE log(a);"
+        "CREATE TABLE child(p REFERENCES t(id) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) "
+        "WITHOUT ROWID;"
+        "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END; "
+        "CREATE VIEW v AS SELECT a FROM t;");
     is_int(sse__changes_start(&app, db, on_change, &app), 0, name);
     hears(QUIET);
 }
@@ -234,12 +242,17 @@ static void savepoints(const char *mode) { /* in the program's own SQL; sse_db_w
     others("BEGIN; SAVEPOINT a; INSERT INTO t(a) VALUES(1); ROLLBACK TO a; ROLLBACK");
     hears_only(QUIET, "", "another connection's savepoint and transaction undone");
     others("SAVEPOINT a; INSERT INTO t(a) VALUES(1); ROLLBACK TO a; RELEASE a");
-    hears_only(500, "* ", "what it commits is a commit, though nothing is in it: SQLite itself cannot tell");
+    hears_only(500, "* ",
+        "what it commits is a commit, though nothing is in it: SQLite itself cannot tell");
     hears_only(QUIET, "", "once");
-    others("BEGIN; INSERT INTO w VALUES(105); SAVEPOINT a; INSERT INTO t(a) VALUES(1); ROLLBACK TO a; COMMIT");
+    others(
+        "BEGIN; INSERT INTO w VALUES(105); SAVEPOINT a; INSERT INTO t(a) VALUES(1); ROLLBACK TO a; "
+        "COMMIT");
     hears_only(500, "* ", "half of a transaction by others");
     own("BEGIN");
-    must(sse_db_migrate(db, "INSERT INTO w VALUES(107); COMMIT; BEGIN; INSERT INTO u VALUES(1); nonsense") < 0, "nonsense");
+    must(sse_db_migrate(db,
+             "INSERT INTO w VALUES(107); COMMIT; BEGIN; INSERT INTO u VALUES(1); nonsense") < 0,
+        "nonsense");
     own("ROLLBACK");
     hears_only(QUIET, "main.w main.u main.log ", "a script that commits before it fails");
     own("SAVEPOINT a");
@@ -248,17 +261,21 @@ static void savepoints(const char *mode) { /* in the program's own SQL; sse_db_w
     own("INSERT INTO u VALUES(1)");
     own("ROLLBACK TO a");
     own("COMMIT");
-    hears_only(QUIET, "main.w main.u main.log ", "where the raw connection has savepoints no name is dropped");
+    hears_only(QUIET, "main.w main.u main.log ",
+        "where the raw connection has savepoints no name is dropped");
     end();
 }
 
 static int  hook_calls;
-static void program_hook(void *user, int action, const char *schema, const char *table, sqlite3_int64 id) {
+static void program_hook(void *user, int action, const char *schema, const char *table,
+    sqlite3_int64 id) {
     (void)user, (void)action, (void)schema, (void)table, (void)id;
     hook_calls++;
 }
+
 static int program_commit(void *user) { return (void)user, hook_calls++, 0; }
-static int program_authorizer(void *user, int action, const char *a, const char *b, const char *c, const char *d) {
+static int program_authorizer(void *user, int action, const char *a, const char *b, const char *c,
+    const char *d) {
     return (void)user, (void)action, (void)a, (void)b, (void)c, (void)d, SQLITE_OK;
 }
 
@@ -278,7 +295,8 @@ static void raw_and_hooks(void) {
     sqlite3_update_hook(raw, program_hook, NULL);
     sqlite3_commit_hook(raw, program_commit, NULL);
     own("INSERT INTO t(a) VALUES(2)");
-    ok(strstr(hears(QUIET), "main.t ") != NULL && hook_calls == 2, "hooks of the program's own are left alone");
+    ok(strstr(hears(QUIET), "main.t ") != NULL && hook_calls == 2,
+        "hooks of the program's own are left alone");
     sqlite3_set_authorizer(raw, program_authorizer, NULL);
     own("INSERT INTO t(a) VALUES(2)");
     hears_only(QUIET, "* ", "an authorizer of its own hides the names: any table");
@@ -301,7 +319,8 @@ static void by_others(const char *mode) {
     hears_only(QUIET, "", "its open transaction");
     others("COMMIT");
     hears_only(500, "* ", "its commit");
-    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 1, "which who is woken sees");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 1,
+        "which who is woken sees");
     others("PRAGMA wal_checkpoint");
     hears_only(QUIET, "", "its checkpoint");
     others("REPLACE INTO w VALUES(1); REPLACE INTO w VALUES(1)");
@@ -357,7 +376,8 @@ static void attached_connection(const char *mode) {
     hears(QUIET);
     own("INSERT INTO t(a) VALUES(1)");
     hears_only(QUIET, "* ", "a connection of the program's: any table");
-    must(sqlite3_exec(raw, "INSERT INTO t(a) VALUES(1)", NULL, NULL, NULL) == SQLITE_OK, "its own way of writing");
+    must(sqlite3_exec(raw, "INSERT INTO t(a) VALUES(1)", NULL, NULL, NULL) == SQLITE_OK,
+        "its own way of writing");
     hears_only(QUIET, "* ", "also where the program writes without us");
     own("BEGIN");
     own("INSERT INTO t(a) VALUES(1)");
@@ -427,12 +447,14 @@ static void replaced(void) {
     sqlite3 *next;
     begin("live.db", "WAL");
     sqlite3_open(file("new.db"), &next);
-    sqlite3_exec(next, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t(a) VALUES(77)", NULL, NULL, NULL);
+    sqlite3_exec(next, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); INSERT INTO t(a) VALUES(77)",
+        NULL, NULL, NULL);
     sqlite3_close(next);
     own("INSERT INTO t(a) VALUES(1)");
     hears(QUIET);
     snprintf(command, sizeof command, "cp %s %s", file("new.db"), file("next.db"));
-    ok(system(command) == 0 && rename(file("next.db"), file("live.db")) == 0, "the file is replaced, its -wal is not");
+    ok(system(command) == 0 && rename(file("next.db"), file("live.db")) == 0,
+        "the file is replaced, its -wal is not");
     hears(100);
     is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "the old one stays open");
     ok(strstr(logged, "old -wal") != NULL, "the log says why");
@@ -443,7 +465,8 @@ static void replaced(void) {
     own("INSERT INTO t(a) VALUES(78)");
     hears_only(QUIET, "main.t ", "which is followed");
     sqlite3_open(file("live.db"), &next);
-    ok(sqlite3_exec(next, "INSERT INTO t(a) VALUES(79)", NULL, NULL, NULL) == SQLITE_OK, "others write to it");
+    ok(sqlite3_exec(next, "INSERT INTO t(a) VALUES(79)", NULL, NULL, NULL) == SQLITE_OK,
+        "others write to it");
     hears_only(500, "* ", "and are heard");
     sqlite3_close(next);
     end();
@@ -459,15 +482,19 @@ static void deleted(void) {
     own("INSERT INTO t(a) VALUES(2)");
     hears_only(QUIET, "main.t ", "the file is deleted: what we commit is heard as before");
     hears(QUIET);
-    ok(strstr(logged, "gone.db was deleted") != NULL, "and the log says that nobody else will see it");
+    ok(strstr(logged, "gone.db was deleted") != NULL,
+        "and the log says that nobody else will see it");
     logged[0] = '\0';
     own("INSERT INTO t(a) VALUES(3)");
     hears(QUIET);
     hears(QUIET);
     is_str(logged, "", "once");
-    ok(sse_db_exec(db, "VACUUM INTO %s", file("back.db")) >= 0 && rename(file("back.db"), file("gone.db")) == 0, "saved and put back");
+    ok(sse_db_exec(db, "VACUUM INTO %s", file("back.db")) >= 0 &&
+            rename(file("back.db"), file("gone.db")) == 0,
+        "saved and put back");
     hears_only(1500, "* ", "it is opened anew");
-    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 3, "with all that was written");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 3,
+        "with all that was written");
     ok(strstr(logged, "deleted") == NULL && strstr(logged, "replaced") != NULL, "and so is told");
     end();
 }
@@ -478,7 +505,8 @@ static double ms_now(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static void child_writes(const char *name, int count) { /* a process of its own, which knows nothing of the library */
+/* A process of its own, which knows nothing of the library. */
+static void child_writes(const char *name, int count) {
     sqlite3 *c;
     int      i;
     if (fork() != 0) return;
@@ -490,7 +518,8 @@ static void child_writes(const char *name, int count) { /* a process of its own,
     _exit(0);
 }
 
-/* A burst from several processes and from us at once. Whoever looks at each wake must have the last state in the end. */
+/* A burst from several processes and from us at once. Whoever looks at each wake must have the last
+   state in the end. */
 static int burst(const char *name, int children, int each, int ours) {
     long long seen = -1, before, total;
     int       i, status, looks = 0;
@@ -502,7 +531,7 @@ static int burst(const char *name, int children, int each, int ours) {
         turn(0);
     }
     total = before + (long long)children * each + ours;
-    for (stop = sse__clock_ms() + 3000; seen < total && sse__clock_ms() < stop; ) {
+    for (stop = sse__clock_ms() + 3000; seen < total && sse__clock_ms() < stop;) {
         if (heard[0]) {
             heard[0] = '\0';
             sse_db_one(db, &seen, "SELECT count(*) FROM t");
@@ -514,12 +543,13 @@ static int burst(const char *name, int children, int each, int ours) {
 }
 
 static void processes(void) {
-    double  from, worst = 0, took;
-    int     i, good = 0, status;
-    char    command[700];
+    double from, worst = 0, took;
+    int    i, good = 0, status;
+    char   command[700];
     begin("many.db", "WAL");
     if (system("command -v sqlite3 > /dev/null") == 0) {
-        snprintf(command, sizeof command, "sqlite3 %s 'INSERT INTO t(a) VALUES(5)'", file("many.db"));
+        snprintf(command, sizeof command, "sqlite3 %s 'INSERT INTO t(a) VALUES(5)'",
+            file("many.db"));
         ok(system(command) == 0, "the sqlite3 shell writes");
         hears_only(500, "* ", "and is heard");
     }
@@ -528,7 +558,7 @@ static void processes(void) {
         from = ms_now();
         child_writes("many.db", 1);
         while (!heard[0] && ms_now() - from < 900) turn(50);
-        took  = ms_now() - from;
+        took = ms_now() - from;
         worst = took > worst ? took : worst;
         heard[0] = '\0';
         wait(&status);
@@ -548,10 +578,10 @@ static void blind(void) {
     sse_watch(&app, app.changes->notify_fd, 0, NULL, NULL);
     close(app.changes->notify_fd);
     app.changes->notify_fd = -1;
-    app.changes->slow_ms   = SSE__LOOK_BLIND_MS;
+    app.changes->slow_ms = SSE__LOOK_BLIND_MS;
     hears(300);
     ok(sse__wheel_next_ms(&app.loop.wheel, sse__clock_ms()) <= SSE__LOOK_BLIND_MS,
-       "without inotify the next look is at most a tenth of a second away");
+        "without inotify the next look is at most a tenth of a second away");
     others("INSERT INTO t(a) VALUES(1)");
     hears_only(5000, "* ", "without inotify others are heard as well");
     end();
@@ -564,8 +594,10 @@ static void at_rest(void) {
     hears(QUIET);
     hears(1050);
     turns = 0;
-    for (stop = sse__clock_ms() + 1100; sse__clock_ms() < stop; ) turn((int)(stop - sse__clock_ms()));
-    ok(turns <= 5, "at rest there is one look a second (%d turns in 1.1 s)", turns); /* the timing wheel takes a turn or two to get to one */
+    for (stop = sse__clock_ms() + 1100; sse__clock_ms() < stop;)
+        turn((int)(stop - sse__clock_ms()));
+    /* the timing wheel takes a turn or two to get to one */
+    ok(turns <= 5, "at rest there is one look a second (%d turns in 1.1 s)", turns);
     end();
 }
 
@@ -574,28 +606,43 @@ static void wal_stays_small(void) {
     int         i;
     begin("wal.db", "WAL");
     for (i = 0; i < 4000; i++) {
-        must(sse_db_exec(db, "INSERT INTO t(a) VALUES(%s)", "some text that makes a row") == 1, "a commit");
+        must(sse_db_exec(db, "INSERT INTO t(a) VALUES(%s)", "some text that makes a row") == 1,
+            "a commit");
         if (i % 4 == 0) turn(0);
     }
     must(stat(file("wal.db-wal"), &s) == 0, "there is a WAL");
-    ok(s.st_size > 0 && s.st_size < 6 << 20, "autocheckpoint goes on: %ld KB of WAL after 4000 commits", (long)(s.st_size >> 10));
+    ok(s.st_size > 0 && s.st_size < 6 << 20,
+        "autocheckpoint goes on: %ld KB of WAL after 4000 commits", (long)(s.st_size >> 10));
     heard[0] = '\0';
     end();
 }
 
 static void names(void) {
-    const sse_str any = { NULL, 0 };
+    const sse_str any = {NULL, 0};
     begin("names.db", "WAL");
 #define NAMES(tables, changed) sse__tables_name(sse__text(tables), sse__text(changed))
-    ok(NAMES("msgs", "main.msgs") && NAMES("MSGS", "main.msgs") && NAMES(" users  msgs ", "main.msgs"), "a table among others, in any case");
-    ok(!NAMES("msgs", "main.users") && !NAMES("msgs", "main.amsgs") && !NAMES("msgs2", "main.msgs") && !NAMES("main", "main.msgs"), "not others");
-    ok(NAMES("msgs", "aux.msgs") && NAMES("aux.msgs", "aux.msgs") && !NAMES("main.msgs", "aux.msgs"), "a schema narrows it down");
-    ok(NAMES("b", "main.a.b") && NAMES("a.b", "main.a.b"), "a dot in a name wakes too many, never too few");
-    ok(!NAMES("", "main.sse_events") && !NAMES("", "aux.sse_topics") && !NAMES(NULL, "sse_sequence"), "where events are kept is not among all tables");
-    ok(NAMES("sse_events", "main.sse_events") && NAMES("", "main.my_sse_events") && NAMES("", "main.sse_events2"), "unless it is named, and others are");
-    ok(NAMES("", "main.t") && NAMES(NULL, "main.t") && sse__tables_name(sse__text("msgs"), any), "no tables is all, and any table is each");
+    ok(NAMES("msgs", "main.msgs") && NAMES("MSGS", "main.msgs") &&
+            NAMES(" users  msgs ", "main.msgs"),
+        "a table among others, in any case");
+    ok(!NAMES("msgs", "main.users") && !NAMES("msgs", "main.amsgs") &&
+            !NAMES("msgs2", "main.msgs") && !NAMES("main", "main.msgs"),
+        "not others");
+    ok(NAMES("msgs", "aux.msgs") && NAMES("aux.msgs", "aux.msgs") &&
+            !NAMES("main.msgs", "aux.msgs"),
+        "a schema narrows it down");
+    ok(NAMES("b", "main.a.b") && NAMES("a.b", "main.a.b"),
+        "a dot in a name wakes too many, never too few");
+    ok(!NAMES("", "main.sse_events") && !NAMES("", "aux.sse_topics") &&
+            !NAMES(NULL, "sse_sequence"),
+        "where events are kept is not among all tables");
+    ok(NAMES("sse_events", "main.sse_events") && NAMES("", "main.my_sse_events") &&
+            NAMES("", "main.sse_events2"),
+        "unless it is named, and others are");
+    ok(NAMES("", "main.t") && NAMES(NULL, "main.t") && sse__tables_name(sse__text("msgs"), any),
+        "no tables is all, and any table is each");
     ok(sse__changes_unknown(db, sse__text("t u  main.w")).ptr == NULL, "tables that exist");
-    is_mem(sse__changes_unknown(db, sse__text("t v")).ptr, 1, "v", 1, "a view is no table that anybody writes");
+    is_mem(sse__changes_unknown(db, sse__text("t v")).ptr, 1, "v", 1,
+        "a view is no table that anybody writes");
     is_mem(sse__changes_unknown(db, sse__text("uu t")).ptr, 2, "uu", 2, "nor is a misspelling");
     is_int(sse__changes_start(&app, db, on_change, &app), 0, "a database is followed once");
     ok(app.changes && !app.changes->next, "however often it is asked for");

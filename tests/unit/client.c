@@ -1,4 +1,5 @@
-/* client.c: who serves the Datastar client, the file or the one built in, as files are served; each allocation fails once. */
+/* client.c: who serves the Datastar client, the file or the one built in, as files are served; each
+   allocation fails once. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 static long fail_at; /* the allocation that fails, counted down */
@@ -21,7 +22,8 @@ static void put_file(const char *text) {
     fclose(out);
 }
 
-static const char *field(const client *c, const char *name) { /* what a reply's head says, up to the end of the line */
+/* What a reply's head says, up to the end of the line. */
+static const char *field(const client *c, const char *name) {
     static char value[200];
     const char *at = strstr(c->got, name);
     snprintf(value, sizeof value, "%.*s", at ? (int)strcspn(at, "\r") : 0, at ? at : "");
@@ -33,9 +35,13 @@ static void test_text(void) {
     size_t  i, wrong = 0;
     sse__client_write(&b);
     ok(!b.error && b.len > 10000 && b.len < 16384, "%lu bytes of JavaScript", (unsigned long)b.len);
-    for (i = 0; i < b.len; i++) wrong += (unsigned char)b.ptr[i] > 126 || b.ptr[i] == '\t' || (b.ptr[i] == '\n' && i && strchr(" \n", b.ptr[i - 1]));
+    for (i = 0; i < b.len; i++)
+        wrong += (unsigned char)b.ptr[i] > 126 || b.ptr[i] == '\t' ||
+                 (b.ptr[i] == '\n' && i && strchr(" \n", b.ptr[i - 1]));
     is_int(wrong, 0, "in ASCII, without spaces that nobody sees");
-    ok(strstr(sse_buf_text(&b), "?" "?=") != NULL, "no trigraph became something else");
+    ok(strstr(sse_buf_text(&b), "?"
+                                "?=") != NULL,
+        "no trigraph became something else");
     sse_buf_free(&b);
 }
 
@@ -48,25 +54,34 @@ static void test_served(void) {
     is_int(sse_datastar(app, "/datastar.js", file), 0, "with a file");
     c = dial(app, "/own.js", "");
     is_str(field(c, "HTTP/1.1"), "HTTP/1.1 200 OK", "the one built in");
-    is_str(field(c, "Content-Type"), "Content-Type: text/javascript; charset=utf-8", "... is JavaScript");
-    is_str(field(c, "Cache-Control"), "Cache-Control: no-cache", "... that may be kept, and is asked about");
+    is_str(field(c, "Content-Type"), "Content-Type: text/javascript; charset=utf-8",
+        "... is JavaScript");
+    is_str(field(c, "Cache-Control"), "Cache-Control: no-cache",
+        "... that may be kept, and is asked about");
     snprintf(etag, sizeof etag, "%s", field(c, "ETag: ") + 6);
     ok(strlen(etag) > 4 && strstr(c->got, "MutationObserver"), "... with an ETag, and whole");
     snprintf(head, sizeof head, "If-None-Match: %s\r\n", etag);
-    is_str(field(dial(app, "/own.js", head), "HTTP/1.1"), "HTTP/1.1 304 Not Modified", "... which a client need not be sent again");
+    is_str(field(dial(app, "/own.js", head), "HTTP/1.1"), "HTTP/1.1 304 Not Modified",
+        "... which a client need not be sent again");
     is_str(field(dial(app, "/empty.js", ""), "ETag: ") + 6, etag, "an empty name is none");
     c = dial(app, "/own.js", "Accept-Encoding: gzip\r\n");
-    ok(strcmp(field(c, "Content-Encoding"), "Content-Encoding: gzip") == 0 && strcmp(field(c, "ETag: ") + 6, etag) != 0, "gzip has an ETag of its own");
+    ok(strcmp(field(c, "Content-Encoding"), "Content-Encoding: gzip") == 0 &&
+            strcmp(field(c, "ETag: ") + 6, etag) != 0,
+        "gzip has an ETag of its own");
     c = dial(app, "/own.js", "Range: bytes=0-9\r\n");
-    ok(strstr(c->got, "206 Partial Content") && strstr(c->got, "Content-Range: bytes 0-9/"), "a range of it");
-    ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL, "a file that is not there: the one built in");
+    ok(strstr(c->got, "206 Partial Content") && strstr(c->got, "Content-Range: bytes 0-9/"),
+        "a range of it");
+    ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL,
+        "a file that is not there: the one built in");
     put_file("real();\n");
     c = dial(app, "/datastar.js", "");
     ok(strstr(c->got, "\r\n\r\nreal();\n") != NULL, "now it is there: the file");
-    is_str(field(c, "Content-Type"), "Content-Type: text/javascript; charset=utf-8", "... as JavaScript, whatever its name");
+    is_str(field(c, "Content-Type"), "Content-Type: text/javascript; charset=utf-8",
+        "... as JavaScript, whatever its name");
     unlink(file);
     ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL, "and gone again");
-    ok(mkdir(file, 0700) == 0 && strstr(dial(app, "/datastar.js", "")->got, "MutationObserver"), "a directory is no file");
+    ok(mkdir(file, 0700) == 0 && strstr(dial(app, "/datastar.js", "")->got, "MutationObserver"),
+        "a directory is no file");
     rmdir(file);
     dial_free(app);
 }
@@ -77,23 +92,25 @@ static void test_no_memory(void) {
     for (n = 1; error && n < 50; n++) {
         sse_app *app = sse_app_new(NULL);
         fail_at = n;
-        error   = sse_datastar(app, "/datastar.js", file);
+        error = sse_datastar(app, "/datastar.js", file);
         fail_at = 0;
         refusals += error == SSE_E_NOMEM;
         sse_app_free(app);
     }
-    ok(refusals >= 3 && refusals == n - 2, "set-up: SSE_E_NOMEM for each allocation, and nothing is lost");
+    ok(refusals >= 3 && refusals == n - 2,
+        "set-up: SSE_E_NOMEM for each allocation, and nothing is lost");
     for (n = 1; !whole && n < 50; n++) {
         sse_app *app = dial_app(NULL);
         client  *c;
         sse_datastar(app, "/datastar.js", NULL);
         dial(app, "/none", "");
         fail_at = n;
-        c       = dial(app, "/datastar.js", "");
-        whole   = fail_at > 0 && strstr(c->got, "MutationObserver") != NULL;
+        c = dial(app, "/datastar.js", "");
+        whole = fail_at > 0 && strstr(c->got, "MutationObserver") != NULL;
         fail_at = 0;
         short_replies += !strstr(c->got, "HTTP/1.1 200");
-        ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL, "the next request is served");
+        ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL,
+            "the next request is served");
         dial_free(app);
     }
     ok(whole && short_replies >= 2, "a request without memory gets no half of it");

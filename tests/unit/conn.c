@@ -10,7 +10,7 @@
 
 static client *send_all(sse_app *app, const char *text, size_t n) { /* on a connection of its own */
     client *c = dial(app, "/none", "Accept: */*\r\n");
-    c->len    = 0;
+    c->len = 0;
     c->got[0] = '\0';
     if (send(c->fd, text, n, MSG_NOSIGNAL) < 0) perror("send");
     turns(app, 20);
@@ -19,7 +19,11 @@ static client *send_all(sse_app *app, const char *text, size_t n) { /* on a conn
 
 /* ---- an early reply ---- */
 
-static void refuse(sse_req *req, void *user) { (void)user; sse_fail(req, 403, "go away"); }
+static void refuse(sse_req *req, void *user) {
+    (void)user;
+    sse_fail(req, 403, "go away");
+}
+
 static void large(sse_req *req, void *user) { /* more than the socket takes at once */
     int i;
     (void)user;
@@ -27,23 +31,27 @@ static void large(sse_req *req, void *user) { /* more than the socket takes at o
 }
 
 static void early_reply(void) { /* the reply leaves whole, whatever becomes of the body */
-    static const char *const rests[][2] = {{"a broken chunk", "XYZ\r\n"},
-                                           {"a broken second chunk", "5\r\nhello\r\nXYZ\r\n"},
-                                           {"a chunk without its end", "5\r\nhelloXX"},
-                                           {"more than is read", "20000\r\nhello"},
-                                           {"half a chunk", "5\r\nhel"}};
+    static const char *const rests[][2] = {
+        {"a broken chunk", "XYZ\r\n"},
+        {"a broken second chunk", "5\r\nhello\r\nXYZ\r\n"},
+        {"a chunk without its end", "5\r\nhelloXX"},
+        {"more than is read", "20000\r\nhello"},
+        {"half a chunk", "5\r\nhel"},
+    };
     sse_app          *app = dial_app(NULL);
     sse_route_options o;
     client           *c;
     char              text[300];
     size_t            i, got;
     memset(&o, 0, sizeof o);
-    o.method     = "POST";
+    o.method = "POST";
     o.body_later = true;
     sse_route(app, "/refuse", refuse, NULL, &o);
     sse_route(app, "/large", large, NULL, &o);
     for (i = 0; i < sizeof rests / sizeof *rests; i++) {
-        snprintf(text, sizeof text, "POST /refuse HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%s", rests[i][1]);
+        snprintf(text, sizeof text,
+            "POST /refuse HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%s",
+            rests[i][1]);
         c = send_all(app, text, strlen(text));
         is_int(times(c, "HTTP/1.1 403"), 1, rests[i][0]);
         is_int(times(c, "go away"), 1, "... and its text");
@@ -51,7 +59,8 @@ static void early_reply(void) { /* the reply leaves whole, whatever becomes of t
         turns(app, 20);
         ok(c->over, "... then the connection ends");
     }
-    snprintf(text, sizeof text, "POST /large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nonly this");
+    snprintf(text, sizeof text,
+        "POST /large HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nonly this");
     c = send_all(app, text, strlen(text));
     shutdown(c->fd, SHUT_WR); /* the rest never comes */
     turns(app, 20);
@@ -60,7 +69,8 @@ static void early_reply(void) { /* the reply leaves whole, whatever becomes of t
         c->len = 0;
         turns(app, 1);
     }
-    ok(got + c->len > 4000000, "a large reply to half a body leaves whole (%lu bytes)", (unsigned long)(got + c->len));
+    ok(got + c->len > 4000000, "a large reply to half a body leaves whole (%lu bytes)",
+        (unsigned long)(got + c->len));
     dial_free(app);
 }
 
@@ -68,14 +78,28 @@ static void early_reply(void) { /* the reply leaves whole, whatever becomes of t
 
 static sse_req *waiting[8];
 static int      nwaiting;
-static void later(sse_req *req, void *user) { (void)user; sse_defer(req); waiting[nwaiting++] = req; }
-static void taken(sse_req *req, void *user) { (void)user; sse_printf(sse_out(req), "%lu bytes", (unsigned long)sse_body(req).len); }
 
-static client *post(sse_app *app, const char *path, int content_length, int n) { /* content_length 0: chunked */
+static void later(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    waiting[nwaiting++] = req;
+}
+
+static void taken(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%lu bytes", (unsigned long)sse_body(req).len);
+}
+
+/* content_length 0: chunked */
+static client *post(sse_app *app, const char *path, int content_length, int n) {
     static char text[20000];
     int         at = snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\n", path);
-    if (content_length) at += snprintf(text + at, sizeof text - (size_t)at, "Content-Length: %d\r\n\r\n", content_length);
-    else at += snprintf(text + at, sizeof text - (size_t)at, "Transfer-Encoding: chunked\r\n\r\n%x\r\n", n);
+    if (content_length)
+        at += snprintf(text + at, sizeof text - (size_t)at, "Content-Length: %d\r\n\r\n",
+            content_length);
+    else
+        at += snprintf(text + at, sizeof text - (size_t)at,
+            "Transfer-Encoding: chunked\r\n\r\n%x\r\n", n);
     memset(text + at, 'b', (size_t)n);
     return send_all(app, text, (size_t)(at + n));
 }
@@ -93,14 +117,16 @@ static void bodies_together(void) {
     half = post(app, "/taken", 6000, 5000);
     is_int((long long)app->body_bytes, 5000, "half a body counts");
     c = post(app, "/taken", 5001, 1);
-    is_int(times(c, "HTTP/1.1 503"), 1, "one that would go over the limit is refused by its length");
+    is_int(times(c, "HTTP/1.1 503"), 1,
+        "one that would go over the limit is refused by its length");
     is_int(times(c, "Retry-After:"), 1, "... and told to come back");
     chunked = post(app, "/taken", 0, 4000);
     is_int((long long)app->body_bytes, 9000, "one in chunks counts as it comes");
     memset(more, 'b', sizeof more);
     memcpy(more, "\r\n7d0\r\n", 7);
     if (send(chunked->fd, more, sizeof more, MSG_NOSIGNAL) < 0) perror("send");
-    turns(app, 200); /* the system holds back a small packet until the one before it is acknowledged */
+    /* the system holds back a small packet until the one before it is acknowledged */
+    turns(app, 200);
     is_int(times(chunked, "HTTP/1.1 503"), 1, "... and is refused when it goes over");
     is_int((long long)app->body_bytes, 5000, "... and given back");
     hang_up(half);
@@ -112,7 +138,8 @@ static void bodies_together(void) {
     c = post(app, "/later", 9000, 9000);
     hang_up(c);
     turns(app, 10);
-    is_int((long long)app->body_bytes, 9000, "one that waits for sse_finish holds it, also when its client has left");
+    is_int((long long)app->body_bytes, 9000,
+        "one that waits for sse_finish holds it, also when its client has left");
     c = post(app, "/taken", 2000, 2000);
     is_int(times(c, "HTTP/1.1 503"), 1, "a body that is there at once counts as well");
     sse_finish(waiting[0]);
@@ -130,7 +157,8 @@ static void bodies_together(void) {
 static sse__conn *conn_of(sse_app *app, sse__state state) {
     sse__link *link;
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next)
-        if (SSE__CONTAINER(link, sse__conn, all)->state == (uint8_t)state) return SSE__CONTAINER(link, sse__conn, all);
+        if (SSE__CONTAINER(link, sse__conn, all)->state == (uint8_t)state)
+            return SSE__CONTAINER(link, sse__conn, all);
     return NULL;
 }
 
@@ -143,11 +171,18 @@ static void break_deadline(sse_app *app) { conn_of(app, SSE__BODY)->deadline = 0
 static void break_bodies(sse_app *app) { app->body_bytes++; }
 
 static void checks(void) { /* each broken promise ends the program in the next turn */
-    static const struct { const char *name; void (*fn)(sse_app *app); } broken[] = {
-        {"a stream that its connection lost", break_stream}, {"a state that is not that of its stream", break_state},
-        {"a queue that is counted wrongly", break_queue}, {"a request that lost its connection", break_request},
-        {"a request that has ended", break_phase}, {"a body without a deadline", break_deadline},
-        {"bodies that are counted wrongly", break_bodies}};
+    static const struct {
+        const char *name;
+        void (*fn)(sse_app *app);
+    } broken[] = {
+        {"a stream that its connection lost", break_stream},
+        {"a state that is not that of its stream", break_state},
+        {"a queue that is counted wrongly", break_queue},
+        {"a request that lost its connection", break_request},
+        {"a request that has ended", break_phase},
+        {"a body without a deadline", break_deadline},
+        {"bodies that are counted wrongly", break_bodies},
+    };
     sse_app *app = dial_app(NULL);
     size_t   i;
     sse_post(app, "/later", later, NULL);
@@ -166,10 +201,12 @@ static void checks(void) { /* each broken promise ends the program in the next t
             sse__check_all(app);
             _exit(0);
         }
-        ok(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status), "%s is seen", broken[i].name);
+        ok(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status), "%s is seen",
+            broken[i].name);
     }
     sse__check_all(app);
-    ok(conn_of(app, SSE__STREAM) && conn_of(app, SSE__REPLY) && conn_of(app, SSE__BODY), "and nothing is where nothing is broken");
+    ok(conn_of(app, SSE__STREAM) && conn_of(app, SSE__REPLY) && conn_of(app, SSE__BODY),
+        "and nothing is where nothing is broken");
     dial_free(app);
     nwaiting = 0;
 }

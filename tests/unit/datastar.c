@@ -1,4 +1,5 @@
-/* Datastar content: the bytes of each formatter, and what is refused. The comparison with the SDK is in tests/datastar. */
+/* Datastar content: the bytes of each formatter, and what is refused. The comparison with the SDK
+   is in tests/datastar. */
 #include <stddef.h>
 static void *try_realloc(void *p, size_t n);
 #define SSE_MALLOC(n)     try_realloc(NULL, n)
@@ -9,9 +10,12 @@ static void *try_realloc(void *p, size_t n);
 #include "../tap.h"
 
 static long  fail_at; /* the Nth allocation from now fails; 0: none does */
-static void *try_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+static void *try_realloc(void *p, size_t n) {
+    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+}
 
-#define SCRIPT "event: datastar-patch-elements\ndata: mode append\ndata: selector body\ndata: elements <script"
+#define SCRIPT \
+    "event: datastar-patch-elements\ndata: mode append\ndata: selector body\ndata: elements <script"
 
 static sse_buf out;
 
@@ -40,39 +44,64 @@ static sse_event none(void) {
 
 static void test_elements(void) {
     sse_patch_options o = defaults();
-    wrote(sse_patch_elements(&out, "<div id=\"a\">1</div>", NULL), "event: datastar-patch-elements\ndata: elements <div id=\"a\">1</div>\n\n", "elements");
+    wrote(sse_patch_elements(&out, "<div id=\"a\">1</div>", NULL),
+        "event: datastar-patch-elements\ndata: elements <div id=\"a\">1</div>\n\n", "elements");
     wrote(sse_patch_elements(&out, "<p>\r\n1\r</p>\n", NULL),
-          "event: datastar-patch-elements\ndata: elements <p>\ndata: elements 1\ndata: elements </p>\ndata: elements \n\n", "elements of several lines");
-    wrote(sse_patch_elements(&out, "", NULL), "event: datastar-patch-elements\ndata: elements \n\n", "a view that renders nothing is an event, too");
-    o.selector = "#a, b > c", o.mode = SSE_INNER, o.ns = "svg", o.view_transition = true, o.view_transition_selector = "#main";
+        "event: datastar-patch-elements\ndata: elements <p>\ndata: elements 1\n"
+        "data: elements </p>\ndata: elements \n\n",
+        "elements of several lines");
+    wrote(sse_patch_elements(&out, "", NULL), "event: datastar-patch-elements\ndata: elements \n\n",
+        "a view that renders nothing is an event, too");
+    o.selector = "#a, b > c", o.mode = SSE_INNER, o.ns = "svg", o.view_transition = true,
+    o.view_transition_selector = "#main";
     wrote(sse_patch_elements(&out, "x", &o),
-          "event: datastar-patch-elements\ndata: selector #a, b > c\ndata: mode inner\ndata: namespace svg\ndata: useViewTransition true\n"
-          "data: viewTransitionSelector #main\ndata: elements x\n\n", "all options, in this order");
+        "event: datastar-patch-elements\ndata: selector #a, b > c\ndata: mode inner\n"
+        "data: namespace svg\ndata: useViewTransition true\n"
+        "data: viewTransitionSelector #main\ndata: elements x\n\n",
+        "all options, in this order");
     o.view_transition = false;
     wrote(sse_patch_elements(&out, "x", &o),
-          "event: datastar-patch-elements\ndata: selector #a, b > c\ndata: mode inner\ndata: namespace svg\ndata: useViewTransition true\n"
-          "data: viewTransitionSelector #main\ndata: elements x\n\n", "the root of a transition asks for one");
+        "event: datastar-patch-elements\ndata: selector #a, b > c\ndata: mode inner\n"
+        "data: namespace svg\ndata: useViewTransition true\n"
+        "data: viewTransitionSelector #main\ndata: elements x\n\n",
+        "the root of a transition asks for one");
     o = defaults();
-    o.selector = "", o.ns = "html", o.view_transition_selector = "", o.attributes = "no", o.only_if_missing = o.keep_script = true;
-    wrote(sse_patch_elements(&out, "x", &o), "event: datastar-patch-elements\ndata: elements x\n\n", "defaults and the options of others are not written");
-    wrote(sse_remove_elements(&out, "#a"), "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\n\n", "remove needs no elements");
+    o.selector = "", o.ns = "html", o.view_transition_selector = "", o.attributes = "no",
+    o.only_if_missing = o.keep_script = true;
+    wrote(sse_patch_elements(&out, "x", &o), "event: datastar-patch-elements\ndata: elements x\n\n",
+        "defaults and the options of others are not written");
+    wrote(sse_remove_elements(&out, "#a"),
+        "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\n\n",
+        "remove needs no elements");
     o = defaults();
     o.selector = "#a", o.mode = SSE_REMOVE;
-    wrote(sse_patch_elements(&out, "<b>", &o), "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\ndata: elements <b>\n\n", "... but may have some");
+    wrote(sse_patch_elements(&out, "<b>", &o),
+        "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\n"
+        "data: elements <b>\n\n",
+        "... but may have some");
 }
 
 static void test_modes(void) {
-    static const char *const names[] = {"outer", "inner", "replace", "prepend", "append", "before", "after", "remove"};
+    static const char *const names[] = {"outer", "inner", "replace", "prepend", "append", "before",
+        "after", "remove"};
     int                      mode;
     for (mode = SSE_OUTER; mode <= SSE_REMOVE; mode++) {
         sse_patch_options o = defaults();
         char              want[200];
         o.mode = (sse_mode)mode, o.selector = "#a";
-        if (mode == SSE_OUTER) snprintf(want, sizeof want, "event: datastar-patch-elements\ndata: selector #a\ndata: elements x\n\n");
-        else snprintf(want, sizeof want, "event: datastar-patch-elements\ndata: selector #a\ndata: mode %s\ndata: elements x\n\n", names[mode]);
+        if (mode == SSE_OUTER)
+            snprintf(want, sizeof want,
+                "event: datastar-patch-elements\ndata: selector #a\ndata: elements x\n\n");
+        else
+            snprintf(want, sizeof want,
+                "event: datastar-patch-elements\ndata: selector #a\ndata: mode %s\n"
+                "data: elements x\n\n",
+                names[mode]);
         wrote(sse_patch_elements(&out, "x", &o), want, names[mode]);
         o.selector = NULL;
-        if (mode == SSE_OUTER || mode == SSE_REPLACE) ok(sse_patch_elements(&out, "x", &o) == SSE_OK, "%s goes by ids", names[mode]), sse_buf_free(&out);
+        if (mode == SSE_OUTER || mode == SSE_REPLACE)
+            ok(sse_patch_elements(&out, "x", &o) == SSE_OK, "%s goes by ids", names[mode]),
+                sse_buf_free(&out);
         else refused(sse_patch_elements(&out, "x", &o), SSE_E_ARG, "this mode without a selector");
     }
 }
@@ -87,8 +116,10 @@ static void test_elements_refused(void) {
         o = defaults(), o.ns = breaks[i];
         refused(sse_patch_elements(&out, "x", &o), SSE_E_FIELD, "a line break in ns");
         o = defaults(), o.view_transition_selector = breaks[i];
-        refused(sse_patch_elements(&out, "x", &o), SSE_E_FIELD, "a line break in view_transition_selector");
-        refused(sse_remove_elements(&out, breaks[i]), SSE_E_FIELD, "a line break in what is removed");
+        refused(sse_patch_elements(&out, "x", &o), SSE_E_FIELD,
+            "a line break in view_transition_selector");
+        refused(sse_remove_elements(&out, breaks[i]), SSE_E_FIELD,
+            "a line break in what is removed");
     }
     o = defaults(), o.ns = "xhtml";
     refused(sse_patch_elements(&out, "x", &o), SSE_E_ARG, "an unknown namespace");
@@ -100,7 +131,8 @@ static void test_elements_refused(void) {
 }
 
 static void test_signals(void) {
-    static const char *const deep[] = {"user.name", "count", "user.mail.work", "a", "user.mail.home", "a.b", "user.name"};
+    static const char *const deep[] = {"user.name", "count", "user.mail.work", "a",
+        "user.mail.home", "a.b", "user.name"};
     static const char *const odd[] = {"a\"b\\", "\xC3\xA9t\xC3\xA9", "userx", "user"};
     static const char *const wrong[] = {"", ".", ".a", "a.", "a..b"};
     sse_patch_options        o = defaults();
@@ -108,9 +140,13 @@ static void test_signals(void) {
     char                     name[200];
     const char              *long_name = name;
     size_t                   i;
-    wrote(sse_patch_signals(&out, "{\"a\":1}", NULL), "event: datastar-patch-signals\ndata: signals {\"a\":1}\n\n", "signals");
+    wrote(sse_patch_signals(&out, "{\"a\":1}", NULL),
+        "event: datastar-patch-signals\ndata: signals {\"a\":1}\n\n", "signals");
     o.only_if_missing = true, o.selector = "#no\n";
-    wrote(sse_patch_signals(&out, "{\r\n}", &o), "event: datastar-patch-signals\ndata: onlyIfMissing true\ndata: signals {\ndata: signals }\n\n", "only if missing, two lines");
+    wrote(sse_patch_signals(&out, "{\r\n}", &o),
+        "event: datastar-patch-signals\ndata: onlyIfMissing true\ndata: signals {\n"
+        "data: signals }\n\n",
+        "only if missing, two lines");
     refused(sse_patch_signals(&out, "", NULL), SSE_E_ARG, "empty signals");
     refused(sse_patch_signals(&out, " \r\n", NULL), SSE_E_ARG, "blank signals");
     refused(sse_patch_signals(&out, NULL, NULL), SSE_E_ARG, "NULL signals");
@@ -119,11 +155,17 @@ static void test_signals(void) {
     refused(sse_patch_signals(&out, "[1]", NULL), SSE_E_ARG, "JSON that is no object");
     refused(sse_patch_signals(&out, "null", NULL), SSE_E_ARG, "null");
     wrote(sse_remove_signals(&out, deep, 7),
-          "event: datastar-patch-signals\ndata: signals {\"user\":{\"name\":null,\"mail\":{\"work\":null,\"home\":null}},\"count\":null,\"a\":null}\n\n",
-          "names nest, meet, and take what is below them along");
-    wrote(sse_remove_signals(&out, odd, 4), "event: datastar-patch-signals\ndata: signals {\"a\\\"b\\\\\":null,\"\xC3\xA9t\xC3\xA9\":null,\"userx\":null,\"user\":null}\n\n",
-          "names that need escaping, names that begin alike");
-    for (i = 0; i < SSE__COUNT(wrong); i++) refused(sse_remove_signals(&out, &wrong[i], 1), SSE_E_FIELD, "a name with an empty part");
+        "event: datastar-patch-signals\n"
+        "data: signals {\"user\":{\"name\":null,\"mail\":{\"work\":null,\"home\":null}},"
+        "\"count\":null,\"a\":null}\n\n",
+        "names nest, meet, and take what is below them along");
+    wrote(sse_remove_signals(&out, odd, 4),
+        "event: datastar-patch-signals\n"
+        "data: signals {\"a\\\"b\\\\\":null,\"\xC3\xA9t\xC3\xA9\":null,\"userx\":null,"
+        "\"user\":null}\n\n",
+        "names that need escaping, names that begin alike");
+    for (i = 0; i < SSE__COUNT(wrong); i++)
+        refused(sse_remove_signals(&out, &wrong[i], 1), SSE_E_FIELD, "a name with an empty part");
     refused(sse_remove_signals(&out, &missing, 1), SSE_E_FIELD, "a NULL name");
     refused(sse_remove_signals(&out, deep, 0), SSE_E_ARG, "no names");
     for (i = 0; i < sizeof name - 1; i++) name[i] = i % 2 ? '.' : 'a';
@@ -134,32 +176,50 @@ static void test_signals(void) {
 }
 
 static void test_scripts(void) {
-    static const char *const wrong[] = {"</script>", "'</ScRiPt'", "a</script", "<!--", "x <!-- y", "</scrip</script"};
-    static const char *const fine[] = {"</scrip", "<script>", "a<b", "<", "<!-", "<\\/script>", "</ script>"};
+    static const char *const wrong[] = {"</script>", "'</ScRiPt'", "a</script", "<!--", "x <!-- y",
+        "</scrip</script"};
+    static const char *const fine[] = {"</scrip", "<script>", "a<b", "<", "<!-", "<\\/script>",
+        "</ script>"};
     sse_patch_options        o = defaults();
     sse_event                e = none();
     size_t                   i;
-    wrote(sse_execute_script(&out, "f()", NULL), SCRIPT " data-effect=\"el.remove()\">f()</script>\n\n", "script");
+    wrote(sse_execute_script(&out, "f()", NULL),
+        SCRIPT " data-effect=\"el.remove()\">f()</script>\n\n", "script");
     o.attributes = "type=\"module\"\nasync", o.keep_script = true;
-    wrote(sse_execute_script(&out, "f()\rg()", &o), SCRIPT " type=\"module\"\ndata: elements async>f()\ndata: elements g()</script>\n\n", "attributes, kept, two lines");
+    wrote(sse_execute_script(&out, "f()\rg()", &o),
+        SCRIPT " type=\"module\"\ndata: elements async>f()\ndata: elements g()</script>\n\n",
+        "attributes, kept, two lines");
     o.keep_script = false, o.attributes = "a";
-    wrote(sse_execute_script(&out, "", &o), SCRIPT " a data-effect=\"el.remove()\"></script>\n\n", "an empty script");
-    for (i = 0; i < SSE__COUNT(wrong); i++) refused(sse_execute_script(&out, wrong[i], NULL), SSE_E_FIELD, wrong[i]);
-    for (i = 0; i < SSE__COUNT(fine); i++) ok(sse_execute_script(&out, fine[i], NULL) == SSE_OK, "script %s", fine[i]), sse_buf_free(&out);
+    wrote(sse_execute_script(&out, "", &o), SCRIPT " a data-effect=\"el.remove()\"></script>\n\n",
+        "an empty script");
+    for (i = 0; i < SSE__COUNT(wrong); i++)
+        refused(sse_execute_script(&out, wrong[i], NULL), SSE_E_FIELD, wrong[i]);
+    for (i = 0; i < SSE__COUNT(fine); i++)
+        ok(sse_execute_script(&out, fine[i], NULL) == SSE_OK, "script %s", fine[i]),
+            sse_buf_free(&out);
     e.script = "f()</script>", e.data_len = 3;
-    wrote(sse_event_write(&out, &e), SCRIPT " data-effect=\"el.remove()\">f()</script>\n\n", "a script ends where its length says");
+    wrote(sse_event_write(&out, &e), SCRIPT " data-effect=\"el.remove()\">f()</script>\n\n",
+        "a script ends where its length says");
     refused(sse_execute_script(&out, NULL, NULL), SSE_E_ARG, "NULL script");
 }
 
 static void test_redirect(void) {
-    static const char *const wrong[] = {"a\nb", "java\tscript:x", "\x01javascript:x", "javascript:x", "  JavaScript:x"};
+    static const char *const wrong[] = {"a\nb", "java\tscript:x", "\x01javascript:x",
+        "javascript:x", "  JavaScript:x"};
     size_t                   i;
     wrote(sse_navigate(&out, "/login?a=1&b=2#c"),
-          SCRIPT " data-effect=\"el.remove()\">setTimeout(() => window.location.href = \"/login?a=1&b=2#c\")</script>\n\n", "redirect");
+        SCRIPT " data-effect=\"el.remove()\">setTimeout(() => window.location.href = \"/login?a=1&"
+               "b=2#c\")</script>\n\n",
+        "redirect");
     wrote(sse_navigate(&out, "/\"</script>'\\"),
-          SCRIPT " data-effect=\"el.remove()\">setTimeout(() => window.location.href = \"/\\\"\\u003c/script>'\\\\\")</script>\n\n", "a URL cannot leave its string");
-    ok(sse_navigate(&out, "/javascript:") == SSE_OK, "javascript: is a scheme only in front"), sse_buf_free(&out);
-    for (i = 0; i < SSE__COUNT(wrong); i++) refused(sse_navigate(&out, wrong[i]), SSE_E_FIELD, "redirect to a script or past a control character");
+        SCRIPT " data-effect=\"el.remove()\">setTimeout(() => window.location.href = "
+               "\"/\\\"\\u003c/script>'\\\\\")</script>\n\n",
+        "a URL cannot leave its string");
+    ok(sse_navigate(&out, "/javascript:") == SSE_OK, "javascript: is a scheme only in front"),
+        sse_buf_free(&out);
+    for (i = 0; i < SSE__COUNT(wrong); i++)
+        refused(sse_navigate(&out, wrong[i]), SSE_E_FIELD,
+            "redirect to a script or past a control character");
     refused(sse_navigate(&out, ""), SSE_E_ARG, "redirect to nowhere");
     refused(sse_navigate(&out, NULL), SSE_E_ARG, "redirect to NULL");
 }
@@ -169,15 +229,23 @@ static void test_events(void) {
     sse_patch_options o = defaults();
     o.attributes = "nonce=\"1\"";
     e.elements = "<p>", e.id = "7", e.retry_ms = 1000, e.comment = "c";
-    wrote(sse_event_write(&out, &e), ": c\nevent: datastar-patch-elements\nid: 7\ndata: elements <p>\n\n", "id; a retry of 1000 is Datastar's default");
+    wrote(sse_event_write(&out, &e),
+        ": c\nevent: datastar-patch-elements\nid: 7\ndata: elements <p>\n\n",
+        "id; a retry of 1000 is Datastar's default");
     e.retry_ms = 999;
-    wrote(sse_event_write(&out, &e), ": c\nevent: datastar-patch-elements\nid: 7\nretry: 999\ndata: elements <p>\n\n", "another retry is written");
+    wrote(sse_event_write(&out, &e),
+        ": c\nevent: datastar-patch-elements\nid: 7\nretry: 999\ndata: elements <p>\n\n",
+        "another retry is written");
     e.data_len = 2;
-    wrote(sse_event_write(&out, &e), ": c\nevent: datastar-patch-elements\nid: 7\nretry: 999\ndata: elements <p\n\n", "a length of elements");
+    wrote(sse_event_write(&out, &e),
+        ": c\nevent: datastar-patch-elements\nid: 7\nretry: 999\ndata: elements <p\n\n",
+        "a length of elements");
     e = none(), e.redirect = "/a", e.id = "", e.retry_ms = 5, e.patch = &o;
     wrote(sse_event_write(&out, &e),
-          "event: datastar-patch-elements\nid: \nretry: 5\ndata: mode append\ndata: selector body\ndata: elements <script nonce=\"1\" data-effect=\"el.remove()\">"
-          "setTimeout(() => window.location.href = \"/a\")</script>\n\n", "a redirect with id, retry and attributes");
+        "event: datastar-patch-elements\nid: \nretry: 5\ndata: mode append\ndata: selector body\n"
+        "data: elements <script nonce=\"1\" data-effect=\"el.remove()\">"
+        "setTimeout(() => window.location.href = \"/a\")</script>\n\n",
+        "a redirect with id, retry and attributes");
     e = none(), e.elements = "a", e.signals = "{}";
     refused(sse_event_write(&out, &e), SSE_E_ARG, "two contents");
     e = none(), e.script = "a", e.data = "b";
@@ -192,10 +260,17 @@ static void test_follow(void) {
     static const char *const nowhere[] = {NULL, ""};
     size_t                   i;
     sse_follow(&out, "/room?name=it's \"&<b>");
-    ok(!out.error && strncmp(sse_buf_text(&out), "data-init=\"", 11) == 0, "attributes, without an element");
-    ok(strstr(sse_buf_text(&out), "@get('\\x2froom\\x3fname\\x3dit\\x27s \\x22\\x26\\x3cb\\x3e', {"), "that get the stream, its URL made safe");
-    ok(strstr(sse_buf_text(&out), "retry: 'always'") && strstr(sse_buf_text(&out), "retryMaxCount: Infinity"), "for good");
-    ok(strstr(sse_buf_text(&out), "data-on:datastar-fetch=\"") && strstr(sse_buf_text(&out), "$_offline"), "and tell when it is away");
+    ok(!out.error && strncmp(sse_buf_text(&out), "data-init=\"", 11) == 0,
+        "attributes, without an element");
+    ok(strstr(sse_buf_text(&out),
+           "@get('\\x2froom\\x3fname\\x3dit\\x27s \\x22\\x26\\x3cb\\x3e', {"),
+        "that get the stream, its URL made safe");
+    ok(strstr(sse_buf_text(&out), "retry: 'always'") &&
+            strstr(sse_buf_text(&out), "retryMaxCount: Infinity"),
+        "for good");
+    ok(strstr(sse_buf_text(&out), "data-on:datastar-fetch=\"") &&
+            strstr(sse_buf_text(&out), "$_offline"),
+        "and tell when it is away");
     sse_buf_free(&out);
     for (i = 0; i < 2; i++) {
         sse_follow(&out, nowhere[i]);
@@ -205,7 +280,8 @@ static void test_follow(void) {
 }
 
 static void test_no_memory(void) {
-    static const char *const names[] = {"user.name", "a.rather.long.name.that.makes.the.buffer.grow.more.than.once", "user.mail"};
+    static const char *const names[] = {"user.name",
+        "a.rather.long.name.that.makes.the.buffer.grow.more.than.once", "user.mail"};
     long                     n;
     int                      refusals = 0, error = -1;
     for (n = 1; error && n < 100; n++) {
@@ -215,7 +291,8 @@ static void test_no_memory(void) {
         refusals += error == SSE_E_NOMEM && out.len == 0;
         if (error) sse_buf_free(&out);
     }
-    ok(refusals >= 3 && refusals == n - 2, "each allocation that fails: SSE_E_NOMEM and nothing appended");
+    ok(refusals >= 3 && refusals == n - 2,
+        "each allocation that fails: SSE_E_NOMEM and nothing appended");
     sse_buf_free(&out);
 }
 

@@ -2,10 +2,19 @@
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 static long fail_after = -1; /* how many allocations still succeed; negative: all */
+
 static int  fails(void) { return fail_after > 0 ? (fail_after--, 0) : fail_after == 0; }
 static long allocations;
-static void *test_malloc(size_t n) { allocations++; return fails() ? NULL : malloc(n); }
-static void *test_realloc(void *p, size_t n) { allocations++; return fails() ? NULL : realloc(p, n); }
+
+static void *test_malloc(size_t n) {
+    allocations++;
+    return fails() ? NULL : malloc(n);
+}
+
+static void *test_realloc(void *p, size_t n) {
+    allocations++;
+    return fails() ? NULL : realloc(p, n);
+}
 #define SSE_MALLOC(n)     test_malloc(n)
 #define SSE_REALLOC(p, n) test_realloc(p, n)
 #define SSE_FREE(p)       free(p)
@@ -57,21 +66,25 @@ static const char *said(sse_db *db) {
     return text;
 }
 
-#define says(db, error, words, name)                                                   \
-    do {                                                                               \
-        is_int(sse_db_error(db, NULL), error, name);                                   \
-        if (!ok(strstr(said(db), words) != NULL, "... and says \"%s\"", words)) printf("#   %s\n", said(db)); \
+#define says(db, error, words, name)                                            \
+    do {                                                                        \
+        is_int(sse_db_error(db, NULL), error, name);                            \
+        if (!ok(strstr(said(db), words) != NULL, "... and says \"%s\"", words)) \
+            printf("#   %s\n", said(db));                                       \
     } while (0)
 
 static void values(void) {
-    sse_db  *db = sse_db_open(":memory:", NULL);
-    sse_str  blob = { "a\0b", 3 }, none = { NULL, 0 }, empty = { "", 0 }, got_blob;
+    sse_db   *db = sse_db_open(":memory:", NULL);
+    sse_str   blob = {"a\0b", 3}, none = {NULL, 0}, empty = {"", 0}, got_blob;
     sse_rows *r;
     const char *volatile null = NULL;
-    char     *big = (char *)malloc(100000);
+    char *big = (char *)malloc(100000);
     memset(big, 'x', 100000);
-    is_int(sse_db_exec(db, "CREATE TABLE t(i INTEGER PRIMARY KEY, a, b, c)"), 0, "a table is no changed row");
-    is_int(sse_db_exec(db, "INSERT INTO t(a, b, c) VALUES(%s, %d, %f)", "x'); DROP TABLE t; --", -7, 0.5), 1, "text, integer, double");
+    is_int(sse_db_exec(db, "CREATE TABLE t(i INTEGER PRIMARY KEY, a, b, c)"), 0,
+        "a table is no changed row");
+    is_int(sse_db_exec(db, "INSERT INTO t(a, b, c) VALUES(%s, %d, %f)", "x'); DROP TABLE t; --", -7,
+               0.5),
+        1, "text, integer, double");
     is_int(sse_db_last_id(db), 1, "the id of the new row");
     r = sse_db_query(db, "SELECT a, b, c, typeof(a), typeof(b), typeof(c) FROM t");
     ok(sse_db_next(r), "comes back");
@@ -85,19 +98,26 @@ static void values(void) {
     is_str(sse_db_column_name(r, 2), "c", "their names");
     ok(!sse_db_next(r), "one row");
     is_int(sse_db_error(db, NULL), 0, "the end is no error");
-    is_int(ONE(db, &got, "SELECT %s IS NULL AND %p IS NULL AND %p IS NULL", null, (void *)NULL, (void *)&none), 1, "NULL binds NULL");
-    is_int(ONE(db, &got, "SELECT length(%p) = 0 AND typeof(%p) = 'blob'", (void *)&empty, (void *)&empty), 1, "an empty blob is not NULL");
+    is_int(ONE(db, &got, "SELECT %s IS NULL AND %p IS NULL AND %p IS NULL", null, (void *)NULL,
+               (void *)&none),
+        1, "NULL binds NULL");
+    is_int(ONE(db, &got, "SELECT length(%p) = 0 AND typeof(%p) = 'blob'", (void *)&empty,
+               (void *)&empty),
+        1, "an empty blob is not NULL");
     r = sse_db_query(db, "SELECT %p, NULL, '', x''", (void *)&blob);
     ok(sse_db_next(r), "a blob");
     got_blob = sse_db_blob(r, 0);
     is_mem(got_blob.ptr, got_blob.len, "a\0b", 3, "keeps its NUL");
-    ok(sse_db_text(r, 1) == NULL && sse_db_is_null(r, 1) && sse_db_blob(r, 1).ptr == NULL, "NULL is NULL");
+    ok(sse_db_text(r, 1) == NULL && sse_db_is_null(r, 1) && sse_db_blob(r, 1).ptr == NULL,
+        "NULL is NULL");
     ok(sse_db_text(r, 2) != NULL && !sse_db_is_null(r, 2), "the empty text is not NULL");
     ok(sse_db_blob(r, 3).ptr != NULL && sse_db_blob(r, 3).len == 0, "nor is the empty blob");
     sse_db_done(r);
-    is_int(ONE(db, &got, "SELECT %lld", -9223372036854775807LL - 1), -9223372036854775807LL - 1, "the least number");
+    is_int(ONE(db, &got, "SELECT %lld", -9223372036854775807LL - 1), -9223372036854775807LL - 1,
+        "the least number");
     is_int(ONE(db, &got, "SELECT %u", 4294967295u), 4294967295LL, "unsigned");
-    is_int(ONE(db, &got, "SELECT %zu + %ld + %hhd", (size_t)1, 2L, (signed char)3), 6, "size_t, long, char");
+    is_int(ONE(db, &got, "SELECT %zu + %ld + %hhd", (size_t)1, 2L, (signed char)3), 6,
+        "size_t, long, char");
     is_int(ONE(db, &got, "SELECT %c = 'q'", 'q'), 1, "a character");
     is_int(ONE(db, &got, "SELECT 7 %% 4 || %s", ""), 3, "%% is a percent");
     is_int(ONE(db, &got, "SELECT 'a%%b' LIKE 'a%%'"), 1, "also in quotes");
@@ -108,13 +128,14 @@ static void values(void) {
 }
 
 static void refusals(void) {
-    sse_db *db = sse_db_open(":memory:", NULL);
+    sse_db       *db = sse_db_open(":memory:", NULL);
     unsigned long errors = sse__db_failures();
     is_int(sse_db_exec(db, "SELECT %5d", 1), SSE_E_ARG, "a width is refused");
     is_int(sse_db_exec(db, "SELECT %-5s", "x"), SSE_E_ARG, "a flag is refused");
     is_int(sse_db_exec(db, "SELECT %.2f", 1.0), SSE_E_ARG, "a precision of a number is refused");
     is_int(sse_db_exec(db, "SELECT %x", 1u), SSE_E_ARG, "hexadecimal is refused");
-    is_int(sse_db_exec(db, "SELECT %llu", 18446744073709551615ull), SSE_E_ARG, "what does not fit is refused");
+    is_int(sse_db_exec(db, "SELECT %llu", 18446744073709551615ull), SSE_E_ARG,
+        "what does not fit is refused");
     says(db, SSE_E_ARG, "%llu", "the error names the statement");
     is_int(sse_db_exec(db, "SELECT '%s'", "x"), SSE_E_ARG, "a %s in quotes is refused");
     says(db, SSE_E_ARG, "quotes", "with its reason");
@@ -144,7 +165,7 @@ static void rows(void) {
         sse_db_exec(db, "INSERT INTO t VALUES(%d)", i);
     }
     for (r = sse_db_query(db, "SELECT a FROM t"); sse_db_next(r); outer++)
-        for (q = sse_db_query(db, "SELECT a FROM t"); sse_db_next(q); ) inner++;
+        for (q = sse_db_query(db, "SELECT a FROM t"); sse_db_next(q);) inner++;
     ok(outer == 3 && inner == 9, "the same SQL nested in itself");
     strcpy(name, "gone");
     r = sse_db_query(db, "SELECT %s", name);
@@ -153,11 +174,14 @@ static void rows(void) {
     is_str(sse_db_text(r, 0), "gone", "has copied its values");
     sse_db_done(r);
     ok(!sse_db_next(r) && !sse_db_next(NULL), "done rows and NULL have no next");
-    ok(sse_db_text(r, 0) == NULL && sse_db_int(NULL, 0) == 0 && sse_db_is_null(NULL, 0) && sse_db_columns(NULL) == 0, "and no columns");
+    ok(sse_db_text(r, 0) == NULL && sse_db_int(NULL, 0) == 0 && sse_db_is_null(NULL, 0) &&
+            sse_db_columns(NULL) == 0,
+        "and no columns");
     sse_db_done(r);
     sse_db_done(NULL);
     r = sse_db_query(db, "SELECT a FROM t");
-    ok(sse_db_text(r, 0) == NULL && sse_db_error(db, NULL) == 0, "before the first next there is no row");
+    ok(sse_db_text(r, 0) == NULL && sse_db_error(db, NULL) == 0,
+        "before the first next there is no row");
     ok(sse_db_next(r) && sse_db_text(r, 1) == NULL, "a column that does not exist");
     says(db, SSE_E_ARG, "column", "is an error");
     ok(!sse_db_next(r), "that ends the rows");
@@ -177,13 +201,14 @@ static void rows(void) {
     is_int(sse_db_exec(db, "DELETE FROM t"), 4, "rows deleted at once");
     sse_db_close(db);
     {
-        sse_db_options o = { 0, 2, false };
+        sse_db_options o = {0, 2, false};
         db = sse_db_open(":memory:", &o);
-        r  = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3");
+        r = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3");
         ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r), "max_rows ends the rows");
         says(db, SSE_E_FULL, "max_rows", "with an error");
         r = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2");
-        ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r) && sse_db_error(db, NULL) == 0, "exactly max_rows is fine");
+        ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r) && sse_db_error(db, NULL) == 0,
+            "exactly max_rows is fine");
         sse_db_query(db, "SELECT 1");
         sse_db_close(db);
         ok(1, "closing ends rows that are open");
@@ -193,7 +218,7 @@ static void rows(void) {
 static void cache(void) {
     sse_db   *db = sse_db_open(":memory:", NULL);
     sse_rows *open[100];
-    sse_buf   sql = { 0 };
+    sse_buf   sql = {0};
     char      text[64];
     int       i, right = 0;
     long      before;
@@ -220,7 +245,8 @@ static void cache(void) {
     }
     is_int(allocations, before, "a statement that is kept allocates nothing of ours");
     sse_db_exec(db, "ALTER TABLE t ADD COLUMN b");
-    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%s)", "x"), SSE_E_DB, "after a change of the schema it no longer fits: an error");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%s)", "x"), SSE_E_DB,
+        "after a change of the schema it no longer fits: an error");
     says(db, SSE_E_DB, "2 columns", "that says so");
     sse_db_exec(db, "ALTER TABLE t DROP COLUMN b");
     is_int(sse_db_exec(db, "INSERT INTO t VALUES(%s)", "x"), 1, "and fits again");
@@ -248,10 +274,10 @@ static int ends_itself(sse_db *db, void *user) {
 }
 
 static void transactions(void) {
-    sse_db_options quick = { SSE_OFF, 0, false };
-    sse_db *db = sse_db_open(file("t.db"), NULL), *other = sse_db_open(file("t.db"), &quick);
-    int     zero = 0, bad = -77;
-    sse_rows *rows;
+    sse_db_options quick = {SSE_OFF, 0, false};
+    sse_db        *db = sse_db_open(file("t.db"), NULL), *other = sse_db_open(file("t.db"), &quick);
+    int            zero = 0, bad = -77;
+    sse_rows      *rows;
     sse_db_exec(db, "CREATE TABLE t(a)");
     is_int(sse_db_write(db, insert_and, &zero), 0, "a write");
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 1, "is there");
@@ -259,12 +285,14 @@ static void transactions(void) {
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 1, "is not");
     is_int(sse_db_write(db, nested, NULL), 0, "nested writes");
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "roll back by themselves");
-    is_int(sse_db_write(db, ends_itself, NULL), SSE_E_STATE, "a write that ends the transaction is told");
+    is_int(sse_db_write(db, ends_itself, NULL), SSE_E_STATE,
+        "a write that ends the transaction is told");
     is_int(sse_db_write(db, NULL, NULL), SSE_E_ARG, "no function");
     sse_db_exec(db, "BEGIN IMMEDIATE");
     is_int(sse_db_write(other, insert_and, &zero), SSE_E_BUSY, "someone else is writing");
     is_int(sse_db_exec(other, "INSERT INTO t VALUES(3)"), SSE_E_BUSY, "a plain statement likewise");
-    is_int(sse_db_write(db, insert_and, &zero), 0, "inside the program's own transaction it is a savepoint");
+    is_int(sse_db_write(db, insert_and, &zero), 0,
+        "inside the program's own transaction it is a savepoint");
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "which commits nothing");
     sse_db_exec(db, "COMMIT");
     is_int(sse_db_write(other, insert_and, &zero), 0, "then it is the other's turn");
@@ -272,8 +300,10 @@ static void transactions(void) {
     rows = sse_db_query(db, "SELECT a FROM t");
     sse_db_next(rows);
     sse_db_exec(other, "INSERT INTO t VALUES(6)");
-    is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), SSE_E_BUSY, "a write while a query reads what was there before another's commit");
-    says(db, SSE_E_BUSY, "sse_db_done", "says that the query is to be ended, not that somebody holds a lock");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), SSE_E_BUSY,
+        "a write while a query reads what was there before another's commit");
+    says(db, SSE_E_BUSY, "sse_db_done",
+        "says that the query is to be ended, not that somebody holds a lock");
     sse_db_done(rows);
     is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), 1, "... and then there is a write");
     sse_db_close(other);
@@ -281,13 +311,20 @@ static void transactions(void) {
 }
 
 static void migrations(void) {
-    static const char *const list[] = { "CREATE TABLE a(x); INSERT INTO a VALUES('50%s')", "ALTER TABLE a ADD COLUMN y; UPDATE a SET y = 1", "CREATE TABLE b(x); CREATE TABLE b(x)" };
-    sse_db *db = sse_db_open(file("m.db"), NULL);
-    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS s(x); CREATE INDEX IF NOT EXISTS i ON s(x)"), 0, "a script");
-    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS s(x); CREATE INDEX IF NOT EXISTS i ON s(x)"), 0, "again");
-    is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); INSERT INTO none VALUES(1)"), SSE_E_DB, "a script that fails");
+    static const char *const list[] = {"CREATE TABLE a(x); INSERT INTO a VALUES('50%s')",
+        "ALTER TABLE a ADD COLUMN y; UPDATE a SET y = 1", "CREATE TABLE b(x); CREATE TABLE b(x)"};
+    sse_db                  *db = sse_db_open(file("m.db"), NULL);
+    is_int(sse_db_migrate(db,
+               "CREATE TABLE IF NOT EXISTS s(x); CREATE INDEX IF NOT EXISTS i ON s(x)"),
+        0, "a script");
+    is_int(sse_db_migrate(db,
+               "CREATE TABLE IF NOT EXISTS s(x); CREATE INDEX IF NOT EXISTS i ON s(x)"),
+        0, "again");
+    is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); INSERT INTO none VALUES(1)"), SSE_E_DB,
+        "a script that fails");
     is_int(ONE(db, &got, "SELECT count(*) FROM s"), 0, "leaves nothing");
-    is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); COMMIT"), SSE_E_STATE, "a script that commits is told");
+    is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); COMMIT"), SSE_E_STATE,
+        "a script that commits is told");
     is_int(sse_db_migrate(db, NULL), SSE_E_ARG, "no script");
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the database still works");
     is_int(sse_db_migrate_list(db, list, 1), 0, "the first of a list");
@@ -295,7 +332,8 @@ static void migrations(void) {
     is_int(ONE(db, &got, "SELECT count(*) FROM a WHERE x = '50%%s' AND y = 1"), 1, "each once");
     is_int(sse_db_migrate_list(db, list, 3), SSE_E_DB, "the third fails");
     is_int(ONE(db, &got, "PRAGMA user_version"), 2, "and does not count");
-    is_int(ONE(db, &got, "SELECT count(*) FROM sqlite_master WHERE name = 'b'"), 0, "nothing of it stays");
+    is_int(ONE(db, &got, "SELECT count(*) FROM sqlite_master WHERE name = 'b'"), 0,
+        "nothing of it stays");
     is_int(sse_db_migrate_list(db, list, 1), SSE_E_STATE, "a database from the future is refused");
     says(db, SSE_E_STATE, "version 2", "in words");
     is_int(sse_db_migrate_list(db, list, 2), 0, "the present one is not");
@@ -304,12 +342,17 @@ static void migrations(void) {
 }
 
 static void rebuilt_table(void) { /* SQLite's documented way to change a table drops it */
-    static const char *const family = "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT);"
-        "CREATE TABLE posts(id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id) ON DELETE CASCADE);"
+    static const char *const family =
+        "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT);"
+        "CREATE TABLE posts(id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id) ON DELETE "
+        "CASCADE);"
         "CREATE TABLE tags(name TEXT PRIMARY KEY, post INTEGER REFERENCES posts(id)) WITHOUT ROWID;"
         "INSERT INTO users VALUES(1,'ann'),(2,'bob'); INSERT INTO posts VALUES(1,1),(2,2),(3,1)";
-    static const char *const rebuild = "PRAGMA foreign_keys = OFF; CREATE TABLE new_users(id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
-        "INSERT INTO new_users SELECT id, name FROM users; DROP TABLE users; ALTER TABLE new_users RENAME TO users";
+    static const char *const rebuild =
+        "PRAGMA foreign_keys = OFF; CREATE TABLE new_users(id INTEGER PRIMARY KEY, name TEXT NOT "
+        "NULL);"
+        "INSERT INTO new_users SELECT id, name FROM users; DROP TABLE users; ALTER TABLE new_users "
+        "RENAME TO users";
     const char *list[4];
     sqlite3    *raw;
     sse_db     *db = sse_db_open(":memory:", NULL), *plain;
@@ -332,26 +375,29 @@ static void rebuilt_table(void) { /* SQLite's documented way to change a table d
     is_int(sse_db_migrate(db, "not SQL"), SSE_E_DB, "a script that is none");
     is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "leaves them on, too");
     is_int(sse_db_exec(db, "DELETE FROM users WHERE id = 1"), 1, "outside of migrations");
-    is_int(ONE(db, &got, "SELECT count(*) FROM posts"), 1, "deleting a row takes those along that say so");
+    is_int(ONE(db, &got, "SELECT count(*) FROM posts"), 1,
+        "deleting a row takes those along that say so");
     sse_db_close(db);
     sqlite3_open(":memory:", &raw);
     plain = sse_db_attach(raw);
-    is_int(sse_db_migrate(plain, family), 0, "a connection of the program's own, without foreign keys");
+    is_int(sse_db_migrate(plain, family), 0,
+        "a connection of the program's own, without foreign keys");
     is_int(sse_db_migrate(plain, list[2]), 0, "is not checked for them");
     is_int(ONE(plain, &got, "PRAGMA foreign_keys"), 0, "and stays as it is");
     sse_db_exec(plain, "PRAGMA foreign_keys = ON");
-    is_int(sse_db_migrate(plain, "CREATE TABLE IF NOT EXISTS users(id)"), 0, "what changes nothing is not checked either");
+    is_int(sse_db_migrate(plain, "CREATE TABLE IF NOT EXISTS users(id)"), 0,
+        "what changes nothing is not checked either");
     is_int(sse_db_migrate(plain, "CREATE TABLE more(id)"), SSE_E_DB, "what changes something is");
     sse_db_close(plain);
     sqlite3_close(raw);
 }
 
 static void opening(void) {
-    sse_db_options read_only = { 0, 0, true }, odd = { -5, 0, false };
-    sse_db  *db, *second;
-    sqlite3 *raw;
-    FILE    *f = fopen(file("junk.db"), "w");
-    const char *text;
+    sse_db_options read_only = {0, 0, true}, odd = {-5, 0, false};
+    sse_db        *db, *second;
+    sqlite3       *raw;
+    FILE          *f = fopen(file("junk.db"), "w");
+    const char    *text;
     db = sse_db_open(file("o.db"), NULL);
     is_int(sse__db_open_error(db), 0, "opened");
     is_int(ONE(db, &got, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1, "in WAL mode");
@@ -380,7 +426,10 @@ static void opening(void) {
     ok(sse_db_raw(db) == NULL && sse_db_last_id(db) == 0, "and has nothing to give");
     says(db, SSE_E_DB, "unable to open", "and still says why");
     sse_db_close(db);
-    fputs("this is not a database, but it is long enough to be taken for one if nobody looks at the first page of it ...........", f);
+    fputs(
+        "this is not a database, but it is long enough to be taken for one if nobody looks at the "
+        "first page of it ...........",
+        f);
     fclose(f);
     db = sse_db_open(file("junk.db"), NULL);
     says(db, SSE_E_DB, "not a database", "junk is noticed when it is opened");
@@ -411,36 +460,42 @@ static void opening(void) {
 
 static void many_start_at_once(void) { /* each turns the new file to WAL, migrates, writes */
     enum { PROCESSES = 6 };
-    static const char *const list[] = { "CREATE TABLE t(a)", "CREATE TABLE u(a); INSERT INTO u VALUES(1)" };
-    int     i, status, good = 0;
-    sse_db *db;
+    static const char *const list[] = {"CREATE TABLE t(a)",
+        "CREATE TABLE u(a); INSERT INTO u VALUES(1)"};
+    int                      i, status, good = 0;
+    sse_db                  *db;
     for (i = 0; i < PROCESSES; i++)
         if (fork() == 0) {
             db = sse_db_open(file("start.db"), NULL);
-            _exit(sse_db_migrate_list(db, list, 2) != 0 || sse_db_exec(db, "INSERT INTO t VALUES(%d)", i) != 1);
+            _exit(sse_db_migrate_list(db, list, 2) != 0 ||
+                  sse_db_exec(db, "INSERT INTO t VALUES(%d)", i) != 1);
         }
     for (i = 0; i < PROCESSES; i++) good += wait(&status) > 0 && status == 0;
     is_int(good, PROCESSES, "processes that start on a new file at once all get there");
     db = sse_db_open(file("start.db"), NULL);
-    is_int(ONE(db, &got, "SELECT count(*) + (SELECT count(*) * 100 FROM u) FROM t"), 100 + PROCESSES, "and migrate it once");
+    is_int(ONE(db, &got, "SELECT count(*) + (SELECT count(*) * 100 FROM u) FROM t"),
+        100 + PROCESSES, "and migrate it once");
     sse_db_close(db);
 }
 
 static void full(void) { /* a disk that takes no more */
-    sse_db    *db = sse_db_open(file("full.db"), NULL);
-    sse_str    blob = {NULL, 50000};
-    int        i, rc = 1, zero = 0;
+    sse_db *db = sse_db_open(file("full.db"), NULL);
+    sse_str blob = {NULL, 50000};
+    int     i, rc = 1, zero = 0;
     blob.ptr = (const char *)calloc(1, blob.len);
     sse_db_exec(db, "CREATE TABLE t(a)");
     is_int(ONE(db, &got, "PRAGMA max_page_count = 40"), 40, "room for 40 pages");
-    for (i = 0; i < 100 && rc == 1; i++) rc = sse_db_exec(db, "INSERT INTO t VALUES(%p)", (const void *)&blob);
+    for (i = 0; i < 100 && rc == 1; i++)
+        rc = sse_db_exec(db, "INSERT INTO t VALUES(%p)", (const void *)&blob);
     ok(i > 1 && i < 100, "some fit");
     says(db, SSE_E_DB, "full", "then it is full");
     is_int(ONE(db, &got, "SELECT count(*) FROM t"), i - 1, "what is there can be read");
     is_int(sse_db_write(db, insert_and, &zero), 0, "what is small may fit still");
     is_int(sse_db_exec(db, "DELETE FROM t"), i, "rows can be deleted");
-    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%p)", (const void *)&blob), 1, "and there is room again");
-    is_int(ONE(db, &got, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1, "nothing broke");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(%p)", (const void *)&blob), 1,
+        "and there is room again");
+    is_int(ONE(db, &got, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1,
+        "nothing broke");
     free((void *)(uintptr_t)blob.ptr);
     sse_db_close(db);
 }
@@ -466,12 +521,14 @@ static uint64_t lock_for(const char *name, int ms) { /* by another process, from
 
 static void locked(void) {
     sse_db_options patience = {150, 0, false};
-    sse_db        *db = sse_db_open(file("locked.db"), &patience), *patient = sse_db_open(file("locked.db"), NULL);
-    int            zero = 0, status, waited;
-    uint64_t       from;
+    sse_db        *db = sse_db_open(file("locked.db"), &patience),
+           *patient = sse_db_open(file("locked.db"), NULL);
+    int      zero = 0, status, waited;
+    uint64_t from;
     sse_db_exec(db, "CREATE TABLE t(a)");
     from = lock_for("locked.db", 700);
-    is_int(sse_db_write(db, insert_and, &zero), SSE_E_BUSY, "another process has the lock for longer than busy_ms");
+    is_int(sse_db_write(db, insert_and, &zero), SSE_E_BUSY,
+        "another process has the lock for longer than busy_ms");
     waited = (int)(sse__clock_ms() - from);
     ok(waited >= 140 && waited < 600, "after that time the call is back (%d ms)", waited);
     says(db, SSE_E_BUSY, "locked", "and says so");
@@ -490,7 +547,9 @@ static void pending_is(sse_db *db, const char *want, bool all, const char *name)
     char   names[256] = "";
     size_t at, len = 0;
     for (at = 0; at < db->pending.list.len; at += strlen(db->pending.list.ptr + at) + 1)
-        if (!strstr(db->pending.list.ptr + at, "sqlite_")) len += (size_t)snprintf(names + len, sizeof names - len, "%s ", db->pending.list.ptr + at);
+        if (!strstr(db->pending.list.ptr + at, "sqlite_"))
+            len +=
+                (size_t)snprintf(names + len, sizeof names - len, "%s ", db->pending.list.ptr + at);
     is_str(&names[0], want, name);
     is_int(db->pending.all, all, "... and all of them or not");
     sse__names_cut(&db->pending, 0, false);
@@ -508,10 +567,13 @@ static int write_u_undo_t(sse_db *db, void *user) {
 static void names(void) {
     sse_db  *db = sse_db_open(":memory:", NULL);
     sqlite3 *raw;
-    sse_db_migrate(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE u(a); CREATE TABLE log(a);"
-                       "CREATE TABLE child(p REFERENCES t(a) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
-                       "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END;"
-                       "CREATE VIEW v AS SELECT a FROM u; CREATE TRIGGER iv INSTEAD OF INSERT ON v BEGIN UPDATE w SET k = 1; END;");
+    sse_db_migrate(db,
+        "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE u(a); CREATE TABLE log(a);"
+        "CREATE TABLE child(p REFERENCES t(a) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) "
+        "WITHOUT ROWID;"
+        "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END;"
+        "CREATE VIEW v AS SELECT a FROM u; CREATE TRIGGER iv INSTEAD OF INSERT ON v BEGIN UPDATE w "
+        "SET k = 1; END;");
     sse__names_cut(&db->pending, 0, false);
     sse_db_exec(db, "INSERT INTO t(b) VALUES(1)");
     pending_is(db, "main.t ", false, "an insert");
@@ -560,7 +622,8 @@ static void names(void) {
     }
     sse__names_cut(&db->outside, 0, false);
     sqlite3_exec(sse_db_raw(db), "INSERT INTO u VALUES(2)", NULL, NULL, NULL);
-    ok(db->outside.list.len > 0 && strcmp(db->outside.list.ptr, "main.u") == 0, "a statement of the program's own is seen when it is prepared");
+    ok(db->outside.list.len > 0 && strcmp(db->outside.list.ptr, "main.u") == 0,
+        "a statement of the program's own is seen when it is prepared");
     sqlite3_set_authorizer(sse_db_raw(db), NULL, NULL);
     sse_db_exec(db, "DELETE FROM t WHERE b = 99");
     is_int(db->pending.all, true, "without our authorizer it is all tables");
@@ -576,6 +639,7 @@ static void names(void) {
 /* ---- without memory ---- */
 
 static sqlite3_mem_methods real_memory;
+
 static void *sqlite_malloc(int n) { return fails() ? NULL : real_memory.xMalloc(n); }
 static void *sqlite_realloc(void *p, int n) { return fails() ? NULL : real_memory.xRealloc(p, n); }
 
@@ -583,10 +647,17 @@ static int everything(void) { /* 0: all of it went well */
     sse_db   *db = sse_db_open(":memory:", NULL);
     sse_rows *r;
     int       zero = 0, sum = 0;
-    bool      good = sse_db_migrate(db, "CREATE TABLE t(a); CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t WHERE a = 9; END") == 0;
-    good = sse_db_exec(db, "INSERT INTO t VALUES(%s)", "1234567890123456789012345678901234567890") == 1 && good;
+    bool      good =
+        sse_db_migrate(db,
+            "CREATE TABLE t(a); CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t WHERE a = "
+            "9; END") == 0;
+    good = sse_db_exec(db, "INSERT INTO t VALUES(%s)",
+               "1234567890123456789012345678901234567890") == 1 &&
+           good;
     good = sse_db_write(db, insert_and, &zero) == 0 && good;
-    for (r = sse_db_query(db, "SELECT a, a || %s FROM t", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"); sse_db_next(r); sum++)
+    for (r = sse_db_query(db, "SELECT a, a || %s FROM t",
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+         sse_db_next(r); sum++)
         good = sse_db_text(r, 1) != NULL && sse_db_blob(r, 0).ptr != NULL && good;
     good = sum == 2 && sse_db_error(db, NULL) == 0 && good;
     said(db);
@@ -594,12 +665,13 @@ static int everything(void) { /* 0: all of it went well */
     return !good;
 }
 
-static void without_memory(void) { /* fails one allocation after the other, from there on all, until there is enough for all of it */
+/* Fails one allocation after the other, from there on all, until there is enough for all of it. */
+static void without_memory(void) {
     long n;
     int  failed = 0, rc;
     for (n = 0; n < 5000; n++) {
         fail_after = n;
-        rc         = everything();
+        rc = everything();
         if (fail_after > 0) break;
         failed += rc != 0;
     }
@@ -611,7 +683,7 @@ static void without_memory(void) { /* fails one allocation after the other, from
 static void broken(void) { /* a program that does not ask whether its database opened */
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_app          *app = sse_app_new(NULL);
-    sse_db           *db  = sse_db_open("/nowhere/at/all.db", NULL);
+    sse_db           *db = sse_db_open("/nowhere/at/all.db", NULL);
     const char       *why;
     is_int(sse_listen(app, &any), SSE_E_DB, "sse_listen reports a database that did not open");
     sse_app_error(app, &why);
@@ -635,11 +707,14 @@ static int listens(void) {
 }
 
 static void failed_migrations(void) { /* whoever does not ask how a migration went must not serve */
-    static const char *const bad[] = {"CREATE TABLE x(a); this is not SQL"}, *const good[] = {"CREATE TABLE x(a)"};
-    sse_db_options patient = {0, 100, false};
-    sse_db        *db = sse_db_open(file("failed.db"), &patient), *other = sse_db_open(file("failed.db"), NULL);
+    static const char *const        bad[] = {"CREATE TABLE x(a); this is not SQL"},
+                             *const good[] = {"CREATE TABLE x(a)"};
+    sse_db_options                  patient = {0, 100, false};
+    sse_db                         *db = sse_db_open(file("failed.db"), &patient),
+           *other = sse_db_open(file("failed.db"), NULL);
     is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another one holds the lock");
-    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS m(a)"), SSE_E_BUSY, "a script that cannot have it");
+    is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS m(a)"), SSE_E_BUSY,
+        "a script that cannot have it");
     is_int(listens(), SSE_E_DB, "keeps the server from starting");
     is_int(sse_db_exec(other, "ROLLBACK"), 0, "it lets go");
     is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS n(a)"), 0, "another script runs");
@@ -652,7 +727,8 @@ static void failed_migrations(void) { /* whoever does not ask how a migration we
     is_int(listens(), SSE_E_DB, "still");
     is_int(sse_db_migrate_list(db, good, 1), 0, "until the list does");
     is_int(listens(), 0, "and it starts");
-    is_int(sse_db_migrate_list(db, good, 0), SSE_E_STATE, "a database that is newer than the program");
+    is_int(sse_db_migrate_list(db, good, 0), SSE_E_STATE,
+        "a database that is newer than the program");
     is_int(listens(), SSE_E_DB, "keeps it from starting as well");
     sse_db_close(db);
     is_int(listens(), 0, "but not one that was closed again");
@@ -665,7 +741,8 @@ static void view_nothing(sse_view *view, sse_buf *html, void *user) {
     sse_puts(html, "<p id=\"p\"></p>");
 }
 
-/* What a child finds that goes on with the database of its parent; a bit for each answer that is wrong. */
+/* What a child finds that goes on with the database of its parent; a bit for each answer that is
+   wrong. */
 static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_topic_options kept;
@@ -674,12 +751,17 @@ static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
     int               wrong = 0;
     memset(&kept, 0, sizeof kept);
     kept.history = 10;
-    kept.db      = db;
-    if (sse_db_error(db, NULL) != SSE_E_STATE || sse_db_exec(db, "SELECT 1") != SSE_E_STATE) wrong |= 1;
-    if (ONE(db, &got, "SELECT 1") != -999 || sse_db_query(db, "SELECT 1") || sse_db_next(open_rows)) wrong |= 2;
-    if (sse_db_migrate(db, "SELECT 1") != SSE_E_STATE || sse_db_write(db, NULL, NULL) != SSE_E_STATE) wrong |= 4;
+    kept.db = db;
+    if (sse_db_error(db, NULL) != SSE_E_STATE || sse_db_exec(db, "SELECT 1") != SSE_E_STATE)
+        wrong |= 1;
+    if (ONE(db, &got, "SELECT 1") != -999 || sse_db_query(db, "SELECT 1") || sse_db_next(open_rows))
+        wrong |= 2;
+    if (sse_db_migrate(db, "SELECT 1") != SSE_E_STATE ||
+        sse_db_write(db, NULL, NULL) != SSE_E_STATE)
+        wrong |= 4;
     if (sse_db_raw(db) || sse_db_last_id(db) || !strstr(said(db), "open it after fork")) wrong |= 8;
-    if (sse_poll(listening, 0) != SSE_E_STATE || sse_serve(listening, &any) != SSE_E_STATE) wrong |= 16;
+    if (sse_poll(listening, 0) != SSE_E_STATE || sse_serve(listening, &any) != SSE_E_STATE)
+        wrong |= 16;
     sse_app_error(listening, &why);
     if (!strstr(why, "sse_db_open after fork")) wrong |= 32;
     if (sse_topic(app, "t", &kept) != SSE_E_STATE) wrong |= 64;
@@ -692,26 +774,32 @@ static void forked(void) { /* between sse_db_open and sse_serve */
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
     sse_live_options  live;
     int               round, status = -1;
-    for (round = 0; round < 3; round++) { /* used by a view, by a topic's history, by a topic's rows */
-        sse_db           *db  = sse_db_open(file("forked.db"), NULL);
+    /* used by a view, by a topic's history, by a topic's rows */
+    for (round = 0; round < 3; round++) {
+        sse_db           *db = sse_db_open(file("forked.db"), NULL);
         sse_app          *app = sse_app_new(NULL);
         sse_rows         *open_rows;
         sse_topic_options kept;
         pid_t             child;
         memset(&live, 0, sizeof live);
         memset(&kept, 0, sizeof kept);
-        live.db      = kept.db = db;
+        live.db = kept.db = db;
         kept.history = 10;
-        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x); INSERT INTO t(x) VALUES(1)");
+        sse_db_migrate(db,
+            "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x); INSERT INTO t(x) VALUES(1)");
         if (round == 0) is_int(sse_live(app, "/v", view_nothing, &live), 0, "a view");
         if (round == 1) is_int(sse_topic(app, "t", &kept), 0, "a history");
-        if (round == 2) is_int(sse_topic_from_table(app, "t", db, "SELECT id, x FROM t WHERE id > ? ORDER BY id"), 0, "rows");
+        if (round == 2)
+            is_int(sse_topic_from_table(app, "t", db,
+                       "SELECT id, x FROM t WHERE id > ? ORDER BY id"),
+                0, "rows");
         is_int(sse_listen(app, &any), 0, "it listens");
         open_rows = sse_db_query(db, "SELECT x FROM t");
-        child     = fork();
+        child = fork();
         if (child == 0) _exit(in_child(db, open_rows, app));
         waitpid(child, &status, 0);
-        is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0, "a child cannot use the database of its parent");
+        is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0,
+            "a child cannot use the database of its parent");
         ok(sse_db_next(open_rows), "the parent still can");
         sse_db_done(open_rows);
         is_int(sse_db_exec(db, "INSERT INTO t(x) VALUES(2)"), 1, "and writes");
@@ -732,7 +820,7 @@ static void wal_shrinks(void) { /* when who made it grow has gone */
     int       i;
     snprintf(file, sizeof file, "%s/wal.db", dir);
     snprintf(wal, sizeof wal, "%s-wal", file);
-    db     = sse_db_open(file, NULL);
+    db = sse_db_open(file, NULL);
     reader = sse_db_open(file, NULL);
     sse_db_exec(db, "CREATE TABLE t (x)");
     sse_db_exec(db, "INSERT INTO t VALUES (1)");
@@ -749,10 +837,10 @@ static void wal_shrinks(void) { /* when who made it grow has gone */
 
 int main(void) {
     sqlite3_mem_methods failing;
-    char command[64];
+    char                command[64];
     sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
-    failing          = real_memory;
-    failing.xMalloc  = sqlite_malloc;
+    failing = real_memory;
+    failing.xMalloc = sqlite_malloc;
     failing.xRealloc = sqlite_realloc;
     sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
     if (!mkdtemp(dir)) return 1;

@@ -1,5 +1,6 @@
-/* dial.h: an app and its clients in one process and one thread, for tests that look inside. Include it after sse.h and tap.h.
-   GET /s?who=ann&label=tab opens a stream and hands it to opening; what a client received is text(). */
+/* dial.h: an app and its clients in one process and one thread, for tests that look inside. Include
+   it after sse.h and tap.h. GET /s?who=ann&label=tab opens a stream and hands it to opening; what a
+   client received is text(). */
 #ifndef DIAL_H
 #define DIAL_H
 #pragma GCC diagnostic ignored "-Wunused-function" /* no test needs all of it */
@@ -32,10 +33,10 @@ static void dial_open(sse_req *req, void *user) {
     sse_stream_options o;
     (void)user;
     memset(&o, 0, sizeof o);
-    o.who      = sse_query(req, "who");
-    o.label    = sse_query(req, "label");
+    o.who = sse_query(req, "who");
+    o.label = sse_query(req, "label");
     o.on_close = dial_closed;
-    newest     = sse_stream_open(req, &o);
+    newest = sse_stream_open(req, &o);
     if (opening) opening(req, newest);
 }
 
@@ -44,7 +45,8 @@ static void hear(void) { /* what has arrived for anybody */
     for (i = 0; i < nclients; i++) {
         client *c = &clients[i];
         ssize_t n = 1;
-        while (c->fd >= 0 && c->len < RECEIVED - 1 && (n = recv(c->fd, c->got + c->len, RECEIVED - 1 - c->len, MSG_DONTWAIT)) > 0)
+        while (c->fd >= 0 && c->len < RECEIVED - 1 &&
+               (n = recv(c->fd, c->got + c->len, RECEIVED - 1 - c->len, MSG_DONTWAIT)) > 0)
             c->len += (size_t)n;
         c->got[c->len] = '\0';
         if (n == 0) c->over = true;
@@ -69,20 +71,24 @@ static sse_app *dial_app(const sse_app_options *options) {
     return app;
 }
 
-/* Asks for a path, with these head lines or as an EventSource, and turns the loop until it is answered. Returns the client. */
+/* Asks for a path, with these head lines or as an EventSource, and turns the loop until it is
+   answered. Returns the client. */
 static client *dial(sse_app *app, const char *path, const char *head) {
     struct sockaddr_in to;
     char               request[1024];
     client            *c = &clients[nclients++];
     int                i;
     memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)sse_port(app));
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)sse_port(app));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd              = socket(AF_INET, SOCK_STREAM, 0);
-    c->got             = (char *)calloc(1, RECEIVED);
-    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path, head ? head : "Accept: text/event-stream\r\n");
-    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) || send(c->fd, request, strlen(request), MSG_NOSIGNAL) < 0) return c;
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    c->got = (char *)calloc(1, RECEIVED);
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path,
+        head ? head : "Accept: text/event-stream\r\n");
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
+        send(c->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+        return c;
     for (i = 0; i < 500 && !c->len; i++) turns(app, 1);
     return c;
 }
@@ -103,7 +109,7 @@ static void dial_free(sse_app *app) {
 
 static int times(const client *c, const char *what) { /* how often it received this */
     const char *at = c->got;
-    int         n  = 0;
+    int         n = 0;
     while ((at = strstr(at, what)) != NULL) n++, at += strlen(what);
     return n;
 }

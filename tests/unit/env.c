@@ -38,7 +38,8 @@ static void values(void) {
     is_var("T_A=a#b c # comment\n", "a#b c", "a # inside, a comment behind");
     is_var("T_A='as $it \\n is # '  # comment\n", "as $it \\n is # ", "single quotes");
     is_var("T_A=\"1\\n2\\r3\\t4\\\"5\\\\6\\$7\\x\"\n", "1\n2\r3\t4\"5\\6$7\\x", "double quotes");
-    is_var("T_A=\"-----BEGIN\nline=2\n# no comment\n\"\n", "-----BEGIN\nline=2\n# no comment\n", "several lines");
+    is_var("T_A=\"-----BEGIN\nline=2\n# no comment\n\"\n", "-----BEGIN\nline=2\n# no comment\n",
+        "several lines");
     is_var("T_A=''\n", "", "quoted and empty");
     is_var("T_A=a'b\"c\n", "a'b\"c", "quotes inside");
     is_var("# c\n\n   \n\t# d\nT_A==x=\n", "=x=", "comments and empty lines before, = inside");
@@ -79,8 +80,8 @@ static void files(void) {
 
 static void alive(void) {
     sse_serve_options any;
-    sse_app *app = sse_app_new(NULL);
-    int      port;
+    sse_app          *app = sse_app_new(NULL);
+    int               port;
     memset(&any, 0, sizeof any);
     any.port = SSE_ANY_PORT;
     sse_listen(app, &any);

@@ -1,4 +1,5 @@
-/* Events on the wire: what is written for each field, what is refused, and that a browser reads back what was put in. */
+/* Events on the wire: what is written for each field, what is refused, and that a browser reads
+   back what was put in. */
 #include <stddef.h>
 static void *try_realloc(void *p, size_t n);
 #define SSE_MALLOC(n)     try_realloc(NULL, n)
@@ -9,7 +10,9 @@ static void *try_realloc(void *p, size_t n);
 #include "../tap.h"
 
 static long  fail_at; /* the Nth allocation from now fails; 0: none does */
-static void *try_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+static void *try_realloc(void *p, size_t n) {
+    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+}
 
 static sse_event none(void) {
     sse_event e;
@@ -18,25 +21,27 @@ static sse_event none(void) {
 }
 
 static void writes(const sse_event *e, const char *want, const char *name) {
-    sse_buf b     = {NULL, 0, 0, SSE_OK};
+    sse_buf b = {NULL, 0, 0, SSE_OK};
     int     error = sse_event_write(&b, e);
     is_str(error ? sse_error_text(error) : sse_buf_text(&b), want, name);
     sse_buf_free(&b);
 }
 
-static void refuses(const sse_event *e, int want, const char *name) { /* ... and leaves what was in the buffer */
+/* ... and leaves what was in the buffer */
+static void refuses(const sse_event *e, int want, const char *name) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
     int     error;
     sse_puts(&b, "before");
     error = sse_event_write(&b, e);
-    ok(error == want && b.error == SSE_OK && strcmp(sse_buf_text(&b), "before") == 0, "refused: %s", name);
+    ok(error == want && b.error == SSE_OK && strcmp(sse_buf_text(&b), "before") == 0, "refused: %s",
+        name);
     if (error != want) printf("#   %s\n#   %s\n", sse_error_text(error), sse_buf_text(&b));
     sse_buf_free(&b);
 }
 
 static void data(const char *text, const char *want, const char *name) {
     sse_event e = none();
-    e.data      = text;
+    e.data = text;
     writes(&e, want, name);
 }
 
@@ -51,14 +56,18 @@ static void test_data(void) {
     data("\r\r\n\n", "data: \ndata: \ndata: \ndata: \n\n", "line breaks alone");
     data("a\n", "data: a\ndata: \n\n", "a line break at the end");
     data(" a", "data:  a\n\n", "a leading space is kept: the browser drops one");
-    data("a\r\nid: 7\r\rretry: 1\n\ndata: x", "data: a\ndata: id: 7\ndata: \ndata: retry: 1\ndata: \ndata: data: x\n\n", "data cannot begin a field");
-    data("\xE2\x82\xAC \xF0\x9F\x90\x9F \xFF", "data: \xE2\x82\xAC \xF0\x9F\x90\x9F \xFF\n\n", "bytes past ASCII go as they are");
-    e.data     = "a\0b\nc\r...";
+    data("a\r\nid: 7\r\rretry: 1\n\ndata: x",
+        "data: a\ndata: id: 7\ndata: \ndata: retry: 1\ndata: \ndata: data: x\n\n",
+        "data cannot begin a field");
+    data("\xE2\x82\xAC \xF0\x9F\x90\x9F \xFF", "data: \xE2\x82\xAC \xF0\x9F\x90\x9F \xFF\n\n",
+        "bytes past ASCII go as they are");
+    e.data = "a\0b\nc\r...";
     e.data_len = 6;
     {
         sse_buf b = {NULL, 0, 0, SSE_OK};
         is_int(sse_event_write(&b, &e), 0, "data with a length");
-        is_mem(b.ptr, b.len, "data: a\0b\ndata: c\ndata: \n\n", 26, "... may hold NUL, and ends where it says");
+        is_mem(b.ptr, b.len, "data: a\0b\ndata: c\ndata: \n\n", 26,
+            "... may hold NUL, and ends where it says");
         sse_buf_free(&b);
     }
 }
@@ -84,7 +93,8 @@ static void test_fields(void) {
     writes(&e, ": a\n: b\n: data: c\n\n", "a comment of several lines");
     e.event = "e", e.data = "d\nd", e.id = "9-1", e.retry_ms = 2147483647, e.comment = "c";
     e.key = "k", e.ephemeral = true;
-    writes(&e, ": c\nevent: e\nid: 9-1\nretry: 2147483647\ndata: d\ndata: d\n\n", "all fields, in this order");
+    writes(&e, ": c\nevent: e\nid: 9-1\nretry: 2147483647\ndata: d\ndata: d\n\n",
+        "all fields, in this order");
 }
 
 static void test_refused(void) {
@@ -133,7 +143,8 @@ static unsigned random_below(unsigned n) {
 }
 
 static void test_round_trip(void) {
-    static const char alphabet[] = {'a', ' ', ':', '\n', '\r', '\0', '\n', 'd', '\xE2', '\x82', '\xAC', '\t'};
+    static const char alphabet[] = {'a', ' ', ':', '\n', '\r', '\0', '\n', 'd', '\xE2', '\x82',
+        '\xAC', '\t'};
     int               round, wrong = 0;
     for (round = 0; round < 20000; round++) {
         char      in[64], want[64], got[192];
@@ -151,7 +162,8 @@ static void test_round_trip(void) {
         if (got_len != want_len || memcmp(got, want, want_len) != 0) wrong++;
         sse_buf_free(&b);
     }
-    is_int(wrong, 0, "20,000 random texts arrive with their line breaks as LF and nothing else changed");
+    is_int(wrong, 0,
+        "20,000 random texts arrive with their line breaks as LF and nothing else changed");
 }
 
 static void test_no_memory(void) {
@@ -171,11 +183,13 @@ static void test_no_memory(void) {
         fail_at = 0;
         sse_buf_free(&b);
     }
-    ok(complete && refused >= 2 && refused == n - 2, "each allocation that fails: SSE_E_NOMEM and the buffer as long as before");
+    ok(complete && refused >= 2 && refused == n - 2,
+        "each allocation that fails: SSE_E_NOMEM and the buffer as long as before");
     {
         sse_buf b = {NULL, 0, 0, SSE_OK};
         sse_buf_fail(&b, SSE_E_DB);
-        is_int(sse_event_write(&b, &e), SSE_E_DB, "a buffer that failed before answers its own error");
+        is_int(sse_event_write(&b, &e), SSE_E_DB,
+            "a buffer that failed before answers its own error");
         sse_buf_free(&b);
     }
 }

@@ -1,4 +1,5 @@
-/* Compressed files that are kept: what they cost the loop, whoever asks for them in whatever turns. */
+/* Compressed files that are kept: what they cost the loop, whoever asks for them in whatever
+   turns. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -11,9 +12,12 @@ int main(void) { return tap_done(); }
 enum { FILES = 8, ROUNDS = 12 };
 
 static char dir[] = "/tmp/sse-file-XXXXXX";
-static void send_file(sse_req *req, void *user) { sse_send_file(req, sse_fmt(req, "%s/%s.txt", (const char *)user, sse_param(req, "n")), NULL); }
+static void send_file(sse_req *req, void *user) {
+    sse_send_file(req, sse_fmt(req, "%s/%s.txt", (const char *)user, sse_param(req, "n")), NULL);
+}
 
-static void make_files(void) { /* of a text that compresses to a half: all of them together do not fit what is kept */
+/* Of a text that compresses to a half: all of them together do not fit what is kept. */
+static void make_files(void) {
     static const char hex[] = "0123456789abcdef";
     static char       text[900000];
     char              name[64];
@@ -29,13 +33,14 @@ static void make_files(void) { /* of a text that compresses to a half: all of th
     }
 }
 
-static bool compressed(sse_app *app, int i, const char *coding) { /* asks for a file, hangs up when its head is in */
+/* Asks for a file, hangs up when its head is in. */
+static bool compressed(sse_app *app, int i, const char *coding) {
     char    path[32], head[80];
     client *c;
     bool    is;
     snprintf(path, sizeof path, "/file/%d", i);
     snprintf(head, sizeof head, "Accept: */*\r\nAccept-Encoding: %s\r\n", coding);
-    c  = dial(app, path, head);
+    c = dial(app, path, head);
     is = times(c, "Content-Encoding:") == 1;
     if (!times(c, " 200 OK")) exit(1);
     hang_up(c);
@@ -44,21 +49,23 @@ static bool compressed(sse_app *app, int i, const char *coding) { /* asks for a 
 
 int main(void) {
     static const char *const codings[] = {"gzip", "br"};
-    sse_app *app;
-    clock_t  began;
-    char     command[64];
-    int      round, i, k, whole = 0;
+    sse_app                 *app;
+    clock_t                  began;
+    char                     command[64];
+    int                      round, i, k, whole = 0;
     if (!mkdtemp(dir)) return 1;
     make_files();
     app = dial_app(NULL);
     sse_get(app, "/file/{n}", send_file, dir);
-    ok(compressed(app, 0, "gzip") && compressed(app, 0, "gzip"), "a file that is asked for is compressed");
+    ok(compressed(app, 0, "gzip") && compressed(app, 0, "gzip"),
+        "a file that is asked for is compressed");
     began = clock();
     for (round = 0; round < ROUNDS; round++)
         for (i = 0; i < FILES; i++)
             for (k = 0; k < 2; k++) whole += compressed(app, i, codings[k]);
-    ok(clock() - began < 5 * CLOCKS_PER_SEC, "more files in turns than are kept cost a bounded time (%ld ms; %d of %d compressed)",
-       (long)((clock() - began) * 1000 / CLOCKS_PER_SEC), whole, 2 * FILES * ROUNDS);
+    ok(clock() - began < 5 * CLOCKS_PER_SEC,
+        "more files in turns than are kept cost a bounded time (%ld ms; %d of %d compressed)",
+        (long)((clock() - began) * 1000 / CLOCKS_PER_SEC), whole, 2 * FILES * ROUNDS);
     ok(whole < 2 * FILES * ROUNDS, "... as those that are not kept leave as they are");
     for (i = 1; i < 3; i++) {
         for (k = 0; k < 64; k++) { /* as if some seconds had passed */

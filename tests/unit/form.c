@@ -1,4 +1,5 @@
-/* Queries, cookies, and multipart bodies: each of these whole, cut in two at every byte, and byte by byte. */
+/* Queries, cookies, and multipart bodies: each of these whole, cut in two at every byte, and byte
+   by byte. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -7,29 +8,41 @@ static const char *pairs(const char *text, int cookies) { /* "name=value|name=va
     static char out[300];
     sse_str     rest = sse__text(text), name, value;
     out[0] = '\0';
-    while (cookies ? sse__cookie_next(&rest, &name, &value) : sse__pair_next(&rest, '&', &name, &value))
-        snprintf(out + strlen(out), 100, "%s%.*s=%.*s", *out ? "|" : "", SSE_STR(name), SSE_STR(value));
+    while (cookies ? sse__cookie_next(&rest, &name, &value)
+                   : sse__pair_next(&rest, '&', &name, &value))
+        snprintf(out + strlen(out), 100, "%s%.*s=%.*s", *out ? "|" : "", SSE_STR(name),
+            SSE_STR(value));
     return out;
 }
 
 static void test_pairs(void) {
     char out[40];
     is_str(pairs("a=1&b=2", 0), "a=1|b=2", "pairs");
-    is_str(pairs("a&b=&=c&&d=e=f&", 0), "a=|b=|=c|d=e=f", "without '=', value or name; the first '=' counts");
+    is_str(pairs("a&b=&=c&&d=e=f&", 0), "a=|b=|=c|d=e=f",
+        "without '=', value or name; the first '=' counts");
     is_str(pairs("", 0), "", "nothing");
     is_str(pairs("a=%26%3D+&b;c=1", 0), "a=%26%3D+|b;c=1", "pieces are not decoded yet");
-    ok(sse__form_decode(out, SSE__LIT("a%26%3d+%2B")) == 5 && strcmp(out, "a&= +") == 0, "decoding");
-    ok(sse__form_decode(out, SSE__LIT("")) == 0 && out[0] == '\0' && sse__form_decode(out, sse__str(NULL, 0)) == 0, "of nothing");
-    ok(sse__form_decode(out, SSE__LIT("100%")) == SIZE_MAX && sse__form_decode(out, SSE__LIT("%4x")) == SIZE_MAX && sse__form_decode(out, SSE__LIT("a%00b")) == SIZE_MAX &&
-       sse__form_decode(out, SSE__LIT("a\0b")) == SIZE_MAX, "a bare percent and a NUL are refused");
+    ok(sse__form_decode(out, SSE__LIT("a%26%3d+%2B")) == 5 && strcmp(out, "a&= +") == 0,
+        "decoding");
+    ok(sse__form_decode(out, SSE__LIT("")) == 0 && out[0] == '\0' &&
+            sse__form_decode(out, sse__str(NULL, 0)) == 0,
+        "of nothing");
+    ok(sse__form_decode(out, SSE__LIT("100%")) == SIZE_MAX &&
+            sse__form_decode(out, SSE__LIT("%4x")) == SIZE_MAX &&
+            sse__form_decode(out, SSE__LIT("a%00b")) == SIZE_MAX &&
+            sse__form_decode(out, SSE__LIT("a\0b")) == SIZE_MAX,
+        "a bare percent and a NUL are refused");
     is_str(pairs("a=1; b=2;c=\"3\" ;  d = 4", 1), "a=1|b=2|c=3|d=4", "cookies");
     is_str(pairs("a; =b; c d=e; f=\"; g=a=b==; h=", 1), "a=|f=\"|g=a=b==|h=", "odd cookies");
     is_str(pairs("", 1), "", "no cookies");
 }
 
-static int init(sse__multipart *m, const char *type, char *memory, size_t size) { return sse__multipart_init(m, sse__text(type), memory, size); }
+static int init(sse__multipart *m, const char *type, char *memory, size_t size) {
+    return sse__multipart_init(m, sse__text(type), memory, size);
+}
 
-/* Runs a body in pieces: the first one of `first` bytes, the others of `step`. Writes what came as text. */
+/* Runs a body in pieces: the first one of `first` bytes, the others of `step`. Writes what came as
+   text. */
 static const char *run(const char *body, size_t len, size_t first, size_t step, size_t size) {
     static char    out[2][2000];
     static int     turn;
@@ -46,7 +59,9 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
         at += n;
         if (n == 0) first = step;
         while ((event = sse__multipart_next(&m, &in)) > 0 && event != SSE__PART_DONE) {
-            if (event == SSE__PART_BEGIN) end += sprintf(end, "{%s,%s,%s:", m.name, m.filename ? m.filename : "-", m.type ? m.type : "-");
+            if (event == SSE__PART_BEGIN)
+                end += sprintf(end, "{%s,%s,%s:", m.name, m.filename ? m.filename : "-",
+                    m.type ? m.type : "-");
             if (event == SSE__PART_DATA) {
                 memcpy(end, m.data.ptr, m.data.len);
                 end += m.data.len;
@@ -58,70 +73,135 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
     }
     if (event == SSE__PART_DONE) end += sprintf(end, ".");
     if (event < 0) end += sprintf(end, "%d", event);
-    if (sse__multipart_next(&m, &(sse_str){"x", 1}) != event && event) end += sprintf(end, "(did not stay)");
+    if (sse__multipart_next(&m, &(sse_str){"x", 1}) != event && event)
+        end += sprintf(end, "(did not stay)");
     *end = '\0';
     free(memory);
     return o;
 }
 
-#define PART(headers, data) "--XX\r\nContent-Disposition: form-data; " headers "\r\n\r\n" data "\r\n"
+#define PART(headers, data) \
+    "--XX\r\nContent-Disposition: form-data; " headers "\r\n\r\n" data "\r\n"
 
 static void test_multipart(void) {
-    static const struct { const char *body, *want; } cases[] = {
-        {PART("name=a", "1") "--XX--\r\n", "{a,-,-:1}."}, {PART("name=\"a\"", "") "--XX--", "{a,-,-:}."}, {PART("name=a", "1") PART("name=b", "2") "--XX--\r\nepilogue", "{a,-,-:1}{b,-,-:2}."},
-        {"preamble\r\nmore\r\n" PART("name=a", "1") "--XX--", "{a,-,-:1}."}, {"\r\n" PART("name=a", "1") "--XX--", "{a,-,-:1}."}, {"--X\r\n" PART("name=a", "1") "--XX--", "{a,-,-:1}."}, {"--XX--\r\n", "."},
-        {PART("name=a", "\r\n\r\n-\r\r\n--X\r\n--\r\n\r\n--Y--XX") "--XX--", "{a,-,-:\r\n\r\n-\r\r\n--X\r\n--\r\n\r\n--Y--XX}."}, {PART("name=a", "\r\n") "--XX--", "{a,-,-:\r\n}."},
-        {PART("name=\"f\"; filename=\"a \\\"b\\\".txt\"\r\nContent-Type: text/plain; x=\"y\" ", "hi") "--XX--", "{f,a \"b\".txt,text/plain; x=\"y\":hi}."},
-        {PART("filename=\"C:\\dir\\\\x;y=1\"; NAME=f", "") "--XX--", "{f,C:\\dir\\x;y=1,-:}."}, {PART("name=f; filename=\"\"", "") "--XX--", "{f,,-:}."},
-        {PART("name=f; filename=\"x\"; filename*=UTF-8''caf%C3%A9.txt", "") "--XX--", "{f,caf\xc3\xa9.txt,-:}."}, {PART("name=f; filename*=utf-8'en'a%20b", "") "--XX--", "{f,a b,-:}."},
-        {PART("name=f; filename=x; filename*=ISO-8859-1''caf%E9", "") "--XX--", "{f,x,-:}."}, {PART("name=f; filename=x; filename*=UTF-8''%E9", "") "--XX--", "{f,x,-:}."},
-        {PART("name=f; filename=x; filename*=UTF-8''a%00b", "") "--XX--", "{f,x,-:}."}, {PART("name=f; filename=x; filename*=UTF-8''a%0Ab", "") "--XX--", "{f,x,-:}."}, {PART("name=f; filename=x; filename*=UTF-8''%4", "") "--XX--", "{f,x,-:}."},
-        {PART("name=\"caf\xc3\xa9\"\r\nX-Other: y", "z") "--XX--", "{caf\xc3\xa9,-,-:z}."}, {"--XX \t\r\nX: y\r\ncontent-disposition:form-data;name=a\r\n\r\n1\r\n--XX \r\nContent-Disposition: form-data; name=b\r\n\r\n\r\n--XX--", "{a,-,-:1}{b,-,-:}."},
-        {PART("name=a", "1"), "{a,-,-:1"}, {PART("name=a", "1") "--XX", "{a,-,-:1}"}, {PART("name=a", "1") "--XX-", "{a,-,-:1}"}, {"--XX\r\nContent-Dis", ""}, {"preamble", ""},
-        {PART("name=a", "1") "--XXY\r\n", "{a,-,-:1}-400"}, {PART("name=a", "1") "--XX-\r\n", "{a,-,-:1}-400"}, {PART("name=a", "1") "--XX\n", "{a,-,-:1}-400"}, {PART("name=a", "1") "--XX\rX", "{a,-,-:1}-400"},
-        {"--XX\r\n\r\nhi\r\n--XX--", "-400"}, {"--XX\r\nContent-Type: a/b\r\n\r\nhi", "-400"}, {PART("filename=a", ""), "-400"}, {PART("name", ""), "-400"}, {PART("name=\"a", ""), "-400"}, {PART("name=a; name=b", ""), "-400"},
-        {PART("name=f; filename=x; filename=y", ""), "-400"}, {PART("name=f; filename=\"a\\\"", ""), "-400"}, {"--XX\r\nContent-Disposition: attachment; name=a\r\n\r\n", "-400"}, {"--XX\r\nContent-Disposition:\r\n\r\n", "-400"},
-        {PART("name=a\r\nContent-Disposition: form-data; name=b", ""), "-400"}, {PART("name=a\r\nContent-Type: a/b\r\nContent-Type: a/b", ""), "-400"}, {PART("name=a\r\n folded", ""), "-400"}, {PART("name=a\r\nnocolon", ""), "-400"},
-        {PART("name=a\r\nX : y", ""), "-400"}, {PART("name=a\r\n: y", ""), "-400"}, {"--XX\r\nContent-Disposition: form-data; name=a\n\n", "-400"}, {"--XX\r\nContent-Disposition: form-data; name=a\r\r\n", "-400"}, {"--XX\r\nX: \x01\r\n", "-400"},
-        {PART("name=a\r\nX: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890", ""), "-431"}};
+    static const struct {
+        const char *body, *want;
+    } cases[] = {
+        {PART("name=a", "1") "--XX--\r\n", "{a,-,-:1}."},
+        {PART("name=\"a\"", "") "--XX--", "{a,-,-:}."},
+        {PART("name=a", "1") PART("name=b", "2") "--XX--\r\nepilogue", "{a,-,-:1}{b,-,-:2}."},
+        {"preamble\r\nmore\r\n" PART("name=a", "1") "--XX--", "{a,-,-:1}."},
+        {"\r\n" PART("name=a", "1") "--XX--", "{a,-,-:1}."},
+        {"--X\r\n" PART("name=a", "1") "--XX--", "{a,-,-:1}."},
+        {"--XX--\r\n", "."},
+        {PART("name=a", "\r\n\r\n-\r\r\n--X\r\n--\r\n\r\n--Y--XX") "--XX--",
+            "{a,-,-:\r\n\r\n-\r\r\n--X\r\n--\r\n\r\n--Y--XX}."},
+        {PART("name=a", "\r\n") "--XX--", "{a,-,-:\r\n}."},
+        {PART("name=\"f\"; filename=\"a \\\"b\\\".txt\"\r\nContent-Type: text/plain; x=\"y\" ",
+             "hi") "--XX--",
+            "{f,a \"b\".txt,text/plain; x=\"y\":hi}."},
+        {PART("filename=\"C:\\dir\\\\x;y=1\"; NAME=f", "") "--XX--", "{f,C:\\dir\\x;y=1,-:}."},
+        {PART("name=f; filename=\"\"", "") "--XX--", "{f,,-:}."},
+        {PART("name=f; filename=\"x\"; filename*=UTF-8''caf%C3%A9.txt", "") "--XX--",
+            "{f,caf\xc3\xa9.txt,-:}."},
+        {PART("name=f; filename*=utf-8'en'a%20b", "") "--XX--", "{f,a b,-:}."},
+        {PART("name=f; filename=x; filename*=ISO-8859-1''caf%E9", "") "--XX--", "{f,x,-:}."},
+        {PART("name=f; filename=x; filename*=UTF-8''%E9", "") "--XX--", "{f,x,-:}."},
+        {PART("name=f; filename=x; filename*=UTF-8''a%00b", "") "--XX--", "{f,x,-:}."},
+        {PART("name=f; filename=x; filename*=UTF-8''a%0Ab", "") "--XX--", "{f,x,-:}."},
+        {PART("name=f; filename=x; filename*=UTF-8''%4", "") "--XX--", "{f,x,-:}."},
+        {PART("name=\"caf\xc3\xa9\"\r\nX-Other: y", "z") "--XX--", "{caf\xc3\xa9,-,-:z}."},
+        {"--XX \t\r\nX: y\r\ncontent-disposition:form-data;name=a\r\n\r\n1\r\n--XX \r\n"
+         "Content-Disposition: form-data; name=b\r\n\r\n\r\n--XX--",
+            "{a,-,-:1}{b,-,-:}."},
+        {PART("name=a", "1"), "{a,-,-:1"},
+        {PART("name=a", "1") "--XX", "{a,-,-:1}"},
+        {PART("name=a", "1") "--XX-", "{a,-,-:1}"},
+        {"--XX\r\nContent-Dis", ""},
+        {"preamble", ""},
+        {PART("name=a", "1") "--XXY\r\n", "{a,-,-:1}-400"},
+        {PART("name=a", "1") "--XX-\r\n", "{a,-,-:1}-400"},
+        {PART("name=a", "1") "--XX\n", "{a,-,-:1}-400"},
+        {PART("name=a", "1") "--XX\rX", "{a,-,-:1}-400"},
+        {"--XX\r\n\r\nhi\r\n--XX--", "-400"},
+        {"--XX\r\nContent-Type: a/b\r\n\r\nhi", "-400"},
+        {PART("filename=a", ""), "-400"},
+        {PART("name", ""), "-400"},
+        {PART("name=\"a", ""), "-400"},
+        {PART("name=a; name=b", ""), "-400"},
+        {PART("name=f; filename=x; filename=y", ""), "-400"},
+        {PART("name=f; filename=\"a\\\"", ""), "-400"},
+        {"--XX\r\nContent-Disposition: attachment; name=a\r\n\r\n", "-400"},
+        {"--XX\r\nContent-Disposition:\r\n\r\n", "-400"},
+        {PART("name=a\r\nContent-Disposition: form-data; name=b", ""), "-400"},
+        {PART("name=a\r\nContent-Type: a/b\r\nContent-Type: a/b", ""), "-400"},
+        {PART("name=a\r\n folded", ""), "-400"},
+        {PART("name=a\r\nnocolon", ""), "-400"},
+        {PART("name=a\r\nX : y", ""), "-400"},
+        {PART("name=a\r\n: y", ""), "-400"},
+        {"--XX\r\nContent-Disposition: form-data; name=a\n\n", "-400"},
+        {"--XX\r\nContent-Disposition: form-data; name=a\r\r\n", "-400"},
+        {"--XX\r\nX: \x01\r\n", "-400"},
+        {PART(
+             "name=a\r\n"
+             "X: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+             "234567890123456789012345678901234567890",
+             ""),
+            "-431"},
+    };
     size_t i, k;
     for (i = 0; i < SSE__COUNT(cases); i++) {
         const size_t len = strlen(cases[i].body);
         int          every = strcmp(run(cases[i].body, len, 1, 1, 160), cases[i].want) == 0;
-        for (k = 0; k <= len; k++) every &= strcmp(run(cases[i].body, len, k, len, 160), cases[i].want) == 0;
-        for (k = 2; k < 20; k++) every &= strcmp(run(cases[i].body, len, k, k, 160), cases[i].want) == 0;
+        for (k = 0; k <= len; k++)
+            every &= strcmp(run(cases[i].body, len, k, len, 160), cases[i].want) == 0;
+        for (k = 2; k < 20; k++)
+            every &= strcmp(run(cases[i].body, len, k, k, 160), cases[i].want) == 0;
         if (!ok(every, "multipart, case %u", (unsigned)i)) {
             tap_show("body", cases[i].body, len);
             tap_show("want", cases[i].want, strlen(cases[i].want));
-            tap_show("got whole", run(cases[i].body, len, len, len, 160), strlen(run(cases[i].body, len, len, len, 160)));
+            tap_show("got whole", run(cases[i].body, len, len, len, 160),
+                strlen(run(cases[i].body, len, len, len, 160)));
         }
     }
 }
 
 static void test_multipart_memory(void) { /* ASan watches the memory, of any size */
-    static const char body[] = PART("name=\"abc\"; filename=\"def\"; filename*=UTF-8''ghi\r\nContent-Type: a/b", "1") "--XX--";
-    size_t            size, refused = 0, taken = 0;
+    static const char body[] =
+        PART("name=\"abc\"; filename=\"def\"; filename*=UTF-8''ghi\r\nContent-Type: a/b",
+            "1") "--XX--";
+    size_t size, refused = 0, taken = 0;
     for (size = 0; size < 200; size++) {
         const char *got = run(body, sizeof body - 1, 7, 7, size);
         refused += strcmp(got, "-431") == 0;
         taken += strcmp(got, "{abc,ghi,a/b:1}.") == 0;
     }
-    ok(refused + taken == 200 && refused > 50 && taken > 50, "headers fit the memory given or are refused");
+    ok(refused + taken == 200 && refused > 50 && taken > 50,
+        "headers fit the memory given or are refused");
 }
 
 static void test_boundaries(void) {
     sse__multipart m;
     char           memory[10], type[200];
-    ok(init(&m, "Multipart/Form-Data; charset=x; Boundary=\"a b'()+_,-./:=?\"", memory, 10), "a quoted boundary of all characters");
-    ok(init(&m, "multipart/form-data;boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW", memory, 10), "a browser's");
+    ok(init(&m, "Multipart/Form-Data; charset=x; Boundary=\"a b'()+_,-./:=?\"", memory, 10),
+        "a quoted boundary of all characters");
+    ok(init(&m, "multipart/form-data;boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW", memory, 10),
+        "a browser's");
     snprintf(type, sizeof type, "multipart/form-data; boundary=%070d", 0);
     ok(init(&m, type, memory, 10), "one of 70 bytes");
     snprintf(type, sizeof type, "multipart/form-data; boundary=%071d", 0);
     ok(!init(&m, type, memory, 10), "71 are too many");
-    ok(!init(&m, "multipart/form-data", memory, 10) && !init(&m, "multipart/form-data; boundary=", memory, 10) && !init(&m, "multipart/form-data; boundary=\"a ", memory, 10) &&
-       !init(&m, "multipart/form-data; boundary=\"a \"", memory, 10) && !init(&m, "multipart/form-data; boundary=a@b", memory, 10) && !init(&m, "multipart/form-data; boundary=\"a\\\"b\"", memory, 10),
-       "missing and malformed boundaries");
-    ok(!init(&m, "multipart/mixed; boundary=a", memory, 10) && !init(&m, "text/plain; boundary=a", memory, 10) && !sse__multipart_init(&m, sse__str(NULL, 0), memory, 10), "other types");
+    ok(!init(&m, "multipart/form-data", memory, 10) &&
+            !init(&m, "multipart/form-data; boundary=", memory, 10) &&
+            !init(&m, "multipart/form-data; boundary=\"a ", memory, 10) &&
+            !init(&m, "multipart/form-data; boundary=\"a \"", memory, 10) &&
+            !init(&m, "multipart/form-data; boundary=a@b", memory, 10) &&
+            !init(&m, "multipart/form-data; boundary=\"a\\\"b\"", memory, 10),
+        "missing and malformed boundaries");
+    ok(!init(&m, "multipart/mixed; boundary=a", memory, 10) &&
+            !init(&m, "text/plain; boundary=a", memory, 10) &&
+            !sse__multipart_init(&m, sse__str(NULL, 0), memory, 10),
+        "other types");
 }
 
 int main(void) {

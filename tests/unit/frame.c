@@ -1,4 +1,5 @@
-/* The parts of >>frame, each by itself. Whole frames are read back by the reference decoders in tests/frame/frames.c. */
+/* The parts of >>frame, each by itself. Whole frames are read back by the reference decoders in
+   tests/frame/frames.c. */
 #define _DEFAULT_SOURCE /* stdlib.h comes before sse.h here */
 #include <stdlib.h>
 static long  allocations_left = -1; /* the one after these fails, and all later ones; -1: none */
@@ -21,18 +22,22 @@ static void test_bits(void) {
     unsigned char bytes[64];
     sse__bits     w = {bytes, 0, 0};
     unsigned      i, n, at = 0, wrong = 0;
-    for (n = 1; n <= 16; n++) sse__bits_put(&w, UINT64_C(0xA5A5A5A5A5A5A5) & ((UINT64_C(1) << n) - 1), n);
+    for (n = 1; n <= 16; n++)
+        sse__bits_put(&w, UINT64_C(0xA5A5A5A5A5A5A5) & ((UINT64_C(1) << n) - 1), n);
     sse__bits_put(&w, UINT64_C(0xFEDCBA98765432), 56);
     sse__bits_align(&w);
     for (n = 1; n <= 16; n++)
-        for (i = 0; i < n; i++, at++) wrong += (bytes[at / 8] >> at % 8 & 1) != (int)(UINT64_C(0xA5A5A5A5A5A5A5) >> i & 1);
-    for (i = 0; i < 56; i++, at++) wrong += (bytes[at / 8] >> at % 8 & 1) != (int)(UINT64_C(0xFEDCBA98765432) >> i & 1);
+        for (i = 0; i < n; i++, at++)
+            wrong += (bytes[at / 8] >> at % 8 & 1) != (int)(UINT64_C(0xA5A5A5A5A5A5A5) >> i & 1);
+    for (i = 0; i < 56; i++, at++)
+        wrong += (bytes[at / 8] >> at % 8 & 1) != (int)(UINT64_C(0xFEDCBA98765432) >> i & 1);
     is_int(wrong, 0, "bits come out in the order they went in");
     is_int(w.p - bytes, (at + 7) / 8, "aligned after the last one");
     is_int(w.n, 0, "nothing is left over");
 }
 
-/* The fewest bits that any prefix code needs for the counts: join the two lightest, again and again. */
+/* The fewest bits that any prefix code needs for the counts: join the two lightest, again and
+   again. */
 static uint64_t best_cost(const sse__prefix *x) {
     uint64_t weight[SSE__SYMBOLS], cost = 0;
     unsigned n = 0, i, k, light;
@@ -44,8 +49,8 @@ static uint64_t best_cost(const sse__prefix *x) {
                 if (weight[i] < weight[light]) light = i;
             {
                 const uint64_t swap = weight[k];
-                weight[k]           = weight[light];
-                weight[light]       = swap;
+                weight[k] = weight[light];
+                weight[light] = swap;
             }
         }
         cost += weight[1] += weight[0];
@@ -59,20 +64,27 @@ static void test_prefix_codes(void) {
     unsigned           round, i, k, incomplete = 0, clash = 0, not_best = 0, too_long = 0;
     random_seed(7);
     for (round = 0; round < 400; round++) {
-        const unsigned limit = round % 3 == 0 ? 5 : round % 3 == 1 ? 7 : 15, size = limit == 15 ? 2 + random_below(SSE__SYMBOLS - 1) : 18;
-        uint64_t       kraft   = 0;
-        bool           clipped = false;
+        const unsigned limit = round % 3 == 0   ? 5
+                               : round % 3 == 1 ? 7
+                                                : 15,
+                       size = limit == 15 ? 2 + random_below(SSE__SYMBOLS - 1) : 18;
+        uint64_t kraft = 0;
+        bool     clipped = false;
         sse__prefix_clear(&x, size);
-        for (i = 0; i < size; i++) x.count[i] = random_below(3) ? 0 : random_below(1u << random_below(20));
+        for (i = 0; i < size; i++)
+            x.count[i] = random_below(3) ? 0 : random_below(1u << random_below(20));
         x.count[random_below(size)]++;
         if (round % 10 == 9) /* Fibonacci: the deepest tree there is */
-            for (i = 0; i < size; i++) x.count[i] = i < 2 ? 1 : i < 28 ? x.count[i - 1] + x.count[i - 2] : 0;
+            for (i = 0; i < size; i++)
+                x.count[i] = i < 2 ? 1 : i < 28 ? x.count[i - 1] + x.count[i - 2] : 0;
         sse__prefix_build(&x, limit);
         for (i = 0; i < size; i++) {
             too_long += x.len[i] > limit || !x.len[i] != !x.count[i];
             clipped |= x.len[i] == limit;
             if (x.len[i]) kraft += UINT64_C(1) << (limit - x.len[i]);
-            for (k = 0; x.len[i] && k < i; k++) clash += x.len[k] && x.len[k] <= x.len[i] && (x.code[i] & ((1u << x.len[k]) - 1)) == x.code[k];
+            for (k = 0; x.len[i] && k < i; k++)
+                clash += x.len[k] && x.len[k] <= x.len[i] &&
+                         (x.code[i] & ((1u << x.len[k]) - 1)) == x.code[k];
         }
         incomplete += x.used > 1 && kraft != UINT64_C(1) << limit;
         not_best += !clipped && x.used > 1 && sse__prefix_cost(&x) != best_cost(&x);
@@ -94,8 +106,10 @@ static void test_length_tables(void) {
     }
     is_int(wrong, 0, "every length falls into the range of its brotli code");
     for (i = 0; i < 24; i++) { /* each range begins where the one before ends */
-        wrong += i && sse__br_insert_base[i] != sse__br_insert_base[i - 1] + (1u << sse__br_insert_bits[i - 1]);
-        wrong += i && sse__br_copy_base[i] != sse__br_copy_base[i - 1] + (1u << sse__br_copy_bits[i - 1]);
+        wrong += i && sse__br_insert_base[i] !=
+                          sse__br_insert_base[i - 1] + (1u << sse__br_insert_bits[i - 1]);
+        wrong += i && sse__br_copy_base[i] !=
+                          sse__br_copy_base[i - 1] + (1u << sse__br_copy_bits[i - 1]);
     }
     is_int(wrong, 0, "the ranges meet");
     is_int(sse__gzip_length_code(3, &bits), 257, "the shortest copy of deflate");
@@ -121,36 +135,39 @@ static unsigned replay(const sse__encoder *p, const sse__window *s, size_t at, s
         const sse__command c = p->commands[i];
         at += c.insert;
         wrong += c.dist > s->reach || c.dist > at - s->floor;
-        if (c.dist && !wrong) wrong += memcmp(s->bytes + at, s->bytes + at - c.dist, c.copy < c.dist ? c.copy : c.dist) != 0;
+        if (c.dist && !wrong)
+            wrong += memcmp(s->bytes + at, s->bytes + at - c.dist,
+                         c.copy < c.dist ? c.copy : c.dist) != 0;
         at += c.copy;
     }
     return wrong + (at != stop);
 }
 
 static void test_parse(void) {
-    sse__encoder     *p = sse__encoder_new(16);
+    sse__encoder   *p = sse__encoder_new(16);
     struct workload w = workload_new("chat", 3, 1);
     unsigned char   bytes[20000];
     size_t          n = 0, at, next;
     unsigned        i, wrong = 0, round;
-    sse__window       s;
+    sse__window     s;
     memset(&s, 0, sizeof s);
     for (i = 0; i < 3; i++) {
         memcpy(bytes + n, w.event[i].ptr, w.event[i].len);
         n += w.event[i].len;
     }
     for (round = 0; round < 60; round++) {
-        s.bytes   = bytes;
-        s.floor   = random_below((uint32_t)n);
-        s.start   = s.floor + random_below((uint32_t)(n - s.floor));
-        s.end     = n;
-        s.reach   = 100 + random_below(20000);
-        s.origin  = (uint32_t)random_below(100) - 50; /* positions that wrap around */
-        s.index   = p->key.index;
+        s.bytes = bytes;
+        s.floor = random_below((uint32_t)n);
+        s.start = s.floor + random_below((uint32_t)(n - s.floor));
+        s.end = n;
+        s.reach = 100 + random_below(20000);
+        s.origin = (uint32_t)random_below(100) - 50; /* positions that wrap around */
+        s.index = p->key.index;
         s.indexed = s.floor;
-        p->br     = round & 1;
+        p->br = round & 1;
         memset(p->ring, 0, sizeof p->ring);
-        sse__index_insert(&s, s.start); /* the index is full of earlier rounds: any of it may be stale */
+        /* the index is full of earlier rounds: any of it may be stale */
+        sse__index_insert(&s, s.start);
         for (at = s.start; at < s.end; at = next) {
             next = sse__lz_parse(p, &s, at, s.end);
             wrong += replay(p, &s, at, next);
@@ -162,17 +179,17 @@ static void test_parse(void) {
 }
 
 static void test_crc(void) {
-    sse__encoder *p = sse__encoder_new(16);
-    char        bytes[3000];
-    sse__crc_state    all, parts = {0, 0, 0}, part;
-    unsigned    i, wrong   = 0;
+    sse__encoder  *p = sse__encoder_new(16);
+    char           bytes[3000];
+    sse__crc_state all, parts = {0, 0, 0}, part;
+    unsigned       i, wrong = 0;
     is_int(sse__crc(p, sse__text("123456789")), 0xCBF43926, "the CRC's check value");
     is_int(sse__crc(p, sse__text("")), 0, "of nothing");
     for (i = 0; i < sizeof bytes; i++) bytes[i] = (char)random_below(256);
     for (i = 0; i < sizeof bytes; i += 7) {
-        all   = sse__crc_of(p, sse__str(bytes, i));
+        all = sse__crc_of(p, sse__str(bytes, i));
         parts = sse__crc_of(p, sse__str(bytes, i / 3));
-        part  = sse__crc_of(p, sse__str(bytes + i / 3, i - i / 3));
+        part = sse__crc_of(p, sse__str(bytes + i / 3, i - i / 3));
         sse__crc_append(&parts, &part);
         wrong += parts.crc != all.crc || parts.len != all.len;
     }
@@ -189,13 +206,20 @@ static void test_fixed_bytes(void) {
         unsigned    lgwin;
         const char *bytes;
         size_t      n;
-    } heads[]    = {{16, "\x0C", 1}, {17, "\x01\x03", 2}, {18, "\x63\x00", 2}, {20, "\x67\x00", 2}, {22, "\x6B\x00", 2}, {24, "\x6F\x00", 2}};
-    sse_buf  b   = {NULL, 0, 0, 0};
+    } heads[] = {
+        {16, "\x0C", 1},
+        {17, "\x01\x03", 2},
+        {18, "\x63\x00", 2},
+        {20, "\x67\x00", 2},
+        {22, "\x6B\x00", 2},
+        {24, "\x6F\x00", 2},
+    };
+    sse_buf        b = {NULL, 0, 0, 0};
     sse__crc_state sum = {0x11223344, 0x55667788, 0};
-    unsigned i;
+    unsigned       i;
     for (i = 0; i < SSE__COUNT(heads); i++) {
         sse__encoder *p = sse__encoder_new(heads[i].lgwin);
-        b.len         = 0;
+        b.len = 0;
         sse__frame_head(p, SSE__BR, &b);
         is_mem(b.ptr, b.len, heads[i].bytes, heads[i].n, "head of a brotli stream");
         b.len = 0;
@@ -211,16 +235,17 @@ static void test_fixed_bytes(void) {
     b.len = 0;
     sse__frame_ping(SSE__GZIP, &b);
     sse__frame_end(SSE__GZIP, &sum, &b);
-    is_mem(b.ptr, b.len, "\0\0\0\xFF\xFF\x03\0\x44\x33\x22\x11\x88\x77\x66\x55", 15, "gzip: keep-alive and end");
+    is_mem(b.ptr, b.len, "\0\0\0\xFF\xFF\x03\0\x44\x33\x22\x11\x88\x77\x66\x55", 15,
+        "gzip: keep-alive and end");
     sse_buf_free(&b);
 }
 
 static void test_marks(void) {
     sse__encoder *p = sse__encoder_new(18);
-    sse__codec *c = sse__codec_new(p, SSE__BR, 18, 0), *other = sse__codec_new(p, SSE__BR, 18, 0);
-    sse_buf     b    = {NULL, 0, 0, 0};
-    uint64_t    here = 0, missed = 0, elsewhere = 0;
-    char       *big = (char *)calloc(1, 1 << 19);
+    sse__codec   *c = sse__codec_new(p, SSE__BR, 18, 0), *other = sse__codec_new(p, SSE__BR, 18, 0);
+    sse_buf       b = {NULL, 0, 0, 0};
+    uint64_t      here = 0, missed = 0, elsewhere = 0;
+    char         *big = (char *)calloc(1, 1 << 19);
     sse__codec_add(c, p, sse__text("data: one two three four\n\n"));
     is_int(sse__codec_follow(c, &here), SSE__KEY, "a newcomer gets a key");
     is_int(sse__codec_follow(c, &missed), SSE__KEY, "and so does the next");
@@ -232,15 +257,18 @@ static void test_marks(void) {
     sse__codec_add(other, p, sse__text("data: of another channel\n\n"));
     sse__codec_follow(other, &elsewhere);
     sse__codec_add(c, p, sse__text("data: one two three seven\n\n"));
-    is_int(sse__codec_follow(c, &elsewhere), SSE__KEY, "in sync with one channel is not in sync with another");
-    is_int(sse__codec_follow(c, &here), SSE__DELTA, "and a key for others changes nothing for who is in sync");
+    is_int(sse__codec_follow(c, &elsewhere), SSE__KEY,
+        "in sync with one channel is not in sync with another");
+    is_int(sse__codec_follow(c, &here), SSE__DELTA,
+        "and a key for others changes nothing for who is in sync");
     sse__codec_add(c, p, sse__str(big, 1 << 19));
-    is_int(sse__codec_follow(c, &here), SSE__KEY, "an event beyond the window is the same key for all");
+    is_int(sse__codec_follow(c, &here), SSE__KEY,
+        "an event beyond the window is the same key for all");
     sse__codec_add(c, p, sse__text("data: one two three\n\n"));
     is_int(sse__codec_follow(c, &here), SSE__DELTA, "who are in sync after it");
     sse__codec_free(c);
     sse__codec_free(other);
-    c    = sse__codec_new(p, SSE__BR, 18, 4);
+    c = sse__codec_new(p, SSE__BR, 18, 4);
     here = missed = elsewhere = 0;
     sse__codec_add(c, p, sse__text("data: one\n\n"));
     sse__codec_follow(c, &here);
@@ -251,24 +279,26 @@ static void test_marks(void) {
         sse__codec_follow(c, &elsewhere);
         sse__codec_follow(c, &missed);
     }
-    is_int(p->ncommands, 9, "a patient channel syncs when one has waited four times for each of two");
+    is_int(p->ncommands, 9,
+        "a patient channel syncs when one has waited four times for each of two");
     free(big);
     sse_buf_free(&b);
     sse__codec_free(c);
     sse__encoder_free(p);
 }
 
-static void test_again(void) { /* the message of a delta found no memory, and the next subscriber asks for it again */
+/* The message of a delta found no memory, and the next subscriber asks for it again. */
+static void test_again(void) {
     static const int encodings[] = {SSE__BR, SSE__GZIP};
     struct workload  w = workload_new("signals", 40, 3);
     unsigned         e;
     for (e = 0; e < 2; e++) {
         sse__encoder *p = sse__encoder_new(18);
-        sse__codec *c = sse__codec_new(p, encodings[e], 18, 0);
-        sse_buf     out = {NULL, 0, 0, 0};
-        uint64_t    mark = 0;
-        uint32_t    ring[4];
-        int         i, same = 0;
+        sse__codec   *c = sse__codec_new(p, encodings[e], 18, 0);
+        sse_buf       out = {NULL, 0, 0, 0};
+        uint64_t      mark = 0;
+        uint32_t      ring[4];
+        int           i, same = 0;
         for (i = 0; i < w.count; i++) {
             sse__codec_add(c, p, w.event[i]);
             if (sse__codec_follow(c, &mark) != SSE__DELTA) continue;
@@ -288,12 +318,12 @@ static void test_memory(void) {
     struct workload w = workload_new("chat", 200, 3);
     unsigned        lgwin;
     for (lgwin = 16; lgwin <= 18; lgwin += 2) {
-        sse__encoder *p      = sse__encoder_new(lgwin);
-        sse__codec *c      = sse__codec_new(p, SSE__BR, lgwin, 0);
-        sse_buf     b      = {NULL, 0, 0, 0};
-        uint64_t    mark   = 0;
-        long        before = 0;
-        int         i;
+        sse__encoder *p = sse__encoder_new(lgwin);
+        sse__codec   *c = sse__codec_new(p, SSE__BR, lgwin, 0);
+        sse_buf       b = {NULL, 0, 0, 0};
+        uint64_t      mark = 0;
+        long          before = 0;
+        int           i;
         for (i = 0; i < w.count; i++) {
             if (i == 100) before = allocations_made;
             b.len = 0;
@@ -302,8 +332,11 @@ static void test_memory(void) {
             sse__frame_key(p, SSE__BR, w.event[i], &b);
         }
         is_int(allocations_made, before, "the steady state allocates nothing");
-        ok(c->cap <= ((size_t)17 << lgwin) / 16 + 8192, "the history stays within the window, a sixteenth and an event");
-        if (lgwin == 16) ok(c->cap + sizeof *c + sse__index_size(c->last.index.bits) < 100000, "a small channel takes less than 100 KB");
+        ok(c->cap <= ((size_t)17 << lgwin) / 16 + 8192,
+            "the history stays within the window, a sixteenth and an event");
+        if (lgwin == 16)
+            ok(c->cap + sizeof *c + sse__index_size(c->last.index.bits) < 100000,
+                "a small channel takes less than 100 KB");
         sse__codec_free(c);
         sse__encoder_free(p);
         sse_buf_free(&b);
@@ -312,16 +345,16 @@ static void test_memory(void) {
 }
 
 static void test_failing_allocations(void) {
-    sse_str     event = sse__text("data: the quick brown fox jumps over the lazy dog\n\n");
-    sse__encoder *p     = sse__encoder_new(18);
-    sse__codec *c;
-    sse_buf     b    = {NULL, 0, 0, 0};
-    uint64_t    mark = 0;
+    sse_str       event = sse__text("data: the quick brown fox jumps over the lazy dog\n\n");
+    sse__encoder *p = sse__encoder_new(18);
+    sse__codec   *c;
+    sse_buf       b = {NULL, 0, 0, 0};
+    uint64_t      mark = 0;
     allocations_left = 0;
     ok(!sse__encoder_new(18), "no encoder without memory");
     ok(!sse__codec_new(p, SSE__BR, 18, 0), "no codec without memory");
     allocations_left = -1;
-    c                = sse__codec_new(p, SSE__BR, 18, 0);
+    c = sse__codec_new(p, SSE__BR, 18, 0);
     sse__codec_add(c, p, event);
     sse__codec_follow(c, &mark);
     is_int(sse__codec_add(c, p, event), SSE_OK, "in sync");
@@ -334,7 +367,7 @@ static void test_failing_allocations(void) {
     sse__frame_key(p, SSE__BR, event, &b);
     is_int(b.error, SSE_E_NOMEM, "without an output buffer there is no frame");
     allocations_left = -1;
-    b.error          = SSE_OK;
+    b.error = SSE_OK;
     sse__frame_key(p, SSE__BR, event, &b);
     ok(b.len > 0, "with one there is");
     sse__codec_add(c, p, event);

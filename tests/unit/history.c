@@ -16,7 +16,10 @@ static void on_log(int level, const char *text, void *user) {
     kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
 }
 
-static void subscribe(sse_req *req, sse_stream s) { (void)req; sse_subscribe(s, "t"); }
+static void subscribe(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "t");
+}
 
 static sse_app *fresh(sse_db **db, int busy_ms) {
     sse_db_options    d;
@@ -27,12 +30,12 @@ static sse_app *fresh(sse_db **db, int busy_ms) {
     memset(&t, 0, sizeof t);
     memset(&o, 0, sizeof o);
     d.busy_ms = busy_ms;
-    o.on_log  = on_log;
-    *db       = sse_db_open(file, &d);
-    app       = dial_app(&o);
-    opening   = subscribe;
+    o.on_log = on_log;
+    *db = sse_db_open(file, &d);
+    app = dial_app(&o);
+    opening = subscribe;
     t.history = 1000;
-    t.db      = *db;
+    t.db = *db;
     sse_topic(app, "t", &t);
     lost = kept = 0;
     return app;

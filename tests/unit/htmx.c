@@ -1,4 +1,5 @@
-/* Elements of htmx and scripts for the browser: what is written, escaped and refused. What the scripts do, a browser tells. */
+/* Elements of htmx and scripts for the browser: what is written, escaped and refused. What the
+   scripts do, a browser tells. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -17,10 +18,13 @@ static void failed(const char *name) {
 
 static void test_element(void) {
     sse_htmx_element(&out, "/feed", "message", NULL);
-    wrote("<div hx-ext=\"sse\" sse-connect=\"/feed\" sse-swap=\"message\" hx-sse:connect=\"/feed\"></div>", "an element for htmx 2 and 4");
+    wrote("<div hx-ext=\"sse\" sse-connect=\"/feed\" sse-swap=\"message\" hx-sse:connect=\"/feed\">"
+          "</div>",
+        "an element for htmx 2 and 4");
     sse_htmx_element(&out, "/feed?a=1&b=\"", "a,b'", "id=\"x\" hidden");
-    wrote("<div hx-ext=\"sse\" sse-connect=\"/feed?a=1&amp;b=&quot;\" sse-swap=\"a,b&#39;\" hx-sse:connect=\"/feed?a=1&amp;b=&quot;\" id=\"x\" hidden></div>",
-          "URL and names are escaped, attributes are not");
+    wrote("<div hx-ext=\"sse\" sse-connect=\"/feed?a=1&amp;b=&quot;\" sse-swap=\"a,b&#39;\" "
+          "hx-sse:connect=\"/feed?a=1&amp;b=&quot;\" id=\"x\" hidden></div>",
+        "URL and names are escaped, attributes are not");
     sse_htmx_element(&out, "/feed", NULL, "");
     wrote("<div hx-sse:connect=\"/feed\"></div>", "an element for htmx 4 alone");
 }
@@ -31,20 +35,30 @@ static void test_oob(void) {
     sse_htmx_oob(&out, "status", "beforeend", "<b>&</b>", NULL);
     wrote("<div id=\"status\" hx-swap-oob=\"beforeend\"><b>&</b></div>", "an element out of band");
     sse_htmx_oob(&out, "a\"<", "x\">", NULL, "tbody");
-    wrote("<tbody id=\"a&quot;&lt;\" hx-swap-oob=\"x&quot;&gt;\"></tbody>", "id and swap are escaped; another wrapper, nothing in it");
+    wrote("<tbody id=\"a&quot;&lt;\" hx-swap-oob=\"x&quot;&gt;\"></tbody>",
+        "id and swap are escaped; another wrapper, nothing in it");
     sse_htmx_oob(&out, "a", NULL, "1", "my-box2");
     sse_htmx_oob(&out, "b", "", "2", NULL);
-    wrote("<my-box2 id=\"a\" hx-swap-oob=\"innerHTML\">1</my-box2><div id=\"b\" hx-swap-oob=\"innerHTML\">2</div>", "innerHTML unless said; several in a row");
-    for (i = 0; i < SSE__COUNT(wrong); i++) sse_htmx_oob(&out, "a", NULL, "1", wrong[i]), failed("a wrapper that is no name of an element");
+    wrote("<my-box2 id=\"a\" hx-swap-oob=\"innerHTML\">1</my-box2>"
+          "<div id=\"b\" hx-swap-oob=\"innerHTML\">2</div>",
+        "innerHTML unless said; several in a row");
+    for (i = 0; i < SSE__COUNT(wrong); i++)
+        sse_htmx_oob(&out, "a", NULL, "1", wrong[i]),
+            failed("a wrapper that is no name of an element");
     sse_htmx_oob(&out, NULL, NULL, "1", NULL), failed("no target");
     sse_htmx_oob(&out, "", NULL, "1", NULL), failed("an empty target");
 }
 
 static void test_scripts(void) {
-    static const struct { unsigned bits; const char *part, *name; } parts[] = {
+    static const struct {
+        unsigned    bits;
+        const char *part, *name;
+    } parts[] = {
         {SSE_SCRIPT_UNLOAD | SSE_SCRIPT_TABS, "'pagehide'", "unload"},
         {SSE_SCRIPT_RECONNECT, "again = (reader, status) =>", "reconnect"},
-        {SSE_SCRIPT_RECONNECT, "const settings = { retry: 500, maxRetry: 2000, maxRetries: 0, idle: 0 };\n", "its settings"},
+        {SSE_SCRIPT_RECONNECT,
+            "const settings = { retry: 500, maxRetry: 2000, maxRetries: 0, idle: 0 };\n",
+            "its settings"},
         {SSE_SCRIPT_STATUS, "sse:status", "status"},
         {SSE_SCRIPT_STATS, "sse:stats", "stats"},
         {SSE_SCRIPT_TABS, "BroadcastChannel", "tabs"},
@@ -60,10 +74,14 @@ static void test_scripts(void) {
         if (which == SSE_SCRIPT_BARE) continue;
         sse_scripts(&out, which);
         text = sse_buf_text(&out);
-        for (i = 0; i < SSE__COUNT(parts); i++) right = right && (strstr(text, parts[i].part) != NULL) == ((which & parts[i].bits) != 0);
-        right = right && (strstr(text, "<script>\n(() => {\n") == text) == !(which & SSE_SCRIPT_BARE);
+        for (i = 0; i < SSE__COUNT(parts); i++)
+            right =
+                right && (strstr(text, parts[i].part) != NULL) == ((which & parts[i].bits) != 0);
+        right =
+            right && (strstr(text, "<script>\n(() => {\n") == text) == !(which & SSE_SCRIPT_BARE);
         right = right && (strstr(text, "</script>\n") != NULL) == !(which & SSE_SCRIPT_BARE);
-        ok(right && strstr(text, "window.EventSource = Source;\n})();\n"), "scripts %u: what is asked for and no more", which);
+        ok(right && strstr(text, "window.EventSource = Source;\n})();\n"),
+            "scripts %u: what is asked for and no more", which);
         sse_buf_free(&out);
     }
     sse_scripts(&out, 64), failed("an unknown script");
@@ -77,10 +95,19 @@ static void has(const sse_script_options *options, const char *part, const char 
 
 static void test_script_options(void) {
     static const sse_script_options wrong[] = {
-        {.which = 64}, {.retry_ms = -1}, {.max_retry_ms = -1}, {.max_retries = -1}, {.idle_ms = -1}, {.max_retry_ms = 499},
-        {.retry_ms = 2001, .max_retry_ms = 2000}, {.nonce = ""}, {.which = SSE_SCRIPT_STATUS | SSE_SCRIPT_BARE, .nonce = "a"},
-        {.which = SSE_SCRIPT_STATUS, .retry_ms = 1}, {.which = SSE_SCRIPT_STATUS, .max_retry_ms = 500},
-        {.which = SSE_SCRIPT_STATUS, .max_retries = 1}, {.which = SSE_SCRIPT_TABS, .idle_ms = 1},
+        {.which = 64},
+        {.retry_ms = -1},
+        {.max_retry_ms = -1},
+        {.max_retries = -1},
+        {.idle_ms = -1},
+        {.max_retry_ms = 499},
+        {.retry_ms = 2001, .max_retry_ms = 2000},
+        {.nonce = ""},
+        {.which = SSE_SCRIPT_STATUS | SSE_SCRIPT_BARE, .nonce = "a"},
+        {.which = SSE_SCRIPT_STATUS, .retry_ms = 1},
+        {.which = SSE_SCRIPT_STATUS, .max_retry_ms = 500},
+        {.which = SSE_SCRIPT_STATUS, .max_retries = 1},
+        {.which = SSE_SCRIPT_TABS, .idle_ms = 1},
     };
     sse_buf all = {0};
     size_t  i;
@@ -90,17 +117,25 @@ static void test_script_options(void) {
     sse_scripts_with(&out, &(sse_script_options){0});
     wrote(sse_buf_text(&all), "all defaults: the same");
     sse_buf_free(&all);
-    has(&(sse_script_options){.retry_ms = 3000}, "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }", "a long first wait is the longest, too");
-    has(&(sse_script_options){.retry_ms = 100, .max_retry_ms = 100, .max_retries = 7, .idle_ms = 60000},
+    has(&(sse_script_options){.retry_ms = 3000},
+        "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }",
+        "a long first wait is the longest, too");
+    has(&(sse_script_options){.retry_ms = 100,
+            .max_retry_ms = 100,
+            .max_retries = 7,
+            .idle_ms = 60000},
         "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
-    has(&(sse_script_options){.nonce = "a\"b"}, "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
-    for (i = 0; i < SSE__COUNT(wrong); i++) sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
+    has(&(sse_script_options){.nonce = "a\"b"}, "<script nonce=\"a&quot;b\">\n(() => {\n",
+        "a nonce, made safe");
+    for (i = 0; i < SSE__COUNT(wrong); i++)
+        sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
 }
 
 static void test_portable(void) {
     const size_t longest = 4095; /* C99 5.2.4.1 */
     size_t       i;
-    for (i = 0; i < SSE__COUNT(sse__scripts) && strlen(sse__scripts[i].text) <= longest; i++) {}
+    for (i = 0; i < SSE__COUNT(sse__scripts) && strlen(sse__scripts[i].text) <= longest; i++) {
+    }
     ok(i == SSE__COUNT(sse__scripts), "X1: no script is longer than a literal may be");
 }
 

@@ -1,4 +1,5 @@
-/* Tests of >>json: RFC 8259's grammar with the first wrong byte, the depth limit, values by path, text for C. */
+/* Tests of >>json: RFC 8259's grammar with the first wrong byte, the depth limit, values by path,
+   text for C. */
 #include <stddef.h>
 static void *test_malloc(size_t n);
 #define SSE_MALLOC(n)     test_malloc(n)
@@ -31,18 +32,38 @@ static int check(const char *text, size_t n, size_t *offset) {
     return error;
 }
 
-/* ---- a second opinion: an automaton that is fed byte by byte ------------------------------------------------------- */
+/* ---- a second opinion: an automaton that is fed byte by byte --------------------------------- */
 
-enum state { VALUE, VALUE_OR_CLOSE, KEY, KEY_OR_CLOSE, COLON, AFTER, STRING, ESCAPE, HEX, UTF8, MINUS, ZERO, INTEGER, POINT, FRACTION, EXPONENT, SIGN, POWER, WORD };
+enum state {
+    VALUE,
+    VALUE_OR_CLOSE,
+    KEY,
+    KEY_OR_CLOSE,
+    COLON,
+    AFTER,
+    STRING,
+    ESCAPE,
+    HEX,
+    UTF8,
+    MINUS,
+    ZERO,
+    INTEGER,
+    POINT,
+    FRACTION,
+    EXPONENT,
+    SIGN,
+    POWER,
+    WORD
+};
 
 typedef struct automaton {
-    enum state  state;
-    int         depth, left; /* left: digits of \u or bytes of UTF-8 to come */
-    bool        key;         /* the string being read is a name */
-    size_t      lead;        /* where a sequence of UTF-8 began */
-    const char *word;
+    enum state    state;
+    int           depth, left; /* left: digits of \u or bytes of UTF-8 to come */
+    bool          key;         /* the string being read is a name */
+    size_t        lead;        /* where a sequence of UTF-8 began */
+    const char   *word;
     unsigned char low, high;
-    char        stack[SSE_JSON_DEPTH];
+    char          stack[SSE_JSON_DEPTH];
 } automaton;
 
 static bool is_digit(int c) { return c >= '0' && c <= '9'; }
@@ -57,23 +78,36 @@ static bool close_with(automaton *a, char c) {
 
 static bool begin(automaton *a, char c) {
     switch (c) {
-    case '"': a->key = false; a->state = STRING; return true;
+    case '"':
+        a->key = false;
+        a->state = STRING;
+        return true;
     case '-': a->state = MINUS; return true;
     case '0': a->state = ZERO; return true;
-    case 't': a->word = "rue"; a->state = WORD; return true;
-    case 'f': a->word = "alse"; a->state = WORD; return true;
-    case 'n': a->word = "ull"; a->state = WORD; return true;
-    case '{': case '[':
+    case 't':
+        a->word = "rue";
+        a->state = WORD;
+        return true;
+    case 'f':
+        a->word = "alse";
+        a->state = WORD;
+        return true;
+    case 'n':
+        a->word = "ull";
+        a->state = WORD;
+        return true;
+    case '{':
+    case '[':
         if (a->depth == SSE_JSON_DEPTH) return false;
         a->stack[a->depth++] = c == '{' ? '}' : ']';
-        a->state             = c == '{' ? KEY_OR_CLOSE : VALUE_OR_CLOSE;
+        a->state = c == '{' ? KEY_OR_CLOSE : VALUE_OR_CLOSE;
         return true;
     default: a->state = INTEGER; return is_digit(c);
     }
 }
 
 static bool feed_utf8(automaton *a, unsigned char c) {
-    a->low  = 0x80;
+    a->low = 0x80;
     a->high = 0xBF;
     if (c >= 0xC2 && c <= 0xDF) a->left = 1;
     else if (c >= 0xE0 && c <= 0xEF) a->left = 2;
@@ -90,12 +124,15 @@ static bool feed_utf8(automaton *a, unsigned char c) {
 static bool feed(automaton *a, char ch) {
     const unsigned char c = (unsigned char)ch;
     switch (a->state) {
-    case VALUE_OR_CLOSE: if (is_space(c) || close_with(a, ch)) return true; return begin(a, ch);
+    case VALUE_OR_CLOSE:
+        if (is_space(c) || close_with(a, ch)) return true;
+        return begin(a, ch);
     case VALUE: return is_space(c) || begin(a, ch);
-    case KEY_OR_CLOSE: if (close_with(a, ch)) return true; /* fall through */
+    case KEY_OR_CLOSE:
+        if (close_with(a, ch)) return true; /* fall through */
     case KEY:
         if (is_space(c)) return true;
-        a->key   = true;
+        a->key = true;
         a->state = STRING;
         return c == '"';
     case COLON:
@@ -109,14 +146,14 @@ static bool feed(automaton *a, char ch) {
         return c >= 0x20;
     case ESCAPE:
         a->state = c == 'u' ? HEX : STRING;
-        a->left  = 4;
+        a->left = 4;
         return c && strchr("\"\\/bfnrtu", c);
     case HEX:
         if (--a->left == 0) a->state = STRING;
         return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
     case UTF8:
         if (c < a->low || c > a->high) return false;
-        a->low  = 0x80;
+        a->low = 0x80;
         a->high = 0xBF;
         if (--a->left == 0) a->state = STRING;
         return true;
@@ -127,11 +164,22 @@ static bool feed(automaton *a, char ch) {
     case MINUS: a->state = c == '0' ? ZERO : INTEGER; return is_digit(c);
     case POINT: a->state = FRACTION; return is_digit(c);
     case SIGN: a->state = POWER; return is_digit(c);
-    case EXPONENT: a->state = c == '+' || c == '-' ? SIGN : POWER; return c == '+' || c == '-' || is_digit(c);
-    case ZERO: case INTEGER: case FRACTION: case POWER:
+    case EXPONENT:
+        a->state = c == '+' || c == '-' ? SIGN : POWER;
+        return c == '+' || c == '-' || is_digit(c);
+    case ZERO:
+    case INTEGER:
+    case FRACTION:
+    case POWER:
         if (is_digit(c) && a->state != ZERO) return true;
-        if (c == '.' && (a->state == ZERO || a->state == INTEGER)) { a->state = POINT; return true; }
-        if ((c == 'e' || c == 'E') && a->state != POWER) { a->state = EXPONENT; return true; }
+        if (c == '.' && (a->state == ZERO || a->state == INTEGER)) {
+            a->state = POINT;
+            return true;
+        }
+        if ((c == 'e' || c == 'E') && a->state != POWER) {
+            a->state = EXPONENT;
+            return true;
+        }
         a->state = AFTER; /* fall through */
     case AFTER:
         if (is_space(c) || close_with(a, ch)) return true;
@@ -142,7 +190,8 @@ static bool feed(automaton *a, char ch) {
     return false;
 }
 
-static bool second_opinion(const char *text, size_t n, size_t *offset) { /* true: JSON; otherwise *offset is the first wrong byte */
+/* true: JSON; otherwise *offset is the first wrong byte */
+static bool second_opinion(const char *text, size_t n, size_t *offset) {
     automaton a;
     memset(&a, 0, sizeof a);
     for (*offset = 0; *offset < n; ++*offset) {
@@ -154,32 +203,45 @@ static bool second_opinion(const char *text, size_t n, size_t *offset) { /* true
         if (a.state == UTF8 && before != UTF8) a.lead = *offset;
     }
     if (a.state == UTF8) *offset = a.lead;
-    return !a.depth && (a.state == AFTER || a.state == ZERO || a.state == INTEGER || a.state == FRACTION || a.state == POWER);
+    return !a.depth && (a.state == AFTER || a.state == ZERO || a.state == INTEGER ||
+                           a.state == FRACTION || a.state == POWER);
 }
 
-/* ---- a generator that knows where each value lies ------------------------------------------------------------------ */
+/* ---- a generator that knows where each value lies -------------------------------------------- */
 
-typedef struct entry { char path[200]; size_t from, len; } entry;
-typedef struct document { sse_buf text; entry entries[4000]; int count; } document;
+typedef struct entry {
+    char   path[200];
+    size_t from, len;
+} entry;
+typedef struct document {
+    sse_buf text;
+    entry   entries[4000];
+    int     count;
+} document;
 
-static void put_space(document *d) { while (pick(6) == 0) sse__put_char(&d->text, " \t\r\n"[pick(4)]); }
+static void put_space(document *d) {
+    while (pick(6) == 0) sse__put_char(&d->text, " \t\r\n"[pick(4)]);
+}
 
 static void put_string(document *d) {
-    static const char *const some[] = {"a", "Z", " ", "\\\"", "\\\\", "\\/", "\\b\\f\\n\\r\\t", "\\u0041", "\\u00e9", "\\uD83D\\uDE00", "\\ud800", "\xC3\xA9",
-                                       "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\x7F", "{", "]", ",", ":", "\xF4\x8F\xBF\xBF", "\xED\x9F\xBF"};
-    unsigned n = pick(6);
+    static const char *const some[] = {"a", "Z", " ", "\\\"", "\\\\", "\\/", "\\b\\f\\n\\r\\t",
+        "\\u0041", "\\u00e9", "\\uD83D\\uDE00", "\\ud800", "\xC3\xA9", "\xE2\x82\xAC",
+        "\xF0\x9F\x98\x80", "\x7F", "{", "]", ",", ":", "\xF4\x8F\xBF\xBF", "\xED\x9F\xBF"};
+    unsigned                 n = pick(6);
     sse__put_char(&d->text, '"');
     while (n--) sse_puts(&d->text, some[pick(SSE__COUNT(some))]);
     sse__put_char(&d->text, '"');
 }
 
 static void put_scalar(document *d) {
-    static const char *const some[] = {"0", "-0", "7", "-12", "0.5", "1e5", "1E-5", "-3.25e+10", "0e0", "123456789012345678901234567890", "true", "false", "null"};
+    static const char *const some[] = {"0", "-0", "7", "-12", "0.5", "1e5", "1E-5", "-3.25e+10",
+        "0e0", "123456789012345678901234567890", "true", "false", "null"};
     if (pick(3) == 0) put_string(d);
     else sse_puts(&d->text, some[pick(SSE__COUNT(some))]);
 }
 
-static void forget(document *d, const char *path) { /* the entries of an earlier member of the same name */
+/* The entries of an earlier member of the same name. */
+static void forget(document *d, const char *path) {
     size_t n = strlen(path);
     int    i, to = 0;
     for (i = 0; i < d->count; i++) {
@@ -190,8 +252,20 @@ static void forget(document *d, const char *path) { /* the entries of an earlier
 }
 
 static void put_value(document *d, const char *path, int depth) {
-    static const struct { const char *name, *step; } keys[] = {{"a", "a"}, {"b", "b"}, {"0", "0"}, {"\\u0061", "a"}, {"a.b", "a\\.b"}, {"\\\\", "\\\\"},
-                                                               {"\\u00E9", "\xC3\xA9"}, {"\xC3\xA9", "\xC3\xA9"}, {"\\ud83d\\ude00", "\xF0\x9F\x98\x80"}, {"\\udc00", "\xEF\xBF\xBD"}};
+    static const struct {
+        const char *name, *step;
+    } keys[] = {
+        {"a", "a"},
+        {"b", "b"},
+        {"0", "0"},
+        {"\\u0061", "a"},
+        {"a.b", "a\\.b"},
+        {"\\\\", "\\\\"},
+        {"\\u00E9", "\xC3\xA9"},
+        {"\xC3\xA9", "\xC3\xA9"},
+        {"\\ud83d\\ude00", "\xF0\x9F\x98\x80"},
+        {"\\udc00", "\xEF\xBF\xBD"},
+    };
     size_t   from, n, i;
     unsigned kind = depth > 6 || strlen(path) > 150 ? 2 : pick(4);
     char     step[200];
@@ -221,7 +295,7 @@ static void put_value(document *d, const char *path, int depth) {
         entry *e = &d->entries[d->count++];
         snprintf(e->path, sizeof e->path, "%s", path);
         e->from = from;
-        e->len  = d->text.len - from;
+        e->len = d->text.len - from;
     }
     put_space(d);
 }
@@ -230,7 +304,7 @@ static document doc;
 
 static void make_document(void) {
     doc.text.len = 0;
-    doc.count    = 0;
+    doc.count = 0;
     put_value(&doc, "", 0);
 }
 
@@ -243,19 +317,21 @@ static bool as_scanned(const sse__json_index *x, const char *path) {
 }
 
 static void indexed(void) {
-    static const char *const texts[] = {
-        "7", " [] ", "{}", "[[0,1],[2,[3]]]", "{\"a\":{\"b\":1},\"a\":2}", "{\"a\":2,\"a\":{\"b\":1,\"b\":{}}}", "{\"\":{\"\":1}}",
-        "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"\\u0061\":1,\"\\\\\":[2],\"\\ud83d\\ude00\":3}", "{\"0\":1,\"00\":2}", "{\"\\u0000\":1}"};
-    static const char *const paths[] = {"", ".", "..", "a", "a.", "a.b", "a\\.b", "0", "1", "00", "01", "1.1.0", "1.1.", "1.x", "\\", "\\.",
-                                        "\\\\.0", "\xF0\x9F\x98\x80", "4294967296", "-1", "99999999999999999999"};
-    static const char extra[] = "..a01\\";
-    const uint64_t    key[2]  = {1, 2};
-    sse__arena        arena = {NULL, 0};
-    sse__json_index  *x;
-    sse_buf           many = {NULL, 0, 0, SSE_OK};
-    size_t            i, k, differ = 0, len;
-    char              path[300];
-    clock_t           began;
+    static const char *const texts[] = {"7", " [] ", "{}", "[[0,1],[2,[3]]]",
+        "{\"a\":{\"b\":1},\"a\":2}", "{\"a\":2,\"a\":{\"b\":1,\"b\":{}}}", "{\"\":{\"\":1}}",
+        "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"\\u0061\":1,\"\\\\\":[2],\"\\ud83d\\ude00\":3}",
+        "{\"0\":1,\"00\":2}", "{\"\\u0000\":1}"};
+    static const char *const paths[] = {"", ".", "..", "a", "a.", "a.b", "a\\.b", "0", "1", "00",
+        "01", "1.1.0", "1.1.", "1.x", "\\", "\\.", "\\\\.0", "\xF0\x9F\x98\x80", "4294967296", "-1",
+        "99999999999999999999"};
+    static const char        extra[] = "..a01\\";
+    const uint64_t           key[2] = {1, 2};
+    sse__arena               arena = {NULL, 0};
+    sse__json_index         *x;
+    sse_buf                  many = {NULL, 0, 0, SSE_OK};
+    size_t                   i, k, differ = 0, len;
+    char                     path[300];
+    clock_t                  began;
     for (i = 0; i < SSE__COUNT(texts); i++) {
         x = sse__json_index_make(&arena, sse__text(texts[i]), key);
         for (k = 0; x && k < SSE__COUNT(paths); k++) {
@@ -290,7 +366,8 @@ static void indexed(void) {
         k += sse__json_find(x, path).ptr != NULL;
     }
     is_int((long long)k, 100000, "each of 100,000 elements is found");
-    ok(clock() - began < 5 * CLOCKS_PER_SEC, "... in a time that does not grow with the text (scans take minutes)");
+    ok(clock() - began < 5 * CLOCKS_PER_SEC,
+        "... in a time that does not grow with the text (scans take minutes)");
     sse_buf_free(&many);
     sse__arena_free(&arena);
 }
@@ -303,8 +380,11 @@ static void generated(void) {
         if (check(doc.text.ptr, doc.text.len, &offset) || offset != doc.text.len) refused++;
         for (k = 0; k < doc.count; k++) {
             sse_str value;
-            int     error = sse_json_get(sse__str(doc.text.ptr, doc.text.len), doc.entries[k].path, &value);
-            if (error || value.ptr != doc.text.ptr + doc.entries[k].from || value.len != doc.entries[k].len) missed++;
+            int     error =
+                sse_json_get(sse__str(doc.text.ptr, doc.text.len), doc.entries[k].path, &value);
+            if (error || value.ptr != doc.text.ptr + doc.entries[k].from ||
+                value.len != doc.entries[k].len)
+                missed++;
             else found++;
         }
         for (n = 0; n < doc.entries[doc.count - 1].from + doc.entries[doc.count - 1].len; n++)
@@ -317,7 +397,8 @@ static void generated(void) {
 }
 
 static void near_misses(void) {
-    static const char alphabet[] = "{}[]\",:.eE+-019truefalsn\\/u \t\n\r\x01\x7F\x80\xBF\xC3\xE0\xED\xF0\xF4\xFF";
+    static const char alphabet[] =
+        "{}[]\",:.eE+-019truefalsn\\/u \t\n\r\x01\x7F\x80\xBF\xC3\xE0\xED\xF0\xF4\xFF";
     int    i, good = 0, bad = 0, differ = 0;
     size_t edits, at, got, want;
     char   text[8192];
@@ -332,7 +413,10 @@ static void near_misses(void) {
             switch (pick(4)) {
             case 0: text[at] = alphabet[pick(sizeof alphabet)]; break; /* the NUL is one of them */
             case 1: memmove(text + at, text + at + 1, --n - at); break;
-            case 2: memmove(text + at + 1, text + at, n++ - at); text[at] = alphabet[pick(sizeof alphabet)]; break;
+            case 2:
+                memmove(text + at + 1, text + at, n++ - at);
+                text[at] = alphabet[pick(sizeof alphabet)];
+                break;
             default: text[at] = text[pick((unsigned)n)];
             }
         }
@@ -343,7 +427,8 @@ static void near_misses(void) {
         good += valid;
         bad += !valid;
     }
-    is_int(differ, 0, "60,000 near-misses: the same verdict and the same first wrong byte as the automaton");
+    is_int(differ, 0,
+        "60,000 near-misses: the same verdict and the same first wrong byte as the automaton");
     ok(good > 5000 && bad > 5000, "of them %d are JSON, %d are not", good, bad);
 }
 
@@ -356,38 +441,92 @@ static void shortest_texts(void) { /* all texts of up to four bytes of a telling
         for (i = 0; i < total; i++) {
             size_t code = i;
             for (k = 0; k < n; k++, code /= base) text[k] = alphabet[code % base];
-            if ((sse__json_check(sse__str(text, n), &got) == SSE_OK) != second_opinion(text, n, &want) || got != want) differ++;
+            if ((sse__json_check(sse__str(text, n), &got) == SSE_OK) !=
+                    second_opinion(text, n, &want) ||
+                got != want)
+                differ++;
         }
     is_int(differ, 0, "all texts of up to four bytes");
 }
 
 static void by_hand(void) {
-    static const struct { const char *text; int offset; const char *why; } cases[] = { /* offset -1: JSON */
-        {"null", -1, "a word"}, {" \t\r\n 1 \n", -1, "space around"}, {"\"\\ud800\"", -1, "a lone surrogate escape is in the grammar"},
-        {"\"\\u0000\"", -1, "so is an escaped NUL"}, {"[]", -1, "an empty array"}, {"{\"\":{}}", -1, "an empty name"}, {"-0.0E-0", -1, "a zero"},
-        {"", 0, "nothing"}, {"  ", 2, "only space"}, {"\xEF\xBB\xBF" "1", 0, "a byte order mark"}, {"01", 1, "a leading zero"}, {"-", 1, "a lone minus"},
-        {"+1", 0, "a plus"}, {".5", 0, "no digit before the point"}, {"5.", 2, "no digit behind the point"}, {"1e", 2, "no exponent"}, {"1e+", 3, "a bare sign"},
-        {"0x10", 1, "hexadecimal"}, {"NaN", 0, "not a number"}, {"Infinity", 0, "infinity"}, {"nul", 3, "a word cut off"}, {"nulL", 3, "a word misspelt"},
-        {"True", 0, "a capital"}, {"[1,]", 3, "a trailing comma in an array"}, {"{\"a\":1,}", 7, "a trailing comma in an object"}, {"[,1]", 1, "a leading comma"},
-        {"[1 2]", 3, "no comma"}, {"{\"a\" 1}", 5, "no colon"}, {"{a:1}", 1, "a bare name"}, {"{'a':1}", 1, "single quotes"}, {"{1:1}", 1, "a number as name"},
-        {"[1}", 2, "the wrong bracket"}, {"{]", 1, "the wrong brace"}, {"]", 0, "only a bracket"}, {"1 2", 2, "two values"}, {"[]]", 2, "one bracket too many"},
-        {"\"a", 2, "an open string"}, {"\"\n\"", 1, "a raw line break"}, {"\"\\x\"", 2, "an unknown escape"}, {"\"\\u12G4\"", 5, "not a hexadecimal digit"},
-        {"\"\\u12\"", 5, "a short \\u"}, {"\"\xC0\x80\"", 1, "an overlong NUL"}, {"\"\xED\xA0\x80\"", 1, "a surrogate in UTF-8"}, {"\"a\xF5\x80\x80\x80\"", 2, "past U+10FFFF"},
-        {"\"\xE2\x82", 1, "UTF-8 cut off"}, {"/**/1", 0, "a comment"}, {"[1]\f", 3, "a form feed is no space"}, {"[\xC2\xA0" "1]", 1, "nor is U+00A0"}};
+    /* offset -1: JSON */
+    static const struct {
+        const char *text;
+        int         offset;
+        const char *why;
+    } cases[] = {
+        {"null", -1, "a word"},
+        {" \t\r\n 1 \n", -1, "space around"},
+        {"\"\\ud800\"", -1, "a lone surrogate escape is in the grammar"},
+        {"\"\\u0000\"", -1, "so is an escaped NUL"},
+        {"[]", -1, "an empty array"},
+        {"{\"\":{}}", -1, "an empty name"},
+        {"-0.0E-0", -1, "a zero"},
+        {"", 0, "nothing"},
+        {"  ", 2, "only space"},
+        {"\xEF\xBB\xBF"
+         "1",
+            0, "a byte order mark"},
+        {"01", 1, "a leading zero"},
+        {"-", 1, "a lone minus"},
+        {"+1", 0, "a plus"},
+        {".5", 0, "no digit before the point"},
+        {"5.", 2, "no digit behind the point"},
+        {"1e", 2, "no exponent"},
+        {"1e+", 3, "a bare sign"},
+        {"0x10", 1, "hexadecimal"},
+        {"NaN", 0, "not a number"},
+        {"Infinity", 0, "infinity"},
+        {"nul", 3, "a word cut off"},
+        {"nulL", 3, "a word misspelt"},
+        {"True", 0, "a capital"},
+        {"[1,]", 3, "a trailing comma in an array"},
+        {"{\"a\":1,}", 7, "a trailing comma in an object"},
+        {"[,1]", 1, "a leading comma"},
+        {"[1 2]", 3, "no comma"},
+        {"{\"a\" 1}", 5, "no colon"},
+        {"{a:1}", 1, "a bare name"},
+        {"{'a':1}", 1, "single quotes"},
+        {"{1:1}", 1, "a number as name"},
+        {"[1}", 2, "the wrong bracket"},
+        {"{]", 1, "the wrong brace"},
+        {"]", 0, "only a bracket"},
+        {"1 2", 2, "two values"},
+        {"[]]", 2, "one bracket too many"},
+        {"\"a", 2, "an open string"},
+        {"\"\n\"", 1, "a raw line break"},
+        {"\"\\x\"", 2, "an unknown escape"},
+        {"\"\\u12G4\"", 5, "not a hexadecimal digit"},
+        {"\"\\u12\"", 5, "a short \\u"},
+        {"\"\xC0\x80\"", 1, "an overlong NUL"},
+        {"\"\xED\xA0\x80\"", 1, "a surrogate in UTF-8"},
+        {"\"a\xF5\x80\x80\x80\"", 2, "past U+10FFFF"},
+        {"\"\xE2\x82", 1, "UTF-8 cut off"},
+        {"/**/1", 0, "a comment"},
+        {"[1]\f", 3, "a form feed is no space"},
+        {"[\xC2\xA0"
+         "1]",
+            1, "nor is U+00A0"},
+    };
     size_t i, offset;
     for (i = 0; i < SSE__COUNT(cases); i++) {
-        const size_t n     = strlen(cases[i].text);
+        const size_t n = strlen(cases[i].text);
         const int    error = check(cases[i].text, n, &offset);
         if (cases[i].offset < 0) ok(error == SSE_OK, "accepted: %s", cases[i].why);
-        else ok(error == SSE_E_SYNTAX && offset == (size_t)cases[i].offset, "refused at byte %d: %s", cases[i].offset, cases[i].why);
+        else
+            ok(error == SSE_E_SYNTAX && offset == (size_t)cases[i].offset, "refused at byte %d: %s",
+                cases[i].offset, cases[i].why);
     }
     ok(check("[1,\0]", 5, &offset) == SSE_E_SYNTAX && offset == 3, "refused at byte 3: a NUL");
-    ok(check("\"\\\0\"", 4, &offset) == SSE_E_SYNTAX && offset == 2, "refused at byte 2: an escaped NUL byte");
-    ok(sse__json_check(sse__text(NULL), &offset) == SSE_E_SYNTAX && offset == 0, "an absent text is refused");
+    ok(check("\"\\\0\"", 4, &offset) == SSE_E_SYNTAX && offset == 2,
+        "refused at byte 2: an escaped NUL byte");
+    ok(sse__json_check(sse__text(NULL), &offset) == SSE_E_SYNTAX && offset == 0,
+        "an absent text is refused");
 }
 
 static void depth(void) {
-    static char text[200001];
+    static char  text[200001];
     const size_t max = SSE_JSON_DEPTH;
     size_t       offset, i;
     memset(text, '[', max);
@@ -398,7 +537,8 @@ static void depth(void) {
     is_int(check(text, 2 * max + 2, &offset), SSE_E_FULL, "one more is too deep");
     is_int(offset, max, "and the offset is its bracket");
     memset(text, '[', sizeof text - 1);
-    is_int(sse_json_get(sse__str(text, sizeof text - 1), "0.0", NULL), SSE_E_FULL, "200,000 of them as well");
+    is_int(sse_json_get(sse__str(text, sizeof text - 1), "0.0", NULL), SSE_E_FULL,
+        "200,000 of them as well");
     for (i = 0; i + 4 < sizeof text; i += 4) memcpy(text + i, "[],\n", 4);
     text[0] = '[';
     text[1] = ' ';
@@ -408,17 +548,23 @@ static void depth(void) {
     is_int(check(text, i, &offset), SSE_OK, "50,000 side by side are fine");
 }
 
-static const char *get(const char *json, const char *path) { /* the raw text, or the name of the error */
+/* The raw text, or the name of the error. */
+static const char *get(const char *json, const char *path) {
     static char out[256];
     sse_str     value;
     int         error = sse_json_get(sse__text(json), path, &value);
     snprintf(out, sizeof out, "%.*s", SSE_STR(value));
     if (error && value.ptr) return "an error with a value";
-    return error == SSE_E_ABSENT ? "absent" : error == SSE_E_SYNTAX ? "syntax" : error ? sse_error_text(error) : out;
+    return error == SSE_E_ABSENT   ? "absent"
+           : error == SSE_E_SYNTAX ? "syntax"
+           : error                 ? sse_error_text(error)
+                                   : out;
 }
 
 static void paths(void) {
-    static const char user[] = " {\"user\":{\"name\":\"Ann\",\"tags\":[\"x\",{\"id\":7}],\"none\":null}, \"a.b\":1, \"\":{\"\":2}} ";
+    static const char user[] =
+        " {\"user\":{\"name\":\"Ann\",\"tags\":[\"x\",{\"id\":7}],\"none\":null}, \"a.b\":1, "
+        "\"\":{\"\":2}} ";
     is_str(get(user, "user.name"), "\"Ann\"", "a member of a member");
     is_str(get(user, "user.tags.1.id"), "7", "through an array");
     is_str(get(user, "user.tags"), "[\"x\",{\"id\":7}]", "a whole array");
@@ -458,7 +604,7 @@ static const char *text_of(const char *json) {
     static char out[256];
     sse__arena  arena = {0};
     sse_str     value;
-    const char *text  = NULL;
+    const char *text = NULL;
     int         error = sse_json_get(sse__text(json), "", &value);
     if (!error) error = sse__json_to_text(&arena, value, &text);
     snprintf(out, sizeof out, "%s", error ? sse_error_text(error) : text ? text : "(null)");
@@ -474,11 +620,15 @@ static void texts(void) {
     is_str(text_of("\"plain\""), "plain", "a string");
     is_str(text_of("\"\""), "", "an empty string");
     is_str(text_of("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\""), "\"\\/\b\f\n\r\tA", "every escape");
-    is_str(text_of("\"\\uD83D\\uDE00\\u20ac\\u00e9\""), "\xF0\x9F\x98\x80\xE2\x82\xAC\xC3\xA9", "four, three and two bytes");
+    is_str(text_of("\"\\uD83D\\uDE00\\u20ac\\u00e9\""), "\xF0\x9F\x98\x80\xE2\x82\xAC\xC3\xA9",
+        "four, three and two bytes");
     is_str(text_of("\"\\ud83dx\""), "\xEF\xBF\xBDx", "a high surrogate alone");
     is_str(text_of("\"\\ud83d\""), "\xEF\xBF\xBD", "the same at the end");
     is_str(text_of("\"\\ud83d\\n\""), "\xEF\xBF\xBD\n", "before another escape");
-    is_str(text_of("\"\\ud83d\\u0041\""), "\xEF\xBF\xBD" "A", "before another \\u");
+    is_str(text_of("\"\\ud83d\\u0041\""),
+        "\xEF\xBF\xBD"
+        "A",
+        "before another \\u");
     is_str(text_of("\"\\ud83d\\ud83d\\ude00\""), "\xEF\xBF\xBD\xF0\x9F\x98\x80", "before a pair");
     is_str(text_of("\"\\ude00\\ud83d\""), "\xEF\xBF\xBD\xEF\xBF\xBD", "a pair the wrong way round");
     is_str(text_of("-1.50e3"), "-1.50e3", "a number as it is written");
@@ -492,17 +642,19 @@ static void texts(void) {
     alloc_fails = true;
     is_int(sse__json_to_text(&arena, sse__text("\"x\""), &text), SSE_E_NOMEM, "without memory");
     alloc_fails = false;
-    for (c = 0x10000; c <= 0x10FFFF; c += (c & 0x3FF) ? 1 : 0x3FF) { /* both ends of every high half */
+    /* both ends of every high half */
+    for (c = 0x10000; c <= 0x10FFFF; c += (c & 0x3FF) ? 1 : 0x3FF) {
         char json[20], want[5];
         want[sse__utf8_put(want, c)] = '\0';
-        snprintf(json, sizeof json, "\"\\u%04x\\u%04X\"", 0xD800 + ((c - 0x10000) >> 10), 0xDC00 + (c & 0x3FF));
+        snprintf(json, sizeof json, "\"\\u%04x\\u%04X\"", 0xD800 + ((c - 0x10000) >> 10),
+            0xDC00 + (c & 0x3FF));
         if (strcmp(text_of(json), want)) wrong++;
     }
     is_int(wrong, 0, "surrogate pairs");
     for (c = 1; c <= 0xFFFF; c++) { /* every \u against the encoder of >>text */
         char   json[16], want[5];
         size_t n = sse__utf8_put(want, c >= 0xD800 && c <= 0xDFFF ? 0xFFFD : c);
-        want[n]  = '\0';
+        want[n] = '\0';
         snprintf(json, sizeof json, c & 1 ? "\"\\u%04x\"" : "\"\\u%04X\"", c);
         if (strcmp(text_of(json), want)) wrong++;
     }
@@ -513,18 +665,22 @@ static void round_trip(void) { /* sse_json writes what this section reads */
     int i, wrong = 0;
     for (i = 0; i < 5000; i++) {
         char        raw[40], *to = raw;
-        sse_buf     json  = {0};
+        sse_buf     json = {0};
         sse__arena  arena = {0};
         sse_str     value;
         const char *text = NULL;
         unsigned    n = pick(9);
         while (n--) {
-            uint32_t c = pick(4) ? 1 + pick(0x7F) : pick(2) ? 0x80 + pick(0xD780) : 0x10000 + pick(0x100000);
+            uint32_t c = pick(4)   ? 1 + pick(0x7F)
+                         : pick(2) ? 0x80 + pick(0xD780)
+                                   : 0x10000 + pick(0x100000);
             to += sse__utf8_put(to, c);
         }
         *to = '\0';
         sse_json(&json, "{\"n\":%d,\"t\":%s}", i, raw);
-        if (sse_json_get(sse__str(json.ptr, json.len), "t", &value) || sse__json_to_text(&arena, value, &text) || strcmp(text, raw)) wrong++;
+        if (sse_json_get(sse__str(json.ptr, json.len), "t", &value) ||
+            sse__json_to_text(&arena, value, &text) || strcmp(text, raw))
+            wrong++;
         sse_buf_free(&json);
         sse__arena_free(&arena);
     }

@@ -1,5 +1,6 @@
-/* kept.c: what is acknowledged is kept. Every byte that leaves is watched: what it tells of, an event or the reply of who published
-   it, must be committed by then, as another connection to the database sees it. */
+/* kept.c: what is acknowledged is kept. Every byte that leaves is watched: what it tells of, an
+   event or the reply of who published it, must be committed by then, as another connection to the
+   database sees it. */
 #define _DEFAULT_SOURCE
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -27,12 +28,15 @@ static void must(bool fine, const char *what) {
 static sqlite3 *other;
 static int      published, early, sends;
 
-static int told_by(const char *bytes, size_t n) { /* the highest number in it: "kept 12" in events, "Kept: 12" in heads */
+/* The highest number in it: "kept 12" in events, "Kept: 12" in heads. */
+static int told_by(const char *bytes, size_t n) {
     int    most = 0;
     size_t i;
     for (i = 0; i + 8 < n; i++) {
-        const bool event = memcmp(bytes + i, "kept ", 5) == 0, head = memcmp(bytes + i, "Kept: ", 6) == 0;
-        int        number = event || head ? atoi(bytes + i + (event ? 5 : 6)) : 0; /* whatever is sent ends with a line break */
+        const bool event = memcmp(bytes + i, "kept ", 5) == 0,
+                   head = memcmp(bytes + i, "Kept: ", 6) == 0;
+        /* whatever is sent ends with a line break */
+        int number = event || head ? atoi(bytes + i + (event ? 5 : 6)) : 0;
         if (number > most) most = number;
     }
     return most;
@@ -57,7 +61,8 @@ static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags) {
 
 static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags) {
     size_t i;
-    for (i = 0; i < (size_t)message->msg_iovlen; i++) look((const char *)message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
+    for (i = 0; i < (size_t)message->msg_iovlen; i++)
+        look((const char *)message->msg_iov[i].iov_base, message->msg_iov[i].iov_len);
     return sendmsg(fd, message, flags);
 }
 
@@ -102,7 +107,8 @@ static void later(sse_req *req, void *user) {
     sse_after(sse_req_app(req), 1, finish, req);
 }
 
-/* The reply leaves from another callback than the one that published, while somebody has the lock. */
+/* The reply leaves from another callback than the one that published, while somebody has the
+   lock. */
 static sse_db *locker;
 
 static void unlock(sse_app *app, void *user) {
@@ -135,15 +141,16 @@ static void tick(sse_app *app, void *user) {
 }
 
 static void acknowledged(void) {
-    static const char *const paths[] = {"/say/nothing", "/say/text", "/say/fail", "/say/large", "/say/file", "/say/stream", "/say/ended", "/later", "/apart"};
-    sse_db           *db = sse_db_open("kept.db", NULL);
-    sse_app          *app = dial_app(NULL);
-    sse_topic_options o;
-    size_t            i;
-    int               round;
+    static const char *const paths[] = {"/say/nothing", "/say/text", "/say/fail", "/say/large",
+        "/say/file", "/say/stream", "/say/ended", "/later", "/apart"};
+    sse_db                  *db = sse_db_open("kept.db", NULL);
+    sse_app                 *app = dial_app(NULL);
+    sse_topic_options        o;
+    size_t                   i;
+    int                      round;
     memset(&o, 0, sizeof o);
     o.history = 10000;
-    o.db      = db;
+    o.db = db;
     sse_topic(app, "kept.*", &o);
     sse_get(app, "/say/{how}", answer, NULL);
     sse_get(app, "/later", later, NULL);
@@ -171,11 +178,18 @@ int main(void) {
     char dir[] = "/tmp/sse-kept-XXXXXX";
     must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
     acknowledged();
-    must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0, "the directory is empty again");
+    must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
+        "the directory is empty again");
     return tap_done();
 }
 #else
-static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags) { return send(fd, bytes, n, flags); }
-static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags) { return sendmsg(fd, message, flags); }
+static ssize_t watched_send(int fd, const void *bytes, size_t n, int flags) {
+    return send(fd, bytes, n, flags);
+}
+
+static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags) {
+    return sendmsg(fd, message, flags);
+}
+
 int main(void) { return tap_done(); }
 #endif

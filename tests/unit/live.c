@@ -1,10 +1,12 @@
-/* live.c: guards that open the stream themselves, how many views clients can make, and what touching one of them costs. */
+/* live.c: guards that open the stream themselves, how many views clients can make, and what
+   touching one of them costs. */
 #define _DEFAULT_SOURCE
 #include <string.h>
 static size_t compared; /* names */
-static int    counting_strcmp(const char *a, const char *b) {
-       compared++;
-       return strcmp(a, b);
+
+static int counting_strcmp(const char *a, const char *b) {
+    compared++;
+    return strcmp(a, b);
 }
 #define strcmp counting_strcmp
 #define SSE_IMPLEMENTATION
@@ -48,7 +50,8 @@ static void on_join(sse_app *a, const char *topic, const char *who, void *user) 
 
 static void on_close(sse_stream s, sse_reason reason, void *user) {
     freed += strcmp((const char *)user, "ann") == 0;
-    if (reason != SSE_BY_ERROR) is_str(sse_stream_meta(s, "color"), "red", "metadata is there until on_close has returned");
+    if (reason != SSE_BY_ERROR)
+        is_str(sse_stream_meta(s, "color"), "red", "metadata is there until on_close has returned");
     free(user);
 }
 
@@ -73,7 +76,8 @@ static void enter(sse_req *req, void *user) { /* ?me=ann&as=... */
     if (as && strcmp(as, "ended") == 0) sse_stream_end(s, NULL);
 }
 
-/* Guards as a stream that is open asks them: what each answers must hold as it does for a request of its own. */
+/* Guards as a stream that is open asks them: what each answers must hold as it does for a request
+   of its own. */
 static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     const char *how = sse_param(req, "how");
     (void)user;
@@ -83,7 +87,9 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && !sse_attr(req, "user")) sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && sse_attr(req, "mine")) sse_set_attr(req, "mine", "changed");
-    if (strcmp(how, "nests") == 0) is_int(sse_stream_view(newest, "/room/7"), SSE_E_STATE, "a guard that is asked shows nothing");
+    if (strcmp(how, "nests") == 0)
+        is_int(sse_stream_view(newest, "/room/7"), SSE_E_STATE,
+            "a guard that is asked shows nothing");
     if (strcmp(how, "backs") == 0) sse_come_back(req, 0);
 }
 
@@ -91,7 +97,8 @@ static void guarded(sse_req *req, sse_stream s) {
     sse_set_attr(req, "mine", "before");
     newest = s;
     is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
-    is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE, "one that would answer later refuses");
+    is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE,
+        "one that would answer later refuses");
     is_int(sse_stream_view(s, "/guarded/files"), SSE_E_STATE, "one that sends a file refuses");
     is_int(sse_stream_view(s, "/guarded/backs"), SSE_E_STATE, "one that says come back refuses");
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "one that looks for an attr refuses");
@@ -111,7 +118,7 @@ static void later_hook(sse_req *req, void *user) {
 static void guards_on_streams(void) {
     sse_live_options o = options_of(guard_of);
     sse_live_options none = options_of(NULL);
-    app     = dial_app(NULL);
+    app = dial_app(NULL);
     opening = guarded;
     sse_before(app, "/hooked", later_hook, NULL);
     sse_live(app, "/guarded/{how}", render, &o);
@@ -125,7 +132,8 @@ static void guards_on_streams(void) {
 static void both(sse_req *req, void *user) { /* shows a view whose guard would open a stream */
     sse_stream s = sse_stream_open(req, NULL);
     (void)user;
-    is_int(sse_stream_view(s, "/room/9"), 0, "a guard that would open a stream admits one that is open");
+    is_int(sse_stream_view(s, "/room/9"), 0,
+        "a guard that would open a stream admits one that is open");
     is_int(sse_stream_meta(s, "color") == NULL, true, "and changes nothing of it");
 }
 
@@ -137,15 +145,16 @@ static void guards(void) {
     memset(&topic, 0, sizeof topic);
     memset(&ann, 0, sizeof ann);
     topic.on_join = on_join;
-    ann.who       = "ann";
-    app           = dial_app(NULL);
+    ann.who = "ann";
+    app = dial_app(NULL);
     sse_topic(app, "room.7", &topic);
     sse_live(app, "/room/{id}", render, &o);
     sse_live_each(app, "/mine/{id}", render_each, &o);
     sse_get(app, "/both", both, NULL);
     c = dial(app, "/room/7?me=ann", NULL);
     turns(app, 3);
-    is_int(times(c, "elements <p id=\"x\">7 - 1</p>"), 1, "the view is shown on the stream that the guard opened");
+    is_int(times(c, "elements <p id=\"x\">7 - 1</p>"), 1,
+        "the view is shown on the stream that the guard opened");
     is_int(sse_streams_count(app, &ann), 1, "which is of the person it named");
     ok(strcmp(joined, "ann in room.7") == 0, "and on the topic it subscribed to: %s", joined);
     say(app, "room.7", "hello");
@@ -191,9 +200,9 @@ static void limits(void) {
     int              i;
     memset(&options, 0, sizeof options);
     options.max_views = 20;
-    options.on_log    = on_log;
-    app               = dial_app(&options);
-    o.query           = "page";
+    options.on_log = on_log;
+    app = dial_app(&options);
+    o.query = "page";
     sse_live(app, "/list", render, &o);
     sse_live(app, "/room/{id}", render, NULL);
     o.max_views = 5;
@@ -229,7 +238,9 @@ static void limits(void) {
         snprintf(path, sizeof path, "/list?page=2%d", i);
         dial(app, path, NULL);
     }
-    is_int(logged, 2, "full again is not said again within the second, so that who comes and goes does not write the log");
+    is_int(logged, 2,
+        "full again is not said again within the second, so that who comes and goes does not write "
+        "the log");
     poll(NULL, 0, 1010);
     dial(app, "/list?page=300", NULL);
     turns(app, 3);
@@ -255,7 +266,7 @@ static size_t compared_by_touching(int views) {
         dial(app, path, NULL);
     }
     turns(app, 3);
-    renders  = 0;
+    renders = 0;
     compared = 0;
     sse_touch(app, "/room/3");
     sse_touch(app, "/mine/4");
@@ -274,8 +285,9 @@ int main(void) {
     guards();
     guards_on_streams();
     limits();
-    few  = compared_by_touching(10);
+    few = compared_by_touching(10);
     many = compared_by_touching(300);
-    ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600", (unsigned long)few, (unsigned long)many);
+    ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",
+        (unsigned long)few, (unsigned long)many);
     return tap_done();
 }

@@ -8,7 +8,11 @@
 
 enum { ALARMS = 400 };
 
-typedef struct alarm { sse__alarm a; uint64_t due; bool armed; } alarm_t;
+typedef struct alarm {
+    sse__alarm a;
+    uint64_t   due;
+    bool       armed;
+} alarm_t;
 static alarm_t    alarms[ALARMS];
 static sse__wheel wheel;
 static uint64_t   now;
@@ -29,7 +33,7 @@ static uint32_t any(uint32_t below) {
 
 static void test_wheel(void) {
     static const uint64_t reach[] = {5, 70, 5000, 300000, 20000000, 2000000000};
-    int overdue = 0, next_late = 0, step, i;
+    int                   overdue = 0, next_late = 0, step, i;
     now = 123456789;
     sse__wheel_init(&wheel, now);
     is_int(sse__wheel_next_ms(&wheel, now), -1, "an empty wheel waits for nothing");
@@ -42,14 +46,15 @@ static void test_wheel(void) {
             sse__alarm_cancel(&x->a);
             x->armed = false;
         } else {
-            x->due   = now + any((uint32_t)reach[any(6)]);
+            x->due = now + any((uint32_t)reach[any(6)]);
             x->armed = true;
             sse__alarm_set(&wheel, &x->a, x->due);
         }
         for (i = 0; i < ALARMS; i++)
             if (alarms[i].armed && alarms[i].due < first) first = alarms[i].due;
         next = sse__wheel_next_ms(&wheel, now);
-        if (first != UINT64_MAX && (next < 0 || now + (uint64_t)next > (first > now ? first : now))) next_late++;
+        if (first != UINT64_MAX && (next < 0 || now + (uint64_t)next > (first > now ? first : now)))
+            next_late++;
         if (any(8) == 0 && next >= 0) now += any(3) ? (uint64_t)next : any(100000);
         sse__wheel_advance(&wheel, now);
         for (i = 0; i < ALARMS; i++)
@@ -61,7 +66,7 @@ static void test_wheel(void) {
     is_int(next_late, 0, "the time to wait is never past the first one");
 }
 
-static int rearmed;
+static int  rearmed;
 static void rearm(sse__alarm *a) {
     if (++rearmed < 100) sse__alarm_set(&wheel, a, 0);
 }
@@ -78,7 +83,7 @@ static void test_due_again(void) {
 
 /* ---- on a real loop ------------------------------------------------------------ */
 
-static int ticks, calls, lines, reads;
+static int       ticks, calls, lines, reads;
 static sse_timer every;
 
 static void tick(sse_app *app, void *user) {
@@ -117,7 +122,8 @@ static void line(sse_app *app, const char *text, void *user) {
 static void readable(sse_app *app, int fd, int events, void *user) {
     char c;
     (void)user;
-    if (read(fd, &c, 1) == 1 && (events & SSE_READ) && ++reads == 2) sse_watch(app, fd, 0, NULL, NULL);
+    if (read(fd, &c, 1) == 1 && (events & SSE_READ) && ++reads == 2)
+        sse_watch(app, fd, 0, NULL, NULL);
 }
 
 #if !defined(SSE_NO_THREADS)
@@ -138,8 +144,8 @@ static void test_loop(void) {
 #endif
     if (pipe(lines_fd) || pipe(watch_fd)) return;
     null_fd = open("/dev/null", O_RDONLY);
-    every   = sse_every(app, 5, tick, NULL);
-    never   = sse_after(app, 10, stop, NULL);
+    every = sse_every(app, 5, tick, NULL);
+    never = sse_after(app, 10, stop, NULL);
     ok(every.app && never.app, "timers start");
     is_int(sse_timer_cancel(never), SSE_OK, "one is cancelled");
     ok(!sse_every(wrong, 0, tick, NULL).app, "every 0 ms is no timer");
@@ -154,19 +160,22 @@ static void test_loop(void) {
     is_int(sse_watch(app, watch_fd[0], 64, readable, NULL), SSE_E_ARG, "events that there are not");
     is_int(sse_watch(app, -1, SSE_READ, readable, NULL), SSE_E_ARG, "no descriptor");
     is_int(sse_watch_lines(app, null_fd, empty, NULL), SSE_OK, "a descriptor that no poller takes");
-    ok(write(lines_fd[1], "one\ntwo\r\n\nlast", 14) == 14 && write(watch_fd[1], "abc", 3) == 3, "(written)");
+    ok(write(lines_fd[1], "one\ntwo\r\n\nlast", 14) == 14 && write(watch_fd[1], "abc", 3) == 3,
+        "(written)");
     close(lines_fd[1]);
 #if !defined(SSE_NO_THREADS)
     pthread_create(&thread, NULL, from_thread, app);
 #endif
-    while (sse_poll(app, -1) > 0) {}
+    while (sse_poll(app, -1) > 0) {
+    }
 #if !defined(SSE_NO_THREADS)
     pthread_join(thread, NULL);
     sse_poll(app, 0);
     ok(calls >= 100, "calls of another thread ran");
 #endif
     is_int(ticks, 3, "the timer fired until it ended");
-    is_str(strstr(heard, "[one]"), "[one][two][][last][end]", "lines come without their breaks, and then the end");
+    is_str(strstr(heard, "[one]"), "[one][two][][last][end]",
+        "lines come without their breaks, and then the end");
     is_int(lines, 15, "the empty file ended at once");
     is_int(reads, 2, "a watch that ended itself is not called again");
     sse_app_free(app);
@@ -220,7 +229,7 @@ static void test_many_calls(void) {
     is_int(ran, 6, "... and when the app is freed it ends");
 
     o.max_call_bytes = 100 * sizeof(sse__call);
-    app      = sse_app_new(&o);
+    app = sse_app_new(&o);
     accepted = ran = 0;
     for (i = 0; i < 200; i++) accepted += sse_call(app, number, &values[i]) == SSE_OK;
     is_int(accepted, 100, "max_call_bytes of them may wait");

@@ -1,4 +1,5 @@
-/* What a history lost is remembered, however its topic ended: who comes back for it is told, and nobody else is. */
+/* What a history lost is remembered, however its topic ended: who comes back for it is told, and
+   nobody else is. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,7 +8,8 @@
 #include "../tap.h"
 #include "dial.h"
 
-static const char *exact, *pattern, *pattern_too; /* what the next stream subscribes to; NULL: nothing */
+/* what the next stream subscribes to; NULL: nothing */
+static const char *exact, *pattern, *pattern_too;
 
 static void subscribe(sse_req *req, sse_stream s) {
     (void)req;
@@ -18,18 +20,20 @@ static void subscribe(sse_req *req, sse_stream s) {
 
 static char head[200];
 
-static void remember_id(const client *c) { /* the last one it was sent, as the head of its next request */
+/* The last one it was sent, as the head of its next request. */
+static void remember_id(const client *c) {
     const char *at = c->got, *last = NULL;
     while ((at = strstr(at, "id: ")) != NULL) last = at += 4;
-    snprintf(head, sizeof head, "Last-Event-ID: %.*s\r\n", last ? (int)strcspn(last, "\n") : 1, last ? last : "?");
+    snprintf(head, sizeof head, "Last-Event-ID: %.*s\r\n", last ? (int)strcspn(last, "\n") : 1,
+        last ? last : "?");
 }
 
 static void topic(sse_app *app, const char *name, int history, int age_ms, sse_db *db) {
     sse_topic_options o;
     memset(&o, 0, sizeof o);
-    o.history        = history;
+    o.history = history;
     o.history_age_ms = age_ms;
-    o.db             = db;
+    o.db = db;
     ok(sse_topic(app, name, &o) == 0, "topic %s", name);
 }
 
@@ -37,11 +41,12 @@ static void say_as(sse_app *app, const char *to, const char *data, const char *i
     sse_event event;
     memset(&event, 0, sizeof event);
     event.data = data;
-    event.id   = id;
+    event.id = id;
     sse_publish(app, to, &event);
 }
 
-/* A client with a place comes back. Returns how many gaps it is told of; it must not be told "missed", which is gone. */
+/* A client with a place comes back. Returns how many gaps it is told of; it must not be told
+   "missed", which is gone. */
 static int gaps_on_return(sse_app *app) {
     client *c = dial(app, "/s", head);
     turns(app, 3);
@@ -61,13 +66,15 @@ static void first_visit(sse_app *app, const char *to, const char *id) {
 
 static void nobody_is_there(sse_app *app, const char *name) { /* its topic has been freed */
     const char *const sub = exact, *const sub_pattern = pattern;
-    sse__topic       *t;
-    int               i;
-    exact   = name;
+    sse__topic *t;
+    int         i;
+    exact = name;
     pattern = NULL;
-    while ((t = sse__topic_find(app->topics, sse__text(name))) != NULL && t->history->count) turns(app, 1);
-    if (t && t->history->limits.store) hang_up(dial(app, "/s", NULL)); /* one that is stored goes with the next visitor */
-    exact   = sub;
+    while ((t = sse__topic_find(app->topics, sse__text(name))) != NULL && t->history->count)
+        turns(app, 1);
+    /* one that is stored goes with the next visitor */
+    if (t && t->history->limits.store) hang_up(dial(app, "/s", NULL));
+    exact = sub;
     pattern = sub_pattern;
     for (i = 0; i < 1000 && sse__topic_find(app->topics, sse__text(name)); i++) turns(app, 1);
     ok(i < 1000, "%s went with its last event", name);
@@ -77,7 +84,7 @@ static void aged_out(const char *rule, const char *sub, const char *sub_pattern,
     sse_app *app = dial_app(NULL);
     int      i;
     opening = subscribe;
-    exact   = sub;
+    exact = sub;
     pattern = sub_pattern;
     topic(app, rule, 0, 60, db);
     topic(app, "other.*", 100, 0, NULL);
@@ -87,24 +94,26 @@ static void aged_out(const char *rule, const char *sub, const char *sub_pattern,
     if (strchr(rule, '*')) nobody_is_there(app, "room.1");
     else
         for (i = 0; i < 100; i++) turns(app, 1);
-    ok(gaps_on_return(app) == 1, "aged out, %s%s by rule %s: the gap is told", sub ? sub : sub_pattern, db ? " in a database" : "", rule);
-    exact   = NULL;
+    ok(gaps_on_return(app) == 1, "aged out, %s%s by rule %s: the gap is told",
+        sub ? sub : sub_pattern, db ? " in a database" : "", rule);
+    exact = NULL;
     pattern = "other.*";
     is_int(gaps_on_return(app), 0, "but not to those who follow what lost nothing");
     dial_free(app);
 }
 
-static void unsubscribed(void) { /* it aged out while somebody was there; the topic goes with them */
+/* It aged out while somebody was there; the topic goes with them. */
+static void unsubscribed(void) {
     sse_app   *app = dial_app(NULL);
     client    *watcher;
     sse_stream s;
     opening = subscribe;
-    exact   = "room.1";
+    exact = "room.1";
     pattern = NULL;
     topic(app, "room.*", 0, 60, NULL);
     first_visit(app, "room.1", NULL);
     watcher = dial(app, "/s", NULL);
-    s       = newest;
+    s = newest;
     say(app, "room.1", "missed");
     while (sse__topic_find(app->topics, sse__text("room.1"))->history->count) turns(app, 1);
     is_int(sse_unsubscribe(s, "room.1"), 0, "the last one unsubscribes");
@@ -121,10 +130,10 @@ static void evicted(void) {
     int             i;
     memset(&options, 0, sizeof options);
     options.max_topics = 4;
-    app                = dial_app(&options);
-    opening            = subscribe;
-    exact              = "room.1";
-    pattern            = NULL;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.1";
+    pattern = NULL;
     topic(app, "room.*", 10, 0, NULL);
     topic(app, "quiet", 10, 0, NULL);
     first_visit(app, "room.1", NULL);
@@ -142,9 +151,10 @@ static void evicted(void) {
 #ifndef SSE_NO_SQLITE
 static const char *const memory_rule = "mem.*";
 
-static sse_app *start(sse_db *orders, sse_db *memory) { /* of a program with a stored topic, and others */
+/* Of a program with a stored topic, and others. */
+static sse_app *start(sse_db *orders, sse_db *memory) {
     sse_app *app = dial_app(NULL);
-    opening      = subscribe;
+    opening = subscribe;
     topic(app, "mem.exact", 100, 0, memory); /* before the database is known */
     if (orders) topic(app, "orders", 100, 0, orders);
     topic(app, memory_rule, 100, 0, memory);
@@ -153,7 +163,8 @@ static sse_app *start(sse_db *orders, sse_db *memory) { /* of a program with a s
 }
 
 /* A client is away while the program starts anew. Returns how many gaps it is told of. */
-static int restarted(sse_db *orders_before, sse_db *orders, sse_db *memory, const char *to, const char *id) {
+static int restarted(sse_db *orders_before, sse_db *orders, sse_db *memory, const char *to,
+    const char *id) {
     sse_app *app = start(orders_before, memory);
     int      gaps;
     first_visit(app, to, id);
@@ -172,37 +183,47 @@ static int restarted(sse_db *orders_before, sse_db *orders, sse_db *memory, cons
     return gaps;
 }
 
-static int restart(const char *sub, const char *sub_pattern, bool stored, bool all_stored, const char *to, const char *id) {
-    sse_db   *db = sse_db_open(":memory:", NULL);
-    int       gaps;
-    exact   = sub;
+static int restart(const char *sub, const char *sub_pattern, bool stored, bool all_stored,
+    const char *to, const char *id) {
+    sse_db *db = sse_db_open(":memory:", NULL);
+    int     gaps;
+    exact = sub;
     pattern = sub_pattern;
-    gaps    = restarted(stored ? db : NULL, db, all_stored ? db : NULL, to, id);
+    gaps = restarted(stored ? db : NULL, db, all_stored ? db : NULL, to, id);
     sse_db_close(db);
     return gaps;
 }
 
 static void restarts(void) {
-    is_int(restart(NULL, "mem.*", true, false, "mem.1", NULL), 1, "after a restart: a pattern on topics in memory");
+    is_int(restart(NULL, "mem.*", true, false, "mem.1", NULL), 1,
+        "after a restart: a pattern on topics in memory");
     is_int(restart(NULL, "m*", true, false, "mem.1", NULL), 1, "a wider one");
     is_int(restart(NULL, "mem.1*", true, false, "mem.1", NULL), 1, "a narrower one");
     is_int(restart("mem.exact", NULL, true, false, "mem.exact", NULL), 1, "a topic in memory");
     is_int(restart("mem.1", NULL, true, false, "mem.1", NULL), 1, "one by a rule");
-    is_int(restart("orders", "mem.*", true, false, "orders", NULL), 1, "a stored topic, and others in memory");
-    is_int(restart("orders", "mem.*", true, false, "orders", "of-its-own"), 1, "also where the last event had an id of its own");
-    is_int(restart("mem.exact", "orders*", true, false, "orders", "of-its-own"), 1, "and where the stored one matches a pattern");
-    is_int(restart("orders", NULL, true, false, "orders", NULL), 0, "a stored topic alone has no gap");
-    is_int(restart(NULL, "orders*", true, false, "orders", NULL), 0, "nor has a pattern that matches no other");
-    is_int(restart(NULL, "mem.*", true, true, "mem.1", NULL), 0, "nor have topics by a rule that are all stored");
-    is_int(restart("orders", NULL, false, false, "orders", NULL), 1, "ids of a start without a database are unknown to one with it");
+    is_int(restart("orders", "mem.*", true, false, "orders", NULL), 1,
+        "a stored topic, and others in memory");
+    is_int(restart("orders", "mem.*", true, false, "orders", "of-its-own"), 1,
+        "also where the last event had an id of its own");
+    is_int(restart("mem.exact", "orders*", true, false, "orders", "of-its-own"), 1,
+        "and where the stored one matches a pattern");
+    is_int(restart("orders", NULL, true, false, "orders", NULL), 0,
+        "a stored topic alone has no gap");
+    is_int(restart(NULL, "orders*", true, false, "orders", NULL), 0,
+        "nor has a pattern that matches no other");
+    is_int(restart(NULL, "mem.*", true, true, "mem.1", NULL), 0,
+        "nor have topics by a rule that are all stored");
+    is_int(restart("orders", NULL, false, false, "orders", NULL), 1,
+        "ids of a start without a database are unknown to one with it");
 }
 
-static void unknown(void) { /* a stream of topics that keep nothing, in a program that stores others */
-    sse_db  *db  = sse_db_open(":memory:", NULL);
+/* A stream of topics that keep nothing, in a program that stores others. */
+static void unknown(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL);
     sse_app *app = dial_app(NULL);
-    opening      = subscribe;
-    exact        = NULL;
-    pattern      = "plain.*";
+    opening = subscribe;
+    exact = NULL;
+    pattern = "plain.*";
     topic(app, "orders", 100, 0, db);
     say(app, "orders", "seen");
     turns(app, 1);
@@ -212,23 +233,25 @@ static void unknown(void) { /* a stream of topics that keep nothing, in a progra
     sse_db_close(db);
 }
 
-static void two_servers(void) { /* on one table: who changes servers may be ahead of the one it comes to */
-    static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id", rq[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n";
-    char     file[] = "/tmp/sse-lost-XXXXXX", name[64], request[200];
+/* On one table: who changes servers may be ahead of the one it comes to. */
+static void two_servers(void) {
+    static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id",
+                      rq[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n";
+    char      file[] = "/tmp/sse-lost-XXXXXX", name[64], request[200];
     const int fd = mkstemp(file);
-    sse_db  *one = sse_db_open(file, NULL), *two = sse_db_open(file, NULL);
-    sse_app *a = dial_app(NULL), *b = dial_app(NULL);
-    client  *c, *made_up;
-    int      i;
+    sse_db   *one = sse_db_open(file, NULL), *two = sse_db_open(file, NULL);
+    sse_app  *a = dial_app(NULL), *b = dial_app(NULL);
+    client   *c, *made_up;
+    int       i;
     opening = subscribe;
-    exact   = "orders";
+    exact = "orders";
     pattern = NULL;
     sse_db_migrate(one, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
     is_int(sse_topic_from_table(a, "orders", one, sql), 0, "a server");
     is_int(sse_topic_from_table(b, "orders", two, sql), 0, "and another one on the same table");
     for (i = 0; i < 9; i++) sse_db_exec(one, "INSERT INTO outbox(body) VALUES('row')");
     for (i = 0; i < 50; i++) turns(a, 1), turns(b, 1);
-    c       = dial(b, "/nothing", "Accept: */*\r\n"); /* it is connected already */
+    c = dial(b, "/nothing", "Accept: */*\r\n"); /* it is connected already */
     made_up = dial(b, "/nothing", "Accept: */*\r\n");
     sse_db_exec(one, "INSERT INTO outbox(body) VALUES('ten')");
     sse_db_exec(one, "INSERT INTO outbox(body) VALUES('eleven')");
@@ -242,7 +265,8 @@ static void two_servers(void) { /* on one table: who changes servers may be ahea
     for (i = 0; i < 100; i++) turns(b, 1), turns(a, 1);
     is_int(times(c, "event: gap"), 0, "its row is there: no gap");
     is_int(times(c, "data: row") + times(c, "data: ten\n"), 0, "what it had is not sent again");
-    is_int(times(c, "data: eleven") * 10 + times(c, "data: twelve"), 11, "what comes later is, once");
+    is_int(times(c, "data: eleven") * 10 + times(c, "data: twelve"), 11,
+        "what comes later is, once");
     is_int(times(made_up, "event: gap"), 1, "a row that is not there is a gap");
     is_int(times(made_up, "data: "), 13, "and then come all");
     sse_app_free(a);
@@ -263,13 +287,14 @@ static void unsaved(void) { /* a stored history that had to make room while the 
     sse_app        *app;
     memset(&options, 0, sizeof options);
     options.max_topics = 2;
-    app                = dial_app(&options);
-    opening            = subscribe;
-    exact              = "room.1";
-    pattern            = NULL;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.1";
+    pattern = NULL;
     topic(app, "room.*", 10, 0, db);
     first_visit(app, "room.1", NULL);
-    sse_db_exec(db, "CREATE TRIGGER full BEFORE INSERT ON sse_events BEGIN SELECT RAISE(ABORT, 'full'); END");
+    sse_db_exec(db,
+        "CREATE TRIGGER full BEFORE INSERT ON sse_events BEGIN SELECT RAISE(ABORT, 'full'); END");
     say(app, "room.1", "missed");
     turns(app, 1);
     say(app, "room.2", "more");
@@ -282,8 +307,10 @@ static void unsaved(void) { /* a stored history that had to make room while the 
 }
 #endif
 
-static bool is_refused(const sse_buf *b, sse_app *app, const sse_event *event) { /* everywhere, and nothing is left of it */
-    return !b->len && sse_publish(app, "t", event) == SSE_E_FIELD && sse_stream_send(newest, event) != SSE_OK;
+/* Everywhere, and nothing is left of it. */
+static bool is_refused(const sse_buf *b, sse_app *app, const sse_event *event) {
+    return !b->len && sse_publish(app, "t", event) == SSE_E_FIELD &&
+           sse_stream_send(newest, event) != SSE_OK;
 }
 
 static const char *came_back; /* the id that the latest request brought */
@@ -304,7 +331,7 @@ static void ids(void) { /* what may be an id is what can come back as one */
     opening = take_id;
     memset(&event, 0, sizeof event);
     event.data = "x";
-    event.id   = id;
+    event.id = id;
     for (c = 1; c < 256; c++)
         for (form = 0; form < 3; form++) {
             sse_buf b = {NULL, 0, 0, SSE_OK};

@@ -1,11 +1,15 @@
-/* Tests of >>offload: work on the pool, its end on the loop, all of it accounted for when the app is freed. */
+/* Tests of >>offload: work on the pool, its end on the loop, all of it accounted for when the app
+   is freed. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 
 enum { MANY = 200 };
 
-typedef struct task { int worked, finished; pthread_t on; } task;
+typedef struct task {
+    int       worked, finished;
+    pthread_t on;
+} task;
 
 static pthread_t       loop_thread;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -39,7 +43,9 @@ static void until_stop(sse_app *app, void *user) {
     ((task *)user)->worked++;
 }
 
-static void offload_from_pool(sse_app *app, void *user) { *(int *)user = sse_offload(app, work, done, NULL); }
+static void offload_from_pool(sse_app *app, void *user) {
+    *(int *)user = sse_offload(app, work, done, NULL);
+}
 
 static int once(const task *tasks, int n) {
     int i, count = 0;
@@ -54,7 +60,8 @@ static sse_app *start(void) {
 }
 
 static void run(sse_app *app) {
-    while (sse_poll(app, -1) > 0) {}
+    while (sse_poll(app, -1) > 0) {
+    }
 }
 
 static void many(void) {
@@ -93,12 +100,17 @@ static void limits(void) {
     is_int(sse_offload(app, NULL, done, NULL), SSE_E_ARG, "no work");
     sse_poll(app, 0); /* from here on the loop is this thread's */
     pthread_mutex_lock(&gate);
-    while (accepted < (int)SSE__COUNT(tasks) && !(error = sse_offload(app, work, NULL, &tasks[accepted]))) accepted++;
+    while (accepted < (int)SSE__COUNT(tasks) &&
+           !(error = sse_offload(app, work, NULL, &tasks[accepted])))
+        accepted++;
     pthread_mutex_unlock(&gate);
     is_int(error, SSE_E_FULL, "a queue that is full refuses");
-    ok(accepted >= SSE__POOL_WAITING && accepted <= SSE__POOL_WAITING + SSE__POOL_THREADS, "at 1000 jobs waiting (%d)", accepted);
-    while (sse_offload(app, offload_from_pool, NULL, &from_pool) == SSE_E_FULL) {}
-    while (sse_offload(app, until_stop, NULL, &lasting) == SSE_E_FULL) {}
+    ok(accepted >= SSE__POOL_WAITING && accepted <= SSE__POOL_WAITING + SSE__POOL_THREADS,
+        "at 1000 jobs waiting (%d)", accepted);
+    while (sse_offload(app, offload_from_pool, NULL, &from_pool) == SSE_E_FULL) {
+    }
+    while (sse_offload(app, until_stop, NULL, &lasting) == SSE_E_FULL) {
+    }
     is_int(app->pool->count, SSE__POOL_THREADS, "no more threads than four");
     sse_app_free(app);
     is_int(from_pool, SSE_E_THREAD, "only the loop's thread may offload");

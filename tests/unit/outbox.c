@@ -1,8 +1,10 @@
 /* outbox.c: queries that are refused, what is read of a table, what happens without memory. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
-static long fail_at; /* the allocation that fails; 0: none */
-static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+static long  fail_at; /* the allocation that fails; 0: none */
+static void *failing_realloc(void *p, size_t n) {
+    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+}
 #define SSE_MALLOC(n)     failing_realloc(NULL, n)
 #define SSE_REALLOC(p, n) failing_realloc(p, n)
 #define SSE_FREE(p)       free(p)
@@ -14,7 +16,8 @@ static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at ==
 #ifdef SSE_NO_SQLITE
 int main(void) {
     sse_app *app = sse_app_new(NULL);
-    is_int(sse_topic_from_table(app, "t", sse_db_open("x", NULL), "SELECT 1, 2 WHERE 1 > ?"), SSE_E_NOT_BUILT, "without SQLite there are no tables");
+    is_int(sse_topic_from_table(app, "t", sse_db_open("x", NULL), "SELECT 1, 2 WHERE 1 > ?"),
+        SSE_E_NOT_BUILT, "without SQLite there are no tables");
     sse_app_free(app);
     return tap_done();
 }
@@ -25,43 +28,60 @@ static const char good[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id
 static sse_db *new_db(int rows) {
     sse_db *db = sse_db_open(":memory:", NULL);
     int     i;
-    sse_db_migrate(db, "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT, name TEXT)");
+    sse_db_migrate(db,
+        "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT, name TEXT)");
     for (i = 0; i < rows; i++) sse_db_exec(db, "INSERT INTO outbox (body) VALUES (%d)", i);
     return db;
 }
 
 static void test_refused(void) {
-    static const struct { const char *sql; int error; } cases[] = {
-        {good, SSE_OK}, {"SELECT id, body, name FROM outbox WHERE id > ? ORDER BY id -- 100 %", SSE_OK},
-        {"SELECT id FROM outbox WHERE id > ? ORDER BY id", SSE_E_ARG}, {"SELECT id, body, name, 1 FROM outbox WHERE id > ?", SSE_E_ARG},
-        {"SELECT id, body FROM outbox", SSE_E_ARG}, {"SELECT id, body FROM outbox WHERE id > ? AND id > ?", SSE_E_ARG},
-        {"SELECT id, body FROM outbox WHERE id > ?; SELECT 1", SSE_E_ARG}, {"SELECT id, body FROM nowhere WHERE id > ?", SSE_E_DB},
-        {"", SSE_E_ARG}, {NULL, SSE_E_ARG}};
+    static const struct {
+        const char *sql;
+        int         error;
+    } cases[] = {
+        {good, SSE_OK},
+        {"SELECT id, body, name FROM outbox WHERE id > ? ORDER BY id -- 100 %", SSE_OK},
+        {"SELECT id FROM outbox WHERE id > ? ORDER BY id", SSE_E_ARG},
+        {"SELECT id, body, name, 1 FROM outbox WHERE id > ?", SSE_E_ARG},
+        {"SELECT id, body FROM outbox", SSE_E_ARG},
+        {"SELECT id, body FROM outbox WHERE id > ? AND id > ?", SSE_E_ARG},
+        {"SELECT id, body FROM outbox WHERE id > ?; SELECT 1", SSE_E_ARG},
+        {"SELECT id, body FROM nowhere WHERE id > ?", SSE_E_DB},
+        {"", SSE_E_ARG},
+        {NULL, SSE_E_ARG},
+    };
     sse_db *db = new_db(3);
     size_t  i;
     for (i = 0; i < SSE__COUNT(cases); i++) {
         sse_app *app = sse_app_new(NULL);
-        is_int(sse_topic_from_table(app, "t", db, cases[i].sql), cases[i].error, cases[i].sql ? cases[i].sql : "NULL");
+        is_int(sse_topic_from_table(app, "t", db, cases[i].sql), cases[i].error,
+            cases[i].sql ? cases[i].sql : "NULL");
         if (cases[i].error) is_int(sse_poll(app, 0), cases[i].error, "and sse_serve says so");
-        else is_int(sse_topic_from_table(app, "t", db, cases[i].sql), SSE_E_STATE, "once per topic");
+        else
+            is_int(sse_topic_from_table(app, "t", db, cases[i].sql), SSE_E_STATE, "once per topic");
         sse_app_free(app);
     }
     sse_db_close(db);
 }
 
-typedef struct read_so_far { int count, want; uint64_t last; bool holes; } read_so_far;
+typedef struct read_so_far {
+    int      count, want;
+    uint64_t last;
+    bool     holes;
+} read_so_far;
 
 static bool read_one(uint64_t id, sse__message *m, void *user) {
     read_so_far *r = (read_so_far *)user;
     char         want[64];
-    snprintf(want, sizeof want, "id: %llu\ndata: %llu\n\n", (unsigned long long)id, (unsigned long long)id - 1);
+    snprintf(want, sizeof want, "id: %llu\ndata: %llu\n\n", (unsigned long long)id,
+        (unsigned long long)id - 1);
     if (!m || m->seq != id || !sse__eq(sse__message_bytes(m), sse__text(want))) r->holes = true;
     r->last = id;
     return ++r->count < r->want;
 }
 
 static void test_reading(void) {
-    sse_db      *db  = new_db(1000);
+    sse_db      *db = new_db(1000);
     sse_app     *app = sse_app_new(NULL);
     sse__outbox *o;
     uint64_t     id;
@@ -69,15 +89,21 @@ static void test_reading(void) {
     is_int(sse__outbox_open(app, db, good, &o), SSE_OK, "an outbox");
     is_int((long long)o->last, 1000, "begins after the newest row");
     is_int(sse__outbox_read(o, 500, read_one, &r), SSE_OK, "reading from the middle");
-    ok(r.count == 100 && r.last == 600 && !r.holes, "as many as are wanted, each as an event with its id");
+    ok(r.count == 100 && r.last == 600 && !r.holes,
+        "as many as are wanted, each as an event with its id");
     ok(sse__db_is_idle(db), "nothing stays open");
     ok(sse__outbox_before(o, 10, &id) == SSE_OK && id == 990, "the row before the ten newest");
     ok(sse__outbox_before(o, 1000, &id) == SSE_OK && id == 0, "there is none before all");
-    ok(sse__outbox_greet(o, 0) == 1000 && sse__outbox_greet(o, 5) == 995, "where a greeting begins");
+    ok(sse__outbox_greet(o, 0) == 1000 && sse__outbox_greet(o, 5) == 995,
+        "where a greeting begins");
     sse_db_exec(db, "DELETE FROM outbox WHERE id = 7");
-    ok(sse__outbox_has(o, 0) && sse__outbox_has(o, 8) && !sse__outbox_has(o, 7) && !sse__outbox_has(o, 1001), "which ids can be gone on from");
+    ok(sse__outbox_has(o, 0) && sse__outbox_has(o, 8) && !sse__outbox_has(o, 7) &&
+            !sse__outbox_has(o, 1001),
+        "which ids can be gone on from");
     sse__outbox_free(o);
-    is_int(sse__outbox_open(app, db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id DESC", &o), SSE_OK, "the wrong order");
+    is_int(sse__outbox_open(app, db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id DESC",
+               &o),
+        SSE_OK, "the wrong order");
     r.count = 0;
     is_int(sse__outbox_read(o, 998, read_one, &r), SSE_E_ARG, "is an error when it shows");
     sse__outbox_free(o);
@@ -86,17 +112,17 @@ static void test_reading(void) {
 }
 
 static bool without_memory(long n) { /* false: fewer allocations than n */
-    sse_db      *db  = new_db(3);
+    sse_db      *db = new_db(3);
     sse_app     *app = sse_app_new(NULL);
-    sse__outbox *o   = NULL;
-    read_so_far  r   = {0, 100, 0, false};
+    sse__outbox *o = NULL;
+    read_so_far  r = {0, 100, 0, false};
     int          error;
     bool         failed;
     fail_at = n;
-    error   = sse_topic_from_table(app, "t", db, good);
+    error = sse_topic_from_table(app, "t", db, good);
     if (!error) error = sse__outbox_open(app, db, good, &o);
     if (!error) error = sse__outbox_read(o, 0, read_one, &r);
-    failed  = fail_at == 0;
+    failed = fail_at == 0;
     fail_at = 0;
     if (!error && (r.count != 3 || r.holes)) ok(false, "allocation %ld lost a row", n);
     sse__outbox_free(o);
@@ -110,7 +136,8 @@ int main(void) {
     fclose(stderr);
     test_refused();
     test_reading();
-    for (n = 1; n < 500 && without_memory(n); n++) {}
+    for (n = 1; n < 500 && without_memory(n); n++) {
+    }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);
     return tap_done();
 }

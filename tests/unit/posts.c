@@ -1,4 +1,5 @@
-/* posts.c: sse_db_post. What is posted runs once, in order, on another thread, and is answered once, on the loop. */
+/* posts.c: sse_db_post. What is posted runs once, in order, on another thread, and is answered
+   once, on the loop. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -22,12 +23,13 @@ static void must(bool fine, const char *what) {
 static void done(sse_app *app, const sse_db_result *r, void *user) {
     (void)app;
     if (!sse__thread_equal(loop_thread, sse__thread_self())) elsewhere = true;
-    snprintf(answers[n_answers++], sizeof answers[0], "%s: %d %lld %s", (const char *)user, r->changes, r->last_id, r->error);
+    snprintf(answers[n_answers++], sizeof answers[0], "%s: %d %lld %s", (const char *)user,
+        r->changes, r->last_id, r->error);
 }
 
 static sse_db_post_options to(sse_app *app, const char *name) {
     sse_db_post_options o;
-    o.app  = app;
+    o.app = app;
     o.done = done;
     o.user = (void *)name;
     return o;
@@ -35,15 +37,18 @@ static sse_db_post_options to(sse_app *app, const char *name) {
 
 static sse_db *open_db(const char *file) {
     sse_db *db = sse_db_open(file, NULL);
-    must(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, txt TEXT UNIQUE, data BLOB);"
-                            "CREATE TABLE IF NOT EXISTS child (t INTEGER REFERENCES t);"
-                            "CREATE TABLE IF NOT EXISTS late (t INTEGER REFERENCES t DEFERRABLE INITIALLY DEFERRED)") == 0, "no tables");
+    must(sse_db_migrate(db,
+             "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, txt TEXT UNIQUE, data BLOB);"
+             "CREATE TABLE IF NOT EXISTS child (t INTEGER REFERENCES t);"
+             "CREATE TABLE IF NOT EXISTS late (t INTEGER REFERENCES t DEFERRABLE INITIALLY "
+             "DEFERRED)") == 0,
+        "no tables");
     return db;
 }
 
 static sse_app *begin(void) {
     loop_thread = sse__thread_self();
-    n_answers   = 0;
+    n_answers = 0;
     memset(answers, 0, sizeof answers);
     return dial_app(NULL);
 }
@@ -65,28 +70,38 @@ static long long count(sse_db *db) {
 
 /* A row of statements that are posted together, as one by one. */
 static void row(const char *file) {
-    sse_db             *db  = open_db(file);
+    sse_db             *db = open_db(file);
     sse_app            *app = begin();
-    sse_db_post_options o   = to(app, "a");
+    sse_db_post_options o = to(app, "a");
     char                text[] = "first";
     const char *volatile none = NULL;
-    sse_str             blob = {"\0b", 2}, empty = {"", 0};
-    is_int(sse_db_post(db, &o, "INSERT INTO t (txt, data) VALUES (%s, %p)", text, (const void *)&blob), 0, file);
+    sse_str blob = {"\0b", 2}, empty = {"", 0};
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt, data) VALUES (%s, %p)", text,
+               (const void *)&blob),
+        0, file);
     memset(text, 'x', 5); /* it was copied */
     blob.len = 0;
-    is_int(sse_db_post(db, &o, "INSERT INTO t (txt, data) VALUES (%s, %p)", none, (const void *)&empty), 0, "NULL, and an empty blob");
-    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%s)", "first"), 0, "one that violates UNIQUE");
-    is_int(sse_db_post(db, &o, "INSERT OR ROLLBACK INTO t (txt) VALUES ('first')"), 0, "one that rolls back all there is");
-    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%.*s)", 3, "third"), 0, "a good one again");
-    is_int(sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 99), 0, "one that violates a foreign key");
-    is_int(sse_db_post(db, &o, "INSERT INTO late VALUES (%d)", 99), 0, "one that violates a foreign key at the commit");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt, data) VALUES (%s, %p)", none,
+               (const void *)&empty),
+        0, "NULL, and an empty blob");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%s)", "first"), 0,
+        "one that violates UNIQUE");
+    is_int(sse_db_post(db, &o, "INSERT OR ROLLBACK INTO t (txt) VALUES ('first')"), 0,
+        "one that rolls back all there is");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%.*s)", 3, "third"), 0,
+        "a good one again");
+    is_int(sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 99), 0,
+        "one that violates a foreign key");
+    is_int(sse_db_post(db, &o, "INSERT INTO late VALUES (%d)", 99), 0,
+        "one that violates a foreign key at the commit");
     is_int(sse_db_post(db, &o, "VACUUM"), 0, "one that no transaction takes");
     is_int(sse_db_post(db, &o, "PRAGMA query_only = 1"), 0, "a setting");
     is_int(sse_db_post(db, &o, "ATTACH 'other.db' AS other"), 0, "another file");
     is_int(sse_db_post(db, &o, "BEGIN"), 0, "a transaction in pieces");
     is_int(sse_db_post(db, &o, "SELECT nothing"), 0, "an error");
     is_int(sse_db_post(db, &o, "UPDATE t SET txt = 'all' || id"), 0, "many rows");
-    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('%s')", "quoted"), 0, "a conversion in quotes");
+    is_int(sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('%s')", "quoted"), 0,
+        "a conversion in quotes");
     wait_for(app, 14);
     is_answer(0, "a: 1 1 ");
     is_answer(1, "a: 1 2 ");
@@ -102,8 +117,10 @@ static void row(const char *file) {
     ok(strstr(answers[11], "a: -") && strstr(answers[11], "nothing"), "%s", answers[11]);
     is_answer(12, "a: 3 0 ");
     ok(strstr(answers[13], "a: -") && strstr(answers[13], "as many ?"), "%s", answers[13]);
-    is_int(sse_db_one(db, NULL, "SELECT 1 FROM t WHERE txt = 'all1' AND data = x'0062'"), 0, "the values are those of then");
-    is_int(sse_db_one(db, NULL, "SELECT 1 FROM t WHERE txt = 'all2' AND data = x''"), 0, "empty is not NULL");
+    is_int(sse_db_one(db, NULL, "SELECT 1 FROM t WHERE txt = 'all1' AND data = x'0062'"), 0,
+        "the values are those of then");
+    is_int(sse_db_one(db, NULL, "SELECT 1 FROM t WHERE txt = 'all2' AND data = x''"), 0,
+        "empty is not NULL");
     is_int(count(db), 3, "three rows");
     ok(!elsewhere, "all answers came on the loop");
     dial_free(app);
@@ -111,12 +128,13 @@ static void row(const char *file) {
 }
 
 static void refused(void) {
-    sse_db             *db  = open_db("posts.db"), *broken = sse_db_open("/nowhere/at/all.db", NULL);
+    sse_db             *db = open_db("posts.db"), *broken = sse_db_open("/nowhere/at/all.db", NULL);
     sse_app            *app = sse_app_new(NULL);
-    sse_db_post_options o   = to(app, "a"), nobody = to(NULL, "a");
+    sse_db_post_options o = to(app, "a"), nobody = to(NULL, "a");
     n_answers = 0;
     is_int(sse_db_post(NULL, &o, "SELECT 1"), SSE_E_NOMEM, "no database");
-    is_int(sse_db_post(broken, &o, "SELECT 1"), sse_db_error(broken, NULL), "one that did not open");
+    is_int(sse_db_post(broken, &o, "SELECT 1"), sse_db_error(broken, NULL),
+        "one that did not open");
     is_int(sse_db_post(db, NULL, "SELECT 1"), SSE_E_ARG, "no options");
     is_int(sse_db_post(db, &nobody, "SELECT 1"), SSE_E_ARG, "no app");
     is_int(sse_db_post(db, &o, NULL), SSE_E_ARG, "no SQL");
@@ -129,9 +147,9 @@ static void refused(void) {
 
 /* One that shows only at the commit is found among good ones. */
 static void deferred(const char *file) {
-    sse_db             *db  = open_db(file);
+    sse_db             *db = open_db(file);
     sse_app            *app = begin();
-    sse_db_post_options o   = to(app, "a");
+    sse_db_post_options o = to(app, "a");
     int                 i;
     sse_db_exec(db, "DELETE FROM t");
     for (i = 0; i < 7; i++) {
@@ -153,7 +171,8 @@ static void full(void) { /* somebody else has the lock */
     int                 i, error = 0;
     sse_db_exec(db, "DELETE FROM t");
     sse_db_exec(other, "BEGIN IMMEDIATE");
-    for (i = 0; i < MOST && !error; i++) error = sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
+    for (i = 0; i < MOST && !error; i++)
+        error = sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
     is_int(error, SSE_E_FULL, "more than 1000 wait: that is said");
     is_int(i, 1002, "(one is with the thread)");
     for (i = 0; i < 50; i++) turns(app, 1);
@@ -182,7 +201,8 @@ static void busy(void) {
     sse_db_post(db, &o, "DELETE FROM t");
     sse_db_post(db, &o, "DELETE FROM t");
     wait_for(app, 3);
-    ok(strstr(answers[0], "locked") && strstr(answers[1], "locked") && strstr(answers[2], "locked"), "%s", answers[2]);
+    ok(strstr(answers[0], "locked") && strstr(answers[1], "locked") && strstr(answers[2], "locked"),
+        "%s", answers[2]);
     sse_db_close(other);
     dial_free(app);
     sse_db_close(db);
@@ -191,7 +211,8 @@ static void busy(void) {
 static sse_db *the_db;
 static int     rounds;
 
-static void again(sse_app *app, const sse_db_result *r, void *user) { /* an answer that posts the next one */
+/* An answer that posts the next one. */
+static void again(sse_app *app, const sse_db_result *r, void *user) {
     sse_db_post_options o = to(app, "a");
     (void)r;
     (void)user;
@@ -213,7 +234,7 @@ static void chain(sse_app *app, const sse_db_result *r, void *user) { /* without
     sse_db_post_options o = to(app, "a");
     (void)r;
     (void)user;
-    o.done      = chain;
+    o.done = chain;
     chain_error = sse_db_post(the_db, &o, "SELECT 1");
 }
 
@@ -221,8 +242,8 @@ static void endless(void) { /* an answer that always posts again */
     sse_app            *app;
     sse_db_post_options o;
     the_db = open_db("posts.db");
-    app    = begin();
-    o      = to(app, "a");
+    app = begin();
+    o = to(app, "a");
     o.done = chain;
     sse_db_post(the_db, &o, "SELECT 1");
     turns(app, 20);
@@ -230,7 +251,7 @@ static void endless(void) { /* an answer that always posts again */
     dial_free(app);
     is_int(chain_error, SSE_E_STATE, "until the app ends");
     app = begin();
-    o   = to(app, "a");
+    o = to(app, "a");
     o.done = chain;
     sse_db_post(the_db, &o, "SELECT 1");
     sse_db_close(the_db);
@@ -243,8 +264,8 @@ static void close_first(void) { /* the first of seven answers closes the databas
     sse_db_post_options o;
     int                 i;
     the_db = open_db("posts.db");
-    app    = begin();
-    o      = to(app, "a");
+    app = begin();
+    o = to(app, "a");
     sse_db_post(the_db, &o, "SELECT 1"); /* with the thread: the others wait together */
     o.done = close_it;
     sse_db_post(the_db, &o, "SELECT 1");
@@ -261,8 +282,8 @@ static void ends(void) { /* who goes waits for what was posted */
     sse_db_post_options o;
     int                 i;
     the_db = open_db("posts.db");
-    app    = begin();
-    o      = to(app, "a");
+    app = begin();
+    o = to(app, "a");
     sse_db_exec(the_db, "DELETE FROM t");
     for (i = 0; i < 5; i++) sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
     sse_db_close(the_db);
@@ -278,26 +299,28 @@ static void ends(void) { /* who goes waits for what was posted */
     is_int(rounds, 20, "an answer may post the next one");
     is_int(count(the_db), 19, "and each is done");
     o = to(app, "a");
-    for (i = 0; i < 5; i++) sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES ('at the end ' || %d)", i);
+    for (i = 0; i < 5; i++)
+        sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES ('at the end ' || %d)", i);
     dial_free(app);
     is_int(n_answers, 10, "sse_app_free waits for them");
     is_int(count(the_db), 24, "and they are there");
-    app    = begin();
-    o      = to(app, "a");
+    app = begin();
+    o = to(app, "a");
     o.done = close_it;
     sse_db_post(the_db, &o, "DELETE FROM t");
     o.done = done;
     sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES ('after')");
     for (i = 0; i < 2000 && the_db; i++) turns(app, 1);
     turns(app, 5);
-    ok(!the_db && n_answers == 1, "an answer may close the database: the others are answered before");
+    ok(!the_db && n_answers == 1,
+        "an answer may close the database: the others are answered before");
     sse_app_free(app);
 }
 
 static void settings(void) { /* of the connection that the program has */
-    sse_db             *db  = open_db("posts.db");
+    sse_db             *db = open_db("posts.db");
     sse_app            *app = begin();
-    sse_db_post_options o   = to(app, "a");
+    sse_db_post_options o = to(app, "a");
     long long           value = -1;
     sse_db_exec(db, "PRAGMA foreign_keys = OFF");
     sse_db_exec(db, "PRAGMA synchronous = FULL");
@@ -319,17 +342,18 @@ static void view(sse_view *v, sse_buf *html, void *user) {
 }
 
 static void views(void) { /* hear of what was posted, and of its table only */
-    sse_db             *db  = open_db("posts.db");
+    sse_db             *db = open_db("posts.db");
     sse_app            *app = begin();
-    sse_db_post_options o   = to(app, "a");
+    sse_db_post_options o = to(app, "a");
     sse_live_options    live;
     int                 before, i;
     memset(&live, 0, sizeof live);
-    live.db     = db;
+    live.db = db;
     live.tables = "child";
     sse_live(app, "/v", view, &live);
     (void)dial(app, "/v", NULL);
-    sse_db_post(db, &o, "UPDATE t SET txt = txt"); /* the first one opens the connection, which may wake any */
+    /* the first one opens the connection, which may wake any */
+    sse_db_post(db, &o, "UPDATE t SET txt = txt");
     wait_for(app, 1);
     for (i = 0; i < 60; i++) turns(app, 1);
     before = rendered;
@@ -361,16 +385,18 @@ int main(void) {
     close_first();
     settings();
     views();
-    must(unlink("posts.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0, "the directory is empty again");
+    must(unlink("posts.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
+        "the directory is empty again");
     return tap_done();
 }
 #else
 int main(void) {
-    sse_app *app = sse_app_new(NULL);
+    sse_app            *app = sse_app_new(NULL);
     sse_db_post_options o;
     memset(&o, 0, sizeof o);
     o.app = app;
-    is_int(sse_db_post(sse_db_open("x", NULL), &o, "SELECT 1"), SSE_E_NOT_BUILT, "it was not built");
+    is_int(sse_db_post(sse_db_open("x", NULL), &o, "SELECT 1"), SSE_E_NOT_BUILT,
+        "it was not built");
     sse_app_free(app);
     return tap_done();
 }

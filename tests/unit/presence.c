@@ -2,7 +2,9 @@
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 static long  fail_at; /* the allocation that fails; 0: none */
-static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+static void *failing_realloc(void *p, size_t n) {
+    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+}
 #define SSE_MALLOC(n)     failing_realloc(NULL, n)
 #define SSE_REALLOC(p, n) failing_realloc(p, n)
 #define SSE_FREE(p)       free(p)
@@ -21,16 +23,19 @@ static void tell(char sign, const char *who) {
     const size_t n = strlen(told);
     snprintf(told + n, sizeof told - n, "%c%s ", sign, who);
 }
+
 static void on_join(sse_app *app, const char *topic, const char *who, void *user) {
     (void)app, (void)topic, (void)user;
     tell('+', who);
     if (within) within(who, true);
 }
+
 static void on_leave(sse_app *app, const char *topic, const char *who, void *user) {
     (void)app, (void)topic, (void)user;
     tell('-', who);
     if (within) within(who, false);
 }
+
 static void gone(sse__presence *presence) {
     deserted += presence == present;
     present = NULL;
@@ -45,7 +50,7 @@ static void was_told(sse_app *app, int turns_of, const char *want, const char *n
 static sse_topic_options options_of(int leave_ms) {
     sse_topic_options o;
     memset(&o, 0, sizeof o);
-    o.on_join  = on_join;
+    o.on_join = on_join;
     o.on_leave = on_leave;
     o.leave_ms = leave_ms;
     return o;
@@ -54,7 +59,7 @@ static sse_topic_options options_of(int leave_ms) {
 static void test_states(void) { /* the section alone */
     const sse_topic_options o = options_of(0), slow = options_of(20);
     sse_app                *app = sse_app_new(NULL);
-    present                     = sse__presence_new(app, "t", &o, NULL, gone);
+    present = sse__presence_new(app, "t", &o, NULL, gone);
     ok(sse__presence_join(present, "ann") && sse__presence_join(present, "ann"), "two tabs");
     was_told(app, 0, "", "nobody is told inside the call");
     was_told(app, 2, "+ann ", "one person");
@@ -93,14 +98,17 @@ static void test_states(void) { /* the section alone */
     sse_app_free(app);
 }
 
-static void back_at_once(const char *who, bool joins) { /* comes back, once, inside its own on_leave */
+/* Comes back, once, inside its own on_leave. */
+static void back_at_once(const char *who, bool joins) {
     if (joins) return;
     within = NULL;
     sse__presence_join(present, who);
 }
+
 static void leaves_at_once(const char *who, bool joins) {
     if (joins) sse__presence_leave(present, who);
 }
+
 static void in_and_out(const char *who, bool joins) {
     if (joins) return;
     within = NULL;
@@ -109,10 +117,10 @@ static void in_and_out(const char *who, bool joins) {
 }
 
 static void test_within(void) {
-    const sse_topic_options o   = options_of(0);
+    const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
-    present                     = sse__presence_new(app, "t", &o, NULL, gone);
-    within                      = back_at_once;
+    present = sse__presence_new(app, "t", &o, NULL, gone);
+    within = back_at_once;
     sse__presence_join(present, "ann");
     sse_poll(app, 1);
     sse__presence_leave(present, "ann");
@@ -122,7 +130,7 @@ static void test_within(void) {
     was_told(app, 4, "-ann ", "in and out inside on_leave: gone");
     ok(!present, "and the presence with it");
     present = sse__presence_new(app, "t", &o, NULL, gone);
-    within  = leaves_at_once;
+    within = leaves_at_once;
     sse__presence_join(present, "bob");
     was_told(app, 4, "+bob -bob ", "who leaves inside on_join is told to leave");
     ok(!present, "and is gone");
@@ -134,21 +142,24 @@ static void test_within(void) {
 
 static char        listed[400];
 static const char *heard(void) { return listed; }
-static bool        list_one(const char *who, sse_stream s, void *user) {
-           const size_t n = strlen(listed);
-           snprintf(listed + n, sizeof listed - n, "%s%s ", who, sse_stream_is_open(s) ? "" : "(away)");
-           if (user) {
-               sse_unsubscribe(s, "room");
-               sse_stream_end(s, NULL);
+
+static bool list_one(const char *who, sse_stream s, void *user) {
+    const size_t n = strlen(listed);
+    snprintf(listed + n, sizeof listed - n, "%s%s ", who, sse_stream_is_open(s) ? "" : "(away)");
+    if (user) {
+        sse_unsubscribe(s, "room");
+        sse_stream_end(s, NULL);
     }
-           return true;
+    return true;
 }
+
 static bool list_and_subscribe(const char *who, sse_stream s, void *user) {
     (void)s;
     list_one(who, s, NULL);
     sse_subscribe(*(sse_stream *)user, "room");
     return strcmp(who, "new") != 0;
 }
+
 static const char *who_is_here(sse_app *app, void *user) {
     listed[0] = '\0';
     sse_topic_who(app, "room", list_one, user);
@@ -171,14 +182,14 @@ static void end_by_join(sse_app *app, const char *topic, const char *who, void *
 }
 
 static void test_streams(void) {
-    sse_topic_options o   = options_of(SSE_OFF);
+    sse_topic_options o = options_of(SSE_OFF);
     sse_app          *app = dial_app(NULL);
     sse_stream        out;
     client           *ann;
     o.on_join = end_by_join;
     sse_topic(app, "room", &o);
     opening = enter;
-    ann     = dial(app, "/s?who=ann", NULL);
+    ann = dial(app, "/s?who=ann", NULL);
     dial(app, "/s?who=ann", NULL);
     dial(app, "/s?who=bob", NULL);
     dial(app, "/s", NULL);
@@ -189,7 +200,7 @@ static void test_streams(void) {
     dial(app, "/s?who=cut", NULL);
     was_told(app, 8, "+cut -cut ", "closed inside on_join: leaves");
     dial(app, "/s?who=new&out=1", NULL);
-    out       = newest;
+    out = newest;
     listed[0] = '\0';
     sse_topic_who(app, "room", list_and_subscribe, &out);
     is_str(heard(), "ann bob new ", "who is subscribed meanwhile is seen as well");
@@ -204,13 +215,13 @@ static void test_streams(void) {
 }
 
 static bool without_memory(long n) { /* false: fewer allocations than n */
-    const sse_topic_options o   = options_of(0);
+    const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
     bool                    failed;
     fail_at = n;
     present = sse__presence_new(app, "t", &o, NULL, gone);
     if (present && sse__presence_join(present, "ann")) sse__presence_join(present, "bob");
-    failed  = fail_at == 0;
+    failed = fail_at == 0;
     fail_at = 0;
     if (present) sse__presence_leave(present, "ann");
     sse_poll(app, 1);

@@ -1,4 +1,5 @@
-/* Tests of sse__random: where the bytes come from when the kernel gives few, none, or is interrupted. */
+/* Tests of sse__random: where the bytes come from when the kernel gives few, none, or is
+   interrupted. */
 #include <stddef.h>
 #define SSE__SYS(call) (fail_next() ? -1 : (call))
 static int fail_next(void);
@@ -24,9 +25,10 @@ static size_t zeros(const unsigned char *p, size_t n) {
 static bool looks_random(int count, int error) {
     static unsigned char a[100003], b[100003];
     memset(a, 0, sizeof a);
-    fails      = count;
+    fails = count;
     fail_errno = error;
-    return sse__random(a, sizeof a - 1) && sse__random(b, sizeof b) && a[sizeof a - 1] == 0 && zeros(a, sizeof a) < 600 && memcmp(a, b, 1000) != 0;
+    return sse__random(a, sizeof a - 1) && sse__random(b, sizeof b) && a[sizeof a - 1] == 0 &&
+           zeros(a, sizeof a) < 600 && memcmp(a, b, 1000) != 0;
 }
 
 int main(void) {
@@ -36,7 +38,7 @@ int main(void) {
     ok(looks_random(3, EINTR), "interrupted three times");
     ok(looks_random(1, ENOSYS), "from the file where the call is missing");
 #endif
-    fails      = 2;
+    fails = 2;
     fail_errno = EACCES;
     ok(!sse__random(&byte, 1), "neither call nor file: false");
     fails = 0;

@@ -4,24 +4,30 @@
 #include "../tap.h"
 
 static char line[600]; /* the latest warning or error that was logged */
-static void on_log(int level, const char *text, void *user) { (void)user; if (level <= SSE_LOG_WARNING) snprintf(line, sizeof line, "%s", text); }
+static void on_log(int level, const char *text, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(line, sizeof line, "%s", text);
+}
 
 static const char *logged(void) { return line; }
 
-static void handler(sse_req *req, void *user) { (void)req; (void)user; }
+static void handler(sse_req *req, void *user) {
+    (void)req;
+    (void)user;
+}
 
 static sse_app *fresh(void) {
     sse_app_options o;
     memset(&o, 0, sizeof o);
     o.on_log = on_log;
-    line[0]  = '\0';
+    line[0] = '\0';
     return sse_app_new(&o);
 }
 
 /* The call answered code; the log and sse_app_error say text, and serving answers the same code. */
 static void refused(sse_app *app, int got, int code, const char *text) {
     sse_serve_options o;
-    const char *why;
+    const char       *why;
     memset(&o, 0, sizeof o);
     o.port = SSE_ANY_PORT;
     is_int(got, code, text);
@@ -48,7 +54,9 @@ static void test_app_error(void) {
 }
 
 static void test_routes(void) {
-    static const struct { const char *path, *text; } bad[] = {
+    static const struct {
+        const char *path, *text;
+    } bad[] = {
         {"a", "route GET a: a path begins with /"},
         {"/a?b", "route GET /a?b: a path has no query: what follows the ? is read with sse_query"},
         {"/}", "route GET /}: a } without its {"},
@@ -56,41 +64,49 @@ static void test_routes(void) {
         {"/{a/b}", "route GET /{a/b}: a { without its }"},
         {"/{}", "route GET /{}: a param without a name"},
         {"/{a}{b}", "route GET /{a}{b}: two params with nothing between them"},
-        {"/{a}/{b}/{a}", "route GET /{a}/{b}/{a}: two params of one name: the second could not be read"},
+        {"/{a}/{b}/{a}",
+            "route GET /{a}/{b}/{a}: two params of one name: the second could not be read"},
         {"/a/../b", "route GET /a/../b: no request matches a . or .. segment"},
         {"/a/.", "route GET /a/.: no request matches a . or .. segment"},
         {"/a%20b", "route GET /a%20b: paths are matched decoded: write the character, not its %XX"},
-        {NULL, "route GET : path is NULL"}};
+        {NULL, "route GET : path is NULL"},
+    };
     sse_route_options o;
-    sse_app *app;
-    size_t   i;
+    sse_app          *app;
+    size_t            i;
     for (i = 0; i < SSE__COUNT(bad); i++) {
         app = fresh();
         refused(app, sse_get(app, bad[i].path, handler, NULL), SSE_E_ARG, bad[i].text);
     }
     app = fresh();
-    ok(!sse_get(app, "/.well-known/..a/100%/b", handler, NULL), "a dot first, and a percent sign, may be");
+    ok(!sse_get(app, "/.well-known/..a/100%/b", handler, NULL),
+        "a dot first, and a percent sign, may be");
     sse_app_free(app);
     app = fresh();
     (void)sse_get(app, "/a/{name}", handler, NULL);
-    refused(app, sse_get(app, "/a/{id}", handler, NULL), SSE_E_STATE, "route GET /a/{id}: one of that method and shape is there already: /a/{name}");
+    refused(app, sse_get(app, "/a/{id}", handler, NULL), SSE_E_STATE,
+        "route GET /a/{id}: one of that method and shape is there already: /a/{name}");
     app = fresh();
     refused(app, sse_post(app, "/", NULL, NULL), SSE_E_ARG, "route POST /: the handler is NULL");
     memset(&o, 0, sizeof o);
     o.method = "get";
     app = fresh();
-    refused(app, sse_route(app, "/", handler, NULL, &o), SSE_E_ARG, "route get /: .method is case-sensitive: write it in capitals");
+    refused(app, sse_route(app, "/", handler, NULL, &o), SSE_E_ARG,
+        "route get /: .method is case-sensitive: write it in capitals");
     o.method = "G T";
     app = fresh();
-    refused(app, sse_route(app, "/", handler, NULL, &o), SSE_E_ARG, "route G T /: .method is no token: \"GET\", \"POST\", ...; \"*\": all");
+    refused(app, sse_route(app, "/", handler, NULL, &o), SSE_E_ARG,
+        "route G T /: .method is no token: \"GET\", \"POST\", ...; \"*\": all");
     app = fresh();
     refused(app, sse_mount(app, "", handler, NULL), SSE_E_ARG, "mount : for the root write /");
     app = fresh();
     refused(app, sse_mount(app, "/a/{b}", handler, NULL), SSE_E_ARG,
-            "mount * /a/{b}: what is below a prefix is sse_param(req, \"path\"): it has no params of its own");
+        "mount * /a/{b}: what is below a prefix is sse_param(req, \"path\"): it has no params of "
+        "its own");
     app = fresh();
     (void)sse_mount(app, "/a/", handler, NULL);
-    refused(app, sse_mount(app, "/a", handler, NULL), SSE_E_STATE, "mount * /a: one of that method and shape is there already: /a");
+    refused(app, sse_mount(app, "/a", handler, NULL), SSE_E_STATE,
+        "mount * /a: one of that method and shape is there already: /a");
 }
 
 static void app_refused(const char *text, const char *name) {
@@ -99,26 +115,64 @@ static void app_refused(const char *text, const char *name) {
 }
 
 static void test_app_texts(void) {
-    static const struct { size_t at; const char *value, *text; } bad[] = {
+    static const struct {
+        size_t      at;
+        const char *value, *text;
+    } bad[] = {
 #define TEXT(field) offsetof(sse_app_options, field)
         {TEXT(secret), "", ".secret \"\": empty: words by spaces, the first one signs, or NULL"},
-        {TEXT(secret), "  ", ".secret \"  \": empty: words by spaces, the first one signs, or NULL"},
-        {TEXT(trusted_proxies), "10.0.0.1 10.0.0.0/8", ".trusted_proxies \"10.0.0.0/8\": an address as inet_ntop writes it, without port or range, or unix"},
-        {TEXT(trusted_proxies), "10.0.0.1,10.0.0.2", ".trusted_proxies \"10.0.0.1,10.0.0.2\": an address as inet_ntop writes it, without port or range, or unix"},
-        {TEXT(trusted_proxies), "2001:0db8::1", ".trusted_proxies \"2001:0db8::1\": an address as inet_ntop writes it, without port or range, or unix"},
-        {TEXT(trusted_proxies), "::ffff:10.0.0.1", ".trusted_proxies \"::ffff:10.0.0.1\": an address as inet_ntop writes it, without port or range, or unix"},
-        {TEXT(trusted_proxies), "*", ".trusted_proxies \"*\": an address as inet_ntop writes it, without port or range, or unix"},
-        {TEXT(allowed_hosts), "a.example https://b.example", ".allowed_hosts \"https://b.example\": a host name without scheme and port, IPv6 in brackets, or *"},
-        {TEXT(allowed_hosts), "a.example:8000", ".allowed_hosts \"a.example:8000\": a host name without scheme and port, IPv6 in brackets, or *"},
-        {TEXT(allowed_hosts), "*.example", ".allowed_hosts \"*.example\": a host name without scheme and port, IPv6 in brackets, or *"},
-        {TEXT(allowed_hosts), "", ".allowed_hosts \"\": empty: a host name without scheme and port, IPv6 in brackets, or *, or NULL"},
-        {TEXT(allowed_origins), "a.example", ".allowed_origins \"a.example\": as browsers say it: https://example.com, without path and usual port, or *"},
-        {TEXT(allowed_origins), "https://a.example/", ".allowed_origins \"https://a.example/\": as browsers say it: https://example.com, without path and usual port, or *"},
-        {TEXT(allowed_origins), "https://a.example:443", ".allowed_origins \"https://a.example:443\": as browsers say it: https://example.com, without path and usual port, or *"},
-        {TEXT(cors_origins), "http://a.example:80", ".cors_origins \"http://a.example:80\": as browsers say it: https://example.com, without path and usual port, or *"}};
-    static const struct { size_t at; const char *value; } good[] = {
-        {TEXT(secret), "new old"}, {TEXT(trusted_proxies), "unix 10.0.0.1 2001:db8::1 ::1"}, {TEXT(allowed_hosts), "a.example [::1] *"},
-        {TEXT(allowed_origins), "https://a.example http://b.example:8080 null http://[::1]:443"}, {TEXT(cors_origins), "*"}};
+        {TEXT(secret), "  ",
+            ".secret \"  \": empty: words by spaces, the first one signs, or NULL"},
+        {TEXT(trusted_proxies), "10.0.0.1 10.0.0.0/8",
+            ".trusted_proxies \"10.0.0.0/8\": an address as inet_ntop writes it, without port or "
+            "range, or unix"},
+        {TEXT(trusted_proxies), "10.0.0.1,10.0.0.2",
+            ".trusted_proxies \"10.0.0.1,10.0.0.2\": an address as inet_ntop writes it, "
+            "without port or range, or unix"},
+        {TEXT(trusted_proxies), "2001:0db8::1",
+            ".trusted_proxies \"2001:0db8::1\": an address as inet_ntop writes it, without port or "
+            "range, or unix"},
+        {TEXT(trusted_proxies), "::ffff:10.0.0.1",
+            ".trusted_proxies \"::ffff:10.0.0.1\": an address as inet_ntop writes it, "
+            "without port or range, or unix"},
+        {TEXT(trusted_proxies), "*",
+            ".trusted_proxies \"*\": an address as inet_ntop writes it, without port or range, "
+            "or unix"},
+        {TEXT(allowed_hosts), "a.example https://b.example",
+            ".allowed_hosts \"https://b.example\": a host name without scheme and port, "
+            "IPv6 in brackets, or *"},
+        {TEXT(allowed_hosts), "a.example:8000",
+            ".allowed_hosts \"a.example:8000\": a host name without scheme and port, "
+            "IPv6 in brackets, or *"},
+        {TEXT(allowed_hosts), "*.example",
+            ".allowed_hosts \"*.example\": a host name without scheme and port, IPv6 in brackets, "
+            "or *"},
+        {TEXT(allowed_hosts), "",
+            ".allowed_hosts \"\": empty: a host name without scheme and port, IPv6 in brackets, "
+            "or *, or NULL"},
+        {TEXT(allowed_origins), "a.example",
+            ".allowed_origins \"a.example\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+        {TEXT(allowed_origins), "https://a.example/",
+            ".allowed_origins \"https://a.example/\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+        {TEXT(allowed_origins), "https://a.example:443",
+            ".allowed_origins \"https://a.example:443\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+        {TEXT(cors_origins), "http://a.example:80",
+            ".cors_origins \"http://a.example:80\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+    };
+    static const struct {
+        size_t      at;
+        const char *value;
+    } good[] = {
+        {TEXT(secret), "new old"},
+        {TEXT(trusted_proxies), "unix 10.0.0.1 2001:db8::1 ::1"},
+        {TEXT(allowed_hosts), "a.example [::1] *"},
+        {TEXT(allowed_origins), "https://a.example http://b.example:8080 null http://[::1]:443"},
+        {TEXT(cors_origins), "*"},
+    };
     sse_app_options o;
     char            text[400];
     size_t          i;
@@ -142,7 +196,11 @@ static void test_app_texts(void) {
 }
 
 static void test_app_numbers(void) {
-    static const struct { size_t at; int value; const char *text; } bad[] = {
+    static const struct {
+        size_t      at;
+        int         value;
+        const char *text;
+    } bad[] = {
         {TEXT(max_headers), 10001, ".max_headers 10001: not within 1..10000"},
         {TEXT(max_connections), -1, ".max_connections -1: less than 1"},
         {TEXT(max_per_peer), -1, ".max_per_peer -1: less than 0"},
@@ -153,7 +211,8 @@ static void test_app_numbers(void) {
         {TEXT(keepalive_ms), -5, ".keepalive_ms -5: less than -1, SSE_OFF"},
         {TEXT(send_timeout_ms), -5, ".send_timeout_ms -5: less than -1, SSE_OFF"},
         {TEXT(compress_window), 12, ".compress_window 12: not within 16..24"},
-        {TEXT(compress_quality), 12, ".compress_quality 12: not within 1..11"}};
+        {TEXT(compress_quality), 12, ".compress_quality 12: not within 1..11"},
+    };
 #undef TEXT
     sse_app_options o;
     char            text[200];
@@ -175,17 +234,20 @@ static void test_app_numbers(void) {
     app_refused("sse_app_new: .max_header_bytes 100: not within 128..16777216", "... is logged");
     memset(&o, 0, sizeof o);
     o.on_log = on_log;
-    o.cors_origins     = "*";
+    o.cors_origins = "*";
     o.cors_credentials = true;
     ok(!sse_app_new(&o), "not everyone with cookies");
-    app_refused("sse_app_new: .cors_credentials: not with .cors_origins *, every page could act as its visitor: name them", "... is logged");
+    app_refused(
+        "sse_app_new: .cors_credentials: not with .cors_origins *, every page could act as its "
+        "visitor: name them",
+        "... is logged");
 }
 
 /* A wrong address is no mistake of the app: the next one may do. */
 static void test_listening(void) {
     sse_serve_options o;
-    const char *why;
-    sse_app    *app = fresh();
+    const char       *why;
+    sse_app          *app = fresh();
     memset(&o, 0, sizeof o);
     o.port = 70000;
     is_int(sse_listen(app, &o), SSE_E_ARG, "a port that is none");
@@ -195,18 +257,21 @@ static void test_listening(void) {
     o.port = SSE_ANY_PORT;
     o.host = "example.com";
     is_int(sse_listen(app, &o), SSE_E_ARG, "a name");
-    app_refused("sse_listen: .host \"example.com\": a numeric address, localhost or unix:/path, of at most 107 bytes", "... is logged");
+    app_refused("sse_listen: .host \"example.com\": a numeric address, localhost or unix:/path, "
+                "of at most 107 bytes",
+        "... is logged");
     o.host = "[::1]";
     is_int(sse_serve(app, &o), SSE_E_ARG, "brackets");
     app_refused("sse_serve: .host \"[::1]\": without brackets", "... are for URLs");
     o.host = "unix:.";
     is_int(sse_listen(app, &o), SSE_E_IO, "a path that is no socket");
-    app_refused("cannot listen on unix:. port 0: Address already in use; choose another path", "... is logged");
-    o.host    = NULL;
+    app_refused("cannot listen on unix:. port 0: Address already in use; choose another path",
+        "... is logged");
+    o.host = NULL;
     o.backlog = -1;
     is_int(sse_listen(app, &o), SSE_E_ARG, "a negative backlog");
     app_refused("sse_listen: .backlog -1: less than 0", "... is logged");
-    o.backlog  = 0;
+    o.backlog = 0;
     o.grace_ms = -2;
     is_int(sse_listen(app, &o), SSE_E_ARG, "a negative time");
     app_refused("sse_listen: .grace_ms -2: less than -1, SSE_OFF", "... is logged");
@@ -221,36 +286,57 @@ static void test_listening(void) {
 }
 
 static void test_files_and_hooks(void) {
-    static const sse_file no_bytes[] = {{"/a", "", 0}, {"/b", NULL, 1}, {NULL, NULL, 0}}, no_slash[] = {{"b", "b", 1}, {NULL, NULL, 0}};
+    static const sse_file no_bytes[] = {{"/a", "", 0}, {"/b", NULL, 1}, {NULL, NULL, 0}},
+                          no_slash[] = {
+                              {"b", "b", 1},
+                              {NULL, NULL, 0},
+                          };
     sse_static_options o;
-    sse_app *app = fresh();
+    sse_app           *app = fresh();
     memset(&o, 0, sizeof o);
-    refused(app, sse_before(app, "a", handler, NULL), SSE_E_ARG, "before hook a: a prefix begins with /; NULL: all");
+    refused(app, sse_before(app, "a", handler, NULL), SSE_E_ARG,
+        "before hook a: a prefix begins with /; NULL: all");
     app = fresh();
-    refused(app, sse_before(app, "/a", NULL, NULL), SSE_E_ARG, "before hook /a: the handler is NULL");
+    refused(app, sse_before(app, "/a", NULL, NULL), SSE_E_ARG,
+        "before hook /a: the handler is NULL");
     app = fresh();
-    refused(app, sse_static(app, "/a", NULL, NULL), SSE_E_ARG, "static files at /a: neither a directory nor .files");
-    app     = fresh();
+    refused(app, sse_static(app, "/a", NULL, NULL), SSE_E_ARG,
+        "static files at /a: neither a directory nor .files");
+    app = fresh();
     o.files = no_bytes;
-    refused(app, sse_static(app, "/a", NULL, &o), SSE_E_ARG, "static files at /a: .files \"/b\": a path begins with /, and has .bytes");
-    app     = fresh();
+    refused(app, sse_static(app, "/a", NULL, &o), SSE_E_ARG,
+        "static files at /a: .files \"/b\": a path begins with /, and has .bytes");
+    app = fresh();
     o.files = no_slash;
-    refused(app, sse_static(app, "/a", NULL, &o), SSE_E_ARG, "static files at /a: .files \"b\": a path begins with /, and has .bytes");
+    refused(app, sse_static(app, "/a", NULL, &o), SSE_E_ARG,
+        "static files at /a: .files \"b\": a path begins with /, and has .bytes");
     memset(&o, 0, sizeof o);
     app = fresh();
-    refused(app, sse_static(app, "/a", "/nothing/here", NULL), SSE_E_IO, "static files at /a: directory /nothing/here: No such file or directory");
+    refused(app, sse_static(app, "/a", "/nothing/here", NULL), SSE_E_IO,
+        "static files at /a: directory /nothing/here: No such file or directory");
     app = fresh();
-    refused(app, sse_static(app, "/a", "sse.h", NULL), SSE_E_IO, "static files at /a: directory sse.h: Not a directory");
+    refused(app, sse_static(app, "/a", "sse.h", NULL), SSE_E_IO,
+        "static files at /a: directory sse.h: Not a directory");
     app = fresh();
     o.cache_control = "a\nb";
-    refused(app, sse_static(app, "/a", "tests", &o), SSE_E_FIELD, "static files at /a: .cache_control cannot be a header");
+    refused(app, sse_static(app, "/a", "tests", &o), SSE_E_FIELD,
+        "static files at /a: .cache_control cannot be a header");
     app = fresh();
-    refused(app, sse_monitor(app, "/", NULL, NULL), SSE_E_ARG, "monitor /: a prefix is like /_sse: no / at its end, no param, at most 200 bytes");
+    refused(app, sse_monitor(app, "/", NULL, NULL), SSE_E_ARG,
+        "monitor /: a prefix is like /_sse: no / at its end, no param, at most 200 bytes");
 }
 
-static void render(sse_view *view, sse_buf *html, void *user) { (void)view; (void)html; (void)user; }
+static void render(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    (void)html;
+    (void)user;
+}
 
-static void render_each(sse_req *req, sse_buf *html, void *user) { (void)req; (void)html; (void)user; }
+static void render_each(sse_req *req, sse_buf *html, void *user) {
+    (void)req;
+    (void)html;
+    (void)user;
+}
 
 static void live_refused(sse_live_options *o, const char *text) {
     sse_app *app = fresh();
@@ -276,9 +362,9 @@ static void test_live(void) {
     o.tables = "msgs";
     live_refused(&o, ".tables without a .db");
     o.query = "page";
-    app     = fresh();
+    app = fresh();
     refused(app, sse_live_each(app, "/v", render_each, &o), SSE_E_ARG,
-            "live view /v: .query tells shared views apart: this one has a request to ask");
+        "live view /v: .query tells shared views apart: this one has a request to ask");
     memset(&o, 0, sizeof o);
     o.every_ms = -1;
     live_refused(&o, ".every_ms -1: less than 0");
@@ -287,23 +373,25 @@ static void test_live(void) {
     o.format = (sse_format)7;
     live_refused(&o, ".format is none of SSE_AS_");
     o.event = "news";
-    live_refused(&o, ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own");
+    live_refused(&o,
+        ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own");
     o.format = SSE_AS_DATA;
-    o.event  = "a\nb";
+    o.event = "a\nb";
     live_refused(&o, ".event holds a line break");
     patch.mode = SSE_APPEND;
-    o.patch    = &patch;
-    live_refused(&o, ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector");
-    o.stream     = &stream;
+    o.patch = &patch;
+    live_refused(&o,
+        ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector");
+    o.stream = &stream;
     stream.first = &event;
     live_refused(&o, ".stream: .first and .last are the view's own");
-    stream.first  = NULL;
+    stream.first = NULL;
     stream.status = 201;
-    o.stream      = &stream;
+    o.stream = &stream;
     live_refused(&o, ".stream: .type, .status and .step are the view's own");
-    stream.status  = 0;
+    stream.status = 0;
     stream.ping_ms = -3;
-    o.stream       = &stream;
+    o.stream = &stream;
     live_refused(&o, ".stream: .ping_ms -3: less than -1, SSE_OFF");
 }
 
@@ -317,7 +405,7 @@ static void topic_refused(sse_topic_options *o, const char *text) {
 
 static void test_topics(void) {
     sse_topic_options o;
-    sse_app *app = fresh();
+    sse_app          *app = fresh();
     memset(&o, 0, sizeof o);
     refused(app, sse_topic(app, "", NULL), SSE_E_ARG, "sse_topic: a topic without a name");
     o.history = -1;
@@ -330,25 +418,29 @@ static void test_topics(void) {
     topic_refused(&o, ".gap_event holds a line break");
     app = fresh();
     (void)sse_topic(app, "t", NULL);
-    refused(app, sse_topic(app, "t", NULL), SSE_E_STATE, "topic t: in use already: call sse_topic once, before sse_subscribe and sse_publish");
+    refused(app, sse_topic(app, "t", NULL), SSE_E_STATE,
+        "topic t: in use already: call sse_topic once, before sse_subscribe and sse_publish");
 #ifndef SSE_NO_SQLITE
     {
         sse_db *db = sse_db_open(":memory:", NULL);
         o.db = db;
         topic_refused(&o, ".db without a history: set .history, .history_bytes or .history_age_ms");
         app = fresh();
-        refused(app, sse_topic_from_table(app, "t", db, "SELECT id, body FROM t WHERE id > ?"), SSE_E_DB,
-                "topic t from a table: no such table: t [SELECT id, body FROM t WHERE id > ?]");
+        refused(app, sse_topic_from_table(app, "t", db, "SELECT id, body FROM t WHERE id > ?"),
+            SSE_E_DB,
+            "topic t from a table: no such table: t [SELECT id, body FROM t WHERE id > ?]");
         app = fresh();
         refused(app, sse_topic_from_table(app, "t", db, "SELECT 1"), SSE_E_ARG,
-                "topic t from a table: the SELECT needs one ? for the id to go on after, and gives id, data and, if wanted, the event's name");
+            "topic t from a table: the SELECT needs one ? for the id to go on after, and gives id, "
+            "data and, if wanted, the event's name");
         app = fresh();
-        refused(app, sse_topic_from_table(app, "t", NULL, "SELECT id, body FROM t WHERE id > ?"), SSE_E_ARG, "topic t from a table: db is NULL");
+        refused(app, sse_topic_from_table(app, "t", NULL, "SELECT id, body FROM t WHERE id > ?"),
+            SSE_E_ARG, "topic t from a table: db is NULL");
         {
             sse_live_options live;
             const char      *why = "";
             memset(&live, 0, sizeof live);
-            live.db     = db;
+            live.db = db;
             live.tables = "a,b";
             live_refused(&live, ".tables are separated by spaces");
             is_int(sse_db_migrate_list(db, NULL, 3), SSE_E_ARG, "no list of migrations");

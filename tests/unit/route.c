@@ -5,41 +5,51 @@
 
 static sse__route_node root;
 
-static void nothing(sse_req *req, void *user) { (void)req; (void)user; }
+static void nothing(sse_req *req, void *user) {
+    (void)req;
+    (void)user;
+}
 
 static int add(const char *method, const char *path, bool mount) {
     const sse__route *taken;
     sse__route       *route;
     if (sse__route_path_error(path, mount)) return SSE_E_ARG;
-    route         = SSE__NEW(sse__route);
-    route->path   = sse__strdup(sse__text(path));
+    route = SSE__NEW(sse__route);
+    route->path = sse__strdup(sse__text(path));
     route->method = sse__strdup(sse__text(method));
-    route->fn     = nothing;
+    route->fn = nothing;
     return sse__route_add(&root, route, mount, &taken);
 }
 
 static const char *look(const char *path) { /* "route a=1 b=2", "mount (rest)" or "none" */
-    static char text[512];
-    sse__route_match  m;
-    int         i;
-    size_t      n;
+    static char      text[512];
+    sse__route_match m;
+    int              i;
+    size_t           n;
     if (sse__route_find(&root, sse__text(path), &m)) {
         n = (size_t)snprintf(text, sizeof text, "%s", m.at->routes->path);
         for (i = 0; i < m.nparams; i++)
-            n += (size_t)snprintf(text + n, sizeof text - n, " %s=%.*s", m.at->routes->names[i], SSE_STR(m.params[i]));
-    } else if (m.mount) snprintf(text, sizeof text, "mount %s (%.*s)", m.mount->mounts->path, SSE_STR(m.rest));
+            n += (size_t)snprintf(text + n, sizeof text - n, " %s=%.*s", m.at->routes->names[i],
+                SSE_STR(m.params[i]));
+    } else if (m.mount)
+        snprintf(text, sizeof text, "mount %s (%.*s)", m.mount->mounts->path, SSE_STR(m.rest));
     else snprintf(text, sizeof text, "none");
     return text;
 }
 
 static void test_adding(void) {
-    static const char *const bad[] = {"", "x", "room/{id}", "/{", "/}", "/{}", "/{a", "/a}b", "/{a}{b}", "/{a{b}}", "/{a/b}", "/{a}/{a}", "/x?y"};
-    size_t i;
+    static const char *const bad[] = {"", "x", "room/{id}", "/{", "/}", "/{}", "/{a", "/a}b",
+        "/{a}{b}", "/{a{b}}", "/{a/b}", "/{a}/{a}", "/x?y"};
+    size_t                   i;
     for (i = 0; i < SSE__COUNT(bad); i++) is_int(add("GET", bad[i], false), SSE_E_ARG, bad[i]);
-    is_int(add("GET", "/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}", false), SSE_E_ARG, "seventeen params");
+    is_int(add("GET",
+               "/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}",
+               false),
+        SSE_E_ARG, "seventeen params");
     is_int(add("GET", "/room/{id}", false), SSE_OK, "a route");
     is_int(add("GET", "/room/{id}", false), SSE_E_STATE, "the same again");
-    is_int(add("GET", "/room/{name}", false), SSE_E_STATE, "the same with another name for its param");
+    is_int(add("GET", "/room/{name}", false), SSE_E_STATE,
+        "the same with another name for its param");
     is_int(add("POST", "/room/{id}", false), SSE_OK, "another method");
 }
 
@@ -63,8 +73,10 @@ static void test_finding(void) {
     is_str(look("/room/7/"), "none", "a slash at the end is a segment more");
     is_str(look("/dir/"), "/dir/", "which a route may have");
     is_str(look("/dir"), "none", "... and then needs");
-    is_str(look("/weather/48.1,11.5"), "/weather/{lat},{lng} lat=48.1 lng=11.5", "two params in a segment");
-    is_str(look("/weather/1,2,3"), "/weather/{lat},{lng} lat=1 lng=2,3", "the first takes the shortest run, the last the rest");
+    is_str(look("/weather/48.1,11.5"), "/weather/{lat},{lng} lat=48.1 lng=11.5",
+        "two params in a segment");
+    is_str(look("/weather/1,2,3"), "/weather/{lat},{lng} lat=1 lng=2,3",
+        "the first takes the shortest run, the last the rest");
     is_str(look("/weather/,2"), "none", "neither may be empty");
     is_str(look("/weather/1,"), "none", "... nor the other");
     is_str(look("/file/a.tar.gz"), "/file/{name}.{kind} name=a kind=tar.gz", "a text between");
@@ -79,10 +91,12 @@ static void test_finding(void) {
     is_str(look("/nothing/at/all"), "none", "nothing");
     is_int(add("GET", "/{user}/{page}", false), SSE_OK, "a route of two params beside it");
     is_int(add("GET", "/{user}/{page}/{part}", false), SSE_OK, "... and of three");
-    is_str(look("/static/a.css"), "mount /static (a.css)", "a mount goes before the patterns beside it");
+    is_str(look("/static/a.css"), "mount /static (a.css)",
+        "a mount goes before the patterns beside it");
     is_str(look("/static/x/a.css"), "mount /static (x/a.css)", "... however deep the path is");
     is_str(look("/static/deep"), "mount /static/deep ()", "... the deepest one");
-    is_str(look("/statics/a.css"), "/{user}/{page} user=statics page=a.css", "... which take what is not below it");
+    is_str(look("/statics/a.css"), "/{user}/{page} user=statics page=a.css",
+        "... which take what is not below it");
     is_int(add("*", "", true), SSE_OK, "a mount of the root");
     is_str(look("/bob/home"), "/{user}/{page} user=bob page=home", "... goes behind all");
     is_str(look("/nothing/at/all/here"), "mount  (nothing/at/all/here)", "takes all that is left");
@@ -95,7 +109,8 @@ static void test_methods(void) {
     ok(!sse__route_of(m.at->routes, SSE__LIT("PUT")), "no route for another");
     is_int(add("*", "/room/{id}", false), SSE_OK, "a route for all methods");
     (void)sse__route_find(&root, SSE__LIT("/room/7"), &m);
-    is_str(sse__route_of(m.at->routes, SSE__LIT("PUT"))->method, "*", "serves those that have none of their own");
+    is_str(sse__route_of(m.at->routes, SSE__LIT("PUT"))->method, "*",
+        "serves those that have none of their own");
     is_str(sse__route_of(m.at->routes, SSE__LIT("GET"))->method, "GET", "and no others");
 }
 

@@ -1,12 +1,13 @@
-/* Tests of >>server in one process: stopping, freeing in every state, serving again, other loops, threads, systemd. */
+/* Tests of >>server in one process: stopping, freeing in every state, serving again, other loops,
+   threads, systemd. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 #include <poll.h>
 
-static char       order[256];   /* what was called, a letter each */
-static sse_req   *deferred;
-static int        closed_by_stop;
+static char     order[256]; /* what was called, a letter each */
+static sse_req *deferred;
+static int      closed_by_stop;
 
 static void note(char c) {
     const size_t n = strlen(order);
@@ -15,9 +16,22 @@ static void note(char c) {
 
 static const char *called(void) { return order; }
 
-static void on_init(sse_app *app, void *user) { (void)app; (void)user; note('i'); }
-static void on_exit_(sse_app *app, void *user) { (void)app; (void)user; note('x'); }
-static void on_log(int level, const char *line, void *user) { (void)user; if (level <= SSE_LOG_WARNING) printf("# %s\n", line); }
+static void on_init(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+    note('i');
+}
+
+static void on_exit_(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+    note('x');
+}
+
+static void on_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING) printf("# %s\n", line);
+}
 
 static void on_stop(sse_stream s, void *user) {
     sse_event event;
@@ -44,9 +58,9 @@ static void stream(sse_req *req, void *user) {
     memset(&o, 0, sizeof o);
     memset(&last, 0, sizeof last);
     last.event = "bye";
-    last.data  = "farewell";
-    o.last     = &last;
-    o.on_stop  = on_stop;
+    last.data = "farewell";
+    o.last = &last;
+    o.on_stop = on_stop;
     o.on_close = on_close;
     sse_subscribe(sse_stream_open(req, &o), "news");
 }
@@ -73,8 +87,8 @@ static sse_app *app_new(void) {
     closed_by_stop = 0;
     o.on_init = on_init;
     o.on_exit = on_exit_;
-    o.on_log  = on_log;
-    app       = sse_app_new(&o);
+    o.on_log = on_log;
+    app = sse_app_new(&o);
     sse_get(app, "/", hello, (void *)"hello");
     sse_get(app, "/stream", stream, NULL);
     sse_get(app, "/later", later, NULL);
@@ -84,7 +98,7 @@ static sse_app *app_new(void) {
 static const sse_serve_options *any_port(int grace_ms) {
     static sse_serve_options o;
     memset(&o, 0, sizeof o);
-    o.port     = SSE_ANY_PORT;
+    o.port = SSE_ANY_PORT;
     o.grace_ms = grace_ms;
     return &o;
 }
@@ -96,8 +110,8 @@ static int dial(int port, const char *path) { /* a descriptor on which the reply
     char               text[128];
     const int          fd = socket(AF_INET, SOCK_STREAM, 0);
     memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)port);
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (struct sockaddr *)&to, sizeof to)) return -1;
     snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
@@ -107,12 +121,13 @@ static int dial(int port, const char *path) { /* a descriptor on which the reply
 
 static bool readable(int fd, int ms) {
     struct pollfd p;
-    p.fd     = fd;
+    p.fd = fd;
     p.events = POLLIN;
     return poll(&p, 1, ms) > 0;
 }
 
-static const char *read_until(int fd, const char *what) { /* what arrived, until it holds this or the end (what NULL) comes; 5 s */
+/* What arrived, until it holds this or the end (what NULL) comes; 5 s. */
+static const char *read_until(int fd, const char *what) {
     static char text[8192];
     size_t      n = 0;
     text[0] = '\0';
@@ -127,28 +142,31 @@ static const char *read_until(int fd, const char *what) { /* what arrived, until
 }
 
 static void turns(sse_app *app, int count) {
-    while (count-- > 0 && sse_poll(app, 10) > 0) {}
+    while (count-- > 0 && sse_poll(app, 10) > 0) {
+    }
 }
 
 /* ---- stopping ---- */
 
 static void stop_order(void) {
-    sse_app *app = app_new();
-    int      streams[2], late, idle;
+    sse_app    *app = app_new();
+    int         streams[2], late, idle;
     const char *got;
-    uint64_t began;
+    uint64_t    began;
     is_int(sse_listen(app, any_port(3000)), SSE_OK, "listens");
     streams[0] = dial(sse_port(app), "/stream");
     streams[1] = dial(sse_port(app), "/stream");
-    late       = dial(sse_port(app), "/later");
-    idle       = dial(sse_port(app), NULL);
+    late = dial(sse_port(app), "/later");
+    idle = dial(sse_port(app), NULL);
     turns(app, 20);
     ok(!sse_stopping(app), "is not stopping");
     sse_stop(app);
     ok(sse_stopping(app), "is stopping");
     turns(app, 10);
-    ok(strstr(read_until(streams[0], NULL), "stopping") != NULL, "a stream hears its last words, and ends");
-    ok(strstr(read_until(streams[1], NULL), "event: bye\ndata: farewell") != NULL, "... and its last event");
+    ok(strstr(read_until(streams[0], NULL), "stopping") != NULL,
+        "a stream hears its last words, and ends");
+    ok(strstr(read_until(streams[1], NULL), "event: bye\ndata: farewell") != NULL,
+        "... and its last event");
     got = read_until(idle, NULL);
     is_str(got, "", "an idle connection ends");
     is_int(dial(sse_port(app), "/"), -1, "no new connections");
@@ -172,18 +190,20 @@ static void stop_order(void) {
 }
 
 static void grace(void) {
-    sse_app *app = app_new();
-    uint64_t began = sse__clock_ms(), took;
-    int      late;
+    sse_app    *app = app_new();
+    uint64_t    began = sse__clock_ms(), took;
+    int         late;
     const char *got;
     sse_listen(app, any_port(300));
     late = dial(sse_port(app), "/later");
     turns(app, 20);
     sse_stop(app);
     began = sse__clock_ms();
-    while (sse_poll(app, -1) > 0) {}
+    while (sse_poll(app, -1) > 0) {
+    }
     took = sse__clock_ms() - began;
-    ok(took >= 290 && took < 1500, "what is still open is cut when the grace period ends (%d ms)", (int)took);
+    ok(took >= 290 && took < 1500, "what is still open is cut when the grace period ends (%d ms)",
+        (int)took);
     got = read_until(late, NULL);
     is_str(got, "", "its client sees the end");
     answer(app, NULL); /* still possible: nobody hears it */
@@ -197,7 +217,7 @@ static void states(void) { /* sse_app_free at any time */
     int             fd;
     memset(&bad, 0, sizeof bad);
     bad.max_headers = -1;
-    bad.on_log      = on_log;
+    bad.on_log = on_log;
     ok(!sse_app_new(&bad), "no app with options out of range");
     sse_app_free(NULL);
     sse_app_free(app_new());
@@ -242,7 +262,8 @@ static void again(void) {
         turns(app, 5);
         ok(strstr(read_until(fd, "hello"), "200 OK") != NULL, "run %d answers", i + 1);
         sse_stop(app);
-        while (sse_poll(app, -1) > 0) {}
+        while (sse_poll(app, -1) > 0) {
+        }
         close(fd);
     }
     is_str(called(), "ixixix", "each run has its on_init and on_exit");
@@ -266,7 +287,7 @@ static void foreign_loop(void) {
         struct pollfd p[2];
         int           a = sse_next_ms(apps[0]), b = sse_next_ms(apps[1]);
         for (i = 0; i < 2; i++) {
-            p[i].fd     = sse_fd(apps[i]);
+            p[i].fd = sse_fd(apps[i]);
             p[i].events = POLLIN;
         }
         poll(p, 2, a < 0 ? b : b < 0 || a < b ? a : b);
@@ -289,14 +310,15 @@ static void *visitor(void *user) { /* asks, reads the answer, stops the app */
     return failed;
 }
 
-static void own_loop(void) { /* that of the manual's chapter 10: it waits as the app says, and for nothing else */
+/* That of the manual's chapter 10: it waits as the app says, and for nothing else. */
+static void own_loop(void) {
     sse_app  *app = app_new();
     pthread_t thread;
     void     *failed;
     sse_listen(app, any_port(100));
     if (pthread_create(&thread, NULL, visitor, app)) return;
     for (;;) {
-        struct pollfd p = { sse_fd(app), POLLIN, 0 };
+        struct pollfd p = {sse_fd(app), POLLIN, 0};
         poll(&p, 1, sse_next_ms(app));
         if (sse_poll(app, 0) <= 0) break;
     }
@@ -315,7 +337,9 @@ static void *publisher(void *user) { /* what any thread may call */
     int       i, errors = 0;
     memset(&event, 0, sizeof event);
     event.data = "from a thread";
-    for (i = 0; i < 200; i++) errors += sse_publish(app, "news", &event) != SSE_OK || sse_stats_get(app, &stats) != SSE_OK || sse_stopping(app);
+    for (i = 0; i < 200; i++)
+        errors += sse_publish(app, "news", &event) != SSE_OK ||
+                  sse_stats_get(app, &stats) != SSE_OK || sse_stopping(app);
     return errors ? user : NULL;
 }
 
@@ -332,7 +356,8 @@ static void background(void) {
     for (i = 0; i < 50; i++) fds[i] = dial(sse_port(app), "/stream");
     for (i = 0; i < 50; i++) read_until(fds[i], "\r\n\r\n");
     is_int(sse_stats_get(app, &stats), SSE_OK, "another thread reads the counters");
-    for (i = 0; i < 200 && stats.streams < 50; i++) { /* the turn that sent the last head may not be over */
+    /* the turn that sent the last head may not be over */
+    for (i = 0; i < 200 && stats.streams < 50; i++) {
         poll(NULL, 0, 5);
         sse_stats_get(app, &stats);
     }
@@ -340,9 +365,11 @@ static void background(void) {
     for (i = 0; i < 2; i++) pthread_create(&threads[i], NULL, publisher, app);
     for (i = 0; i < 2; i++) pthread_join(threads[i], &failed[i]);
     ok(!failed[0] && !failed[1], "two threads publish and look");
-    ok(strstr(read_until(fds[49], "from a thread"), "data: from a thread") != NULL, "the streams hear of it");
+    ok(strstr(read_until(fds[49], "from a thread"), "data: from a thread") != NULL,
+        "the streams hear of it");
     late = dial(sse_port(app), "/later");
-    while (sse_stats_get(app, &stats) == SSE_OK && stats.requests < 51) {}
+    while (sse_stats_get(app, &stats) == SSE_OK && stats.requests < 51) {
+    }
     sse_stop(app); /* with five seconds of grace, which the next call shortens */
     began = sse__clock_ms();
     is_int(sse_stop_background(server, -1), SSE_E_ARG, "no negative time");
@@ -365,7 +392,8 @@ static void is_twice(sse_app *app, const char *when) {
     const char *why;
     ok(!sse_serve_background(app, any_port(0)), "no second loop: %s", when);
     is_int(sse_app_error(app, &why), SSE_E_STATE, "... is a state it is not for");
-    is_str(why, "sse_serve_background: the app has a loop already: stop that first", "... in words");
+    is_str(why, "sse_serve_background: the app has a loop already: stop that first",
+        "... in words");
 }
 
 static void twice_in_callback(sse_app *app, void *user) {
@@ -390,7 +418,11 @@ static void twice(void) {
 static volatile int flood_over;
 static int          flooded;
 
-static void flood_call(sse_app *app, void *user) { (void)app; (void)user; flooded++; }
+static void flood_call(sse_app *app, void *user) {
+    (void)app;
+    (void)user;
+    flooded++;
+}
 
 static void *flooder(void *user) { /* as fast as it can, until the app is freed */
     sse_app  *app = (sse_app *)user;
@@ -398,7 +430,9 @@ static void *flooder(void *user) { /* as fast as it can, until the app is freed 
     intptr_t  full = 0; /* calls refused */
     memset(&event, 0, sizeof event);
     event.data = "a flood of events";
-    while (!SSE__FLAG(flood_over)) full += sse_call(app, flood_call, NULL) == SSE_E_FULL || sse_publish(app, "news", &event) == SSE_E_FULL;
+    while (!SSE__FLAG(flood_over))
+        full += sse_call(app, flood_call, NULL) == SSE_E_FULL ||
+                sse_publish(app, "news", &event) == SSE_E_FULL;
     return (void *)full;
 }
 
@@ -412,13 +446,14 @@ static void flood(void) {
     intptr_t        full = 0;
     memset(&o, 0, sizeof o);
     o.max_call_bytes = 1000000;
-    app    = sse_app_new(&o);
+    app = sse_app_new(&o);
     sse_get(app, "/", hello, (void *)"hello");
     server = sse_serve_background(app, any_port(0));
     for (i = 0; i < 2; i++) pthread_create(&threads[i], NULL, flooder, app);
     poll(NULL, 0, 100);
     fd = dial(sse_port(app), "/");
-    ok(strstr(read_until(fd, "hello"), "hello") != NULL, "under a flood of calls a request is answered");
+    ok(strstr(read_until(fd, "hello"), "hello") != NULL,
+        "under a flood of calls a request is answered");
     close(fd);
     began = sse__clock_ms();
     is_int(sse_stop_background(server, 0), SSE_OK, "... and the server stops");
@@ -445,11 +480,20 @@ static void is_elsewhere(int error) {
     else printf("# call %d answered %d\n", elsewhere_of, error);
 }
 
-static void render_none(sse_view *view, sse_buf *html, void *user) { (void)view; (void)html; (void)user; }
+static void render_none(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    (void)html;
+    (void)user;
+}
 
-static void render_each_none(sse_req *req, sse_buf *html, void *user) { (void)req; (void)html; (void)user; }
+static void render_each_none(sse_req *req, sse_buf *html, void *user) {
+    (void)req;
+    (void)html;
+    (void)user;
+}
 
-static void write_elsewhere(sse_app *app, void *user) { /* the likeliest mistake: work that writes the reply, and finishes it */
+/* The likeliest mistake: work that writes the reply, and finishes it. */
+static void write_elsewhere(sse_app *app, void *user) {
     sse_req *req = (sse_req *)user;
     sse_buf *out = sse_out(req);
     (void)app;
@@ -467,7 +511,9 @@ static void write_elsewhere(sse_app *app, void *user) { /* the likeliest mistake
     is_elsewhere(sse_send_file(req, "sse.h", NULL));
     is_elsewhere(sse_defer(req));
     is_elsewhere(sse_finish(req));
-    is_elsewhere(sse_stream_is_open(sse_stream_open(req, NULL)) || req->app->streams->all.count ? SSE_OK : SSE_E_THREAD);
+    is_elsewhere(sse_stream_is_open(sse_stream_open(req, NULL)) || req->app->streams->all.count
+                     ? SSE_OK
+                     : SSE_E_THREAD);
 }
 
 static void set_up_elsewhere(sse_app *app, void *user) {
@@ -485,9 +531,15 @@ static void set_up_elsewhere(sse_app *app, void *user) {
     is_elsewhere(sse_serve(app, any_port(0)));
 }
 
-static void finish_here(sse_app *app, void *user) { (void)app; is_int(sse_finish((sse_req *)user), SSE_OK, "the loop's thread finishes it"); }
+static void finish_here(sse_app *app, void *user) {
+    (void)app;
+    is_int(sse_finish((sse_req *)user), SSE_OK, "the loop's thread finishes it");
+}
 
-static void stop_here(sse_app *app, void *user) { (void)user; sse_stop(app); }
+static void stop_here(sse_app *app, void *user) {
+    (void)user;
+    sse_stop(app);
+}
 
 static void to_pool(sse_req *req, void *user) {
     (void)user;
@@ -496,14 +548,16 @@ static void to_pool(sse_req *req, void *user) {
 }
 
 static void other_threads(void) {
-    sse_app    *app = app_new();
-    int         fd;
+    sse_app *app = app_new();
+    int      fd;
     sse_get(app, "/pool", to_pool, NULL);
     sse_listen(app, any_port(0));
     fd = dial(sse_port(app), "/pool");
     while (!readable(fd, 0)) sse_poll(app, 5);
-    ok(strstr(read_until(fd, "\r\n\r\n"), " 500 ") != NULL, "a reply that another thread wrote is an error, not an empty success");
-    is_int(elsewhere, elsewhere_of, "functions of the reply answer SSE_E_THREAD on a thread of the pool");
+    ok(strstr(read_until(fd, "\r\n\r\n"), " 500 ") != NULL,
+        "a reply that another thread wrote is an error, not an empty success");
+    is_int(elsewhere, elsewhere_of,
+        "functions of the reply answer SSE_E_THREAD on a thread of the pool");
     close(fd);
     sse_offload(app, set_up_elsewhere, stop_here, NULL);
     turns(app, 500);
@@ -514,7 +568,8 @@ static void other_threads(void) {
 
 /* ---- strangers and the log ---- */
 
-static int refused_of, refused_as; /* calls of a handler with what no reply may have, and how many were told so */
+/* calls of a handler with what no reply may have, and how many were told so */
+static int refused_of, refused_as;
 
 static void is_refused(int error) { refused_of++, refused_as += error == SSE_E_ARG; }
 
@@ -549,13 +604,15 @@ static void wrong_values(void) {
     sse_listen(app, any_port(0));
     fd = dial(sse_port(app), "/wrong");
     while (!readable(fd, 0)) sse_poll(app, 5);
-    ok(strstr(read_until(fd, "\r\n\r\n"), " 500 ") != NULL, "sse_fail with a status of success is a 500");
+    ok(strstr(read_until(fd, "\r\n\r\n"), " 500 ") != NULL,
+        "sse_fail with a status of success is a 500");
     is_int(refused_as, refused_of, "... and it, and cookies that browsers drop, are told so");
     close(fd);
     sse_app_free(app);
 }
 
-static void no_event(sse_req *req, void *user) { /* what a stream is to begin or end with, and no event can be */
+/* What a stream is to begin or end with, and no event can be. */
+static void no_event(sse_req *req, void *user) {
     sse_stream_options o;
     sse_event          event;
     const char        *why;
@@ -566,7 +623,8 @@ static void no_event(sse_req *req, void *user) { /* what a stream is to begin or
     else o.first = &event;
     ok(!sse_stream_open(req, &o).app, "no event, no stream");
     (void)sse_app_error(sse_req_app(req), &why);
-    ok(strstr(why, user ? "sse_stream_open: .last: " : "sse_stream_open: .first: ") != NULL, "... and the option is named: %s", why);
+    ok(strstr(why, user ? "sse_stream_open: .last: " : "sse_stream_open: .first: ") != NULL,
+        "... and the option is named: %s", why);
 }
 
 static void no_events(void) {
@@ -585,7 +643,11 @@ static void no_events(void) {
 
 static int loud; /* warnings and errors */
 
-static void count_loud(int level, const char *line, void *user) { (void)line; (void)user; loud += level <= SSE_LOG_WARNING; }
+static void count_loud(int level, const char *line, void *user) {
+    (void)line;
+    (void)user;
+    loud += level <= SSE_LOG_WARNING;
+}
 
 static int loud_after(sse_app *app, int times, const char *path, const char *answer) {
     int i, fd, answered = 0;
@@ -607,16 +669,18 @@ static void strangers(void) {
     int              fd, warned;
     memset(&o, 0, sizeof o);
     memset(&live, 0, sizeof live);
-    o.on_log       = count_loud;
+    o.on_log = count_loud;
     live.max_views = 1;
     app = sse_app_new(&o);
     sse_live(app, "/v/{id}", render_none, &live);
     sse_listen(app, any_port(0));
     warned = loud_after(app, 30, "http://stranger.example/", " 421 ");
-    ok(warned >= 1 && warned <= 2, "requests for a foreign host: a warning, and then none for a second (%d)", warned);
+    ok(warned >= 1 && warned <= 2,
+        "requests for a foreign host: a warning, and then none for a second (%d)", warned);
     fd = dial(sse_port(app), "/v/1");
     turns(app, 5);
-    warned = loud_after(app, 30, "/v/2 HTTP/1.1\r\nAccept: text/event-stream\r\nX-A:", "text/event-stream");
+    warned = loud_after(app, 30,
+        "/v/2 HTTP/1.1\r\nAccept: text/event-stream\r\nX-A:", "text/event-stream");
     ok(warned >= 1 && warned <= 3, "streams beyond max_views: likewise (%d)", warned);
     close(fd);
     sse_app_free(app);
@@ -630,7 +694,10 @@ static int notify_socket(const char *path, size_t len) {
     memset(&a, 0, sizeof a);
     a.sun_family = AF_UNIX;
     memcpy(a.sun_path, path, len);
-    return bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) ? -1 : fd;
+    return bind(fd, (struct sockaddr *)&a,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len))
+               ? -1
+               : fd;
 }
 
 static void notified(const char *variable, const char *path, size_t len) {
@@ -639,7 +706,8 @@ static void notified(const char *variable, const char *path, size_t len) {
     const char *got;
     setenv("NOTIFY_SOCKET", variable, 1);
     sse_listen(app, any_port(0));
-    ok(!readable(fd, 0), "%s: nothing before it is ready", variable[0] == '@' ? "abstract" : "file");
+    ok(!readable(fd, 0), "%s: nothing before it is ready",
+        variable[0] == '@' ? "abstract" : "file");
     turns(app, 1);
     is_int(readable(fd, 0), 1, "ready");
     got = read_until(fd, "READY");
@@ -684,7 +752,7 @@ static void activation(void) {
     sse__address_parse(&a, path, 0);
     local = sse__socket_listen(app, &a, 16);
     sse_app_free(app);
-    tcp   = fcntl(tcp, F_DUPFD, 20);
+    tcp = fcntl(tcp, F_DUPFD, 20);
     local = fcntl(local, F_DUPFD, 20);
     for (i = 0; i < 2; i++) kept[i] = fcntl(3 + i, F_DUPFD, 20);
     dup2(tcp, 3);

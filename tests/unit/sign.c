@@ -1,5 +1,5 @@
-/* Tests of >>sign: SHA-256 and HMAC against known answers (made with Python's hashlib and hmac), signed values as py-sse
-   writes them, and everything that must not verify. */
+/* Tests of >>sign: SHA-256 and HMAC against known answers (made with Python's hashlib and hmac),
+   signed values as py-sse writes them, and everything that must not verify. */
 #include <stddef.h>
 static void *test_realloc(void *p, size_t n);
 #define SSE_MALLOC(n)     malloc(n)
@@ -44,20 +44,27 @@ static const char *hmac(const void *key, size_t key_len, const void *bytes, size
 }
 
 static void digests(void) {
-    static const struct { const char *text, *digest; } known[] = { /* FIPS 180 examples */
+    static const struct {
+        const char *text, *digest;
+    } known[] = {
+        /* FIPS 180 examples */
         {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
         {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
     };
     static unsigned char data[1000];
-    static char   million[1000000];
-    unsigned char digest[32];
-    sse_sha256    s, all;
-    size_t        i, n, wrong = 0;
-    for (i = 0; i < SSE__COUNT(known); i++) is_str(sha256(known[i].text, strlen(known[i].text)), known[i].digest, "a known digest");
+    static char          million[1000000];
+    unsigned char        digest[32];
+    sse_sha256           s, all;
+    size_t               i, n, wrong = 0;
+    for (i = 0; i < SSE__COUNT(known); i++)
+        is_str(sha256(known[i].text, strlen(known[i].text)), known[i].digest, "a known digest");
     memset(million, 'a', sizeof million);
-    is_str(sha256(million, sizeof million), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "a million times a");
-    is_str(sha256_in_pieces(million, sizeof million, 999), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "the same in pieces");
+    is_str(sha256(million, sizeof million),
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "a million times a");
+    is_str(sha256_in_pieces(million, sizeof million, 999),
+        "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", "the same in pieces");
     for (i = 0; i < sizeof data; i++) data[i] = (unsigned char)(i * 7 + i / 256);
     memset(&all, 0, sizeof all);
     for (n = 0; n <= 300; n++) {
@@ -67,7 +74,8 @@ static void digests(void) {
         sse_sha256_add(&all, digest, sizeof digest);
     }
     sse_sha256_end(&all, digest);
-    is_str(hex(digest), "37c4dea4792819683234a2a82a4a9e4279e80e78e8fdaa3d7833e5a95e9aac55", "the digest of the digests of 0 to 300 bytes");
+    is_str(hex(digest), "37c4dea4792819683234a2a82a4a9e4279e80e78e8fdaa3d7833e5a95e9aac55",
+        "the digest of the digests of 0 to 300 bytes");
     for (i = 0; i < sizeof all; i++) wrong += ((unsigned char *)&all)[i] != 0;
     is_int(wrong, 0, "at the end the state is {0} again");
     for (n = 0; n <= 200; n++) {
@@ -88,23 +96,32 @@ static void digests(void) {
 }
 
 static void macs(void) { /* the cases of RFC 4231 but the fifth, which truncates */
-    static const char hash_first[] = "Test Using Larger Than Block-Size Key - Hash Key First",
-                      both_large[] = "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be hashed "
-                                     "before being used by the HMAC algorithm.";
+    static const char
+        hash_first[] = "Test Using Larger Than Block-Size Key - Hash Key First",
+        both_large[] =
+            "This is a test using a larger than block-size key and a larger than block-size data. "
+            "The key needs to be hashed "
+            "before being used by the HMAC algorithm.";
     unsigned char key[131], data[1000], mac[32];
     sse_sha256    all;
     size_t        i;
     memset(key, 0x0b, 20);
-    is_str(hmac(key, 20, "Hi There", 8), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7", "case 1");
-    is_str(hmac("Jefe", 4, "what do ya want for nothing?", 28), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "case 2");
+    is_str(hmac(key, 20, "Hi There", 8),
+        "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7", "case 1");
+    is_str(hmac("Jefe", 4, "what do ya want for nothing?", 28),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "case 2");
     memset(key, 0xaa, sizeof key);
     memset(data, 0xdd, 50);
-    is_str(hmac(key, 20, data, 50), "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe", "case 3");
-    is_str(hmac(key, 131, hash_first, strlen(hash_first)), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54", "case 6");
-    is_str(hmac(key, 131, both_large, strlen(both_large)), "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2", "case 7");
+    is_str(hmac(key, 20, data, 50),
+        "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe", "case 3");
+    is_str(hmac(key, 131, hash_first, strlen(hash_first)),
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54", "case 6");
+    is_str(hmac(key, 131, both_large, strlen(both_large)),
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2", "case 7");
     for (i = 0; i < 25; i++) key[i] = (unsigned char)(i + 1);
     memset(data, 0xcd, 50);
-    is_str(hmac(key, 25, data, 50), "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b", "case 4");
+    is_str(hmac(key, 25, data, 50),
+        "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b", "case 4");
     for (i = 0; i < sizeof data; i++) data[i] = (unsigned char)(i * 7 + i / 256);
     memset(&all, 0, sizeof all);
     for (i = 0; i < 150; i++) {
@@ -112,19 +129,21 @@ static void macs(void) { /* the cases of RFC 4231 but the fifth, which truncates
         sse_sha256_add(&all, mac, sizeof mac);
     }
     sse_sha256_end(&all, mac);
-    is_str(hex(mac), "3dc4b467c7ce45147f62c49803123f95098bff0aa038cf5e31a015c05e71e3d8", "keys of 0 to 149 bytes");
+    is_str(hex(mac), "3dc4b467c7ce45147f62c49803123f95098bff0aa038cf5e31a015c05e71e3d8",
+        "keys of 0 to 149 bytes");
     is_str(hmac(NULL, 0, NULL, 0), hmac("", 0, "", 0), "no key and no bytes");
 }
 
-/* ---- signed values ------------------------------------------------------------------------------------------------- */
+/* ---- signed values --------------------------------------------------------------------------- */
 
 static const uint64_t then = 1700000000;
 
-static const char *sign(const char *secrets, const char *value, uint64_t now) { /* or the name of the error */
+/* Or the name of the error. */
+static const char *sign(const char *secrets, const char *value, uint64_t now) {
     static char out[4][500];
     static int  turn;
     char       *to = out[turn++ % 4];
-    sse_buf     b  = {0};
+    sse_buf     b = {0};
     int         error = sse__sign_at(&b, secrets, value, now);
     snprintf(to, sizeof out[0], "%s", error ? sse_error_text(error) : sse_buf_text(&b));
     sse_buf_free(&b);
@@ -138,23 +157,38 @@ static const char *unsign(const char *secrets, const char *text, int max_age_s, 
     sse_puts(&b, "before ");
     error = sse__unsign_at(&b, secrets, text, max_age_s, now);
     if (error && (b.len != 7 || b.error)) snprintf(out, sizeof out, "the buffer changed");
-    else snprintf(out, sizeof out, "%s", error == SSE_E_SIGNATURE ? "refused" : error ? sse_error_text(error) : sse_buf_text(&b) + 7);
+    else
+        snprintf(out, sizeof out, "%s",
+            error == SSE_E_SIGNATURE ? "refused"
+            : error                  ? sse_error_text(error)
+                                     : sse_buf_text(&b) + 7);
     sse_buf_free(&b);
     return out;
 }
 
 static void as_py_sse(void) {
-    static const struct { const char *secret, *value; uint64_t when; const char *text; } known[] = {
-        {"my-secret", "Fox42", 1700000000, "Rm94NDI.6553f100.eRKmWbjmxt6tws94vcwA7fCX_sE0NYhs3S8IzN7xrH0"},
+    static const struct {
+        const char *secret, *value;
+        uint64_t    when;
+        const char *text;
+    } known[] = {
+        {"my-secret", "Fox42", 1700000000,
+            "Rm94NDI.6553f100.eRKmWbjmxt6tws94vcwA7fCX_sE0NYhs3S8IzN7xrH0"},
         {"k", "", 1, ".1.R_3xHqBaNP5FwpzXbrzUJYzDbHErybVeVoKNOFSxFPg"},
-        {"new", "Zo\xC3\xAB|\xE2\x82\xAC|\xF0\x9F\x98\x80", 2147483647, "Wm_Dq3zigqx88J-YgA.7fffffff.IMd06J9QZl95WujO_aL67sPqnaKI9eQmsxyMfQNXgWo"},
-        {"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "{\"id\":7}", 1700000000,
-         "eyJpZCI6N30.6553f100.P6gIjNSHF4dpgw-yIiK4uGfwENyOcV9uDvhU6PJk34E"},
-        {"old", "a", 0, "YQ.0.ZivrFxM8vjDWrXbaM2ZCerT63bcT2cKkrJaH5wdLkEo"}};
+        {"new", "Zo\xC3\xAB|\xE2\x82\xAC|\xF0\x9F\x98\x80", 2147483647,
+            "Wm_Dq3zigqx88J-YgA.7fffffff.IMd06J9QZl95WujO_aL67sPqnaKI9eQmsxyMfQNXgWo"},
+        {"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+         "xxxxxxxxxxx",
+            "{\"id\":7}", 1700000000,
+            "eyJpZCI6N30.6553f100.P6gIjNSHF4dpgw-yIiK4uGfwENyOcV9uDvhU6PJk34E"},
+        {"old", "a", 0, "YQ.0.ZivrFxM8vjDWrXbaM2ZCerT63bcT2cKkrJaH5wdLkEo"},
+    };
     size_t i;
     for (i = 0; i < SSE__COUNT(known); i++) {
-        is_str(sign(known[i].secret, known[i].value, known[i].when), known[i].text, "signed as py-sse signs");
-        is_str(unsign(known[i].secret, known[i].text, 0, known[i].when), known[i].value, "and read back");
+        is_str(sign(known[i].secret, known[i].value, known[i].when), known[i].text,
+            "signed as py-sse signs");
+        is_str(unsign(known[i].secret, known[i].text, 0, known[i].when), known[i].value,
+            "and read back");
     }
 }
 
@@ -189,20 +223,29 @@ static void ages(void) {
     is_str(unsign("s", far, 0, UINT64_MAX), "v", "though it may come");
 }
 
-static void forgeries(void) { /* the first list is signed with the right secret: only the spelling is wrong */
-    static const char *const spelt[] = {
-        "YQ.6553F100.T8bBSi2Vlxfz_lnSP4RVXxNQ7af4EP9vGXnA-Q0Z_Ag", "YQ.06553f100.2v8HwwtW3KIBfsmOQblsDeGJvVuc4uBKLwBTLHCPI5w",
-        "YR.6553f100.QIivnvtxaJge0hjKE2eCDkKEZh34ldjvGrVw2z43nIo", "YQ==.6553f100.cl-mWs8WHcNiP6s47NyjFC3cHBExIboiFxRMHedGaC8",
-        "Y.6553f100.Cz1NJR_UPXj4_YD2d1wPOPTEUHlQswK0TTzPKi-Ea-8", "YQ.._VgLHI4OMEqioGgp5HzQ5DLno6ReHVq-4IkyTDbW_6g",
-        "..4fWtoLYj0Np8KvMP2IhiDuk9u_K7NCl0O54Uf4GDfOU", "YQ.0x6553f100.cHqsm7n1mX-Tf_OhEy_LcgqRXZQVrqvy95zgyP-XF60",
-        "YQ.-1.Q7dzfDcHDWU9p3C9DCzDvDZccKUqp1SStY313-_lHsA", "YQ.16553f1006553f100.1cwCJdJMsJIys7tpps6dWL2I7VY4jdHvct5rN9_DukU",
+/* The first list is signed with the right secret: only the spelling is wrong. */
+static void forgeries(void) {
+    static const char *const spelt[] = {"YQ.6553F100.T8bBSi2Vlxfz_lnSP4RVXxNQ7af4EP9vGXnA-Q0Z_Ag",
+        "YQ.06553f100.2v8HwwtW3KIBfsmOQblsDeGJvVuc4uBKLwBTLHCPI5w",
+        "YR.6553f100.QIivnvtxaJge0hjKE2eCDkKEZh34ldjvGrVw2z43nIo",
+        "YQ==.6553f100.cl-mWs8WHcNiP6s47NyjFC3cHBExIboiFxRMHedGaC8",
+        "Y.6553f100.Cz1NJR_UPXj4_YD2d1wPOPTEUHlQswK0TTzPKi-Ea-8",
+        "YQ.._VgLHI4OMEqioGgp5HzQ5DLno6ReHVq-4IkyTDbW_6g",
+        "..4fWtoLYj0Np8KvMP2IhiDuk9u_K7NCl0O54Uf4GDfOU",
+        "YQ.0x6553f100.cHqsm7n1mX-Tf_OhEy_LcgqRXZQVrqvy95zgyP-XF60",
+        "YQ.-1.Q7dzfDcHDWU9p3C9DCzDvDZccKUqp1SStY313-_lHsA",
+        "YQ.16553f1006553f100.1cwCJdJMsJIys7tpps6dWL2I7VY4jdHvct5rN9_DukU",
         "Y+8.6553f100.1Si4GCzZ1Dwk147WGfC4sFzWpB7ii9LY9ugTNmrIMBc"};
-    static const char *const torn[] = {"", ".", "..", "...", "YQ", "YQ.6553f100", "YQ.6553f100.", "YQ.6553f100.AAAA"};
-    char   good[200], text[300];
-    size_t i, n, differ = 0;
-    int    bit;
-    for (i = 0; i < SSE__COUNT(spelt); i++) is_str(unsign("k", spelt[i], SSE_OFF, then), "refused", "signed, but not as anyone writes it");
-    for (i = 0; i < SSE__COUNT(torn); i++) is_str(unsign("k", torn[i], SSE_OFF, then), "refused", "torn");
+    static const char *const torn[] = {"", ".", "..", "...", "YQ", "YQ.6553f100", "YQ.6553f100.",
+        "YQ.6553f100.AAAA"};
+    char                     good[200], text[300];
+    size_t                   i, n, differ = 0;
+    int                      bit;
+    for (i = 0; i < SSE__COUNT(spelt); i++)
+        is_str(unsign("k", spelt[i], SSE_OFF, then), "refused",
+            "signed, but not as anyone writes it");
+    for (i = 0; i < SSE__COUNT(torn); i++)
+        is_str(unsign("k", torn[i], SSE_OFF, then), "refused", "torn");
     snprintf(good, sizeof good, "%s", sign("k", "user=7", then));
     n = strlen(good);
     for (i = 0; i < n; i++)
@@ -228,12 +271,15 @@ static void forgeries(void) { /* the first list is signed with the right secret:
 static void memory(void) {
     char good[200];
     int  n, errors = 0, other = 0;
-    snprintf(good, sizeof good, "%s", sign("k", "a value of more than sixty-four bytes, so that the buffer grows more than once", then));
+    snprintf(good, sizeof good, "%s",
+        sign("k", "a value of more than sixty-four bytes, so that the buffer grows more than once",
+            then));
     for (n = 0; n < 4; n++) {
         sse_buf b = {0};
         int     error;
         allocs_left = n;
-        error = sse__sign_at(&b, "k", "a value of more than sixty-four bytes, so that the buffer grows more than once", then);
+        error = sse__sign_at(&b, "k",
+            "a value of more than sixty-four bytes, so that the buffer grows more than once", then);
         if (error == SSE_E_NOMEM) errors++;
         else other += error || strcmp(sse_buf_text(&b), good);
         allocs_left = -1;
@@ -263,7 +309,8 @@ static void by_the_clock(void) {
     is_int(sse_sign(&text, "k", "now"), SSE_OK, "sse_sign");
     is_int(sse_unsign(&value, "k", sse_buf_text(&text), 5), SSE_OK, "sse_unsign a moment later");
     is_str(sse_buf_text(&value), "now", "gives the value");
-    is_int(sse_unsign(&value, "k", "YQ.1.5pfv", 5), SSE_E_SIGNATURE, "and refuses what nobody signed");
+    is_int(sse_unsign(&value, "k", "YQ.1.5pfv", 5), SSE_E_SIGNATURE,
+        "and refuses what nobody signed");
     sse_buf_free(&text);
     sse_buf_free(&value);
 }

@@ -1,4 +1,5 @@
-/* What fails without a word: calls in handlers that say nothing, streams that nothing feeds, gaps of what was never kept. */
+/* What fails without a word: calls in handlers that say nothing, streams that nothing feeds, gaps
+   of what was never kept. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -14,9 +15,9 @@ static void on_log(int level, const char *text, void *user) {
 static sse_app *fresh(void) {
     sse_app_options o;
     memset(&o, 0, sizeof o);
-    o.on_log     = on_log;
+    o.on_log = on_log;
     o.max_topics = 2;
-    line[0]      = '\0';
+    line[0] = '\0';
     return dial_app(&o);
 }
 
@@ -26,15 +27,16 @@ static void slowly(sse_app *app, void *user) { /* so that more wait than may */
     poll(NULL, 0, 1);
 }
 
-static void quiet(sse_req *req, void *user) { /* ?call=name&say=text: none of the answers is looked at */
-    sse_app    *app  = sse_req_app(req);
+/* ?call=name&say=text: none of the answers is looked at */
+static void quiet(sse_req *req, void *user) {
+    sse_app    *app = sse_req_app(req);
     const char *call = sse_query(req, "call");
     sse_event   event;
     int         i;
     (void)user;
     memset(&event, 0, sizeof event);
     event.event = "a\nb";
-    event.data  = "x";
+    event.data = "x";
     if (strcmp(call, "publish") == 0) sse_publish(app, "t", &event);
     if (strcmp(call, "touch") == 0) sse_touch(app, "no slash");
     if (strcmp(call, "header") == 0) sse_set_header(req, "X-A", "a\r\nb");
@@ -50,16 +52,20 @@ static void test_silence(void) {
     sse_get(app, "/quiet", quiet, NULL);
     for (i = 0; i < 4; i++) {
         snprintf(path, sizeof path, "/quiet?call=%s", calls[i]);
-        ok(times(dial(app, path, ""), "HTTP/1.1 500 ") == 1, "%s failed, its handler says nothing: 500", calls[i]);
+        ok(times(dial(app, path, ""), "HTTP/1.1 500 ") == 1,
+            "%s failed, its handler says nothing: 500", calls[i]);
         ok(strstr(line, "/quiet failed: SSE_E_") != NULL, "... is logged: %s", line);
         snprintf(path, sizeof path, "/quiet?call=%s&say=this", calls[i]);
-        ok(times(dial(app, path, ""), "HTTP/1.1 200 ") == 1, "... but what a handler says is the reply");
-        ok(times(dial(app, "/quiet?call=none", ""), "HTTP/1.1 204 ") == 1, "... and the next request is none the worse");
+        ok(times(dial(app, path, ""), "HTTP/1.1 200 ") == 1,
+            "... but what a handler says is the reply");
+        ok(times(dial(app, "/quiet?call=none", ""), "HTTP/1.1 204 ") == 1,
+            "... and the next request is none the worse");
     }
     dial_free(app);
 }
 
-static void follow(sse_req *req, sse_stream s) { /* ?topic= of which there may be too many, ?and= one more */
+/* ?topic= of which there may be too many, ?and= one more */
+static void follow(sse_req *req, sse_stream s) {
     sse_subscribe(s, sse_query(req, "topic"));
     if (sse_query(req, "and")) sse_subscribe(s, sse_query(req, "and"));
 }
@@ -68,14 +74,16 @@ static void test_unfed(void) {
     sse_app *app = fresh();
     client  *one, *c;
     opening = follow;
-    one     = dial(app, "/s?topic=a", NULL);
+    one = dial(app, "/s?topic=a", NULL);
     dial(app, "/s?topic=b", NULL);
     line[0] = '\0';
-    c       = dial(app, "/s?topic=c", NULL);
+    c = dial(app, "/s?topic=c", NULL);
     turns(app, 5);
-    is_int(times(c, "HTTP/1.1 200 ") + times(c, "retry: "), 2, "a stream whose only subscription failed: its client is told to come back");
+    is_int(times(c, "HTTP/1.1 200 ") + times(c, "retry: "), 2,
+        "a stream whose only subscription failed: its client is told to come back");
     is_int(c->over, 1, "... and it ends");
-    ok(strstr(line, "/s: its stream follows nothing, so it ends: SSE_E_FULL") != NULL, "... is logged: %s", line);
+    ok(strstr(line, "/s: its stream follows nothing, so it ends: SSE_E_FULL") != NULL,
+        "... is logged: %s", line);
     c = dial(app, "/s", NULL);
     turns(app, 5);
     is_int(c->over, 1, "the same for a topic without a name");
@@ -103,15 +111,16 @@ static void test_own_ids(void) {
     o.history = 10;
     for (i = 0; i < 4; i++) {
         sse_app *app = fresh();
-        opening      = follow_all;
-        pattern      = i & 1;
+        opening = follow_all;
+        pattern = i & 1;
         if (i & 2) sse_topic(app, "chat.1", &o);
         else sse_topic(app, "other", &o);
         c = dial(app, "/s", id);
         turns(app, 5);
         say(app, "chat.1", "live");
         turns(app, 5);
-        ok(times(c, "event: gap") == i / 2, "%s, an unknown id: a gap only where something is kept", pattern ? "a pattern" : "a topic");
+        ok(times(c, "event: gap") == i / 2, "%s, an unknown id: a gap only where something is kept",
+            pattern ? "a pattern" : "a topic");
         is_int(times(c, "data: live"), 1, "... then the live flow");
         dial_free(app);
     }
@@ -124,7 +133,7 @@ static void render(sse_view *v, sse_buf *html, void *user) {
 
 static void test_malformed_query(void) {
     static const char *const queries[] = {"q=%zz", "q=100%", "q=%zz&q=two"};
-    static const char *const shows[]   = {">none<", ">none<", ">two<"};
+    static const char *const shows[] = {">none<", ">none<", ">two<"};
     sse_live_options         o;
     sse_app                 *app = fresh();
     char                     path[100];
@@ -137,7 +146,8 @@ static void test_malformed_query(void) {
         snprintf(path, sizeof path, "/feed?%s", queries[i]);
         c = dial(app, path, NULL);
         turns(app, 5);
-        ok(times(c, shows[i]) == 1, "a view of ?%s reads it as sse_query does: %s", queries[i], shows[i]);
+        ok(times(c, shows[i]) == 1, "a view of ?%s reads it as sse_query does: %s", queries[i],
+            shows[i]);
     }
     dial_free(app);
 }
@@ -145,7 +155,8 @@ static void test_malformed_query(void) {
 static void test_timer(void) {
     sse_app    *app = fresh();
     const char *why;
-    is_int(sse_every(app, 0, slowly, NULL).app == NULL, 1, "a timer of 0 ms again and again is refused");
+    is_int(sse_every(app, 0, slowly, NULL).app == NULL, 1,
+        "a timer of 0 ms again and again is refused");
     is_int(sse_app_error(app, &why), SSE_E_ARG, "... which sse_app_error tells");
     ok(strstr(why, "sse_every: 0 ms") != NULL, "... in words: %s", why);
     dial_free(app);

@@ -1,5 +1,6 @@
-/* single.c: SQLite in its single-thread mode, which a program may choose before it opens a database. All that the library does with
-   SQLite it does on the loop's thread; then the program may not use SQLite on another one, that is in sse_offload. */
+/* single.c: SQLite in its single-thread mode, which a program may choose before it opens a
+   database. All that the library does with SQLite it does on the loop's thread; then the program
+   may not use SQLite on another one, that is in sse_offload. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -43,13 +44,15 @@ int main(void) {
     memset(&o, 0, sizeof o);
     memset(&live, 0, sizeof live);
     memset(&event, 0, sizeof event);
-    o.history  = 10;
-    o.db       = db;
-    live.db    = db;
+    o.history = 10;
+    o.db = db;
+    live.db = db;
     event.data = "x";
     is_int(sse_topic(app, "kept", &o), SSE_OK, "a history in it");
     is_int(sse_live(app, "/view", view, &live), SSE_OK, "a view of it");
-    is_int(sse_topic_from_table(app, "rows", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id"), SSE_OK, "rows of it as events");
+    is_int(sse_topic_from_table(app, "rows", db,
+               "SELECT id, body FROM outbox WHERE id > ? ORDER BY id"),
+        SSE_OK, "rows of it as events");
     for (i = 0; i < 20; i++) {
         sse_db_exec(db, "INSERT INTO outbox (body) VALUES (%d)", i);
         sse_publish(app, "kept", &event);

@@ -1,13 +1,15 @@
-/* store.c: files that keep events: whose they are, how old what is in them is, and numbers where a part was restored. */
+/* store.c: files that keep events: whose they are, how old what is in them is, and numbers where a
+   part was restored. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <time.h>
 static long long wall_ahead_ms, machine_ahead_ms; /* of the real clocks */
-static int       test_clock(clockid_t clock, struct timespec *t) {
+
+static int test_clock(clockid_t clock, struct timespec *t) {
     const long long ahead = clock == CLOCK_REALTIME ? wall_ahead_ms : machine_ahead_ms;
-    const int       rc    = clock_gettime(clock, t);
-    long long       ms    = (long long)t->tv_sec * 1000 + t->tv_nsec / 1000000 + ahead;
-    t->tv_sec  = (time_t)(ms / 1000);
+    const int       rc = clock_gettime(clock, t);
+    long long       ms = (long long)t->tv_sec * 1000 + t->tv_nsec / 1000000 + ahead;
+    t->tv_sec = (time_t)(ms / 1000);
     t->tv_nsec = (long)(ms % 1000) * 1000000;
     return rc;
 }
@@ -27,9 +29,9 @@ int main(void) {
 }
 #else
 
-static char dir[] = "/tmp/sse-store-XXXXXX";
-static char path[100], owner[120];
-static int  told; /* warnings and errors with the words */
+static char        dir[] = "/tmp/sse-store-XXXXXX";
+static char        path[100], owner[120];
+static int         told; /* warnings and errors with the words */
 static const char *words;
 
 static void logged(int level, const char *line, void *user) {
@@ -48,9 +50,9 @@ static sse_app *new_app(void) {
 static int keep(sse_app *app, sse_db *db, int age_ms) {
     sse_topic_options o;
     memset(&o, 0, sizeof o);
-    o.history        = 100;
+    o.history = 100;
     o.history_age_ms = age_ms;
-    o.db             = db;
+    o.db = db;
     return sse_topic(app, "t", &o);
 }
 
@@ -86,7 +88,8 @@ static void one_server(void) {
     is_int(keep(first, a, 0), 0, "a server keeps events in a file");
     is_int(keep(second, b, 0), SSE_E_STATE, "a second one may not");
     sse_app_error(second, &why);
-    ok(strstr(why, path) && strstr(why, owner) && strstr(why, "stop that one"), "and is told: %s", why);
+    ok(strstr(why, path) && strstr(why, owner) && strstr(why, "stop that one"), "and is told: %s",
+        why);
     is_int(sse_serve(second, NULL), SSE_E_STATE, "nor does it start");
     sse_app_free(second);
     second = new_app();
@@ -111,7 +114,7 @@ static void same_server(void) { /* one app, one file, opened twice */
     sse_topic_options o;
     memset(&o, 0, sizeof o);
     o.history = 10;
-    o.db      = b;
+    o.db = b;
     is_int(keep(app, a, 0), 0, "one topic");
     is_int(sse_topic(app, "u", &o), 0, "another topic of the same app, through another connection");
     sse_app_free(app);
@@ -120,9 +123,9 @@ static void same_server(void) { /* one app, one file, opened twice */
 }
 
 static void killed(void) {
-    int    ready[2], status;
-    char   byte;
-    pid_t  child;
+    int      ready[2], status;
+    char     byte;
+    pid_t    child;
     sse_db  *db;
     sse_app *app;
     if (pipe(ready)) return;
@@ -134,7 +137,7 @@ static void killed(void) {
         _exit(1);
     }
     ok(read(ready[0], &byte, 1) == 1 && byte == 0, "another process has the file");
-    db  = impatient();
+    db = impatient();
     app = new_app();
     is_int(keep(app, db, 0), SSE_E_STATE, "which is refused to this one");
     sse_app_free(app);
@@ -165,7 +168,7 @@ static void waits(void) { /* for one that is about to end */
         _exit(0);
     }
     ok(read(ready[0], &byte, 1) == 1, "another process has the file, and ends soon");
-    db  = sse_db_open(path, NULL);
+    db = sse_db_open(path, NULL);
     app = new_app();
     is_int(keep(app, db, 0), 0, "this one waits for it, as for any lock");
     ok(access(owner, F_OK) == 0, "and has the lock");
@@ -176,7 +179,7 @@ static void waits(void) { /* for one that is about to end */
 }
 
 static void in_memory(void) {
-    sse_db  *db    = sse_db_open(":memory:", NULL);
+    sse_db  *db = sse_db_open(":memory:", NULL);
     sse_app *first = new_app(), *second = new_app();
     is_int(keep(first, db, 0), 0, "what is in memory");
     is_int(keep(second, db, 0), 0, "is nobody's");
@@ -188,7 +191,7 @@ static void in_memory(void) {
 /* ---- numbers ---- */
 
 static void partly_restored(const char *damage) {
-    sse_db   *db  = impatient();
+    sse_db   *db = impatient();
     sse_app  *app = new_app();
     long long n = 0, highest = 0;
     keep(app, db, 0);
@@ -197,9 +200,11 @@ static void partly_restored(const char *damage) {
     sse_app_free(app);
     sse_db_exec(db, "UPDATE sse_events SET seq = seq + 500000");
     is_int(sse_db_migrate(db, damage), 0, damage);
-    sse_db_one(db, &highest, "SELECT max((SELECT ifnull(max(seq), 0) FROM sse_events), (SELECT max(lost) FROM sse_topics))");
-    app   = new_app();
-    told  = 0;
+    sse_db_one(db, &highest,
+        "SELECT max((SELECT ifnull(max(seq), 0) FROM sse_events), (SELECT max(lost) FROM "
+        "sse_topics))");
+    app = new_app();
+    told = 0;
     words = "Restore sse_sequence, sse_topics and sse_events together";
     is_int(keep(app, db, 0), 0, "a file of which a part was restored");
     is_int(told, 1, "is told of when it is opened");
@@ -208,10 +213,11 @@ static void partly_restored(const char *damage) {
     say(app, "three");
     ok(app->topics->sequence.last == (uint64_t)highest + 1, "above all there are");
     sse__sequence_sync(&app->topics->sequence);
-    is_int(sse_db_one(db, &n, "SELECT count(*) FROM sse_events WHERE seq > %lld", highest), 0, "the next event");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM sse_events WHERE seq > %lld", highest), 0,
+        "the next event");
     is_int(n, 1, "is kept");
     sse_app_free(app);
-    app  = new_app();
+    app = new_app();
     told = 0;
     keep(app, db, 0);
     is_int(told, 0, "the next start has nothing to tell");
@@ -223,7 +229,8 @@ static void partly_restored(const char *damage) {
 
 static const long long day = 86400000;
 
-static sse_app *boot(sse_db *db, long long away_ms, int age_ms) { /* the machine was off for so long */
+/* The machine was off for so long. */
+static sse_app *boot(sse_db *db, long long away_ms, int age_ms) {
     sse_app *app;
     wall_ahead_ms += away_ms;
     machine_ahead_ms -= 100 * day; /* how long it was on says nothing */
@@ -237,7 +244,7 @@ static void aged_while_off(void) {
     sse_app *app;
     int      i;
     machine_ahead_ms = 1000 * day;
-    app              = boot(db, 0, INT32_MAX);
+    app = boot(db, 0, INT32_MAX);
     say(app, "one");
     sse_app_free(app);
     app = boot(db, INT32_MAX - 600, INT32_MAX);
@@ -247,7 +254,7 @@ static void aged_while_off(void) {
     say(app, "two");
     sse_app_free(app);
     machine_ahead_ms = 0; /* it runs for a shorter time than the age, perhaps */
-    app              = boot(db, INT32_MAX, INT32_MAX);
+    app = boot(db, INT32_MAX, INT32_MAX);
     is_int(kept(app), 0, "what became too old while the machine was off is gone");
     sse_app_free(app);
     sse_db_close(db);
@@ -258,20 +265,20 @@ static void clock_not_set(void) { /* 1970 until somebody tells the time */
     sse_app        *app;
     const long long set = wall_ahead_ms;
     machine_ahead_ms = 1000 * day;
-    wall_ahead_ms    = -(long long)time(NULL) * 1000 + 5000;
-    app              = boot(db, 0, 60000);
+    wall_ahead_ms = -(long long)time(NULL) * 1000 + 5000;
+    app = boot(db, 0, 60000);
     say(app, "one");
     sse_app_free(app);
     app = boot(db, 1000, 60000);
     is_int(kept(app), 1, "written and read by a clock that nobody set");
     sse_app_free(app);
     wall_ahead_ms = set;
-    app           = boot(db, 0, 60000);
+    app = boot(db, 0, 60000);
     is_int(kept(app), 1, "read by one that was set since");
     say(app, "two");
     sse_app_free(app);
     wall_ahead_ms = -(long long)time(NULL) * 1000 + 5000;
-    app           = boot(db, 0, 60000);
+    app = boot(db, 0, 60000);
     is_int(kept(app), 2, "written by one that was, read by one that nobody set");
     sse_app_free(app);
     wall_ahead_ms = set;
@@ -282,7 +289,7 @@ static void clock_jumps(long long by) { /* an hour wrong, say, until it is set *
     sse_db  *db = impatient();
     sse_app *app;
     machine_ahead_ms = 1000 * day;
-    app              = boot(db, 0, 60000);
+    app = boot(db, 0, 60000);
     say(app, "one");
     wall_ahead_ms += by;
     is_int(kept(app), 1, "a clock that is set changes nothing for what is in memory");

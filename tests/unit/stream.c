@@ -1,5 +1,6 @@
-/* stream.c: the life of a stream. Each call with a stream in each phase of it: what it answers, and what the log says; when a
-   request can become a stream; and that no phase is skipped or gone back to. */
+/* stream.c: the life of a stream. Each call with a stream in each phase of it: what it answers, and
+   what the log says; when a request can become a stream; and that no phase is skipped or gone back
+   to. */
 #define _DEFAULT_SOURCE
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -22,17 +23,30 @@ static void on_log(int level, const char *line, void *user) {
 
 static void listen_to_log(void) {
     app->told_phase = app->told_stream = 0; /* not only one line a second */
-    said[0]         = '\0';
-    lines           = 0;
+    said[0] = '\0';
+    lines = 0;
 }
 
 /* ---- each call, in each phase ---- */
 
-enum { SEND, WRITE, END, END_WITH, RECONNECT, SUBSCRIBE, UNSUBSCRIBE, PATTERN, UNPATTERN, VIEW, SET_META, CALLS };
+enum {
+    SEND,
+    WRITE,
+    END,
+    END_WITH,
+    RECONNECT,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    PATTERN,
+    UNPATTERN,
+    VIEW,
+    SET_META,
+    CALLS
+};
 
-static const char *const names[CALLS] = {"sse_stream_send", "sse_stream_write", "sse_stream_end", "sse_stream_end: a last event",
-    "sse_stream_reconnect", "sse_subscribe", "sse_unsubscribe", "sse_subscribe_pattern", "sse_unsubscribe_pattern", "sse_stream_view",
-    "sse_stream_set_meta"};
+static const char *const names[CALLS] = {"sse_stream_send", "sse_stream_write", "sse_stream_end",
+    "sse_stream_end: a last event", "sse_stream_reconnect", "sse_subscribe", "sse_unsubscribe",
+    "sse_subscribe_pattern", "sse_unsubscribe_pattern", "sse_stream_view", "sse_stream_set_meta"};
 
 static int make(int call, sse_stream s) {
     sse_event event;
@@ -55,9 +69,26 @@ static int make(int call, sse_stream s) {
 
 /* Where a stream is when the call is made. */
 typedef enum place {
-    IN_HANDLER, IN_GUARD, IN_STEP, IN_PING, OPEN, RAW, IN_ON_STOP, DRAINING,     /* it is open */
-    ENDED, SENT_AWAY, STEPPED_OUT, LIFETIME, OVERFLOWN, LEFT,                    /* it is not, and on_close is to come */
-    IN_ON_CLOSE, IN_ON_CLOSE_LEFT, CLOSED, NONE, ELSEWHERE                       /* or it has */
+    IN_HANDLER,
+    IN_GUARD,
+    IN_STEP,
+    IN_PING,
+    OPEN,
+    RAW,
+    IN_ON_STOP,
+    DRAINING, /* it is open */
+    /* it is not, and on_close is to come */
+    ENDED,
+    SENT_AWAY,
+    STEPPED_OUT,
+    LIFETIME,
+    OVERFLOWN,
+    LEFT,
+    IN_ON_CLOSE,
+    IN_ON_CLOSE_LEFT,
+    CLOSED,
+    NONE,
+    ELSEWHERE /* or it has */
 } place;
 
 static place here;
@@ -66,8 +97,9 @@ static char  known[40], id[80];
 
 static void call_now(sse_stream s) { /* what is known of it, and then the call */
     const char *meta = sse_stream_meta(s, "k");
-    snprintf(known, sizeof known, "%s%s%s%s", sse_stream_is_open(s) ? "open " : "", sse_stream_id(s) ? "id " : "",
-        sse_stream_is_open(sse_stream_find(app, id)) ? "found " : "", meta && strcmp(meta, "v") == 0 ? "meta " : "");
+    snprintf(known, sizeof known, "%s%s%s%s", sse_stream_is_open(s) ? "open " : "",
+        sse_stream_id(s) ? "id " : "", sse_stream_is_open(sse_stream_find(app, id)) ? "found " : "",
+        meta && strcmp(meta, "v") == 0 ? "meta " : "");
     listen_to_log();
     answer = make(call, s);
 }
@@ -113,8 +145,8 @@ static void open_stream(sse_req *req, void *user) {
     (void)user;
     memset(&o, 0, sizeof o);
     o.on_close = on_close;
-    o.on_stop  = on_stop;
-    o.drain    = true;
+    o.on_stop = on_stop;
+    o.drain = true;
     if (here == IN_STEP || here == STEPPED_OUT) o.step = step;
     if (here == IN_PING) o.on_ping = on_ping, o.ping_ms = 1;
     if (here == RAW) o.type = "text/plain";
@@ -136,18 +168,21 @@ static void *elsewhere(void *user) {
 
 static void *reach(void) { /* then makes the call, unless a callback has */
     static const sse_stream none = {NULL, 0, 0};
-    static char      large[2000];
-    sse__stream     *stream = sse__stream_get(newest);
-    pthread_t        thread;
-    int              i;
+    static char             large[2000];
+    sse__stream            *stream = sse__stream_get(newest);
+    pthread_t               thread;
+    int                     i;
     if (here == IN_ON_STOP || here == DRAINING) sse_stop(app);
     if (here == ENDED || here == IN_ON_CLOSE || here == CLOSED) sse_stream_end(newest, NULL);
     if (here == SENT_AWAY) sse_stream_reconnect(newest, NULL);
     if (here == STEPPED_OUT) sse__stream_step(stream, 0);
     if (here == LIFETIME) sse__stream_finish(stream, SSE_BY_LIFETIME, false);
-    if (here == OVERFLOWN) sse_stream_write(newest, large, sizeof large), sse_stream_write(newest, large, sizeof large);
+    if (here == OVERFLOWN)
+        sse_stream_write(newest, large, sizeof large),
+            sse_stream_write(newest, large, sizeof large);
     if (here == LEFT || here == IN_ON_CLOSE_LEFT) sse__conn_close(stream->conn);
-    if (here == ELSEWHERE && pthread_create(&thread, NULL, elsewhere, NULL) == 0) pthread_join(thread, NULL);
+    if (here == ELSEWHERE && pthread_create(&thread, NULL, elsewhere, NULL) == 0)
+        pthread_join(thread, NULL);
     if (here == OPEN || here == RAW || (here >= ENDED && here <= LEFT)) call_now(newest);
     for (i = 0; i < 50 && here != NONE && here != ELSEWHERE && answer == 1; i++) {
         turns(app, 1);
@@ -165,10 +200,12 @@ static void each_call(void) {
         place       at;
         const char *name, *known;
         int         answer[CALLS];
-        const char *why;         /* what the log says of those with an '!' */
-        const char *loud;        /* by call */
-    } rows[] = { /*                                          send, write, end, with, reconnect, join, leave, joins, leaves, view, meta */
-        {IN_HANDLER, "in its opening handler", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
+        const char *why;  /* what the log says of those with an '!' */
+        const char *loud; /* by call */
+        /* send, write, end, with, reconnect, join, leave, joins, leaves, view, meta */
+    } rows[] = {
+        {IN_HANDLER, "in its opening handler", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL,
+            "..........."},
         {IN_GUARD, "in the guard of a view for it", all, {O, O, O, O, O, O, O, O, O, S, O},
             "in the guard of a view on an open stream", ".........!."},
         {IN_STEP, "in its step", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
@@ -176,18 +213,30 @@ static void each_call(void) {
         {OPEN, "open", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
         {RAW, "open, of another type", all, {S, O, O, S, O, A, A, A, A, A, O}, raw, "!..!.!.!.!."},
         {IN_ON_STOP, "in on_stop", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
-        {DRAINING, "open while the app stops", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL, "..........."},
-        {ENDED, "after sse_stream_end", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after, "!!...!.!.!."},
-        {SENT_AWAY, "after sse_stream_reconnect", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after, "!!...!.!.!."},
-        {STEPPED_OUT, "after SSE_END", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after, "!!...!.!.!."},
-        {LIFETIME, "when its time was over", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
-        {OVERFLOWN, "over its queue", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
-        {LEFT, "when its peer has left", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
-        {IN_ON_CLOSE, "in on_close", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
-        {IN_ON_CLOSE_LEFT, "in on_close, its peer has left", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
+        {DRAINING, "open while the app stops", all, {O, O, O, O, O, O, O, O, O, O, O}, NULL,
+            "..........."},
+        {ENDED, "after sse_stream_end", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after,
+            "!!...!.!.!."},
+        {SENT_AWAY, "after sse_stream_reconnect", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after,
+            "!!...!.!.!."},
+        {STEPPED_OUT, "after SSE_END", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, after,
+            "!!...!.!.!."},
+        {LIFETIME, "when its time was over", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL,
+            "..........."},
+        {OVERFLOWN, "over its queue", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL,
+            "..........."},
+        {LEFT, "when its peer has left", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL,
+            "..........."},
+        {IN_ON_CLOSE, "in on_close", "meta ", {C, C, C, C, C, C, C, C, C, C, C}, NULL,
+            "..........."},
+        {IN_ON_CLOSE_LEFT, "in on_close, its peer has left", "meta ",
+            {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
         {CLOSED, "when it has closed", "", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
-        {NONE, "without a stream", "found ", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
-        {ELSEWHERE, "on another thread", "", {T, T, T, T, T, T, T, T, T, T, T}, NULL, "..........."}};
+        {NONE, "without a stream", "found ", {C, C, C, C, C, C, C, C, C, C, C}, NULL,
+            "..........."},
+        {ELSEWHERE, "on another thread", "", {T, T, T, T, T, T, T, T, T, T, T}, NULL,
+            "..........."},
+    };
     sse_app_options  options;
     sse_live_options live;
     char             want[600], name[200];
@@ -195,12 +244,12 @@ static void each_call(void) {
     memset(&options, 0, sizeof options);
     memset(&live, 0, sizeof live);
     options.on_log = on_log;
-    live.guard     = guard;
+    live.guard = guard;
     for (i = 0; i < SSE__COUNT(rows); i++)
         for (call = 0; call < CALLS; call++) {
-            here   = rows[i].at;
+            here = rows[i].at;
             answer = 1;
-            app    = dial_app(&options);
+            app = dial_app(&options);
             sse_get(app, "/open", open_stream, NULL);
             sse_live(app, "/view", render, &live);
             dial(app, "/open", NULL);
@@ -208,10 +257,15 @@ static void each_call(void) {
             snprintf(name, sizeof name, "%s %s", names[call], rows[i].name);
             is_int(answer, rows[i].answer[call], name);
             is_str(known, rows[i].known, "... what is known of it");
-            snprintf(want, sizeof want, "%s: not possible %s (", names[call], rows[i].why ? rows[i].why : "");
+            snprintf(want, sizeof want, "%s: not possible %s (", names[call],
+                rows[i].why ? rows[i].why : "");
             if (rows[i].loud[call] == '.') ok(!lines, "... and no line in the log");
-            else ok(strncmp(said, want, strlen(want)) == 0 && lines == 1, "... and the log says: %s", want);
-            if (here == IN_GUARD) is_int(shown, call == END || call == END_WITH || call == RECONNECT ? C : O, "... and the view that asked");
+            else
+                ok(strncmp(said, want, strlen(want)) == 0 && lines == 1, "... and the log says: %s",
+                    want);
+            if (here == IN_GUARD)
+                is_int(shown, call == END || call == END_WITH || call == RECONNECT ? C : O,
+                    "... and the view that asked");
             turns(app, 2);
             dial_free(app);
         }
@@ -224,8 +278,8 @@ static void seldom(void) {
     int             i;
     memset(&o, 0, sizeof o);
     o.on_log = on_log;
-    here     = OPEN;
-    app      = dial_app(&o);
+    here = OPEN;
+    app = dial_app(&o);
     sse_get(app, "/open", open_stream, NULL);
     dial(app, "/open", NULL);
     sse_stream_end(newest, NULL);
@@ -269,30 +323,35 @@ static void open_late(sse_req *req, void *user) { /* /late/{after} */
 }
 
 static void opening_late(void) {
-    static const struct { const char *target, *head, *why; } rows[] = {
+    static const struct {
+        const char *target, *head, *why;
+    } rows[] = {
         {"/late/nothing", NULL, NULL},
         {"/late/defer", NULL, "after sse_defer"},
         {"/late/fail", NULL, "after sse_fail"},
         {"/late/output", NULL, "when something is written"},
         {"/late/stream", NULL, "once a stream is open"},
-        {"/late/body", "Content-Length: 5\r\n", "while its body is still to come"}};
+        {"/late/body", "Content-Length: 5\r\n", "while its body is still to come"},
+    };
     sse_app_options   options;
     sse_route_options route;
     char              want[200];
     size_t            i;
     memset(&options, 0, sizeof options);
     memset(&route, 0, sizeof route);
-    options.on_log   = on_log;
+    options.on_log = on_log;
     route.body_later = true;
     for (i = 0; i < SSE__COUNT(rows); i++) {
-        app    = dial_app(&options);
+        app = dial_app(&options);
         opened = not_opened = 0;
         sse_route(app, "/late/{after}", open_late, NULL, &route);
         dial(app, rows[i].target, rows[i].head);
         turns(app, 5);
         is_int(opened * 10 + not_opened, rows[i].why ? 1 : 10, rows[i].target);
         want[0] = '\0';
-        if (rows[i].why) snprintf(want, sizeof want, "sse_stream_open: not possible %s (%s)", rows[i].why, rows[i].target);
+        if (rows[i].why)
+            snprintf(want, sizeof want, "sse_stream_open: not possible %s (%s)", rows[i].why,
+                rows[i].target);
         is_str(said, want, "... and what the log says");
         dial_free(app);
     }
@@ -321,12 +380,15 @@ static void move(int from, int to) {
 }
 
 static void transitions(void) {
-    static const char *const phases[] = {"NEW", "OPENING", "OPEN", "STOPPING", "ENDING", "CUT", "CLOSED"};
-    static const char *const allowed[] = {".x...x.", "..x.xx.", "...xxx.", "....xx.", ".....xx", "......x", "......."};
-    int from, to;
+    static const char *const phases[] = {"NEW", "OPENING", "OPEN", "STOPPING", "ENDING", "CUT",
+        "CLOSED"};
+    static const char *const allowed[] = {".x...x.", "..x.xx.", "...xxx.", "....xx.", ".....xx",
+        "......x", "......."};
+    int                      from, to;
     for (from = 0; from < 7; from++)
         for (to = 0; to < 7; to++)
-            ok(ends_program(move, from, to) == (allowed[from][to] == '.'), "%s to %s %s", phases[from], phases[to],
+            ok(ends_program(move, from, to) == (allowed[from][to] == '.'), "%s to %s %s",
+                phases[from], phases[to],
                 allowed[from][to] == '.' ? "is seen as an error" : "is as drawn");
 }
 
@@ -349,12 +411,15 @@ static void break_it(int how, int unused) {
 }
 
 static void promises(void) {
-    static const char *const broken[] = {"a handler that never returned", "an end that was not said", "one that stops for no reason",
-        "one that was not told that the app stops", "a lost connection", "a handle that does not find it", "a raw one that is subscribed",
-        "one that closes and has a connection", "one that is counted twice", "one that is missing in its label"};
-    int i;
-    here   = OPEN;
-    app    = dial_app(NULL);
+    static const char *const broken[] = {"a handler that never returned",
+        "an end that was not said", "one that stops for no reason",
+        "one that was not told that the app stops", "a lost connection",
+        "a handle that does not find it", "a raw one that is subscribed",
+        "one that closes and has a connection", "one that is counted twice",
+        "one that is missing in its label"};
+    int                      i;
+    here = OPEN;
+    app = dial_app(NULL);
     dial(app, "/s?label=tab", NULL);
     sse_subscribe(newest, "on");
     turns(app, 2);

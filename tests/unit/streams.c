@@ -1,11 +1,13 @@
-/* streams.c: callbacks that close, subscribe, publish and stop while the library walks what they change; streams by person, label
-   and topic; and how much work joining and publishing is, counted. */
+/* streams.c: callbacks that close, subscribe, publish and stop while the library walks what they
+   change; streams by person, label and topic; and how much work joining and publishing is,
+   counted. */
 #define _DEFAULT_SOURCE
 #include <string.h>
 static size_t compared; /* keys */
-static int    counting_memcmp(const void *a, const void *b, size_t n) {
-       compared++;
-       return memcmp(a, b, n);
+
+static int counting_memcmp(const void *a, const void *b, size_t n) {
+    compared++;
+    return memcmp(a, b, n);
 }
 #define memcmp counting_memcmp
 #define SSE_IMPLEMENTATION
@@ -20,10 +22,10 @@ static sse_app *app;
 static sse_filter filter_of(const char *who, const char *label, const char *topic) {
     sse_filter f;
     memset(&f, 0, sizeof f);
-    f.who   = who;
+    f.who = who;
     f.label = label;
     f.topic = topic;
-    f.all   = !who && !label && !topic;
+    f.all = !who && !label && !topic;
     return f;
 }
 
@@ -47,7 +49,8 @@ static void subscribe_all(sse_req *req, sse_stream s) { /* ?on=topic&like=patter
 static void count_in_on_close(sse_stream s, sse_reason reason) {
     (void)s, (void)reason;
     is_int(count(NULL, "tab", NULL), 0, "inside on_close the others that close are not counted");
-    is_int(count("ann", NULL, NULL), count("ann", NULL, NULL) ? 1 : 0, "nor is the one that closed");
+    is_int(count("ann", NULL, NULL), count("ann", NULL, NULL) ? 1 : 0,
+        "nor is the one that closed");
 }
 
 static bool count_seen(sse_stream s, void *user) {
@@ -58,8 +61,8 @@ static bool count_seen(sse_stream s, void *user) {
 static void filters(void) {
     sse_filter f;
     int        seen = 0;
-    app             = dial_app(NULL);
-    opening         = subscribe_all;
+    app = dial_app(NULL);
+    opening = subscribe_all;
     dial(app, "/s?who=ann&label=tab&on=a", NULL);
     dial(app, "/s?who=ann&label=api&on=b", NULL);
     dial(app, "/s?who=bob&label=tab&on=a", NULL);
@@ -71,7 +74,8 @@ static void filters(void) {
     is_int(count("ann", "tab", NULL), 1, "of a person and a label");
     is_int(count("bob", "tab", "a"), 1, "of all three");
     is_int(count("bob", "api", NULL), 0, "of two that do not meet");
-    is_int(count("eve", NULL, NULL) + count(NULL, "none", NULL) + count(NULL, NULL, "none"), 0, "of names that nobody has");
+    is_int(count("eve", NULL, NULL) + count(NULL, "none", NULL) + count(NULL, NULL, "none"), 0,
+        "of names that nobody has");
     f = filter_of(NULL, NULL, "a");
     is_int(sse_streams_each(app, &f, count_seen, &seen), 2, "until fn returns false");
     memset(&f, 0, sizeof f);
@@ -79,7 +83,8 @@ static void filters(void) {
     is_int(sse_streams_close(app, NULL, NULL), SSE_E_ARG, "none");
     closing = count_in_on_close;
     is_int(close_all(NULL, "tab", NULL), 2, "two are closed");
-    is_int(count(NULL, "tab", NULL) + count("bob", NULL, NULL), 0, "and not counted any more, before the turn ends");
+    is_int(count(NULL, "tab", NULL) + count("bob", NULL, NULL), 0,
+        "and not counted any more, before the turn ends");
     is_int(count(NULL, NULL, "a"), 1, "nor in their topic");
     is_int(count("ann", NULL, NULL), 1, "nor of their person");
     turns(app, 3);
@@ -92,7 +97,8 @@ static void filters(void) {
 
 /* ---- callbacks that change what is being walked ---- */
 
-static bool end_everything(sse_stream s, void *user) { /* the first one called ends all, and leaves every topic */
+/* The first one called ends all, and leaves every topic. */
+static bool end_everything(sse_stream s, void *user) {
     const sse_filter all = filter_of(NULL, NULL, NULL);
     ++*(int *)user;
     sse_unsubscribe(s, "a");
@@ -111,13 +117,15 @@ static bool unsubscribe_other(sse_stream s, void *user) {
 static void walked(void) {
     const sse_filter on_a = filter_of(NULL, NULL, "a");
     int              i, seen = 0;
-    app     = dial_app(NULL);
+    app = dial_app(NULL);
     opening = subscribe_all;
     for (i = 0; i < 5; i++) dial(app, "/s?on=a", NULL);
-    is_int(sse_streams_each(app, &on_a, unsubscribe_other, NULL), 5, "each may leave the topic it is found by");
+    is_int(sse_streams_each(app, &on_a, unsubscribe_other, NULL), 5,
+        "each may leave the topic it is found by");
     is_int(count(NULL, NULL, "a") * 10 + count(NULL, NULL, "b"), 5, "all have moved");
     for (i = 0; i < 5; i++) dial(app, "/s?on=a", NULL);
-    is_int(sse_streams_each(app, &on_a, end_everything, &seen), 1, "each sees none that was closed meanwhile");
+    is_int(sse_streams_each(app, &on_a, end_everything, &seen), 1,
+        "each sees none that was closed meanwhile");
     turns(app, 3);
     is_int(nclosed, 10, "on_close of all");
     is_int(times(&clients[9], "data: from each\n"), 1, "what was published inside arrives");
@@ -137,7 +145,7 @@ static void end_others(sse_stream s, sse_reason reason) {
 static void closed_in_on_close(void) {
     client *watcher;
     int     i;
-    app     = dial_app(NULL);
+    app = dial_app(NULL);
     opening = subscribe_all;
     watcher = dial(app, "/s?on=a", NULL);
     for (i = 0; i < 3; i++) {
@@ -172,7 +180,7 @@ static void stopped_inside(void) { /* on_close, then on_join */
     memset(&o, 0, sizeof o);
     o.on_join = stop_on_join;
     for (k = 0; k < 2; k++) {
-        app     = dial_app(NULL);
+        app = dial_app(NULL);
         opening = subscribe_all;
         if (k) sse_topic(app, "room", &o);
         for (i = 0; i < 3; i++) dial(app, "/s?on=a", NULL);
@@ -180,9 +188,11 @@ static void stopped_inside(void) { /* on_close, then on_join */
         if (k) dial(app, "/s?on=room&who=ann", NULL);
         else sse_stream_end(newest, NULL);
         turns(app, 5);
-        for (i = 0; i < nclients; i++) hang_up(&clients[i]); /* as they would when their streams end */
+        /* as they would when their streams end */
+        for (i = 0; i < nclients; i++) hang_up(&clients[i]);
         for (i = 0; i < 300 && sse_poll(app, 1) > 0; i++) continue;
-        is_int(nclosed, 3 + k, k ? "stopped inside on_join: all close" : "stopped inside on_close: all close");
+        is_int(nclosed, 3 + k,
+            k ? "stopped inside on_join: all close" : "stopped inside on_close: all close");
         ok(i < 300, "and the loop ends");
         closing = NULL;
         dial_free(app);
@@ -192,7 +202,8 @@ static void stopped_inside(void) { /* on_close, then on_join */
 static int  step_kind;
 static bool all_open;
 
-static int bad_step(sse_stream s, void *user) { /* ends itself; ends another; leaves its topic; stops the app */
+/* Ends itself; ends another; leaves its topic; stops the app. */
+static int bad_step(sse_stream s, void *user) {
     (void)user;
     if (!all_open) return 1;
     if (step_kind == 1) sse_stream_end(s, NULL);
@@ -224,7 +235,7 @@ static void open_with_callbacks(sse_req *req, void *user) {
     (void)user;
     memset(&o, 0, sizeof o);
     o.on_close = dial_closed;
-    o.on_stop  = on_stop;
+    o.on_stop = on_stop;
     if (step_kind && step_kind < 6) o.step = bad_step;
     if (step_kind >= 6) o.ping_ms = 1, o.on_ping = bad_ping;
     newest = sse_stream_open(req, &o);
@@ -241,7 +252,8 @@ static void own_callbacks(void) {
         all_open = true;
         if (!step_kind) sse_stop(app);
         for (i = 0; i < 300 && nclosed < 3; i++) turns(app, 1);
-        is_int(nclosed, 3, "a callback of a stream ends, leaves, publishes or stops: each closes once");
+        is_int(nclosed, 3,
+            "a callback of a stream ends, leaves, publishes or stops: each closes once");
         dial_free(app);
     }
 }
@@ -262,6 +274,7 @@ static void bad_render(sse_view *view, sse_buf *html, void *user) {
     if (render_kind == 4) say(app, "a", "from render");
     if (render_kind == 5) sse_stop(app);
 }
+
 static void other_render(sse_view *view, sse_buf *html, void *user) {
     (void)view, (void)user;
     sse_puts(html, "<p id=\"y\"></p>");
@@ -274,27 +287,33 @@ static void in_renders(void) {
     memset(&o, 0, sizeof o);
     memset(&stream, 0, sizeof stream);
     stream.on_close = dial_closed;
-    o.stream        = &stream;
+    o.stream = &stream;
     for (render_kind = 1; render_kind <= 5; render_kind++) {
         renders = 0;
-        app     = dial_app(NULL);
+        app = dial_app(NULL);
         sse_live(app, "/live", bad_render, &o);
         sse_live(app, "/other", other_render, &o);
         opening = subscribe_all;
         dial(app, "/s?on=a", NULL);
         c = dial(app, "/live", NULL);
         turns(app, 8);
-        if (render_kind == 1 || render_kind == 5) is_int(nclosed, 2, "a render that closes its watchers, or stops");
-        if (render_kind == 2) ok(renders == 5 && times(c, "id=\"x\"") == 5, "a render that touches its own view is rendered in the next turn");
-        if (render_kind == 3) is_int(times(&clients[0], "id=\"y\""), 1, "a render that shows another view");
-        if (render_kind == 4) is_int(times(&clients[0], "data: from render\n"), 1, "a render that publishes");
+        if (render_kind == 1 || render_kind == 5)
+            is_int(nclosed, 2, "a render that closes its watchers, or stops");
+        if (render_kind == 2)
+            ok(renders == 5 && times(c, "id=\"x\"") == 5,
+                "a render that touches its own view is rendered in the next turn");
+        if (render_kind == 3)
+            is_int(times(&clients[0], "id=\"y\""), 1, "a render that shows another view");
+        if (render_kind == 4)
+            is_int(times(&clients[0], "data: from render\n"), 1, "a render that publishes");
         dial_free(app);
     }
 }
 
 /* ---- topics ---- */
 
-static bool read_and_publish(const sse_event *event, void *user) { /* a ring of 3, and no more than 4 topics */
+/* A ring of 3, and no more than 4 topics. */
+static bool read_and_publish(const sse_event *event, void *user) {
     char name[32];
     int  i;
     snprintf(name, sizeof name, "kept.%d", ++*(int *)user + 10);
@@ -310,13 +329,14 @@ static void histories(void) {
     memset(&options, 0, sizeof options);
     memset(&o, 0, sizeof o);
     options.max_topics = 2;
-    app                = dial_app(&options);
-    o.history          = 3;
+    app = dial_app(&options);
+    o.history = 3;
     sse_topic(app, "kept.*", &o);
     say(app, "kept.1", "1");
     say(app, "kept.1", "2");
     say(app, "kept.1", "3");
-    is_int(sse_topic_history(app, "kept.1", 0, read_and_publish, &seen), 1, "what fn publishes pushes out what it has not seen, and is not seen");
+    is_int(sse_topic_history(app, "kept.1", 0, read_and_publish, &seen), 1,
+        "what fn publishes pushes out what it has not seen, and is not seen");
     say(app, "kept.4", "x");
     say(app, "kept.5", "x");
     ok(app->topics->exact.count <= 2, "the topic may go again when it was read");
@@ -325,7 +345,8 @@ static void histories(void) {
 
 static const char *subscriptions; /* what the opening handler does */
 
-static void subscribe_as_told(sse_req *req, sse_stream s) { /* "+a -a *a* /a*": subscribe, unsubscribe; by pattern */
+/* "+a -a *a* /a*": subscribe, unsubscribe; by pattern */
+static void subscribe_as_told(sse_req *req, sse_stream s) {
     const char *at;
     char        name[16];
     for (at = subscriptions; *at; at += strcspn(at, " "), at += *at == ' ') {
@@ -342,20 +363,31 @@ static void subscriptions_of(void) {
     static const struct {
         const char *does;
         int         live, kept;
-    } cases[] = {{"+a +k", 1, 1}, {"+a +a +k +k", 1, 1}, {"*a* *k* *a* *k*", 1, 1}, {"+a *a* ** +k", 1, 1}, {"+a *a* -a", 1, 0}, {"+a *a* /a*", 1, 0},
-        {"+k *k* ** -k /k*", 1, 1}, {"+k +a -k -a", 0, 0}, {"** /*", 0, 0}, {"*a* /a* +a", 1, 0}, {"+a -a +a", 1, 0}};
+    } cases[] = {
+        {"+a +k", 1, 1},
+        {"+a +a +k +k", 1, 1},
+        {"*a* *k* *a* *k*", 1, 1},
+        {"+a *a* ** +k", 1, 1},
+        {"+a *a* -a", 1, 0},
+        {"+a *a* /a*", 1, 0},
+        {"+k *k* ** -k /k*", 1, 1},
+        {"+k +a -k -a", 0, 0},
+        {"** /*", 0, 0},
+        {"*a* /a* +a", 1, 0},
+        {"+a -a +a", 1, 0},
+    };
     sse_topic_options o;
     client           *c;
     size_t            i;
     memset(&o, 0, sizeof o);
     o.history = 10;
     for (i = 0; i < SSE__COUNT(cases); i++) {
-        app     = dial_app(NULL);
+        app = dial_app(NULL);
         opening = subscribe_as_told;
         sse_topic(app, "k", &o);
         say(app, "k", "missed");
         subscriptions = cases[i].does;
-        c             = dial(app, "/s", "Last-Event-ID: x\r\n");
+        c = dial(app, "/s", "Last-Event-ID: x\r\n");
         say(app, "a", "live");
         say(app, "k", "kept");
         turns(app, 3);
@@ -393,8 +425,8 @@ static void cost_of_patterns(void) {
     int               i;
     memset(&o, 0, sizeof o);
     o.history = 10;
-    app       = dial_app(NULL);
-    opening   = subscribe_all;
+    app = dial_app(NULL);
+    opening = subscribe_all;
     sse_topic(app, "k.*", &o);
     for (i = 0; i < 1000; i++) {
         snprintf(name, sizeof name, "k.%d", i);
@@ -402,12 +434,15 @@ static void cost_of_patterns(void) {
     }
     before = app->topics->sequence.last;
     dial(app, "/s?like=k.*", NULL);
-    is_int(histories_seen(sse__stream_get(newest), before), 0, "one that joins by a pattern looks at none of 1,000 histories");
+    is_int(histories_seen(sse__stream_get(newest), before), 0,
+        "one that joins by a pattern looks at none of 1,000 histories");
     say(app, "k.7", "y");
     say(app, "k.900", "y");
     say(app, "k.new", "y");
-    is_int(histories_seen(sse__stream_get(newest), before), 3, "one that comes back looks at those with something new");
-    is_int(histories_seen(sse__stream_get(newest), 0), 1001, "one that knows nothing at all of them");
+    is_int(histories_seen(sse__stream_get(newest), before), 3,
+        "one that comes back looks at those with something new");
+    is_int(histories_seen(sse__stream_get(newest), 0), 1001,
+        "one that knows nothing at all of them");
     turns(app, 2);
     is_int(times(&clients[0], "data: y\n"), 3, "and has got the three");
     dial_free(app);
@@ -436,7 +471,7 @@ static size_t compared_by_joining(int topics) {
     char   name[32];
     size_t n;
     int    i;
-    app     = dial_app(NULL);
+    app = dial_app(NULL);
     opening = subscribe_all;
     dial(app, "/s", NULL);
     for (i = 0; i < topics; i++) {
@@ -455,8 +490,12 @@ static size_t compared_by_joining(int topics) {
 static void cost_of_names(void) {
     const size_t few = compared_by_publishing(10), many = compared_by_publishing(5000);
     const size_t small = compared_by_joining(10), large = compared_by_joining(5000);
-    ok(many <= few + 10, "an event is compared with %lu keys among 10 patterns, with %lu among 5,000", (unsigned long)few, (unsigned long)many);
-    ok(large <= small + 10, "joining and leaving compares %lu keys among 10 topics, %lu among 5,000", (unsigned long)small, (unsigned long)large);
+    ok(many <= few + 10,
+        "an event is compared with %lu keys among 10 patterns, with %lu among 5,000",
+        (unsigned long)few, (unsigned long)many);
+    ok(large <= small + 10,
+        "joining and leaving compares %lu keys among 10 topics, %lu among 5,000",
+        (unsigned long)small, (unsigned long)large);
 }
 
 static void cost_of_filters(void) { /* steps through lists, not matches */
@@ -464,10 +503,11 @@ static void cost_of_filters(void) { /* steps through lists, not matches */
     sse__walk  w;
     char       path[64];
     int        i, steps = 0;
-    app     = dial_app(NULL);
+    app = dial_app(NULL);
     opening = subscribe_all;
     for (i = 0; i < 300; i++) {
-        snprintf(path, sizeof path, "/s?who=%d&label=%s&on=%s", i % 150, i % 3 ? "tab" : "api", i % 2 ? "odd" : "even");
+        snprintf(path, sizeof path, "/s?who=%d&label=%s&on=%s", i % 150, i % 3 ? "tab" : "api",
+            i % 2 ? "odd" : "even");
         dial(app, path, NULL);
     }
     f = filter_of("7", "tab", "odd");
@@ -486,23 +526,25 @@ static void open_with_last(sse_req *req, void *user) {
     memset(&o, 0, sizeof o);
     memset(&last, 0, sizeof last);
     last.data = sse_query(req, "last");
-    o.last    = &last;
-    newest    = sse_stream_open(req, &o);
+    o.last = &last;
+    newest = sse_stream_open(req, &o);
 }
 
 static const sse__message *last_of_newest(void) { return sse__stream_get(newest)->extra->last; }
 
-static void farewells(void) { /* whoever is told the same at the end is sent the same bytes, compressed once */
-    static const char *const gzip = "Accept-Encoding: gzip\r\n", *const br = "Accept-Encoding: br\r\n";
+/* Whoever is told the same at the end is sent the same bytes, compressed once. */
+static void farewells(void) {
+    static const char *const gzip = "Accept-Encoding: gzip\r\n", *const br =
+                                                                     "Accept-Encoding: br\r\n";
     const sse__message *first, *m;
     sse_filter          all;
     sse_event           last;
     int                 i;
     memset(&all, 0, sizeof all);
     memset(&last, 0, sizeof last);
-    all.all   = true;
+    all.all = true;
     last.data = "we close";
-    app       = dial_app(NULL);
+    app = dial_app(NULL);
     sse_get(app, "/last", open_with_last, NULL);
     dial(app, "/last?last=bye", gzip);
     first = last_of_newest();

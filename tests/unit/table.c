@@ -3,7 +3,12 @@
 #include "../../sse.h"
 #include "../tap.h"
 
-typedef struct item { sse__link link; sse__node node; char name[24]; int n; } item;
+typedef struct item {
+    sse__link link;
+    sse__node node;
+    char      name[24];
+    int       n;
+} item;
 
 static item *of_link(sse__link *link) { return SSE__CONTAINER(link, item, link); }
 
@@ -49,7 +54,8 @@ static void test_slots(void) {
     is_int(good, 100, "each is found by its slot and generation");
     sse__slots_remove(&t, slot[7]);
     ok(!sse__slots_get(&t, slot[7], gen[7]), "not after it was removed");
-    ok(sse__slots_add(&t, &t, &s, &g) && s == slot[7] && g != gen[7], "its slot serves again, with another generation");
+    ok(sse__slots_add(&t, &t, &s, &g) && s == slot[7] && g != gen[7],
+        "its slot serves again, with another generation");
     ok(!sse__slots_get(&t, slot[7], gen[7]), "which the old handle does not name");
     is_int(t.count, 100, "the count is right");
     t.at[3].gen = UINT32_MAX;
@@ -59,13 +65,16 @@ static void test_slots(void) {
     SSE_FREE(t.at);
 }
 
-static void test_hash(void) { /* L2. The vectors are those of the reference implementation: key 00 01 .. 0f, text 00 01 .. */
-    const uint64_t key[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0908u}, other[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0909u};
-    const char     text[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+/* L2. The vectors are those of the reference implementation: key 00 01 .. 0f, text 00 01 .. */
+static void test_hash(void) {
+    const uint64_t key[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0908u},
+                   other[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0909u};
+    const char text[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     ok(sse__sip_hash(key, sse__str(text, 0)) == 0xABAC0158050FC4DCu, "SipHash-1-3 of nothing");
     ok(sse__sip_hash(key, sse__str(text, 1)) == 0xC9F49BF37D57CA93u, "... of a byte");
     ok(sse__sip_hash(key, sse__str(text, 8)) == 0x369095118D299A8Eu, "... of a word");
-    ok(sse__sip_hash(key, sse__str(text, 8)) != sse__sip_hash(other, sse__str(text, 8)), "... of another key");
+    ok(sse__sip_hash(key, sse__str(text, 8)) != sse__sip_hash(other, sse__str(text, 8)),
+        "... of another key");
 }
 
 static void test_maps(void) {
@@ -87,7 +96,8 @@ static void test_maps(void) {
     }
     is_int(good, 2000, "and all are found");
     for (i = 0; i < 2000; i += 2) sse__map_remove(&m, &items[i].node);
-    for (i = 0, good = 0; i < 2000; i++) good += (sse__map_find(&m, sse__text(items[i].name)) != NULL) == i % 2;
+    for (i = 0, good = 0; i < 2000; i++)
+        good += (sse__map_find(&m, sse__text(items[i].name)) != NULL) == i % 2;
     is_int(good, 2000, "of those removed none is, of the others all are");
     for (i = 0; (node = sse__map_any(&m)) != NULL; i++) sse__map_remove(&m, node);
     is_int(i, 1000, "taking any one until none is left takes all");

@@ -1,4 +1,5 @@
-/* Tests of >>text: the UTF-8 table, every escaper read back by a reader of its language, percent, base64, numbers in any locale. */
+/* Tests of >>text: the UTF-8 table, every escaper read back by a reader of its language, percent,
+   base64, numbers in any locale. */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
 #endif
@@ -21,11 +22,17 @@ static unsigned pick(unsigned n) {
     return seed % n;
 }
 
-/* ---- UTF-8 --------------------------------------------------------------------------------------------------------- */
+/* ---- UTF-8 ----------------------------------------------------------------------------------- */
 
-static size_t by_value(const unsigned char *p, size_t n) { /* decodes first and judges the number: not how the section does it */
+/* Decodes first and judges the number: not how the section does it. */
+static size_t by_value(const unsigned char *p, size_t n) {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t   len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0, i;
+    size_t                len = p[0] < 0x80       ? 1
+                                : p[0] >> 5 == 6  ? 2
+                                : p[0] >> 4 == 14 ? 3
+                                : p[0] >> 3 == 30 ? 4
+                                                  : 0,
+           i;
     uint32_t c = len == 1 ? p[0] : len ? p[0] & (0xFFu >> (len + 1)) : 0;
     if (!len || n < len) return 0;
     for (i = 1; i < len; i++) {
@@ -36,12 +43,13 @@ static size_t by_value(const unsigned char *p, size_t n) { /* decodes first and 
 }
 
 static void utf8(void) {
-    static const unsigned char edges[] = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF};
-    unsigned char p[4];
-    char          out[4];
-    uint32_t      c;
-    size_t        n, k, m, wrong = 0;
-    unsigned      a, b;
+    static const unsigned char edges[] = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0,
+        0xFF};
+    unsigned char              p[4];
+    char                       out[4];
+    uint32_t                   c;
+    size_t                     n, k, m, wrong = 0;
+    unsigned                   a, b;
     for (a = 0; a < 256; a++)
         for (b = 0; b < 256; b++)
             for (k = 0; k < sizeof edges; k++)
@@ -50,13 +58,17 @@ static void utf8(void) {
                     p[1] = (unsigned char)b;
                     p[2] = edges[k];
                     p[3] = edges[m];
-                    for (n = 1; n <= 4; n++) wrong += sse__utf8_len((const char *)p, n) != by_value(p, n);
+                    for (n = 1; n <= 4; n++)
+                        wrong += sse__utf8_len((const char *)p, n) != by_value(p, n);
                 }
     is_int(wrong, 0, "every first and second byte with the edges behind them");
     for (c = 0; c <= 0x10FFFF; c++) {
         if (c >= 0xD800 && c <= 0xDFFF) continue;
         n = sse__utf8_put(out, c);
-        wrong += sse__utf8_len(out, n) != n || n != (c < 0x80 ? 1u : c < 0x800 ? 2u : c < 0x10000 ? 3u : 4u);
+        wrong += sse__utf8_len(out, n) != n || n != (c < 0x80         ? 1u
+                                                        : c < 0x800   ? 2u
+                                                        : c < 0x10000 ? 3u
+                                                                      : 4u);
     }
     is_int(wrong, 0, "every character is written well-formed and as short as it can be");
     is_int(sse__utf8_span(SSE__LIT("a\xC3\xA9\xE2\x82\xAC!")), 7, "a span over it all");
@@ -65,14 +77,26 @@ static void utf8(void) {
     is_int(sse__utf8_span(sse__text(NULL)), 0, "nothing");
 }
 
-/* ---- escapers and their readers ------------------------------------------------------------------------------------ */
+/* ---- escapers and their readers -------------------------------------------------------------- */
 
-static size_t read_html(const char *p, size_t n, char *out) { /* SIZE_MAX: a character that HTML text or an attribute cannot hold */
-    static const struct { const char *name; char c; } names[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&#39;", '\''}};
+/* SIZE_MAX: a character that HTML text or an attribute cannot hold */
+static size_t read_html(const char *p, size_t n, char *out) {
+    static const struct {
+        const char *name;
+        char        c;
+    } names[] = {
+        {"&amp;", '&'},
+        {"&lt;", '<'},
+        {"&gt;", '>'},
+        {"&quot;", '"'},
+        {"&#39;", '\''},
+    };
     size_t i = 0, to = 0, k;
     while (i < n) {
         if (strchr("<>\"'", p[i]) && p[i]) return SIZE_MAX;
-        for (k = 0; p[i] == '&' && k < 5 && strncmp(p + i, names[k].name, strlen(names[k].name)); k++) {}
+        for (k = 0; p[i] == '&' && k < 5 && strncmp(p + i, names[k].name, strlen(names[k].name));
+             k++) {
+        }
         if (p[i] == '&' && k == 5) return SIZE_MAX;
         out[to++] = p[i] == '&' ? names[k].c : p[i];
         i += p[i] == '&' ? strlen(names[k].name) : 1;
@@ -88,7 +112,7 @@ static uint32_t read_hex(const char *p, int digits) {
 
 static size_t read_json(const char *p, size_t n, char *out) {
     static const char named[] = "b\bf\fn\nr\rt\t\"\"\\\\";
-    size_t i, to = 0;
+    size_t            i, to = 0;
     if (n < 2 || p[0] != '"' || p[n - 1] != '"') return SIZE_MAX;
     for (i = 1; i < n - 1; i++) {
         if ((unsigned char)p[i] < 0x20 || p[i] == '"' || p[i] == '<') return SIZE_MAX;
@@ -105,7 +129,8 @@ static size_t read_json(const char *p, size_t n, char *out) {
 static size_t read_url(const char *p, size_t n, char *out) {
     size_t i, to = 0;
     for (i = 0; i < n; i++) {
-        const bool plain = (p[i] >= '0' && p[i] <= '9') || (p[i] >= 'A' && p[i] <= 'Z') || (p[i] >= 'a' && p[i] <= 'z') || (p[i] && strchr("-._~", p[i]));
+        const bool plain = (p[i] >= '0' && p[i] <= '9') || (p[i] >= 'A' && p[i] <= 'Z') ||
+                           (p[i] >= 'a' && p[i] <= 'z') || (p[i] && strchr("-._~", p[i]));
         if (!plain && p[i] != '%') return SIZE_MAX;
         out[to++] = plain ? p[i] : (char)read_hex(p + i + 1, 2);
         if (!plain) i += 2;
@@ -116,8 +141,10 @@ static size_t read_url(const char *p, size_t n, char *out) {
 static size_t read_js(const char *p, size_t n, char *out) {
     size_t i, to = 0;
     for (i = 0; i < n; i++) {
-        if ((unsigned char)p[i] < 0x20 || (p[i] && strchr("<>&\"'`${}/()=;", p[i]))) return SIZE_MAX;
-        if (n - i > 2 && !memcmp(p + i, "\xE2\x80", 2) && ((unsigned char)p[i + 2] | 1) == 0xA9) return SIZE_MAX;
+        if ((unsigned char)p[i] < 0x20 || (p[i] && strchr("<>&\"'`${}/()=;", p[i])))
+            return SIZE_MAX;
+        if (n - i > 2 && !memcmp(p + i, "\xE2\x80", 2) && ((unsigned char)p[i + 2] | 1) == 0xA9)
+            return SIZE_MAX;
         if (p[i] != '\\') out[to++] = p[i];
         else if (p[++i] == 'x') {
             out[to++] = (char)read_hex(p + i + 1, 2);
@@ -130,7 +157,8 @@ static size_t read_js(const char *p, size_t n, char *out) {
     return to;
 }
 
-static size_t as_json_sees(const char *p, size_t n, char *out) { /* each byte that is not UTF-8 is one U+FFFD */
+/* Each byte that is not UTF-8 is one U+FFFD. */
+static size_t as_json_sees(const char *p, size_t n, char *out) {
     size_t i = 0, to = 0, len;
     while (i < n) {
         len = by_value((const unsigned char *)p + i, n - i);
@@ -142,21 +170,26 @@ static size_t as_json_sees(const char *p, size_t n, char *out) { /* each byte th
 }
 
 static size_t make_text(char *p, size_t room) {
-    static const char *const special[] = {"&", "<", ">", "\"", "'", "\\", "\n", "\r", "\t", "/", "`", "${", "%", "+", " ", "\x7F", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAA",
-                                          "\xC3\xA9", "\xF0\x9F\x98\x80", "\xE2\x80", "\xFF", "\x80", "</script>", "<!--", "-->", "&lt;", "\\u0041"};
-    size_t n = 0, k;
+    static const char *const special[] = {"&", "<", ">", "\"", "'", "\\", "\n", "\r", "\t", "/",
+        "`", "${", "%", "+", " ", "\x7F", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAA",
+        "\xC3\xA9", "\xF0\x9F\x98\x80", "\xE2\x80", "\xFF", "\x80", "</script>", "<!--", "-->",
+        "&lt;", "\\u0041"};
+    size_t                   n = 0, k;
     while (n + 16 < room && pick(12)) {
         const char *s = special[pick(SSE__COUNT(special))];
         switch (pick(3)) {
         case 0: p[n++] = (char)pick(256); break;
-        case 1: for (k = pick(6); k; k--) p[n++] = (char)('a' + pick(26)); break;
+        case 1:
+            for (k = pick(6); k; k--) p[n++] = (char)('a' + pick(26));
+            break;
         default: memcpy(p + n, s, strlen(s)); n += strlen(s);
         }
     }
     return n;
 }
 
-static void round_trips(const char *name, sse__escaper escape, size_t (*read)(const char *, size_t, char *), bool utf8_only) {
+static void round_trips(const char *name, sse__escaper escape,
+    size_t (*read)(const char *, size_t, char *), bool utf8_only) {
     char   text[400], want[1200], got[1200], label[80];
     size_t n, want_len, got_len;
     int    i, wrong = 0;
@@ -169,7 +202,7 @@ static void round_trips(const char *name, sse__escaper escape, size_t (*read)(co
         memcpy(exact, text, n);
         escape(&b, sse__str(exact, n));
         free(exact);
-        got_len  = read(b.ptr, b.len, got);
+        got_len = read(b.ptr, b.len, got);
         want_len = n;
         memcpy(want, text, n);
         if (utf8_only) want_len = as_json_sees(text, n, want);
@@ -197,15 +230,19 @@ static void escapers(void) {
     round_trips("JSON", sse__escape_json, read_json, true);
     round_trips("URL", sse__escape_url, read_url, false);
     round_trips("JS", sse__escape_js, read_js, false);
-    is_str(escaped(sse__escape_html, "a<b>&\"c\"'d'"), "a&lt;b&gt;&amp;&quot;c&quot;&#39;d&#39;", "HTML");
-    is_str(escaped(sse__escape_json, "a\"\\/<\x01\b\f\n\r\t\x7F"), "\"a\\\"\\\\/\\u003c\\u0001\\b\\f\\n\\r\\t\x7F\"", "JSON");
+    is_str(escaped(sse__escape_html, "a<b>&\"c\"'d'"), "a&lt;b&gt;&amp;&quot;c&quot;&#39;d&#39;",
+        "HTML");
+    is_str(escaped(sse__escape_json, "a\"\\/<\x01\b\f\n\r\t\x7F"),
+        "\"a\\\"\\\\/\\u003c\\u0001\\b\\f\\n\\r\\t\x7F\"", "JSON");
     is_str(escaped(sse__escape_json, ""), "\"\"", "JSON, nothing");
     is_str(escaped(sse__escape_url, "a b+c/\xC3\xA9?~"), "a%20b%2Bc%2F%C3%A9%3F~", "URL");
-    is_str(escaped(sse__escape_js, "it's </script>\n"), "it\\x27s \\x3c\\x2fscript\\x3e\\x0a", "JS");
-    is_str(escaped(sse__escape_js, "\xE2\x80\xA8\xE2\x80\xA9\xE2\x80"), "\\u2028\\u2029\xE2\x80", "JS line ends");
+    is_str(escaped(sse__escape_js, "it's </script>\n"), "it\\x27s \\x3c\\x2fscript\\x3e\\x0a",
+        "JS");
+    is_str(escaped(sse__escape_js, "\xE2\x80\xA8\xE2\x80\xA9\xE2\x80"), "\\u2028\\u2029\xE2\x80",
+        "JS line ends");
 }
 
-/* ---- percent ------------------------------------------------------------------------------------------------------- */
+/* ---- percent --------------------------------------------------------------------------------- */
 
 static const char *decoded(const char *text, bool plus) {
     static char out[100];
@@ -247,7 +284,7 @@ static void percent(void) {
     is_int(wrong, 0, "5,000 texts written by sse_url");
 }
 
-/* ---- base64 -------------------------------------------------------------------------------------------------------- */
+/* ---- base64 ---------------------------------------------------------------------------------- */
 
 static const char *base64(const char *text, bool url) {
     static sse_buf b;
@@ -256,12 +293,26 @@ static const char *base64(const char *text, bool url) {
 }
 
 static void base64_both(void) {
-    static const struct { const char *plain, *url; } known[] = {{"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xFB\xFF\xBF", "-_-_"}};
-    static const char *const bad_url[] = {"Z", "Zg==", "Zh", "Zm9", "Zm-", "Zm9vY", "Z g", "Zm9v\n", "Zm+v", "Zm/v", "Zg=", "=", "Zm9v\xFF", "Z\x80"};
-    static const char *const bad_std[] = {"Zg", "Zg=", "Zm8", "Zh==", "Zm9=", "=Zg=", "Z===", "====", "Zg==Zg==", "Zm-v", "Zm_v", "Zm9v=", "Zm9vYg=", "Zm9v===="};
-    size_t   i, n, wrong = 0;
-    unsigned a, b, decodes = 0;
-    char     text[400];
+    static const struct {
+        const char *plain, *url;
+    } known[] = {
+        {"", ""},
+        {"f", "Zg"},
+        {"fo", "Zm8"},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg"},
+        {"fooba", "Zm9vYmE"},
+        {"foobar", "Zm9vYmFy"},
+        {"\xFB\xFF\xBF", "-_-_"},
+    };
+    static const char *const bad_url[] = {"Z", "Zg==", "Zh", "Zm9", "Zm-", "Zm9vY", "Z g", "Zm9v\n",
+        "Zm+v", "Zm/v", "Zg=", "=", "Zm9v\xFF", "Z\x80"};
+    static const char *const bad_std[] = {"Zg", "Zg=", "Zm8",
+        "Zh==", "Zm9=", "=Zg=", "Z===", "====", "Zg==Zg==", "Zm-v", "Zm_v",
+        "Zm9v=", "Zm9vYg=", "Zm9v===="};
+    size_t                   i, n, wrong = 0;
+    unsigned                 a, b, decodes = 0;
+    char                     text[400];
     for (i = 0; i < SSE__COUNT(known); i++) {
         sse_buf out = {0};
         sse__base64url_put(&out, sse__text(known[i].plain));
@@ -272,8 +323,10 @@ static void base64_both(void) {
     is_str(base64("Zg==", false), "f", "with padding");
     is_str(base64("Zm8=", false), "fo", "with less");
     is_str(base64("+/+/", false), "\xFB\xFF\xBF", "the other alphabet");
-    for (i = 0; i < SSE__COUNT(bad_url); i++) is_str(base64(bad_url[i], true), "refused", "refused (URL alphabet)");
-    for (i = 0; i < SSE__COUNT(bad_std); i++) is_str(base64(bad_std[i], false), "refused", "refused (with padding)");
+    for (i = 0; i < SSE__COUNT(bad_url); i++)
+        is_str(base64(bad_url[i], true), "refused", "refused (URL alphabet)");
+    for (i = 0; i < SSE__COUNT(bad_std); i++)
+        is_str(base64(bad_std[i], false), "refused", "refused (with padding)");
     ok(!strcmp(base64("Zg", true), "f"), "a refusal is not sticky");
     for (a = 0; a < 256; a++)
         for (b = 0; b < 256; b++) {
@@ -289,20 +342,23 @@ static void base64_both(void) {
         sse_buf out = {0}, back = {0};
         n = make_text(text, sizeof text);
         sse__base64url_put(&out, sse__str(text, n));
-        wrong += !sse__base64_get(&back, sse__str(out.ptr, out.len), true) || back.len != n || (n && memcmp(back.ptr, text, n));
+        wrong += !sse__base64_get(&back, sse__str(out.ptr, out.len), true) || back.len != n ||
+                 (n && memcmp(back.ptr, text, n));
         sse_buf_free(&out);
         sse_buf_free(&back);
     }
     is_int(wrong, 0, "5,000 texts there and back");
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static void integers(void) {
-    static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "1.0", "0x1", "--1", "1e3", "9223372036854775808", "-9223372036854775809", "18446744073709551617", "99999999999999999999", "1\n", "\xC2\xB2"};
-    uint64_t v;
-    size_t   i;
-    int      wrong = 0;
+    static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "1.0", "0x1", "--1", "1e3",
+        "9223372036854775808", "-9223372036854775809", "18446744073709551617",
+        "99999999999999999999", "1\n", "\xC2\xB2"};
+    uint64_t                 v;
+    size_t                   i;
+    int                      wrong = 0;
     is_int(sse_parse_int("12", -7), 12, "digits");
     is_int(sse_parse_int("-12", -7), -12, "negative");
     is_int(sse_parse_int("-0", -7), 0, "minus nothing");
@@ -311,11 +367,13 @@ static void integers(void) {
     is_int(sse_parse_int("-9223372036854775808", -7), INT64_MIN, "the smallest");
     is_int(sse_parse_int(NULL, -7), -7, "NULL");
     for (i = 0; i < SSE__COUNT(bad); i++) is_int(sse_parse_int(bad[i], -7), -7, bad[i]);
-    ok(sse__parse_u64(SSE__LIT("18446744073709551615"), UINT64_MAX, &v) && v == UINT64_MAX, "the largest of 64 bits");
+    ok(sse__parse_u64(SSE__LIT("18446744073709551615"), UINT64_MAX, &v) && v == UINT64_MAX,
+        "the largest of 64 bits");
     ok(!sse__parse_u64(SSE__LIT("18446744073709551616"), UINT64_MAX, &v), "one more");
     ok(sse__parse_u64(SSE__LIT("65535"), 65535, &v) && v == 65535, "max itself");
     ok(!sse__parse_u64(SSE__LIT("65536"), 65535, &v), "past max");
-    ok(!sse__parse_u64(SSE__LIT("7"), 5, &v) && !sse__parse_u64(SSE__LIT("1"), 0, &v), "a max of one digit");
+    ok(!sse__parse_u64(SSE__LIT("7"), 5, &v) && !sse__parse_u64(SSE__LIT("1"), 0, &v),
+        "a max of one digit");
     ok(sse__parse_u64(SSE__LIT("0"), 0, &v) && v == 0, "a max of none");
     for (i = 0; i < 3000; i++) { /* every number against every max */
         char text[12];
@@ -326,18 +384,38 @@ static void integers(void) {
 }
 
 static void doubles(const char *where) {
-    static const struct { const char *text; double value; } good[] = {{"0", 0}, {"-1.5", -1.5}, {"1e3", 1000}, {"2.5E-1", 0.25}, {"1e+2", 100}, {"007.50", 7.5}, {"0.1", 0.1}, {"1e-400", 0},
-                                                                      {"1.7976931348623157e308", 1.7976931348623157e308}, {"3.14159265358979323846264338327950288419716939937510", 3.14159265358979323846}};
-    static const char *const bad[] = {"", " 1", "1 ", "+1", ".5", "5.", "1,5", "1e", "1e+", "e5", "-", "-.5", "nan", "inf", "infinity", "0x10", "1e999", "-1e999", "1.5.2", "1.5x", ("1\xD9\xAB" "5")};
-    char     text[64];
-    size_t   i;
-    int      wrong = 0;
-    for (i = 0; i < SSE__COUNT(good); i++) ok(fabs(sse_parse_double(good[i].text, -7) - good[i].value) <= 0, "%s %s", good[i].text, where);
-    for (i = 0; i < SSE__COUNT(bad); i++) ok(fabs(sse_parse_double(bad[i], -7) + 7) <= 0, "not '%s' %s", bad[i], where);
+    static const struct {
+        const char *text;
+        double      value;
+    } good[] = {
+        {"0", 0},
+        {"-1.5", -1.5},
+        {"1e3", 1000},
+        {"2.5E-1", 0.25},
+        {"1e+2", 100},
+        {"007.50", 7.5},
+        {"0.1", 0.1},
+        {"1e-400", 0},
+        {"1.7976931348623157e308", 1.7976931348623157e308},
+        {"3.14159265358979323846264338327950288419716939937510", 3.14159265358979323846},
+    };
+    static const char *const bad[] = {"", " 1", "1 ", "+1", ".5", "5.", "1,5", "1e", "1e+", "e5",
+        "-", "-.5", "nan", "inf", "infinity", "0x10", "1e999", "-1e999", "1.5.2", "1.5x",
+        ("1\xD9\xAB"
+         "5")};
+    char                     text[64];
+    size_t                   i;
+    int                      wrong = 0;
+    for (i = 0; i < SSE__COUNT(good); i++)
+        ok(fabs(sse_parse_double(good[i].text, -7) - good[i].value) <= 0, "%s %s", good[i].text,
+            where);
+    for (i = 0; i < SSE__COUNT(bad); i++)
+        ok(fabs(sse_parse_double(bad[i], -7) + 7) <= 0, "not '%s' %s", bad[i], where);
     ok(fabs(sse_parse_double(NULL, -7) + 7) <= 0, "not NULL %s", where);
     for (i = 0; i < 5000; i++) {
         sse_buf b = {0};
-        double  v = ldexp((double)pick(1u << 30) + (double)pick(1u << 20) / (1 << 20), (int)pick(200) - 100);
+        double  v = ldexp((double)pick(1u << 30) + (double)pick(1u << 20) / (1 << 20),
+             (int)pick(200) - 100);
         sse_printf(&b, "%.17g", pick(2) ? v : -v);
         snprintf(text, sizeof text, "%s", sse_buf_text(&b));
         wrong += fabs(fabs(sse_parse_double(text, 0)) - v) > 0;

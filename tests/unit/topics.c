@@ -2,7 +2,9 @@
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 static long  fail_at; /* the allocation that fails; 0: none */
-static void *failing_realloc(void *p, size_t n) { return fail_at && --fail_at == 0 ? NULL : realloc(p, n); }
+static void *failing_realloc(void *p, size_t n) {
+    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+}
 #define SSE_MALLOC(n)     failing_realloc(NULL, n)
 #define SSE_REALLOC(p, n) failing_realloc(p, n)
 #define SSE_FREE(p)       free(p)
@@ -16,33 +18,58 @@ static void test_patterns(void) {
     static const struct {
         const char *pattern, *name;
         bool        match;
-    } cases[] = {{"chat.*", "chat.1", true}, {"chat.*", "chat.", true}, {"chat.*", "chat", false}, {"*", "", true}, {"*", "x", true}, {"", "", true},
-        {"", "x", false}, {"a*b", "ab", true}, {"a*b", "axxb", true}, {"a*b", "axxbc", false}, {"a*b*c", "abbbc", true}, {"*.end", "x.end.end", true},
-        {"*.end", "x.end.", false}, {"**", "x", true}, {"a**b", "ab", true}, {"abc", "abc", true}, {"abc", "abd", false}, {"abc", "ab", false},
-        {"?", "x", false}, {"[a]", "a", false}, {"a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false}};
+    } cases[] = {
+        {"chat.*", "chat.1", true},
+        {"chat.*", "chat.", true},
+        {"chat.*", "chat", false},
+        {"*", "", true},
+        {"*", "x", true},
+        {"", "", true},
+        {"", "x", false},
+        {"a*b", "ab", true},
+        {"a*b", "axxb", true},
+        {"a*b", "axxbc", false},
+        {"a*b*c", "abbbc", true},
+        {"*.end", "x.end.end", true},
+        {"*.end", "x.end.", false},
+        {"**", "x", true},
+        {"a**b", "ab", true},
+        {"abc", "abc", true},
+        {"abc", "abd", false},
+        {"abc", "ab", false},
+        {"?", "x", false},
+        {"[a]", "a", false},
+        {"a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+    };
     size_t i;
     for (i = 0; i < SSE__COUNT(cases); i++)
-        ok(sse__pattern_match(cases[i].pattern, sse__text(cases[i].name)) == cases[i].match, "%s %s %s", cases[i].pattern,
-            cases[i].match ? "matches" : "does not match", cases[i].name);
-    is_int((long long)sse__pattern_key("chat.*").len, 5, "a pattern is kept by what stands before its star");
+        ok(sse__pattern_match(cases[i].pattern, sse__text(cases[i].name)) == cases[i].match,
+            "%s %s %s", cases[i].pattern, cases[i].match ? "matches" : "does not match",
+            cases[i].name);
+    is_int((long long)sse__pattern_key("chat.*").len, 5,
+        "a pattern is kept by what stands before its star");
 }
 
 static void test_ids(void) {
-    static const char *const bad[] = {"", "-", "7f3a9c02", "7f3a9c02-", "7f3a9c02-x", "7f3a9c02--1", "7f3a9c02- 1", "7f3a9c02-1 ", "7F3A9C02-1",
-        "7f3a9c0-1", "7f3a9c022-1", "7f3a9c02-18446744073709551616", "7f3a9c02-1e3", "-7f3a9c02-1"};
+    static const char *const bad[] = {"", "-", "7f3a9c02", "7f3a9c02-", "7f3a9c02-x", "7f3a9c02--1",
+        "7f3a9c02- 1", "7f3a9c02-1 ", "7F3A9C02-1", "7f3a9c0-1", "7f3a9c022-1",
+        "7f3a9c02-18446744073709551616", "7f3a9c02-1e3", "-7f3a9c02-1"};
     char                     out[SSE__ID_ROOM + 1];
     sse_str                  epoch, line = sse__id_line(out, "7f3a9c02", UINT64_MAX);
     uint64_t                 seq;
     size_t                   i;
     is_mem(line.ptr, line.len, "id: 7f3a9c02-18446744073709551615\n", 34, "the longest id line");
     is_int((long long)line.len, SSE__ID_ROOM, "fills its room");
-    ok(sse__id_parse(sse__text("7f3a9c02-18446744073709551615"), &epoch, &seq) && seq == UINT64_MAX && sse__eq(epoch, SSE__LIT("7f3a9c02")),
+    ok(sse__id_parse(sse__text("7f3a9c02-18446744073709551615"), &epoch, &seq) &&
+            seq == UINT64_MAX && sse__eq(epoch, SSE__LIT("7f3a9c02")),
         "and is read back");
-    for (i = 0; i < SSE__COUNT(bad); i++) ok(!sse__id_parse(sse__text(bad[i]), &epoch, &seq), "no id: \"%s\"", bad[i]);
+    for (i = 0; i < SSE__COUNT(bad); i++)
+        ok(!sse__id_parse(sse__text(bad[i]), &epoch, &seq), "no id: \"%s\"", bad[i]);
     ok(!sse__id_parse(sse__str("7f3a\0c02-1", 10), &epoch, &seq), "no id: one with a NUL");
 }
 
-static bool count_one(const sse_event *event, void *user) { /* user: how far before the 100th event it should be */
+/* user: how far before the 100th event it should be */
+static bool count_one(const sse_event *event, void *user) {
     char want[16];
     snprintf(want, sizeof want, "%d", 100 - *(int *)user);
     if (!event->data || strcmp(event->data, want) != 0) return false;
@@ -64,12 +91,15 @@ static void test_ring(void) {
     for (i = 0; i <= 100; i++) {
         snprintf(text, sizeof text, "%d", i);
         sse_publish(app, "t", &event);
-        if (i == 0) is_int(sse_topic_history(app, "t", 0, count_one, &left), 1, "one event is kept");
+        if (i == 0)
+            is_int(sse_topic_history(app, "t", 0, count_one, &left), 1, "one event is kept");
     }
     left = 9;
-    is_int(sse_topic_history(app, "t", 0, count_one, &left), 10, "of 101 events the last 10 are kept");
+    is_int(sse_topic_history(app, "t", 0, count_one, &left), 10,
+        "of 101 events the last 10 are kept");
     is_int(left, -1, "in order");
-    is_int(sse_topic_history(app, "none", 0, count_one, &left), SSE_E_ABSENT, "a topic without a history");
+    is_int(sse_topic_history(app, "none", 0, count_one, &left), SSE_E_ABSENT,
+        "a topic without a history");
     o.history = -1;
     is_int(sse_topic(app, "bad", &o), SSE_E_ARG, "a mistake is told");
     is_int(sse_serve(app, NULL), SSE_E_ARG, "and told again by sse_serve");
@@ -82,7 +112,8 @@ static void on_pattern(sse_req *req, sse_stream s) {
     is_int(sse_subscribe_pattern(s, "d.*"), SSE_OK, "subscribed");
 }
 
-/* A client comes back to ten topics of a database, of which only some are in memory. Returns how many of their events it got. */
+/* A client comes back to ten topics of a database, of which only some are in memory. Returns how
+   many of their events it got. */
 static int resume_from_database(int max_topics, int *gaps) {
     sse_db           *db = sse_db_open(":memory:", NULL);
     sse_app_options   options;
@@ -94,10 +125,10 @@ static int resume_from_database(int max_topics, int *gaps) {
     memset(&options, 0, sizeof options);
     memset(&o, 0, sizeof o);
     options.max_topics = max_topics;
-    app                = dial_app(&options);
-    opening            = on_pattern;
-    o.history          = 10;
-    o.db               = db;
+    app = dial_app(&options);
+    opening = on_pattern;
+    o.history = 10;
+    o.db = db;
     sse_topic(app, "*.*", &o);
     for (i = 0; i < 10; i++) {
         snprintf(text, sizeof text, "d.%d", i);
@@ -111,11 +142,12 @@ static int resume_from_database(int max_topics, int *gaps) {
     c = dial(app, "/s", text);
     turns(app, 3);
     *gaps = times(c, "event: gap\n");
-    n     = times(c, "data: mine\n");
-    c     = dial(app, "/s", NULL);
+    n = times(c, "data: mine\n");
+    c = dial(app, "/s", NULL);
     say(app, "d.3", "live");
     turns(app, 3);
-    is_int(times(c, "data: mine\n") * 10 + times(c, "data: live\n"), 1, "one that comes anew gets what is new");
+    is_int(times(c, "data: mine\n") * 10 + times(c, "data: live\n"), 1,
+        "one that comes anew gets what is new");
     dial_free(app);
     sse_db_close(db);
     return n;
@@ -130,7 +162,8 @@ static void test_recall(void) {
 }
 #endif
 
-static int without_memory(long n, bool with_db) { /* everything a topic does, the n-th allocation failing */
+/* Everything a topic does, the n-th allocation failing. */
+static int without_memory(long n, bool with_db) {
     sse_app          *app;
     sse_db           *db;
     sse_topic_options o;
@@ -138,14 +171,14 @@ static int without_memory(long n, bool with_db) { /* everything a topic does, th
     int               i, left = 0;
     memset(&o, 0, sizeof o);
     memset(&event, 0, sizeof event);
-    app        = sse_app_new(NULL);
-    db         = with_db ? sse_db_open(":memory:", NULL) : NULL;
-    fail_at    = n;
-    o.history  = 3;
-    o.db       = db;
+    app = sse_app_new(NULL);
+    db = with_db ? sse_db_open(":memory:", NULL) : NULL;
+    fail_at = n;
+    o.history = 3;
+    o.db = db;
     o.overflow = SSE_KEEP_NEWEST;
     event.data = "x";
-    event.id   = "alias";
+    event.id = "alias";
     sse_topic(app, "a", &o);
     sse_topic(app, "b*", &o);
     for (i = 0; i < 6; i++) {
@@ -155,7 +188,7 @@ static int without_memory(long n, bool with_db) { /* everything a topic does, th
     }
     sse_poll(app, 0);
     sse_topic_history(app, "b1", 0, count_one, &left);
-    i       = fail_at > 0;
+    i = fail_at > 0;
     fail_at = 0;
     sse_app_free(app);
     sse_db_close(db);
@@ -174,7 +207,8 @@ static int kept(sse_app *app) {
     return n;
 }
 
-/* Publishes 70 events, each once for each allocation that can fail, until none does. Returns how often that was refused. */
+/* Publishes 70 events, each once for each allocation that can fail, until none does. Returns how
+   often that was refused. */
 static int publish_without_memory(sse_app *app) {
     sse_event event;
     int       i, error, refused = 0;
@@ -184,7 +218,7 @@ static int publish_without_memory(sse_app *app) {
     for (i = 0; i < 70; i++) {
         for (n = 1, error = SSE_E_NOMEM; error == SSE_E_NOMEM; n++) {
             fail_at = n;
-            error   = sse_publish(app, "t", &event);
+            error = sse_publish(app, "t", &event);
             fail_at = 0;
             refused += error == SSE_E_NOMEM;
         }
@@ -198,7 +232,7 @@ static void test_kept_without_memory(sse_db *db) {
     int               refused;
     memset(&o, 0, sizeof o);
     o.history = 1000;
-    o.db      = db;
+    o.db = db;
     sse_topic(app, "t", &o);
     refused = publish_without_memory(app);
     ok(refused > 70, "%d publications are refused for lack of memory", refused);
@@ -215,7 +249,7 @@ static void test_read_without_memory(sse_db *db) { /* at a restart */
     int               good = 0;
     memset(&o, 0, sizeof o);
     o.history = 1000;
-    o.db      = db;
+    o.db = db;
     for (n = 1; n < 400; n++) {
         app = sse_app_new(NULL);
         sse_topic(app, "t*", &o);
@@ -226,7 +260,8 @@ static void test_read_without_memory(sse_db *db) { /* at a restart */
         sse_poll(app, 0);
         sse_app_free(app);
     }
-    is_int(good, 399, "what could not be read for lack of memory is read later, and stays in the database");
+    is_int(good, 399,
+        "what could not be read for lack of memory is read later, and stays in the database");
 }
 #endif
 
@@ -252,6 +287,7 @@ int main(void) {
     }
     for (m = 1; m < 2000 && !without_memory(m, true); m++) {
     }
-    ok(n > 20 && n < 2000 && m > 20 && m < 2000, "each of %ld and %ld allocations may fail", n - 1, m - 1);
+    ok(n > 20 && n < 2000 && m > 20 && m < 2000, "each of %ld and %ld allocations may fail", n - 1,
+        m - 1);
     return tap_done();
 }

@@ -1,27 +1,31 @@
-/* What sse_db_write has to undo while memory is short, SQLite's own: nothing stays open, nothing that failed is there, nothing that
-   was answered with 0 is missing. */
+/* What sse_db_write has to undo while memory is short, SQLite's own: nothing stays open, nothing
+   that failed is there, nothing that was answered with 0 is missing. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 
 #ifndef SSE_NO_SQLITE
 static sqlite3_mem_methods real;
-static long                good = -1, bad; /* so many allocations from now on are made, then so many fail; good -1: none does */
+/* so many allocations from now on are made, then so many fail; good -1: none does */
+static long good = -1, bad;
 
 static bool fails(void) {
     if (good < 0 || good-- > 0) return false;
     good = --bad > 0 ? 0 : -1;
     return true;
 }
+
 static void *scarce_malloc(int n) { return fails() ? NULL : real.xMalloc(n); }
 static void *scarce_realloc(void *p, int n) { return fails() ? NULL : real.xRealloc(p, n); }
 
 static int insert(sse_db *db, void *user) { /* a row; then what user says is the answer */
-    int n = sse_db_exec(db, "INSERT INTO t (a, b) VALUES (%d, %s)", *(int *)user, "a text that is not short, so that a row has a size");
+    int n = sse_db_exec(db, "INSERT INTO t (a, b) VALUES (%d, %s)", *(int *)user,
+        "a text that is not short, so that a row has a size");
     return n < 0 ? n : *(int *)user % 3 == 2;
 }
 
-static int insert_inside(sse_db *db, void *user) { /* two rows, the second in a savepoint that may be undone on its own */
+/* Two rows, the second in a savepoint that may be undone on its own. */
+static int insert_inside(sse_db *db, void *user) {
     int other = *(int *)user + 1;
     if (insert(db, user) < 0) return -1;
     return sse_db_write(db, insert, &other) == SSE_E_NOMEM;
@@ -34,7 +38,7 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
     int            open = 0, locked = 0, wrong = 0, failed = 0;
     long long      before, count;
     remove("build/undo.db");
-    db    = sse_db_open("build/undo.db", NULL);
+    db = sse_db_open("build/undo.db", NULL);
     other = sse_db_open("build/undo.db", &quick);
     sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
     for (n = 0; n < 300; n++) {
@@ -42,8 +46,8 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
         sse_db_one(db, &before, "SELECT count(*) FROM t");
         sqlite3_db_release_memory(sse_db_raw(db));
         good = n;
-        bad  = burst;
-        rc   = sse_db_write(db, fn, &a);
+        bad = burst;
+        rc = sse_db_write(db, fn, &a);
         good = -1;
         failed += rc != 0;
         if (sse_db_one(db, &count, "SELECT count(*) FROM t")) wrong++;
@@ -64,8 +68,8 @@ int main(void) {
 #ifndef SSE_NO_SQLITE
     sqlite3_mem_methods scarce;
     sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real);
-    scarce          = real;
-    scarce.xMalloc  = scarce_malloc;
+    scarce = real;
+    scarce.xMalloc = scarce_malloc;
     scarce.xRealloc = scarce_realloc;
     sqlite3_config(SQLITE_CONFIG_MALLOC, &scarce);
     sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* each allocation is one that may fail */

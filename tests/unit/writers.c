@@ -1,4 +1,5 @@
-/* writers.c: streams that are written later, from timers, descriptors and other threads, and are closed meanwhile. */
+/* writers.c: streams that are written later, from timers, descriptors and other threads, and are
+   closed meanwhile. */
 #define _DEFAULT_SOURCE
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -30,21 +31,23 @@ static void timers(void) {
     sse_stream s;
     client    *c;
     int        i;
-    app  = dial_app(NULL);
-    c    = dial(app, "/s", NULL);
-    s    = newest;
+    app = dial_app(NULL);
+    c = dial(app, "/s", NULL);
+    s = newest;
     left = 5;
     sse_every(app, 1, tick, &s);
     for (i = 0; i < 200 && stale < 3; i++) turns(app, 1);
     is_int(times(c, "data: tick\n"), 5, "a timer writes, and ends the stream");
-    ok(times(c, "\r\n0\r\n\r\n") == 1 && stale >= 3, "then its handle is stale, each time it is tried");
+    ok(times(c, "\r\n0\r\n\r\n") == 1 && stale >= 3,
+        "then its handle is stale, each time it is tried");
     is_int(nclosed, 1, "closed once");
     dial_free(app);
 }
 
 /* ---- descriptors ---- */
 
-static void readable(sse_app *a, int fd, int ready, void *user) { /* relays lines; "end" ends the stream */
+/* Relays lines; "end" ends the stream. */
+static void readable(sse_app *a, int fd, int ready, void *user) {
     char          text[100];
     const ssize_t n = read(fd, text, sizeof text - 1);
     (void)a, (void)ready;
@@ -58,15 +61,16 @@ static void descriptors(void) {
     client    *c;
     int        fds[2];
     app = dial_app(NULL);
-    c   = dial(app, "/s", NULL);
-    s   = newest;
+    c = dial(app, "/s", NULL);
+    s = newest;
     if (pipe(fds)) return;
     sse_watch(app, fds[0], SSE_READ, readable, &s);
     ok(write(fds[1], "one", 3) == 3, "something to read");
     turns(app, 3);
     ok(write(fds[1], "two", 3) == 3, "and again");
     turns(app, 3);
-    is_int(times(c, "data: one\n") * 10 + times(c, "data: two\n"), 11, "a watch writes what it reads");
+    is_int(times(c, "data: one\n") * 10 + times(c, "data: two\n"), 11,
+        "a watch writes what it reads");
     hang_up(c);
     ok(write(fds[1], "three", 5) == 5, "the peer is gone");
     turns(app, 5);
@@ -126,8 +130,8 @@ static void threads(void) {
     int       number[THREADS], k, i, last[THREADS];
     char      want[64];
     client   *c;
-    app    = dial_app(NULL);
-    c      = dial(app, "/s", NULL);
+    app = dial_app(NULL);
+    c = dial(app, "/s", NULL);
     shared = newest;
     snprintf(shared_id, sizeof shared_id, "%s", sse_stream_id(newest));
     for (k = 0; k < THREADS; k++) {
@@ -138,10 +142,11 @@ static void threads(void) {
     for (k = 0; k <= THREADS; k++) pthread_join(thread[k], NULL);
     snprintf(want, sizeof want, "data: ");
     for (i = 0; i < 500 && times(c, want) < THREADS * CALLS; i++) turns(app, 1);
-    is_int(times(c, want), THREADS * CALLS, "each letter of each thread, posted with sse_call and the stream's text");
+    is_int(times(c, want), THREADS * CALLS,
+        "each letter of each thread, posted with sse_call and the stream's text");
     for (k = 0; k < THREADS; k++) {
         const char *at = c->got;
-        last[k]        = 0;
+        last[k] = 0;
         for (i = 0; i < CALLS && at; i++) {
             snprintf(want, sizeof want, "data: %d-%d.\n", k, i);
             at = strstr(at, want);

@@ -1,5 +1,6 @@
-/* alive.c: pages with every client there is, and all that may end their streams, for alive.test.mjs. It listens on PORT (-1, the
-   default: any) of 127.0.0.1 and prints its address. usage: alive NODE_MODULES [DATASTAR_JS] */
+/* alive.c: pages with every client there is, and all that may end their streams, for
+   alive.test.mjs. It listens on PORT (-1, the default: any) of 127.0.0.1 and prints its address.
+   usage: alive NODE_MODULES [DATASTAR_JS] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -32,12 +33,15 @@ static seat *seat_of(const char *name) {
 
 /* ---- pages ---- */
 
-static void page(sse_req *req, void *user) { /* the test puts frames into it; each tells here what it shows */
+/* The test puts frames into it; each tells here what it shows. */
+static void page(sse_req *req, void *user) {
     (void)user;
     sse_puts(sse_out(req),
-        "<!doctype html><link rel=\"icon\" href=\"data:,\"><style>iframe { width: 60px; height: 30px; border: 0 }</style><body><script>\n"
+        "<!doctype html><link rel=\"icon\" href=\"data:,\"><style>iframe { width: 60px; height: "
+        "30px; border: 0 }</style><body><script>\n"
         "window.seen = {}\n"
-        "addEventListener('message', ({ data: [name, text, at] }) => (seen[name] = seen[name] || []).push([text, at]))\n"
+        "addEventListener('message', ({ data: [name, text, at] }) => (seen[name] = seen[name] || "
+        "[]).push([text, at]))\n"
         "function add(name, url) {\n"
         "  const frame = document.body.appendChild(document.createElement('iframe'))\n"
         "  frame.id = name\n"
@@ -49,26 +53,35 @@ static void page(sse_req *req, void *user) { /* the test puts frames into it; ea
 static void event_source(sse_buf *html, const char *url) {
     sse_puts(html, "<b id=\"text\"></b><script>new EventSource(");
     sse_json(html, "%s", url);
-    sse_puts(html, ").onmessage = event => { document.getElementById('text').textContent = event.data }</script>");
+    sse_puts(html,
+        ").onmessage = event => { document.getElementById('text').textContent = event.data "
+        "}</script>");
 }
 
 static void fetch_event_source(sse_buf *html, const char *url) {
 #define LIB "/node/@microsoft/fetch-event-source/lib/esm/"
-    sse_puts(html, "<b id=\"text\"></b><script type=\"importmap\">{\"imports\":{\"" LIB "fetch\":\"" LIB "fetch.js\",\"" LIB "parse\":\"" LIB
-                   "parse.js\"}}</script><script type=\"module\">import { fetchEventSource } from '" LIB "index.js'\nfetchEventSource(");
+    sse_puts(html,
+        "<b id=\"text\"></b><script type=\"importmap\">{\"imports\":{\"" LIB "fetch\":\"" LIB
+        "fetch.js\",\"" LIB "parse\":\"" LIB
+        "parse.js\"}}</script><script type=\"module\">import { fetchEventSource } from '" LIB
+        "index.js'\nfetchEventSource(");
     sse_json(html, "%s", url);
-    sse_puts(html, ", { onmessage: event => { if (event.data) document.getElementById('text').textContent = event.data } })</script>");
+    sse_puts(html,
+        ", { onmessage: event => { if (event.data) document.getElementById('text').textContent = "
+        "event.data } })</script>");
 }
 
 static void datastar(sse_buf *html, const char *client, const char *url, bool follow) {
-    sse_html(html, "<script type=\"module\" src=\"/%s.js\"></script><b id=\"text\"></b><p ", client);
+    sse_html(html, "<script type=\"module\" src=\"/%s.js\"></script><b id=\"text\"></b><p ",
+        client);
     if (follow) sse_follow(html, url);
     else sse_js(html, "data-init=\"@get('%s')\"", url);
     sse_puts(html, "></p>");
 }
 
-static void frame(sse_req *req, void *user) { /* GET /frame/{client}?name=...: one client, whose newest event is in #text */
-    sse_buf    *html   = sse_out(req);
+/* GET /frame/{client}?name=...: one client, whose newest event is in #text */
+static void frame(sse_req *req, void *user) {
+    sse_buf    *html = sse_out(req);
     const char *client = sse_param(req, "client"), *name = sse_query(req, "name");
     const char *url = sse_fmt(req, "/feed/%s?for=%s", name, client);
     (void)user;
@@ -80,27 +93,36 @@ static void frame(sse_req *req, void *user) { /* GET /frame/{client}?name=...: o
     sse_puts(html, ", window.last = text, Date.now()], '*')\n"
                    "}).observe(document, { subtree: true, childList: true, characterData: true })\n"
                    "</script>");
-    if (strcmp(client, "scripts") == 0) sse_scripts(html, SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS);
-    if (strcmp(client, "scripts") == 0 || strcmp(client, "eventsource") == 0) event_source(html, url);
+    if (strcmp(client, "scripts") == 0)
+        sse_scripts(html, SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS);
+    if (strcmp(client, "scripts") == 0 || strcmp(client, "eventsource") == 0)
+        event_source(html, url);
     else if (strcmp(client, "fetch-event-source") == 0) fetch_event_source(html, url);
     else if (strcmp(client, "htmx2") == 0)
-        sse_puts(html, "<script src=\"/node/htmx2/dist/htmx.js\"></script><script src=\"/node/htmx-ext-sse/sse.js\"></script>");
+        sse_puts(html, "<script src=\"/node/htmx2/dist/htmx.js\"></script>"
+                       "<script src=\"/node/htmx-ext-sse/sse.js\"></script>");
     else if (strcmp(client, "htmx4") == 0)
-        sse_puts(html, "<script src=\"/node/htmx4/dist/htmx.js\"></script><script src=\"/node/htmx4/dist/ext/hx-sse.js\"></script>");
-    else if (strncmp(client, "datastar", 8) == 0) datastar(html, "datastar", url, strcmp(client, "datastar") != 0);
-    else if (strncmp(client, "real", 4) == 0) datastar(html, "real", url, strcmp(client, "real") != 0);
+        sse_puts(html, "<script src=\"/node/htmx4/dist/htmx.js\"></script>"
+                       "<script src=\"/node/htmx4/dist/ext/hx-sse.js\"></script>");
+    else if (strncmp(client, "datastar", 8) == 0)
+        datastar(html, "datastar", url, strcmp(client, "datastar") != 0);
+    else if (strncmp(client, "real", 4) == 0)
+        datastar(html, "real", url, strcmp(client, "real") != 0);
     else sse_fail(req, 404, "no such client");
-    if (strncmp(client, "htmx", 4) == 0) sse_htmx_element(html, url, strcmp(client, "htmx2") == 0 ? "message" : NULL, "id=\"text\"");
+    if (strncmp(client, "htmx", 4) == 0)
+        sse_htmx_element(html, url, strcmp(client, "htmx2") == 0 ? "message" : NULL, "id=\"text\"");
 }
 
 /* ---- streams, and what ends them ---- */
 
-static void feed(sse_req *req, void *user) { /* GET /feed/{name}?for=client: says at once how often this seat was taken since this start */
-    seat              *at   = seat_of(sse_param(req, "name"));
-    const char        *boot = getenv("BOOT"), *client = sse_query(req, "for");
-    const bool         elements = strncmp(client, "datastar", 8) == 0 || strncmp(client, "real", 4) == 0;
-    sse_event          first    = {0};
-    sse_stream_options o        = {.retry_ms = 1000, .first = &first, .ping_ms = 1000}; /* nginx sends a reset of HTTP/2 with what comes next */
+/* GET /feed/{name}?for=client: says at once how often this seat was taken since this start */
+static void feed(sse_req *req, void *user) {
+    seat       *at = seat_of(sse_param(req, "name"));
+    const char *boot = getenv("BOOT"), *client = sse_query(req, "for");
+    const bool  elements = strncmp(client, "datastar", 8) == 0 || strncmp(client, "real", 4) == 0;
+    sse_event   first = {0};
+    /* nginx sends a reset of HTTP/2 with what comes next */
+    sse_stream_options o = {.retry_ms = 1000, .first = &first, .ping_ms = 1000};
     const char        *text;
     (void)user;
     if (!at) {
@@ -121,26 +143,28 @@ static bool overflow(sse_stream s, void *user) { /* as if it had read nothing of
     (void)user;
     while (!error) {
         for (i = 0; i + 1 < (int)sizeof text; i++) {
-            noise   = noise * 1664525u + 1013904223u;
+            noise = noise * 1664525u + 1013904223u;
             text[i] = (char)('!' + (noise >> 24) % 94); /* nothing that compresses */
         }
         text[i] = '\0';
-        error   = sse_stream_send(s, &(sse_event){.event = "noise", .data = text});
+        error = sse_stream_send(s, &(sse_event){.event = "noise", .data = text});
     }
     return true;
 }
 
-static void cut(sse_req *req, void *user) { /* POST /cut: every stream is too slow. ?lives=1: the next one of each lives for 300 ms */
+/* POST /cut: every stream is too slow. ?lives=1: the next one of each lives for 300 ms */
+static void cut(sse_req *req, void *user) {
     (void)user;
     short_lives += (int)sse_parse_int(sse_query(req, "lives"), 0);
     sse_streams_each(sse_req_app(req), &(sse_filter){.all = true}, overflow, NULL);
 }
 
-static void crowd_in(sse_app *app, int count) { /* connects to itself: they are first in the queue */
+/* Connects to itself: they are first in the queue. */
+static void crowd_in(sse_app *app, int count) {
     struct sockaddr_in to;
     memset(&to, 0, sizeof to);
-    to.sin_family      = AF_INET;
-    to.sin_port        = htons((uint16_t)sse_port(app));
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)sse_port(app));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (; count > 0 && crowd_count < (int)(sizeof crowd / sizeof *crowd); count--) {
         const int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -163,7 +187,8 @@ static void leave(sse_app *app, void *user) {
     while (crowd_count > 0) close(crowd[--crowd_count]);
 }
 
-/* POST /full?ms=...: every stream is too slow, and for so long there is no room for any to come back */
+/* POST /full?ms=...: every stream is too slow, and for so long there is no room for any to come
+   back */
 static void full(sse_req *req, void *user) {
     sse_app  *app = sse_req_app(req);
     sse_stats st;
@@ -180,7 +205,8 @@ static bool reconnect(sse_stream s, void *user) {
     return true;
 }
 
-static void come_back(sse_req *req, void *user) { /* POST /come-back: the program wants every client to open another stream */
+/* POST /come-back: the program wants every client to open another stream */
+static void come_back(sse_req *req, void *user) {
     (void)user;
     sse_streams_each(sse_req_app(req), &(sse_filter){.all = true}, reconnect, NULL);
 }
@@ -190,7 +216,8 @@ static void end(sse_req *req, void *user) { /* POST /end: the program ends every
     sse_streams_close(sse_req_app(req), &(sse_filter){.all = true}, NULL);
 }
 
-static void brief(sse_req *req, void *user) { /* POST /brief: a stream that ends with its first event */
+/* POST /brief: a stream that ends with its first event */
+static void brief(sse_req *req, void *user) {
     sse_stream s = sse_stream_open(req, NULL);
     (void)user;
     sse_stream_send(s, &(sse_event){.data = "one"});
@@ -206,9 +233,12 @@ static void stats(sse_req *req, void *user) {
     sse_stats st;
     (void)user;
     sse_stats_get(sse_req_app(req), &st);
-    sse_json(sse_out_json(req), "{\"streams\":%llu,\"refused\":%llu,\"by_queue\":%llu,\"by_lifetime\":%llu,\"by_end\":%llu}",
-        (unsigned long long)st.streams, (unsigned long long)st.refused, (unsigned long long)st.closed[SSE_BY_QUEUE],
-        (unsigned long long)st.closed[SSE_BY_LIFETIME], (unsigned long long)st.closed[SSE_BY_END]);
+    sse_json(sse_out_json(req),
+        "{\"streams\":%llu,\"refused\":%llu,\"by_queue\":%llu,\"by_lifetime\":%llu,"
+        "\"by_end\":%llu}",
+        (unsigned long long)st.streams, (unsigned long long)st.refused,
+        (unsigned long long)st.closed[SSE_BY_QUEUE], (unsigned long long)st.closed[SSE_BY_LIFETIME],
+        (unsigned long long)st.closed[SSE_BY_END]);
 }
 
 static void ready(sse_app *app, void *user) {
@@ -218,9 +248,11 @@ static void ready(sse_app *app, void *user) {
 }
 
 int main(int argc, char **argv) {
-    sse_app *app =
-        sse_app_new(&(sse_app_options){.on_init = ready, .allowed_hosts = "*", .max_connections = MAX_CONNECTIONS, .max_queue_bytes = MAX_QUEUE});
-    int error;
+    sse_app *app = sse_app_new(&(sse_app_options){.on_init = ready,
+        .allowed_hosts = "*",
+        .max_connections = MAX_CONNECTIONS,
+        .max_queue_bytes = MAX_QUEUE});
+    int      error;
     sse_get(app, "/", page, NULL);
     sse_get(app, "/frame/{client}", frame, NULL);
     sse_get(app, "/feed/{name}", feed, NULL);
@@ -234,7 +266,8 @@ int main(int argc, char **argv) {
     sse_datastar(app, "/datastar.js", NULL);
     if (argc > 2) sse_datastar(app, "/real.js", argv[2]);
     if (argc > 1) sse_static(app, "/node", argv[1], NULL);
-    error = sse_serve(app, &(sse_serve_options){.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT)});
+    error = sse_serve(app,
+        &(sse_serve_options){.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT)});
     sse_app_free(app);
     return error != 0;
 }

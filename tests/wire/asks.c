@@ -1,4 +1,5 @@
-/* asks.c: all that a handler may do with a request for events, and with any other, for asks.test.mjs. It prints its address.
+/* asks.c: all that a handler may do with a request for events, and with any other, for
+   asks.test.mjs. It prints its address.
    usage: asks [MAX_CONNECTIONS] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -66,22 +67,23 @@ static void later(sse_app *app, void *user) {
     sse_streams_close(app, &(sse_filter){.label = "closed"}, &(sse_event){.data = "bye"});
 }
 
-static void stream(sse_req *req, void *user) { /* /stream/{end}: one that has an event, and then that end */
+/* /stream/{end}: one that has an event, and then that end */
+static void stream(sse_req *req, void *user) {
     static char        large[4000001];
-    const char        *end   = sse_param(req, "end");
+    const char        *end = sse_param(req, "end");
     sse_event          first = {.data = "one"};
-    sse_stream_options o     = {.first = &first, .label = end};
+    sse_stream_options o = {.first = &first, .label = end};
     sse_stream         s;
     (void)user;
     if (strcmp(end, "step") == 0) {
-        o.step     = two;
+        o.step = two;
         o.on_close = counted;
-        o.user     = calloc(1, sizeof(int));
+        o.user = calloc(1, sizeof(int));
     }
     if (strcmp(end, "lifetime") == 0 || strcmp(end, "large") == 0) o.lifetime_ms = 20;
     if (strcmp(end, "large") == 0) {
         memset(large, 'x', sizeof large - 1);
-        first.data       = large;
+        first.data = large;
         o.no_compression = true;
     }
     if (strcmp(end, "slow") == 0) o.max_queue_bytes = 20000;
@@ -109,8 +111,10 @@ int main(int argc, char **argv) {
     int                      error;
     db = sse_db_open(":memory:", NULL);
     sse_db_migrate(db, "CREATE TABLE t (x TEXT NOT NULL)");
-    app = sse_app_new(&(sse_app_options){
-        .on_init = ready, .allowed_hosts = "*", .max_views = 1, .max_connections = (int)sse_parse_int(argc > 1 ? argv[1] : NULL, 0)});
+    app = sse_app_new(&(sse_app_options){.on_init = ready,
+        .allowed_hosts = "*",
+        .max_views = 1,
+        .max_connections = (int)sse_parse_int(argc > 1 ? argv[1] : NULL, 0)});
     for (i = 0; i < 2; i++) {
         const sse_route_options o = {.method = methods[i]};
         sse_route(app, "/silent", silent, NULL, &o);

@@ -1,20 +1,24 @@
-/* client.c: a page that is what the test says, replies and streams of every kind, and a log of what was asked, for client.test.mjs.
-   DATASTAR_JS=file serves that copy of the Datastar client instead of the one that is built in. */
+/* client.c: a page that is what the test says, replies and streams of every kind, and a log of what
+   was asked, for client.test.mjs. DATASTAR_JS=file serves that copy of the Datastar client instead
+   of the one that is built in. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
-static sse_buf asked;           /* JSON objects of the requests noted */
-static int     noted;           /* how many */
-static char    names[64][40];   /* which were asked for, to count them */
+static sse_buf asked;         /* JSON objects of the requests noted */
+static int     noted;         /* how many */
+static char    names[64][40]; /* which were asked for, to count them */
 static int     times[64];
-static int     state;           /* what the view shows */
+static int     state; /* what the view shows */
 
-static void page(sse_req *req, void *user) { /* ?body=...&follow=/view; FOLLOW in the body becomes the attributes */
+/* ?body=...&follow=/view; FOLLOW in the body becomes the attributes */
+static void page(sse_req *req, void *user) {
     const char *body = sse_query(req, "body"), *at = body ? strstr(body, "FOLLOW") : NULL;
     sse_buf    *html = sse_out(req);
     (void)user;
-    sse_puts(html, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>client</title><link rel=\"icon\" href=\"data:,\">"
-                   "<script type=\"module\" src=\"/datastar.js\"></script></head><body>");
+    sse_puts(html,
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>client</title>"
+        "<link rel=\"icon\" href=\"data:,\">"
+        "<script type=\"module\" src=\"/datastar.js\"></script></head><body>");
     if (at) {
         sse_raw(html, body, (size_t)(at - body));
         sse_follow(html, sse_query(req, "follow"));
@@ -25,13 +29,15 @@ static void page(sse_req *req, void *user) { /* ?body=...&follow=/view; FOLLOW i
 }
 
 static int note(sse_req *req) { /* returns how often this name was asked for before */
-    static const char *const fields[] = {"accept", "content-type", "datastar-request", "last-event-id", "x-own"};
+    static const char *const fields[] = {"accept", "content-type", "datastar-request",
+        "last-event-id", "x-own"};
     const char              *name = sse_param(req, "name");
     const sse_str            body = sse_body(req);
     size_t                   i;
     int                      n;
     sse_json(&asked, noted++ ? ",{\"method\":%s" : "{\"method\":%s", sse_method(req));
-    sse_json(&asked, ",\"name\":%s,\"body\":%.*s,\"datastar\":%s,\"q\":%s", name, SSE_STR(body), sse_query(req, "datastar"), sse_query(req, "q"));
+    sse_json(&asked, ",\"name\":%s,\"body\":%.*s,\"datastar\":%s,\"q\":%s", name, SSE_STR(body),
+        sse_query(req, "datastar"), sse_query(req, "q"));
     for (i = 0; i < sizeof fields / sizeof *fields; i++) {
         sse_json(&asked, ",%s:", fields[i]);
         sse_json(&asked, "%s", sse_header(req, fields[i]));
@@ -42,9 +48,11 @@ static int note(sse_req *req) { /* returns how often this name was asked for bef
     return times[n]++;
 }
 
-/* ?status=503,200: of the first request of this name, and of the later ones. &type=...&body=...&selector=... and other datastar- fields. */
+/* ?status=503,200: of the first request of this name, and of the later ones.
+   &type=...&body=...&selector=... and other datastar- fields. */
 static void reply(sse_req *req, void *user) {
-    static const char *const fields[] = {"selector", "mode", "namespace", "use-view-transition", "only-if-missing", "script-attributes"};
+    static const char *const fields[] = {"selector", "mode", "namespace", "use-view-transition",
+        "only-if-missing", "script-attributes"};
     const char              *status = sse_query(req, "status"), *type = sse_query(req, "type");
     int                      n = note(req);
     size_t                   i;
@@ -52,12 +60,14 @@ static void reply(sse_req *req, void *user) {
     for (; n > 0 && status && strchr(status, ','); n--) status = strchr(status, ',') + 1;
     sse_set_status(req, (int)sse_parse_int(status ? sse_fmt(req, "%.3s", status) : NULL, 200));
     for (i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (sse_query(req, fields[i])) sse_set_header(req, sse_fmt(req, "datastar-%s", fields[i]), sse_query(req, fields[i]));
+        if (sse_query(req, fields[i]))
+            sse_set_header(req, sse_fmt(req, "datastar-%s", fields[i]), sse_query(req, fields[i]));
     if (type) sse_set_type(req, type);
     sse_puts(sse_out(req), sse_query(req, "body"));
 }
 
-static void stream(sse_req *req, void *user) { /* ?first=bytes of events; &end ends it after them, &status=503,200 as above */
+/* ?first=bytes of events; &end ends it after them, &status=503,200 as above */
+static void stream(sse_req *req, void *user) {
     const char *first = sse_query(req, "first"), *status = sse_query(req, "status");
     int         n = note(req);
     sse_stream  s;
@@ -78,10 +88,12 @@ static bool write_to(sse_stream s, void *user) {
     return true;
 }
 
-static void send_bytes(sse_req *req, void *user) { /* POST /send/name: the body goes to the streams of that name as it is */
+/* POST /send/name: the body goes to the streams of that name as it is */
+static void send_bytes(sse_req *req, void *user) {
     sse_str body = sse_body(req);
     (void)user;
-    sse_streams_each(sse_req_app(req), &(sse_filter){.label = sse_param(req, "name")}, write_to, &body);
+    sse_streams_each(sse_req_app(req), &(sse_filter){.label = sse_param(req, "name")}, write_to,
+        &body);
 }
 
 static void end(sse_req *req, void *user) { /* POST /end/name */
@@ -93,11 +105,13 @@ static void show_log(sse_req *req, void *user) {
     sse_stats st;
     (void)user;
     sse_stats_get(sse_req_app(req), &st);
-    sse_printf(sse_out_json(req), "{\"streams\":%llu,\"asked\":[%s]}", (unsigned long long)st.streams, sse_buf_text(&asked));
+    sse_printf(sse_out_json(req), "{\"streams\":%llu,\"asked\":[%s]}",
+        (unsigned long long)st.streams, sse_buf_text(&asked));
 }
 
 static void forget(sse_req *req, void *user) {
-    (void)req; (void)user;
+    (void)req;
+    (void)user;
     sse_buf_free(&asked);
     memset(names, 0, sizeof names);
     memset(times, 0, sizeof times);
@@ -105,7 +119,8 @@ static void forget(sse_req *req, void *user) {
 }
 
 static void view(sse_view *v, sse_buf *html, void *user) {
-    (void)v; (void)user;
+    (void)v;
+    (void)user;
     sse_html(html, "<b id=\"state\">%d</b>", state);
 }
 
@@ -123,12 +138,16 @@ static void ready(sse_app *app, void *user) {
 
 int main(void) {
     static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
-    sse_app                 *app = sse_app_new(&(sse_app_options){.on_init = ready, .allowed_hosts = "*", .max_header_bytes = 64 << 10});
+    const sse_app_options    o = {.on_init = ready,
+           .allowed_hosts = "*",
+           .max_header_bytes = 64 << 10};
+    sse_app                 *app = sse_app_new(&o);
     size_t                   i;
     int                      error;
     sse_get(app, "/", page, NULL);
     sse_datastar(app, "/datastar.js", getenv("DATASTAR_JS"));
-    for (i = 0; i < sizeof methods / sizeof *methods; i++) sse_route(app, "/reply/{name}", reply, NULL, &(sse_route_options){.method = methods[i]});
+    for (i = 0; i < sizeof methods / sizeof *methods; i++)
+        sse_route(app, "/reply/{name}", reply, NULL, &(sse_route_options){.method = methods[i]});
     sse_get(app, "/stream/{name}", stream, NULL);
     sse_post(app, "/stream/{name}", stream, NULL);
     sse_live(app, "/view", view, NULL);
@@ -137,7 +156,8 @@ int main(void) {
     sse_post(app, "/end/{name}", end, NULL);
     sse_get(app, "/log", show_log, NULL);
     sse_post(app, "/forget", forget, NULL);
-    error = sse_serve(app, &(sse_serve_options){.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT)});
+    error = sse_serve(app,
+        &(sse_serve_options){.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT)});
     sse_app_free(app);
     sse_buf_free(&asked);
     return error != 0;

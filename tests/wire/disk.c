@@ -1,4 +1,5 @@
-/* disk.c: a server whose disk is slow. It keeps a topic and a table in a database, and answers when they are kept.
+/* disk.c: a server whose disk is slow. It keeps a topic and a table in a database, and answers when
+   they are kept.
    usage: disk DATABASE; PORT as everywhere */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -29,10 +30,11 @@ static void posted(sse_app *app, const sse_db_result *result, void *user) {
 static void post(sse_req *req, void *user) { /* ?data=x */
     sse_db_post_options o;
     (void)user;
-    o.app  = sse_req_app(req);
+    o.app = sse_req_app(req);
     o.done = posted;
     o.user = req;
-    if (sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%s)", sse_query(req, "data")) == SSE_OK) sse_defer(req);
+    if (sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%s)", sse_query(req, "data")) == SSE_OK)
+        sse_defer(req);
 }
 
 static void events(sse_req *req, void *user) {
@@ -78,9 +80,9 @@ int main(int argc, char **argv) {
     sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, txt TEXT UNIQUE)");
     app = sse_app_new(&options);
     topic.history = 100000;
-    topic.db      = db;
-    live.db       = db;
-    live.tables   = "t";
+    topic.db = db;
+    live.db = db;
+    live.tables = "t";
     sse_topic(app, "kept", &topic);
     sse_get(app, "/hello", hello, NULL);
     sse_post(app, "/publish", publish, NULL);

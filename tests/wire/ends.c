@@ -40,23 +40,24 @@ static void stream(sse_req *req, void *user) { /* /stream/{how} */
     (void)user;
     memset(&o, 0, sizeof o);
     memset(&last, 0, sizeof last);
-    last.data         = "last";
-    o.last            = &last;
-    o.ping_ms         = SSE_OFF;
+    last.data = "last";
+    o.last = &last;
+    o.ping_ms = SSE_OFF;
     o.send_timeout_ms = strcmp(how, "slow") ? SSE_OFF : 300;
     o.max_queue_bytes = strcmp(how, "queue") ? SSE_UNLIMITED : 65536;
-    o.label           = how;
-    o.on_close        = count_cuts;
+    o.label = how;
+    o.on_close = count_cuts;
     if (strcmp(how, "lifetime") == 0) o.lifetime_ms = 50;
     if (strcmp(how, "step-end") == 0) o.step = last_step, o.user = (void *)(uintptr_t)&end;
-    if (strcmp(how, "step-reconnect") == 0) o.step = last_step, o.user = (void *)(uintptr_t)&reconnect;
+    if (strcmp(how, "step-reconnect") == 0)
+        o.step = last_step, o.user = (void *)(uintptr_t)&reconnect;
     if (strcmp(how, "quiet") == 0) o.last = NULL;
     if (strcmp(how, "large") == 0 || strcmp(how, "large-first") == 0) {
         static char text[3 << 20];
         memset(text, 'x', sizeof text - 1);
         o.max_queue_bytes = 65536;
-        o.retry_ms        = 1000;
-        last.data         = text;
+        o.retry_ms = 1000;
+        last.data = text;
         if (strcmp(how, "large") == 0) {
             s = sse_stream_open(req, &o);
             say(s, "one");
@@ -64,12 +65,13 @@ static void stream(sse_req *req, void *user) { /* /stream/{how} */
             return;
         }
         o.first = &last;
-        o.last  = NULL;
+        o.last = NULL;
     }
-    if (strcmp(how, "later") == 0) { /* more than a reader that begins late has taken when the end is near */
+    /* more than a reader that begins late has taken when the end is near */
+    if (strcmp(how, "later") == 0) {
         static const char big[4000000];
         o.max_queue_bytes = SSE_UNLIMITED;
-        o.lifetime_ms     = 50;
+        o.lifetime_ms = 50;
         sse_stream_write(sse_stream_open(req, &o), big, sizeof big);
         return;
     }
@@ -94,7 +96,11 @@ static void close_all(sse_req *req, void *user) { /* POST /close/{how} */
 
 /* ---- when the app stops ---- */
 
-typedef struct job { sse_stream s; int left; bool whole; } job;
+typedef struct job {
+    sse_stream s;
+    int        left;
+    bool       whole;
+} job;
 
 static void job_goes_on(sse_app *app, void *user) { /* three more, 50 ms apart, then the end */
     job *j = (job *)user;
@@ -115,7 +121,8 @@ static void job_over(sse_stream s, sse_reason reason, void *user) {
     free(user);
 }
 
-static int generate(sse_stream s, void *user) { /* sleeps long; when the app stops it says three things, and lets go */
+/* Sleeps long; when the app stops it says three things, and lets go. */
+static int generate(sse_stream s, void *user) {
     job *j = (job *)user;
     if (!sse_stopping(the_app)) return 3600000;
     say(s, "farewell");
@@ -136,13 +143,14 @@ static void draining(sse_req *req, void *user) { /* /drain/{how}?whole */
     (void)user;
     memset(&o, 0, sizeof o);
     memset(&last, 0, sizeof last);
-    last.data  = "last";
-    j->left    = strcmp(how, "forever") ? 3 : 0;
-    j->whole   = sse_query(req, "whole") != NULL;
-    o.user     = j;
-    o.last     = &last;
+    last.data = "last";
+    j->left = strcmp(how, "forever") ? 3 : 0;
+    j->whole = sse_query(req, "whole") != NULL;
+    o.user = j;
+    o.last = &last;
     o.on_close = job_over;
-    if (strcmp(how, "job") == 0 || strcmp(how, "forever") == 0) o.drain = true, o.on_stop = job_is_told;
+    if (strcmp(how, "job") == 0 || strcmp(how, "forever") == 0)
+        o.drain = true, o.on_stop = job_is_told;
     if (strcmp(how, "generator") == 0) o.step = generate;
     if (strcmp(how, "endless") == 0) o.step = endless;
     j->s = sse_stream_open(req, &o);
@@ -176,7 +184,7 @@ static void publish(sse_req *req, void *user) { /* POST /topic/{name} */
     sse_event event;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.data     = sse_body(req).ptr;
+    event.data = sse_body(req).ptr;
     event.data_len = sse_body(req).len;
     sse_publish(sse_req_app(req), sse_param(req, "name"), &event);
 }
@@ -189,8 +197,11 @@ static void no_room_later(sse_app *app, void *user) {
 
 static void no_room(sse_req *req, void *user) { /* /no-room?deferred */
     (void)user;
-    if (sse_query(req, "deferred") && sse_defer(req) == SSE_OK) sse_after(sse_req_app(req), 10, no_room_later, req);
-    else if (sse_come_back(req, -1) != SSE_E_ARG || sse_come_back(req, 1500) || sse_come_back(req, 0) != SSE_E_STATE) sse_stop(the_app);
+    if (sse_query(req, "deferred") && sse_defer(req) == SSE_OK)
+        sse_after(sse_req_app(req), 10, no_room_later, req);
+    else if (sse_come_back(req, -1) != SSE_E_ARG || sse_come_back(req, 1500) ||
+             sse_come_back(req, 0) != SSE_E_STATE)
+        sse_stop(the_app);
 }
 
 static void plain(sse_req *req, void *user) {
@@ -206,10 +217,12 @@ static void hook(sse_req *req, void *user) { /* /hooked/{how}: each way in which
     if (strcmp(path, "/hooked/text") == 0) sse_puts(sse_out(req), "a text of some length");
     if (strcmp(path, "/hooked/file") == 0) sse_send_file(req, "/etc/passwd", NULL);
     if (strcmp(path, "/hooked/back") == 0) sse_come_back(req, 0);
-    if (strcmp(path, "/hooked/stream") == 0) say(sse_stream_open(req, NULL), "a text of some length");
+    if (strcmp(path, "/hooked/stream") == 0)
+        say(sse_stream_open(req, NULL), "a text of some length");
 }
 
-static void raw(sse_req *req, void *user) { /* lines of JSON: nothing of an event may get into them */
+/* Lines of JSON: nothing of an event may get into them. */
+static void raw(sse_req *req, void *user) {
     sse_event          event;
     sse_stream_options o;
     sse_stream         s;
@@ -217,14 +230,15 @@ static void raw(sse_req *req, void *user) { /* lines of JSON: nothing of an even
     memset(&event, 0, sizeof event);
     memset(&o, 0, sizeof o);
     event.event = "last";
-    o.type      = "application/x-ndjson";
-    o.label     = "raw";
-    s           = sse_stream_open(req, &o);
+    o.type = "application/x-ndjson";
+    o.label = "raw";
+    s = sse_stream_open(req, &o);
     sse_stream_write(s, "{}\n", 3);
     if (sse_query(req, "end")) sse_stream_end(s, &event);
 }
 
-static void bad_last(sse_req *req, void *user) { /* a last event that cannot be sent is left out, and so is the option's */
+/* A last event that cannot be sent is left out, and so is the option's. */
+static void bad_last(sse_req *req, void *user) {
     sse_event          event;
     sse_stream_options o;
     sse_stream         s;
@@ -232,8 +246,8 @@ static void bad_last(sse_req *req, void *user) { /* a last event that cannot be 
     memset(&event, 0, sizeof event);
     memset(&o, 0, sizeof o);
     event.event = "optlast";
-    o.last      = &event;
-    s           = sse_stream_open(req, &o);
+    o.last = &event;
+    s = sse_stream_open(req, &o);
     event.event = "a\nb";
     if (sse_stream_end(s, &event) != SSE_E_FIELD) sse_stop(the_app);
 }
@@ -253,10 +267,10 @@ int main(int argc, char **argv) {
     memset(&serve, 0, sizeof serve);
     memset(&topic, 0, sizeof topic);
     options.on_init = ready;
-    serve.port      = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT);
-    serve.grace_ms  = (int)sse_parse_int(argc > 1 ? argv[1] : NULL, 5000);
-    topic.history   = 100;
-    the_app         = sse_app_new(&options);
+    serve.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT);
+    serve.grace_ms = (int)sse_parse_int(argc > 1 ? argv[1] : NULL, 5000);
+    topic.history = 100;
+    the_app = sse_app_new(&options);
     sse_topic(the_app, "kept.*", &topic);
     sse_get(the_app, "/stream/{how}", stream, NULL);
     sse_post(the_app, "/stream/{how}", stream, NULL);

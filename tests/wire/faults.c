@@ -1,6 +1,8 @@
-/* faults.c: a server of everything at once, for the tests in which memory runs out: pages, forms, writes to SQLite, streams of topics
-   in memory and in the database, an outbox, live views, files, uploads, work on other threads, the monitor. It listens on PORT (-1,
-   the default: any) of 127.0.0.1 and prints the number. usage: faults DATABASE DIRECTORY */
+/* faults.c: a server of everything at once, for the tests in which memory runs out: pages, forms,
+   writes to SQLite, streams of topics in memory and in the database, an outbox, live views, files,
+   uploads, work on other threads, the monitor. It listens on PORT (-1, the default: any) of
+   127.0.0.1 and prints the number.
+   usage: faults DATABASE DIRECTORY */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -68,7 +70,8 @@ static int write_both(sse_db *d, void *user) {
            sse_db_exec(d, "INSERT INTO outbox(body) VALUES(%s)", sse_query(req, "k")) < 0;
 }
 
-static void write_row(sse_req *req, void *user) { /* POST /write?k=key: 204 once it is written, with its event */
+/* POST /write?k=key: 204 once it is written, with its event */
+static void write_row(sse_req *req, void *user) {
     (void)user;
     sse_db_write(db, write_both, req);
 }
@@ -82,7 +85,9 @@ static void list_rows(sse_req *req, void *user) {
 static void view(sse_view *v, sse_buf *html, void *user) {
     sse_rows *rows = sse_db_query(db, "SELECT count(*), max(rowid) FROM rows");
     (void)user;
-    while (sse_db_next(rows)) sse_html(html, "<p id=\"v\">%s: %lld rows</p>", sse_view_param(v, "id"), sse_db_int(rows, 0));
+    while (sse_db_next(rows))
+        sse_html(html, "<p id=\"v\">%s: %lld rows</p>", sse_view_param(v, "id"),
+            sse_db_int(rows, 0));
 }
 
 static void each(sse_req *req, sse_buf *html, void *user) {
@@ -103,7 +108,8 @@ static void publish(sse_req *req, void *user) { /* POST /publish/{topic}?data=te
     (void)user;
     memset(&event, 0, sizeof event);
     event.data = sse_query(req, "data");
-    if (sse_publish(sse_req_app(req), sse_param(req, "topic"), &event) < 0) sse_fail(req, 503, "not published");
+    if (sse_publish(sse_req_app(req), sse_param(req, "topic"), &event) < 0)
+        sse_fail(req, 503, "not published");
 }
 
 static bool list_event(const sse_event *event, void *user) {
@@ -133,8 +139,10 @@ static void stats(sse_req *req, void *user) {
     sse_stats now;
     (void)user;
     sse_stats_get(sse_req_app(req), &now);
-    sse_json(sse_out_json(req), "{\"connections\":%llu,\"streams\":%llu,\"views\":%llu,\"topics\":%llu}", (unsigned long long)now.connections,
-        (unsigned long long)now.streams, (unsigned long long)now.views, (unsigned long long)now.topics);
+    sse_json(sse_out_json(req),
+        "{\"connections\":%llu,\"streams\":%llu,\"views\":%llu,\"topics\":%llu}",
+        (unsigned long long)now.connections, (unsigned long long)now.streams,
+        (unsigned long long)now.views, (unsigned long long)now.topics);
 }
 
 /* ---- the program ---- */
@@ -150,7 +158,7 @@ static void ready(sse_app *app, void *user) {
 static void add_routes(sse_app *app) {
     sse_route_options route;
     memset(&route, 0, sizeof route);
-    route.method     = "POST";
+    route.method = "POST";
     route.body_later = true;
     sse_route(app, "/upload", upload, NULL, &route);
     sse_get(app, "/page/{name}", page, NULL);
@@ -178,7 +186,7 @@ static void add_streams(sse_app *app) {
     topic.db = db;
     sse_topic(app, "stored", &topic);
     sse_topic_from_table(app, "outbox", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
-    live.db     = db;
+    live.db = db;
     live.tables = "rows";
     sse_live(app, "/view/{id}", view, &live);
     sse_live_each(app, "/each", each, NULL);
@@ -194,10 +202,11 @@ int main(int argc, char **argv) {
     memset(&options, 0, sizeof options);
     memset(&serve, 0, sizeof serve);
     options.on_init = ready;
-    serve.port      = port ? (int)sse_parse_int(port, 0) : SSE_ANY_PORT;
-    db              = sse_db_open(argv[1], NULL);
-    sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS rows(k TEXT);"
-                       "CREATE TABLE IF NOT EXISTS outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    serve.port = port ? (int)sse_parse_int(port, 0) : SSE_ANY_PORT;
+    db = sse_db_open(argv[1], NULL);
+    sse_db_migrate(db,
+        "CREATE TABLE IF NOT EXISTS rows(k TEXT);"
+        "CREATE TABLE IF NOT EXISTS outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
     app = sse_app_new(&options);
     add_routes(app);
     add_streams(app);

@@ -1,6 +1,7 @@
-/* frames.c: sends events whose hash is in their first line, in every way there is: views (/mix?views=012), topics and patterns
-   (?topics=ab&pattern=1), private events (?private=1, ?own=1 with a history of their own), pings, ends. A counter in each says
-   whether one was lost. It listens on a free port of 127.0.0.1, answers for any host, and prints the number. */
+/* frames.c: sends events whose hash is in their first line, in every way there is: views
+   (/mix?views=012), topics and patterns (?topics=ab&pattern=1), private events (?private=1, ?own=1
+   with a history of their own), pings, ends. A counter in each says whether one was lost. It
+   listens on a free port of 127.0.0.1, answers for any host, and prints the number. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -29,7 +30,7 @@ static void write_hashed(sse_buf *out, const char *name, unsigned number, const 
     sse_sha256_add(&s, text.ptr, text.len);
     sse_sha256_end(&s, sum);
     for (i = 0; i < 32; i++) {
-        line[2 * i]     = hex[sum[i] >> 4];
+        line[2 * i] = hex[sum[i] >> 4];
         line[2 * i + 1] = hex[sum[i] & 15];
     }
     line[64] = '\n';
@@ -38,7 +39,8 @@ static void write_hashed(sse_buf *out, const char *name, unsigned number, const 
     sse_buf_free(&text);
 }
 
-/* View 0: short and always new. 1: a page of which a line changes. 2: 200 KB that do not compress well. 3: empty at times. */
+/* View 0: short and always new. 1: a page of which a line changes. 2: 200 KB that do not compress
+   well. 3: empty at times. */
 static void write_view(sse_buf *out, unsigned which) {
     static const unsigned lines[VIEWS] = {3, 200, 3000, 20};
     sse_buf               body = {NULL, 0, 0, SSE_OK};
@@ -46,7 +48,8 @@ static void write_view(sse_buf *out, unsigned which) {
     unsigned              i, k, n = which == 3 && drawn[3] % 3 == 0 ? 0 : lines[which];
     for (i = 0; i < n; i++) {
         sse_printf(&body, "<p id=\"%u\">", i);
-        for (k = 0; k < (which == 2 ? 8u : which == 0 ? 1u : i == drawn[1] % 200); k++) sse_printf(&body, "%x%x", random_below(32768), random_below(32768));
+        for (k = 0; k < (which == 2 ? 8u : which == 0 ? 1u : i == drawn[1] % 200); k++)
+            sse_printf(&body, "%x%x", random_below(32768), random_below(32768));
         sse_puts(&body, "</p>\n");
     }
     sse_printf(&body, "the end");
@@ -71,7 +74,8 @@ static void publish(sse_app *app, unsigned topic) {
     sse_buf                  body = {NULL, 0, 0, SSE_OK}, out = {NULL, 0, 0, SSE_OK};
     sse_event                event;
     unsigned                 i, n = random_below(40);
-    for (i = 0; i < n; i++) sse_printf(&body, "%s says %u, and that is all.\n", names[topic], random_below(100));
+    for (i = 0; i < n; i++)
+        sse_printf(&body, "%s says %u, and that is all.\n", names[topic], random_below(100));
     write_hashed(&out, names[topic], ++published[topic], &body);
     memset(&event, 0, sizeof event);
     event.data = sse_buf_text(&out);
@@ -116,18 +120,19 @@ static void tick(sse_app *app, void *user) {
 }
 
 static void mix(sse_req *req, void *user) {
-    static const sse_event farewell = {"message", "bye", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0, 0}, false};
-    const char        *views = sse_query(req, "views"), *topics = sse_query(req, "topics");
-    sse_stream_options o;
-    sse_stream         s;
-    char               name[16];
+    static const sse_event farewell = {"message", "bye", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL,
+        NULL, NULL, {NULL, 0, 0}, false};
+    const char            *views = sse_query(req, "views"), *topics = sse_query(req, "topics");
+    sse_stream_options     o;
+    sse_stream             s;
+    char                   name[16];
     (void)user;
     memset(&o, 0, sizeof o);
-    o.ping_ms     = 20;
-    o.label       = sse_query(req, "private") ? "private" : "shared";
+    o.ping_ms = 20;
+    o.label = sse_query(req, "private") ? "private" : "shared";
     o.own_history = sse_query(req, "own") != NULL;
-    o.last        = &farewell;
-    s             = sse_stream_open(req, &o);
+    o.last = &farewell;
+    s = sse_stream_open(req, &o);
     for (; topics && *topics; topics++) {
         snprintf(name, sizeof name, "%c", *topics);
         sse_subscribe(s, name);
@@ -139,7 +144,8 @@ static void mix(sse_req *req, void *user) {
     }
 }
 
-static void rest(sse_req *req, void *user) { /* POST /quiet?on=1; answers how often each view was drawn */
+/* POST /quiet?on=1; answers how often each view was drawn */
+static void rest(sse_req *req, void *user) {
     (void)user;
     if (sse_query(req, "on")) quiet = *sse_query(req, "on") == '1';
     sse_json(sse_out_json(req), "[%u,%u,%u,%u]", drawn[0], drawn[1], drawn[2], drawn[3]);
@@ -155,13 +161,15 @@ static void end(sse_req *req, void *user) { /* POST /end: all streams, cleanly *
 
 static void page(sse_req *req, void *user) {
     (void)user;
-    sse_puts(sse_out(req), "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>frames</title>");
+    sse_puts(sse_out(req),
+        "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>frames</title>");
 }
 
 static void ready(sse_app *app, void *user) {
     (void)user;
     /* Small socket buffers, inherited by all connections: who stops reading is soon noticed. */
-    sse__socket_option(SSE__CONTAINER(app->net->listeners.next, sse__listener, link)->source.fd, SOL_SOCKET, SO_SNDBUF, 16384);
+    sse__socket_option(SSE__CONTAINER(app->net->listeners.next, sse__listener, link)->source.fd,
+        SOL_SOCKET, SO_SNDBUF, 16384);
     printf("listening on http://127.0.0.1:%d\n", sse_port(app));
     fflush(stdout);
 }
@@ -177,11 +185,11 @@ int main(void) {
     memset(&live, 0, sizeof live);
     memset(&stream, 0, sizeof stream);
     memset(&serve, 0, sizeof serve);
-    options.on_init       = ready;
+    options.on_init = ready;
     options.allowed_hosts = "*";
-    app                   = sse_app_new(&options);
-    live.format           = SSE_AS_DATA;
-    stream.own_history    = true;
+    app = sse_app_new(&options);
+    live.format = SSE_AS_DATA;
+    stream.own_history = true;
     sse_get(app, "/", page, NULL);
     sse_live(app, "/view/{n}", view, &live);
     live.stream = &stream;
@@ -190,9 +198,9 @@ int main(void) {
     sse_post(app, "/quiet", rest, NULL);
     sse_post(app, "/end", end, NULL);
     sse_every(app, 3, tick, NULL);
-    serve.port     = SSE_ANY_PORT;
+    serve.port = SSE_ANY_PORT;
     serve.grace_ms = 2000;
-    error          = sse_serve(app, &serve);
+    error = sse_serve(app, &serve);
     sse_app_free(app);
     return error != 0;
 }

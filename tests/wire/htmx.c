@@ -1,19 +1,27 @@
-/* htmx.c: pages with htmx and the scripts for the browser, for htmx.test.mjs. Its argument is the directory of the npm packages. */
+/* htmx.c: pages with htmx and the scripts for the browser, for htmx.test.mjs. Its argument is the
+   directory of the npm packages. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
 static long long refusals, status, asked, opened;
 
 static void page(sse_req *req, void *user) { /* ?scripts=15&htmx=2&swap=message&url=/stream/a */
-    sse_buf        *html    = sse_out(req);
+    sse_buf        *html = sse_out(req);
     const long long version = sse_parse_int(sse_query(req, "htmx"), 0);
     (void)user;
     sse_puts(html, "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>htmx</title>");
     sse_scripts(html, (unsigned)sse_parse_int(sse_query(req, "scripts"), 0));
-    if (version == 2) sse_puts(html, "<script src=\"/node/htmx2/dist/htmx.js\"></script><script src=\"/node/htmx-ext-sse/sse.js\"></script>");
-    if (version == 4) sse_puts(html, "<script src=\"/node/htmx4/dist/htmx.js\"></script><script src=\"/node/htmx4/dist/ext/hx-sse.js\"></script>");
-    sse_puts(html, "<p id=\"aside\"></p><p id=\"spare\"></p><table><tbody id=\"rows\"></tbody></table><b data-sse-status data-open=\"live\"></b>");
-    if (version) sse_htmx_element(html, sse_query(req, "url"), sse_query(req, "swap"), "id=\"feed\"");
+    if (version == 2)
+        sse_puts(html, "<script src=\"/node/htmx2/dist/htmx.js\"></script>"
+                       "<script src=\"/node/htmx-ext-sse/sse.js\"></script>");
+    if (version == 4)
+        sse_puts(html, "<script src=\"/node/htmx4/dist/htmx.js\"></script>"
+                       "<script src=\"/node/htmx4/dist/ext/hx-sse.js\"></script>");
+    sse_puts(html,
+        "<p id=\"aside\"></p><p id=\"spare\"></p><table><tbody id=\"rows\"></tbody></table>"
+        "<b data-sse-status data-open=\"live\"></b>");
+    if (version)
+        sse_htmx_element(html, sse_query(req, "url"), sse_query(req, "swap"), "id=\"feed\"");
 }
 
 static void stream(sse_req *req, void *user) {
@@ -29,25 +37,30 @@ static void stream(sse_req *req, void *user) {
     sse_subscribe(sse_stream_open(req, &quick), sse_param(req, "topic"));
 }
 
-static void publish(sse_req *req, void *user) { /* POST /publish/a?event=tick; the body is the data */
+/* POST /publish/a?event=tick; the body is the data */
+static void publish(sse_req *req, void *user) {
     const sse_str body = sse_body(req);
     (void)user;
-    sse_publish(sse_req_app(req), sse_param(req, "topic"), &(sse_event){.event = sse_query(req, "event"), .data = body.ptr, .data_len = body.len});
+    sse_publish(sse_req_app(req), sse_param(req, "topic"),
+        &(sse_event){.event = sse_query(req, "event"), .data = body.ptr, .data_len = body.len});
 }
 
-static void oob(sse_req *req, void *user) { /* POST /oob/a?target=aside&swap=delete&wrap=p&html=...; the body is for the element itself */
+/* POST /oob/a?target=aside&swap=delete&wrap=p&html=...; the body is for the element itself */
+static void oob(sse_req *req, void *user) {
     const sse_str body = sse_body(req);
     sse_buf       html = {0};
     (void)user;
-    sse_htmx_oob(&html, sse_query(req, "target"), sse_query(req, "swap"), sse_query(req, "html"), sse_query(req, "wrap"));
+    sse_htmx_oob(&html, sse_query(req, "target"), sse_query(req, "swap"), sse_query(req, "html"),
+        sse_query(req, "wrap"));
     sse_printf(&html, "%.*s", (int)body.len, body.ptr);
-    sse_publish(sse_req_app(req), sse_param(req, "topic"), &(sse_event){.data = sse_buf_text(&html)});
+    sse_publish(sse_req_app(req), sse_param(req, "topic"),
+        &(sse_event){.data = sse_buf_text(&html)});
     sse_buf_free(&html);
 }
 
 static void refuse(sse_req *req, void *user) { /* POST /refuse?status=503&times=3 */
     (void)user;
-    status   = sse_parse_int(sse_query(req, "status"), 503);
+    status = sse_parse_int(sse_query(req, "status"), 503);
     refusals = sse_parse_int(sse_query(req, "times"), 1);
 }
 
@@ -60,7 +73,8 @@ static void stats(sse_req *req, void *user) {
     sse_stats st;
     (void)user;
     sse_stats_get(sse_req_app(req), &st);
-    sse_json(sse_out_json(req), "{\"streams\":%llu,\"opened\":%lld,\"asked\":%lld}", (unsigned long long)st.streams, opened, asked);
+    sse_json(sse_out_json(req), "{\"streams\":%llu,\"opened\":%lld,\"asked\":%lld}",
+        (unsigned long long)st.streams, opened, asked);
 }
 
 static void ready(sse_app *app, void *user) {

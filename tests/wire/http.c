@@ -1,5 +1,6 @@
-/* http.c: a server for the HTTP tests. It listens on a free port of 127.0.0.1 and prints the number.
-   usage: http [OPTION=VALUE]...   options of sse_app_options by their names, and root=DIR for /files */
+/* http.c: a server for the HTTP tests. It listens on a free port of 127.0.0.1 and prints the
+   number.
+   usage: http [OPTION=VALUE]...   options of sse_app_options by their names, root=DIR for /files */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -24,9 +25,12 @@ static void silent(sse_req *req, void *user) {
 
 static void show(sse_req *req, void *user) { /* what the library makes of the request */
     (void)user;
-    sse_json(sse_out_json(req), "{\"method\":%s,\"path\":%s,\"peer\":%s,\"a\":%s,\"x\":%s,\"x1\":%s,\"cookie\":%s,\"form\":%s,\"rest\":%s}",
-        sse_method(req), sse_path(req), sse_peer(req), sse_query(req, "a"), sse_header(req, "x-test"), sse_header_at(req, "X-Test", 1),
-        sse_cookie(req, "c"), sse_form(req, "f"), sse_param(req, "path"));
+    sse_json(sse_out_json(req),
+        "{\"method\":%s,\"path\":%s,\"peer\":%s,\"a\":%s,\"x\":%s,\"x1\":%s,\"cookie\":%s,"
+        "\"form\":%s,\"rest\":%s}",
+        sse_method(req), sse_path(req), sse_peer(req), sse_query(req, "a"),
+        sse_header(req, "x-test"), sse_header_at(req, "X-Test", 1), sse_cookie(req, "c"),
+        sse_form(req, "f"), sse_param(req, "path"));
 }
 
 static void big(sse_req *req, void *user) {
@@ -38,13 +42,14 @@ static void big(sse_req *req, void *user) {
 }
 
 static void set(sse_req *req, void *user) { /* answers with what the setters said */
-    const char *url = sse_query(req, "url"), *name = sse_query(req, "name"), *value = sse_query(req, "value");
+    const char *url = sse_query(req, "url"), *name = sse_query(req, "name"),
+               *value = sse_query(req, "value");
     sse_cookie_options o;
     int                error = SSE_OK;
     (void)user;
     memset(&o, 0, sizeof o);
-    o.path      = sse_query(req, "path");
-    o.domain    = sse_query(req, "domain");
+    o.path = sse_query(req, "path");
+    o.domain = sse_query(req, "domain");
     o.same_site = sse_query(req, "same_site");
     if (sse_query(req, "cookie")) error = sse_set_cookie(req, sse_query(req, "cookie"), value, &o);
     else if (url) error = sse_redirect(req, url);
@@ -59,10 +64,10 @@ static void cookies(sse_req *req, void *user) {
     (void)user;
     memset(&o, 0, sizeof o);
     sse_set_cookie(req, "plain", "1", NULL);
-    o.path            = "/in";
-    o.domain          = "example.com";
-    o.same_site       = "Strict";
-    o.max_age_s       = 60;
+    o.path = "/in";
+    o.domain = "example.com";
+    o.same_site = "Strict";
+    o.max_age_s = 60;
     o.script_readable = o.secure = true;
     sse_set_cookie(req, "all", "2", &o);
     memset(&o, 0, sizeof o);
@@ -76,10 +81,13 @@ static void whoami(sse_req *req, void *user) {
     sse_json(sse_out_json(req), "%s", sse_cookie_signed(req, "signed", 0));
 }
 
-static void seal(sse_req *req, void *user) { /* ?value= signs it; ?text= reads what was signed, within ?age= seconds */
+/* ?value= signs it; ?text= reads what was signed, within ?age= seconds */
+static void seal(sse_req *req, void *user) {
     const char *value = sse_query(req, "value"), *text = sse_query(req, "text");
     (void)user;
-    if (text) sse_json(sse_out_json(req), "%s", sse_req_unsign(req, text, (int)sse_parse_int(sse_query(req, "age"), 0)));
+    if (text)
+        sse_json(sse_out_json(req), "%s",
+            sse_req_unsign(req, text, (int)sse_parse_int(sse_query(req, "age"), 0)));
     else if ((text = sse_req_sign(req, value)) != NULL) sse_puts(sse_out(req), text);
 }
 
@@ -87,7 +95,9 @@ static void defer(sse_req *req, void *user) { /* ?now=1: finished before it retu
     const long long slot = sse_parse_int(sse_query(req, "slot"), 0);
     (void)user;
     sse_defer(req);
-    sse_printf(sse_out(req), "deferred %s", sse_fmt(req, "%s%s", sse_path(req), sse_header(req, "x-test") ? sse_header(req, "x-test") : ""));
+    sse_printf(sse_out(req), "deferred %s",
+        sse_fmt(req, "%s%s", sse_path(req),
+            sse_header(req, "x-test") ? sse_header(req, "x-test") : ""));
     if (sse_query(req, "now")) sse_finish(req);
     else kept[slot & 15] = req;
 }
@@ -140,7 +150,8 @@ static int upload_chunk(sse_req *req, sse_str chunk, int status, void *user) {
             sse_body_pause(req, true);
             sse_after(sse_req_app(req), 150, go_on, req);
         }
-        if (!sse_query(req, "enough") || u->bytes < sse_parse_int(sse_query(req, "enough"), 0)) return 0;
+        if (!sse_query(req, "enough") || u->bytes < sse_parse_int(sse_query(req, "enough"), 0))
+            return 0;
         sse_fail(req, 507, "enough");
     } else if (status == 0) {
         sse_sha256_end(&u->sum, hash);
@@ -162,7 +173,8 @@ static void read_upload(sse_req *req, void *user) {
         free(u);
         sse_fail(req, 403, "no uploads today");
     } else if (!u || sse_body_read(req, upload_chunk, u)) free(u);
-    else if (sse_query(req, "twice")) sse_printf(sse_out(req), "%d ", sse_body_read(req, upload_chunk, u));
+    else if (sse_query(req, "twice"))
+        sse_printf(sse_out(req), "%d ", sse_body_read(req, upload_chunk, u));
 }
 
 static void not_later(sse_req *req, void *user) {
@@ -171,7 +183,7 @@ static void not_later(sse_req *req, void *user) {
 }
 
 static int part(sse_req *req, const sse_part *p, sse_str chunk, int status, void *user) {
-    size_t  *n   = (size_t *)user;
+    size_t  *n = (size_t *)user;
     sse_buf *out = sse_out(req);
     if (!p) {
         sse_json(out, "%d", status);
@@ -209,8 +221,11 @@ static void stats(sse_req *req, void *user) {
     (void)user;
     memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req), "{\"connections\":%llu,\"refused\":%llu,\"timeouts\":%llu,\"requests\":%llu,\"bad\":%llu,\"streams\":%llu}",
-        (unsigned long long)s.connections, (unsigned long long)s.refused, (unsigned long long)s.timeouts, (unsigned long long)s.requests,
+    sse_json(sse_out_json(req),
+        "{\"connections\":%llu,\"refused\":%llu,\"timeouts\":%llu,\"requests\":%llu,\"bad\":%llu,"
+        "\"streams\":%llu}",
+        (unsigned long long)s.connections, (unsigned long long)s.refused,
+        (unsigned long long)s.timeouts, (unsigned long long)s.requests,
         (unsigned long long)s.bad_requests, (unsigned long long)s.streams);
 }
 
@@ -243,28 +258,45 @@ static void configure(sse_app_options *o, int argc, char **argv) {
     const struct {
         const char *name;
         int        *at;
-    } numbers[] = {{"max_headers", &o->max_headers}, {"max_connections", &o->max_connections}, {"max_per_peer", &o->max_per_peer},
-        {"header_timeout_ms", &o->header_timeout_ms}, {"body_timeout_ms", &o->body_timeout_ms}, {"keepalive_ms", &o->keepalive_ms},
-        {"send_timeout_ms", &o->send_timeout_ms}};
+    } numbers[] = {
+        {"max_headers", &o->max_headers},
+        {"max_connections", &o->max_connections},
+        {"max_per_peer", &o->max_per_peer},
+        {"header_timeout_ms", &o->header_timeout_ms},
+        {"body_timeout_ms", &o->body_timeout_ms},
+        {"keepalive_ms", &o->keepalive_ms},
+        {"send_timeout_ms", &o->send_timeout_ms},
+    };
     const struct {
         const char  *name;
         const char **at;
-    } texts[] = {{"secret", &o->secret}, {"trusted_proxies", &o->trusted_proxies}, {"allowed_hosts", &o->allowed_hosts},
-        {"allowed_origins", &o->allowed_origins}, {"cors_origins", &o->cors_origins}};
+    } texts[] = {
+        {"secret", &o->secret},
+        {"trusted_proxies", &o->trusted_proxies},
+        {"allowed_hosts", &o->allowed_hosts},
+        {"allowed_origins", &o->allowed_origins},
+        {"cors_origins", &o->cors_origins},
+    };
     size_t i;
-    for (i = 0; i < sizeof numbers / sizeof *numbers; i++) *numbers[i].at = (int)sse_parse_int(setting(argc, argv, numbers[i].name), 0);
-    for (i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i].at = setting(argc, argv, texts[i].name);
+    for (i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        *numbers[i].at = (int)sse_parse_int(setting(argc, argv, numbers[i].name), 0);
+    for (i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i].at = setting(argc, argv, texts[i].name);
     o->max_header_bytes = (size_t)sse_parse_int(setting(argc, argv, "max_header_bytes"), 0);
-    o->max_body_bytes   = (size_t)sse_parse_int(setting(argc, argv, "max_body_bytes"), 0);
+    o->max_body_bytes = (size_t)sse_parse_int(setting(argc, argv, "max_body_bytes"), 0);
     o->cors_credentials = setting(argc, argv, "cors_credentials") != NULL;
-    o->on_init          = ready;
-    o->on_exit          = ending;
-    o->on_reply         = setting(argc, argv, "on_reply") ? replied : NULL;
+    o->on_init = ready;
+    o->on_exit = ending;
+    o->on_reply = setting(argc, argv, "on_reply") ? replied : NULL;
 }
 
 static void add_files(sse_app *app, const char *root) {
-    static const sse_file list[] = {{"/index.html", "<p>in memory", 12}, {"/app.js", "let a", 5}, {NULL, NULL, 0}};
-    sse_static_options    memory;
+    static const sse_file list[] = {
+        {"/index.html", "<p>in memory", 12},
+        {"/app.js", "let a", 5},
+        {NULL, NULL, 0},
+    };
+    sse_static_options memory;
     memset(&memory, 0, sizeof memory);
     memory.files = list;
     sse_static(app, "/memory", NULL, &memory);
@@ -298,12 +330,12 @@ int main(int argc, char **argv) {
     sse_get(app, "/stream", stream, NULL);
     sse_get(app, "/stats", stats, NULL);
     sse_before(app, "/set", hook, NULL);
-    route.method         = "PUT";
+    route.method = "PUT";
     route.max_body_bytes = 10;
     sse_route(app, "/echo", echo, NULL, &route);
-    route.method         = "POST";
+    route.method = "POST";
     route.max_body_bytes = SSE_UNLIMITED;
-    route.body_later     = true;
+    route.body_later = true;
     sse_route(app, "/upload", read_upload, NULL, &route);
     sse_route(app, "/parts", read_parts, NULL, &route);
     sse_post(app, "/not-later", not_later, NULL);
@@ -313,11 +345,11 @@ int main(int argc, char **argv) {
     sse_get(app, "/bearer", bearer, (char *)"secret");
     sse_get(app, "/bearer/unset", bearer, (char *)"");
     add_files(app, setting(argc, argv, "root"));
-    serve.port       = SSE_ANY_PORT;
-    serve.grace_ms   = 500;
+    serve.port = SSE_ANY_PORT;
+    serve.grace_ms = 500;
     if (setting(argc, argv, "access_log")) sse_log_access(app);
     if (setting(argc, argv, "log_topic")) sse_log_topic(app, setting(argc, argv, "log_topic"));
-    error            = sse_serve(app, &serve);
+    error = sse_serve(app, &serve);
     memset(kept, 0, sizeof kept);
     sse_app_free(app);
     if (error) fprintf(stderr, "%s\n", sse_error_text(error));

@@ -1,5 +1,6 @@
-/* memory.c: a server whose allocations fail on demand. It listens on a free port of 127.0.0.1 and prints the number.
-   GET /arm?nth=N or ?every=N: that allocation after the next SIGUSR2 fails, or each N-th. SIGUSR1: no more do. GET /now: how many did.
+/* memory.c: a server whose allocations fail on demand. It listens on a free port of 127.0.0.1 and
+   prints the number. GET /arm?nth=N or ?every=N: that allocation after the next SIGUSR2 fails, or
+   each N-th. SIGUSR1: no more do. GET /now: how many did.
    usage: memory DIRECTORY */
 #define _DEFAULT_SOURCE
 #include <signal.h>
@@ -28,16 +29,16 @@ static void arm(sse_req *req, void *user) {
     (void)user;
     sse_puts(sse_out(req), "armed");
     failed = 0;
-    every  = (long)sse_parse_int(sse_query(req, "every"), 0);
-    nth    = every ? every : (long)sse_parse_int(sse_query(req, "nth"), 0);
+    every = (long)sse_parse_int(sse_query(req, "every"), 0);
+    nth = every ? every : (long)sse_parse_int(sse_query(req, "nth"), 0);
 }
 
 static void count(sse_req *req, void *user) {
     sse_stats now;
     (void)user;
     sse_stats_get(sse_req_app(req), &now);
-    sse_json(sse_out_json(req), "{\"failed\":%ld,\"connections\":%llu,\"streams\":%llu}", failed, (unsigned long long)now.connections,
-             (unsigned long long)now.streams);
+    sse_json(sse_out_json(req), "{\"failed\":%ld,\"connections\":%llu,\"streams\":%llu}", failed,
+        (unsigned long long)now.connections, (unsigned long long)now.streams);
 }
 
 /* ---- what the test asks for: each kind of reply once ---- */
@@ -110,7 +111,8 @@ static void away(sse_req *req, void *user) {
     sse_redirect(req, sse_fmt(req, "/hello/%s", sse_query(req, "q")));
 }
 
-static void events(sse_req *req, void *user) { /* the event "end" ends it: a client that waits for it is no longer waiting */
+/* The event "end" ends it: a client that waits for it is no longer waiting. */
+static void events(sse_req *req, void *user) {
     sse_stream s = sse_stream_open(req, NULL);
     (void)user;
     if (sse_subscribe(s, sse_param(req, "topic"))) sse_stream_end(s, NULL);
@@ -121,7 +123,8 @@ static void publish(sse_req *req, void *user) {
     (void)user;
     memset(&event, 0, sizeof event);
     event.data = sse_query(req, "data");
-    sse_puts(sse_out(req), sse_publish(sse_req_app(req), sse_param(req, "topic"), &event) < 0 ? "no" : "yes");
+    sse_puts(sse_out(req),
+        sse_publish(sse_req_app(req), sse_param(req, "topic"), &event) < 0 ? "no" : "yes");
 }
 
 static void end(sse_req *req, void *user) {
@@ -147,7 +150,8 @@ static void each(sse_req *req, sse_buf *html, void *user) {
 static void touch(sse_req *req, void *user) {
     (void)user;
     state = (long)sse_parse_int(sse_query(req, "state"), 0);
-    sse_printf(sse_out(req), "%d", sse_touch(sse_req_app(req), "/view/{id}") | sse_touch(sse_req_app(req), "/each"));
+    sse_printf(sse_out(req), "%d",
+        sse_touch(sse_req_app(req), "/view/{id}") | sse_touch(sse_req_app(req), "/each"));
 }
 
 static void ready(sse_app *app, void *user) {
@@ -172,9 +176,9 @@ int main(int argc, char **argv) {
     signal(SIGUSR1, on_signal);
     signal(SIGUSR2, on_signal);
     options.on_init = ready;
-    options.on_log  = quiet;
-    options.secret  = "a secret of this test, long enough";
-    app             = sse_app_new(&options);
+    options.on_log = quiet;
+    options.secret = "a secret of this test, long enough";
+    app = sse_app_new(&options);
     sse_get(app, "/arm", arm, NULL);
     sse_get(app, "/now", count, NULL);
     sse_get(app, "/hello/{name}", hello, NULL);
@@ -182,7 +186,7 @@ int main(int argc, char **argv) {
     sse_post(app, "/echo", echo, NULL);
     sse_post(app, "/form", form, NULL);
     sse_post(app, "/signals", signals, NULL);
-    route.method     = "POST";
+    route.method = "POST";
     route.body_later = true;
     sse_route(app, "/upload", upload, NULL, &route);
     sse_get(app, "/later", later, NULL);
@@ -197,7 +201,7 @@ int main(int argc, char **argv) {
     sse_post(app, "/touch", touch, NULL);
     if (argc > 1) sse_static(app, "/dir", argv[1], NULL);
     serve.port = SSE_ANY_PORT;
-    error      = sse_serve(app, &serve);
+    error = sse_serve(app, &serve);
     sse_app_free(app);
     return error != 0;
 }

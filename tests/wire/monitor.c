@@ -1,4 +1,5 @@
-/* monitor.c: a program with streams, topics and a view, and the monitor twice: for this machine, and behind a password. */
+/* monitor.c: a program with streams, topics and a view, and the monitor twice: for this machine,
+   and behind a password. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -13,7 +14,7 @@ static void topic(sse_req *req, void *user) {
     (void)user;
     memset(&o, 0, sizeof o);
     o.label = sse_query(req, "label");
-    o.who   = sse_query(req, "who");
+    o.who = sse_query(req, "who");
     sse_subscribe(sse_stream_open(req, &o), sse_param(req, "topic"));
 }
 
@@ -21,7 +22,7 @@ static void publish(sse_req *req, void *user) {
     sse_event event;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.data     = sse_body(req).ptr;
+    event.data = sse_body(req).ptr;
     event.data_len = sse_body(req).len;
     sse_publish(sse_req_app(req), sse_param(req, "topic"), &event);
 }
@@ -30,8 +31,10 @@ static void counters(sse_req *req, void *user) {
     sse_stats s;
     (void)user;
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req), "{\"renders\":%llu,\"streams\":%llu,\"views\":%llu,\"queue_high\":%llu}", (unsigned long long)s.renders,
-             (unsigned long long)s.streams, (unsigned long long)s.views, (unsigned long long)s.queue_high);
+    sse_json(sse_out_json(req),
+        "{\"renders\":%llu,\"streams\":%llu,\"views\":%llu,\"queue_high\":%llu}",
+        (unsigned long long)s.renders, (unsigned long long)s.streams, (unsigned long long)s.views,
+        (unsigned long long)s.queue_high);
 }
 
 static void password(sse_req *req, void *user) {
@@ -55,11 +58,11 @@ int main(int argc, char **argv) {
     memset(&live, 0, sizeof live);
     memset(&serve, 0, sizeof serve);
     options.on_init = ready;
-    live.every_ms   = 500;
-    serve.port      = SSE_ANY_PORT;
-    serve.grace_ms  = 500;
-    serve.host      = argc > 1 ? argv[1] : NULL;
-    app             = sse_app_new(&options);
+    live.every_ms = 500;
+    serve.port = SSE_ANY_PORT;
+    serve.grace_ms = 500;
+    serve.host = argc > 1 ? argv[1] : NULL;
+    app = sse_app_new(&options);
     sse_get(app, "/topic/{topic}", topic, NULL);
     sse_post(app, "/topic/{topic}", publish, NULL);
     sse_get(app, "/counters", counters, NULL);

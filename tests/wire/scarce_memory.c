@@ -1,6 +1,7 @@
-/* scarce_memory.c: memory that runs out. Preloaded, it makes allocations of the whole process fail, those of SQLite, brotli and libc
-   too, for as long as another process wishes: the file that SCARCE_MEMORY names holds four 32-bit numbers, mapped here.
-   every: each so many allocations those of a burst fail, 0: none do. burst: how many. calls, failed: are counted here. */
+/* scarce_memory.c: memory that runs out. Preloaded, it makes allocations of the whole process fail,
+   those of SQLite, brotli and libc too, for as long as another process wishes: the file that
+   SCARCE_MEMORY names holds four 32-bit numbers, mapped here. every: each so many allocations those
+   of a burst fail, 0: none do. burst: how many. calls, failed: are counted here. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,15 +22,17 @@ static void *(*next_realloc)(void *, size_t);
 
 __attribute__((constructor)) static void map_plan(void) {
     const char *path = getenv("SCARCE_MEMORY");
-    const int   fd   = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-    void       *at   = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    const int   fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    void       *at =
+        fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd >= 0) close(fd);
     if (at != MAP_FAILED) plan = (struct plan *)at;
 }
 
 static int fails(void) {
     const uint32_t every = plan ? __atomic_load_n(&plan->every, __ATOMIC_RELAXED) : 0;
-    if (!every || __atomic_add_fetch(&plan->calls, 1, __ATOMIC_RELAXED) % every >= plan->burst) return 0;
+    if (!every || __atomic_add_fetch(&plan->calls, 1, __ATOMIC_RELAXED) % every >= plan->burst)
+        return 0;
     __atomic_add_fetch(&plan->failed, 1, __ATOMIC_RELAXED);
     errno = ENOMEM;
     return 1;

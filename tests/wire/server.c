@@ -1,4 +1,5 @@
-/* server.c: what the wire tests talk to. It listens on a free port of 127.0.0.1 and prints the number.
+/* server.c: what the wire tests talk to. It listens on a free port of 127.0.0.1 and prints the
+   number.
    usage: server [DATABASE] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -21,7 +22,8 @@ static void say(sse_req *req, void *user) { /* one post is one commit */
 static void write_feed(sse_buf *html) {
     sse_rows *rows = sse_db_query(db, "SELECT id, txt FROM msgs ORDER BY id DESC LIMIT 50");
     sse_puts(html, "<div id=\"feed\">");
-    while (sse_db_next(rows)) sse_html(html, "<p id=\"m%lld\">%s</p>", sse_db_int(rows, 0), sse_db_text(rows, 1));
+    while (sse_db_next(rows))
+        sse_html(html, "<p id=\"m%lld\">%s</p>", sse_db_int(rows, 0), sse_db_text(rows, 1));
     sse_puts(html, "</div>");
 }
 
@@ -46,10 +48,11 @@ static void publish(sse_req *req, void *user) {
     sse_event event;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.event    = sse_query(req, "event");
-    event.data     = body.len ? body.ptr : "";
+    event.event = sse_query(req, "event");
+    event.data = body.len ? body.ptr : "";
     event.data_len = body.len;
-    if (sse_publish(sse_req_app(req), sse_param(req, "topic"), &event) < 0) sse_fail(req, 400, "not published");
+    if (sse_publish(sse_req_app(req), sse_param(req, "topic"), &event) < 0)
+        sse_fail(req, 400, "not published");
 }
 
 static void big(sse_req *req, void *user) {
@@ -65,8 +68,10 @@ static void stats(sse_req *req, void *user) {
     (void)user;
     memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req), "{\"commits\":%lld,\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"renders\":%llu}", commits,
-        (unsigned long long)s.connections, (unsigned long long)s.streams, (unsigned long long)s.events, (unsigned long long)s.renders);
+    sse_json(sse_out_json(req),
+        "{\"commits\":%lld,\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"renders\":%llu}",
+        commits, (unsigned long long)s.connections, (unsigned long long)s.streams,
+        (unsigned long long)s.events, (unsigned long long)s.renders);
 }
 
 static void ready(sse_app *app, void *user) {
@@ -80,11 +85,15 @@ static void wrong(sse_req *req, void *user) { /* a failed call, and then words o
     if (user) sse_puts(sse_out(req), "said");
 }
 
-static void quiet(sse_req *req, void *user) { (void)req; (void)user; }
+static void quiet(sse_req *req, void *user) {
+    (void)req;
+    (void)user;
+}
 
 static void twice(sse_req *req, void *user) { /* what only belongs before the loop runs */
     (void)user;
-    sse_json(sse_out_json(req), "[%d,%d]", sse_get(sse_req_app(req), "/", twice, NULL), sse_poll(sse_req_app(req), 0));
+    sse_json(sse_out_json(req), "[%d,%d]", sse_get(sse_req_app(req), "/", twice, NULL),
+        sse_poll(sse_req_app(req), 0));
 }
 
 int main(int argc, char **argv) {
@@ -99,9 +108,9 @@ int main(int argc, char **argv) {
     db = sse_db_open(argc > 1 ? argv[1] : ":memory:", NULL);
     sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
     options.on_init = ready;
-    app             = sse_app_new(&options);
-    live.db         = db;
-    live.tables     = "msgs";
+    app = sse_app_new(&options);
+    live.db = db;
+    live.tables = "msgs";
     sse_get(app, "/", home, NULL);
     sse_post(app, "/say", say, NULL);
     sse_live(app, "/feed", feed, &live);
@@ -114,9 +123,9 @@ int main(int argc, char **argv) {
     sse_post(app, "/wrong/said", wrong, app);
     sse_post(app, "/quiet", quiet, NULL);
     sse_get(app, "/twice", twice, NULL);
-    serve.port     = SSE_ANY_PORT;
+    serve.port = SSE_ANY_PORT;
     serve.grace_ms = 500;
-    error          = sse_serve(app, &serve);
+    error = sse_serve(app, &serve);
     sse_app_free(app);
     sse_db_close(db);
     if (error) fprintf(stderr, "%s\n", sse_error_text(error));

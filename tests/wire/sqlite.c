@@ -1,6 +1,7 @@
-/* sqlite.c: what the tests of SQLite behind streams talk to: an outbox, a live view, commits of every kind. It listens on PORT (-1,
-   the default: any) of 127.0.0.1 and prints the number. usage: sqlite DATABASE; or sqlite DATABASE COUNT: another process, which
-   knows nothing of the library and commits COUNT times. */
+/* sqlite.c: what the tests of SQLite behind streams talk to: an outbox, a live view, commits of
+   every kind. It listens on PORT (-1, the default: any) of 127.0.0.1 and prints the number.
+   usage: sqlite DATABASE; or sqlite DATABASE COUNT: another process, which knows nothing of the
+   library and commits COUNT times. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -10,7 +11,9 @@ static const char *file;
 static sse_db     *db;
 static long long   renders;
 
-static int number(sse_req *req, const char *name, int otherwise) { return (int)sse_parse_int(sse_query(req, name), otherwise); }
+static int number(sse_req *req, const char *name, int otherwise) {
+    return (int)sse_parse_int(sse_query(req, name), otherwise);
+}
 
 static int commit_many(int count, const char *sql) { /* on a connection of its own */
     sqlite3 *other;
@@ -25,14 +28,15 @@ static int commit_many(int count, const char *sql) { /* on a connection of its o
 
 /* ---- the outbox ---- */
 
-static void rows(sse_req *req, void *user) { /* /rows?with=topic&pattern=p: answers of both subscriptions as an event, if there are any */
+/* /rows?with=topic&pattern=p: answers of both subscriptions as an event, if there are any */
+static void rows(sse_req *req, void *user) {
     sse_stream_options o;
     sse_stream         s;
     int                first, second = 0;
     (void)user;
     memset(&o, 0, sizeof o);
     o.max_queue_bytes = (size_t)number(req, "queue", 0);
-    s     = sse_stream_open(req, &o);
+    s = sse_stream_open(req, &o);
     first = sse_subscribe(s, sse_query(req, "topic") ? sse_query(req, "topic") : "rows");
     if (sse_query(req, "with")) second = sse_subscribe(s, sse_query(req, "with"));
     if (sse_query(req, "pattern")) second = sse_subscribe_pattern(s, sse_query(req, "pattern"));
@@ -40,16 +44,18 @@ static void rows(sse_req *req, void *user) { /* /rows?with=topic&pattern=p: answ
         sse_event event;
         memset(&event, 0, sizeof event);
         event.event = "answers";
-        event.data  = sse_fmt(req, "%d %d", first, second);
+        event.data = sse_fmt(req, "%d %d", first, second);
         sse_stream_send(s, &event);
     }
 }
 
 static int insert_rows(sse_db *d, void *user) {
-    sse_req   *req   = (sse_req *)user;
-    const int  count = number(req, "count", 1);
-    int        i;
-    for (i = 0; i < count; i++) sse_db_exec(d, "INSERT INTO outbox (name, body) VALUES (%s, %s)", sse_query(req, "name"), sse_query(req, "body"));
+    sse_req  *req = (sse_req *)user;
+    const int count = number(req, "count", 1);
+    int       i;
+    for (i = 0; i < count; i++)
+        sse_db_exec(d, "INSERT INTO outbox (name, body) VALUES (%s, %s)", sse_query(req, "name"),
+            sse_query(req, "body"));
     return sse_query(req, "undo") != NULL;
 }
 
@@ -63,7 +69,8 @@ static void exec(sse_req *req, void *user) { /* POST /exec with SQL */
     if (sse_db_migrate(db, sse_fmt(req, "%.*s", SSE_STR(sse_body(req))))) sse_fail(req, 400, "SQL");
 }
 
-static void unchecked(sse_req *req, void *user) { /* POST /unchecked: forgets to look, and goes on */
+/* POST /unchecked: forgets to look, and goes on */
+static void unchecked(sse_req *req, void *user) {
     (void)user;
     sse_db_exec(db, "INSERT INTO nowhere VALUES (%s)", "secret text");
     sse_redirect(req, "/");
@@ -90,7 +97,7 @@ static void publish(sse_req *req, void *user) { /* POST /publish/{topic} */
     sse_event event;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.data     = sse_body(req).ptr;
+    event.data = sse_body(req).ptr;
     event.data_len = sse_body(req).len;
     sse_publish(sse_req_app(req), sse_param(req, "topic"), &event);
 }
@@ -123,7 +130,8 @@ static void *thread_commits(void *user) {
     return NULL;
 }
 
-static void in_thread(sse_req *req, void *user) { /* POST /thread?count=n: it goes on when this is answered */
+/* POST /thread?count=n: it goes on when this is answered */
+static void in_thread(sse_req *req, void *user) {
     static int count;
     pthread_t  thread;
     (void)user;
@@ -169,8 +177,8 @@ static void stats(sse_req *req, void *user) {
     (void)user;
     memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req), "{\"renders\":%lld,\"streams\":%llu,\"closed_slow\":%llu}", renders, (unsigned long long)s.streams,
-             (unsigned long long)s.closed[SSE_BY_QUEUE]);
+    sse_json(sse_out_json(req), "{\"renders\":%lld,\"streams\":%llu,\"closed_slow\":%llu}", renders,
+        (unsigned long long)s.streams, (unsigned long long)s.closed[SSE_BY_QUEUE]);
 }
 
 /* ---- setting up ---- */
@@ -186,12 +194,14 @@ static void set_up_topics(sse_app *app) {
     memset(&o, 0, sizeof o);
     o.greet = 2;
     sse_topic(app, "greeted", &o);
-    o.greet   = 0;
+    o.greet = 0;
     o.history = 100;
-    o.db      = db;
+    o.db = db;
     sse_topic(app, "kept", &o);
-    sse_topic_from_table(app, "rows", db, "SELECT id, body, name FROM outbox WHERE id > ? ORDER BY id");
-    sse_topic_from_table(app, "greeted", db, "SELECT id, body FROM outbox WHERE id > ? AND body LIKE '%' ORDER BY id -- in order");
+    sse_topic_from_table(app, "rows", db,
+        "SELECT id, body, name FROM outbox WHERE id > ? ORDER BY id");
+    sse_topic_from_table(app, "greeted", db,
+        "SELECT id, body FROM outbox WHERE id > ? AND body LIKE '%' ORDER BY id -- in order");
 }
 
 int main(int argc, char **argv) {
@@ -202,18 +212,21 @@ int main(int argc, char **argv) {
     int               error;
     if (argc < 2) return 2;
     file = argv[1];
-    if (argc > 2) return commit_many((int)sse_parse_int(argv[2], 1), argc > 3 ? argv[3] : hit) != SQLITE_OK;
+    if (argc > 2)
+        return commit_many((int)sse_parse_int(argv[2], 1), argc > 3 ? argv[3] : hit) != SQLITE_OK;
     memset(&options, 0, sizeof options);
     memset(&serve, 0, sizeof serve);
     memset(&live, 0, sizeof live);
     db = sse_db_open(file, NULL);
-    sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, body TEXT);"
-                       "CREATE TABLE IF NOT EXISTS hits (id INTEGER PRIMARY KEY, v INTEGER)");
+    sse_db_migrate(db,
+        "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, "
+        "body TEXT);"
+        "CREATE TABLE IF NOT EXISTS hits (id INTEGER PRIMARY KEY, v INTEGER)");
     if (getenv("SYNC")) sse_db_exec(db, "PRAGMA synchronous = FULL");
     options.on_init = ready;
     app = sse_app_new(&options);
     set_up_topics(app);
-    live.db     = db;
+    live.db = db;
     live.format = SSE_AS_DATA;
     sse_live(app, "/view", view, &live);
     sse_get(app, "/now", now, NULL);
@@ -230,9 +243,9 @@ int main(int argc, char **argv) {
     sse_post(app, "/offload", offload, NULL);
     sse_get(app, "/ticks", ticks, NULL);
     sse_get(app, "/stats", stats, NULL);
-    serve.port     = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT);
+    serve.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT);
     serve.grace_ms = 1000;
-    error          = sse_serve(app, &serve);
+    error = sse_serve(app, &serve);
     sse_app_free(app);
     sse_db_close(db);
     if (error) fprintf(stderr, "%s\n", sse_error_text(error));

@@ -1,4 +1,5 @@
-/* stopping.c: streams with last words, a slow reply, a stuck stream; says on stderr how it went. usage: stopping [GRACE_MS] */
+/* stopping.c: streams with last words, a slow reply, a stuck stream; says on stderr how it went.
+   usage: stopping [GRACE_MS] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
@@ -26,11 +27,11 @@ static void stream(sse_req *req, void *user) {
     (void)user;
     memset(&o, 0, sizeof o);
     memset(&last, 0, sizeof last);
-    last.event        = "bye";
-    last.data         = "farewell";
-    o.last            = &last;
-    o.on_stop         = on_stop;
-    o.on_close        = on_close;
+    last.event = "bye";
+    last.data = "farewell";
+    o.last = &last;
+    o.on_stop = on_stop;
+    o.on_close = on_close;
     o.max_queue_bytes = SSE_UNLIMITED;
     if (sse_query(req, "stuck")) { /* more than the kernel takes */
         sse_stream s = sse_stream_open(req, &o);
@@ -79,9 +80,9 @@ int main(int argc, char **argv) {
     memset(&serve, 0, sizeof serve);
     options.on_init = ready;
     options.on_exit = over;
-    serve.port      = SSE_ANY_PORT;
-    serve.grace_ms  = (int)sse_parse_int(argc > 1 ? argv[1] : NULL, 5000);
-    app             = sse_app_new(&options);
+    serve.port = SSE_ANY_PORT;
+    serve.grace_ms = (int)sse_parse_int(argc > 1 ? argv[1] : NULL, 5000);
+    app = sse_app_new(&options);
     sse_get(app, "/stream", stream, NULL);
     sse_get(app, "/slow", slow, NULL);
     sse_get(app, "/count", count, NULL);

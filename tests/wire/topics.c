@@ -1,16 +1,20 @@
-/* topics.c: what the tests of streams and topics talk to. It listens on PORT (-1, the default: any) of 127.0.0.1 and prints the
-   number. usage: topics [DATABASE] */
+/* topics.c: what the tests of streams and topics talk to. It listens on PORT (-1, the default: any)
+   of 127.0.0.1 and prints the number.
+   usage: topics [DATABASE] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
 #include <stdio.h>
 
-static sse_app  *the_app;
-static sse_db   *db;
-static long long closed[SSE_BY_ERROR + 1], opened; /* on_close by reason; streams opened with a user */
+static sse_app *the_app;
+static sse_db  *db;
+/* on_close by reason; streams opened with a user */
+static long long closed[SSE_BY_ERROR + 1], opened;
 static long long ticks;
 
-static int number(sse_req *req, const char *name, int otherwise) { return (int)sse_parse_int(sse_query(req, name), otherwise); }
+static int number(sse_req *req, const char *name, int otherwise) {
+    return (int)sse_parse_int(sse_query(req, name), otherwise);
+}
 
 /* ---- topics ---- */
 
@@ -19,14 +23,17 @@ static void say_here(sse_app *app, const char *topic, const char *verb, const ch
     sse_event event;
     memset(&event, 0, sizeof event);
     sse_printf(&text, "%s %s", verb, who);
-    event.event     = "presence";
-    event.data      = sse_buf_text(&text);
+    event.event = "presence";
+    event.data = sse_buf_text(&text);
     event.ephemeral = true;
     sse_publish(app, topic, &event);
     sse_buf_free(&text);
 }
 
-static void joined(sse_app *app, const char *topic, const char *who, void *user) { say_here(app, topic, (const char *)user, who); }
+static void joined(sse_app *app, const char *topic, const char *who, void *user) {
+    say_here(app, topic, (const char *)user, who);
+}
+
 static void left(sse_app *app, const char *topic, const char *who, void *user) {
     (void)user;
     say_here(app, topic, "left", who);
@@ -44,13 +51,16 @@ static void who(sse_req *req, void *user) {
 }
 
 static bool one_kept(const sse_event *event, void *user) {
-    sse_json((sse_buf *)user, "{\"event\":%s,\"data\":%s,\"id\":%s}\n", event->event, event->data, event->id);
+    sse_json((sse_buf *)user, "{\"event\":%s,\"data\":%s,\"id\":%s}\n", event->event, event->data,
+        event->id);
     return true;
 }
 
 static void history(sse_req *req, void *user) {
     (void)user;
-    if (sse_topic_history(sse_req_app(req), sse_param(req, "topic"), number(req, "limit", 0), one_kept, sse_out(req)) < 0) sse_fail(req, 404, "none");
+    if (sse_topic_history(sse_req_app(req), sse_param(req, "topic"), number(req, "limit", 0),
+            one_kept, sse_out(req)) < 0)
+        sse_fail(req, 404, "none");
     else sse_puts(sse_out(req), ".");
 }
 
@@ -67,12 +77,12 @@ static void subscribe(sse_req *req, void *user) {
     const char        *name = sse_param(req, "topics");
     (void)user;
     memset(&o, 0, sizeof o);
-    o.who             = sse_query(req, "who");
-    o.label           = sse_query(req, "label");
+    o.who = sse_query(req, "who");
+    o.label = sse_query(req, "label");
     o.max_queue_bytes = (size_t)number(req, "queue", 0);
-    o.ping_ms         = number(req, "ping", 0);
-    o.own_history     = sse_query(req, "own") != NULL;
-    o.on_close        = on_close;
+    o.ping_ms = number(req, "ping", 0);
+    o.own_history = sse_query(req, "own") != NULL;
+    o.on_close = on_close;
     s = sse_stream_open(req, &o);
     opened++;
     while (*name) {
@@ -84,8 +94,8 @@ static void subscribe(sse_req *req, void *user) {
     if (sse_query(req, "hello")) {
         sse_event event;
         memset(&event, 0, sizeof event);
-        event.event  = "hello";
-        event.data   = sse_stream_id(s);
+        event.event = "hello";
+        event.data = sse_stream_id(s);
         event.except = sse_query(req, "quiet") ? s : event.except;
         sse_publish(sse_req_app(req), sse_query(req, "hello"), &event);
     }
@@ -99,15 +109,17 @@ static void publish(sse_req *req, void *user) {
     int       i, count = number(req, "count", 1), error = 0;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.event     = sse_query(req, "event");
-    event.id        = sse_query(req, "id");
-    event.key       = sse_query(req, "key");
+    event.event = sse_query(req, "event");
+    event.id = sse_query(req, "id");
+    event.key = sse_query(req, "key");
     event.ephemeral = sse_query(req, "ephemeral") != NULL;
-    event.except    = sse_stream_find(app, sse_query(req, "except"));
+    event.except = sse_stream_find(app, sse_query(req, "except"));
     for (i = 0; i < count && !error; i++) {
-        event.data     = count > 1 ? sse_fmt(req, "%d %.*s", i, SSE_STR(body)) : body.len ? body.ptr : "";
+        event.data = count > 1  ? sse_fmt(req, "%d %.*s", i, SSE_STR(body))
+                     : body.len ? body.ptr
+                                : "";
         event.data_len = count > 1 ? 0 : body.len;
-        error          = sse_publish(app, sse_param(req, "topics"), &event);
+        error = sse_publish(app, sse_param(req, "topics"), &event);
     }
     if (error) sse_fail(req, 400, "%s", sse_error_text(error));
 }
@@ -135,7 +147,8 @@ static void threads(sse_req *req, void *user) {
     for (i = 0; i < 2; i++) pthread_join(thread[i], NULL);
 }
 
-static void tick(sse_app *app, void *user) { /* the server publishes by itself, and goes on where it was after a restart */
+/* The server publishes by itself, and goes on where it was after a restart. */
+static void tick(sse_app *app, void *user) {
     char      text[32];
     sse_event event;
     int       i;
@@ -168,7 +181,7 @@ static void ping(sse_stream s, sse_buf *out, void *user) {
     (void)user;
     memset(&event, 0, sizeof event);
     event.event = "ping";
-    event.data  = "here";
+    event.data = "here";
     sse_event_write(out, &event);
 }
 
@@ -209,19 +222,22 @@ static void count_closed(sse_stream s, sse_reason reason, void *user) {
 }
 
 static void stream(sse_req *req, void *user) { /* /stream/{kind}: one kind an option */
-    static const sse_event first = {"first", "1", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0, 0}, false};
-    static const sse_event last = {"last", "2", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0, 0}, false};
-    static const sse_event bad = {"a\nb", "2", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, {NULL, 0, 0}, false};
-    const char        *kind = sse_param(req, "kind");
-    sse_stream_options o;
-    sse_stream         s;
-    int               *left_of = (int *)malloc(sizeof *left_of);
+    static const sse_event first = {"first", "1", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
+        NULL, {NULL, 0, 0}, false};
+    static const sse_event last = {"last", "2", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
+        NULL, {NULL, 0, 0}, false};
+    static const sse_event bad = {"a\nb", "2", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL,
+        {NULL, 0, 0}, false};
+    const char            *kind = sse_param(req, "kind");
+    sse_stream_options     o;
+    sse_stream             s;
+    int                   *left_of = (int *)malloc(sizeof *left_of);
     (void)user;
     memset(&o, 0, sizeof o);
-    *left_of   = 3;
-    o.user     = left_of;
+    *left_of = 3;
+    o.user = left_of;
     o.on_close = count_closed;
-    o.label    = kind;
+    o.label = kind;
     opened++;
     if (strcmp(kind, "ping") == 0) o.ping_ms = 50;
     if (strcmp(kind, "pings") == 0) o.ping_ms = 50, o.on_ping = ping;
@@ -234,7 +250,8 @@ static void stream(sse_req *req, void *user) { /* /stream/{kind}: one kind an op
     if (strcmp(kind, "badfirst") == 0) o.first = &bad;
     if (strcmp(kind, "badlast") == 0) o.last = &bad;
     if (strcmp(kind, "status") == 0) o.status = 204;
-    if (strcmp(kind, "raw") == 0) o.type = "multipart/x-mixed-replace; boundary=frame", o.ping_ms = 10;
+    if (strcmp(kind, "raw") == 0)
+        o.type = "multipart/x-mixed-replace; boundary=frame", o.ping_ms = 10;
     if (strcmp(kind, "queue") == 0) o.max_queue_bytes = 65536;
     if (strcmp(kind, "stop") == 0) o.on_stop = stopped, o.last = &last;
     if (strcmp(kind, "cache") == 0) sse_set_header(req, "Cache-Control", "public, max-age=29");
@@ -243,7 +260,8 @@ static void stream(sse_req *req, void *user) { /* /stream/{kind}: one kind an op
         sse_event event;
         memset(&event, 0, sizeof event);
         event.data = "x";
-        if (sse_stream_send(s, &event) != SSE_E_STATE || sse_subscribe(s, "x") != SSE_E_ARG) abort();
+        if (sse_stream_send(s, &event) != SSE_E_STATE || sse_subscribe(s, "x") != SSE_E_ARG)
+            abort();
         sse_stream_write(s, "--frame\r\n", 9);
         sse_stream_write(s, "", 0);
         sse_stream_write(s, "jpeg\0jpeg\r\n", 11);
@@ -252,14 +270,16 @@ static void stream(sse_req *req, void *user) { /* /stream/{kind}: one kind an op
     if (strcmp(kind, "ended") == 0) {
         sse_stream_send(s, &first);
         sse_stream_end(s, &last);
-        if (sse_stream_end(s, &last) != SSE_E_CLOSED || sse_stream_send(s, &last) != SSE_E_CLOSED || sse_stream_is_open(s)) abort();
+        if (sse_stream_end(s, &last) != SSE_E_CLOSED || sse_stream_send(s, &last) != SSE_E_CLOSED ||
+            sse_stream_is_open(s))
+            abort();
     }
     if (strcmp(kind, "twice") == 0 && sse_stream_is_open(sse_stream_open(req, &o))) abort();
     if (strcmp(kind, "named") == 0) {
         sse_event event;
         memset(&event, 0, sizeof event);
         event.event = "id";
-        event.data  = sse_stream_id(s);
+        event.data = sse_stream_id(s);
         sse_stream_send(s, &event);
     }
 }
@@ -269,23 +289,24 @@ static void to(sse_req *req, void *user) { /* POST /to/{id}: to one stream */
     int       error;
     (void)user;
     memset(&event, 0, sizeof event);
-    event.data     = sse_body(req).ptr;
+    event.data = sse_body(req).ptr;
     event.data_len = sse_body(req).len;
-    error          = sse_stream_send(sse_stream_find(sse_req_app(req), sse_param(req, "id")), &event);
+    error = sse_stream_send(sse_stream_find(sse_req_app(req), sse_param(req, "id")), &event);
     if (error) sse_fail(req, 404, "%s", sse_error_text(error));
 }
 
-static void end(sse_req *req, void *user) { /* POST /end?who=x&label=y&topic=t&all: closes what matches */
+/* POST /end?who=x&label=y&topic=t&all: closes what matches */
+static void end(sse_req *req, void *user) {
     sse_filter f;
     sse_event  last;
     (void)user;
     memset(&f, 0, sizeof f);
     memset(&last, 0, sizeof last);
     last.event = "bye";
-    f.who      = sse_query(req, "who");
-    f.label    = sse_query(req, "label");
-    f.topic    = sse_query(req, "topic");
-    f.all      = sse_query(req, "all") != NULL;
+    f.who = sse_query(req, "who");
+    f.label = sse_query(req, "label");
+    f.topic = sse_query(req, "topic");
+    f.all = sse_query(req, "all") != NULL;
     sse_printf(sse_out(req), "%d ", sse_streams_count(sse_req_app(req), &f));
     sse_printf(sse_out(req), "%d", sse_streams_close(sse_req_app(req), &f, &last));
 }
@@ -302,10 +323,14 @@ static void stats(sse_req *req, void *user) {
     (void)user;
     memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
-    sse_json(sse_out_json(req), "{\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"topics\":%llu,\"resumes\":%llu,\"gaps\":%llu,\"drops\":%llu,\"ticks\":%lld,\"opened\":%lld,\"closed\":[",
-        (unsigned long long)s.connections, (unsigned long long)s.streams, (unsigned long long)s.events, (unsigned long long)s.topics,
-        (unsigned long long)s.resumes, (unsigned long long)s.gaps, (unsigned long long)s.drops, ticks, opened);
-    for (i = 0; i <= SSE_BY_ERROR; i++) sse_printf(sse_out(req), "%lld%s", closed[i], i < SSE_BY_ERROR ? "," : "]}");
+    sse_json(sse_out_json(req),
+        "{\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"topics\":%llu,\"resumes\":%llu,"
+        "\"gaps\":%llu,\"drops\":%llu,\"ticks\":%lld,\"opened\":%lld,\"closed\":[",
+        (unsigned long long)s.connections, (unsigned long long)s.streams,
+        (unsigned long long)s.events, (unsigned long long)s.topics, (unsigned long long)s.resumes,
+        (unsigned long long)s.gaps, (unsigned long long)s.drops, ticks, opened);
+    for (i = 0; i <= SSE_BY_ERROR; i++)
+        sse_printf(sse_out(req), "%lld%s", closed[i], i < SSE_BY_ERROR ? "," : "]}");
 }
 
 /* ---- setting up ---- */
@@ -314,11 +339,11 @@ static void set_up_topics(sse_app *app) {
     sse_topic_options o;
     memset(&o, 0, sizeof o);
     o.history = 100;
-    o.greet   = 3;
+    o.greet = 3;
     sse_topic(app, "kept.*", &o);
-    o.greet     = 0;
+    o.greet = 0;
     o.gap_event = "begin-again";
-    o.history   = 10;
+    o.history = 10;
     sse_topic(app, "kept.short*", &o);
     memset(&o, 0, sizeof o);
     o.history_bytes = 100000000;
@@ -335,16 +360,16 @@ static void set_up_topics(sse_app *app) {
     sse_topic(app, "newest", &o);
     memset(&o, 0, sizeof o);
     o.history = 100000;
-    o.db      = db;
+    o.db = db;
     if (db) sse_topic(app, "db.*", &o);
     o.history = 20;
     if (db) sse_topic(app, "db.few", &o);
     memset(&o, 0, sizeof o);
-    o.on_join  = joined;
+    o.on_join = joined;
     o.on_leave = left;
     o.leave_ms = 150;
-    o.user     = (void *)"joined";
-    o.history  = 5;
+    o.user = (void *)"joined";
+    o.history = 5;
     sse_topic(app, "room.*", &o);
 }
 
@@ -365,8 +390,8 @@ static void long_farewell(sse_req *req, void *user) {
     for (i = 0; i + 1 < sizeof text; i++) text[i] = (char)('!' + (i * i * 31 + i / 7) % 90);
     memset(&o, 0, sizeof o);
     memset(&last, 0, sizeof last);
-    last.data         = text;
-    o.last            = &last;
+    last.data = text;
+    o.last = &last;
     o.max_queue_bytes = 2000;
     s = sse_stream_open(req, &o);
     last.data = "hello";
@@ -382,10 +407,10 @@ int main(int argc, char **argv) {
     memset(&options, 0, sizeof options);
     memset(&serve, 0, sizeof serve);
     if (argc > 1) db = sse_db_open(argv[1], NULL);
-    options.on_init    = ready;
+    options.on_init = ready;
     options.max_topics = (int)sse_parse_int(max_topics, 0);
     options.check_utf8 = getenv("UTF8") != NULL;
-    the_app            = sse_app_new(&options);
+    the_app = sse_app_new(&options);
     set_up_topics(the_app);
     sse_get(the_app, "/topics/{topics}", subscribe, NULL);
     sse_post(the_app, "/topics/{topics}", publish, NULL);
@@ -400,9 +425,9 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/nothing", nothing, NULL);
     sse_get(the_app, "/no-more", no_more, NULL);
     sse_get(the_app, "/stats", stats, NULL);
-    serve.port     = (int)sse_parse_int(port, SSE_ANY_PORT);
+    serve.port = (int)sse_parse_int(port, SSE_ANY_PORT);
     serve.grace_ms = 1000;
-    error          = sse_serve(the_app, &serve);
+    error = sse_serve(the_app, &serve);
     sse_app_free(the_app);
     sse_db_close(db);
     if (error) fprintf(stderr, "%s\n", sse_error_text(error));

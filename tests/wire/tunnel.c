@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     const char       *url;
     int               error;
     memset(&serve, 0, sizeof serve);
-    serve.port     = SSE_ANY_PORT;
+    serve.port = SSE_ANY_PORT;
     serve.grace_ms = 300;
     sse_get(app, "/", hello, NULL);
     sse_get(app, "/address", address, &tunnel);
