@@ -3,7 +3,7 @@
 PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
-CHECKS = -DSSE_DEBUG_CHECKS
+CHECKS = -DSSE_DEBUG_CHECKS -DSSE_STATIC
 ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
@@ -15,7 +15,7 @@ units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload|sse_db_post|what is acknowledged' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
-binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/clang/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/o2/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
 servers  = $(addprefix build/asan/,$(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
            build/clang/server build/clang/sqlite build/clang/disk build/clang/faults $(addprefix build/poll/,ends http stopping topics) \
            build/slow_fsync.so build/scarce_memory.so build/datastar-format
@@ -80,15 +80,15 @@ build/outside: tests/outside/server.c sse.h
 
 build/asan/outside: tests/outside/server.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 build/datastar-format: tests/datastar/format.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 build/asan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 # The other poller: what tcc builds, and the servers that tests/wire/poll.t starts.
 build/tcc/unit/%: tests/unit/%.c tests/tap.h sse.h
@@ -97,11 +97,11 @@ build/tcc/unit/%: tests/unit/%.c tests/tap.h sse.h
 
 build/poll/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -I. -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 -I. -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-build/clang/unit/%: tests/unit/%.c tests/tap.h sse.h
+build/o2/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
-	clang -std=gnu17 -O2 $(CHECKS) $(WARN) $< -o $@ $(LIBS)
+	gcc -std=gnu17 -O2 $(CHECKS) $(WARN) $< -o $@ $(LIBS)
 
 build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
@@ -109,7 +109,7 @@ build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
 
 build/asan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 build/tsan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
@@ -129,7 +129,7 @@ build/topics: tests/wire/topics.c sse.h
 
 build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c -o $@ $(LIBS)
+	clang -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c -o $@ $(LIBS)
 
 build/fuzz/%: tests/fuzz/%.c sse.h
 	@mkdir -p $(@D)

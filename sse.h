@@ -3263,7 +3263,7 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
 /* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent
    value, the JSON of all else. Returns: 0; SSE_E_FIELD if it holds a NUL (JS3); SSE_E_NOMEM. */
 static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
-    const char *p, *end = value.ptr + value.len;
+    const char *p, *end;
     char       *to, bytes[4];
     size_t      n;
     *text = NULL;
@@ -3271,7 +3271,8 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
     *text = to = sse__arena_text(a, value); /* long enough: decoding never makes it longer */
     if (!to) return SSE_E_NOMEM;
     if (value.ptr[0] != '"') return SSE_OK;
-    for (p = value.ptr + 1; p < end - 1; to += n) {
+    end = value.ptr + value.len - 1;
+    for (p = value.ptr + 1; p < end; to += n) {
         n = sse__json_char(&p, bytes);
         if (!bytes[0]) {
             *text = NULL;

@@ -426,7 +426,7 @@ static void doubles(const char *where) {
 
 static size_t number_span(sse_str s) { /* 0: there is no number at its start */
     const char *p = s.ptr;
-    return sse__take_number(&p, s.ptr + s.len, false) ? (size_t)(p - s.ptr) : 0;
+    return s.len && sse__take_number(&p, s.ptr + s.len, false) ? (size_t)(p - s.ptr) : 0;
 }
 
 static void spans(void) {
