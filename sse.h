@@ -1,4 +1,5 @@
-/* sse.h 0.1.0: a live web server in one C file. HTTP, Server-Sent Events, Datastar, SQLite. MIT licence, at the end.
+/* sse.h 0.1.0: a live web server in one C file: HTTP, Server-Sent Events, Datastar, SQLite.
+   MIT licence, at the end.
 
    Do this in ONE file of your program, before its other includes:
 
@@ -31,8 +32,9 @@
 
    Contents
 
-     The manual: chapters 1 to 15, each from code to reasons. Then the API index, the configuration macros, the declarations
-     with their contracts, and the implementation, bottom-up. Search for the tag of a section:
+     The manual: chapters 1 to 15, each from code to reasons. Then the API index, the configuration
+     macros, the declarations with their contracts, and the implementation, bottom-up. Search for
+     the tag of a section:
 
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
@@ -42,86 +44,99 @@
      >>json       reader by path, validator (RFC 8259)
      >>sign       SHA-256, HMAC, signed values     [pure, but for the time of day]
      >>event      Server-Sent Events, WHATWG HTML 9.2
-     >>datastar   Datastar content, and events whole
-     >>htmx       elements of htmx
+     >>datastar   Datastar content, and whole events
+     >>htmx       elements for htmx
      >>field      header fields: lists, types, dates, hosts
      >>http       request head, chunked bodies, paths
      >>form       queries, cookies, multipart bodies
      >>route      paths to handlers
      >>frame      br and gzip: one compression for all subscribers
      >>loop       poller (epoll | poll), timers, watches, calls
-     >>offload    work on other threads, its end on the loop
+     >>offload    work on other threads, completion on the loop
      >>db         SQLite: formats become bound statements
      >>conn       connections: read, queue, write, time out
-     >>listen     sockets that listen, and what comes in by them
+     >>listen     listeners, and the connections they accept
      >>request    what a handler reads
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
-     >>message    an event, made once for all who get it
-     >>stream     open event streams: queue, ping, slow clients, closing
-     >>channel    what many streams are sent: once compressed, for each encoding
+     >>message    an event, formatted once for all its receivers
+     >>stream     open event streams: queue, heartbeat, slow readers, closing
+     >>channel    what many streams get: compressed once for each encoding
      >>history    what topics keep: numbers, rings, tables of SQLite
      >>outbox     rows of a table as events
      >>presence   who is here: on_join, on_leave
      >>topics     names, their options, what keeps them
-     >>replay     streams that are behind: they catch up, and resume by Last-Event-ID
+     >>replay     streams that are behind: catching up, resuming by Last-Event-ID
      >>publish    subscribe and publish; rows as events; many streams at once
      >>live       views: render once, share
-     >>changes    who wrote, tell the views
+     >>changes    commits by any process, told to the views
      >>app        options, routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
-     >>env        while developing: is it up, what is in .env
-     >>tunnel     a public address, by a program of somebody else's
+     >>env        for development: probing a port, reading a .env file
+     >>tunnel     a public address, through an agent such as ngrok
      >>scripts    scripts for pages with EventSource
-     >>client     Datastar's language, a part of it, for pages without internet
+     >>client     a client for part of Datastar's language, for pages without internet
 
    1. Routes and replies
 
-       static void room(sse_req *req, void *user) {                 // sse_get(app, "/room/{id}", room, NULL)
+       sse_get(app, "/room/{id}", room, NULL);
+
+       static void room(sse_req *req, void *user) {
            const char *id = sse_param(req, "id");                   // decoded, never holds a NUL
            if (strlen(id) > 20) { sse_fail(req, 404, "no such room"); return; }
            sse_html(sse_out(req), "<h1>Room %s</h1>", id);          // 200 text/html
        }
 
-     A handler reads the request and writes to sse_out(req); what is there when it returns is the reply. It writes nothing: 204,
-     or 500 if a call to this library failed meanwhile, so that an unchecked sse_db_exec in a handler that writes nothing cannot
-     pass for success (to an EventSource both would be the end: see chapter 2). sse_out_json is the same buffer sent as JSON.
-     sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse what would break the head. GET
-     routes answer HEAD; OPTIONS, 404 and 405 are automatic.
+     A handler reads the request and writes to sse_out(req); what is there when it returns is the
+     reply. A handler that writes nothing answers 204, or 500 if a call to this library failed
+     meanwhile, so that an unchecked sse_db_exec cannot pass for success (either would end an
+     EventSource for good: see chapter 2). sse_out_json is the same buffer sent as JSON.
+     sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
+     values that would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
-     sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The format is trusted, the values
-     are not. For a page with a % in its CSS there is sse_puts.
+     sse_html, sse_json, sse_url and sse_js are printf with a %s that is safe in that language. The
+     format is trusted, the values are not. For a page with a % in its CSS there is sse_puts.
 
-     A before hook runs ahead of the routes below its prefix and answers by writing, or lets pass:
+     A before hook runs ahead of the routes below its prefix. It answers the request by writing, or
+     lets it pass:
 
-       static void members(sse_req *req, void *user) {              // sse_before(app, "/mine", members, NULL)
+       sse_before(app, "/mine", members, NULL);
+
+       static void members(sse_req *req, void *user) {
            const char *name = sse_cookie_signed(req, "session", 86400);
-           if (name) sse_set_attr(req, "user", name);               // for the handler: sse_attr(req, "user")
+           if (name) sse_set_attr(req, "user", name);    // for the handler: sse_attr(req, "user")
            else sse_redirect(req, "/login");
        }
 
-     Bodies up to max_body_bytes are there when the handler runs; all of them together take up to
-     max_bodies_bytes, or a client is told 503 and to come back. Larger ones are read as they come:
-     give the route .body_later and call sse_body_read, or sse_body_parts for the files of a form.
+     Bodies up to max_body_bytes are there when the handler runs; together they take at most
+     max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
+     arrive: give the route .body_later and call sse_body_read, or sse_body_parts for the files of a
+     form.
 
-     A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it is written, on the loop. The
-     request stays valid until then even if the client leaves. A deferred request cannot become a stream: open that at once, and
-     send to it later. Chapter 11 has an example.
+     A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
+     is written, on the loop. The request stays valid until then even if the client leaves. A
+     deferred request cannot become a stream: open the stream at once, and send to it later. Chapter
+     11 has an example.
 
-     sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never anything outside the directory.
+     sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never
+     anything outside the directory.
 
    2. Streams
 
-       static void events(sse_req *req, void *user) {               // sse_get(app, "/events", events, NULL)
+       sse_get(app, "/events", events, NULL);
+
+       static void events(sse_req *req, void *user) {
            sse_stream s = sse_stream_open(req, NULL);               // 200 text/event-stream
            sse_stream_send(s, &(sse_event){ .event = "hello", .data = "you are in" });
-           sse_subscribe(s, "news");                                // and whatever is published there from now on
+           sse_subscribe(s, "news");                                // and all published from now on
        }
 
-     A stream is a handle: copy it, keep it, use it when the peer is long gone; it answers SSE_E_CLOSED and nothing happens. Sending
-     never blocks: events wait in a queue of max_queue_bytes, and a peer that takes nothing for send_timeout_ms is closed. Every
-     15 s without an event a comment is sent, so that proxies and dead peers are noticed.
+     A stream is a handle: copy it, keep it, use it when its peer is long gone: calls then answer
+     SSE_E_CLOSED and do nothing. Sending never blocks: events wait in a queue of max_queue_bytes,
+     and a peer that reads nothing for send_timeout_ms is closed. After 15 s without an event a
+     comment goes out as a heartbeat, for proxies that close idle connections, and to find dead
+     peers.
 
      A generator is a step function that returns the milliseconds until it wants to be called again:
 
@@ -132,224 +147,254 @@
            return *(int *)user < 5 ? 1000 : SSE_END;
        }
 
-     on_close runs exactly once per stream, also if it could not be opened: the place to free user.
+     on_close runs exactly once per stream, even if the stream could not be opened: free user there.
 
      How a stream ends decides whether its client comes back.
 
        static void over(sse_stream s, bool all_is_said) {
            static const sse_event done = { .event = "done" };
-           if (all_is_said) sse_stream_end(s, &done);           // Datastar, and others that read by fetch, stay away
-           else sse_stream_reconnect(s, NULL);                  // the client is to come back
+           if (all_is_said) sse_stream_end(s, &done);    // Datastar and others that use fetch stop
+           else sse_stream_reconnect(s, NULL);           // the client is to come back
        }
 
-     A step returns SSE_END or SSE_RECONNECT for the same. What the program ends comes whole, and its connection is kept. Every
-     other end leaves the body without its last chunk, which clients take for a broken connection: the app stops, lifetime_ms is
-     over, the reader was too slow, a view could not be rendered. EventSource, Datastar, htmx and the libraries that read by
-     fetch come back from that by themselves (a browser logs a line to its console). An EventSource comes back from a whole end
-     as well, until its script closes it or it is answered 204: sse_set_status(req, 204).
+     A step returns SSE_END or SSE_RECONNECT for the same. A stream that the program ends is
+     complete, and its connection is kept alive. Every other end leaves the body without its last
+     chunk, which clients take for a broken connection: the app stops, lifetime_ms is over, the
+     reader was too slow, a view could not be rendered. EventSource, Datastar, htmx and the
+     libraries that use fetch reconnect after that by themselves (a browser logs a line to its
+     console). An EventSource reconnects after a complete stream as well, until its script closes it
+     or it is answered 204: sse_set_status(req, 204).
 
-     Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there is no room say
+     Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there
+     is no room, say
 
-       sse_come_back(req, 2000);              // in a guard, hook or handler; all other clients get a 503 from it
+       sse_come_back(req, 2000);      // in a guard, hook or handler; all other clients get a 503
 
-     which is what the library itself answers where max_connections or max_views are reached, and to an EventSource whose handler
-     wrote nothing. Behind a proxy, which answers 502 while the app restarts, sse_follow (chapter 5) and sse_scripts (chapter 6)
-     bring pages back, always.
+     which is what the library itself answers where max_connections or max_views are reached, and to
+     an EventSource whose handler wrote nothing. Behind a proxy, which answers 502 while the app
+     restarts, sse_follow (chapter 5) and sse_scripts (chapter 6) always bring pages back.
 
-     Give nginx proxy_http_version 1.1: over HTTP/1.0, its default, a crash of the app looks like a whole end. To browsers with
-     HTTP/2 it tells of the end of one stream with the next bytes of another, after ping_ms at the latest. Caddy before 2.8 makes
-     every end a whole one. Pages with sse_follow or sse_scripts come back from all of that.
+     Give nginx proxy_http_version 1.1: over HTTP/1.0, its default, a crash of the app looks like a
+     complete stream. To browsers with HTTP/2 nginx reports the end of one stream only with the next
+     bytes of another, after ping_ms at the latest. Caddy before 2.8 makes every stream look
+     complete. Pages with sse_follow or sse_scripts reconnect in all these cases.
 
-     The app stops (a signal, or sse_stop): on_stop is called, .last is sent. A generator goes on, at once and at its pace, until
-     it returns SSE_END or SSE_RECONNECT: it looks at sse_stopping(app) to send what it still must. So does a stream with .drain
-     until the program ends it. What is open after grace_ms gets its .last and is cut; a second signal cuts at once.
+     When the app stops (a signal, or sse_stop) on_stop is called and .last is sent. A generator is
+     called at once and goes on at its own pace until it returns SSE_END or SSE_RECONNECT: it checks
+     sse_stopping(app), and sends what it still must. A stream with .drain stays open until the
+     program ends it. Streams still open after grace_ms get their .last and are cut; a second signal
+     cuts at once.
 
    3. Topics
 
-       sse_publish(app, "news", &(sse_event){ .event = "headline", .data = text });          // from any thread
+       sse_publish(app, "news", &(sse_event){ .event = "headline", .data = text });
 
-     One event goes to all who subscribed, formatted and compressed once. Names need no registration and may be built from request
-     text ("room.42"); patterns ("room.*") have a function of their own and may not. The id that a client sends with
-     sse_stream_id leaves it out of what it caused itself: .except = sse_stream_find(app, id).
+     Any thread may publish. An event goes to all subscribers, formatted and compressed once. Names
+     need no registration and may be built from request text ("room.42"); patterns ("room.*") have a
+     function of their own and may not. A client that sends the id of its stream (sse_stream_id)
+     along can be left out of the events it causes: .except = sse_stream_find(app, id).
 
-       sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db, .on_join = here, .on_leave = here });
+       sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db,
+                                                      .on_join = here, .on_leave = here });
 
-     A topic with a history gives its events ids, and whoever follows it an id at once, before the first event. A browser that
-     comes back says which it saw last and gets exactly what it missed, then what is new; with .db also after a restart of the
-     server, or a crash: an event is in the database before anybody sees it. Only while that cannot be written (locked by
-     another process, the disk is full) events are sent all the same, a warning is logged, and they are kept as soon as it can
-     be written again; a crash before that loses them. If the id is too old the browser gets a "gap" event first, and the whole
-     history.
+     A topic with a history gives its events ids, and gives each subscriber an id at once, before
+     the first event. A browser that reconnects names the last id it saw and gets exactly what it
+     missed, then what is new; with .db also after a restart of the server, or a crash: an event is
+     in the database before anybody sees it. Only while the database cannot be written (locked by
+     another process, disk full) are events sent unsaved: a warning is logged, and they are saved as
+     soon as it can be written again; a crash before that loses them. If the id is too old the
+     browser gets a "gap" event first, then the whole history.
 
-     Who is here, .who of the stream's options, is counted by people and not by tabs: on_join, on_leave, sse_topic_who. Slow readers
-     lose nothing (they are closed and come back), or the oldest, or all but the newest of each key: .overflow.
+     Presence counts people, not tabs: .who in a stream's options says whose it is; on_join,
+     on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
+     lose nothing (they are closed and come back), or the oldest events, or all but the newest of
+     each key.
 
    4. Live views
 
        static void feed(sse_view *view, sse_buf *html, void *user) {
            sse_puts(html, "<ul id=\"feed\">");
-           for (sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs ORDER BY id DESC LIMIT 50"); sse_db_next(r); )
-               sse_html(html, "<li>%s</li>", sse_db_text(r, 0));
+           sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs ORDER BY id DESC LIMIT 50");
+           while (sse_db_next(r)) sse_html(html, "<li>%s</li>", sse_db_text(r, 0));
            sse_puts(html, "</ul>");
        }
        sse_live(app, "/feed", feed, &(sse_live_options){ .db = db, .tables = "msgs" });
 
-     A view is rendered when it changed: once, however many watch. What came out the same is not sent. Who joins gets the present
-     state at once, who reads slowly gets the newest and not a queue of old ones. It changes when a commit of any process touches its
-     tables, when every_ms have passed, or when the program calls sse_touch(app, "/feed").
+     A view is rendered once per change, however many clients watch, and output equal to the last is
+     not sent. A client that joins gets the present state at once; a slow reader gets the newest
+     state, not a queue of old ones. A view changes when a commit of any process touches its tables,
+     when every_ms have passed, or when the program calls sse_touch(app, "/feed").
 
-     Its guard may refuse a request, or open its stream itself, with what only the request knows; .stream is then ignored:
+     Its guard may refuse a request, or open the stream itself with what only the request knows;
+     .stream is then ignored:
 
-       static void enter(sse_req *req, void *user) {                // the .guard of the view "/room/{id}"
+       static void enter(sse_req *req, void *user) {      // the .guard of the view "/room/{id}"
            const char *me = sse_attr(req, "user");
            if (!me) { sse_fail(req, 401, "who are you?"); return; }
-           sse_subscribe(sse_stream_open(req, &(sse_stream_options){ .who = me }), sse_fmt(req, "room.%s", sse_param(req, "id")));
+           sse_stream s = sse_stream_open(req, &(sse_stream_options){ .who = me });
+           sse_subscribe(s, sse_fmt(req, "room.%s", sse_param(req, "id")));
        }
 
-     A view knows its path parameters and the query parameters listed in .query, nothing else of who asks: it is shared. For what
-     belongs to one person there is sse_live_each, whose render gets a copy of the request (its head, params and attrs, usually
-     1 to 2 KB, for the life of the stream). A commit wakes every view that follows its tables; where one table serves a thousand
-     rooms, leave .db out and touch the room that changed.
+     A view is shared: it knows its path parameters and the query parameters listed in .query, and
+     nothing else of a request. Views for one person are made with sse_live_each, whose render
+     function gets a copy of the request (its head, params and attrs, usually 1 to 2 KB, for the
+     life of the stream). A commit wakes every view that follows its tables; where one table serves
+     a thousand rooms, leave .db out and touch the room that changed.
 
-     A render that fails (its buffer, its database, or sse_buf_fail) leaves the last state on every screen and is tried again.
+     A render that fails (its buffer, its database, or sse_buf_fail) leaves the last state on every
+     screen and is tried again.
 
    5. Datastar
 
        <div id="feed" data-init="@get('/feed')"></div>
        <input data-bind:text><button data-on:click="@post('/say')">say</button>
 
-     Views speak Datastar unless told otherwise: what a render writes is patched into the page by the ids of its elements. The
-     signals of a request are read with sse_signal(req, "text"), or any path into them ("user.name", "items.0.id"). An event carries
-     .elements, .signals, .script or .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
-     sisters write the same bytes into a buffer.
+     Views speak Datastar unless told otherwise: what a render writes is patched into the page by
+     the ids of its elements. sse_signal(req, "text") reads a signal of the request, or any path
+     into them ("user.name", "items.0.id"). An event carries .elements, .signals, .script or
+     .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
+     siblings write the same bytes into a buffer.
 
-       static void tell(sse_req *req, void *user) {                 // sse_post(app, "/tell", tell, NULL)
+       sse_post(app, "/tell", tell, NULL);
+
+       static void tell(sse_req *req, void *user) {
            const char *said = sse_form(req, "text");
            if (!said) sse_fail(req, 400, "text is missing");
-           else if (sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", said) > 0 && !sse_header(req, "Datastar-Request"))
+           else if (sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", said) > 0
+                    && !sse_header(req, "Datastar-Request"))
                sse_redirect(req, "/");                              // it came without a script
        }
 
-     answers a form that works without a script, too: <form method="post" action="/tell" data-on:submit="@post('/tell',
-     {contentType: 'form'})">. examples/chat.c has one that keeps what was typed until the server has it.
+     answers a form that works without a script, too: <form method="post" action="/tell"
+     data-on:submit="@post('/tell', {contentType: 'form'})">. examples/chat.c has one that keeps
+     what was typed until the server has it.
 
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
-     follows a view for good. An @get of your own is over with a stream that ended whole, and after ten tries.
+     follows a view for good. A plain @get stops when the stream is complete, and after ten tries.
 
        sse_datastar(app, "/datastar.js", NULL);
 
-     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages need no internet: the real
-     one, where you have its file and name it, else one that is built in, 5 KB as sent. That one knows
+     serves Datastar's client to <script type="module" src="/datastar.js"></script>, so that pages
+     need no internet: the real client, if you have its file and name it, else one that is built in,
+     5 KB as sent. The built-in client knows
 
-       - data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals, data-indicator, data-effect,
-         data-ignore, data-ignore-morph, data-preserve-attr
-       - of signals __ifmissing, of data-init __delay, of events __prevent, __stop, __once, __capture, __passive, __window,
-         __document, __outside and one of __debounce.500ms, __throttle.1s and __delay.1s, with .leading, .notrailing,
-         .noleading and .trailing
-       - @get, @post, @put, @patch and @delete with their options, replies that are events, HTML, JSON or JavaScript, patches
-         in all modes, of svg and mathml, with a view transition, and the event datastar-fetch
+       - data-init, data-on, data-bind, data-text, data-show, data-class, data-attr, data-signals,
+         data-indicator, data-effect, data-ignore, data-ignore-morph, data-preserve-attr
+       - of signals __ifmissing, of data-init __delay, of events __prevent, __stop, __once,
+         __capture, __passive, __window, __document, __outside and one of __debounce.500ms,
+         __throttle.1s and __delay.1s, with .leading, .notrailing, .noleading and .trailing
+       - @get, @post, @put, @patch and @delete with their options, replies that are events, HTML,
+         JSON or JavaScript, patches in all modes, of svg and mathml, with a view transition, and
+         the event datastar-fetch
 
-     and does what Datastar 1.0.2 does, but for this:
+     and behaves like Datastar 1.0.2, with these differences:
 
        - It lacks data-computed, data-style, data-ref, data-json-signals, data-on-intersect,
          data-on-interval, data-on-signal-patch, data-scope-children, data-ignore__self; __case,
          __viewtransition, __prop, __event; @peek, @setAll, @toggleAll; files in data-bind; patches
          of a whole <html>, <head> or <body>; viewTransitionSelector; /slashes/ around a filter that
          is text; the events datastar-ready and datastar-signal-patch; exports.
-       - It asks again up to a quarter later, so that not all pages come at once; not after a
-         network error if retry is 'never', nor while the page is hidden; 'always' and 'error' ask
-         again after statuses from 400 on.
-       - What waits for an action whose form is not valid, or whose reply is JavaScript, goes on.
-       - An expression that fails leaves the rest of the page alive. Strings may hold "@get(". A
-         name with a dash is known as a signal of the first level only ($first-name). $a is not read
-         again by an effect that sets it. Effects run a moment after a write, not within it.
+       - It retries up to a quarter later, so that not all pages come at once; not after a network
+         error if retry is 'never', nor while the page is hidden; 'always' and 'error' retry after
+         statuses from 400 on.
+       - Code that awaits an action continues if the form is not valid, or the reply is JavaScript.
+       - An expression that fails leaves the rest of the page working. Strings may hold "@get(". A
+         name with a dash can only be a signal of the first level ($first-name). An effect that sets
+         $a does not run again because of it. Effects run a moment after a write, not within it.
        - A script in a morphed element runs where it is put, once.
-       - A number that was deselected in a select of several comes back as text. What data-class
-         added stays when the attribute goes.
-       - Mistakes, as a mode without its selector, are not named.
-       - All elements with an id that is there twice are patched. id: without a value is sent back as an empty one. An
-         expression that lists all signals does not hear of a new one.
+       - A number that is deselected in a <select multiple> comes back as text. Classes that
+         data-class added stay when the attribute goes.
+       - Mistakes, such as a mode without its selector, are not reported.
+       - If several elements have the same id, all are patched. An id: without a value is sent back
+         as an empty one. An expression that lists all signals does not notice new ones.
 
    6. HTMX
 
        sse_htmx_element(html, "/feed", "message", "id=\"feed\"");
 
-     writes an element that both htmx 2 (with its sse extension) and htmx 4 understand; sse_htmx_oob wraps HTML for an out-of-band
-     swap. A view becomes a plain event with .format = SSE_AS_DATA.
+     writes an element that both htmx 2 (with its sse extension) and htmx 4 understand; sse_htmx_oob
+     wraps HTML for an out-of-band swap. A view sends plain events with .format = SSE_AS_DATA.
 
        sse_scripts(html, SSE_SCRIPT_ALL);                           // in <head>, before htmx
 
-     makes of the browser's EventSource, which htmx 2 uses as well, one that never dies: it is back
-     within seconds of the server, whatever ended the stream, shows on the page whether it is
-     connected, and reads once for all tabs of a browser, which allows six connections per server.
-     What a page shows while it is not connected should not look like news:
+     replaces the browser's EventSource, which htmx 2 uses as well, by one that never dies: it is
+     back within seconds of the server, whatever ended the stream, shows on the page whether it is
+     connected, and shares a stream among the tabs of a browser, which allows six connections per
+     server. A page that is not connected should not pass stale content for news:
 
        <p data-sse-status data-open="" data-connecting="not connected, trying again"
           data-closed="closed"></p>
        <style>html[data-sse=connecting] .value { opacity: .4 }</style>
 
-     A page that is rendered with what there was says where its stream goes on: new
+     A page that was rendered with the events so far says where its stream continues: new
      EventSource("/feed?lastEventId=42"). sse_scripts_with takes waits, a number of tries and a
      nonce. SSE_SCRIPT_STATS counts streams, events and reconnects.
 
    7. Signed values
 
-       sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed(req, "session", 86400) reads it
+       sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed reads it
 
-       static void login(sse_req *req, void *user) {                    // sse_post(app, "/login", login, NULL)
+       static void login(sse_req *req, void *user) {             // POST /login
            const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
            (void)user;
-           if (!name || !password || !is_right(name, password)) { sse_redirect(req, "/?wrong"); return; }
+           if (!name || !password || !is_right(name, password)) {
+               sse_redirect(req, "/?wrong");
+               return;
+           }
            sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
            sse_redirect(req, "/");
        }
 
-       static void logout(sse_req *req, void *user) {                   // sse_post(app, "/logout", logout, NULL)
+       static void logout(sse_req *req, void *user) {            // POST /logout
            const sse_cookie_options gone = { .max_age_s = SSE_OFF };
            (void)user;
            sse_set_cookie(req, "session", "", &gone);
            sse_redirect(req, "/");
        }
 
-       static const char *logged_in(sse_req *req) {                     // who asks; NULL: nobody, or not since yesterday
+       static const char *logged_in(sse_req *req) {              // NULL: nobody, or too long ago
            const char *session = sse_cookie_signed(req, "session", 86400);
            return session && strncmp(session, "session:", 8) == 0 ? session + 8 : NULL;
        }
 
-     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a page of another origin is
-     refused before its handler runs, by the Origin and Sec-Fetch-Site that browsers send, and SameSite=Lax keeps the cookie from
-     it. So it is with all unsafe methods; let GET change nothing, which any page may ask for. A reply that redirects is 303, so
-     that a reload does not send the form again. A session that must end at once, everywhere, needs a row in a database: sign its
-     id instead of a name.
+     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a
+     page of another origin is refused before its handler runs, by the Origin and Sec-Fetch-Site
+     that browsers send, and SameSite=Lax withholds the cookie from it. This holds for all unsafe
+     methods; any page may cause a GET, so let GET change nothing. A reply that redirects is 303, so
+     that a reload does not send the form again. A session that must end at once, everywhere, needs
+     a row in a database: sign its id instead of a name.
 
-       const char *t = sse_req_sign(req, "confirm:ann@example.com");          // for a link in a mail, https://.../confirm?t=
-       const char *who = sse_req_unsign(req, sse_query(req, "t"), 86400);     // "confirm:ann@example.com", or NULL
+       const char *t = sse_req_sign(req, "confirm:ann@example.com");      // a link: /confirm?t=...
+       const char *who = sse_req_unsign(req, sse_query(req, "t"), 86400); // the value, or NULL
 
-     Links that are mailed, and form fields that must come back as they were sent, are signed with the same .secret.
+     Links that are mailed, and form fields that must come back as they were sent, are signed with
+     the same .secret.
 
-     A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's name: sign "session:ann" where
-     strangers' text is signed as well, or a value signed for one purpose serves another. Keys rotate: .secret = "new old". The
-     form is py-sse's, so that a Python and a C program can share sessions. Without a secret one is made up and sessions end with
-     the process.
+     A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's
+     name: sign "session:ann" where text of strangers is signed as well, lest a value signed for one
+     purpose serve another. Keys rotate: .secret = "new old". The format is that of py-sse, so that
+     a Python and a C program can share sessions. Without a .secret a random one is used, and
+     sessions end with the process.
 
    8. SQLite
 
        sse_db *db = sse_db_open("app.db", NULL);
        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
-       sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced; the compiler checks it
+       sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced
 
-     sse_db_open always gives an object; a database that did not open answers its error to every call and makes sse_serve fail
-     with a message, in every app of this thread, until sse_db_close. Rows end themselves: call sse_db_done only when leaving a
-     loop early. sse_db_write runs a function in a transaction. A db belongs to one thread, and to one process: open it after
-     fork or daemon, not before.
+     sse_db_open always gives an object; a database that did not open answers its error to every
+     call and makes sse_serve fail with a message, in every app of this thread, until sse_db_close.
+     Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a
+     function in a transaction. A db belongs to one thread, and to one process: open it after fork
+     or daemon, not before.
 
-     A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the server from starting if it
-     failed, whatever the reason.
+     A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the
+     server from starting if it failed, whatever the reason.
 
      While another program holds the write lock sse_db_exec waits for it, and with it the loop and
-     everybody on it, for up to .busy_ms (5 seconds); likewise while an SD card syncs. Where that
-     happens, post the statement, and answer when it is there:
+     every client, for up to .busy_ms (5 seconds); likewise while an SD card syncs. Where that can
+     happen, post the statement, and answer when it is done:
 
        static void said(sse_app *app, const sse_db_result *result, void *user) {
            sse_req *req = (sse_req *)user;
@@ -363,62 +408,74 @@
            const char *text = sse_form(req, "text");
            (void)user;
            if (!text) sse_fail(req, 400, "text is missing");
-           else if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK) sse_defer(req);
+           else if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK)
+               sse_defer(req);
        }
 
      Posted statements run in order, on a thread that has a connection of its own. Those that wait
-     together share a transaction, so that a hundred cost one wait for the disk. The thread waits for
-     a lock for .busy_ms, too: then those that waited for it fail with SSE_E_BUSY. To tell browsers of
-     the row, publish in said, or, so that no crash comes between row and event, make the rows
-     themselves events: sse_topic_from_table, below.
+     together share a transaction, so that a hundred cost one wait for the disk. The thread waits
+     for a lock for .busy_ms, too; after that the statements that waited fail with SSE_E_BUSY. To
+     tell browsers of the row, publish in said; or, so that no crash comes between row and event,
+     make the rows themselves events: sse_topic_from_table, below.
 
-     Views hear of commits from this connection, another one, another thread or another process: the sqlite3 shell, a cron job, a
-     Python script. A wake means "look again", never a promised row. Own commits take effect in the same turn of the loop, those of
-     other processes within milliseconds where inotify is there, within 100 ms elsewhere.
+     Views hear of commits from this connection, another one, another thread or another process: the
+     sqlite3 shell, a cron job, a Python script. A wake means "look again", never a promised row.
+     Commits of your own take effect in the same turn of the loop, those of other processes within
+     milliseconds where there is inotify, within 100 ms elsewhere.
 
-       sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
+       sse_topic_from_table(app, "orders", db,
+                            "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
 
-     Where each change counts, whoever makes it adds a row to an outbox in the transaction that it belongs to. The rows become the
-     events of a topic, with their ids: every client gets each of them once and in order, over breaks, restarts and crashes.
+     Where every change counts, its author adds a row to an outbox table in the same transaction.
+     The rows become the events of a topic, with their ids: every client gets each of them once and
+     in order, across disconnects, restarts and crashes.
 
    9. Compression
 
-       static void feed(sse_view *view, sse_buf *html, void *user);      // renders the whole part of the page, every time
-       sse_live(app, "/feed", feed, NULL);                               // what goes out is about what changed
+       static void feed(sse_view *view, sse_buf *html, void *user);      // renders all, every time
+       sse_live(app, "/feed", feed, NULL);                               // sends about what changed
 
-     Do not send differences: render everything and let the compression find them. Each event is compressed once, however many
-     watch, into at most two frames. A delta copies from the events before it and goes to all who have those. A key stands alone
-     and goes to who joins, who was too slow and missed one, or who was sent something of its own in between. All deltas are the
-     same bytes, shared by all queues, so that a subscriber costs no compressor and no copy.
+     Do not send differences: render everything and let the compression find them. Each event is
+     compressed once, however many clients watch, into at most two frames. A delta copies from the
+     events before it and goes to all clients that have those. A key stands alone and goes to
+     clients that join, were too slow and missed an event, or were sent something of their own in
+     between. A delta is the same bytes in all queues, shared, so that a subscriber costs no
+     compressor and no copy.
 
          bytes per event                        plain   delta   libbrotli per client, quality 5
          Game of Life, 2,500 cells             209,000   1,366    3,683
          chat, the last 50 lines                 5,600      64       61
          table                                  47,000      92      100
 
-     For 10,000 clients that is one compressor of half a megabyte instead of 10,000 of two megabytes each. Browsers offer br on https
-     and localhost, gzip everywhere; both work alike. It compresses best where what stays the same keeps its length: <i class="c0">
-     and <i class="c4"> rather than a class that comes and goes. Events for one stream alone (sse_stream_send, sse_live_each) are
-     keys; .own_history gives that stream a history. .compress_window = 16 makes all histories small.
+     For 10,000 clients that is one compressor of half a megabyte instead of 10,000 of two megabytes
+     each. Browsers offer br on https and localhost, gzip everywhere; both work alike. Compression
+     is best where unchanged parts keep their length: <i class="c0"> and <i class="c4"> rather than
+     a class that comes and goes. Events for one stream alone (sse_stream_send, sse_live_each) are
+     keys; .own_history gives that stream a history. .compress_window = 16 makes all histories
+     small.
 
-     Replies and files of text from 1 KB on are compressed as well. Replies up to 256 KiB are
-     compressed whole, files up to 1 MiB whole and once, from 64 KiB on by a thread; 32 of those are
-     kept, 4 MiB together. If more are asked for in turns than that, or at a compress_quality that
+     Text replies and files of 1 KB and more are compressed as well. Replies up to 256 KiB are
+     compressed whole, files up to 1 MiB whole and once, from 64 KiB on by a thread; 32 of these are
+     kept, 4 MiB together. If requests alternate between more files than that, or compress_quality
      takes seconds, compressing them takes a second and then a twentieth of the time: meanwhile the
-     others leave as they are. What is larger, or is not there yet, is compressed as it leaves, 128 KiB
-     at a time: a download takes the memory of one such piece, and the loop makes one in 2 to 4 ms,
-     then looks at everything else, however many downloads wait for theirs. They have no
-     Content-Length, and come out as at libbrotli's quality 2; x.br or x.gz beside x is shorter and
-     costs nothing. A handler that sets Cache-Control: no-transform is left alone.
+     other files leave as they are. Bodies that are larger, or not compressed yet, are compressed as
+     they leave, 128 KiB at a time: a download takes the memory of one such piece, and the loop
+     makes one in 2 to 4 ms, then attends to everything else, however many downloads wait. Such
+     replies have no Content-Length, and are compressed as by libbrotli at quality 2; x.br or x.gz
+     beside x is smaller and costs nothing. A handler that sets Cache-Control: no-transform is left
+     alone.
 
-     Of a file that could be compressed a request with Range gets the bytes as they are on disk, never compressed ones, and what
-     was compressed has an ETag of its own. So a client that was sent it in br or gzip, and asks for the rest with that ETag in
-     If-Range, gets the whole file as it is, with 200; one that was sent it as it is gets the rest. That ETag in If-None-Match,
-     beside a Range, is no 304 either. x.br and x.gz beside x are files like others: their ranges are of what is in them. For
-     downloads that clients resume choose a type that is not compressed (zip, gz, mp4), or set no-transform.
+     A request with Range for a file that could be compressed gets its bytes as they are on disk,
+     never compressed ones; the compressed form has an ETag of its own. So a client that got the
+     file in br or gzip, and asks for the rest with that ETag in If-Range, gets the whole file as it
+     is, with 200; a client that got the file as it is gets the rest. Nor is that ETag in
+     If-None-Match, beside a Range, answered by 304. x.br and x.gz beside x are files like others:
+     their ranges are of what is in them. For downloads that clients resume, choose a type that is
+     not compressed (zip, gz, mp4), or set no-transform.
 
-     Whoever sees the length of compressed text and chooses part of it can guess the rest (BREACH): keep secrets, form tokens too,
-     out of replies and views that also show what strangers write, or turn it off there (no-transform; .no_compression).
+     An attacker who sees the length of compressed text and chooses part of it can guess the rest
+     (BREACH): keep secrets, form tokens included, out of replies and views that also show text of
+     strangers, or turn compression off there (no-transform; .no_compression).
 
    10. Your own loop
 
@@ -430,25 +487,29 @@
        }
 
      Where the system has no epoll (SSE_USE_POLL) sse_fd is negative, which poll ignores, and
-     sse_next_ms 10 at most: the same loop then looks every 10 ms. With nothing else to wait for,
-     sse_poll(app, -1) or sse_serve answers at once there too.
+     sse_next_ms is 10 at most: the same loop then looks every 10 ms. With nothing else to wait for,
+     sse_poll(app, -1) or sse_serve reacts at once there, too.
 
-     Or bring your descriptors into this one: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO line, a serial port or a Redis
-     connection, sse_watch_lines for what comes in lines, sse_every and sse_after for time.
+     Or bring your descriptors into this loop: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO
+     line, a serial port or a Redis connection, sse_watch_lines for what comes in lines, sse_every
+     and sse_after for time.
 
    11. Threads
 
-     Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user code needs no locks. From other
-     threads call sse_publish, sse_touch, sse_call, sse_stop and sse_stopping, and nothing else; a call that may not answers
-     SSE_E_THREAD. What takes long, also a commit on a slow SD card, goes to sse_offload(app, work, done, user): work runs on a thread
-     of a small pool, done on the loop. What reads or writes a request (sse_query, sse_out, each sse_set_, sse_finish) is never
-     for work: take out what it needs before, and write the reply in done. sse_serve_background runs the loop in a thread of its
-     own. No callback runs inside a call that you make, except functions that take one to run now (sse_streams_each,
+     Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user
+     code needs no locks. From other threads call sse_publish, sse_touch, sse_call, sse_stop and
+     sse_stopping, and nothing else; a call that is not allowed answers SSE_E_THREAD. Long work, a
+     commit on a slow SD card included, goes to sse_offload(app, work, done, user): work runs on a
+     thread of a small pool, done on the loop. Functions that read or write a request (sse_query,
+     sse_out, each sse_set_, sse_finish) are never for work: extract what it needs before, and write
+     the reply in done. sse_serve_background runs the loop in a thread of its own. No callback runs
+     inside a call of yours, except by functions that take one to run now (sse_streams_each,
      sse_db_write), the logger and the allocator.
 
        typedef struct job { sse_req *req; long long below, found; } job;
 
-       static void count_primes(sse_app *app, void *user) {             // on a thread of the pool: it touches no request
+       // Runs on a thread of the pool: it touches no request.
+       static void count_primes(sse_app *app, void *user) {
            job *j = (job *)user;
            long long n, d;
            for (n = 2; n < j->below && !sse_stopping(app); n++) {
@@ -457,7 +518,8 @@
            }
        }
 
-       static void reply(sse_app *app, void *user) {                    // on the loop: req is still there, even if the client left
+       // Runs on the loop: req is still there, even if the client left.
+       static void reply(sse_app *app, void *user) {
            job *j = (job *)user;
            (void)app;
            sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title>"
@@ -468,7 +530,7 @@
            free(j);
        }
 
-       static void primes(sse_req *req, void *user) {                   // sse_get(app, "/primes", primes, NULL)
+       static void primes(sse_req *req, void *user) {            // GET /primes
            job *j = (job *)calloc(1, sizeof *j);
            (void)user;
            if (!j) { sse_fail(req, 503, "no memory"); return; }
@@ -481,43 +543,51 @@
            }
        }
 
-     Calls of other threads wait for the loop in at most max_call_bytes: a producer that is faster is told SSE_E_FULL.
+     Calls of other threads wait for the loop in at most max_call_bytes: a producer that outruns the
+     loop gets SSE_E_FULL.
 
    12. Ownership
 
-     Strings in are copied unless the contract says otherwise. Strings out live as long as what they came from: the request, the
-     render, the row, the stream. Options and events are read during the call and copied where kept. user pointers: routes and
-     timers borrow, streams take (until on_close).
+     Strings in are copied unless the contract says otherwise. Strings out live as long as what they
+     came from: the request, the render, the row, the stream. Options and events are read during the
+     call and copied where kept. user pointers: routes and timers borrow, streams take (until
+     on_close).
 
    13. Errors and logs
 
        const char *why;
-       if (sse_serve(app, NULL) && sse_app_error(app, &why)) fprintf(stderr, "it does not run: %s\n", why);
+       if (sse_serve(app, NULL) && sse_app_error(app, &why))
+           fprintf(stderr, "it does not run: %s\n", why);
 
-     Functions answer 0 or a negative SSE_E_ code; sse_error_text says what such a code means. Mistakes made while setting up (a bad
-     path, a database that does not open, a table without a database) stick: sse_serve answers the first one, and sse_app_error has
-     the words that were logged, which name the argument or option to change:
+     Functions answer 0 or a negative SSE_E_ code; sse_error_text says what such a code means.
+     Mistakes made while setting up (a bad path, a database that does not open, a table without a
+     database) stick: sse_serve answers the first one, and sse_app_error has the words that were
+     logged, which name the argument or option to change:
 
        route GET /{id}/x: one of that method and shape is there already: /{name}/x
-       sse_app_new: .trusted_proxies "10.0.0.0/8": an address as inet_ntop writes it, without port or range, or unix
+       sse_app_new: .trusted_proxies "10.0.0.0/8": an address as inet_ntop writes it, without
+           port or range, or unix
        live view /feed: .tables without a .db
 
-     Once the app runs a mistake ends only its own call, and is logged like those. Warnings and errors go to
-     stderr; on_log takes them all, also information and debug lines. What a peer does wrong is a counter and a debug line;
-     where you may have to change an option (.allowed_hosts, .max_views), one warning a second.
-     sse_monitor(app, "/_sse", guard, NULL) serves a page that shows live what goes on, and /_sse/metrics for Prometheus.
+     Once the app runs, a mistake fails only its own call, and is logged in the same way. Warnings
+     and errors go to stderr; on_log gets all lines, information and debug too. Mistakes of peers
+     are a counter and a debug line; where you may have to change an option (.allowed_hosts,
+     .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL) serves a live page
+     about the server, and /_sse/metrics for Prometheus.
 
-   14. Who may ask
+   14. Access
 
-     A request for a host name that is not this server's is refused when listening on loopback (DNS rebinding): name yours in
-     .allowed_hosts behind a proxy. Unsafe methods from pages of other origins are refused unless in .allowed_origins.
-     Behind a proxy set .trusted_proxies to its address: sse_peer is then the client, and cookies are Secure over TLS.
+     On loopback a request for a host name that is not this server's is refused (DNS rebinding):
+     behind a proxy, name yours in .allowed_hosts. Unsafe methods from pages of other origins are
+     refused unless the origin is in .allowed_origins. Behind a proxy, set .trusted_proxies to its
+     address: sse_peer is then the client, and cookies are Secure over TLS.
 
    15. Limits, and what it does not do
 
-     Header, body, queue, connection and view limits are options of sse_app_new with their defaults beside them. Past a limit a
-     peer gets the exact 4xx and a closed connection; the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy
-     in front gives the first two), no Windows, no template language, no HTTP client.
+     Header, body, queue, connection and view limits are options of sse_app_new with their defaults
+     beside them. Past a limit a peer gets the exact 4xx and a closed connection; the program gets
+     SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
+     Windows, no template language, no HTTP client.
 
    API index
 
@@ -555,32 +625,32 @@
      sse_app_new              makes an app
      sse_app_free             closes and frees it
      sse_app_error            which option or argument was wrong, in words
-     sse_log_access           a line for each reply, in common log format
-     sse_log_topic            each reply is published
+     sse_log_access           logs each reply, in common log format
+     sse_log_topic            publishes a line for each reply
      sse_every                a timer, again and again
      sse_after                a timer, once
      sse_timer_cancel         stops a timer
-     sse_watch                a descriptor of yours in the loop
+     sse_watch                watches a descriptor of yours
      sse_watch_lines          the same, line by line
      sse_call                 runs a function on the loop, from any thread
-     sse_offload              work on a thread of a small pool, its end on the loop
+     sse_offload              runs work on a pool thread, completion on the loop
      sse_listen               opens an address
      sse_serve                listens and runs until stopped
      sse_port                 the port that was opened
-     sse_stop                 begins to stop
+     sse_stop                 begins the stop
      sse_stopping             is it stopping?
      sse_fd                   your own loop: the descriptor to wait for
      sse_next_ms              your own loop: how long to wait at most
      sse_poll                 your own loop: one turn
      sse_serve_background     serves from a thread of its own
-     sse_stop_background      stops that
+     sse_stop_background      stops that server
      sse_alive                does a server answer at this port?
      sse_load_env             reads a .env file into the environment
      sse_tunnel_start         shows the app to the world through ngrok, ssh -R or another agent
      sse_tunnel_url           its public address
      sse_tunnel_stop          ends it
      sse_stats_get            counters
-     sse_monitor              a page that shows live what goes on, and metrics
+     sse_monitor              a live page about the server, and metrics
      sse_get                  a route for GET and HEAD
      sse_post                 a route for POST
      sse_put                  a route for PUT
@@ -608,7 +678,7 @@
      sse_body_pause           holds the body back
      sse_signal               a Datastar signal, or a value of a JSON body
      sse_attr                 what a hook left for the handler
-     sse_set_attr             leaves it
+     sse_set_attr             leaves it there
      sse_fmt                  text that lives as long as the request
      sse_req_sign             signs a value with the app's secret: for links and forms
      sse_req_unsign           checks such a value and reads it
@@ -636,7 +706,7 @@
      sse_stream_id            unguessable text that names a stream
      sse_stream_find          the stream of that text
      sse_stream_meta          a text kept with a stream
-     sse_stream_set_meta      keeps it
+     sse_stream_set_meta      sets it
      sse_streams_count        how many streams match
      sse_streams_each         calls a function for each
      sse_streams_close        ends them
@@ -655,11 +725,11 @@
      sse_view_param           a view's parameter
      sse_stream_view          shows a view on a stream that is open
      sse_db_open              opens an SQLite database
-     sse_db_attach            takes a connection of yours
+     sse_db_attach            uses a connection of yours
      sse_db_close             closes it
      sse_db_error             the latest error
      sse_db_exec              runs a statement with bound values
-     sse_db_post              likewise, while the loop goes on: on a thread, its end on the loop
+     sse_db_post              the same on a thread, answered on the loop
      sse_db_query             runs a query with bound values
      sse_db_next              the next row
      sse_db_done              leaves a query early
@@ -679,17 +749,22 @@
 
    Configuration macros
 
-     Define them where the implementation is compiled, before including sse.h; those marked * in every file.
+     Define them where the implementation is compiled, before including sse.h; those marked * in
+     every file.
 
      SSE_IMPLEMENTATION         compiles the implementation here. default: only the declarations
      SSE_STATIC *               all functions are static. default: extern
-     SSE_NO_SQLITE              leaves SQLite out: sse_db_ functions answer SSE_E_NOT_BUILT. default: in
-     SSE_NO_BROTLI              leaves libbrotli out: replies are not compressed with br, streams are. default: in
+     SSE_NO_SQLITE              leaves SQLite out: sse_db_ functions answer SSE_E_NOT_BUILT.
+                                default: in
+     SSE_NO_BROTLI              leaves libbrotli out: streams still use br, replies do not.
+                                default: in
      SSE_NO_COMPRESSION         leaves all compression out. default: in
      SSE_NO_THREADS             leaves pthread out: one thread only. default: in
-     SSE_NO_CLIENT              leaves the built-in Datastar client out: sse_datastar needs a file. default: in
-     SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux where the compiler
-                                speaks GNU C (tcc does not lay out struct epoll_event as the kernel does)
+     SSE_NO_CLIENT              leaves the built-in Datastar client out: sse_datastar needs a file.
+                                default: in
+     SSE_USE_POLL               poll(2) instead of epoll. default: epoll on Linux where the
+                                compiler speaks GNU C (tcc does not lay out struct epoll_event as
+                                the kernel does)
      SSE_MALLOC, SSE_REALLOC, SSE_FREE   all three or none. default: malloc, realloc, free
      SSE_ASSERT                 checks of this file's own invariants. default: assert of <assert.h>
      SSE_DEBUG_CHECKS           checks by SSE_ASSERT, each turn, what the states of all
@@ -697,9 +772,11 @@
                                 walks over all of them. default: off
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
-#if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && !defined(_BSD_SOURCE) && \
-    (!defined(_POSIX_C_SOURCE) || _POSIX_C_SOURCE >= 200809L)
-#define _DEFAULT_SOURCE /* -std=c99 hides clock_gettime, O_CLOEXEC, realpath and more; the one macro that leaves this file */
+/* -std=c99 hides clock_gettime, O_CLOEXEC, realpath and more. The one macro that leaves this
+   file. */
+#if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && \
+    !defined(_BSD_SOURCE) && (!defined(_POSIX_C_SOURCE) || _POSIX_C_SOURCE >= 200809L)
+#define _DEFAULT_SOURCE
 #endif
 
 #ifndef SSE_H
@@ -730,24 +807,24 @@
 extern "C" {
 #endif
 
-/* ---- errors and plain types -------------------------------------------------------------------------------------- */
+/* ---- errors and plain types ------------------------------------------------------------------ */
 
 /* Functions answer 0 or one of these. X(name, value, what happened and what to change) */
-#define SSE_ERRORS(X)                                                                                           \
-    X(SSE_OK, 0, "no error")                                                                                    \
-    X(SSE_E_NOMEM, -1, "out of memory")                                                                         \
-    X(SSE_E_ARG, -2, "an argument or option is outside its range")                                              \
-    X(SSE_E_STATE, -3, "not possible now: the reply or stream has already begun, or ended")                     \
-    X(SSE_E_CLOSED, -4, "the stream or its peer is gone")                                                       \
-    X(SSE_E_FIELD, -5, "a field holds a line break, NUL or a character that its place does not allow")          \
-    X(SSE_E_FULL, -6, "a limit is reached: raise the max_ option, or try later")                                \
-    X(SSE_E_IO, -7, "the system refused: see errno and the log")                                                \
-    X(SSE_E_DB, -8, "the database reported an error: see sse_db_error")                                         \
-    X(SSE_E_BUSY, -9, "the database is locked by someone else: raise busy_ms, or try later")                    \
-    X(SSE_E_NOT_BUILT, -10, "left out of this build: see the SSE_NO_ macros")                                   \
-    X(SSE_E_THREAD, -11, "called from a thread that may not: use sse_call")                                     \
-    X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                                         \
-    X(SSE_E_ABSENT, -13, "nothing is there by that name")                                                       \
+#define SSE_ERRORS(X)                                                                              \
+    X(SSE_OK, 0, "no error")                                                                       \
+    X(SSE_E_NOMEM, -1, "out of memory")                                                            \
+    X(SSE_E_ARG, -2, "an argument or option is outside its range")                                 \
+    X(SSE_E_STATE, -3, "not possible now: the reply or stream has already begun, or ended")        \
+    X(SSE_E_CLOSED, -4, "the stream or its peer is gone")                                          \
+    X(SSE_E_FIELD, -5, "a field holds a line break, NUL or another character not allowed there")\
+    X(SSE_E_FULL, -6, "a limit is reached: raise the max_ option, or try later")                   \
+    X(SSE_E_IO, -7, "the system refused: see errno and the log")                                   \
+    X(SSE_E_DB, -8, "the database reported an error: see sse_db_error")                            \
+    X(SSE_E_BUSY, -9, "the database is locked by another connection: raise busy_ms, or try later") \
+    X(SSE_E_NOT_BUILT, -10, "left out of this build: see the SSE_NO_ macros")                      \
+    X(SSE_E_THREAD, -11, "not allowed on this thread: use sse_call")                               \
+    X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                            \
+    X(SSE_E_ABSENT, -13, "there is nothing by that name")                                          \
     X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
@@ -755,83 +832,102 @@ enum {
 #undef SSE__ENUM
 };
 
-/* The name and the message of an error, "SSE_E_FIELD: a field holds ...". Never NULL; static. Threads: any. */
+/* The name and the message of an error, "SSE_E_FIELD: a field holds ...". Never NULL; static.
+   Threads: any. */
 SSE_API const char *sse_error_text(int error);
 
 #define SSE_OFF       (-1)         /* for times whose 0 means the default: never */
 #define SSE_UNLIMITED ((size_t)-1) /* for sizes whose 0 means the default: no limit */
 #define SSE_STR(s)    (int)(s).len, (s).ptr /* prints an sse_str with %.*s */
 
-typedef struct sse_str { const char *ptr; size_t len; } sse_str; /* bytes, not terminated. ptr NULL: absent */
+/* bytes, not terminated. ptr NULL: absent */
+typedef struct sse_str { const char *ptr; size_t len; } sse_str;
 
-/* Whole decimal text to number, with a - if it is negative and without spaces; fallback where text is NULL, empty, out of range or
-   anything else. Any locale. Threads: any. */
+/* Decimal text to a number: all of text, with a - if negative, without spaces; fallback if text is
+   NULL, empty, out of range or anything else. In any locale. Threads: any. */
 SSE_API long long sse_parse_int(const char *text, long long fallback);
 SSE_API double    sse_parse_double(const char *text, double fallback);
 
-/* ---- buffers: everything that formats, appends to one ------------------------------------------------------------ */
+/* ---- buffers: everything that formats, appends to one ---------------------------------------- */
 
-/* A growing byte buffer. {0} is an empty one; free with sse_buf_free. The first error sticks: later calls add nothing. */
+/* A growing byte buffer. {0} is an empty one; free with sse_buf_free. The first error sticks: later
+   calls add nothing. */
 typedef struct sse_buf { char *ptr; size_t len, cap; int error; } sse_buf;
 
-SSE_API void        sse_buf_free(sse_buf *b);            /* frees the bytes and makes it {0} again. NULL: nothing happens */
-SSE_API const char *sse_buf_text(sse_buf *b);            /* NUL-terminated, "" after an error, never NULL; valid until the next call with b */
-SSE_API void        sse_buf_fail(sse_buf *b, int error); /* makes the buffer fail, and the render or reply it belongs to */
+SSE_API void        sse_buf_free(sse_buf *b);            /* frees the bytes and makes it {0} again.
+                                                            NULL: nothing happens */
+SSE_API const char *sse_buf_text(sse_buf *b);            /* NUL-terminated, never NULL, "" after an
+                                                            error; valid until b's next call */
+SSE_API void        sse_buf_fail(sse_buf *b, int error); /* makes the buffer fail, and the render or
+                                                            reply it belongs to */
 
-/* These append. b is never NULL; text NULL appends nothing; bytes may be NULL if n is 0. Threads: any, one per buffer. */
+/* These append. b is never NULL; text NULL appends nothing; bytes may be NULL if n is 0.
+   Threads: any, one per buffer. */
 SSE_API void sse_raw(sse_buf *b, const void *bytes, size_t n);
 SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with a % in their CSS */
 
-/* The printf family: %d %i %u %x %X %o %c %s %p %f %e %g %%, with h l ll z t j, flags, width and precision as in C,
-   but the decimal point is always '.'. What %s and %c print is made safe for the language being written:
+/* The printf family: %d %i %u %x %X %o %c %s %p %f %e %g %%, with h l ll z t j, flags, width and
+   precision as in C, but the decimal point is always '.'. The output of %s and %c is made safe for
+   the language being written:
      sse_html   HTML text and quoted attributes: & < > " '            NULL prints nothing
      sse_json   a quoted JSON string; not UTF-8 becomes U+FFFD         NULL prints null
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is                                               NULL prints nothing
-   A precision counts bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a number
-   fail the buffer with SSE_E_ARG. */
+   A precision counts bytes before they are made safe. %n, wide characters, a width past 9999 and
+   such a precision of a number fail the buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_url(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_js(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 
-/* ---- JSON and signed values -------------------------------------------------------------------------------------- */
+/* ---- JSON and signed values ------------------------------------------------------------------ */
 
-/* Finds a value by its path: "user.name", "items.0.id", "" for all of json. A backslash before a byte of the path takes it
-   as it is: "a\\.b" in C names the member "a.b". Names compare with their escapes decoded; of equal names the last counts.
-   value:   the JSON text of what was found, a string with its quotes; part of json, valid as long as that. ptr NULL if it
-            fails. NULL: only the answer is wanted.
-   Returns: 0; SSE_E_ABSENT; SSE_E_SYNTAX if json, anywhere, is not JSON; SSE_E_FULL if it nests deeper than SSE_JSON_DEPTH
-            (default: 64); SSE_E_ARG if path is NULL.   Threads: any.   Spec: RFC 8259. */
+/* Finds a value by its path: "user.name", "items.0.id", "" for all of json. A backslash before a
+   byte of the path takes it as it is: "a\\.b" in C names the member "a.b". Names compare with their
+   escapes decoded; of equal names the last counts.
+   value:   the JSON text of what was found, a string with its quotes; part of json, valid as long
+            as that. ptr NULL if it fails. NULL: only the answer is wanted.
+   Returns: 0; SSE_E_ABSENT; SSE_E_SYNTAX if json, anywhere, is not JSON; SSE_E_FULL if it nests
+            deeper than SSE_JSON_DEPTH (default: 64); SSE_E_ARG if path is NULL. Threads: any.
+            Spec: RFC 8259. */
 SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value);
 
-/* Appends value with the time and a signature, all URL-safe: what a cookie or a link may carry. It is signed, not hidden.
-   secrets: one or more, separated by spaces; the first signs, all verify, so a secret can be replaced: "new old".
-   Returns: 0; SSE_E_ARG if out or value is NULL or there is no secret; SSE_E_NOMEM.   Threads: any, one per buffer. */
+/* Appends value with the time and a signature, all URL-safe: what a cookie or a link may carry. It
+   is signed, not hidden.
+   secrets: one or more, separated by spaces; the first signs, all verify, so a secret can be
+   replaced: "new old".
+   Returns: 0; SSE_E_ARG if out or value is NULL or there is no secret; SSE_E_NOMEM. Threads: any,
+   one per buffer. */
 SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value);
 
 /* Appends the value that sse_sign wrote into text. After a failure out holds what it held before.
-   max_age_s: older is refused. 0: 3600; SSE_OFF: any age. What claims to be from more than a minute ahead is refused as well.
-   Returns: 0; SSE_E_ABSENT if text is NULL; SSE_E_SIGNATURE if it is forged, damaged or too old; SSE_E_ARG if there is no
-            secret; SSE_E_NOMEM.   Threads: any, one per buffer. */
+   max_age_s: older is refused. 0: 3600; SSE_OFF: any age. A value dated more than a minute ahead is
+   refused as well.
+   Returns: 0; SSE_E_ABSENT if text is NULL; SSE_E_SIGNATURE if it is forged, damaged or too old;
+            SSE_E_ARG if there is no secret; SSE_E_NOMEM. Threads: any, one per buffer. */
 SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s);
 
-typedef struct sse_sha256 { uint32_t h[8]; uint64_t n; unsigned char block[64]; } sse_sha256; /* {0} is ready for use */
+/* {0} is ready for use */
+typedef struct sse_sha256 { uint32_t h[8]; uint64_t n; unsigned char block[64]; } sse_sha256;
 
-/* Hashes bytes piece by piece, and with a key. bytes and key may be NULL if their length is 0. Threads: any, one per s.
+/* Hashes bytes piece by piece, and with a key. bytes and key may be NULL if their length is 0.
+   Threads: any, one per s.
    Spec: FIPS 180-4, RFC 2104. */
 SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n);
 SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]); /* makes s {0} again */
-SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len, const void *bytes, size_t n);
+SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
+    const void *bytes, size_t n);
 
-/* ---- events ------------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
-typedef struct sse_app sse_app; /* routes, hooks, settings, streams: several apps live in one process (of one thread they share
-                                   only that none serves while a database did not open: see sse_db_open) */
+typedef struct sse_app sse_app; /* routes, hooks, settings, streams. A process may have several (on
+                                   one thread, none of them serves while a database failed to open:
+                                   see sse_db_open) */
 
-/* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer left. */
+/* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer
+   left. */
 typedef struct sse_stream { sse_app *app; uint32_t slot, gen; } sse_stream;
 
 /* How Datastar puts elements into the page. All but SSE_OUTER and SSE_REPLACE need a selector. */
@@ -847,39 +943,52 @@ typedef enum sse_mode {
 } sse_mode;
 
 typedef struct sse_patch_options { /* "" is as good as NULL */
-    const char *selector;                 /* elements: a CSS selector of the target. default: the elements' own ids */
-    const char *view_transition_selector; /* elements: root of the transition, implies view_transition. default: the document */
+    const char *selector;                 /* elements: a CSS selector of the target. default: the
+                                             elements' own ids */
+    const char *view_transition_selector; /* elements: root of the transition, implies
+                                             view_transition. default: the document */
     sse_mode    mode;                     /* elements. default: SSE_OUTER */
     const char *ns;                       /* elements: "svg" or "mathml". default: "html" */
-    const char *attributes;               /* script, redirect: of the script element, HTML as it is, "async". default: none */
+    const char *attributes;               /* script, redirect: of the script element, HTML as it is,
+                                             "async". default: none */
     bool        view_transition;          /* elements: animate the change. default: false */
     bool        only_if_missing;          /* signals: leave those that exist. default: false */
-    bool        keep_script;              /* script, redirect: leave the element in the page. default: false */
+    bool        keep_script;              /* script, redirect: leave the element in the page.
+                                             default: false */
 } sse_patch_options;
 
 /* One event: event and data, or one of elements, signals, script, redirect. */
 typedef struct sse_event {
-    const char *event;              /* its name, one line. default, and "": none, "message" to a browser */
-    const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an empty line. default: none, but
-                                       an empty one if there is a name: browsers drop an event without data */
-    size_t      data_len;           /* bytes of data, elements, signals or script. default: strlen */
+    const char *event;              /* its name, one line. default, and "": none, "message" to a
+                                       browser */
+    const char *data;               /* any bytes; each CR LF, LF or CR starts a new line. "" is an
+                                       empty line. default: none, but an empty one if there is a
+                                       name: browsers drop an event without data */
+    size_t      data_len;           /* bytes of data, elements, signals or script.
+                                       default: strlen */
     const char *id;                 /* what can come back in a header: no control characters but
-                                       tabs within, no blanks around it; clients that read by fetch,
-                                       such as Datastar's, send none but Latin-1 characters.
-                                       "" makes the browser forget the last id. default: none */
-    const char *comment;            /* keeps proxies awake, scripts do not see it; lines like data. default: none */
+                                       tabs within, no blanks around it; clients that use fetch,
+                                       such as Datastar's, send only Latin-1 characters. "" makes
+                                       the browser forget the last id. default: none */
+    const char *comment;            /* a heartbeat that scripts do not see; lines like data.
+                                       default: none */
     int         retry_ms;           /* how long to wait before coming back. default: as before */
     const char *elements;           /* Datastar: HTML to patch into the page. default: none */
-    const char *signals;            /* Datastar: a JSON object; null removes a signal. default: none */
-    const char *script;             /* Datastar: JavaScript to run, without "</script" and "<!--". default: none */
+    const char *signals;            /* Datastar: a JSON object; null removes a signal.
+                                       default: none */
+    const char *script;             /* Datastar: JavaScript to run, without "</script" and "<!--".
+                                       default: none */
     const char *redirect;           /* Datastar: URL to go to; not javascript:. default: none */
     const sse_patch_options *patch; /* how, for these four. default: all defaults */
-    const char *key;                /* not on the wire: SSE_KEEP_NEWEST keeps the newest per key. default: none */
+    const char *key;                /* not on the wire: SSE_KEEP_NEWEST keeps the newest per key.
+                                       default: none */
     sse_stream  except;             /* not on the wire: everyone but this one. default: everyone */
-    bool        ephemeral;          /* not on the wire: not for the history, carries no id. default: false */
+    bool        ephemeral;          /* not on the wire: not for the history, carries no id.
+                                       default: false */
 } sse_event;
 
-/* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK specification says.
+/* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK
+   specification says.
    event: borrowed until return.
    Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a
    script "</script" or "<!--", a redirect a control character or javascript:; SSE_E_ARG for NULL,
@@ -889,9 +998,10 @@ typedef struct sse_event {
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
-/* The names Datastar people look for: each appends what sse_event_write would for that one content, and answers like it.
-   options NULL: all defaults; texts are borrowed until return. For an id or a retry use sse_event_write. Names of signals nest: "user.name" removes
-   {"user":{"name":null}}; one with an empty part or more than 64 parts is SSE_E_FIELD. */
+/* The functions of the Datastar SDKs: each appends what sse_event_write would for that one content,
+   with the same answers. options NULL: all defaults; texts are borrowed until return. For an id or
+   a retry use sse_event_write. Names of signals nest: "user.name" removes {"user":{"name":null}};
+   one with an empty part or more than 64 parts is SSE_E_FIELD. */
 SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options);
 SSE_API int sse_remove_elements(sse_buf *b, const char *selector);
 SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options);
@@ -899,28 +1009,38 @@ SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count);
 SSE_API int sse_execute_script(sse_buf *b, const char *script, const sse_patch_options *options);
 SSE_API int sse_navigate(sse_buf *b, const char *url);
 
-/* Appends the attributes of an element that follows a stream of Datastar events, a live view above all, for good: data-init with an
-   @get that comes back whatever ended the stream, first within a second and then every two, and data-on:datastar-fetch, which
-   keeps the signal $_offline: true while the stream is away. Show that: <p data-show="$_offline" style="display: none">not connected</p>.
+/* Appends the attributes of an element that follows a stream of Datastar events, a live view above
+   all, for good: data-init with an @get that comes back whatever ended the stream, first within a
+   second and then every two, and data-on:datastar-fetch, which keeps the signal $_offline: true
+   while the stream is away. Show that: <p data-show="$_offline" style="display: none">not
+   connected</p>.
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
-   A page that is opened in the background begins when it is looked at first, so that ten such tabs do not take the six connections
-   that a browser has for a server; later the client itself closes the stream of a page that is hidden.
-   Its own requests are what $_offline goes by: actions such as a @post belong on other elements, not on this one.
-   An element that a view renders anew must carry them in what is rendered, too: a morph takes away attributes that are not there.
+   A page that is opened in the background connects when it is first looked at, so that ten such
+   tabs do not take the six connections that a browser has for a server; later the client itself
+   closes the stream of a page that is hidden. $_offline goes by the requests of this element:
+   actions such as a @post belong on other elements. An element that a view renders anew must have
+   these attributes in the rendered HTML, too: a morph removes attributes that are missing.
    url: required, made safe. b fails with SSE_E_ARG without one. Threads: any, one per buffer. */
 SSE_API void sse_follow(sse_buf *b, const char *url);
 
 /* Appends <div ...></div> that shows a stream with htmx 2 (its extension sse) and htmx 4 (hx-sse).
-   url: required. swap: names of the events to swap in, "a,b"; "message" is those without a name, the only ones that htmx 4
-   swaps in, whatever swap says. NULL: for htmx 4 alone (which logs a warning about the attributes of htmx 2).
-   attributes: more of them, HTML as it is, never from a request. NULL: none. Threads: any, one per buffer. */
-SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap, const char *attributes);
+   url: required. swap: names of the events to swap in, "a,b"; "message" means events without a
+   name, the only ones that htmx 4 swaps in, whatever swap says. NULL: for htmx 4 alone (which logs
+   a warning about the attributes of htmx 2).
+   attributes: more of them, HTML as it is, never from a request. NULL: none. Threads: any, one per
+   buffer. */
+SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap,
+    const char *attributes);
 
-/* Appends an element that htmx swaps in elsewhere on the page, to be sent as data; several may follow each other.
-   target_id: where, required. swap: "beforeend", "delete", "outerHTML" (the wrapping element takes its place), ...; NULL: "innerHTML".
-   html: HTML as it is; NULL: none. wrap: name of the wrapping element, NULL: "div"; a parser drops <tr> unless in "tbody".
-   Without a target or with a wrap that names no element b fails with SSE_E_ARG. Threads: any, one per buffer. */
-SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html, const char *wrap);
+/* Appends an element that htmx swaps in elsewhere on the page, to be sent as data; several may
+   follow each other.
+   target_id: where, required. swap: "beforeend", "delete", "outerHTML" (the wrapping element takes
+   its place), ...; NULL: "innerHTML".
+   html: HTML as it is; NULL: none. wrap: name of the wrapping element, NULL: "div"; a parser drops
+   <tr> unless in "tbody". Without a target or with a wrap that names no element b fails with
+   SSE_E_ARG. Threads: any, one per buffer. */
+SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html,
+    const char *wrap);
 
 /* Scripts for pages that use EventSource, by themselves or through htmx 2; Datastar and htmx 4 read
    by fetch and come back by themselves. Put them before the scripts that open streams: a class that
@@ -996,25 +1116,30 @@ typedef struct sse_script_options {
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
 SSE_API void sse_scripts_with(sse_buf *b, const sse_script_options *options);
 
-/* ---- the app and its loop ---------------------------------------------------------------------------------------- */
+/* ---- the app and its loop -------------------------------------------------------------------- */
 
 typedef struct sse_req  sse_req;  /* one request inside its handler */
 typedef struct sse_view sse_view; /* one live view inside its render function */
 typedef struct sse_db   sse_db;   /* an SQLite database */
 
-typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer; /* a handle like sse_stream: sse_every, sse_after */
+/* a handle like sse_stream: sse_every, sse_after */
+typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer;
 
 typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
-typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);     /* events: SSE_READ | SSE_WRITE, whichever came */
-typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);     /* line NULL: end of file or error, the watch is gone */
-typedef void (*sse_log_fn)(int level, const char *line, void *user); /* from any thread, also at a time; line: no newline, valid until return */
+/* events: SSE_READ | SSE_WRITE, those that came */
+typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
+/* line NULL: end of file or error, the watch is gone */
+typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
+/* from any thread, several at a time; line: no newline, valid until return */
+typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
 enum { SSE_READ = 1, SSE_WRITE = 2 };
 enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
 
 typedef struct sse_app_options {
-    const char *secret;             /* signs cookies; "new old": the first signs, all verify. default: random, sessions end with the process */
+    const char *secret;             /* signs cookies; "new old": the first signs, all verify.
+                                       default: random: sessions end with the process */
     sse_app_fn  on_init;            /* listening, before the first request. default: none */
     sse_app_fn  on_exit;            /* the last stream is closed. default: none */
     sse_log_fn  on_log;             /* default: warnings and errors to stderr */
@@ -1025,50 +1150,63 @@ typedef struct sse_app_options {
     int         max_headers;        /* fields in a request, at most 10000. default: 100 */
     int         max_connections;    /* default: 0.9 of the descriptors this process may open */
     int         max_per_peer;       /* connections from one address. default: no limit */
-    int         max_views;          /* views of one live route at a time: see sse_live_options. default: 1000 */
+    int         max_views;          /* views of one live route at a time: see sse_live_options.
+                                       default: 1000 */
     int         max_topics;         /* topics at a time. default: 10000 */
     int         header_timeout_ms;  /* for a whole head. default: 10000; SSE_OFF */
     int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
     int         keepalive_ms;       /* between requests. default: 60000; SSE_OFF */
-    int         send_timeout_ms;    /* a peer that takes nothing. default: 30000; SSE_OFF */
-    const char *trusted_proxies;    /* addresses, by spaces, whose X-Forwarded-For and -Proto, or else Forwarded, are believed: let
-                                       them remove the others. "unix": all that come by a unix socket. default: none */
-    const char *allowed_hosts;      /* Host names, by spaces; "*": any. default: any; on loopback only its own names (DNS rebinding) */
-    const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by spaces; "*": any. default: none */
-    const char *cors_origins;       /* may read replies and streams, by spaces; "*": any. default: none, no CORS */
-    bool        no_compression;     /* of streams, replies and files. default: false: br or gzip, whichever the browser takes */
-    int         compress_window;    /* log2 of the bytes a stream's compression looks back: 16 (small boards) to 24. default: 18 */
-    size_t      compress_min_bytes; /* replies and files of text of less are sent as they are, as are those with "Cache-Control:
-                                       no-transform". default: 1024; SSE_UNLIMITED: all */
-    int         compress_quality;   /* libbrotli's, for replies up to 256 KiB (in which the loop
-                                       waits: 5 ms at the default) and files up to 1 MiB: 1 (5 ms
-                                       for each MiB) to 11 (seconds). default: 5 (20 ms). What is
-                                       larger is compressed as it leaves */
+    int         send_timeout_ms;    /* for a peer that reads nothing. default: 30000; SSE_OFF */
+    const char *trusted_proxies;    /* addresses, by spaces, whose X-Forwarded-For and -Proto, or
+                                       else Forwarded, are believed: have them remove those of
+                                       others. "unix": all peers of a unix socket. default: none */
+    const char *allowed_hosts;      /* Host names, by spaces; "*": any. default: any; on loopback
+                                       only its own names (DNS rebinding) */
+    const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by
+                                       spaces; "*": any. default: none */
+    const char *cors_origins;       /* may read replies and streams, by spaces; "*": any.
+                                       default: none, no CORS */
+    bool        no_compression;     /* of streams, replies and files. default: false: br or gzip,
+                                       whichever the browser takes */
+    int         compress_window;    /* log2 of the bytes that a stream's compression looks back: 16
+                                       (small boards) to 24. default: 18 */
+    size_t      compress_min_bytes; /* smaller text replies and files are sent as they are, as are
+                                       those with "Cache-Control: no-transform". default: 1024;
+                                       SSE_UNLIMITED: all are */
+    int         compress_quality;   /* libbrotli's, for replies up to 256 KiB (the loop waits for
+                                       it: 5 ms at the default) and files up to 1 MiB: 1 (5 ms for
+                                       each MiB) to 11 (seconds). default: 5 (20 ms). Larger ones
+                                       are compressed as they leave */
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
-    sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is on_close's). default: none */
-    bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX. default: false */
-    size_t      max_call_bytes;     /* of sse_call, and of sse_publish and sse_touch on other threads, that waits for the loop.
-                                       default: 67108864; SSE_UNLIMITED */
-    size_t      max_bodies_bytes;   /* of all bodies together, in memory: as they come, until their
-                                       requests end. What would go over it is answered 503 with
-                                       Retry-After, unless it is the only one. Bodies that are read
-                                       in place (.body_later) do not count.
-                                       default: 67108864; SSE_UNLIMITED */
+    sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is
+                                       on_close's). default: none */
+    bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX.
+                                       default: false */
+    size_t      max_call_bytes;     /* of calls (sse_call; sse_publish and sse_touch of other
+                                       threads) that wait for the loop. default: 67108864;
+                                       SSE_UNLIMITED */
+    size_t      max_bodies_bytes;   /* of all bodies in memory together, as they arrive, until their
+                                       requests end. A body that would exceed it is answered 503
+                                       with Retry-After, unless it is the only one. Bodies that are
+                                       read in place (.body_later) do not count. default: 67108864;
+                                       SSE_UNLIMITED */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
-   Returns: an app, free with sse_app_free; NULL without memory or with an option that no one can mean (which one is told to on_log,
-   or to stderr). */
+   Returns: an app, free with sse_app_free; NULL without memory, or with an impossible option
+   (on_log, or stderr, is told which). */
 SSE_API sse_app *sse_app_new(const sse_app_options *options);
 
-/* Closes all streams and connections, runs on_exit if on_init ran, and what sse_call and sse_offload still hold; frees. NULL:
-   nothing happens. Not from a callback. */
+/* Closes all streams and connections, runs on_exit if on_init ran, runs what sse_call and
+   sse_offload still hold, and frees the app. NULL: nothing happens. Not from a callback. */
 SSE_API void sse_app_free(sse_app *app);
 
-/* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest one in a route, view, topic or the
-   options of a call. 0: none. What is wrong with a reply or an event only the call with it says.
-   text: gets, as it was logged, which argument or option to change and why: "sse_serve: .port 70000: not within -1..65535"; ""
-   without one; valid until the next refusal or sse_app_free; NULL: not wanted. app NULL: SSE_E_ARG. Threads: loop. In callbacks: yes. */
+/* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest
+   one in a route, view, topic or the options of a call. 0: none. Mistakes in a reply or an event
+   are answered by that call only.
+   text: set to the line as it was logged, with the argument or option to change and why:
+   "sse_serve: .port 70000: not within -1..65535"; "" without one; valid until the next refusal or
+   sse_app_free; NULL: not wanted. app NULL: SSE_E_ARG. Threads: loop. In callbacks: yes. */
 SSE_API int sse_app_error(sse_app *app, const char **text);
 
 /* From now on a line in common log format for each reply, and for each stream when it is opened: to
@@ -1080,92 +1218,115 @@ SSE_API int sse_log_access(sse_app *app);
    SSE_E_ARG. Returns 0, SSE_E_ARG, SSE_E_THREAD or SSE_E_NOMEM. */
 SSE_API int sse_log_topic(sse_app *app, const char *topic);
 
-/* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user: borrowed until the timer ends, which it
-   does without a call when the app is freed.
-   Returns: a handle; {0} without memory, with a NULL argument, another ms, or on another thread. Threads: loop. In callbacks: yes. */
+/* Calls fn every ms (first after ms), or once after ms. ms >= 0, and > 0 for sse_every; user:
+   borrowed until the timer ends, which it does without a call when the app is freed.
+   Returns: a handle; {0} without memory, with a NULL argument, another ms, or on another thread.
+   Threads: loop. In callbacks: yes. */
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user);
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user);
-SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has ended. In its own callback: yes */
+SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has ended. In its own
+                                                        callback: yes */
 
-/* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second call changes it, events 0
-   removes it: do that before close(fd). fd stays yours. user: borrowed until removed.
+/* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second
+   call changes it, events 0 removes it: do that before close(fd). fd stays yours. user: borrowed
+   until removed.
    Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO. Threads: loop. In callbacks: yes. */
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
 
-/* Reads fd and calls fn for each line, without its line break (LF or CR LF); what follows byte 65535 of a line is dropped.
-   At the end fn gets NULL once and the watch is gone; fd stays open. Returns and threads as sse_watch. */
+/* Reads fd and calls fn for each line, without its line break (LF or CR LF); bytes of a line after
+   65535 are dropped. At the end fn gets NULL once and the watch is gone; fd stays open. Returns and
+   threads as sse_watch. */
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user);
 
-/* Runs fn on the loop, soon, behind what was called before. Once accepted it runs exactly once, at the latest in sse_app_free; what
-   is called meanwhile, by fn too, has its turn later. user: borrowed until fn returns.
-   Returns: 0; SSE_E_FULL: max_call_bytes wait already, the loop is behind: try later; SSE_E_NOMEM; SSE_E_ARG; SSE_E_STATE: the app
-   is being freed. Threads: any. In callbacks: yes. */
+/* Runs fn on the loop, soon, after earlier calls. Once accepted it runs exactly once, at the latest
+   in sse_app_free; calls made meanwhile, also by fn, run later. user: borrowed until fn returns.
+   Returns: 0; SSE_E_FULL: max_call_bytes wait already, the loop is behind: try later; SSE_E_NOMEM;
+   SSE_E_ARG; SSE_E_STATE: the app is being freed. Threads: any. In callbacks: yes. */
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 
-/* Runs work on a thread of a small pool, for what takes long: then done on the loop. Once accepted each runs exactly once, at
-   the latest in sse_app_free, which waits for them: work that lasts should look at sse_stopping. work may call what any thread
-   may, and touches no request: it neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer).
+/* Runs work, which may take long, on a thread of a small pool, then done on the loop. Once accepted
+   each runs exactly once, at the latest in sse_app_free, which waits for them: work that lasts
+   should look at sse_stopping. work may call what any thread may, and touches no request: it
+   neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer).
    done: NULL: nothing. user: borrowed until done has returned.
-   Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started; SSE_E_ARG; SSE_E_STATE: the app is
-   being freed; SSE_E_NOT_BUILT. Threads: loop. */
+   Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started;
+   SSE_E_ARG; SSE_E_STATE: the app is being freed; SSE_E_NOT_BUILT. Threads: loop. */
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user);
 
 typedef struct sse_serve_options {
-    const char *host;               /* "0.0.0.0", "::", "localhost", "unix:/path"; no other names. default: "127.0.0.1" */
-    int         port;               /* default: 8000; SSE_ANY_PORT: the system chooses, sse_port tells */
+    const char *host;               /* "0.0.0.0", "::", "localhost", "unix:/path"; no other names.
+                                       default: "127.0.0.1" */
+    int         port;               /* default: 8000; SSE_ANY_PORT: the system chooses, sse_port
+                                       tells */
     int         backlog;            /* connections waiting to be accepted. default: 4096 */
-    int         grace_ms;           /* from sse_stop until what is still open is cut, also clients that are done but keep their
-                                       side open. default: 5000; SSE_OFF: at once */
-    bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second one at once */
+    int         grace_ms;           /* from sse_stop until connections still open are cut, also
+                                       those of clients that are done but keep their side open.
+                                       default: 5000; SSE_OFF: at once */
+    bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second
+                                       one at once */
     bool        access_log;         /* calls sse_log_access. default: false */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
 
-/* Opens a listening socket; several calls, several addresses. options: borrowed until return; NULL: all defaults. Started by
-   systemd with sockets (LISTEN_FDS), the first call listens on those instead of host and port. NOTIFY_SOCKET is told READY=1 and
-   STOPPING=1.
-   Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and another try may do; or the
-   mistake made while setting up. Threads: the one that will run the loop. */
+/* Opens a listening socket; several calls, several addresses. options: borrowed until return;
+   NULL: all defaults. Started by systemd with sockets (LISTEN_FDS), the first call listens on those
+   instead of host and port. NOTIFY_SOCKET is told READY=1 and STOPPING=1.
+   Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and
+   another try may do; or the mistake made while setting up. Threads: the one that will run the
+   loop. */
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
-/* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has stopped may serve again.
+/* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has
+   stopped may serve again.
    Returns: 0, or as sse_listen. */
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options);
 
-SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none yet. Threads: loop, or any once listening */
-SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once: no new connections, streams get on_stop and their last
-                                            event, replies in flight are finished, then grace_ms. Threads: any; also signal handlers */
+SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none yet. Threads: loop,
+                                            or any once listening */
+SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once: no new connections,
+                                            streams get on_stop and their last event, replies in
+                                            flight are finished, then grace_ms. Threads: any; also
+                                            signal handlers */
 SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
 
-/* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second. Threads: any. */
+/* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second.
+   Threads: any. */
 SSE_API bool sse_alive(int port);
 
-/* Sets environment variables from a file of lines KEY=value. What is set already stays. Also: export KEY=value; # comments, by
-   themselves or behind a space; 'as it is'; "with \n \r \t \" \\ and \$"; quoted values may go over several lines. Nothing is
-   substituted.
-   Returns: how many it set; SSE_E_ABSENT: no such file; SSE_E_SYNTAX: a line is not like that (its number, not its text, goes to
-   stderr) and nothing is set; SSE_E_IO; SSE_E_FULL: over 1 MiB; SSE_E_NOMEM; SSE_E_ARG. Threads: before others start, as setenv. */
+/* Sets environment variables from a file of lines KEY=value. Variables that are set already stay.
+   Also: export KEY=value; # comments, by themselves or behind a space; 'as it is'; "with \n \r \t
+   \" \\ and \$"; quoted values may go over several lines. Nothing is substituted.
+   Returns: how many it set; SSE_E_ABSENT: no such file; SSE_E_SYNTAX: a line is not like that (its
+   number, not its text, goes to stderr) and nothing is set; SSE_E_IO; SSE_E_FULL: over 1 MiB;
+   SSE_E_NOMEM; SSE_E_ARG. Threads: before others start, as setenv. */
 SSE_API int sse_load_env(const char *file);
 
-/* Shows an app that listens on this machine to the world, through an agent: a child process that ends with the app, whatever
-   becomes of the program. Requests for the host name that the agent was given are let in beside the local ones.
-   command: what starts the agent, for /bin/sh, so never of what a request says; {port} stands for the app's port:
-       "ssh -R 80:localhost:{port} nokey@localhost.run". NULL: ngrok, which takes its token from NGROK_AUTHTOKEN.
-   Returns: a tunnel, valid until sse_tunnel_stop or sse_app_free; NULL (logged) if the app does not listen yet, has a tunnel
-   already, or nothing can be started. Threads: loop, or before it runs. */
+/* Gives an app that listens on this machine a public address, through an agent: a child process
+   that ends with the app, whatever becomes of the program. Requests for the host name that the
+   agent was given are let in beside the local ones.
+   command: the command line of the agent, for /bin/sh: never made from a request; {port} stands for
+   the app's port:
+       "ssh -R 80:localhost:{port} nokey@localhost.run"
+   NULL: ngrok, which takes its token from NGROK_AUTHTOKEN.
+   Returns: a tunnel, valid until sse_tunnel_stop or sse_app_free; NULL (logged) if the app does not
+   listen yet, has a tunnel already, or nothing can be started. Threads: loop, or before it runs. */
 typedef struct sse_tunnel sse_tunnel;
 SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command);
 
-/* The public address, "https://x.example", as the agent said it: in ngrok's JSON log, or the first URL without a path in what any
-   other prints. Waits up to timeout_ms for it (the loop stands still); 0: does not wait, a running loop reads it by itself.
-   Returns: NULL: not known yet, or the agent ended (its last words are in the log). Valid as long as the tunnel. Threads: as above. */
+/* The public address, "https://x.example", as the agent printed it: in ngrok's JSON log, or the
+   first URL without a path in the output of any other. Waits up to timeout_ms for it (the loop
+   stands still); 0: does not wait, a running loop reads it by itself.
+   Returns: NULL: not known yet, or the agent ended (its last words are in the log). Valid as long
+   as the tunnel. Threads: as above. */
 SSE_API const char *sse_tunnel_url(sse_tunnel *tunnel, int timeout_ms);
-SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent, and waits for that, two seconds at most. NULL: nothing happens */
+SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent; waits for its end, two
+                                                            seconds at most. NULL: nothing
+                                                            happens */
 
-/* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have passed.
-   sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while running, 0 when stopped, or an error.
-   Not from a callback: SSE_E_STATE. */
+/* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have
+   passed. sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while
+   running, 0 when stopped, or an error. Not from a callback: SSE_E_STATE. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
 SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is
                                             known. With poll(2), where there is no descriptor: 10 at
@@ -1173,10 +1334,11 @@ SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the desc
 SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
-   Returns: a server, when it listens, free with sse_stop_background; NULL on failure (logged, sse_app_error), also if a loop of this
-   app runs, or the server it had was not freed.
-   sse_stop_background stops, waits up to timeout_ms, then cuts what is open, and frees the server, not the app, which then belongs
-   to the calling thread and may serve again. Returns: 0; SSE_E_ARG: NULL, or a negative time. Threads: any but the loop's. */
+   Returns: a server, when it listens, free with sse_stop_background; NULL on failure (logged,
+   sse_app_error), also if a loop of this app runs, or the server it had was not freed.
+   sse_stop_background stops, waits up to timeout_ms, then cuts what is open, and frees the server,
+   not the app, which then belongs to the calling thread and may serve again. Returns: 0; SSE_E_ARG:
+   NULL, or a negative time. Threads: any but the loop's. */
 typedef struct sse_server sse_server;
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options);
 SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
@@ -1185,223 +1347,301 @@ SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
 typedef struct sse_stats {
     uint64_t connections, streams, views;        /* now */
     uint64_t accepted, refused, requests, bad_requests, timeouts;
-    uint64_t streams_opened, events;             /* events: published or sent, however many got them */
+    uint64_t streams_opened, events;             /* events: published or sent, however many got
+                                                    them */
     uint64_t bytes_in, bytes_out, sends;         /* sends: system calls that wrote */
-    uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last one, not sent */
+    uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last
+                                                       one, so not sent */
     uint64_t delivered;                          /* events, once for each stream that got them */
-    uint64_t bytes_events, bytes_frames;         /* of those: as they were formatted, and as they were queued, compressed */
+    uint64_t bytes_events, bytes_frames;         /* of those: as formatted; as queued, compressed */
     uint64_t topics;                             /* now */
-    uint64_t replies_4xx, replies_5xx;           /* by handlers, and where there is none; requests that are no HTTP are bad_requests */
+    uint64_t replies_4xx, replies_5xx;           /* also where no route matches; requests that are
+                                                    not HTTP are bad_requests */
     uint64_t closed[8];                          /* streams, by sse_reason */
-    uint64_t queue_high;                         /* the most bytes that ever waited for one stream */
-    uint64_t resumes, gaps, drops;               /* streams that came back in time, and too late; events that slow readers lost */
+    uint64_t queue_high;                         /* the most bytes that ever waited for one
+                                                    stream */
+    uint64_t resumes, gaps, drops;               /* streams that came back in time; too late; events
+                                                    that slow readers lost */
 } sse_stats;
-SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* SSE_E_ARG: NULL. Threads: any; others than the loop's see the end of its latest turn */
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* SSE_E_ARG: NULL. Threads: any; others
+                                                            than the loop's see the end of its
+                                                            latest turn */
 
-/* Adds a page at GET prefix that shows live what goes on: connections, streams (each may be closed there), topics, views, rates; and
-   prefix/metrics for Prometheus. Nothing is computed while nobody looks.
-   prefix: "/_sse", not "/". guard: a before hook for all of it, with user, where strangers are to be refused; what it shows (labels,
-   whose streams, addresses, topics) and the closing are then for whom it lets through. NULL: only requests that come to a loopback address
-   by a local name; a proxy on this machine can look like that: give a guard then.
-   Returns: 0, or an error that sse_serve answers too: SSE_E_ARG: prefix; SSE_E_STATE: a route is there; SSE_E_NOMEM. Threads: loop. */
+/* Adds a live page about the server at GET prefix: connections, streams (each may be closed there),
+   topics, views, rates; and prefix/metrics for Prometheus. Nothing is computed while nobody looks.
+   prefix: "/_sse", not "/". guard: a before hook for all of it, with user, that refuses strangers;
+   the page (labels, owners of streams, addresses, topics) and the closing are for those it lets
+   through. NULL: only requests that come to a loopback address by a local name; a proxy on this
+   machine can look like that: give a guard then.
+   Returns: 0, or an error that sse_serve answers too: SSE_E_ARG: prefix; SSE_E_STATE: a route is
+   there; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user);
 
-/* ---- routes and hooks ---------------------------------------------------------------------------------------------- */
+/* ---- routes and hooks ------------------------------------------------------------------------ */
 
-/* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at most 16 of them. Names go before
-   patterns, patterns in the order they were added; the prefix of a mount is a name: it goes before the patterns beside it, and
-   behind the routes below it. Copied. GET routes answer HEAD too; OPTIONS and 405 are automatic.
+/* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at
+   most 16 of them. Names go before patterns, patterns in the order they were added; the prefix of a
+   mount is a name: it goes before the patterns beside it, and behind the routes below it. Copied.
+   GET routes answer HEAD too; OPTIONS and 405 are automatic.
    user: borrowed until the app is freed.
-   Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is there; SSE_E_NOMEM: sse_app_error has
-   the words, sse_serve answers it too; SSE_E_THREAD. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is
+   there; SSE_E_NOMEM: sse_app_error has the words, sse_serve answers it too; SSE_E_THREAD.
+   Threads: loop. In callbacks: yes. */
 SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user);
-SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user); /* any method, all below; the rest is sse_param(req, "path") */
+/* any method, all below; the rest is sse_param(req, "path") */
+SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
 /* The same with options (borrowed until return; NULL: all defaults). */
 typedef struct sse_route_options {
-    const char *method;                 /* any token, in capitals; "*": all. copied. default: "GET" */
+    const char *method;                 /* any token, in capitals; "*": all. copied.
+                                           default: "GET" */
     sse_handler guard;                  /* may answer; fn then does not run. default: none */
     size_t      max_body_bytes;         /* default: the app's; SSE_UNLIMITED */
-    bool        body_later;             /* fn runs when the head is in, without a body, and asks for it. default: false */
-    bool        binary_query;           /* a query with %00 is not refused; sse_query passes over such a value. default: false */
-    void      (*free_user)(void *user); /* called when the app is freed, or the route was refused. default: none */
+    bool        body_later;             /* fn runs when the head is in, without a body, and asks for
+                                           it. default: false */
+    bool        binary_query;           /* a query with %00 is not refused; sse_query passes over
+                                           such a value. default: false */
+    void      (*free_user)(void *user); /* called when the app is freed, or the route was refused.
+                                           default: none */
 } sse_route_options;
-SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options);
+SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user,
+    const sse_route_options *options);
 
-/* Runs fn before all routes at prefix and below (NULL: all), in the order they were added, also ahead of 404 and 405. It has
-   answered if it wrote, or set a status, redirect, failure or stream; headers, cookies and attrs are no answer.
-   prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is freed.
-   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first; SSE_E_NOMEM. sse_serve answers it too. Threads: loop. */
+/* Runs fn before all routes at prefix and below (NULL: all), in the order they were added, also
+   ahead of 404 and 405. It has answered if it wrote, or set a status, redirect, failure or stream;
+   headers, cookies and attrs are no answer.
+   prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is
+   freed.
+   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first; SSE_E_NOMEM. sse_serve answers it
+   too. Threads: loop. */
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
-/* ---- requests ------------------------------------------------------------------------------------------------------ */
+/* ---- requests -------------------------------------------------------------------------------- */
 
-/* What a handler reads. Texts are decoded, NUL-terminated, NULL if absent, and valid until the request is answered; a request
-   that would make one with a NUL inside is refused before the handler runs, or, in a form or a signal, with 400 when that is
-   read. Paths, params and signals of JSON are UTF-8, else the request is refused. Texts of queries, forms, headers and cookies
-   are what the client sent, UTF-8 or not. A query value with a broken %XX is passed over; sse_form answers a form with one by
-   400. Threads: loop, never in the work of sse_offload. req is never NULL. */
+/* For handlers to read. Texts are decoded, NUL-terminated, NULL if absent, and valid until the
+   request is answered; a request that would make one with a NUL inside is refused before the
+   handler runs, or, in a form or a signal, with 400 when that is read. Paths, params and signals of
+   JSON are UTF-8, else the request is refused. Texts of queries, forms, headers and cookies are
+   what the client sent, UTF-8 or not. A query value with a broken %XX is passed over; sse_form
+   answers a form with one by 400. Threads: loop, never in the work of sse_offload. req is never
+   NULL. */
 SSE_API sse_app    *sse_req_app(sse_req *req);
-SSE_API const char *sse_method(sse_req *req);                    /* "GET"; "HEAD" is handed to GET routes */
-SSE_API const char *sse_path(sse_req *req);                      /* "/room/7", percent-decoded, without the query */
-SSE_API const char *sse_param(sse_req *req, const char *name);   /* of the route: "/room/{id}". A path with %2F, %5C, "." or ".." segments, broken
-                                                                    %XX or UTF-8 is refused with 400: put free text into the query */
-SSE_API const char *sse_query(sse_req *req, const char *name);   /* the first of that name: ?name=value; "" where it has no value */
-SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name); /* the same as bytes: with binary_query it may hold a NUL */
-SSE_API const char *sse_form(sse_req *req, const char *name);    /* of an urlencoded or multipart body; files are sse_body_parts' */
-SSE_API const char *sse_header(sse_req *req, const char *name);  /* any case; the first of that name */
-SSE_API const char *sse_header_at(sse_req *req, const char *name, int i); /* the i-th of that name, from 0 */
-SSE_API const char *sse_cookie(sse_req *req, const char *name);
-SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s); /* NULL too if forged or older; 0: 3600 s */
-SSE_API const char *sse_peer(sse_req *req);                      /* "192.0.2.1", "2001:db8::1", "unix"; behind trusted_proxies: the client */
-SSE_API sse_str     sse_body(sse_req *req);                      /* {NULL, 0} without one, and with body_later */
+SSE_API const char *sse_method(sse_req *req); /* "GET"; "HEAD" is handed to GET routes */
+SSE_API const char *sse_path(sse_req *req);   /* "/room/7", percent-decoded, without the query */
+SSE_API const char *sse_peer(sse_req *req);   /* "192.0.2.1", "2001:db8::1", "unix"; behind
+                                                 trusted_proxies: the client */
+SSE_API sse_str     sse_body(sse_req *req);   /* {NULL, 0} without one, and with body_later */
 
-/* Bodies larger than memory, in routes with .body_later: the handler calls one of these, and fn gets the body as it arrives. The
-   first call of fn comes after the handler has returned; the last one, exactly one, has a status that is not 1, unless fn itself
-   ended the body by returning anything but 0: then that call was the last. A reply written by then goes out.
-   status:  1: a piece of the body; 0: all of it was there; SSE_E_CLOSED: the peer left, was too slow, or sent too much.
+/* A parameter of the route, "/room/{id}". A path with %2F, %5C, "." or ".." segments, broken %XX or
+   UTF-8 is refused with 400: put free text into the query. */
+SSE_API const char *sse_param(sse_req *req, const char *name);
+
+/* The first query parameter of that name, ?name=value; "" where it has no value. As bytes, with
+   binary_query, it may hold a NUL. */
+SSE_API const char *sse_query(sse_req *req, const char *name);
+SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
+
+/* A field of an urlencoded or multipart body; files are read with sse_body_parts. */
+SSE_API const char *sse_form(sse_req *req, const char *name);
+
+/* The first header of that name, in any case; the i-th, from 0. */
+SSE_API const char *sse_header(sse_req *req, const char *name);
+SSE_API const char *sse_header_at(sse_req *req, const char *name, int i);
+
+/* A cookie; a signed one: NULL also if it is forged or older than max_age_s (0: 3600). */
+SSE_API const char *sse_cookie(sse_req *req, const char *name);
+SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s);
+
+/* Bodies larger than memory, in routes with .body_later: the handler calls one of these, and fn
+   gets the body as it arrives. The first call of fn comes after the handler has returned; the last
+   one, exactly one, has a status that is not 1, unless fn itself ended the body by returning
+   anything but 0: then that call was the last. A reply written by then goes out.
+   status: 1: a piece of the body; 0: all of it was there; SSE_E_CLOSED: the peer left, was too
+   slow, or sent too much.
    chunk:   valid until fn returns. ptr NULL with a status other than 1.
-   Returns: 0, and fn will be called; else fn will not: SSE_E_STATE: not in such a route, or asked before; SSE_E_ARG: fn is NULL;
-            SSE_E_NOMEM. user: borrowed until the last call, in which fn frees it: with a status that is not 1, and also where fn
-            answers anything but 0. Threads: loop. In callbacks: in the handler. */
+   Returns: 0, and fn will be called; else fn will not: SSE_E_STATE: not in such a route, or asked
+            before; SSE_E_ARG: fn is NULL; SSE_E_NOMEM. user: borrowed until the last call, in which
+            fn frees it: with a status that is not 1, and also where fn answers anything but 0.
+            Threads: loop. In callbacks: in the handler. */
 typedef int (*sse_body_fn)(sse_req *req, sse_str chunk, int status, void *user);
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
 
-/* The same for multipart/form-data: fn gets the parts one after the other, each in pieces with status 1 and then, empty ones too,
-   with status 0. The last call of all has part NULL: status 0, or SSE_E_CLOSED, or SSE_E_SYNTAX if the body is not well-formed,
-   which fails the request with 400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
-   part:    the same texts in all calls for one part, valid until the last of these returns; NUL-terminated, and its headers take
-            at most 4096 bytes. filename is a stranger's choice, UTF-8 or not: never a path to open, never HTML as it is.
-   chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has no limit of its own: count them.
-            max_body_bytes of the route (default: the app's) is for the whole body.
-   Returns, user, threads: as sse_body_read. fn answers anything but 0 to end the body: that call was then the last, also for
-   user. Spec: RFC 7578. */
-typedef struct sse_part { const char *name, *filename, *type; } sse_part; /* filename, type NULL: not given */
-typedef int (*sse_part_fn)(sse_req *req, const sse_part *part, sse_str chunk, int status, void *user);
+/* The same for multipart/form-data: fn gets the parts one after the other, each in pieces with
+   status 1 and then, empty ones too, with status 0. The last call of all has part NULL: status 0,
+   or SSE_E_CLOSED, or SSE_E_SYNTAX if the body is not well-formed, which fails the request with
+   400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
+   part:    the same texts in all calls for one part, valid until the last of these returns;
+            NUL-terminated, and its headers take at most 4096 bytes. filename is a stranger's
+            choice, UTF-8 or not: never a path to open, never HTML as it is.
+   chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has
+            no limit of its own: count them. max_body_bytes of the route (default: the app's) is for
+            the whole body.
+   Returns, user, threads: as sse_body_read. fn answers anything but 0 to end the body: that call
+   was then the last, also for user. Spec: RFC 7578. */
+/* filename, type NULL: not given */
+typedef struct sse_part { const char *name, *filename, *type; } sse_part;
+typedef int (*sse_part_fn)(sse_req *req, const sse_part *part, sse_str chunk, int status,
+    void *user);
 SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
 
-/* Stops reading the body, and its clock, until called with false: the peer is held back. Returns: 0; SSE_E_STATE: no body is being
-   read; SSE_E_CLOSED: the peer has left. Threads: loop. In callbacks: yes. */
+/* Stops reading the body, and its clock, until called with false: the peer is held back.
+   Returns: 0; SSE_E_STATE: no body is being read; SSE_E_CLOSED: the peer has left. Threads: loop.
+   In callbacks: yes. */
 SSE_API int sse_body_pause(sse_req *req, bool pause);
 
-/* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON body: text of a string,
-   number, true or false; JSON of an object or array; NULL for null and what is absent. Comes from the query parameter
-   `datastar` of GET, HEAD and DELETE, from the body otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields).
-   JSON that is not well-formed fails the request with 400 and the offset. It is read once: a call
-   takes about as long whatever there is of it, for some 32 bytes of memory a value.
+/* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON
+   body: text of a string, number, true or false; JSON of an object or array; NULL for null and what
+   is absent. Comes from the query parameter `datastar` of GET, HEAD and DELETE, from the body
+   otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields). JSON that is not
+   well-formed fails the request with 400 and the offset. It is read once: a call takes about as
+   long whatever there is of it, for some 32 bytes of memory a value.
    Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
-/* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes. Returns: 0; SSE_E_ARG: no name;
-   SSE_E_NOMEM. sse_attr: NULL if absent; valid until the request is answered. Threads: loop. */
+/* Texts that a before hook leaves for the handler. name, value: copied; value NULL removes.
+   Returns: 0; SSE_E_ARG: no name; SSE_E_NOMEM. sse_attr: NULL if absent; valid until the request is
+   answered. Threads: loop. */
 SSE_API const char *sse_attr(sse_req *req, const char *name);
 SSE_API int         sse_set_attr(sse_req *req, const char *name, const char *value);
 
-/* Text that lives as long as the request, formatted as by sse_printf; never NULL, "" without memory. Threads: loop. */
+/* Text that lives as long as the request, formatted as by sse_printf; never NULL, "" without
+   memory. Threads: loop. */
 SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) SSE__PRINTF(2, 3);
 
-/* Signs a value with the secret of the app, for a link or a form field, and reads it back; see sse_sign. Both texts live
-   as long as the request. It is not bound to a purpose: begin the value with one, "confirm:ann@example.com", and look for it.
-   value: NULL is refused. text: what came back, NULL is absent. max_age_s: older is refused. 0: 3600; SSE_OFF: any age.
-   Returns: sse_req_sign: NULL if value is, or without memory; sse_req_unsign: NULL if absent, forged or older. Threads: loop. */
+/* Signs a value with the secret of the app, for a link or a form field, and reads it back; see
+   sse_sign. Both texts live as long as the request. It is not bound to a purpose: begin the value
+   with one, "confirm:ann@example.com", and look for it.
+   value: NULL is refused. text: the signed text, NULL is absent. max_age_s: older is refused. 0:
+   3600; SSE_OFF: any age.
+   Returns: sse_req_sign: NULL if value is, or without memory; sse_req_unsign: NULL if absent,
+   forged or older. Threads: loop. */
 SSE_API const char *sse_req_sign(sse_req *req, const char *value);
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s);
 
-/* Asks for a name and password, or a token (RFC 7617, RFC 6750); compared in constant time. False: 401 is written, return.
-   realm: what the browser calls the place; NULL: "private". Use them where TLS ends in front of you. Threads: loop. */
-SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, const char *password);
+/* Asks for a name and password, or a token (RFC 7617, RFC 6750); compared in constant time. False:
+   401 is written, return.
+   realm: what the browser calls the place; NULL: "private". Use them where TLS ends in front of
+   you. Threads: loop. */
+SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user,
+    const char *password);
 SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 
-/* ---- replies ------------------------------------------------------------------------------------------------------- */
+/* ---- replies --------------------------------------------------------------------------------- */
 
-/* What a handler writes goes out when it returns. Nothing written and no status set: 204, but 500 if a call to this library
-   failed meanwhile: one with the request, with a database, or sse_publish, sse_subscribe, sse_touch,
-   sse_offload. Written: 200 text/html; charset=utf-8. If a call with the request failed for lack of
-   memory the answer is 500 whatever was written. A reply and a stream exclude each other: the second answers SSE_E_STATE.
-   An EventSource (GET, with text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is told to
-   come back, as by sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream could not be opened. */
+/* The text that a handler writes goes out when it returns. Nothing written and no status set: 204,
+   but 500 if a call to this library failed meanwhile: one with the request, with a database, or
+   sse_publish, sse_subscribe, sse_touch, sse_offload. Written: 200 text/html; charset=utf-8. If a
+   call with the request failed for lack of memory the answer is 500 whatever was written. A reply
+   and a stream exclude each other: the second answers SSE_E_STATE. An EventSource (GET, with
+   text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is
+   told to come back, as by sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose
+   stream could not be opened. */
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
     const char *same_site;       /* "Strict", "Lax", "None". default: "Lax" */
     int         max_age_s;       /* default: until the browser closes; SSE_OFF deletes the cookie */
     bool        script_readable; /* default: false, HttpOnly */
-    bool        secure;          /* default: true if the request came over TLS (from a trusted proxy), else false */
+    bool        secure;          /* default: true if the request came over TLS (from a trusted
+                                    proxy), else false */
 } sse_cookie_options;
 
-/* The functions that write to the reply: texts are copied, req is never NULL. They answer 0; SSE_E_STATE: a stream is open, or (of
-   status, type and redirect) sse_fail was called; SSE_E_NOMEM; SSE_E_THREAD; and what stands beside them. Threads: loop, until the
-   reply is sent; never in the work of sse_offload, but in its done. Another thread gets from sse_out a buffer that has failed with
-   SSE_E_THREAD, and an otherwise empty reply is a 500. */
-SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belongs to the request. Valid as long as that */
+/* The functions that write to the reply: texts are copied, req is never NULL. They answer 0;
+   SSE_E_STATE: a stream is open, or (of status, type and redirect) sse_fail was called;
+   SSE_E_NOMEM; SSE_E_THREAD; and what stands beside them. Threads: loop, until the reply is sent;
+   never in the work of sse_offload, but in its done. Another thread gets from sse_out a buffer that
+   has failed with SSE_E_THREAD, and an otherwise empty reply is a 500. */
+SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belongs to the request.
+                                                 Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599, else SSE_E_ARG */
 SSE_API int sse_set_type(sse_req *req, const char *content_type); /* SSE_E_ARG: NULL or "" */
-/* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length, Transfer-Encoding, Connection, Date). */
+/* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length,
+   Transfer-Encoding, Connection, Date). */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
-/* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces, quotes, commas, semicolons, controls.
-   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another same_site, a negative time but
-   SSE_OFF; what browsers drop: "None" or a __Secure- name without secure, a __Host- name also with a domain or another path than /. */
-SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
-SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options);
-SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless a 3xx status is set. SSE_E_ARG: not relative, http, https */
+/* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces,
+   quotes, commas, semicolons, controls.
+   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another
+   same_site, a negative time but SSE_OFF; cookies that browsers drop: "None" or a __Secure- name
+   without secure, a __Host- name also with a domain or another path than /. */
+SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
+    const sse_cookie_options *options);
+SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
+    const sse_cookie_options *options);
+SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless a 3xx status is
+                                                            set. SSE_E_ARG: not relative, http,
+                                                            https */
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
-/* Refuses a stream, or anything else, for lack of room. Clients that ask for events (GET of an EventSource, or of Datastar) come back
-   in ms (0: 2000), which they would not do after an error; their connection closes. All others, POST too, get a 503 with
-   Retry-After. In guards, before hooks and handlers, also of deferred requests.
+/* Refuses a stream, or anything else, for lack of room. Clients that ask for events (GET of an
+   EventSource, or of Datastar) come back in ms (0: 2000), which they would not do after an error;
+   their connection closes. All others, POST too, get a 503 with Retry-After. In guards, before
+   hooks and handlers, also of deferred requests.
    Returns: as sse_fail; SSE_E_ARG: ms is negative. */
 SSE_API int sse_come_back(sse_req *req, int ms);
 
-/* Keeps the request beyond its handler. req stays valid, whatever the client does, until sse_finish, exactly once, on the
-   loop, or sse_app_free; what was written by then is the reply, never a stream (see sse_stream_open).
-   Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has returned; sse_finish, if it is not
-   deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD. Threads: loop; never in the work of sse_offload, but in its done. */
+/* Keeps the request beyond its handler. req stays valid, whatever the client does, until
+   sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
+   reply, never a stream (see sse_stream_open).
+   Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
+   returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
+   Threads: loop; never in the work of sse_offload, but in its done. */
 SSE_API int sse_defer(sse_req *req);
 SSE_API int sse_finish(sse_req *req);
 
-/* ---- files --------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
-/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and conditions by themselves.
-   file: a path of this machine, never made from request text as it is. download_name: NULL shows it in the browser, a name saves
-   it under that name. Returns: 0; SSE_E_IO: cannot be opened, the reply is then 404 (503 if only a descriptor or memory is
-   missing); SSE_E_STATE. Spec: RFC 9110 8.8, 13, 14. */
+/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and
+   conditions by themselves.
+   file: a path of this machine, never made from request text as it is. download_name: NULL shows it
+   in the browser, a name saves it under that name. Returns: 0; SSE_E_IO: cannot be opened, the
+   reply is then 404 (503 if only a descriptor or memory is missing); SSE_E_STATE. Spec: RFC 9110
+   8.8, 13, 14. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
-typedef struct sse_file { const char *path; const void *bytes; size_t len; } sse_file; /* path: "/app.js", below the prefix */
+/* path: "/app.js", below the prefix */
+typedef struct sse_file { const char *path; const void *bytes; size_t len; } sse_file;
 
 typedef struct sse_static_options {
     const char     *cache_control; /* default: "no-cache": kept, but asked about each time */
-    const sse_file *files;         /* instead of dir: files compiled into the program; path NULL ends the list. borrowed. default: none */
+    const sse_file *files;         /* instead of dir: files compiled into the program; path NULL
+                                      ends the list. borrowed. default: none */
     bool            dotfiles;      /* serve .names too. default: false, but for .well-known */
     bool            no_index;      /* a directory is 404. default: false, its index.html */
 } sse_static_options;
 
-/* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is ever sent, by no spelling of the
-   path and no symbolic link. x.br or x.gz beside x is sent to clients that accept it; else text of up to 1 MiB is compressed once
-   and the result kept, up to 4 MiB of them; larger text is compressed as it leaves. If a file becomes shorter while it is sent, or cannot be
-   read to its end, the connection closes. dir: looked up now, copied; NULL with .files. options: borrowed until return; NULL: all
-   defaults. Returns: 0; SSE_E_IO: no such directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file
-   without a path that begins with / or without bytes; or as sse_mount. */
-SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options);
+/* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is
+   ever sent, whatever the spelling of the path or a symbolic link. x.br or x.gz beside x is sent to
+   clients that accept it; else text of up to 1 MiB is compressed once and the result kept, up to 4
+   MiB in all; larger text is compressed as it leaves. If a file becomes shorter while it is sent,
+   or cannot be read to its end, the connection closes. dir: looked up now, copied; NULL with
+   .files. options: borrowed until return; NULL: all defaults. Returns: 0; SSE_E_IO: no such
+   directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file without a
+   path that begins with / or without bytes; or as sse_mount. */
+SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
+    const sse_static_options *options);
 
-/* Serves the Datastar client at GET path, for <script type="module" src="/datastar.js"></script>, so that pages need no internet.
-   file: the real client, served as it is whenever it is there; it is looked for at each request. NULL, "", or not there: the client
-   that is built in, which knows a part of Datastar's language (chapter 5); with SSE_NO_CLIENT 404 and a line in the log. Copied.
-   Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In callbacks: yes. */
+/* Serves the Datastar client at GET path, for <script type="module" src="/datastar.js"></script>,
+   so that pages need no internet.
+   file: the real client, served as it is whenever it is there; it is looked for at each request.
+   NULL, "", or not there: the client that is built in, which knows a part of Datastar's language
+   (chapter 5); with SSE_NO_CLIENT 404 and a line in the log. Copied.
+   Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In
+   callbacks: yes. */
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
 
-/* ---- streams ------------------------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 /* Why a stream closed. */
 typedef enum sse_reason {
     SSE_BY_PEER,     /* the peer left */
-    SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its step returned */
+    SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its
+                        step returned */
     SSE_BY_STOP,     /* the app stops */
     SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
@@ -1415,73 +1655,95 @@ typedef enum sse_reason {
 
 typedef struct sse_stream_options {
     int         status;          /* default: 200, or what sse_set_status said */
-    const char *type;            /* default: "text/event-stream"; any other is a raw stream: no pings, no first, last and retry_ms,
-                                    sse_stream_write only */
-    int         ping_ms;         /* a comment when nothing was sent for so long. default: 15000; SSE_OFF */
-    void      (*on_ping)(sse_stream s, sse_buf *out, void *user); /* writes another ping. default: an empty comment */
+    const char *type;            /* default: "text/event-stream"; any other is a raw stream: no
+                                    pings, no first, last and retry_ms, sse_stream_write only */
+    int         ping_ms;         /* a heartbeat when nothing was sent for so long. default: 15000;
+                                    SSE_OFF */
+    void      (*on_ping)(sse_stream s, sse_buf *out, void *user);
+                                 /* writes another heartbeat. default: an empty comment */
     const sse_event *first;      /* sent at once. copied. default: none */
     const sse_event *last;       /* sent when this side ends the stream. copied. default: none */
-    int         retry_ms;        /* tells the browser when to come back after a break. default: not told, its own 3 to 5 s */
-    int         retry_spread_ms; /* plus a random part, so that not all come back at once. default: 0 */
+    int         retry_ms;        /* tells the browser when to reconnect after a break. default: not
+                                    told, its own 3 to 5 s */
+    int         retry_spread_ms; /* plus a random part, so that not all come back at once.
+                                    default: 0 */
     int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
-    size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's; SSE_UNLIMITED */
-    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its next call, or SSE_END (so are all
-                                                    negative numbers but:), or SSE_RECONNECT. First call after the handler; never while unsent bytes wait;
-                                                    at once when the app stops, see sse_stopping. default: none */
-    void      (*on_stop)(sse_stream s, void *user); /* the app stops: tells the program, which may still send. default: none */
-    void      (*on_close)(sse_stream s, sse_reason reason, void *user); /* exactly once, also if opening failed: free user here. default: none */
+    size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's;
+                                    SSE_UNLIMITED */
+    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its
+                                                    next call, or SSE_RECONNECT, or SSE_END (or any
+                                                    other negative number). First call after the
+                                                    handler; never while unsent bytes wait; at once
+                                                    when the app stops, see sse_stopping.
+                                                    default: none */
+    void      (*on_stop)(sse_stream s, void *user); /* the app stops; may still send.
+                                                       default: none */
+    void      (*on_close)(sse_stream s, sse_reason reason, void *user);
+                                                    /* exactly once, also if opening failed: free
+                                                       user here. default: none */
     void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
     const char *label;           /* its kind, for filters and statistics. copied. default: none */
     const char *who;             /* whose it is, for filters and presence. copied. default: none */
     bool        no_compression;  /* default: the app's */
-    bool        own_history;     /* what is sent to this stream alone may refer to what it was sent before: smaller, for up to
-                                    1.3 windows of memory. default: false, each such event is compressed by itself */
-    bool        drain;           /* the app stops: stays open until the program ends it, or grace_ms is over, as a stream with a
-                                    step does. default: false, it ends when on_stop has returned */
+    bool        own_history;     /* events for this stream alone may refer to earlier ones: smaller,
+                                    for up to 1.3 windows of memory. default: false: each is
+                                    compressed by itself */
+    bool        drain;           /* when the app stops, stays open until the program ends it or
+                                    grace_ms is over, as a stream with a step does. default: false:
+                                    it ends when on_stop has returned */
 } sse_stream_options;
 
-/* Turns the request into an open stream; its head and first event are queued at once. Headers and cookies set before count.
-   options: borrowed until return; NULL: all defaults.
-   Not after sse_defer. Where work must be done first: open the stream in the handler, keep the handle, and send or end when it is
-   done; or, if the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at once, and the
-   handler then knows.
-   A peer that shuts its side of the connection has left.
-   Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come (body_later) or an option is wrong, which
-   the log says; or if memory is out (then clients that ask for events are told to come back, as sse_come_back does).
+/* Turns the request into an open stream; its head and first event are queued at once. Headers and
+   cookies set before count.
+   options: borrowed until return; NULL: all defaults. Not after sse_defer. Where work must be done
+   first, open the stream in the handler, keep the handle, and send or end when it is done; or, if
+   the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at
+   once, when the handler knows. A peer that shuts down its side of the connection has left.
+   Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come
+   (body_later) or an option is wrong, which the log says; or if memory is out (then clients that
+   ask for events are told to come back, as sse_come_back does).
    Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
-/* A closed stream, also one whose end was said in this turn, answers SSE_E_CLOSED (false, NULL) to all of these. That a peer has
-   left is no mistake; a program that said the end itself and then sends, subscribes or shows a view is told so in the log.
-   Threads: loop; another one gets SSE_E_THREAD (false, NULL), whether the stream is open or not. In callbacks: yes. */
+/* A closed stream, also one that was ended in this turn, answers SSE_E_CLOSED (false, NULL) to all
+   of these. That a peer has left is no mistake; a program that ended the stream itself and then
+   sends, subscribes or shows a view is told so in the log.
+   Threads: loop; another one gets SSE_E_THREAD (false, NULL), whether the stream is open or not. In
+   callbacks: yes. */
 SSE_API bool sse_stream_is_open(sse_stream s);
 
 /* Queues one event. Does not block and does not write to the socket. event: borrowed until return.
-   Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG as sse_event_write; SSE_E_STATE: a raw stream; SSE_E_SYNTAX (check_utf8);
-   SSE_E_NOMEM, SSE_E_FULL (over max_queue_bytes): the stream closes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG as sse_event_write; SSE_E_STATE: a raw stream;
+   SSE_E_SYNTAX (check_utf8); SSE_E_NOMEM, SSE_E_FULL (over max_queue_bytes): the stream closes. */
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 
 /* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
-/* Ends the stream after what is queued, and after last (borrowed until return; NULL: the option's), and keeps the connection.
-   For Datastar, htmx 4 and others that read by fetch the stream is finished. An EventSource comes back, unless it is then
-   answered 204 or its script closed it. Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_STATE
-   (a raw stream): last was left out, the stream ends. */
+/* Ends the stream after the queued events and last (borrowed until return; NULL: the option's), and
+   keeps the connection. For Datastar, htmx 4 and other clients that use fetch the stream is
+   finished. An EventSource comes back, unless it is then answered 204 or its script closed it.
+   Returns: 0; SSE_E_CLOSED; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_STATE (a raw
+   stream): last was left out, the stream ends. */
 SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
 
-/* The same, but the body stays without its end, as when the app stops, lifetime_ms is over or a reader is too slow: all clients
-   take it for a broken connection and come back. Browsers log that to the console. Over HTTP/1.0 it is a reset. */
+/* The same, but the body stays without its end, as when the app stops, lifetime_ms is over or a
+   reader is too slow: all clients take it for a broken connection and come back. Browsers log that
+   to the console. Over HTTP/1.0 it is a reset. */
 SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last);
 
-SSE_API const char *sse_stream_id(sse_stream s);                      /* unguessable text by which a client can name its stream; valid until it closes */
-SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);    /* {0}: no such stream; NULL is none */
-SSE_API const char *sse_stream_meta(sse_stream s, const char *name);  /* NULL: not set; also in on_close */
-SSE_API int         sse_stream_set_meta(sse_stream s, const char *name, const char *value); /* copied; NULL removes */
+/* Unguessable text by which a client can name its stream; valid until that closes. And the stream
+   of such a text; {0}: there is none, nor for NULL. */
+SSE_API const char *sse_stream_id(sse_stream s);
+SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);
 
-/* Chooses streams: all that match every field set. An empty filter is an error unless all is set. NULL means any: look first
-   whether a name that comes from a request is there. */
+/* Texts kept with a stream, also in on_close. NULL: not set. value: copied; NULL removes. */
+SSE_API const char *sse_stream_meta(sse_stream s, const char *name);
+SSE_API int         sse_stream_set_meta(sse_stream s, const char *name, const char *value);
+
+/* Chooses streams: those that match every field set. An empty filter is an error unless all is set.
+   NULL means any: check first that a name taken from a request is not NULL. */
 typedef struct sse_filter {
     const char *label, *who; /* as in the stream's options. default: any */
     const char *topic;       /* subscribed to it by its exact name. default: any */
@@ -1489,251 +1751,303 @@ typedef struct sse_filter {
 } sse_filter;
 
 SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter); /* or SSE_E_ARG */
-/* Calls fn for each that was open at the time of the call and still is, until fn returns false. fn may do anything.
-   Returns how many fn saw; SSE_E_ARG; SSE_E_NOMEM: fn saw none. */
-SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user);
+/* Calls fn for each stream that was open at the time of the call and still is, until fn returns
+   false. fn may do anything. Returns how many fn saw; SSE_E_ARG; SSE_E_NOMEM: fn saw none. */
+SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
+    bool (*fn)(sse_stream s, void *user), void *user);
 /* Ends each with last (NULL: its own option). Returns how many, or SSE_E_ARG. */
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last);
 
-/* ---- topics -------------------------------------------------------------------------------------------------------- */
+/* ---- topics ---------------------------------------------------------------------------------- */
 
-/* What happens to an event of a topic when a reader is so slow that its queue is over max_queue_bytes. */
+/* Backpressure: what becomes of an event of a topic when a reader is so slow that its queue exceeds
+   max_queue_bytes. */
 typedef enum sse_overflow {
-    SSE_CLOSE_SLOW,  /* its stream is closed (SSE_BY_QUEUE). It comes back and, with a history, misses nothing */
-    SSE_DROP_OLDEST, /* the oldest that wait are dropped */
-    SSE_KEEP_NEWEST  /* of those that wait with the same event.key only the newest is sent, whether the queue is full or not */
+    SSE_CLOSE_SLOW,  /* its stream is closed (SSE_BY_QUEUE). It comes back and, with a history,
+                        misses nothing */
+    SSE_DROP_OLDEST, /* the oldest waiting events are dropped */
+    SSE_KEEP_NEWEST  /* of waiting events with the same event.key only the newest is sent, whether
+                        the queue is full or not */
 } sse_overflow;
 
-/* A topic with a history numbers its events: each gets an id, and a client that comes back with the last one it saw gets what
-   it missed. With .db the history is also written to that database (tables sse_sequence, sse_topics,
-   sse_events), before anybody sees the event, and is there again after a restart or a crash.
-   A thread writes it, on a connection of its own with db's synchronous: the event waits for the
-   disk, as do the reply of the request that published it, those of deferred requests that were open
-   then (which of them caused it cannot be known) and all else that the same callback says; nobody
-   else does. (On the loop instead: a database in memory, sse_db_attach, SSE_NO_THREADS.)
-   While the database cannot be written (another process holds its lock for longer than busy_ms, the
-   disk is full) events are sent all the same, with their ids, a warning is logged, once, and they
-   are written when that is over, tried once a second: a crash before that loses them. Only the first
-   of them waits for the lock, the retries do not.
+/* A topic with a history numbers its events: each gets an id, and a client that comes back with the
+   last one it saw gets what it missed. With .db the history is also written to that database
+   (tables sse_sequence, sse_topics, sse_events), before anybody sees the event, and is there again
+   after a restart or a crash. A thread writes it, on a connection of its own with db's synchronous:
+   the event waits for the disk, as do the reply of the request that published it, those of deferred
+   requests that were open then (any of them may have caused it) and everything else that the same
+   callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
+   SSE_NO_THREADS.) While the database cannot be written (another process holds its lock for longer
+   than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is
+   logged, once, and they are written when that is over, tried once a second: a crash before that
+   loses them. Only the first of them waits for the lock, the retries do not.
 
-   A file keeps the events of one server at a time. Its sign is a lock (flock) on a file beside it,
-   "app.db-sse", which is removed at the end and, if the process is killed, means nothing without
-   its lock. sse_topic waits for it for up to busy_ms of db, so that a server may start while the
-   one before it ends; then it is SSE_E_STATE, with words that name the file. Where that file cannot
-   be made or locked, as on some network file systems (on which SQLite itself is not safe), a
-   warning is logged and you have to see to it. A database in memory is nobody else's.
+   A database file keeps the events of one server at a time. That server holds a lock (flock) on a
+   file beside it, "app.db-sse", which is removed at the end and, if the process is killed, means
+   nothing without its lock. sse_topic waits for the lock for up to busy_ms of db, so that a server
+   may start while the one before it ends; then it answers SSE_E_STATE, with words that name the
+   file. Where that file cannot be made or locked, as on some network file systems (on which SQLite
+   itself is not safe), a warning is logged and the rule is yours to keep. A database in memory has
+   no other server.
 
    Ages go by the time of day from one start to the next, and by the machine's own clock while the
    program runs: setting the clock changes no age. An event that was written, or is read, while the
-   clock is at a time before 2020, which nobody has set yet, is taken for new at the next start: it
-   is kept for too long rather than lost. */
+   clock is before 2020, so not yet set, is taken for new at the next start: it is kept for too long
+   rather than lost. */
 typedef struct sse_topic_options {
-    int    history;          /* events that are kept. default: none; with one of the next two: any number */
-    size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304; SSE_UNLIMITED */
+    int    history;          /* events that are kept. default: none; with one of the next two: any
+                                number */
+    size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304;
+                                SSE_UNLIMITED */
     int    history_age_ms;   /* and for how long. default: for ever */
-    int    greet;            /* events from the history for who comes without an id. default: 0 */
-    const char *gap_event;   /* name of the event that says: not all that you missed is here. default: "gap" */
+    int    greet;            /* events from the history for clients without an id. default: 0 */
+    const char *gap_event;   /* name of the event that says that missed events are gone.
+                                default: "gap" */
     sse_db *db;              /* borrowed until the app is freed. default: none, in memory only */
     sse_overflow overflow;   /* default: SSE_CLOSE_SLOW */
-    void (*on_join)(sse_app *app, const char *topic, const char *who, void *user);  /* the first stream of this .who. default: none */
-    void (*on_leave)(sse_app *app, const char *topic, const char *who, void *user); /* the last one has been gone for leave_ms. default: none */
+    void (*on_join)(sse_app *app, const char *topic, const char *who, void *user);
+                             /* the first stream of this .who. default: none */
+    void (*on_leave)(sse_app *app, const char *topic, const char *who, void *user);
+                             /* the last one has been gone for leave_ms. default: none */
     int    leave_ms;         /* so that a reload is no leave. default: 3000; SSE_OFF: none */
     void  *user;             /* for these two. borrowed until the app is freed. default: NULL */
 } sse_topic_options;
 
-/* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none of their own; of several
-   such names the longest counts. options: copied; NULL: all defaults, as without this call.
+/* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none
+   of their own; of several such names the longest counts. options: copied; NULL: all defaults, as
+   without this call.
    Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic
    is in use already, .db is kept by another server, or was opened before a fork; an error of db.
    sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
 
-/* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is a plain character, so a name
-   may be built from request text. A topic comes to be with its first subscriber and goes with its last, unless sse_topic named
-   it or it has a history; over max_topics the history that was not used for longest goes.
+/* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
+   a plain character, so a name may be built from request text. A topic begins with its first
+   subscriber and ends with its last, unless sse_topic named it or it has a history; over max_topics
+   the least recently used history goes.
 
-   In the handler that opens the stream, all subscriptions resume together when it returns: the request's Last-Event-ID (or, where
-   a script cannot set it, the query parameter lastEventId) tells where the client was, and what it missed of topics with a
-   history follows in the order it was published, then the live flow, without a gap or an event twice. If that id is unknown, or
-   events after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and then the whole
-   history of every topic of the stream: forget what you had. An id made up by a client reads nothing but these topics. After a
-   restart only ids of streams whose histories are all in databases are known, those included that a
-   pattern may come to match. A topic that ends, by age, by max_topics or with its last subscriber,
-   is no way round that: what it lost is told of. Who is sent nothing gets an id at once, in an
-   event without data, which scripts do not see: what is published while a client is away that never
-   saw an event is not lost. Later subscriptions begin with the next event, and give such an id as
-   well if the stream had none.
+   In the handler that opens the stream, all subscriptions resume together when it returns: the
+   request's Last-Event-ID (or, where a script cannot set it, the query parameter lastEventId) tells
+   where the client was, and what it missed of topics with a history follows in the order it was
+   published, then the live flow, without a gap or an event twice. If that id is unknown, or events
+   after it are gone, one gap event comes first, {"reason":"unknown"} or {"reason":"expired"}, and
+   then the whole history of every topic of the stream: forget what you had. An id made up by a
+   client reads nothing but these topics. After a restart only ids of streams whose histories are
+   all in databases are known, those included that a pattern may come to match. That holds for a
+   topic that has ended, by age, by max_topics or with its last subscriber, too: its lost events are
+   reported. A client that is sent nothing gets an id at once, in an event without data, which
+   scripts do not see: so events published while a client is away that never saw one are not lost.
+   Later subscriptions begin with the next event, and give such an id as well if the stream had
+   none.
 
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not text/event-stream); SSE_E_FULL: over
-   max_topics; SSE_E_STATE: see sse_topic_from_table; SSE_E_NOMEM. Where this leaves a stream without any subscription, view or
-   step when its handler returns, that is logged and its client told to come back. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not
+   text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table;
+   SSE_E_NOMEM. Where this leaves a stream without any subscription, view or step when its handler
+   returns, that is logged and its client told to come back. Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
-SSE_API int sse_unsubscribe(sse_stream s, const char *topic); /* SSE_E_ARG: it was not subscribed, by this name */
+/* SSE_E_ARG: it was not subscribed, by this name */
+SSE_API int sse_unsubscribe(sse_stream s, const char *topic);
 
-/* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of several matching topics or
-   patterns arrives once; nobody is greeted or present through a pattern. Who comes back is sent what it missed of all that match;
-   if they are more than max_topics has room for, a gap is told of. Never build a pattern from request text. Returns and threads as
-   sse_subscribe. */
+/* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of
+   several matching topics or patterns arrives once; a pattern gives neither greeting nor presence.
+   A client that comes back is sent what it missed of all matching topics; if they are more than
+   max_topics has room for, it gets a gap event. Never build a pattern from request text. Returns
+   and threads as sse_subscribe. */
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
-SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern); /* the same text; topics stay. SSE_E_ARG: it was not subscribed */
+/* the same text; topics stay. SSE_E_ARG: it was not subscribed */
+SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
 
-/* Sends an event to all who are subscribed. Formatted once, however many they are. event: borrowed until return. With a history
-   it is kept, unless .ephemeral, and gets an id; one that it brings itself is sent as it is, and found again (the newest of that
-   name) when a client comes back with it. .except holds for the live flow: the same client, back on a new stream, is another.
-   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8), SSE_E_NOMEM; from other threads also
-   SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from another one it takes effect in one of the loop's next turns. In
-   callbacks: yes. */
+/* Sends an event to all subscribers, formatted once, however many they are. event: borrowed until
+   return. With a history it is kept, unless .ephemeral, and gets an id; one that it brings itself
+   is sent as it is, and found again (the newest of that name) when a client comes back with it.
+   .except holds for the live flow: the same client, back on a new stream, is another.
+   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8),
+   SSE_E_NOMEM; from other threads also SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from
+   another one it takes effect in one of the loop's next turns. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
 
-/* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, in the order they came, until it
-   returns false. s: one of their streams, {0} while they are leaving. fn may do anything; it sees who joins meanwhile as well.
-   Returns how many fn saw; SSE_E_ARG. Threads: loop. */
-SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user);
+/* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, in
+   the order they came, until it returns false. s: one of their streams, {0} while they are leaving.
+   fn may do anything; people who join meanwhile are seen as well. Returns how many fn saw;
+   SSE_E_ARG. Threads: loop. */
+SSE_API int sse_topic_who(sse_app *app, const char *topic,
+    bool (*fn)(const char *who, sse_stream s, void *user), void *user);
 
-/* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it returns false. An event has its event,
-   data (Datastar content as it goes over the wire) and id. fn may do anything; what it publishes it does not see.
-   Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
-SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user);
+/* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it
+   returns false. An event has its event, data (Datastar content as it goes over the wire) and id.
+   fn may do anything; it does not see events that it publishes. Returns how many fn saw;
+   SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
+SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
+    bool (*fn)(const sse_event *event, void *user), void *user);
 
-/* Makes the rows of a table the events of a topic, whoever inserts them: this program, or another process:
-       sse_topic_from_table(app, "orders", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
-   sql selects the id, the data and, as a third column, if there is one, the event's name; its one ? is the id to go on after. The
-   ids are those of the events. They are above 0 and grow from commit to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that
-   comes back with the last one it saw reads on in the table, so it gets each row once and in order, after a restart or a crash as
-   well, and from whichever of several servers that read the table; so does one that was too slow,
-   and it is not closed for that. One without an id gets the .greet (sse_topic) newest rows, what
-   comes later, and at once an id to come back with. If its row is gone, the gap event comes first
-   and then every row there is: delete only rows that nobody comes back for. If the table gives ids
-   again that were sent, because another file took its place or its sequence was set back, all who
-   are there get the gap event and every row as well; who was away, and comes back with an id that
-   is there again, goes on after that row. A row that is no event (a line break in its name) is
-   logged and left out. The id is for one place in one table: such a topic shares a stream only with
-   topics that give no ids, and patterns do not see it. What is published to it has no id and is not
-   kept.
+/* Makes the rows of a table the events of a topic, inserted by this program or another process:
+       sse_topic_from_table(app, "orders", db,
+                            "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
+   sql selects the id, the data and, as a third column, if there is one, the event's name; its one ?
+   is the id to go on after. The ids are those of the events. They are above 0 and grow from commit
+   to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that comes back with the last one it saw
+   reads on in the table, so it gets each row once and in order, after a restart or a crash as well,
+   and from whichever of several servers that read the table; so does one that was too slow, and it
+   is not closed for that. One without an id gets the .greet (sse_topic) newest rows, then later
+   ones, and at once an id to come back with. If its row is gone, the gap event comes first and then
+   every row there is: delete only rows that no client comes back for. If the table gives ids again
+   that were sent, because another file took its place or its sequence was set back, all connected
+   clients get the gap event and every row as well; a client that was away, and comes back with an
+   id that is there again, goes on after that row. A row that is no event (a line break in its name)
+   is logged and left out. The id is for one place in one table: such a topic shares a stream only
+   with topics that give no ids, and patterns do not match it. Events published to it have no id and
+   are not kept.
    db: borrowed until the app is freed. sql: copied.
-   Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in use, or has a history; an
-   error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in
+   use, or has a history; an error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve
+   answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql);
 
-/* ---- live views ----------------------------------------------------------------------------------------------------- */
+/* ---- live views ------------------------------------------------------------------------------ */
 
-/* Writes what all watchers of a view see. Runs once per change, however many watch. Reads its parameters from the view only:
-   what is shared cannot depend on who asks. It fails (the last state stays on screen, and it is tried again) if html failed,
-   a database reported an error meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
+/* Writes the HTML that all watchers of a view see. Runs once per change, however many there are.
+   Reads its parameters from the view only: shared output cannot depend on the client. It fails (the
+   last state stays on screen, and it is tried again) if html failed, a database reported an error
+   meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
 typedef void (*sse_render)(sse_view *view, sse_buf *html, void *user);
-typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user); /* for one stream: may read cookies and attrs of req */
+/* for one stream: may read cookies and attrs of req */
+typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user);
 
 typedef enum sse_format {
     SSE_AS_ELEMENTS, /* Datastar: patch elements */
-    SSE_AS_SIGNALS,  /* Datastar: patch signals; the output is a JSON object, or the render has failed */
+    SSE_AS_SIGNALS,  /* Datastar: patch signals; the output is a JSON object, or the render has
+                        failed */
     SSE_AS_DATA      /* a plain event: the output is its data */
 } sse_format;
 
 typedef struct sse_live_options {
-    sse_db     *db;              /* rendered again when a commit, of any process, touches tables of it. default: none, sse_touch only */
-    const char *tables;          /* by spaces, not commas: "msgs users". default: all tables of db */
-    const char *query;           /* query parameters that tell views apart, by spaces, "page sort". default: none */
-    sse_handler guard;           /* runs per request before it joins: may answer it (401, 404), or open its stream. default: none */
+    sse_db     *db;              /* rendered again when a commit of any process touches its tables.
+                                    default: none, sse_touch only */
+    const char *tables;          /* by spaces, not commas: "msgs users". default: all tables of
+                                    db */
+    const char *query;           /* query parameters that tell views apart, by spaces, "page sort".
+                                    default: none */
+    sse_handler guard;           /* runs per request before it joins: may refuse it (401, 404), or
+                                    open its stream. default: none */
     int         every_ms;        /* rendered again so often while watched. default: never */
     int         min_interval_ms; /* between two renders. default: 0 */
     sse_format  format;          /* default: SSE_AS_ELEMENTS */
-    const char *event;           /* name of the event, with SSE_AS_DATA. default: none, "message" in the browser */
+    const char *event;           /* name of the event, with SSE_AS_DATA. default: none, "message" in
+                                    the browser */
     const sse_patch_options *patch;   /* copied. default: by element ids, outer */
-    const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ...; not of one that the guard opens.
-                                         copied. default: none */
-    void       *user;            /* for render and guard. borrowed until the app is freed. default: NULL */
-    int         max_views;       /* that are watched at a time. default: the app's */
+    const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ...; not
+                                         of one that the guard opens. copied. default: none */
+    void       *user;            /* for render and guard. borrowed until the app is freed.
+                                    default: NULL */
+    int         max_views;       /* views watched at a time. default: the app's */
 } sse_live_options;
 
-/* Serves a live view at GET path: an event stream that shows what fn renders, now and after each change. One view per route,
-   path parameters and listed query parameters, shared by all its watchers; it goes when the last one leaves. Clients choose these
-   values: who asks for one more than max_views is told to come back later (as by sse_come_back), while those that are watched,
-   and the one without any parameters, can still be joined. The guard may refuse values.
-   A guard that calls sse_stream_open itself gives its stream what .stream cannot: who it is of, a user pointer, metadata, topics.
-   What .stream says does not hold for that one, none of it: not its ping_ms, label or on_close either. .first, .last, .type,
-   .status and .step are refused in .stream.
-   options: borrowed until return; NULL: all defaults. Returns: 0, or an error that sse_serve answers too. Threads: loop. */
-SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options);
+/* Serves a live view at GET path: an event stream of the output of fn, now and after each change.
+   One view per route, path parameters and listed query parameters, shared by all its watchers; it
+   goes when the last one leaves. Clients choose these values: a request for one view more than
+   max_views is told to come back later (as by sse_come_back), while views that are watched, and the
+   one without any parameters, can still be joined. The guard may refuse values. A guard that calls
+   sse_stream_open itself gives its stream what .stream cannot: an owner (.who), a user pointer,
+   metadata, topics. Nothing in .stream applies to that stream: not its ping_ms, label or on_close
+   either. .first, .last, .type, .status and .step are refused in .stream.
+   options: borrowed until return; NULL: all defaults. Returns: 0, or an error that sse_serve
+   answers too. Threads: loop. */
+SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
+    const sse_live_options *options);
 
-/* The same for what depends on who asks: fn runs per stream, from a copy of its request. .query is not used. */
-SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options);
+/* The same for content that depends on the client: fn runs per stream, from a copy of its request.
+   .query is not used. */
+SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
+    const sse_live_options *options);
 
-/* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route ("/room/{id}/feed"). Several touches
-   in one turn are one render. Returns: 0, also if nobody watches; SSE_E_ARG; SSE_E_NOMEM; from other threads also as sse_call.
+/* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route
+   ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
+   watches; SSE_E_ARG; SSE_E_NOMEM; from other threads also as sse_call.
    Threads: any. In callbacks: yes. */
 SSE_API int sse_touch(sse_app *app, const char *path);
 
 /* A path parameter or listed query parameter; NULL if absent. Valid until the render returns. */
 SSE_API const char *sse_view_param(sse_view *view, const char *name);
 
-/* Shows a live view on a stream that is open already: several views on one connection (a browser has six). In the stream's
-   opening handler the before hooks of that path and the route's guard run first, with its path and parameters, and its query ahead
-   of that of the request. What they answer refuses it, and goes nowhere else, as do the attrs they set; one that would answer
-   later (sse_defer) refuses it; a stream that a guard opens is this one. Later they are not asked.
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, one of sse_live_each, or a raw stream; SSE_E_STATE: refused, or called
-   by a hook or guard that is being asked; SSE_E_FULL: max_views. */
+/* Shows a live view on a stream that is open already: several views on one connection (a browser
+   has six). In the stream's opening handler the before hooks of that path and the route's guard run
+   first, with its path and parameters, and its query ahead of that of the request. A reply of
+   theirs refuses the view, and goes nowhere else, as do the attrs they set; one that would reply
+   later (sse_defer) refuses it; a stream that a guard opens is this one. In later calls they are
+   not asked.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, one of sse_live_each, or a raw stream;
+   SSE_E_STATE: refused, or called by a hook or guard that is being asked; SSE_E_FULL: max_views. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 
-/* ---- db: SQLite ------------------------------------------------------------------------------------------------- */
+/* ---- db: SQLite ------------------------------------------------------------------------------ */
 
 struct sqlite3; /* of sqlite3.h, which only the implementation includes */
 
 typedef struct sse_rows sse_rows; /* the rows of one query, read forward once */
 
 typedef struct sse_db_options {
-    int    busy_ms;   /* how long to wait for another writer; the whole loop waits. default: 5000; SSE_OFF: not at all */
+    int    busy_ms;   /* how long to wait for another writer; the whole loop waits. default: 5000;
+                         SSE_OFF: not at all */
     size_t max_rows;  /* a query that yields more ends with SSE_E_FULL. default: no limit */
     bool   read_only; /* the file must exist. default: read and write, created where missing */
 } sse_db_options;
 
-/* A database belongs to one thread at a time, after sse_serve to the loop. A NULL or failed database is accepted by every
-   function here and answers an error, so opening need not be checked: sse_serve reports it. All functions that take a db
-   set what sse_db_error tells. Threads: one per database, whatever threading mode SQLite was built with.
+/* A database belongs to one thread at a time, after sse_serve to the loop. A NULL or failed
+   database is accepted by every function here and answers an error, so opening need not be checked:
+   sse_serve reports it. All functions that take a db set what sse_db_error tells. Threads: one per
+   database, whatever threading mode SQLite was built with.
 
    A database belongs to the process that opened it. In a child, after fork() or daemon(), every
    function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
-   memory, and with a topic or a live view of such a database sse_listen, sse_serve and sse_poll do:
-   open it after the fork.
+   memory, and sse_listen, sse_serve and sse_poll answer SSE_E_STATE with a topic or a live view of
+   such a database: open it after the fork.
 
-   A call on the loop that finds the database locked stops everybody, every stream and request, for up to busy_ms. Where another
-   program holds the lock for long (a bulk import, a VACUUM), give the loop's database a busy_ms of 100 or so and answer
-   SSE_E_BUSY with 503; or write in sse_offload, through a second sse_db that work opens, uses and closes on its own thread: the
-   views hear of its commits. */
+   A call on the loop that finds the database locked stops every stream and request for up to
+   busy_ms. Where another program holds the lock for long (a bulk import, a VACUUM), give the loop's
+   database a busy_ms of 100 or so and answer SSE_E_BUSY with 503; or write in sse_offload, through
+   a second sse_db that work opens, uses and closes on its own thread: the views hear of its
+   commits. */
 
-/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. If the file is replaced while a live view or
-   sse_topic_from_table follows it, the new one is opened. If it is deleted, that is logged as an error, once, and every call goes on
-   as before: what is in the database then ends with the process (VACUUM INTO saves it). Of a database that nothing follows
-   neither is noticed.
-   file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults. Returned, free with sse_db_close; NULL only without memory. A file
-   that cannot be opened gives a database that answers its error everywhere, and until sse_db_close of it no app listens on this
+/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. If the file is replaced
+   while a live view or sse_topic_from_table follows it, the new one is opened. If it is deleted,
+   that is logged as an error, once, and every call goes on as before: the contents of the database
+   then end with the process (VACUUM INTO saves them). Neither is noticed of a database that nothing
+   follows.
+   file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults.
+   Returned, free with sse_db_close; NULL only without memory. A file that cannot be opened gives a
+   database that answers its error everywhere, and until sse_db_close of it no app listens on this
    thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does
    a migration that failed. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
-/* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw until sse_db_close.
-   No hook, authorizer or busy handler of raw is touched, so each of its commits wakes all views of db, whatever their
-   tables. Otherwise as sse_db_open. */
+/* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw
+   until sse_db_close. No hook, authorizer or busy handler of raw is touched, so each of its commits
+   wakes all views of db, whatever their tables. Otherwise as sse_db_open. */
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 
-/* Ends the rows still open, and does and answers what was posted. NULL: nothing happens. */
+/* Ends the rows still open; runs and answers posted statements. NULL: nothing happens. */
 SSE_API void sse_db_close(sse_db *db);
 
-/* The error of the latest call with db, 0 if it went well; of a failed database always why. text: gets SQLite's own words and
-   the statement, "" without an error; valid until the next call with db; NULL: not wanted. NULL db: SSE_E_NOMEM. */
+/* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
+   gets SQLite's own words and the statement, "" without an error; valid until the next call with
+   db; NULL: not wanted. NULL db: SSE_E_NOMEM. */
 SSE_API int sse_db_error(sse_db *db, const char **text);
 
-/* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with SSE_STR), %c, %d %i %u with
-   their h l ll z t j, %f %e %g, and %p with a pointer to an sse_str for a blob. NULL, or an sse_str whose ptr is NULL,
-   binds NULL. A percent sign is written %%. Do not quote a %s; a ? of your own, other conversions, flags and widths are
-   SSE_E_ARG. One statement per call. Statements are kept prepared, so the same SQL again costs no parsing.
-       sse_db_exec(db, "UPDATE todo SET done = %d WHERE id = %lld AND title LIKE %s || '%%'", done, id, prefix); */
+/* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with
+   SSE_STR), %c, %d %i %u with their h l ll z t j, %f %e %g, and %p with a pointer to an sse_str for
+   a blob. NULL, or an sse_str whose ptr is NULL, binds NULL. A percent sign is written %%. Do not
+   quote a %s; a ? of your own, other conversions, flags and widths are SSE_E_ARG. One statement per
+   call. Statements are kept prepared, so the same SQL again costs no parsing.
+       sse_db_exec(db, "UPDATE todo SET done = %d WHERE id = %lld AND title LIKE %s || '%%'",
+                   done, id, prefix); */
 
-/* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without those of triggers), or an
-   error; SSE_E_BUSY if another connection held the lock for busy_ms. If a call fails in a handler whose reply is no error, SQLite's
-   words are logged as a warning, once a second for each statement. */
+/* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without
+   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms. If a
+   call fails in a handler whose reply is no error, SQLite's words are logged as a warning, once a
+   second for each statement. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
-/* What became of a statement that was posted. Borrowed, for the call. */
+/* The outcome of a posted statement. Borrowed, for the call. */
 typedef struct sse_db_result {
     int         changes; /* as sse_db_exec returns it: rows, or an error below 0 */
     long long   last_id; /* the rowid of the row that it inserted last; 0: none */
@@ -1742,42 +2056,48 @@ typedef struct sse_db_result {
 
 typedef struct sse_db_post_options {
     sse_app *app;        /* whose thread runs it, and whose loop is told */
-    void   (*done)(sse_app *app, const sse_db_result *result, void *user); /* NULL: only a failure is told, to the log */
+    void   (*done)(sse_app *app, const sse_db_result *result, void *user);
+                         /* NULL: only a failure is told, to the log */
     void    *user;       /* for done */
 } sse_db_post_options;
 
-/* Like sse_db_exec, but the loop does not wait for the disk, nor for who holds the lock: the values
-   are copied, the statement runs on a thread of the app's, then done on the loop: there a request
-   that was deferred is answered.
+/* Like sse_db_exec, but the loop waits neither for the disk nor for a lock: the values are copied,
+   the statement runs on a thread of the app, then done on the loop, where a deferred request is
+   answered.
        if (sse_db_post(db, &(sse_db_post_options){ .app = app, .done = said, .user = req },
                        "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK) sse_defer(req);
    Statements run in the order in which they were posted, and those that come together share a
    transaction; one that fails undoes itself alone. Each that was accepted runs once and is answered
    once: sse_app_free and sse_db_close wait for that. The thread has a connection of its own to the
-   file, with the synchronous and foreign_keys of db: what sse_db_raw has registered, ATTACH and
-   temporary tables are not there. Where it cannot have one (a database in memory, sse_db_attach),
-   and under SSE_NO_THREADS, the statement runs on the loop, in a later turn.
-   It takes effect when done is called: a query meanwhile may not see it, and what sse_db_exec runs
-   meanwhile is there before. It is no part of a transaction that is open now.
-   Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
+   file, with the synchronous and foreign_keys of db: functions registered with sse_db_raw, ATTACH
+   and temporary tables are not there. Where it cannot have one (a database in memory,
+   sse_db_attach), and under SSE_NO_THREADS, the statement runs on the loop, in a later turn. It
+   takes effect when done is called: a query meanwhile may not see it, and statements that
+   sse_db_exec runs meanwhile take effect before it. It is no part of a transaction that is open
+   now. Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
    SSE_E_STATE (another app posts to it, or it, or the app, is about to go); SSE_E_THREAD (not the
    loop's thread); SSE_E_NOMEM; or the error of a database that is not open: sse_db_error has the
    words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
    that wait together then get it. So does SSE_E_ARG: more or fewer ? than values, two statements, a
    BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. */
-SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) SSE__PRINTF(3, 4);
+SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
+    ...) SSE__PRINTF(3, 4);
 
-/* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by sse_db_done; NULL
-   after an error, and sse_db_next(NULL) is false, so this is all:
-       for (sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs"); sse_db_next(r); ) puts(sse_db_text(r, 0));
+/* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by
+   sse_db_done; NULL after an error, and sse_db_next(NULL) is false, so this is all:
+       sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs");
+       while (sse_db_next(r)) puts(sse_db_text(r, 0));
    sse_db_error tells an error from an end. The same SQL may be open more than once. */
 SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
-SSE_API bool      sse_db_next(sse_rows *rows); /* to the first or next row. false: end or error, and rows is freed. NULL: false */
-SSE_API void      sse_db_done(sse_rows *rows); /* where the loop is left early; else a read transaction stays open. NULL, or just ended: fine */
+SSE_API bool      sse_db_next(sse_rows *rows); /* the first or next row. false: end or error, and
+                                                  rows is freed. NULL: false */
+SSE_API void      sse_db_done(sse_rows *rows); /* when a loop is left early: else a read transaction
+                                                  stays open. NULL, or just ended: fine */
 
-/* Columns of the present row, from 0, converted as SQLite does. A column that does not exist is an error: NULL or 0 now,
-   and the next sse_db_next ends with SSE_E_ARG. NULL rows: NULL, 0, true. */
-SSE_API const char *sse_db_text(sse_rows *rows, int column); /* NULL if NULL; valid until the next sse_db_next or sse_db_done */
+/* Columns of the present row, from 0, converted as SQLite does. A column that does not exist is an
+   error: NULL or 0 now, and the next sse_db_next ends with SSE_E_ARG. NULL rows: NULL, 0, true. */
+/* NULL if NULL; valid until the next sse_db_next or sse_db_done */
+SSE_API const char *sse_db_text(sse_rows *rows, int column);
 SSE_API sse_str     sse_db_blob(sse_rows *rows, int column); /* bytes of a blob or text; likewise */
 SSE_API long long   sse_db_int(sse_rows *rows, int column);
 SSE_API double      sse_db_double(sse_rows *rows, int column);
@@ -1785,37 +2105,41 @@ SSE_API bool        sse_db_is_null(sse_rows *rows, int column);
 SSE_API int         sse_db_columns(sse_rows *rows);
 SSE_API const char *sse_db_column_name(sse_rows *rows, int column);
 
-/* The first column of the first row as a number. Returns 0; 1 where there is no row or it holds NULL; or an error. value: is
-   set to 0 unless 0 is returned; NULL: not wanted.
-       if (sse_db_one(db, &id, "SELECT id FROM users WHERE name = %s", name) == 0) ...   found, and no error */
+/* The first column of the first row as a number. Returns 0; 1 where there is no row or it holds
+   NULL; or an error. value: is set to 0 unless 0 is returned; NULL: not wanted.
+       if (sse_db_one(db, &id, "SELECT id FROM users WHERE name = %s", name) == 0) ...   found */
 SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) SSE__PRINTF(3, 4);
 SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT; 0: none */
 
-/* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside another transaction, in
-   a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at most once.
-   Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where the commit could not get it;
-   SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or COMMIT (rolled back). */
+/* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside
+   another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
+   most once.
+   Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
+   the commit could not get it; SSE_E_STATE if fn ended the transaction itself; else the error of
+   BEGIN or COMMIT (rolled back). */
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
-/* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at every start, so write it
-   to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is itself. Returns 0 or an error.
-   Foreign keys are not enforced while it runs, so that a table can be rebuilt as SQLite's
-   documentation says (create a new one, copy, drop the old one, rename) and the rows that refer to
-   it stay; nor do ON DELETE and ON UPDATE act. Before the commit PRAGMA foreign_key_check runs, if
-   the script changed anything: a row that refers to none, also one that did before, is SSE_E_DB,
-   with words that name it, and nothing is changed. Called inside a transaction it leaves foreign
-   keys as they are. After a failure sse_listen and sse_serve answer SSE_E_DB on this thread, until
-   the same script succeeds or db is closed. */
+/* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at
+   every start, so write it to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is
+   itself. Returns 0 or an error. Foreign keys are not enforced while it runs, so that a table can
+   be rebuilt as SQLite's documentation says (create a new one, copy, drop the old one, rename) and
+   the rows that refer to it stay; nor do ON DELETE and ON UPDATE act. Before the commit PRAGMA
+   foreign_key_check runs, if the script changed anything: a row that refers to none, also one that
+   did before, is SSE_E_DB, with words that name it, and nothing is changed. Called inside a
+   transaction it leaves foreign keys as they are. After a failure sse_listen and sse_serve answer
+   SSE_E_DB on this thread, until the same script succeeds or db is closed. */
 SSE_API int sse_db_migrate(sse_db *db, const char *script);
 
-/* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the life of the file, each in a
-   transaction of its own, v being PRAGMA user_version. Only ever append to the list. Returns: 0; SSE_E_STATE if the
-   database is newer than count (nothing is changed); else the error of the script that failed
-   (those before it stay). Foreign keys, and sse_serve after a failure: as sse_db_migrate. */
+/* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the
+   life of the file, each in a transaction of its own, v being PRAGMA user_version. Only ever append
+   to the list. Returns: 0; SSE_E_STATE if the database is newer than count (nothing is changed);
+   else the error of the script that failed (those before it stay). Foreign keys, and sse_serve
+   after a failure: as sse_db_migrate. */
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
-/* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of your own are left alone; with
-   an authorizer of your own each commit wakes all views of db. Once asked for, it is not opened anew if its file is replaced. */
+/* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of
+   your own are left alone; with an authorizer of your own each commit wakes all views of db. After
+   this call the connection is not opened anew if its file is replaced. */
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus

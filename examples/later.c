@@ -5,7 +5,8 @@
 
 typedef struct job { sse_req *req; long long below, found; } job;
 
-static void count_primes(sse_app *app, void *user) {             // on a thread of the pool: it touches no request
+// Runs on a thread of the pool: it touches no request.
+static void count_primes(sse_app *app, void *user) {
     job *j = (job *)user;
     long long n, d;
     for (n = 2; n < j->below && !sse_stopping(app); n++) {
@@ -14,7 +15,8 @@ static void count_primes(sse_app *app, void *user) {             // on a thread 
     }
 }
 
-static void reply(sse_app *app, void *user) {                    // on the loop: req is still there, even if the client left
+// Runs on the loop: req is still there, even if the client left.
+static void reply(sse_app *app, void *user) {
     job *j = (job *)user;
     (void)app;
     sse_html(sse_out(j->req), "<!doctype html><html lang=en><title>primes</title>"
@@ -25,7 +27,7 @@ static void reply(sse_app *app, void *user) {                    // on the loop:
     free(j);
 }
 
-static void primes(sse_req *req, void *user) {                   // sse_get(app, "/primes", primes, NULL)
+static void primes(sse_req *req, void *user) {            // GET /primes
     job *j = (job *)calloc(1, sizeof *j);
     (void)user;
     if (!j) { sse_fail(req, 503, "no memory"); return; }
@@ -44,7 +46,8 @@ static void page(sse_req *req, void *user) {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>primes</title>\n"
         "<link rel=\"icon\" href=\"data:,\">\n"
         "<meta name=\"viewport\" content=\"width=device-width\">\n"
-        "<style>:root { color-scheme: light dark } input, button { font: inherit; padding: .5rem }\n"
+        "<style>:root { color-scheme: light dark }\n"
+        "input, button { font: inherit; padding: .5rem }\n"
         "body { font: 1.1rem system-ui; margin: 3rem 1rem }</style></head><body>\n"
         "<form action=\"/primes\"><label>How many primes are below\n"
         "<input name=\"below\" type=\"number\" value=\"1000000\" required></label>\n"

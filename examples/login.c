@@ -21,28 +21,32 @@ static const char page_form[] =
     "                       required></label>\n"
     "<button>Log in</button></form>\n";
 
-static const char *ann = "secret";                               // her password
+static const char *ann = "secret";                        // her password
 
-static bool is_right(const char *name, const char *password) {   // passwords that are kept: crypt(3)
+// Passwords that are stored are hashed: crypt(3).
+static bool is_right(const char *name, const char *password) {
     return strcmp(name, "ann") == 0 && strcmp(password, ann) == 0;
 }
 
-static void login(sse_req *req, void *user) {                    // sse_post(app, "/login", login, NULL)
+static void login(sse_req *req, void *user) {             // POST /login
     const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
     (void)user;
-    if (!name || !password || !is_right(name, password)) { sse_redirect(req, "/?wrong"); return; }
+    if (!name || !password || !is_right(name, password)) {
+        sse_redirect(req, "/?wrong");
+        return;
+    }
     sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
     sse_redirect(req, "/");
 }
 
-static void logout(sse_req *req, void *user) {                   // sse_post(app, "/logout", logout, NULL)
+static void logout(sse_req *req, void *user) {            // POST /logout
     const sse_cookie_options gone = { .max_age_s = SSE_OFF };
     (void)user;
     sse_set_cookie(req, "session", "", &gone);
     sse_redirect(req, "/");
 }
 
-static const char *logged_in(sse_req *req) {                     // who asks; NULL: nobody, or not since yesterday
+static const char *logged_in(sse_req *req) {              // NULL: nobody, or too long ago
     const char *session = sse_cookie_signed(req, "session", 86400);
     return session && strncmp(session, "session:", 8) == 0 ? session + 8 : NULL;
 }
