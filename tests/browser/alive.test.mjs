@@ -1,7 +1,8 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Pages that never die: every client there is, on every way to the server, comes back after all that may end its stream.
-// One page a browser has a frame for each client on each way, so that each thing has to happen once only.
-// BROWSERS=chromium,firefox; DATASTAR_JS=file: the real Datastar client, too; SLOW=1: away for 300 s as well.
+// Pages that never die: every client there is, on every way to the server, comes back after all
+// that may end its stream. One page a browser has a frame for each client on each way, so that each
+// thing has to happen once only. BROWSERS=chromium,firefox; DATASTAR_JS=file: the real Datastar
+// client, too; SLOW=1: away for 300 s as well.
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { createRequire } from 'node:module'
@@ -14,20 +15,24 @@ import { caddy, free_port, nginx, programs } from './proxies.mjs'
 const { EventSource } = createRequire(path.join(root, 'build/node/'))('eventsource')
 const BACK_MS = 6000 // a page should be back within 3 s; other work on the machine takes its time
 
-// ---- who ----------------------------------------------------------------------------------------------------------------------
+// ---- who ----------------------------------------------------------------------------------------
 const real = process.env.DATASTAR_JS && path.resolve(process.env.DATASTAR_JS)
-const in_pages = ['eventsource', 'scripts', 'htmx2', 'htmx4', 'fetch-event-source', 'datastar', 'datastar-follow',
+const in_pages =
+  ['eventsource', 'scripts', 'htmx2', 'htmx4', 'fetch-event-source', 'datastar', 'datastar-follow',
   ...real ? ['real', 'real-follow'] : []]
 
-// What sse.h promises: its own attributes and scripts bring a page back whatever happened. A bare client may give up when a proxy
-// answers 502 for a server that is away, and after an end that was meant.
+// What sse.h promises: its own attributes and scripts bring a page back whatever happened. A bare
+// client may give up when a proxy answers 502 for a server that is away, and after an end that was
+// meant.
 const is_follower = client => client === 'scripts' || client.endsWith('-follow')
 const is_ended_by_an_end = client => ['datastar', 'real', 'fetch-event-source'].includes(client)
 
-// Caddy before 2.8 ends well whatever broke off behind it: https://github.com/caddyserver/caddy/issues/5951
-const sees_breaks = seat => !(is_ended_by_an_end(seat.client) && seat.way.startsWith('caddy')) || undefined
+// Caddy before 2.8 ends well whatever broke off behind it:
+// https://github.com/caddyserver/caddy/issues/5951
+const sees_breaks = seat =>
+  !(is_ended_by_an_end(seat.client) && seat.way.startsWith('caddy')) || undefined
 
-// ---- by which way -------------------------------------------------------------------------------------------------------------
+// ---- by which way -------------------------------------------------------------------------------
 // A browser opens six HTTP/1.1 connections to a host: there each client has a host of its own.
 const ways = {}
 const own_host = port => client => `http://${client}.localhost:${port}`
@@ -35,7 +40,8 @@ const one_host = port => () => `https://localhost:${port}`
 let server, proxies = []
 
 async function open_ways() {
-  const [by_default, kept, secure, caddy_plain, caddy_secure] = await Promise.all(Array.from({ length: 5 }, free_port))
+  const [by_default, kept, secure, caddy_plain, caddy_secure] =
+    await Promise.all(Array.from({ length: 5 }, free_port))
   const app = `127.0.0.1:${server.port}`
   proxies.push(await nginx(by_default, `
     upstream pool { server ${app}; keepalive 16; }
@@ -64,7 +70,10 @@ async function open_ways() {
 
 const port_of = way => Number(/\d+$/.exec(ways[way]('x')))
 
-// ---- seats: a client in a browser on a way. Each knows what it has shown: [text, when]; the text is "start.count" -------------
+// ---- seats --------------------------------------------------------------------------------------
+
+// A seat is a client in a browser on a way. Each knows what it has shown: [text, when]; the text is
+// "start.count".
 const pages = {}, browsers = [], by_node = {}, sources = {}
 let seats
 
@@ -98,19 +107,23 @@ async function all_seated() {
   const missing = seats.filter(seat => !seat.there), were = await shown()
   for (const seat of missing) await take(seat)
   let now
-  const still = () => missing.filter(seat => (now[seat.name]?.length ?? 0) === (were[seat.name]?.length ?? 0))
-  await until(async () => { now = await shown(); return !still().length }, () => still().map(seat => seat.name).join(', '), 30000)
+  const still = () =>
+    missing.filter(seat => (now[seat.name]?.length ?? 0) === (were[seat.name]?.length ?? 0))
+  await until(async () => { now = await shown(); return !still().length },
+    () => still().map(seat => seat.name).join(', '), 30000)
   seats.forEach(seat => { seat.there = true })
 }
 
-// What happens to all at once. happens() answers from when on they can be back; goal(was) answers how their next text looks.
-// must(seat): true: is back; false: is not; undefined: as it likes. Prints who took how long, in seconds.
+// What happens to all at once. happens() answers from when on they can be back; goal(was) answers
+// how their next text looks. must(seat): true: is back; false: is not; undefined: as it likes.
+// Prints who took how long, in seconds.
 async function survives({ happens, goal, from, must = sees_breaks, wait_ms = BACK_MS }) {
   await all_seated()
   const were = await shown()
   const was = seat => parts(were[seat.name].at(-1)[0])
   const start = await happens()
-  const reached = (all, seat) => since(all[seat.name].slice(were[seat.name].length), goal(...was(seat)))
+  const reached = (all, seat) =>
+    since(all[seat.name].slice(were[seat.name].length), goal(...was(seat)))
   let all
   for (const end = start + wait_ms + 1000; Date.now() < end; await sleep(50)) {
     all = await shown()
@@ -119,9 +132,11 @@ async function survives({ happens, goal, from, must = sees_breaks, wait_ms = BAC
   for (const seat of seats) {
     const [, at] = reached(all, seat) ?? []
     seat.there = at !== undefined
-    seat.took = seat.there ? at - (from?.(all[seat.name].slice(were[seat.name].length), was(seat)) ?? start) : Infinity
+    seat.took = seat.there
+      ? at - (from?.(all[seat.name].slice(were[seat.name].length), was(seat)) ?? start) : Infinity
   }
-  for (const line of table(seat => seat.there ? (seat.took / 1000).toFixed(1) : '-')) console.error(`# ${line}`)
+  for (const line of table(seat => seat.there ? (seat.took / 1000).toFixed(1) : '-'))
+    console.error(`# ${line}`)
   const list = chosen => chosen.map(seat => `${seat.name} (${seat.took} ms)`).join(', ')
   const late = seats.filter(seat => must(seat) === true && !(seat.took < wait_ms))
   const undead = seats.filter(seat => must(seat) === false && seat.there)
@@ -133,11 +148,13 @@ function table(cell) {
   const columns = Object.keys(ways), lines = [['', ...columns]]
   const row_of = seat => `${seat.browser} ${seat.client}`
   for (const row of new Set(seats.map(row_of)))
-    lines.push([row, ...columns.map(way => cell(seats.find(seat => row_of(seat) === row && seat.way === way)))])
-  return lines.map(([row, ...cells]) => row.padEnd(28) + cells.map(text => text.padStart(11)).join(''))
+    lines.push([row,
+      ...columns.map(way => cell(seats.find(seat => row_of(seat) === row && seat.way === way)))])
+  return lines.map(([row, ...cells]) => row.padEnd(28) +
+    cells.map(text => text.padStart(11)).join(''))
 }
 
-// ---- and what happens ---------------------------------------------------------------------------------------------------------
+// ---- and what happens ---------------------------------------------------------------------------
 const post = target => request(server, 'POST', target)
 let boot = 0
 
@@ -148,7 +165,8 @@ async function restarts(signal, away_ms) {
 
 before(async () => {
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0' // the certificates are our own
-  server = await Server.start('asan/alive', { args: [path.join(root, 'build/node/node_modules'), ...real ? [real] : []] })
+  server = await Server.start('asan/alive',
+    { args: [path.join(root, 'build/node/node_modules'), ...real ? [real] : []] })
   await open_ways()
   const wanted = (process.env.BROWSERS ?? 'chromium,firefox').split(',')
   if (wanted.includes('chromium')) {
@@ -164,7 +182,8 @@ before(async () => {
     pages.firefox = await firefox.newPage()
     await pages.firefox.goto(server.url)
   }
-  const places = [...Object.keys(pages).flatMap(browser => in_pages.map(client => [browser, client])), ['node', 'eventsource']]
+  const places = [...Object.keys(pages)
+    .flatMap(browser => in_pages.map(client => [browser, client])), ['node', 'eventsource']]
   seats = places.flatMap(([browser, client]) =>
     Object.keys(ways).map(way => ({ browser, client, way, name: `${browser}.${way}.${client}` })))
 })
@@ -182,8 +201,10 @@ test('2,000 POSTs, every other one opens a stream that ends: none fails', async 
     await Promise.all(Array.from({ length: 2000 }, async (_, i) => {
       const target = i % 2 ? '/brief' : '/plain'
       const failed = error => ({ status: error.code, body: `${error}` })
-      const reply = await request({ port: port_of(way) }, 'POST', target, { agent, body: '{}' }).catch(failed)
-      assert.deepEqual([reply.status, reply.body], [200, i % 2 ? 'data: one\n\n' : 'ok'], `${target}, the ${i}th, ${way}`)
+      const reply = await request({ port: port_of(way) }, 'POST', target, { agent, body: '{}' })
+        .catch(failed)
+      assert.deepEqual([reply.status, reply.body], [200, i % 2 ? 'data: one\n\n' : 'ok'],
+        `${target}, the ${i}th, ${way}`)
     }))
     agent.destroy()
   }
@@ -196,9 +217,11 @@ for (const [target, what] of [['/cut', 'too slow'], ['/come-back', 'told to by t
   }, 60000)
 
 test('the end of a lifetime: all come back', async () => {
-  const happens = async () => { await post('/cut?lives=1'); return Date.now() } // who comes back then has 300 ms
+  // who comes back then has 300 ms
+  const happens = async () => { await post('/cut?lives=1'); return Date.now() }
   const from = (list, [, count]) => since(list, (_, now) => now > count)[1] + 300
-  await survives({ happens, from, goal: (start, count) => (_, now) => now > count + 1, wait_ms: 2 * BACK_MS })
+  await survives(
+    { happens, from, goal: (start, count) => (_, now) => now > count + 1, wait_ms: 2 * BACK_MS })
   assert((await server.stats()).by_lifetime >= seats.filter(sees_breaks).length)
 })
 
@@ -214,10 +237,12 @@ test('no room: all come back once there is', async () => {
 
 for (const [signal, what] of [['SIGTERM', 'a graceful stop'], ['SIGKILL', 'a crash']])
   test(`${what}, and 2 s until the server is there again: all come back`, async () => {
-    await survives({ happens: () => restarts(signal, 2000), must: after_502, goal: start => now => now > start })
+    await survives(
+      { happens: () => restarts(signal, 2000), must: after_502, goal: start => now => now > start })
   })
 
-test('the program ends them: who asks again by nature comes back, Datastar only if told to', async () => {
+test('the program ends them: who asks again by nature comes back, Datastar only if told to',
+    async () => {
   const happens = async () => { await post('/end'); return Date.now() }
   const must = seat => !is_ended_by_an_end(seat.client)
   await survives({ happens, must, goal: (start, count) => (_, now) => now > count })
@@ -225,5 +250,6 @@ test('the program ends them: who asks again by nature comes back, Datastar only 
 
 if (process.env.SLOW) test('300 s away: followers come back', async () => {
   const must = seat => is_follower(seat.client) || undefined
-  await survives({ happens: () => restarts('SIGTERM', 300000), must, goal: start => now => now > start })
+  await survives(
+    { happens: () => restarts('SIGTERM', 300000), must, goal: start => now => now > start })
 }, 400000)

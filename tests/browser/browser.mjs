@@ -1,5 +1,6 @@
-// Headless Chromium, and Firefox where it is installed, for the browser tests. Each page is a user of its own: a browser context
-// shares no connections with the others (one browser holds at most six HTTP/1.1 connections to an origin).
+// Headless Chromium, and Firefox where it is installed, for the browser tests. Each page is a user
+// of its own: a browser context shares no connections with the others (one browser holds at most
+// six HTTP/1.1 connections to an origin).
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
@@ -9,10 +10,12 @@ const require = createRequire(path.join(root, 'build/node/'))
 process.env.PLAYWRIGHT_BROWSERS_PATH ??= path.join(root, 'build/browsers')
 const { chromium } = require('playwright-core')
 
-const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
-export async function launch(...more) { // with a new profile, removed when it is closed; more: flags
+// with a new profile, removed when it is closed; more: flags
+export async function launch(...more) {
   const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
   return chromium.launch({ executablePath: installed, args: [...flags, ...more] })
 }
@@ -20,7 +23,8 @@ export async function launch(...more) { // with a new profile, removed when it i
 // Firefox, by WebDriver BiDi; undefined: it is not installed. It allows insecure certificates.
 const firefox = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
 export async function launch_firefox() {
-  return firefox && require('puppeteer-core').launch({ browser: 'firefox', executablePath: firefox, acceptInsecureCerts: true })
+  return firefox && require('puppeteer-core')
+    .launch({ browser: 'firefox', executablePath: firefox, acceptInsecureCerts: true })
 }
 
 // A page of a new user; what goes wrong in it collects in .errors.
@@ -29,7 +33,8 @@ export async function visit(browser, url, { width = 390, height = 700 } = {}) {
   const page = await context.newPage()
   page.errors = []
   page.on('pageerror', error => page.errors.push(String(error)))
-  page.on('console', message => { if (message.type() === 'error') page.errors.push(message.text()) })
+  page.on('console',
+    message => { if (message.type() === 'error') page.errors.push(message.text()) })
   await page.goto(url)
   return page
 }

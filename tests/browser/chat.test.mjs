@@ -12,7 +12,8 @@ const people = 10
 let server, browser, pages
 
 before(async () => {
-  server = await Server.start('chat', { env: { DATASTAR_JS: process.env.DATASTAR_JS ? path.resolve(process.env.DATASTAR_JS) : '' } })
+  server = await Server.start('chat',
+    { env: { DATASTAR_JS: process.env.DATASTAR_JS ? path.resolve(process.env.DATASTAR_JS) : '' } })
   browser = await launch()
   pages = await Promise.all(Array.from({ length: people }, () => visit(browser, server.url)))
 })
@@ -23,7 +24,8 @@ after(async () => {
 
 // What the page shows, newest first.
 const shown = page => page.$$eval('#feed p', lines => lines.map(line => line.textContent))
-const everyone_sees = (text, timeout_ms = 5000) => until(async () => (await Promise.all(pages.map(shown))).every(lines => lines[0] === text),
+const everyone_sees = (text, timeout_ms = 5000) =>
+  until(async () => (await Promise.all(pages.map(shown))).every(lines => lines[0] === text),
   `"${text}" in all pages`, timeout_ms)
 
 async function type(page, text, send = () => page.keyboard.press('Enter')) {
@@ -61,25 +63,35 @@ test('ten native EventSources see the message and a row from the sqlite3 shell',
     await page.evaluate(() => new Promise((done, failed) => {
       window.seen = []
       window.source = new EventSource('/feed')
-      window.source.addEventListener('datastar-patch-elements', event => { window.seen.push(event.data); done() })
+      window.source.addEventListener('datastar-patch-elements', event => {
+        window.seen.push(event.data)
+        done()
+      })
       window.source.onerror = () => failed(new Error('EventSource failed'))
     }))
   }
   const every_source_sees = text => until(async () =>
-    (await Promise.all(pages.map(page => page.evaluate(() => window.seen.at(-1))))).every(data => data.includes(`>${text}</p>`)), `"${text}" in all EventSources`, 5000)
+    (await Promise.all(pages.map(page => page.evaluate(() => window.seen.at(-1))))).every(data =>
+      data.includes(`>${text}</p>`)), `"${text}" in all EventSources`, 5000)
   await type(pages[2], 'to the sources')
   await every_source_sees('to the sources')
   await everyone_sees('to the sources')
-  execFileSync('sqlite3', [path.join(server.dir, 'chat.db'), "INSERT INTO msgs(txt) VALUES('from the shell')"])
+  execFileSync('sqlite3',
+    [path.join(server.dir, 'chat.db'), "INSERT INTO msgs(txt) VALUES('from the shell')"])
   await every_source_sees('from the shell')
   await everyone_sees('from the shell')
-  for (const page of pages) assert.equal(await page.evaluate(() => { window.source.close(); return window.seen.every(data => data.startsWith('elements ')) }), true)
+  for (const page of pages)
+    assert.equal(await page.evaluate(() => {
+      window.source.close()
+      return window.seen.every(data => data.startsWith('elements '))
+    }), true)
 })
 
 test('a page that comes later shows the same', async () => {
   const page = await visit(browser, server.url)
   const want = await shown(pages[0])
-  await until(async () => JSON.stringify(await shown(page)) === JSON.stringify(want), 'the same lines')
+  await until(async () => JSON.stringify(await shown(page)) === JSON.stringify(want),
+    'the same lines')
   await page.context().close()
 })
 
@@ -89,7 +101,8 @@ test('the page fits a phone and logs no error', async () => {
   await type(pages[0], 'w'.repeat(300))
   await everyone_sees('w'.repeat(300))
   const { width, scroll, input } = await pages[0].evaluate(() => ({
-    width: innerWidth, scroll: document.documentElement.scrollWidth, input: document.querySelector('input').getBoundingClientRect().bottom <= innerHeight }))
+    width: innerWidth, scroll: document.documentElement.scrollWidth,
+    input: document.querySelector('input').getBoundingClientRect().bottom <= innerHeight }))
   assert(scroll <= width, `${scroll} px of content in ${width}`)
   assert(input, 'the input is in view')
   for (const page of pages) assert.deepEqual(page.errors, [])
@@ -102,6 +115,7 @@ test('the server restarts: the pages come back by themselves', async () => {
   pages = [pages[0]]
   assert.deepEqual(await server.restart(), { code: 0, signal: null, stderr: '' })
   await sleep(1500)
-  execFileSync('sqlite3', [path.join(server.dir, 'chat.db'), "INSERT INTO msgs(txt) VALUES('after the restart')"])
+  execFileSync('sqlite3',
+    [path.join(server.dir, 'chat.db'), "INSERT INTO msgs(txt) VALUES('after the restart')"])
   await everyone_sees('after the restart', 30000)
 })

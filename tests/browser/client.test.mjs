@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// The Datastar client that is built into sse.h, and with DATASTAR_JS=file the real one as well: the same tests for both. Where they
-// differ the test says so, and so does chapter 5 of the manual. BROWSERS=chromium,firefox.
+// The Datastar client that is built into sse.h, and with DATASTAR_JS=file the real one as well: the
+// same tests for both. Where they differ the test says so, and so does chapter 5 of the manual.
+// BROWSERS=chromium,firefox.
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import path from 'node:path'
@@ -11,7 +12,8 @@ import { request, Server, sleep, test as wire_test, until } from '../wire/wire.m
 import { launch, launch_firefox } from './browser.mjs'
 
 const clients = [{ name: 'built in', file: '', own: true }]
-if (process.env.DATASTAR_JS) clients.push({ name: 'Datastar', file: path.resolve(process.env.DATASTAR_JS), own: false })
+if (process.env.DATASTAR_JS)
+  clients.push({ name: 'Datastar', file: path.resolve(process.env.DATASTAR_JS), own: false })
 
 const browsers = {}
 before(async () => {
@@ -31,11 +33,17 @@ class Proxy {
     proxy.listener = net.createServer(client => {
       client.on('error', () => {})
       if (proxy.mode === 'refuse') return client.destroy()
-      if (proxy.mode === 'bad') return void client.once('data', () => client.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbad'))
+      if (proxy.mode === 'bad')
+        return void client.once('data', () => client.end(
+          'HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbad'))
       const upstream = net.connect(server.port, '127.0.0.1')
       for (const socket of [client, upstream]) {
         proxy.sockets.add(socket)
-        socket.on('error', () => {}).on('close', () => { client.destroy(); upstream.destroy(); proxy.sockets.delete(socket) })
+        socket.on('error', () => {}).on('close', () => {
+          client.destroy()
+          upstream.destroy()
+          proxy.sockets.delete(socket)
+        })
       }
       client.pipe(upstream)
       upstream.pipe(client)
@@ -52,9 +60,13 @@ class Proxy {
   close() { this.cut(); this.listener.close() }
 }
 
-const record = '<script>window.fetches = []; document.addEventListener("datastar-fetch", e => fetches.push(e.detail))</script>'
-const elements = (html, ...lines) => `event: datastar-patch-elements\n${lines.map(line => `data: ${line}\n`).join('')}data: elements ${html.replaceAll('\n', '\ndata: elements ')}\n\n`
-const signals = (json, ...lines) => `event: datastar-patch-signals\n${lines.map(line => `data: ${line}\n`).join('')}data: signals ${json}\n\n`
+const record = '<script>window.fetches = []; document.addEventListener("datastar-fetch", ' +
+  'e => fetches.push(e.detail))</script>'
+const elements = (html, ...lines) => `event: datastar-patch-elements\n` +
+  `${lines.map(line => `data: ${line}\n`).join('')}data: ` +
+  `elements ${html.replaceAll('\n', '\ndata: elements ')}\n\n`
+const signals = (json, ...lines) => `event: datastar-patch-signals\n` +
+  `${lines.map(line => `data: ${line}\n`).join('')}data: signals ${json}\n\n`
 const url = (target, query) => `${target}?${new URLSearchParams(query)}`
 
 for (const kind of ['chromium', 'firefox']) for (const client of clients) {
@@ -74,8 +86,10 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
   const end = name => request(server, 'POST', `/end/${name}`)
   const streams = count => until(async () => (await log()).streams === count, `${count} streams`)
 
-  // A test gets a page whose body is this HTML. What goes wrong in it fails the test, but for what it says it wants to see.
-  const test = (name, body, fn, { follow = '', fails } = {}) => wire_test(`${kind}, ${client.name}: ${name}`, async t => {
+  // A test gets a page whose body is this HTML. What goes wrong in it fails the test, but for what
+  // it says it wants to see.
+  const test = (name, body, fn, { follow = '', fails } = {}) =>
+      wire_test(`${kind}, ${client.name}: ${name}`, async t => {
     const browser = browsers[kind]
     if (!browser) return t.skip(`without ${kind}`)
     proxy.set('pass')
@@ -87,7 +101,8 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     try {
       await page.goto(url(proxy.url + '/', { body: record + body, follow }))
       await fn(page, t)
-      assert.deepEqual(errors.filter(text => !/status of \d|net::ERR|NetworkError|Failed to fetch/.test(text) && !fails?.test(text)), [])
+      assert.deepEqual(errors.filter(text =>
+        !/status of \d|net::ERR|NetworkError|Failed to fetch/.test(text) && !fails?.test(text)), [])
     } finally {
       await page.close()
     }
@@ -98,9 +113,13 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await until(async () => { got = await read(); return isDeepStrictEqual(got, want) },
       () => `${what}: wanted ${JSON.stringify(want)}, got ${JSON.stringify(got)}`, 4000)
   }
-  const shows = (page, selector, text) => same(() => page.evaluate(s => document.querySelector(s)?.textContent, selector), text, selector)
-  const html = (page, selector, want) => same(() => page.evaluate(s => document.querySelector(s)?.outerHTML, selector), want, selector)
-  const value = (page, selector, want, name = 'value') => same(() => page.evaluate(([s, n]) => document.querySelector(s)[n], [selector, name]), want, `${selector}.${name}`)
+  const shows = (page, selector, text) =>
+    same(() => page.evaluate(s => document.querySelector(s)?.textContent, selector), text, selector)
+  const html = (page, selector, want) =>
+    same(() => page.evaluate(s => document.querySelector(s)?.outerHTML, selector), want, selector)
+  const value = (page, selector, want, name = 'value') =>
+    same(() => page.evaluate(([s, n]) => document.querySelector(s)[n], [selector, name]), want,
+    `${selector}.${name}`)
   const types = page => page.evaluate(() => fetches.map(one => one.type))
   const happened = (page, want) => same(() => types(page), want, 'events')
   // What the server is sent: the signals of one request.
@@ -116,18 +135,24 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     return JSON.parse((await asked('sent')).at(-1).body)
   }
 
-  // ---- signals and expressions -----------------------------------------------------------------------------------------------------
+  // ---- signals and expressions ------------------------------------------------------------------
 
   test('signals: nested, private, missing ones, names', `
-    <div data-signals="{a: {b: 1, c: {d: 'x'}}, _own: 5, list: [1, {x: 2}]}" data-signals:user.first-name="'Ann'" data-signals:two-words="2"></div>
-    <p id="p" data-text="$a.b + $a.c.d + $user.firstName + $_own + $twoWords + $list[1].x + $list.length"></p><i id="m" data-text="'[' + $missing + ']'"></i>`, async page => {
+    <div data-signals="{a: {b: 1, c: {d: 'x'}}, _own: 5, list: [1, {x: 2}]}"
+      data-signals:user.first-name="'Ann'" data-signals:two-words="2"></div>
+    <p id="p" data-text="$a.b + $a.c.d + $user.firstName + $_own + $twoWords + $list[1].x +
+      $list.length"></p>
+    <i id="m" data-text="'[' + $missing + ']'"></i>`,
+        async page => {
     await shows(page, '#p', '1xAnn5222')
     await shows(page, '#m', '[]')
-    assert.deepEqual(await sent(page), { a: { b: 1, c: { d: 'x' } }, user: { firstName: 'Ann' }, twoWords: 2, list: [1, { x: 2 }], missing: '' })
+    assert.deepEqual(await sent(page), { a: { b: 1, c: { d: 'x' } }, user: { firstName: 'Ann' },
+      twoWords: 2, list: [1, { x: 2 }], missing: '' })
   })
 
   test('data-signals: __ifmissing, null removes, objects are merged', `
-    <div data-signals="{a: 1, b: {x: 1, y: 2}, c: 3}"></div><div data-signals__ifmissing="{a: 9, d: 4}" data-signals:e__ifmissing="5"></div>
+    <div data-signals="{a: 1, b: {x: 1, y: 2}, c: 3}"></div>
+    <div data-signals__ifmissing="{a: 9, d: 4}" data-signals:e__ifmissing="5"></div>
     <div data-signals="{b: {x: null, z: 3}, c: null}"></div>`, async page => {
     await same(() => sent(page), { a: 1, b: { y: 2, z: 3 }, d: 4, e: 5 })
   })
@@ -140,11 +165,16 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     <p id="d" data-text="'cost $n; ' + &quot;@post '/x'&quot; + $n"></p>
     <p id="e" data-text="el.id + (evt === undefined)"></p>
     <p id="f" data-text="$list.filter(v => { let y = v; return y > 1 }).length;"></p>
-    <button id="go" data-on:click="$s = ''; for (let i = 0; i < $n; i++) { $s += i; }; if ($n > 1) { $s += 'x' } else { $s += 'y' }">go</button><p id="g" data-text="$s"></p>
-    <p id="h" data-text="JSON.stringify({v: $n, list: $list})"></p><p id="z" data-text="$zero" data-signals:zero="0"></p><p id="y" data-text="$zero"></p>`, async page => {
+    <button id="go" data-on:click="$s = ''; for (let i = 0; i < $n; i++) { $s += i; };
+      if ($n > 1) { $s += 'x' } else { $s += 'y' }">go</button><p id="g" data-text="$s"></p>
+    <p id="h" data-text="JSON.stringify({v: $n, list: $list})"></p>
+    <p id="z" data-text="$zero" data-signals:zero="0"></p>
+    <p id="y" data-text="$zero"></p>`, async page => {
     await shows(page, '#a', '5')
     await shows(page, '#b', '2,4,6')
-    await shows(page, '#c', client.own ? 'n is 2, $n and @get(' : 'n is 2, $n and __action("get",evt,') // Datastar looks for actions in strings, too
+    // Datastar looks for actions in strings, too
+    await shows(page, '#c',
+      client.own ? 'n is 2, $n and @get(' : 'n is 2, $n and __action("get",evt,')
     await shows(page, '#d', "cost $n; @post '/x'2")
     await shows(page, '#e', 'etrue')
     if (client.own) await shows(page, '#f', '2') // Datastar splits inside of the arrow function
@@ -157,11 +187,17 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
   test('effects run when a signal that they read changes, and only then', `
     <div data-signals="{a: 1, b: 1, c: {d: 1}, list: [1]}"></div>
     <script>window.runs = []</script>
-    <div data-effect="runs.push('a' + $a)"></div><div data-effect="runs.push('d' + $c.d)"></div><div data-effect="runs.push('l' + $list.length)"></div>
+    <div data-effect="runs.push('a' + $a)"></div><div data-effect="runs.push('d' + $c.d)"></div>
+    <div data-effect="runs.push('l' + $list.length)"></div>
     <div data-effect="$sum = $a + $b"></div><p id="sum" data-text="$sum"></p>
-    <button id="a" data-on:click="$a++; $a++">a</button><button id="b" data-on:click="$b = $b">b</button><button id="c" data-on:click="$c = {d: 2}">c</button>
-    <button id="d" data-on:click="$c.d = 2; $c.e = 3">d</button><button id="l" data-on:click="$list.push(2)">l</button>
-    ${client.own ? '<div data-signals="{self: 0}" data-effect="$self = $self + 1"></div>' : '<div data-signals="{self: 1}"></div>'}<p id="self" data-text="$self"></p>`, async page => {
+    <button id="a" data-on:click="$a++; $a++">a</button>
+    <button id="b" data-on:click="$b = $b">b</button>
+    <button id="c" data-on:click="$c = {d: 2}">c</button>
+    <button id="d" data-on:click="$c.d = 2; $c.e = 3">d</button>
+    <button id="l" data-on:click="$list.push(2)">l</button>
+    ${client.own ? '<div data-signals="{self: 0}" data-effect="$self = $self + 1"></div>'
+      : '<div data-signals="{self: 1}"></div>'}
+    <p id="self" data-text="$self"></p>`, async page => {
     const runs = want => same(() => page.evaluate(() => runs.splice(0)), want, 'runs')
     await runs(['a1', 'd1', 'l1'])
     await page.click('#a')
@@ -175,74 +211,103 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await runs([])
     await page.click('#l')
     await runs(['l2'])
-    await shows(page, '#self', '1') // in Datastar an effect that changes what it reads runs for ever
+    // in Datastar an effect that changes what it reads runs for ever
+    await shows(page, '#self', '1')
   })
 
-  // ---- attributes --------------------------------------------------------------------------------------------------------------------
+  // ---- attributes -------------------------------------------------------------------------------
 
   test('data-text, data-show, data-class, data-attr', `
-    <div data-signals="{on: false, n: 0, t: '<b>'}"></div><button data-on:click="$on = !$on; $n++">go</button>
+    <div data-signals="{on: false, n: 0, t: '<b>'}"></div>
+    <button data-on:click="$on = !$on; $n++">go</button>
     <p id="text" data-text="$t + $n">old</p>
     <p id="show" data-show="$on" style="color: red">x</p>
-    <p id="class" class="keep two" data-class="{'one two': $on, three: !$on}" data-class:four-five="$on"></p>
-    <p id="attr" title="old" data-attr="{title: $on ? 'yes' : null, 'aria-busy': $on, hidden: $n == 1, 'data-x': {a: $n}}" data-attr:aria-label="$n"></p>`, async page => {
-    const attrs = () => page.evaluate(() => [...document.querySelector('#attr').attributes].filter(a => !/^data-attr|^id$/.test(a.name)).map(a => a.name + '=' + a.value).sort())
-    const classes = () => page.evaluate(() => [...document.querySelector('#class').classList].sort())
+    <p id="class" class="keep two" data-class="{'one two': $on, three: !$on}"
+      data-class:four-five="$on"></p>
+    <p id="attr" title="old"
+      data-attr="{title: $on ? 'yes' : null, 'aria-busy': $on, hidden: $n == 1, 'data-x': {a: $n}}"
+        data-attr:aria-label="$n"></p>`, async page => {
+    const attrs = () => page.evaluate(() => [...document.querySelector('#attr').attributes].filter(
+      a => !/^data-attr|^id$/.test(a.name)).map(a => a.name + '=' + a.value).sort())
+    const classes = () =>
+      page.evaluate(() => [...document.querySelector('#class').classList].sort())
     await shows(page, '#text', '<b>0')
     assert.equal(await page.evaluate(() => document.querySelector('#show').style.display), 'none')
     await same(classes, ['keep', 'three'])
     await same(attrs, ['aria-label=0', 'data-x={"a":0}'])
     await page.click('button')
     await shows(page, '#text', '<b>1')
-    await same(() => page.evaluate(() => document.querySelector('#show').style.cssText), 'color: red;')
+    await same(() => page.evaluate(() => document.querySelector('#show').style.cssText),
+      'color: red;')
     await same(classes, ['four-five', 'keep', 'one', 'two'])
     await same(attrs, ['aria-busy=', 'aria-label=1', 'data-x={"a":1}', 'hidden=', 'title=yes'])
   })
 
   test('data-init and data-on: el, evt, prevent, stop, once, capture, window, document, outside', `
-    <div data-signals="{log: '', n: 0, w: 0, d: 0, out: 0}" data-init="$log += 'init ' + el.tagName + ' '"></div>
-    <div data-on:click="$log += 'outer '"><a id="a" href="/gone" data-on:click__prevent="$log += evt.type + ' ' + evt.defaultPrevented + ' '">a</a>
+    <div data-signals="{log: '', n: 0, w: 0, d: 0, out: 0}"
+      data-init="$log += 'init ' + el.tagName + ' '"></div>
+    <div data-on:click="$log += 'outer '"><a id="a" href="/gone"
+      data-on:click__prevent="$log += evt.type + ' ' + evt.defaultPrevented + ' '">a</a>
     <button id="s" data-on:click__stop="$log += 'stopped '">s</button></div>
-    <div data-on:click__capture="$log += 'capture '"><button id="c" data-on:click="$log += 'target '">c</button></div>
-    <button id="o" data-on:click__once="$n++">o</button><div id="in" data-on:click__outside="$out++"><button id="i">i</button></div>
+    <div data-on:click__capture="$log += 'capture '">
+    <button id="c" data-on:click="$log += 'target '">c</button></div>
+    <button id="o" data-on:click__once="$n++">o</button>
+    <div id="in" data-on:click__outside="$out++"><button id="i">i</button></div>
     <div data-on:resize__window="$w++" data-on:my-event__document="$d += evt.detail"></div>
-    <form id="f" action="/gone" data-on:submit="$log += 'submit '"><button id="sub">submit</button></form>
-    <p id="log" data-text="$log"></p><p id="counts" data-text="[$n, $w, $d, $out].join()"></p>`, async page => {
+    <form id="f" action="/gone" data-on:submit="$log += 'submit '">
+    <button id="sub">submit</button></form>
+    <p id="log" data-text="$log"></p><p id="counts"
+      data-text="[$n, $w, $d, $out].join()"></p>`, async page => {
     await shows(page, '#log', 'init DIV ')
     for (const id of ['a', 's', 'c', 'o', 'o', 'i', 'sub']) await page.click('#' + id)
     await shows(page, '#log', 'init DIV click true outer stopped capture target submit ')
-    await page.evaluate(() => { window.dispatchEvent(new Event('resize')); document.dispatchEvent(new CustomEvent('my-event', { detail: 7 })) })
+    await page.evaluate(() => {
+      window.dispatchEvent(new Event('resize'))
+      document.dispatchEvent(new CustomEvent('my-event', { detail: 7 }))
+    })
     await shows(page, '#counts', '1,1,7,5') // stopped: the document does not hear of it
   })
 
   test('data-on: debounce, throttle and delay with their edges', `
     <div data-signals="{a: 0, b: 0, c: 0, d: 0, e: 0, f: 0, g: 0}"></div>
-    <i class="x" data-on:ping__debounce.100ms="$a++"></i><i class="x" data-on:ping__debounce.100ms.leading="$b++"></i>
-    <i class="x" data-on:ping__debounce.100ms.leading.notrailing="$c++"></i><i class="x" data-on:ping__throttle.100ms="$d++"></i>
-    <i class="x" data-on:ping__throttle.100ms.trailing="$e += evt.detail"></i><i class="x" data-on:ping__throttle.1s.noleading="$f++"></i>
-    <i class="x" data-on:ping__delay.50ms="$g++"></i><p id="p" data-text="[$a, $b, $c, $d, $e, $f, $g].join()"></p>`, async page => {
+    <i class="x" data-on:ping__debounce.100ms="$a++"></i>
+    <i class="x" data-on:ping__debounce.100ms.leading="$b++"></i>
+    <i class="x" data-on:ping__debounce.100ms.leading.notrailing="$c++"></i>
+    <i class="x" data-on:ping__throttle.100ms="$d++"></i>
+    <i class="x" data-on:ping__throttle.100ms.trailing="$e += evt.detail"></i>
+    <i class="x" data-on:ping__throttle.1s.noleading="$f++"></i>
+    <i class="x" data-on:ping__delay.50ms="$g++"></i>
+    <p id="p" data-text="[$a, $b, $c, $d, $e, $f, $g].join()"></p>`, async page => {
     await shows(page, '#p', '0,0,0,0,0,0,0')
     const at_once = await page.evaluate(async () => {
-      for (const detail of [1, 2, 3]) document.querySelectorAll('.x').forEach(el => el.dispatchEvent(new CustomEvent('ping', { detail })))
+      for (const detail of [1, 2, 3])
+        document.querySelectorAll('.x')
+          .forEach(el => el.dispatchEvent(new CustomEvent('ping', { detail })))
       await new Promise(done => setTimeout(done))
       return document.querySelector('#p').textContent
     })
     assert.equal(at_once, '0,1,1,1,1,0,0')
     await shows(page, '#p', '1,2,1,1,4,0,3')
     await sleep(150)
-    await page.evaluate(() => document.querySelectorAll('.x').forEach(el => el.dispatchEvent(new CustomEvent('ping', { detail: 5 }))))
+    await page.evaluate(() => document.querySelectorAll('.x')
+      .forEach(el => el.dispatchEvent(new CustomEvent('ping', { detail: 5 }))))
     await shows(page, '#p', '2,3,2,2,9,0,4')
   })
 
   test('data-bind: what signals become of fields, with their types', `
-    <div data-signals="{num: 7, str: '7', range: 3, bool: true, text: 'hi', pick: 2, many: [2, 'c'], radio: 2, area: 'a\\nb', boxes: [], nested: {x: 'y'}}"></div>
-    <input id="num" data-bind:num><input id="str" type="number" data-bind:str><input id="range" type="range" min="0" max="10" data-bind:range>
-    <input id="bool" type="checkbox" data-bind:bool><input id="text" data-bind="text"><input id="nested" data-bind:nested.x>
+    <div data-signals="{num: 7, str: '7', range: 3, bool: true, text: 'hi', pick: 2,
+      many: [2, 'c'], radio: 2, area: 'a\\nb', boxes: [], nested: {x: 'y'}}"></div>
+    <input id="num" data-bind:num><input id="str" type="number" data-bind:str>
+    <input id="range" type="range" min="0" max="10" data-bind:range>
+    <input id="bool" type="checkbox" data-bind:bool><input id="text" data-bind="text">
+    <input id="nested" data-bind:nested.x>
     <select id="pick" data-bind:pick><option>1<option>2<option>3</select>
     <select id="many" multiple data-bind:many><option>1<option>2<option>c<option>d</select>
-    <input id="r1" type="radio" data-bind:radio value="1"><input id="r2" type="radio" data-bind:radio value="2">
+    <input id="r1" type="radio" data-bind:radio value="1">
+    <input id="r2" type="radio" data-bind:radio value="2">
     <textarea id="area" data-bind:area></textarea>
-    <input id="b1" type="checkbox" data-bind:boxes value="p"><input id="b2" type="checkbox" data-bind:boxes value="q" checked>`, async page => {
+    <input id="b1" type="checkbox" data-bind:boxes value="p">
+    <input id="b2" type="checkbox" data-bind:boxes value="q" checked>`, async page => {
     await value(page, '#num', '7')
     await value(page, '#str', '7')
     await value(page, '#range', '3')
@@ -251,37 +316,49 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await value(page, '#r2', true, 'checked')
     await value(page, '#nested', 'y')
     await value(page, '#area', 'a\nb')
-    await same(() => page.evaluate(() => [...document.querySelector('#many').selectedOptions].map(o => o.value)), ['2', 'c'])
-    assert.deepEqual(await sent(page), { num: 7, str: '7', range: 3, bool: true, text: 'hi', pick: 2, many: [2, 'c'], radio: 2, area: 'a\nb', boxes: ['', 'q'], nested: { x: 'y' } })
+    await same(() => page.evaluate(() =>
+      [...document.querySelector('#many').selectedOptions].map(o => o.value)), ['2', 'c'])
+    assert.deepEqual(await sent(page), { num: 7, str: '7', range: 3, bool: true, text: 'hi',
+      pick: 2, many: [2, 'c'], radio: 2, area: 'a\nb', boxes: ['', 'q'], nested: { x: 'y' } })
     await page.evaluate(() => {
       const set = (id, name, value, type = 'input') => {
         const el = document.getElementById(id)
         el[name] = value
         el.dispatchEvent(new Event(type, { bubbles: true }))
       }
-      for (const [id, v] of [['num', '8'], ['str', '9'], ['range', '4'], ['text', 'ho'], ['nested', 'z'], ['area', 'c']]) set(id, 'value', v)
+      for (const [id, v] of [['num', '8'], ['str', '9'], ['range', '4'], ['text', 'ho'],
+        ['nested', 'z'], ['area', 'c']])
+        set(id, 'value', v)
       set('bool', 'checked', false)
       set('r1', 'checked', true)
       set('b1', 'checked', true)
       set('pick', 'value', '3', 'change')
-      document.querySelectorAll('#many option').forEach(o => { o.selected = o.value === '2' || o.value === 'd' })
+      document.querySelectorAll('#many option')
+        .forEach(o => { o.selected = o.value === '2' || o.value === 'd' })
       document.querySelector('#many').dispatchEvent(new Event('change'))
     })
-    await same(() => sent(page), { num: 8, str: '9', range: 4, bool: false, text: 'ho', pick: 3, many: [2, 'd'], radio: 1, area: 'c', boxes: ['p', 'q'], nested: { x: 'z' } })
+    await same(() => sent(page), { num: 8, str: '9', range: 4, bool: false, text: 'ho', pick: 3,
+      many: [2, 'd'], radio: 1, area: 'c', boxes: ['p', 'q'], nested: { x: 'z' } })
   })
 
   test('data-bind: what fields give signals that are not there yet', `
-    <input data-bind:first-name value="Ann"><input type="number" data-bind:num value="4"><input type="checkbox" data-bind:bool checked>
-    <input type="checkbox" data-bind:word value="yes" checked><input type="checkbox" data-bind:none value="yes">
-    <input type="radio" data-bind:radio value="a"><input type="radio" data-bind:radio value="b" checked>
-    <select data-bind:pick><option value="1">one<option value="2" selected>two</select><textarea data-bind:area>text</textarea>
+    <input data-bind:first-name value="Ann"><input type="number" data-bind:num value="4">
+    <input type="checkbox" data-bind:bool checked>
+    <input type="checkbox" data-bind:word value="yes" checked>
+    <input type="checkbox" data-bind:none value="yes">
+    <input type="radio" data-bind:radio value="a">
+    <input type="radio" data-bind:radio value="b" checked>
+    <select data-bind:pick><option value="1">one<option value="2" selected>two</select>
+    <textarea data-bind:area>text</textarea>
     <select multiple data-bind:many><option selected>1<option>2</select>`, async page => {
-    await same(() => sent(page), { firstName: 'Ann', num: 4, bool: true, word: 'yes', none: '', radio: 'b', pick: '2', area: 'text', many: ['1'] })
+    await same(() => sent(page), { firstName: 'Ann', num: 4, bool: true, word: 'yes', none: '',
+      radio: 'b', pick: '2', area: 'text', many: ['1'] })
     assert.equal(await page.evaluate(() => document.querySelector('[type=radio]').name), 'radio')
   })
 
   test('data-bind: typing changes the signal, a signal changes the field, the caret stays', `
-    <input id="i" data-bind:text><p id="p" data-text="$text"></p><button data-on:click="$text = ''">clear</button>`, async page => {
+    <input id="i" data-bind:text><p id="p" data-text="$text"></p>
+    <button data-on:click="$text = ''">clear</button>`, async page => {
     await page.type('#i', 'hello')
     await shows(page, '#p', 'hello')
     await page.evaluate(() => document.querySelector('#i').setSelectionRange(2, 2))
@@ -293,8 +370,12 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
   })
 
   test('data-bind: what is typed and taken at once leaves the field, as does what is chosen', `
-    <form data-on:submit="$said += $text + $box + $pick + ';'; $text = ''; $box = false; $pick = '1'"><input id="i" data-bind:text>
-    <input id="c" type="checkbox" data-bind:box><select id="s" data-bind:pick><option>1<option>2</select></form><p id="p" data-text="$said"></p>`, async page => {
+    <form data-on:submit="$said += $text + $box + $pick + ';'; $text = ''; $box = false;
+      $pick = '1'">
+    <input id="i" data-bind:text>
+    <input id="c" type="checkbox" data-bind:box>
+    <select id="s" data-bind:pick><option>1<option>2</select></form>
+    <p id="p" data-text="$said"></p>`, async page => {
     for (let i = 1; i <= 2; i++) { // no turn of the browser passes between the two events
       await page.evaluate(() => {
         const [text, box, pick] = ['#i', '#c', '#s'].map(s => document.querySelector(s))
@@ -304,17 +385,22 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
         document.querySelector('form').requestSubmit()
       })
       await shows(page, '#p', 'atrue2;'.repeat(i))
-      assert.deepEqual(await page.evaluate(() => [document.querySelector('#i').value, document.querySelector('#c').checked, document.querySelector('#s').value]), ['', false, '1'])
+      assert.deepEqual(await page.evaluate(() => [document.querySelector('#i').value,
+        document.querySelector('#c').checked, document.querySelector('#s').value]),
+        ['', false, '1'])
     }
   })
 
   test('data-ignore: nothing below it has a meaning', `
-    <div data-ignore data-text="'no'"><p id="p" data-text="'no'">as it was</p></div><p id="q" data-text="'yes'"></p>`, async page => {
+    <div data-ignore data-text="'no'"><p id="p" data-text="'no'">as it was</p></div>
+    <p id="q" data-text="'yes'"></p>`, async page => {
     await shows(page, '#q', 'yes')
     await shows(page, '#p', 'as it was')
   })
 
-  test('a broken expression', `<p id="p" data-text="'before'"></p><p data-text="$a +"></p><button data-on:click="nothing.there()">x</button><p id="q" data-text="'after'"></p>`, async page => {
+  test('a broken expression', `<p id="p" data-text="'before'"></p><p data-text="$a +"></p>
+    <button data-on:click="nothing.there()">x</button>
+    <p id="q" data-text="'after'"></p>`, async page => {
     await shows(page, '#p', 'before')
     if (!client.own) return // Datastar leaves the rest of the page as it is
     await shows(page, '#q', 'after')
@@ -322,8 +408,12 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await until(() => page.errors.length >= 2, 'the errors')
   }, { fails: /./ })
 
-  test('attributes that come, change and go', `<div data-signals="{a: 1}"></div><main></main>`, async page => {
-    await page.evaluate(() => { document.querySelector('main').innerHTML = '<p data-text="$a"></p><div data-ignore><b data-text="$a"></b></div>' })
+  test('attributes that come, change and go', `<div data-signals="{a: 1}"></div>
+    <main></main>`, async page => {
+    await page.evaluate(() => {
+      document.querySelector('main').innerHTML =
+        '<p data-text="$a"></p><div data-ignore><b data-text="$a"></b></div>'
+    })
     await shows(page, 'main p', '1')
     await page.evaluate(() => document.querySelector('p').setAttribute('data-text', "'now ' + $a"))
     await shows(page, 'main p', 'now 1')
@@ -331,15 +421,23 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await sleep(20)
     await page.click('p')
     await shows(page, 'main p', 'now 2')
-    await page.evaluate(() => { const p = document.querySelector('p'); p.removeAttribute('data-text'); p.removeAttribute('data-on:click') })
+    await page.evaluate(() => {
+      const p = document.querySelector('p')
+      p.removeAttribute('data-text')
+      p.removeAttribute('data-on:click')
+    })
     await sleep(20)
     await page.click('p')
-    await page.evaluate(() => { document.querySelector('main').innerHTML = '<i data-init="$a = 9"></i><u data-text="$a"></u>' })
+    await page.evaluate(() => {
+      document.querySelector('main').innerHTML = '<i data-init="$a = 9"></i><u data-text="$a"></u>'
+    })
     await shows(page, 'main u', '9')
   })
 
-  test('what leaves the page has no effect any more', `<script>window.runs = 0</script><div data-signals="{a: 1}"></div>
-    <div id="gone" data-effect="$a; runs++" data-on:ping__document="runs += 100"></div><button data-on:click="$a++">a</button><p data-text="$a"></p>`, async page => {
+  test('what leaves the page has no effect any more', `
+    <script>window.runs = 0</script><div data-signals="{a: 1}"></div>
+    <div id="gone" data-effect="$a; runs++" data-on:ping__document="runs += 100"></div>
+    <button data-on:click="$a++">a</button><p data-text="$a"></p>`, async page => {
     await shows(page, 'p', '1')
     await page.evaluate(() => document.querySelector('#gone').remove())
     await sleep(20)
@@ -349,8 +447,10 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     assert.equal(await page.evaluate(() => runs), 1)
   })
 
-  test('what a script or a morph changes in shown elements is put back', `<div data-signals="{a: 1}"></div>
-    <p id="t" data-text="$a">x</p><p id="s" data-show="!$a">x</p><p id="c" class="k" data-class:on="$a"></p><p id="a" data-attr:title="$a"></p>`, async page => {
+  test('what a script or a morph changes in shown elements is put back', `
+    <div data-signals="{a: 1}"></div>
+    <p id="t" data-text="$a">x</p><p id="s" data-show="!$a">x</p>
+    <p id="c" class="k" data-class:on="$a"></p><p id="a" data-attr:title="$a"></p>`, async page => {
     await shows(page, '#t', '1')
     await page.evaluate(() => {
       document.querySelector('#t').textContent = 'other'
@@ -359,40 +459,57 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
       document.querySelector('#a').title = 'other'
     })
     await shows(page, '#t', '1')
-    await same(() => page.evaluate(() => [document.querySelector('#s').style.display, document.querySelector('#c').className, document.querySelector('#a').title]), ['none', 'k on', '1'])
+    await same(() => page.evaluate(() => [document.querySelector('#s').style.display,
+      document.querySelector('#c').className, document.querySelector('#a').title]),
+      ['none', 'k on', '1'])
     await page.evaluate(() => { document.querySelector('#t').firstChild.data = 'other' })
     await shows(page, '#t', '1')
   })
 
-  // ---- requests ----------------------------------------------------------------------------------------------------------------------
+  // ---- requests ---------------------------------------------------------------------------------
 
-  const headers = { accept: 'text/event-stream, text/html, application/json', 'datastar-request': 'true', 'last-event-id': null }
-  test('requests: methods, headers, where the signals go', `<div data-signals="{a: 1, _b: 2, c: {_d: 3, e: 4}}"></div>
-    ${['get', 'post', 'put', 'patch', 'delete'].map(m => `<button id="${m}" data-on:click="@${m}('/reply/${m}?status=204&q=1', {headers: {'X-Own': 'mine'}})">${m}</button>`).join('')}`, async page => {
+  const headers = { accept: 'text/event-stream, text/html, application/json',
+    'datastar-request': 'true', 'last-event-id': null }
+  test('requests: methods, headers, where the signals go', `
+    <div data-signals="{a: 1, _b: 2, c: {_d: 3, e: 4}}"></div>
+    ${['get', 'post', 'put', 'patch', 'delete'].map(m => `<button id="${m}" data-on:click="@${m}(
+      '/reply/${m}?status=204&q=1', {headers: {'X-Own': 'mine'}})">${m}</button>`).join('')}`,
+      async page => {
     for (const method of ['get', 'post', 'put', 'patch', 'delete']) {
       await page.click('#' + method)
       await until(async () => (await asked(method)).length, method)
       const [one] = await asked(method), in_url = /get|delete/.test(method)
-      assert.deepEqual(one, { method: method.toUpperCase(), name: method, q: '1', ...headers, 'x-own': 'mine', 'content-type': in_url ? null : 'application/json',
-        body: in_url ? null : '{"a":1,"c":{"e":4}}', datastar: in_url ? '{"a":1,"c":{"e":4}}' : null })
+      assert.deepEqual(one, { method: method.toUpperCase(), name: method, q: '1', ...headers,
+        'x-own': 'mine', 'content-type': in_url ? null : 'application/json',
+        body: in_url ? null : '{"a":1,"c":{"e":4}}',
+        datastar: in_url ? '{"a":1,"c":{"e":4}}' : null })
     }
   })
 
-  test('requests: filterSignals and payload', `<div data-signals="{a: 1, _b: 2, c: {d: 3, e: 4}}"></div>
-    <button id="x" data-on:click="@post('/reply/x?status=204', {filterSignals: {include: /^c\\./}})">x</button>
-    <button id="y" data-on:click="@post('/reply/y?status=204', {filterSignals: {include: 'd|_b', exclude: /^a/}})">y</button>
-    <button id="z" data-on:click="@post('/reply/z?status=204', {payload: {mine: $a}})">z</button>`, async page => {
-    for (const [id, want] of [['x', { c: { d: 3, e: 4 } }], ['y', { _b: 2, c: { d: 3 } }], ['z', { mine: 1 }]]) {
+  test('requests: filterSignals and payload', `
+    <div data-signals="{a: 1, _b: 2, c: {d: 3, e: 4}}"></div>
+    <button id="x" data-on:click="@post('/reply/x?status=204',
+      {filterSignals: {include: /^c\\./}})">x</button>
+    <button id="y" data-on:click="@post('/reply/y?status=204',
+      {filterSignals: {include: 'd|_b', exclude: /^a/}})">y</button>
+    <button id="z" data-on:click="@post('/reply/z?status=204', {payload: {mine: $a}})">z</button>`,
+        async page => {
+    for (const [id, want] of [['x', { c: { d: 3, e: 4 } }], ['y', { _b: 2, c: { d: 3 } }],
+        ['z', { mine: 1 }]]) {
       await page.click('#' + id)
       await until(async () => (await asked(id)).length, id)
       assert.deepEqual(JSON.parse((await asked(id))[0].body), want)
     }
   })
 
-  const form = (more, inner = '') => `<form id="f" action="/gone" ${more}><input name="a" value="1 &amp; 2"><input name="b" value="x"><button id="go" name="by" value="me">go</button>${inner}</form>`
+  const form = (more, inner = '') => `<form id="f" action="/gone" ${more}>
+  <input name="a" value="1 &amp; 2"><input name="b" value="x">
+  <button id="go" name="by" value="me">go</button>${inner}</form>`
   for (const [kind, more, query, body] of [
-    ['post', `data-on:submit="@post('/reply/form?status=204', {contentType: 'form'})"`, null, 'a=1+%26+2&b=x&by=me'],
-    ['get', `data-on:submit="@get('/reply/form?status=204&q=0', {contentType: 'form'})"`, '0', null]])
+    ['post', `data-on:submit="@post('/reply/form?status=204', {contentType: 'form'})"`, null,
+      'a=1+%26+2&b=x&by=me'],
+    ['get', `data-on:submit="@get('/reply/form?status=204&q=0', {contentType: 'form'})"`,
+      '0', null]])
     test(`requests: a form by ${kind}`, form(more), async page => {
       await page.click('#go')
       await until(async () => (await asked('form')).length, 'the form')
@@ -402,8 +519,10 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     })
 
   test('requests: a multipart form, by a button of its own, and a form by selector', `
-    ${form('enctype="multipart/form-data"', `<button id="own" name="own" value="yes" data-on:click="@post('/reply/form?status=204', {contentType: 'form'})">own</button>`)}
-    <button id="far" data-on:click="@put('/reply/far?status=204', {contentType: 'form', selector: '#f'})">far</button>`, async page => {
+    ${form('enctype="multipart/form-data"', `<button id="own" name="own" value="yes"
+      data-on:click="@post('/reply/form?status=204', {contentType: 'form'})">own</button>`)}
+    <button id="far" data-on:click="@put('/reply/far?status=204',
+      {contentType: 'form', selector: '#f'})">far</button>`, async page => {
     await page.click('#own')
     await until(async () => (await asked('form')).length, 'the form')
     const [one] = await asked('form')
@@ -415,19 +534,30 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     assert.equal(new URL(page.url()).pathname, '/')
   })
 
-  test('requests: a form that is not valid is not sent', form(`data-on:submit="@post('/reply/form?status=204', {contentType: 'form'})" novalidate`) + `
-    <form id="v"><input required><button id="bad" type="button" data-on:click="@post('/reply/bad?status=204', {contentType: 'form'})">bad</button></form>`, async page => {
+  test('requests: a form that is not valid is not sent',
+    form(`data-on:submit="@post('/reply/form?status=204', {contentType: 'form'})" novalidate`) + `
+    <form id="v"><input required><button id="bad" type="button"
+      data-on:click="@post('/reply/bad?status=204', {contentType: 'form'})">bad</button></form>`,
+          async page => {
     await page.click('#bad')
-    await happened(page, client.own ? ['started', 'finished'] : ['started']) // Datastar never says that it is over
+    // Datastar never says that it is over
+    await happened(page, client.own ? ['started', 'finished'] : ['started'])
     assert.deepEqual(await asked('bad'), [])
   })
 
-  test('replies: HTML, JSON, JavaScript', `<div data-signals="{a: 1}"></div><main id="m">old</main><ul id="l"><li>1</li></ul>
-    <button id="html" data-on:click="@get('${url('/reply/html', { type: 'text/html', body: '<main id="m">new</main>' }).replaceAll("'", '%27')}')">x</button>
-    <button id="li" data-on:click="@get('${url('/reply/li', { type: 'text/html; charset=utf-8', body: '<li>2</li>', selector: '#l', mode: 'append' })}')">x</button>
-    <button id="json" data-on:click="@post('${url('/reply/json', { type: 'application/json', body: '{"a":5,"b":6}', 'only-if-missing': 'true' })}')">x</button>
-    <button id="js" data-on:click="@post('${url('/reply/js', { type: 'text/javascript', body: 'window.ran = document.currentScript.dataset.x', 'script-attributes': '{"data-x":"7"}' })}')">x</button>`, async page => {
-    const over = count => same(async () => (await types(page)).filter(type => type === 'finished').length, count)
+  test('replies: HTML, JSON, JavaScript', `
+    <div data-signals="{a: 1}"></div><main id="m">old</main><ul id="l"><li>1</li></ul>
+    <button id="html" data-on:click="@get('${url('/reply/html',
+      { type: 'text/html', body: '<main id="m">new</main>' }).replaceAll("'", '%27')}')">x</button>
+    <button id="li" data-on:click="@get('${url('/reply/li', { type: 'text/html; charset=utf-8',
+      body: '<li>2</li>', selector: '#l', mode: 'append' })}')">x</button>
+    <button id="json" data-on:click="@post('${url('/reply/json', { type: 'application/json',
+      body: '{"a":5,"b":6}', 'only-if-missing': 'true' })}')">x</button>
+    <button id="js" data-on:click="@post('${url('/reply/js', { type: 'text/javascript',
+      body: 'window.ran = document.currentScript.dataset.x',
+      'script-attributes': '{"data-x":"7"}' })}')">x</button>`, async page => {
+    const over = count =>
+      same(async () => (await types(page)).filter(type => type === 'finished').length, count)
     for (const [i, id] of ['html', 'li', 'json', 'js'].entries()) {
       await page.click('#' + id)
       if (id !== 'js') await over(i + 1)
@@ -435,24 +565,32 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await shows(page, '#m', 'new')
     await html(page, '#l', '<ul id="l"><li>1</li><li>2</li></ul>')
     await same(() => page.evaluate(() => window.ran), '7')
-    const args = await page.evaluate(() => fetches.filter(one => one.type.startsWith('datastar')).map(one => one.argsRaw))
-    assert.deepEqual(args, [{ elements: '<main id="m">new</main>' }, { elements: '<li>2</li>', selector: '#l', mode: 'append' }, { signals: '{"a":5,"b":6}', onlyIfMissing: 'true' }])
+    const args = await page.evaluate(() =>
+      fetches.filter(one => one.type.startsWith('datastar')).map(one => one.argsRaw))
+    assert.deepEqual(args, [{ elements: '<main id="m">new</main>' }, { elements: '<li>2</li>',
+      selector: '#l', mode: 'append' }, { signals: '{"a":5,"b":6}', onlyIfMissing: 'true' }])
     await over(client.own ? 4 : 3) // Datastar never says that JavaScript is over
     assert.deepEqual(await sent(page), { a: 1, b: 6 })
   })
 
-  for (const [status, events] of [[204, []], [201, []], [304, []], [404, ['error']], [500, ['error']], [503, ['error']]])
-    test(`replies: ${status} is the end`, `<button data-on:click="@get('/reply/x?status=${status}', {retryInterval: 50}).then(() => window.over = true)">x</button>`, async page => {
+  for (const [status, events] of [[204, []], [201, []], [304, []], [404, ['error']],
+    [500, ['error']], [503, ['error']]])
+    test(`replies: ${status} is the end`, `
+      <button data-on:click="@get('/reply/x?status=${status}', {retryInterval: 50})
+        .then(() => window.over = true)">x</button>`, async page => {
       await page.click('button')
       await same(() => page.evaluate(() => window.over), true)
       await happened(page, ['started', ...events, 'finished'])
       const details = await page.evaluate(() => fetches.map(one => [one.el.tagName, one.argsRaw]))
-      assert.deepEqual(details, ['started', ...events, 'finished'].map(type => ['BUTTON', type === 'error' ? { status: String(status) } : {}]))
+      assert.deepEqual(details, ['started', ...events,
+        'finished'].map(type => ['BUTTON', type === 'error' ? { status: String(status) } : {}]))
       await sleep(200)
       assert.equal((await asked('x')).length, 1)
     })
 
-  test('data-indicator', `<button id="b" data-indicator:busy data-on:click="@get('/stream/s')">x</button><i data-indicator="other"></i><p id="p" data-text="$busy + ' ' + $other"></p>`, async page => {
+  test('data-indicator', `<button id="b" data-indicator:busy
+    data-on:click="@get('/stream/s')">x</button><i data-indicator="other"></i>
+    <p id="p" data-text="$busy + ' ' + $other"></p>`, async page => {
     await shows(page, '#p', 'false false')
     await page.click('#b')
     await shows(page, '#p', 'true false')
@@ -465,15 +603,20 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await shows(page, '#p', 'false false')
   })
 
-  test('an event of fetches is heard on any element', `<div data-signals="{log: ''}" data-on:datastar-fetch="$log += evt.detail.type + (evt.detail.el == el) + ' '" data-init="@get('/reply/x?status=204')"></div><p data-text="$log"></p>`, async page => {
+  test('an event of fetches is heard on any element', `<div data-signals="{log: ''}"
+    data-on:datastar-fetch="$log += evt.detail.type + (evt.detail.el == el) + ' '"
+      data-init="@get('/reply/x?status=204')"></div><p data-text="$log"></p>`, async page => {
     await shows(page, 'p', client.own ? 'startedtrue finishedtrue ' : 'startedtrue finishedtrue ')
   })
 
-  // ---- streams -----------------------------------------------------------------------------------------------------------------------
+  // ---- streams ----------------------------------------------------------------------------------
 
-  const opens = (name, options = '{}', query = '') => `<div id="opens" data-init="@get('/stream/${name}${query}', ${options}).then(() => window.over = true, e => window.over = String(e))"></div>`
+  const opens = (name, options = '{}', query = '') => `<div id="opens"
+    data-init="@get('/stream/${name}${query}', ${options})
+      .then(() => window.over = true, e => window.over = String(e))"></div>`
 
-  test('a stream: events in pieces, all line ends, comments, other events', `${opens('s')}<main id="m"></main><p data-text="$a + $b"></p>`, async page => {
+  test('a stream: events in pieces, all line ends, comments, other events', `${opens('s')}<main
+    id="m"></main><p data-text="$a + $b"></p>`, async page => {
     await streams(1)
     await send('s', ': hello\n\nevent: other\ndata: x\n\nevent: datastar-patch-signals\ndata: sig')
     await send('s', 'nals {a: 1,\ndata: signals b: 2}\n')
@@ -486,7 +629,8 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     const bytes = Buffer.from(elements('<main id="m">h\u00e9\u{1F600}</main>'))
     for (let i = 0; i < bytes.length; i += 3) await send('s', bytes.subarray(i, i + 3))
     await shows(page, '#m', 'h\u00e9\u{1F600}')
-    await happened(page, ['started', 'datastar-patch-signals', 'datastar-patch-elements', 'datastar-patch-elements', 'datastar-patch-elements'])
+    await happened(page, ['started', 'datastar-patch-signals', 'datastar-patch-elements',
+      'datastar-patch-elements', 'datastar-patch-elements'])
   })
 
   test('a stream that ends whole is over', opens('s', '{retryInterval: 50}'), async page => {
@@ -498,45 +642,60 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await happened(page, ['started', 'finished'])
   })
 
-  test('a stream that breaks comes back, with Last-Event-ID', opens('s', '{retryInterval: 100}'), async page => {
+  test('a stream that breaks comes back, with Last-Event-ID', opens('s', '{retryInterval: 100}'),
+      async page => {
     await streams(1)
     await send('s', 'id: 41\n' + signals('{a: 1}') + 'id: 42\n' + signals('{a: 2}'))
     await until(async () => (await types(page)).length === 3, 'the events')
     proxy.cut()
     await until(async () => (await asked('s')).length === 2, 'the second request')
     assert.deepEqual((await asked('s')).map(one => one['last-event-id']), [null, '42'])
-    await happened(page, ['started', 'datastar-patch-signals', 'datastar-patch-signals', 'retrying'])
+    await happened(page,
+      ['started', 'datastar-patch-signals', 'datastar-patch-signals', 'retrying'])
   })
 
-  for (const [retry, status, comes_back] of [['auto', 503, false], ['error', 503, true], ['error', 204, false], ['always', 503, true], ['always', 204, false], ['never', 503, false]])
-    test(`retry ${retry} after ${status}: ${comes_back ? 'comes back' : 'the end'}`, opens('s', `{retry: '${retry}', retryInterval: 50}`, `?status=${status},200`), async page => {
+  for (const [retry, status, comes_back] of [['auto', 503, false], ['error', 503, true],
+    ['error', 204, false], ['always', 503, true], ['always', 204, false], ['never', 503, false]])
+    test(`retry ${retry} after ${status}: ${comes_back ? 'comes back' : 'the end'}`, opens('s',
+        `{retry: '${retry}', retryInterval: 50}`, `?status=${status},200`), async page => {
       if (comes_back) await streams(1)
       else await same(() => page.evaluate(() => window.over), true)
-      await happened(page, ['started', ...status === 503 ? ['error'] : [], ...comes_back ? ['retrying'] : ['finished']])
+      await happened(page, ['started', ...status === 503 ? ['error'] : [],
+        ...comes_back ? ['retrying'] : ['finished']])
     })
 
-  test('retry always after a stream that ended whole', opens('s', "{retry: 'always', retryInterval: 50}"), async page => {
+  test('retry always after a stream that ended whole',
+      opens('s', "{retry: 'always', retryInterval: 50}"), async page => {
     await streams(1)
     await end('s')
     await until(async () => (await asked('s')).length === 2, 'the second request')
     await happened(page, ['started', 'retrying'])
   })
 
-  test('retry never after a break', opens('s', "{retry: 'never', retryInterval: 50, retryMaxCount: 2}"), async page => {
+  test('retry never after a break',
+      opens('s', "{retry: 'never', retryInterval: 50, retryMaxCount: 2}"), async page => {
     await streams(1)
     proxy.set('refuse')
     // Datastar asks again all the same.
-    await happened(page, ['started', ...client.own ? [] : ['retrying', 'retrying'], 'retries-failed', 'finished'])
+    await happened(page,
+      ['started', ...client.own ? [] : ['retrying', 'retrying'], 'retries-failed', 'finished'])
   })
 
-  test('retries: ever later, at most as long as said, then an error', `${opens('s', '{retryInterval: 100, retryScaler: 3, retryMaxWait: 400, retryMaxCount: 4}')}
-    <script>window.at = []; document.addEventListener('datastar-fetch', e => at.push(performance.now()))</script>`, async page => {
+  test('retries: ever later, at most as long as said, then an error',
+    `${opens('s', '{retryInterval: 100, retryScaler: 3, retryMaxWait: 400, retryMaxCount: 4}')}
+    <script>window.at = []
+    document.addEventListener('datastar-fetch', e => at.push(performance.now()))</script>`,
+      async page => {
     await streams(1)
     proxy.set('refuse')
-    await happened(page, ['started', 'retrying', 'retrying', 'retrying', 'retrying', 'retries-failed', 'finished'])
-    const at = await page.evaluate(() => window.at), waits = at.slice(2, 6).map((t, i) => t - at[i + 1])
-    const most = client.own ? 1.25 : 1 // the built-in one waits up to a quarter longer, so that not all come at once
-    waits.forEach((wait, i) => assert(wait >= [100, 300, 400, 400][i] - 5 && wait <= [100, 300, 400, 400][i] * most + 350, `waited ${waits}`))
+    await happened(page,
+      ['started', 'retrying', 'retrying', 'retrying', 'retrying', 'retries-failed', 'finished'])
+    const at = await page.evaluate(() => window.at)
+    const waits = at.slice(2, 6).map((t, i) => t - at[i + 1])
+    // the built-in one waits up to a quarter longer, so that not all come at once
+    const most = client.own ? 1.25 : 1
+    waits.forEach((wait, i) => assert(wait >= [100, 300, 400, 400][i] - 5 &&
+      wait <= [100, 300, 400, 400][i] * most + 350, `waited ${waits}`))
     assert.notEqual(await page.evaluate(() => window.over), true)
   })
 
@@ -550,11 +709,16 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     assert(Date.now() - start < 700, `came back after ${Date.now() - start} ms`)
   })
 
-  test('a second action with the same method and URL ends the first', `<button id="a" data-on:click="@get('/stream/s')">a</button><button id="b" data-on:click="@get('/stream/s')">b</button>
-    <button id="c" data-on:click="@post('/stream/t', {requestCancellation: 'disabled'})">c</button>`, async page => {
+  test('a second action with the same method and URL ends the first', `
+    <button id="a" data-on:click="@get('/stream/s')">a</button>
+    <button id="b" data-on:click="@get('/stream/s')">b</button>
+    <button id="c"
+      data-on:click="@post('/stream/t', {requestCancellation: 'disabled'})">c</button>`,
+      async page => {
     await page.click('#a')
     await streams(1)
-    await send('s', signals('{a: 1}')) // the first reply is there: until then the browser's cache holds the second request back
+    // the first reply is there: until then the browser's cache holds the second request back
+    await send('s', signals('{a: 1}'))
     await happened(page, ['started', 'datastar-patch-signals'])
     await page.click('#b')
     await until(async () => (await asked('s')).length === 2, 'the second request')
@@ -565,9 +729,12 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await streams(3)
   })
 
-  test('requestCancellation: cleanup and a controller', `<div id="gone" data-init="@get('/stream/s', {requestCancellation: 'cleanup'})"></div>
+  test('requestCancellation: cleanup and a controller', `
+    <div id="gone" data-init="@get('/stream/s', {requestCancellation: 'cleanup'})"></div>
     <div id="stays" data-init="@get('/stream/u')"></div>
-    <script>window.stop = new AbortController()</script><button data-on:click="@get('/stream/t', {requestCancellation: stop})">x</button>`, async page => {
+    <script>window.stop = new AbortController()</script>
+    <button data-on:click="@get('/stream/t', {requestCancellation: stop})">x</button>`,
+        async page => {
     await page.click('button')
     await streams(3)
     await page.evaluate(() => window.stop.abort())
@@ -580,8 +747,10 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await same(async () => (await types(page)).filter(type => type === 'finished').length, 2)
   })
 
-  test('a hidden page closes its streams, a shown one opens them with the signals of then', `<div data-signals="{a: 1}"></div>${opens('s', '{retryInterval: 50}')}
-    <div data-init="@get('/stream/t', {openWhenHidden: true})"></div><button data-on:click="$a = 2">x</button>`, async page => {
+  test('a hidden page closes its streams, a shown one opens them with the signals of then', `
+    <div data-signals="{a: 1}"></div>${opens('s', '{retryInterval: 50}')}
+    <div data-init="@get('/stream/t', {openWhenHidden: true})"></div>
+    <button data-on:click="$a = 2">x</button>`, async page => {
     const turn = hidden => page.evaluate(hidden => {
       Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
       document.dispatchEvent(new Event('visibilitychange'))
@@ -598,7 +767,7 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await happened(page, ['started', 'started'])
   })
 
-  // ---- patches -----------------------------------------------------------------------------------------------------------------------
+  // ---- patches ----------------------------------------------------------------------------------
 
   const patched = (name, body, steps, options) => test(name, opens('s') + body, async page => {
     await streams(1)
@@ -640,32 +809,46 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await list('<li>end</li>')
   })
 
-  patched('a table row, svg, mathml', '<table><tbody id="rows"></tbody></table><svg id="svg"><g id="g"></g></svg><math id="m"><mi id="x">a</mi></math>', async (page, patch) => {
+  patched('a table row, svg, mathml',
+      '<table><tbody id="rows"></tbody></table><svg id="svg"><g id="g"></g></svg><math ' +
+      'id="m"><mi id="x">a</mi></math>', async (page, patch) => {
     await patch('<tr><td>1</td></tr>', 'selector #rows', 'mode append')
     await html(page, '#rows', '<tbody id="rows"><tr><td>1</td></tr></tbody>')
     await patch('<circle r="1"></circle>', 'selector #g', 'mode append', 'namespace svg')
     await patch('<mi id="x">b</mi>', 'namespace mathml')
-    await same(() => page.evaluate(() => [document.querySelector('circle')?.namespaceURI, document.querySelector('#x').namespaceURI, document.querySelector('#x').textContent]),
+    await same(() => page.evaluate(() => [document.querySelector('circle')?.namespaceURI,
+      document.querySelector('#x').namespaceURI, document.querySelector('#x').textContent]),
       ['http://www.w3.org/2000/svg', 'http://www.w3.org/1998/Math/MathML', 'b'])
     await patch('<svg id="svg"><g id="g"><rect></rect></g></svg>')
     await html(page, '#g', '<g id="g"><rect></rect></g>')
   })
 
-  patched('scripts that come run, once, with their attributes', '<main id="m"></main><script>window.ran = []</script>', async (page, patch) => {
-    await patch('<script id="s" data-x="1">ran.push("append" + document.currentScript.dataset.x)</script>', 'selector body', 'mode append')
-    await patch('<main id="m"><p>x</p><div><script>ran.push("morph" + document.querySelector("#last")?.id)</script></div><p id="last"></p></main>')
+  patched('scripts that come run, once, with their attributes',
+      '<main id="m"></main><script>window.ran = []</script>', async (page, patch) => {
+    await patch(
+      '<script id="s" data-x="1">ran.push("append" + document.currentScript.dataset.x)</script>',
+      'selector body', 'mode append')
+    await patch('<main id="m"><p>x</p><div><script>ran.push("morph" + ' +
+      'document.querySelector("#last")?.id)</script></div><p id="last"></p></main>')
     // In the place where it is put; Datastar runs it when the morph is over, in Chromium twice.
-    const ran = () => page.evaluate(own => window.ran.filter(text => own || text !== 'morphundefined'), client.own)
+    const ran = () =>
+      page.evaluate(own => window.ran.filter(text => own || text !== 'morphundefined'), client.own)
     await same(ran, ['append1', client.own ? 'morphundefined' : 'morphlast'])
-    await patch('<main id="m"><p>y</p><div><script>ran.push("morph" + document.querySelector("#last")?.id)</script></div><p id="last"></p></main>')
+    await patch('<main id="m"><p>y</p><div><script>ran.push("morph" + ' +
+      'document.querySelector("#last")?.id)</script></div><p id="last"></p></main>')
     await shows(page, '#m p', 'y')
     assert.equal((await ran()).length, 2)
-    await patch('<script data-effect="el.remove()">ran.push("effect")</script>', 'selector body', 'mode append')
-    await same(() => page.evaluate(() => [window.ran.at(-1), document.querySelectorAll('script[data-effect]').length]), ['effect', 0])
+    await patch('<script data-effect="el.remove()">ran.push("effect")</script>', 'selector body',
+      'mode append')
+    await same(() => page.evaluate(() =>
+      [window.ran.at(-1), document.querySelectorAll('script[data-effect]').length]), ['effect', 0])
   })
 
-  patched('what a patch brings has its attributes applied, what it changes again, what it takes is over', '<main id="m"><p id="p" data-text="\'one\'"></p></main><div data-signals="{n: 0, a: 1}"></div>', async (page, patch) => {
-    await patch('<main id="m"><p id="p" data-text="\'two\' + $a"></p><button data-on:click="$a++">x</button><i data-init="$n++"></i><u data-text="$n"></u></main>')
+  patched('a patch: attributes of what it brings are applied, of what it changes again, ' +
+      'of what it takes they are over', `<main id="m"><p id="p" data-text="'one'"></p></main>
+      <div data-signals="{n: 0, a: 1}"></div>`, async (page, patch) => {
+    await patch('<main id="m"><p id="p" data-text="\'two\' + $a"></p><button ' +
+      'data-on:click="$a++">x</button><i data-init="$n++"></i><u data-text="$n"></u></main>')
     await shows(page, '#p', 'two1')
     await shows(page, 'u', '1')
     await page.click('button')
@@ -677,21 +860,34 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await shows(page, '#p', 'plain')
   })
 
-  patched('a morph leaves what did not change, and keeps what signals show', `<main id="m"><p id="t" class="c" data-text="'shown'" data-class:on="true" data-show="false" data-attr:title="'t'"></p><ul><li>1</li><li>2</li></ul></main>
+  patched('a morph leaves what did not change, and keeps what signals show', `
+    <main id="m"><p id="t" class="c" data-text="'shown'" data-class:on="true" data-show="false"
+      data-attr:title="'t'"></p><ul><li>1</li><li>2</li></ul></main>
     <script>window.seen = []</script>`, async (page, patch) => {
     await shows(page, '#t', 'shown')
     await page.evaluate(() => {
       document.querySelectorAll('li').forEach((li, i) => { li.mark = i })
-      new MutationObserver(list => seen.push(...list.map(one => one.target.nodeName))).observe(document.querySelector('ul'), { subtree: true, childList: true, attributes: true, characterData: true })
+      new MutationObserver(list =>
+        seen.push(...list.map(one => one.target.nodeName))).observe(document.querySelector('ul'),
+        { subtree: true, childList: true, attributes: true, characterData: true })
     })
-    await patch(`<main id="m"><p id="t" class="c" data-text="'shown'" data-class:on="true" data-show="false" data-attr:title="'t'"></p><ul><li>1</li><li>2</li></ul><p id="new">x</p></main>`)
+    await patch(`<main id="m"><p id="t" class="c" data-text="'shown'" data-class:on="true"
+      data-show="false" data-attr:title="'t'"></p><ul><li>1</li><li>2</li></ul><p
+        id="new">x</p></main>`)
     await shows(page, '#new', 'x')
-    await same(() => page.evaluate(() => { const t = document.querySelector('#t'); return [t.textContent, t.className, t.style.display, t.title] }), ['shown', 'c on', 'none', 't'])
-    assert.deepEqual(await page.evaluate(() => [seen, [...document.querySelectorAll('li')].map(li => li.mark)]), [[], [0, 1]])
+    await same(() => page.evaluate(() => {
+      const t = document.querySelector('#t')
+      return [t.textContent, t.className, t.style.display, t.title]
+    }), ['shown', 'c on', 'none', 't'])
+    assert.deepEqual(await page.evaluate(() =>
+      [seen, [...document.querySelectorAll('li')].map(li => li.mark)]), [[], [0, 1]])
   })
 
-  patched('a morph keeps focus, caret, selection, scroll, and what was typed', `<main id="m"><div id="box" style="height: 50px; overflow: auto"><p style="height: 500px">x</p></div>
-    <input id="i" value="v"><input type="checkbox" id="c"><textarea id="t">text</textarea><select id="s"><option>1<option>2</select></main>`, async (page, patch) => {
+  patched('a morph keeps focus, caret, selection, scroll, and what was typed', `
+    <main id="m"><div id="box" style="height: 50px; overflow: auto"><p
+      style="height: 500px">x</p></div>
+    <input id="i" value="v"><input type="checkbox" id="c"><textarea id="t">text</textarea><select
+      id="s"><option>1<option>2</select></main>`, async (page, patch) => {
     await page.evaluate(() => { document.querySelector('#box').scrollTop = 99 })
     await page.click('#c')
     await page.type('#t', '!')
@@ -699,8 +895,15 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await page.focus('#i')
     await page.keyboard.type('typed')
     await page.evaluate(() => document.querySelector('#i').setSelectionRange(1, 3))
-    const draw = (n, v, t, more = '') => `<main id="m"><h1>${n}</h1>${more}<div id="box" style="height: 50px; overflow: auto"><p style="height: 500px">x</p></div><input id="i" value="${v}"><input type="checkbox" id="c"><textarea id="t">${t}</textarea><select id="s"><option>1<option>2</select></main>`
-    const state = () => page.evaluate(() => { const $ = id => document.querySelector(id); return [$('#box').scrollTop, $('#i').value, $('#i').selectionStart, $('#i').selectionEnd, document.activeElement.id, $('#c').checked, $('#t').value, $('#s').value] })
+    const draw = (n, v, t, more = '') => `<main id="m"><h1>${n}</h1>${more}<div id="box"
+      style="height: 50px; overflow: auto"><p style="height: 500px">x</p></div>
+      <input id="i" value="${v}"><input type="checkbox" id="c"><textarea id="t">${t}</textarea>
+      <select id="s"><option>1<option>2</select></main>`
+    const state = () => page.evaluate(() => {
+      const $ = id => document.querySelector(id)
+      return [$('#box').scrollTop, $('#i').value, $('#i').selectionStart, $('#i').selectionEnd,
+        document.activeElement.id, $('#c').checked, $('#t').value, $('#s').value]
+    })
     const before = await state()
     await patch(draw(1, 'v', 'text', '<p>more</p><p>and more</p>'))
     await shows(page, 'h1', '1')
@@ -712,44 +915,69 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     assert.equal(await page.evaluate(() => document.activeElement.id), 'i')
   })
 
-  patched('a morph changes value, checked, selected where the server does, and tells signals', `<main id="m"><input id="i" data-bind:text value="1"><input id="c" type="checkbox" data-bind:box><select id="s" data-bind:pick><option>1<option>2</select>
-    <textarea id="t" data-bind:area>x</textarea></main><p id="p" data-text="[$text, $box, $pick, $area].join()"></p>`, async (page, patch) => {
+  patched('a morph changes value, checked, selected where the server does, and tells signals', `
+    <main id="m"><input id="i" data-bind:text value="1"><input id="c" type="checkbox"
+      data-bind:box><select id="s" data-bind:pick><option>1<option>2</select>
+    <textarea id="t" data-bind:area>x</textarea></main><p id="p"
+      data-text="[$text, $box, $pick, $area].join()"></p>`, async (page, patch) => {
     await shows(page, '#p', '1,false,1,x')
-    await patch('<main id="m"><input id="i" data-bind:text value="2"><input id="c" type="checkbox" data-bind:box checked><select id="s" data-bind:pick><option>1<option selected>2</select><textarea id="t" data-bind:area>y</textarea></main>')
+    await patch('<main id="m"><input id="i" data-bind:text value="2"><input id="c" ' +
+      'type="checkbox" data-bind:box checked><select id="s" ' +
+      'data-bind:pick><option>1<option selected>2</select><textarea id="t" ' +
+      'data-bind:area>y</textarea></main>')
     await shows(page, '#p', '2,true,2,y')
   })
 
-  patched('elements keep their identity by id, wherever they move', `<main id="m"><div id="a"><input id="i"></div><div id="b"></div><p id="x">x</p><p id="y">y</p><p id="z">z</p></main>`, async (page, patch) => {
+  patched('elements keep their identity by id, wherever they move', `<main id="m"><div id="a"><input
+    id="i"></div><div id="b"></div><p id="x">x</p><p id="y">y</p><p
+      id="z">z</p></main>`, async (page, patch) => {
     await page.evaluate(() => document.querySelectorAll('#m *').forEach(el => { el.mark = el.id }))
     await page.type('#i', 'typed')
-    const marks = want => same(() => page.evaluate(() => [...document.querySelectorAll('#m *')].map(el => `${el.id}:${el.mark}`)), want)
-    await patch('<main id="m"><p id="z">z</p><p id="n">n</p><p id="x">x</p><div id="a"></div><div id="b"><section><input id="i"></section></div><p id="y">y</p></main>')
+    const marks = want => same(() => page.evaluate(() =>
+      [...document.querySelectorAll('#m *')].map(el => `${el.id}:${el.mark}`)), want)
+    await patch('<main id="m"><p id="z">z</p><p id="n">n</p><p id="x">x</p><div ' +
+      'id="a"></div><div id="b"><section><input id="i"></section></div><p id="y">y</p></main>')
     await marks(['z:z', 'n:undefined', 'x:x', 'a:a', 'b:b', ':undefined', 'i:i', 'y:y'])
-    const kept = await page.evaluate(() => 'moveBefore' in Element.prototype) // else a browser takes the focus from what moves: Firefox before 144
-    assert.deepEqual(await page.evaluate(() => [document.querySelector('#i').value, document.activeElement.id]), ['typed', kept ? 'i' : ''])
-    await patch('<main id="m"><div id="b"><input id="i"></div><p id="y">y</p><p id="z">z</p></main>')
+    // else a browser takes the focus from what moves: Firefox before 144
+    const kept = await page.evaluate(() => 'moveBefore' in Element.prototype)
+    assert.deepEqual(await page.evaluate(() =>
+      [document.querySelector('#i').value, document.activeElement.id]), ['typed', kept ? 'i' : ''])
+    await patch(
+      '<main id="m"><div id="b"><input id="i"></div><p id="y">y</p><p id="z">z</p></main>')
     await marks(['b:b', 'i:i', 'y:y', 'z:z'])
-    await patch('<main id="m"><p>new</p><p>new</p><div><div id="b"><input id="i"></div></div><p id="y">y</p><p id="z">z</p></main>')
+    await patch('<main id="m"><p>new</p><p>new</p><div><div id="b"><input id="i"></div></div><p ' +
+      'id="y">y</p><p id="z">z</p></main>')
     await marks([':undefined', ':undefined', ':undefined', 'b:b', 'i:i', 'y:y', 'z:z'])
   })
 
-  patched('a list grows at either end without moving what is there', '<ul id="u"><li><b id="b1">1</b></li><li><b id="b2">2</b></li></ul>', async (page, patch) => {
+  patched('a list grows at either end without moving what is there',
+      '<ul id="u"><li><b id="b1">1</b></li><li><b id="b2">2</b></li></ul>', async (page, patch) => {
     await page.evaluate(() => document.querySelectorAll('li').forEach((li, i) => { li.mark = i }))
-    await patch('<ul id="u"><li><b id="b0">0</b></li><li><b id="b1">1</b></li><li><b id="b2">2</b></li><li><b id="b3">3</b></li></ul>')
-    await same(() => page.evaluate(() => [...document.querySelectorAll('li')].map(li => li.mark ?? null)), [null, 0, 1, null])
+    await patch('<ul id="u"><li><b id="b0">0</b></li><li><b id="b1">1</b></li><li><b ' +
+      'id="b2">2</b></li><li><b id="b3">3</b></li></ul>')
+    await same(() => page.evaluate(() =>
+      [...document.querySelectorAll('li')].map(li => li.mark ?? null)), [null, 0, 1, null])
     await patch('<ul id="u"><li><b id="b2">2</b></li><li><b id="b3">3</b></li></ul>')
-    await same(() => page.evaluate(() => [...document.querySelectorAll('li')].map(li => [li.mark ?? null, li.textContent])), [[1, '2'], [null, '3']])
+    await same(() => page.evaluate(() => [...document.querySelectorAll('li')].map(li =>
+      [li.mark ?? null, li.textContent])), [[1, '2'], [null, '3']])
   })
 
-  patched('data-ignore-morph and data-preserve-attr', `<main id="m"><div id="i" data-ignore-morph><p>mine</p></div><details id="d" open data-preserve-attr="open class"><summary>s</summary>x</details></main>`, async (page, patch) => {
-    await patch('<main id="m"><div id="i" data-ignore-morph class="x"><p>theirs</p></div><details id="d" class="x" title="t" data-preserve-attr="open class"><summary>s</summary>y</details></main>')
-    await html(page, '#d', '<details id="d" open="" data-preserve-attr="open class" title="t"><summary>s</summary>y</details>')
+  patched('data-ignore-morph and data-preserve-attr', `<main id="m"><div id="i"
+    data-ignore-morph><p>mine</p></div><details id="d" open
+      data-preserve-attr="open class"><summary>s</summary>x</details></main>`,
+          async (page, patch) => {
+    await patch('<main id="m"><div id="i" data-ignore-morph class="x"><p>theirs</p></div>' +
+      '<details id="d" class="x" title="t" data-preserve-attr="open ' +
+      'class"><summary>s</summary>y</details></main>')
+    await html(page, '#d', '<details id="d" open="" data-preserve-attr="open class" ' +
+      'title="t"><summary>s</summary>y</details>')
     await html(page, '#i', '<div id="i" data-ignore-morph=""><p>mine</p></div>')
     await patch('<p>theirs</p>', 'selector #i p', 'mode outer')
     await html(page, '#i', '<div id="i" data-ignore-morph=""><p>mine</p></div>')
   })
 
-  patched('comments, texts, templates', '<main id="m">a<!--b--><template><p>c</p></template></main>', async (page, patch) => {
+  patched('comments, texts, templates',
+      '<main id="m">a<!--b--><template><p>c</p></template></main>', async (page, patch) => {
     await patch('<main id="m">A<!--B--><template><p>C</p></template>D</main>')
     await html(page, '#m', '<main id="m">A<!--B--><template><p>C</p></template>D</main>')
   })
@@ -759,7 +987,9 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await shows(page, '#m', 'b')
   })
 
-  test('patched signals: merged, removed, only if missing, arrays', `${opens('s')}<div data-signals="{a: {b: 1, c: 2}, d: 3, list: [1, 2]}"></div><p data-text="$a.b + ' ' + $d + ' ' + $list.join('') + ' ' + $a.e"></p>`, async page => {
+  test('patched signals: merged, removed, only if missing, arrays', `${opens('s')}<div
+    data-signals="{a: {b: 1, c: 2}, d: 3, list: [1, 2]}"></div><p
+      data-text="$a.b + ' ' + $d + ' ' + $list.join('') + ' ' + $a.e"></p>`, async page => {
     await streams(1)
     await send('s', signals('{"a":{"b":5,"e":6},"list":[3]}'))
     await shows(page, 'p', '5 3 3 6')
@@ -769,22 +999,28 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await same(() => sent(page), { a: { b: 5, e: 6, g: 1 }, d: 4, list: [3], f: 7 })
   })
 
-  test('each patch of signals is seen by effects, also of two in one packet', `${opens('s')}<script>window.seen = []</script><div data-signals="{a: 0}" data-effect="seen.push($a)"></div>`, async page => {
+  test('each patch of signals is seen by effects, also of two in one packet',
+      `${opens('s')}<script>window.seen = []</script><div data-signals="{a: ` +
+      `0}" data-effect="seen.push($a)"></div>`, async page => {
     await streams(1)
     await send('s', signals('{a: 1}') + signals('{a: 2}') + signals('{a: 2}'))
     await same(() => page.evaluate(() => seen), [0, 1, 2])
   })
 
-  // ---- sse_follow --------------------------------------------------------------------------------------------------------------------
+  // ---- sse_follow -------------------------------------------------------------------------------
 
   const state = page => page.evaluate(() => document.querySelector('#state').textContent)
-  test('sse_follow: a first connect that meets a 502', `<main FOLLOW><b id="state">-</b></main><p data-text="'off: ' + $_offline"></p>`, async page => {
+  test('sse_follow: a first connect that meets a 502', `<main FOLLOW><b id="state">-</b></main>
+    <p data-text="'off: ' + $_offline"></p>`, async page => {
     await shows(page, '#state', 'there')
     await shows(page, 'p', 'off: false')
-    assert.deepEqual((await types(page)).slice(0, 5), ['started', 'error', 'retrying', 'error', 'retrying'])
-  }, { follow: url('/stream/f', { status: '502,502,200', first: elements('<b id="state">there</b>') }) })
+    assert.deepEqual((await types(page)).slice(0, 5),
+      ['started', 'error', 'retrying', 'error', 'retrying'])
+  }, { follow: url('/stream/f',
+    { status: '502,502,200', first: elements('<b id="state">there</b>') }) })
 
-  test('sse_follow: a server that is away, behind a proxy and not', `<main FOLLOW><b id="state">-</b></main><p id="off" data-text="'off: ' + $_offline"></p>`, async page => {
+  test('sse_follow: a server that is away, behind a proxy and not', `<main FOLLOW>
+    <b id="state">-</b></main><p id="off" data-text="'off: ' + $_offline"></p>`, async page => {
     const on = () => shows(page, '#off', 'off: false'), off = () => shows(page, '#off', 'off: true')
     await until(async () => (await state(page)) !== '-', 'the view')
     await on()
@@ -808,13 +1044,14 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
   }, { follow: '/view' })
 }
 
-// ---- what only the one that is built in promises ---------------------------------------------------------------------------------
+// ---- what only the one that is built in promises ------------------------------------------------
 
 wire_test('the built-in client has at most 5 KB as sent', async t => {
   const server = await Server.start('asan/client', { env: { DATASTAR_JS: '' } })
   const whole = await request(server, 'GET', '/datastar.js')
   for (const [coding, decode] of [['gzip', zlib.gunzipSync], ['br', zlib.brotliDecompressSync]]) {
-    const reply = await fetch(server.url + '/datastar.js', { headers: { 'Accept-Encoding': coding } })
+    const reply =
+      await fetch(server.url + '/datastar.js', { headers: { 'Accept-Encoding': coding } })
     const bytes = Number(reply.headers.get('Content-Length'))
     assert.equal(reply.headers.get('Content-Encoding'), coding)
     assert.equal(await reply.text(), whole.body)

@@ -1,5 +1,5 @@
-// What the tests of the examples' pages share. Datastar pages run on the client that is built in and, where DATASTAR_JS names it,
-// on the real one.
+// What the tests of the examples' pages share. Datastar pages run on the client that is built in
+// and, where DATASTAR_JS names it, on the real one.
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, before } from 'node:test'
@@ -14,24 +14,34 @@ after(() => browser?.close())
 
 // A user: a context whose pages reach nothing but this machine.
 export async function user({ js = true, scheme = 'light', width = 390, height = 844 } = {}) {
-  const context = await browser.newContext({ javaScriptEnabled: js, colorScheme: scheme, reducedMotion: 'reduce', viewport: { width, height } })
-  await context.route(url => url.hostname !== '127.0.0.1', route => { asked.push(route.request().url()); return route.abort() })
+  const context = await browser.newContext({ javaScriptEnabled: js, colorScheme: scheme,
+    reducedMotion: 'reduce', viewport: { width, height } })
+  await context.route(url => url.hostname !== '127.0.0.1', route => {
+    asked.push(route.request().url())
+    return route.abort()
+  })
   return context
 }
 
-// A page; what goes wrong in it collects in .errors, but for what the network does while the server is away.
+// A page; what goes wrong in it collects in .errors, but for what the network does while the server
+// is away.
 export async function open(context, url) {
   const page = await context.newPage()
   page.errors = []
   page.on('pageerror', error => page.errors.push(String(error)))
-  page.on('console', message => { if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text())) page.errors.push(message.text()) })
+  page.on('console', message => {
+    if (message.type() === 'error' && !/Failed to load resource|net::ERR/.test(message.text()))
+      page.errors.push(message.text())
+  })
   await page.goto(url)
   return page
 }
 
-// Starts an example, opens it, does something, and looks whether the page and the server were well all along.
+// Starts an example, opens it, does something, and looks whether the page and the server were well
+// all along.
 export async function with_page(program, { client = '', ...options }, fn) {
-  const server = await Server.start(program, { env: { DATASTAR_JS: client } }), context = await user(options)
+  const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+  const context = await user(options)
   const page = await open(context, server.url)
   await fn(page, server, context)
   assert.deepEqual(page.errors, [])
@@ -46,12 +56,14 @@ export const talkers = {
   outbox: { lines: '#log li', url: '/order', field: 'item' },
 }
 export const shown = async (page, { lines, newest_first }) => {
-  const texts = await page.$$eval(lines, all => all.map(line => line.lastChild.textContent.replace(/^ordered: /, '')))
+  const texts = await page.$$eval(lines,
+    all => all.map(line => line.lastChild.textContent.replace(/^ordered: /, '')))
   return newest_first ? texts.reverse() : texts
 }
 export async function shows(page, talker, ...texts) {
   let now
-  await until(async () => (now = await shown(page, talker)).length >= texts.length, () => `${texts} in ${now}`, 15000)
+  await until(async () => (now = await shown(page, talker)).length >= texts.length,
+    () => `${texts} in ${now}`, 15000)
   await sleep(150)
   assert.deepEqual(await shown(page, talker), texts)
 }
@@ -59,11 +71,16 @@ export async function type(page, text) {
   await page.fill('input', text)
   await page.keyboard.press('Enter')
 }
-export const submit = (page, text) => Promise.all([page.waitForNavigation(), type(page, text)]) // without a script
-export const waiting = async page => (await page.isVisible('#queue')) ? (await page.innerText('#queue')).trim() : ''
+// without a script
+export const submit = (page, text) => Promise.all([page.waitForNavigation(), type(page, text)])
+export const waiting = async page =>
+  (await page.isVisible('#queue')) ? (await page.innerText('#queue')).trim() : ''
 export const calm = page => until(async () => await waiting(page) === '', 'nothing to wait', 15000)
-export const says_so = page => until(async () => /Not connected/.test(await page.innerText('body')), 'the mark', 15000)
-export const is_back = page => until(async () => !/Not connected/.test(await page.innerText('body')), 'no mark', 15000)
+export const says_so = page =>
+  until(async () => /Not connected/.test(await page.innerText('body')), 'the mark', 15000)
+export const is_back = page =>
+  until(async () => !/Not connected/.test(await page.innerText('body')), 'no mark', 15000)
 
-export const post = (server, { url, field }, text) => request(server, 'POST', url, { body: new URLSearchParams({ [field]: text, key: Math.random() }).toString(),
+export const post = (server, { url, field }, text) => request(server, 'POST', url,
+  { body: new URLSearchParams({ [field]: text, key: Math.random() }).toString(),
   headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })

@@ -1,12 +1,15 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// The pages of the examples, looked at: without a script, without the internet, in nine tabs, connected and not.
+// The pages of the examples, looked at: without a script, without the internet, in nine tabs,
+// connected and not.
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { root, Server, sleep, test, until } from '../wire/wire.mjs'
-import { asked, browser, clients, is_back, open, post, says_so, talkers, type, user, with_page } from './examples.mjs'
+import { asked, browser, clients, is_back, open, post, says_so, talkers, type, user,
+  with_page } from './examples.mjs'
 
-const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live', numbers: 'live', login: '', later: '' }
+const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
+  numbers: 'live', login: '', later: '' }
 const live = Object.keys(pages).filter(program => pages[program])
 const clients_of = program => ['chat', 'life'].includes(program) ? clients : ['']
 
@@ -19,7 +22,8 @@ const faint = page => page.evaluate(() => {
     canvas.fillRect(0, 0, 1, 1)
     return [...canvas.getImageData(0, 0, 1, 1).data]
   }
-  const luminance = color => rgb(color).slice(0, 3).map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  const luminance = color => rgb(color).slice(0, 3).map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0)
   const behind = element => {
     for (; element; element = element.parentElement) {
@@ -32,35 +36,52 @@ const faint = page => page.evaluate(() => {
   paper.style.background = 'Canvas'
   const found = []
   const look = (element, color, text) => {
-    const [a, b] = [luminance(color), luminance(behind(element))].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05)
+    const [a, b] = [luminance(color), luminance(behind(element))].sort((x, y) => y - x)
+    const ratio = (a + 0.05) / (b + 0.05)
     if (ratio < 4.5) found.push(`${text}: ${ratio.toFixed(2)}`)
   }
   for (const element of document.body.querySelectorAll('*')) {
-    if (['SCRIPT', 'NOSCRIPT', 'STYLE'].includes(element.tagName) || !element.checkVisibility({ visibilityProperty: true })) continue
-    if ([...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) look(element, getComputedStyle(element).color, element.textContent.trim())
-    if (element.placeholder) look(element, getComputedStyle(element, '::placeholder').color, element.placeholder)
+    if (['SCRIPT', 'NOSCRIPT', 'STYLE'].includes(element.tagName) ||
+      !element.checkVisibility({ visibilityProperty: true }))
+      continue
+    if ([...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
+      look(element, getComputedStyle(element).color, element.textContent.trim())
+    if (element.placeholder)
+      look(element, getComputedStyle(element, '::placeholder').color, element.placeholder)
   }
   paper.remove()
   return found
 })
 
-// Whether all of it is within the width, and what can be pressed is large enough for a thumb (WCAG 2.2, 2.5.8).
+// Whether all of it is within the width, and what can be pressed is large enough for a thumb (WCAG
+// 2.2, 2.5.8).
 const misfits = page => page.evaluate(() => [
-  ...document.documentElement.scrollWidth > innerWidth ? [`${document.documentElement.scrollWidth} px in ${innerWidth}`] : [],
-  ...[...document.querySelectorAll('button, input')].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 24).map(e => e.outerHTML),
-  ...[...document.querySelectorAll('input')].filter(e => !e.ariaLabel && !e.labels.length).map(e => `no label: ${e.outerHTML}`),
+  ...document.documentElement.scrollWidth > innerWidth
+    ? [`${document.documentElement.scrollWidth} px in ${innerWidth}`] : [],
+  ...[...document.querySelectorAll('button, input')].filter(e => e.checkVisibility() &&
+    e.getBoundingClientRect().height < 24).map(e => e.outerHTML),
+  ...[...document.querySelectorAll('input')].filter(e => !e.ariaLabel && !e.labels.length)
+    .map(e => `no label: ${e.outerHTML}`),
   ...document.documentElement.lang && document.title ? [] : ['no language, or no title']])
 
 for (const program of Object.keys(pages)) for (const client of clients_of(program)) {
-  test(`${program}${client && ' with ' + path.basename(client)}: light and dark, on a phone and on a screen, connected and not`, async () => {
+  test(`${program}${client && ' with ' + path.basename(client)}: light and dark, ` +
+      `on a phone and on a screen, connected and not`, async () => {
     mkdirSync(path.join(root, 'build/browser'), { recursive: true })
     const server = await Server.start(program, { env: { DATASTAR_JS: client } })
-    if (talkers[program]) for (const text of ['Hello, all', 'A longer line, which takes more than one row on a phone: ' + 'words '.repeat(20), 'x'.repeat(150)]) await post(server, talkers[program], text)
+    if (talkers[program])
+      for (const text of ['Hello, all',
+        'A longer line, which takes more than one row on a phone: ' + 'words '.repeat(20),
+        'x'.repeat(150)])
+        await post(server, talkers[program], text)
     const views = []
-    for (const scheme of ['light', 'dark']) for (const [width, height] of [[390, 844], [1280, 800]]) {
-      if (program === 'life' && (scheme === 'light') === (width === 390)) continue // 2,500 cells, five times a second
+    for (const scheme of ['light', 'dark'])
+        for (const [width, height] of [[390, 844], [1280, 800]]) {
+      // 2,500 cells, five times a second
+      if (program === 'life' && (scheme === 'light') === (width === 390)) continue
       const context = await user({ scheme, width, height })
-      views.push({ context, page: await open(context, server.url + (program === 'login' ? '/?wrong' : '')), name: `${program}-${scheme}-${width}` })
+      views.push({ context, page: await open(context, server.url +
+        (program === 'login' ? '/?wrong' : '')), name: `${program}-${scheme}-${width}` })
     }
     const look = async state => {
       for (const { page, name } of views) {
@@ -91,7 +112,8 @@ async function bring_to_front(pages, front) {
   const set = (page, hidden) => page.evaluate(hidden => {
     if (document.hidden === hidden) return
     Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
-    Object.defineProperty(document, 'visibilityState', { value: hidden ? 'hidden' : 'visible', configurable: true })
+    Object.defineProperty(document, 'visibilityState',
+      { value: hidden ? 'hidden' : 'visible', configurable: true })
     document.dispatchEvent(new Event('visibilitychange'))
   }, hidden)
   for (const page of pages) if (page !== front) await set(page, true)
@@ -99,11 +121,15 @@ async function bring_to_front(pages, front) {
 }
 
 for (const program of live) for (const client of clients_of(program)) {
-  test(`${program}${client && ' with ' + path.basename(client)}: nine tabs of one browser`, async () => {
-    const server = await Server.start(program, { env: { DATASTAR_JS: client } }), context = await user(), tabs = []
+  test(`${program}${client && ' with ' + path.basename(client)}: nine tabs of one browser`,
+      async () => {
+    const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+    const context = await user(), tabs = []
     const hides = ['chat', 'life'].includes(program) // their streams close where nobody looks
-    const state = page => page.evaluate(program => program === 'life' ? document.getElementById('board').innerHTML
-      : document.querySelector({ sensor: '#age', numbers: 'output' }[program] ?? 'body').innerText, program)
+    const state = page =>
+      page.evaluate(program => program === 'life' ? document.getElementById('board').innerHTML
+      : document.querySelector({ sensor: '#age', numbers: 'output' }[program] ?? 'body').innerText,
+        program)
     for (let i = 0; i < 9; i++) {
       if (hides && tabs.length) await bring_to_front(tabs, { evaluate() {} })
       tabs.push(await open(context, server.url))
@@ -112,12 +138,15 @@ for (const program of live) for (const client of clients_of(program)) {
     for (const [i, tab] of tabs.entries()) {
       if (hides) await bring_to_front(tabs, tab)
       if (talkers[program]) await post(server, talkers[program], `to tab ${i}`)
-      else if (program === 'sensor') await tab.evaluate(() => { document.getElementById('age').textContent = '' })
+      else if (program === 'sensor')
+        await tab.evaluate(() => { document.getElementById('age').textContent = '' })
       const before = await state(tab)
-      await until(async () => talkers[program] ? (await state(tab)).includes(`to tab ${i}`) : await state(tab) !== before, `tab ${i} to follow`, 15000)
+      await until(async () => talkers[program] ? (await state(tab)).includes(`to tab ${i}`)
+        : await state(tab) !== before, `tab ${i} to follow`, 15000)
     }
     if (!hides) for (const tab of tabs) for (let i = 0; i < 9; i++) if (talkers[program])
-      await until(async () => (await state(tab)).split(`to tab ${i}`).length === 2, 'all lines in all tabs, once')
+      await until(async () => (await state(tab)).split(`to tab ${i}`).length === 2,
+        'all lines in all tabs, once')
     for (const tab of tabs) assert.deepEqual(tab.errors, [])
     await context.close()
     await server.stops()
@@ -125,13 +154,19 @@ for (const program of live) for (const client of clients_of(program)) {
 }
 
 for (const program of ['chat', 'life']) for (const client of clients) {
-  test(`${program}${client && ' with ' + path.basename(client)}: nine tabs opened in the background`, async () => {
-    const server = await Server.start(program, { env: { DATASTAR_JS: client } }), context = await user(), tabs = []
-    await context.addInitScript(() => Object.defineProperty(document, 'hidden', { value: true, configurable: true }))
+  test(
+      `${program}${client && ' with ' + path.basename(client)}: nine tabs opened in the background`,
+      async () => {
+    const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+    const context = await user(), tabs = []
+    await context.addInitScript(() =>
+      Object.defineProperty(document, 'hidden', { value: true, configurable: true }))
     for (let i = 0; i < 9; i++) tabs.push(await open(context, server.url))
     for (const tab of [tabs[8], tabs[0]]) {
       await bring_to_front(tabs, tab)
-      const state = () => tab.evaluate(() => (document.getElementById('board') ?? document.body).innerHTML), before = await state()
+      const state = () =>
+        tab.evaluate(() => (document.getElementById('board') ?? document.body).innerHTML)
+      const before = await state()
       if (program === 'chat') await post(server, talkers.chat, 'hello')
       await until(async () => await state() !== before, 'the tab to follow', 15000)
     }
@@ -141,17 +176,24 @@ for (const program of ['chat', 'life']) for (const client of clients) {
   })
 }
 
-// ---- one by one ------------------------------------------------------------------------------------------------------------------------
-for (const client of clients) test(`life${client && ' with ' + path.basename(client)}: a tap draws, by finger and by keyboard`, async () => {
+// ---- one by one ---------------------------------------------------------------------------------
+for (const client of clients) test(
+    `life${client && ' with ' + path.basename(client)}: a tap draws, by finger and by keyboard`,
+    async () => {
   await with_page('life', { client }, async page => {
     const taps = []
-    page.on('response', reply => { if (reply.request().method() === 'POST') taps.push(`${new URL(reply.url()).search} ${reply.status()}`) })
+    page.on('response', reply => {
+      if (reply.request().method() === 'POST')
+        taps.push(`${new URL(reply.url()).search} ${reply.status()}`)
+    })
     assert.equal(await page.locator('#board i').count(), 2500)
     await sleep(1000) // some generations: the view has rendered the board anew
-    await page.evaluate(() => new MutationObserver(() => { window.away ||= document.body.classList.contains('offline') })
+    await page.evaluate(() =>
+      new MutationObserver(() => { window.away ||= document.body.classList.contains('offline') })
       .observe(document.body, { attributes: true }))
     const { x, y, width } = await page.locator('#board').boundingBox()
-    for (let i = 0; i < 3; i++) await page.mouse.click(x + width * (i + 0.51) / 50, y + width * 0.51)
+    for (let i = 0; i < 3; i++)
+      await page.mouse.click(x + width * (i + 0.51) / 50, y + width * 0.51)
     await page.locator('button').focus()
     await page.keyboard.press('Enter')
     await until(() => taps.length === 4, 'four taps')
@@ -179,9 +221,11 @@ test('sensor: a reading that is old says so', async () => {
       await until(async () => /^[3-9] s ago$/.test(await page.innerText('#age')), 'an old reading')
       assert.notEqual(await color(), now)
     } })
-    await until(async () => await page.innerText('#age') === 'now' && await color() === now, 'a new reading')
+    await until(async () => await page.innerText('#age') === 'now' && await color() === now,
+      'a new reading')
   })
-  await with_page('sensor', { js: false }, async page => assert.match(await page.innerText('body'), /-?\d+\.\d °C\s+\d\d:\d\d:\d\d UTC/))
+  await with_page('sensor', { js: false },
+    async page => assert.match(await page.innerText('body'), /-?\d+\.\d °C\s+\d\d:\d\d:\d\d UTC/))
 })
 
 test('numbers: the count goes on behind a break', async () => {
@@ -190,7 +234,8 @@ test('numbers: the count goes on behind a break', async () => {
     await until(async () => await number() >= 3, 'three')
     const seen = await page.evaluate(() => {
       window.seen = []
-      new MutationObserver(() => window.seen.push(Number(document.querySelector('output').textContent)))
+      new MutationObserver(() =>
+        window.seen.push(Number(document.querySelector('output').textContent)))
         .observe(document.querySelector('output'), { childList: true })
       return Number(document.querySelector('output').textContent)
     })
@@ -202,7 +247,8 @@ test('numbers: the count goes on behind a break', async () => {
     const all = await page.evaluate(() => window.seen)
     assert.deepEqual(all, all.map((_, i) => seen + 1 + i))
   })
-  await with_page('numbers', { js: false }, async page => assert.match(await page.innerText('body'), /script/))
+  await with_page('numbers', { js: false },
+    async page => assert.match(await page.innerText('body'), /script/))
 })
 
 test('login and later: there is a way back', async () => {

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Shared frames in Chromium: EventSource and fetch, br where a browser offers it (localhost) and gzip where not (a plain http name).
-// Every event brings its hash. Joiners come at different times, some miss states, streams rest until pings are all there is.
+// Shared frames in Chromium: EventSource and fetch, br where a browser offers it (localhost) and
+// gzip where not (a plain http name). Every event brings its hash. Joiners come at different times,
+// some miss states, streams rest until pings are all there is.
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { request, Server, sleep, test, until } from '../wire/wire.mjs'
@@ -16,7 +17,8 @@ after(async () => {
   await server?.stops()
 })
 
-// Runs in the page. Hashes are checked by a SHA-256 of its own: crypto.subtle is there on secure origins only.
+// Runs in the page. Hashes are checked by a SHA-256 of its own: crypto.subtle is there on secure
+// origins only.
 const watch = ({ path, by, stall_ms }) => {
   const K = [], H = []
   for (let n = 2, found = 0; found < 64; n++) {
@@ -26,14 +28,17 @@ const watch = ({ path, by, stall_ms }) => {
   }
   const turn = (x, n) => x >>> n | x << 32 - n
   const sha256 = text => {
-    const bytes = new TextEncoder().encode(text), size = (bytes.length + 72) & ~63, block = new DataView(new ArrayBuffer(size)), h = [...H], w = new Int32Array(64)
+    const bytes = new TextEncoder().encode(text)
+    const size = (bytes.length + 72) & ~63
+    const block = new DataView(new ArrayBuffer(size)), h = [...H], w = new Int32Array(64)
     new Uint8Array(block.buffer).set(bytes)
     block.setUint8(bytes.length, 128)
     block.setUint32(size - 4, bytes.length * 8)
     for (let at = 0; at < size; at += 64) {
       for (let i = 0; i < 64; i++) {
         const a = w[i - 15], b = w[i - 2]
-        w[i] = i < 16 ? block.getInt32(at + 4 * i) : w[i - 16] + (turn(a, 7) ^ turn(a, 18) ^ a >>> 3) + w[i - 7] + (turn(b, 17) ^ turn(b, 19) ^ b >>> 10)
+        w[i] = i < 16 ? block.getInt32(at + 4 * i) : w[i - 16] +
+          (turn(a, 7) ^ turn(a, 18) ^ a >>> 3) + w[i - 7] + (turn(b, 17) ^ turn(b, 19) ^ b >>> 10)
       }
       let [a, b, c, d, e, f, g, k] = h
       for (let i = 0; i < 64; i++) {
@@ -69,10 +74,12 @@ const watch = ({ path, by, stall_ms }) => {
         const events = (rest + value).split('\n\n')
         rest = events.pop()
         for (const text of events) {
-          const lines = text.split('\n').filter(line => line.startsWith('data:')).map(line => line.replace(/^data: ?/, ''))
+          const lines = text.split('\n').filter(line => line.startsWith('data:'))
+            .map(line => line.replace(/^data: ?/, ''))
           if (lines.length) event(lines.join('\n'))
         }
-        if (stall_ms && Math.random() < 0.2) await new Promise(resolve => setTimeout(resolve, stall_ms))
+        if (stall_ms && Math.random() < 0.2)
+          await new Promise(resolve => setTimeout(resolve, stall_ms))
       }
     } catch (error) { state.error = String(error) }
     state.over = true
@@ -81,7 +88,9 @@ const watch = ({ path, by, stall_ms }) => {
 
 for (const [coding, host] of [['br', 'localhost'], ['gzip', 'board.test']])
   test(`${coding}, as offered on http://${host}`, async t => {
-    const pages = [], plans = [['/mix?views=1&topics=ab', 'EventSource'], ['/mix?views=012', 'fetch', 300], ['/mix?topics=abc&pattern=1&private=1', 'EventSource'],
+    const pages = []
+    const plans = [['/mix?views=1&topics=ab', 'EventSource'], ['/mix?views=012', 'fetch', 300],
+      ['/mix?topics=abc&pattern=1&private=1', 'EventSource'],
       ['/mix?views=13&private=1&own=1', 'fetch'], ['/view/0', 'EventSource'], ['/each', 'fetch']]
     for (const [path, by, stall_ms] of plans) {
       const page = await visit(browser, `http://${host}:${server.port}/`)
@@ -93,11 +102,16 @@ for (const [coding, host] of [['br', 'localhost'], ['gzip', 'board.test']])
     }
     const states = () => Promise.all(pages.map(page => page.evaluate(() => window.watching[0])))
     await sleep(2000)
-    await until(async () => (await states()).every(({ good }) => good > 5), 'some events for everyone', 20000)
+    await until(async () => (await states()).every(({ good }) => good > 5),
+      'some events for everyone', 20000)
     await request(server, 'POST', '/quiet?on=1')
     await sleep(300) // only pings
-    const drawn = async () => JSON.parse((await request(server, 'POST', '/quiet')).body) // what was touched before the rest is drawn in it
-    const newest = async () => { const all = await states(), now = await drawn(); return all[0].last.view1 > 0 && all[1].last.view2 === now[2] && all[4].last.view0 === now[0] }
+    // what was touched before the rest is drawn in it
+    const drawn = async () => JSON.parse((await request(server, 'POST', '/quiet')).body)
+    const newest = async () => {
+      const all = await states(), now = await drawn()
+      return all[0].last.view1 > 0 && all[1].last.view2 === now[2] && all[4].last.view0 === now[0]
+    }
     await until(newest, 'the newest states', 20000)
     await request(server, 'POST', '/quiet?on=0')
     await sleep(500) // what comes after the pings fits what was before
@@ -105,8 +119,10 @@ for (const [coding, host] of [['br', 'localhost'], ['gzip', 'board.test']])
     await until(async () => (await states()).every(state => state.over), 'all streams to end')
     for (const [i, state] of (await states()).entries()) {
       t.diagnostic(`${plans[i].join(' ')}: ${state.good} events`)
-      assert.deepEqual([state.bad, state.error, state.bye || plans[i][0].startsWith('/mix') === false], [0, undefined, true], plans[i][0])
-      assert.deepEqual(pages[i].errors.filter(text => !/net::ERR_INCOMPLETE|favicon/.test(text)), [])
+      assert.deepEqual([state.bad, state.error,
+        state.bye || plans[i][0].startsWith('/mix') === false], [0, undefined, true], plans[i][0])
+      assert.deepEqual(pages[i].errors.filter(text => !/net::ERR_INCOMPLETE|favicon/.test(text)),
+        [])
       await pages[i].context().close()
     }
   })

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// htmx 2 and 4 as npm has them, and the scripts for EventSource, in Chromium. Each test has a topic and a browser context of its own.
+// htmx 2 and 4 as npm has them, and the scripts for EventSource, in Chromium. Each test has a topic
+// and a browser context of its own.
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { after, before } from 'node:test'
@@ -29,13 +30,15 @@ const test = (name, fn) => wire_test(name, async () => {
   await streams(0)
 })
 
-// A tab: what goes wrong in it collects in .errors, but for what the tests do to streams on purpose.
+// A tab: what goes wrong in it collects in .errors, but for what the tests do to streams on
+// purpose.
 async function tab(context, query) {
   const page = await context.newPage()
   page.errors = []
   page.on('pageerror', error => page.errors.push(String(error)))
   page.on('console', message => {
-    if (message.type() === 'error' && !/status of 503|net::ERR_/.test(message.text())) page.errors.push(message.text())
+    if (message.type() === 'error' && !/status of 503|net::ERR_/.test(message.text()))
+      page.errors.push(message.text())
   })
   await page.goto(`${server.url}/?${new URLSearchParams(query)}`)
   return page
@@ -46,29 +49,40 @@ const follow = (page, topic) => page.evaluate(topic => {
   window.heard = []
   window.source = new EventSource(`/stream/${topic}`)
   for (const type of ['open', 'error', 'message', 'tick']) {
-    window.source.addEventListener(type, event => window.heard.push(event.data === undefined ? type : `${type}:${event.data}`))
+    window.source.addEventListener(type,
+      event => window.heard.push(event.data === undefined ? type : `${type}:${event.data}`))
   }
 }, topic)
 const heard = page => page.evaluate(() => window.heard)
-const hears = (pages, what) => until(async () => (await Promise.all(pages.map(heard))).every(all => all.includes(what)), `"${what}" in ${pages.length} tabs`)
+const hears = (pages, what) =>
+  until(async () => (await Promise.all(pages.map(heard))).every(all => all.includes(what)),
+  `"${what}" in ${pages.length} tabs`)
 const status = page => page.evaluate(() => document.documentElement.dataset.sse)
-const streams = count => until(async () => (await server.stats()).streams === count, `${count} streams`)
-const publish = (topic, data, event = '') => request(server, 'POST', `/publish/${topic}?event=${event}`, { body: data })
+const streams = count =>
+  until(async () => (await server.stats()).streams === count, `${count} streams`)
+const publish = (topic, data, event = '') =>
+  request(server, 'POST', `/publish/${topic}?event=${event}`, { body: data })
 const refuse = (status, times) => request(server, 'POST', `/refuse?status=${status}&times=${times}`)
 
 for (const htmx of [2, 4]) for (const scripts of [0, ALL])
-  test(`htmx ${htmx}${scripts ? ', with all scripts' : ''}: messages, elements elsewhere, and it comes back`, async (context, topic) => {
-    const page = await tab(context, { htmx, scripts, swap: 'message,tick', url: `/stream/${topic}` })
-    const shows = (selector, html) => until(async () => await page.innerHTML(selector) === html, `${html} in ${selector}`)
-    const oob = (query, body) => request(server, 'POST', `/oob/${topic}?${new URLSearchParams(query)}`, { body })
+  test(`htmx ${htmx}${scripts ? ', with all scripts' : ''}: messages, elements elsewhere, ` +
+      `and it comes back`, async (context, topic) => {
+    const page =
+      await tab(context, { htmx, scripts, swap: 'message,tick', url: `/stream/${topic}` })
+    const shows = (selector, html) =>
+      until(async () => await page.innerHTML(selector) === html, `${html} in ${selector}`)
+    const oob = (query, body) =>
+      request(server, 'POST', `/oob/${topic}?${new URLSearchParams(query)}`, { body })
     await streams(1)
     await publish(topic, '<u>one</u>\n<i>two</i>')
     await shows('#feed', '<u>one</u>\n<i>two</i>')
     await oob({ target: 'aside', html: '<i>o</i>' }, '<u>three</u>')
     await shows('#aside', '<i>o</i>')
     await shows('#feed', '<u>three</u>')
-    await oob({ target: 'rows', swap: 'beforeend', wrap: 'tbody', html: '<tr><td>1</td></tr>' }, 'four')
-    await oob({ target: 'rows', swap: 'beforeend', wrap: 'tbody', html: '<tr><td>2</td></tr>' }, 'five')
+    await oob({ target: 'rows', swap: 'beforeend', wrap: 'tbody', html: '<tr><td>1</td></tr>' },
+      'four')
+    await oob({ target: 'rows', swap: 'beforeend', wrap: 'tbody', html: '<tr><td>2</td></tr>' },
+      'five')
     await shows('#rows', '<tr><td>1</td></tr><tr><td>2</td></tr>')
     await oob({ target: 'spare', swap: 'delete' }, 'six')
     await shows('#feed', 'six')
@@ -89,7 +103,10 @@ for (const htmx of [2, 4]) for (const scripts of [0, ALL])
 test('the scripts leave EventSource as it was to its users', async (context, topic) => {
   const page = await tab(context, { scripts: ALL })
   await follow(page, topic)
-  await page.evaluate(() => { window.source.onmessage = ({ data, lastEventId, origin }) => { window.got = [data, lastEventId !== '', origin] } })
+  await page.evaluate(() => {
+    window.source.onmessage =
+      ({ data, lastEventId, origin }) => { window.got = [data, lastEventId !== '', origin] }
+  })
   await hears([page], 'open')
   await publish(topic, 'a\nb')
   await publish(topic, 'c', 'tick')
@@ -97,15 +114,18 @@ test('the scripts leave EventSource as it was to its users', async (context, top
   await hears([page], 'error:d')
   assert.deepEqual(await heard(page), ['open', 'message:a\nb', 'tick:c', 'error:d'])
   assert.deepEqual(await page.evaluate(() => window.got), ['a\nb', true, server.url])
-  assert.deepEqual(await page.evaluate(() => [window.source.readyState, window.source.url, EventSource.OPEN, window.source.CLOSED]),
+  assert.deepEqual(await page.evaluate(() =>
+    [window.source.readyState, window.source.url, EventSource.OPEN, window.source.CLOSED]),
     [1, `${server.url}/stream/${topic}`, 1, 2])
   await page.evaluate(() => window.source.close())
   await streams(0)
   assert.deepEqual(page.errors, [])
 })
 
-test('RECONNECT: comes back after 503, soon, then every two seconds at most, and misses nothing', async (context, topic) => {
-  await context.addInitScript(() => { Math.random = () => 0 }) // the shortest waits: 250 ms, 500 ms, 1000 ms, 1000 ms
+test('RECONNECT: comes back after 503, soon, then every two seconds at most, and misses nothing',
+    async (context, topic) => {
+  // the shortest waits: 250 ms, 500 ms, 1000 ms, 1000 ms
+  await context.addInitScript(() => { Math.random = () => 0 })
   const page = await tab(context, { scripts: RECONNECT }), requests = []
   await follow(page, topic)
   await hears([page], 'open')
@@ -117,11 +137,14 @@ test('RECONNECT: comes back after 503, soon, then every two seconds at most, and
   await publish(topic, 'while away')
   await hears([page], 'message:while away')
   assert.equal(requests.length, 5) // four were refused
-  const starts = requests.map(asked => asked.timing().startTime), waits = starts.slice(1).map((start, i) => start - starts[i])
+  const starts = requests.map(asked => asked.timing().startTime)
+  const waits = starts.slice(1).map((start, i) => start - starts[i])
   const at_least = [495, 995, 995, 995] // the first was the 100 ms of the server's retry
-  assert(waits.every((wait, i) => wait > at_least[i]) && waits[3] < 1900, `waited ${waits.map(Math.round).join(', ')} ms`)
+  assert(waits.every((wait, i) => wait > at_least[i]) && waits[3] < 1900,
+    `waited ${waits.map(Math.round).join(', ')} ms`)
   assert.equal(await page.evaluate(() => window.source.readyState), 1)
-  assert.deepEqual((await heard(page)).filter(text => text.startsWith('message:')), ['message:before', 'message:while away'])
+  assert.deepEqual((await heard(page)).filter(text => text.startsWith('message:')),
+    ['message:before', 'message:while away'])
   assert.deepEqual(page.errors, [])
 })
 
@@ -163,13 +186,16 @@ test('STATUS: closed, connecting, open', async (context, topic) => {
   await page.evaluate(() => window.source.close())
   await until(async () => await status(page) === 'closed', 'closed')
   assert.equal(await shown(), 'closed')
-  assert.deepEqual(await page.evaluate(() => window.states), ['connecting', 'open', 'connecting', 'open', 'closed'])
+  assert.deepEqual(await page.evaluate(() => window.states),
+    ['connecting', 'open', 'connecting', 'open', 'closed'])
 })
 
 for (const scripts of [UNLOAD, UNLOAD | TABS])
-  test(`UNLOAD${scripts & TABS ? ', TABS' : ''}: streams end with the page and come back with it`, async (context, topic) => {
+  test(`UNLOAD${scripts & TABS ? ', TABS' : ''}: streams end with the page and come back with it`,
+      async (context, topic) => {
     const page = await tab(context, { scripts })
-    const turn = type => page.evaluate(type => window.dispatchEvent(new PageTransitionEvent(type, { persisted: true })), type)
+    const turn = type => page.evaluate(type =>
+      window.dispatchEvent(new PageTransitionEvent(type, { persisted: true })), type)
     await follow(page, topic)
     await hears([page], 'open')
     await publish(topic, 'one')
@@ -179,7 +205,8 @@ for (const scripts of [UNLOAD, UNLOAD | TABS])
     await publish(topic, 'two')
     await turn('pageshow')
     await hears([page], 'message:two')
-    assert.deepEqual((await heard(page)).filter(text => text.startsWith('message:')), ['message:one', 'message:two'])
+    assert.deepEqual((await heard(page)).filter(text => text.startsWith('message:')),
+      ['message:one', 'message:two'])
     await page.goto(`${server.url}/?left`)
     await streams(0)
     assert.deepEqual(page.errors, [])
@@ -202,7 +229,8 @@ test('TABS: ten tabs, one stream', async (context, topic) => {
   await hears(others, 'tick:after')
   await streams(1)
   for (const page of others) {
-    assert.deepEqual((await heard(page)).filter(text => text.startsWith('tick:')), ['tick:all', 'tick:between', 'tick:after'])
+    assert.deepEqual((await heard(page)).filter(text => text.startsWith('tick:')),
+      ['tick:all', 'tick:between', 'tick:after'])
     assert.deepEqual(page.errors, [])
   }
   await Promise.all(others.map(page => page.evaluate(() => window.source.close())))

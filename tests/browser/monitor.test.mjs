@@ -13,7 +13,9 @@ const streams = {}
 before(async () => {
   server = await Server.start('asan/monitor')
   for (const who of ['anna', 'ben', '<img src=x onerror=alert(1)>'])
-    streams[who] = await listen(server, `/topic/${encodeURIComponent('room <' + who.slice(0, 4))}?label=chat&who=${encodeURIComponent(who)}`)
+    streams[who] =
+      await listen(server, `/topic/${encodeURIComponent('room <' + who.slice(0, 4))}?label=chat&` +
+      `who=${encodeURIComponent(who)}`)
   streams.clock = await listen(server, '/clock/utc')
   browser = await launch()
   page = await visit(browser, server.url + '/_sse', { width: 390, height: 844 })
@@ -23,8 +25,10 @@ after(async () => {
   await server?.stops()
 })
 
-const rows = page => page.$$eval('#streams tr', list => list.map(tr => tr.innerText.split(/\s*\n\s*|\t/)))
-const shows = (text, of = page) => until(async () => (await of.innerText('body')).includes(text), `"${text}" on the page`)
+const rows = page =>
+  page.$$eval('#streams tr', list => list.map(tr => tr.innerText.split(/\s*\n\s*|\t/)))
+const shows = (text, of = page) =>
+  until(async () => (await of.innerText('body')).includes(text), `"${text}" on the page`)
 
 test('it follows what happens', async () => {
   await shows('live')
@@ -36,8 +40,10 @@ test('it follows what happens', async () => {
   await shows('latecomer')
   more.close()
   await until(async () => (await rows(page)).length === 4 + 1, 'the latecomer to go')
-  for (let i = 0; i < 30; i++) await request(server, 'POST', '/topic/room%20%3Canna', { body: 'hello' })
-  await until(() => page.$$eval('svg path:not(.area)', paths => paths.every(path => (path.getAttribute('d').match(/L/g) ?? []).length >= 3)), 'lines in the charts')
+  for (let i = 0; i < 30; i++)
+    await request(server, 'POST', '/topic/room%20%3Canna', { body: 'hello' })
+  await until(() => page.$$eval('svg path:not(.area)', paths => paths.every(path =>
+    (path.getAttribute('d').match(/L/g) ?? []).length >= 3)), 'lines in the charts')
 })
 
 test('what people call themselves stays text', async () => {
@@ -54,13 +60,16 @@ test('the button closes the stream of its row', async () => {
 
 test('it fits a phone, light and dark, and a desk', async () => {
   mkdirSync(path.join(root, 'build/browser'), { recursive: true })
-  for (const [name, width, colorScheme] of [['light', 390, 'light'], ['dark', 390, 'dark'], ['wide', 1200, 'light']]) {
+  for (const [name, width, colorScheme] of [['light', 390, 'light'], ['dark', 390, 'dark'],
+      ['wide', 1200, 'light']]) {
     await page.setViewportSize({ width, height: 844 })
     await page.emulateMedia({ colorScheme })
     const { scroll, cut, ink, paper } = await page.evaluate(() => ({
       scroll: document.documentElement.scrollWidth,
-      cut: [...document.querySelectorAll('td:nth-child(n+2), .card p, th')].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText),
-      ink: getComputedStyle(document.body).color, paper: getComputedStyle(document.body).backgroundColor }))
+      cut: [...document.querySelectorAll('td:nth-child(n+2), .card p, th')].filter(e =>
+        e.scrollWidth > e.clientWidth + 1).map(e => e.innerText),
+      ink: getComputedStyle(document.body).color,
+      paper: getComputedStyle(document.body).backgroundColor }))
     assert(scroll <= width, `${scroll} px of content in ${width}`)
     assert.deepEqual(cut, [])
     const light = colour => colour.match(/\d+/g).slice(0, 3).reduce((sum, n) => sum + Number(n), 0)
@@ -75,7 +84,8 @@ test('it is back when a proxy has answered 502 for a while', async () => {
   const opened = await visit(browser, server.url + '/_sse')
   await shows('live', opened)
   let refused = 0
-  await opened.route('**/live*', route => refused++ < 3 ? route.fulfill({ status: 502 }) : route.continue())
+  await opened.route('**/live*',
+    route => refused++ < 3 ? route.fulfill({ status: 502 }) : route.continue())
   for (const stream of Object.values(streams)) stream.close()
   await server.restart()
   await until(() => refused >= 3, 'three tries')

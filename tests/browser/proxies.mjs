@@ -1,4 +1,5 @@
-// Real proxies in front of a server, each in a directory of its own: nginx and Caddy, as their documentation sets them up.
+// Real proxies in front of a server, each in a directory of its own: nginx and Caddy, as their
+// documentation sets them up.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,8 +8,10 @@ import os from 'node:os'
 import path from 'node:path'
 import { answers, root, until } from '../wire/wire.mjs'
 
-const installed = (name, file) => [`/${file}`, path.join(root, 'build', name, file)].find(existsSync)
-export const programs = { nginx: installed('nginx', 'usr/sbin/nginx'), caddy: installed('caddy', 'usr/bin/caddy') }
+const installed = (name, file) =>
+  [`/${file}`, path.join(root, 'build', name, file)].find(existsSync)
+export const programs =
+  { nginx: installed('nginx', 'usr/sbin/nginx'), caddy: installed('caddy', 'usr/bin/caddy') }
 
 export const free_port = () => new Promise(done => {
   const probe = net.createServer().listen(0, '127.0.0.1', () => {
@@ -17,13 +20,16 @@ export const free_port = () => new Promise(done => {
   })
 })
 
-// A program that is given its configuration as conf(dir) and listens on port soon; dir has key.pem and cert.pem for localhost.
+// A program that is given its configuration as conf(dir) and listens on port soon; dir has key.pem
+// and cert.pem for localhost.
 class Proxy {
   constructor() {
     this.dir = mkdtempSync(path.join(os.tmpdir(), 'sse-proxy-'))
     this.said = ''
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
-      'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', this.file('key.pem'), '-out', this.file('cert.pem')],
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj',
+      '/CN=localhost', '-addext',
+      'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', this.file('key.pem'), '-out',
+      this.file('cert.pem')],
     { stdio: 'ignore' })
   }
 
@@ -31,13 +37,15 @@ class Proxy {
 
   async start(program, args, port, env) {
     assert(program, 'the proxy is not installed: see tests/setup.sh')
-    this.child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
+    this.child =
+      spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
     this.ended = new Promise(done => this.child.once('close', done))
     this.child.stderr.setEncoding('utf8').on('data', text => { this.said += text })
     this.child.unref()
     this.child.stderr.unref()
     process.on('exit', () => this.child.kill('SIGKILL'))
-    await until(async () => this.child.exitCode !== null || await answers(port), `${program} to listen`)
+    await until(async () => this.child.exitCode !== null || await answers(port),
+      `${program} to listen`)
     assert.equal(this.child.exitCode, null, this.said)
     return this
   }
@@ -49,18 +57,22 @@ class Proxy {
   }
 }
 
-// servers: what stands in http {}, besides what is needed to run at all; paths in it are relative to the directory.
+// servers: what stands in http {}, besides what is needed to run at all; paths in it are relative
+// to the directory.
 export async function nginx(port, servers) {
   const proxy = new Proxy()
   writeFileSync(proxy.file('nginx.conf'), `
-${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
+${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid;
+error_log stderr warn; worker_processes 1;
 events { worker_connections 1024; }
 http {
   access_log off; client_max_body_size 0;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${name};`).join(' ')}
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map(name => `${name}_temp_path ${name};`).join(' ')}
   ${servers}
 }`)
-  await proxy.start(programs.nginx, ['-p', proxy.dir, '-c', proxy.file('nginx.conf'), '-e', 'stderr'], port)
+  await proxy.start(programs.nginx,
+    ['-p', proxy.dir, '-c', proxy.file('nginx.conf'), '-e', 'stderr'], port)
   return { stop: () => proxy.stop('SIGQUIT') }
 }
 
@@ -73,6 +85,7 @@ export async function caddy(port, sites) {
 }
 ${sites.replaceAll('CERTIFICATE', `${proxy.file('cert.pem')} ${proxy.file('key.pem')}`)}`)
   const env = { HOME: proxy.dir, XDG_DATA_HOME: proxy.dir, XDG_CONFIG_HOME: proxy.dir }
-  await proxy.start(programs.caddy, ['run', '--config', proxy.file('Caddyfile'), '--adapter', 'caddyfile'], port, env)
+  await proxy.start(programs.caddy,
+    ['run', '--config', proxy.file('Caddyfile'), '--adapter', 'caddyfile'], port, env)
   return { stop: () => proxy.stop('SIGTERM') }
 }

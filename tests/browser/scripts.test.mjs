@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// What sse_scripts writes, in Chromium: a page comes back whatever ended its stream, and tabs that share one miss nothing. The server
-// is stopped, killed and hung up on; a proxy in front of it answers 502 while it is away, as nginx does, or falls silent.
+// What sse_scripts writes, in Chromium: a page comes back whatever ended its stream, and tabs that
+// share one miss nothing. The server is stopped, killed and hung up on; a proxy in front of it
+// answers 502 while it is away, as nginx does, or falls silent.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -51,7 +52,8 @@ const follow = (page, url) => page.evaluate(url => {
   window.heard = []
   window.source = new EventSource(url)
   for (const type of ['open', 'error', 'message', 'tick', 'hello', 'gap']) {
-    window.source.addEventListener(type, event => window.heard.push(event.data === undefined ? type : `${type}:${event.data}`))
+    window.source.addEventListener(type,
+      event => window.heard.push(event.data === undefined ? type : `${type}:${event.data}`))
   }
 }, url)
 const opened = async (context, options, url, origin) => {
@@ -62,24 +64,33 @@ const opened = async (context, options, url, origin) => {
 }
 const heard = page => page.evaluate(() => window.heard)
 const events = async page => (await heard(page)).filter(text => text.includes(':'))
-const hears = (page, what, ms) => until(async () => (await heard(page)).includes(what), `"${what}"`, ms)
+const hears = (page, what, ms) =>
+  until(async () => (await heard(page)).includes(what), `"${what}"`, ms)
 const status = page => page.evaluate(() => document.documentElement.dataset.sse)
 const shows = (page, what, ms) => until(async () => await status(page) === what, `"${what}"`, ms)
 const state = page => page.evaluate(() => window.source.readyState)
-const streams = count => until(async () => (await server.stats()).streams === count, `${count} streams`)
-const publish = (topic, data, query = '') => request(server, 'POST', `/publish/${topic}?${query}`, { body: data })
+const streams = count =>
+  until(async () => (await server.stats()).streams === count, `${count} streams`)
+const publish = (topic, data, query = '') =>
+  request(server, 'POST', `/publish/${topic}?${query}`, { body: data })
 const refuse = (status, times) => request(server, 'POST', `/refuse?status=${status}&times=${times}`)
 
 // ---- proxies ----
 
-// In front of the server: 502 while it is away. .deaf: it takes connections and says nothing. .silent: what flows, stops.
+// In front of the server: 502 while it is away. .deaf: it takes connections and says nothing.
+// .silent: what flows, stops.
 function proxy() {
   const front = { deaf: false, silent: false, asked: [] }
   const serve = http.createServer((req, res) => {
     front.asked.push({ url: req.url, id: req.headers['last-event-id'] })
     if (front.deaf) return
-    const up = http.request({ host: '127.0.0.1', port: server.port, path: req.url, method: req.method, headers: req.headers, agent: false })
-    up.on('error', () => { if (res.headersSent) res.destroy(); else res.writeHead(502, { 'Content-Type': 'text/html' }).end('<h1>502</h1>') })
+    const up = http.request({ host: '127.0.0.1', port: server.port, path: req.url,
+      method: req.method, headers: req.headers, agent: false })
+    up.on('error', () => {
+      if (res.headersSent)
+        res.destroy()
+      else res.writeHead(502, { 'Content-Type': 'text/html' }).end('<h1>502</h1>')
+    })
     up.on('response', reply => {
       res.writeHead(reply.statusCode, reply.headers)
       res.flushHeaders()
@@ -97,26 +108,34 @@ function proxy() {
 }
 
 const free_port = () => new Promise(done => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => { const { port } = probe.address(); probe.close(() => done(port)) })
+  const probe = net.createServer().listen(0, '127.0.0.1', () => {
+    const { port } = probe.address()
+    probe.close(() => done(port))
+  })
 })
 
 async function nginx() { // as its documentation sets one up
-  const program = ['/usr/sbin/nginx', path.join(root, 'build/nginx/usr/sbin/nginx')].find(existsSync)
+  const program =
+    ['/usr/sbin/nginx', path.join(root, 'build/nginx/usr/sbin/nginx')].find(existsSync)
   const dir = mkdtempSync(path.join(os.tmpdir(), 'sse-nginx-')), port = await free_port()
   writeFileSync(path.join(dir, 'nginx.conf'), `
-${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid; error_log stderr crit; worker_processes 1;
+${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid;
+error_log stderr crit; worker_processes 1;
 events { worker_connections 64; }
 http {
   access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(name => `${name}_temp_path ${name};`).join(' ')}
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map(name => `${name}_temp_path ${name};`).join(' ')}
   server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${server.port}; } }
 }`)
-  const child = spawn(program, ['-p', dir, '-c', path.join(dir, 'nginx.conf'), '-e', 'stderr'], { stdio: 'ignore' })
+  const child = spawn(program, ['-p', dir, '-c', path.join(dir, 'nginx.conf'), '-e', 'stderr'],
+    { stdio: 'ignore' })
   process.on('exit', () => child.kill('SIGKILL'))
   await until(() => answers(port), 'nginx to listen')
   return {
     url: `http://127.0.0.1:${port}`,
-    close: () => new Promise(done => child.once('close', () => { rmSync(dir, { recursive: true, force: true }); done() }).kill('SIGTERM')),
+    close: () => new Promise(done => child.once('close',
+      () => { rmSync(dir, { recursive: true, force: true }); done() }).kill('SIGTERM')),
   }
 }
 
@@ -131,9 +150,11 @@ async function away(signal, ms) {
 
 // ---- reconnecting ----
 
-for (const [name, front, signal] of [['SIGTERM', null, 'SIGTERM'], ['kill -9', null, 'SIGKILL'], ['SIGTERM behind a proxy', proxy, 'SIGTERM'],
+for (const [name, front, signal] of [['SIGTERM', null, 'SIGTERM'], ['kill -9', null, 'SIGKILL'],
+  ['SIGTERM behind a proxy', proxy, 'SIGTERM'],
   ['kill -9 behind a proxy', proxy, 'SIGKILL'], ['SIGTERM behind nginx', nginx, 'SIGTERM']])
-  test(`RECONNECT: ${name}, away for 6 s: the page says so at once, and is back within 3 s`, async (context, n) => {
+  test(`RECONNECT: ${name}, away for 6 s: the page says so at once, and is back within 3 s`,
+      async (context, n) => {
     const before = front ? await front() : server, on = `kept.${n}`
     try {
       const page = await opened(context, { which: ALL }, `/stream/${on}?hello=1`, before.url)
@@ -149,15 +170,18 @@ for (const [name, front, signal] of [['SIGTERM', null, 'SIGTERM'], ['kill -9', n
       await hears(page, 'message:while away', BACK)
       await shows(page, 'open', 1000)
       assert(Date.now() - back < BACK, `${Date.now() - back} ms`)
-      assert.deepEqual((await events(page)).filter(text => text.startsWith('message')), ['message:before', 'message:while away'])
+      assert.deepEqual((await events(page)).filter(text => text.startsWith('message')),
+        ['message:before', 'message:while away'])
       assert.deepEqual(page.errors, [])
     } finally {
       await before.close?.()
     }
   }, 30000)
 
-test('RECONNECT: the first try comes within a second, the next ones every two at most; a lifetime is a break, too', async (context, n) => {
-  const page = await opened(context, { which: RECONNECT }, `/stream/kept.${n}?lifetime_ms=6000`), times = []
+test('RECONNECT: the first try comes within a second, the next ones every two at most; ' +
+    'a lifetime is a break, too', async (context, n) => {
+  const page = await opened(context, { which: RECONNECT }, `/stream/kept.${n}?lifetime_ms=6000`)
+  const times = []
   page.on('request', asked => times.push(Date.now()))
   await refuse(503, 6)
   await until(() => times.length === 7, 'seven tries', 25000)
@@ -169,7 +193,8 @@ test('RECONNECT: the first try comes within a second, the next ones every two at
   await until(() => times.length === 8, 'the next', 1000)
 }, 30000)
 
-test('RECONNECT: what the server says in retry: is never cut short, and no longer than its stream', async (context, n) => {
+test('RECONNECT: what the server says in retry: is never cut short, and no longer than its stream',
+    async (context, n) => {
   const page = await opened(context, { which: RECONNECT }, `/stream/kept.${n}?retry_ms=1500`)
   await sleep(100) // retry: follows the head
   for (const [least, most] of [[1450, 2500], [1450, 2500]]) {
@@ -182,7 +207,8 @@ test('RECONNECT: what the server says in retry: is never cut short, and no longe
   }
 })
 
-test('RECONNECT: 204 is the end, at first and later; other statuses and types are not', async (context, n) => {
+test('RECONNECT: 204 is the end, at first and later; other statuses and types are not',
+    async (context, n) => {
   const page = await tab(context, { which: RECONNECT | STATUS })
   for (const again of [false, true]) {
     if (again) {
@@ -208,23 +234,29 @@ test('RECONNECT: 204 is the end, at first and later; other statuses and types ar
   }
 })
 
-test('RECONNECT: after max_retries the stream is closed; one that opens has all of them again', async (context, n) => {
-  const page = await opened(context, { which: ALL, max_retries: 3, retry_ms: 50, max_retry_ms: 100 }, `/stream/kept.${n}`)
+test('RECONNECT: after max_retries the stream is closed; one that opens has all of them again',
+    async (context, n) => {
+  const page = await opened(context,
+    { which: ALL, max_retries: 3, retry_ms: 50, max_retry_ms: 100 }, `/stream/kept.${n}`)
   for (const times of [2, 2, 100]) {
     const { asked } = await server.stats()
     await refuse(500, times)
     await request(server, 'POST', '/end')
-    if (times === 2) await until(async () => (await server.stats()).asked === asked + 3 && await state(page) === 1, 'open')
+    if (times === 2) await until(async () => (await server.stats()).asked === asked +
+      3 && await state(page) === 1, 'open')
     else await until(async () => await state(page) === 2, 'the end')
     if (times > 2) assert.equal((await server.stats()).asked, asked + 3)
   }
   assert.equal(await page.textContent('[data-sse-status]'), 'closed')
 })
 
-test('RECONNECT: a try that nobody answers is given up, and so is a line that is silent for idle_ms', async (context, n) => {
+test(
+    'RECONNECT: a try that nobody answers is given up, and so is a line that is silent for idle_ms',
+    async (context, n) => {
   const front = await proxy()
   try {
-    const page = await opened(context, { which: ALL, idle_ms: 1000 }, `/stream/kept.${n}?ping_ms=200`, front.url)
+    const page = await opened(context, { which: ALL, idle_ms: 1000 },
+      `/stream/kept.${n}?ping_ms=200`, front.url)
     await publish(`kept.${n}`, 'first')
     await hears(page, 'message:first')
     await sleep(2000) // quiet, but for its pings
@@ -257,10 +289,12 @@ test('RECONNECT: at once when the network is back or the page is looked at', asy
   }
 })
 
-test('RECONNECT: an id without data counts, and one in the URL says where to begin', async (context, n) => {
+test('RECONNECT: an id without data counts, and one in the URL says where to begin',
+    async (context, n) => {
   const on = `kept.${n}`
   for (const text of ['one', 'two', 'three']) await publish(on, text)
-  const ids = (await request(server, 'GET', `/history/${on}`)).body.trim().split('\n').map(line => line.split(' ')[0])
+  const ids = (await request(server, 'GET', `/history/${on}`)).body.trim().split('\n')
+    .map(line => line.split(' ')[0])
   const page = await opened(context, { which: RECONNECT }, `/stream/${on}?lastEventId=${ids[0]}`)
   await hears(page, 'message:three')
   await publish(on, 'four')
@@ -268,17 +302,20 @@ test('RECONNECT: an id without data counts, and one in the URL says where to beg
   await request(server, 'POST', '/end')
   await publish(on, 'five')
   await hears(page, 'message:five')
-  assert.deepEqual(await events(page), ['two', 'three', 'four', 'five'].map(text => `message:${text}`))
+  assert.deepEqual(await events(page),
+    ['two', 'three', 'four', 'five'].map(text => `message:${text}`))
 })
 
 // ---- what the page shows ----
 
-test('STATUS: nothing flickers while a page loads; the first failure is told', async (context, n) => {
+test('STATUS: nothing flickers while a page loads; the first failure is told',
+    async (context, n) => {
   const page = await context.newPage()
   await page.addInitScript(() => {
     window.told = []
     document.addEventListener('sse:status', event => window.told.push(event.detail.status))
-    document.addEventListener('DOMContentLoaded', () => { window.source = new EventSource(`/stream/${location.hash.slice(1)}`) })
+    document.addEventListener('DOMContentLoaded',
+      () => { window.source = new EventSource(`/stream/${location.hash.slice(1)}`) })
   })
   await page.goto(`${server.url}/?which=${ALL}#kept.${n}`)
   await shows(page, 'open')
@@ -297,7 +334,8 @@ test('STATS: counts in the page, as text and as an event', async (context, n) =>
   const page = await tab(context, { which: STATS | RECONNECT })
   await page.evaluate(() => {
     window.told = []
-    document.addEventListener('sse:stats', event => window.told.push({ ...event.detail, at: Date.now() }))
+    document.addEventListener('sse:stats',
+      event => window.told.push({ ...event.detail, at: Date.now() }))
   })
   const told = () => page.evaluate(() => window.told.at(-1) ?? {})
   const tells = want => until(async () => {
@@ -333,14 +371,18 @@ test('a nonce, for a page whose policy allows no other script', async (context, 
 // A server of raw bytes: what the browser's own EventSource makes of them is right.
 test('the reader and EventSource read the same from the same bytes', async context => {
   const streams = [
-    '\uFEFFdata: a\n\ndata:b\r\rdata:  c\r\n\r\nid: 1\nevent: tick\ndata\n\ndata\ndata\n\n:comment\n\nevent: lost\n\ndata: d\n\n',
-    'id: x\n\ndata: has x\n\nid\ndata: has none\n\nid: a\0b\ndata: still none\n\nid: \u00e4\u20ac\ndata: \u{1f600}\n\nretry: 77\nretry: x\n\ndata: cut',
-    'data: one\rdata: two\r\n\ndata\n: c\ndata:three\n\nevent:message\ndata: m\n\nevent: error\ndata: e\n\nevent: open\ndata: o\n\ndatum: x\n\ndata:x\n\n',
+    '\uFEFFdata: a\n\ndata:b\r\rdata:  c\r\n\r\nid: 1\nevent: tick\ndata\n\ndata\ndata\n\n' +
+      ':comment\n\nevent: lost\n\ndata: d\n\n',
+    'id: x\n\ndata: has x\n\nid\ndata: has none\n\nid: a\0b\ndata: still none\n\n' +
+      'id: \u00e4\u20ac\ndata: \u{1f600}\n\nretry: 77\nretry: x\n\ndata: cut',
+    'data: one\rdata: two\r\n\ndata\n: c\ndata:three\n\nevent:message\ndata: m\n\nevent: error\n' +
+      'data: e\n\nevent: open\ndata: o\n\ndatum: x\n\ndata:x\n\n',
   ]
   let whole = true
   const serve = http.createServer(async (req, res) => {
     const bytes = Buffer.from(streams[Number(req.url.slice(1))] ?? '')
-    res.writeHead(200, { 'Content-Type': req.url === '/' ? 'text/html' : 'text/event-stream;charset=utf-8' })
+    res.writeHead(200,
+      { 'Content-Type': req.url === '/' ? 'text/html' : 'text/event-stream;charset=utf-8' })
     res.flushHeaders()
     res.socket.setNoDelay(true)
     if (req.url === '/') return res.end()
@@ -351,7 +393,8 @@ test('the reader and EventSource read the same from the same bytes', async conte
     }
   })
   await new Promise(done => serve.listen(0, '127.0.0.1', done))
-  const scripts = (await request(server, 'GET', `/?which=${RECONNECT}`)).body.match(/<script>([^]*?)<\/script>/)[1]
+  const scripts = (await request(server, 'GET', `/?which=${RECONNECT}`)).body.match(
+    /<script>([^]*?)<\/script>/)[1]
   try {
     const page = await context.newPage()
     await page.goto(`http://127.0.0.1:${serve.address().port}/`)
@@ -363,7 +406,9 @@ test('the reader and EventSource read the same from the same bytes', async conte
       window.listen = (type, url) => {
         const source = new type(url), got = []
         for (const name of ['message', 'tick', 'lost', 'error', 'open']) {
-          source.addEventListener(name, event => { if (event.data !== undefined) got.push([name, event.data, event.lastEventId]) })
+          source.addEventListener(name, event => {
+            if (event.data !== undefined) got.push([name, event.data, event.lastEventId])
+          })
         }
         return () => { source.close(); return got }
       }
@@ -399,7 +444,8 @@ test('another origin: the query says where a stream goes on', async (context, n)
     const page = await tab(context, { which: RECONNECT })
     await follow(page, `http://127.0.0.1:${serve.address().port}/x?a=b%20c`)
     await until(() => asked.length === 2, 'two requests')
-    assert.deepEqual(asked, [['GET', '/x?a=b%20c', undefined], ['GET', '/x?a=b+c&lastEventId=7%C3%A4', undefined]])
+    assert.deepEqual(asked,
+      [['GET', '/x?a=b%20c', undefined], ['GET', '/x?a=b+c&lastEventId=7%C3%A4', undefined]])
   } finally {
     serve.close()
     serve.closeAllConnections()
@@ -408,14 +454,18 @@ test('another origin: the query says where a stream goes on', async (context, n)
 
 // ---- tabs ----
 
-// What every tab must have heard in the end: the events of the topic, from where each began, once and in order.
-const kept = async on => (await request(server, 'GET', `/history/${on}`)).body.trim().split('\n').map(line => line.split(' '))
-const said = async page => (await events(page)).filter(text => text.startsWith('message:')).map(text => text.slice(8))
+// What every tab must have heard in the end: the events of the topic, from where each began, once
+// and in order.
+const kept = async on => (await request(server, 'GET', `/history/${on}`)).body.trim().split('\n')
+  .map(line => line.split(' '))
+const said = async page =>
+  (await events(page)).filter(text => text.startsWith('message:')).map(text => text.slice(8))
 async function level(pages, on, skip = () => 0) {
   const all = (await kept(on)).map(([, data]) => data)
   for (const [i, page] of pages.entries()) {
     const want = all.slice(skip(i))
-    await until(async () => (await said(page)).length >= want.length, async () => `tab ${i}: ${(await said(page)).length} of ${want.length}`)
+    await until(async () => (await said(page)).length >= want.length,
+      async () => `tab ${i}: ${(await said(page)).length} of ${want.length}`)
     assert.deepEqual(await said(page), want, `tab ${i}`)
   }
 }
@@ -426,7 +476,8 @@ function flow(on, every_ms = 15) {
   const now = { sent: 0, stopped: false }
   now.over = (async () => {
     while (!now.stopped) {
-      await request(server, 'POST', `/publish/${on}`, { body: String(now.sent++) }).catch(() => sleep(50))
+      await request(server, 'POST', `/publish/${on}`, { body: String(now.sent++) })
+        .catch(() => sleep(50))
       await sleep(every_ms)
     }
   })()
@@ -444,14 +495,18 @@ async function late(context, on, tabs) {
   return page
 }
 
-for (const host of ['127.0.0.1', 'board.test']) // a secure context, and plain http as on a local network
+// a secure context, and plain http as on a local network
+for (const host of ['127.0.0.1', 'board.test'])
   test(`TABS: nine tabs are live with one stream, on ${host}`, async (context, n) => {
     const url = `http://${host}:${server.port}`, on = `greeted.${n}`
     for (const text of ['a', 'b', 'c', 'd']) await publish(on, text)
-    const pages = await Promise.all(Array.from({ length: 9 }, () => opened(context, { which: ALL }, `/stream/${on}?hello=1`, url)))
+    const pages = await Promise.all(Array.from({ length: 9 },
+      () => opened(context, { which: ALL }, `/stream/${on}?hello=1`, url)))
     await streams(1)
     for (const page of pages) {
-      assert.deepEqual(await events(page), ['hello:you are in', 'message:b', 'message:c', 'message:d']) // each as a newcomer
+      // each as a newcomer
+      assert.deepEqual(await events(page),
+        ['hello:you are in', 'message:b', 'message:c', 'message:d'])
       assert.equal(await status(page), 'open')
     }
     await publish(on, 'all')
@@ -464,7 +519,8 @@ for (const host of ['127.0.0.1', 'board.test']) // a secure context, and plain h
     await streams(0)
   })
 
-test('TABS: none misses an event or has one twice while tabs come, leave, reload and crash, and the server restarts', async (context, n) => {
+test('TABS: none misses an event or has one twice while tabs come, leave, reload and crash, ' +
+    'and the server restarts', async (context, n) => {
   const on = `kept.${n}`, tabs = []
   await publish(on, 'first')
   const flowing = flow(on), take = i => tabs.splice(i, 1)[0]
@@ -492,7 +548,8 @@ test('TABS: none misses an event or has one twice while tabs come, leave, reload
   for (const page of tabs) assert.deepEqual(page.errors, [])
 }, 60000)
 
-test('TABS: a tab that hangs, or that the browser froze, holds up nobody, and is level when it goes on', async (context, n) => {
+test('TABS: a tab that hangs, or that the browser froze, holds up nobody, ' +
+    'and is level when it goes on', async (context, n) => {
   const on = `kept.${n}`, tabs = []
   await publish(on, 'first')
   const flowing = flow(on, 100)
@@ -500,7 +557,8 @@ test('TABS: a tab that hangs, or that the browser froze, holds up nobody, and is
   await until(() => leader.evaluate(() => window.source._feed.leads), 'a leader')
   for (let i = 0; i < 4; i++) await late(context, on, tabs)
   await streams(1)
-  const thawed = leader.evaluate(() => { for (const end = Date.now() + 9000; Date.now() < end;) {} })
+  const thawed =
+    leader.evaluate(() => { for (const end = Date.now() + 9000; Date.now() < end;) {} })
   await sleep(100)
   const number = flowing.sent + 5, frozen = Date.now()
   for (const page of tabs.slice(1)) await hears(page, `message:${number}`, 7000)
@@ -514,7 +572,8 @@ test('TABS: a tab that hangs, or that the browser froze, holds up nobody, and is
   await streams(1)
 }, 30000)
 
-test('TABS: all say at once that the server is away, and are back within 3 s', async (context, n) => {
+test('TABS: all say at once that the server is away, and are back within 3 s',
+    async (context, n) => {
   const on = `short.${n}`, pages = []
   for (let i = 0; i < 9; i++) pages.push(await opened(context, { which: ALL }, `/stream/${on}`))
   await publish(on, 'before')
@@ -528,11 +587,13 @@ test('TABS: all say at once that the server is away, and are back within 3 s', a
     await hears(page, 'message:after', BACK)
     await shows(page, 'open', 1000)
     // The history was in memory: each is told of the gap, and then of all there is.
-    assert.deepEqual(await events(page), ['message:before', 'gap:{"reason":"unknown"}', 'message:after'])
+    assert.deepEqual(await events(page),
+      ['message:before', 'gap:{"reason":"unknown"}', 'message:after'])
   }
 }, 30000)
 
-test('TABS: tabs that were opened while the server was away, and more than six', async (context, n) => {
+test('TABS: tabs that were opened while the server was away, and more than six',
+    async (context, n) => {
   const on = `kept.${n}`, pages = []
   for (let i = 0; i < 9; i++) pages.push(await tab(context, { which: ALL }))
   await publish(on, 'first')
@@ -558,7 +619,8 @@ test('TABS: 204 is the end for all', async (context, n) => {
   assert.equal((await server.stats()).asked, asked)
 })
 
-test('TABS: after a restart tabs that come later share the stream as well, though nothing is said', async (context, n) => {
+test('TABS: after a restart tabs that come later share the stream as well, though nothing is said',
+    async (context, n) => {
   const on = `kept.${n}`, tabs = []
   await publish(on, 'first')
   for (let i = 0; i < 2; i++) await late(context, on, tabs)

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { sleep, test, until } from '../wire/wire.mjs'
-import { asked, calm, clients, is_back, post, says_so, shown, shows, submit, talkers, type, waiting, with_page } from './examples.mjs'
+import { asked, calm, clients, is_back, post, says_so, shown, shows, submit, talkers, type, waiting,
+  with_page } from './examples.mjs'
 
 for (const [program, talker] of Object.entries(talkers)) {
   for (const client of program === 'chat' ? clients : ['']) {
@@ -45,7 +46,8 @@ for (const [program, talker] of Object.entries(talkers)) {
       await with_page(program, { client }, async (page, server, context) => {
         const network = await context.newCDPSession(page)
         await network.send('Network.enable')
-        await network.send('Network.emulateNetworkConditions', { offline: false, latency: 300, downloadThroughput: 2500, uploadThroughput: 2500 })
+        await network.send('Network.emulateNetworkConditions',
+          { offline: false, latency: 300, downloadThroughput: 2500, uploadThroughput: 2500 })
         for (let i = 1; i <= 5; i++, await sleep(120)) await type(page, `line ${i}`)
         await page.fill('input', 'half a')
         await shows(page, talker, 'line 1', 'line 2', 'line 3', 'line 4', 'line 5')
@@ -73,7 +75,8 @@ for (const [program, talker] of Object.entries(talkers)) {
     test(`${name}: a server that has a problem is asked again, a refusal is told`, async () => {
       await with_page(program, { client }, async page => {
         const answers = [500, 503]
-        await page.route('**' + talker.url, route => route.request().method() === 'POST' && answers.length
+        await page.route('**' + talker.url,
+          route => route.request().method() === 'POST' && answers.length
           ? route.fulfill({ status: answers.shift(), body: 'no, sir' }) : route.continue())
         await type(page, 'again')
         await shows(page, talker, 'again')
@@ -84,13 +87,15 @@ for (const [program, talker] of Object.entries(talkers)) {
         assert.match(await page.innerText('body'), /never/)
         await type(page, 'next')
         await shows(page, talker, 'again', 'next')
-        await until(async () => !/no, sir|422|never/.test(await page.innerText('body')), 'no more of the refusal')
+        await until(async () => !/no, sir|422|never/.test(await page.innerText('body')),
+          'no more of the refusal')
       })
     })
 
     test(`${name}: what waits survives a reload`, async () => {
       await with_page(program, { client }, async page => {
-        await page.route('**' + talker.url, route => route.request().method() === 'POST' ? route.abort() : route.continue())
+        await page.route('**' + talker.url,
+          route => route.request().method() === 'POST' ? route.abort() : route.continue())
         await type(page, 'one')
         await type(page, 'two')
         await sleep(200)
@@ -101,19 +106,25 @@ for (const [program, talker] of Object.entries(talkers)) {
       })
     })
 
-    if (talker.scroller) test(`${name}: who reads older lines, or selects one, is not disturbed`, async () => {
+    if (talker.scroller)
+        test(`${name}: who reads older lines, or selects one, is not disturbed`, async () => {
       await with_page(program, { client }, async (page, server) => {
         for (let i = 1; i <= 40; i++) await post(server, talker, `line ${i}`)
         await page.reload()
         await until(async () => (await shown(page, talker)).length === 40, 'forty lines')
-        const at_end = () => page.$eval(`${talker.lines}:${talker.newest_first ? 'first' : 'last'}-child`, line => line.getBoundingClientRect().top < innerHeight)
+        const at_end = () =>
+          page.$eval(`${talker.lines}:${talker.newest_first ? 'first' : 'last'}-child`,
+          line => line.getBoundingClientRect().top < innerHeight)
         assert(await at_end())
         const look = () => page.evaluate(([lines]) => {
-          const line = [...document.querySelectorAll(lines)].find(line => line.textContent.endsWith('line 20'))
-          return { top: Math.round(line.getBoundingClientRect().top), selected: String(getSelection()) }
+          const line =
+            [...document.querySelectorAll(lines)].find(line => line.textContent.endsWith('line 20'))
+          return { top: Math.round(line.getBoundingClientRect().top),
+            selected: String(getSelection()) }
         }, [talker.lines])
         await page.evaluate(([lines]) => {
-          const line = [...document.querySelectorAll(lines)].find(line => line.textContent.endsWith('line 20'))
+          const line =
+            [...document.querySelectorAll(lines)].find(line => line.textContent.endsWith('line 20'))
           line.scrollIntoView({ block: 'center' })
           getSelection().selectAllChildren(line)
         }, [talker.lines])
@@ -122,7 +133,8 @@ for (const [program, talker] of Object.entries(talkers)) {
         for (let i = 41; i <= 45; i++) await post(server, talker, `line ${i}`)
         await until(async () => (await shown(page, talker)).at(-1) === 'line 45', 'the new lines')
         assert.deepEqual(await look(), before)
-        await page.$eval(talker.scroller, (box, to) => { box.scrollTop = to }, talker.newest_first ? 0 : 1e6)
+        await page.$eval(talker.scroller, (box, to) => { box.scrollTop = to },
+          talker.newest_first ? 0 : 1e6)
         await post(server, talker, 'line 46')
         await until(async () => (await shown(page, talker)).at(-1) === 'line 46', 'one more')
         assert(await at_end(), 'the end is followed')

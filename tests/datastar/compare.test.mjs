@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Formats the same events with sse.h (format.c) and with Datastar's own SDK for JavaScript and compares the bytes.
-// Run from the top: build/datastar-format is made by `make test`, the SDK comes from build/node.
+// Formats the same events with sse.h (format.c) and with Datastar's own SDK for JavaScript and
+// compares the bytes. Run from the top: build/datastar-format is made by `make test`, the SDK comes
+// from build/node.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
@@ -10,7 +11,8 @@ import { test } from 'node:test'
 const modules = resolve(process.env.NODE_MODULES ?? 'build/node/node_modules')
 const program = resolve(process.env.FORMAT ?? 'build/datastar-format')
 const { ServerSentEventGenerator } =
-  createRequire(resolve(modules, '_'))('@starfederation/datastar-sdk/abstractServerSentEventGenerator')
+  createRequire(resolve(modules, '_'))(
+    '@starfederation/datastar-sdk/abstractServerSentEventGenerator')
 
 class Sdk extends ServerSentEventGenerator {
   send(...args) { return super.send(...args).join('') }
@@ -32,7 +34,8 @@ function ours(cases) {
     }
     input.push('.\n')
   }
-  const run = spawnSync(program, { input: Buffer.concat(input.map(part => Buffer.from(part))), maxBuffer: 1 << 30 })
+  const run = spawnSync(program,
+    { input: Buffer.concat(input.map(part => Buffer.from(part))), maxBuffer: 1 << 30 })
   assert.equal(run.status, 0, `${program}: ${run.error ?? run.stderr}`)
   const answers = []
   for (let at = 0; at < run.stdout.length;) {
@@ -58,12 +61,16 @@ const refused = (cases, want) => ours(cases).forEach(({ status, text }, i) =>
 // ---- cases, the same in every run -------------------------------------------
 
 let state = 20260101
-const below = n => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return (state >>> 8) % n }
+const below = n => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+  return (state >>> 8) % n
+}
 const pick = list => list[below(list.length)]
 const maybe = make => below(2) ? make() : undefined
 const many = (n, make) => Array.from({ length: n }, make)
 
-const words = ['<div id="feed">', '</div>', '<p>', 'text', ' ', '  ', '\t', ':', 'data: x', 'id: 1', 'é', '€', '日本語', '🐟', '\u2028', '\0',
+const words = ['<div id="feed">', '</div>', '<p>', 'text', ' ', '  ', '\t', ':', 'data: x', 'id: 1',
+  'é', '€', '日本語', '🐟', '\u2028', '\0',
   '\ufeff', '&amp;', '"', "'", '\\', '{"a":1}', 'elements', 'x'.repeat(300)]
 const breaks = ['\n', '\n\n', '\r\n', '\r', '\n\r', '\r\r\n']
 const run = list => many(below(12), () => pick(list)).join('')
@@ -77,27 +84,36 @@ const envelope = () => ({ eventId: maybe(id), retryDuration: maybe(retry) })
 const solid = text => text.trim() === '' ? text + '<p>' : text // the SDK refuses blank content
 
 // What the SDK is asked for: options in our order (it keeps the caller's), without those not given.
-const given = options => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+const given = options =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 const unbreak = text => text.replace(/\r\n?/g, '\n')
 
 function elementsCase(text) {
   const selector = maybe(someLine)
-  const mode = selector ? maybe(() => pick(['outer', 'inner', 'replace', 'prepend', 'append', 'before', 'after', 'remove']))
+  const mode = selector ? maybe(() =>
+    pick(['outer', 'inner', 'replace', 'prepend', 'append', 'before', 'after', 'remove']))
                         : maybe(() => pick(['outer', 'replace']))
   const useViewTransition = maybe(() => true)
-  return { elements: solid(text()), selector, mode, namespace: maybe(() => pick(['html', 'svg', 'mathml'])), useViewTransition,
+  return { elements: solid(text()), selector, mode,
+    namespace: maybe(() => pick(['html', 'svg', 'mathml'])), useViewTransition,
     viewTransitionSelector: useViewTransition && maybe(someLine), ...envelope() }
 }
 const sdkElements = ({ elements, ...options }) => sdk.patchElements(elements, given(options))
 
-const spaced = text => text().replace(/[^\r\n]/g, ' ') // JSON may break its lines between tokens, and nowhere else
-const signalsCase = text => ({ signals: `{${spaced(text)}${JSON.stringify(text())}:${spaced(text)}1}${spaced(text)}`, onlyIfMissing: maybe(() => true), ...envelope() })
+// JSON may break its lines between tokens, and nowhere else
+const spaced = text => text().replace(/[^\r\n]/g, ' ')
+const signalsCase = text =>
+  ({ signals: `{${spaced(text)}${JSON.stringify(text())}:${spaced(text)}1}${spaced(text)}`,
+  onlyIfMissing: maybe(() => true), ...envelope() })
 const sdkSignals = ({ signals, ...options }) => sdk.patchSignals(signals, given(options))
 
 const attribute = () => pick(['type="module"', 'async', 'nonce="é"', 'data-a=""', 'data-b="1\n2"'])
-const scriptCase = text => ({ script: text(), attributes: maybe(() => many(1 + below(3), attribute).join(' ')), keep: maybe(() => true), ...envelope() })
+const scriptCase = text =>
+  ({ script: text(), attributes: maybe(() => many(1 + below(3), attribute).join(' ')),
+  keep: maybe(() => true), ...envelope() })
 const sdkScript = ({ script, attributes, keep, ...options }) =>
-  sdk.executeScript(script, given({ ...options, attributes: attributes && [attributes], autoRemove: !keep }))
+  sdk.executeScript(script,
+    given({ ...options, attributes: attributes && [attributes], autoRemove: !keep }))
 
 // ---- the same bytes ----------------------------------------------------------
 
@@ -106,32 +122,41 @@ test('2000 signal patches', () => same(many(2000, () => signalsCase(lf)), sdkSig
 test('1000 scripts', () => same(many(1000, () => scriptCase(lf)), sdkScript))
 test('an empty script', () => same([{ script: '' }], sdkScript))
 test('attributes as an object', () =>
-  same([{ script: 'f()', attributes: 'type="module" async="true"' }], () => sdk.executeScript('f()', { attributes: { type: 'module', async: 'true' } })))
+  same([{ script: 'f()', attributes: 'type="module" async="true"' }],
+    () => sdk.executeScript('f()', { attributes: { type: 'module', async: 'true' } })))
 test('200 removals by selector', () =>
   same(many(200, () => ({ elements: '', selector: someLine(), mode: 'remove', ...envelope() })),
-    ({ selector, eventId, retryDuration }) => sdk.removeElements(selector, undefined, { eventId, retryDuration })))
+    ({ selector, eventId, retryDuration }) =>
+      sdk.removeElements(selector, undefined, { eventId, retryDuration })))
 test('200 removals of signals', () =>
-  same(many(200, () => ({ unset: many(1 + below(5), () => 'n' + below(9) + pick(['', 'é', '"', ' ', '🐟'])).join('\n') })),
+  same(many(200, () => ({
+    unset: many(1 + below(5), () => 'n' + below(9) + pick(['', 'é', '"', ' ', '🐟'])).join('\n') })),
     ({ unset }) => sdk.removeSignals(unset.split('\n'))))
 
 // ---- where we are stricter, one test each -------------------------------------
 
 test('stricter: CR LF and a lone CR in content start a line, as LF does', () => {
   const cases = many(3000, (_, i) => pick([elementsCase, signalsCase, scriptCase])(any))
-  assert.ok(cases.filter(c => /\r(?!\n)/.test(c.elements ?? c.signals ?? c.script)).length > 1000, 'enough of them hold a lone CR')
+  assert.ok(cases.filter(c => /\r(?!\n)/.test(c.elements ?? c.signals ?? c.script)).length > 1000,
+    'enough of them hold a lone CR')
   same(cases, c => c.elements !== undefined ? sdkElements({ ...c, elements: unbreak(c.elements) })
-    : c.signals !== undefined ? sdkSignals({ ...c, signals: unbreak(c.signals) }) : sdkScript({ ...c, script: unbreak(c.script) }))
-  assert.match(sdk.patchElements('a\rretry: 1'), /\rretry: 1/, 'the SDK lets a lone CR begin a field')
+    : c.signals !== undefined ? sdkSignals({ ...c, signals: unbreak(c.signals) })
+      : sdkScript({ ...c, script: unbreak(c.script) }))
+  assert.match(sdk.patchElements('a\rretry: 1'), /\rretry: 1/,
+    'the SDK lets a lone CR begin a field')
 })
 
 test('stricter: a line break in a field of one line is refused', () => {
   for (const field of ['selector', 'namespace', 'viewTransitionSelector', 'eventId'])
-    refused(breaks.map(text => ({ elements: 'x', useViewTransition: true, [field]: 'a' + text + 'b' })), SSE_E_FIELD)
-  assert.match(sdk.patchElements('x', { eventId: '1\nretry: 1' }), /^retry: 1$/m, 'the SDK lets an id begin a field')
+    refused(breaks.map(text =>
+      ({ elements: 'x', useViewTransition: true, [field]: 'a' + text + 'b' })), SSE_E_FIELD)
+  assert.match(sdk.patchElements('x', { eventId: '1\nretry: 1' }), /^retry: 1$/m,
+    'the SDK lets an id begin a field')
 })
 
 test('stricter: an id that could not come back in a header is refused', () => {
-  refused([' x', 'x ', '\tx', 'a\x01b', 'a\x7fb'].map(eventId => ({ elements: 'x', eventId })), SSE_E_FIELD)
+  refused([' x', 'x ', '\tx', 'a\x01b', 'a\x7fb'].map(eventId => ({ elements: 'x', eventId })),
+    SSE_E_FIELD)
 })
 
 test('stricter: a mode that needs a selector is refused without one', () => {
@@ -153,17 +178,22 @@ test('as strict: unknown namespaces and blank signals', () => {
 
 // ---- where we differ on purpose ------------------------------------------------
 
-test('different: an empty id resets, an empty selector is none, blank elements are elements', () => {
-  same([{ elements: 'x', eventId: '' }], () => 'event: datastar-patch-elements\nid: \ndata: elements x\n\n')
+test('different: an empty id resets, an empty selector is none, blank elements are elements',
+    () => {
+  same([{ elements: 'x', eventId: '' }],
+    () => 'event: datastar-patch-elements\nid: \ndata: elements x\n\n')
   same([{ elements: 'x', selector: '', viewTransitionSelector: '' }], () => sdk.patchElements('x'))
   same([{ elements: '' }], () => 'event: datastar-patch-elements\ndata: elements \n\n')
   assert.throws(() => sdk.patchElements(''))
 })
 
 test('different: the root of a view transition asks for the transition', () =>
-  same([{ elements: 'x', viewTransitionSelector: '#a' }], () => sdk.patchElements('x', { useViewTransition: true, viewTransitionSelector: '#a' })))
+  same([{ elements: 'x', viewTransitionSelector: '#a' }],
+    () => sdk.patchElements('x', { useViewTransition: true, viewTransitionSelector: '#a' })))
 
-test('different: a dot in the name of a signal to remove leads to a nested one, as a merge patch says it', () => {
-  same([{ unset: 'user.name\nuser.age\nb' }], () => sdk.patchSignals('{"user":{"name":null,"age":null},"b":null}'))
+test('different: a dot in the name of a signal to remove leads to a nested one, ' +
+    'as a merge patch says it', () => {
+  same([{ unset: 'user.name\nuser.age\nb' }],
+    () => sdk.patchSignals('{"user":{"name":null,"age":null},"b":null}'))
   assert.match(sdk.removeSignals('user.name'), /\{"user.name":null\}/)
 })

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// How streams end: whole where the program ended them, on a connection that goes on; broken off everywhere else.
+// How streams end: whole where the program ended them, on a connection that goes on; broken off
+// everywhere else.
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { after, before } from 'node:test'
@@ -11,7 +12,8 @@ before(async () => { server = await Server.start('asan/ends') })
 after(() => server?.stops())
 
 const data = stream => stream.events.map(event => event.data)
-const get = (target, ...fields) => ['GET ' + target + ' HTTP/1.1', 'Host: localhost', ...fields, '', ''].join('\r\n')
+const get = (target, ...fields) =>
+  ['GET ' + target + ' HTTP/1.1', 'Host: localhost', ...fields, '', ''].join('\r\n')
 
 async function ended(target, encoding) {
   const stream = await listen(server, target, { headers: { 'Accept-Encoding': encoding } })
@@ -27,17 +29,20 @@ async function old(target) {
   socket.write(`GET ${target} HTTP/1.0\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n`)
   const began = Date.now()
   await until(() => socket.closed || socket.readableEnded, `${target} to end`, 5000)
-  return { head: socket.got.split('\r\n\r\n')[0], body: socket.got.split('\r\n\r\n')[1], reset, ms: Date.now() - began }
+  return { head: socket.got.split('\r\n\r\n')[0], body: socket.got.split('\r\n\r\n')[1], reset,
+    ms: Date.now() - began }
 }
 
 test('what the program ends is whole: sse_stream_end, SSE_END, sse_streams_close', async () => {
   for (const encoding of encodings) {
-    for (const [how, want] of [['end', ['one', 'last']], ['step-end', ['one', 'step', 'last']], ['quiet', []]]) {
+    for (const [how, want] of [['end', ['one', 'last']], ['step-end', ['one', 'step', 'last']],
+        ['quiet', []]]) {
       const stream = await ended(`/stream/${how}`, encoding)
       assert(stream.complete && !stream.error, `${how} in ${encoding}: ${stream.error}`)
       assert.deepEqual(data(stream), want, how)
     }
-    const stream = await listen(server, '/stream/open', { headers: { 'Accept-Encoding': encoding } })
+    const stream =
+      await listen(server, '/stream/open', { headers: { 'Accept-Encoding': encoding } })
     assert.equal((await request(server, 'POST', '/close/open')).body, '1')
     await until(() => stream.closed, 'the end')
     assert(stream.complete && !stream.error, encoding)
@@ -45,9 +50,11 @@ test('what the program ends is whole: sse_stream_end, SSE_END, sse_streams_close
   }
 })
 
-test('every other end breaks off, behind the last event: lifetime, reconnect, SSE_RECONNECT', async () => {
+test('every other end breaks off, behind the last event: lifetime, reconnect, SSE_RECONNECT',
+    async () => {
   for (const encoding of encodings)
-    for (const [how, want] of [['lifetime', ['one', 'last']], ['reconnect', ['one', 'last']], ['step-reconnect', ['one', 'step', 'last']]]) {
+    for (const [how, want] of [['lifetime', ['one', 'last']], ['reconnect', ['one', 'last']],
+        ['step-reconnect', ['one', 'step', 'last']]]) {
       const stream = await ended(`/stream/${how}`, encoding)
       assert(!stream.complete, `${how} in ${encoding}`)
       assert.deepEqual(data(stream), want, how)
@@ -58,7 +65,8 @@ test('a reader that is too slow is cut without an end', async () => {
   for (const how of ['slow', 'queue']) {
     const socket = await server.socket({ read: false })
     socket.pause()
-    const cuts = async () => Number((await request(server, 'GET', '/cuts')).body), before = await cuts()
+    const cuts = async () => Number((await request(server, 'GET', '/cuts')).body)
+    const before = await cuts()
     socket.write(get(`/stream/${how}`, 'Accept: text/event-stream'))
     await until(async () => await cuts() > before, `${how}: the cut`)
     let tail = ''
@@ -68,18 +76,22 @@ test('a reader that is too slow is cut without an end', async () => {
   }
 })
 
-test('a whole end keeps the connection: streams and other replies in turns, in every encoding', async () => {
+test('a whole end keeps the connection: streams and other replies in turns, in every encoding',
+    async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   let sockets = 0
   agent.on('free', () => {})
   for (let i = 0; i < 60; i++) {
     const encoding = encodings[i % 3], headers = { 'Accept-Encoding': encoding }
     const { status, headers: head, body } = await new Promise((done, failed) => {
-      const req = http.request({ host: '127.0.0.1', port: server.port, path: i % 2 ? '/stream/end' : '/stream/step-end', method: i % 2 ? 'POST' : 'GET', agent, headers }, res => {
+      const req = http.request({ host: '127.0.0.1', port: server.port, path: i % 2 ? '/stream/end'
+          : '/stream/step-end', method: i % 2 ? 'POST' : 'GET', agent, headers }, res => {
         let bytes = 0
-        res.on('data', chunk => { bytes += chunk.length }).on('error', failed).on('end', () => done({ status: res.statusCode, headers: res.headers, body: bytes }))
+        res.on('data', chunk => { bytes += chunk.length }).on('error', failed)
+          .on('end', () => done({ status: res.statusCode, headers: res.headers, body: bytes }))
       })
-      req.on('socket', socket => { if (!socket.seen) { socket.seen = true; sockets++ } }).on('error', failed).end()
+      req.on('socket', socket => { if (!socket.seen) { socket.seen = true; sockets++ } })
+        .on('error', failed).end()
     })
     assert.equal(status, 200)
     assert.notEqual(head.connection, 'close')
@@ -94,9 +106,12 @@ test('each of many gzip streams on one connection has a trailer of its own', asy
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (let i = 0; i < 5; i++) {
     const text = await new Promise((done, failed) => {
-      http.get({ host: '127.0.0.1', port: server.port, path: '/stream/end', agent, headers: { 'Accept-Encoding': 'gzip' } }, async res => {
+      http.get({ host: '127.0.0.1', port: server.port, path: '/stream/end', agent,
+          headers: { 'Accept-Encoding': 'gzip' } }, async res => {
         const { gunzipSync } = await import('node:zlib'), chunks = []
-        res.on('data', chunk => chunks.push(chunk)).on('end', () => { try { done(gunzipSync(Buffer.concat(chunks)).toString()) } catch (error) { failed(error) } })
+        res.on('data', chunk => chunks.push(chunk)).on('end', () => {
+          try { done(gunzipSync(Buffer.concat(chunks)).toString()) } catch (error) { failed(error) }
+        })
       }).on('error', failed)
     })
     assert.equal(text, 'data: one\n\ndata: last\n\n', `stream ${i}`)
@@ -107,16 +122,21 @@ test('each of many gzip streams on one connection has a trailer of its own', asy
 test('500 short streams by a keep-alive agent, none refused or reset', async () => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
   const failed = []
-  const one = i => request(server, i % 3 ? 'POST' : 'GET', i % 5 ? '/stream/end' : '/plain', { agent, headers: i % 2 ? { 'Accept-Encoding': 'gzip' } : {} })
-    .then(({ status }) => { if (status !== 200) failed.push(status) }, error => failed.push(error.code))
-  for (let i = 0; i < 500; i += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => one(i + k)))
+  const one = i => request(server, i % 3 ? 'POST' : 'GET', i % 5 ? '/stream/end' : '/plain',
+    { agent, headers: i % 2 ? { 'Accept-Encoding': 'gzip' } : {} })
+    .then(({ status }) => { if (status !== 200) failed.push(status) },
+      error => failed.push(error.code))
+  for (let i = 0; i < 500; i += 50)
+    await Promise.all(Array.from({ length: 50 }, (_, k) => one(i + k)))
   assert.deepEqual(failed, [])
   agent.destroy()
 })
 
 test('what is pipelined behind a stream waits for its end, and is answered then', async () => {
   for (const together of [true, false]) {
-    const socket = await server.socket(), first = get('/stream/open'), then = get('/plain') + get('/stream/quiet') + get('/plain', 'Connection: close')
+    const socket = await server.socket()
+    const first = get('/stream/open')
+    const then = get('/plain') + get('/stream/quiet') + get('/plain', 'Connection: close')
     socket.write(together ? first + then : first)
     await until(() => socket.got.includes('data: one'), 'the stream')
     if (!together) socket.write(then)
@@ -124,12 +144,16 @@ test('what is pipelined behind a stream waits for its end, and is answered then'
     assert(!socket.got.includes('plain'), 'not answered inside the stream')
     await request(server, 'POST', '/close/open')
     await until(() => socket.closed || socket.readableEnded, 'the replies behind it', 5000)
-    assert.match(socket.got, /data: last\n\n\r\n0\r\n\r\nHTTP\/1\.1 200 [^]*plainHTTP\/1\.1 200 [^]*chunked[^]*\r\n\r\n0\r\n\r\nHTTP\/1\.1 200 [^]*Connection: close[^]*plain$/)
+    const replies = ['data: last\n\n\r\n0\r\n\r\n', '[^]*plain', '[^]*chunked[^]*\r\n\r\n0\r\n\r\n',
+      '[^]*Connection: close[^]*plain$']
+    assert.match(socket.got, new RegExp(replies.join('HTTP/1\\.1 200 ')))
   }
 })
 
-test('input behind a stream is not read without bound, and who leaves is noticed all the same', async () => {
-  const socket = await server.socket(), before = (await request(server, 'POST', '/close/none')).status
+test('input behind a stream is not read without bound, and who leaves is noticed all the same',
+    async () => {
+  const socket = await server.socket()
+  const before = (await request(server, 'POST', '/close/none')).status
   assert.equal(before, 200)
   socket.write(get('/stream/open'))
   await until(() => socket.got.includes('data: one'), 'the stream')
@@ -139,10 +163,12 @@ test('input behind a stream is not read without bound, and who leaves is noticed
   assert(server.rss_kb() - rss < 3000, `${server.rss_kb() - rss} KB more`)
   assert(socket.writableLength > 0, 'it waits in the kernel and here')
   socket.destroy()
-  await until(async () => (await request(server, 'POST', '/close/open')).body === '0', 'the stream to be gone', 5000)
+  await until(async () => (await request(server, 'POST', '/close/open')).body === '0',
+    'the stream to be gone', 5000)
 })
 
-test('HTTP/1.0: a whole end closes at once; any other is a reset, behind all that was sent', async () => {
+test('HTTP/1.0: a whole end closes at once; any other is a reset, behind all that was sent',
+    async () => {
   const quiet = await old('/stream/quiet')
   assert(quiet.ms < 2000, `${quiet.ms} ms`)
   assert.match(quiet.head, /Connection: close/)
@@ -156,16 +182,22 @@ test('HTTP/1.0: a whole end closes at once; any other is a reset, behind all tha
   }
 })
 
-test('sse_come_back: a retry and no end to clients that ask for events, 503 and a kept connection to all others', async () => {
-  const datastar = { Accept: 'text/event-stream, text/html, application/json', 'Datastar-Request': 'true' }
+test('sse_come_back: a retry and no end to clients that ask for events, ' +
+    '503 and a kept connection to all others', async () => {
+  const datastar =
+    { Accept: 'text/event-stream, text/html, application/json', 'Datastar-Request': 'true' }
   for (const target of ['/no-room', '/no-room?deferred']) {
     for (const headers of [{ Accept: 'text/event-stream' }, datastar]) {
-      const { status, headers: head, body, complete } = await request(server, 'GET', target, { headers, partial: true })
-      assert.deepEqual([status, head.connection, body, complete], [200, 'close', 'retry: 1500\n\n', false])
+      const { status, headers: head, body, complete } =
+        await request(server, 'GET', target, { headers, partial: true })
+      assert.deepEqual([status, head.connection, body, complete],
+        [200, 'close', 'retry: 1500\n\n', false])
     }
-    for (const [method, headers] of [['GET', { Accept: '*/*' }], ['POST', datastar], ['POST', { Accept: 'text/event-stream' }]]) {
+    for (const [method, headers] of [['GET', { Accept: '*/*' }], ['POST', datastar],
+        ['POST', { Accept: 'text/event-stream' }]]) {
       const agent = new http.Agent({ keepAlive: true })
-      const { status, headers: head, body } = await request(server, method, target, { headers, agent })
+      const { status, headers: head, body } =
+        await request(server, method, target, { headers, agent })
       assert.deepEqual([status, head.connection, head['retry-after']], [503, undefined, '2'])
       assert.match(body, /come back later/)
       agent.destroy()
@@ -182,31 +214,40 @@ test('HTTP/1.0: the reset waits for a reader that begins late', async () => {
   await sleep(700)
   let bytes = 0, tail = '', reset = false
   socket.on('error', error => { reset = error.code === 'ECONNRESET' })
-  socket.setEncoding('latin1').on('data', text => { bytes += text.length; tail = (tail + text).slice(-20) }).resume()
+  socket.setEncoding('latin1')
+    .on('data', text => { bytes += text.length; tail = (tail + text).slice(-20) }).resume()
   await until(() => socket.closed, 'the reset')
-  assert(bytes > 4000000 && tail.endsWith('data: last\n\n') && reset, `${bytes} bytes, then ${JSON.stringify(tail)}`)
+  assert(bytes > 4000000 && tail.endsWith('data: last\n\n') && reset,
+    `${bytes} bytes, then ${JSON.stringify(tail)}`)
 })
 
 test('HEAD has no body, whoever answers it: what is behind it is the next reply', async () => {
   const heads = ['basic', 'fail', 'text', 'file', 'back', 'stream'].map(how => `/hooked/${how}`)
   for (const target of [...heads, '/nowhere', '/plain', '/stream/open']) {
     const socket = await server.socket()
-    socket.write(`HEAD ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n` + get('/plain', 'Connection: close'))
+    socket.write(`HEAD ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n` +
+      get('/plain', 'Connection: close'))
     await until(() => socket.closed || socket.readableEnded, target, 3000)
-    assert.match(socket.got, /^HTTP\/1\.1 \d{3} [^\r]+\r\n(?:[^\r]+\r\n)+\r\nHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nplain$/, target)
+    assert.match(socket.got,
+      /^HTTP\/1\.1 \d{3} [^\r]+\r\n(?:[^\r]+\r\n)+\r\nHTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nplain$/,
+      target)
   }
-  for (const bad of ['HEAD / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n', `HEAD /${'x'.repeat(20000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 'HEAD /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n']) {
+  for (const bad of ['HEAD / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
+      `HEAD /${'x'.repeat(20000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+      'HEAD /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n']) {
     const socket = await server.socket()
     socket.write(bad)
     await until(() => socket.closed || socket.readableEnded, 'the refusal', 3000)
-    if (!bad.includes('xxx')) assert.match(socket.got, /^HTTP\/1\.1 4\d\d [^]*\r\n\r\n$/) // its head was not read
+    // its head was not read
+    if (!bad.includes('xxx')) assert.match(socket.got, /^HTTP\/1\.1 4\d\d [^]*\r\n\r\n$/)
   }
 })
 
 test('a raw stream has no events in it, however it ends', async () => {
   assert.equal((await request(server, 'GET', '/raw?end')).body, '{}\n')
   const open = request(server, 'GET', '/raw')
-  await until(async () => (await request(server, 'POST', '/close/raw')).body === '1', 'the stream to be closed')
+  await until(async () => (await request(server, 'POST', '/close/raw')).body === '1',
+    'the stream to be closed')
   assert.equal((await open).body, '{}\n')
 })
 
@@ -224,7 +265,8 @@ test('one event may be of any size, also in the handler that opens the stream', 
   }
 })
 
-test('the stop: generators and jobs send what they still must, several events, and end as they choose', async () => {
+test('the stop: generators and jobs send what they still must, several events, ' +
+    'and end as they choose', async () => {
   const draining = await Server.start('asan/ends', { args: ['5000'] })
   const open = target => listen(draining, target, { headers: { 'Accept-Encoding': 'br' } })
   const whole = await Promise.all(['/drain/job?whole', '/drain/generator?whole'].map(open))
@@ -235,7 +277,8 @@ test('the stop: generators and jobs send what they still must, several events, a
   assert(Date.now() - began < 4000, 'it does not wait for the rest of the grace period')
   await until(() => [...whole, ...later, plain].every(stream => stream.closed), 'all to be closed')
   for (const [job, generator] of [whole, later]) {
-    assert.deepEqual(data(job), ['one', 'told', 'wrapping up', 'wrapping up', 'wrapping up', 'last'])
+    assert.deepEqual(data(job),
+      ['one', 'told', 'wrapping up', 'wrapping up', 'wrapping up', 'last'])
     assert.deepEqual(data(generator), ['one', 'farewell', 'farewell', 'farewell', 'last'])
   }
   assert(whole.every(stream => stream.complete) && later.every(stream => !stream.complete))
@@ -243,14 +286,17 @@ test('the stop: generators and jobs send what they still must, several events, a
   assert.equal(stderr.match(/job over by 1, 0 left/g).length, 4)
 })
 
-test('the stop: what does not end by itself has its last event when the grace period is over, and no end', async () => {
+test('the stop: what does not end by itself has its last event when the grace period is over, ' +
+    'and no end', async () => {
   const draining = await Server.start('asan/ends', { args: ['600'] })
-  const streams = await Promise.all(['/drain/forever', '/drain/endless'].map(target => listen(draining, target)))
+  const streams =
+    await Promise.all(['/drain/forever', '/drain/endless'].map(target => listen(draining, target)))
   const began = Date.now(), { code, stderr } = await draining.stop()
   assert.equal(code, 0, stderr)
   assert(Date.now() - began >= 500, 'not before')
   await until(() => streams.every(stream => stream.closed), 'all to be closed')
-  for (const stream of streams) assert.deepEqual([data(stream).at(-1), stream.complete], ['last', false])
+  for (const stream of streams)
+    assert.deepEqual([data(stream).at(-1), stream.complete], ['last', false])
   assert(data(streams[1]).filter(text => text === 'tick').length > 10, 'the generator went on')
   assert.equal(stderr.match(/job over by 2/g).length, 2)
 })
@@ -268,8 +314,10 @@ test('a stream that is opened while the app stops ends like the others', async (
   assert.equal((await stopping).code, 0)
 })
 
-test('a stream on a topic with a history has an id before its first event: nothing is lost while its quiet client is away', async () => {
-  for (const [first, again] of [['/topic/kept.a', '/topic/kept.a'], ['/topic/kept.b*?pattern', '/topic/kept.b*?pattern'], ['/late', '/topic/kept.late']]) {
+test('a stream on a topic with a history has an id before its first event: ' +
+    'nothing is lost while its quiet client is away', async () => {
+  for (const [first, again] of [['/topic/kept.a', '/topic/kept.a'],
+      ['/topic/kept.b*?pattern', '/topic/kept.b*?pattern'], ['/late', '/topic/kept.late']]) {
     const name = /kept\.[a-z]+/.exec(again)[0]
     for (const encoding of encodings) {
       const stream = await listen(server, first, { headers: { 'Accept-Encoding': encoding } })
@@ -292,7 +340,8 @@ test('a stream on a topic with a history has an id before its first event: nothi
 })
 
 test('after a gap with nothing to replay there is an id that is known again', async () => {
-  const stream = await listen(server, '/topic/kept.empty', { headers: { 'Last-Event-ID': '00000000-77' } })
+  const stream =
+    await listen(server, '/topic/kept.empty', { headers: { 'Last-Event-ID': '00000000-77' } })
   await until(() => stream.last, 'the gap')
   assert.equal(stream.last.event, 'gap')
   const id = await until(() => stream.parser.lastEventId, 'a new id')

@@ -1,34 +1,45 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
 // Each example starts, answers as browsers and their scripts ask, does its one thing and stops.
 import assert from 'node:assert/strict'
-import { answers, elements, listen, post, request, root, Server, sleep, test, until } from './wire.mjs'
+import { answers, elements, listen, post, request, root, Server, sleep, test,
+  until } from './wire.mjs'
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 
 // What they send: a page that is gone to or a form, a script's fetch, Datastar.
-const page_headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8', 'Sec-Fetch-Mode': 'navigate',
+const page_headers =
+  { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/' +
+  'apng,' + '*/*;q=0.8', 'Sec-Fetch-Mode': 'navigate',
   'Sec-Fetch-Dest': 'document', 'Upgrade-Insecure-Requests': '1' }
-const fetch_headers = { Accept: '*/*', 'Sec-Fetch-Mode': 'cors', 'Sec-Fetch-Dest': 'empty', 'Sec-Fetch-Site': 'same-origin' }
-const datastar_headers = { Accept: 'text/event-stream, text/html, application/json', 'Datastar-Request': 'true', 'Sec-Fetch-Site': 'same-origin' }
+const fetch_headers = { Accept: '*/*', 'Sec-Fetch-Mode': 'cors', 'Sec-Fetch-Dest': 'empty',
+  'Sec-Fetch-Site': 'same-origin' }
+const datastar_headers = { Accept: 'text/event-stream, text/html, application/json',
+  'Datastar-Request': 'true', 'Sec-Fetch-Site': 'same-origin' }
 
 // A page, whole, that needs nothing from elsewhere.
 async function get_page(server, target = '/', headers = {}) {
-  const { status, headers: got, body } = await request(server, 'GET', target, { headers: { ...page_headers, ...headers } })
+  const { status, headers: got, body } =
+    await request(server, 'GET', target, { headers: { ...page_headers, ...headers } })
   assert.equal(status, 200)
   assert.match(got['content-type'], /^text\/html/)
   assert.match(body, /^<!doctype html>.*<\/html>\n$/s)
   assert.doesNotMatch(body, /https?:\/\//)
   return body
 }
-const send = (server, target, fields, headers = fetch_headers) => request(server, 'POST', target, { body: new URLSearchParams(fields).toString(),
+const send = (server, target, fields, headers = fetch_headers) =>
+  request(server, 'POST', target, { body: new URLSearchParams(fields).toString(),
   headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers } })
-const form = (server, target, fields, headers) => send(server, target, fields, { ...page_headers, Origin: server.url, 'Sec-Fetch-Site': 'same-origin', ...headers })
-const sql = (server, statement) => execFileSync('sqlite3', [path.join(server.dir, `${server.program}.db`), statement])
-const refuse = (server, table) => sql(server, `CREATE TRIGGER no BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`)
+const form = (server, target, fields, headers) => send(server, target, fields,
+  { ...page_headers, Origin: server.url, 'Sec-Fetch-Site': 'same-origin', ...headers })
+const sql = (server, statement) =>
+  execFileSync('sqlite3', [path.join(server.dir, `${server.program}.db`), statement])
+const refuse = (server, table) =>
+  sql(server, `CREATE TRIGGER no BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`)
 
 test('hello', async t => {
-  if (!process.env.CI && await answers(8000)) return t.skip('somebody else is on port 8000, the one that hello names')
+  if (!process.env.CI && await answers(8000))
+    return t.skip('somebody else is on port 8000, the one that hello names')
   const server = await Server.start('hello', { port: 8000 })
   const { status, headers, body } = await request(server, 'GET', '/?name=%3Cyou%3E')
   assert.equal(status, 200)
@@ -43,11 +54,13 @@ test('chat', async () => {
   const say = signals => post(server, '/say', signals, { headers: datastar_headers })
   const lines = html => [...html.matchAll(/<p id="m\d+">(.*?)<\/p>/g)].map(match => match[1])
   assert.match(await get_page(server), /src="\/datastar\.js".*<main id="feed"[^>]*><\/main>/s)
-  assert.match((await request(server, 'GET', '/datastar.js')).headers['content-type'], /^text\/javascript/)
+  assert.match((await request(server, 'GET', '/datastar.js')).headers['content-type'],
+    /^text\/javascript/)
   const feed = await listen(server, '/feed', { headers: datastar_headers })
   assert.equal((await say({ text: 'a < b', key: '1.5' })).status, 204)
   await until(() => lines(elements(feed.last) ?? '').includes('a &lt; b'), 'the message')
-  assert.equal((await say({ text: 'a < b', key: '1.5' })).status, 204) // the answer to the first try was lost
+  // the answer to the first try was lost
+  assert.equal((await say({ text: 'a < b', key: '1.5' })).status, 204)
   assert.equal((await say({ text: 'a < b', key: '1.6' })).status, 204)
   for (const signals of [{}, { text: '' }]) assert.equal((await say(signals)).status, 400)
   const back = await form(server, '/say', { text: 'by a form' })
@@ -59,8 +72,10 @@ test('chat', async () => {
   assert.equal((await form(server, '/say', { text: 'refused' })).status, 500)
   feed.close()
   await server.restart('SIGTERM', { meanwhile: () => {
-    for (const end of ['', '-wal', '-shm']) rmSync(path.join(server.dir, `chat.db${end}`), { force: true })
-    sql(server, "CREATE TABLE msgs (id INTEGER PRIMARY KEY, txt TEXT); INSERT INTO msgs(txt) VALUES('of an older version')")
+    for (const end of ['', '-wal', '-shm'])
+      rmSync(path.join(server.dir, `chat.db${end}`), { force: true })
+    sql(server, "CREATE TABLE msgs (id INTEGER PRIMARY KEY, txt TEXT); " +
+      "INSERT INTO msgs(txt) VALUES('of an older version')")
   } })
   assert.equal((await say({ text: 'goes on', key: '2' })).status, 204)
   assert.deepEqual(lines(await get_page(server)), ['goes on', 'of an older version'])
@@ -68,14 +83,18 @@ test('chat', async () => {
 })
 
 test('chat serves the client that DATASTAR_JS names', async () => {
-  const server = await Server.start('chat', { env: { DATASTAR_JS: path.join(root, 'tests/wire/tap.mjs') } })
-  assert.equal((await request(server, 'GET', '/datastar.js')).body, readFileSync(path.join(root, 'tests/wire/tap.mjs'), 'utf8'))
+  const server =
+    await Server.start('chat', { env: { DATASTAR_JS: path.join(root, 'tests/wire/tap.mjs') } })
+  assert.equal((await request(server, 'GET', '/datastar.js')).body,
+    readFileSync(path.join(root, 'tests/wire/tap.mjs'), 'utf8'))
   await server.stops()
 })
 
 test('sensor', async () => {
   const server = await Server.start('sensor')
-  assert.match(await get_page(server), /<output id="temp">-?\d+\.\d &deg;C<\/output>\s*<div id="age" data-seconds="\d">\d\d:\d\d:\d\d UTC</)
+  const html = await get_page(server)
+  assert.match(html, /<output id="temp">-?\d+\.\d &deg;C<\/output>\s*<div id="age"/)
+  assert.match(html, /<div id="age" data-seconds="\d">\d\d:\d\d:\d\d UTC</)
   const events = await listen(server, '/events')
   await until(() => events.events.length >= 2, 'two readings')
   for (const { event, data } of events.events) {
@@ -88,18 +107,23 @@ test('sensor', async () => {
 
 test('life', async () => {
   const server = await Server.start('life')
-  const colors = html => [...html.matchAll(/<i id="c\d+" class="c(\d)">/g)].map(match => Number(match[1]))
+  const colors = html =>
+    [...html.matchAll(/<i id="c\d+" class="c(\d)">/g)].map(match => Number(match[1]))
   const first = await get_page(server)
   assert(/src="\/datastar\.js".*data-init="/s.test(first))
   assert.equal(colors(first).length, 2500)
   assert(colors(first).filter(Boolean).length > 100)
-  const board = await listen(server, '/board', { headers: { ...datastar_headers, 'Accept-Encoding': 'br' } })
+  const board =
+    await listen(server, '/board', { headers: { ...datastar_headers, 'Accept-Encoding': 'br' } })
   await until(() => board.events.length >= 3, 'three generations')
   assert.equal(colors(elements(board.last)).length, 2500)
   assert.match(elements(board.last), /<dt>1 watching<\/dt>/)
-  assert.equal((await post(server, '/tap?cell=1225', {}, { headers: datastar_headers })).status, 204)
-  await until(() => board.events.some(event => colors(elements(event))[1225] > 0), 'the cell to be alive')
-  assert.equal((await post(server, '/tap?cell=2500', {}, { headers: datastar_headers })).status, 400)
+  assert.equal((await post(server, '/tap?cell=1225', {}, { headers: datastar_headers })).status,
+    204)
+  await until(() => board.events.some(event => colors(elements(event))[1225] > 0),
+    'the cell to be alive')
+  assert.equal((await post(server, '/tap?cell=2500', {}, { headers: datastar_headers })).status,
+    400)
   const back = await form(server, '/tap', {})
   assert.deepEqual([back.status, back.headers.location], [303, '/'])
   await until(() => board.events.length >= 12, 'more generations')
@@ -125,13 +149,17 @@ test('numbers', async () => {
   const numbers = await listen(server, '/count?to=1000&ms=50')
   await until(() => numbers.events.length >= 2, 'two numbers')
   await server.stop()
-  assert(!numbers.events.some(({ event }) => event === 'done'), 'that the server stops is not the end of the count')
+  assert(!numbers.events.some(({ event }) => event === 'done'),
+    'that the server stops is not the end of the count')
 })
 
 test('rooms', async () => {
   const server = await Server.start('rooms')
-  const lines = html => [...html.matchAll(/<p id="([^"]+)" data-key="[^"]*"><b>bob<\/b>(.*?)<\/p>/g)].map(match => match[2])
-  const said = stream => stream.events.filter(({ event }) => event === 'said').map(({ data }) => data.replace(/^.*<\/b>|<\/p>$/g, ''))
+  const lines = html =>
+    [...html.matchAll(/<p id="([^"]+)" data-key="[^"]*"><b>bob<\/b>(.*?)<\/p>/g)].map(
+    match => match[2])
+  const said = stream => stream.events.filter(({ event }) => event === 'said')
+    .map(({ data }) => data.replace(/^.*<\/b>|<\/p>$/g, ''))
   const newest = html => html.match(/<main.*<\/main>/s)[0].match(/.*<p id="([^"]+)"/s)?.[1] ?? ''
   let keys = 0
   const say = (text, key = ++keys) => send(server, '/?room=garden&me=bob', { text, key })
@@ -139,13 +167,16 @@ test('rooms', async () => {
   const empty = await get_page(server)
   assert.equal(newest(empty), '')
   assert.equal((await say('1 < 2')).status, 204)
-  const ann = await listen(server, '/feed?room=garden&me=%3Cann&lastEventId=') // rendered with nothing, misses nothing
+  // rendered with nothing, misses nothing
+  const ann = await listen(server, '/feed?room=garden&me=%3Cann&lastEventId=')
   await until(() => said(ann).length === 1, 'the message')
   assert.deepEqual(said(ann), ['1 &lt; 2'])
-  await until(() => ann.events.find(({ event }) => event === 'here')?.data === '<li>&lt;ann</li>', 'ann to be here')
+  await until(() => ann.events.find(({ event }) => event === 'here')?.data === '<li>&lt;ann</li>',
+    'ann to be here')
   assert.equal((await say('1 < 2', keys)).status, 204) // the answer to the first try was lost
   assert.equal((await say('')).status, 400)
-  const back = await form(server, '/?room=garden&me=bob', { text: 'by a form' }, { Referer: `${server.url}/?room=garden&me=bob` })
+  const back = await form(server, '/?room=garden&me=bob', { text: 'by a form' },
+    { Referer: `${server.url}/?room=garden&me=bob` })
   assert.deepEqual([back.status, back.headers.location], [303, `${server.url}/?room=garden&me=bob`])
   await until(() => said(ann).length === 2, 'the other line')
   const html = await get_page(server)
@@ -154,13 +185,18 @@ test('rooms', async () => {
   await say('between')
   await until(() => said(ann).length === 3, 'the third line')
   await server.restart()
-  assert.equal((await say('between', keys)).status, 204) // as if the server had gone before it answered
-  const later = await listen(server, `/feed?room=garden&me=bob&lastEventId=${newest(html)}`) // neither lost nor doubled
-  const again = await listen(server, `/feed?room=garden&me=%3Cann&lastEventId=${newest(html)}`, { headers: { 'Last-Event-ID': ann.last.id } })
+  // as if the server had gone before it answered
+  assert.equal((await say('between', keys)).status, 204)
+  // neither lost nor doubled
+  const later = await listen(server, `/feed?room=garden&me=bob&lastEventId=${newest(html)}`)
+  const again = await listen(server, `/feed?room=garden&me=%3Cann&lastEventId=${newest(html)}`,
+    { headers: { 'Last-Event-ID': ann.last.id } })
   await say('live')
   await until(() => said(later).length >= 2 && said(again).length >= 1, 'what was missed')
-  assert.deepEqual([said(later), said(again)], [['between', 'live'], ['live']]) // the header goes before the query
-  await until(() => again.events.some(({ event, data }) => event === 'here' && /ann.*bob|bob.*ann/.test(data)), 'both to be here')
+  // the header goes before the query
+  assert.deepEqual([said(later), said(again)], [['between', 'live'], ['live']])
+  await until(() => again.events.some(({ event, data }) => event === 'here' &&
+    /ann.*bob|bob.*ann/.test(data)), 'both to be here')
   assert.deepEqual(lines(await get_page(server)), ['1 &lt; 2', 'by a form', 'between', 'live'])
   for (const stream of [ann, later, again]) stream.close()
   await server.stops()
@@ -168,19 +204,22 @@ test('rooms', async () => {
 
 test('outbox', async () => {
   const server = await Server.start('outbox')
-  const rows = html => [...html.matchAll(/<li data-id="(\d+)">(.*?)<\/li>/g)].map(match => `${match[1]} ${match[2]}`)
+  const rows = html =>
+    [...html.matchAll(/<li data-id="(\d+)">(.*?)<\/li>/g)].map(match => `${match[1]} ${match[2]}`)
   let keys = 0
   const order = (item, key = ++keys) => send(server, '/order', { item, key })
   assert.deepEqual(rows(await get_page(server)), [])
   const feed = await listen(server, '/feed?lastEventId=')
   assert.equal((await order("tea; it's hot")).status, 204)
-  assert.equal((await order("tea; it's hot", keys)).status, 204) // the answer to the first try was lost
+  // the answer to the first try was lost
+  assert.equal((await order("tea; it's hot", keys)).status, 204)
   assert.equal((await order('')).status, 400)
   const back = await form(server, '/order', { item: 'by a form' })
   assert.deepEqual([back.status, back.headers.location], [303, '/'])
   await until(() => feed.events.length === 2, 'the orders')
   assert.deepEqual([feed.events[0].data, feed.events[0].id], ["ordered: tea; it's hot", '1'])
-  assert.deepEqual(rows(await get_page(server)), ['1 ordered: tea; it&#39;s hot', '2 ordered: by a form'])
+  assert.deepEqual(rows(await get_page(server)),
+    ['1 ordered: tea; it&#39;s hot', '2 ordered: by a form'])
   await order('missed')
   await server.restart('SIGKILL')
   await order('missed', keys)
@@ -188,7 +227,8 @@ test('outbox', async () => {
   const again = await listen(server, '/feed?lastEventId=1', { headers: { 'Last-Event-ID': '2' } })
   const page = await listen(server, '/feed?lastEventId=2')
   await until(() => again.events.length === 2 && page.events.length === 2, 'what was missed')
-  for (const { events } of [again, page]) assert.deepEqual(events.map(event => event.data), ['ordered: missed', 'ordered: later'])
+  for (const { events } of [again, page])
+    assert.deepEqual(events.map(event => event.data), ['ordered: missed', 'ordered: later'])
   refuse(server, 'outbox')
   assert.equal((await order('refused')).status, 500)
   sql(server, 'DROP TRIGGER no')
@@ -202,10 +242,12 @@ test('login', async () => {
   const server = await Server.start('login', { env: { PASSWORD: 'open sesame' } })
   const page = cookie => get_page(server, '/', cookie ? { Cookie: cookie } : {})
   assert.match(await page(), /action="\/login"/)
-  for (const fields of [{}, { name: 'ann' }, { name: 'ann', password: 'x' }, { name: 'bob', password: 'open sesame' }])
+  for (const fields of [{}, { name: 'ann' }, { name: 'ann', password: 'x' },
+    { name: 'bob', password: 'open sesame' }])
     assert.equal((await form(server, '/login', fields)).headers.location, '/?wrong')
   assert.match(await get_page(server, '/?wrong'), /role="alert".*action="\/login"/s)
-  assert.equal((await form(server, '/login', { name: 'ann', password: 'open sesame' }, { Origin: 'https://elsewhere.example' })).status, 403)
+  assert.equal((await form(server, '/login', { name: 'ann', password: 'open sesame' },
+    { Origin: 'https://elsewhere.example' })).status, 403)
   const done = await form(server, '/login', { name: 'ann', password: 'open sesame' })
   assert.deepEqual([done.status, done.headers.location], [303, '/'])
   const [set] = [done.headers['set-cookie']].flat(), cookie = set.split(';')[0]
@@ -222,7 +264,8 @@ test('login', async () => {
 test('later', async () => {
   const server = await Server.start('later')
   assert.match(await get_page(server), /action="\/primes"/)
-  const [long, short] = await Promise.all([request(server, 'GET', '/primes?below=200000'), request(server, 'GET', '/primes?below=100')])
+  const [long, short] = await Promise.all(
+    [request(server, 'GET', '/primes?below=200000'), request(server, 'GET', '/primes?below=100')])
   assert.match(long.body, /<p>17984 primes are below 200000<\/p>.*<a href="\/">/)
   assert.match(short.body, /<p>25 primes are below 100<\/p>/)
   await server.stops()

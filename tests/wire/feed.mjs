@@ -1,9 +1,11 @@
-// The crowd that feed.test.mjs sends to a server, and threads.test.mjs to one built with the thread sanitizer.
+// The crowd that feed.test.mjs sends to a server, and threads.test.mjs to one built with the thread
+// sanitizer.
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { elements, listen, post, request, sleep, until } from './wire.mjs'
 
-export const watch = (server, count, options) => Promise.all(Array.from({ length: count }, () => listen(server, '/feed', options)))
+export const watch = (server, count, options) =>
+  Promise.all(Array.from({ length: count }, () => listen(server, '/feed', options)))
 export const shows = stream => elements(stream.last)
 export const all = (streams, html) => streams.every(stream => shows(stream) === html)
 
@@ -21,9 +23,12 @@ export async function posts(server, count, connections, text = i => `message ${i
 }
 
 export async function settled(server, streams, timeout_ms = 15000) {
-  const body = (await request(server, 'GET', '/now')).body.replace(/\r\n?/g, '\n') // a stream knows one line end
+  // a stream knows one line end
+  const body = (await request(server, 'GET', '/now')).body.replace(/\r\n?/g, '\n')
   await until(() => all(streams, body), () =>
-    `all streams to end on the same state (${streams.filter(stream => shows(stream) !== body).length} of ${streams.length} differ)`, timeout_ms)
+    `all streams to end on the same state ` +
+      `(${streams.filter(stream => shows(stream) !== body).length} of ${streams.length} differ)`,
+      timeout_ms)
   return body
 }
 
@@ -39,7 +44,8 @@ export async function crowd(server, { clients = 50, messages = 1000, connections
   assert(all(streams, html), 'the final state stays')
   const after = await server.stats()
   assert.equal(after.commits - before.commits, messages)
-  assert(after.renders - before.renders <= messages, `${after.renders - before.renders} renders for ${messages} commits`)
+  assert(after.renders - before.renders <= messages,
+    `${after.renders - before.renders} renders for ${messages} commits`)
   assert(after.renders > before.renders)
   streams.forEach(stream => stream.close())
   await until(async () => (await server.stats()).streams === 0, 'the streams to be given up')

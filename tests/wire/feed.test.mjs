@@ -22,7 +22,8 @@ test('the head of the stream', async () => {
   stream.close()
 })
 
-test('50 clients, 1,000 posts from 8 connections: one final state, no more renders than commits', async t => {
+test('50 clients, 1,000 posts from 8 connections: one final state, no more renders than commits',
+    async t => {
   t.diagnostic(`renders: ${(await crowd(server)).renders}`)
 })
 
@@ -62,8 +63,10 @@ test('a joiner gets the present state, and text arrives as it was written', asyn
 test('a row inserted by another process arrives', async () => {
   const streams = await watch(server, 3)
   await settled(server, streams)
-  execFileSync('sqlite3', [path.join(server.dir, 'feed.db'), "INSERT INTO msgs(txt) VALUES('from the shell')"])
-  await until(() => streams.every(stream => shows(stream).includes('from the shell')), 'the row from the shell', 3000)
+  execFileSync('sqlite3',
+    [path.join(server.dir, 'feed.db'), "INSERT INTO msgs(txt) VALUES('from the shell')"])
+  await until(() => streams.every(stream => shows(stream).includes('from the shell')),
+    'the row from the shell', 3000)
   streams.forEach(stream => stream.close())
 })
 
@@ -76,7 +79,8 @@ for (const encoding of ['br', 'gzip']) {
       await posts(server, 5, 1, n => `round ${i}, ${n}`)
       await settled(server, [...plain, ...packed])
     }
-    packed.forEach(stream => assert.ok([encoding, undefined].includes(stream.headers['content-encoding'])))
+    packed.forEach(stream =>
+      assert.ok([encoding, undefined].includes(stream.headers['content-encoding'])))
     ;[...plain, ...packed].forEach(stream => stream.close())
   })
 }
@@ -84,17 +88,21 @@ for (const encoding of ['br', 'gzip']) {
 test('bad posts are refused and change nothing', async () => {
   const { commits } = await server.stats()
   assert.equal((await post(server, '/say', {})).status, 400)
-  assert.equal((await request(server, 'POST', '/say', { body: '{"text":', headers: { 'Content-Type': 'application/json' } })).status, 400)
+  assert.equal((await request(server, 'POST', '/say',
+    { body: '{"text":', headers: { 'Content-Type': 'application/json' } })).status, 400)
   assert.equal((await request(server, 'GET', '/say')).status, 405)
   assert.equal((await request(server, 'GET', '/nowhere')).status, 404)
   assert.equal((await server.stats()).commits, commits)
 })
 
 test('a topic reaches its subscribers and nobody else', async () => {
-  const [a, b, other] = await Promise.all(['x', 'x', 'y'].map(topic => listen(server, `/topic/${topic}`)))
-  for (const body of ['one', 'two\nlines', '']) await request(server, 'POST', '/topic/x?event=news', { body })
+  const [a, b, other] =
+    await Promise.all(['x', 'x', 'y'].map(topic => listen(server, `/topic/${topic}`)))
+  for (const body of ['one', 'two\nlines', ''])
+    await request(server, 'POST', '/topic/x?event=news', { body })
   await until(() => a.events.length === 3 && b.events.length === 3, 'three events')
-  assert.deepEqual(a.events.map(({ event, data }) => [event, data]), [['news', 'one'], ['news', 'two\nlines'], ['news', '']])
+  assert.deepEqual(a.events.map(({ event, data }) => [event, data]),
+    [['news', 'one'], ['news', 'two\nlines'], ['news', '']])
   assert.deepEqual(b.events, a.events)
   assert.equal(other.events.length, 0)
   ;[a, b, other].forEach(stream => stream.close())
@@ -102,7 +110,8 @@ test('a topic reaches its subscribers and nobody else', async () => {
 
 test('silence after a failed database call is 500, for that request alone', async () => {
   const status = async target => (await request(server, 'POST', target)).status
-  assert.deepEqual([await status('/quiet'), await status('/wrong'), await status('/quiet'), await status('/wrong/said'), await status('/quiet')],
+  assert.deepEqual([await status('/quiet'), await status('/wrong'), await status('/quiet'),
+    await status('/wrong/said'), await status('/quiet')],
     [204, 500, 204, 200, 204])
 })
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Shared frames over the wire: readers that join, stall and leave at any time, in every coding and both versions of HTTP, decode what
-// was sent, all of it, and reach a clean end.
+// Shared frames over the wire: readers that join, stall and leave at any time, in every coding and
+// both versions of HTTP, decode what was sent, all of it, and reach a clean end.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import net from 'node:net'
@@ -16,7 +16,8 @@ const seconds = Number(process.env.SOAK ?? 6)
 let seed = 5
 const below = n => (seed = (seed * 1103515245 + 12345) % 2147483648) % 65536 % n
 
-// Checks the hash of an event and that the counters of topics and private events leave nothing out; views may.
+// Checks the hash of an event and that the counters of topics and private events leave nothing out;
+// views may.
 export function checker() {
   const last = {}
   return {
@@ -26,7 +27,9 @@ export function checker() {
       const [, hash, text] = /^([0-9a-f]{64})\n(.*)$/s.exec(data)
       assert.equal(createHash('sha256').update(text).digest('hex'), hash)
       const [, name, number] = /^(\w+) (\d+)\n/.exec(text)
-      if (last[name]) assert(name.startsWith('view') ? +number > last[name] : +number === last[name] + 1, `${name} ${number} after ${last[name]}`)
+      if (last[name])
+        assert(name.startsWith('view') ? +number > last[name] : +number === last[name] + 1,
+          `${name} ${number} after ${last[name]}`)
       if (+number > last[name] + 1) this.skipped++
       last[name] = +number
       this.count++
@@ -37,16 +40,30 @@ export function checker() {
 // A reader on a bare socket; it takes the reply apart itself: head, chunks, coding, events.
 class Reader {
   constructor(query, coding, minor) {
-    Object.assign(this, { query, coding, minor, check: checker(), wire: 0, rest: Buffer.alloc(0), head: null, whole: minor === 0, over: false, left: 0 })
-    this.parser = new EventParser(event => { try { this.check.event(event) } catch (error) { this.error ??= error } })
-    this.decoder = coding === 'br' ? zlib.createBrotliDecompress() : coding === 'gzip' ? zlib.createGunzip() : null
+    Object.assign(this, { query, coding, minor, check: checker(), wire: 0, rest: Buffer.alloc(0),
+      head: null, whole: minor === 0, over: false, left: 0 })
+    this.parser = new EventParser(
+      event => { try { this.check.event(event) } catch (error) { this.error ??= error } })
+    this.decoder = coding === 'br' ? zlib.createBrotliDecompress() : coding === 'gzip'
+      ? zlib.createGunzip() : null
     this.text = new TextDecoder()
-    this.decoder?.on('data', bytes => this.parser.push(this.text.decode(bytes, { stream: true }))).on('error', error => { this.error ??= error })
-    this.ended = this.decoder && new Promise(done => this.decoder.on('end', () => done(true)).on('error', () => done(false)))
+    this.decoder?.on('data', bytes => this.parser.push(this.text.decode(bytes, { stream: true })))
+      .on('error', error => { this.error ??= error })
+    this.ended = this.decoder &&
+      new Promise(done => this.decoder.on('end', () => done(true)).on('error', () => done(false)))
     this.socket = net.connect(server.port, '127.0.0.1')
-    this.socket.write(`GET /mix?${query} HTTP/1.${minor}\r\nHost: localhost\r\nAccept-Encoding: ${coding}\r\n\r\n`)
-    this.closed = new Promise(done => this.socket.on('close', () => { if (!this.left_early) this.decoder?.end(); this.over = true; done() }))
-    this.socket.on('error', () => {}).on('data', bytes => { this.wire += bytes.length; this.rest = Buffer.concat([this.rest, bytes]); this.read() })
+    this.socket.write(
+      `GET /mix?${query} HTTP/1.${minor}\r\nHost: localhost\r\nAccept-Encoding: ${coding}\r\n\r\n`)
+    this.closed = new Promise(done => this.socket.on('close', () => {
+      if (!this.left_early) this.decoder?.end()
+      this.over = true
+      done()
+    }))
+    this.socket.on('error', () => {}).on('data', bytes => {
+      this.wire += bytes.length
+      this.rest = Buffer.concat([this.rest, bytes])
+      this.read()
+    })
   }
 
   read() {
@@ -78,8 +95,10 @@ class Reader {
   leave() { this.left_early = true; this.socket.destroy(); this.decoder?.destroy() }
 }
 
-const queries = ['views=0', 'views=1', 'views=2', 'views=0123', 'topics=a', 'topics=abc&pattern=1', 'topics=ab&views=1', 'views=03&private=1',
-  'topics=c&private=1', 'topics=b&private=1&own=1', 'views=12&private=1&own=1', 'private=1&own=1', 'pattern=1&views=012']
+const queries = ['views=0', 'views=1', 'views=2', 'views=0123', 'topics=a', 'topics=abc&pattern=1',
+  'topics=ab&views=1', 'views=03&private=1',
+  'topics=c&private=1', 'topics=b&private=1&own=1', 'views=12&private=1&own=1', 'private=1&own=1',
+  'pattern=1&views=012']
 
 function join() {
   const coding = ['br', 'br', 'gzip', 'gzip', 'identity'][below(5)]
@@ -89,7 +108,8 @@ function join() {
 function judge(reader) {
   assert.ifError(reader.error)
   assert.match(reader.head, /^HTTP\/1\.1 200/)
-  if (reader.coding !== 'identity') assert.match(reader.head, new RegExp(`content-encoding: ${reader.coding}\r\n`, 'i'))
+  if (reader.coding !== 'identity')
+    assert.match(reader.head, new RegExp(`content-encoding: ${reader.coding}\r\n`, 'i'))
   assert.match(reader.head, /vary: accept-encoding/i)
   assert.equal(reader.chunked, reader.minor === 1)
 }
@@ -97,14 +117,27 @@ function judge(reader) {
 test(`${seconds} s of joining, stalling and leaving`, async t => {
   const readers = new Set(), decoded = { br: 0, gzip: 0, identity: 0 }
   let skipped = 0, wire = 0
-  const done = reader => { judge(reader); decoded[reader.coding] += reader.check.count; wire += reader.wire; skipped += reader.check.skipped; readers.delete(reader) }
-  const events = coding => [...readers].reduce((sum, reader) => sum + (reader.coding === coding ? reader.check.count : 0), decoded[coding])
-  const few = () => Object.keys(decoded).some(coding => events(coding) <= 100) // a busy machine takes longer
-  for (const end = Date.now() + seconds * 1000; Date.now() < end || (Date.now() < end + 30000 && few()); await sleep(5)) {
-    for (const reader of readers) if (reader.over && !reader.left_early) assert.fail(`the server closed ${reader.query} ${reader.coding}`)
+  const done = reader => {
+    judge(reader)
+    decoded[reader.coding] += reader.check.count
+    wire += reader.wire
+    skipped += reader.check.skipped
+    readers.delete(reader)
+  }
+  const events = coding => [...readers].reduce((sum, reader) => sum +
+    (reader.coding === coding ? reader.check.count : 0), decoded[coding])
+  // a busy machine takes longer
+  const few = () => Object.keys(decoded).some(coding => events(coding) <= 100)
+  for (const end = Date.now() + seconds * 1000;
+      Date.now() < end || (Date.now() < end + 30000 && few()); await sleep(5)) {
+    for (const reader of readers)
+      if (reader.over && !reader.left_early)
+        assert.fail(`the server closed ${reader.query} ${reader.coding}`)
     if (readers.size < 30) readers.add(join())
     const reader = [...readers][below(readers.size)]
-    if (below(10) === 0 && reader.head) { reader.leave(); done(reader) } else if (/views=\d?\d?2/.test(reader.query) && !reader.socket.isPaused()) {
+    if (below(10) === 0 &&
+        reader.head) { reader.leave(); done(reader) } else if (/views=\d?\d?2/.test(reader.query) &&
+        !reader.socket.isPaused()) {
       reader.socket.pause() // until the sockets are full and the server has to leave states out
       setTimeout(() => reader.socket.resume(), below(3000))
     }
@@ -112,18 +145,24 @@ test(`${seconds} s of joining, stalling and leaving`, async t => {
   const drawn = JSON.parse((await request(server, 'POST', '/quiet?on=1')).body)
   await sleep(50)
   readers.forEach(reader => reader.socket.resume())
-  await until(() => [...readers].every(reader => [...(/views=(\d+)/.exec(reader.query)?.[1] ?? '')].every(n => n === '1' || !drawn[n] ||
-    (reader.check.last[`view${n}`] ?? 0) >= drawn[n] || reader.error)), 'all to see the newest state of their views')
+  await until(() => [...readers].every(reader =>
+    [...(/views=(\d+)/.exec(reader.query)?.[1] ?? '')].every(n => n === '1' || !drawn[n] ||
+    (reader.check.last[`view${n}`] ?? 0) >= drawn[n] || reader.error)),
+      'all to see the newest state of their views')
   readers.forEach(judge)
   await request(server, 'POST', '/end')
   await Promise.all([...readers].map(reader => reader.closed))
   for (const reader of readers) {
-    if (reader.decoder) assert(await reader.ended, `${reader.coding} ${reader.query}: ${reader.error}`)
+    if (reader.decoder)
+      assert(await reader.ended, `${reader.coding} ${reader.query}: ${reader.error}`)
     assert(reader.whole && reader.check.bye, `${reader.coding} ${reader.query} ended as it should`)
     done(reader)
   }
   await request(server, 'POST', '/quiet?on=0')
-  if (process.env.SOAK) console.error(`# events: br ${decoded.br}, gzip ${decoded.gzip}, plain ${decoded.identity}; ${skipped} states left out for slow readers; ${Math.round(wire / 1024)} KB`)
+  if (process.env.SOAK)
+    console.error(`# events: br ${decoded.br}, gzip ${decoded.gzip}, plain ${decoded.identity}; ` +
+      `${skipped} states left out for slow readers; ${Math.round(wire / 1024)} KB`)
   assert(skipped > 10, `${skipped} states were left out for slow readers`)
-  for (const coding in decoded) assert(decoded[coding] > 100, `${decoded[coding]} events in ${coding}`)
+  for (const coding in decoded)
+    assert(decoded[coding] > 100, `${decoded[coding]} events in ${coding}`)
 })

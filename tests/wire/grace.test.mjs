@@ -1,16 +1,19 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// The stop and its grace period, by what other servers test: who cooperates is heard out, who does not is cut, nobody is waited
-// for in vain, and nobody who is left takes it for the end. See ends.test.mjs for how each stream ends.
+// The stop and its grace period, by what other servers test: who cooperates is heard out, who does
+// not is cut, nobody is waited for in vain, and nobody who is left takes it for the end. See
+// ends.test.mjs for how each stream ends.
 import assert from 'node:assert/strict'
 import { listen, Server, sleep, test, until } from './wire.mjs'
 
 const OFF = -1 // SSE_OFF
 const start = grace_ms => Server.start('asan/ends', { args: [String(grace_ms)] })
 const data = stream => stream.events.map(event => event.data)
-const ready = streams => until(() => streams.every(({ events }) => events.length), 'the first event of each')
+const ready = streams =>
+  until(() => streams.every(({ events }) => events.length), 'the first event of each')
 const gone = streams => until(() => streams.every(({ closed }) => closed), 'all to be closed')
 const count = (stream, text) => data(stream).filter(each => each === text).length
-const over_by = (stderr, reason) => (stderr.match(new RegExp(`job over by ${reason},`, 'g')) ?? []).length
+const over_by = (stderr, reason) =>
+  (stderr.match(new RegExp(`job over by ${reason},`, 'g')) ?? []).length
 const BY_PEER = 0, BY_END = 1, BY_STOP = 2
 
 async function open(server, how, times = 1) {
@@ -20,7 +23,8 @@ async function open(server, how, times = 1) {
 }
 
 async function stop(server, options) { // { code, stderr, ms }; how it ended is as it should
-  const from = Date.now(), { code, signal, stderr } = await server.stop(options), ms = Date.now() - from
+  const from = Date.now()
+  const { code, signal, stderr } = await server.stop(options), ms = Date.now() - from
   assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
   assert.doesNotMatch(stderr, /Sanitizer|runtime error|still running/)
   return { stderr, ms }
@@ -35,11 +39,13 @@ test('a generator that sleeps for an hour is told at once', async () => {
 })
 
 test('who cooperates is heard out and waited for, and no longer', async () => {
-  const server = await start(5000), streams = [...await open(server, '/drain/generator'), ...await open(server, '/drain/job')]
+  const server = await start(5000)
+  const streams = [...await open(server, '/drain/generator'), ...await open(server, '/drain/job')]
   const { ms, stderr } = await stop(server)
   await gone(streams)
   assert.deepEqual(data(streams[0]), ['one', 'farewell', 'farewell', 'farewell', 'last'])
-  assert.deepEqual(data(streams[1]), ['one', 'told', 'wrapping up', 'wrapping up', 'wrapping up', 'last'])
+  assert.deepEqual(data(streams[1]),
+    ['one', 'told', 'wrapping up', 'wrapping up', 'wrapping up', 'last'])
   assert.equal(over_by(stderr, BY_END), 2, 'they ended themselves')
   assert(ms < 2500, `${ms} ms`)
 })
@@ -55,7 +61,8 @@ test('who does not is cut when the grace period is over, by its last event', asy
 })
 
 test('without a grace period who cooperates is told, and cut at once like the others', async () => {
-  const server = await start(OFF), hows = ['/drain/job', '/drain/generator', '/drain/endless', '/stream/open']
+  const server = await start(OFF)
+  const hows = ['/drain/job', '/drain/generator', '/drain/endless', '/stream/open']
   const streams = (await Promise.all(hows.map(how => open(server, how)))).flat()
   const { ms } = await stop(server)
   await gone(streams)
@@ -68,12 +75,14 @@ test('who has nothing more to say is not waited for', async () => {
   const { ms } = await stop(server)
   await gone(streams)
   assert(ms < 1500, `${ms} ms`)
-  for (const stream of streams) assert.deepEqual([data(stream), stream.complete], [['one', 'last'], false])
+  for (const stream of streams)
+    assert.deepEqual([data(stream), stream.complete], [['one', 'last'], false])
 })
 
 test('one that is deaf holds up no other: they end when they are done', async () => {
   const server = await start(1500)
-  const [deaf] = await open(server, '/drain/forever'), [polite] = await open(server, '/drain/generator')
+  const [deaf] = await open(server, '/drain/forever')
+  const [polite] = await open(server, '/drain/generator')
   const from = Date.now(), stopping = stop(server)
   await until(() => polite.closed, 'the polite one to end')
   assert(Date.now() - from < 1200, `${Date.now() - from} ms`)
@@ -90,14 +99,18 @@ test('many: each of 300 streams is heard out, and all are over in time', async (
   await gone([...generators, ...jobs, ...plain])
   assert(ms < 6000, `${ms} ms`)
   for (const [list, text] of [[generators, 'farewell'], [jobs, 'wrapping up']])
-    for (const stream of list) assert.deepEqual([count(stream, text), data(stream).at(-1), stream.complete], [3, 'last', false])
-  for (const stream of plain) assert.deepEqual([data(stream), stream.complete], [['one', 'last'], false])
+    for (const stream of list)
+      assert.deepEqual([count(stream, text), data(stream).at(-1), stream.complete],
+        [3, 'last', false])
+  for (const stream of plain)
+    assert.deepEqual([data(stream), stream.complete], [['one', 'last'], false])
   assert.equal(over_by(stderr, BY_END), 200)
 })
 
 test('who leaves meanwhile is not waited for', async () => {
   const server = await start(10000)
-  const streams = [...await open(server, '/drain/forever', 3), ...await open(server, '/drain/endless', 3)]
+  const streams =
+    [...await open(server, '/drain/forever', 3), ...await open(server, '/drain/endless', 3)]
   const stopping = stop(server)
   await until(() => count(streams[0], 'told') === 1, 'the stop')
   streams.forEach(stream => stream.close())
@@ -120,7 +133,8 @@ test('who reads nothing is not waited for when the grace period is over', async 
 test('the second signal ends the grace period', async () => {
   for (const [first, second] of [['SIGTERM', 'SIGTERM'], ['SIGINT', 'SIGTERM']]) {
     const server = await start(30000)
-    const streams = [...await open(server, '/drain/forever'), ...await open(server, '/drain/endless')]
+    const streams =
+      [...await open(server, '/drain/forever'), ...await open(server, '/drain/endless')]
     const stopping = stop(server, { signal: first })
     await until(() => count(streams[0], 'told') === 1, 'the stop')
     await sleep(100)
@@ -134,8 +148,10 @@ test('the second signal ends the grace period', async () => {
   }
 })
 
-test('meanwhile nobody else is let in, and a kept connection is told that it is closed', async () => {
-  const server = await start(3000), [held] = await open(server, '/drain/forever'), kept = await server.socket()
+test('meanwhile nobody else is let in, and a kept connection is told that it is closed',
+    async () => {
+  const server = await start(3000)
+  const [held] = await open(server, '/drain/forever'), kept = await server.socket()
   const ask = () => kept.write('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n')
   ask()
   await until(() => kept.got.endsWith('plain'), 'a reply')

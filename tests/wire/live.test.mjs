@@ -10,7 +10,8 @@ after(() => server?.stops())
 
 const q = encodeURIComponent
 const set = async (name, value, touch) => {
-  const reply = await request(server, 'POST', `/set?name=${q(name)}&value=${q(value)}${touch ? `&touch=${q(touch)}` : ''}`)
+  const reply = await request(server, 'POST',
+    `/set?name=${q(name)}&value=${q(value)}${touch ? `&touch=${q(touch)}` : ''}`)
   assert.equal(reply.status, 204)
 }
 const stats = () => server.stats()
@@ -19,12 +20,15 @@ const settle = () => sleep(120)
 
 test('one view per path and listed query parameters, in any order of them', async () => {
   const before = await stats()
-  const paths = ['/room/a', '/room/a?unlisted=1', '/room/a?page=2&other=3', '/room/a?other=3&page=2', '/room/b', '/room/%61']
+  const paths = ['/room/a', '/room/a?unlisted=1', '/room/a?page=2&other=3',
+    '/room/a?other=3&page=2', '/room/b', '/room/%61']
   const streams = await Promise.all(paths.map(path => listen(server, path)))
   await until(() => streams.every(s => s.last), 'all show something')
   assert.deepEqual(streams.map(shows), [
-    '<p id="room">a page - other -: </p>', '<p id="room">a page - other -: </p>', '<p id="room">a page 2 other 3: </p>',
-    '<p id="room">a page 2 other 3: </p>', '<p id="room">b page - other -: </p>', '<p id="room">a page - other -: </p>'])
+    '<p id="room">a page - other -: </p>', '<p id="room">a page - other -: </p>',
+    '<p id="room">a page 2 other 3: </p>',
+    '<p id="room">a page 2 other 3: </p>', '<p id="room">b page - other -: </p>',
+    '<p id="room">a page - other -: </p>'])
   const now = await stats()
   assert.equal(now.views, 3)
   assert.equal(now.renders - before.renders, 3)
@@ -42,7 +46,8 @@ test('who joins gets the present state without a render', async () => {
   for (const s of [first, ...streams]) s.close()
 })
 
-test('touching a path renders its view, touching a route all of its views, once a turn', async () => {
+test('touching a path renders its view, touching a route all of its views, once a turn',
+    async () => {
   const [a, b] = await Promise.all([listen(server, '/room/x'), listen(server, '/room/y')])
   await until(() => a.last && b.last, 'both')
   const before = (await stats()).renders
@@ -95,10 +100,13 @@ test('a render that fails leaves the last state, and is tried again', async () =
 test('plain events, signals, a place of its own', async () => {
   await set('plain', 'a\nb')
   await set('signals', 'say "hi"')
-  const [plain, signals, into] = await Promise.all(['/plain', '/signals', '/into'].map(path => listen(server, path)))
+  const [plain, signals, into] =
+    await Promise.all(['/plain', '/signals', '/into'].map(path => listen(server, path)))
   await until(() => plain.last && signals.last && into.last, 'all three')
-  assert.deepEqual({ event: plain.last.event, data: plain.last.data }, { event: 'state', data: 'a\nb' })
-  assert.deepEqual({ event: signals.last.event, data: signals.last.data }, { event: 'datastar-patch-signals', data: 'signals {"text":"say \\"hi\\""}' })
+  assert.deepEqual({ event: plain.last.event, data: plain.last.data },
+    { event: 'state', data: 'a\nb' })
+  assert.deepEqual({ event: signals.last.event, data: signals.last.data },
+    { event: 'datastar-patch-signals', data: 'signals {"text":"say \\"hi\\""}' })
   assert.match(into.last.data, /^selector #here\nmode inner\nelements </)
   await set('plain', '', '/plain')
   await until(() => plain.events.length === 2, 'empty output is a state')
@@ -106,12 +114,15 @@ test('plain events, signals, a place of its own', async () => {
   for (const s of [plain, signals, into]) s.close()
 })
 
-test('signals that are no JSON object: the last good ones stay on screen, and the log says why', async () => {
+test('signals that are no JSON object: the last good ones stay on screen, and the log says why',
+    async () => {
   await set('signals', 'good')
   const s = await listen(server, '/signals')
   await until(() => s.last, 'signals')
-  for (const [raw, why] of [['{"text":', 'the JSON is not well-formed at byte 8'], ['[1]', 'the JSON is no object'],
-    ['{"a":' + '['.repeat(70), 'the JSON is deeper than 64 levels at byte 68'], ['', 'the JSON is not well-formed at byte 0']]) {
+  for (const [raw, why] of [['{"text":', 'the JSON is not well-formed at byte 8'],
+    ['[1]', 'the JSON is no object'],
+    ['{"a":' + '['.repeat(70), 'the JSON is deeper than 64 levels at byte 68'],
+    ['', 'the JSON is not well-formed at byte 0']]) {
     await set('signals', `raw ${raw}`, '/signals')
     await until(() => server.stderr.includes(`live view /signals was not rendered: ${why}`), why)
   }
@@ -149,12 +160,15 @@ test('every_ms renders while somebody watches', async () => {
 
 test('sse_live_each: a guard, attrs, params, query and headers of who asks', async () => {
   assert.equal((await request(server, 'GET', '/who/7')).status, 401)
-  const ask = (user, test) => listen(server, `/who/7?q=a%20b`, { headers: { cookie: `user=${user}`, 'x-test': test } })
+  const ask = (user, test) =>
+    listen(server, `/who/7?q=a%20b`, { headers: { cookie: `user=${user}`, 'x-test': test } })
   const [ann, bob] = await Promise.all([ask('ann', 'one'), ask('bob', 'two')])
   await until(() => ann.last && bob.last, 'both')
-  assert.deepEqual([ann, bob].map(shows), ['<p id="who">ann 7 a b one: </p>', '<p id="who">bob 7 a b two: </p>'])
+  assert.deepEqual([ann, bob].map(shows),
+    ['<p id="who">ann 7 a b one: </p>', '<p id="who">bob 7 a b two: </p>'])
   await set('who', 'changed', '/who/7')
-  await until(() => shows(ann)?.includes('changed') && shows(bob)?.includes('changed'), 'both follow')
+  await until(() => shows(ann)?.includes('changed') && shows(bob)?.includes('changed'),
+    'both follow')
   assert.equal(shows(bob), '<p id="who">bob 7 a b two: changed</p>')
   ann.close(); bob.close()
 })
@@ -168,7 +182,8 @@ test('two views on one stream; a refused one and one that is none', async () => 
   await set('plain', 'p2', '/plain')
   await set('a', 'r2', '/room/a?page=1')
   await until(() => s.events.length === 5, 'both follow')
-  assert.deepEqual(s.events.slice(3).map(e => e.data), ['p2', 'elements <p id="room">a page 1 other -: r2</p>'])
+  assert.deepEqual(s.events.slice(3).map(e => e.data),
+    ['p2', 'elements <p id="room">a page 1 other -: r2</p>'])
   s.close()
 })
 
@@ -176,7 +191,8 @@ test('more views than max_views: come back later', async () => {
   const streams = []
   for (let i = 0; i < 50; i++) streams.push(await listen(server, `/room/n${i}`))
   await until(() => streams.every(s => s.last), 'fifty views')
-  const one = await request(server, 'GET', '/room/toomany', { headers: { accept: 'text/event-stream' }, partial: true })
+  const one = await request(server, 'GET', '/room/toomany',
+    { headers: { accept: 'text/event-stream' }, partial: true })
   assert.equal(one.status, 200)
   assert.equal(one.body, 'retry: 2000\n\n')
   assert(!one.complete)
@@ -190,7 +206,9 @@ for (const encoding of ['br', 'gzip', 'identity']) {
     await set('plain', 'begin')
     const s = await listen(server, '/plain', { headers: { 'accept-encoding': encoding } })
     await until(() => s.last?.data === 'begin', 'the state')
-    for (let i = 0; i < 200; i++) await set('plain', `${encoding} ${i} ${Math.random().toString(36).repeat(10)}`.slice(0, 150), '/plain')
+    for (let i = 0; i < 200; i++)
+      await set('plain',
+        `${encoding} ${i} ${Math.random().toString(36).repeat(10)}`.slice(0, 150), '/plain')
     await set('plain', `${encoding} end`, '/plain')
     await until(() => s.last?.data === `${encoding} end`, 'the newest')
     s.close()

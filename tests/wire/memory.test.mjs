@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Allocations that fail while requests of every kind are answered: the server may say 500 or 503 or hang up, but what it calls a
-// success is right and whole, it neither crashes nor hangs nor leaks, and serves as before once there is memory again.
+// Allocations that fail while requests of every kind are answered: the server may say 500 or 503 or
+// hang up, but what it calls a success is right and whole, it neither crashes nor hangs nor leaks,
+// and serves as before once there is memory again.
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -17,21 +18,29 @@ before(async () => {
   writeFileSync(path.join(dir, 'small.txt'), 'small')
   writeFileSync(path.join(dir, 'kept.txt'), rows(5000))
   writeFileSync(path.join(dir, 'large.txt'), rows(48000))
-  server = await Server.start('asan/memory', { args: [dir], env: { ASAN_OPTIONS: 'detect_leaks=1:quarantine_size_mb=8:malloc_context_size=4' } })
+  server = await Server.start('asan/memory', { args: [dir],
+    env: { ASAN_OPTIONS: 'detect_leaks=1:quarantine_size_mb=8:malloc_context_size=4' } })
 })
 after(async () => { await server?.stops(); rmSync(dir, { recursive: true }) })
 
-// A reply read whole, { status, headers, body }; or { status: 0 } if the connection ended before that.
+// A reply read whole, { status, headers, body }; or { status: 0 } if the connection ended before
+// that.
 const ask = (method, target, { headers = {}, body } = {}) => new Promise((done, failed) => {
-  const req = http.request({ host: '127.0.0.1', port: server.port, method, path: target, headers, agent: false }, res => {
-    const chunks = [], decode = { br: zlib.brotliDecompressSync, gzip: zlib.gunzipSync }[res.headers['content-encoding']]
-    res.on('data', chunk => chunks.push(chunk)).on('error', () => { clearTimeout(late); done({ status: 0 }) }).on('end', () => {
+  const req = http.request({ host: '127.0.0.1', port: server.port, method, path: target, headers,
+      agent: false }, res => {
+    const chunks = []
+    const decode =
+      { br: zlib.brotliDecompressSync, gzip: zlib.gunzipSync }[res.headers['content-encoding']]
+    res.on('data', chunk => chunks.push(chunk))
+        .on('error', () => { clearTimeout(late); done({ status: 0 }) }).on('end', () => {
       clearTimeout(late)
       const bytes = Buffer.concat(chunks)
-      done({ status: res.statusCode, headers: res.headers, body: (decode && bytes.length ? decode(bytes) : bytes).toString() })
+      done({ status: res.statusCode, headers: res.headers,
+        body: (decode && bytes.length ? decode(bytes) : bytes).toString() })
     })
   }).on('error', () => { clearTimeout(late); done({ status: 0 }) })
-  const late = setTimeout(() => { failed(new Error(`${method} ${target} hangs`)); req.destroy() }, 5000)
+  const late =
+    setTimeout(() => { failed(new Error(`${method} ${target} hangs`)); req.destroy() }, 5000)
   req.end(body)
 })
 const calmly = async target => { // what steers the test must not fail
@@ -50,7 +59,9 @@ const failures = async () => {
 }
 
 const form = 'multipart/form-data; boundary=xyz'
-const parts = list => list.map(([name, text]) => `--xyz\r\nContent-Disposition: form-data; name="${name}"; filename="f"\r\n\r\n${text}\r\n`).join('') + '--xyz--\r\n'
+const parts = list => list.map(([name, text]) =>
+  `--xyz\r\nContent-Disposition: form-data; name="${name}"; filename="f"\r\n\r\n${text}\r\n`)
+  .join('') + '--xyz--\r\n'
 const sum = text => String(Buffer.from(text).reduce((a, b) => a + b, 0))
 const accept = coding => ({ headers: { 'Accept-Encoding': coding } })
 const kinds = {
@@ -65,12 +76,20 @@ const kinds = {
   'file kept': ['GET', '/dir/kept.txt', accept('br'), rows(5000)],
   'large file': ['GET', '/dir/large.txt', accept('gzip'), rows(48000)],
   'large file, plain': ['GET', '/dir/large.txt', {}, rows(48000)],
-  body: ['POST', '/echo', { body: rows(3000), headers: { 'Content-Length': rows(3000).length } }, rows(3000)],
-  'chunked body': ['POST', '/echo', { body: rows(3000), headers: { 'Transfer-Encoding': 'chunked' } }, rows(3000)],
-  form: ['POST', '/form', { body: 'a=1&b=two%20words', headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'Cookie': 'c=crumb' } }, '1 two words crumb'],
-  'form of parts': ['POST', '/form', { body: parts([['a', 1], ['b', 2]]).replaceAll('; filename="f"', ''), headers: { 'Content-Type': form, 'Cookie': 'c=x' } }, '1 2 x'],
-  signals: ['POST', '/signals', { body: '{"user":{"name":"A\\u00e9\\""}}', headers: { 'Content-Type': 'application/json' } }, '{"name":"Aé\\""}'],
-  upload: ['POST', '/upload', { body: parts([['a', rows(4000)], ['b', '']]), headers: { 'Content-Type': form } }, sum(rows(4000))],
+  body: ['POST', '/echo', { body: rows(3000), headers: { 'Content-Length': rows(3000).length } },
+    rows(3000)],
+  'chunked body': ['POST', '/echo',
+    { body: rows(3000), headers: { 'Transfer-Encoding': 'chunked' } }, rows(3000)],
+  form: ['POST', '/form', { body: 'a=1&b=two%20words',
+    headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'Cookie': 'c=crumb' } },
+    '1 two words crumb'],
+  'form of parts': ['POST', '/form',
+    { body: parts([['a', 1], ['b', 2]]).replaceAll('; filename="f"', ''),
+    headers: { 'Content-Type': form, 'Cookie': 'c=x' } }, '1 2 x'],
+  signals: ['POST', '/signals', { body: '{"user":{"name":"A\\u00e9\\""}}',
+    headers: { 'Content-Type': 'application/json' } }, '{"name":"Aé\\""}'],
+  upload: ['POST', '/upload', { body: parts([['a', rows(4000)], ['b', '']]),
+    headers: { 'Content-Type': form } }, sum(rows(4000))],
   later: ['GET', '/later?q=now', {}, 'now, later'],
   away: ['GET', '/away?q=x', {}, '', 303],
 }
@@ -81,7 +100,8 @@ async function one(kind, sure) {
   const reply = await ask(method, target, options)
   if (!sure && [0, 500, 503].includes(reply.status)) return
   if (!sure && status === 404 && reply.status === 404) return
-  assert.deepEqual([kind, reply.status, reply.body.length], [kind, status, body.length], reply.body.slice(0, 200))
+  assert.deepEqual([kind, reply.status, reply.body.length], [kind, status, body.length],
+    reply.body.slice(0, 200))
   assert.equal(reply.body, body)
 }
 
@@ -89,8 +109,10 @@ async function one(kind, sure) {
 function follow(target, coding) {
   const stream = { events: [], status: undefined, over: false }, end = () => { stream.over = true }
   const parser = new EventParser(event => stream.events.push(event))
-  http.get({ host: '127.0.0.1', port: server.port, path: target, headers: { Accept: 'text/event-stream', 'Accept-Encoding': coding }, agent: false }, res => {
-    const decode = { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip }[res.headers['content-encoding']]
+  http.get({ host: '127.0.0.1', port: server.port, path: target,
+      headers: { Accept: 'text/event-stream', 'Accept-Encoding': coding }, agent: false }, res => {
+    const decode =
+      { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip }[res.headers['content-encoding']]
     stream.status = res.statusCode
     stream.type = res.headers['content-type']
     const body = decode ? res.pipe(decode()) : res
@@ -100,14 +122,18 @@ function follow(target, coding) {
   return stream
 }
 
-// Streams of every kind are opened, get events and end. What they got is right, and all of it if nothing failed.
+// Streams of every kind are opened, get events and end. What they got is right, and all of it if
+// nothing failed.
 async function streams(sure) {
   const codings = ['identity', 'br', 'gzip']
-  const topics = codings.flatMap(coding => ['kept', 'plain'].map(topic => follow(`/events/${topic}`, coding)))
-  const views = codings.map((coding, i) => follow(`/view/${i % 2}`, coding)), each = codings.map(coding => follow('/each?q=me', coding))
+  const topics =
+    codings.flatMap(coding => ['kept', 'plain'].map(topic => follow(`/events/${topic}`, coding)))
+  const views = codings.map((coding, i) => follow(`/view/${i % 2}`, coding))
+  const each = codings.map(coding => follow('/each?q=me', coding))
   const all = [...topics, ...views, ...each]
   await until(() => all.every(stream => stream.status !== undefined), 'all to be answered')
-  const tell = (method, target) => ask(method, target).then(reply => sure && assert.equal(reply.status, 200, target))
+  const tell = (method, target) =>
+    ask(method, target).then(reply => sure && assert.equal(reply.status, 200, target))
   const told = Date.now() % 100000
   for (let i = 0; i < 3; i++) {
     await tell('POST', `/publish/kept?data=${told}-${i}`)
@@ -115,14 +141,20 @@ async function streams(sure) {
     await tell('POST', `/touch?state=${told + i}`)
   }
   if (sure) {
-    await until(() => topics.every(({ events }) => events.at(-1)?.data === `${told}-2`), 'the last event')
-    await until(() => [...views, ...each].every(({ events }) => elements(events.at(-1))?.includes(` ${told + 2}</p>`)), 'the last state')
-    for (const { events } of topics) assert.deepEqual(events.slice(-3).map(({ data }) => data), [0, 1, 2].map(i => `${told}-${i}`))
+    await until(() => topics.every(({ events }) => events.at(-1)?.data === `${told}-2`),
+      'the last event')
+    await until(() => [...views, ...each].every(({ events }) =>
+      elements(events.at(-1))?.includes(` ${told + 2}</p>`)), 'the last state')
+    for (const { events } of topics)
+      assert.deepEqual(events.slice(-3).map(({ data }) => data), [0, 1, 2].map(i => `${told}-${i}`))
   }
   for (const { status, type, events } of all) {
     if (!sure && status === 0) continue
-    assert.deepEqual([status, type?.split(';')[0]], [200, 'text/event-stream']) // anything else ends an EventSource for good
-    for (const event of events) assert.match(elements(event) ?? event.data, /^(\d+-\d|<p id="v">[01] \d+<\/p>|<p id="e">me \d+<\/p>|\{"reason":"\w+"\})$/)
+    // anything else ends an EventSource for good
+    assert.deepEqual([status, type?.split(';')[0]], [200, 'text/event-stream'])
+    for (const event of events)
+      assert.match(elements(event) ?? event.data,
+        /^(\d+-\d|<p id="v">[01] \d+<\/p>|<p id="e">me \d+<\/p>|\{"reason":"\w+"\})$/)
   }
   return all
 }
@@ -142,7 +174,9 @@ test('each allocation of each kind of request fails once', async t => {
       await one(kind)
       if (!await failures()) break
       await one(kind, true)
-      if (kind === 'file kept') assert.equal((await ask(...kinds[kind])).headers['content-encoding'], 'br', 'once there is memory')
+      if (kind === 'file kept')
+        assert.equal((await ask(...kinds[kind])).headers['content-encoding'], 'br',
+          'once there is memory')
     }
     assert(n > 1 && n < 200, `${kind}: ${n - 1} allocations failed`)
     total += n - 1
@@ -172,5 +206,8 @@ test('every Nth allocation fails while everything is asked for at once', async (
 })
 
 test('nothing is left open', async () => {
-  await until(async () => { const { connections, streams } = await now(); return connections === 1 && streams === 0 }, async () => JSON.stringify(await now()))
+  await until(async () => {
+    const { connections, streams } = await now()
+    return connections === 1 && streams === 0
+  }, async () => JSON.stringify(await now()))
 })

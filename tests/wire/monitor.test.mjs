@@ -15,7 +15,8 @@ const closing = (id, headers = {}, prefix = '/_sse') => request(server, 'POST', 
   headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers }, body: `id=${id}` })
 const counters = async () => JSON.parse((await request(server, 'GET', '/counters')).body)
 
-// Prometheus text format 0.0.4, by its description: { name: { type, help, samples: { labels: value } } }.
+// Prometheus text format 0.0.4, by its description:
+// { name: { type, help, samples: { labels: value } } }.
 function parse(text) {
   const metrics = {}
   let last
@@ -31,7 +32,9 @@ function parse(text) {
       last = name
       continue
     }
-    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{([a-zA-Z_]\w*="[^"\\\n]*"(?:,[a-zA-Z_]\w*="[^"\\\n]*")*)\})? (\d+)$/.exec(line)
+    const label = '[a-zA-Z_]\\w*="[^"\\\\\\n]*"'
+    const labels = `(?:\\{(${label}(?:,${label})*)\\})?`
+    const sample = new RegExp(`^([a-zA-Z_:][a-zA-Z0-9_:]*)${labels} (\\d+)$`).exec(line)
     assert(sample, `a sample: ${line}`)
     assert.equal(sample[1], last, 'the samples of a metric stand together')
     assert(!((sample[2] ?? '') in metrics[last].samples), `once: ${line}`)
@@ -45,12 +48,14 @@ test('the page is whole: no outside files, nothing inline', async () => {
   assert.equal(status, 200)
   assert.match(headers['content-security-policy'], /default-src 'none'/)
   assert.doesNotMatch(body, /https?:|<style|<script>| style=| on\w+=/)
-  const files = [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1]).filter(url => !url.startsWith('data:'))
+  const files = [...body.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1])
+    .filter(url => !url.startsWith('data:'))
   assert.deepEqual(files, ['_sse/monitor.css', '_sse/monitor.js'])
   for (const file of files) {
     const reply = await request(server, 'GET', '/' + file)
     assert.equal(reply.status, 200)
-    assert.match(reply.headers['content-type'], file.endsWith('css') ? /^text\/css/ : /^text\/javascript/)
+    assert.match(reply.headers['content-type'],
+      file.endsWith('css') ? /^text\/css/ : /^text\/javascript/)
     assert.doesNotMatch(reply.body, /https?:\/\/(?!www\.w3\.org)/)
   }
 })
@@ -82,8 +87,12 @@ test('streams, topics and views are told, with rates', async () => {
   assert.deepEqual(now.topics, [['chat."x"', 1]])
   assert.equal(now.topics_all, 1)
   assert.equal(now.views.length, 2)
-  for (let i = 0; i < 40; i++) await request(server, 'POST', '/topic/chat.%22x%22', { body: 'hello' })
-  await until(() => { now = state(watching); return Object.values(now.samples.requests).reduce((a, b) => a + b, 0) >= 35 }, 'the requests to show')
+  for (let i = 0; i < 40; i++)
+    await request(server, 'POST', '/topic/chat.%22x%22', { body: 'hello' })
+  await until(() => {
+    now = state(watching)
+    return Object.values(now.samples.requests).reduce((a, b) => a + b, 0) >= 35
+  }, 'the requests to show')
   assert(Math.max(...now.samples.delivered) > 0 && Math.max(...now.samples.bytes_out) > 0)
   const lengths = new Set(Object.values(now.samples).map(list => list.length))
   assert.equal(lengths.size, 1)
@@ -92,7 +101,8 @@ test('streams, topics and views are told, with rates', async () => {
 
 test('a stream is closed by its row, once, by who may', async () => {
   const watching = await listen(server, '/_sse/live')
-  const one = await listen(server, '/topic/news?label=one'), two = await listen(server, '/topic/news?label=two')
+  const one = await listen(server, '/topic/news?label=one')
+  const two = await listen(server, '/topic/news?label=two')
   await until(() => watching.last && state(watching).streams === 3, 'the streams')
   const id = label => state(watching).rows.find(row => row[1] === label)[0]
   assert.equal((await closing(id('one'), { Origin: 'http://evil.example' })).status, 403)
@@ -117,7 +127,9 @@ test('a stream is closed by its row, once, by who may', async () => {
 test('all of it is behind the guard', async () => {
   for (const path of ['', '/monitor.js', '/monitor.css', '/live', '/metrics']) {
     assert.equal((await request(server, 'GET', '/admin/monitor' + path)).status, 401, path)
-    if (path !== '/live') assert.equal((await request(server, 'GET', `/admin/monitor${path}?key=sesame`)).status, 200, path)
+    if (path !== '/live')
+      assert.equal((await request(server, 'GET', `/admin/monitor${path}?key=sesame`)).status,
+        200, path)
   }
   const watching = await listen(server, '/admin/monitor/live?key=sesame')
   assert.equal(watching.status, 200)
@@ -135,7 +147,8 @@ test('without a guard it is for this machine alone', async () => {
 })
 
 test('metrics are Prometheus text, without names of topics', async () => {
-  const watching = [await listen(server, '/topic/secret-name'), await listen(server, '/topic/other?label=kind-of-it')]
+  const watching = [await listen(server, '/topic/secret-name'),
+    await listen(server, '/topic/other?label=kind-of-it')]
   await request(server, 'GET', '/nothing/here')
   const { headers, body } = await request(server, 'GET', '/_sse/metrics')
   assert.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
@@ -152,9 +165,12 @@ test('metrics are Prometheus text, without names of topics', async () => {
   assert.doesNotMatch(body, /secret-name|kind-of-it/)
   const later = parse((await request(server, 'GET', '/_sse/metrics')).body)
   for (const [name, { type, samples }] of Object.entries(metrics))
-    if (type === 'counter') for (const labels in samples) assert(later[name].samples[labels] >= samples[labels], `${name} never falls`)
+    if (type === 'counter')
+      for (const labels in samples)
+        assert(later[name].samples[labels] >= samples[labels], `${name} never falls`)
   assert(later.sse_requests_total.samples[''] > metrics.sse_requests_total.samples[''])
-  if (spawnSync('promtool', ['--version']).status === 0) execFileSync('promtool', ['check', 'metrics'], { input: body })
+  if (spawnSync('promtool', ['--version']).status === 0)
+    execFileSync('promtool', ['check', 'metrics'], { input: body })
   watching.forEach(stream => stream.close())
 })
 

@@ -11,10 +11,12 @@ function parse(text, size = text.length) {
 }
 
 test('lines end in LF, CR LF or CR, however they are cut', () => {
-  const text = '\uFEFFid: 7\r\ndata: a\rdata:b\ndata:  c\r\n\r\n: no\nevent: e\nretry: 12\nretry: 1x\ndata\n\nid: 8\nevent: lost\n\ndata: open'
+  const text = '\uFEFFid: 7\r\ndata: a\rdata:b\ndata:  c\r\n\r\n: no\nevent: e\nretry: 12\n' +
+    'retry: 1x\ndata\n\nid: 8\nevent: lost\n\ndata: open'
   for (let size = 1; size <= text.length; size++) {
     const { events, parser } = parse(text, size)
-    assert.deepEqual(events, [{ event: 'message', data: 'a\nb\n c', id: '7' }, { event: 'e', data: '', id: '7' }], `cut every ${size}`)
+    assert.deepEqual(events, [{ event: 'message', data: 'a\nb\n c', id: '7' },
+      { event: 'e', data: '', id: '7' }], `cut every ${size}`)
     assert.equal(parser.lastEventId, '8')
     assert.equal(parser.retry, 12)
   }

@@ -8,8 +8,9 @@ import { request, Server, sleep, test, until } from './wire.mjs'
 const page = i => `${i} ${'x'.repeat(2000)}` // 50 of them make an event of 100 KB
 const get = target => `GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`
 
-// The process does next to nothing while time passes: pings and a safety look at the database are all it may wake for.
-// What spins does so each time; the kernel counts CPU by whoever runs at its ticks.
+// The process does next to nothing while time passes: pings and a safety look at the database are
+// all it may wake for. What spins does so each time; the kernel counts CPU by whoever runs at its
+// ticks.
 async function assert_idle(server, ms = 2000) {
   let used, woken
   for (let i = 0; i < 4; i++) {
@@ -24,9 +25,13 @@ async function assert_idle(server, ms = 2000) {
 }
 
 let asan, plain // leaks are the sanitizer's to find; memory and CPU are measured without it
-before(async () => { [asan, plain] = await Promise.all(['asan/server', 'clang/server'].map(program => Server.start(program, { args: ['peers.db'] }))) })
+before(async () => {
+  [asan, plain] = await Promise.all(
+    ['asan/server', 'clang/server'].map(program => Server.start(program, { args: ['peers.db'] })))
+})
 after(() => Promise.all([asan?.stops(), plain?.stops()]))
-const gone = server => until(async () => (await server.stats()).streams === 0, 'the streams to be given up')
+const gone = server =>
+  until(async () => (await server.stats()).streams === 0, 'the streams to be given up')
 
 test('disconnects while sending, orderly and by reset', async () => {
   const streams = await watch(asan, 5)
@@ -48,8 +53,10 @@ test('disconnects while sending, orderly and by reset', async () => {
 })
 
 test('half requests hold nothing up, and cost nothing while they wait', async () => {
-  const halves = ['', 'G', 'GET / HTTP/1.', 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n', 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ' + 'y'.repeat(5000),
-    'POST /say HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"text":',
+  const halves = ['', 'G', 'GET / HTTP/1.', 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n',
+    'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ' + 'y'.repeat(5000),
+    'POST /say HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n' +
+      'Content-Length: 100\r\n\r\n{"text":',
     'POST /say HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab']
   for (const server of [asan, plain]) {
     const sockets = []
@@ -80,7 +87,8 @@ test('a request byte by byte is a request', async () => {
   socket.destroy()
 })
 
-test('a client that never reads: the others follow, its memory is bounded, nothing spins', async t => {
+test('a client that never reads: the others follow, its memory is bounded, nothing spins',
+    async t => {
   for (const server of [asan, plain]) {
     const deaf = await Promise.all(Array.from({ length: 10 }, () => server.socket({ read: false })))
     deaf.forEach(socket => socket.write(get('/feed')))

@@ -1,9 +1,11 @@
 #!/usr/bin/env -S node --test-reporter=./tests/wire/tap.mjs
-// Stopping by signals: with a thousand streams, with a reply in flight, with peers that do not read, at once, under ASan and TSan.
+// Stopping by signals: with a thousand streams, with a reply in flight, with peers that do not
+// read, at once, under ASan and TSan.
 import assert from 'node:assert/strict'
 import { answers, request, Server, sleep, test, until } from './wire.mjs'
 
-const start = (grace_ms, build = 'asan') => Server.start(`${build}/stopping`, { args: [String(grace_ms)] })
+const start = (grace_ms, build = 'asan') =>
+  Server.start(`${build}/stopping`, { args: [String(grace_ms)] })
 const streams = async server => JSON.parse((await request(server, 'GET', '/count')).body).streams
 const say = (socket, path) => socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
 
@@ -32,7 +34,8 @@ for (const build of ['asan', 'tsan'])
     assert(ms < 4000, `${ms} ms: nobody kept it waiting`)
     assert.match(stderr, /closed 1000, by stop 1000/)
     await until(() => sockets.every(socket => socket.over), 'all of them to be over')
-    const whole = sockets.filter(({ got }) => got.includes('data: stopping') && got.includes('event: bye\ndata: farewell') && !got.endsWith('0\r\n\r\n'))
+    const whole = sockets.filter(({ got }) => got.includes('data: stopping') &&
+      got.includes('event: bye\ndata: farewell') && !got.endsWith('0\r\n\r\n'))
     assert.equal(whole.length, 1000, 'each heard its last words, and no end: it comes back')
   })
 

@@ -12,7 +12,8 @@ after(() => server?.stops())
 
 const open = (kind, options) => listen(server, `/stream/${kind}`, options)
 const names = stream => stream.events.map(event => event.event)
-const count = (stream, n) => until(() => stream.events.length >= n, () => `${n} events, ${stream.events.length} came`)
+const count = (stream, n) =>
+  until(() => stream.events.length >= n, () => `${n} events, ${stream.events.length} came`)
 
 // What arrives at a bare socket within so many ms.
 async function raw(target, ms, { version = '1.1', fields = '', at = server } = {}) {
@@ -24,7 +25,8 @@ async function raw(target, ms, { version = '1.1', fields = '', at = server } = {
   return { got: socket.got, ended, body: socket.got.split('\r\n\r\n').slice(1).join('\r\n\r\n') }
 }
 
-// Runs fn and answers how many streams closed meanwhile for which reason; every one that was opened closes once.
+// Runs fn and answers how many streams closed meanwhile for which reason; every one that was opened
+// closes once.
 async function closings(fn) {
   const idle = async () => (await server.stats()).streams === 0
   await until(idle, 'those before to close')
@@ -33,7 +35,8 @@ async function closings(fn) {
   await until(idle, 'all streams to close')
   const now = await server.stats()
   assert.equal(now.closed.reduce((a, b) => a + b), now.opened, 'on_close ran once for each')
-  return Object.fromEntries(now.closed.map((n, i) => [i, n - before.closed[i]]).filter(([, n]) => n))
+  return Object.fromEntries(now.closed.map((n, i) => [i, n - before.closed[i]])
+    .filter(([, n]) => n))
 }
 
 test('the head, and that of HTTP/1.0', async () => {
@@ -118,10 +121,12 @@ test('a raw stream: its type, its bytes, no pings, no events', async () => {
   assert.equal(body, '9\r\n--frame\r\n\r\nb\r\njpeg\0jpeg\r\n\r\n')
 })
 
-test('options that cannot be: no stream, the browser comes back, on_close all the same', async () => {
+test('options that cannot be: no stream, the browser comes back, on_close all the same',
+    async () => {
   for (const kind of ['badfirst', 'badlast', 'status']) {
     const reasons = await closings(async () => {
-      const reply = await raw(`/stream/${kind}`, 500, { fields: 'Accept: text/event-stream\r\nConnection: close\r\n' })
+      const reply = await raw(`/stream/${kind}`, 500,
+        { fields: 'Accept: text/event-stream\r\nConnection: close\r\n' })
       assert.match(reply.got, /^HTTP\/1.1 200 OK\r\n/, kind)
       assert.match(reply.body, /retry: \d+\n\n/, kind)
       assert(reply.ended)
@@ -143,7 +148,9 @@ test('ended in its own handler; a second one is refused', async () => {
 
 test('a farewell that does not fit cuts the stream and nothing else', async () => {
   for (const encoding of ['br', 'gzip', 'identity'])
-    await listen(server, '/long-farewell', { headers: { 'Accept-Encoding': encoding } }).catch(() => {}) // cut before or behind its head
+    // cut before or behind its head
+    await listen(server, '/long-farewell', { headers: { 'Accept-Encoding': encoding } })
+      .catch(() => {})
   assert.equal((await request(server, 'GET', '/stats')).status, 200)
 })
 
@@ -156,10 +163,14 @@ test('a stream is found by its id, and only by it', async () => {
   assert.equal((await request(server, 'POST', `/to/${ids[0]}`, { body: 'for you' })).status, 204)
   await count(a, 2)
   assert.deepEqual([a.last.data, b.events.length], ['for you', 1])
-  const forged = [ids[0].slice(0, -1) + (ids[0].endsWith('A') ? 'Q' : 'A'), ids[0].split('-').slice(0, 2).join('-'), '0-1-', '4294967296-1-x', '-', 'x']
-  for (const id of forged) assert.equal((await request(server, 'POST', `/to/${id}`, { body: 'x' })).status, 404, id)
+  const forged = [ids[0].slice(0, -1) + (ids[0].endsWith('A') ? 'Q' : 'A'),
+    ids[0].split('-').slice(0, 2).join('-'), '0-1-', '4294967296-1-x', '-', 'x']
+  for (const id of forged)
+    assert.equal((await request(server, 'POST', `/to/${id}`, { body: 'x' })).status, 404, id)
   a.close()
-  await until(async () => (await request(server, 'POST', `/to/${ids[0]}`, { body: 'x' })).status === 404, 'the stream to be gone')
+  await until(async () =>
+    (await request(server, 'POST', `/to/${ids[0]}`, { body: 'x' })).status === 404,
+    'the stream to be gone')
   const c = await open('named') // in the same slot
   await count(c, 1)
   assert.equal((await request(server, 'POST', `/to/${ids[0]}`, { body: 'x' })).status, 404)
@@ -221,13 +232,16 @@ test('silence to an EventSource: come back later; 204: never', async () => {
   assert.match(reply.body, /retry: \d+\n\n/)
   assert(reply.ended, 'and it closes')
   assert.equal((await request(server, 'GET', '/nothing')).status, 204)
-  assert.equal((await request(server, 'GET', '/no-more', { headers: { Accept: 'text/event-stream' } })).status, 204)
+  assert.equal((await request(server, 'GET', '/no-more',
+    { headers: { Accept: 'text/event-stream' } })).status, 204)
 })
 
 test('the stop: on_stop, the last event, the reason; in time with 1,000 open streams', async () => {
   const many = await Server.start('asan/topics')
   const streams = []
-  for (let i = 0; i < 10; i++) streams.push(...await Promise.all(Array.from({ length: 100 }, () => listen(many, '/topics/room.1,kept.1?label=x'))))
+  for (let i = 0; i < 10; i++)
+    streams.push(...await Promise.all(
+      Array.from({ length: 100 }, () => listen(many, '/topics/room.1,kept.1?label=x'))))
   const said = await listen(many, '/stream/stop')
   const begin = Date.now()
   await many.stops()
@@ -239,7 +253,8 @@ test('the stop: on_stop, the last event, the reason; in time with 1,000 open str
 test('the stop, while what on_stop publishes closes others', async () => {
   const many = await Server.start('asan/topics')
   const streams = []
-  for (let i = 0; i < 20; i++) streams.push(await listen(many, i % 2 ? '/stream/stop' : '/topics/stopping?queue=60'))
+  for (let i = 0; i < 20; i++)
+    streams.push(await listen(many, i % 2 ? '/stream/stop' : '/topics/stopping?queue=60'))
   await many.stops()
   await until(() => streams.every(stream => stream.closed), 'all to be closed')
 })

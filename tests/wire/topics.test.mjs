@@ -15,8 +15,11 @@ const say = async (at, topic, body, query = '') => {
   assert.equal(reply.status, 204, reply.body)
 }
 const data = stream => stream.events.map(event => event.data)
-const resume = (at, topics, id, query = '') => listen(at, `/topics/${topics}${query}`, { headers: { 'Last-Event-ID': id } })
-const settle = async (streams, count) => until(() => streams.every(stream => stream.events.length >= count), () => `${count} events (${streams.map(s => s.events.length)})`)
+const resume = (at, topics, id, query = '') =>
+  listen(at, `/topics/${topics}${query}`, { headers: { 'Last-Event-ID': id } })
+const settle = async (streams, count) =>
+  until(() => streams.every(stream => stream.events.length >= count),
+  () => `${count} events (${streams.map(s => s.events.length)})`)
 const close = (...streams) => streams.forEach(stream => stream.close())
 const gap = reason => JSON.stringify({ reason })
 
@@ -39,7 +42,8 @@ test('a history gives ids that grow, and none to what is ephemeral', async () =>
   close(again)
 })
 
-test('who comes back gets what it missed, in order, of several topics and patterns, once', async () => {
+test('who comes back gets what it missed, in order, of several topics and patterns, once',
+    async () => {
   const first = await listen(server, '/topics/kept.a')
   await say(server, 'kept.a', '0')
   await settle([first], 1)
@@ -86,7 +90,8 @@ test('no gap and no duplicate where replay meets the live flow', async () => {
   }
   over = true
   await publishing
-  await until(() => streams.every(stream => stream.last.data === String(n - 1)), 'all to have the last event')
+  await until(() => streams.every(stream => stream.last.data === String(n - 1)),
+    'all to have the last event')
   for (const stream of streams) {
     const got = data(stream).map(Number)
     got.forEach((value, i) => assert.equal(value, got[0] + i))
@@ -98,12 +103,14 @@ test('a newcomer is greeted with the last events, once the handler has returned'
   for (const text of ['1', '2', '3', '4', '5']) await say(server, 'kept.greet', text)
   const stream = await listen(server, '/topics/kept.greet?hello=kept.greet')
   await settle([stream], 4)
-  assert.deepEqual(stream.events.map(event => event.event === 'hello' ? 'hello' : event.data), ['3', '4', '5', 'hello'])
+  assert.deepEqual(stream.events.map(event => event.event === 'hello' ? 'hello' : event.data),
+    ['3', '4', '5', 'hello'])
   const quiet = await listen(server, '/topics/kept.greet?hello=kept.greet&quiet=1')
   await settle([stream], 5)
   await say(server, 'kept.greet', '6')
   await settle([quiet], 4)
-  assert.equal(quiet.events.filter(event => event.event === 'hello' && event.data === stream.events[4].data).length, 0, 'not its own')
+  assert.equal(quiet.events.filter(event => event.event === 'hello' &&
+    event.data === stream.events[4].data).length, 0, 'not its own')
   close(stream, quiet)
 })
 
@@ -130,15 +137,19 @@ test('ids of any other making are unknown, and harmless', async () => {
   await settle([probe], 2)
   const [epoch] = probe.last.id.split('-')
   const far = '9'.repeat(19)
-  for (const id of ['x', '-', '0', '-1', `${epoch}-`, `${epoch}--1`, `${epoch}-${far}`, `${epoch}-${far}9`, `${epoch}-99999999999999999999999`, `${epoch}-1e3`, `${epoch}-0x10`,
-    `${epoch}- 1`, `00000000-1`, `${epoch.toUpperCase()}G-1`, '\u00e9', '%00', 'a'.repeat(15000), `${epoch}-${'1'.repeat(15000)}`, '*', '../..', "' OR 1=1 --"]) {
+  for (const id of ['x', '-', '0', '-1', `${epoch}-`, `${epoch}--1`, `${epoch}-${far}`,
+    `${epoch}-${far}9`, `${epoch}-99999999999999999999999`, `${epoch}-1e3`, `${epoch}-0x10`,
+    `${epoch}- 1`, `00000000-1`, `${epoch.toUpperCase()}G-1`, '\u00e9', '%00', 'a'.repeat(15000),
+    `${epoch}-${'1'.repeat(15000)}`, '*', '../..', "' OR 1=1 --"]) {
     const stream = await resume(server, 'kept.hostile', id)
     assert.equal(stream.status, 200, id.slice(0, 40))
     await settle([stream], 2)
-    assert.deepEqual(stream.events.map(event => [event.event, event.data]), [['gap', gap('unknown')], ['message', 'mine']], id.slice(0, 40))
+    assert.deepEqual(stream.events.map(event => [event.event, event.data]),
+      [['gap', gap('unknown')], ['message', 'mine']], id.slice(0, 40))
     close(stream)
   }
-  const zero = await resume(server, 'kept.hostile', `${epoch}-0`) // a forged one chooses a place, in its own topics
+  // a forged one chooses a place, in its own topics
+  const zero = await resume(server, 'kept.hostile', `${epoch}-0`)
   await settle([zero], 1)
   assert.deepEqual(data(zero), ['mine'])
   close(probe, zero)
@@ -166,11 +177,13 @@ test('history by bytes and by age', async () => {
   const kept = (await request(server, 'GET', '/history/bytes')).body.split('\n')
   assert(kept.length > 3 && kept.length < 6, `${kept.length} kept`)
   await say(server, 'bytes', 'y'.repeat(5000))
-  assert.equal((await request(server, 'GET', '/history/bytes')).body.split('\n').length, 2, 'one event may be of any size')
+  assert.equal((await request(server, 'GET', '/history/bytes')).body.split('\n').length, 2,
+    'one event may be of any size')
   await say(server, 'aged.1', 'old')
   assert.match((await request(server, 'GET', '/history/aged.1')).body, /"old"/)
   const { topics } = await server.stats()
-  await until(async () => (await server.stats()).topics === topics - 1, 'the topic to go with its history')
+  await until(async () => (await server.stats()).topics === topics - 1,
+    'the topic to go with its history')
   assert.equal((await request(server, 'GET', '/history/aged.1')).body, '.')
 })
 
@@ -179,10 +192,13 @@ test('a history as the program reads it', async () => {
   await say(server, 'kept.read', '')
   await say(server, 'kept.read', 'x', '?id=mine')
   const { body } = await request(server, 'GET', '/history/kept.read?limit=3')
-  const [a, b, c] = body.trim().split('\n').map(line => line.startsWith('{') ? JSON.parse(line) : null)
-  assert.deepEqual([a.event, a.data, b.event, b.data, c.data, c.id], ['named', 'two\nlines', null, '', 'x', 'mine'])
+  const [a, b, c] = body.trim().split('\n')
+    .map(line => line.startsWith('{') ? JSON.parse(line) : null)
+  assert.deepEqual([a.event, a.data, b.event, b.data, c.data, c.id],
+    ['named', 'two\nlines', null, '', 'x', 'mine'])
   assert.match(a.id, /^[0-9a-f]{8}-\d+$/)
-  assert.equal((await request(server, 'GET', '/history/kept.read?limit=1')).body.split('\n').length, 2)
+  assert.equal((await request(server, 'GET', '/history/kept.read?limit=1')).body.split('\n').length,
+    2)
   assert.equal((await request(server, 'GET', '/history/plain')).status, 404)
 })
 
@@ -233,7 +249,8 @@ test('except: everyone but the one who spoke', async () => {
   await say(server, 'plain', 'x', `?except=${own}`)
   await say(server, 'plain', 'y')
   await until(() => a.last.data === 'y' && b.last.data === 'y', 'the last event')
-  assert(!(data(a).includes('x') && data(b).includes('x')) && (data(a).includes('x') || data(b).includes('x')))
+  assert(!(data(a).includes('x') && data(b).includes('x')) &&
+    (data(a).includes('x') || data(b).includes('x')))
   close(a, b)
 })
 
@@ -264,7 +281,8 @@ test('max_topics bounds what is kept: the history not used for longest goes', as
   const again = await resume(small, 'kept.first', stream.last.id) // what it missed may be gone
   await settle([again], 1)
   assert.equal(again.last.data, gap('expired'))
-  const streams = await Promise.all(Array.from({ length: 30 }, (_, i) => listen(small, `/topics/plain.${i}`)))
+  const streams =
+    await Promise.all(Array.from({ length: 30 }, (_, i) => listen(small, `/topics/plain.${i}`)))
   assert.equal((await small.stats()).topics, 20, 'topics with subscribers do not go')
   close(stream, again, ...streams)
   await small.stops()
@@ -276,7 +294,8 @@ test('a replay larger than the queue flows as it is read', async () => {
   const stream = await resume(server, 'large.1', 'x', '?queue=65536')
   for (let i = 0; i < 50; i++) await say(server, 'large.1', `live ${i}`)
   await settle([stream], 1551)
-  assert.deepEqual(data(stream).slice(1, 1501).map(text => Number(text.split(' ')[0])), Array.from({ length: 1500 }, (_, i) => i))
+  assert.deepEqual(data(stream).slice(1, 1501).map(text => Number(text.split(' ')[0])),
+    Array.from({ length: 1500 }, (_, i) => i))
   assert.deepEqual(data(stream).slice(1501), Array.from({ length: 50 }, (_, i) => `live ${i}`))
   close(stream)
 })
@@ -316,7 +335,8 @@ test('slow readers: oldest dropped, newest per key kept, or closed', async () =>
 for (const encoding of ['br', 'gzip']) {
   test(`what is dropped leaves a ${encoding} stream readable`, async () => {
     const ask = { headers: { 'Accept-Encoding': encoding } }
-    const streams = await Promise.all([1, 2, 3].map(() => listen(server, `/topics/drop,newest,kept.${encoding}?queue=60000&pattern=*`, ask)))
+    const streams = await Promise.all([1, 2, 3].map(() =>
+      listen(server, `/topics/drop,newest,kept.${encoding}?queue=60000&pattern=*`, ask)))
     const noise = () => Array.from({ length: 50 }, () => Math.random().toString(36)).join('')
     const { drops } = await server.stats()
     for (let i = 0; i < 10; i++) {
@@ -326,16 +346,19 @@ for (const encoding of ['br', 'gzip']) {
       await say(server, 'newest', noise(), '?count=50&key=a')
     }
     await say(server, 'drop', 'the end')
-    await until(() => streams.every(stream => stream.last?.data === 'the end'), () => `the end (${streams.map(stream => stream.error)})`)
+    await until(() => streams.every(stream => stream.last?.data === 'the end'),
+      () => `the end (${streams.map(stream => stream.error)})`)
     assert((await server.stats()).drops > drops)
-    const numbers = (stream, word) => data(stream).filter(text => text.startsWith(word)).map(text => Number(text.split(' ')[1]))
+    const numbers = (stream, word) =>
+      data(stream).filter(text => text.startsWith(word)).map(text => Number(text.split(' ')[1]))
     for (const stream of streams) {
       assert.equal(stream.headers['content-encoding'], encoding)
       assert.deepEqual(numbers(stream, 'kept'), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
       assert.deepEqual(numbers(stream, 'plain'), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     }
     const first = streams[0].events.find(event => event.data.startsWith('kept 0'))
-    const again = await listen(server, `/topics/kept.${encoding}`, { headers: { ...ask.headers, 'Last-Event-ID': first.id } })
+    const again = await listen(server, `/topics/kept.${encoding}`,
+      { headers: { ...ask.headers, 'Last-Event-ID': first.id } })
     await settle([again], 9)
     assert.deepEqual(numbers(again, 'kept'), [1, 2, 3, 4, 5, 6, 7, 8, 9])
     close(...streams, again)
@@ -349,41 +372,51 @@ for (const encoding of ['br', 'gzip', 'identity']) {
     const first = await listen(server, `/topics/${topic}`)
     for (let i = 0; i < 40; i++) await say(server, topic, page(i))
     await settle([first], 40)
-    // A queue that holds only some of what is replayed, so that it comes in several refills; then live, shared; then for one alone.
-    const back = own => listen(server, `/topics/${topic}?queue=2000&hello=plain${own}`, { headers: { ...ask.headers, 'Last-Event-ID': first.events[9].id } })
+    // A queue that holds only some of what is replayed, so that it comes in several refills; then
+    // live, shared; then for one alone.
+    const back = own => listen(server, `/topics/${topic}?queue=2000&hello=plain${own}`,
+      { headers: { ...ask.headers, 'Last-Event-ID': first.events[9].id } })
     const names = await listen(server, '/topics/plain')
     const own = await back('&own'), plain = await back('')
     await settle([own, plain], 30)
     await settle([names], 2)
     for (let i = 40; i < 50; i++) await say(server, topic, page(i))
     for (const { data: id } of names.events)
-      for (let i = 50; i < 55; i++) assert.equal((await request(server, 'POST', `/to/${id}`, { body: page(i) })).status, 204)
+      for (let i = 50; i < 55; i++)
+        assert.equal((await request(server, 'POST', `/to/${id}`, { body: page(i) })).status, 204)
     await say(server, topic, page(55))
     await settle([own, plain], 46)
     for (const stream of [own, plain]) {
       assert.equal(stream.error, undefined)
       assert.deepEqual(data(stream), Array.from({ length: 46 }, (_, i) => page(i + 10)))
     }
-    if (encoding !== 'identity') assert(own.bytes < plain.bytes * 0.7, `${own.bytes} bytes with a history of its own, ${plain.bytes} without`)
+    if (encoding !== 'identity')
+      assert(own.bytes < plain.bytes * 0.7,
+        `${own.bytes} bytes with a history of its own, ${plain.bytes} without`)
     close(first, names, own, plain)
   })
 }
 
 const crowd_s = Number(process.env.CROWD_S ?? 3)
-test(`100 of 1,000 stop reading for ${crowd_s} s of publishing at full speed: the others lose nothing, memory stays, the 100 resume`, async t => {
+test(`100 of 1,000 stop reading for ${crowd_s} s of publishing at full speed: ` +
+    `the others lose nothing, memory stays, the 100 resume`, async t => {
   const big = await Server.start('topics')
   const fast = []
   const counted = stream => { // a minute's events of 1,000 clients are too many to keep
-    stream.events = { length: 0, wrong: 0, push({ data }) { this.wrong += !data.startsWith(`${this.length++ % 10} `) } }
+    stream.events = { length: 0, wrong: 0,
+      push({ data }) { this.wrong += !data.startsWith(`${this.length++ % 10} `) } }
     return stream
   }
-  for (let i = 0; i < 9; i++) fast.push(...await Promise.all(Array.from({ length: 100 }, () => listen(big, '/topics/large.crowd?queue=200000').then(counted))))
+  for (let i = 0; i < 9; i++)
+    fast.push(...await Promise.all(Array.from({ length: 100 },
+      () => listen(big, '/topics/large.crowd?queue=200000').then(counted))))
   const body = 'x'.repeat(500), large = 'y'.repeat(100000)
   let published = 0
   const publish = async () => { // as fast as the fast ones read
     await say(big, 'large.crowd', body, '?count=10')
     published += 10
-    await until(() => fast.every(stream => stream.events.length >= published - 200), 'the fast ones to keep up', 20000)
+    await until(() => fast.every(stream => stream.events.length >= published - 200),
+      'the fast ones to keep up', 20000)
   }
   const for_seconds = async (seconds, each) => { // events a second
     const from = performance.now(), before = published
@@ -393,9 +426,11 @@ test(`100 of 1,000 stop reading for ${crowd_s} s of publishing at full speed: th
   }
   const alone = await for_seconds(crowd_s / 3, publish)
   const slow = await Promise.all(Array.from({ length: 100 }, () => big.socket({ read: false })))
-  slow.forEach(socket => { // they alone get the large events, so that the kernel's buffers fill in time
+  // they alone get the large events, so that the kernel's buffers fill in time
+  slow.forEach(socket => {
     socket.pause()
-    socket.write(`GET /topics/large.crowd,large.extra?queue=200000 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: ${fast[0].last.id}\r\n\r\n`)
+    socket.write(`GET /topics/large.crowd,large.extra?queue=200000 HTTP/1.1\r\n` +
+      `Host: localhost\r\nLast-Event-ID: ${fast[0].last.id}\r\n\r\n`)
   })
   await until(async () => (await big.stats()).streams === 1000, '1,000 streams')
   const { closed } = await big.stats(), before = big.rss_kb(), seen = published
@@ -408,18 +443,25 @@ test(`100 of 1,000 stop reading for ${crowd_s} s of publishing at full speed: th
   while (rounds++ < 60) await say(big, 'large.extra', large)
   for (const { events } of fast) assert.deepEqual([events.length, events.wrong], [published, 0])
   assert.equal((await big.stats()).closed[4] - closed[4], 100, 'the slow ones are closed')
-  const kept = Math.round(6500 + (published - seen) * 0.8) // kB: 60 large ones, and the others with what surrounds them
-  t.diagnostic(`${alone} events/s each before, ${beside} beside the slow ones; memory grew by ${most} kB, about ${kept} of it the histories`)
+  // kB: 60 large ones, and the others with what surrounds them
+  const kept = Math.round(6500 + (published - seen) * 0.8)
+  t.diagnostic(`${alone} events/s each before, ${beside} beside the slow ones; ` +
+    `memory grew by ${most} kB, about ${kept} of it the histories`)
   assert(most < kept + 100 * 200, `memory grew by ${most} kB`)
-  slow.forEach(socket => { socket.setEncoding('latin1').on('data', text => { socket.got += text }); socket.resume() })
-  await until(() => slow.every(socket => socket.closed), 'the slow ones to read what they have', 40000)
+  slow.forEach(socket => {
+    socket.setEncoding('latin1').on('data', text => { socket.got += text })
+    socket.resume()
+  })
+  await until(() => slow.every(socket => socket.closed),
+    'the slow ones to read what they have', 40000)
   const all = published - seen + 60
   const again = await Promise.all(slow.map(socket => {
     const got = socket.got.match(/^id: \S+\ndata: .*\n\n/gm)
     socket.count = got.length
     return resume(big, 'large.crowd,large.extra', got.at(-1).slice(4).split('\n')[0]).then(counted)
   }))
-  await until(() => again.every((stream, i) => stream.events.length + slow[i].count >= all), 'the slow ones to have all', 40000)
+  await until(() => again.every((stream, i) => stream.events.length + slow[i].count >= all),
+    'the slow ones to have all', 40000)
   again.forEach((stream, i) => assert.equal(stream.events.length + slow[i].count, all))
   close(...fast, ...again)
   await big.stops()
@@ -439,7 +481,8 @@ test(`killed ${kills} times while publishing: every client ends with every event
     }
   }
   for (let round = 0; round <= kills; round++) {
-    const streams = await Promise.all(clients.map(client => client.id ? resume(durable, topics, client.id) : listen(durable, `/topics/${topics}`)))
+    const streams = await Promise.all(clients.map(client =>
+      client.id ? resume(durable, topics, client.id) : listen(durable, `/topics/${topics}`)))
     await request(durable, 'POST', '/ticking')
     const posting = round < kills && post().catch(() => {})
     const enough = round < kills ? 20 + Math.floor(Math.random() * 100) : 200
@@ -451,7 +494,8 @@ test(`killed ${kills} times while publishing: every client ends with every event
     streams.forEach((stream, i) => {
       clients[i].gaps += stream.events.filter(event => event.event === 'gap').length
       clients[i].got.push(...data(stream).filter(text => text[0] !== 'p').map(Number))
-      clients[i].posted.push(...data(stream).filter(text => text[0] === 'p').map(text => Number(text.slice(1))))
+      clients[i].posted.push(...data(stream).filter(text => text[0] === 'p')
+        .map(text => Number(text.slice(1))))
       clients[i].id = stream.last.id
     })
   }
@@ -459,7 +503,8 @@ test(`killed ${kills} times while publishing: every client ends with every event
     assert.equal(client.gaps, 0)
     client.got.forEach((value, i) => assert.equal(value, client.got[0] + i))
   }
-  const rows = execFileSync('sqlite3', [path.join(durable.dir, 'topics.db'), "SELECT CAST(event AS TEXT) FROM sse_events WHERE topic = 'db.posted' ORDER BY seq"])
+  const rows = execFileSync('sqlite3', [path.join(durable.dir, 'topics.db'),
+    "SELECT CAST(event AS TEXT) FROM sse_events WHERE topic = 'db.posted' ORDER BY seq"])
   const kept = [...rows.toString().matchAll(/^data: p(\d+)$/gm)].map(match => Number(match[1]))
   assert.deepEqual(kept, [...new Set(kept)].sort((a, b) => a - b), 'each once, in order')
   assert.deepEqual(acknowledged.filter(n => !kept.includes(n)), [], 'what was answered is kept')
@@ -467,7 +512,8 @@ test(`killed ${kills} times while publishing: every client ends with every event
   t.diagnostic(`${acknowledged.length} acknowledged, ${kept.length} kept`)
   const end = (await request(durable, 'GET', '/history/db.ticks?limit=1')).body
   assert(Number(JSON.parse(end.split('\n')[0]).data) >= clients[0].got.at(-1))
-  assert.equal(execFileSync('sqlite3', [path.join(durable.dir, 'topics.db'), 'PRAGMA integrity_check']).toString(), 'ok\n')
+  assert.equal(execFileSync('sqlite3',
+    [path.join(durable.dir, 'topics.db'), 'PRAGMA integrity_check']).toString(), 'ok\n')
   await durable.stops()
 })
 
@@ -493,7 +539,8 @@ test('a database: limits, patterns and gaps across a restart', async () => {
   assert.equal(late.events[1].data, '5')
   const mixed = await resume(durable, 'db.other,kept.memory', id)
   await settle([mixed], 3)
-  assert.deepEqual(data(mixed), [gap('unknown'), 'mine', 'last'], 'memory cannot know what it missed')
+  assert.deepEqual(data(mixed), [gap('unknown'), 'mine', 'last'],
+    'memory cannot know what it missed')
   close(first, other, alias, late, pattern, mixed)
   const up_to_date = await resume(durable, 'db.other', other.last.id)
   assert.equal(up_to_date.parser.lastEventId, '', 'an id of this start stands')

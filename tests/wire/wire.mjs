@@ -1,5 +1,6 @@
-// What the wire and browser tests share: a server as a child process, raw sockets, requests, an event stream read by the letter of
-// the specification (WHATWG HTML 9.2.6), and what /proc tells of the server.
+// What the wire and browser tests share: a server as a child process, raw sockets, requests, an
+// event stream read by the letter of the specification (WHATWG HTML 9.2.6), and what /proc tells of
+// the server.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -14,35 +15,45 @@ import zlib from 'node:zlib'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
-// A test that hangs fails after a minute; a file that hangs ends after ten (SLOW=1: fifteen). No server outlives its test.
+// A test that hangs fails after a minute; a file that hangs ends after ten (SLOW=1: fifteen). No
+// server outlives its test.
 export const test = (name, fn, more_ms = 0) => node_test(name, { timeout: 60000 + more_ms }, fn)
 const servers = new Set()
-process.on('exit', () => servers.forEach(({ child, dir }) => { child.kill('SIGKILL'); rmSync(dir, { recursive: true, force: true }) }))
+process.on('exit', () => servers.forEach(({ child, dir }) => {
+  child.kill('SIGKILL')
+  rmSync(dir, { recursive: true, force: true })
+}))
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
-setTimeout(() => { console.error('# its time is over'); process.exit(1) }, process.env.SLOW ? 900000 : 600000).unref()
+setTimeout(() => { console.error('# its time is over'); process.exit(1) },
+  process.env.SLOW ? 900000 : 600000).unref()
 
 // Waits until condition() is truthy and returns its value.
 export async function until(condition, what, timeout_ms = 10000) {
   for (const end = Date.now() + timeout_ms; ;) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > end) throw new Error(`waited ${timeout_ms} ms for ${typeof what === 'function' ? what() : what}`)
+    if (Date.now() > end)
+      throw new Error(`waited ${timeout_ms} ms for ${typeof what === 'function' ? what() : what}`)
     await sleep(10)
   }
 }
 
 // Whether anything accepts connections on a port.
 export const answers = port => new Promise(done => {
-  const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); done(true) }).on('error', () => done(false))
+  const socket = net.connect(port, '127.0.0.1', () => { socket.destroy(); done(true) })
+    .on('error', () => done(false))
 })
 
-// A program that serves, started in a directory of its own; it prints its address, or listens on the port given here.
-// stop() ends it by its process id and answers how it ended: { code, signal, stderr }. A sanitizer complains by a code other than 0.
+// A program that serves, started in a directory of its own; it prints its address, or listens on
+// the port given here. stop() ends it by its process id and answers how it ended: { code, signal,
+// stderr }. A sanitizer complains by a code other than 0.
 export class Server {
   static async start(program, { args = [], env = {}, port } = {}) {
     const server = new Server()
-    if (process.env.SERVERS) program = program.replace(/^asan\b/, process.env.SERVERS) // the same with another build: poll.t
-    Object.assign(server, { program, args, env, port, listens_at: port, dir: mkdtempSync(path.join(os.tmpdir(), 'sse-')) })
+    // the same with another build: poll.t
+    if (process.env.SERVERS) program = program.replace(/^asan\b/, process.env.SERVERS)
+    Object.assign(server, { program, args, env, port, listens_at: port,
+      dir: mkdtempSync(path.join(os.tmpdir(), 'sse-')) })
     await server.#spawn()
     return server
   }
@@ -51,7 +62,8 @@ export class Server {
     this.stdout = this.stderr = ''
     const child = this.child = spawn(path.join(root, 'build', this.program), this.args, {
       cwd: this.dir,
-      env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1', TSAN_OPTIONS: 'halt_on_error=1', ...this.env },
+      env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1',
+        TSAN_OPTIONS: 'halt_on_error=1', ...this.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     servers.add(this)
@@ -64,8 +76,10 @@ export class Server {
     this.ended.then(() => { over = true })
     child.stderr.setEncoding('utf8').on('data', text => { this.stderr += text })
     child.stdout.setEncoding('utf8').on('data', text => { this.stdout += text })
-    for (const part of [child, child.stdout, child.stderr]) part.unref() // a test that failed must not wait for its server
-    await until(async () => over || (this.listens_at ? await answers(this.listens_at) : this.stdout.includes('\n')), `${this.program} to listen`)
+    // a test that failed must not wait for its server
+    for (const part of [child, child.stdout, child.stderr]) part.unref()
+    await until(async () => over || (this.listens_at ? await answers(this.listens_at)
+      : this.stdout.includes('\n')), `${this.program} to listen`)
     if (over) throw new Error(`${this.program} ended at once: ${this.stderr}`)
     this.port = this.listens_at ?? Number(/http:\/\/127\.0\.0\.1:(\d+)/.exec(this.stdout)[1])
     this.url = `http://127.0.0.1:${this.port}`
@@ -73,7 +87,10 @@ export class Server {
 
   async stop({ signal = 'SIGTERM', timeout_ms = 10000, keep = false } = {}) {
     this.child.kill(signal)
-    const late = setTimeout(() => { this.stderr += `\nstill running ${timeout_ms} ms after ${signal}`; this.child.kill('SIGKILL') }, timeout_ms)
+    const late = setTimeout(() => {
+      this.stderr += `\nstill running ${timeout_ms} ms after ${signal}`
+      this.child.kill('SIGKILL')
+    }, timeout_ms)
     const end = await this.ended
     clearTimeout(late)
     servers.delete(this)
@@ -81,7 +98,8 @@ export class Server {
     return { ...end, stderr: this.stderr }
   }
 
-  async stops() { // as a program should, with nothing for the sanitizers to say; log lines about bad peers are fine
+  // as a program should, with nothing for the sanitizers to say; log lines about bad peers are fine
+  async stops() {
     const { code, signal, stderr } = await this.stop()
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
     assert.doesNotMatch(stderr, /Sanitizer|runtime error|still running/)
@@ -98,7 +116,10 @@ export class Server {
 
   async stats() { return JSON.parse((await request(this, 'GET', '/stats')).body) }
 
-  #status(field) { return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]) }
+  #status(field) {
+    return Number(new RegExp(`^${field}:\\s+(\\d+)`,
+      'm').exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1])
+  }
   rss_kb() { return this.#status('VmRSS') }
   wakeups() { return this.#status('voluntary_ctxt_switches') }
   cpu_ms() { // user and system; the kernel counts in ticks of 10 ms
@@ -117,13 +138,18 @@ export class Server {
   }
 }
 
-// One request, the reply read whole: { status, headers, body }. partial: a body may lack its end, .complete tells.
-export function request(server, method, target, { headers = {}, body, agent, partial = false } = {}) {
+// One request, the reply read whole: { status, headers, body }. partial: a body may lack its end,
+// .complete tells.
+export function request(server, method, target,
+    { headers = {}, body, agent, partial = false } = {}) {
   return new Promise((done, failed) => {
-    const req = http.request({ host: '127.0.0.1', port: server.port, method, path: target, headers, agent }, res => {
+    const req = http.request(
+        { host: '127.0.0.1', port: server.port, method, path: target, headers, agent }, res => {
       const chunks = []
-      const end = () => done({ status: res.statusCode, headers: res.headers, body: Buffer.concat(chunks).toString(), complete: res.complete })
-      res.on('data', chunk => chunks.push(chunk)).on('end', end).on('error', error => partial ? end() : failed(error))
+      const end = () => done({ status: res.statusCode, headers: res.headers,
+        body: Buffer.concat(chunks).toString(), complete: res.complete })
+      res.on('data', chunk => chunks.push(chunk)).on('end', end)
+        .on('error', error => partial ? end() : failed(error))
     })
     req.on('error', failed)
     req.end(body)
@@ -131,11 +157,19 @@ export function request(server, method, target, { headers = {}, body, agent, par
 }
 
 export const post = (server, target, signals, options = {}) =>
-  request(server, 'POST', target, { ...options, body: JSON.stringify(signals), headers: { 'Content-Type': 'application/json', ...options.headers } })
+  request(server, 'POST', target, { ...options, body: JSON.stringify(signals),
+    headers: { 'Content-Type': 'application/json', ...options.headers } })
 
-// The text of a stream in pieces of any size; calls event({ event, data, id }) and knows .lastEventId and .retry.
+// The text of a stream in pieces of any size; calls event({ event, data, id }) and knows
+// .lastEventId and .retry.
 export class EventParser {
-  constructor(event) { this.event = event; this.rest = ''; this.first = true; this.lastEventId = ''; this.#reset() }
+  constructor(event) {
+    this.event = event
+    this.rest = ''
+    this.first = true
+    this.lastEventId = ''
+    this.#reset()
+  }
   #reset() { this.data = null; this.type = '' }
   push(text) {
     if (this.first && text) { this.first = false; text = text.replace(/^\uFEFF/, '') }
@@ -148,7 +182,8 @@ export class EventParser {
   }
   #line(line) {
     if (line === '') {
-      if (this.data !== null) this.event({ event: this.type || 'message', data: this.data, id: this.lastEventId })
+      if (this.data !== null)
+        this.event({ event: this.type || 'message', data: this.data, id: this.lastEventId })
       return this.#reset()
     }
     const [, name, value] = /^([^:]*)(?:: ?)?(.*)$/su.exec(line)
@@ -159,12 +194,14 @@ export class EventParser {
   }
 }
 
-// An open event stream: .events, .last, .closed, .complete (its body came to an end); close() hangs up. headers may ask for an encoding, which is then decoded.
+// An open event stream: .events, .last, .closed, .complete (its body came to an end); close() hangs
+// up. headers may ask for an encoding, which is then decoded.
 export function listen(server, target, { headers = {} } = {}) {
   return new Promise((done, failed) => {
     const stream = { events: [], last: null, closed: false, complete: false, bytes: 0 }
     const parser = new EventParser(event => { stream.last = event; stream.events.push(event) })
-    const req = http.get({ host: '127.0.0.1', port: server.port, path: target, headers: { Accept: 'text/event-stream', ...headers }, agent: false }, res => {
+    const req = http.get({ host: '127.0.0.1', port: server.port, path: target,
+        headers: { Accept: 'text/event-stream', ...headers }, agent: false }, res => {
       const decoders = { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip }
       const decode = decoders[res.headers['content-encoding']]
       const body = decode ? res.pipe(decode()) : res
@@ -180,7 +217,8 @@ export function listen(server, target, { headers = {} } = {}) {
         else body.flush(() => setImmediate(over))
         if (body.destroyed) over()
       })
-      body.setEncoding('utf8').on('data', text => parser.push(text)).on('error', error => { stream.error = error })
+      body.setEncoding('utf8').on('data', text => parser.push(text))
+        .on('error', error => { stream.error = error })
       done(stream)
     })
     req.on('error', error => { stream.closed = true; failed(error) })
@@ -190,4 +228,5 @@ export function listen(server, target, { headers = {} } = {}) {
 
 // The HTML that a Datastar element patch carries, null for other events.
 export const elements = event => event?.event !== 'datastar-patch-elements' ? null
-  : event.data.split('\n').filter(line => line.startsWith('elements ')).map(line => line.slice(9)).join('\n')
+  : event.data.split('\n').filter(line => line.startsWith('elements ')).map(line => line.slice(9))
+    .join('\n')
