@@ -1,10 +1,12 @@
-# sse.h is one file and needs no building: this makes the examples and runs the tests. All output goes to build/.
+# sse.h is one file and needs no building: this makes the examples and runs the tests. All output
+# goes to build/.
 
 PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
 CHECKS = -DSSE_DEBUG_CHECKS -DSSE_STATIC
-ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined \
+        -fno-sanitize-recover=undefined
 TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
 MAKE1 = $(MAKE) --no-print-directory
@@ -12,13 +14,17 @@ MAKE1 = $(MAKE) --no-print-directory
 names    = $(basename $(notdir $(wildcard $(1))))
 examples = $(patsubst %,build/%,$(call names,examples/*.c))
 units    = $(call names,tests/unit/*.c)
-threaded = $(basename $(notdir $(shell grep -lsE 'pthread_create|sse_offload|sse_db_post|what is acknowledged' tests/unit/*.c)))
+threaded = $(basename $(notdir $(shell \
+           grep -lsE 'pthread_create|sse_offload|sse_db_post|what is acknowledged' tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
-binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/o2/unit/%) $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
-servers  = $(addprefix build/asan/,$(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside) build/topics build/tsan/server build/tsan/stopping \
-           build/clang/server build/clang/sqlite build/clang/disk build/clang/faults $(addprefix build/poll/,ends http stopping topics) \
-           build/slow_fsync.so build/scarce_memory.so build/datastar-format
+binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/o2/unit/%) \
+           $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
+servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
+           $(addprefix build/clang/,server sqlite disk faults) \
+           $(addprefix build/tsan/,server stopping) \
+           build/topics build/datastar-format build/slow_fsync.so build/scarce_memory.so
 
 all: $(examples) ## build the examples
 
@@ -33,7 +39,8 @@ check: $(check) ## run the unit tests under ASan and UBSan (seconds)
 test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 $(binaries) $(servers)
-	@prove -j2 --timer $(filter-out $(examples),$(binaries)) $(wildcard tests/*/*.t tests/*/*.test.mjs) 2>build/test.log || \
+	@prove -j2 --timer $(filter-out $(examples),$(binaries)) \
+	    $(wildcard tests/*/*.t tests/*/*.test.mjs) 2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
 layers: ## prove that each section uses only what stands above it
@@ -50,8 +57,9 @@ outside: build/outside ## build the server for other people's test suites
 
 fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds go to build/fuzz
 	@for f in $(fuzzers); do mkdir -p build/fuzz/$$f.corpus && \
-	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/$$f. \
-	        build/fuzz/$$f.corpus $$(ls -d tests/fuzz/corpus/$$f 2>/dev/null) || exit 1; done
+	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 \
+	        -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus \
+	        $$(ls -d tests/fuzz/corpus/$$f 2>/dev/null) || exit 1; done
 
 fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)
 	@sh tests/fresh.sh
@@ -68,7 +76,8 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-13s %s\n", $$1, substr($$0, length($$1) + 3) }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | \
+	    awk -F': ' '{ printf "make %-13s %s\n", $$1, substr($$0, length($$1) + 3) }'
 
 build/%: examples/%.c sse.h
 	@mkdir -p $(@D)
@@ -129,11 +138,12 @@ build/topics: tests/wire/topics.c sse.h
 
 build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
 	@mkdir -p $(@D)
-	clang -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c -o $@ $(LIBS)
+	clang -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c \
+	    -o $@ $(LIBS)
 
 build/fuzz/%: tests/fuzz/%.c sse.h
 	@mkdir -p $(@D)
-	clang -std=c11 $(CHECKS) -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 $(ASAN) -O1 -fsanitize=fuzzer $(WARN) $< -o $@ $(LIBS)
 
 build/bench/%: tests/bench/%.c sse.h
 	@mkdir -p $(@D)

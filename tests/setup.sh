@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what `make run` or `make test` lacks: with apt-get where there is one, elsewhere it names the packages.
+# Installs what `make run` or `make test` lacks: with apt-get where there is one, elsewhere it names
+# the packages.
 # usage: sh tests/setup.sh run|test
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,16 +16,22 @@ lacks() { # lacks PACKAGE COMMAND...: notes the package if the command fails
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-# Whatever is made in build/ is made beside its place and moved there whole: an interrupted set-up begins anew.
+# Whatever is made in build/ is made beside its place and moved there whole: an interrupted set-up
+# begins anew.
 
-unpack() { # unpack NAME PROGRAM PACKAGE...: the program, from the first package that has it, to build/NAME
+# unpack NAME PROGRAM PACKAGE...: the program, from the first package that has it, to build/NAME
+unpack() {
     name=$1 program=$2
     shift 2
     for package in "$@"; do
         rm -rf "build/$name.new"
         mkdir -p "build/$name.new"
-        (cd "build/$name.new" && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) >build/setup.log 2>&1 &&
-            { "build/$name.new/$program" -v || "build/$name.new/$program" version; } >>build/setup.log 2>&1 && mv "build/$name.new" "build/$name" && return 0
+        {
+            (cd "build/$name.new" && apt-get -qq download "$package" &&
+                dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) &&
+                { "build/$name.new/$program" -v || "build/$name.new/$program" version; } &&
+                mv "build/$name.new" "build/$name"
+        } >build/setup.log 2>&1 && return 0
         rm -rf "build/$name.new"
     done
     return 1
@@ -41,7 +48,10 @@ links() { # links COMPILER HEADER FLAGS...
 }
 
 fuzzes() {
-    printf '#include <stddef.h>\nint LLVMFuzzerTestOneInput(const char *p, size_t n) { return !p && n; }\n' >"build/probe$$.c"
+    {
+        echo '#include <stddef.h>'
+        echo 'int LLVMFuzzerTestOneInput(const char *p, size_t n) { return !p && n; }'
+    } >"build/probe$$.c"
     status=0
     clang "build/probe$$.c" -o "build/probe$$" -fsanitize=fuzzer,address || status=$?
     rm -f "build/probe$$" "build/probe$$.c"
@@ -72,7 +82,7 @@ install() {
         exit 1
     fi
     if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
-        echo "These are missing, and there is no sudo to install them with: apt-get install$missing" >&2
+        echo "These are missing, and there is no sudo to install them: apt-get install$missing" >&2
         exit 1
     fi
     echo "Installing with apt-get:$missing"
@@ -108,7 +118,8 @@ if [ "$1" = test ]; then
     lacks openssl command -v openssl
     lacks "nodejs ca-certificates" command -v node
     lacks npm command -v npm
-    # Ubuntu's browsers are snaps, which do not run everywhere: there playwright fetches its own Chromium below, and Firefox is left out.
+    # Ubuntu's browsers are snaps, which do not run everywhere: there playwright fetches its own
+    # Chromium below, and Firefox is left out.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then
         lacks chromium command -v chromium
         lacks firefox-esr command -v firefox-esr
@@ -117,14 +128,21 @@ fi
 install
 [ "$1" = test ] || exit 0
 
-if ! fuzzes >/dev/null 2>&1; then # the sanitizers' runtime is a package of its own where clang is split finely
+# The sanitizers' runtime is a package of its own where clang is split finely.
+if ! fuzzes >/dev/null 2>&1; then
     missing=" libclang-rt-$(clang -dumpversion | cut -d. -f1)-dev"
     install
 fi
-unpacked() { # unpacked NAME PROGRAM PACKAGE...: for servers that Debian would start, were they installed
+
+# unpacked NAME PROGRAM PACKAGE...: for servers that Debian would start, were they installed
+unpacked() {
     [ ! -x "/$2" ] && [ ! -d "build/$1" ] || return 0
     echo "Unpacking to build/$1: $1"
-    unpack "$@" || { update && unpack "$@"; } || { cat build/setup.log >&2; echo "$1 is missing: please install it" >&2; exit 1; }
+    unpack "$@" || { update && unpack "$@"; } || {
+        cat build/setup.log >&2
+        echo "$1 is missing: please install it" >&2
+        exit 1
+    }
 }
 unpacked nginx usr/sbin/nginx nginx nginx-core # the second has the program on older Ubuntus
 unpacked caddy usr/bin/caddy caddy
@@ -133,18 +151,21 @@ if ! node_is_recent; then
     exit 1
 fi
 if ! cmp -s tests/package.json build/node/package.json; then
-    echo "Installing with npm to build/node: $(sed -n 's/^    "\(.*\)": "\(.*\)",*$/\1@\2/p' tests/package.json | tr '\n' ' ')"
+    names=$(sed -n 's/^    "\(.*\)": "\(.*\)",*$/\1@\2/p' tests/package.json | tr '\n' ' ')
+    echo "Installing with npm to build/node: $names"
     rm -rf build/node build/node.new
     mkdir -p build/node.new
     cp tests/package.json build/node.new/package.json
-    (cd build/node.new && npm install --no-audit --no-fund --ignore-scripts --loglevel=error) >build/setup.log 2>&1 ||
+    (cd build/node.new && npm install --no-audit --no-fund --ignore-scripts --loglevel=error) \
+        >build/setup.log 2>&1 ||
         { cat build/setup.log >&2; exit 1; }
     mv build/node.new build/node
 fi
 if ! command -v chromium >/dev/null && [ ! -d build/browsers ]; then
     echo "Installing with playwright to build/browsers: chromium"
     rm -rf build/browsers.new
-    PLAYWRIGHT_BROWSERS_PATH="$PWD/build/browsers.new" node build/node/node_modules/playwright-core/cli.js \
+    PLAYWRIGHT_BROWSERS_PATH="$PWD/build/browsers.new" \
+        node build/node/node_modules/playwright-core/cli.js \
         install --with-deps --only-shell chromium >build/setup.log 2>&1 ||
         { tail -20 build/setup.log >&2; exit 1; }
     mv build/browsers.new build/browsers

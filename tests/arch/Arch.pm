@@ -15,14 +15,17 @@ sub pure { # the sections marked [pure] in their banners that have a test
 
 sub runs { # runs(TARGET, QEMU, UNIT...)
     my ($target, $qemu, @units) = @_;
-    plan skip_all => "there is no $target-gcc or no $qemu" unless have("$target-gcc") && have($qemu);
+    plan skip_all => "there is no $target-gcc or no $qemu"
+        unless have("$target-gcc") && have($qemu);
+    my $cc = "$target-gcc -std=c11 -O1 -static -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS";
     system 'mkdir', '-p', 'build/arch';
     for my $unit (@units) {
         my $program = "build/arch/$target-$unit";
-        my $built   = `$target-gcc -std=c11 -O1 -static -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS tests/unit/$unit.c -o $program -lm 2>&1`;
+        my $built   = `$cc tests/unit/$unit.c -o $program -lm 2>&1`;
         if ($?) { fail("$unit builds"); diag($built); next }
         my $said = `timeout 120 $qemu $program 2>&1`;
-        ok($? == 0 && $said =~ /^1\.\./m && $said !~ /^not ok/m, $unit) or diag(join "\n", grep { /^(not ok|#)|rror/ } split /\n/, $said);
+        ok($? == 0 && $said =~ /^1\.\./m && $said !~ /^not ok/m, $unit)
+            or diag(join "\n", grep { /^(not ok|#)|rror/ } split /\n/, $said);
     }
     done_testing();
 }

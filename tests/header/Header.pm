@@ -4,7 +4,8 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Test::More;
-our @EXPORT = qw($text $public $private $dir slurp spew compiles refuses runs is_empty functions have @strict);
+our @EXPORT = qw($text $public $private $dir slurp spew compiles refuses runs is_empty functions
+    have @strict);
 
 $ENV{LC_ALL} = 'C'; # plain quotes in what compilers say
 our $text = slurp('sse.h');
@@ -58,7 +59,8 @@ sub compiles { # compiles NAME, COMMAND...
 sub refuses { # refuses NAME, PATTERN, COMMAND...: the command fails and says why
     my ($name, $pattern, @command) = @_;
     my ($status, $said) = output(@command);
-    ok($status != 0 && $said =~ $pattern, $name) or diag("@command\nstatus $status, wanted $pattern in:\n" . first_lines($said));
+    ok($status != 0 && $said =~ $pattern, $name)
+        or diag("@command\nstatus $status, wanted $pattern in:\n" . first_lines($said));
 }
 
 sub runs { # runs NAME, PROGRAM...
@@ -76,7 +78,8 @@ sub functions { # the names of the public functions, in the order of their decla
     return $public =~ /^SSE_API\b[^;({]*?\b(sse_\w+)\(/mg;
 }
 
-sub have { # have TOOL: false where it is missing, which is a failure in CI and a visible skip elsewhere
+# have TOOL: false where it is missing, which is a failure in CI and a visible skip elsewhere
+sub have {
     my ($tool) = @_;
     return 1 if grep { -x "$_/$tool" } split /:/, $ENV{PATH};
     if ($ENV{CI}) { fail("$tool is not installed") }

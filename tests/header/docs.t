@@ -11,7 +11,8 @@ my %public   = map { $_ => 1 } functions();
 
 sub chapter { # the lines of the manual from a heading to the next one
     my ($title) = @_;
-    return $manual =~ /^ *(?:[\d.]+ +)?\Q$title\E\b[^\n]*\n(.*?)(?=^ {0,3}(?:\d+\. +)?[A-Z][^\n]*$|\*\/|\z)/msi ? $1 : '';
+    my $next = qr/^ {0,3}(?:\d+\. +)?[A-Z][^\n]*$|\*\/|\z/mi;
+    return $manual =~ /^ *(?:[\d.]+ +)?\Q$title\E\b[^\n]*\n(.*?)(?=$next)/msi ? $1 : '';
 }
 
 # Version, first program, contents.
@@ -19,8 +20,10 @@ my ($said)    = $text =~ m{^/\* sse\.h (\S+): };
 my ($version) = $text =~ /^#define SSE_VERSION "(.*?)"/m;
 is($said, $version, 'the first line and SSE_VERSION agree');
 
-my ($program) = grep { /int main/ } map { $_ =~ s/^ {7}//mgr } $manual =~ /^( {7}#define SSE_IMPLEMENTATION\n(?:(?: {7}[^\n]*)?\n)+)/mg;
-is(($program // '') =~ s/\n+\z/\n/r, $hello, 'the smallest program of the manual is examples/hello.c');
+my ($program) = grep { /int main/ } map { $_ =~ s/^ {7}//mgr }
+    $manual =~ /^( {7}#define SSE_IMPLEMENTATION\n(?:(?: {7}[^\n]*)?\n)+)/mg;
+is(($program // '') =~ s/\n+\z/\n/r, $hello,
+    'the smallest program of the manual is examples/hello.c');
 
 my @banners = $private =~ m{^/\*=+\n  >>(\w+) }mg;
 my ($contents) = chapter('Contents');
@@ -33,31 +36,43 @@ while ($private =~ m{^/\*=+\n  >>(\w+) (.*?)=+\*/}msg) {
     my ($section, $banner) = ($1, $2);
     my ($uses) = $banner =~ /Uses: (.*?)(?:  |\n)/;
     my ($test) = $banner =~ /Tests: (\S+)/;
-    is_empty([grep { !$above{$_} } ($uses // '') =~ />>(\w+)/g], ">>$section uses sections above it");
-    ok(defined $test && -e $test, ">>$section: its test exists") or diag($test // 'no test is named');
+    is_empty([grep { !$above{$_} } ($uses // '') =~ />>(\w+)/g],
+        ">>$section uses sections above it");
+    ok(defined $test && -e $test, ">>$section: its test exists")
+        or diag($test // 'no test is named');
     my @cited = $banner =~ /^  ([A-Z]+\d+)  /mg;
     my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
-    is_empty([grep { $body !~ /\b$_\b/ } @cited], ">>$section: each invariant is cited in its code");
+    is_empty([grep { $body !~ /\b$_\b/ } @cited],
+        ">>$section: each invariant is cited in its code");
     $above{$section} = 1;
 }
 
 # API index and configuration table.
 my %index;
 $index{$_}++ for chapter('API index') =~ /^ +(sse_\w+) {1,}\S/mg;
-is_empty([grep { !$index{$_} } sort keys %public], 'the API index has a line for every public function');
-is_empty([grep { !$public{$_} || $index{$_} > 1 } sort keys %index], '... once, and for nothing else');
+is_empty([grep { !$index{$_} } sort keys %public],
+    'the API index has a line for every public function');
+is_empty([grep { !$public{$_} || $index{$_} > 1 } sort keys %index],
+    '... once, and for nothing else');
 
 my $code = $text =~ s{/\*.*?\*/}{}gsr;
 my %asked;
-for my $condition ($code =~ /^#\s*(?:el)?if(.*(?:\\\n.*)*)/mg) { $asked{$_} = 1 for $condition =~ /\b(SSE_(?!_)\w+)/g }
+for my $condition ($code =~ /^#\s*(?:el)?if(.*(?:\\\n.*)*)/mg) {
+    $asked{$_} = 1 for $condition =~ /\b(SSE_(?!_)\w+)/g;
+}
 delete @asked{qw(SSE_H SSE_IMPLEMENTED)};
-my %table = map { $_ => 1 } map { /\b(SSE_\w+)/g } chapter('Configuration macros') =~ /^ +(SSE_\w+(?:,? +SSE_\w+)*)/mg;
-is_deeply([sort keys %table], [sort keys %asked], 'the table of configuration macros is what the code asks for');
+my %table = map { $_ => 1 } map { /\b(SSE_\w+)/g }
+    chapter('Configuration macros') =~ /^ +(SSE_\w+(?:,? +SSE_\w+)*)/mg;
+is_deeply([sort keys %table], [sort keys %asked],
+    'the table of configuration macros is what the code asks for');
 
 # Names: whatever is spelled sse_ or SSE_ in prose exists.
 my %known = map { $_ => 1 } $code =~ /\b((?:sse|SSE)_\w+)/g, $text =~ /X\((SSE_\w+)/g;
 my %stem; # "the SSE_NO_ macros" and sse_db_* name a family
-for my $name (keys %known) { my $part = $name; $stem{$part} = 1 while $part =~ s/[^_]+_?$// && length $part }
+for my $name (keys %known) {
+    my $part = $name;
+    $stem{$part} = 1 while $part =~ s/[^_]+_?$// && length $part;
+}
 my @prose = map { /\b((?:sse|SSE)_(?!_)\w*)/g } $text =~ m{/\*.*?\*/}gs;
 my %wrong = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} && $_ !~ /^sse_(noun|x)/ } @prose;
 is_empty([sort keys %wrong], 'every name in the comments exists');
@@ -70,8 +85,8 @@ for my $block (split /\n(?:[ \t]*\n)+/, $public =~ s{\A.*?#ifndef SSE_H\n}{}sr) 
 }
 is_empty(\@bare, 'every public function has a contract');
 
-# Examples: all C in the manual compiles, with what its text takes for granted declared here; functions stand at file scope, the
-# rest in a function.
+# Examples: all C in the manual compiles, with what its text takes for granted declared here;
+# functions stand at file scope, the rest in a function.
 my $granted = <<'END';
 #include "sse.h"
 #include <poll.h>
@@ -81,27 +96,35 @@ my $granted = <<'END';
 static sse_app *app;
 static sse_db  *db;
 static const char *text;
-static void here(sse_app *a, const char *topic, const char *who, void *user) { (void)a, (void)topic, (void)who, (void)user; }
+static void here(sse_app *a, const char *topic, const char *who, void *user) {
+    (void)a, (void)topic, (void)who, (void)user;
+}
 static bool is_right(const char *name, const char *password) { return name && password; }
 END
-my $around = 'sse_req *req, sse_buf *html, const char *name, const char *id, int fd, sse_handler guard, sse_fd_fn fn';
+my $around = 'sse_req *req, sse_buf *html, const char *name, const char *id, int fd, ' .
+    'sse_handler guard, sse_fd_fn fn';
 my $use = join ' ', map { "(void)$_;" } qw(app db text here is_right req html name id fd guard fn);
+
+my $body = qr/\b[^\n]*\{[^\n]*\n(?:(?!\}).*\n)*\}[^\n]*\n/; # of what begins with static or typedef
 
 sub example { # the C of some blocks as one file
     my (@blocks) = @_;
     my ($top, $inside) = ('', '');
     for my $block (@blocks) {
-        while ($block =~ /\G(?:((?:static|typedef)\b[^\n]*\{[^\n]*\n(?:(?!\}).*\n)*\}[^\n]*\n|(?:static|typedef)\b[^\n]*\n)|(.*\n))/gc) {
-            if (defined $1) { $top .= $1 =~ s/^(static [^=\n]*\));/$1 {}/r } else { $inside .= "    $2" }
+        while ($block =~ /\G(?:((?:static|typedef)(?:$body|\b[^\n]*\n))|(.*\n))/gc) {
+            if (defined $1) { $top .= $1 =~ s/^(static [^=\n]*\));/$1 {}/r }
+            else { $inside .= "    $2" }
         }
     }
-    return "$granted$top\nextern void statements($around);\nvoid statements($around) {\n    $use\n    {\n$inside    }\n}\n";
+    return "$granted$top\nextern void statements($around);\n" .
+        "void statements($around) {\n    $use\n    {\n$inside    }\n}\n";
 }
 
 sub compiled { # compiled NAME, FILE, BLOCKS...
     my ($name, $file, @blocks) = @_;
-    my @flags = qw(-std=c99 -I. -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function -Wno-unused-parameter -Wno-unused-variable);
-    compiles($name, 'gcc', @flags, spew($file, example(@blocks)));
+    my @unused = qw(-Wno-unused-function -Wno-unused-parameter -Wno-unused-variable);
+    compiles($name, 'gcc', qw(-std=c99 -I. -fsyntax-only -Wall -Wextra -Werror), @unused,
+        spew($file, example(@blocks)));
 }
 
 my %examples;
@@ -110,9 +133,11 @@ while ($manual =~ /^ {3}(\d+)\. ([^\n]+)\n(.*?)(?=^ {3}\d+\. |^ {3}API index)/ms
     my @blocks = map { s/^ {7}//mgr } $body =~ /((?:^ {7}[^\n]*\n(?:\n(?= {7}))*)+)/mg;
     @blocks = grep { /[;}]\s*(?:\/\/.*)?$/m && !/^</ } @blocks;
     $examples{$number} = join '', @blocks;
-    compiled("the examples of chapter $number, $title, compile", "chapter$number.c", @blocks) if @blocks;
+    compiled("the examples of chapter $number, $title, compile", "chapter$number.c", @blocks)
+        if @blocks;
 }
-for ([7, 'login', 'static void login', 'static void page'], [11, 'later', 'typedef struct job', 'static void page']) {
+for ([7, 'login', 'static void login', 'static void page'],
+    [11, 'later', 'typedef struct job', 'static void page']) {
     my ($number, $program, $from, $to) = @$_;
     my ($part) = slurp("examples/$program.c") =~ /^(\Q$from\E.*?)\n+^\Q$to\E/ms;
     ok(index($examples{$number}, $part) >= 0, "chapter $number shows examples/$program.c as it is");
@@ -129,16 +154,22 @@ SKIP: {
     is($blocks[0], $hello, 'its first program is examples/hello.c');
     for my $i (0 .. $#blocks) {
         next if $blocks[$i] !~ /int main/;
-        my $main = $blocks[$i] =~ /SSE_IMPLEMENTATION/ ? $blocks[$i] : "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n$blocks[$i]";
-        compiles("its program $i compiles", 'gcc', '-std=c99', '-I.', '-fsyntax-only', '-Wall', spew("readme$i.c", $main));
+        my $main = $blocks[$i];
+        $main = "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n$main"
+            if $main !~ /SSE_IMPLEMENTATION/;
+        compiles("its program $i compiles",
+            'gcc', '-std=c99', '-I.', '-fsyntax-only', '-Wall', spew("readme$i.c", $main));
     }
     compiled('its other C compiles', 'readme.c', grep { !/int main/ } @blocks);
-    my %made_up = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} } $readme =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
+    my %made_up = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} }
+        $readme =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
     is_empty([sort keys %made_up], 'every name in it exists');
-    my @links = grep { !m{^(?:https?:|#|mailto:)} } $readme =~ /\]\(([^)\s]+)\)/g, $readme =~ /<img[^>]* src="([^"]+)"/g;
+    my @links = grep { !m{^(?:https?:|#|mailto:)} }
+        $readme =~ /\]\(([^)\s]+)\)/g, $readme =~ /<img[^>]* src="([^"]+)"/g;
     is_empty([grep { !-e s/#.*//r } @links], 'every local link leads somewhere');
     my %target = map { $_ => 1 } slurp('Makefile') =~ /^([\w-]+):/mg;
-    is_empty([grep { !$target{$_} } $readme =~ /\bmake ([a-z][\w-]*)`/g], 'every make target in it exists');
+    is_empty([grep { !$target{$_} } $readme =~ /\bmake ([a-z][\w-]*)`/g],
+        'every make target in it exists');
     like($readme, qr/^ *(?:\$ )?make test\b/m, 'it has the test command');
 }
 like(slurp('.ci/run'), qr/^exec make test$/m, 'and .ci/run runs it');

@@ -1,23 +1,29 @@
 #!/usr/bin/perl
-# What each feature adds to a program: hello of the README, and hello with one more call. Bytes of code and data, as `size` counts them,
-# at -Os, sections collected, stripped, without SQLite, brotli and threads.
+# What each feature adds to a program: hello of the README, and hello with one more call. Bytes of
+# code and data, as `size` counts them, at -Os, sections collected, stripped, without SQLite, brotli
+# and threads.
 use strict;
 use warnings;
 use File::Temp 'tempdir';
 
 my $dir   = tempdir(CLEANUP => 1);
 no warnings 'qw';
-my @flags = qw(-Os -DNDEBUG -ffunction-sections -fdata-sections -Wl,--gc-sections -s -I. -w -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS);
+my @flags = qw(-Os -DNDEBUG -ffunction-sections -fdata-sections -Wl,--gc-sections -s -I. -w
+    -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS);
+my $subscribe = 'sse_subscribe(sse_stream_open(req, NULL), "t");';
+my $publish   = 'sse_publish(app, "t", &(sse_event){ .data = "x" });';
 my @rows  = (
     ['hello', '', ''],
     ['streams', 'sse_stream_send(sse_stream_open(req, NULL), &(sse_event){ .data = "x" });', ''],
-    ['topics', 'sse_subscribe(sse_stream_open(req, NULL), "t");', 'sse_publish(app, "t", &(sse_event){ .data = "x" });'],
-    ['a history', 'sse_subscribe(sse_stream_open(req, NULL), "t");', 'sse_publish(app, "t", &(sse_event){ .data = "x" }); sse_topic(app, "t", &(sse_topic_options){ .history = 9 });'],
+    ['topics', $subscribe, $publish],
+    ['a history', $subscribe,
+        $publish . 'sse_topic(app, "t", &(sse_topic_options){ .history = 9 });'],
     ['live views', '', 'sse_live(app, "/v", view, NULL);'],
     ['files', '', 'sse_static(app, "/f", ".", NULL);'],
     ['forms', 'sse_puts(sse_out(req), sse_form(req, "a"));', ''],
     ['signals (JSON)', 'sse_puts(sse_out(req), sse_signal(req, "a"));', ''],
-    ['signed cookies', 'sse_set_cookie_signed(req, "a", sse_cookie_signed(req, "a", 9), NULL);', ''],
+    ['signed cookies',
+        'sse_set_cookie_signed(req, "a", sse_cookie_signed(req, "a", 9), NULL);', ''],
     ['the monitor', '', 'sse_monitor(app, "/m", NULL, NULL);'],
     ['Datastar\'s client', '', 'sse_datastar(app, "/datastar.js", NULL);'],
     ['scripts', 'sse_scripts(sse_out(req), SSE_SCRIPT_ALL);', ''],
@@ -46,7 +52,8 @@ int main(void) {
 }
 END
     close $f;
-    system('gcc', @flags, @more, "$dir/a.c", '-o', "$dir/a") == 0 or die "it does not compile: $in_handler $in_main";
+    system('gcc', @flags, @more, "$dir/a.c", '-o', "$dir/a") == 0
+        or die "it does not compile: $in_handler $in_main";
     my ($text, $data) = (split ' ', (`size $dir/a`)[1])[0, 1];
     return $text + $data;
 }
@@ -56,8 +63,12 @@ my ($base, $base_small);
 for my $row (@rows) {
     my ($name, @calls) = @$row;
     my ($n, $m) = (bytes(@calls), bytes(@calls, @small));
-    printf "%-20s %9s %32s\n", '', 'as compiled', 'no compression, no unwind tables' unless defined $base;
-    defined $base ? printf "%-20s %+9.1f KB %+27.1f KB\n", $name, ($n - $base) / 1024, ($m - $base_small) / 1024
-                  : printf "%-20s %9.1f KB %27.1f KB\n", $name, $n / 1024, $m / 1024;
-    ($base, $base_small) = ($n, $m) unless defined $base;
+    if (defined $base) {
+        printf "%-20s %+9.1f KB %+27.1f KB\n",
+            $name, ($n - $base) / 1024, ($m - $base_small) / 1024;
+    } else {
+        printf "%-20s %9s %32s\n", '', 'as compiled', 'no compression, no unwind tables';
+        printf "%-20s %9.1f KB %27.1f KB\n", $name, $n / 1024, $m / 1024;
+        ($base, $base_small) = ($n, $m);
+    }
 }

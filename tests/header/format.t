@@ -1,4 +1,4 @@
-# How the C of the tests is laid out: no line past 100 columns, and as
+# How the tests, the examples and the Makefile are laid out: no line past 100 columns, C as
 # .clang-format says. The clang-format is the one that tests/package.json names, so that every
 # machine finds the same; `make format` runs it.
 use strict;
@@ -9,9 +9,10 @@ use Test::More;
 
 my $program = 'build/node/node_modules/clang-format/index.js';
 my @c       = sort glob 'tests/tap.h tests/*/*.h tests/*/*.c';
+my @all     = grep { -T } glob 'Makefile .clang-format .ci/run tests/* tests/*/* examples/*';
 
 my @wide;
-for my $file (@c) {
+for my $file (@all) {
     my $number = 0;
     for my $line (split /\n/, slurp($file)) {
         utf8::decode($line);
@@ -19,7 +20,7 @@ for my $file (@c) {
         push @wide, "$file:$number: " . length $line if length $line > 100;
     }
 }
-cmp_ok(scalar @c, '>', 80, 'the files are found');
+cmp_ok(scalar @all, '>', 150, 'the files are found');
 is_empty(\@wide, 'no line past 100 columns');
 
 if (-e $program) {

@@ -1,4 +1,5 @@
-# A section uses only what stands above it: without the public prototypes a use before its definition does not compile.
+# A section uses only what stands above it: without the public prototypes a use before its
+# definition does not compile.
 use strict;
 use warnings;
 use lib 'tests/header';
@@ -20,15 +21,18 @@ spew('sse.h', stripped($text));
 compiles('each section uses only what stands above it', @compile, "$dir/main.c");
 
 # The same with every feature switched: #if must not hide a use.
-compiles("layers with $_", @compile, "-D$_", "$dir/main.c")
-    for qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_NO_CLIENT SSE_USE_POLL SSE_DEBUG_CHECKS);
+my @switches = qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_NO_CLIENT
+    SSE_USE_POLL SSE_DEBUG_CHECKS);
+compiles("layers with $_", @compile, "-D$_", "$dir/main.c") for @switches;
 
 # And the proof can fail: a first section that calls the last function.
 my $last = (functions())[-1];
 my $bad  = stripped($text);
-$bad =~ s{^(#include <string\.h>\n)}{$1static void sse__upcall(void) { $last(); }\n}m or die 'no place for the upcall';
+$bad =~ s{^(#include <string\.h>\n)}{$1static void sse__upcall(void) { $last(); }\n}m
+    or die 'no place for the upcall';
 spew('sse.h', $bad);
-refuses('a use before its definition is seen', qr/implicit declaration of function .$last/, @compile, "$dir/main.c");
+refuses('a use before its definition is seen', qr/implicit declaration of function .$last/,
+    @compile, "$dir/main.c");
 
 # Forward declarations stand in a block that says where the functions are defined, and is right.
 my ($rest, @lost) = ($private);
@@ -36,23 +40,31 @@ $rest =~ s{^/\* upcalls, defined in >>(\w+) \*/\n((?:(?:static|SSE_API|#|  ).*\n
     my ($section, $block) = ($1, $2);
     my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
     push @lost, map { "$_ is not defined in >>$section" }
-        grep { ($body // '') !~ /^(?:static|SSE_API)\b[^\n;=]*\b$_\(.*\{/m } $block =~ /\b(sse_\w+)\(/g;
+        grep { ($body // '') !~ /^(?:static|SSE_API)\b[^\n;=]*\b$_\([^;\{]*\{/m }
+        $block =~ /\b(sse_\w+)\(/g;
     '';
 }gme;
 is_empty(\@lost, 'upcalls are defined where their block says');
-is_empty([$rest =~ /^(?:static|SSE_API)\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg], 'no other forward declarations');
-# The Uses: line of a pure section names the sections whose functions, types and macros it uses, all of them and no other.
+is_empty([$rest =~ /^(?:static|SSE_API)\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?\s*;/mg],
+    'no other forward declarations');
+
+# The Uses: line of a pure section names the sections whose functions, types and macros it uses, all
+# of them and no other.
 my (%home, %code, %uses, @order);
 for my $section (split m{^/\*=+\n  (?=>>\w)}m, $rest) {
     my ($name, $banner, $body) = $section =~ m{^>>(\w+)(.*?)\*/\n(.*)}s or next;
-    $uses{$name} = [$banner =~ /Uses: (.*?)(?:  |\n)/ ? $1 =~ />>(\w+)/g : ()] if $banner =~ /\[pure/;
+    $uses{$name} = [$banner =~ /Uses: (.*?)(?:  |\n)/ ? $1 =~ />>(\w+)/g : ()]
+        if $banner =~ /\[pure/;
     $code{$name} = $body =~ s{/\*.*?\*/|"(?:\\.|[^"\\\n])*"}{}gsr;
     push @order, $name;
-    $home{$_} //= $name for $code{$name} =~ /^(?:static|SSE_API)\b[^;={]*?\b(sse_\w+)\(/mg, $code{$name} =~ /^#define (SSE__\w+)/mg,
+    $home{$_} //= $name for $code{$name} =~ /^(?:static|SSE_API)\b[^;={]*?\b(sse_\w+)\(/mg,
+        $code{$name} =~ /^#define (SSE__\w+)/mg,
         $code{$name} =~ /^(?:typedef )?(?:struct|enum) (sse__\w+) \{/mg;
 }
 for my $name (grep { $uses{$_} } @order) {
-    my %used = map { $home{$_} => 1 } grep { $home{$_} && $home{$_} ne $name } $code{$name} =~ /\b((?:sse_|SSE__)\w+)/g;
-    is_deeply($uses{$name}, [grep { $used{$_} } reverse @order], ">>$name: its Uses line is what it uses");
+    my %used = map { $home{$_} => 1 } grep { $home{$_} && $home{$_} ne $name }
+        $code{$name} =~ /\b((?:sse_|SSE__)\w+)/g;
+    is_deeply($uses{$name}, [grep { $used{$_} } reverse @order],
+        ">>$name: its Uses line is what it uses");
 }
 done_testing();

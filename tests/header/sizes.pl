@@ -1,4 +1,5 @@
-# The size of the implementation and of each section: bytes of code without comments, white space and the JavaScript.
+# The size of the implementation and of each section: bytes of code without comments, white space
+# and the JavaScript.
 # perl tests/header/sizes.pl [FILE]
 use strict;
 use warnings;
@@ -8,7 +9,8 @@ open my $in, '<', $file or die "$file: $!";
 my $text = do { local $/; <$in> };
 $text =~ s/.*?(?=^#if defined\(SSE_IMPLEMENTATION\) && !defined\(SSE_IMPLEMENTED\))//ms;
 $text =~ s/^#endif \/\* SSE_IMPLEMENTATION \*\/\n\K.*//ms;
-$text =~ s/^static const char sse__(?:script|client)_\w+\[\] =\n(?:\s*"[^\n]*\n|\s*\/\*.*?\*\/\n|\n)+//gms;
+my $string = qr{\s*"[^\n]*\n|\s*/\*.*?\*/\n|\n}s;
+$text =~ s/^static const char sse__(?:script|client)_\w+\[\] =\n$string+//gm;
 
 sub bytes {
     my ($code) = @_;

@@ -5,16 +5,22 @@ use lib 'tests/header';
 use Header;
 use Test::More;
 
-my %libs = (SSE_NO_SQLITE => '-lsqlite3', SSE_NO_BROTLI => '-lbrotlienc', SSE_NO_THREADS => '-lpthread');
+my %libs = (
+    SSE_NO_SQLITE  => '-lsqlite3',
+    SSE_NO_BROTLI  => '-lbrotlienc',
+    SSE_NO_THREADS => '-lpthread',
+);
 my @all  = qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION SSE_USE_POLL);
 
 sub builds {
     my ($cc, $n, @flags) = @_;
     my @off  = map { $all[$_] } grep { $n >> $_ & 1 } 0 .. $#all;
-    push @off, 'SSE_NO_CLIENT' if @off % 2; # a few strings that nothing else asks about: left out of every second one
+    push @off, 'SSE_NO_CLIENT' if @off % 2; # a few strings alone: left out of every second one
     my %off  = map { $_ => 1 } @off;
-    my @link = map { $libs{$_} } grep { !$off{$_} && !($_ eq 'SSE_NO_BROTLI' && $off{SSE_NO_COMPRESSION}) } sort keys %libs;
-    return compiles("$cc: " . (join(' ', map { s/^SSE_//r } @off) || 'everything'), $cc, @flags, '-I.', (map { "-D$_" } @off), 'examples/hello.c', '-o', "$dir/$cc.$n", @link);
+    my @link = map { $libs{$_} }
+        grep { !$off{$_} && !($_ eq 'SSE_NO_BROTLI' && $off{SSE_NO_COMPRESSION}) } sort keys %libs;
+    return compiles("$cc: " . (join(' ', map { s/^SSE_//r } @off) || 'everything'),
+        $cc, @flags, '-I.', (map { "-D$_" } @off), 'examples/hello.c', '-o', "$dir/$cc.$n", @link);
 }
 
 builds('gcc', $_, '-std=c99', @strict) for 0 .. 31;
@@ -24,25 +30,34 @@ if (have('tcc')) { builds('tcc', $_, '-Wall') for 0, 7, 31 }
 
 # The user's own lines, from the first screen of the header.
 my ($line) = $text =~ /^ *(cc \S+\.c .*-l.*)$/m;
-is($line, 'cc main.c -lsqlite3 -lbrotlienc -lpthread', 'the compile line of the header is the one tested here');
-compiles('cc hello.c with the libraries', 'cc', '-I.', 'examples/hello.c', '-o', "$dir/hello", qw(-lsqlite3 -lbrotlienc -lpthread));
-compiles('cc hello.c with none', 'cc', '-I.', qw(-DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS), 'examples/hello.c', '-o', "$dir/hello");
+is($line, 'cc main.c -lsqlite3 -lbrotlienc -lpthread',
+    'the compile line of the header is the one tested here');
+my @hello = ('cc', '-I.', 'examples/hello.c', '-o', "$dir/hello");
+compiles('cc hello.c with the libraries', @hello, qw(-lsqlite3 -lbrotlienc -lpthread));
+compiles('cc hello.c with none', @hello, qw(-DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS));
 
-# SQLite may be built with SQLITE_OMIT_DEPRECATED: a header that says what is deprecated, and a use that is seen.
+# SQLite may be built with SQLITE_OMIT_DEPRECATED: a header that says what is deprecated, and a use
+# that is seen.
 my ($sqlite) = `echo '#include <sqlite3.h>' | gcc -E -x c -` =~ /"([^"]*sqlite3\.h)"/;
-my $marked = slurp($sqlite) =~ s/^(# *define SQLITE_DEPRECATED)\s*$/$1 __attribute__((deprecated))/mr;
+my $marked =
+    slurp($sqlite) =~ s/^(# *define SQLITE_DEPRECATED)\s*$/$1 __attribute__((deprecated))/mr;
+my @deprecated = ('gcc', "-I$dir", '-I.', '-fsyntax-only', '-Werror=deprecated-declarations');
 spew('sqlite3.h', $marked);
 spew('deprecated.c', "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n");
-compiles('nothing of SQLite that is deprecated', 'gcc', "-I$dir", '-I.', '-fsyntax-only', '-Werror=deprecated-declarations', "$dir/deprecated.c");
+compiles('nothing of SQLite that is deprecated', @deprecated, "$dir/deprecated.c");
 spew('deprecated.c', "#include <sqlite3.h>\nint main(void) { return sqlite3_global_recover(); }\n");
-refuses('a use of that is seen', qr/deprecated/, 'gcc', "-I$dir", '-fsyntax-only', '-Werror=deprecated-declarations', "$dir/deprecated.c");
+refuses('a use of that is seen', qr/deprecated/, @deprecated, "$dir/deprecated.c");
 
 # Size is shown, not judged: it depends on the compiler.
-for my $off ('SSE_NO_SQLITE SSE_NO_BROTLI', 'SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION') {
-    compiles("-Os, $off", 'gcc', '-Os', '-I.', '-DNDEBUG', '-ffunction-sections', '-fdata-sections', '-Wl,--gc-sections', '-s',
-        (map { "-D$_" } split / /, $off), 'examples/hello.c', '-o', "$dir/small", '-lpthread') or next;
-    ok(index(slurp("$dir/small"), 'MutationObserver') < 0, '... without the client, which it does not serve');
+for my $off ('SSE_NO_SQLITE SSE_NO_BROTLI',
+    'SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION') {
+    compiles("-Os, $off", 'gcc', '-Os', '-I.', '-DNDEBUG', '-ffunction-sections', '-fdata-sections',
+        '-Wl,--gc-sections', '-s', (map { "-D$_" } split / /, $off), 'examples/hello.c',
+        '-o', "$dir/small", '-lpthread') or next;
+    ok(index(slurp("$dir/small"), 'MutationObserver') < 0,
+        '... without the client, which it does not serve');
     my ($code, $data) = (split ' ', (`size $dir/small`)[1])[0, 1];
-    diag(sprintf '%s: %.1f KB of code and data, file %.1f KB (goal 48)', $off, ($code + $data) / 1024, (-s "$dir/small") / 1024);
+    diag(sprintf '%s: %.1f KB of code and data, file %.1f KB (goal 48)',
+        $off, ($code + $data) / 1024, (-s "$dir/small") / 1024);
 }
 done_testing();

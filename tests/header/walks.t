@@ -1,6 +1,7 @@
 #!/usr/bin/perl
-# The walks at the top of the implementation: each function there is one, and is called in the body of the one it stands under; one
-# that begins with a "~" is called through a pointer, which is named behind it in brackets and set to it somewhere.
+# The walks at the top of the implementation: each function there is one, and is called in the body
+# of the one it stands under; one that begins with a "~" is called through a pointer, which is named
+# behind it in brackets and set to it somewhere.
 use strict;
 use warnings;
 use lib 'tests/header';
@@ -27,7 +28,8 @@ for my $line (split /\n/, $walks) {
     elsif ($pointer) {
         push @bad, "$name: say [by which pointer]" unless defined $via;
         push @bad, "nothing in the file is given $name" unless $private =~ /\b$name\b(?!\()/;
-        push @bad, "$stack[-1][1] does not call through $via" unless !defined $via || !@stack || $body{$stack[-1][1]} =~ /\b$via\b/;
+        push @bad, "$stack[-1][1] does not call through $via"
+            unless !defined $via || !@stack || $body{$stack[-1][1]} =~ /\b$via\b/;
     }
     push @stack, [$depth, $name];
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env perl
-# What runs under epoll runs under poll(2): the suites about sockets, streams, ends and stopping, on servers with -DSSE_USE_POLL.
+# What runs under epoll runs under poll(2): the suites about sockets, streams, ends and stopping, on
+# servers with -DSSE_USE_POLL.
 use strict;
 use warnings;
 use Test::More;
