@@ -35,12 +35,12 @@ before(async () => {
   symlinkSync('a.txt', path.join(root, 'inside'))
   symlinkSync('/etc/passwd', path.join(root, 'passwd'))
   symlinkSync('../root-not', path.join(root, 'near'))
-  [server, strict] = await Promise.all([
+  ;[server, strict] = await Promise.all([
     Server.start('asan/http', { args: [`root=${root}`, 'secret=s', 'on_reply=1', 'access_log=1',
       'cors_origins=https://app.example', 'cors_credentials=1'] }),
-    Server.start('asan/http',
-      { args: ['trusted_proxies=127.0.0.1 10.0.0.1', 'allowed_hosts=good.example localhost',
-      'allowed_origins=https://ally.example', 'log_topic=topic', 'secret=new s'] }),
+    Server.start('asan/http', { args: ['trusted_proxies=127.0.0.1 10.0.0.1',
+      'allowed_hosts=good.example localhost', 'allowed_origins=https://ally.example',
+      'log_topic=topic', 'secret=new s'] }),
   ])
 })
 after(async () => {
