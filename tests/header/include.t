@@ -13,7 +13,8 @@ my $decl      = spew('decl.c', "$declare${declare}const char *use(void);\n" .
     "const char *use(void) { return sse_error_text(0); }\n");
 
 # Every language it promises, declarations and implementation, with every warning a user may have
-# on.
+# on; each level of optimisation finds warnings of its own.
+my %level = (c99 => '-O2', c11 => '-O0', gnu17 => '-Os', 'c++11' => '-O0', 'c++20' => '-O1');
 for my $cc (qw(gcc clang)) {
     have($cc) or next;
     for my $std (qw(c99 c11 gnu17 c++11 c++20)) {
@@ -22,11 +23,11 @@ for my $cc (qw(gcc clang)) {
         my @with = ($cc, "-std=$std", @strict, @silent);
         compiles("$cc $std: declarations", @with, '-fsyntax-only', @as, $decl);
         compiles("$cc $std: implementation",
-            @with, '-O1', '-c', @as, $impl, '-o', "$dir/impl.$cc.o");
+            @with, $level{$std}, '-c', @as, $impl, '-o', "$dir/impl.$cc.o");
     }
 }
 my @c99 = ('gcc', '-std=c99', @strict);
-compiles('with NDEBUG', @c99, '-O2', '-DNDEBUG', '-c', $impl, '-o', "$dir/ndebug.o");
+compiles('with NDEBUG', @c99, '-O3', '-DNDEBUG', '-c', $impl, '-o', "$dir/ndebug.o");
 
 # Twice, in both orders.
 my %twice = (

@@ -17,6 +17,7 @@ sub builds {
     my @off  = map { $all[$_] } grep { $n >> $_ & 1 } 0 .. $#all;
     push @off, 'SSE_NO_CLIENT' if @off % 2; # a few strings alone: left out of every second one
     my %off  = map { $_ => 1 } @off;
+    push @flags, '-DSSE_STATIC' if $n % 2;
     my @link = map { $libs{$_} }
         grep { !$off{$_} && !($_ eq 'SSE_NO_BROTLI' && $off{SSE_NO_COMPRESSION}) } sort keys %libs;
     return compiles("$cc: " . (join(' ', map { s/^SSE_//r } @off) || 'everything'),
