@@ -1863,7 +1863,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
                       sse__reply_compress
                       sse__reply_send     head and body, into net.out or the queue
                     sse__conn_reply_end
-          sse__conn_settle         one send for all replies to what was read
+          sse__conn_send_gathered  one send for all replies to what was read
       sse__conn_flush              what did not leave at once
 
   One event:
@@ -9095,6 +9095,9 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
   >>conn   connections: read, queue, write, time out
   Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
+  It owns the sockets of clients, what is queued for them, and half requests. It finds where a
+  request begins and ends; what it says is the business of >>app, see the upcalls.
+
   The life of a connection; [f] is the function that makes the change:
 
       [conn_new]
@@ -9112,16 +9115,20 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
                                       | peer closed, or 2 s
           [conn_close] from all --> CLOSED --> freed by [net_reap]
 
+  From IDLE, HEAD and BODY an error leads to SEND as well [conn_refuse].
+
   IDLE    no byte of a request is in; deadline: keep-alive
   HEAD    half a head is in the inbox; deadline: header timeout from its first byte
-  BODY    the head is complete; deadline: body timeout, again after each 16 KiB. It may be answered early (SEND); a short
-          rest is then read and dropped, in BODY again, before IDLE [conn_skip_body, conn_next]
+  BODY    the head is complete; deadline: body timeout, again after each 16 KiB. The request may
+          be answered early (SEND); a short rest of the body is then read and dropped, in BODY
+          again, before IDLE [conn_skip_body, conn_next]
   REPLY   the request belongs to the app; no deadline; nothing is read
   SEND    the reply is queued whole; deadline: send timeout, again after each 16 KiB
-  STREAM  an open event stream; its owner keeps the deadline; what comes in
+  STREAM  an open event stream; >>stream keeps the deadline; a pipelined request
           waits, in the kernel or the inbox, for the end of the stream
   LINGER  our side is shut; input is thrown away, so that no reset overtakes our last bytes. Where
-          the end must not pass for one [conn_break] it is not shut but reset, a little later
+          the end must not pass for a complete body [conn_break] the socket is not shut but
+          reset, a little later
   CLOSED  the descriptor is closed; memory stays until the end of the turn (W1)
 
   C1  A connection is freed only by net_reap.
@@ -9131,10 +9138,10 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
       an inbox only while half a request is in it, or one behind a stream.
   C4  The rest of a body that is compressed as it leaves is last in the
       queue, and alone there when its next piece is made.
-  C5  What tells of something that a database is to keep leaves when it is
-      kept: net.told counts such things, up to net.kept they are kept, and
-      an entry of a queue says after how many of them it leaves. Who waits
-      for that is in net.held [conn_after, net_keep].
+  C5  What reports a change that a database is to keep leaves only when the
+      change is kept: net.told counts such changes, up to net.kept they are
+      kept, and an entry of a queue says after how many of them it leaves.
+      Connections that wait for that are in net.held [conn_after, net_keep].
   C6  app.body_bytes is the sum of held, of all connections and requests: a
       body that is not read in place counts from its first byte on until
       its request is freed.
@@ -9160,22 +9167,23 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 
 /* ---- blocks: bytes shared by every connection that sends them ------------- */
 
-/* Immutable once queued. Memory, a part of a file, or the rest of a body that is compressed while it leaves (sse__conn_make). */
+/* Bytes in memory, immutable once queued; or an open file; or the rest of a body, which is sent from
+   another block or compressed while it leaves: one of those is queued as the bytes 0 to 1. */
 typedef struct sse__block {
     uint32_t    refs, len;
     char       *bytes;           /* of memory only */
     int         fd;              /* of a file only; else -1 */
-    uint64_t    offset;          /* of a file, or of the rest in its body */
-    uint64_t    end;             /* of the rest */
-    struct sse__block *from;     /* the block that keeps fd open, if not this one; of the rest: the body */
-    bool        borrowed;        /* bytes belong to somebody who keeps them */
-    uint64_t    after;           /* C5: it tells of what is to be kept */
+    struct sse__block *from;     /* of a rest only: the body, bytes offset to end of it */
+    uint64_t    offset, end;
+    bool        borrowed;        /* bytes belong to the program, which keeps them */
+    uint64_t    after;           /* C5: it reports a change that is to be kept */
     const void *owner;           /* whose state this is, for sse__conn_forget; or NULL */
-    sse_str     key;             /* a queue keeps only the newest of a key; part of bytes; absent: all of them */
+    sse_str     key;             /* a queue keeps only the newest of a key; part of bytes; absent: all */
     uint32_t    key_hash;
     bool        droppable;       /* a queue over its limit may lose it */
-    uint8_t     encoding;        /* of the rest: SSE__BR or SSE__GZIP; else 0 */
-    sse__crc_state    sum;             /* of the event in it, or of what was made of the rest so far: for the trailer of a gzip stream */
+    uint8_t     encoding;        /* of a rest: SSE__BR or SSE__GZIP; 0: it leaves as it is */
+    sse__crc_state sum;          /* of the event in it, or of the part of a body that was compressed:
+                                    for the trailer of a gzip stream */
 } sse__block;
 
 static sse__block *sse__block_hold(sse__block *b) {
@@ -9186,14 +9194,26 @@ static sse__block *sse__block_hold(sse__block *b) {
 static void sse__block_drop(sse__block *b) {
     if (!b || --b->refs) return;
     if (b->from) sse__block_drop(b->from);
-    else if (b->fd >= 0) close(b->fd);
+    if (b->fd >= 0) close(b->fd);
     if (!b->borrowed) SSE_FREE(b->bytes);
     SSE_FREE(b);
 }
 
-/* Makes a block of what is in buf, without copying; buf is {0} afterwards, on failure too. NULL: no memory, or buf had failed. */
+/* Every block is made here. Takes bytes if there is memory for the block. */
+static sse__block *sse__block_new(char *bytes, size_t len) {
+    sse__block *b = len <= UINT32_MAX ? SSE__NEW(sse__block) : NULL;
+    if (!b) return NULL;
+    b->refs  = 1;
+    b->len   = (uint32_t)len;
+    b->bytes = bytes;
+    b->fd    = -1;
+    return b;
+}
+
+/* Makes a block of what is in buf, without copying; buf is {0} afterwards, on failure too.
+   NULL: no memory, or buf had failed. */
 static sse__block *sse__block_from_buf(sse_buf *buf) {
-    sse__block *b = buf->error || buf->len > UINT32_MAX ? NULL : SSE__NEW(sse__block);
+    sse__block *b = buf->error ? NULL : sse__block_new(buf->ptr, buf->len);
     char       *less;
     if (!b) {
         sse_buf_free(buf);
@@ -9201,95 +9221,102 @@ static sse__block *sse__block_from_buf(sse_buf *buf) {
     }
     if (buf->cap - buf->len > 1024) { /* blocks may wait long in a queue or a history */
         less = (char *)SSE_REALLOC(buf->ptr, buf->len + 1);
-        if (less) buf->ptr = less;
+        if (less) b->bytes = less;
     }
-    b->refs  = 1;
-    b->len   = (uint32_t)buf->len;
-    b->bytes = buf->ptr;
-    b->fd    = -1;
     memset(buf, 0, sizeof *buf);
     return b;
 }
 
-static sse__block *sse__block_copy(sse_str s) {
-    sse_buf b = {NULL, 0, 0, SSE_OK};
-    sse_raw(&b, s.ptr, s.len);
-    return sse__block_from_buf(&b);
+/* Appends n bytes of a block. False: the file became shorter or cannot be read, or no memory. */
+static bool sse__block_read(const sse__block *b, uint64_t offset, size_t n, sse_buf *to) {
+    char *p = sse__buf_room(to, n);
+    if (!p) return false;
+    if (b->fd >= 0 && SSE__SYS(pread(b->fd, p, n, (off_t)offset)) != (ssize_t)n) return false;
+    if (b->fd < 0 && n) memcpy(p, b->bytes + offset, n);
+    to->len += n;
+    return true;
 }
 
 /* ---- what a connection is made of ------------------------------------------- */
 
 /* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
-typedef struct sse__out { sse__block *block; uint32_t from, to; uint64_t after; } sse__out; /* after: C5 */
+typedef struct sse__out { /* after: C5 */
+    sse__block *block;
+    uint32_t    from, to;
+    uint64_t    after;
+} sse__out;
 typedef struct sse__queue {
     sse__out *at;                /* a ring */
     uint32_t  first, count, cap;
     bool      begun;             /* the first entry is sent in part */
     size_t    bytes;             /* unsent */
-    sse__crc_state  sum;               /* of all entries that were sent whole */
+    sse__crc_state sum;          /* of all entries that were sent whole */
     sse__out  inside[2];
 } sse__queue;
 
-/* Half a request: its bytes so far and how far the parser is. Of a chunked body the decoded part stands right behind the head. */
+/* Half a request: its bytes so far and how far the parser is. The fields of the head are right behind
+   this struct. Of a body the decoded part stands right behind the head. */
 typedef struct sse__inbox {
     sse_buf      bytes;
     sse__head    head;
     sse__chunked chunks;
-    size_t       body_len, max_body; /* decoded so far; welcome */
-    sse__field  *fields;             /* right behind this struct */
+    size_t       body_len, max_body; /* decoded so far; allowed */
 } sse__inbox;
 
 typedef struct sse__peer { unsigned char address[16]; uint16_t port; uint8_t family; } sse__peer;
 
-typedef enum sse__state { SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND, SSE__STREAM, SSE__LINGER, SSE__CLOSED } sse__state;
+typedef enum sse__state {
+    SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND, SSE__STREAM, SSE__LINGER, SSE__CLOSED
+} sse__state;
 
 typedef struct sse__conn {
     sse__source        source;
     sse__alarm         alarm;
-    sse__link          work;       /* in net.work, net.unmade, net.held or net.closed */
+    sse__link          work;       /* in net.work, net.to_compress, net.held or net.closed */
     sse__link          all;        /* in net.conns */
     struct sse__net   *net;
     sse__inbox        *inbox;
     struct sse_req    *req;        /* deferred, or reading its body: it outlives the handler */
     struct sse__stream *stream;
     sse__queue         out;
-    uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
-    uint64_t           body_left;  /* streamed body: bytes still to come */
+    uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here */
+    uint64_t           body_left;  /* of a body with a length: bytes still to come */
     uint64_t           after;      /* of what is queued from now on: C5 */
     size_t             held;       /* bytes of its body in app.body_bytes; then the request's */
     uint32_t           progress;   /* bytes since the deadline was last put off */
     uint8_t            state;
-    bool readable, writable;       /* as far as the last event, or call that would have waited, told (edge-triggered) */
-    bool ended, hangup;            /* ended: the peer has sent all it will. hangup: it shut its side, as far as we know */
+    bool readable, writable;       /* as far as the last event, or call that would have waited, told */
+    bool ended, hangup;            /* the peer has sent all it will; it shut its side, as far as we know */
     bool keep_alive;               /* of the request in hand */
     bool in_place;                 /* the body is handed on as it comes (body_later) */
     bool paused;                   /* the program wants no more of the body for now */
     bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
     bool skip;                     /* the request is answered; what is left of its body is dropped */
-    bool took;                     /* the peer took something since its stream last looked */
-    bool pipelined;                /* behind a stream: input waits for its end */
+    bool progressed;               /* the peer took some bytes since its stream last looked */
+    bool pipelined;                /* behind a stream: a request waits for its end */
     bool crowded;                  /* requests are left from its last turn: more waits in the kernel */
     bool resets;                   /* closing it resets it: see conn_break */
     uint8_t looks;                 /* before that: see conn_may_reset */
     bool waits;                    /* it is in net.held */
-    bool excused;                  /* its deadline has passed, but what the system told of before that is looked at first */
+    bool excused;                  /* its deadline has passed, but there is input or room to look at first */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over max_connections or max_per_peer: here only to be refused */
     sse__peer          peer;
 } sse__conn;
 
-#define SSE__HEAD_NO_MEMORY (SIZE_MAX - 1)
+/* upcalls, defined in >>app */
+static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
+static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body);
+static void sse__on_body(sse__conn *c, sse_str chunk, int status);
+static void sse__on_gone(sse__conn *c);
 
-/* What the sections above are told. Each call may close the connection; none frees it (C1). */
-typedef struct sse__net_calls {
-    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes.
-       HEAD_NO_MEMORY: nobody can tell. */
-    size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
-    void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body); /* in_place: the body is still to come */
-    void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
-    void (*refuse)(sse__conn *c, int status, const char *bytes, const sse__head *head); /* answer with an error; head NULL: none is in */
-    void (*gone)(sse__conn *c);        /* closed while a request was deferred */
-} sse__net_calls;
+/* Each may close the connection; none frees it (C1).
+   on_head     a body is to come: how long may it be? in_place: it is handed on as it comes.
+               HEAD_NO_MEMORY: there is no memory to tell
+   on_request  bytes, head and body of a request; in_place: the body is still to come
+   on_body     in_place; status 1: more of the body; 0: that was all
+   on_gone     the connection was closed while its request was deferred or read its body */
+#define SSE__HEAD_NO_MEMORY (SIZE_MAX - 1)
 
 /* What >>stream is told of the connections of its streams; NULL while there was no stream. */
 typedef struct sse__stream_calls {
@@ -9299,145 +9326,130 @@ typedef struct sse__stream_calls {
     void (*cut)(sse__conn *c);  /* the app stops: it is to close */
 } sse__stream_calls;
 
-typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
+typedef struct sse__counts {
+    uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends;
+} sse__counts;
 
 typedef struct sse__net {
     sse_app       *app;
     sse__loop     *loop;
-    sse__net_calls calls;
     const sse__stream_calls *stream_calls;
     sse__link      listeners;
-    sse__link      work;      /* connections with something to read or write */
-    sse__link      unmade;    /* connections at whose turn the next piece of a body is compressed: first come, first served */
-    sse__link      held;      /* connections whose first entry may not leave yet: C5 */
-    sse__link      closed;    /* to be freed at the end of the turn: C1 */
-    sse__link      conns;     /* all that are not closed */
-    int            port;      /* of the first listener; 0: none yet, or a unix socket */
+    sse__link      work;        /* connections with something to read or write */
+    sse__link      to_compress; /* connections whose body needs its next piece: first come, first served */
+    sse__link      held;        /* connections whose first entry may not leave yet: C5 */
+    sse__link      closed;      /* to be freed at the end of the turn: C1 */
+    sse__link      conns;       /* all that are not closed */
+    int            port;        /* of the first listener; 0: none yet, or a unix socket */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
-    uint64_t       told, kept; /* C5 */
-    uint32_t       told_in;    /* loop.upcall when told last moved: what that callback says may tell of it */
-    sse_buf        in;        /* shared by all: a read goes here first */
-    sse_buf        out;       /* of the connection in hand, so that pipelined replies leave together: C2 */
-    sse__conn     *current;
-    size_t         used;      /* bytes at the start of its input that are done with */
-    sse_buf       *taken;     /* its input went to the request in hand, which will outlive the handler */
-    size_t         max_body;  /* of the request in hand */
-    sse__head      head;
-    sse__field    *fields;
-    sse__alarm     retry;     /* accept again after running out of something */
-    uint64_t       rested;    /* when it last did: who then waits has waited */
-    int            spare_fd;  /* given up for a moment to refuse a connection when no descriptor is left */
+    uint64_t       told, kept;  /* C5 */
+    uint32_t       told_in;     /* loop.upcall when told last moved: what that callback sends may report it */
+    sse_buf        in;          /* shared by all: a read goes here first */
+    sse_buf        out;         /* of the connection in hand, so that pipelined replies leave together: C2 */
+    sse__conn     *current;     /* the connection in hand */
+    size_t         used;        /* bytes at the start of its input that are done with */
+    sse_buf       *taken;       /* its input went to the request in hand, which will outlive the handler */
+    sse__head      head;        /* of the request in hand, unless that is in an inbox */
+    sse__alarm     retry;       /* accept again after running out of descriptors or memory */
+    uint64_t       rested;      /* when it last did: a connection pending then has waited */
+    int            spare_fd;    /* given up for a moment to refuse a connection when none is left */
     sse__counts    counts;
 } sse__net;
 
 enum {
-    SSE__READ_SIZE   = 65535,      /* and the byte behind: a buffer of 64 KiB */
-    SSE__READS_A_TURN = 4,         /* then the others have their turn */
-    SSE__WRITES_A_TURN = 262144,   /* bytes, likewise: a fast reader of a large file would hold the loop to its end */
+    SSE__READ_SIZE     = 65535,    /* and the byte behind: a buffer of 64 KiB */
+    SSE__READS_A_TURN  = 4,        /* then the others have their turn */
+    SSE__WRITES_A_TURN = 262144,   /* bytes, likewise: a fast reader of a large file takes turns, too */
     SSE__REQUESTS_A_TURN = 32,     /* that came in one piece, likewise: see conn_had_its_turn */
-    SSE__PROGRESS    = 16384,      /* bytes that put off a body or send deadline: a drip of single bytes does not */
-    SSE__SKIP        = 65536,      /* that much of an unread body is cheaper to read than a new connection */
-    SSE__LINGER_MS   = 2000,
-    SSE__RESET_MS    = 100,        /* between looks whether the peer has all: a reset throws away what is still on its way */
-    SSE__RESET_LOOKS = 50,         /* that find nothing new, until it is reset all the same */
-    SSE__SURPLUS     = 64,         /* connections over the limit that are read far enough to be refused well: so many, or this
-                                      part of the limit, */
-    SSE__SURPLUS_PART = 16,
-    SSE__SURPLUS_MS  = 1000,       /* for which they have this long */
-    SSE__REST_MS     = 100         /* without accepting, when nothing is left to accept with: time for its request to come */
+    SSE__PROGRESS      = 16384,    /* bytes that put off a deadline: a drip of single bytes does not */
+    SSE__SKIP          = 65536,    /* so much of an unread body is cheaper to read than to reconnect */
+    SSE__LINGER_MS     = 2000,
+    SSE__RESET_MS      = 100,      /* between looks whether the peer has all: a reset drops what is on its way */
+    SSE__RESET_LOOKS   = 50,       /* that find nothing new, until it is reset all the same */
+    SSE__SURPLUS_MS    = 1000      /* for connections that are read only to be refused */
 };
 
-/* The one place where a state is set. Row: from; column: to. */
-static void sse__conn_set_state(sse__conn *c, sse__state to) {
-    static const unsigned char allowed[] = {
-        1 << SSE__HEAD | 1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,       /* IDLE */
-        1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* HEAD */
-        1 << SSE__IDLE | 1 << SSE__REPLY | 1 << SSE__LINGER | 1 << SSE__SEND,                        /* BODY */
-        1 << SSE__SEND | 1 << SSE__STREAM,                                                           /* REPLY */
-        1 << SSE__IDLE | 1 << SSE__BODY | 1 << SSE__LINGER,                                          /* SEND */
-        1 << SSE__SEND,                                                                              /* STREAM */
-        0,                                                                                           /* LINGER */
-        0                                                                                            /* CLOSED */
-    };
-    SSE_ASSERT(to == SSE__CLOSED ? c->state != SSE__CLOSED : (allowed[c->state] >> to & 1));
-    (void)allowed;
-    c->state = (uint8_t)to;
-}
+/* ---- states and their deadlines ---------------------------------------------- */
 
-static void sse__conn_work(sse__conn *c) { /* look at it before the loop sleeps again */
-    if (c->waits) sse__list_remove(&c->work);
-    c->waits = false;
-    if (!c->work.next) sse__list_add(&c->net->work, &c->work);
-}
-
-/* ---- what is told when it is kept: C5 ---- */
-
-static void sse__net_tell(sse__net *net) { /* something is to be kept before anybody hears of it */
-    net->told++;
-    net->told_in = net->loop->upcall;
-}
-
-/* All up to told is kept, or cannot be. */
-static void sse__net_keep(sse__net *net, uint64_t told) {
-    SSE_ASSERT(net->kept <= told && told <= net->told);
-    net->kept = told;
-    while (!sse__list_empty(&net->held)) sse__conn_work(SSE__CONTAINER(net->held.next, sse__conn, work));
-}
-
-/* After how many told things what is queued now may leave: a callback that published says nothing
-   before that is kept, on any connection, and no reply does whose request published. */
-static uint64_t sse__conn_after(const sse__conn *c) {
-    const sse__net *net = c->net;
-    return net->told_in == net->loop->upcall && c->after < net->told ? net->told : c->after;
-}
-
-/* Nothing in its queue can leave now, which is not its peer's fault. */
-static bool sse__conn_is_held(const sse__conn *c) {
-    return c->out.count && c->out.at[c->out.first].after > c->net->kept;
-}
-
-/* Puts the deadline ms from now; SSE_OFF (or any negative): none. Moving one further away costs no work on the wheel. */
+/* Puts the deadline ms from now; SSE_OFF (or any negative): none. Moving one further away costs no
+   work on the wheel. */
 static void sse__conn_deadline(sse__conn *c, int ms) {
     sse__wheel *w = &c->net->loop->wheel;
     c->progress   = 0;
     c->excused    = false;
     c->deadline   = ms < 0 ? 0 : w->now + (uint64_t)ms;
-    if (c->deadline && (!c->alarm.link.next || c->alarm.due > c->deadline)) sse__alarm_set(w, &c->alarm, c->deadline);
+    if (c->deadline && (!c->alarm.link.next || c->alarm.due > c->deadline))
+        sse__alarm_set(w, &c->alarm, c->deadline);
 }
 
-static void sse__queue_clear(sse__queue *q) {
-    for (; q->count; q->count--) {
-        sse__block_drop(q->at[q->first].block);
-        q->first = (q->first + 1) % q->cap;
+static void sse__conn_restart_deadline(sse__conn *c) { /* the one of its state */
+    const sse_app_options *o = &c->net->app->options;
+    int ms = SSE_OFF;
+    switch (c->state) {
+    case SSE__IDLE: ms = o->keepalive_ms; break;
+    case SSE__HEAD: ms = c->surplus ? SSE__SURPLUS_MS : o->header_timeout_ms; break;
+    case SSE__BODY: ms = c->paused ? SSE_OFF : o->body_timeout_ms; break;
+    case SSE__SEND: ms = o->send_timeout_ms; break;
+    case SSE__LINGER: ms = c->resets ? SSE__RESET_MS : SSE__LINGER_MS; break;
+    default: break;
     }
-    if (q->at != q->inside) SSE_FREE(q->at);
-    q->at    = q->inside;
-    q->cap   = SSE__COUNT(q->inside);
-    q->first = 0;
-    q->bytes = 0;
-    q->begun = false;
+    sse__conn_deadline(c, ms);
 }
 
-static bool sse__queue_grow(sse__queue *q) {
-    const uint32_t cap = q->cap * 2;
-    sse__out      *at  = cap > q->cap ? (sse__out *)SSE_MALLOC(cap * sizeof *at) : NULL;
-    uint32_t       i;
-    if (!at) return false;
-    for (i = 0; i < q->count; i++) at[i] = q->at[(q->first + i) % q->cap];
-    if (q->at != q->inside) SSE_FREE(q->at);
-    q->at    = at;
-    q->cap   = cap;
-    q->first = 0;
-    return true;
+/* The one place where a state is set. Row: from; bit: to. */
+static void sse__conn_set_state(sse__conn *c, sse__state to) {
+    static const unsigned char allowed[] = {
+        1 << SSE__HEAD | 1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__SEND, /* IDLE */
+        1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__SEND,                  /* HEAD */
+        1 << SSE__IDLE | 1 << SSE__REPLY | 1 << SSE__SEND,                  /* BODY */
+        1 << SSE__SEND | 1 << SSE__STREAM,                                  /* REPLY */
+        1 << SSE__IDLE | 1 << SSE__BODY | 1 << SSE__LINGER,                 /* SEND */
+        1 << SSE__SEND,                                                     /* STREAM */
+        0,                                                                  /* LINGER */
+        0                                                                   /* CLOSED */
+    };
+    SSE_ASSERT(to == SSE__CLOSED ? c->state != SSE__CLOSED : (allowed[c->state] >> to & 1));
+    (void)allowed;
+    c->state = (uint8_t)to;
+    sse__conn_restart_deadline(c);
 }
 
-static void sse__inbox_free(sse__inbox *inbox) {
-    if (!inbox) return;
-    sse_buf_free(&inbox->bytes);
-    SSE_FREE(inbox);
+static void sse__conn_progress(sse__conn *c, size_t n) { /* a deadline moves only with real progress */
+    c->progress = n < UINT32_MAX - c->progress ? c->progress + (uint32_t)n : UINT32_MAX;
+    if (c->progress >= SSE__PROGRESS) sse__conn_restart_deadline(c);
 }
 
-/* Whether there is room for a body of n bytes: C6. One alone has it, whatever the limit, or a
+static void sse__conn_schedule(sse__conn *c) { /* look at it before the loop sleeps again */
+    if (c->waits) sse__list_remove(&c->work);
+    c->waits = false;
+    if (!c->work.next) sse__list_add(&c->net->work, &c->work);
+}
+
+/* ---- what is sent only when it is kept: C5 ---- */
+
+static void sse__net_tell(sse__net *net) { /* a change is to be kept before anybody hears of it */
+    net->told++;
+    net->told_in = net->loop->upcall;
+}
+
+/* All changes up to told are kept, or cannot be. */
+static void sse__net_keep(sse__net *net, uint64_t told) {
+    SSE_ASSERT(net->kept <= told && told <= net->told); /* C5 */
+    net->kept = told;
+    while (!sse__list_empty(&net->held))
+        sse__conn_schedule(SSE__CONTAINER(net->held.next, sse__conn, work));
+}
+
+/* After how many changes what is queued now may leave: a callback that published sends nothing before
+   that is kept, on any connection, and no reply leaves whose request published. */
+static uint64_t sse__conn_after(const sse__conn *c) {
+    const sse__net *net = c->net;
+    return net->told_in == net->loop->upcall && c->after < net->told ? net->told : c->after;
+}
+
+/* ---- bodies in memory: C6 ---- */
+
+/* Whether there is room for a body of n bytes. A single body always fits, whatever the limit, or a
    larger one could never be sent. */
 static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
     const size_t max    = c->net->app->options.max_bodies_bytes;
@@ -9452,50 +9464,18 @@ static bool sse__conn_hold(sse__conn *c, size_t n) { /* of its body; false: no r
     return true;
 }
 
-static void sse__conn_let_go(sse__conn *c) { /* of its body */
-    c->net->app->body_bytes -= c->held;
-    c->held = 0;
+/* ---- the queue of a connection ------------------------------------------------ */
+
+static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) {
+    return &q->at[(q->first + i) % q->cap];
 }
 
-/* Closes the descriptor now, so that others can have it; all else that points here may do so until the reaper comes (C1). */
-static void sse__conn_close(sse__conn *c) {
-    static const struct linger at_once = {1, 0};
-    sse__net *net = c->net;
-    if (c->state == SSE__CLOSED) return;
-    sse__poller_remove(&net->loop->poller, &c->source);
-    if (c->resets) (void)setsockopt(c->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(c->source.fd);
-    c->source.fd = -1;
-    sse__alarm_cancel(&c->alarm);
-    sse__list_remove(&c->all);
-    net->count--;
-    net->surplus -= c->surplus;
-    sse__conn_let_go(c);
-    sse__list_remove(&c->work);
-    sse__list_add(&net->closed, &c->work);
-    sse__queue_clear(&c->out);
-    sse__conn_set_state(c, SSE__CLOSED);
-    if (net->current == c) net->out.len = 0;
-    if (c->stream) net->stream_calls->gone(c);
-    else if (c->req) net->calls.gone(c);
+static size_t sse__queue_size(const sse__queue *q) {
+    return q->bytes + q->count * sizeof(sse__out);
 }
 
-static void sse__net_reap(sse__net *net) { /* C1 */
-    while (!sse__list_empty(&net->closed)) {
-        sse__conn *c = SSE__CONTAINER(net->closed.next, sse__conn, work);
-        sse__list_remove(&c->work);
-        sse__inbox_free(c->inbox); /* a request may be read until the end of the turn, also by the log */
-        SSE_FREE(c);
-    }
-}
-
-/* ---- writing ---------------------------------------------------------------- */
-
-static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) { return &q->at[(q->first + i) % q->cap]; }
-
-static size_t sse__queue_size(const sse__queue *q) { return q->bytes + q->count * sizeof(sse__out); }
-
-/* Whether it is within max. One entry may be of any size: a client that comes back for a large event would else be cut for ever. */
+/* Whether it is within max. A single entry may be of any size: else a client would be cut at a large
+   event, come back, and be cut at it again. */
 static bool sse__queue_fits(const sse__queue *q, size_t max) {
     size_t   largest = 0;
     uint32_t i;
@@ -9507,7 +9487,7 @@ static bool sse__queue_fits(const sse__queue *q, size_t max) {
     return sse__queue_size(q) - largest - sizeof(sse__out) <= max;
 }
 
-static void sse__queue_remove(sse__queue *q, uint32_t i) { /* what is removed is mostly near the front */
+static void sse__queue_remove(sse__queue *q, uint32_t i) { /* mostly near the front */
     const sse__out gone = *sse__queue_at(q, i);
     for (; i; i--) *sse__queue_at(q, i) = *sse__queue_at(q, i - 1);
     q->first = (q->first + 1) % q->cap;
@@ -9516,10 +9496,32 @@ static void sse__queue_remove(sse__queue *q, uint32_t i) { /* what is removed is
     sse__block_drop(gone.block);
 }
 
-/* Lets go of the oldest that may be lost, until the rest fits; not of the newest. Returns how many. */
+static void sse__queue_clear(sse__queue *q) {
+    while (q->count) sse__queue_remove(q, 0);
+    if (q->at != q->inside) SSE_FREE(q->at);
+    q->at    = q->inside;
+    q->cap   = SSE__COUNT(q->inside);
+    q->first = 0;
+    q->begun = false;
+}
+
+static bool sse__queue_grow(sse__queue *q) {
+    const uint32_t cap = q->cap * 2;
+    sse__out      *at  = cap > q->cap ? (sse__out *)SSE_MALLOC(cap * sizeof *at) : NULL;
+    uint32_t       i;
+    if (!at) return false;
+    for (i = 0; i < q->count; i++) at[i] = *sse__queue_at(q, i);
+    if (q->at != q->inside) SSE_FREE(q->at);
+    q->at    = at;
+    q->cap   = cap;
+    q->first = 0;
+    return true;
+}
+
+/* Drops the oldest entries that may be lost until the rest fits; never the newest. Returns how many. */
 static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
     const uint32_t before = q->count;
-    uint32_t       i = q->begun; /* what has left in part must leave whole: the peer would misread all that follows */
+    uint32_t       i = q->begun; /* sent in part: the rest must follow, or the peer misreads what comes */
     while (sse__queue_size(q) > max && i + 1 < q->count) {
         if (sse__queue_at(q, i)->block->droppable) sse__queue_remove(q, i);
         else i++;
@@ -9527,7 +9529,113 @@ static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
     return before - q->count;
 }
 
-/* Takes this owner's block back out of the queue, if no byte of it has left: something newer comes. */
+/* Counts n bytes as sent. */
+static void sse__queue_advance(sse__queue *q, size_t n) {
+    while (n) {
+        sse__out      *out  = sse__queue_at(q, 0);
+        sse__block    *b    = out->block;
+        const uint64_t left = b->from ? b->end - b->offset : out->to - out->from;
+        q->begun = n < left;
+        if (q->begun && b->from) b->offset += n;
+        else if (q->begun) {
+            out->from += (uint32_t)n;
+            q->bytes -= n;
+        }
+        if (q->begun) return;
+        n -= (size_t)left;
+        if (b->sum.len) sse__crc_append(&q->sum, &b->sum);
+        sse__queue_remove(q, 0);
+    }
+}
+
+/* Nothing in its queue can leave now, which is not its peer's fault. */
+static bool sse__conn_is_held(const sse__conn *c) {
+    return c->out.count && sse__queue_at(&c->out, 0)->after > c->net->kept; /* C5 */
+}
+
+/* ---- the end of a connection ---------------------------------------------------- */
+
+static void sse__socket_close(int fd, bool resets) {
+    static const struct linger at_once = {1, 0};
+    if (resets) (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fd);
+}
+
+static void sse__inbox_free(sse__inbox *inbox) {
+    if (!inbox) return;
+    sse_buf_free(&inbox->bytes);
+    SSE_FREE(inbox);
+}
+
+/* Closes the descriptor now, so that others can have it; the memory may still be pointed to until the
+   reaper comes (C1). */
+static void sse__conn_close(sse__conn *c) {
+    sse__net *net = c->net;
+    if (c->state == SSE__CLOSED) return;
+    sse__poller_remove(&net->loop->poller, &c->source);
+    sse__socket_close(c->source.fd, c->resets);
+    c->source.fd = -1;
+    sse__alarm_cancel(&c->alarm);
+    sse__list_remove(&c->all);
+    net->count--;
+    net->surplus -= c->surplus;
+    (void)sse__conn_hold(c, 0);
+    sse__list_remove(&c->work);
+    sse__list_add(&net->closed, &c->work);
+    sse__queue_clear(&c->out);
+    sse__conn_set_state(c, SSE__CLOSED);
+    if (net->current == c) net->out.len = 0;
+    if (c->stream) net->stream_calls->gone(c);
+    else if (c->req) sse__on_gone(c);
+}
+
+static void sse__net_reap(sse__net *net) { /* C1 */
+    while (!sse__list_empty(&net->closed)) {
+        sse__conn *c = SSE__CONTAINER(net->closed.next, sse__conn, work);
+        sse__list_remove(&c->work);
+        sse__inbox_free(c->inbox); /* until now: the log of this turn may have read a request in it */
+        SSE_FREE(c);
+    }
+}
+
+/* What is queued stays without its end: to the peer the connection has broken. A body in chunks lacks
+   the last one; for HTTP/1.0, where the end of the connection is the end of the body, only a reset is
+   no end (RFC 9112 8). */
+static void sse__conn_break(sse__conn *c, bool framed) {
+    c->keep_alive = false;
+    c->resets     = !framed;
+}
+
+/* Ends our side and reads on for a while: to close with input unread would send a reset, which can
+   make the peer throw away what it has of the reply (RFC 9112 9.6). */
+static void sse__conn_linger(sse__conn *c) {
+    if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
+    sse__conn_set_state(c, SSE__LINGER);
+    sse__inbox_free(c->inbox); /* half a request that was too late, or one behind the last: C3 */
+    c->inbox = NULL;
+    if (c->ended) sse__conn_close(c);
+}
+
+/* Whether the peer has acknowledged all that was sent, or takes no more of it. Where the system does
+   not tell, 100 ms must do. */
+static bool sse__conn_may_reset(sse__conn *c) {
+#if defined(__linux__) && defined(TIOCOUTQ)
+    int unsent = 0;
+    if (ioctl(c->source.fd, TIOCOUTQ, &unsent) || unsent <= 0 || ++c->looks > SSE__RESET_LOOKS)
+        return true;
+    if ((uint32_t)unsent != c->progress) c->looks = 0;
+    sse__conn_restart_deadline(c);
+    c->progress = (uint32_t)unsent;
+    return false;
+#else
+    (void)c;
+    return true;
+#endif
+}
+
+/* ---- queueing ------------------------------------------------------------------- */
+
+/* Takes this owner's block back out of the queue, if no byte of it has left: a newer one comes. */
 static bool sse__conn_forget(sse__conn *c, const void *owner) {
     sse__queue *q = &c->out;
     uint32_t    i = q->begun;
@@ -9537,7 +9645,7 @@ static bool sse__conn_forget(sse__conn *c, const void *owner) {
     return true;
 }
 
-static void sse__queue_forget_key(sse__queue *q, const sse__block *newer) { /* likewise, of the same key */
+static void sse__queue_forget_key(sse__queue *q, const sse__block *newer) { /* likewise, of one key */
     uint32_t i;
     for (i = q->begun; newer->key.ptr && i < q->count; i++) {
         const sse__block *b = sse__queue_at(q, i)->block;
@@ -9547,7 +9655,8 @@ static void sse__queue_forget_key(sse__queue *q, const sse__block *newer) { /* l
     }
 }
 
-/* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a gap would be worse. */
+/* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a gap
+   would be worse. */
 static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32_t to) {
     sse__queue *q = &c->out;
     sse__out   *out;
@@ -9566,35 +9675,75 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     out->after = sse__conn_after(c);
     if (out->after < block->after) out->after = block->after;
     q->bytes += to - from;
-    sse__conn_work(c);
+    sse__conn_schedule(c);
     return SSE_OK;
 }
 
-static void sse__conn_push_buf(sse__conn *c, sse_buf *buf) { /* takes the bytes; closes the connection if that fails */
+/* Takes the bytes of buf; closes the connection if it had failed, or without memory. */
+static void sse__conn_push_buf(sse__conn *c, sse_buf *buf) {
     sse__block *block = sse__block_from_buf(buf);
     if (block) (void)sse__conn_push(c, block, 0, block->len);
     else sse__conn_close(c);
     sse__block_drop(block);
 }
 
-/* Counts n bytes as sent. */
-static void sse__queue_advance(sse__queue *q, size_t n) {
-    q->bytes -= n;
-    while (n) {
-        sse__out    *out  = &q->at[q->first];
-        const size_t left = out->to - out->from;
-        q->begun = n < left;
-        if (n < left) {
-            out->from += (uint32_t)n;
-            return;
-        }
-        n -= left;
-        if (out->block->sum.len) sse__crc_append(&q->sum, &out->block->sum);
-        sse__block_drop(out->block);
-        q->first = (q->first + 1) % q->cap;
-        q->count--;
+/* Queues bytes first to end of body, which are read when they can be sent; with an encoding they are
+   compressed then (conn_compress_next). Takes body; NULL: there was no memory for it. */
+static void sse__conn_push_rest(sse__conn *c, sse__block *body, uint64_t first, uint64_t end,
+                                int encoding) {
+    sse__block *rest = body ? sse__block_new(NULL, 0) : NULL;
+    if (!rest) {
+        sse__block_drop(body);
+        sse__conn_close(c);
+        return;
     }
+    rest->from     = body;
+    rest->offset   = first;
+    rest->end      = end;
+    rest->encoding = (uint8_t)encoding;
+    (void)sse__conn_push(c, rest, 0, first < end);
+    sse__block_drop(rest);
 }
+
+/* Queues a reply's bytes. Those of the connection in hand gather in net.out: C2. */
+static void sse__conn_write(sse__conn *c, const void *bytes, size_t n) {
+    sse_buf own = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
+    if (c->state == SSE__CLOSED) return;
+    sse_raw(b, bytes, n);
+    if (b == &own) sse__conn_push_buf(c, b);
+}
+
+/* Moves what gathered in net.out into the queue, before anything else is queued there: C2. */
+static void sse__conn_gathered(sse__conn *c) {
+    sse_buf *out = &c->net->out;
+    if (c->net->current == c && (out->len || out->error)) sse__conn_push_buf(c, out);
+}
+
+/* A reply begins. If the request's body is still on the way, it is either short and known to come, or
+   the connection ends: its bytes must not be read as a request. */
+static void sse__conn_skip_body(sse__conn *c) {
+    if (c->state != SSE__BODY || !c->keep_alive) return;
+    c->keep_alive = c->skip = !c->expects && c->body_left <= SSE__SKIP;
+    c->paused          = false;
+    c->inbox->max_body = SSE__SKIP;
+}
+
+/* The reply is queued whole. */
+static void sse__conn_reply_end(sse__conn *c) {
+    if (c->state == SSE__CLOSED) return;
+    if (c->state == SSE__SEND) sse__conn_restart_deadline(c);
+    else sse__conn_set_state(c, SSE__SEND);
+    sse__conn_schedule(c);
+}
+
+/* The rest of a body is broken, too long, or will not come. Its request is answered: the reply leaves
+   first, then the connection ends. */
+static void sse__conn_give_up_body(sse__conn *c) {
+    c->skip = c->keep_alive = false;
+    sse__conn_reply_end(c);
+}
+
+/* ---- writing ---------------------------------------------------------------- */
 
 #if defined(__linux__)
 #if defined(SSE_NO_THREADS)
@@ -9603,48 +9752,50 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
 #define SSE__SIGMASK pthread_sigmask
 #endif
 
-/* sendfile has no MSG_NOSIGNAL, and whether SIGPIPE ends the program is the program's to say: the signal is held back meanwhile, and
-   taken if it came. Where the program blocks it already it is left to it. */
-static ssize_t sse__send_file(int fd, const sse__out *out, size_t max) {
+/* sendfile has no MSG_NOSIGNAL, and whether SIGPIPE ends the program is the program's to say: the
+   signal is held back meanwhile, and taken if it came. Where the program blocks it already it is left
+   to it. */
+static ssize_t sse__send_file(int fd, const sse__block *rest, size_t n) {
     static const struct timespec at_once = {0, 0};
-    const size_t all = out->to - out->from, want = all < max ? all : max;
-    off_t        at   = (off_t)(out->block->offset + out->from);
-    sigset_t     pipe, before;
-    ssize_t      n;
-    int          error;
+    off_t    at = (off_t)rest->offset;
+    sigset_t pipe, before;
+    ssize_t  sent;
+    int      error;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     (void)SSE__SIGMASK(SIG_BLOCK, &pipe, &before);
-    n     = SSE__SYS(sendfile(fd, out->block->fd, &at, want));
+    sent  = SSE__SYS(sendfile(fd, rest->from->fd, &at, n));
     error = errno;
-    if ((n < 0 || (size_t)n < want) && !sigismember(&before, SIGPIPE)) /* some may have left before it came */
+    if (sent < (ssize_t)n && !sigismember(&before, SIGPIPE)) /* some may have left before it came */
         (void)SSE__SYS(sigtimedwait(&pipe, NULL, &at_once));
     (void)SSE__SIGMASK(SIG_SETMASK, &before, NULL);
     errno = error;
-    return n;
+    return sent;
 }
 #else
-static ssize_t sse__send_file(int fd, const sse__out *out, size_t max) {
+static ssize_t sse__send_file(int fd, const sse__block *rest, size_t n) {
     char    bytes[16384];
-    size_t  all = out->to - out->from, want = all < sizeof bytes ? all : sizeof bytes;
-    if (want > max) want = max;
-    ssize_t n    = pread(out->block->fd, bytes, want, (off_t)(out->block->offset + out->from));
-    return n > 0 ? SSE__SYS(send(fd, bytes, (size_t)n, MSG_DONTWAIT | SSE__NOSIGNAL)) : n;
+    ssize_t got = pread(rest->from->fd, bytes, n < sizeof bytes ? n : sizeof bytes, (off_t)rest->offset);
+    return got > 0 ? SSE__SYS(send(fd, bytes, (size_t)got, MSG_DONTWAIT | SSE__NOSIGNAL)) : got;
 }
 #endif
 
-/* Hands the system as much of the queue as one call takes. 32 entries fit the stack; who has more in its queue is slow anyway. */
-static ssize_t sse__conn_send_some(sse__conn *c, size_t max) { /* max: of a file */
-    sse__queue   *q = &c->out;
-    struct iovec  iov[32];
-    struct msghdr message;
-    uint32_t      i;
-    if (q->at[q->first].block->fd >= 0) return sse__send_file(c->source.fd, &q->at[q->first], max);
+/* Hands the system as much of the queue as one call takes; of a file at most max bytes. 32 entries fit
+   the stack; a connection with more in its queue is slow anyway. */
+static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
+    const sse__block *rest = sse__queue_at(&c->out, 0)->block;
+    struct iovec      iov[32];
+    struct msghdr     message;
+    uint32_t          i;
+    if (rest->from) {
+        if (rest->end - rest->offset < max) max = (size_t)(rest->end - rest->offset);
+        return sse__send_file(c->source.fd, rest, max);
+    }
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
-    for (i = 0; i < q->count && i < SSE__COUNT(iov); i++) {
-        const sse__out *out = &q->at[(q->first + i) % q->cap];
-        if (!out->block->bytes || out->after > c->net->kept) break; /* C5 */
+    for (i = 0; i < c->out.count && i < SSE__COUNT(iov); i++) {
+        const sse__out *out = sse__queue_at(&c->out, i);
+        if (out->block->from || out->after > c->net->kept) break; /* C5 */
         iov[i].iov_base = out->block->bytes + out->from;
         iov[i].iov_len  = out->to - out->from;
         message.msg_iovlen++; /* size_t here, int there: counted, so that nothing converts */
@@ -9652,44 +9803,8 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) { /* max: of a file
     return SSE__SYS(sendmsg(c->source.fd, &message, MSG_DONTWAIT | SSE__NOSIGNAL));
 }
 
-/* Ends our side and reads on for a while: to close with input unread would send a reset, which can make the peer throw away what it
-   has of the reply (RFC 9112 9.6). */
-static void sse__conn_linger(sse__conn *c) {
-    if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
-    sse__conn_set_state(c, SSE__LINGER);
-    sse__inbox_free(c->inbox); /* half a request that was too late, or one behind the last: C3 */
-    c->inbox = NULL;
-    sse__conn_deadline(c, c->resets ? SSE__RESET_MS : SSE__LINGER_MS);
-    if (c->ended) sse__conn_close(c);
-}
-
-/* Whether the peer has acknowledged all that was sent, or takes no more of it. Where the system does not tell, 100 ms must do. */
-static bool sse__conn_may_reset(sse__conn *c) {
-#if defined(__linux__) && defined(TIOCOUTQ)
-    int unsent = 0;
-    if (ioctl(c->source.fd, TIOCOUTQ, &unsent) || unsent <= 0 || ++c->looks > SSE__RESET_LOOKS) return true;
-    if ((uint32_t)unsent != c->progress) c->looks = 0;
-    sse__conn_deadline(c, SSE__RESET_MS);
-    c->progress = (uint32_t)unsent;
-    return false;
-#else
-    (void)c;
-    return true;
-#endif
-}
-
-/* What is queued stays without its end: to the peer the connection has broken. A body in chunks lacks the last one; for HTTP/1.0,
-   where the end of the connection is the end of the body, only a reset is no end (RFC 9112 8). */
-static void sse__conn_break(sse__conn *c, bool framed) {
-    c->keep_alive = false;
-    c->resets     = !framed;
-}
-
-static void sse__conn_next(sse__conn *c) { /* behind a reply: the next request, or the rest of a body that nobody wants */
-    const sse_app_options *options = &c->net->app->options;
-    sse__conn_set_state(c, c->skip ? SSE__BODY : SSE__IDLE);
-    sse__conn_deadline(c, c->skip ? options->body_timeout_ms : options->keepalive_ms);
-}
+/* Behind a reply: the next request, or the rest of a body that nobody wants. */
+static void sse__conn_next(sse__conn *c) { sse__conn_set_state(c, c->skip ? SSE__BODY : SSE__IDLE); }
 
 static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
     if (c->out.at != c->out.inside) sse__queue_clear(&c->out);
@@ -9700,217 +9815,195 @@ static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
         return;
     }
     sse__conn_next(c);
-    if (c->inbox || c->readable) sse__conn_work(c); /* pipelined requests wait */
+    if (c->inbox || c->readable) sse__conn_schedule(c); /* pipelined requests wait */
 }
 
-static void sse__conn_progress(sse__conn *c, size_t n, int timeout_ms) { /* a deadline moves only with real progress */
-    c->progress = n < UINT32_MAX - c->progress ? c->progress + (uint32_t)n : UINT32_MAX;
-    if (c->progress >= SSE__PROGRESS) sse__conn_deadline(c, timeout_ms);
+static void sse__net_count_sent(sse__net *net, ssize_t n) {
+    net->counts.sends++;
+    net->counts.bytes_out += (uint64_t)n;
 }
 
 static void sse__conn_flush(sse__conn *c) {
-    sse__net *net = c->net;
+    sse__net *net  = c->net;
     size_t    left = SSE__WRITES_A_TURN;
+    ssize_t   n;
     if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
     if (c->state == SSE__CLOSED || !c->out.count) return;
     while (c->out.count && c->writable) {
-        ssize_t n;
-        if (sse__conn_is_held(c)) { /* C5 */
+        if (sse__conn_is_held(c)) {
             if (c->work.next) return; /* it is looked at again */
             sse__list_add(&net->held, &c->work);
             c->waits = true;
             return;
         }
-        if (c->out.at[c->out.first].block->encoding) {
-            if (!c->work.next) sse__list_add(&net->unmade, &c->work);
+        if (sse__queue_at(&c->out, 0)->block->encoding) {
+            if (!c->work.next) sse__list_add(&net->to_compress, &c->work);
             return;
         }
         if (!left) { /* the others first */
-            sse__conn_work(c);
+            sse__conn_schedule(c);
             return;
         }
         n = sse__conn_send_some(c, left);
         if (n > 0) {
             left -= (size_t)n < left ? (size_t)n : left;
-            net->counts.sends++;
-            net->counts.bytes_out += (uint64_t)n;
+            sse__net_count_sent(net, n);
             sse__queue_advance(&c->out, (size_t)n);
-            c->took = true;
-            if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n, net->app->options.send_timeout_ms);
-        } else if (n < 0 && errno == EINTR) {
-            continue;
+            c->progressed = true;
+            if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             c->writable = false;
-        } else { /* broken; or n == 0: a file became shorter than promised, and what comes next would be misread */
-            sse__conn_close(c);
+        } else if (n == 0 || errno != EINTR) {
+            sse__conn_close(c); /* broken; n == 0: a file became shorter: the peer would misread the next reply */
             return;
         }
     }
     if (!c->out.count) sse__conn_sent(c);
 }
 
-/* ---- bodies that are compressed while they leave ---- */
-
-enum { SSE__PIECE = 131072, SSE__CHUNK_HEAD = 10 }; /* a piece takes 2 to 4 ms; larger ones come out hardly shorter */
-
-/* Queues size bytes of a body, to be compressed piece by piece: each when the one before it has left (C4), and one a pass, however
-   many connections wait. So no reply takes more memory than a piece, nor holds the loop up for longer. A piece is a key frame of
-   >>frame, which needs nothing of the ones before: a compressor of libbrotli for each connection would take megabytes, for as
-   long as the peer likes. Measured against its quality 2 at the same window: JavaScript is a third longer, C as long, HTML and
-   JSON a tenth shorter. Takes from; NULL: there was no memory for it. */
-static void sse__conn_push_unmade(sse__conn *c, sse__block *from, uint64_t size, int encoding) {
-    sse__block *rest = from ? SSE__NEW(sse__block) : NULL;
-    if (!rest) {
-        sse__block_drop(from);
-        sse__conn_close(c);
-        return;
-    }
-    rest->refs     = 1;
-    rest->fd       = -1;
-    rest->from     = from;
-    rest->end      = size;
-    rest->encoding = (uint8_t)encoding;
-    (void)sse__conn_push(c, rest, 0, 1);
-    sse__block_drop(rest);
-}
-
-/* n bytes of a block, in room if they come from a file. ptr NULL: it became shorter, cannot be read, or no memory. */
-static sse_str sse__block_read(const sse__block *b, uint64_t offset, size_t n, sse_buf *room) {
-    char *p;
-    if (b->fd < 0) return sse__str(b->bytes + offset, n);
-    p = sse__buf_room(room, n);
-    return sse__str(p && SSE__SYS(pread(b->fd, p, n, (off_t)offset)) == (ssize_t)n ? p : NULL, n);
-}
-
-/* Appends the next piece of a body as a chunk (RFC 9112 7.1); behind the last one the end of all. */
-static void sse__put_piece(sse_buf *out, sse__encoder *encoder, sse__block *rest) {
-    const size_t n    = rest->end - rest->offset < SSE__PIECE ? (size_t)(rest->end - rest->offset) : (size_t)SSE__PIECE;
-    sse_buf      room = {NULL, 0, 0, SSE_OK};
-    const sse_str piece = sse__block_read(rest->from, rest->offset, n, &room);
-    char          head[SSE__CHUNK_HEAD + 1];
-    sse__crc_state      sum;
-    if (!piece.ptr) sse_buf_fail(out, SSE_E_IO);
-    sse_raw(out, "00000000\r\n", SSE__CHUNK_HEAD);
-    if (rest->offset == 0) sse__frame_head(encoder, rest->encoding, out);
-    if (!out->error) {
-        sum = sse__crc_of(encoder, piece);
-        sse__crc_append(&rest->sum, &sum);
-        sse__frame_key(encoder, rest->encoding, piece, out);
-    }
-    rest->offset += n;
-    if (rest->offset == rest->end) sse__frame_end(rest->encoding, &rest->sum, out);
-    /* Leading zeros are allowed, so the head has its place before the length is known; n and a little more is far below 8 digits. */
-    snprintf(head, sizeof head, "%08lx\r\n", out->error ? 0 : (unsigned long)(out->len - SSE__CHUNK_HEAD));
-    if (!out->error) memcpy(out->ptr, head, SSE__CHUNK_HEAD);
-    sse_puts(out, rest->offset < rest->end ? "\r\n" : "\r\n0\r\n\r\n");
-    sse_buf_free(&room);
-}
-
-/* Makes the next piece of what is first in the queue. If it cannot be had the connection closes: the peer must not take what it
-   got for all. */
-static void sse__conn_make(sse__conn *c) {
-    sse__block *rest = sse__block_hold(c->out.at[c->out.first].block);
-    sse_buf     out  = {NULL, 0, 0, SSE_OK};
-    SSE_ASSERT(rest->encoding && c->out.count == 1); /* C4 */
-    sse__put_piece(&out, c->net->app->encoder, rest);
-    sse__queue_remove(&c->out, 0);
-    sse__conn_push_buf(c, &out);
-    if (rest->offset < rest->end) (void)sse__conn_push(c, rest, 0, 1);
-    sse__block_drop(rest);
-    if (c->state == SSE__SEND) sse__conn_deadline(c, c->net->app->options.send_timeout_ms); /* it took all there was */
-}
-
-/* Queues a reply's bytes. Those of the connection in hand gather in net.out: C2. */
-static void sse__conn_write(sse__conn *c, const void *bytes, size_t n) {
-    sse__block *block;
-    if (c->state == SSE__CLOSED) return;
-    if (c->net->current == c) {
-        sse_raw(&c->net->out, bytes, n);
-        return;
-    }
-    block = sse__block_copy(sse__str((const char *)bytes, n));
-    if (block) (void)sse__conn_push(c, block, 0, block->len);
-    else sse__conn_close(c);
-    sse__block_drop(block);
-}
-
-/* Turns what gathered in net.out into a block of the queue; before anything else is pushed there: C2. */
-static void sse__conn_gathered(sse__conn *c) {
+/* Sends what gathered in net.out, at best without queueing any of it: the usual reply costs one system
+   call and no allocation. */
+static void sse__conn_send_gathered(sse__conn *c) {
     sse__net *net = c->net;
-    if (net->current == c && net->out.error) {
-        sse_buf_free(&net->out);
-        sse__conn_close(c);
-    }
-    if (net->current != c || !net->out.len) return;
-    sse__conn_push_buf(c, &net->out);
-}
-
-/* A reply begins. If the request's body is still on the way, it is either short and known to come, or the connection ends:
-   its bytes must not be read as a request. */
-static void sse__conn_skip_body(sse__conn *c) {
-    if (c->state != SSE__BODY || !c->keep_alive) return;
-    c->skip = !c->expects && c->body_left <= SSE__SKIP;
-    c->keep_alive = c->skip;
-    c->paused     = false;
-    if (c->inbox) c->inbox->max_body = SSE__SKIP;
-    else c->net->max_body = SSE__SKIP; /* of the inbox that is about to be opened */
-}
-
-/* The reply is queued whole. */
-static void sse__conn_reply_end(sse__conn *c) {
-    if (c->state == SSE__CLOSED) return;
-    if (c->state != SSE__SEND) sse__conn_set_state(c, SSE__SEND);
-    sse__conn_deadline(c, c->net->app->options.send_timeout_ms);
-    sse__conn_work(c);
-}
-
-/* What is left of a body is broken, too long, or will not come. Its request is answered: that
-   leaves first, then the connection ends. */
-static void sse__conn_give_up_body(sse__conn *c) {
-    c->skip = c->keep_alive = false;
-    sse__conn_reply_end(c);
-}
-
-/* Sends what gathered in net.out, at best without queueing any of it: the usual reply costs one system call and no allocation. */
-static void sse__conn_settle(sse__conn *c) {
-    sse__net   *net = c->net;
-    ssize_t     n   = -1;
-    sse__block *rest;
-    if (c->state == SSE__CLOSED) {
-        net->out.len = 0;
-        if (net->out.error) sse_buf_free(&net->out);
-        return;
-    }
-    if (!net->out.error && net->out.len && !c->out.count && c->writable &&
+    sse_buf  *out = &net->out;
+    ssize_t   n;
+    if (c->state != SSE__CLOSED && !out->error && out->len && !c->out.count && c->writable &&
         sse__conn_after(c) <= net->kept) { /* C5 */
-        n = SSE__SYS(send(c->source.fd, net->out.ptr, net->out.len, MSG_DONTWAIT | SSE__NOSIGNAL));
+        n = SSE__SYS(send(c->source.fd, out->ptr, out->len, MSG_DONTWAIT | SSE__NOSIGNAL));
         if (n > 0) {
-            net->counts.sends++;
-            net->counts.bytes_out += (uint64_t)n;
+            sse__net_count_sent(net, n);
+            out->len -= (size_t)n;
+            memmove(out->ptr, out->ptr + n, out->len);
         }
-        if (n == (ssize_t)net->out.len) {
-            net->out.len = 0;
-            if (net->out.cap > SSE__READ_SIZE) sse_buf_free(&net->out);
+        if (!out->len) {
+            if (out->cap > SSE__READ_SIZE) sse_buf_free(out);
             sse__conn_sent(c);
             return;
         }
     }
-    if (n > 0) {
-        rest         = sse__block_copy(sse__str(net->out.ptr + n, net->out.len - (size_t)n));
-        net->out.len = 0;
-        if (rest) (void)sse__conn_push(c, rest, 0, rest->len);
-        else sse__conn_close(c);
-        sse__block_drop(rest);
-    } else if (net->out.error || net->out.len) sse__conn_gathered(c);
+    sse__conn_gathered(c);
     if (c->state == SSE__IDLE && c->out.count) sse__conn_reply_end(c);
     sse__conn_flush(c);
+}
+
+/* ---- bodies that are compressed while they leave ---- */
+
+enum { SSE__PIECE = 131072 }; /* takes 2 to 4 ms; larger ones come out hardly shorter */
+
+/* Compresses the next piece of the body that is first in the queue and puts it there as a chunk (RFC
+   9112 7.1). A piece is made when the one before it has left (C4), and one a pass, however many
+   connections wait: so no reply takes more memory than a piece, nor holds the loop up for longer. It is
+   a key frame of >>frame, which needs nothing of the ones before: a compressor of libbrotli for each
+   connection would take megabytes, for as long as the peer likes. Measured against its quality 2 at the
+   same window: JavaScript is a third longer, C as long, HTML and JSON a tenth shorter. If the piece
+   cannot be had the connection closes: the peer must not take what it got for all. */
+static void sse__conn_compress_next(sse__conn *c) {
+    sse__block    *rest    = sse__block_hold(sse__queue_at(&c->out, 0)->block);
+    sse__encoder  *encoder = c->net->app->encoder;
+    const uint64_t left    = rest->end - rest->offset;
+    const size_t   n       = left < SSE__PIECE ? (size_t)left : (size_t)SSE__PIECE;
+    sse_buf        plain = {NULL, 0, 0, SSE_OK}, piece = {NULL, 0, 0, SSE_OK}, chunk = {NULL, 0, 0, SSE_OK};
+    sse__crc_state sum;
+    char           size[16];
+    SSE_ASSERT(rest->encoding && c->out.count == 1); /* C4 */
+    if (!sse__block_read(rest->from, rest->offset, n, &plain)) sse_buf_fail(&chunk, SSE_E_IO);
+    else {
+        if (rest->offset == 0) sse__frame_head(encoder, rest->encoding, &piece);
+        sum = sse__crc_of(encoder, sse__str(plain.ptr, n));
+        sse__crc_append(&rest->sum, &sum);
+        sse__frame_key(encoder, rest->encoding, sse__str(plain.ptr, n), &piece);
+    }
+    rest->offset += n;
+    if (n == left) sse__frame_end(rest->encoding, &rest->sum, &piece);
+    if (piece.error) sse_buf_fail(&chunk, piece.error);
+    snprintf(size, sizeof size, "%08lx\r\n", (unsigned long)piece.len);
+    sse_puts(&chunk, size);
+    sse_raw(&chunk, piece.ptr, piece.len);
+    sse_puts(&chunk, n == left ? "\r\n0\r\n\r\n" : "\r\n");
+    sse_buf_free(&plain);
+    sse_buf_free(&piece);
+    sse__queue_remove(&c->out, 0);
+    sse__conn_push_buf(c, &chunk);
+    if (n < left) (void)sse__conn_push(c, rest, 0, 1);
+    sse__block_drop(rest);
+    if (c->state == SSE__SEND) sse__conn_restart_deadline(c); /* it took all there was */
+}
+
+/* ---- refusing ------------------------------------------------------------------ */
+
+static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
+    const int64_t now = (int64_t)time(NULL);
+    if (now != app->date_at) {
+        sse__date_write(app->date, now);
+        app->date_at = now;
+    }
+    return app->date;
+}
+
+/* Clients that an error would end for good are sent this body instead: without its end it is a broken
+   connection to them, after which they come back, in as many ms (WHATWG HTML 9.2.3; Datastar after
+   network errors only). framed: in chunks. */
+#define SSE__COME_BACK "retry: 2000\n\n"
+enum { SSE__COME_BACK_MS = 2000 };
+
+static void sse__put_come_back(sse_buf *b, int ms, bool framed) {
+    char      text[32];
+    const int n = snprintf(text, sizeof text, "retry: %d\n\n", ms);
+    if (framed) sse_printf(b, "%x\r\n%s\r\n", (unsigned)n, text);
+    else sse_puts(b, text);
+}
+
+/* The reply to a request that is refused; head NULL: none is in. True: the connection must be reset
+   behind it, see conn_break. */
+static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *bytes,
+                             const sse__head *head) {
+    const char *text = sse__status_text(status);
+    if (status == 503 && head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN) {
+        sse_printf(b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
+        sse_printf(b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
+                   head->minor ? "Transfer-Encoding: chunked\r\n" : "");
+        sse__put_come_back(b, SSE__COME_BACK_MS, head->minor > 0);
+        return head->minor == 0;
+    }
+    sse_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text,
+               sse__date_now(app));
+    if (status == 503) sse_puts(b, "Retry-After: 5\r\n");
+    sse_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", strlen(text) + 1);
+    if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"))) sse_printf(b, "%s\n", text);
+    return false;
+}
+
+/* Answers with an error and ends the connection. head NULL: none is in. False, for callers that stop
+   reading then. */
+static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
+    sse_app *app = c->net->app;
+    sse_buf  b   = {NULL, 0, 0, SSE_OK};
+    c->net->counts.bad_requests++;
+    c->keep_alive = false;
+    if (c->req) sse__on_gone(c); /* it reads its body */
+    (void)sse__conn_hold(c, 0);
+    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
+    c->resets = sse__put_refusal(&b, app, status, bytes, head);
+    if (b.error) sse__conn_close(c);
+    else sse__conn_write(c, b.ptr, b.len);
+    sse_buf_free(&b);
+    sse__conn_reply_end(c);
+    return false;
 }
 
 /* ---- reading ---------------------------------------------------------------- */
 
 static sse_buf *sse__conn_input(sse__conn *c) { return c->inbox ? &c->inbox->bytes : &c->net->in; }
 
-/* Gives the request in hand the memory that its texts lie in, because it outlives the handler. The inbox or net.in starts anew. */
+static sse__head *sse__conn_head_of(sse__conn *c) { return c->inbox ? &c->inbox->head : &c->net->head; }
+
+static void sse__net_head_init(const sse__net *net, sse__head *head) { /* for the next one */
+    const sse_app_options *o = &net->app->options;
+    sse__head_init(head, head->fields, (uint32_t)o->max_headers, (uint32_t)o->max_header_bytes);
+}
+
+/* Gives the request in hand the memory that its texts lie in, because it outlives the handler. The
+   inbox or net.in starts anew. */
 static void sse__conn_take_input(sse__conn *c, sse_buf *to) {
     sse_buf *in   = sse__conn_input(c);
     *to           = *in;
@@ -9918,43 +10011,34 @@ static void sse__conn_take_input(sse__conn *c, sse_buf *to) {
     memset(in, 0, sizeof *in);
 }
 
-static void sse__inbox_expect(sse__inbox *inbox, size_t max_body) { /* a body follows */
-    inbox->body_len = 0;
-    inbox->max_body = max_body;
-    sse__chunked_init(&inbox->chunks, max_body);
-}
-
-static sse__inbox *sse__conn_open_inbox(sse__conn *c) { /* moves the state of the parser into a new inbox */
-    sse__net    *net = c->net;
-    const size_t max = (size_t)net->app->options.max_headers;
-    sse__inbox  *inbox;
+/* The inbox; a new one takes over the state of the parser. NULL: no memory. */
+static sse__inbox *sse__conn_open_inbox(sse__conn *c) {
+    const sse__head *from = &c->net->head;
+    const size_t     size = from->max_fields * sizeof(sse__field);
     if (c->inbox) return c->inbox;
-    inbox = (sse__inbox *)sse__zalloc(sizeof *inbox + max * sizeof(sse__field));
-    if (!inbox) return NULL;
-    inbox->fields = (sse__field *)(void *)(inbox + 1);
-    inbox->head   = net->head;
-    sse__inbox_expect(inbox, net->max_body);
-    memcpy(inbox->fields, net->fields, max * sizeof(sse__field));
-    inbox->head.fields = inbox->fields;
-    c->inbox           = inbox;
-    return inbox;
+    c->inbox = (sse__inbox *)sse__zalloc(sizeof *c->inbox + size);
+    if (!c->inbox) return NULL;
+    c->inbox->head        = *from;
+    c->inbox->head.fields = (sse__field *)(void *)(c->inbox + 1);
+    memcpy(c->inbox->head.fields, from->fields, size);
+    return c->inbox;
 }
 
 /* Drops the input that is done with and puts the rest into the inbox: C3. */
-static void sse__conn_keep(sse__conn *c) {
-    sse__net  *net  = c->net;
-    sse_buf   *from = net->taken ? net->taken : sse__conn_input(c);
+static void sse__conn_stash_input(sse__conn *c) {
+    sse__net    *net  = c->net;
+    sse_buf     *from = net->taken ? net->taken : sse__conn_input(c), *to;
     const size_t left = from->len - net->used;
-    const bool last = c->state == SSE__SEND && !c->keep_alive;
+    const bool   last = c->state == SSE__SEND && !c->keep_alive;
     if (last || c->state == SSE__CLOSED || c->state == SSE__LINGER) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
     } else if (c->inbox && !net->taken) {
         memmove(from->ptr, from->ptr + net->used, left);
         from->len = left;
     } else if (left) {
-        if (!sse__conn_open_inbox(c)) sse__conn_close(c);
-        else sse_raw(&c->inbox->bytes, from->ptr + net->used, left);
-        if (c->inbox && c->inbox->bytes.error) sse__conn_close(c);
+        to = sse__conn_open_inbox(c) ? &c->inbox->bytes : NULL;
+        if (to) sse_raw(to, from->ptr + net->used, left);
+        if (!to || to->error) sse__conn_close(c);
     }
     net->in.len = 0;
     net->used   = 0;
@@ -9965,66 +10049,55 @@ static void sse__conn_keep(sse__conn *c) {
     }
 }
 
-static void sse__conn_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
-    c->net->counts.bad_requests++;
-    c->keep_alive = false;
-    if (c->req) c->net->calls.gone(c); /* it reads its body */
-    sse__conn_let_go(c);
-    c->net->calls.refuse(c, status, bytes, head);
-    sse__conn_reply_end(c);
-}
-
 static void sse__conn_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
     c->net->counts.requests++;
     sse__conn_set_state(c, SSE__REPLY);
-    sse__conn_deadline(c, SSE_OFF);
-    c->net->calls.request(c, bytes, head, body);
+    sse__on_request(c, bytes, head, body);
 }
 
-static void sse__conn_continue(sse__conn *c) { /* the body is wanted: tells a peer that waits to hear it, RFC 9110 10.1.1 */
+/* The body is wanted: tells a peer that waits to hear it, RFC 9110 10.1.1. */
+static void sse__conn_continue(sse__conn *c) {
     if (c->expects) sse__conn_write(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
     c->expects = false;
-    sse__conn_work(c);
+    sse__conn_schedule(c);
 }
 
 static void sse__conn_pause(sse__conn *c, bool pause) { /* while the program does not read, the peer is not late */
     if (c->paused == pause) return;
     c->paused = pause;
-    sse__conn_deadline(c, pause ? SSE_OFF : c->net->app->options.body_timeout_ms);
+    sse__conn_restart_deadline(c);
     if (!pause) sse__conn_continue(c);
 }
 
-/* The head is complete and a body follows: how much of it may there be, and who takes it? True: go on. */
+/* The head is complete and a body follows: how long may it be, and who takes it? True: go on. */
 static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
-    sse__net *net = c->net;
-    net->max_body = net->calls.head(c, bytes, head, &c->in_place);
-    if (net->max_body == SSE__HEAD_NO_MEMORY) {
-        sse__conn_refuse(c, 503, bytes, head);
-        return false;
-    }
-    if (c->inbox) sse__inbox_expect(c->inbox, net->max_body);
-    if (!head->chunked && head->content_length > net->max_body) {
-        sse__conn_refuse(c, 413, bytes, head);
-        return false;
-    }
-    if (!c->in_place && !head->chunked && !sse__conn_has_room(c, head->content_length)) {
-        sse__conn_refuse(c, 503, bytes, head);
-        return false;
-    }
-    c->body_left = head->content_length;
+    sse__net      *net    = c->net;
+    const size_t   max    = sse__on_head(c, bytes, head, &c->in_place), at = (size_t)head->result;
+    const uint64_t length = head->content_length;
+    const bool     known  = !c->in_place && !head->chunked; /* how much memory it will take */
+    const int      status = max == SSE__HEAD_NO_MEMORY                   ? 503
+                            : !head->chunked && length > max             ? 413
+                            : known && !sse__conn_has_room(c, length)    ? 503
+                                                                         : 0;
+    if (status) return sse__conn_refuse(c, status, bytes, head);
+    c->body_left = length;
     c->expects   = head->expect_continue;
     c->skip = c->paused = false;
-    if (!c->in_place && !head->chunked && net->in.len - net->used - (size_t)head->result >= head->content_length && !c->inbox) {
-        net->used += (size_t)head->result + (size_t)head->content_length; /* all of it is here already */
-        (void)sse__conn_hold(c, (size_t)head->content_length);
-        sse__conn_request(c, bytes, head, sse__str(bytes + (size_t)head->result, (size_t)head->content_length));
+    if (known && !c->inbox && net->in.len - net->used - at >= length) { /* all of it is here already */
+        net->used += at + (size_t)length;
+        (void)sse__conn_hold(c, (size_t)length);
+        sse__conn_request(c, bytes, head, sse__str(bytes + at, (size_t)length));
         return true;
     }
+    sse__conn_stash_input(c);
+    if (c->state == SSE__CLOSED) return false;
+    c->inbox->body_len = 0;
+    c->inbox->max_body = max;
+    sse__chunked_init(&c->inbox->chunks, max);
     sse__conn_set_state(c, SSE__BODY);
-    sse__conn_deadline(c, net->app->options.body_timeout_ms);
     if (c->in_place) { /* the handler runs first, and asks for the body */
         net->counts.requests++;
-        net->calls.request(c, bytes, head, sse__str(NULL, 0));
+        sse__on_request(c, c->inbox->bytes.ptr, &c->inbox->head, sse__str(NULL, 0));
     } else sse__conn_continue(c);
     return true;
 }
@@ -10032,33 +10105,22 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
 /* Reads on in a head. True: a step was made, look again. */
 static bool sse__conn_parse(sse__conn *c) {
     sse__net    *net  = c->net;
-    const sse_app_options *options = &net->app->options;
     sse_buf     *in   = sse__conn_input(c);
     char        *p    = in->ptr + net->used;
     const size_t len  = in->len - net->used;
-    sse__head   *head = c->inbox ? &c->inbox->head : &net->head;
+    sse__head   *head = sse__conn_head_of(c);
     int          got;
     if (!len) return false;
-    if (c->state == SSE__IDLE)
-        sse__head_init(head, c->inbox ? c->inbox->fields : net->fields, (uint32_t)options->max_headers,
-                       (uint32_t)options->max_header_bytes);
+    if (c->state == SSE__IDLE) sse__net_head_init(net, head);
     got = sse__head_parse(head, p, len);
     if (got == 0) {
-        if (c->state == SSE__HEAD) return false;
-        sse__conn_set_state(c, SSE__HEAD);
-        sse__conn_deadline(c, c->surplus ? SSE__SURPLUS_MS : options->header_timeout_ms);
+        if (c->state == SSE__IDLE) sse__conn_set_state(c, SSE__HEAD);
         return false;
     }
-    if (got < 0) {
+    c->keep_alive = got > 0 && head->keep_alive && !SSE__FLAG(net->loop->stop); /* the reply can still say so */
+    if (got < 0 || c->surplus) {
         net->used = in->len;
-        sse__conn_refuse(c, -got, p, NULL);
-        return false;
-    }
-    c->keep_alive = head->keep_alive && !SSE__FLAG(net->loop->stop); /* a reply may say so while it still can */
-    if (c->surplus) {
-        net->used = in->len;
-        sse__conn_refuse(c, 503, p, head);
-        return false;
+        return got < 0 ? sse__conn_refuse(c, -got, p, NULL) : sse__conn_refuse(c, 503, p, head);
     }
     if (head->chunked || head->content_length) return sse__conn_head(c, p, head);
     net->used += (size_t)head->result;
@@ -10066,116 +10128,109 @@ static bool sse__conn_parse(sse__conn *c) {
     return true;
 }
 
-/* Turns raw input behind the decoded part of the body into more of it, in place: decoding never makes it longer. Returns 1: the body
-   is complete; 0: more to come; or -status. */
+/* Turns raw input behind the decoded part of the body into more of it, in place: decoding never makes
+   it longer. Returns 1: the body is complete; 0: more to come; or -status. */
 static int sse__conn_decode(sse__conn *c) {
     sse__inbox  *inbox = c->inbox;
-    char        *raw   = inbox->bytes.ptr + (size_t)inbox->head.result + inbox->body_len;
-    const size_t len   = inbox->bytes.len - (size_t)inbox->head.result - inbox->body_len;
+    const size_t at    = (size_t)inbox->head.result + inbox->body_len, len = inbox->bytes.len - at;
+    char        *raw   = inbox->bytes.ptr + at;
     size_t       used, made;
     int          status;
     if (inbox->head.chunked) {
         status = sse__chunked_decode(&inbox->chunks, raw, len, &used, &made);
+        if (status < 0) return status;
     } else {
         used = made = c->body_left < len ? (size_t)c->body_left : len;
         c->body_left -= used;
         status = c->body_left == 0;
     }
-    if (status < 0) return status;
     memmove(raw + made, raw + used, len - used);
     inbox->bytes.len -= used - made;
     inbox->body_len += made;
-    if (inbox->body_len > inbox->max_body) return -413;
-    return status;
+    return inbox->body_len > inbox->max_body ? -413 : status;
 }
 
 /* Hands on what was decoded of a body that is read in place, or drops it if the request is answered. */
 static bool sse__conn_hand_on(sse__conn *c, int status) {
-    sse__net    *net   = c->net;
     sse__inbox  *inbox = c->inbox;
-    const size_t head  = (size_t)inbox->head.result;
+    const size_t head  = (size_t)inbox->head.result, n = inbox->body_len;
     char        *body  = inbox->bytes.ptr + head;
-    if (inbox->body_len) {
-        if (!c->skip) net->calls.body(c, sse__str(body, inbox->body_len), 1);
+    if (n) {
+        if (!c->skip) sse__on_body(c, sse__str(body, n), 1);
         if (c->state == SSE__CLOSED) return false;
-        inbox->bytes.len -= inbox->body_len;
-        memmove(body, body + inbox->body_len, inbox->bytes.len - head);
-        if (inbox->max_body != SSE_UNLIMITED) /* the limit is for all of the body, not for what is here at a time */
-            inbox->max_body -= inbox->body_len < inbox->max_body ? inbox->body_len : inbox->max_body;
+        inbox->bytes.len -= n;
+        memmove(body, body + n, inbox->bytes.len - head);
+        if (inbox->max_body != SSE_UNLIMITED) /* the limit is for all of the body, not for a piece */
+            inbox->max_body -= n < inbox->max_body ? n : inbox->max_body;
         inbox->body_len = 0;
         if (c->state != SSE__BODY) return true; /* answered */
     }
     if (status == 0 || c->paused) return false;
-    net->used = head;
+    c->net->used = head;
     if (c->skip) {
         c->skip = false;
         sse__conn_next(c);
         return true;
     }
     sse__conn_set_state(c, SSE__REPLY);
-    sse__conn_deadline(c, SSE_OFF);
-    net->calls.body(c, sse__str(NULL, 0), 0);
+    sse__on_body(c, sse__str(NULL, 0), 0);
     return true;
 }
 
 /* Reads on in a body. True: a step was made, look again. */
 static bool sse__conn_body(sse__conn *c) {
-    sse__net   *net = c->net;
     sse__inbox *inbox;
+    char       *bytes;
     int         status;
-    sse__conn_keep(c);
-    inbox = c->inbox;
-    if (c->state != SSE__BODY || !inbox || c->paused) return false;
+    sse__conn_stash_input(c);
+    if (c->state != SSE__BODY || c->paused) return false;
+    inbox  = c->inbox;
+    bytes  = inbox->bytes.ptr;
     status = sse__conn_decode(c);
     if (status < 0 && c->skip) {
         sse__conn_give_up_body(c);
         return false;
     }
-    if (status < 0) {
-        sse__conn_refuse(c, -status, inbox->bytes.ptr, &inbox->head);
-        return false;
-    }
+    if (status >= 0 && !c->in_place && !sse__conn_hold(c, inbox->body_len)) status = -503;
+    if (status < 0) return sse__conn_refuse(c, -status, bytes, &inbox->head);
     if (c->in_place) return sse__conn_hand_on(c, status);
-    if (!sse__conn_hold(c, inbox->body_len)) {
-        sse__conn_refuse(c, 503, inbox->bytes.ptr, &inbox->head);
-        return false;
-    }
     if (status == 0) return false;
-    net->used = (size_t)inbox->head.result + inbox->body_len;
-    sse__conn_request(c, inbox->bytes.ptr, &inbox->head,
-                      sse__str(inbox->bytes.ptr + (size_t)inbox->head.result, inbox->body_len));
+    c->net->used = (size_t)inbox->head.result + inbox->body_len;
+    sse__conn_request(c, bytes, &inbox->head, sse__str(bytes + inbox->head.result, inbox->body_len));
     return true;
 }
 
-/* Whether the next of several requests that came in one piece has to wait: so many were handled, or the turn has lasted 2 ms. The clock
-   is asked behind the second and then every eighth: where a system call is slow it costs half a request. */
-static bool sse__conn_had_its_turn(const sse__conn *c, uint64_t done) {
-    const sse__net *net  = c->net;
-    const size_t    left = (c->inbox ? c->inbox->bytes.len : net->in.len) - net->used;
+/* Whether the next of several requests that came in one piece has to wait: so many were handled, or
+   the turn has lasted 2 ms. The clock is asked behind the second and then every eighth: where a system
+   call is slow it costs half a request. */
+static bool sse__conn_had_its_turn(sse__conn *c, uint64_t done) {
+    const sse__net *net = c->net;
     if (done >= SSE__REQUESTS_A_TURN) return true;
-    return left && done % 8 == 2 && sse__clock_ms() - net->loop->wheel.now >= 2;
+    return sse__conn_input(c)->len > net->used && done % 8 == 2 && sse__clock_ms() - net->loop->wheel.now >= 2;
 }
 
 /* Works through the input that is there: as many requests as are complete, up to a turn's worth. */
 static void sse__conn_process(sse__conn *c) {
-    const uint64_t first = c->net->counts.requests;
+    sse__net      *net   = c->net;
+    const uint64_t first = net->counts.requests;
     uint64_t       done  = 0;
     bool           more  = true;
-    c->net->current = c;
+    net->current = c;
     while (more) {
-        const bool handled = c->net->counts.requests - first > done;
-        done = c->net->counts.requests - first;
+        const bool handled = net->counts.requests - first > done;
+        done = net->counts.requests - first;
         if (handled && sse__conn_had_its_turn(c, done)) break;
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
-        else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && c->net->out.len < SSE__READ_SIZE) sse__conn_next(c);
+        else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && net->out.len < SSE__READ_SIZE)
+            sse__conn_next(c);
         else more = false;
     }
-    sse__conn_keep(c);
-    sse__conn_settle(c);
-    c->crowded      = more && c->inbox;
-    c->net->current = NULL;
-    if (more && c->state != SSE__CLOSED) sse__conn_work(c);
+    sse__conn_stash_input(c);
+    sse__conn_send_gathered(c);
+    c->crowded   = more && c->inbox;
+    net->current = NULL;
+    if (more && c->state != SSE__CLOSED) sse__conn_schedule(c);
 }
 
 static bool sse__conn_wants_input(const sse__conn *c) {
@@ -10188,7 +10243,8 @@ static bool sse__conn_wants_input(const sse__conn *c) {
     }
 }
 
-/* A peer may shut its side behind its last request and wait for the reply; one that does so in any other state has left. */
+/* A peer may shut its side behind its last request and wait for the reply; in any other state it has
+   left. */
 static void sse__conn_input_ended(sse__conn *c, bool broken) {
     c->readable = false;
     c->ended    = true;
@@ -10203,125 +10259,140 @@ static void sse__conn_read(sse__conn *c) {
         sse_buf *in   = sse__conn_input(c);
         size_t   room = c->inbox ? SSE__READ_SIZE / 4 : SSE__READ_SIZE;
         char    *p    = reads < SSE__READS_A_TURN ? sse__buf_room(in, room) : NULL;
+        int      peek = c->state == SSE__STREAM ? MSG_PEEK : 0;
         ssize_t  n;
         if (!p && in->error) sse__conn_close(c);
         if (!p) break;
-        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT | (c->state == SSE__STREAM ? MSG_PEEK : 0)));
+        n = SSE__SYS(recv(c->source.fd, p, room, MSG_DONTWAIT | peek));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             c->readable = false;
         } else if (n <= 0) {
             sse__conn_input_ended(c, n < 0);
-        } else if (c->state == SSE__STREAM) {
+        } else if (peek) {
             c->pipelined = true; /* the next request: it stays where it is */
         } else {
-            if ((size_t)n < room && !c->hangup) c->readable = false; /* drained; what comes next is a new event */
+            if ((size_t)n < room && !c->hangup) c->readable = false; /* drained; more comes with an event */
             net->counts.bytes_in += (uint64_t)n;
             if (c->state == SSE__LINGER) continue; /* thrown away */
             in->len += (size_t)n;
-            if (c->state == SSE__BODY) sse__conn_progress(c, (size_t)n, net->app->options.body_timeout_ms);
+            if (c->state == SSE__BODY) sse__conn_progress(c, (size_t)n);
             sse__conn_process(c);
         }
     }
     if (net->in.cap > 2 * SSE__READ_SIZE || net->in.error) sse_buf_free(&net->in);
 }
 
-/* Notes what the system says, which it does once (edge-triggered). The work is net_work's, where all have their turn. */
+/* ---- turns ---------------------------------------------------------------------- */
+
+/* Notes what the system reports, which it does once (edge-triggered). The work is done by net_work,
+   where each connection has its turn. */
 static void sse__conn_event(sse__source *source, int events) {
     sse__conn *c = SSE__CONTAINER(source, sse__conn, source);
-    if (events & SSE_READ || events & SSE__HANGUP) c->readable = true;
+    if (events & (SSE_READ | SSE__HANGUP)) c->readable = true;
     if (events & SSE_WRITE) c->writable = true;
     if (events & SSE__HANGUP) c->hangup = true;
     if (events & SSE__BROKEN || (c->hangup && c->state == SSE__STREAM)) sse__conn_close(c);
-    else sse__conn_work(c);
+    else sse__conn_schedule(c);
 }
 
-static bool sse__net_has_work(const sse__net *net) { return !sse__list_empty(&net->work) || !sse__list_empty(&net->unmade); }
+static bool sse__net_has_work(const sse__net *net) {
+    return !sse__list_empty(&net->work) || !sse__list_empty(&net->to_compress);
+}
 
-/* One pass over the connections with something to do. What they give each other to do waits for the next pass. */
+/* One pass over the connections with something to do. What they give each other to do waits for the
+   next pass. */
 static void sse__net_work(sse__net *net) {
-    sse__link now;
-    if (!sse__list_empty(&net->unmade)) {
-        sse__conn *c = SSE__CONTAINER(net->unmade.next, sse__conn, work);
+    sse__link  now;
+    sse__conn *c;
+    if (!sse__list_empty(&net->to_compress)) {
+        c = SSE__CONTAINER(net->to_compress.next, sse__conn, work);
         sse__list_remove(&c->work);
-        sse__conn_make(c);
-        if (c->state != SSE__CLOSED) sse__conn_work(c);
+        sse__conn_compress_next(c);
+        if (c->state != SSE__CLOSED) sse__conn_schedule(c);
     }
     sse__list_move(&now, &net->work);
     while (!sse__list_empty(&now)) {
-        sse__conn *c = SSE__CONTAINER(now.next, sse__conn, work);
+        c = SSE__CONTAINER(now.next, sse__conn, work);
         sse__list_remove(&c->work);
         net->loop->upcall++;
         sse__conn_flush(c);
         if (c->inbox && (c->state == SSE__IDLE || c->state == SSE__BODY)) sse__conn_process(c);
         if (c->state != SSE__CLOSED) sse__conn_read(c);
         if (c->state == SSE__CLOSED) continue;
-        if (c->readable && sse__conn_wants_input(c)) sse__conn_work(c);
+        if (c->readable && sse__conn_wants_input(c)) sse__conn_schedule(c);
         sse__poller_wish(&net->loop->poller, &c->source,
                          SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) |
                              (c->out.count && !sse__conn_is_held(c) ? SSE_WRITE : 0));
     }
 }
 
-/* A deadline that only moves away leaves its alarm where it is; it is set again here, once, however often it was put off. */
+/* The alarm of a deadline. One that only moves away leaves its alarm where it is; it is set again
+   here, once, however often it was put off. */
 static void sse__conn_alarm(sse__alarm *alarm) {
-    sse__conn *c = SSE__CONTAINER(alarm, sse__conn, alarm);
+    sse__conn *c    = SSE__CONTAINER(alarm, sse__conn, alarm);
+    sse__net  *net  = c->net;
+    sse__loop *loop = net->loop;
+    const bool cut  = c->state != SSE__HEAD && (c->state != SSE__BODY || c->skip); /* or it has no reply yet */
     if (!c->deadline) return;
-    c->net->loop->upcall++;
-    if (c->deadline > c->net->loop->wheel.now) { /* it was put off since */
-        sse__alarm_set(&c->net->loop->wheel, alarm, c->deadline);
+    loop->upcall++;
+    if (c->deadline > loop->wheel.now) { /* it was put off since */
+        sse__alarm_set(&loop->wheel, alarm, c->deadline);
         return;
     }
     if (c->state == SSE__SEND && sse__conn_is_held(c)) { /* its peer's time begins later */
-        sse__conn_deadline(c, c->net->app->options.send_timeout_ms);
+        sse__conn_restart_deadline(c);
         return;
     }
     if (!c->excused && ((c->readable && sse__conn_wants_input(c)) || (c->writable && c->out.count))) {
-        c->excused = true; /* the loop was late, perhaps, not the peer; once, or a drip of bytes would have no deadline */
-        sse__conn_work(c);
-        sse__alarm_set(&c->net->loop->wheel, alarm, c->net->loop->wheel.now + 1);
+        c->excused = true; /* perhaps the loop was late, not the peer; once, or a drip had no deadline */
+        sse__conn_schedule(c);
+        sse__alarm_set(&loop->wheel, alarm, loop->wheel.now + 1);
         return;
     }
     c->deadline = 0;
-    if (c->state == SSE__STREAM) {
-        c->net->stream_calls->tick(c);
-        return;
-    }
-    if (c->state == SSE__LINGER && c->resets) {
+    if (c->state == SSE__STREAM) net->stream_calls->tick(c);
+    else if (c->state == SSE__LINGER && c->resets) {
         if (sse__conn_may_reset(c)) sse__conn_close(c);
-        return;
+    } else {
+        net->counts.timeouts++;
+        if (cut) sse__conn_close(c);
+        else (void)sse__conn_refuse(c, 408, NULL, NULL);
     }
-    c->net->counts.timeouts++;
-    if (c->state != SSE__HEAD && c->state != SSE__BODY) {
-        sse__conn_close(c);
-        return;
-    }
-    if (c->skip) sse__conn_close(c); /* it has its reply */
-    else sse__conn_refuse(c, 408, NULL, NULL);
 }
 
 /*==========================================================================
   >>listen   sockets that listen, and what comes in by them
   Uses: >>conn >>http >>loop >>base     Tests: tests/unit/server.c tests/wire/limits.test.mjs
 
+  It owns the listeners, and makes connections of what they accept.
+
   LI1  A connection over max_connections or max_per_peer is read far enough
        to be refused in words; without room for that it is closed.
   LI2  Without a descriptor left the loop neither spins nor leaves a client
-       waiting for good: it rests, then gives up its spare one to refuse.
+       waiting for good: it pauses, then gives up its spare one to refuse.
+  Tests: LI1 limits.test.mjs, LI2 tests/wire/faults.test.mjs
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
 
-typedef struct sse__listener { sse__source source; sse__link link; sse__net *net; char *unix_path; bool loopback; } sse__listener;
+typedef struct sse__listener {
+    sse__source source;
+    sse__link   link;
+    sse__net   *net;
+    char       *unix_path; /* removed in the end; NULL: none */
+    bool        loopback;
+} sse__listener;
 
 static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRSTRLEN]) {
     if (!peer->family) return "unix";
     return inet_ntop(peer->family == 4 ? AF_INET : AF_INET6, peer->address, text, INET6_ADDRSTRLEN) ? text : "";
 }
 
-static bool sse__peer_trusted(const sse_app *app, const sse__peer *peer) { /* a proxy whose word counts */
-    char text[INET6_ADDRSTRLEN];
-    return app->options.trusted_proxies && sse__wordlist_has(app->options.trusted_proxies, sse__text(sse__peer_write(peer, text)));
+static bool sse__peer_trusted(const sse_app *app, const sse__peer *peer) { /* a proxy to be believed */
+    const char *trusted = app->options.trusted_proxies;
+    char        text[INET6_ADDRSTRLEN];
+    return trusted && sse__wordlist_has(trusted, sse__text(sse__peer_write(peer, text)));
 }
 
 static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
@@ -10335,30 +10406,34 @@ static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
         memcpy(peer.address, &in->sin_addr, 4);
     } else if (from->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)from;
-        const bool is_mapped = memcmp(&in->sin6_addr, mapped, 12) == 0; /* an IPv4 peer of an IPv6 socket */
-        peer.family = is_mapped ? 4 : 6;
+        const char *address = (const char *)&in->sin6_addr;
+        const bool  ipv4    = memcmp(address, mapped, 12) == 0; /* a peer of an IPv6 socket may be one */
+        peer.family = ipv4 ? 4 : 6;
         peer.port   = ntohs(in->sin6_port);
-        memcpy(peer.address, (const char *)&in->sin6_addr + (is_mapped ? 12 : 0), is_mapped ? 4 : 16);
+        memcpy(peer.address, ipv4 ? address + 12 : address, ipv4 ? 4 : 16);
     }
     return peer;
 }
 
-/* Whether this address holds all the connections it may. Unix sockets have no address, and proxies stand for many. Counted by a walk,
-   as only this option needs the count, and only when a connection comes. */
+/* Whether this address holds all the connections it may. Unix sockets have no address, and proxies
+   stand for many. Counted by a walk, as only this option needs the count, and only when a connection
+   comes. */
 static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     const int        most = net->app->options.max_per_peer;
     const sse__link *link;
     int              n = 0;
     if (most == 0 || peer->family == 0 || sse__peer_trusted(net->app, peer)) return false;
     for (link = net->conns.next; link != &net->conns; link = link->next) {
-        const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
-        if (c->peer.family == peer->family && memcmp(c->peer.address, peer->address, sizeof peer->address) == 0) n++;
+        const sse__peer *other = &SSE__CONTAINER(link, sse__conn, all)->peer;
+        n += other->family == peer->family &&
+             memcmp(other->address, peer->address, sizeof peer->address) == 0;
     }
     return n >= most;
 }
 
-static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loopback, bool surplus) {
-    sse__conn *c = SSE__NEW(sse__conn);
+static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, bool surplus) {
+    sse__net  *net = l->net;
+    sse__conn *c   = SSE__NEW(sse__conn);
     if (!c) return SSE_E_NOMEM;
     c->net       = net;
     c->peer      = *peer;
@@ -10366,7 +10441,7 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
     c->source.fn = sse__conn_event;
     c->alarm.fn  = sse__conn_alarm;
     c->writable  = true;
-    c->loopback  = loopback;
+    c->loopback  = l->loopback;
     c->surplus   = surplus;
     c->out.at    = c->out.inside;
     c->out.cap   = SSE__COUNT(c->out.inside);
@@ -10382,79 +10457,68 @@ static int sse__conn_new(sse__net *net, int fd, const sse__peer *peer, bool loop
     return SSE_OK;
 }
 
-/* Sent instead of an error to clients that one would end for good: a reply without its end is a broken connection to them, after
-   which they come back, in as many ms (WHATWG HTML 9.2.3; Datastar after network errors only). */
-#define SSE__COME_BACK "retry: 2000\n\n"
-enum { SSE__COME_BACK_MS = 2000 };
-
-static void sse__put_come_back(sse_buf *b, int ms, bool framed) { /* the body */
-    char      text[32];
-    const int n = snprintf(text, sizeof text, "retry: %d\n\n", ms);
-    if (framed) sse_printf(b, "%x\r\n%s\r\n", (unsigned)n, text);
-    else sse_puts(b, text);
-}
-
-/* Answers at once, by what has come of the request. Where no head is in yet silence says the same as SSE__COME_BACK. */
+/* Refuses at once, by what has come of the request. Where no head is in yet, silence says the same. */
 static void sse__net_refuse(sse__net *net, int fd) {
-    static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
-                                "Content-Length: 0\r\n\r\n";
-    static const char chunked[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                                  "Cache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" SSE__COME_BACK "\r\n";
-    static const char bare[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
-                               "Cache-Control: no-store\r\n\r\n" SSE__COME_BACK;
-    static const struct linger at_once = {1, 0};
-    const sse_app_options *options = &net->app->options;
-    sse__head head;
-    char      bytes[2048];
-    sse_str   answer = {NULL, 0};
-    ssize_t   n = SSE__SYS(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT));
-    sse__head_init(&head, net->fields, (uint32_t)options->max_headers, (uint32_t)options->max_header_bytes);
-    if (n > 0 && sse__head_parse(&head, bytes, (size_t)n) > 0) {
-        if (sse__head_asker(&head, bytes) == SSE__ASKER_PLAIN) answer = sse__str(plain, sizeof plain - 1);
-        else answer = head.minor > 0 ? sse__str(chunked, sizeof chunked - 1) : sse__str(bare, sizeof bare - 1);
-    }
-    if (answer.len) n = SSE__SYS(send(fd, answer.ptr, answer.len, MSG_DONTWAIT | SSE__NOSIGNAL));
-    (void)n;
-    if (answer.ptr == bare) (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once); /* as conn_break does */
-    else (void)shutdown(fd, SHUT_WR);
-    close(fd);
+    sse__head *head = &net->head; /* no request is in hand */
+    sse_buf    b    = {NULL, 0, 0, SSE_OK};
+    char       bytes[2048];
+    bool       resets = false;
+    ssize_t    n      = SSE__SYS(recv(fd, bytes, sizeof bytes, MSG_DONTWAIT));
+    sse__net_head_init(net, head);
+    if (n > 0 && sse__head_parse(head, bytes, (size_t)n) > 0)
+        resets = sse__put_refusal(&b, net->app, 503, bytes, head);
+    if (b.len && !b.error) n = SSE__SYS(send(fd, b.ptr, b.len, MSG_DONTWAIT | SSE__NOSIGNAL));
+    (void)n; /* best effort */
+    if (!resets) (void)shutdown(fd, SHUT_WR);
+    sse__socket_close(fd, resets);
+    sse_buf_free(&b);
     net->counts.refused++;
 }
 
-static void sse__net_listen_again(sse__alarm *alarm) {
-    sse__net  *net = SSE__CONTAINER(alarm, sse__net, retry);
-    sse__link *link;
-    net->rested = net->loop->wheel.now;
+/* ---- out of descriptors or memory: LI2 ------------------------------------------- */
+
+enum { SSE__REST_MS = 100 }; /* without accepting: time for the request of a waiting client to come */
+
+static void sse__net_spare_open(sse__net *net) {
     if (net->spare_fd < 0) net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    for (link = net->listeners.next; link != &net->listeners; link = link->next)
-        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, SSE_READ);
 }
 
-static void sse__net_rest(sse__net *net) { /* a readable socket that nobody reads would spin the loop */
+static void sse__net_listen_for(sse__net *net, int events) { /* SSE_READ, or 0: nothing */
     sse__link *link;
-    sse__log(net->app, SSE_LOG_WARNING, "cannot accept connections for now: out of descriptors or memory");
     for (link = net->listeners.next; link != &net->listeners; link = link->next)
-        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, 0);
-    sse__alarm_set(&net->loop->wheel, &net->retry, net->loop->wheel.now + SSE__REST_MS);
+        sse__poller_wish(&net->loop->poller, &SSE__CONTAINER(link, sse__listener, link)->source, events);
 }
 
-/* Nothing left to accept with. Who connects now waits in the backlog first: another may leave, and meanwhile its request comes. Who
-   has waited is refused, by means of the spare descriptor. */
-static void sse__net_exhausted(sse__net *net, int listener_fd) { /* LI2 */
-    const bool waited = net->rested && net->loop->wheel.now - net->rested < SSE__REST_MS;
-    int        fd = -1;
-    if (waited && net->spare_fd >= 0) {
+static void sse__net_listen_again(sse__alarm *alarm) {
+    sse__net *net = SSE__CONTAINER(alarm, sse__net, retry);
+    net->rested = net->loop->wheel.now;
+    sse__net_spare_open(net);
+    sse__net_listen_for(net, SSE_READ);
+}
+
+/* Nothing is left to accept with. Connections wait in the backlog first: another may close, and
+   meanwhile their requests come. If we have already paused, the spare descriptor is closed, and one
+   connection accepted with it and refused. */
+static void sse__net_exhausted(sse__net *net, int listener_fd) {
+    const uint64_t now = net->loop->wheel.now;
+    int            fd  = -1;
+    if (net->rested && now - net->rested < SSE__REST_MS && net->spare_fd >= 0) {
         close(net->spare_fd);
+        net->spare_fd = -1;
         fd = SSE__SYS(accept(listener_fd, NULL, NULL));
         if (fd >= 0) sse__net_refuse(net, fd);
-        net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        sse__net_spare_open(net);
     }
-    if (fd < 0) sse__net_rest(net);
+    if (fd >= 0) return;
+    sse__log(net->app, SSE_LOG_WARNING, "cannot accept connections for now: out of descriptors or memory");
+    sse__net_listen_for(net, 0); /* a readable socket that nobody reads would spin the loop */
+    sse__alarm_set(&net->loop->wheel, &net->retry, now + SSE__REST_MS);
 }
 
+/* Whether one more connection may be read far enough to be refused well: 64, or a 16th of the limit. */
 static bool sse__net_surplus_room(const sse__net *net) { /* LI1 */
-    const uint32_t part = (uint32_t)net->app->options.max_connections / SSE__SURPLUS_PART;
-    return net->surplus < (part > SSE__SURPLUS ? part : (uint32_t)SSE__SURPLUS);
+    const uint32_t part = (uint32_t)net->app->options.max_connections / 16;
+    return net->surplus < (part > 64 ? part : 64);
 }
 
 static void sse__listener_event(sse__source *source, int events) {
@@ -10462,7 +10526,7 @@ static void sse__listener_event(sse__source *source, int events) {
     sse__net      *net = l->net;
     int            i;
     (void)events;
-    for (i = 0; i < 256; i++) { /* a crowd comes in portions: those who are in have their turn in between */
+    for (i = 0; i < 256; i++) { /* a crowd comes in portions: the others have their turn in between */
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;
         sse__peer               peer;
@@ -10470,40 +10534,43 @@ static void sse__listener_event(sse__source *source, int events) {
         int                     fd;
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
             sse__net_exhausted(net, source->fd);
-        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
         if (fd < 0) return;
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
-        peer = sse__peer_of(&from);
-        surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections || sse__net_peer_full(net, &peer);
-        if ((surplus && !sse__net_surplus_room(net)) || sse__conn_new(net, fd, &peer, l->loopback, surplus))
+        peer    = sse__peer_of(&from);
+        surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections ||
+                  sse__net_peer_full(net, &peer);
+        if ((surplus && !sse__net_surplus_room(net)) || sse__conn_new(l, fd, &peer, surplus))
             sse__net_refuse(net, fd);
     }
 }
 
 /* ---- all connections of a loop ---------------------------------------------------- */
 
-static sse__net *sse__net_open(sse_app *app, const sse__net_calls *calls) { /* returned, free with sse__net_close */
+static sse__net *sse__net_open(sse_app *app) { /* returned, free with sse__net_close */
     sse__net *net = SSE__NEW(sse__net);
     if (!net) return NULL;
-    net->app   = app;
-    net->loop  = &app->loop;
-    net->calls = *calls;
+    net->head.fields = (sse__field *)sse__zalloc((size_t)app->options.max_headers * sizeof(sse__field));
+    if (!net->head.fields) {
+        SSE_FREE(net);
+        return NULL;
+    }
+    net->app  = app;
+    net->loop = &app->loop;
     sse__list_init(&net->listeners);
     sse__list_init(&net->work);
-    sse__list_init(&net->unmade);
+    sse__list_init(&net->to_compress);
     sse__list_init(&net->held);
     sse__list_init(&net->closed);
     sse__list_init(&net->conns);
+    sse__net_head_init(net, &net->head);
     net->retry.fn = sse__net_listen_again;
-    net->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    net->fields   = (sse__field *)sse__zalloc((size_t)app->options.max_headers * sizeof(sse__field));
-    if (net->fields) return net;
-    if (net->spare_fd >= 0) close(net->spare_fd);
-    SSE_FREE(net);
-    return NULL;
+    net->spare_fd = -1;
+    sse__net_spare_open(net);
+    return net;
 }
 
 static void sse__net_stop_listening(sse__net *net) {
@@ -10527,33 +10594,41 @@ static void sse__net_close(sse__net *net) {
     if (net->spare_fd >= 0) close(net->spare_fd);
     sse_buf_free(&net->in);
     sse_buf_free(&net->out);
-    SSE_FREE(net->fields);
+    SSE_FREE(net->head.fields);
     SSE_FREE(net);
 }
 
 /* ---- listening ---------------------------------------------------------------- */
 
 typedef struct sse__address {
-    union { struct sockaddr any; struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; } to;
+    union {
+        struct sockaddr     any;
+        struct sockaddr_in  in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un  un;
+    } to;
     socklen_t len;
     bool      loopback;
 } sse__address;
 
 static bool sse__address_is_loopback(const sse__address *a) {
-    if (a->to.any.sa_family == AF_INET) return ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
-    return a->to.any.sa_family == AF_INET6 && memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+    const int family = a->to.any.sa_family;
+    if (family == AF_INET) return ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
+    return family == AF_INET6 && memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+}
+
+static bool sse__address_unix(sse__address *a, sse_str path) { /* false: it is empty or too long */
+    if (!path.len || path.len >= sizeof a->to.un.sun_path) return false;
+    memset(a, 0, sizeof *a);
+    a->to.un.sun_family = AF_UNIX;
+    memcpy(a->to.un.sun_path, path.ptr, path.len);
+    a->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
+    return true;
 }
 
 static int sse__address_parse(sse__address *a, const char *host, int port) {
+    if (strncmp(host, "unix:", 5) == 0) return sse__address_unix(a, sse__text(host + 5)) ? SSE_OK : SSE_E_ARG;
     memset(a, 0, sizeof *a);
-    if (strncmp(host, "unix:", 5) == 0) {
-        const sse_str path = sse__text(host + 5);
-        if (!path.len || path.len >= sizeof a->to.un.sun_path) return SSE_E_ARG;
-        a->to.un.sun_family = AF_UNIX;
-        memcpy(a->to.un.sun_path, path.ptr, path.len);
-        a->len = sizeof a->to.un;
-        return SSE_OK;
-    }
     if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
     if (inet_pton(AF_INET, host, &a->to.in.sin_addr) == 1) {
         a->to.in.sin_family = AF_INET;
@@ -10569,29 +10644,32 @@ static int sse__address_parse(sse__address *a, const char *host, int port) {
     return SSE_OK;
 }
 
-static void sse__socket_option(int fd, int level, int name, int value) { (void)setsockopt(fd, level, name, &value, sizeof value); }
+static void sse__socket_option(int fd, int level, int name, int value) {
+    (void)setsockopt(fd, level, name, &value, sizeof value);
+}
 
-/* What accepted connections inherit (on Linux): no call per connection. A peer that vanished without a word is noticed. */
+/* What accepted connections inherit (on Linux): no call per connection. A peer that vanished silently
+   is noticed. */
 static void sse__socket_tune(int fd, int send_timeout_ms) {
-    sse__socket_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    sse__socket_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    sse__socket_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    static const int options[][3] = {
+        {SOL_SOCKET, SO_REUSEADDR, 1}, {IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_KEEPALIVE, 1},
 #if defined(TCP_KEEPIDLE)
-    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
-    sse__socket_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 20}, {IPPROTO_TCP, TCP_KEEPCNT, 3},
 #endif
+#if defined(SO_NOSIGPIPE)
+        {SOL_SOCKET, SO_NOSIGPIPE, 1},
+#endif
+    };
+    size_t i;
+    for (i = 0; i < SSE__COUNT(options); i++) sse__socket_option(fd, options[i][0], options[i][1], options[i][2]);
 #if defined(TCP_USER_TIMEOUT)
     if (send_timeout_ms > 0) sse__socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, send_timeout_ms);
 #else
     (void)send_timeout_ms;
 #endif
-#if defined(SO_NOSIGPIPE)
-    sse__socket_option(fd, SOL_SOCKET, SO_NOSIGPIPE, 1);
-#endif
 }
 
-/* A unix socket's file outlives its server. It is in the way only if nobody answers behind it any more. */
+/* A unix socket's file outlives its server. It is in the way only if nobody answers there any more. */
 static void sse__unix_clear(const sse__address *a) {
     struct stat st;
     int         fd;
@@ -10602,14 +10680,16 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) { /* a descriptor, or -1 with errno */
-    const int fd = SSE__SYS(socket(a->to.any.sa_family, SOCK_STREAM, 0));
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) { /* or -1 with errno */
+    const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
-    if (a->to.any.sa_family == AF_UNIX) sse__unix_clear(a);
+    if (family == AF_UNIX) sse__unix_clear(a);
     else sse__socket_tune(fd, app->options.send_timeout_ms);
-    if (a->to.any.sa_family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
-    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 && SSE__SYS(listen(fd, backlog)) == 0) return fd;
+    if (family == AF_INET6) sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
+    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 &&
+        SSE__SYS(listen(fd, backlog)) == 0)
+        return fd;
     saved = errno;
     close(fd);
     errno = saved;
@@ -10624,65 +10704,61 @@ static bool sse__address_of(sse__address *a, int fd) {
     return true;
 }
 
-static int sse__bound_port(int fd) {
+static int sse__bound_port(int fd) { /* 0: a unix socket */
     sse__address a;
     if (!sse__address_of(&a, fd)) return 0;
-    return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : a.to.any.sa_family == AF_INET6 ? ntohs(a.to.in6.sin6_port) : 0;
+    if (a.to.any.sa_family == AF_INET6) return ntohs(a.to.in6.sin6_port);
+    return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : 0;
 }
 
 /* Takes fd. The file of unix_path is removed in the end. */
 static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) {
     sse__listener *l = SSE__NEW(sse__listener);
-    int            error = l ? SSE_OK : SSE_E_NOMEM;
+    int            error = SSE_E_NOMEM;
     if (l) {
         l->net       = app->net;
         l->loopback  = a->loopback;
         l->source.fd = fd;
         l->source.fn = sse__listener_event;
-        if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
         error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
     }
     if (error) {
-        if (l) SSE_FREE(l->unix_path);
         SSE_FREE(l);
         close(fd);
         return error;
     }
+    if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
     sse__list_add(&app->net->listeners, &l->link);
     if (!app->net->port) app->net->port = sse__bound_port(fd);
     return SSE_OK;
 }
 
-/* ---- systemd: sockets it opened, and what it wants to hear ------------------------- */
+/* ---- systemd: sockets it opened, and messages to it ------------------------------- */
 
-/* A socket that was opened for us: it listens, and for streams. */
-static bool sse__is_listener(int fd) {
-    int       type = 0, listening = 0;
-    socklen_t n = sizeof type, m = sizeof listening;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type != SOCK_STREAM) return false;
-#if defined(SO_ACCEPTCONN)
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &m)) return false;
-#endif
-    (void)m;
-    return listening || m == 0;
+static int sse__socket_value(int fd, int name) { /* -1: it has none */
+    int       value;
+    socklen_t n = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, name, &value, &n) ? -1 : value;
 }
 
 static int sse__listen_on(sse_app *app, int fd) { /* takes fd */
+    const bool   streams = sse__socket_value(fd, SO_TYPE) == SOCK_STREAM;
     sse__address a;
-    if (!sse__is_listener(fd) || !sse__address_of(&a, fd) || sse__set_flags(fd)) {
+    if (!streams || sse__socket_value(fd, SO_ACCEPTCONN) <= 0 || !sse__address_of(&a, fd) || sse__set_flags(fd))
         return sse__refuse(app, SSE_E_IO, "descriptor %d of LISTEN_FDS is no listening stream socket: "
                                           "ListenStream= and Accept=no are needed", fd);
-    }
     if (a.to.any.sa_family != AF_UNIX) sse__socket_tune(fd, app->options.send_timeout_ms);
     sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd, sse__bound_port(fd));
     return sse__listener_add(app, fd, &a, NULL);
 }
 
-/* Takes the sockets passed to this process, once: whoever looks next finds the variables gone. Spec: sd_listen_fds(3). */
-static int sse__listen_passed(sse_app *app) { /* SSE_E_ABSENT: there are none */
+/* Takes the sockets passed to this process, once: later calls find the variables gone. SSE_E_ABSENT:
+   there are none. Spec: sd_listen_fds(3). */
+static int sse__listen_passed(sse_app *app) {
     const long long count = sse_parse_int(getenv("LISTEN_FDS"), 0);
+    const bool      ours  = sse_parse_int(getenv("LISTEN_PID"), 0) == (long long)getpid();
     int             fd, error = SSE_OK;
-    if (sse_parse_int(getenv("LISTEN_PID"), 0) != (long long)getpid() || count <= 0 || count > 1024) return SSE_E_ABSENT;
+    if (!ours || count <= 0 || count > 1024) return SSE_E_ABSENT;
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
@@ -10690,20 +10766,16 @@ static int sse__listen_passed(sse_app *app) { /* SSE_E_ABSENT: there are none */
     return error;
 }
 
-/* A line to the service manager, if one listens. Spec: sd_notify(3). */
+/* Sends a line to the service manager, if one listens. Spec: sd_notify(3). */
 static void sse__notify(const char *state) {
     const sse_str path = sse__text(getenv("NOTIFY_SOCKET"));
     sse__address  a;
     int           fd;
-    memset(&a, 0, sizeof a);
-    if (path.len < 2 || path.len >= sizeof a.to.un.sun_path || (path.ptr[0] != '/' && path.ptr[0] != '@')) return;
-    a.to.un.sun_family = AF_UNIX;
-    memcpy(a.to.un.sun_path, path.ptr, path.len);
-    if (path.ptr[0] == '@') a.to.un.sun_path[0] = '\0'; /* abstract: as long as it is, no file */
-    a.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len);
-    fd    = SSE__SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
+    if (path.len < 2 || (path.ptr[0] != '/' && path.ptr[0] != '@') || !sse__address_unix(&a, path)) return;
+    if (path.ptr[0] == '@') a.to.un.sun_path[0] = '\0'; /* abstract: no file */
+    fd = SSE__SYS(socket(AF_UNIX, SOCK_DGRAM, 0));
     if (fd < 0) return;
-    if (sse__set_flags(fd) == SSE_OK) /* if it is not heard there is nothing to do about it */
+    if (sse__set_flags(fd) == SSE_OK) /* a message that is lost is nobody's error */
         (void)(SSE__SYS(sendto(fd, state, strlen(state), SSE__NOSIGNAL, &a.to.any, a.len)) < 0);
     close(fd);
 }
@@ -11552,15 +11624,6 @@ SSE_API int sse_finish(sse_req *req) {
 
 /* ---- the bytes ------------------------------------------------------------------ */
 
-static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
-    const int64_t now = (int64_t)time(NULL);
-    if (now != app->date_at) {
-        sse__date_write(app->date, now);
-        app->date_at = now;
-    }
-    return app->date;
-}
-
 static bool sse__status_is_bare(int status) { return status == 204 || status == 205 || status == 304; } /* RFC 9110 15.3.5 */
 
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection for 1.0. There is no Server
@@ -11750,7 +11813,7 @@ static void sse__reply_send(sse_req *req, int status, const char *type) {
     if (no_body || n < SSE__COPY_BELOW) return;
     sse__conn_gathered(c);
     if (c->state == SSE__CLOSED) return;
-    if (req->encoding) sse__conn_push_unmade(c, sse__block_from_buf(&req->out), n, req->encoding);
+    if (req->encoding) sse__conn_push_rest(c, sse__block_from_buf(&req->out), 0, n, req->encoding);
     else sse__conn_push_buf(c, &req->out);
 }
 
@@ -12042,7 +12105,8 @@ typedef struct sse__kept_job {
 static void sse__kept_compress(sse__kept_job *job, sse__encoder *encoder) {
     const uint64_t began = sse__files_clock_us();
     sse_buf        room  = {NULL, 0, 0, SSE_OK};
-    const sse_str  bytes = sse__block_read(job->from, 0, job->size, &room);
+    const bool     there = sse__block_read(job->from, 0, job->size, &room);
+    const sse_str  bytes = sse__str(there ? room.ptr : NULL, job->size);
     job->shorter = encoder && bytes.ptr && sse__encode(encoder, job->quality, job->kept->coding, bytes, &job->out);
     job->known   = encoder && bytes.ptr && !job->out.error;
     job->took_us = sse__files_clock_us() - began;
@@ -12146,27 +12210,6 @@ static void sse__file_compress(sse_req *req) {
     sse__put_coding(req, coding);
 }
 
-/* Queues bytes first to first + n of the file, in pieces that an entry can count. */
-static void sse__file_push(sse__conn *c, const sse__file *file, uint64_t first, uint64_t n) {
-    while (n && c->state != SSE__CLOSED) {
-        const uint32_t piece = n < SSE__FILE_PIECE ? (uint32_t)n : (uint32_t)SSE__FILE_PIECE;
-        sse__block    *block = SSE__NEW(sse__block);
-        if (!block) {
-            sse__conn_close(c);
-            return;
-        }
-        block->refs   = 1;
-        block->fd     = file->block->fd;
-        block->offset = first;
-        block->len    = piece;
-        block->from   = sse__block_hold(file->block);
-        (void)sse__conn_push(c, block, 0, piece);
-        sse__block_drop(block);
-        first += piece;
-        n -= piece;
-    }
-}
-
 /* A short file travels behind its head, in one write: A2. False: it could not be read whole, or is not short. */
 static bool sse__file_inline(sse_req *req, uint64_t first, uint64_t n) {
     const sse__block *block = req->file->block;
@@ -12219,8 +12262,8 @@ static void sse__file_answer(sse_req *req) {
     sse_buf_free(&head);
     if (req->head_only || c->state == SSE__CLOSED) return;
     req->sent = n;
-    if (req->encoding) sse__conn_push_unmade(c, sse__block_hold(file->block), n, req->encoding);
-    else if (file->block->fd >= 0) sse__file_push(c, file, first, n);
+    if (req->encoding) sse__conn_push_rest(c, sse__block_hold(file->block), 0, n, req->encoding);
+    else if (file->block->fd >= 0) sse__conn_push_rest(c, sse__block_hold(file->block), first, first + n, 0);
     else (void)sse__conn_push(c, file->block, (uint32_t)first, (uint32_t)(first + n));
 }
 
@@ -13137,9 +13180,9 @@ static void sse__stream_tick(sse__conn *c) {
     sse__stream   *stream = c->stream;
     const uint64_t now = c->net->loop->wheel.now;
     const bool     waiting = c->out.count > 0;
-    if (!waiting || c->took || sse__conn_is_held(c)) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
+    if (!waiting || c->progressed || sse__conn_is_held(c)) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
     if (waiting && !stream->stuck_since) stream->stuck_since = now;
-    c->took = false;
+    c->progressed = false;
     if (waiting && stream->send_timeout_ms > 0 && now - stream->stuck_since >= (uint64_t)stream->send_timeout_ms) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
@@ -17394,29 +17437,6 @@ static bool sse__has_nul(sse_str query) { /* "%00" */
     return false;
 }
 
-static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
-    sse_app *app = c->net->app;
-    sse_buf  b = {NULL, 0, 0, SSE_OK};
-    const bool events = head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN;
-    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
-    if (status == 503 && events) {
-        sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
-        sse_printf(&b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n", head->minor ? "Transfer-Encoding: chunked\r\n" : "");
-        sse__put_come_back(&b, SSE__COME_BACK_MS, head->minor > 0);
-        sse__conn_break(c, head->minor > 0);
-    } else {
-        const char *text = sse__status_text(status);
-        sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
-        if (status == 503) sse_puts(&b, "Retry-After: 5\r\n");
-        sse_printf(&b, "Content-Length: %zu\r\n", strlen(text) + 1);
-        sse_puts(&b, "Connection: close\r\n\r\n");
-        if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"))) sse_printf(&b, "%s\n", text);
-    }
-    if (b.error) sse__conn_close(c);
-    else sse__conn_write(c, b.ptr, b.len);
-    sse_buf_free(&b);
-}
-
 /* The limit of the body, known before a byte of it is taken. The request made here is only for finding the route: the head may yet
    move in memory while the body comes in, so nothing of it is kept. */
 static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place) {
@@ -19013,7 +19033,6 @@ static bool sse__parts_make(sse_app *app) {
 }
 
 SSE_API sse_app *sse_app_new(const sse_app_options *options) {
-    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone};
     sse_app *app = SSE__NEW(sse_app);
     int      error;
     if (!app) return NULL;
@@ -19027,7 +19046,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (app->server) app->server->app = app;
     if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
     if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
-    if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
+    if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
     if (!error && !sse__parts_make(app)) error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
