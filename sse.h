@@ -1853,7 +1853,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
             sse__conn_head         with a body to come: limits, and is it welcome?
               ~sse__on_head [head]
             sse__conn_request      without: it belongs to the app from here on
-              ~sse__on_request [request]
+              sse__on_request
                 sse__req_begin     the path is decoded
                 sse__req_dispatch  host, CORS, origin, hooks, route, guard, handler
                 sse__req_after     the handler has returned
