@@ -10783,26 +10783,11 @@ static void sse__notify(const char *state) {
 /*==========================================================================
   >>request   what a handler reads
   Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
-  R1  Texts handed out live in the request's input or its arena: both stay
-      until the request is freed.
-  R2  Only what the program asks for is decoded.
-==========================================================================*/
 
-typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
-typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* in the order they came */
+  It owns struct sse_req: the request and the reply that its handler writes.
+  A handler's view of the two; >>app makes, routes and frees them.
 
-enum { SSE__ETAG = 72 };
-
-/* What sse_send_file or a directory found. block: of the file, or of bytes in memory. */
-typedef struct sse__file {
-    sse__block *block;
-    uint64_t    size, id[2]; /* id: device and inode, or address and length */
-    int64_t     modified;
-    char        etag[SSE__ETAG]; /* 61 at most, and 5 for a coding */
-    bool        varies;      /* another client may get another file */
-} sse__file;
-
-/* The life of a request; [f] is the function that makes the change:
+  The life of a request; [f] is the function that makes the change:
 
                        its body comes [on_body]
                    +--------------------------------+
@@ -10815,35 +10800,58 @@ typedef struct sse__file {
           [stream_view]  |                   |         |
                          +-> CONCLUDED <-----+---------+ from HANDLED as well [req_conclude]
 
-   HANDLED    the program's code runs with it: hooks, a guard, the handler, who is told of its body
-   GUARDED    so does the guard of a view that is to be shown on the stream: it can only refuse
-   STREAMING  its head has left, as that of a stream
-   WAITING    that code has returned: sse_finish is to be called, or the body is still to come
-   FINISHED   sse_finish was called
-   CONCLUDED  the reply is on its way; on_reply and the log still read the request */
-typedef enum sse__req_phase {
-    SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING, SSE__REQ_FINISHED, SSE__REQ_CONCLUDED
+  HANDLED    the program's code runs with it: hooks, a guard, the handler, the reader of its body
+  GUARDED    so does the guard of a view that is to be shown on the stream: it can only refuse
+  STREAMING  its head has left, as that of a stream
+  WAITING    that code has returned: sse_finish is to be called, or the body is still to come
+  FINISHED   sse_finish was called
+  CONCLUDED  the reply is on its way; on_reply and the log still read the request
+
+  R1  Texts handed out live in the request's input or its arena: both stay
+      until the request is freed.
+  R2  Only what the program asks for is decoded.
+==========================================================================*/
+
+typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
+typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* end NULL: not read yet */
+
+enum { SSE__ETAG = 72 };
+
+/* What sse_send_file or a directory found. block: of the file, or of bytes in memory. */
+typedef struct sse__file {
+    sse__block *block;
+    uint64_t    size, id[2]; /* id: device and inode, or address and length */
+    int64_t     modified;
+    char        etag[SSE__ETAG]; /* 61 at most, and 5 for a coding */
+    bool        varies;      /* another client may get another file */
+} sse__file;
+
+typedef enum sse__req_phase { /* drawn above */
+    SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING, SSE__REQ_FINISHED,
+    SSE__REQ_CONCLUDED
 } sse__req_phase;
 
 /* What may be called in which phase: see req_may. */
-enum { SSE__MAY_WRITE = 1, SSE__MAY_DEFER = 2, SSE__MAY_FINISH = 4, SSE__MAY_STREAM = 8, SSE__MAY_ASK_BODY = 16,
-       SSE__MAY_SHOW = 32 /* views on its stream */ };
+enum {
+    SSE__MAY_WRITE = 1, SSE__MAY_DEFER = 2, SSE__MAY_FINISH = 4, SSE__MAY_STREAM = 8,
+    SSE__MAY_ASK_BODY = 16, SSE__MAY_SHOW = 32 /* views on its stream */
+};
 
 struct sse_req {
     sse_app     *app;
-    uint8_t      phase;     /* sse__req_phase */
-    sse__thread_id thread;  /* that read it: the loop's. A copy for a render has none */
-    sse_buf      astray;    /* what other threads than the loop's get to write to: never holds anything */
-    sse__conn   *conn;      /* NULL once the client has left */
+    uint8_t      phase;      /* sse__req_phase */
+    sse__thread_id thread;   /* that read it: the loop's. A copy for a render has none */
+    sse_buf      astray;     /* what other threads than the loop's write to: never holds anything */
+    sse__conn   *conn;       /* NULL once the client has left */
     sse__peer    peer;
-    sse__alarm   finish;    /* armed by sse_finish */
-    sse__link    kept;      /* in router.kept, once it has outlived its handler */
-    sse_buf      input;     /* owned, if the request outlives its handler; else the bytes are the connection's */
+    sse__alarm   finish;     /* armed by sse_finish */
+    sse__link    kept;       /* in router.kept, once it has outlived its handler */
+    sse_buf      input;      /* owned, if it outlives its handler; else the connection owns the bytes */
     char        *bytes;
     sse__head    head;
     sse_str      body;
-    size_t       held;      /* bytes of it that count in app.body_bytes */
-    uint64_t     told;      /* net.told when it began: if that has moved, its reply may tell of it (C5) */
+    size_t       held;       /* bytes of it that count in app.body_bytes */
+    uint64_t     told;       /* net.told when it began: if that moved, its reply may report it (C5) */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -10851,80 +10859,81 @@ struct sse_req {
     sse__pairs   query, form, cookies;
     sse__pair   *attrs;
     const char *const *param_names; /* of the route; NULL behind the last */
-    sse_str      signals;   /* the JSON; ptr NULL: none */
+    sse_str      signals;    /* the JSON; ptr NULL: none */
     bool         signals_read;
-    sse__json_index *signals_index; /* NULL: none, or not to be had: they are scanned */
+    sse__json_index *signals_index; /* NULL: none, or no memory: they are scanned */
     const char  *peer_text;
     /* the reply, written by >>reply */
     sse_buf      out, headers;
     const char  *type;
-    int          status;    /* 0: not set */
-    int          error;     /* the first call with this request that failed, or that memory was short */
+    int          status;     /* 0: not set */
+    int          error;      /* of the first call with this request that failed; no memory comes first */
     int          call_error; /* of a call that its handler made, but not with it */
-    bool         unfed;     /* a subscription of its stream failed */
-    bool         head_only; /* HEAD: a reply as to GET, without its body */
-    bool         failed;    /* sse_fail was called */
-    const char  *failure;   /* with this text */
-    bool         deferred;  /* it outlives its handler, until sse_finish */
+    bool         unfed;      /* a subscription of its stream failed */
+    bool         head_only;  /* HEAD: a reply as to GET, without its body */
+    bool         failed;     /* sse_fail was called */
+    const char  *failure;    /* with this text */
+    bool         deferred;   /* it outlives its handler, until sse_finish */
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
     bool         stream_asked; /* its handler tried to open a stream */
-    struct sse__stream *stream; /* the one its handler opened; NULL when that has returned */
-    sse__file   *file;      /* sse_send_file: what to send instead of out */
-    sse_body_fn  body_fn;   /* of sse_body_read, until its last call */
+    struct sse__stream *stream; /* that its handler opened; NULL when that has returned */
+    sse__file   *file;       /* sse_send_file: what to send instead of out */
+    sse_body_fn  body_fn;    /* of sse_body_read, until its last call */
     void        *body_user;
     bool         body_asked; /* once is all */
-    int          encoding;  /* SSE__BR or SSE__GZIP: the body is compressed while it leaves; else 0 */
-    uint64_t     sent;      /* bytes of the body, for the access log; if it is compressed while it leaves: before that */
+    int          encoding;   /* SSE__BR or SSE__GZIP: the body is compressed while it leaves; else 0 */
+    uint64_t     sent;       /* bytes of the body, for the access log; before they are compressed */
 };
 
 /* The one place where a phase is set. Row: from; bit: to. */
 static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
     static const unsigned char allowed[] = {
-        1 << SSE__REQ_STREAMING | 1 << SSE__REQ_WAITING | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED, /* HANDLED */
-        1 << SSE__REQ_STREAMING,                                                                           /* GUARDED */
-        1 << SSE__REQ_GUARDED | 1 << SSE__REQ_CONCLUDED,                                                   /* STREAMING */
-        1 << SSE__REQ_HANDLED | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED,                          /* WAITING */
-        1 << SSE__REQ_CONCLUDED,                                                                           /* FINISHED */
-        0                                                                                                  /* CONCLUDED */
+        1 << SSE__REQ_STREAMING | 1 << SSE__REQ_WAITING | 1 << SSE__REQ_FINISHED |
+            1 << SSE__REQ_CONCLUDED,                                              /* HANDLED */
+        1 << SSE__REQ_STREAMING,                                                  /* GUARDED */
+        1 << SSE__REQ_GUARDED | 1 << SSE__REQ_CONCLUDED,                          /* STREAMING */
+        1 << SSE__REQ_HANDLED | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED, /* WAITING */
+        1 << SSE__REQ_CONCLUDED,                                                  /* FINISHED */
+        0                                                                         /* CONCLUDED */
     };
     SSE_ASSERT(allowed[req->phase] >> to & 1);
     (void)allowed;
     req->phase = (uint8_t)to;
 }
 
-static int sse__req_error(sse_req *req, int error) { /* remembers that a call failed: silence is then no success */
+/* Remembers that a call failed: silence is then no success. */
+static int sse__req_error(sse_req *req, int error) {
     if (error && (!req->error || error == SSE_E_NOMEM)) req->error = error;
     return error;
 }
 
-/* Whether the calling thread may write to it. The loop's own, that of every handler, is known without a lock: req->thread does not change
-   while work on another thread could hold the request. The lock is for a loop that another thread runs by now. */
+/* Whether the calling thread may write to it. The loop's own, that of every handler, is known without a
+   lock: req->thread does not change while work on another thread could hold the request. The lock is
+   for a loop that another thread runs by now. */
 static int sse__req_thread(sse_req *req) {
     if (sse__thread_equal(req->thread, sse__thread_self()) || sse__on_loop(req->app)) return SSE_OK;
     return sse__req_error(req, SSE_E_THREAD);
 }
 
-/* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log; NULL: no line in it. */
+/* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log;
+   NULL: no line in it. */
 static int sse__req_may(sse_req *req, unsigned what, const char *call) {
-    static const unsigned char may[] = {
-        SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY, /* HANDLED */
-        SSE__MAY_WRITE,                                                                          /* GUARDED */
-        SSE__MAY_SHOW,                                                                           /* STREAMING */
-        SSE__MAY_WRITE | SSE__MAY_FINISH,                                                        /* WAITING */
-        0,                                                                                       /* FINISHED */
-        0                                                                                        /* CONCLUDED */
-    };
-    static const char *const phases[] = {
-        "while its handler runs", "in the guard of a view on an open stream", "once a stream is open",
-        "when its handler has returned", "after sse_finish", "when the reply is on its way"};
+    static const struct { unsigned may; const char *when; } phases[] = {
+        {SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY,
+         "while its handler runs"},
+        {SSE__MAY_WRITE, "in the guard of a view on an open stream"},
+        {SSE__MAY_SHOW, "once a stream is open"},
+        {SSE__MAY_WRITE | SSE__MAY_FINISH, "when its handler has returned"},
+        {0, "after sse_finish"},
+        {0, "when the reply is on its way"}};
     int error;
     if (!req->app) return SSE_E_STATE; /* it was answered, and is kept for the next */
     error = sse__req_thread(req);
-    if (error || (may[req->phase] & what)) return error;
+    if (error || (phases[req->phase].may & what)) return error;
     if (call)
-        sse__log(req->app, sse__peer_level(req->app, &req->app->told_phase), "%s: not possible %s (%s)", call,
-                 phases[req->phase], req->path);
+        sse__log(req->app, sse__peer_level(req->app, &req->app->told_phase), "%s: not possible %s (%s)",
+                 call, phases[req->phase].when, req->path);
     return SSE_E_STATE;
 }
 
@@ -10939,12 +10948,21 @@ static char *sse__req_text(sse_req *req, sse_str s) { /* R1: a copy in the arena
     return text;
 }
 
+/* The text of b, in the arena; frees b. NULL: error, or no memory. */
+static char *sse__req_take_text(sse_req *req, sse_buf *b, int error) {
+    char *text = error ? NULL : sse__req_text(req, sse__str(b->ptr, b->len));
+    sse_buf_free(b);
+    return text;
+}
+
 /* For a request that will outlive its handler: the fields become its own. False: no memory. */
 static bool sse__req_own_fields(sse_req *req) {
     const size_t n = req->head.nfields * sizeof(sse__field);
-    sse__field  *fields = req->input.ptr ? req->head.fields : (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
+    sse__field  *fields;
+    if (req->input.ptr) return true;
+    fields = (sse__field *)sse__arena_get(&req->arena, n ? n : 1);
     if (!fields) return false;
-    if (n && fields != req->head.fields) memcpy(fields, req->head.fields, n);
+    memcpy(fields, req->head.fields, n);
     req->head.fields = fields;
     return true;
 }
@@ -10971,8 +10989,7 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     if (error) return error;
     if (req->failed) return SSE_E_STATE; /* the first one stays */
     SSE__FORMAT(&text, sse__put_str, "", fmt);
-    sse__req_fail(req, known, text.error ? NULL : sse__req_text(req, sse__str(text.ptr, text.len)));
-    sse_buf_free(&text);
+    sse__req_fail(req, known, sse__req_take_text(req, &text, text.error));
     return status == known ? SSE_OK : SSE_E_ARG;
 }
 
@@ -10986,17 +11003,25 @@ SSE_API const char *sse_method(sse_req *req) {
     return p;
 }
 
+static bool sse__req_is(const sse_req *req, const char *method) {
+    return sse__eq(sse__slice_str(req->bytes, req->head.method), sse__text(method));
+}
+
 SSE_API const char *sse_header_at(sse_req *req, const char *name, int i) {
-    const bool    asked = name && i >= 0;
-    const sse_str value = asked ? sse__head_find(&req->head, req->bytes, sse__text(name), (uint32_t)i) : sse__str(NULL, 0);
-    char         *text  = value.ptr ? req->bytes + (value.ptr - req->bytes) : NULL;
-    if (text) text[value.len] = '\0'; /* over the CR or space behind the value */
+    sse_str value = {NULL, 0};
+    char   *text;
+    if (name && i >= 0) value = sse__head_find(&req->head, req->bytes, sse__text(name), (uint32_t)i);
+    if (!value.ptr) return NULL;
+    text = req->bytes + (value.ptr - req->bytes);
+    text[value.len] = '\0'; /* over the CR or space behind the value */
     return text;
 }
 
 SSE_API const char *sse_header(sse_req *req, const char *name) { return sse_header_at(req, name, 0); }
 
-static sse_str sse__req_field(const sse_req *req, unsigned id) { return sse__head_value(&req->head, req->bytes, id, 0); }
+static sse_str sse__req_field(const sse_req *req, unsigned id) {
+    return sse__head_value(&req->head, req->bytes, id, 0);
+}
 
 /* ---- lists of names and values ------------------------------------------- */
 
@@ -11013,9 +11038,8 @@ static void sse__pairs_add(sse_req *req, sse__pairs *pairs, const char *name, co
     pairs->end  = &pair->next;
 }
 
-static const char *sse__pairs_find(const sse__pairs *pairs, const char *name) {
-    const sse__pair *pair;
-    for (pair = pairs->first; pair && name; pair = pair->next)
+static const char *sse__pairs_find(const sse__pair *pair, const char *name) {
+    for (; pair && name; pair = pair->next)
         if (strcmp(pair->name, name) == 0) return pair->value;
     return NULL;
 }
@@ -11026,78 +11050,71 @@ static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
     bool    fine = true;
     pairs->end = &pairs->first;
     while (sse__pair_next(&text, '&', &name, &value)) {
-        char *n = (char *)sse__arena_get(&req->arena, name.len + 1), *v = (char *)sse__arena_get(&req->arena, value.len + 1);
-        if (n && v && (sse__form_decode(n, name) == SIZE_MAX || sse__form_decode(v, value) == SIZE_MAX)) fine = false;
+        char *n = (char *)sse__arena_get(&req->arena, name.len + 1);
+        char *v = (char *)sse__arena_get(&req->arena, value.len + 1);
+        if (n && v && (sse__form_decode(n, name) == SIZE_MAX || sse__form_decode(v, value) == SIZE_MAX))
+            fine = false;
         else sse__pairs_add(req, pairs, n, v);
     }
     return fine;
 }
 
 SSE_API const char *sse_query(sse_req *req, const char *name) {
-    if (!req->query.end) (void)sse__pairs_parse(req, &req->query, req->query_text); /* R2; a NUL was refused with the head */
-    return sse__pairs_find(&req->query, name);
+    if (!req->query.end) /* R2; a NUL was refused with the head */
+        (void)sse__pairs_parse(req, &req->query, req->query_text);
+    return sse__pairs_find(req->query.first, name);
 }
 
-/* Looks through the text each time: the list of sse_query cannot hold values with a NUL, and few routes ask for such. */
+static sse_str sse__req_decode(sse_req *req, sse_str s) { /* ptr NULL: broken, or no memory */
+    char        *bytes = sse__req_text(req, s);
+    const size_t n     = bytes ? sse__percent_decode(bytes, s.len, true) : SIZE_MAX;
+    return sse__str(n == SIZE_MAX ? NULL : bytes, n == SIZE_MAX ? 0 : n);
+}
+
+/* Looks through the text each time: the list of sse_query cannot hold values with a NUL, and few routes
+   ask for such. */
 SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
     sse_str rest = req->query_text, key, value;
-    char   *bytes;
-    size_t  n;
     while (sse__pair_next(&rest, '&', &key, &value)) {
-        bytes = sse__req_text(req, key);
-        n     = bytes ? sse__percent_decode(bytes, key.len, true) : SIZE_MAX;
-        if (n == SIZE_MAX || !sse__eq(sse__str(bytes, n), sse__text(name))) continue;
-        bytes = sse__req_text(req, value);
-        n     = bytes ? sse__percent_decode(bytes, value.len, true) : SIZE_MAX;
-        return n == SIZE_MAX ? sse__str(NULL, 0) : sse__str(bytes, n);
+        key = sse__req_decode(req, key);
+        if (key.ptr && sse__eq(key, sse__text(name))) return sse__req_decode(req, value);
     }
     return sse__str(NULL, 0);
 }
 
 SSE_API const char *sse_cookie(sse_req *req, const char *name) {
-    int i;
+    sse_str  text, key, value;
+    uint32_t i;
     if (!req->cookies.end) {
         req->cookies.end = &req->cookies.first;
-        for (i = 0; sse_header_at(req, "cookie", i); i++) {
-            sse_str text = sse__text(sse_header_at(req, "cookie", i)), key, value;
+        for (i = 0; (text = sse__head_find(&req->head, req->bytes, SSE__LIT("cookie"), i)).ptr; i++)
             while (sse__cookie_next(&text, &key, &value))
                 sse__pairs_add(req, &req->cookies, sse__req_text(req, key), sse__req_text(req, value));
-        }
     }
-    return sse__pairs_find(&req->cookies, name);
+    return sse__pairs_find(req->cookies.first, name);
 }
 
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
-    sse_buf     b     = {NULL, 0, 0, SSE_OK};
-    const int   error = sse_sign(&b, req->app->options.secret, value);
-    const char *text  = error ? NULL : sse__req_text(req, sse__str(b.ptr, b.len));
-    sse__req_error(req, error);
-    sse_buf_free(&b);
-    return text;
+    sse_buf   b     = {NULL, 0, 0, SSE_OK};
+    const int error = sse_sign(&b, req->app->options.secret, value);
+    return sse__req_take_text(req, &b, sse__req_error(req, error));
 }
 
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
-    sse_buf     b     = {NULL, 0, 0, SSE_OK};
-    const int   error = sse_unsign(&b, req->app->options.secret, text, max_age_s);
-    const char *value = error ? NULL : sse__req_text(req, sse__str(b.ptr, b.len));
-    if (error == SSE_E_NOMEM) sse__req_error(req, error); /* what a stranger made up is no failure of the program's */
-    sse_buf_free(&b);
-    return value;
+    sse_buf   b     = {NULL, 0, 0, SSE_OK};
+    const int error = sse_unsign(&b, req->app->options.secret, text, max_age_s);
+    if (error == SSE_E_NOMEM) sse__req_error(req, error); /* a forged text is no failure of the program */
+    return sse__req_take_text(req, &b, error);
 }
 
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s) {
     return sse_req_unsign(req, sse_cookie(req, name), max_age_s);
 }
 
-SSE_API const char *sse_attr(sse_req *req, const char *name) {
-    const sse__pair *pair;
-    for (pair = req->attrs; pair && name; pair = pair->next)
-        if (strcmp(pair->name, name) == 0) return pair->value;
-    return NULL;
-}
+SSE_API const char *sse_attr(sse_req *req, const char *name) { return sse__pairs_find(req->attrs, name); }
 
-/* Sets a name in a list that lives in an arena; value NULL removes it. What was there stays until the arena goes: texts that were
-   handed out are not taken back (R1). */
+/* Sets a name in a list that lives in an arena; value NULL removes it. What was there stays until the
+   arena goes: texts that were handed out are not taken back (R1). */
 static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, const char *value) {
     sse__pair  *pair = *list;
     const char *copy = value ? sse__arena_text(arena, sse__text(value)) : NULL;
@@ -11105,11 +11122,11 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
     while (pair && strcmp(pair->name, name) != 0) pair = pair->next;
     if (!pair) {
         pair = (sse__pair *)sse__arena_get(arena, sizeof *pair);
-        if (!pair) return SSE_E_NOMEM;
-        pair->name = sse__arena_text(arena, sse__text(name));
+        name = pair ? sse__arena_text(arena, sse__text(name)) : NULL;
+        if (!name) return SSE_E_NOMEM;
+        pair->name = name;
         pair->next = *list;
-        if (!pair->name) return SSE_E_NOMEM;
-        *list = pair;
+        *list      = pair;
     }
     pair->value = copy;
     return SSE_OK;
@@ -11120,7 +11137,8 @@ SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     return sse__req_error(req, name ? sse__pair_set(&req->arena, &req->attrs, name, value) : SSE_E_ARG);
 }
 
-/* Gives the request a copy of its attrs, so that setting some changes none of those before. False: no memory. */
+/* Gives the request a copy of its attrs, so that setting some changes none of those before. False: no
+   memory. */
 static bool sse__req_own_attrs(sse_req *req) {
     const sse__pair *from = req->attrs;
     sse__pair      **to   = &req->attrs;
@@ -11137,9 +11155,7 @@ SSE_API const char *sse_fmt(sse_req *req, const char *fmt, ...) {
     sse_buf     b = {NULL, 0, 0, SSE_OK};
     const char *text;
     SSE__FORMAT(&b, sse__put_str, "", fmt);
-    sse__req_error(req, b.error);
-    text = sse__req_text(req, sse__text(sse_buf_text(&b)));
-    sse_buf_free(&b);
+    text = sse__req_take_text(req, &b, sse__req_error(req, b.error));
     return text ? text : "";
 }
 
@@ -11152,32 +11168,33 @@ SSE_API const char *sse_param(sse_req *req, const char *name) {
 
 /* ---- bodies ------------------------------------------------------------------ */
 
-static sse_str sse__req_type(sse_req *req) { return sse__req_field(req, SSE__FIELD_CONTENT_TYPE); }
+static sse_str sse__req_type(const sse_req *req) { return sse__req_field(req, SSE__FIELD_CONTENT_TYPE); }
 
-static bool sse__req_is_multipart(sse_req *req) { return sse__media_is(sse__req_type(req), SSE__LIT("multipart/form-data")); }
+static bool sse__req_is_multipart(const sse_req *req) {
+    return sse__media_is(sse__req_type(req), SSE__LIT("multipart/form-data"));
+}
 
-static bool sse__req_is_form(sse_req *req) {
-    return sse__req_is_multipart(req) || sse__media_is(sse__req_type(req), SSE__LIT("application/x-www-form-urlencoded"));
+static bool sse__req_is_form(const sse_req *req) {
+    return sse__req_is_multipart(req) ||
+           sse__media_is(sse__req_type(req), SSE__LIT("application/x-www-form-urlencoded"));
 }
 
 enum { SSE__PART_HEADERS = 4096 }; /* bytes of the headers of one part */
 
-/* The text fields of a multipart body; files are passed over. False: it is not well-formed, or a text holds a NUL. */
+/* The text fields of a multipart body; files are passed over. False: it is not well-formed, or a text
+   holds a NUL. */
 static bool sse__form_parts(sse_req *req) {
-    char           *memory = (char *)sse__arena_get(&req->arena, SSE__PART_HEADERS);
-    sse__multipart  m;
-    sse_str         rest  = req->body;
-    sse_buf         value = {NULL, 0, 0, SSE_OK};
-    int             event = SSE__PART_BEGIN;
-    if (!memory) return sse__req_error(req, SSE_E_NOMEM) == SSE_OK;
-    if (!sse__multipart_init(&m, sse__req_type(req), memory, SSE__PART_HEADERS)) return false;
-    while (event > SSE__PART_MORE && event != SSE__PART_DONE) {
-        event = sse__multipart_next(&m, &rest);
+    char           memory[SSE__PART_HEADERS];
+    sse__multipart m;
+    sse_str        rest  = req->body;
+    sse_buf        value = {NULL, 0, 0, SSE_OK};
+    int            event;
+    if (!sse__multipart_init(&m, sse__req_type(req), memory, sizeof memory)) return false;
+    while ((event = sse__multipart_next(&m, &rest)) > SSE__PART_MORE && event != SSE__PART_DONE) {
         if (event == SSE__PART_BEGIN) value.len = 0;
         if (event == SSE__PART_DATA && !m.filename) sse__put_str(&value, m.data);
         if (event != SSE__PART_END || m.filename) continue;
-        if (value.error) break;
-        if (value.len && memchr(value.ptr, '\0', value.len)) break;
+        if (value.error || (value.len && memchr(value.ptr, '\0', value.len))) break;
         sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)),
                        sse__req_text(req, sse__str(value.ptr, value.len)));
     }
@@ -11194,17 +11211,18 @@ SSE_API const char *sse_form(sse_req *req, const char *name) {
         else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body);
         if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
     }
-    return sse__pairs_find(&req->form, name);
+    return sse__pairs_find(req->form.first, name);
 }
 
 /* ---- bodies as they come ----------------------------------------------------- */
 
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
-    const int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
+    int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
     if (error == SSE_E_STATE) sse__req_answers_later(req);
-    if (!fn) return sse__req_error(req, SSE_E_ARG);
-    if (error || !req->route || !req->route->body_later || req->body_asked) return sse__req_error(req, error ? error : SSE_E_STATE);
-    if (!sse__req_own_fields(req)) return sse__req_error(req, SSE_E_NOMEM);
+    if (!fn) error = SSE_E_ARG;
+    else if (!error && (!req->route || !req->route->body_later || req->body_asked)) error = SSE_E_STATE;
+    if (!error && !sse__req_own_fields(req)) error = SSE_E_NOMEM;
+    if (error) return sse__req_error(req, error);
     req->body_asked = true;
     req->body_fn    = fn;
     req->body_user  = user;
@@ -11212,11 +11230,9 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
 }
 
 SSE_API int sse_body_pause(sse_req *req, bool pause) {
-    sse__conn *c = req->conn;
     if (!req->body_fn) return SSE_E_STATE;
-    if (!c) return SSE_E_CLOSED;
-    if (c->state != SSE__BODY) return SSE_OK; /* all of it is in */
-    sse__conn_pause(c, pause);
+    if (!req->conn) return SSE_E_CLOSED;
+    if (req->conn->state == SSE__BODY) sse__conn_pause(req->conn, pause); /* else all of it is in */
     return SSE_OK;
 }
 
@@ -11230,8 +11246,9 @@ typedef struct sse__parts {
 } sse__parts;
 
 static int sse__parts_end(sse_req *req, sse__parts *p, int status) { /* the last call */
+    const int refused = p->m.refused ? -p->m.refused : 400;
     if (status == SSE_OK && p->m.stage != SSE__MULTI_END) status = SSE_E_SYNTAX; /* it was cut off */
-    if (status == SSE_E_SYNTAX) sse_fail(req, p->m.refused ? -p->m.refused : 400, "the multipart body is not well-formed");
+    if (status == SSE_E_SYNTAX) sse_fail(req, refused, "the multipart body is not well-formed");
     (void)p->fn(req, NULL, sse__str(NULL, 0), status, p->user);
     return 1;
 }
@@ -11240,7 +11257,8 @@ static int sse__parts_chunk(sse_req *req, sse_str chunk, int status, void *user)
     sse__parts *p = (sse__parts *)user;
     int         event, rc = 0;
     if (status != 1) return sse__parts_end(req, p, status);
-    while (rc == 0 && (event = sse__multipart_next(&p->m, &chunk)) != SSE__PART_MORE && event != SSE__PART_DONE) {
+    while (rc == 0 && (event = sse__multipart_next(&p->m, &chunk)) != SSE__PART_MORE &&
+           event != SSE__PART_DONE) {
         if (event < 0) return sse__parts_end(req, p, SSE_E_SYNTAX);
         if (event == SSE__PART_BEGIN) {
             p->part.name     = p->m.name;
@@ -11268,47 +11286,35 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
 
 /* Finds and checks the JSON of the request, once. */
 static void sse__req_read_signals(sse_req *req) {
-    const sse_str method = sse__slice_str(req->bytes, req->head.method);
-    const char   *text;
-    sse_str       wrapped;
-    size_t        offset = 0;
-    char          fault[80];
-    uint64_t      key[2];
-    int           error;
+    sse_str  json = req->body, wrapped;
+    size_t   offset = 0;
+    char     fault[80];
+    uint64_t key[2];
+    int      error;
     req->signals_read = true;
-    req->signals      = req->body;
-    if (sse__eq(method, SSE__LIT("GET")) || sse__eq(method, SSE__LIT("HEAD")) || sse__eq(method, SSE__LIT("DELETE"))) {
-        text         = sse_query(req, "datastar");
-        req->signals = sse__text(text);
-    }
-    if (!req->signals.len) req->signals = sse__str(NULL, 0);
-    if (!req->signals.ptr) return;
-    error = sse__json_check(req->signals, &offset);
+    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "DELETE"))
+        json = sse__text(sse_query(req, "datastar"));
+    if (!json.len) return;
+    error = sse__json_check(json, &offset);
     if (error) {
-        req->signals = sse__str(NULL, 0);
         sse_fail(req, 400, "%s", sse__json_error_text(error, offset, fault));
-    } else if (sse_json_get(req->signals, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{') {
-        req->signals = wrapped;
+        return;
     }
-    if (req->signals.ptr && sse__random(key, sizeof key))
-        req->signals_index = sse__json_index_make(&req->arena, req->signals, key);
-}
-
-static sse_str sse__req_find_signal(const sse_req *req, const char *path) { /* ptr NULL: absent */
-    sse_str value = sse__text(NULL);
-    if (req->signals_index) return sse__json_find(req->signals_index, path);
-    if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
-    return value;
+    if (sse_json_get(json, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{')
+        json = wrapped;
+    req->signals = json;
+    if (sse__random(key, sizeof key)) req->signals_index = sse__json_index_make(&req->arena, json, key);
 }
 
 SSE_API const char *sse_signal(sse_req *req, const char *path) {
-    const char *text = NULL;
-    sse_str     value;
+    const char *text  = NULL;
+    sse_str     value = {NULL, 0};
     int         error;
     if (!path) return NULL;
     if (sse__req_is_form(req)) return sse_form(req, path);
     if (!req->signals_read) sse__req_read_signals(req);
-    value = sse__req_find_signal(req, path);
+    if (req->signals_index) value = sse__json_find(req->signals_index, path);
+    else if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
     if (!value.ptr) return NULL;
     error = sse__json_to_text(&req->arena, value, &text);
     if (error == SSE_E_FIELD) sse_fail(req, 400, "the signal %s holds a NUL", path);
@@ -11316,35 +11322,41 @@ SSE_API const char *sse_signal(sse_req *req, const char *path) {
     return text;
 }
 
-/* ---- who asks ------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------ */
 
-/* Takes the last element off the values of a field, its lines joined: the one that the nearest proxy wrote. */
-static bool sse__hop_last(const sse_req *req, unsigned field, uint32_t *line, sse_str *rest, sse_str *element) {
-    while (!rest->ptr) {
-        if (*line == 0) return false;
-        *rest = sse__head_value(&req->head, req->bytes, field, --*line);
+/* The elements of what proxies say, from the last one, which the nearest proxy wrote, to the first. */
+typedef struct sse__hops { unsigned field; uint32_t line; sse_str rest; } sse__hops;
+
+/* Only one of the fields is read, or a client could add the one that its proxy leaves alone: x, that of
+   the older form, where it is there. */
+static sse__hops sse__hops_of(const sse_req *req, unsigned x) {
+    sse__hops h;
+    memset(&h, 0, sizeof h);
+    h.field = sse__req_field(req, x).ptr ? x : (unsigned)SSE__FIELD_FORWARDED;
+    while (sse__head_value(&req->head, req->bytes, h.field, h.line).ptr) h.line++;
+    return h;
+}
+
+static bool sse__hops_last(const sse_req *req, sse__hops *h, sse_str *element) { /* and takes it off */
+    while (!h->rest.ptr) {
+        if (h->line == 0) return false;
+        h->rest = sse__head_value(&req->head, req->bytes, h->field, --h->line);
     }
-    return sse__forwarded_last(rest, element);
+    return sse__forwarded_last(&h->rest, element);
 }
 
-static uint32_t sse__hop_lines(const sse_req *req, unsigned field) {
-    uint32_t n = 0;
-    while (sse__head_value(&req->head, req->bytes, field, n).ptr) n++;
-    return n;
-}
-
-/* The nearest address that is not one of our proxies: each proxy appends whom it heard, so the list is believed from its end.
-   Only one of the fields is read, or a client could add the one that its proxy leaves alone. */
+/* The nearest address that is not one of our proxies: each proxy appends the peer that it heard, so the
+   list is believed from its end. */
 SSE_API const char *sse_peer(sse_req *req) {
-    const char    *trusted = req->app->options.trusted_proxies, *text;
-    const bool     x = sse__req_field(req, SSE__FIELD_X_FORWARDED_FOR).ptr != NULL;
-    const unsigned field = x ? SSE__FIELD_X_FORWARDED_FOR : SSE__FIELD_FORWARDED;
-    uint32_t       line = sse__hop_lines(req, field);
-    char           own[INET6_ADDRSTRLEN];
-    sse_str        rest = {NULL, 0}, element, address;
+    const char *trusted = req->app->options.trusted_proxies, *text;
+    char        own[INET6_ADDRSTRLEN];
+    sse__hops   hops;
+    sse_str     element, address;
     if (req->peer_text) return req->peer_text;
+    hops = sse__hops_of(req, SSE__FIELD_X_FORWARDED_FOR);
     text = sse__req_text(req, sse__text(sse__peer_write(&req->peer, own)));
-    while (text && trusted && sse__wordlist_has(trusted, sse__text(text)) && sse__hop_last(req, field, &line, &rest, &element)) {
+    while (text && trusted && sse__wordlist_has(trusted, sse__text(text)) &&
+           sse__hops_last(req, &hops, &element)) {
         address = sse__forwarded_address(element);
         if (!address.ptr) break;
         text = sse__req_text(req, address);
@@ -11354,17 +11366,17 @@ SSE_API const char *sse_peer(sse_req *req) {
 }
 
 static bool sse__req_over_tls(sse_req *req) { /* as the nearest proxy says */
-    const bool     x = sse__req_field(req, SSE__FIELD_X_FORWARDED_PROTO).ptr != NULL;
-    const unsigned field = x ? SSE__FIELD_X_FORWARDED_PROTO : SSE__FIELD_FORWARDED;
-    uint32_t       line = sse__hop_lines(req, field);
-    sse_str        rest = {NULL, 0}, element;
-    if (!sse__peer_trusted(req->app, &req->peer) || !sse__hop_last(req, field, &line, &rest, &element)) return false;
-    return sse__eq_nocase(x ? element : sse__param(element, SSE__LIT("proto")), SSE__LIT("https"));
+    sse__hops hops = sse__hops_of(req, SSE__FIELD_X_FORWARDED_PROTO);
+    sse_str   element;
+    if (!sse__peer_trusted(req->app, &req->peer) || !sse__hops_last(req, &hops, &element)) return false;
+    if (hops.field == SSE__FIELD_FORWARDED) element = sse__param(element, SSE__LIT("proto"));
+    return sse__is_word(element, "https");
 }
 
 /* ---- life and copies ---------------------------------------------------------------- */
 
-static void sse__req_reset(sse_req *req) { /* for the next one, which so allocates nothing: keeps the memory of its buffers, unless it is much */
+/* For the next one, which so allocates nothing: keeps the memory of its buffers, unless it is much. */
+static void sse__req_reset(sse_req *req) {
     sse_buf    out = req->out, headers = req->headers;
     sse__arena arena = req->arena;
     sse_buf_free(&req->input);
@@ -11391,29 +11403,30 @@ static void sse__req_free(sse_req *req) {
     SSE_FREE(req);
 }
 
-/* A copy without a connection, for renders that need to know who asked: head, params and attrs. NULL: no memory. */
+/* A copy without a connection, for renders that need to know the client: head, params and attrs. NULL:
+   no memory. */
 static sse_req *sse__req_copy(const sse_req *from) {
-    const size_t     n    = (size_t)from->head.result, fields = from->head.nfields * sizeof(sse__field);
-    sse_req         *req  = SSE__NEW(sse_req);
+    sse_req         *req = SSE__NEW(sse_req);
     const sse__pair *pair;
-    int              i, error = SSE_OK;
+    int              i, error;
     if (!req) return NULL;
-    req->app  = from->app;
-    req->peer = from->peer;
-    req->head = from->head;
-    sse_raw(&req->input, from->bytes, n);
-    req->head.fields = (sse__field *)sse__arena_get(&req->arena, fields ? fields : 1);
-    req->path        = sse__arena_text(&req->arena, sse__text(from->path));
-    if (req->input.error || !req->head.fields || !req->path) error = SSE_E_NOMEM;
-    else memcpy(req->head.fields, from->head.fields, fields);
-    req->bytes       = req->input.ptr;
+    req->app         = from->app;
+    req->peer        = from->peer;
+    req->head        = from->head;
     req->param_names = from->param_names;
-    if (!error && from->query_text.ptr) req->query_text = sse__str(req->bytes + (from->query_text.ptr - from->bytes), from->query_text.len);
-    for (i = 0; i < SSE__MAX_PARAMS && !error; i++)
-        if (from->params[i] && !(req->params[i] = sse__arena_text(&req->arena, sse__text(from->params[i])))) error = SSE_E_NOMEM;
-    for (pair = from->attrs; pair && !error; pair = pair->next)
-        if (pair->value) error = sse__pair_set(&req->arena, &req->attrs, pair->name, pair->value);
-    if (!error) return req;
+    req->path        = sse__req_text(req, sse__text(from->path));
+    if (!sse__req_own_fields(req)) sse__req_error(req, SSE_E_NOMEM);
+    sse_raw(&req->input, from->bytes, (size_t)from->head.result);
+    error      = sse__req_error(req, req->input.error);
+    req->bytes = req->input.ptr;
+    if (!error && from->query_text.ptr)
+        req->query_text = sse__str(req->bytes + (from->query_text.ptr - from->bytes), from->query_text.len);
+    for (i = 0; i < SSE__MAX_PARAMS; i++)
+        if (from->params[i]) req->params[i] = sse__req_text(req, sse__text(from->params[i]));
+    for (pair = from->attrs; pair; pair = pair->next)
+        if (pair->value)
+            sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, pair->name, pair->value));
+    if (!req->error) return req;
     sse__req_free(req);
     return NULL;
 }
