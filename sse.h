@@ -11434,13 +11434,15 @@ static sse_req *sse__req_copy(const sse_req *from) {
 /*==========================================================================
   >>reply   what a handler writes
   Uses: >>request >>conn >>http >>sign  Tests: tests/wire/replies.test.mjs
+
+  What calls of the program leave in struct sse_req becomes a reply here: its
+  status, head and body, compressed for clients that accept it.
+
   A1  What the program hands over for the head is checked before it is kept:
       no line break, no NUL, no field that is ours to write.
-  A2  A reply has a Content-Length and leaves in one write if it fits, but
-      for one that is compressed while it leaves: that has chunks.
+  A2  A reply has a Content-Length and leaves in one write if it fits, except
+      one that is compressed while it leaves: that has chunks.
 ==========================================================================*/
-
-enum { SSE__COPY_BELOW = 16384 }; /* bodies up to this are copied behind their head; larger ones are sent from where they are */
 
 /* Whether sse_fail has not settled what the reply is. */
 static int sse__reply_unsettled(sse_req *req, const char *call) {
@@ -11449,12 +11451,10 @@ static int sse__reply_unsettled(sse_req *req, const char *call) {
 }
 
 SSE_API sse_buf *sse_out(sse_req *req) {
-    if (sse__req_thread(req)) {
-        sse_buf_fail(&req->astray, SSE_E_THREAD);
-        return &req->astray;
-    }
-    if (sse__req_may(req, SSE__MAY_WRITE, "sse_out")) sse_buf_fail(&req->out, SSE_E_STATE);
-    return &req->out;
+    sse_buf  *out   = sse__req_thread(req) ? &req->astray : &req->out;
+    const int error = sse__req_may(req, SSE__MAY_WRITE, "sse_out");
+    if (error) sse_buf_fail(out, error);
+    return out;
 }
 
 SSE_API sse_buf *sse_out_json(sse_req *req) {
@@ -11474,11 +11474,12 @@ SSE_API int sse_set_status(sse_req *req, int status) {
 static bool sse__field_value_ok(sse_str s) { return s.ptr && sse__all_in_class(s, SSE__VALUE); } /* A1 */
 
 SSE_API int sse_set_type(sse_req *req, const char *content_type) {
-    const int error = sse__reply_unsettled(req, "sse_set_type");
+    const sse_str type  = sse__text(content_type);
+    const int     error = sse__reply_unsettled(req, "sse_set_type");
     if (error) return error;
-    if (!content_type || !content_type[0]) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
-    if (!sse__field_value_ok(sse__text(content_type))) return sse__req_error(req, SSE_E_FIELD);
-    req->type = sse__req_text(req, sse__text(content_type));
+    if (!type.len) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
+    if (!sse__field_value_ok(type)) return sse__req_error(req, SSE_E_FIELD);
+    req->type = sse__req_text(req, type);
     return req->type ? SSE_OK : SSE_E_NOMEM;
 }
 
@@ -11489,7 +11490,8 @@ static void sse__put_field(sse_buf *b, const char *name, const char *value) {
     sse_raw(b, "\r\n", 2);
 }
 
-/* Those that say where a message ends are ours alone: two answers to that question are how requests are smuggled past proxies. */
+/* The fields that say where a message ends are ours alone: a second answer to that question is how
+   requests are smuggled past proxies. */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] = "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
@@ -11497,48 +11499,51 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     if (error) return error;
     if (!sse__is_token(field) || sse__wordlist_has(ours, field) || !sse__field_value_ok(sse__text(value)))
         return sse__req_error(req, SSE_E_FIELD);
-    if (sse__eq_nocase(field, SSE__LIT("content-type"))) return sse_set_type(req, value);
+    if (sse__is_word(field, "content-type")) return sse_set_type(req, value);
     sse__put_field(&req->headers, name, value);
     return sse__req_error(req, req->headers.error);
 }
 
-/* What browsers take as it is meant: they ignore other values without a word, and the cookie is then wider than it should be. */
-static bool sse__cookie_options_ok(const sse_cookie_options *o, sse_str name, bool secure) {
-    const char *p = o->path ? o->path : "/";
-    const bool  host = sse__starts(name, SSE__LIT("__Host-")); /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
+/* What browsers take as it is meant: they ignore other values silently, and the cookie is then wider
+   than it should be. */
+static bool sse__cookie_options_ok(const sse_cookie_options *o, const char *name, bool secure) {
+    const char   *p    = o->path ? o->path : "/";
+    const sse_str site = sse__text(o->same_site);
+    const bool    host = strncmp(name, "__Host-", 7) == 0; /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
     if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
-    if (!secure && (sse__starts(name, SSE__LIT("__Secure-")) || sse__eq_nocase(sse__text(o->same_site), SSE__LIT("None")))) return false;
-    if (o->max_age_s < SSE_OFF) return false;
+    if (!secure && (strncmp(name, "__Secure-", 9) == 0 || sse__is_word(site, "None"))) return false;
+    if (o->max_age_s < SSE_OFF || *p != '/') return false;
     if (o->domain && (!o->domain[0] || !sse__all_in_class(sse__text(o->domain), SSE__HOST))) return false;
-    if (o->same_site && !sse__wordlist_has("Strict Lax None", sse__text(o->same_site))) return false;
-    if (*p != '/') return false;
+    if (site.ptr && !sse__wordlist_has("Strict Lax None", site)) return false;
     for (; *p; p++) /* RFC 6265 4.1.1, path-value */
         if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';') return false;
     return true;
 }
 
-SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
+SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
+                           const sse_cookie_options *options) {
     static const sse_cookie_options defaults = {NULL, NULL, NULL, 0, false, false};
-    sse_buf  *b = &req->headers;
+    const sse_cookie_options *o = options ? options : &defaults;
+    sse_buf  *b     = &req->headers;
     const int error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie");
     bool      secure;
     if (error) return error;
-    if (!options) options = &defaults;
     if (!sse__is_token(sse__text(name)) || !value || !sse__all_in_class(sse__text(value), SSE__COOKIE))
         return sse__req_error(req, SSE_E_FIELD);
-    secure = options->secure || sse__req_over_tls(req);
-    if (!sse__cookie_options_ok(options, sse__text(name), secure)) return sse__req_error(req, SSE_E_ARG);
-    sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, options->path ? options->path : "/",
-               options->same_site ? options->same_site : "Lax");
-    if (options->domain) sse_printf(b, "; Domain=%s", options->domain);
-    if (options->max_age_s) sse_printf(b, "; Max-Age=%d", options->max_age_s < 0 ? 0 : options->max_age_s);
-    if (!options->script_readable) sse_puts(b, "; HttpOnly");
+    secure = o->secure || sse__req_over_tls(req);
+    if (!sse__cookie_options_ok(o, name, secure)) return sse__req_error(req, SSE_E_ARG);
+    sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, o->path ? o->path : "/",
+               o->same_site ? o->same_site : "Lax");
+    if (o->domain) sse_printf(b, "; Domain=%s", o->domain);
+    if (o->max_age_s) sse_printf(b, "; Max-Age=%d", o->max_age_s < 0 ? 0 : o->max_age_s);
+    if (!o->script_readable) sse_puts(b, "; HttpOnly");
     if (secure) sse_puts(b, "; Secure");
     sse_puts(b, "\r\n");
     return sse__req_error(req, b->error);
 }
 
-SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value, const sse_cookie_options *options) {
+SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
+                                  const sse_cookie_options *options) {
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
@@ -11548,41 +11553,43 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     return sse__req_error(req, error);
 }
 
-/* A relative reference shows no scheme: no colon before the first slash, '?' or '#' (RFC 3986 4.2). Of the others only the web's own
-   are taken: what else a stranger may have put there ("javascript:") is not for a redirect. */
+/* A relative reference shows no scheme: no colon before the first slash, '?' or '#' (RFC 3986 4.2). Of
+   the schemes only the web's own are taken: others ("javascript:") may be a stranger's doing. */
 static bool sse__redirect_ok(sse_str url) {
-    const size_t n = url.len ? strcspn(url.ptr, ":/?#") : 0;
+    const size_t  n      = url.len ? strcspn(url.ptr, ":/?#") : 0;
     const sse_str scheme = sse__str(url.ptr, n);
     if (n == url.len || url.ptr[n] != ':') return url.len > 0;
-    return sse__eq_nocase(scheme, SSE__LIT("http")) || sse__eq_nocase(scheme, SSE__LIT("https"));
+    return sse__is_word(scheme, "http") || sse__is_word(scheme, "https");
 }
 
 SSE_API int sse_redirect(sse_req *req, const char *url) {
     const sse_str target = sse__text(url);
-    const int     error = sse__reply_unsettled(req, "sse_redirect");
+    const int     error  = sse__reply_unsettled(req, "sse_redirect");
     size_t        i;
     if (error) return error;
     for (i = 0; i < target.len; i++)
-        if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F) return sse__req_error(req, SSE_E_FIELD);
+        if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F)
+            return sse__req_error(req, SSE_E_FIELD);
     if (!sse__redirect_ok(target)) {
-        sse__log(req->app, SSE_LOG_ERROR, "sse_redirect: \"%s\" is no relative reference, http or https", url ? url : "");
+        sse__log(req->app, SSE_LOG_ERROR, "sse_redirect: \"%s\" is no relative reference, http or https",
+                 url ? url : "");
         return sse__req_error(req, SSE_E_ARG);
     }
     if (req->status < 300 || req->status > 399) req->status = 303;
     return sse_set_header(req, "Location", url);
 }
 
-/* ---- who may ------------------------------------------------------------------- */
+/* ---- authorization --------------------------------------------------------------- */
 
-static sse_str sse__auth_given(sse_req *req, sse_str scheme) { /* what follows the scheme; ptr NULL: nothing, or two answers */
-    sse_str rest = sse__req_field(req, SSE__FIELD_AUTHORIZATION), name;
-    if (sse__head_value(&req->head, req->bytes, SSE__FIELD_AUTHORIZATION, 1).ptr) return sse__str(NULL, 0);
-    name = sse__cut(&rest, ' ', false);
-    return sse__eq_nocase(name, scheme) && rest.ptr ? sse__trim(rest) : sse__str(NULL, 0);
+/* What follows the scheme; ptr NULL: nothing, or two answers. */
+static sse_str sse__auth_given(const sse_req *req, const char *scheme) {
+    sse_str rest = sse__req_field(req, SSE__FIELD_AUTHORIZATION), name = sse__cut(&rest, ' ', false);
+    const bool one = !sse__head_value(&req->head, req->bytes, SSE__FIELD_AUTHORIZATION, 1).ptr;
+    return one && rest.ptr && sse__is_word(name, scheme) ? sse__trim(rest) : sse__str(NULL, 0);
 }
 
 SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, const char *password) {
-    const sse_str given = sse__auth_given(req, SSE__LIT("Basic"));
+    const sse_str given = sse__auth_given(req, "Basic");
     const char   *p = realm ? realm : "private";
     sse_buf       wanted = {NULL, 0, 0, SSE_OK}, got = {NULL, 0, 0, SSE_OK};
     bool          same;
@@ -11605,14 +11612,14 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user, c
 }
 
 SSE_API bool sse_auth_bearer(sse_req *req, const char *token) {
-    const sse_str given = sse__auth_given(req, SSE__LIT("Bearer")), wanted = sse__text(token);
-    if (given.ptr && wanted.len && sse__equal_secret(given, wanted)) return true; /* a token left empty opens nothing */
+    const sse_str given = sse__auth_given(req, "Bearer"), wanted = sse__text(token);
+    if (given.ptr && wanted.len && sse__equal_secret(given, wanted)) return true; /* "" opens nothing */
     sse_set_header(req, "WWW-Authenticate", given.ptr ? "Bearer error=\"invalid_token\"" : "Bearer");
     sse_fail(req, 401, "a token is needed here");
     return false;
 }
 
-/* ---- later ---------------------------------------------------------------------- */
+/* ---- replies that come later ------------------------------------------------------ */
 
 SSE_API int sse_defer(sse_req *req) {
     const int error = sse__req_may(req, SSE__MAY_DEFER, "sse_defer");
@@ -11630,19 +11637,21 @@ SSE_API int sse_finish(sse_req *req) {
     here = req->phase == SSE__REQ_HANDLED;
     if (!req->deferred) return SSE_E_STATE;
     sse__req_set_phase(req, SSE__REQ_FINISHED);
-    /* By an alarm, this turn or the next: whoever calls this is not to find itself in a hook, nor the request freed. */
+    /* By an alarm, this turn or the next: the caller is not to find itself in a hook, nor the request
+       freed. */
     if (!here) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
     return SSE_OK;
 }
 
-/* ---- the bytes ------------------------------------------------------------------ */
+/* ---- the head -------------------------------------------------------------------- */
 
-static bool sse__status_is_bare(int status) { return status == 204 || status == 205 || status == 304; } /* RFC 9110 15.3.5 */
+static bool sse__status_is_bare(int status) { /* RFC 9110 15.3.5 */
+    return status == 204 || status == 205 || status == 304;
+}
 
-/* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection for 1.0. There is no Server
-   field: it helps only who looks for known holes. */
+/* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the connection
+   for 1.0. There is no Server field: it would help only attackers. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type, uint64_t length) {
-    const sse__conn *c = req->conn;
     sse_raw(b, "HTTP/1.1 ", 9);
     sse__put_u64(b, (unsigned)status);
     sse__put_char(b, ' ');
@@ -11657,16 +11666,15 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
         sse__put_u64(b, length);
         sse_raw(b, "\r\n", 2);
     }
-    if (!c->keep_alive) sse_puts(b, "Connection: close\r\n");
+    if (!req->conn->keep_alive) sse_puts(b, "Connection: close\r\n");
     else if (req->head.minor == 0) sse_puts(b, "Connection: keep-alive\r\n");
-    if (req->headers.error) sse_buf_fail(b, req->headers.error); /* a body must not leave without what says how to read it */
+    if (req->headers.error) sse_buf_fail(b, req->headers.error); /* or the body would be misread */
     sse_raw(b, req->headers.ptr, req->headers.len);
     sse_raw(b, "\r\n", 2);
 }
 
-/* ---- compression -------------------------------------------------------------------- */
-
-static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of the first of that name; absent: none */
+/* The value of the first field of that name which the program set; absent: none. */
+static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
     sse_str rest = sse__str(headers->ptr, headers->len), line;
     while (rest.len) {
         line = sse__cut(&rest, '\r', false);
@@ -11676,14 +11684,20 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) { /* of 
     return sse__str(NULL, 0);
 }
 
+/* ---- compression ----------------------------------------------------------------- */
+
 #if !defined(SSE_NO_BROTLI) && !defined(SSE_NO_COMPRESSION)
 #include <brotli/encode.h>
 #include <setjmp.h>
 enum { SSE__CODINGS = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY };
 
-/* Without memory libbrotlienc ends the program (exit, in the builds of most systems). So its memory is ours: what it asks for is kept
-   in a list, and where there is none it is left by a jump, and the list freed. */
-typedef struct sse__brotli_block { struct sse__brotli_block *next; union { void *p; double d; uint64_t u; } bytes[1]; } sse__brotli_block;
+/* Without memory libbrotlienc ends the program (exit, in the builds of most systems). So its memory is
+   ours: what it asks for is kept in a list, and where there is none it is left by a jump, and the list
+   freed. */
+typedef struct sse__brotli_block {
+    struct sse__brotli_block *next;
+    union { void *p; double d; uint64_t u; } bytes[1];
+} sse__brotli_block;
 typedef struct sse__brotli_memory { sse__brotli_block *blocks; jmp_buf none_left; } sse__brotli_memory;
 
 static void *sse__brotli_get(void *user, size_t n) {
@@ -11705,27 +11719,23 @@ static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go f
     SSE_FREE(gone);
 }
 
-/* A window as large as the bytes: more would be memory for nothing. */
-static uint32_t sse__brotli_window(size_t n) {
-    uint32_t window = 16;
-    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
-    return window;
-}
-
-/* Appends bytes as a whole file if that is shorter. False: no memory for it. */
+/* Appends bytes as a whole file if that is shorter. False: no memory for it. The window is as large as
+   the bytes: more would be memory for nothing. */
 static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
     sse__brotli_memory  memory;
     BrotliEncoderState *state;
     const uint8_t      *in   = (const uint8_t *)bytes.ptr;
     uint8_t            *room = (uint8_t *)sse__buf_room(out, bytes.len);
     size_t              left = bytes.len, n = bytes.len;
-    volatile bool       there = false; /* read behind the jump */
+    uint32_t            window = 16;
+    volatile bool       there  = false; /* read behind the jump */
     memory.blocks = NULL;
     if (!room) return false;
+    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
     if (!setjmp(memory.none_left)) {
         state = BrotliEncoderCreateInstance(sse__brotli_get, sse__brotli_put, &memory);
         BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t)quality);
-        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, sse__brotli_window(bytes.len));
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, window);
         BrotliEncoderSetParameter(state, BROTLI_PARAM_SIZE_HINT, (uint32_t)bytes.len);
         (void)BrotliEncoderCompressStream(state, BROTLI_OPERATION_FINISH, &left, &in, &n, &room, NULL);
         out->len += BrotliEncoderIsFinished(state) ? bytes.len - n : bytes.len; /* else it is no shorter */
@@ -11742,44 +11752,45 @@ static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
 }
 #endif
 
-enum { SSE__WHOLE_MOST = 256 << 10 }; /* bodies up to this are compressed whole: 5 ms in which the loop waits. Larger: as they leave */
-
-static int sse__coding_encoding(unsigned coding) { return coding == SSE__ACCEPT_BR ? SSE__BR : SSE__GZIP; }
-
-/* Appends bytes in that coding, if they come out shorter. Our own frames need no more memory than they fill: they take the place of
-   libbrotlienc where there is none for it. */
-static bool sse__encode(sse__encoder *encoder, int quality, unsigned coding, sse_str bytes, sse_buf *out) {
-    if (coding != SSE__ACCEPT_BR || !sse__brotli(out, bytes, quality))
-        sse__frame_whole(encoder, sse__coding_encoding(coding), out, bytes);
+/* Appends bytes in that encoding, if they come out shorter. Our own frames need no more memory than
+   they fill: they take the place of libbrotlienc where there is none for it. */
+static bool sse__encode(sse__encoder *encoder, int quality, int encoding, sse_str bytes, sse_buf *out) {
+    if (encoding != SSE__BR || !sse__brotli(out, bytes, quality))
+        sse__frame_whole(encoder, encoding, out, bytes);
     return !out->error && out->len < bytes.len;
 }
 
 /* Made when something is compressed for the first time. NULL: nothing is, or there is no memory. */
 static sse__encoder *sse__app_encoder(sse_app *app) {
+    const sse_app_options *o = &app->options;
     if (!SSE__HAS_COMPRESSION) return NULL;
-    if (!app->encoder && !app->options.no_compression) app->encoder = sse__encoder_new((unsigned)app->options.compress_window);
+    if (!app->encoder && !o->no_compression) app->encoder = sse__encoder_new((unsigned)o->compress_window);
     return app->encoder;
 }
 
-/* Whether it depends on the client how a body is sent. The program has a say: it may have set Content-Encoding or no-transform. */
-static bool sse__reply_varies(const sse_req *req, const char *type, uint64_t length) {
+/* Whether it depends on the client how a body is sent. The program has a say: it may have set
+   Content-Encoding or no-transform. */
+static bool sse__reply_varies(const sse_req *req, uint64_t length) {
+    const sse_buf *set = &req->headers;
     if (length < req->app->options.compress_min_bytes || !sse__app_encoder(req->app)) return false;
-    if (!sse__media_compresses(sse__text(type))) return false;
-    if (sse__list_has(sse__headers_value(&req->headers, SSE__LIT("cache-control")), SSE__LIT("no-transform"))) return false;
-    return !sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr;
+    return sse__media_compresses(sse__text(req->type)) &&
+           !sse__list_has(sse__headers_value(set, SSE__LIT("cache-control")), SSE__LIT("no-transform")) &&
+           !sse__headers_value(set, SSE__LIT("content-encoding")).ptr;
 }
 
-/* 0: as it is. What is compressed while it leaves has no length, so it needs chunks to show its end. */
-static unsigned sse__reply_coding(const sse_req *req, bool whole) {
-    const unsigned coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), SSE__CODINGS);
-    return coding == SSE__ACCEPT_IDENTITY || (!whole && req->head.minor == 0) ? 0 : coding;
+/* SSE__BR or SSE__GZIP (the bits of SSE__ACCEPT_ have the same numbers), or 0: as it is. What is
+   compressed while it leaves has no length, so it needs chunks to show its end. */
+static int sse__reply_encoding(const sse_req *req, bool whole) {
+    const sse_str  accepted = sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING);
+    const unsigned coding   = sse__accept_encoding(accepted, SSE__CODINGS);
+    return coding == SSE__ACCEPT_IDENTITY || (!whole && req->head.minor == 0) ? 0 : (int)coding;
 }
 
-static void sse__put_coding(sse_req *req, unsigned coding) {
-    sse__put_field(&req->headers, "Content-Encoding", coding == SSE__ACCEPT_BR ? "br" : "gzip");
+static void sse__put_encoding(sse_req *req, int encoding) {
+    sse__put_field(&req->headers, "Content-Encoding", encoding == SSE__BR ? "br" : "gzip");
 }
 
-static void sse__headers_weaken(sse_buf *headers) { /* the program's ETag names the bytes as they were before */
+static void sse__headers_weaken(sse_buf *headers) { /* the program's ETag names the bytes as they were */
     const sse_str etag = sse__headers_value(headers, SSE__LIT("etag"));
     const size_t  at   = etag.len ? (size_t)(etag.ptr - headers->ptr) : 0;
     if (!etag.len || etag.ptr[0] != '"' || !sse__buf_room(headers, 2)) return;
@@ -11788,46 +11799,57 @@ static void sse__headers_weaken(sse_buf *headers) { /* the program's ETag names 
     headers->len += 2;
 }
 
-/* Where the coding depends on the client Vary says so also if this client gets the body as it is: a cache must not hand that to
-   all (RFC 9110 12.5.5). */
-static void sse__reply_compress(sse_req *req, const char *type) {
-    const bool whole = req->out.len <= SSE__WHOLE_MOST;
-    sse_buf    out = {NULL, 0, 0, SSE_OK};
-    unsigned   coding;
-    if (req->status == 206 || sse__status_is_bare(req->status) || !sse__reply_varies(req, type, req->out.len)) return;
+enum { SSE__WHOLE_MOST = 256 << 10 }; /* up to this: whole, 5 ms in which the loop waits; else as it leaves */
+
+/* Where the encoding depends on the client Vary says so also if this client gets the body as it is: a
+   cache must not hand that to all (RFC 9110 12.5.5). */
+static void sse__reply_compress(sse_req *req) {
+    const sse_str plain   = sse__str(req->out.ptr, req->out.len);
+    const bool    whole   = plain.len <= SSE__WHOLE_MOST;
+    const int     quality = req->app->options.compress_quality;
+    sse_buf       out     = {NULL, 0, 0, SSE_OK};
+    int           encoding;
+    if (req->status == 206 || sse__status_is_bare(req->status) || !sse__reply_varies(req, plain.len)) return;
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
-    coding = sse__reply_coding(req, whole);
-    if (!coding) return;
-    if (!whole) {
-        req->encoding = sse__coding_encoding(coding);
-    } else if (sse__encode(req->app->encoder, req->app->options.compress_quality, coding, sse__str(req->out.ptr, req->out.len), &out)) {
+    encoding = sse__reply_encoding(req, whole);
+    if (!encoding) return;
+    if (!whole) req->encoding = encoding;
+    else if (sse__encode(req->app->encoder, quality, encoding, plain, &out)) {
         sse_buf_free(&req->out);
         req->out = out;
     } else {
         sse_buf_free(&out);
         return;
     }
-    sse__put_coding(req, coding);
+    sse__put_encoding(req, encoding);
     sse__headers_weaken(&req->headers);
 }
 
-/* ---- answering ------------------------------------------------------------------------ */
+/* ---- answering --------------------------------------------------------------------- */
 
-/* Queues head and body of req->out: A2. */
-static void sse__reply_send(sse_req *req, int status, const char *type) {
-    sse__conn *c = req->conn;
-    sse_buf    own = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
-    const bool bare = sse__status_is_bare(status), no_body = req->head_only || bare, open = req->head_stream || req->encoding;
-    const size_t n = req->out.len;
-    sse__put_reply_head(b, req, status, bare ? NULL : type, open ? UINT64_MAX : bare ? 0 : n);
-    req->sent = no_body ? 0 : n;
-    if (!no_body && n < SSE__COPY_BELOW) sse_raw(b, req->out.ptr, n);
+/* Bodies up to this are copied behind their head; larger ones are sent from where they are. */
+enum { SSE__COPY_BELOW = 16384 };
+
+/* Queues the head and a body of n bytes: those of req->out, or of block from first on (A2). */
+static void sse__reply_send(sse_req *req, sse__block *block, uint64_t first, uint64_t n) {
+    sse__conn *c    = req->conn;
+    const bool bare = sse__status_is_bare(req->status), open = req->head_stream || req->encoding;
+    const bool copy = !block && n < SSE__COPY_BELOW;
+    sse_buf    own  = {NULL, 0, 0, SSE_OK}, *b = c->net->current == c ? &c->net->out : &own;
+    sse__put_reply_head(b, req, req->status, bare ? NULL : req->type, open ? UINT64_MAX : bare ? 0 : n);
+    req->sent = req->head_only || bare ? 0 : n;
+    if (req->sent && copy) sse_raw(b, req->out.ptr, req->out.len);
     if (b == &own) sse__conn_push_buf(c, b);
-    if (no_body || n < SSE__COPY_BELOW) return;
+    if (!req->sent || copy) return;
     sse__conn_gathered(c);
     if (c->state == SSE__CLOSED) return;
-    if (req->encoding) sse__conn_push_rest(c, sse__block_from_buf(&req->out), 0, n, req->encoding);
-    else sse__conn_push_buf(c, &req->out);
+    block = block ? sse__block_hold(block) : sse__block_from_buf(&req->out);
+    if (!block || req->encoding || block->fd >= 0) {
+        sse__conn_push_rest(c, block, first, first + n, req->encoding);
+        return;
+    }
+    (void)sse__conn_push(c, block, (uint32_t)first, (uint32_t)(first + n));
+    sse__block_drop(block);
 }
 
 SSE_API int sse_come_back(sse_req *req, int ms) {
@@ -11840,34 +11862,36 @@ SSE_API int sse_come_back(sse_req *req, int ms) {
     return sse__req_error(req, req->headers.error);
 }
 
-/* In how many ms a client is to be told to come back, instead of an error that would end it or of nothing; 0: it is not. An action of
-   Datastar must not run again; where its handler has tried to open a stream it was none. */
-static int sse__reply_come_back_ms(const sse_req *req, bool nothing) {
+/* In how many ms a client is to be told to come back, instead of an error that would end it or of an
+   empty reply; 0: it is not. An action of Datastar must not run again; where its handler has tried to
+   open a stream it was none. */
+static int sse__reply_retry_ms(const sse_req *req, bool empty) {
     const sse__asker asker = sse__head_asker(&req->head, req->bytes);
     if (asker == SSE__ASKER_PLAIN) return 0;
     if (req->come_back_ms) return req->come_back_ms;
-    return nothing && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
+    return empty && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
 }
 
-static void sse__reply_come_back(sse_req *req, int ms) {
+static void sse__reply_retry_event(sse_req *req, int ms) {
     const bool framed = req->head.minor > 0;
     sse_buf    b = {NULL, 0, 0, SSE_OK};
     sse__conn_break(req->conn, framed);
     sse__put_field(&req->headers, "Cache-Control", "no-store");
     sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
     sse__put_come_back(&b, ms, framed);
-    sse__conn_gathered(req->conn);
-    if (req->conn->state != SSE__CLOSED) sse__conn_push_buf(req->conn, &b);
+    if (b.error) sse__conn_close(req->conn);
+    else sse__conn_write(req->conn, b.ptr, b.len);
     sse_buf_free(&b);
 }
 
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
 static bool sse__req_answered(const sse_req *req) {
-    return req->phase == SSE__REQ_STREAMING || req->out.len || req->out.error || req->status || req->deferred || req->file;
+    return req->phase == SSE__REQ_STREAMING || req->out.len || req->out.error || req->status ||
+           req->deferred || req->file;
 }
 
-/* Why what the handler left cannot be sent; 0: it can. If memory was short, a call that read the request may have answered NULL:
-   nothing that the program made of that is right, nor what it failed with. */
+/* Why what the handler left cannot be sent; 0: it can. If memory was short, a call that read the request
+   may have answered NULL: nothing that the program made of that is right, nor what it failed with. */
 static int sse__reply_error(const sse_req *req, bool silent) {
     if (req->error == SSE_E_NOMEM) return SSE_E_NOMEM;
     if (req->failed) return SSE_OK;
@@ -11878,19 +11902,18 @@ static int sse__reply_error(const sse_req *req, bool silent) {
 
 /* Sends what the handler left. */
 static void sse__reply_answer(sse_req *req) {
-    const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
-    const int  error  = sse__reply_error(req, silent), come_back_ms = sse__reply_come_back_ms(req, silent || error == SSE_E_NOMEM);
+    const bool silent   = !req->out.len && !req->out.error && !req->status && !req->type;
+    const int  error    = sse__reply_error(req, silent);
+    const int  retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
     if (error) {
         sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
         sse_buf_free(&req->headers);
     }
-    if (come_back_ms) {
-        sse__reply_come_back(req, come_back_ms);
+    if (retry_ms) {
+        sse__reply_retry_event(req, retry_ms);
         return;
     }
-    if (error) {
-        sse__req_fail(req, 500, NULL);
-    }
+    if (error) sse__req_fail(req, 500, NULL);
     if (req->failed) {
         req->out.error = SSE_OK;
         sse_puts(&req->out, req->failure);
@@ -11898,18 +11921,20 @@ static void sse__reply_answer(sse_req *req) {
     }
     if (!req->status) req->status = silent ? 204 : 200;
     if (!req->type) req->type = "text/html; charset=utf-8";
-    sse__reply_compress(req, req->type);
-    sse__reply_send(req, req->status, req->type);
+    sse__reply_compress(req);
+    sse__reply_send(req, NULL, 0, req->out.len);
 }
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
   Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
-  FL1  A path of a request becomes a path of the system only in file_find,
-      and what that finds lies inside the directory served.
-==========================================================================*/
 
-enum { SSE__FILE_PIECE = 1 << 30 }; /* what one entry of a queue sends at most: its ends are 32 bits wide */
+  A file, or bytes in memory, is the reply: whole, in part, or compressed. It
+  owns the cache of compressed files.
+
+  FL1  A path of a request becomes a path of the system only in file_find,
+       and what that finds lies inside the directory served.
+==========================================================================*/
 
 static int sse__file_open(const char *path, struct stat *st) { /* a plain file's descriptor, or -1 */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)); /* a FIFO must not hold us up */
@@ -11921,11 +11946,11 @@ static int sse__file_open(const char *path, struct stat *st) { /* a plain file's
     return -1;
 }
 
-static bool sse__file_was_short(int why) { /* the system was, of what may be there again soon: that says nothing about the file */
-    return why == EMFILE || why == ENFILE || why == ENOMEM;
-}
+/* The system ran out of what may be there again soon: that says nothing about the file. */
+static bool sse__file_was_short(int why) { return why == EMFILE || why == ENFILE || why == ENOMEM; }
 
-static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes block */
+/* Makes the block the reply, as far as the block says what it is. Takes block. NULL: no memory. */
+static sse__file *sse__file_make(sse_req *req, sse__block *block) {
     sse__file *file = block ? (sse__file *)sse__arena_get(&req->arena, sizeof *file) : NULL;
     if (!file) {
         sse__block_drop(block);
@@ -11934,6 +11959,7 @@ static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes blo
     }
     memset(file, 0, sizeof *file);
     file->block = block;
+    file->size  = block->len;
     req->file   = file;
     return file;
 }
@@ -11944,47 +11970,37 @@ static sse__file *sse__file_make(sse_req *req, sse__block *block) { /* takes blo
 #define SSE__MTIME_NS(st) 0ull
 #endif
 
-/* Takes fd. The ETag says which file it is, when it was written and how long it is, which costs no reading. Who writes a file twice
-   within a tick of the file system's clock (some milliseconds) and keeps its length keeps its ETag. */
-static sse__file *sse__file_from_fd(sse_req *req, int fd, const struct stat *st) {
-    sse__block       *block = SSE__NEW(sse__block);
-    sse__file *file;
-    if (!block) {
-        close(fd);
-        sse__req_error(req, SSE_E_NOMEM);
-        return NULL;
-    }
-    block->refs = 1;
-    block->fd   = fd;
-    file        = sse__file_make(req, block);
-    if (!file) return NULL;
+/* Takes fd. The ETag says which file it is, when it was written and how long it is, which costs no
+   reading. A file that is written twice within a tick of the file system's clock (some milliseconds)
+   and keeps its length keeps its ETag. */
+static bool sse__file_from_fd(sse_req *req, int fd, const struct stat *st) {
+    sse__block *block = sse__block_new(NULL, 0);
+    sse__file  *file;
+    if (block) block->fd = fd;
+    else close(fd);
+    file = sse__file_make(req, block);
+    if (!file) return false;
     file->size     = (uint64_t)st->st_size;
     file->id[0]    = (uint64_t)st->st_dev;
     file->id[1]    = (uint64_t)st->st_ino;
     file->modified = (int64_t)st->st_mtime;
-    snprintf(file->etag, sizeof file->etag, "\"%llx-%llx.%llx-%llx\"", (unsigned long long)st->st_ino, (unsigned long long)st->st_mtime,
-        SSE__MTIME_NS(st), (unsigned long long)st->st_size);
-    return file;
+    snprintf(file->etag, sizeof file->etag, "\"%llx-%llx.%llx-%llx\"", (unsigned long long)st->st_ino,
+             (unsigned long long)st->st_mtime, SSE__MTIME_NS(st), (unsigned long long)st->st_size);
+    return true;
 }
 
-static sse__file *sse__file_from_memory(sse_req *req, const sse_file *from) {
-    const sse_str     bytes = sse__str((const char *)from->bytes, from->len);
-    sse__block       *block = from->len <= UINT32_MAX ? SSE__NEW(sse__block) : NULL;
-    sse__file *file;
-    if (block) {
-        block->refs     = 1;
-        block->fd       = -1;
-        block->len      = (uint32_t)from->len;
-        block->bytes    = (char *)from->bytes;
-        block->borrowed = true;
-    }
+static bool sse__file_from_memory(sse_req *req, const sse_file *from) {
+    char       *bytes = (char *)from->bytes;
+    sse__block *block = sse__block_new(bytes, from->len);
+    sse__file  *file;
+    if (block) block->borrowed = true;
     file = sse__file_make(req, block);
-    if (!file) return NULL;
-    file->size  = from->len;
-    file->id[0] = (uintptr_t)from->bytes;
+    if (!file) return false;
+    file->id[0] = (uintptr_t)bytes;
     file->id[1] = from->len;
-    snprintf(file->etag, sizeof file->etag, "\"%lx-%lx\"", (unsigned long)sse__hash(bytes), (unsigned long)from->len);
-    return file;
+    snprintf(file->etag, sizeof file->etag, "\"%lx-%lx\"", (unsigned long)sse__hash(sse__str(bytes, from->len)),
+             (unsigned long)from->len);
+    return true;
 }
 
 /* RFC 6266: a plain name for old readers, the real one for all others. */
@@ -11996,60 +12012,72 @@ static void sse__put_download_name(sse_buf *b, const char *name) {
     sse_url(b, "\"; filename*=UTF-8''%s\r\n", name);
 }
 
-/* ---- answering ------------------------------------------------------------------ */
+/* ---- conditions and ranges --------------------------------------------------------- */
 
-static bool sse__file_unchanged(sse_req *req, const sse__file *file) { /* RFC 9110 13.1: what the client has is still right */
-    const sse_str tags = sse__req_field(req, SSE__FIELD_IF_NONE_MATCH), since = sse__req_field(req, SSE__FIELD_IF_MODIFIED_SINCE);
-    int64_t       when;
+/* Compares a date of the client with the file's: whether there are both; how: < 0: the file is older. */
+static bool sse__file_dated(const sse__file *file, sse_str date, int *how) {
+    int64_t when;
+    if (!date.ptr || !file->modified || !sse__date_parse(date, (int64_t)time(NULL), &when)) return false;
+    *how = file->modified < when ? -1 : file->modified > when;
+    return true;
+}
+
+static bool sse__file_not_modified(sse_req *req, const sse__file *file) { /* RFC 9110 13.1.2, 13.1.3 */
+    const sse_str tags = sse__req_field(req, SSE__FIELD_IF_NONE_MATCH);
+    int           how;
     if (tags.ptr) return sse__etag_match(tags, sse__text(file->etag), true);
-    return since.ptr && file->modified && sse__date_parse(since, (int64_t)time(NULL), &when) && file->modified <= when;
+    return sse__file_dated(file, sse__req_field(req, SSE__FIELD_IF_MODIFIED_SINCE), &how) && how <= 0;
 }
 
-static bool sse__file_mistaken(sse_req *req, const sse__file *file) { /* RFC 9110 13.1: it is not the one the client means */
-    const char *tags = sse_header(req, "if-match"), *since = sse_header(req, "if-unmodified-since");
-    int64_t     when;
+static bool sse__file_precondition_failed(sse_req *req, const sse__file *file) { /* RFC 9110 13.1.1, 13.1.4 */
+    const char *tags = sse_header(req, "if-match");
+    int         how;
     if (tags) return !sse__etag_match(sse__text(tags), sse__text(file->etag), false);
-    return since && file->modified && sse__date_parse(sse__text(since), (int64_t)time(NULL), &when) && file->modified > when;
+    return sse__file_dated(file, sse__text(sse_header(req, "if-unmodified-since")), &how) && how > 0;
 }
 
-/* The part to send. Returns 200, 206 or 416. Only GET has ranges (RFC 9110 14.2); a condition that does not hold makes it all of the
-   file, not an error: the client would ask for that next (13.1.5). */
+/* The part to send. Returns 200, 206 or 416. Only GET has ranges (RFC 9110 14.2); a condition that does
+   not hold makes it all of the file, not an error: the client would ask for that next (13.1.5). */
 static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first, uint64_t *last) {
-    const sse_str range = sse__req_field(req, SSE__FIELD_RANGE), condition = sse__req_field(req, SSE__FIELD_IF_RANGE);
-    int64_t       when;
+    const sse_str range = sse__req_field(req, SSE__FIELD_RANGE);
+    const sse_str condition = sse__req_field(req, SSE__FIELD_IF_RANGE);
+    int           how;
     *first = 0;
     *last  = file->size ? file->size - 1 : 0;
-    if (!range.ptr || req->head_only || !sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("GET"))) return 200;
+    if (!range.ptr || req->head_only || !sse__req_is(req, "GET")) return 200;
     if (condition.ptr && !sse__etag_match(condition, sse__text(file->etag), false)) {
-        if (file->varies || sse__reply_varies(req, req->type, file->size)) return 200; /* a date does not say which coding: 13.1.5 */
-        if (!file->modified || !sse__date_parse(condition, (int64_t)time(NULL), &when) || when != file->modified) return 200;
+        if (file->varies || sse__reply_varies(req, file->size)) return 200; /* a date names no encoding */
+        if (!sse__file_dated(file, condition, &how) || how != 0) return 200;
     }
     return sse__range(range, file->size, first, last);
 }
 
-/* ---- compressed files, kept ---- */
+/* ---- the cache of compressed files ---- */
 
-/* So many, so many bytes together, of files up to KEPT_MOST. Up to KEPT_NOW the loop waits for them;
-   larger ones are compressed on a thread, and leave, as the largest always do, in pieces until that
-   is done. Clients that ask for more files in turns than fit have them compressed over and over, for
-   81 bytes each: all of that may take a second, and then a twentieth of the time. Without credit a
-   file that is not kept leaves as it is. */
+/* So many, so many bytes together, of files up to MAX_FILE. Up to NOW the loop waits for them; larger
+   ones are compressed on a thread, and leave, as the largest always do, in pieces until that is done.
+   Clients that ask for more files in turns than fit have them compressed over and over, for 81 bytes
+   each: all of that may take a second, and then a twentieth of the time. Without credit a file that is
+   not in the cache leaves as it is. */
 enum {
-    SSE__KEPT = 32, SSE__KEPT_BYTES = 4 << 20, SSE__KEPT_MOST = 1 << 20, SSE__KEPT_NOW = 65536,
-    SSE__KEPT_CREDIT_US = 1000000, SSE__KEPT_SHARE = 20
+    SSE__CACHE_FILES = 32, SSE__CACHE_BYTES = 4 << 20, SSE__CACHE_MAX_FILE = 1 << 20,
+    SSE__CACHE_NOW = 65536, SSE__CACHE_CREDIT_US = 1000000, SSE__CACHE_SHARE = 20
 };
 
-/* What became of a file in one coding. block NULL: it did not get shorter. busy: it is with a thread. */
-typedef struct sse__kept { sse__block *block; uint64_t id[2], used; unsigned coding; char etag[SSE__ETAG]; bool busy; } sse__kept;
+/* What became of a file in one encoding. block NULL: it did not get shorter. busy: a thread has it. */
+typedef struct sse__cached {
+    sse__block *block;
+    uint64_t    id[2], used;
+    int         encoding;
+    char        etag[SSE__ETAG];
+    bool        busy;
+} sse__cached;
 typedef struct sse__files {
-    sse__kept at[SSE__KEPT];
-    uint64_t  uses, earned_us; /* earned_us: when credit_us was last counted up */
-    int64_t   credit_us;       /* < 0: so much too much was taken */
-    size_t    bytes;
+    sse__cached at[SSE__CACHE_FILES];
+    uint64_t    uses, earned_us; /* earned_us: when credit_us was last counted up */
+    int64_t     credit_us;       /* < 0: so much too much was taken */
+    size_t      bytes;
 } sse__files;
-
-/* What is asked of a file that is kept, or not. */
-typedef enum sse__kept_as { SSE__KEPT_CODED, SSE__KEPT_PLAIN, SSE__KEPT_LATER } sse__kept_as;
 
 static uint64_t sse__files_clock_us(void) {
     struct timespec t;
@@ -12059,225 +12087,183 @@ static uint64_t sse__files_clock_us(void) {
 
 static bool sse__files_may_compress(sse__files *files) {
     const uint64_t now  = sse__files_clock_us();
-    const int64_t  more = (int64_t)((now - files->earned_us) / SSE__KEPT_SHARE);
+    const int64_t  more = (int64_t)((now - files->earned_us) / SSE__CACHE_SHARE);
     files->earned_us = now;
-    if (more < SSE__KEPT_CREDIT_US - files->credit_us) files->credit_us += more;
-    else files->credit_us = SSE__KEPT_CREDIT_US;
+    if (more < SSE__CACHE_CREDIT_US - files->credit_us) files->credit_us += more;
+    else files->credit_us = SSE__CACHE_CREDIT_US;
     return files->credit_us > 0;
 }
 
-/* At the highest quality one file takes seconds: it costs no more than the whole credit twice. */
-static void sse__files_took(sse__files *files, uint64_t us) {
-    files->credit_us -= us < 2 * SSE__KEPT_CREDIT_US ? (int64_t)us : 2 * SSE__KEPT_CREDIT_US;
-}
-
-static void sse__kept_drop(sse__files *files, sse__kept *kept) {
-    if (kept->block) files->bytes -= kept->block->len;
-    sse__block_drop(kept->block);
-    memset(kept, 0, sizeof *kept);
+static void sse__cached_drop(sse__files *files, sse__cached *cached) {
+    if (cached->block) files->bytes -= cached->block->len;
+    sse__block_drop(cached->block);
+    memset(cached, 0, sizeof *cached);
 }
 
 static void sse__files_free(sse_app *app) {
     size_t i;
-    for (i = 0; app->files && i < SSE__KEPT; i++) sse__kept_drop(app->files, &app->files->at[i]);
+    for (i = 0; app->files && i < SSE__CACHE_FILES; i++) sse__cached_drop(app->files, &app->files->at[i]);
     SSE_FREE(app->files);
 }
 
 /* Unused for longest; full: of those that hold bytes. NULL: there is none. */
-static sse__kept *sse__kept_oldest(sse__files *files, bool full) {
-    sse__kept *oldest = NULL;
-    size_t     i;
-    for (i = 0; i < SSE__KEPT; i++)
-        if (!files->at[i].busy && (!full || files->at[i].block) && (!oldest || files->at[i].used < oldest->used)) oldest = &files->at[i];
+static sse__cached *sse__cached_oldest(sse__files *files, bool full) {
+    sse__cached *oldest = NULL, *at;
+    for (at = files->at; at < files->at + SSE__CACHE_FILES; at++)
+        if (!at->busy && (!full || at->block) && (!oldest || at->used < oldest->used)) oldest = at;
     return oldest;
 }
 
-/* NULL: it is not there. */
-static sse__kept *sse__kept_find(sse__files *files, const sse__file *file, unsigned coding) {
-    size_t i;
-    for (i = 0; i < SSE__KEPT; i++) {
-        sse__kept *kept = &files->at[i];
-        if (kept->coding != coding || kept->id[0] != file->id[0] || kept->id[1] != file->id[1]) continue;
-        if (strcmp(kept->etag, file->etag) == 0) return kept;
-    }
+static sse__cached *sse__cached_find(sse__files *files, const sse__file *file, int encoding) {
+    sse__cached *at;
+    for (at = files->at; at < files->at + SSE__CACHE_FILES; at++)
+        if (at->encoding == encoding && at->id[0] == file->id[0] && at->id[1] == file->id[1] &&
+            strcmp(at->etag, file->etag) == 0)
+            return at;
     return NULL;
 }
 
 /* Compresses a file, here or on a thread. */
-typedef struct sse__kept_job {
-    sse__files *files;
-    sse__kept  *kept;
-    sse__block *from;
-    size_t      size;
-    int         quality, window;
-    uint64_t    took_us;
-    bool        known, shorter; /* not known: no memory, or the file cannot be read: the next request tries again */
-    sse_buf     out;
-} sse__kept_job;
+typedef struct sse__compress_job {
+    sse__cached *cached;
+    sse__block  *from;
+    size_t       size;
+    uint64_t     took_us;
+    bool         known; /* else no memory, or the file cannot be read: the next request tries again */
+    sse_buf      out;   /* empty: it did not get shorter */
+} sse__compress_job;
 
-static void sse__kept_compress(sse__kept_job *job, sse__encoder *encoder) {
-    const uint64_t began = sse__files_clock_us();
-    sse_buf        room  = {NULL, 0, 0, SSE_OK};
-    const bool     there = sse__block_read(job->from, 0, job->size, &room);
-    const sse_str  bytes = sse__str(there ? room.ptr : NULL, job->size);
-    job->shorter = encoder && bytes.ptr && sse__encode(encoder, job->quality, job->kept->coding, bytes, &job->out);
-    job->known   = encoder && bytes.ptr && !job->out.error;
+static void sse__compress_do(sse_app *app, sse__compress_job *job, sse__encoder *encoder) {
+    const int      quality = app->options.compress_quality;
+    const uint64_t began   = sse__files_clock_us();
+    sse_buf        plain   = {NULL, 0, 0, SSE_OK};
+    if (encoder && sse__block_read(job->from, 0, job->size, &plain)) {
+        if (!sse__encode(encoder, quality, job->cached->encoding, sse__str(plain.ptr, plain.len), &job->out))
+            job->out.len = 0;
+        job->known = !job->out.error;
+    }
     job->took_us = sse__files_clock_us() - began;
-    sse_buf_free(&room);
+    sse_buf_free(&plain);
 }
 
-static void sse__kept_done(sse__kept_job *job) {
-    sse__files *files = job->files;
-    sse__kept  *kept  = job->kept;
-    sse__files_took(files, job->took_us);
-    kept->busy = false;
-    if (job->shorter) kept->block = sse__block_from_buf(&job->out);
-    if (kept->block) files->bytes += kept->block->len;
-    sse_buf_free(&job->out);
-    sse__block_drop(job->from);
-    if (!job->known || job->shorter != (kept->block != NULL)) sse__kept_drop(files, kept);
-    while (files->bytes > SSE__KEPT_BYTES) sse__kept_drop(files, sse__kept_oldest(files, true));
-}
-
-static void sse__kept_work(sse_app *app, void *user) { /* on a thread: with an encoder of its own */
-    sse__kept_job *job   = (sse__kept_job *)user;
-    sse__encoder *encoder = sse__encoder_new((unsigned)job->window);
-    (void)app;
-    sse__kept_compress(job, encoder);
+static void sse__compress_work(sse_app *app, void *user) { /* on a thread: with an encoder of its own */
+    sse__encoder *encoder = sse__encoder_new((unsigned)app->options.compress_window);
+    sse__compress_do(app, (sse__compress_job *)user, encoder);
     sse__encoder_free(encoder);
 }
 
-static void sse__kept_landed(sse_app *app, void *user) {
-    sse__kept_job *job = (sse__kept_job *)user;
-    (void)app;
-    sse__kept_done(job);
+static void sse__compress_done(sse_app *app, void *user) { /* on the loop */
+    sse__compress_job *job    = (sse__compress_job *)user;
+    sse__cached       *cached = job->cached;
+    sse__files        *files  = app->files;
+    const uint64_t     most   = 2 * SSE__CACHE_CREDIT_US; /* at the highest quality a file takes seconds */
+    const bool         shorter = job->known && job->out.len;
+    files->credit_us -= (int64_t)(job->took_us < most ? job->took_us : most);
+    cached->busy = false;
+    if (shorter) cached->block = sse__block_from_buf(&job->out);
+    if (cached->block) files->bytes += cached->block->len;
+    if (!job->known || shorter != (cached->block != NULL)) sse__cached_drop(files, cached);
+    while (files->bytes > SSE__CACHE_BYTES) sse__cached_drop(files, sse__cached_oldest(files, true));
+    sse_buf_free(&job->out);
+    sse__block_drop(job->from);
     SSE_FREE(job);
 }
 
-static bool sse__kept_hand(sse_app *app, const sse__kept_job *what) { /* false: no thread takes it */
-    sse__kept_job *job = SSE__NEW(sse__kept_job);
-    if (!job) return false;
-    *job = *what;
-    if (sse__packer_do(app, sse__kept_work, sse__kept_landed, job) == SSE_OK) return true;
-    SSE_FREE(job);
-    return false;
+/* Puts the file into a place of the cache; without memory it stays free. */
+static void sse__cached_fill(sse_app *app, sse__cached *cached, const sse__file *file, int encoding) {
+    sse__compress_job *job = SSE__NEW(sse__compress_job);
+    if (!job) return;
+    cached->encoding = encoding;
+    cached->busy     = true;
+    memcpy(cached->id, file->id, sizeof cached->id);
+    memcpy(cached->etag, file->etag, sizeof cached->etag);
+    job->cached = cached;
+    job->from   = sse__block_hold(file->block);
+    job->size   = (size_t)file->size;
+    if (file->size > SSE__CACHE_NOW && !sse__packer_do(app, sse__compress_work, sse__compress_done, job)) return;
+    sse__compress_do(app, job, app->encoder);
+    sse__compress_done(app, job);
 }
 
-/* Puts a file that is not kept into its place. */
-static void sse__kept_fill(sse_app *app, sse__kept *kept, const sse__file *file, unsigned coding) {
-    sse__kept_job job;
-    memset(&job, 0, sizeof job);
-    kept->coding = coding;
-    kept->busy   = true;
-    memcpy(kept->id, file->id, sizeof kept->id);
-    memcpy(kept->etag, file->etag, sizeof kept->etag);
-    job.files   = app->files;
-    job.kept    = kept;
-    job.from    = sse__block_hold(file->block);
-    job.size    = (size_t)file->size;
-    job.quality = app->options.compress_quality;
-    job.window  = app->options.compress_window;
-    if (file->size > SSE__KEPT_NOW && sse__kept_hand(app, &job)) return;
-    sse__kept_compress(&job, app->encoder);
-    sse__kept_done(&job);
-}
-
-/* Takes what is kept of the file in that coding instead of the file. */
-static sse__kept_as sse__file_take_kept(sse_app *app, sse__file *file, unsigned coding) {
-    sse__kept *kept;
+/* The place of the file in that encoding, which is filled if it was not there. NULL: it is not to be
+   compressed now. */
+static sse__cached *sse__cached_get(sse_app *app, const sse__file *file, int encoding) {
+    sse__cached *cached;
     if (!app->files) app->files = SSE__NEW(sse__files);
-    if (!app->files) return SSE__KEPT_PLAIN;
-    kept = sse__kept_find(app->files, file, coding);
-    if (!kept) {
-        kept = sse__files_may_compress(app->files) ? sse__kept_oldest(app->files, false) : NULL;
-        if (!kept) return SSE__KEPT_PLAIN;
-        sse__kept_drop(app->files, kept);
-        kept->used = ++app->files->uses;
-        sse__kept_fill(app, kept, file, coding);
+    if (!app->files) return NULL;
+    cached = sse__cached_find(app->files, file, encoding);
+    if (!cached) {
+        cached = sse__files_may_compress(app->files) ? sse__cached_oldest(app->files, false) : NULL;
+        if (!cached) return NULL;
+        sse__cached_drop(app->files, cached);
+        cached->used = ++app->files->uses;
+        sse__cached_fill(app, cached, file, encoding);
     }
-    kept->used = ++app->files->uses;
-    if (kept->busy) return SSE__KEPT_LATER;
-    if (!kept->block) return SSE__KEPT_PLAIN;
-    sse__block_drop(file->block);
-    file->block = sse__block_hold(kept->block);
-    file->size  = kept->block->len;
-    return SSE__KEPT_CODED;
+    cached->used = ++app->files->uses;
+    return cached;
 }
 
-/* Decides in which coding the file is sent; a coded one has an ETag of its own. A range is one of the file as it is. */
+/* Decides in which encoding the file is sent: from the cache, as it leaves, or as it is. An encoded one
+   has an ETag of its own. A range is one of the file as it is. */
 static void sse__file_compress(sse_req *req) {
-    sse__file *file   = req->file;
-    const bool varies = sse__reply_varies(req, req->type, file->size), whole = file->size <= SSE__KEPT_MOST;
-    unsigned   coding = 0;
-    char       plain[SSE__ETAG];
-    sse__kept_as as;
+    sse__file  *file   = req->file;
+    const bool  varies = sse__reply_varies(req, file->size), whole = file->size <= SSE__CACHE_MAX_FILE;
+    const int   length = (int)strlen(file->etag) - 1;
+    int         encoding = 0;
+    sse__cached *cached  = NULL;
+    char        plain[SSE__ETAG];
     if (varies || file->varies) sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
-    if (varies && !req->status && !sse__req_field(req, SSE__FIELD_RANGE).ptr) coding = sse__reply_coding(req, whole);
-    if (!coding) return;
-    as = whole ? sse__file_take_kept(req->app, file, coding) : SSE__KEPT_LATER;
-    if (as == SSE__KEPT_PLAIN || (as == SSE__KEPT_LATER && req->head.minor == 0)) return; /* 1.0 has no chunks */
-    if (as == SSE__KEPT_LATER) req->encoding = sse__coding_encoding(coding);
-    snprintf(plain, sizeof plain, "%s", file->etag);
-    snprintf(file->etag, sizeof file->etag, "%s%.*s-%s\"", whole && req->encoding ? "W/" : "", /* other bytes than those to come */
-             (int)strlen(plain) - 1, plain, coding == SSE__ACCEPT_BR ? "br" : "gz");
-    sse__put_coding(req, coding);
+    if (varies && !req->status && !sse__req_field(req, SSE__FIELD_RANGE).ptr)
+        encoding = sse__reply_encoding(req, whole);
+    if (!encoding) return;
+    if (whole) cached = sse__cached_get(req->app, file, encoding);
+    if (cached && cached->block) {
+        sse__block_drop(file->block);
+        file->block = sse__block_hold(cached->block);
+        file->size  = cached->block->len;
+    } else if ((whole && (!cached || !cached->busy)) || req->head.minor == 0) return; /* 1.0 has no chunks */
+    else req->encoding = encoding;
+    memcpy(plain, file->etag, sizeof plain);
+    snprintf(file->etag, sizeof file->etag, "%s%.*s-%s\"",
+             whole && req->encoding ? "W/" : "", /* other bytes than those to come */
+             length, plain, encoding == SSE__BR ? "br" : "gz");
+    sse__put_encoding(req, encoding);
 }
 
-/* A short file travels behind its head, in one write: A2. False: it could not be read whole, or is not short. */
-static bool sse__file_inline(sse_req *req, uint64_t first, uint64_t n) {
-    const sse__block *block = req->file->block;
-    char             *room;
-    if (n >= SSE__COPY_BELOW) return false;
-    req->out.len = 0;
-    room = sse__buf_room(&req->out, (size_t)n);
-    if (!room) return false;
-    if (block->fd < 0) memcpy(room, block->bytes + first, (size_t)n);
-    else if (SSE__SYS(pread(block->fd, room, (size_t)n, (off_t)first)) != (ssize_t)n) return false;
-    req->out.len = (size_t)n;
-    return true;
-}
-
-static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) { /* in the order of RFC 9110 13.2.2 */
-    if (req->status) return req->status;
-    if (sse__file_mistaken(req, req->file)) return 412;
-    return sse__file_unchanged(req, req->file) ? 304 : sse__file_range(req, req->file, first, last);
-}
+/* ---- answering ------------------------------------------------------------------ */
 
 static void sse__file_answer(sse_req *req) {
-    sse__file *file = req->file;
-    sse__conn *c    = req->conn;
-    sse_buf    head = {NULL, 0, 0, SSE_OK};
-    char       when[30];
-    uint64_t   first = 0, last = 0, n;
-    int        status;
-    bool       bare;
+    sse__file  *file = req->file;
+    sse_buf    *set  = &req->headers;
+    sse__block *block;
+    char        when[30];
+    uint64_t    first = 0, last = 0, n;
+    int         status = req->status;
+    bool        bare;
     sse__file_compress(req);
-    status = sse__file_status(req, &first, &last);
-    bare   = sse__status_is_bare(status) || (!req->status && (status == 412 || status == 416));
+    block = file->block;
+    if (!status) /* in the order of RFC 9110 13.2.2 */
+        status = sse__file_precondition_failed(req, file) ? 412
+                 : sse__file_not_modified(req, file)      ? 304
+                                                          : sse__file_range(req, file, &first, &last);
+    bare = sse__status_is_bare(status) || (!req->status && (status == 412 || status == 416));
     if (bare) req->encoding = 0;
     if (status != 206) first = 0;
     n = status == 206 ? last - first + 1 : bare ? 0 : file->size;
-    sse__put_field(&req->headers, "ETag", file->etag);
-    if (file->modified) sse__date_write(when, file->modified);
-    if (file->modified) sse__put_field(&req->headers, "Last-Modified", when);
-    sse_puts(&req->headers, "Accept-Ranges: bytes\r\n");
-    if (status == 206)
-        sse_printf(&req->headers, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
-    if (status == 416) sse_printf(&req->headers, "Content-Range: bytes */%llu\r\n", file->size + 0ULL);
     req->status = status;
-    if (bare || (!req->head_only && sse__file_inline(req, first, n))) {
-        sse__reply_send(req, status, req->type);
-        return;
+    sse__put_field(set, "ETag", file->etag);
+    if (file->modified) {
+        sse__date_write(when, file->modified);
+        sse__put_field(set, "Last-Modified", when);
     }
-    sse__put_reply_head(&head, req, status, req->type, req->encoding ? UINT64_MAX : n);
-    sse__conn_gathered(c);
-    if (c->state != SSE__CLOSED) sse__conn_push_buf(c, &head);
-    sse_buf_free(&head);
-    if (req->head_only || c->state == SSE__CLOSED) return;
-    req->sent = n;
-    if (req->encoding) sse__conn_push_rest(c, sse__block_hold(file->block), 0, n, req->encoding);
-    else if (file->block->fd >= 0) sse__conn_push_rest(c, sse__block_hold(file->block), first, first + n, 0);
-    else (void)sse__conn_push(c, file->block, (uint32_t)first, (uint32_t)(first + n));
+    sse_puts(set, "Accept-Ranges: bytes\r\n");
+    if (status == 206)
+        sse_printf(set, "Content-Range: bytes %llu-%llu/%llu\r\n", first + 0ULL, last + 0ULL, file->size + 0ULL);
+    if (status == 416) sse_printf(set, "Content-Range: bytes */%llu\r\n", file->size + 0ULL);
+    req->out.len = 0;
+    if (bare || (n < SSE__COPY_BELOW && !req->head_only && sse__block_read(block, first, (size_t)n, &req->out)))
+        block = NULL; /* a short file travels behind its head, in one write: A2 */
+    sse__reply_send(req, block, first, n);
 }
 
 /* The first file brings the section in. */
@@ -12287,10 +12273,10 @@ static void sse__files_use(sse_app *app) {
 }
 
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
+    const int   error = sse__reply_unsettled(req, "sse_send_file");
     struct stat st;
     int         fd;
-    fd = sse__reply_unsettled(req, "sse_send_file");
-    if (fd || req->file) return fd ? fd : SSE_E_STATE;
+    if (error || req->file) return error ? error : SSE_E_STATE;
     if (!file) return sse__req_error(req, SSE_E_ARG);
     fd = sse__file_open(file, &st);
     if (fd < 0) {
@@ -12328,19 +12314,19 @@ static bool sse__dir_hides(const sse__dir *dir, sse_str path) { /* dotfiles, and
     sse_str segment;
     while (path.ptr) {
         segment = sse__cut(&path, '/', false);
-        if (segment.len && segment.ptr[0] == '.' && !dir->dotfiles && !sse__eq(segment, SSE__LIT(".well-known"))) return true;
         if (!segment.len && path.ptr) return true; /* "a//b" */
+        if (segment.len && segment.ptr[0] == '.' && !dir->dotfiles && !sse__eq(segment, SSE__LIT(".well-known")))
+            return true;
     }
     return false;
 }
 
-/* Opens root/path+suffix: FL1. -1: not there, not plain, or outside. is_dir tells of a directory. */
+/* Opens root/path+suffix: FL1. -1: not there, not plain, or outside; is_dir: a directory. */
 static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix, struct stat *st, bool *is_dir) {
     sse_buf      name = {NULL, 0, 0, SSE_OK};
     const size_t root = strlen(dir->root);
     char        *real;
     int          fd = -1;
-    *is_dir = false;
     sse_printf(&name, "%s/%.*s%s", dir->root, SSE_STR(path), suffix);
     errno = ENOMEM;
     real  = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
@@ -12358,7 +12344,8 @@ static const sse_file *sse__file_listed(const sse_file *list, sse_str path, cons
     const size_t n = strlen(suffix);
     for (; list->path; list++) {
         const sse_str name = sse__text(list->path[0] == '/' ? list->path + 1 : list->path);
-        if (name.len == path.len + n && sse__starts(name, path) && memcmp(name.ptr + path.len, suffix, n) == 0) return list;
+        if (name.len == path.len + n && sse__starts(name, path) && memcmp(name.ptr + path.len, suffix, n) == 0)
+            return list;
     }
     return NULL;
 }
@@ -12378,21 +12365,16 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
     return fd >= 0 && sse__file_from_fd(req, fd, &st);
 }
 
-/* The file itself or, to who accepts it, a compressed one beside it. */
+/* The file itself or, for clients that accept it, a compressed one beside it. */
 static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, bool *is_dir) {
-    static const struct { unsigned bit; const char *suffix, *name; } codings[] = {
-        {SSE__ACCEPT_BR, ".br", "br"}, {SSE__ACCEPT_GZIP, ".gz", "gzip"}};
-    unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, coding;
-    size_t   i;
-    bool     ignored;
-    while (offered & (SSE__ACCEPT_BR | SSE__ACCEPT_GZIP)) {
-        coding = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
-        for (i = 0; i < SSE__COUNT(codings) && codings[i].bit != coding;) i++;
-        if (i == SSE__COUNT(codings)) break;
-        if (sse__dir_take(req, dir, path, codings[i].suffix, &ignored)) {
-            sse__put_field(&req->headers, "Content-Encoding", codings[i].name);
-            break;
-        }
+    const sse_str accepted = sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING);
+    unsigned      offered  = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, coding;
+    bool          ignored;
+    while (!req->file) {
+        coding = sse__accept_encoding(accepted, offered);
+        if (coding != SSE__ACCEPT_BR && coding != SSE__ACCEPT_GZIP) break;
+        if (sse__dir_take(req, dir, path, coding == SSE__ACCEPT_BR ? ".br" : ".gz", &ignored))
+            sse__put_encoding(req, (int)coding);
         offered &= ~coding;
     }
     if (!req->file && !sse__dir_take(req, dir, path, "", is_dir)) return false;
@@ -12409,21 +12391,19 @@ static void sse__dir_redirect(sse_req *req) {
 }
 
 static void sse__dir_handler(sse_req *req, void *user) {
-    const sse__dir *dir  = (const sse__dir *)user;
-    sse_str         path = sse__text(sse_param(req, "path"));
-    bool            is_dir = false;
+    const sse__dir *dir    = (const sse__dir *)user;
+    sse_str         path   = sse__text(sse_param(req, "path"));
     const bool      slash  = req->path[strlen(req->path) - 1] == '/';
-    const char     *index;
-    const sse_str   method = sse__slice_str(req->bytes, req->head.method);
+    bool            is_dir = false;
     sse__files_use(req->app);
-    if (!sse__eq(method, SSE__LIT("GET")) && !req->head_only) {
+    if (!sse__req_is(req, "GET") && !req->head_only) {
         sse_set_header(req, "Allow", "GET, HEAD, OPTIONS");
-        if (sse__eq(method, SSE__LIT("OPTIONS"))) sse_set_status(req, 204);
+        if (sse__req_is(req, "OPTIONS")) sse_set_status(req, 204);
         else sse_fail(req, 405, "files can only be read");
         return;
     }
-    index = slash ? sse_fmt(req, "%.*sindex.html", SSE_STR(path)) : NULL;
-    if (index) path = dir->no_index ? sse__str(NULL, 0) : sse__text(index);
+    if (slash && dir->no_index) path = sse__str(NULL, 0);
+    else if (slash) path = sse__text(sse_fmt(req, "%.*sindex.html", SSE_STR(path)));
     if (path.ptr && !sse__dir_hides(dir, path) && sse__dir_take_best(req, dir, path, &is_dir)) {
         if (!req->type) req->type = sse__mime(path);
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
