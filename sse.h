@@ -9157,7 +9157,6 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
 #include <sys/un.h>
 #if defined(__linux__)
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #endif
 #ifndef MSG_NOSIGNAL
 #define SSE__NOSIGNAL 0 /* the BSDs and macOS: SO_NOSIGPIPE instead */
@@ -9334,6 +9333,7 @@ typedef struct sse__net {
     sse_app       *app;
     sse__loop     *loop;
     const sse__stream_calls *stream_calls;
+    ssize_t      (*send_file)(int fd, const sse__block *rest, size_t n); /* set by the first file */
     sse__link      listeners;
     sse__link      work;        /* connections with something to read or write */
     sse__link      to_compress; /* connections whose body needs its next piece: first come, first served */
@@ -9348,7 +9348,6 @@ typedef struct sse__net {
     sse_buf        out;         /* of the connection in hand, so that pipelined replies leave together: C2 */
     sse__conn     *current;     /* the connection in hand */
     size_t         used;        /* bytes at the start of its input that are done with */
-    sse_buf       *taken;       /* its input went to the request in hand, which will outlive the handler */
     sse__head      head;        /* of the request in hand, unless that is in an inbox */
     sse__alarm     retry;       /* accept again after running out of descriptors or memory */
     uint64_t       rested;      /* when it last did: a connection pending then has waited */
@@ -9635,24 +9634,18 @@ static bool sse__conn_may_reset(sse__conn *c) {
 
 /* ---- queueing ------------------------------------------------------------------- */
 
-/* Takes this owner's block back out of the queue, if no byte of it has left: a newer one comes. */
-static bool sse__conn_forget(sse__conn *c, const void *owner) {
-    sse__queue *q = &c->out;
-    uint32_t    i = q->begun;
-    while (i < q->count && sse__queue_at(q, i)->block->owner != owner) i++;
-    if (i >= q->count) return false;
-    sse__queue_remove(q, i);
-    return true;
-}
-
-static void sse__queue_forget_key(sse__queue *q, const sse__block *newer) { /* likewise, of one key */
+/* Takes an older entry back out of the queue, if no byte of it has left: that of this owner, or of the
+   key of newer (else NULL). */
+static bool sse__conn_forget(sse__conn *c, const void *owner, const sse__block *newer) {
     uint32_t i;
-    for (i = q->begun; newer->key.ptr && i < q->count; i++) {
-        const sse__block *b = sse__queue_at(q, i)->block;
-        if (b->key_hash != newer->key_hash || !sse__eq(b->key, newer->key)) continue;
-        sse__queue_remove(q, i);
-        return;
+    for (i = c->out.begun; i < c->out.count; i++) {
+        const sse__block *b = sse__queue_at(&c->out, i)->block;
+        if (newer ? b->key_hash != newer->key_hash || !sse__eq(b->key, newer->key) : b->owner != owner)
+            continue;
+        sse__queue_remove(&c->out, i);
+        return true;
     }
+    return false;
 }
 
 /* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a gap
@@ -9662,7 +9655,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     sse__out   *out;
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
-    sse__queue_forget_key(q, block);
+    if (block->key.ptr) (void)sse__conn_forget(c, NULL, block);
     if (q->count == q->cap && !sse__queue_grow(q)) {
         sse__conn_close(c);
         return SSE_E_NOMEM;
@@ -9745,41 +9738,6 @@ static void sse__conn_give_up_body(sse__conn *c) {
 
 /* ---- writing ---------------------------------------------------------------- */
 
-#if defined(__linux__)
-#if defined(SSE_NO_THREADS)
-#define SSE__SIGMASK sigprocmask
-#else
-#define SSE__SIGMASK pthread_sigmask
-#endif
-
-/* sendfile has no MSG_NOSIGNAL, and whether SIGPIPE ends the program is the program's to say: the
-   signal is held back meanwhile, and taken if it came. Where the program blocks it already it is left
-   to it. */
-static ssize_t sse__send_file(int fd, const sse__block *rest, size_t n) {
-    static const struct timespec at_once = {0, 0};
-    off_t    at = (off_t)rest->offset;
-    sigset_t pipe, before;
-    ssize_t  sent;
-    int      error;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    (void)SSE__SIGMASK(SIG_BLOCK, &pipe, &before);
-    sent  = SSE__SYS(sendfile(fd, rest->from->fd, &at, n));
-    error = errno;
-    if (sent < (ssize_t)n && !sigismember(&before, SIGPIPE)) /* some may have left before it came */
-        (void)SSE__SYS(sigtimedwait(&pipe, NULL, &at_once));
-    (void)SSE__SIGMASK(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return sent;
-}
-#else
-static ssize_t sse__send_file(int fd, const sse__block *rest, size_t n) {
-    char    bytes[16384];
-    ssize_t got = pread(rest->from->fd, bytes, n < sizeof bytes ? n : sizeof bytes, (off_t)rest->offset);
-    return got > 0 ? SSE__SYS(send(fd, bytes, (size_t)got, MSG_DONTWAIT | SSE__NOSIGNAL)) : got;
-}
-#endif
-
 /* Hands the system as much of the queue as one call takes; of a file at most max bytes. 32 entries fit
    the stack; a connection with more in its queue is slow anyway. */
 static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
@@ -9789,7 +9747,7 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
     uint32_t          i;
     if (rest->from) {
         if (rest->end - rest->offset < max) max = (size_t)(rest->end - rest->offset);
-        return sse__send_file(c->source.fd, rest, max);
+        return c->net->send_file(c->source.fd, rest, max);
     }
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
@@ -9902,24 +9860,23 @@ static void sse__conn_compress_next(sse__conn *c) {
     sse__encoder  *encoder = c->net->app->encoder;
     const uint64_t left    = rest->end - rest->offset;
     const size_t   n       = left < SSE__PIECE ? (size_t)left : (size_t)SSE__PIECE;
-    sse_buf        plain = {NULL, 0, 0, SSE_OK}, piece = {NULL, 0, 0, SSE_OK}, chunk = {NULL, 0, 0, SSE_OK};
+    sse_buf        plain = {NULL, 0, 0, SSE_OK}, piece = plain, chunk = plain;
     sse__crc_state sum;
     char           size[16];
     SSE_ASSERT(rest->encoding && c->out.count == 1); /* C4 */
-    if (!sse__block_read(rest->from, rest->offset, n, &plain)) sse_buf_fail(&chunk, SSE_E_IO);
-    else {
+    if (sse__block_read(rest->from, rest->offset, n, &plain)) {
         if (rest->offset == 0) sse__frame_head(encoder, rest->encoding, &piece);
         sum = sse__crc_of(encoder, sse__str(plain.ptr, n));
         sse__crc_append(&rest->sum, &sum);
         sse__frame_key(encoder, rest->encoding, sse__str(plain.ptr, n), &piece);
+        if (n == left) sse__frame_end(rest->encoding, &rest->sum, &piece);
     }
     rest->offset += n;
-    if (n == left) sse__frame_end(rest->encoding, &rest->sum, &piece);
-    if (piece.error) sse_buf_fail(&chunk, piece.error);
     snprintf(size, sizeof size, "%08lx\r\n", (unsigned long)piece.len);
     sse_puts(&chunk, size);
     sse_raw(&chunk, piece.ptr, piece.len);
     sse_puts(&chunk, n == left ? "\r\n0\r\n\r\n" : "\r\n");
+    if (!piece.len || piece.error) sse_buf_fail(&chunk, SSE_E_IO);
     sse_buf_free(&plain);
     sse_buf_free(&piece);
     sse__queue_remove(&c->out, 0);
@@ -9984,9 +9941,8 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     (void)sse__conn_hold(c, 0);
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
-    if (b.error) sse__conn_close(c);
-    else sse__conn_write(c, b.ptr, b.len);
-    sse_buf_free(&b);
+    sse__conn_gathered(c);
+    sse__conn_push_buf(c, &b);
     sse__conn_reply_end(c);
     return false;
 }
@@ -9995,54 +9951,46 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
 
 static sse_buf *sse__conn_input(sse__conn *c) { return c->inbox ? &c->inbox->bytes : &c->net->in; }
 
-static sse__head *sse__conn_head_of(sse__conn *c) { return c->inbox ? &c->inbox->head : &c->net->head; }
-
 static void sse__net_head_init(const sse__net *net, sse__head *head) { /* for the next one */
     const sse_app_options *o = &net->app->options;
     sse__head_init(head, head->fields, (uint32_t)o->max_headers, (uint32_t)o->max_header_bytes);
 }
 
 /* Gives the request in hand the memory that its texts lie in, because it outlives the handler. The
-   inbox or net.in starts anew. */
+   input that is not used up goes on in memory of its own. */
 static void sse__conn_take_input(sse__conn *c, sse_buf *to) {
-    sse_buf *in   = sse__conn_input(c);
-    *to           = *in;
-    c->net->taken = to;
+    sse_buf *in = sse__conn_input(c);
+    *to = *in;
     memset(in, 0, sizeof *in);
+    sse_raw(in, to->ptr + c->net->used, to->len - c->net->used);
+    c->net->used = 0;
 }
 
-/* The inbox; a new one takes over the state of the parser. NULL: no memory. */
-static sse__inbox *sse__conn_open_inbox(sse__conn *c) {
-    const sse__head *from = &c->net->head;
-    const size_t     size = from->max_fields * sizeof(sse__field);
-    if (c->inbox) return c->inbox;
-    c->inbox = (sse__inbox *)sse__zalloc(sizeof *c->inbox + size);
-    if (!c->inbox) return NULL;
-    c->inbox->head        = *from;
-    c->inbox->head.fields = (sse__field *)(void *)(c->inbox + 1);
-    memcpy(c->inbox->head.fields, from->fields, size);
-    return c->inbox;
-}
-
-/* Drops the input that is done with and puts the rest into the inbox: C3. */
+/* Drops the input that is done with and puts the rest into the inbox: C3. A new inbox takes over the
+   state of the parser. */
 static void sse__conn_stash_input(sse__conn *c) {
     sse__net    *net  = c->net;
-    sse_buf     *from = net->taken ? net->taken : sse__conn_input(c), *to;
-    const size_t left = from->len - net->used;
-    const bool   last = c->state == SSE__SEND && !c->keep_alive;
-    if (last || c->state == SSE__CLOSED || c->state == SSE__LINGER) {
+    sse_buf     *in   = sse__conn_input(c);
+    const size_t left = in->len - net->used, fields = net->head.max_fields * sizeof(sse__field);
+    sse__inbox  *inbox;
+    if (in->error) sse__conn_close(c);
+    if (c->state == SSE__CLOSED || c->state == SSE__LINGER || (c->state == SSE__SEND && !c->keep_alive)) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
-    } else if (c->inbox && !net->taken) {
-        memmove(from->ptr, from->ptr + net->used, left);
-        from->len = left;
+    } else if (c->inbox) {
+        memmove(in->ptr, in->ptr + net->used, left);
+        in->len = left;
     } else if (left) {
-        to = sse__conn_open_inbox(c) ? &c->inbox->bytes : NULL;
-        if (to) sse_raw(to, from->ptr + net->used, left);
-        if (!to || to->error) sse__conn_close(c);
+        c->inbox = inbox = (sse__inbox *)sse__zalloc(sizeof *inbox + fields);
+        if (inbox) {
+            inbox->head        = net->head;
+            inbox->head.fields = (sse__field *)(void *)(inbox + 1);
+            memcpy(inbox->head.fields, net->head.fields, fields);
+            sse_raw(&inbox->bytes, in->ptr + net->used, left);
+        }
+        if (!inbox || inbox->bytes.error) sse__conn_close(c);
     }
     net->in.len = 0;
     net->used   = 0;
-    net->taken  = NULL;
     if (c->inbox && !c->inbox->bytes.len && c->state != SSE__CLOSED) { /* C1 */
         sse__inbox_free(c->inbox);
         c->inbox = NULL;
@@ -10108,7 +10056,7 @@ static bool sse__conn_parse(sse__conn *c) {
     sse_buf     *in   = sse__conn_input(c);
     char        *p    = in->ptr + net->used;
     const size_t len  = in->len - net->used;
-    sse__head   *head = sse__conn_head_of(c);
+    sse__head   *head = c->inbox ? &c->inbox->head : &net->head;
     int          got;
     if (!len) return false;
     if (c->state == SSE__IDLE) sse__net_head_init(net, head);
@@ -10213,17 +10161,14 @@ static bool sse__conn_had_its_turn(sse__conn *c, uint64_t done) {
 static void sse__conn_process(sse__conn *c) {
     sse__net      *net   = c->net;
     const uint64_t first = net->counts.requests;
-    uint64_t       done  = 0;
     bool           more  = true;
     net->current = c;
     while (more) {
-        const bool handled = net->counts.requests - first > done;
-        done = net->counts.requests - first;
-        if (handled && sse__conn_had_its_turn(c, done)) break;
+        const bool open = c->state == SSE__SEND && c->keep_alive; /* a request was answered at once */
+        if (open && sse__conn_had_its_turn(c, net->counts.requests - first)) break;
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
-        else if (c->state == SSE__SEND && c->keep_alive && !c->out.count && net->out.len < SSE__READ_SIZE)
-            sse__conn_next(c);
+        else if (open && !c->out.count && net->out.len < SSE__READ_SIZE) sse__conn_next(c);
         else more = false;
     }
     sse__conn_stash_input(c);
@@ -10243,15 +10188,6 @@ static bool sse__conn_wants_input(const sse__conn *c) {
     }
 }
 
-/* A peer may shut its side behind its last request and wait for the reply; in any other state it has
-   left. */
-static void sse__conn_input_ended(sse__conn *c, bool broken) {
-    c->readable = false;
-    c->ended    = true;
-    if (!broken && c->state == SSE__BODY && c->skip && c->out.count) sse__conn_give_up_body(c);
-    else if (broken || c->state != SSE__SEND) sse__conn_close(c);
-}
-
 static void sse__conn_read(sse__conn *c) {
     sse__net *net = c->net;
     int       reads;
@@ -10267,8 +10203,11 @@ static void sse__conn_read(sse__conn *c) {
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             c->readable = false;
-        } else if (n <= 0) {
-            sse__conn_input_ended(c, n < 0);
+        } else if (n <= 0) { /* the peer may wait for its last reply; in any other state it has left */
+            c->readable = false;
+            c->ended    = true;
+            if (n == 0 && c->state == SSE__BODY && c->skip && c->out.count) sse__conn_give_up_body(c);
+            else if (n < 0 || c->state != SSE__SEND) sse__conn_close(c);
         } else if (peek) {
             c->pipelined = true; /* the next request: it stays where it is */
         } else {
@@ -10515,15 +10454,11 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
     sse__alarm_set(&net->loop->wheel, &net->retry, now + SSE__REST_MS);
 }
 
-/* Whether one more connection may be read far enough to be refused well: 64, or a 16th of the limit. */
-static bool sse__net_surplus_room(const sse__net *net) { /* LI1 */
-    const uint32_t part = (uint32_t)net->app->options.max_connections / 16;
-    return net->surplus < (part > 64 ? part : 64);
-}
-
 static void sse__listener_event(sse__source *source, int events) {
     sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
     sse__net      *net = l->net;
+    const uint32_t max = (uint32_t)net->app->options.max_connections;
+    const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* of them are read to be refused: LI1 */
     int            i;
     (void)events;
     for (i = 0; i < 256; i++) { /* a crowd comes in portions: the others have their turn in between */
@@ -10541,9 +10476,8 @@ static void sse__listener_event(sse__source *source, int events) {
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
         peer    = sse__peer_of(&from);
-        surplus = net->count - net->surplus >= (uint32_t)net->app->options.max_connections ||
-                  sse__net_peer_full(net, &peer);
-        if ((surplus && !sse__net_surplus_room(net)) || sse__conn_new(l, fd, &peer, surplus))
+        surplus = net->count - net->surplus >= max || sse__net_peer_full(net, &peer);
+        if ((surplus && net->surplus >= surplus_max) || sse__conn_new(l, fd, &peer, surplus))
             sse__net_refuse(net, fd);
     }
 }
@@ -10608,7 +10542,6 @@ typedef struct sse__address {
         struct sockaddr_un  un;
     } to;
     socklen_t len;
-    bool      loopback;
 } sse__address;
 
 static bool sse__address_is_loopback(const sse__address *a) {
@@ -10640,7 +10573,6 @@ static int sse__address_parse(sse__address *a, const char *host, int port) {
         a->to.in6.sin6_port   = htons((uint16_t)port);
         a->len                = sizeof a->to.in6;
     }
-    a->loopback = sse__address_is_loopback(a);
     return SSE_OK;
 }
 
@@ -10699,9 +10631,7 @@ static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) 
 static bool sse__address_of(sse__address *a, int fd) {
     memset(a, 0, sizeof *a);
     a->len = sizeof a->to;
-    if (getsockname(fd, &a->to.any, &a->len)) return false;
-    a->loopback = sse__address_is_loopback(a);
-    return true;
+    return getsockname(fd, &a->to.any, &a->len) == 0;
 }
 
 static int sse__bound_port(int fd) { /* 0: a unix socket */
@@ -10712,12 +10642,13 @@ static int sse__bound_port(int fd) { /* 0: a unix socket */
 }
 
 /* Takes fd. The file of unix_path is removed in the end. */
-static int sse__listener_add(sse_app *app, int fd, const sse__address *a, const char *unix_path) {
+static int sse__listener_add(sse_app *app, int fd, const char *unix_path) {
     sse__listener *l = SSE__NEW(sse__listener);
     int            error = SSE_E_NOMEM;
+    sse__address   a;
     if (l) {
         l->net       = app->net;
-        l->loopback  = a->loopback;
+        l->loopback  = sse__address_of(&a, fd) && sse__address_is_loopback(&a);
         l->source.fd = fd;
         l->source.fn = sse__listener_event;
         error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
@@ -10741,17 +10672,6 @@ static int sse__socket_value(int fd, int name) { /* -1: it has none */
     return getsockopt(fd, SOL_SOCKET, name, &value, &n) ? -1 : value;
 }
 
-static int sse__listen_on(sse_app *app, int fd) { /* takes fd */
-    const bool   streams = sse__socket_value(fd, SO_TYPE) == SOCK_STREAM;
-    sse__address a;
-    if (!streams || sse__socket_value(fd, SO_ACCEPTCONN) <= 0 || !sse__address_of(&a, fd) || sse__set_flags(fd))
-        return sse__refuse(app, SSE_E_IO, "descriptor %d of LISTEN_FDS is no listening stream socket: "
-                                          "ListenStream= and Accept=no are needed", fd);
-    if (a.to.any.sa_family != AF_UNIX) sse__socket_tune(fd, app->options.send_timeout_ms);
-    sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd, sse__bound_port(fd));
-    return sse__listener_add(app, fd, &a, NULL);
-}
-
 /* Takes the sockets passed to this process, once: later calls find the variables gone. SSE_E_ABSENT:
    there are none. Spec: sd_listen_fds(3). */
 static int sse__listen_passed(sse_app *app) {
@@ -10762,7 +10682,16 @@ static int sse__listen_passed(sse_app *app) {
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
-    for (fd = 3; fd < 3 + (int)count && !error; fd++) error = sse__listen_on(app, fd);
+    for (fd = 3; fd < 3 + (int)count && !error; fd++) {
+        if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM || sse__socket_value(fd, SO_ACCEPTCONN) <= 0 ||
+            sse__set_flags(fd))
+            return sse__refuse(app, SSE_E_IO, "descriptor %d of LISTEN_FDS is no listening stream socket: "
+                                              "ListenStream= and Accept=no are needed", fd);
+        sse__socket_tune(fd, app->options.send_timeout_ms); /* without effect on a unix socket */
+        sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd,
+                 sse__bound_port(fd));
+        error = sse__listener_add(app, fd, NULL);
+    }
     return error;
 }
 
@@ -11879,9 +11808,8 @@ static void sse__reply_retry_event(sse_req *req, int ms) {
     sse__put_field(&req->headers, "Cache-Control", "no-store");
     sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
     sse__put_come_back(&b, ms, framed);
-    if (b.error) sse__conn_close(req->conn);
-    else sse__conn_write(req->conn, b.ptr, b.len);
-    sse_buf_free(&b);
+    sse__conn_gathered(req->conn);
+    sse__conn_push_buf(req->conn, &b);
 }
 
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer. */
@@ -12022,33 +11950,30 @@ static bool sse__file_dated(const sse__file *file, sse_str date, int *how) {
     return true;
 }
 
-static bool sse__file_not_modified(sse_req *req, const sse__file *file) { /* RFC 9110 13.1.2, 13.1.3 */
-    const sse_str tags = sse__req_field(req, SSE__FIELD_IF_NONE_MATCH);
+/* The status, in the order of RFC 9110 13.2.2: 412 and 304, for conditions that fail; 200, 206 or 416
+   and the part to send. Only GET has ranges (14.2). An If-Range that does not hold makes it all of the
+   file, not an error: the client would ask for that next (13.1.5). */
+static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
+    const sse__file *file = req->file;
+    const sse_str etag  = sse__text(file->etag);
+    const sse_str match = sse__text(sse_header(req, "if-match"));
+    const sse_str none_match = sse__req_field(req, SSE__FIELD_IF_NONE_MATCH);
+    const sse_str range      = sse__req_field(req, SSE__FIELD_RANGE);
+    const sse_str if_range   = sse__req_field(req, SSE__FIELD_IF_RANGE);
     int           how;
-    if (tags.ptr) return sse__etag_match(tags, sse__text(file->etag), true);
-    return sse__file_dated(file, sse__req_field(req, SSE__FIELD_IF_MODIFIED_SINCE), &how) && how <= 0;
-}
-
-static bool sse__file_precondition_failed(sse_req *req, const sse__file *file) { /* RFC 9110 13.1.1, 13.1.4 */
-    const char *tags = sse_header(req, "if-match");
-    int         how;
-    if (tags) return !sse__etag_match(sse__text(tags), sse__text(file->etag), false);
-    return sse__file_dated(file, sse__text(sse_header(req, "if-unmodified-since")), &how) && how > 0;
-}
-
-/* The part to send. Returns 200, 206 or 416. Only GET has ranges (RFC 9110 14.2); a condition that does
-   not hold makes it all of the file, not an error: the client would ask for that next (13.1.5). */
-static int sse__file_range(sse_req *req, const sse__file *file, uint64_t *first, uint64_t *last) {
-    const sse_str range = sse__req_field(req, SSE__FIELD_RANGE);
-    const sse_str condition = sse__req_field(req, SSE__FIELD_IF_RANGE);
-    int           how;
-    *first = 0;
-    *last  = file->size ? file->size - 1 : 0;
+    if (match.ptr ? !sse__etag_match(match, etag, false)
+                  : sse__file_dated(file, sse__text(sse_header(req, "if-unmodified-since")), &how) && how > 0)
+        return 412;
+    if (none_match.ptr ? sse__etag_match(none_match, etag, true)
+                       : sse__file_dated(file, sse__req_field(req, SSE__FIELD_IF_MODIFIED_SINCE), &how) &&
+                             how <= 0)
+        return 304;
     if (!range.ptr || req->head_only || !sse__req_is(req, "GET")) return 200;
-    if (condition.ptr && !sse__etag_match(condition, sse__text(file->etag), false)) {
+    if (if_range.ptr && !sse__etag_match(if_range, etag, false)) {
         if (file->varies || sse__reply_varies(req, file->size)) return 200; /* a date names no encoding */
-        if (!sse__file_dated(file, condition, &how) || how != 0) return 200;
+        if (!sse__file_dated(file, if_range, &how) || how != 0) return 200;
     }
+    *last = file->size ? file->size - 1 : 0;
     return sse__range(range, file->size, first, last);
 }
 
@@ -12242,10 +12167,7 @@ static void sse__file_answer(sse_req *req) {
     bool        bare;
     sse__file_compress(req);
     block = file->block;
-    if (!status) /* in the order of RFC 9110 13.2.2 */
-        status = sse__file_precondition_failed(req, file) ? 412
-                 : sse__file_not_modified(req, file)      ? 304
-                                                          : sse__file_range(req, file, &first, &last);
+    if (!status) status = sse__file_status(req, &first, &last);
     bare = sse__status_is_bare(status) || (!req->status && (status == 412 || status == 416));
     if (bare) req->encoding = 0;
     if (status != 206) first = 0;
@@ -12266,8 +12188,47 @@ static void sse__file_answer(sse_req *req) {
     sse__reply_send(req, block, first, n);
 }
 
+/* ---- sending -------------------------------------------------------------------- */
+
+#if defined(__linux__)
+#include <sys/sendfile.h>
+#if defined(SSE_NO_THREADS)
+#define SSE__SIGMASK sigprocmask
+#else
+#define SSE__SIGMASK pthread_sigmask
+#endif
+
+/* sendfile has no MSG_NOSIGNAL, and whether SIGPIPE ends the program is the program's to say: the
+   signal is held back meanwhile, and taken if it came. Where the program blocks it already it is left
+   to it. */
+static ssize_t sse__file_send(int fd, const sse__block *rest, size_t n) {
+    static const struct timespec at_once = {0, 0};
+    off_t    at = (off_t)rest->offset;
+    sigset_t pipe, before;
+    ssize_t  sent;
+    int      error;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    (void)SSE__SIGMASK(SIG_BLOCK, &pipe, &before);
+    sent  = SSE__SYS(sendfile(fd, rest->from->fd, &at, n));
+    error = errno;
+    if (sent < (ssize_t)n && !sigismember(&before, SIGPIPE)) /* some may have left before it came */
+        (void)SSE__SYS(sigtimedwait(&pipe, NULL, &at_once));
+    (void)SSE__SIGMASK(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return sent;
+}
+#else
+static ssize_t sse__file_send(int fd, const sse__block *rest, size_t n) {
+    char    bytes[16384];
+    ssize_t got = pread(rest->from->fd, bytes, n < sizeof bytes ? n : sizeof bytes, (off_t)rest->offset);
+    return got > 0 ? SSE__SYS(send(fd, bytes, (size_t)got, MSG_DONTWAIT | SSE__NOSIGNAL)) : got;
+}
+#endif
+
 /* The first file brings the section in. */
 static void sse__files_use(sse_app *app) {
+    app->net->send_file          = sse__file_send;
     app->file_answer             = sse__file_answer;
     app->stages[SSE__FREE_FILES] = sse__files_free;
 }
@@ -13661,7 +13622,7 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
         sse__stream *stream = sub->in.stream;
         if (!sse__stream_lives(stream)) continue;
         sub->fresh = false;
-        if (sse__conn_forget(stream->conn, channel)) stream->mark = 0; /* the frame it would refer to is not sent */
+        if (sse__conn_forget(stream->conn, channel, NULL)) stream->mark = 0; /* the frame it would refer to is not sent */
         sse__fan_give(&fan, stream);
     }
     sse__fan_end(&fan);
@@ -18572,7 +18533,7 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
         return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
                            errno != EADDRINUSE ? "" : a.to.any.sa_family == AF_UNIX ? "; choose another path"
                                                                                     : "; choose another .port, or SSE_ANY_PORT");
-    error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
+    error = sse__listener_add(app, fd, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
     if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
     else if (strchr(host, ':')) sse__log(app, SSE_LOG_INFO, "listening on http://[%s]:%d", host, sse__bound_port(fd));
