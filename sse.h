@@ -9261,7 +9261,10 @@ typedef struct sse__inbox {
     size_t       body_len, max_body; /* decoded so far; allowed */
 } sse__inbox;
 
-typedef struct sse__peer { unsigned char address[16]; uint16_t port; uint8_t family; } sse__peer;
+typedef struct sse__peer { /* an IPv4 address is mapped to IPv6, ::ffff:1.2.3.4; all 0: a unix socket */
+    unsigned char address[16];
+    uint16_t      port;
+} sse__peer;
 
 typedef enum sse__state {
     SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND, SSE__STREAM, SSE__LINGER, SSE__CLOSED
@@ -10344,10 +10347,13 @@ typedef struct sse__listener {
     bool        loopback;
 } sse__listener;
 
+static const unsigned char sse__ipv4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+
 static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRSTRLEN]) {
-    const int family = peer->family == 4 ? AF_INET : AF_INET6;
-    if (!peer->family) return "unix";
-    return inet_ntop(family, peer->address, text, INET6_ADDRSTRLEN) ? text : "";
+    const unsigned char *at = peer->address;
+    const bool ipv4 = memcmp(at, sse__ipv4_mapped, 12) == 0;
+    if (!peer->port) return "unix";
+    return inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? at + 12 : at, text, INET6_ADDRSTRLEN) ? text : "";
 }
 
 /* A proxy to be believed. */
@@ -10358,22 +10364,17 @@ static bool sse__peer_trusted(const sse_app *app, const sse__peer *peer) {
 }
 
 static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
-    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     sse__peer peer;
     memset(&peer, 0, sizeof peer);
     if (from->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
-        peer.family = 4;
-        peer.port   = ntohs(in->sin_port);
-        memcpy(peer.address, &in->sin_addr, 4);
+        peer.port = ntohs(in->sin_port);
+        memcpy(peer.address, sse__ipv4_mapped, 12);
+        memcpy(peer.address + 12, &in->sin_addr, 4);
     } else if (from->ss_family == AF_INET6) {
         const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)from;
-        const char *address = (const char *)&in->sin6_addr;
-        /* a peer of an IPv6 socket may be one */
-        const bool  ipv4    = memcmp(address, mapped, 12) == 0;
-        peer.family = ipv4 ? 4 : 6;
-        peer.port   = ntohs(in->sin6_port);
-        memcpy(peer.address, ipv4 ? address + 12 : address, ipv4 ? 4 : 16);
+        peer.port = ntohs(in->sin6_port);
+        memcpy(peer.address, &in->sin6_addr, 16);
     }
     return peer;
 }
@@ -10385,12 +10386,9 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     const int        most = net->app->options.max_per_peer;
     const sse__link *link;
     int              n = 0;
-    if (most == 0 || peer->family == 0 || sse__peer_trusted(net->app, peer)) return false;
-    for (link = net->conns.next; link != &net->conns; link = link->next) {
-        const sse__peer *other = &SSE__CONTAINER(link, sse__conn, all)->peer;
-        n += other->family == peer->family &&
-             memcmp(other->address, peer->address, sizeof peer->address) == 0;
-    }
+    if (most == 0 || !peer->port || sse__peer_trusted(net->app, peer)) return false;
+    for (link = net->conns.next; link != &net->conns; link = link->next)
+        n += !memcmp(SSE__CONTAINER(link, sse__conn, all)->peer.address, peer->address, 16);
     return n >= most;
 }
 
@@ -11882,17 +11880,6 @@ static int sse__reply_retry_ms(const sse_req *req, bool empty) {
     return empty && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
 }
 
-static void sse__reply_retry_event(sse_req *req, int ms) {
-    const bool framed = req->head.minor > 0;
-    sse_buf    b = {NULL, 0, 0, SSE_OK};
-    sse__conn_break(req->conn, framed);
-    sse__put_field(&req->headers, "Cache-Control", "no-store");
-    sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
-    sse__put_come_back(&b, ms, framed);
-    sse__conn_gathered(req->conn);
-    sse__conn_push_buf(req->conn, &b);
-}
-
 /* A hook or guard has answered: the handler does not run. Headers, cookies and attrs are no answer.
    */
 static bool sse__req_answered(const sse_req *req) {
@@ -11900,28 +11887,29 @@ static bool sse__req_answered(const sse_req *req) {
            req->deferred || req->file;
 }
 
-/* Why what the handler left cannot be sent; 0: it can. If memory was short, a call that read the
-   request may have answered NULL: nothing that the program made of that is right, nor what it
+/* Sends what the handler left, or says why that cannot be sent. If memory was short, a call that read
+   the request may have answered NULL: nothing that the program made of that is right, nor what it
    failed with. */
-static int sse__reply_error(const sse_req *req, bool silent) {
-    if (req->error == SSE_E_NOMEM) return SSE_E_NOMEM;
-    if (req->failed) return SSE_OK;
-    if (req->out.error) return req->out.error;
-    if (req->headers.error) return req->headers.error;
-    return !silent ? SSE_OK : req->error ? req->error : req->call_error;
-}
-
-/* Sends what the handler left. */
 static void sse__reply_answer(sse_req *req) {
-    const bool silent   = !req->out.len && !req->out.error && !req->status && !req->type;
-    const int  error    = sse__reply_error(req, silent);
-    const int  retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
+    const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
+    const bool framed = req->head.minor > 0;
+    int        error  = req->out.error ? req->out.error : req->headers.error, retry_ms;
+    sse_buf    b = {NULL, 0, 0, SSE_OK};
+    if (silent && !error) error = req->error ? req->error : req->call_error;
+    if (req->failed) error = SSE_OK;
+    if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
     if (error) {
         sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
         sse_buf_free(&req->headers);
     }
+    retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
     if (retry_ms) {
-        sse__reply_retry_event(req, retry_ms);
+        sse__conn_break(req->conn, framed);
+        sse__put_field(&req->headers, "Cache-Control", "no-store");
+        sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
+        sse__put_come_back(&b, retry_ms, framed);
+        sse__conn_gathered(req->conn);
+        sse__conn_push_buf(req->conn, &b);
         return;
     }
     if (error) sse__req_fail(req, 500, NULL);
@@ -12190,13 +12178,24 @@ static void sse__compress_done(sse_app *app, void *user) { /* on the loop */
     SSE_FREE(job);
 }
 
-/* Puts the file into a place of the cache; without memory it stays free. */
-static void sse__cached_fill(sse_app *app, sse__cached *cached, const sse__file *file,
-                             int encoding) {
-    sse__compress_job *job = SSE__NEW(sse__compress_job);
-    if (!job) return;
+/* The place of the file in that encoding; if it was not there the oldest place is filled. NULL: the
+   file is not to be compressed now, or no memory. */
+static sse__cached *sse__cached_get(sse_app *app, const sse__file *file, int encoding) {
+    sse__files        *files  = app->files ? app->files : (app->files = SSE__NEW(sse__files));
+    sse__cached       *cached = files ? sse__cached_find(files, file, encoding) : NULL;
+    sse__compress_job *job    = NULL;
+    if (!files) return NULL;
+    if (cached) {
+        cached->used = ++files->uses;
+        return cached;
+    }
+    if (sse__files_may_compress(files)) cached = sse__cached_oldest(files, false);
+    if (cached) job = SSE__NEW(sse__compress_job);
+    if (!job) return NULL;
+    sse__cached_drop(files, cached);
     cached->encoding = encoding;
     cached->busy     = true;
+    cached->used     = ++files->uses;
     memcpy(cached->id, file->id, sizeof cached->id);
     memcpy(cached->etag, file->etag, sizeof cached->etag);
     job->cached = cached;
@@ -12204,26 +12203,9 @@ static void sse__cached_fill(sse_app *app, sse__cached *cached, const sse__file 
     job->size   = (size_t)file->size;
     if (file->size > SSE__CACHE_NOW &&
         sse__packer_do(app, sse__compress_work, sse__compress_done, job) == SSE_OK)
-        return;
+        return cached;
     sse__compress_do(app, job, app->encoder);
     sse__compress_done(app, job);
-}
-
-/* The place of the file in that encoding, which is filled if it was not there. NULL: it is not to
-   be compressed now. */
-static sse__cached *sse__cached_get(sse_app *app, const sse__file *file, int encoding) {
-    sse__cached *cached;
-    if (!app->files) app->files = SSE__NEW(sse__files);
-    if (!app->files) return NULL;
-    cached = sse__cached_find(app->files, file, encoding);
-    if (!cached) {
-        cached = sse__files_may_compress(app->files) ? sse__cached_oldest(app->files, false) : NULL;
-        if (!cached) return NULL;
-        sse__cached_drop(app->files, cached);
-        cached->used = ++app->files->uses;
-        sse__cached_fill(app, cached, file, encoding);
-    }
-    cached->used = ++app->files->uses;
     return cached;
 }
 
@@ -12454,18 +12436,9 @@ static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, 
     return true;
 }
 
-/* To the same with a slash, or the links of its index would go astray; encoded as it came. */
-static void sse__dir_redirect(sse_req *req) {
-    const sse_str path  = sse__slice_str(req->bytes, req->head.path);
-    const sse_str query = req->query_text.ptr ? req->query_text : sse__str("", 0);
-    sse_set_status(req, 301);
-    sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(path), req->query_text.ptr ? "?" : "",
-                              SSE_STR(query)));
-}
-
 static void sse__dir_handler(sse_req *req, void *user) {
     const sse__dir *dir    = (const sse__dir *)user;
-    sse_str         path   = sse__text(sse_param(req, "path"));
+    sse_str         path   = sse__text(sse_param(req, "path")), query;
     const bool      slash  = req->path[strlen(req->path) - 1] == '/';
     bool            is_dir = false;
     sse__files_use(req->app);
@@ -12482,7 +12455,12 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
     } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
-        sse__dir_redirect(req);
+        /* To the same with a slash, or the links of its index would go astray; encoded as it came. */
+        path  = sse__slice_str(req->bytes, req->head.path);
+        query = req->query_text.ptr ? req->query_text : sse__str("", 0);
+        sse_set_status(req, 301);
+        sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(path), req->query_text.ptr ? "?" : "",
+                                  SSE_STR(query)));
     } else if (req->error == SSE_E_IO) {
         sse_fail(req, 503, "%s", sse__status_text(503));
     } else {
@@ -18805,8 +18783,11 @@ static void sse__check_queue(const sse__queue *q) {
     size_t   bytes = 0;
     uint32_t i;
     for (i = 0; i < q->count; i++) {
-        SSE_ASSERT(sse__queue_at(q, i)->from < sse__queue_at(q, i)->to);
-        bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
+        const sse__out *out = sse__queue_at(q, i);
+        SSE_ASSERT(out->from < out->to && out->block->refs);
+        SSE_ASSERT(!out->block->from || (out->to == 1 && out->block->offset < out->block->end));
+        SSE_ASSERT(!out->block->encoding || i + 1 == q->count); /* C4 */
+        bytes += out->to - out->from;
     }
     SSE_ASSERT(bytes == q->bytes);
     (void)bytes;
@@ -18829,8 +18810,13 @@ static void sse__check_conn(const sse__conn *c) {
     SSE_ASSERT(!c->req || c->req->phase != SSE__REQ_CONCLUDED);
     SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
     SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
+    SSE_ASSERT(c->state != SSE__BODY || c->inbox);
     SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
-    SSE_ASSERT(c->state != SSE__LINGER || c->deadline);
+    SSE_ASSERT(c->state != SSE__SEND || c->out.count || c->work.next);
+    SSE_ASSERT(c->state != SSE__LINGER || (c->deadline && !c->inbox && !c->out.count));
+    SSE_ASSERT(c->state != SSE__IDLE || !c->out.count);
+    SSE_ASSERT(!c->skip || c->state == SSE__BODY || c->state == SSE__SEND);
+    SSE_ASSERT(!c->waits || (c->work.next && c->out.count)); /* C5 */
     SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
     sse__check_queue(&c->out);
     (void)o, (void)reads; /* where SSE_ASSERT is nothing */
