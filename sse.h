@@ -9361,7 +9361,7 @@ enum {
     SSE__READ_SIZE     = 65535,    /* and the byte behind: a buffer of 64 KiB */
     SSE__READS_A_TURN  = 4,        /* then the others have their turn */
     SSE__WRITES_A_TURN = 262144,   /* bytes, likewise: large files take turns, too */
-    SSE__REQUESTS_A_TURN = 32,     /* that came in one piece, likewise: see conn_had_its_turn */
+    SSE__REQUESTS_A_TURN = 32,     /* that came in one piece, likewise: see conn_process */
     SSE__PROGRESS      = 16384,    /* bytes that put off a deadline: no drip does */
     SSE__SKIP          = 65536,    /* of an unread body: reconnecting costs more */
     SSE__LINGER_MS     = 2000,
@@ -10165,29 +10165,24 @@ static bool sse__conn_body(sse__conn *c) {
     return true;
 }
 
-/* Whether the next of several requests that came in one piece has to wait: so many were handled, or
-   the turn has lasted 2 ms. The clock is asked behind the second and then every eighth: where a
-   system call is slow it costs half a request. */
-static bool sse__conn_had_its_turn(sse__conn *c, uint64_t done) {
-    const sse__net *net = c->net;
-    if (done >= SSE__REQUESTS_A_TURN) return true;
-    return done % 8 == 2 && sse__conn_input(c)->len > net->used &&
-           sse__clock_ms() - net->loop->wheel.now >= 2;
-}
-
-/* Works through the input that is there: as many requests as are complete, up to a turn's worth. */
+/* Works through the input that is there: as many requests as are complete, up to a turn's worth of
+   them, or 2 ms. The clock is asked behind the second request and then every eighth: where a system
+   call is slow it costs half a request. */
 static void sse__conn_process(sse__conn *c) {
     sse__net      *net   = c->net;
     const uint64_t first = net->counts.requests;
     bool           more  = true;
     net->current = c;
     while (more) {
-        /* a request was answered at once */
-        const bool open = c->state == SSE__SEND && c->keep_alive;
-        if (open && sse__conn_had_its_turn(c, net->counts.requests - first)) break;
+        const bool     answered = c->state == SSE__SEND && c->keep_alive;
+        const uint64_t done     = net->counts.requests - first;
+        if (answered && done >= SSE__REQUESTS_A_TURN) break;
+        if (answered && done % 8 == 2 && sse__conn_input(c)->len > net->used &&
+            sse__clock_ms() - net->loop->wheel.now >= 2)
+            break;
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
-        else if (open && !c->out.count && net->out.len < SSE__READ_SIZE) sse__conn_next(c);
+        else if (answered && !c->out.count && net->out.len < SSE__READ_SIZE) sse__conn_next(c);
         else more = false;
     }
     sse__conn_stash_input(c);
