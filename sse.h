@@ -9096,7 +9096,7 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
   Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
-  request begins and ends; what it says is the business of >>app, see the upcalls.
+  request begins and ends; what to answer is decided by >>app, see the upcalls.
 
   The life of a connection; [f] is the function that makes the change:
 
@@ -9145,6 +9145,7 @@ static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
   C6  app.body_bytes is the sum of held, of all connections and requests: a
       body that is not read in place counts from its first byte on until
       its request is freed.
+  Tests: C2 tests/wire/conn.test.mjs, C3 and C6 sse__check_all each turn
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -9352,7 +9353,7 @@ typedef struct sse__net {
     size_t         used;        /* bytes at the start of its input that are done with */
     sse__head      head;        /* of the request in hand, unless that is in an inbox */
     sse__alarm     retry;       /* accept again after running out of descriptors or memory */
-    uint64_t       rested;      /* when it last did: a connection pending then has waited */
+    uint64_t       paused_at;   /* end of the last pause: what is pending then has waited */
     int            spare_fd;    /* given up for a moment to refuse a connection when none is left */
     sse__counts    counts;
 } sse__net;
@@ -9596,6 +9597,7 @@ static void sse__conn_close(sse__conn *c) {
 static void sse__net_reap(sse__net *net) { /* C1 */
     while (!sse__list_empty(&net->closed)) {
         sse__conn *c = SSE__CONTAINER(net->closed.next, sse__conn, work);
+        SSE_ASSERT(c->state == SSE__CLOSED); /* C1 */
         sse__list_remove(&c->work);
         /* until now: the log of this turn may have read a request in it */
         sse__inbox_free(c->inbox);
@@ -10329,7 +10331,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
        to be refused in words; without room for that it is closed.
   LI2  Without a descriptor left the loop neither spins nor leaves a client
        waiting for good: it pauses, then gives up its spare one to refuse.
-  Tests: LI1 limits.test.mjs, LI2 tests/wire/faults.test.mjs
+  Tests: LI1 tests/wire/limits.test.mjs, LI2 tests/wire/faults.test.mjs
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -10450,7 +10452,7 @@ static void sse__net_listen_for(sse__net *net, int events) { /* SSE_READ, or 0: 
 
 static void sse__net_listen_again(sse__alarm *alarm) {
     sse__net *net = SSE__CONTAINER(alarm, sse__net, retry);
-    net->rested = net->loop->wheel.now;
+    net->paused_at = net->loop->wheel.now;
     sse__net_spare_open(net);
     sse__net_listen_for(net, SSE_READ);
 }
@@ -10461,7 +10463,7 @@ static void sse__net_listen_again(sse__alarm *alarm) {
 static void sse__net_exhausted(sse__net *net, int listener_fd) {
     const uint64_t now = net->loop->wheel.now;
     int            fd  = -1;
-    if (net->rested && now - net->rested < SSE__PAUSE_MS && net->spare_fd >= 0) {
+    if (net->paused_at && now - net->paused_at < SSE__PAUSE_MS && net->spare_fd >= 0) {
         close(net->spare_fd);
         net->spare_fd = -1;
         fd = SSE__SYS(accept(listener_fd, NULL, NULL));
@@ -10771,6 +10773,7 @@ static void sse__notify(const char *state) {
   R1  Texts handed out live in the request's input or its arena: both stay
       until the request is freed.
   R2  Only what the program asks for is decoded.
+  Tests: R1, R2 tests/wire/requests.test.mjs
 ==========================================================================*/
 
 typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
@@ -11422,6 +11425,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
       no line break, no NUL, no field that is ours to write.
   A2  A reply has a Content-Length and leaves in one write if it fits, except
       one that is compressed while it leaves: that has chunks.
+  Tests: A1, A2 tests/wire/replies.test.mjs
 ==========================================================================*/
 
 /* Whether sse_fail has not settled what the reply is. */
@@ -11928,6 +11932,7 @@ static void sse__reply_answer(sse_req *req) {
 
   FL1  A path of a request becomes a path of the system only in file_find,
        and what that finds lies inside the directory served.
+  Tests: FL1 tests/wire/replies.test.mjs
 ==========================================================================*/
 
 /* A plain file's descriptor, or -1. */
@@ -12388,12 +12393,9 @@ static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix,
 
 /* path: without its first slash. */
 static const sse_file *sse__file_listed(const sse_file *list, sse_str path, const char *suffix) {
-    const size_t n = strlen(suffix);
     for (; list->path; list++) {
-        const sse_str name = sse__text(list->path[0] == '/' ? list->path + 1 : list->path);
-        if (name.len == path.len + n && sse__starts(name, path) &&
-            memcmp(name.ptr + path.len, suffix, n) == 0)
-            return list;
+        const char *name = list->path + (list->path[0] == '/');
+        if (strncmp(name, path.ptr, path.len) == 0 && strcmp(name + path.len, suffix) == 0) return list;
     }
     return NULL;
 }
