@@ -9262,7 +9262,8 @@ typedef struct sse__inbox {
     size_t       body_len, max_body; /* decoded so far; allowed */
 } sse__inbox;
 
-typedef struct sse__peer { /* an IPv4 address is mapped to IPv6, ::ffff:1.2.3.4; all 0: a unix socket */
+/* An IPv4 address is mapped to IPv6, ::ffff:1.2.3.4. All 0: a unix socket. */
+typedef struct sse__peer {
     unsigned char address[16];
     uint16_t      port;
 } sse__peer;
@@ -10038,10 +10039,10 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     const size_t   max    = sse__on_head(c, bytes, head, &c->in_place), at = (size_t)head->result;
     const uint64_t length = head->content_length;
     const bool     known  = !c->in_place && !head->chunked; /* how much memory it will take */
-    const int      status = max == SSE__HEAD_NO_MEMORY                   ? 503
-                            : !head->chunked && length > max             ? 413
-                            : known && !sse__conn_has_room(c, length)    ? 503
-                                                                         : 0;
+    const int      status = max == SSE__HEAD_NO_MEMORY                ? 503
+                            : !head->chunked && length > max          ? 413
+                            : known && !sse__conn_has_room(c, length) ? 503
+                                                                      : 0;
     if (status) return sse__conn_refuse(c, status, bytes, head);
     c->body_left = length;
     c->expects   = head->expect_continue;
@@ -10348,9 +10349,10 @@ static const unsigned char sse__ipv4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
 static const char *sse__peer_write(const sse__peer *peer, char text[INET6_ADDRSTRLEN]) {
     const unsigned char *at = peer->address;
-    const bool ipv4 = memcmp(at, sse__ipv4_mapped, 12) == 0;
+    const int family = memcmp(at, sse__ipv4_mapped, 12) == 0 ? AF_INET : AF_INET6;
     if (!peer->port) return "unix";
-    return inet_ntop(ipv4 ? AF_INET : AF_INET6, ipv4 ? at + 12 : at, text, INET6_ADDRSTRLEN) ? text : "";
+    if (family == AF_INET) at += 12;
+    return inet_ntop(family, at, text, INET6_ADDRSTRLEN) ? text : "";
 }
 
 /* A proxy to be believed. */
@@ -11886,9 +11888,9 @@ static bool sse__req_answered(const sse_req *req) {
            req->deferred || req->file;
 }
 
-/* Sends what the handler left, or says why that cannot be sent. If memory was short, a call that read
-   the request may have answered NULL: nothing that the program made of that is right, nor what it
-   failed with. */
+/* Sends what the handler left, or says why that cannot be sent. If memory was short, a call that
+   read the request may have answered NULL: nothing that the program made of that is right, nor what
+   it failed with. */
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
     const bool framed = req->head.minor > 0;
@@ -12395,7 +12397,8 @@ static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix,
 static const sse_file *sse__file_listed(const sse_file *list, sse_str path, const char *suffix) {
     for (; list->path; list++) {
         const char *name = list->path + (list->path[0] == '/');
-        if (strncmp(name, path.ptr, path.len) == 0 && strcmp(name + path.len, suffix) == 0) return list;
+        if (strncmp(name, path.ptr, path.len) == 0 && strcmp(name + path.len, suffix) == 0)
+            return list;
     }
     return NULL;
 }
@@ -12452,7 +12455,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
     } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
-        /* To the same with a slash, or the links of its index would go astray; encoded as it came. */
+        /* the same path with a slash, or the links of its index would go astray; as it came */
         path  = sse__slice_str(req->bytes, req->head.path);
         query = req->query_text.ptr ? req->query_text : sse__str("", 0);
         sse_set_status(req, 301);
