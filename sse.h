@@ -1850,12 +1850,13 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
       sse__conn_read               recv, into a buffer that all share
         sse__conn_process          as many requests as a turn allows
           sse__conn_parse          a whole head? else what there is is kept [conn_keep]
-            sse__conn_head         with a body to come: limits, and is it welcome?
-              ~sse__on_head [head]
+            ~sse__on_head [head]   the request is made
+              sse__req_begin
+              sse__req_route       to its handler, by its path
+            sse__conn_head         with a body to come: within the limits?
             sse__conn_request      without: it belongs to the app from here on
               ~sse__on_request [request]
-                sse__req_begin     the path is decoded
-                sse__req_dispatch  host, CORS, origin, hooks, route, guard, handler
+                sse__req_dispatch  host, CORS, origin, hooks, guard, handler
                 sse__req_after     the handler has returned
                   sse__req_stay    it is deferred, or reads its body: sse_finish goes on
                   sse__req_conclude
@@ -9250,7 +9251,7 @@ typedef struct sse__conn {
     sse__link          all;        /* in net.conns */
     struct sse__net   *net;
     sse__inbox        *inbox;
-    struct sse_req    *req;        /* deferred, or reading its body: it outlives the handler */
+    struct sse_req    *req;        /* its body is to come, or it is deferred: not while its handler runs */
     struct sse__stream *stream;
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it or earlier, and looks here when it fires */
@@ -9278,17 +9279,17 @@ typedef struct sse__conn {
     sse__peer          peer;
 } sse__conn;
 
-#define SSE__HEAD_NO_MEMORY (SIZE_MAX - 1)
-
 /* What the sections above are told. Each call may close the connection; none frees it (C1). */
 typedef struct sse__net_calls {
-    /* A body is to come: how much of it is welcome? in_place: it is handed on as it comes.
-       HEAD_NO_MEMORY: nobody can tell. */
-    size_t (*head)(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
-    void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body); /* in_place: the body is still to come */
+    /* The head is in: makes c->req, sets c->in_place (a body is handed on as it comes) and
+       net->max_body. Returns 0, or the status to refuse it with. */
+    int (*head)(sse__conn *c, char *bytes, const sse__head *head);
+    /* The request made for this head goes on; bytes may have moved. in_place: the body is still to
+       come. */
+    void (*request)(sse__conn *c, char *bytes, const sse__head *head, sse_str body);
     void (*body)(sse__conn *c, sse_str chunk, int status); /* in_place: 1: more of it; 0: that was all; < 0: the peer is gone */
     void (*refuse)(sse__conn *c, int status, const char *bytes, const sse__head *head); /* answer with an error; head NULL: none is in */
-    void (*gone)(sse__conn *c);        /* closed while a request was deferred */
+    void (*gone)(sse__conn *c);        /* closed, or refused, while it had a request */
 } sse__net_calls;
 
 /* What >>stream is told of the connections of its streams; NULL while there was no stream. */
@@ -9994,14 +9995,9 @@ static void sse__conn_pause(sse__conn *c, bool pause) { /* while the program doe
     if (!pause) sse__conn_continue(c);
 }
 
-/* The head is complete and a body follows: how much of it may there be, and who takes it? True: go on. */
+/* A body follows the head: is it within the limits, and who takes it? True: go on. */
 static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     sse__net *net = c->net;
-    net->max_body = net->calls.head(c, bytes, head, &c->in_place);
-    if (net->max_body == SSE__HEAD_NO_MEMORY) {
-        sse__conn_refuse(c, 503, bytes, head);
-        return false;
-    }
     if (c->inbox) sse__inbox_expect(c->inbox, net->max_body);
     if (!head->chunked && head->content_length > net->max_body) {
         sse__conn_refuse(c, 413, bytes, head);
@@ -10058,6 +10054,11 @@ static bool sse__conn_parse(sse__conn *c) {
     if (c->surplus) {
         net->used = in->len;
         sse__conn_refuse(c, 503, p, head);
+        return false;
+    }
+    got = net->calls.head(c, p, head);
+    if (got) {
+        sse__conn_refuse(c, got, p, head);
         return false;
     }
     if (head->chunked || head->content_length) return sse__conn_head(c, p, head);
@@ -10732,10 +10733,10 @@ typedef struct sse__file {
 
 /* The life of a request; [f] is the function that makes the change:
 
-                       its body comes [on_body]
-                   +--------------------------------+
-                   v                                |
-     [req_begin] HANDLED --- returns [req_after] --> WAITING
+                                      its body comes [on_body]
+                                  +--------------------------------+
+      [on_head]      [on_request] v                                |
+                HEAD --------> HANDLED --- returns [req_after] --> WAITING
                    |  |                             |  ^ |
      [stream_open] |  +---- sse_finish ------+------+  | | client gone, nothing deferred
                    v                         v         | v [on_gone]
@@ -10743,6 +10744,7 @@ typedef struct sse__file {
           [stream_view]  |                   |         |
                          +-> CONCLUDED <-----+---------+ from HANDLED as well [req_conclude]
 
+   HEAD       its head is in, its route found; what it is handled with, its body, may be to come
    HANDLED    the program's code runs with it: hooks, a guard, the handler, who is told of its body
    GUARDED    so does the guard of a view that is to be shown on the stream: it can only refuse
    STREAMING  its head has left, as that of a stream
@@ -10750,7 +10752,8 @@ typedef struct sse__file {
    FINISHED   sse_finish was called
    CONCLUDED  the reply is on its way; on_reply and the log still read the request */
 typedef enum sse__req_phase {
-    SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING, SSE__REQ_FINISHED, SSE__REQ_CONCLUDED
+    SSE__REQ_HEAD, SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING,
+    SSE__REQ_FINISHED, SSE__REQ_CONCLUDED
 } sse__req_phase;
 
 /* What may be called in which phase: see req_may. */
@@ -10776,6 +10779,8 @@ struct sse_req {
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
     sse__route  *route;
+    sse__route  *others;    /* route NULL: those of its path for other methods */
+    int          denied;    /* 421 or 403, by its Host or Origin; else 0 */
     sse__pairs   query, form, cookies;
     sse__pair   *attrs;
     const char *const *param_names; /* of the route; NULL behind the last */
@@ -10809,6 +10814,7 @@ struct sse_req {
 /* The one place where a phase is set. Row: from; bit: to. */
 static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
     static const unsigned char allowed[] = {
+        1 << SSE__REQ_HANDLED,                                                                             /* HEAD */
         1 << SSE__REQ_STREAMING | 1 << SSE__REQ_WAITING | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED, /* HANDLED */
         1 << SSE__REQ_STREAMING,                                                                           /* GUARDED */
         1 << SSE__REQ_GUARDED | 1 << SSE__REQ_CONCLUDED,                                                   /* STREAMING */
@@ -10836,6 +10842,7 @@ static int sse__req_thread(sse_req *req) {
 /* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log; NULL: no line in it. */
 static int sse__req_may(sse_req *req, unsigned what, const char *call) {
     static const unsigned char may[] = {
+        0,                                                                                       /* HEAD */
         SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY, /* HANDLED */
         SSE__MAY_WRITE,                                                                          /* GUARDED */
         SSE__MAY_SHOW,                                                                           /* STREAMING */
@@ -10844,7 +10851,7 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
         0                                                                                        /* CONCLUDED */
     };
     static const char *const phases[] = {
-        "while its handler runs", "in the guard of a view on an open stream", "once a stream is open",
+        "before its handler", "while its handler runs", "in the guard of a view on an open stream", "once a stream is open",
         "when its handler has returned", "after sse_finish", "when the reply is on its way"};
     int error;
     if (!req->app) return SSE_E_STATE; /* it was answered, and is kept for the next */
@@ -11326,9 +11333,10 @@ static sse_req *sse__req_copy(const sse_req *from) {
     const sse__pair *pair;
     int              i, error = SSE_OK;
     if (!req) return NULL;
-    req->app  = from->app;
-    req->peer = from->peer;
-    req->head = from->head;
+    req->app   = from->app;
+    req->phase = SSE__REQ_HANDLED; /* by the render */
+    req->peer  = from->peer;
+    req->head  = from->head;
     sse_raw(&req->input, from->bytes, n);
     req->head.fields = (sse__field *)sse__arena_get(&req->arena, fields ? fields : 1);
     req->path        = sse__arena_text(&req->arena, sse__text(from->path));
@@ -17178,28 +17186,32 @@ static void sse__put_allow(sse_buf *b, const sse__route *list) {
     sse_puts(b, ", OPTIONS");
 }
 
-/* No route for this method: OPTIONS tells, others are refused. */
-static void sse__req_not_allowed(sse_req *req, const sse__route *list, sse_str method) {
+/* There is no route for it: 404, 405, or what OPTIONS asks for. */
+static void sse__req_not_found(sse_req *req) {
     sse_buf allow = {NULL, 0, 0, SSE_OK};
-    sse__put_allow(&allow, list);
-    if (sse__eq(method, SSE__LIT("OPTIONS"))) sse_set_status(req, 204);
+    if (!req->others) {
+        sse_fail(req, 404, "there is nothing at %s", req->path);
+        return;
+    }
+    sse__put_allow(&allow, req->others);
+    if (strcmp(sse_method(req), "OPTIONS") == 0) sse_set_status(req, 204);
     else sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
     sse_set_header(req, "Allow", sse_buf_text(&allow));
     sse_buf_free(&allow);
 }
 
-/* Sets req->route and its params. Answers 404, 405 and OPTIONS itself. */
-static void sse__req_route(sse_req *req, bool answer) {
+/* Sets req->route and its params; without a route, req->others. */
+static void sse__req_route(sse_req *req) {
     static const char *const rest_name[] = {"path", NULL};
-    const sse_str method = sse__slice_str(req->bytes, req->head.method);
-    sse__route_match    m;
-    int           i;
-    const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
-    sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
-    req->route = sse__route_of(list, method);
-    if (!req->route && req->head_only) req->route = sse__route_of(list, SSE__LIT("GET")); /* its body is dropped when it is sent */
-    if (!list && answer) sse_fail(req, 404, "there is nothing at %s", req->path);
-    else if (!req->route && answer) sse__req_not_allowed(req, list, method);
+    const sse_str   method = sse__slice_str(req->bytes, req->head.method);
+    sse__route_match m;
+    const bool      found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
+    sse__route     *list  = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
+    int             i;
+    req->others = list;
+    req->route  = sse__route_of(list, method);
+    if (!req->route && req->head_only) /* its body is dropped when it is sent */
+        req->route = sse__route_of(list, SSE__LIT("GET"));
     if (!req->route) return;
     req->param_names = found ? (const char *const *)req->route->names : rest_name;
     for (i = 0; found && i < m.nparams; i++) req->params[i] = sse__req_text(req, m.params[i]);
@@ -17227,7 +17239,7 @@ static void sse__req_dispatch(sse_req *req) {
         sse_set_status(req, 204);
         return;
     }
-    if (!sse__req_host_ok(req)) {
+    if (req->denied == 421) {
         sse__log(req->app, sse__peer_level(req->app, &req->app->told_host),
                  "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
@@ -17235,14 +17247,17 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     if (sse__req_cors(req)) return; /* before hooks and logins: a browser sends no cookie with a preflight */
-    if (!sse__req_origin_ok(req)) {
+    if (req->denied) {
         sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
         return;
     }
     sse__req_ask_hooks(req);
     if (sse__req_answered(req)) return;
-    sse__req_route(req, true);
-    if (!req->route || req->error == SSE_E_NOMEM) return; /* a param may be missing, or what a hook should have set */
+    if (req->error == SSE_E_NOMEM) return; /* what a hook should have set may be missing */
+    if (!req->route) {
+        sse__req_not_found(req);
+        return;
+    }
     if (req->route->guard) req->route->guard(req, req->route->user);
     if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
 }
@@ -17353,28 +17368,25 @@ static void sse__req_finish_alarm(sse__alarm *alarm) { /* sse_finish was called 
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
 
-/* A request for the head at bytes. NULL: no memory. With a status other than 0 it is to be refused. */
-static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head, int *refuse) {
-    sse_app    *app = c->net->app;
-    sse_req    *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
-    const sse_str path = sse__slice_str(bytes, head->path);
-    char       *decoded;
-    *refuse = 503;
+/* Points it into the connection's input, which may have moved. */
+static void sse__req_bind(sse_req *req, char *bytes, const sse__head *head) {
+    req->bytes = bytes;
+    req->head  = *head;
+    if (head->query.at) req->query_text = sse__slice_str(bytes, head->query);
+}
+
+/* A request for the head at bytes, with its path. NULL: no memory. */
+static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head) {
+    sse_app *app = c->net->app;
+    sse_req *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
     if (!req) return NULL;
     app->router->spare = NULL;
-    req->app        = app;
-    req->thread     = sse__thread_self();
-    req->conn       = c;
-    req->peer       = c->peer;
-    req->told       = c->net->told;
-    req->bytes      = bytes;
-    req->head       = *head;
-    req->head_only  = sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"));
-    req->finish.fn  = sse__req_finish_alarm;
-    req->query_text = head->query.at ? sse__slice_str(bytes, head->query) : sse__str(NULL, 0);
-    decoded         = (char *)sse__arena_get(&req->arena, path.len + 2);
-    *refuse         = !decoded ? 503 : sse__path_decode(decoded, path) < 0 ? 400 : 0;
-    req->path       = decoded;
+    req->app       = app;
+    req->conn      = c;
+    req->peer      = c->peer;
+    req->finish.fn = sse__req_finish_alarm;
+    req->head_only = sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"));
+    sse__req_bind(req, bytes, head);
     return req;
 }
 
@@ -17417,25 +17429,31 @@ static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const ss
     sse_buf_free(&b);
 }
 
-/* The limit of the body, known before a byte of it is taken. The request made here is only for finding the route: the head may yet
-   move in memory while the body comes in, so nothing of it is kept. */
-static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place) {
-    sse_app *app = c->net->app;
-    size_t   max = app->options.max_body_bytes;
-    int      refuse;
-    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
-    *in_place = false;
-    if (!req) return SSE__HEAD_NO_MEMORY;
-    if (!refuse) sse__req_route(req, false);
-    if (req->route && req->route->max_body_bytes) max = req->route->max_body_bytes;
-    if (req->route) *in_place = req->route->body_later;
-    if (refuse || !sse__req_host_ok(req) || !sse__req_origin_ok(req) || (!req->route && !sse__req_hook(req, app->router->before))) {
-        *in_place = true; /* the answer is no, whatever the body is: the peer need not send it */
-        max       = SSE_UNLIMITED;
+/* Makes the request, finds its route, and says what is known before a byte of its body is taken. */
+static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
+    sse_app      *app  = c->net->app;
+    sse_req      *req  = sse__req_begin(c, bytes, head);
+    const sse_str path = sse__slice_str(bytes, head->path);
+    char         *decoded;
+    c->req = req;
+    if (!req) return 503;
+    req->path = decoded = (char *)sse__arena_get(&req->arena, path.len + 2);
+    if (!decoded) return 503;
+    if (sse__path_decode(decoded, path) < 0) return 400;
+    sse__req_route(req);
+    if (req->error == SSE_E_NOMEM) return 503;
+    if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) return 400;
+    if (sse__lacks_length(head, bytes)) return 411;
+    if (!sse__req_host_ok(req)) req->denied = 421;
+    else if (!sse__req_origin_ok(req)) req->denied = 403;
+    c->in_place      = req->route && req->route->body_later;
+    c->net->max_body = app->options.max_body_bytes;
+    if (req->route && req->route->max_body_bytes) c->net->max_body = req->route->max_body_bytes;
+    if (req->denied || (!req->route && !sse__req_hook(req, app->router->before))) {
+        c->in_place      = true; /* the answer is no, whatever the body is: the peer need not send it */
+        c->net->max_body = SSE_UNLIMITED;
     }
-    if (refuse == 503 || req->error == SSE_E_NOMEM) max = SSE__HEAD_NO_MEMORY;
-    sse__req_done(req);
-    return max;
+    return 0;
 }
 
 static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
@@ -17476,21 +17494,15 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
     const unsigned long failures = sse__db_failures();
-    int      refuse;
-    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
-    if (!refuse && sse__has_nul(req->query_text)) {
-        sse__req_route(req, false);
-        if (!req->route || !req->route->binary_query) refuse = 400;
-    }
-    if (!refuse && sse__lacks_length(head, bytes)) refuse = 411;
-    if (refuse) {
-        sse__req_free(req);
-        sse__conn_refuse(c, refuse, bytes, head);
-        return;
-    }
-    req->body = body;
-    req->held = c->held; /* C6: it may outlive the connection */
-    c->held   = 0;
+    sse_req *req = c->req;
+    c->req = NULL; /* its handler may close the connection */
+    sse__req_bind(req, bytes, head);
+    sse__req_set_phase(req, SSE__REQ_HANDLED);
+    req->thread = sse__thread_self();
+    req->told   = c->net->told;
+    req->body   = body;
+    req->held   = c->held; /* C6: it may outlive the connection */
+    c->held     = 0;
     req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
@@ -17503,7 +17515,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     sse__on_body(c, sse__str(NULL, 0), 0);
 }
 
-static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until sse_finish */
+/* A deferred request lives on until sse_finish. */
+static void sse__on_gone(sse__conn *c) {
     sse_req *req = c->req;
     c->req    = NULL;
     req->conn = NULL;
@@ -18738,8 +18751,10 @@ static void sse__check_conn(const sse__conn *c) {
     SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || c->req); /* C3 */
     SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
     SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
-    SSE_ASSERT(!c->req || c->state == SSE__REPLY || (c->state == SSE__BODY && c->in_place));
-    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next));
+    SSE_ASSERT(!c->req || c->state == SSE__REPLY || c->state == SSE__BODY);
+    SSE_ASSERT(!c->req || c->req->conn == c);
+    SSE_ASSERT(!c->req || (c->req->phase == SSE__REQ_HEAD) == (c->state == SSE__BODY && !c->in_place));
+    SSE_ASSERT(!c->req || (c->req->phase == SSE__REQ_HEAD) == !c->req->kept.next);
     SSE_ASSERT(!c->req || c->req->phase != SSE__REQ_CONCLUDED);
     SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
     SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
