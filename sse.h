@@ -54,6 +54,7 @@
      >>db         SQLite: formats become bound statements
      >>conn       connections: read, queue, write, time out
      >>listen     sockets that listen, and what comes in by them
+     >>options    defaults and limits of options, texts that can never match
      >>request    what a handler reads
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
@@ -68,7 +69,7 @@
      >>publish    subscribe and publish; rows as events; many streams at once
      >>live       views: render once, share
      >>changes    who wrote, tell the views
-     >>app        options, routes, hooks, guards, one request from head to log
+     >>app        routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
      >>env        while developing: is it up, what is in .env
@@ -1834,7 +1835,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
      app      from a head to its handler and to the log
      live, changes       topics, replay, publish, outbox, presence, history
      message, stream, channel       file       request, reply
-     conn, listen        db       loop, offload
+     conn, listen, options       db       loop, offload
      ------------------------------- pure: no I/O, no clock, no state -----
      frame   route   form   http   field
      event   datastar   htmx   sign   json   format   text   table   buf   base
@@ -10710,8 +10711,202 @@ static void sse__notify(const char *state) {
 }
 
 /*==========================================================================
+  >>options   defaults and limits of options, texts that can never match
+  Uses: >>listen >>loop >>field >>text >>base    Tests: tests/unit/refusals.c
+
+  OP1  What app.options says is valid and complete: numbers are within their
+       limits, texts are the app's own copies.
+==========================================================================*/
+
+/* Numbers. max 0: any value. */
+typedef struct sse__option {
+    char     name[20];
+    uint16_t at, is_size;
+    int32_t  otherwise, min, max;
+} sse__option;
+
+#define SSE__INT(name, otherwise, min, max)                                                        \
+    {#name, offsetof(sse_app_options, name), 0, otherwise, min, max}
+#define SSE__SIZE(name, otherwise, min, max)                                                       \
+    {#name, offsetof(sse_app_options, name), 1, otherwise, min, max}
+static const sse__option sse__option_numbers[] = {
+    SSE__SIZE(max_header_bytes, 16384, 128, 1 << 24),
+    SSE__SIZE(max_body_bytes, 1 << 20, 0, 0),
+    SSE__SIZE(max_queue_bytes, 1 << 20, 0, 0),
+    SSE__SIZE(max_call_bytes, 64 << 20, 0, 0),
+    SSE__SIZE(max_bodies_bytes, 64 << 20, 0, 0),
+    SSE__SIZE(compress_min_bytes, 1024, 0, 0),
+    SSE__INT(max_headers, 100, 1, 10000),
+    SSE__INT(max_connections, 0, 1, INT32_MAX), /* its default is not a constant */
+    SSE__INT(max_per_peer, 0, 0, INT32_MAX),
+    SSE__INT(max_views, 1000, 1, INT32_MAX),
+    SSE__INT(max_topics, 10000, 1, INT32_MAX),
+    SSE__INT(header_timeout_ms, 10000, SSE_OFF, INT32_MAX),
+    SSE__INT(body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+    SSE__INT(keepalive_ms, 60000, SSE_OFF, INT32_MAX),
+    SSE__INT(send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+    SSE__INT(compress_window, 18, 16, 24),
+    SSE__INT(compress_quality, 5, 1, 11)};
+#undef SSE__INT
+#undef SSE__SIZE
+
+/* The tenth that is left is for files, databases and the program's own. */
+static int sse__default_connections(void) {
+    struct rlimit limit;
+    const bool    known = !getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur <= 10000000;
+    return known ? (int)(limit.rlim_cur / 10 * 9) : 9000000;
+}
+
+/* Sets what is 0 to its default, and checks the rest. */
+static int sse__options_numbers(sse_app *app) {
+    const sse__option *o;
+    sse__bounds        b;
+    int                error = SSE_OK;
+    if (!app->options.max_connections) app->options.max_connections = sse__default_connections();
+    for (o = sse__option_numbers; !error && o < (&sse__option_numbers)[1]; o++) {
+        void *at = (char *)&app->options + o->at;
+        if (o->is_size && !*(size_t *)at) *(size_t *)at = (size_t)o->otherwise;
+        if (!o->is_size && !*(int *)at) *(int *)at = o->otherwise;
+        b.name  = o->name;
+        b.value = o->is_size ? (long long)*(size_t *)at : *(int *)at;
+        b.min   = o->min;
+        b.max   = o->max;
+        if (o->max) error = sse__check_bounds(app, "sse_app_new", &b, 1);
+    }
+    return error;
+}
+
+/* Proxies are looked up by the text of their address: one that is spelled in another way would
+   never be found. */
+static bool sse__is_proxy(sse_str word) {
+    char            text[INET6_ADDRSTRLEN], usual[INET6_ADDRSTRLEN];
+    struct in6_addr address; /* an IPv4 address fits as well */
+    const int       family = memchr(word.ptr, ':', word.len) ? AF_INET6 : AF_INET;
+    if (sse__is_word(word, "unix")) return true;
+    if (word.len >= sizeof text) return false;
+    sse__copy_text(text, word);
+    if (inet_pton(family, text, &address) != 1) return false;
+    if (!inet_ntop(family, &address, usual, sizeof usual)) return false;
+    return sse__is_word(word, usual) && strncmp(usual, "::ffff:", 7) != 0; /* those come as IPv4 */
+}
+
+static bool sse__is_host_name(sse_str word) {
+    sse__host host;
+    if (sse__is_word(word, "*")) return true;
+    if (memchr(word.ptr, '*', word.len)) return false;
+    return sse__host_parse(word, &host) && host.name.len == word.len;
+}
+
+/* As browsers write the Origin field: it is compared as text. "null": of pages that have none, files
+   for example. */
+static bool sse__is_origin(sse_str word) {
+    sse__origin origin;
+    if (sse__is_word(word, "*") || sse__eq(word, SSE__LIT("null"))) return true;
+    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr) return false;
+    if (memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
+    return !sse__is_word(origin.host.port, sse__is_word(origin.scheme, "https") ? "443" : "80");
+}
+
+/* Lists of words by spaces, each of which must be one that can match. fine NULL: any is. */
+static const struct {
+    const char *name, *wanted;
+    size_t      at;
+    bool      (*fine)(sse_str word);
+} sse__option_texts[] = {
+#define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine}
+#define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
+    SSE__TEXT(secret, NULL, "words by spaces, the first one signs"),
+    SSE__TEXT(trusted_proxies, sse__is_proxy,
+              "an address as inet_ntop writes it, without port or range, or unix"),
+    SSE__TEXT(allowed_hosts, sse__is_host_name,
+              "a host name without scheme and port, IPv6 in brackets, or *"),
+    SSE__TEXT(allowed_origins, sse__is_origin, SSE__ORIGIN),
+    SSE__TEXT(cors_origins, sse__is_origin, SSE__ORIGIN)};
+#undef SSE__TEXT
+#undef SSE__ORIGIN
+
+static const char **sse__option_text(sse_app *app, size_t i) {
+    return (const char **)(void *)((char *)&app->options + sse__option_texts[i].at);
+}
+
+static int sse__options_texts(sse_app *app) {
+    size_t i;
+    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) {
+        const char *name = sse__option_texts[i].name, *wanted = sse__option_texts[i].wanted;
+        const char *text = *sse__option_text(app, i);
+        sse_str     rest = sse__text(text), word;
+        bool        empty = text != NULL;
+        while (rest.ptr) {
+            word = sse__cut(&rest, ' ', false);
+            if (!word.len) continue;
+            empty = false;
+            if (sse__option_texts[i].fine && !sse__option_texts[i].fine(word))
+                return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", name,
+                                   SSE_STR(word), wanted);
+        }
+        if (empty)
+            return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", name,
+                               text, wanted);
+    }
+    if (!app->options.cors_credentials) return SSE_OK;
+    if (!sse__wordlist_has(app->options.cors_origins, SSE__LIT("*"))) return SSE_OK;
+    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
+                                       "every page could act as its visitor: name them");
+}
+
+/* Takes a copy of options and of its texts. Returns 0 or SSE_E_NOMEM; free with options_free, on
+   failure too. */
+static int sse__options_copy(sse_app *app, const sse_app_options *options) {
+    size_t i;
+    int    error = SSE_OK;
+    if (options) app->options = *options;
+    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) {
+        const char **text = sse__option_text(app, i);
+        if (*text && !(*text = sse__strdup(sse__text(*text)))) error = SSE_E_NOMEM;
+    }
+    return error;
+}
+
+static int sse__options_check(sse_app *app) { /* OP1 */
+    const int error = sse__options_numbers(app);
+    return error ? error : sse__options_texts(app);
+}
+
+static void sse__options_free(sse_app *app) {
+    size_t i;
+    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) SSE_FREE((void *)*sse__option_text(app, i));
+}
+
+/* What the app signs with: without a secret of the program's, one for as long as the process lives,
+   made with the first signature. NULL: no memory, or nothing random. */
+static const char *sse__app_secret(sse_app *app) {
+    char    random[32];
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    if (app->options.secret || !sse__random(random, sizeof random)) return app->options.secret;
+    sse__base64url_put(&b, sse__str(random, sizeof random));
+    if (!b.error) app->options.secret = sse__strdup(sse__str(b.ptr, b.len));
+    sse_buf_free(&b);
+    return app->options.secret;
+}
+
+/* Options of sse_serve and sse_listen (what), all of them before a socket is opened. */
+static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
+    const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
+                                  {"backlog", o->backlog, 0, INT32_MAX},
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+    sse__address a;
+    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
+        return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
+    if (o->host[0] == '[')
+        return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": without brackets", what, o->host);
+    return sse__refuse(app, SSE_E_ARG,
+                       "%s: .host \"%s\": a numeric address, localhost or unix:/path, of at most "
+                       "%d bytes", what, o->host, (int)sizeof a.to.un.sun_path - 1);
+}
+
+/*==========================================================================
   >>request   what a handler reads
-  Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
+  Uses: >>options >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
   R1  Texts handed out live in the request's input or its arena: both stay
       until the request is freed.
   R2  Only what the program asks for is decoded.
@@ -11004,7 +11199,7 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
 
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
     sse_buf     b     = {NULL, 0, 0, SSE_OK};
-    const int   error = sse_sign(&b, req->app->options.secret, value);
+    const int   error = sse_sign(&b, sse__app_secret(req->app), value);
     const char *text  = error ? NULL : sse__req_text(req, sse__str(b.ptr, b.len));
     sse__req_error(req, error);
     sse_buf_free(&b);
@@ -11013,7 +11208,7 @@ SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
 
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
     sse_buf     b     = {NULL, 0, 0, SSE_OK};
-    const int   error = sse_unsign(&b, req->app->options.secret, text, max_age_s);
+    const int   error = sse_unsign(&b, sse__app_secret(req->app), text, max_age_s);
     const char *value = error ? NULL : sse__req_text(req, sse__str(b.ptr, b.len));
     if (error == SSE_E_NOMEM) sse__req_error(req, error); /* what a stranger made up is no failure of the program's */
     sse_buf_free(&b);
@@ -11465,7 +11660,7 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
-    error = value ? sse_sign(&text, req->app->options.secret, value) : SSE_E_ARG;
+    error = value ? sse_sign(&text, sse__app_secret(req->app), value) : SSE_E_ARG;
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -17097,7 +17292,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 }
 
 /*==========================================================================
-  >>app   options, routes, hooks, guards, one request from head to log
+  >>app   routes, hooks, guards, one request from head to log
   Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/replies.test.mjs
 
   head in --> host, origin, CORS --> before hooks --> 404, 405, OPTIONS
@@ -17116,7 +17311,6 @@ typedef struct sse__router {
     sse__hook   *before;
     sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
     sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
-    char        *texts[5];    /* what app.options points to */
 } sse__router;
 
 /* ---- guards against other pages ------------------------------------------- */
@@ -17843,137 +18037,7 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, co
     return sse__live_add(app, path, NULL, fn, options);
 }
 
-static size_t sse__or_size(size_t value, size_t otherwise) { return value ? value : otherwise; }
-static int    sse__or_int(int value, int otherwise) { return value ? value : otherwise; }
-
-static int sse__default_connections(void) { /* the tenth that is left is for files, databases and the program's own */
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 10000000) return 9000000;
-    return (int)(limit.rlim_cur / 10 * 9);
-}
-
-static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
-    o->max_header_bytes   = sse__or_size(o->max_header_bytes, 16384);
-    o->max_body_bytes     = sse__or_size(o->max_body_bytes, 1048576);
-    o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
-    o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
-    o->max_call_bytes     = sse__or_size(o->max_call_bytes, (size_t)64 << 20);
-    o->max_bodies_bytes   = sse__or_size(o->max_bodies_bytes, (size_t)64 << 20);
-    o->max_headers        = sse__or_int(o->max_headers, 100);
-    o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
-    o->max_views          = sse__or_int(o->max_views, 1000);
-    o->max_topics         = sse__or_int(o->max_topics, 10000);
-    o->header_timeout_ms  = sse__or_int(o->header_timeout_ms, 10000);
-    o->body_timeout_ms    = sse__or_int(o->body_timeout_ms, 30000);
-    o->keepalive_ms       = sse__or_int(o->keepalive_ms, 60000);
-    o->send_timeout_ms    = sse__or_int(o->send_timeout_ms, 30000);
-    o->compress_window    = sse__or_int(o->compress_window, 18);
-    o->compress_quality   = sse__or_int(o->compress_quality, 5);
-}
-
-static bool sse__is_secret(sse_str word) { return word.len > 0; }
-
-/* Proxies are looked up by the text of their address: one that is spelled in another way would never be found. */
-static bool sse__is_proxy(sse_str word) {
-    char            text[INET6_ADDRSTRLEN], usual[INET6_ADDRSTRLEN];
-    struct in6_addr address; /* an IPv4 address fits as well */
-    const int       family = memchr(word.ptr, ':', word.len) ? AF_INET6 : AF_INET;
-    if (sse__eq_nocase(word, SSE__LIT("unix"))) return true;
-    if (word.len >= sizeof text) return false;
-    memcpy(text, word.ptr, word.len);
-    text[word.len] = '\0';
-    if (inet_pton(family, text, &address) != 1 || !inet_ntop(family, &address, usual, sizeof usual)) return false;
-    return sse__eq_nocase(word, sse__text(usual)) && !sse__starts(sse__text(usual), SSE__LIT("::ffff:")); /* those come as IPv4 */
-}
-
-static bool sse__is_host_name(sse_str word) {
-    sse__host host;
-    if (sse__eq(word, SSE__LIT("*"))) return true;
-    return sse__host_parse(word, &host) && host.name.len == word.len && !memchr(word.ptr, '*', word.len);
-}
-
-/* As browsers write the Origin field: it is compared as text. "null": pages that have none, files for example. */
-static bool sse__is_origin(sse_str word) {
-    sse__origin origin;
-    if (sse__eq(word, SSE__LIT("*")) || sse__eq(word, SSE__LIT("null"))) return true;
-    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr) return false;
-    if (memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
-    return !sse__eq(origin.host.port, sse__eq_nocase(origin.scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80"));
-}
-
-/* A list of words by spaces: each must be one that can match. */
-static int sse__check_words(sse_app *app, const char *option, const char *words, bool (*fine)(sse_str word), const char *wanted) {
-    sse_str rest = sse__text(words), word;
-    int     count = 0;
-    while (rest.ptr) {
-        word   = sse__cut(&rest, ' ', false);
-        count += word.len > 0;
-        if (word.len && !fine(word)) return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", option, SSE_STR(word), wanted);
-    }
-    return words && !count ? sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", option, words, wanted) : SSE_OK;
-}
-
-static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
-    static const char proxy[]  = "an address as inet_ntop writes it, without port or range, or unix";
-    static const char host[]   = "a host name without scheme and port, IPv6 in brackets, or *";
-    static const char origin[] = "as browsers say it: https://example.com, without path and usual port, or *";
-    int error = sse__check_words(app, "secret", o->secret, sse__is_secret, "words by spaces, the first one signs");
-    if (!error) error = sse__check_words(app, "trusted_proxies", o->trusted_proxies, sse__is_proxy, proxy);
-    if (!error) error = sse__check_words(app, "allowed_hosts", o->allowed_hosts, sse__is_host_name, host);
-    if (!error) error = sse__check_words(app, "allowed_origins", o->allowed_origins, sse__is_origin, origin);
-    if (!error) error = sse__check_words(app, "cors_origins", o->cors_origins, sse__is_origin, origin);
-    if (error) return error;
-    if (!o->cors_credentials || !sse__wordlist_has(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
-    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
-                                       "every page could act as its visitor: name them");
-}
-
-static int sse__options_check(sse_app *app) { /* with the defaults filled in */
-    const sse_app_options *o = &app->options;
-    const sse__bounds bounds[] = {
-        {"max_header_bytes", (long long)o->max_header_bytes, 128, 1 << 24},
-        {"max_headers", o->max_headers, 1, 10000},
-        {"max_connections", o->max_connections, 1, INT32_MAX},
-        {"max_per_peer", o->max_per_peer, 0, INT32_MAX},
-        {"max_views", o->max_views, 1, INT32_MAX},
-        {"max_topics", o->max_topics, 1, INT32_MAX},
-        {"header_timeout_ms", o->header_timeout_ms, SSE_OFF, INT32_MAX},
-        {"body_timeout_ms", o->body_timeout_ms, SSE_OFF, INT32_MAX},
-        {"keepalive_ms", o->keepalive_ms, SSE_OFF, INT32_MAX},
-        {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
-        {"compress_window", o->compress_window, 16, 24},
-        {"compress_quality", o->compress_quality, 1, 11}};
-    const int error = sse__check_bounds(app, "sse_app_new", bounds, SSE__COUNT(bounds));
-    return error ? error : sse__options_check_texts(app, o);
-}
-
-/* Gives the app texts of its own, for its options are read as long as it lives; without a secret, one for as long as the process lives. */
-static bool sse__options_own(sse_app *app) {
-    sse_app_options *o = &app->options;
-    const char     **texts[] = {&o->secret, &o->trusted_proxies, &o->allowed_hosts, &o->allowed_origins, &o->cors_origins};
-    unsigned char    random[32];
-    sse_buf          secret = {NULL, 0, 0, SSE_OK};
-    size_t           i;
-    bool             fine = true;
-    if (!o->secret) {
-        if (!sse__random(random, sizeof random)) return false;
-        sse__base64url_put(&secret, sse__str((const char *)random, sizeof random));
-        o->secret = sse_buf_text(&secret);
-    }
-    for (i = 0; i < SSE__COUNT(texts); i++) {
-        if (!*texts[i]) continue;
-        app->router->texts[i] = sse__strdup(sse__text(*texts[i]));
-        *texts[i] = app->router->texts[i];
-        fine = fine && *texts[i];
-    }
-    fine = fine && !secret.error;
-    sse_buf_free(&secret);
-    return fine;
-}
-
 static void sse__router_close(sse__router *router) {
-    size_t i;
-    if (!router) return;
     sse__route_node_clear(&router->root);
     while (router->before) {
         sse__hook *next = router->before->next;
@@ -17983,8 +18047,6 @@ static void sse__router_close(sse__router *router) {
     }
     while (!sse__list_empty(&router->kept)) sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
     sse__req_free(router->spare);
-    for (i = 0; i < SSE__COUNT(router->texts); i++) SSE_FREE(router->texts[i]);
-    SSE_FREE(router);
 }
 
 /*==========================================================================
@@ -18548,19 +18610,6 @@ static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve 
     app->net->port   = 0;
 }
 
-static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) { /* all of it, before a socket is opened */
-    const sse__bounds bounds[] = {
-        {"port", o->port, SSE_ANY_PORT, 65535},
-        {"backlog", o->backlog, 0, INT32_MAX},
-        {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
-    sse__address a;
-    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
-        return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
-    if (o->host[0] == '[') return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": without brackets", what, o->host);
-    return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": a numeric address, localhost or unix:/path, of at most %d bytes", what, o->host,
-                       (int)sizeof a.to.un.sun_path - 1);
-}
-
 static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     const char  *host = o->host ? o->host : "127.0.0.1";
     const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
@@ -18994,7 +19043,7 @@ SSE_API void sse_app_free(sse_app *app) {
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
-    if (app->server && app->server->inited) sse__server_end(app);
+    if (app->server->inited) sse__server_end(app);
     sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
     sse__loop_drain(&app->loop);
     sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
@@ -19002,48 +19051,45 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
     sse__encoder_free(app->encoder);
     sse__router_close(app->router);
-    SSE_FREE(app->streams);
-    SSE_FREE(app->topics);
-    SSE_FREE(app->views);
     SSE_FREE(app->monitor);
     SSE_FREE(app->topic_of_log);
-    SSE_FREE(app->server);
+    sse__options_free(app);
     sse__loop_close(&app->loop);
     SSE_FREE(app);
 }
 
-/* What other sections look at even if they are not in use. False: no memory. */
-static bool sse__parts_make(sse_app *app) {
-    app->streams = SSE__NEW(sse__streams);
-    app->topics  = SSE__NEW(sse__topics);
-    app->views   = SSE__NEW(sse__views);
-    if (!app->streams || !app->topics || !app->views) return false;
-    app->streams->app = app;
-    app->topics->app  = app;
-    app->views->app   = app;
+/* An app and the parts that are there from its first moment, in use or not. */
+typedef struct sse__whole {
+    sse_app            app;
+    sse__router        router;
+    sse__streams       streams;
+    sse__topics        topics;
+    sse__views         views;
+    struct sse__server server;
+} sse__whole;
+
+SSE_API sse_app *sse_app_new(const sse_app_options *options) {
+    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body,
+                                         sse__on_refuse, sse__on_gone};
+    sse__whole *whole = SSE__NEW(sse__whole);
+    sse_app    *app   = (sse_app *)whole;
+    int         error, loop_error;
+    if (!whole) return NULL;
+    app->router  = &whole->router;
+    app->streams = &whole->streams;
+    app->topics  = &whole->topics;
+    app->views   = &whole->views;
+    app->server  = &whole->server;
+    app->streams->app = app->topics->app = app->views->app = app->server->app = app;
+    sse__list_init(&app->router->kept);
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
-    return true;
-}
-
-SSE_API sse_app *sse_app_new(const sse_app_options *options) {
-    static const sse__net_calls calls = {sse__on_head, sse__on_request, sse__on_body, sse__on_refuse, sse__on_gone};
-    sse_app *app = SSE__NEW(sse_app);
-    int      error;
-    if (!app) return NULL;
-    if (options) app->options = *options;
-    error = sse__loop_open(&app->loop, app);
-    if (!error) sse__options_fill(&app->options);
+    error      = sse__options_copy(app, options);
+    loop_error = sse__loop_open(&app->loop, app);
+    if (!error) error = loop_error;
     if (!error) error = sse__options_check(app);
-    app->router = SSE__NEW(sse__router);
-    if (app->router) sse__list_init(&app->router->kept);
-    app->server = SSE__NEW(struct sse__server);
-    if (app->server) app->server->app = app;
-    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
-    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
-    if (!error && !sse__parts_make(app)) error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse_app_free(app);
