@@ -16341,7 +16341,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 typedef struct sse__live {           /* one sse_live or sse_live_each */
     sse_app        *app;
     sse__link       link;            /* in views.lives */
-    char           *path, *tables, *query, *event;
+    const char     *path, *tables, *query, *event;
     sse_db         *db;
     sse_render      render;          /* one of these two */
     sse_render_each render_each;
@@ -17295,8 +17295,9 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
   >>app   routes, hooks, guards, one request from head to log
   Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/replies.test.mjs
 
-  head in --> host, origin, CORS --> before hooks --> 404, 405, OPTIONS
-          --> guard --> handler --> [req_conclude] --> on_reply --> log
+  head [on_head] --> its request, its route --> body, if any [on_request]
+      --> Host, CORS, Origin --> hooks --> 404, 405, OPTIONS
+      --> guard --> handler --> [req_conclude] --> on_reply, logs
 ==========================================================================*/
 
 /* upcalls, defined in >>client */
@@ -17304,64 +17305,73 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 static void sse__client_write(sse_buf *b);
 #endif
 
-typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn; void *user; } sse__hook;
+typedef struct sse__hook { /* of sse_before */
+    struct sse__hook *next;
+    char             *prefix; /* NULL: all paths */
+    sse_handler       fn;
+    void             *user;
+} sse__hook;
 
 typedef struct sse__router {
     sse__route_node root;
-    sse__hook   *before;
-    sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
-    sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
+    sse__hook      *before;
+    sse__link       kept;  /* requests that outlive their handlers: freed with the app at the latest */
+    sse_req        *spare; /* kept for the next: most are answered before another comes */
 } sse__router;
+
+static bool sse__req_is(const sse_req *req, const char *method) {
+    return sse__eq(sse__slice_str(req->bytes, req->head.method), sse__text(method));
+}
 
 /* ---- guards against other pages ------------------------------------------- */
 
 static bool sse__host_is_local(sse_str name) {
     const sse_str suffix = SSE__LIT(".localhost");
-    if (sse__eq_nocase(name, SSE__LIT("localhost")) || sse__eq(name, SSE__LIT("[::1]"))) return true;
-    if (name.len > suffix.len && sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix)) return true;
-    return sse__is_ipv4(name) && sse__starts(name, SSE__LIT("127."));
+    if (sse__is_word(name, "localhost") || sse__is_word(name, "[::1]")) return true;
+    if (sse__is_ipv4(name)) return sse__starts(name, SSE__LIT("127."));
+    return name.len > suffix.len && sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix);
 }
 
-/* A page of another name that resolves to this machine (DNS rebinding) is shown by the Host it sends. */
-static bool sse__req_host_ok(sse_req *req) {
-    const char *allowed = req->app->options.allowed_hosts;
+/* DNS rebinding: a page whose name resolves to this machine is known by the Host it sends. */
+static bool sse__req_host_ok(const sse_req *req) {
+    const char *allowed = req->app->options.allowed_hosts, *tunnel = req->app->tunnel_host;
     sse__host   host;
     if (!req->head.host.len) return true; /* HTTP/1.0 */
     if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
-    if (req->app->tunnel_host && sse__eq_nocase(host.name, sse__text(req->app->tunnel_host))) return true;
+    if (tunnel && sse__is_word(host.name, tunnel)) return true;
     if (allowed) return sse__wordlist_has(allowed, host.name);
     return !req->conn->loopback || sse__host_is_local(host.name);
 }
 
-static bool sse__is_safe_method(sse_str m) { /* RFC 9110 9.2.1 */
-    return sse__eq(m, SSE__LIT("GET")) || sse__eq(m, SSE__LIT("HEAD")) || sse__eq(m, SSE__LIT("OPTIONS"));
-}
-
-/* Browsers say on every unsafe request which page it comes from; programs that are no browser say nothing. */
-static bool sse__req_origin_ok(sse_req *req) {
+/* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
+   are no browser say nothing. */
+static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
     const sse_str text = sse__req_field(req, SSE__FIELD_ORIGIN);
-    sse__origin origin;
-    sse__host   host;
-    if (sse__is_safe_method(sse__slice_str(req->bytes, req->head.method))) return true;
-    if (!text.ptr) return !sse__eq_nocase(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), SSE__LIT("cross-site"));
-    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text)) return true;
-    return sse__origin_parse(text, &origin) && origin.scheme.ptr && sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
+    sse__origin   origin;
+    sse__host     host;
+    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS")) return true;
+    if (!text.ptr) return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
+    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text))
+        return true;
+    return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
+           sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
            sse__origin_is_host(&origin, &host);
 }
 
 /* Fetch standard 3.2. True: it was a preflight, and is answered. */
 static bool sse__req_cors(sse_req *req) {
     const sse_app_options *o = &req->app->options;
-    const char *origin = o->cors_origins ? sse_header(req, "origin") : NULL, *headers;
+    const char *origin, *method, *headers;
     if (!o->cors_origins) return false;
-    sse_set_header(req, "Vary", "Origin"); /* of a refusal too: a cache must not hand one page what another was told */
+    sse_set_header(req, "Vary", "Origin"); /* of a refusal too, for caches: each page has its own answer */
+    origin = sse_header(req, "origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
-    if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS"))) return false;
-    if (!sse_header(req, "access-control-request-method")) return false;
-    sse_set_header(req, "Access-Control-Allow-Methods", sse_header(req, "access-control-request-method"));
+    method = sse_header(req, "access-control-request-method");
+    if (!method || !sse__req_is(req, "OPTIONS")) return false;
+    sse_set_header(req, "Access-Control-Allow-Methods", method);
     headers = sse_header(req, "access-control-request-headers");
     if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
     sse_set_header(req, "Access-Control-Max-Age", "600");
@@ -17369,41 +17379,17 @@ static bool sse__req_cors(sse_req *req) {
     return true;
 }
 
-/* ---- finding who answers ---------------------------------------------------- */
-
-static void sse__put_allow(sse_buf *b, const sse__route *list) {
-    for (; list; list = list->next) {
-        if (b->len) sse_puts(b, ", ");
-        sse_puts(b, list->method);
-        if (strcmp(list->method, "GET") == 0) sse_puts(b, ", HEAD");
-    }
-    sse_puts(b, ", OPTIONS");
-}
-
-/* There is no route for it: 404, 405, or what OPTIONS asks for. */
-static void sse__req_not_found(sse_req *req) {
-    sse_buf allow = {NULL, 0, 0, SSE_OK};
-    if (!req->others) {
-        sse_fail(req, 404, "there is nothing at %s", req->path);
-        return;
-    }
-    sse__put_allow(&allow, req->others);
-    if (strcmp(sse_method(req), "OPTIONS") == 0) sse_set_status(req, 204);
-    else sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
-    sse_set_header(req, "Allow", sse_buf_text(&allow));
-    sse_buf_free(&allow);
-}
+/* ---- finding its handler ---------------------------------------------------- */
 
 /* Sets req->route and its params; without a route, req->others. */
 static void sse__req_route(sse_req *req) {
     static const char *const rest_name[] = {"path", NULL};
-    const sse_str   method = sse__slice_str(req->bytes, req->head.method);
     sse__route_match m;
-    const bool      found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
-    sse__route     *list  = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
-    int             i;
+    const bool  found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
+    sse__route *list  = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
+    int         i;
     req->others = list;
-    req->route  = sse__route_of(list, method);
+    req->route  = sse__route_of(list, sse__slice_str(req->bytes, req->head.method));
     if (!req->route && req->head_only) /* its body is dropped when it is sent */
         req->route = sse__route_of(list, SSE__LIT("GET"));
     if (!req->route) return;
@@ -17412,20 +17398,39 @@ static void sse__req_route(sse_req *req) {
     if (!found) req->params[0] = sse__req_text(req, m.rest);
 }
 
-static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a and /a/b, not /ab */
-    const sse_str p = sse__text(prefix);
-    if (!p.len) return true;
-    return sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' || p.ptr[p.len - 1] == '/');
+/* There is no route for it: 404, 405, or what OPTIONS asks for. */
+static void sse__req_not_found(sse_req *req) {
+    const sse__route *other = req->others;
+    sse_buf           allow = {NULL, 0, 0, SSE_OK};
+    if (!other) {
+        sse_fail(req, 404, "there is nothing at %s", req->path);
+        return;
+    }
+    for (; other; other = other->next)
+        sse_printf(&allow, strcmp(other->method, "GET") ? "%s, " : "%s, HEAD, ", other->method);
+    sse_puts(&allow, "OPTIONS");
+    if (sse__req_is(req, "OPTIONS")) sse_set_status(req, 204);
+    else sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
+    sse_set_header(req, "Allow", sse_buf_text(&allow));
+    sse_buf_free(&allow);
 }
 
-static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) { /* the first one for its path, from there on */
+static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a and /a/b, not /ab */
+    const sse_str p = sse__text(prefix);
+    return !p.len || (sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' ||
+                                               p.ptr[p.len - 1] == '/'));
+}
+
+/* The first hook for its path, from there on. */
+static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
     while (from && !sse__path_below(sse__text(req->path), from->prefix)) from = from->next;
     return from;
 }
 
 static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     sse__hook *hook = sse__req_hook(req, req->app->router->before);
-    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) hook->fn(req, hook->user);
+    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next))
+        hook->fn(req, hook->user);
 }
 
 static void sse__req_dispatch(sse_req *req) {
@@ -17437,12 +17442,14 @@ static void sse__req_dispatch(sse_req *req) {
         sse__log(req->app, sse__peer_level(req->app, &req->app->told_host),
                  "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
-        sse_fail(req, 421, "this server does not answer for that host; if it is yours, add it to allowed_hosts");
+        sse_fail(req, 421, "this server does not answer for that host; "
+                           "if it is yours, add it to allowed_hosts");
         return;
     }
-    if (sse__req_cors(req)) return; /* before hooks and logins: a browser sends no cookie with a preflight */
+    if (sse__req_cors(req)) return; /* before logins: a browser sends no cookie with a preflight */
     if (req->denied) {
-        sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
+        sse_fail(req, 403, "a page of another origin may not do this; "
+                           "if it is yours, add it to allowed_origins");
         return;
     }
     sse__req_ask_hooks(req);
@@ -17458,27 +17465,23 @@ static void sse__req_dispatch(sse_req *req) {
 
 /* ---- logs of requests ------------------------------------------------------------ */
 
-static void sse__put_log_text(sse_buf *b, sse_str text) { /* nothing of a peer's making can end its quotes or its line */
-    size_t i;
-    for (i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.ptr[i];
-        if (c < 0x20 || c >= 0x7F) sse_printf(b, "\\x%02x", c);
-        else {
-            if (c == '"' || c == '\\') sse__put_char(b, '\\');
-            sse__put_char(b, (char)c);
-        }
-    }
-}
-
-/* Common log format: peer, two fields that nobody fills, time, request line, status, bytes of the body. */
+/* Common log format: peer, two fields that nobody fills, time, request line, status, bytes of the
+   body. Nothing in the target can end its quotes or the line. */
 static void sse__req_log_access(sse_req *req) {
-    sse_app *app = req->app;
-    sse_buf  b = {NULL, 0, 0, SSE_OK};
-    char     when[30];
+    const sse_str target = sse__slice_str(req->bytes, req->head.target);
+    sse_app      *app    = req->app;
+    sse_buf       b      = {NULL, 0, 0, SSE_OK};
+    char          when[30];
+    size_t        i;
     sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     when[7] = when[11] = '/';
     sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17, sse_method(req));
-    sse__put_log_text(&b, sse__slice_str(req->bytes, req->head.target));
+    for (i = 0; i < target.len; i++) {
+        const unsigned char c = (unsigned char)target.ptr[i];
+        if (c == '"' || c == '\\') sse__put_char(&b, '\\');
+        if (c < 0x20 || c >= 0x7F) sse_printf(&b, "\\x%02x", c);
+        else sse__put_char(&b, (char)c);
+    }
     sse_printf(&b, " HTTP/1.%d\" %d %llu", req->head.minor, req->status, (unsigned long long)req->sent);
     if (app->options.on_log) app->options.on_log(SSE_LOG_INFO, sse_buf_text(&b), app->options.user);
     else fprintf(stderr, "%s\n", sse_buf_text(&b));
@@ -17503,7 +17506,8 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
     char *copy;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!sse__nonempty(topic)) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
+    if (!sse__nonempty(topic))
+        return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
     copy = sse__strdup(sse__text(topic));
     if (!copy) return SSE_E_NOMEM;
     SSE_FREE(app->topic_of_log);
@@ -17514,27 +17518,19 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
 
 /* ---- the end of a request ------------------------------------------------------- */
 
-static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next */
-    sse__router *router = req->app->router;
-    if (router->spare) sse__req_free(req);
-    else {
-        sse__req_reset(req);
-        router->spare = req;
-    }
-}
-
-/* The last call of who reads its body, if that is still to come: the client left, or the program would not wait for it. */
+/* The last call of its body's reader, if more was to come: the client left, or the program did not
+   wait for it. */
 static void sse__req_end_body(sse_req *req) {
     const sse_body_fn fn = req->body_fn;
     req->body_fn = NULL;
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
-/* Sends what the handler left, tells who wants to know, frees. */
+/* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
+    const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse_app   *app = req->app;
     sse__conn *c;
-    const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse__req_end_body(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
@@ -17553,14 +17549,58 @@ static void sse__req_conclude(sse_req *req) {
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
-    sse__req_done(req);
+    if (app->router->spare) {
+        sse__req_free(req);
+        return;
+    }
+    sse__req_reset(req);
+    app->router->spare = req;
 }
 
 static void sse__req_finish_alarm(sse__alarm *alarm) { /* sse_finish was called */
     sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish));
 }
 
+static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
+    if (req->phase != SSE__REQ_HANDLED || !(req->deferred || req->body_fn)) {
+        sse__req_conclude(req);
+        return;
+    }
+    sse__req_set_phase(req, SSE__REQ_WAITING);
+    if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
+    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
+    req->conn->req = req;
+    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
+}
+
+/* Looks at what failed while its handler, or its body's reader, ran. Silence about it may be a reply
+   that nobody meant. */
+static void sse__req_note_failures(sse_req *req, unsigned long db_failures) {
+    if (req->app->call_error) req->call_error = req->app->call_error;
+    if (sse__db_failures() == db_failures) return;
+    (void)sse__req_error(req, SSE_E_DB);
+    if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
+    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req), req->path,
+             sse__db_words);
+}
+
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
+
+/* A request without a length has no body (RFC 9112 6.3), but one that shows it meant to have one is
+   told so: what follows it would be read as the next request. HTTP/1.0 must give a length with POST
+   (RFC 1945 8.3). */
+static bool sse__req_lacks_length(const sse_req *req) {
+    if (req->head.has_length || req->head.chunked) return false;
+    if (!sse__req_is(req, "POST") && !sse__req_is(req, "PUT") && !sse__req_is(req, "PATCH")) return false;
+    return req->head.minor == 0 || sse__req_field(req, SSE__FIELD_CONTENT_TYPE).ptr;
+}
+
+static bool sse__has_nul(sse_str query) { /* "%00" */
+    size_t i;
+    for (i = 0; i + 2 < query.len; i++)
+        if (memcmp(query.ptr + i, "%00", 3) == 0) return true;
+    return false;
+}
 
 /* Points it into the connection's input, which may have moved. */
 static void sse__req_bind(sse_req *req, char *bytes, const sse__head *head) {
@@ -17569,8 +17609,7 @@ static void sse__req_bind(sse_req *req, char *bytes, const sse__head *head) {
     if (head->query.at) req->query_text = sse__slice_str(bytes, head->query);
 }
 
-/* A request for the head at bytes, with its path. NULL: no memory. */
-static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head) {
+static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head) { /* NULL: no memory */
     sse_app *app = c->net->app;
     sse_req *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
     if (!req) return NULL;
@@ -17579,55 +17618,16 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head)
     req->conn      = c;
     req->peer      = c->peer;
     req->finish.fn = sse__req_finish_alarm;
-    req->head_only = sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"));
     sse__req_bind(req, bytes, head);
+    req->head_only = sse__req_is(req, "HEAD");
     return req;
-}
-
-/* A request without a length has no body (RFC 9112 6.3), but one that shows it meant to have one is told so: what follows it
-   would be read as the next request. HTTP/1.0 must give a length with POST (RFC 1945 8.3). */
-static bool sse__lacks_length(const sse__head *head, const char *bytes) {
-    const sse_str m = sse__slice_str(bytes, head->method);
-    if (head->has_length || head->chunked) return false;
-    if (!sse__eq(m, SSE__LIT("POST")) && !sse__eq(m, SSE__LIT("PUT")) && !sse__eq(m, SSE__LIT("PATCH"))) return false;
-    return head->minor == 0 || sse__head_value(head, bytes, SSE__FIELD_CONTENT_TYPE, 0).ptr;
-}
-
-static bool sse__has_nul(sse_str query) { /* "%00" */
-    size_t i;
-    for (i = 0; i + 2 < query.len; i++)
-        if (query.ptr[i] == '%' && query.ptr[i + 1] == '0' && query.ptr[i + 2] == '0') return true;
-    return false;
-}
-
-static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
-    sse_app *app = c->net->app;
-    sse_buf  b = {NULL, 0, 0, SSE_OK};
-    const bool events = head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN;
-    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
-    if (status == 503 && events) {
-        sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", sse__date_now(app));
-        sse_printf(&b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n", head->minor ? "Transfer-Encoding: chunked\r\n" : "");
-        sse__put_come_back(&b, SSE__COME_BACK_MS, head->minor > 0);
-        sse__conn_break(c, head->minor > 0);
-    } else {
-        const char *text = sse__status_text(status);
-        sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n", status, text, sse__date_now(app));
-        if (status == 503) sse_puts(&b, "Retry-After: 5\r\n");
-        sse_printf(&b, "Content-Length: %zu\r\n", strlen(text) + 1);
-        sse_puts(&b, "Connection: close\r\n\r\n");
-        if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"))) sse_printf(&b, "%s\n", text);
-    }
-    if (b.error) sse__conn_close(c);
-    else sse__conn_write(c, b.ptr, b.len);
-    sse_buf_free(&b);
 }
 
 /* Makes the request, finds its route, and says what is known before a byte of its body is taken. */
 static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
+    const sse_str path = sse__slice_str(bytes, head->path);
     sse_app      *app  = c->net->app;
     sse_req      *req  = sse__req_begin(c, bytes, head);
-    const sse_str path = sse__slice_str(bytes, head->path);
     char         *decoded;
     c->req = req;
     if (!req) return 503;
@@ -17637,41 +17637,21 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     sse__req_route(req);
     if (req->error == SSE_E_NOMEM) return 503;
     if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) return 400;
-    if (sse__lacks_length(head, bytes)) return 411;
+    if (sse__req_lacks_length(req)) return 411;
     if (!sse__req_host_ok(req)) req->denied = 421;
     else if (!sse__req_origin_ok(req)) req->denied = 403;
     c->in_place      = req->route && req->route->body_later;
     c->net->max_body = app->options.max_body_bytes;
     if (req->route && req->route->max_body_bytes) c->net->max_body = req->route->max_body_bytes;
     if (req->denied || (!req->route && !sse__req_hook(req, app->router->before))) {
-        c->in_place      = true; /* the answer is no, whatever the body is: the peer need not send it */
+        c->in_place      = true; /* the answer is no, whatever the body is: it need not be sent */
         c->net->max_body = SSE_UNLIMITED;
     }
     return 0;
 }
 
-static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
-    if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
-    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input);
-    req->conn->req = req;
-    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
-}
-
-static void sse__req_after(sse_req *req) { /* its handler, or who reads its body, has returned */
-    const bool waits = req->phase == SSE__REQ_HANDLED && (req->deferred || req->body_fn);
-    if (waits) sse__req_set_phase(req, SSE__REQ_WAITING);
-    if (waits) sse__req_stay(req);
-    else sse__req_conclude(req);
-}
-
-/* A call with a database has failed in its handler. A reply that says nothing of it may be one that nobody meant. */
-static void sse__req_db_failed(sse_req *req) {
-    (void)sse__req_error(req, SSE_E_DB);
-    if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req), req->path, sse__db_words);
-}
-
-/* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
+/* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is
+   the last. */
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_failures();
     sse_req            *req = c->req;
@@ -17680,15 +17660,14 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
     rc = req->body_fn(req, chunk, status, req->body_user);
-    if (sse__db_failures() != failures) sse__req_db_failed(req);
-    if (req->app->call_error) req->call_error = req->app->call_error;
+    sse__req_note_failures(req, failures);
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
     const unsigned long failures = sse__db_failures();
-    sse_req *req = c->req;
+    sse_req            *req = c->req;
     c->req = NULL; /* its handler may close the connection */
     sse__req_bind(req, bytes, head);
     sse__req_set_phase(req, SSE__REQ_HANDLED);
@@ -17699,14 +17678,37 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     c->held     = 0;
     req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
-    req->call_error = req->app->call_error;
-    if (sse__db_failures() != failures) sse__req_db_failed(req);
+    sse__req_note_failures(req, failures);
     if (!req->body_fn || c->state == SSE__BODY) {
         sse__req_after(req);
         return;
     }
     c->req = req; /* it asked for a body of no bytes */
     sse__on_body(c, sse__str(NULL, 0), 0);
+}
+
+/* Answers what has no request, or none that can be handled. */
+static void sse__on_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
+    const bool  events = head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN;
+    const char *text   = sse__status_text(status), *date = sse__date_now(c->net->app);
+    sse_buf     b      = {NULL, 0, 0, SSE_OK};
+    sse__log(c->net->app, SSE_LOG_DEBUG, "refused a request with %d %s", status, text);
+    if (status == 503 && events) {
+        sse_printf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n"
+                       "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
+                   date, head->minor ? "Transfer-Encoding: chunked\r\n" : "");
+        sse__put_come_back(&b, SSE__COME_BACK_MS, head->minor > 0);
+        sse__conn_break(c, head->minor > 0);
+    } else {
+        sse_printf(&b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n%s"
+                       "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                   status, text, date, status == 503 ? "Retry-After: 5\r\n" : "", strlen(text) + 1);
+        if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD")))
+            sse_printf(&b, "%s\n", text);
+    }
+    if (b.error) sse__conn_close(c);
+    else sse__conn_write(c, b.ptr, b.len);
+    sse_buf_free(&b);
 }
 
 /* A deferred request lives on until sse_finish. */
@@ -17718,28 +17720,29 @@ static void sse__on_gone(sse__conn *c) {
     if (!req->deferred) sse__req_free(req);
 }
 
-/* ---- setting up ---------------------------------------------------------------------- */
+/* ---- setting up: routes ----------------------------------------------------------------- */
 
 /* Takes route, on failure too. */
 static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
-    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__route_path_error(route->path, mount) : NULL;
-    const sse__route *taken;
-    char        text[200];
-    int         error;
-    snprintf(text, sizeof text, "%s %s", route->method ? route->method : "", route->path ? route->path : "");
-    if (fault || !route->path || !route->method) {
-        sse__route_free(route);
-        return fault ? sse__refuse(app, SSE_E_ARG, "%s %s: %s", what, text, fault) : sse__config_fail(app, SSE_E_NOMEM, what, text);
-    }
-    error = sse__route_add(&app->router->root, route, mount, &taken);
-    if (error != SSE_E_STATE) return error ? sse__config_fail(app, error, what, text) : SSE_OK;
-    return sse__refuse(app, error, "%s %s: one of that method and shape is there already: %s", what, text, taken->path);
+    const char *path = route->path, *fault = path ? sse__route_path_error(path, mount) : NULL;
+    const sse__route *taken = NULL;
+    char        what[210];
+    int         error = fault ? SSE_E_ARG : SSE_E_NOMEM;
+    snprintf(what, sizeof what, "%s %s %s", mount ? "mount" : "route",
+             route->method ? route->method : "", path ? path : "");
+    if (fault || !path || !route->method) sse__route_free(route);
+    else error = sse__route_add(&app->router->root, route, mount, &taken);
+    if (!error) return SSE_OK;
+    if (error != SSE_E_STATE)
+        return sse__refuse(app, error, "%s: %s", what, fault ? fault : sse_error_text(error));
+    return sse__refuse(app, error, "%s: one of that method and shape is there already: %s", what,
+                       taken->path);
 }
 
-static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) { /* NULL: no memory */
+static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) {
     sse__route *route = SSE__NEW(sse__route);
     if (!route) return NULL;
-    route->method = sse__strdup(sse__text(method));
+    route->method = sse__strdup(sse__text(method)); /* NULL: app_route refuses it */
     route->path   = sse__strdup(sse__text(path));
     route->fn     = fn;
     route->user   = user;
@@ -17755,19 +17758,21 @@ static const char *sse__method_fault(sse_str method) { /* NULL: none */
     return NULL;
 }
 
-SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options) {
+SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user,
+                      const sse_route_options *options) {
     static const sse_route_options defaults = {NULL, NULL, 0, false, false, NULL};
     const sse_route_options *o = options ? options : &defaults;
-    const char  *method = o->method ? o->method : "GET";
-    sse__route  *route;
-    const char  *fault = !path ? "path is NULL" : !fn ? "the handler is NULL" : sse__method_fault(sse__text(method));
-    const bool   here  = !app || sse__on_loop(app);
-    route = app && here && !fault ? sse__route_new(method, path, fn, user) : NULL;
+    const char *method = o->method ? o->method : "GET";
+    const char *fault  = !path ? "path is NULL" : !fn ? "the handler is NULL"
+                                                      : sse__method_fault(sse__text(method));
+    const bool  here   = !app || sse__on_loop(app);
+    sse__route *route  = app && here && !fault ? sse__route_new(method, path, fn, user) : NULL;
     if (!route) {
         if (o->free_user) o->free_user(user);
         if (!here) return SSE_E_THREAD;
         if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "route", path);
-        return sse__refuse(app, SSE_E_ARG, "route %s %s: %s", method, path ? path : "", fault ? fault : "");
+        return sse__refuse(app, SSE_E_ARG, "route %s %s: %s", method, path ? path : "",
+                           fault ? fault : "");
     }
     route->guard          = o->guard;
     route->max_body_bytes = o->max_body_bytes;
@@ -17777,7 +17782,8 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
     return sse__app_route(app, route, false);
 }
 
-static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn, void *user) {
+static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn,
+                             void *user) {
     sse_route_options o = {NULL, NULL, 0, false, false, NULL};
     o.method = method;
     return sse_route(app, path, fn, user, &o);
@@ -17797,9 +17803,11 @@ SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *use
 }
 
 /* Takes user if free_user is set, on failure too. */
-static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user, void (*free_user)(void *user)) {
+static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user,
+                      void (*free_user)(void *user)) {
     const size_t n     = prefix ? strlen(prefix) : 0;
-    const char  *fault = !prefix ? "prefix is NULL" : !n ? "for the root write /" : !fn ? "the handler is NULL" : NULL;
+    const char  *fault = !prefix ? "prefix is NULL" : !n ? "for the root write /"
+                         : !fn   ? "the handler is NULL" : NULL;
     sse__route  *route = app && !fault ? sse__route_new("*", prefix, fn, user) : NULL;
     if (!route) {
         if (free_user) free_user(user);
@@ -17807,8 +17815,9 @@ static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *us
         return sse__refuse(app, SSE_E_ARG, "mount %s: %s", n ? prefix : "", fault ? fault : "");
     }
     route->free_user  = free_user;
-    route->body_later = fn == sse__dir_handler; /* files want none: nobody is asked to send it */
-    if (route->path && prefix[n - 1] == '/') route->path[n - 1] = '\0'; /* "/files/" is "/files", "/" is "": the root itself */
+    route->body_later = fn == sse__dir_handler; /* files want none: no client is asked to send it */
+    if (route->path && prefix[n - 1] == '/') /* "/files/" is "/files", "/" is "": the root itself */
+        route->path[n - 1] = '\0';
     return sse__app_route(app, route, true);
 }
 
@@ -17816,6 +17825,42 @@ SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *us
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     return sse__mount(app, prefix, fn, user, NULL);
 }
+
+SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    const char *at = prefix ? prefix : "";
+    sse__hook  *hook, **end;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (!app || !fn)
+        return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", at);
+    if (prefix && *at != '/')
+        return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", at);
+    hook = SSE__NEW(sse__hook);
+    if (hook && prefix) hook->prefix = sse__strdup(sse__text(prefix));
+    if (!hook || (prefix && !hook->prefix)) {
+        SSE_FREE(hook);
+        return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
+    }
+    hook->fn   = fn;
+    hook->user = user;
+    for (end = &app->router->before; *end;) end = &(*end)->next;
+    *end = hook;
+    return SSE_OK;
+}
+
+static void sse__router_close(sse__router *router) {
+    sse__hook *hook;
+    sse__route_node_clear(&router->root);
+    while ((hook = router->before) != NULL) {
+        router->before = hook->next;
+        SSE_FREE(hook->prefix);
+        SSE_FREE(hook);
+    }
+    while (!sse__list_empty(&router->kept))
+        sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
+    sse__req_free(router->spare);
+}
+
+/* ---- setting up: files and Datastar's client -------------------------------------------- */
 
 /* The directory's own path, without links. NULL: why is in errno. */
 static char *sse__dir_real(const char *dir) {
@@ -17826,21 +17871,26 @@ static char *sse__dir_real(const char *dir) {
     return NULL;
 }
 
-SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options) {
+SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
+                       const sse_static_options *options) {
     static const sse_static_options defaults = {NULL, NULL, false, false};
     const sse_static_options *o = options ? options : &defaults;
-    const char *cache = o->cache_control ? o->cache_control : "no-cache";
-    const char *at    = prefix ? prefix : "";
+    const char     *cache = o->cache_control ? o->cache_control : "no-cache";
+    const char     *at    = prefix ? prefix : "";
     const sse_file *file;
-    int         error;
-    sse__dir   *d;
+    sse__dir       *d;
+    int             error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
-    if (!dir && !o->files) return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
+    if (!dir && !o->files)
+        return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
     for (file = o->files; file && file->path; file++)
         if (file->path[0] != '/' || (file->len && !file->bytes))
-            return sse__refuse(app, SSE_E_ARG, "static files at %s: .files \"%s\": a path begins with /, and has .bytes", at, file->path);
+            return sse__refuse(app, SSE_E_ARG,
+                               "static files at %s: .files \"%s\": a path begins with /, and has .bytes",
+                               at, file->path);
     if (!sse__field_value_ok(sse__text(cache)))
-        return sse__refuse(app, SSE_E_FIELD, "static files at %s: .cache_control cannot be a header", at);
+        return sse__refuse(app, SSE_E_FIELD,
+                           "static files at %s: .cache_control cannot be a header", at);
     d = SSE__NEW(sse__dir);
     if (!d) return sse__config_fail(app, SSE_E_NOMEM, "static files at", at);
     d->files         = o->files;
@@ -17848,15 +17898,17 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     d->no_index      = o->no_index;
     d->cache_control = sse__strdup(sse__text(cache));
     d->root          = o->files ? NULL : sse__dir_real(dir);
-    if (d->cache_control && (d->root || d->files)) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
-    error = d->root || d->files ? SSE_E_NOMEM : SSE_E_IO;
-    if (error == SSE_E_IO) sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir, strerror(errno));
-    else sse__config_fail(app, error, "static files at", at);
+    if (d->cache_control && (d->root || d->files))
+        return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
+    sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
+                error == SSE_E_IO ? strerror(errno) : sse_error_text(error));
     sse__dir_free(d);
     return error;
 }
 
-/* What sse_datastar serves: a file, where there is one, else the client that is built in, joined when it is first asked for. */
+/* What sse_datastar serves: a file, where there is one, else the client that is built in, joined
+   when it is first asked for. */
 typedef struct sse__client { char *file; sse_buf built_in; } sse__client;
 
 static void sse__client_free(void *user) {
@@ -17891,7 +17943,8 @@ static void sse__client_handler(sse_req *req, void *user) {
     const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
     sse__files_use(req->app);
     if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
-    else if (client->file && sse__file_was_short(errno)) (void)sse_send_file(req, client->file, NULL); /* 503 */
+    else if (client->file && sse__file_was_short(errno)) /* 503 */
+        (void)sse_send_file(req, client->file, NULL);
     else sse__client_take(req, client);
     if (!req->file) return;
     req->type = "text/javascript; charset=utf-8";
@@ -17899,12 +17952,14 @@ static void sse__client_handler(sse_req *req, void *user) {
 }
 
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
-    const char       *at = path ? path : "";
     sse_route_options options;
     sse__client      *client;
+    const char       *at = path ? path : "";
     if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
 #ifdef SSE_NO_CLIENT
-    if (!file) return sse__refuse(app, SSE_E_NOT_BUILT, "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
+    if (!file)
+        return sse__refuse(app, SSE_E_NOT_BUILT,
+                           "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
 #endif
     client = SSE__NEW(sse__client);
     if (client && file) client->file = sse__strdup(sse__text(file));
@@ -17917,35 +17972,20 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     return sse_route(app, path, sse__client_handler, client, &options);
 }
 
-SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    sse__hook *hook, **end;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
-    if (!app || !fn) return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", prefix ? prefix : "");
-    if (prefix && prefix[0] != '/') return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", prefix);
-    hook = SSE__NEW(sse__hook);
-    if (hook && prefix) hook->prefix = sse__strdup(sse__text(prefix));
-    if (!hook || (prefix && !hook->prefix)) {
-        SSE_FREE(hook);
-        return sse__config_fail(app, SSE_E_NOMEM, "before hook", prefix ? prefix : "");
-    }
-    hook->fn   = fn;
-    hook->user = user;
-    for (end = &app->router->before; *end;) end = &(*end)->next;
-    *end = hook;
-    return SSE_OK;
-}
+/* ---- setting up: live views ------------------------------------------------------------ */
 
-static char *sse__live_text(sse__live *live, const char *text, int *error) { /* a copy, NULL for NULL */
-    char *copy = text ? sse__arena_text(&live->texts, sse__text(text)) : NULL;
-    if (text && !copy) *error = SSE_E_NOMEM;
-    return copy;
-}
-
-static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
-    int error = SSE_OK;
-    live->tables = sse__live_text(live, o->tables, &error);
-    live->query  = sse__live_text(live, o->query, &error);
-    live->event  = sse__live_text(live, o->event, &error);
+/* Copies options and their texts. */
+static int sse__live_copy_options(sse__live *live, const char *path, const sse_live_options *o) {
+    const char **const texts[] = {
+        &live->path, &live->tables, &live->query, &live->event, &live->patch.selector, &live->patch.ns,
+        &live->patch.attributes, &live->patch.view_transition_selector, &live->stream.label,
+        &live->stream.who};
+    int    error = SSE_OK;
+    size_t i;
+    live->path   = path;
+    live->tables = o->tables;
+    live->query  = o->query;
+    live->event  = o->event;
     live->db     = o->db;
     live->guard  = o->guard;
     live->user   = o->user;
@@ -17953,17 +17993,12 @@ static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
     live->min_interval_ms = o->min_interval_ms;
     live->max_views       = (uint32_t)(o->max_views ? o->max_views : live->app->options.max_views);
     live->format          = o->format;
-    if (o->patch) {
-        live->patch            = *o->patch;
-        live->patch.selector   = sse__live_text(live, o->patch->selector, &error);
-        live->patch.ns         = sse__live_text(live, o->patch->ns, &error);
-        live->patch.attributes = sse__live_text(live, o->patch->attributes, &error);
-        live->patch.view_transition_selector = sse__live_text(live, o->patch->view_transition_selector, &error);
-    }
-    if (o->stream) {
-        live->stream       = *o->stream;
-        live->stream.label = sse__live_text(live, o->stream->label, &error);
-        live->stream.who   = sse__live_text(live, o->stream->who, &error);
+    if (o->patch) live->patch = *o->patch;
+    if (o->stream) live->stream = *o->stream;
+    for (i = 0; i < SSE__COUNT(texts); i++) {
+        if (!*texts[i]) continue;
+        *texts[i] = sse__arena_text(&live->texts, sse__text(*texts[i]));
+        if (!*texts[i]) error = SSE_E_NOMEM;
     }
     return error;
 }
@@ -17984,12 +18019,14 @@ static const char *sse__live_fault(const sse_live_options *o) {
         return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
     if (!stream) return NULL;
     if (stream->first || stream->last) return ".stream: .first and .last are the view's own";
-    return stream->type || stream->status || stream->step ? ".stream: .type, .status and .step are the view's own" : NULL;
+    if (!stream->type && !stream->status && !stream->step) return NULL;
+    return ".stream: .type, .status and .step are the view's own";
 }
 
 static int sse__live_check(sse_app *app, const char *path, const sse_live_options *o) {
-    const sse__bounds bounds[] = {{"every_ms", o->every_ms, 0, INT32_MAX}, {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
-        {"max_views", o->max_views, 0, INT32_MAX}};
+    const sse__bounds bounds[] = {{"every_ms", o->every_ms, 0, INT32_MAX},
+                                  {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
+                                  {"max_views", o->max_views, 0, INT32_MAX}};
     const char *const fault = sse__live_fault(o);
     char              what[200];
     int               error;
@@ -18001,7 +18038,8 @@ static int sse__live_check(sse_app *app, const char *path, const sse_live_option
     return sse__stream_check_options(app, what, o->stream);
 }
 
-static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_render_each each, const sse_live_options *options) {
+static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_render_each each,
+                         const sse_live_options *options) {
     sse_live_options o;
     sse__live       *live;
     int              error;
@@ -18009,9 +18047,11 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     if (options) o = *options;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !path || (!fn && !each))
-        return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
+        return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "",
+                           path ? "the render" : "path");
     if (each && o.query)
-        return sse__refuse(app, SSE_E_ARG, "live view %s: .query tells shared views apart: this one has a request to ask", path);
+        return sse__refuse(app, SSE_E_ARG, "live view %s: .query tells shared views apart: "
+                                           "this one has a request to ask", path);
     error = sse__live_check(app, path, &o);
     if (error) return error;
     live = SSE__NEW(sse__live);
@@ -18022,8 +18062,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     sse__list_init(&live->views);
     sse__views_use(app, &app->router->root, sse__req_ask_hooks);
     sse__list_add(&app->views->lives, &live->link);
-    error      = sse__live_copy_options(live, &o);
-    live->path = sse__live_text(live, path, &error);
+    error = sse__live_copy_options(live, path, &o);
     if (!error && o.db) error = sse__changes_watch(app, o.db);
     if (!error) return sse_get(app, path, sse__live_handler, live);
     return sse__config_fail(app, error, "live view", path);
@@ -18033,20 +18072,9 @@ SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_li
     return sse__live_add(app, path, fn, NULL, options);
 }
 
-SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options) {
+SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
+                          const sse_live_options *options) {
     return sse__live_add(app, path, NULL, fn, options);
-}
-
-static void sse__router_close(sse__router *router) {
-    sse__route_node_clear(&router->root);
-    while (router->before) {
-        sse__hook *next = router->before->next;
-        SSE_FREE(router->before->prefix);
-        SSE_FREE(router->before);
-        router->before = next;
-    }
-    while (!sse__list_empty(&router->kept)) sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
-    sse__req_free(router->spare);
 }
 
 /*==========================================================================
