@@ -6930,7 +6930,6 @@ struct sse_app {
     int64_t              date_at;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req); /* NULL: nobody wants it */
     char                *topic_of_log;
-    uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
     int                  call_error; /* of the latest call on the loop that failed and has no request: see sse__call_failed */
@@ -9301,8 +9300,6 @@ typedef struct sse__stream_calls {
     void (*cut)(sse__conn *c);  /* the app stops: it is to close */
 } sse__stream_calls;
 
-typedef struct sse__counts { uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends; } sse__counts;
-
 typedef struct sse__net {
     sse_app       *app;
     sse__loop     *loop;
@@ -9329,7 +9326,7 @@ typedef struct sse__net {
     sse__alarm     retry;     /* accept again after running out of something */
     uint64_t       rested;    /* when it last did: who then waits has waited */
     int            spare_fd;  /* given up for a moment to refuse a connection when no descriptor is left */
-    sse__counts    counts;
+    sse_stats      counts;    /* of all sections; what is a number of now: see stats_read */
 } sse__net;
 
 enum {
@@ -12814,9 +12811,7 @@ typedef struct sse__streams {
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
-    uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
     void     (*refill)(sse__stream *stream); /* upcall to >>replay: one that is behind has room for more */
-    uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
@@ -13093,9 +13088,9 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     if (error && stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
-    if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
+    if (c->out.bytes > c->net->counts.queue_high) c->net->counts.queue_high = c->out.bytes;
     if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue) return SSE_OK; /* not its peer's fault; the bytes are shared */
-    if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
+    if (sse__queue_size(&c->out) > stream->max_queue) c->net->counts.drops += sse__queue_shed(&c->out, stream->max_queue);
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
@@ -13103,10 +13098,10 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
 
 /* Queues an event, plain, in the form that this stream gets: m. */
 static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, const sse__message *m) {
-    sse__streams *streams = stream->app->streams;
-    streams->delivered++;
-    streams->bytes_events += plain->bare_to - plain->bare_from;
-    streams->bytes_frames += m->bare_to - m->bare_from;
+    sse_stats *counts = &stream->app->net->counts;
+    counts->delivered++;
+    counts->bytes_events += plain->bare_to - plain->bare_from;
+    counts->bytes_frames += m->bare_to - m->bare_from;
     return sse__stream_queue(stream, m);
 }
 
@@ -13187,7 +13182,7 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     if (error) return error;
     error = sse__stream_push(stream, m);
     sse__message_drop(m);
-    stream->app->streams->events++;
+    stream->app->net->counts.events++;
     return error;
 }
 
@@ -13405,7 +13400,7 @@ static void sse__streams_run_closed(sse_app *app) {
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
         sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
-        streams->closed_by[stream->reason]++;
+        app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
         if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
         sse__list_remove(&stream->closing);
@@ -13665,7 +13660,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     sse__stream_begin(stream, req, o, first);
     sse__message_drop(first);
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
-    req->app->streams->opened++;
+    req->app->net->counts.streams_opened++;
     return sse__stream_lives(stream) ? sse__stream_handle(stream) : closed;
 }
 
@@ -15025,7 +15020,6 @@ typedef struct sse__topics {
     bool          displaced;       /* one of them had to go again for another */
     uint64_t      recalled_lost;   /* numbers up to there one of them lost, even if it has nothing left to be brought back */
     uint64_t      serial;          /* of the publication in hand */
-    uint64_t      resumes, gaps;
 } sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also an empty one */
@@ -15751,7 +15745,7 @@ static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
     event.event = name;
     event.data  = r->found ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
     (void)sse_stream_send(sse__stream_handle(stream), &event);
-    stream->app->topics->gaps++;
+    stream->app->net->counts.gaps++;
 }
 
 /* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
@@ -15771,7 +15765,7 @@ static void sse__stream_resume(sse__stream *stream) {
         else sse__resume_find(&r, stream);
         resumed = r.found && !r.lost;
         placed  = resumed && !r.old;
-        if (resumed) stream->app->topics->resumes++;
+        if (resumed) stream->app->net->counts.resumes++;
         else if (r.ours || sse__stream_keeps(stream)) sse__stream_gap(stream, &r);
         for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
@@ -15960,7 +15954,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
     if (m) {
         topics->serial++; /* O1 */
-        app->streams->events++;
+        app->net->counts.events++;
         if (exact) sse__channel_send(&exact->channel, m, except, topics->serial, topics->app->streams);
         sse__publish_to_patterns(topics, name, m, except);
     }
@@ -16072,7 +16066,7 @@ static bool sse__flow_row(uint64_t id, sse__message *m, void *user) {
     sse__topics *topics = flow->topic->owner;
     if (m) {
         topics->serial++;
-        topics->app->streams->events++;
+        topics->app->net->counts.events++;
         sse__topic_hold_back(flow->topic, m);
         sse__channel_send(&flow->topic->channel, m, NULL, topics->serial, topics->app->streams);
     }
@@ -16092,7 +16086,7 @@ static void sse__topic_anew(sse__topic *topic) {
     event.data  = "{\"reason\":\"unknown\"}";
     (void)sse_publish(o->app, topic->node.key.ptr, &event);
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
-    topic->owner->gaps += topic->channel.count;
+    topic->owner->app->net->counts.gaps += topic->channel.count;
     o->last = 0; /* B1 */
 }
 
@@ -16382,7 +16376,6 @@ typedef struct sse__views {
     sse_buf   html;                  /* of the render in hand */
     sse__route_node *routes;            /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
-    uint64_t  renders, same, failed;
 } sse__views;
 
 /* ---- marking ------------------------------------------------------------------ */
@@ -16457,7 +16450,7 @@ static void sse__view_failed(sse_view *view, int error) {
     sse__live *live = view->live;
     const int  shift = view->failures < 6 ? view->failures++ : 6;
     sse__link *link;
-    live->app->views->failed++;
+    live->app->net->counts.renders_failed++;
     sse__view_log(live, &live->app->views->html, error);
     sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
     if (view->state) return;
@@ -16477,7 +16470,7 @@ static void sse__view_render(sse_view *view) {
     if (live->every_ms > 0) sse__alarm_set(&live->app->loop.wheel, &view->alarm, view->rendered_at + (uint64_t)live->every_ms);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
-    views->renders++;
+    live->app->net->counts.renders++;
     error = views->html.error ? views->html.error : sse__db_failures() != failures ? SSE_E_DB : SSE_OK;
     if (!error) error = sse__view_message(live, &views->html, &m);
     if (error) {
@@ -16486,7 +16479,7 @@ static void sse__view_render(sse_view *view) {
     }
     view->failures = 0;
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
-        views->same++;
+        live->app->net->counts.renders_same++;
         sse__channel_greet_fresh(&view->channel, view->state, live->app->streams);
         sse__message_drop(m);
         return;
@@ -17543,8 +17536,8 @@ static void sse__req_conclude(sse_req *req) {
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
-    if (req->status >= 500) app->replies_5xx++;
-    else if (req->status >= 400) app->replies_4xx++;
+    if (req->status >= 500) app->net->counts.replies_5xx++;
+    else if (req->status >= 400) app->net->counts.replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
     if (app->log_topic) app->log_topic(req);
@@ -18095,76 +18088,69 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 /* upcalls, defined in >>scripts */
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
 
-static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
-    const sse__net *net = app->net;
-    memset(out, 0, sizeof *out);
-    out->connections    = net->count;
-    out->streams        = app->streams->all.count;
-    out->views          = app->views->shared.count;
-    out->accepted       = net->counts.accepted;
-    out->refused        = net->counts.refused;
-    out->requests       = net->counts.requests;
-    out->bad_requests   = net->counts.bad_requests;
-    out->timeouts       = net->counts.timeouts;
-    out->streams_opened = app->streams->opened;
-    out->events         = app->streams->events;
-    out->bytes_in       = net->counts.bytes_in;
-    out->bytes_out      = net->counts.bytes_out;
-    out->sends          = net->counts.sends;
-    out->renders        = app->views->renders;
-    out->renders_same   = app->views->same;
-    out->renders_failed = app->views->failed;
-    out->delivered      = app->streams->delivered;
-    out->bytes_events   = app->streams->bytes_events;
-    out->bytes_frames   = app->streams->bytes_frames;
-    out->resumes        = app->topics->resumes;
-    out->gaps           = app->topics->gaps;
-    out->drops          = app->streams->drops;
-    out->topics         = app->topics->exact.count + app->topics->patterns.count;
-    out->replies_4xx    = app->replies_4xx;
-    out->replies_5xx    = app->replies_5xx;
-    out->queue_high     = app->streams->queue_high;
-    memcpy(out->closed, app->streams->closed_by, sizeof app->streams->closed_by);
+static sse_stats sse__stats_read(const sse_app *app) { /* as of now; on the loop */
+    sse_stats s = app->net->counts;
+    s.connections = app->net->count;
+    s.streams     = app->streams->all.count;
+    s.views       = app->views->shared.count;
+    s.topics      = app->topics->exact.count + app->topics->patterns.count;
+    return s;
 }
 
-/* What there is to know of each counter. label: what the page calls it; NULL: the page does not list it. */
-typedef struct sse__metric { size_t at; const char *name, *labels, *help, *label; bool gauge, bytes; } sse__metric;
+/* What there is to know of each counter. It is a gauge unless its name ends in _total; _bytes in it
+   is its unit. help "": as above. label: what the page calls it; NULL: it is not in its list. */
+typedef struct sse__metric { size_t at; const char *name, *labels, *help, *label; } sse__metric;
 
 #define SSE__AT(field) offsetof(sse_stats, field)
 static const sse__metric sse__metrics[] = {
-    {SSE__AT(connections), "sse_connections", "", "Open connections.", NULL, true, false},
-    {SSE__AT(streams), "sse_streams", "", "Open event streams.", NULL, true, false},
-    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", NULL, true, false},
-    {SSE__AT(views), "sse_views", "", "Live views that are watched.", NULL, true, false},
-    {SSE__AT(queue_high), "sse_queue_high_bytes", "", "The most bytes that ever waited for one stream.", "longest queue", true, true},
-    {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections", false, false},
-    {SSE__AT(refused), "sse_refused_total", "", "Connections refused for lack of room.", "refused", false, false},
-    {SSE__AT(requests), "sse_requests_total", "", "Requests.", "requests", false, false},
-    {SSE__AT(bad_requests), "sse_bad_requests_total", "", "Requests that were no HTTP, or too large.", "bad requests", false, false},
-    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}", "Replies with an error.", "replies 4xx", false, false},
-    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "", "replies 5xx", false, false},
-    {SSE__AT(timeouts), "sse_timeouts_total", "", "Connections that took too long.", "timeouts", false, false},
-    {SSE__AT(streams_opened), "sse_streams_opened_total", "", "Event streams opened.", "streams opened", false, false},
-    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}", "Event streams closed.", "left by peer", false, false},
-    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended", false, false},
-    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", NULL, false, false},
-    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}", "", "cut: stuck", false, false},
-    {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}", "", "cut: queue full", false, false},
-    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}", "", "lifetime over", false, false},
-    {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}", "", "not opened", false, false},
-    {SSE__AT(events), "sse_events_total", "", "Events published or sent, however many got them.", "events", false, false},
-    {SSE__AT(delivered), "sse_events_delivered_total", "", "Events, once for each stream that got them.", "delivered", false, false},
-    {SSE__AT(drops), "sse_events_dropped_total", "", "Events that slow readers lost.", "dropped", false, false},
-    {SSE__AT(resumes), "sse_resumes_total", "", "Streams that came back and missed nothing.", "resumed", false, false},
-    {SSE__AT(gaps), "sse_gaps_total", "", "Streams that came back too late.", "gaps", false, false},
-    {SSE__AT(bytes_events), "sse_event_bytes_total", "", "Bytes of delivered events as they were formatted.", "before compression", false, true},
-    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "", "Bytes of delivered events as they were queued, compressed.", "compressed", false, true},
-    {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders", false, false},
-    {SSE__AT(renders_same), "sse_renders_same_total", "", "Renders that changed nothing and were not sent.", "unchanged", false, false},
-    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "Renders that failed.", "failed", false, false},
-    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "Bytes received.", "received", false, true},
-    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "Bytes sent.", "sent", false, true},
-    {SSE__AT(sends), "sse_sends_total", "", "System calls that sent.", "send calls", false, false},
+    {SSE__AT(connections), "sse_connections", "", "Open connections.", NULL},
+    {SSE__AT(streams), "sse_streams", "", "Open event streams.", NULL},
+    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", NULL},
+    {SSE__AT(views), "sse_views", "", "Live views that are watched.", NULL},
+    {SSE__AT(queue_high), "sse_queue_high_bytes", "",
+     "The most bytes that ever waited for one stream.", "longest queue"},
+    {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections"},
+    {SSE__AT(refused), "sse_refused_total", "", "Connections refused for lack of room.", "refused"},
+    {SSE__AT(requests), "sse_requests_total", "", "Requests.", "requests"},
+    {SSE__AT(bad_requests), "sse_bad_requests_total", "",
+     "Requests that were no HTTP, or too large.", "bad requests"},
+    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}",
+     "Replies with an error.", "replies 4xx"},
+    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "", "replies 5xx"},
+    {SSE__AT(timeouts), "sse_timeouts_total", "", "Connections that took too long.", "timeouts"},
+    {SSE__AT(streams_opened), "sse_streams_opened_total", "",
+     "Event streams opened.", "streams opened"},
+    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}",
+     "Event streams closed.", "left by peer"},
+    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended"},
+    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", NULL},
+    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}",
+     "", "cut: stuck"},
+    {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}",
+     "", "cut: queue full"},
+    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}",
+     "", "lifetime over"},
+    {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}",
+     "", "not opened"},
+    {SSE__AT(events), "sse_events_total", "",
+     "Events published or sent, however many got them.", "events"},
+    {SSE__AT(delivered), "sse_events_delivered_total", "",
+     "Events, once for each stream that got them.", "delivered"},
+    {SSE__AT(drops), "sse_events_dropped_total", "", "Events that slow readers lost.", "dropped"},
+    {SSE__AT(resumes), "sse_resumes_total", "",
+     "Streams that came back and missed nothing.", "resumed"},
+    {SSE__AT(gaps), "sse_gaps_total", "", "Streams that came back too late.", "gaps"},
+    {SSE__AT(bytes_events), "sse_event_bytes_total", "",
+     "Bytes of delivered events as they were formatted.", "before compression"},
+    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "",
+     "Bytes of delivered events as they were queued, compressed.", "compressed"},
+    {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders"},
+    {SSE__AT(renders_same), "sse_renders_same_total", "",
+     "Renders that changed nothing and were not sent.", "unchanged"},
+    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "Renders that failed.", "failed"},
+    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "Bytes received.", "received"},
+    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "Bytes sent.", "sent"},
+    {SSE__AT(sends), "sse_sends_total", "", "System calls that sent.", "send calls"},
 };
 
 static uint64_t sse__stat(const sse_stats *stats, size_t at) {
@@ -18176,40 +18162,53 @@ static uint64_t sse__stat(const sse_stats *stats, size_t at) {
 /* ---- what the page consists of ------------------------------------------------------ */
 
 static const char sse__monitor_page[] = /* behind its head */
-    "<header><h1>sse.h</h1><span id=\"host\"></span><span id=\"status\" class=\"off\">connecting</span></header>\n"
+    "<header><h1>sse.h</h1><span id=\"host\"></span><span id=\"status\" "
+        "class=\"off\">connecting</span></header>\n"
     "<main>\n"
     "<section id=\"charts\"></section>\n"
     "<section><h2>Streams <span id=\"shown\"></span></h2>\n"
-    "<table><thead><tr><th>kind, whose</th><th>open</th><th>queue</th><th></th></tr></thead><tbody id=\"streams\"></tbody></table></section>\n"
-    "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody id=\"topics\"></tbody></table></section>\n"
-    "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody id=\"views\"></tbody></table></section>\n"
+    "<table><thead><tr><th>kind, "
+        "whose</th><th>open</th><th>queue</th><th></th></tr></thead><tbody "
+        "id=\"streams\"></tbody></table></section>\n"
+    "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody "
+        "id=\"topics\"></tbody></table></section>\n"
+    "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody "
+        "id=\"views\"></tbody></table></section>\n"
     "<section><h2>Since the start</h2><dl id=\"totals\"></dl></section>\n"
     "</main>\n";
 
 static const char sse__monitor_css[] =
-    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: #627082; --line: #dfe4ea;\n"
+    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: "
+        "#627082; --line: #dfe4ea;\n"
     "  --one: #1f6feb; --two: #d2701a; --good: #1a8f4c; --bad: #c93434 }\n"
-    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: #e4eaf1; --dim: #8d9bac;\n"
+    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: "
+        "#e4eaf1; --dim: #8d9bac;\n"
     "  --line: #283342; --one: #58a6ff; --two: #f0a35e; --good: #43c47a; --bad: #ff7b72 } }\n"
     "* { box-sizing: border-box }\n"
-    "body { margin: 0 auto; max-width: 68rem; padding: .9rem .9rem 2rem; background: var(--bg); color: var(--ink);\n"
+    "body { margin: 0 auto; max-width: 68rem; padding: .9rem .9rem 2rem; background: var(--bg); "
+        "color: var(--ink);\n"
     "  font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums }\n"
     "header { display: flex; align-items: baseline; gap: .6rem; margin: 0 .1rem .8rem }\n"
     "h1 { font-size: 1.15rem; margin: 0 }\n"
-    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1 }\n"
+    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; "
+        "flex: 1 }\n"
     "#status { font-size: .82rem; font-weight: 600; color: var(--good) }\n"
     "#status::before { content: \"\\25CF\"; margin-right: .35em }\n"
     "#status.off { color: var(--bad) }\n"
-    "h2 { font-size: .95rem; margin: 1.3rem .1rem .5rem; display: flex; justify-content: space-between;\n"
+    "h2 { font-size: .95rem; margin: 1.3rem .1rem .5rem; display: flex; justify-content: "
+        "space-between;\n"
     "  align-items: baseline }\n"
     "h2 span { color: var(--dim); font-weight: 400; font-size: .82rem }\n"
     "#charts { display: grid; gap: .6rem }\n"
     "@media (min-width: 40rem) { #charts { grid-template-columns: 1fr 1fr } }\n"
-    ".card, table, #totals { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }\n"
+    ".card, table, #totals { background: var(--card); border: 1px solid var(--line); "
+        "border-radius: .6rem }\n"
     ".card { padding: .6rem .75rem .5rem }\n"
-    ".card p { margin: 0; display: flex; gap: .5rem 1rem; flex-wrap: wrap; font-size: .82rem; color: var(--dim) }\n"
+    ".card p { margin: 0; display: flex; gap: .5rem 1rem; flex-wrap: wrap; font-size: .82rem; "
+        "color: var(--dim) }\n"
     ".card b { color: var(--ink); font-size: 1.15rem; font-weight: 650; margin-right: .3rem }\n"
-    ".card p span::before { content: \"\"; display: inline-block; width: .55rem; height: .55rem; border-radius: .15rem;\n"
+    ".card p span::before { content: \"\"; display: inline-block; width: .55rem; height: .55rem; "
+        "border-radius: .15rem;\n"
     "  margin-right: .35rem; background: var(--one) }\n"
     ".card p span + span::before { background: var(--two) }\n"
     "svg { display: block; width: 100%; height: 3.6rem; margin-top: .35rem; overflow: visible }\n"
@@ -18218,22 +18217,28 @@ static const char sse__monitor_css[] =
     "svg path.two { stroke: var(--two) }\n"
     "svg path.area { fill: var(--one); fill-opacity: .13; stroke: none }\n"
     "svg line { stroke: var(--line); vector-effect: non-scaling-stroke }\n"
-    ".card small { display: flex; justify-content: space-between; color: var(--dim); font-size: .7rem; margin-top: .15rem }\n"
+    ".card small { display: flex; justify-content: space-between; color: var(--dim); font-size: "
+        ".7rem; margin-top: .15rem }\n"
     "table { width: 100%; border-spacing: 0; table-layout: fixed }\n"
-    "th { text-align: right; font-size: .74rem; font-weight: 500; color: var(--dim); padding: .45rem .3rem .25rem }\n"
+    "th { text-align: right; font-size: .74rem; font-weight: 500; color: var(--dim); padding: "
+        ".45rem .3rem .25rem }\n"
     "th:first-child, td:first-child { text-align: left; padding-left: .75rem }\n"
     "th:not(:first-child) { width: 5.2rem }\n"
     "th:last-child { width: 3rem }\n"
-    "td { text-align: right; padding: .3rem; border-top: 1px solid var(--line); white-space: nowrap; overflow: hidden;\n"
+    "td { text-align: right; padding: .3rem; border-top: 1px solid var(--line); white-space: "
+        "nowrap; overflow: hidden;\n"
     "  text-overflow: ellipsis }\n"
-    "td small { display: block; color: var(--dim); font-size: .76rem; overflow: hidden; text-overflow: ellipsis }\n"
+    "td small { display: block; color: var(--dim); font-size: .76rem; overflow: hidden; "
+        "text-overflow: ellipsis }\n"
     "td.full { color: var(--bad); font-weight: 600 }\n"
-    "td button { font: inherit; line-height: 1; width: 2rem; height: 2rem; border: 1px solid var(--line);\n"
+    "td button { font: inherit; line-height: 1; width: 2rem; height: 2rem; border: 1px solid "
+        "var(--line);\n"
     "  border-radius: .45rem; background: none; color: var(--dim); cursor: pointer }\n"
     "td button:hover, td button:focus-visible { color: var(--bad); border-color: var(--bad) }\n"
     "td button:disabled { opacity: .4 }\n"
     "tbody:only-child td + td { width: 5rem }\n"
-    "#totals { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .1rem 1rem;\n"
+    "#totals { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: "
+        ".1rem 1rem;\n"
     "  padding: .6rem .75rem; margin: 0 }\n"
     "#totals div { min-width: 0 }\n"
     "#totals dt { color: var(--dim); font-size: .74rem }\n"
@@ -18245,7 +18250,8 @@ static const char sse__monitor_js_draw[] =
     "'use strict';\n"
     "const base = new URL('.', document.currentScript.src).href;\n"
     "const $ = id => document.getElementById(id);\n"
-    "const make = (name, text) => { const e = document.createElement(name); if (text !== undefined) e.textContent = text; return e; };\n"
+    "const make = (name, text) => { const e = document.createElement(name); if (text !== "
+        "undefined) e.textContent = text; return e; };\n"
     "const svg = (name, attributes) => {\n"
     "  const e = document.createElementNS('http://www.w3.org/2000/svg', name);\n"
     "  for (const key in attributes) e.setAttribute(key, attributes[key]);\n"
@@ -18255,25 +18261,32 @@ static const char sse__monitor_js_draw[] =
     "const scale = (n, step, units) => {\n"
     "  let i = 0;\n"
     "  while (n >= step * 0.9995 && i < units.length - 1) { n /= step; i++; }\n"
-    "  return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(n >= 10 ? 1 : 2).replace(/\\.?0+$/, '')) + units[i];\n"
+    "  return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(n >= 10 ? 1 : "
+        "2).replace(/\\.?0+$/, '')) + units[i];\n"
     "};\n"
     "const count = n => scale(n, 1000, ['', ' k', ' M', ' G', ' T']);\n"
     "const bytes = n => scale(n, 1024, [' B', ' KB', ' MB', ' GB', ' TB']);\n"
-    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min' : s < 172800 ? Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
+    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min' : s < 172800 ? "
+        "Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
     "\n"
     "// Each chart: a title, one or two series, how to print a value.\n"
     "const charts = [\n"
-    "  ['Streams and connections', [['streams', 'streams'], ['connections', 'connections']], count],\n"
+    "  ['Streams and connections', [['streams', 'streams'], ['connections', 'connections']], "
+        "count],\n"
     "  ['Events a second', [['delivered', 'delivered'], ['events', 'sent or published']], count],\n"
     "  ['Bytes a second', [['bytes_out', 'out'], ['bytes_in', 'in']], bytes],\n"
     "  ['Work a second', [['renders', 'renders'], ['requests', 'requests']], count],\n"
     "].map(([title, series, print]) => {\n"
-    "  const card = make('div'), legend = make('p'), foot = make('small'), top = make('span'), area = svg('path', { class: 'area' });\n"
-    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: 'img', 'aria-label': title });\n"
+    "  const card = make('div'), legend = make('p'), foot = make('small'), top = make('span'), "
+        "area = svg('path', { class: 'area' });\n"
+    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: "
+        "'img', 'aria-label': title });\n"
     "  card.className = 'card';\n"
-    "  drawing.append(svg('line', { x1: 0, y1: 40, x2: 100, y2: 40 }), svg('line', { x1: 0, y1: 0, x2: 100, y2: 0 }), area);\n"
+    "  drawing.append(svg('line', { x1: 0, y1: 40, x2: 100, y2: 40 }), svg('line', { x1: 0, y1: "
+        "0, x2: 100, y2: 0 }), area);\n"
     "  const lines = series.map(([key, name], i) => {\n"
-    "    const item = make('span'), value = make('b'), path = svg('path', i ? { class: 'two' } : {});\n"
+    "    const item = make('span'), value = make('b'), path = svg('path', i ? { class: 'two' } : "
+        "{});\n"
     "    item.append(value, name);\n"
     "    legend.append(item);\n"
     "    return { key, value, path };\n"
@@ -18289,11 +18302,14 @@ static const char sse__monitor_js_draw[] =
     "  const most = Math.max(1, ...lines.flatMap(line => state.samples[line.key]));\n"
     "  top.textContent = 'max ' + print(most);\n"
     "  lines.forEach((line, i) => {\n"
-    "    const values = state.samples[line.key], step = 100 / (state.room - 1), start = 100 - step * (values.length - 1);\n"
-    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' + (40 - 40 * v / most).toFixed(2));\n"
+    "    const values = state.samples[line.key], step = 100 / (state.room - 1), start = 100 - "
+        "step * (values.length - 1);\n"
+    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' + (40 - 40 * v / "
+        "most).toFixed(2));\n"
     "    line.value.textContent = print(values.length ? values[values.length - 1] : 0);\n"
     "    line.path.setAttribute('d', points.length ? 'M' + points.join('L') : '');\n"
-    "    if (!i) area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + points.join('L') + 'L100 40Z' : '');\n"
+    "    if (!i) area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + "
+        "points.join('L') + 'L100 40Z' : '');\n"
     "  });\n"
     "}\n";
 
@@ -18302,14 +18318,17 @@ static const char sse__monitor_js_live[] =
     "const rows = new Map();\n"
     "\n"
     "function row(id) {\n"
-    "  const tr = make('tr'), cells = [0, 1, 2, 3].map(() => make('td')), button = make('button', '\\u2715');\n"
-    "  const lines = cells.slice(0, 3).map(cell => { const line = [make('span'), make('small')]; cell.append(...line); return line; });\n"
+    "  const tr = make('tr'), cells = [0, 1, 2, 3].map(() => make('td')), button = make('button', "
+        "'\\u2715');\n"
+    "  const lines = cells.slice(0, 3).map(cell => { const line = [make('span'), make('small')]; "
+        "cell.append(...line); return line; });\n"
     "  cells[3].append(button);\n"
     "  tr.append(...cells);\n"
     "  button.title = 'close this stream';\n"
     "  button.onclick = async () => {\n"
     "    button.disabled = true;\n"
-    "    const reply = await fetch(base + 'close', { method: 'POST', body: new URLSearchParams({ id }) }).catch(() => null);\n"
+    "    const reply = await fetch(base + 'close', { method: 'POST', body: new URLSearchParams({ "
+        "id }) }).catch(() => null);\n"
     "    if (!reply || !reply.ok) button.disabled = false;\n"
     "  };\n"
     "  return { tr, lines, queue: cells[2] };\n"
@@ -18320,14 +18339,16 @@ static const char sse__monitor_js_live[] =
     "  for (const [id, label, who, peer, age, idle, queue, full] of state.rows) {\n"
     "    if (!rows.has(id)) rows.set(id, row(id));\n"
     "    const { tr, lines, queue: cell } = rows.get(id);\n"
-    "    const texts = [label || 'stream', who ? who + ' \\u00b7 ' + peer : peer, time(age), 'sent ' + time(idle), bytes(queue), queue ? 'waiting' : ''];\n"
+    "    const texts = [label || 'stream', who ? who + ' \\u00b7 ' + peer : peer, time(age), "
+        "'sent ' + time(idle), bytes(queue), queue ? 'waiting' : ''];\n"
     "    seen.add(id);\n"
     "    texts.forEach((text, i) => { lines[i >> 1][i & 1].textContent = text; });\n"
     "    cell.className = full ? 'full' : '';\n"
     "    if (!tr.parentNode) $('streams').append(tr);\n"
     "  }\n"
     "  for (const [id, { tr }] of rows) if (!seen.has(id)) { tr.remove(); rows.delete(id); }\n"
-    "  $('shown').textContent = state.rows.length < state.streams ? state.rows.length + ' of ' + count(state.streams) : count(state.streams);\n"
+    "  $('shown').textContent = state.rows.length < state.streams ? state.rows.length + ' of ' + "
+        "count(state.streams) : count(state.streams);\n"
     "}\n"
     "\n"
     "function names(body, list, total, shown) {\n"
@@ -18336,7 +18357,8 @@ static const char sse__monitor_js_live[] =
     "    tr.append(make('td', name), make('td', count(watchers)));\n"
     "    return tr;\n"
     "  }));\n"
-    "  shown.textContent = list.length < total ? list.length + ' of ' + count(total) : count(total);\n"
+    "  shown.textContent = list.length < total ? list.length + ' of ' + count(total) : "
+        "count(total);\n"
     "  body.closest('section').hidden = !total;\n"
     "}\n"
     "\n"
@@ -18369,14 +18391,22 @@ static const char sse__monitor_js_live[] =
 
 /* ---- samples ---------------------------------------------------------------------------- */
 
-enum { SSE__SAMPLES = 90, SSE__SERIES = 8, SSE__MONITOR_MS = 1000, SSE__MONITOR_ROWS = 200, SSE__MONITOR_NAMES = 50 };
+enum {
+    SSE__SAMPLES       = 90,
+    SSE__SERIES        = 8,
+    SSE__GAUGES        = 2, /* of them */
+    SSE__MONITOR_MS    = 1000,
+    SSE__MONITOR_ROWS  = 200,
+    SSE__MONITOR_NAMES = 50
+};
 
-typedef struct sse__series { size_t at; const char *name; bool gauge; } sse__series;
-static const sse__series sse__all_series[SSE__SERIES] = {
-    {SSE__AT(streams), "streams", true}, {SSE__AT(connections), "connections", true},
-    {SSE__AT(delivered), "delivered", false}, {SSE__AT(events), "events", false},
-    {SSE__AT(bytes_out), "bytes_out", false}, {SSE__AT(bytes_in), "bytes_in", false},
-    {SSE__AT(renders), "renders", false}, {SSE__AT(requests), "requests", false}};
+/* The gauges first. */
+static const struct { size_t at; const char *name; } sse__all_series[SSE__SERIES] = {
+#define SSE__SERIES_OF(field) {SSE__AT(field), #field}
+    SSE__SERIES_OF(streams), SSE__SERIES_OF(connections), SSE__SERIES_OF(delivered),
+    SSE__SERIES_OF(events), SSE__SERIES_OF(bytes_out), SSE__SERIES_OF(bytes_in),
+    SSE__SERIES_OF(renders), SSE__SERIES_OF(requests)};
+#undef SSE__SERIES_OF
 #undef SSE__AT
 
 struct sse__monitor { /* one for all pages of an app; samples is a ring */
@@ -18385,7 +18415,8 @@ struct sse__monitor { /* one for all pages of an app; samples is a ring */
     uint32_t  first, count;
 };
 
-/* Adds what happened since the sample before. After a pause, in which nobody watched, they begin anew: N1. */
+/* Adds what happened since the sample before. After a pause, in which nobody watched, they begin
+   anew: N1. */
 static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, uint64_t at) {
     const uint64_t ms = at - m->sampled_at;
     uint64_t      *sample;
@@ -18397,9 +18428,10 @@ static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, ui
         else m->count++;
         sample = m->samples[(m->first + m->count - 1) % SSE__SAMPLES];
         for (i = 0; i < SSE__SERIES; i++) {
-            const sse__series *series = &sse__all_series[i];
-            const uint64_t     value = sse__stat(now, series->at), rise = value - sse__stat(&m->before, series->at);
-            sample[i] = series->gauge ? value : (rise * 1000 + ms / 2) / ms; /* a second, rounded */
+            sample[i] = sse__stat(now, sse__all_series[i].at);
+            if (i < SSE__GAUGES) continue;
+            sample[i] -= sse__stat(&m->before, sse__all_series[i].at);
+            sample[i] = (sample[i] * 1000 + ms / 2) / ms; /* a second, rounded */
         }
     }
     m->before     = *now;
@@ -18412,7 +18444,8 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
     for (i = 0; i < SSE__SERIES; i++) {
         sse_json(out, i ? ",%s:[" : "%s:[", sse__all_series[i].name);
         for (k = 0; k < m->count; k++)
-            sse_printf(out, k ? ",%llu" : "%llu", (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
+            sse_printf(out, k ? ",%llu" : "%llu",
+                       (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
         sse_puts(out, "]");
     }
 }
@@ -18422,11 +18455,14 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
 static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
     const sse__stream_extra *x = stream->extra;
     const uint64_t now = stream->app->loop.wheel.now;
+    const size_t   queue = stream->conn->out.bytes;
     char           peer[INET6_ADDRSTRLEN];
-    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen,
-             x ? sse__group_name(x->label) : NULL, sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
-             (unsigned long long)(now / 1000 - stream->opened_s), (unsigned long long)(now - stream->last_sent) / 1000,
-             (unsigned long long)stream->conn->out.bytes, stream->conn->out.bytes > stream->max_queue / 2);
+    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot,
+             (unsigned long)stream->gen, x ? sse__group_name(x->label) : NULL,
+             sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
+             (unsigned long long)(now / 1000 - stream->opened_s),
+             (unsigned long long)(now - stream->last_sent) / 1000, (unsigned long long)queue,
+             queue > stream->max_queue / 2);
 }
 
 /* Those with something waiting come first; the others as long as there is room: N2. */
@@ -18437,58 +18473,51 @@ static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
     for (waiting = 1; waiting >= 0; waiting--)
         for (i = 0; i < all->used && rows < SSE__MONITOR_ROWS; i++) {
             const sse__stream *stream = (const sse__stream *)all->at[i].item;
-            if (!stream || !sse__stream_lives(stream) || (stream->conn->out.bytes > 0) != waiting) continue;
+            if (!stream || !sse__stream_lives(stream)) continue;
+            if ((stream->conn->out.bytes > 0) != waiting) continue;
             if (rows++) sse_puts(out, ",");
             sse__monitor_put_row(out, stream);
         }
 }
 
-static void sse__monitor_put_name(sse_buf *out, const char *name, uint32_t watchers, int *rows) {
-    sse_json(out, (*rows)++ ? ",[%s,%lu]" : "[%s,%lu]", name, (unsigned long)watchers);
-}
-
-static void sse__monitor_put_topics(const sse__map *map, sse_buf *out, int *rows) {
+/* The names of topics or views, with how many watch each. back: from node to channel. */
+static int sse__monitor_put_names(sse_buf *out, const sse__map *map, size_t back, int rows) {
     const sse__node *node;
     uint32_t         i;
     for (i = 0; i < map->cap; i++)
-        for (node = map->buckets[i]; node && *rows < SSE__MONITOR_NAMES; node = node->next)
-            sse__monitor_put_name(out, node->key.ptr, SSE__CONTAINER(node, sse__topic, node)->channel.count, rows);
-}
-
-static void sse__monitor_put_views(const sse_app *app, sse_buf *out) {
-    const sse__map  *map = &app->views->shared;
-    const sse__node *node;
-    uint32_t         i;
-    int              rows = 0;
-    for (i = 0; i < map->cap; i++)
-        for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next)
-            sse__monitor_put_name(out, node->key.ptr, SSE__CONTAINER(node, sse_view, node)->channel.count, &rows);
+        for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next, rows++) {
+            const void *channel = (const char *)node - back;
+            sse_json(out, rows ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr,
+                     (unsigned long)((const sse__channel *)channel)->count);
+        }
+    return rows;
 }
 
 static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
     const sse__metric *m;
     int                rows = 0;
-    for (m = sse__metrics; m < sse__metrics + SSE__COUNT(sse__metrics); m++)
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++)
         if (m->label)
-            sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label, (unsigned long long)sse__stat(now, m->at), m->bytes);
+            sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label,
+                     (unsigned long long)sse__stat(now, m->at), strstr(m->name, "_bytes") != NULL);
 }
 
 static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
-    sse_app             *app = view->live->app;
-    struct sse__monitor *m = (struct sse__monitor *)user;
-    sse_stats            now;
-    int                  rows = 0;
-    sse__stats_read(app, &now);
-    sse__monitor_sample(m, &now, app->loop.wheel.now);
+    const size_t    topic = offsetof(sse__topic, node) - offsetof(sse__topic, channel);
+    const size_t    shown = offsetof(sse_view, node) - offsetof(sse_view, channel);
+    const sse_app  *app = view->live->app;
+    const sse_stats now = sse__stats_read(app);
+    int             rows;
+    sse__monitor_sample((struct sse__monitor *)user, &now, app->loop.wheel.now);
     sse_printf(out, "{\"room\":%d,\"samples\":{", SSE__SAMPLES);
-    sse__monitor_put_samples(m, out);
+    sse__monitor_put_samples((const struct sse__monitor *)user, out);
     sse_printf(out, "},\"streams\":%llu,\"rows\":[", (unsigned long long)now.streams);
     sse__monitor_put_rows(app, out);
     sse_printf(out, "],\"topics_all\":%llu,\"topics\":[", (unsigned long long)now.topics);
-    sse__monitor_put_topics(&app->topics->exact, out, &rows);
-    sse__monitor_put_topics(&app->topics->patterns, out, &rows);
+    rows = sse__monitor_put_names(out, &app->topics->exact, topic, 0);
+    (void)sse__monitor_put_names(out, &app->topics->patterns, topic, rows);
     sse_printf(out, "],\"views_all\":%llu,\"views\":[", (unsigned long long)now.views);
-    sse__monitor_put_views(app, out);
+    (void)sse__monitor_put_names(out, &app->views->shared, shown, 0);
     sse_puts(out, "],\"totals\":[");
     sse__monitor_put_totals(&now, out);
     sse_puts(out, "]}");
@@ -18496,15 +18525,19 @@ static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
 
 /* ---- pages ---------------------------------------------------------------------------------- */
 
-static void sse__monitor_page_handler(sse_req *req, void *user) { /* its addresses are relative: a proxy may show it elsewhere */
+/* Its addresses are relative: a proxy may show it elsewhere. */
+static void sse__monitor_page_handler(sse_req *req, void *user) {
     const char *name = strrchr(sse_path(req), '/') + 1;
-    sse_buf    *out = sse_out(req);
+    sse_buf    *out  = sse_out(req);
     (void)user;
-    sse_set_header(req, "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                                                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    sse_set_header(req, "Content-Security-Policy",
+                   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                   "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     sse_set_header(req, "Cache-Control", "no-store");
-    sse_html(out, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                  "<title>sse.h</title>\n<link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"%s/monitor.css\">\n"
+    sse_html(out, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                  "<title>sse.h</title>\n<link rel=\"icon\" href=\"data:,\">\n"
+                  "<link rel=\"stylesheet\" href=\"%s/monitor.css\">\n"
                   "<script src=\"%s/monitor.js\" defer></script>\n", name, name);
     sse_puts(out, sse__monitor_page);
 }
@@ -18516,11 +18549,12 @@ static void sse__monitor_css_handler(sse_req *req, void *user) {
 }
 
 static void sse__monitor_js_handler(sse_req *req, void *user) {
+    sse_buf *out = sse_out(req);
     (void)user;
     sse_set_type(req, "text/javascript; charset=utf-8");
-    sse_scripts(sse_out(req), SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_BARE);
-    sse_puts(sse_out(req), sse__monitor_js_draw);
-    sse_puts(sse_out(req), sse__monitor_js_live);
+    sse_scripts(out, SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_BARE);
+    sse_puts(out, sse__monitor_js_draw);
+    sse_puts(out, sse__monitor_js_live);
 }
 
 static void sse__monitor_close_handler(sse_req *req, void *user) {
@@ -18528,42 +18562,44 @@ static void sse__monitor_close_handler(sse_req *req, void *user) {
     uint64_t   slot, gen;
     sse_stream s;
     (void)user;
-    s.app = sse_req_app(req);
-    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) || !sse__parse_u64(rest, UINT32_MAX, &gen)) {
+    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) ||
+        !sse__parse_u64(rest, UINT32_MAX, &gen)) {
         sse_fail(req, 400, "id is missing");
         return;
     }
+    s.app  = req->app;
     s.slot = (uint32_t)slot;
     s.gen  = (uint32_t)gen;
     if (sse_stream_end(s, NULL) != SSE_OK) sse_fail(req, 404, "that stream is closed");
 }
 
 static void sse__monitor_metrics_handler(sse_req *req, void *user) {
-    sse_buf    *out = sse_out(req);
-    const char *name = "";
-    sse_stats   now;
-    size_t      i;
+    const sse_stats    now = sse__stats_read(req->app);
+    sse_buf           *out = sse_out(req);
+    const sse__metric *m;
     (void)user;
-    sse__stats_read(sse_req_app(req), &now);
     sse_set_type(req, "text/plain; version=0.0.4; charset=utf-8");
-    sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\nsse_build_info{version=\"" SSE_VERSION "\"} 1\n");
-    for (i = 0; i < SSE__COUNT(sse__metrics); i++) {
-        const sse__metric *m = &sse__metrics[i];
-        if (strcmp(m->name, name) != 0)
-            sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter");
-        name = m->name;
-        sse_printf(out, "%s%s %llu\n", m->name, m->labels, (unsigned long long)sse__stat(&now, m->at));
+    sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\n"
+                  "sse_build_info{version=\"" SSE_VERSION "\"} 1\n");
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++) {
+        if (m->help[0])
+            sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
+                       strstr(m->name, "_total") ? "counter" : "gauge");
+        sse_printf(out, "%s%s %llu\n", m->name, m->labels,
+                   (unsigned long long)sse__stat(&now, m->at));
     }
 }
 
-/* Without a guard of the program's: only who is on this machine, by one of its own names. */
+/* Without a guard of the program's: clients on this machine only, by one of its own names. */
 static void sse__monitor_guard(sse_req *req, void *user) {
     const sse_str name = sse__slice_str(req->bytes, req->head.host);
     sse__host     host;
-    const bool    local = !name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name));
     (void)user;
-    if (req->conn->loopback && local) return;
-    sse_fail(req, 403, "the monitor is for this machine alone, unless sse_monitor is given a guard");
+    if (req->conn->loopback &&
+        (!name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name))))
+        return;
+    sse_fail(req, 403, "the monitor is for this machine alone, "
+                       "unless sse_monitor is given a guard");
 }
 
 static int sse__monitor_live(sse_app *app, const char *path) {
@@ -18591,10 +18627,11 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     int    error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
-        return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, no param, at most 200 bytes", prefix ? prefix : "");
+        return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
+                                           "no param, at most 200 bytes", prefix ? prefix : "");
     if (!app->monitor) app->monitor = SSE__NEW(struct sse__monitor);
     if (!app->monitor) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
-    error = guard ? sse_before(app, prefix, guard, user) : sse_before(app, prefix, sse__monitor_guard, NULL);
+    error = sse_before(app, prefix, guard ? guard : sse__monitor_guard, user);
     for (i = 0; i < SSE__COUNT(pages) && !error; i++) {
         snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
         error = sse__method_route(app, pages[i].method, path, pages[i].fn, NULL);
@@ -18778,8 +18815,7 @@ static void sse__server_begin_stop(sse_app *app) {
 
 /* The end of a turn: what other threads may see. One copy a turn, so that no event pays for it. */
 static void sse__stats_show(sse_app *app) {
-    sse_stats now;
-    sse__stats_read(app, &now);
+    const sse_stats now = sse__stats_read(app);
     sse__lock(&app->loop.mutex);
     app->server->shown = now;
     sse__unlock(&app->loop.mutex);
@@ -18788,7 +18824,7 @@ static void sse__stats_show(sse_app *app) {
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     if (!app || !out) return SSE_E_ARG;
     if (sse__is_owner(app)) {
-        sse__stats_read(app, out);
+        *out = sse__stats_read(app);
         return SSE_OK;
     }
     sse__lock(&app->loop.mutex);
