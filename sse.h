@@ -17294,8 +17294,12 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 ==========================================================================*/
 
 /* upcalls, defined in >>client */
-#ifndef SSE_NO_CLIENT
 static void sse__client_write(sse_buf *b);
+
+#ifndef SSE_NO_CLIENT
+#define SSE__HAS_CLIENT 1
+#else
+#define SSE__HAS_CLIENT 0
 #endif
 
 typedef struct sse__hook { /* of sse_before */
@@ -17308,7 +17312,7 @@ typedef struct sse__hook { /* of sse_before */
 typedef struct sse__router {
     sse__route_node root;
     sse__hook      *before;
-    sse__link       kept;  /* requests that outlive their handlers: freed with the app at the latest */
+    sse__link       kept;  /* requests that outlive their handlers; freed with the app */
     sse_req        *spare; /* kept for the next: most are answered before another comes */
 } sse__router;
 
@@ -17322,7 +17326,8 @@ static bool sse__host_is_local(sse_str name) {
     const sse_str suffix = SSE__LIT(".localhost");
     if (sse__is_word(name, "localhost") || sse__is_word(name, "[::1]")) return true;
     if (sse__is_ipv4(name)) return sse__starts(name, SSE__LIT("127."));
-    return name.len > suffix.len && sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix);
+    return name.len > suffix.len &&
+           sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix);
 }
 
 /* DNS rebinding: a page whose name resolves to this machine is known by the Host it sends. */
@@ -17343,8 +17348,10 @@ static bool sse__req_origin_ok(const sse_req *req) {
     const sse_str text = sse__req_field(req, SSE__FIELD_ORIGIN);
     sse__origin   origin;
     sse__host     host;
-    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS")) return true;
-    if (!text.ptr) return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
+    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
+        return true;
+    if (!text.ptr)
+        return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
     if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text))
         return true;
     return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
@@ -17357,7 +17364,7 @@ static bool sse__req_cors(sse_req *req) {
     const sse_app_options *o = &req->app->options;
     const char *origin, *method, *headers;
     if (!o->cors_origins) return false;
-    sse_set_header(req, "Vary", "Origin"); /* of a refusal too, for caches: each page has its own answer */
+    sse_set_header(req, "Vary", "Origin"); /* of a refusal too: each page has its own */
     origin = sse_header(req, "origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
@@ -17403,12 +17410,14 @@ static void sse__req_not_found(sse_req *req) {
         sse_printf(&allow, strcmp(other->method, "GET") ? "%s, " : "%s, HEAD, ", other->method);
     sse_puts(&allow, "OPTIONS");
     if (sse__req_is(req, "OPTIONS")) sse_set_status(req, 204);
-    else sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
+    else
+        sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
     sse_set_header(req, "Allow", sse_buf_text(&allow));
     sse_buf_free(&allow);
 }
 
-static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a and /a/b, not /ab */
+/* "/a" holds /a and /a/b, not /ab. */
+static bool sse__path_below(sse_str path, const char *prefix) {
     const sse_str p = sse__text(prefix);
     return !p.len || (sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' ||
                                                p.ptr[p.len - 1] == '/'));
@@ -17468,14 +17477,16 @@ static void sse__req_log_access(sse_req *req) {
     size_t        i;
     sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     when[7] = when[11] = '/';
-    sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17, sse_method(req));
+    sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17,
+               sse_method(req));
     for (i = 0; i < target.len; i++) {
         const unsigned char c = (unsigned char)target.ptr[i];
         if (c == '"' || c == '\\') sse__put_char(&b, '\\');
         if (c < 0x20 || c >= 0x7F) sse_printf(&b, "\\x%02x", c);
         else sse__put_char(&b, (char)c);
     }
-    sse_printf(&b, " HTTP/1.%d\" %d %llu", req->head.minor, req->status, (unsigned long long)req->sent);
+    sse_printf(&b, " HTTP/1.%d\" %d %llu", req->head.minor, req->status,
+               (unsigned long long)req->sent);
     if (app->options.on_log) app->options.on_log(SSE_LOG_INFO, sse_buf_text(&b), app->options.user);
     else fprintf(stderr, "%s\n", sse_buf_text(&b));
     sse_buf_free(&b);
@@ -17566,15 +17577,15 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
 }
 
-/* Looks at what failed while its handler, or its body's reader, ran. Silence about it may be a reply
-   that nobody meant. */
+/* Looks at what failed while its handler, or its body's reader, ran. Silence about it may be a
+   reply that nobody meant. */
 static void sse__req_note_failures(sse_req *req, unsigned long db_failures) {
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (sse__db_failures() == db_failures) return;
     (void)sse__req_error(req, SSE_E_DB);
     if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req), req->path,
-             sse__db_words);
+    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
+             req->path, sse__db_words);
 }
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
@@ -17584,7 +17595,8 @@ static void sse__req_note_failures(sse_req *req, unsigned long db_failures) {
    (RFC 1945 8.3). */
 static bool sse__req_lacks_length(const sse_req *req) {
     if (req->head.has_length || req->head.chunked) return false;
-    if (!sse__req_is(req, "POST") && !sse__req_is(req, "PUT") && !sse__req_is(req, "PATCH")) return false;
+    if (!sse__req_is(req, "POST") && !sse__req_is(req, "PUT") && !sse__req_is(req, "PATCH"))
+        return false;
     return req->head.minor == 0 || sse__req_field(req, SSE__FIELD_CONTENT_TYPE).ptr;
 }
 
@@ -17602,7 +17614,8 @@ static void sse__req_bind(sse_req *req, char *bytes, const sse__head *head) {
     if (head->query.at) req->query_text = sse__slice_str(bytes, head->query);
 }
 
-static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head) { /* NULL: no memory */
+/* NULL: no memory. */
+static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head) {
     sse_app *app = c->net->app;
     sse_req *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
     if (!req) return NULL;
@@ -17732,7 +17745,8 @@ static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
                        taken->path);
 }
 
-static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) {
+static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn,
+                                  void *user) {
     sse__route *route = SSE__NEW(sse__route);
     if (!route) return NULL;
     route->method = sse__strdup(sse__text(method)); /* NULL: app_route refuses it */
@@ -17875,11 +17889,12 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     int             error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!dir && !o->files)
-        return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
+        return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files",
+                           at);
     for (file = o->files; file && file->path; file++)
         if (file->path[0] != '/' || (file->len && !file->bytes))
-            return sse__refuse(app, SSE_E_ARG,
-                               "static files at %s: .files \"%s\": a path begins with /, and has .bytes",
+            return sse__refuse(app, SSE_E_ARG, "static files at %s: .files \"%s\": "
+                                               "a path begins with /, and has .bytes",
                                at, file->path);
     if (!sse__field_value_ok(sse__text(cache)))
         return sse__refuse(app, SSE_E_FIELD,
@@ -17911,34 +17926,24 @@ static void sse__client_free(void *user) {
     SSE_FREE(client);
 }
 
-#ifndef SSE_NO_CLIENT
-static void sse__client_take(sse_req *req, sse__client *client) { /* there is no file */
-    sse_file file = {"/datastar.js", NULL, 0};
-    if (!client->built_in.len) sse__client_write(&client->built_in);
-    if (client->built_in.error) {
-        sse__req_error(req, client->built_in.error);
-        sse_buf_free(&client->built_in); /* the next request tries again */
-        return;
-    }
-    file.bytes = client->built_in.ptr;
-    file.len   = client->built_in.len;
-    (void)sse__file_from_memory(req, &file);
-}
-#else
-static void sse__client_take(sse_req *req, sse__client *client) { /* logs that the file is missing */
-    (void)sse_send_file(req, client->file, NULL);
-}
-#endif
-
 static void sse__client_handler(sse_req *req, void *user) {
     sse__client *client = (sse__client *)user;
+    sse_buf     *b      = &client->built_in;
+    sse_file     file   = {"/datastar.js", NULL, 0};
     struct stat  st;
     const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
     sse__files_use(req->app);
     if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
-    else if (client->file && sse__file_was_short(errno)) /* 503 */
-        (void)sse_send_file(req, client->file, NULL);
-    else sse__client_take(req, client);
+    else if (client->file && (!SSE__HAS_CLIENT || sse__file_was_short(errno)))
+        (void)sse_send_file(req, client->file, NULL); /* 404 or 503 */
+    else {
+        if (!b->len) sse__client_write(b);
+        file.bytes = b->ptr;
+        file.len   = b->len;
+        if (!b->error) (void)sse__file_from_memory(req, &file);
+        else sse__req_error(req, b->error);
+        if (b->error) sse_buf_free(b); /* the next request tries again */
+    }
     if (!req->file) return;
     req->type = "text/javascript; charset=utf-8";
     sse__put_field(&req->headers, "Cache-Control", "no-cache");
@@ -17949,11 +17954,9 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     sse__client      *client;
     const char       *at = path ? path : "";
     if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
-#ifdef SSE_NO_CLIENT
-    if (!file)
+    if (!SSE__HAS_CLIENT && !file)
         return sse__refuse(app, SSE_E_NOT_BUILT,
                            "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
-#endif
     client = SSE__NEW(sse__client);
     if (client && file) client->file = sse__strdup(sse__text(file));
     if (!client || (file && !client->file)) {
@@ -17970,9 +17973,9 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
 /* Copies options and their texts. */
 static int sse__live_copy_options(sse__live *live, const char *path, const sse_live_options *o) {
     const char **const texts[] = {
-        &live->path, &live->tables, &live->query, &live->event, &live->patch.selector, &live->patch.ns,
-        &live->patch.attributes, &live->patch.view_transition_selector, &live->stream.label,
-        &live->stream.who};
+        &live->path, &live->tables, &live->query, &live->event, &live->patch.selector,
+        &live->patch.ns, &live->patch.attributes, &live->patch.view_transition_selector,
+        &live->stream.label, &live->stream.who};
     int    error = SSE_OK;
     size_t i;
     live->path   = path;
@@ -18061,7 +18064,8 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     return sse__config_fail(app, error, "live view", path);
 }
 
-SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options) {
+SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
+                     const sse_live_options *options) {
     return sse__live_add(app, path, fn, NULL, options);
 }
 
@@ -18653,77 +18657,86 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 #include <poll.h>
 
 struct sse__server {
-    sse_app   *app;
-    sse__alarm grace;          /* armed when the app stops */
-    int        grace_ms;       /* guarded by loop.mutex: sse_stop_background sets it */
-    int        armed_ms;       /* what grace is armed with; -1: not yet */
-    bool       inited;         /* on_init has run, on_exit has not: Y2 */
-    bool       turning;        /* within a turn: callbacks run */
-    bool       background;     /* guarded by loop.mutex: a thread was started that sse_stop_background has not joined */
-    bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
-    volatile int stopped;      /* the grace period is over, or a second signal came */
-    sse_stats  shown;          /* guarded by loop.mutex: as of the end of the latest turn */
+    sse_app     *app;
+    sse__alarm   grace;      /* armed when the app stops */
+    int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
+    int          armed_ms;   /* what grace is armed with; -1: not yet */
+    bool         inited;     /* on_init has run, on_exit has not: Y2 */
+    bool         turning;    /* within a turn: callbacks run */
+    bool         background; /* guarded by loop.mutex: its thread is not joined yet */
+    bool         stopping;
+    bool         over;       /* stopped for good, unless sse_listen begins anew */
+    volatile int stopped;    /* the grace period is over, or a second signal came */
+    sse_stats    shown;      /* guarded by loop.mutex: as of the end of the latest turn */
 };
 
 /* ---- listening and ports ----------------------------------------------------------- */
 
-static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve again */
-    struct sse__server *server = app->server;
-    SSE__FLAG_CLEAR(app->loop.stop);
-    SSE__FLAG_CLEAR(server->stopped);
-    server->stopping = server->over = false;
-    app->net->port   = 0;
-}
-
 static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
-    const char  *host = o->host ? o->host : "127.0.0.1";
+    const char  *host = o->host ? o->host : "127.0.0.1", *remedy = "";
     const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
     sse__address a;
+    bool         local; /* a unix socket */
     int          fd, error = sse__address_parse(&a, host, port);
     if (error) return error;
-    fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
-    if (fd < 0)
-        return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
-                           errno != EADDRINUSE ? "" : a.to.any.sa_family == AF_UNIX ? "; choose another path"
-                                                                                    : "; choose another .port, or SSE_ANY_PORT");
-    error = sse__listener_add(app, fd, &a, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
+    local = a.to.any.sa_family == AF_UNIX;
+    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
+    if (fd < 0) {
+        if (errno == EADDRINUSE)
+            remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
+        return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port,
+                           strerror(errno), remedy);
+    }
+    error = sse__listener_add(app, fd, &a, local ? a.to.un.sun_path : NULL);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
-    if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
-    else if (strchr(host, ':')) sse__log(app, SSE_LOG_INFO, "listening on http://[%s]:%d", host, sse__bound_port(fd));
-    else sse__log(app, SSE_LOG_INFO, "listening on http://%s:%d", host, sse__bound_port(fd));
+    sse__log(app, SSE_LOG_INFO, local               ? "listening on %s"
+                                : strchr(host, ':') ? "listening on http://[%s]:%d"
+                                                    : "listening on http://%s:%d",
+             host, sse__bound_port(fd));
     return SSE_OK;
 }
 
-/* Databases that the app uses by itself must be this process's own. What handlers use answers them.
-   */
+/* Databases that the app uses by itself must be this process's own; a call of a handler's with
+   another fails by itself. */
 static int sse__server_check_databases(sse_app *app) {
     const sse__store *store = app->topics->sequence.stores;
     const sse__topic *topic = app->topics->fed;
     const sse__link  *link  = app->views->lives.next;
-    while (store && !sse__db_is_elsewhere(store->db)) store = store->next;
-    while (topic && !sse__db_is_elsewhere(topic->outbox->db)) topic = topic->next_fed;
-    while (link != &app->views->lives && !sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db))
-        link = link->next;
-    if (!store && !topic && link == &app->views->lives) return SSE_OK;
-    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process was forked: "
-                                         "call sse_db_open after fork() or daemon()",
-                       store || topic ? "topic" : "live view");
+    const char       *whose = NULL;
+    for (; link != &app->views->lives; link = link->next)
+        if (sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db)) whose = "live view";
+    for (; topic; topic = topic->next_fed)
+        if (sse__db_is_elsewhere(topic->outbox->db)) whose = "topic";
+    for (; store; store = store->next)
+        if (sse__db_is_elsewhere(store->db)) whose = "topic";
+    if (!whose) return SSE_OK;
+    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process "
+                                         "was forked: call sse_db_open after fork() or daemon()",
+                       whose);
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
-    int error;
+    struct sse__server      *server;
+    int                      error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     if (sse__db_broken)
-        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
+        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
+                                           "(sse_db_close forgets it): %s", sse__db_broken_why);
     else error = sse__serve_check(app, what, o);
     if (!error) error = sse__server_check_databases(app);
     if (!error) {
-        if (app->server->over) sse__server_anew(app);
-        app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
+        server = app->server;
+        if (server->over) { /* it has stopped, and shall serve again */
+            SSE__FLAG_CLEAR(app->loop.stop);
+            SSE__FLAG_CLEAR(server->stopped);
+            server->stopping = server->over = false;
+            app->net->port   = 0;
+        }
+        server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
         error = sse__listen_passed(app);
         if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
@@ -18732,29 +18745,22 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     return error;
 }
 
-SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) { return sse__server_listen(app, "sse_listen", options); }
+SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
+    return sse__server_listen(app, "sse_listen", options);
+}
 
-SSE_API int sse_port(sse_app *app) { return app && app->net ? app->net->port : 0; }
+SSE_API int sse_port(sse_app *app) { return app ? app->net->port : 0; }
 
 /* ---- stopping -------------------------------------------------------------------- */
 
 SSE_API int sse_stop(sse_app *app) { /* async-signal-safe: a store and a write */
     if (!app) return SSE_E_ARG;
     SSE__FLAG_SET(app->loop.stop);
-    if (write(app->loop.wake_fd, "", 1) < 0) return SSE_OK; /* the pipe is full: the loop is awake already */
+    if (write(app->loop.wake_fd, "", 1) < 0) return SSE_OK; /* full: it is awake already */
     return SSE_OK;
 }
 
 SSE_API bool sse_stopping(sse_app *app) { return app && SSE__FLAG(app->loop.stop); }
-
-static void sse__server_cut(sse_app *app) { /* whatever is still open */
-    sse__link *link;
-    while ((link = app->net->conns.next) != &app->net->conns) {
-        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
-        if (c->stream) app->net->stream_calls->cut(c);
-        else sse__conn_close(c);
-    }
-}
 
 static void sse__server_own(sse_app *app, bool owned) {
     sse__lock(&app->loop.mutex);
@@ -18764,24 +18770,31 @@ static void sse__server_own(sse_app *app, bool owned) {
 }
 
 static void sse__server_end(sse_app *app) { /* Y2 */
-    app->server->inited = false;
-    sse__server_cut(app);
+    struct sse__server *server = app->server;
+    sse__link          *link;
+    server->inited = false;
+    while ((link = app->net->conns.next) != &app->net->conns) { /* whatever is still open */
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        if (c->stream) app->net->stream_calls->cut(c);
+        else sse__conn_close(c);
+    }
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
-    app->server->turning = true; /* it is a callback like others: no loop is turned in it */
+    server->turning = true; /* on_exit is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
-    app->server->turning = false;
-    sse__alarm_cancel(&app->server->grace);
-    app->server->over = true;
+    server->turning = false;
+    sse__alarm_cancel(&server->grace);
+    server->over = true;
 }
 
 static void sse__server_grace_over(sse__alarm *alarm) {
     struct sse__server *server = SSE__CONTAINER(alarm, struct sse__server, grace);
-    sse__stages_run(server->app, SSE__STOP_OVER, SSE__STOP_OVER); /* streams end with their last events, as far as those leave at once */
+    sse__stages_run(server->app, SSE__STOP_OVER, SSE__STOP_OVER); /* streams: a last event */
     server->stopped = 1;
 }
 
-/* The grace period begins, or another was set since. It is looked at each turn: a call might wait behind many others. */
+/* The grace period begins, or another was set since. It is looked at each turn: a call might wait
+   behind many others. */
 static void sse__server_arm(sse_app *app) {
     struct sse__server *server = app->server;
     int                 ms;
@@ -18794,14 +18807,14 @@ static void sse__server_arm(sse_app *app) {
     sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)ms);
 }
 
-/* No new connections; streams say farewell; idle connections close; replies in flight are finished. */
+/* No new connections; streams say farewell; idle connections close; replies in flight are
+   finished. */
 static void sse__server_begin_stop(sse_app *app) {
-    struct sse__server *server = app->server;
     sse__link *link, *next;
-    server->stopping = true;
+    app->server->stopping = true;
+    app->server->armed_ms = -1;
     sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
-    server->armed_ms = -1;
     sse__stages_run(app, SSE__STOP_STREAMS, SSE__STOP_STREAMS);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
@@ -18814,12 +18827,16 @@ static void sse__server_begin_stop(sse_app *app) {
 /* ---- counters ---------------------------------------------------------------------- */
 
 /* The end of a turn: what other threads may see. One copy a turn, so that no event pays for it. */
+#if defined(SSE_NO_THREADS)
+static void sse__stats_show(sse_app *app) { (void)app; }
+#else
 static void sse__stats_show(sse_app *app) {
     const sse_stats now = sse__stats_read(app);
     sse__lock(&app->loop.mutex);
     app->server->shown = now;
     sse__unlock(&app->loop.mutex);
 }
+#endif
 
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     if (!app || !out) return SSE_E_ARG;
@@ -18836,8 +18853,8 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
 /* ---- turns ------------------------------------------------------------------------- */
 
 static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
-    return sse__net_has_work(app->net) || !sse__list_empty(&app->views->dirty) || !sse__list_empty(&app->streams->closing) ||
-           sse__topic_flowing(app->topics->fed);
+    return sse__net_has_work(app->net) || !sse__list_empty(&app->views->dirty) ||
+           !sse__list_empty(&app->streams->closing) || sse__topic_flowing(app->topics->fed);
 }
 
 #if defined(SSE_DEBUG_CHECKS)
@@ -18845,80 +18862,70 @@ static void sse__check_queue(const sse__queue *q) {
     size_t   bytes = 0;
     uint32_t i;
     for (i = 0; i < q->count; i++) {
-        SSE_ASSERT(sse__queue_at(q, i)->from < sse__queue_at(q, i)->to);
-        bytes += sse__queue_at(q, i)->to - sse__queue_at(q, i)->from;
+        const sse__out *out = sse__queue_at(q, i);
+        SSE_ASSERT(out->from < out->to);
+        bytes += out->to - out->from;
     }
     SSE_ASSERT(bytes == q->bytes);
-    (void)bytes;
+    (void)bytes; /* where SSE_ASSERT is nothing; so below */
 }
 
 /* What the drawings of >>conn and >>request promise of a connection between two turns, and of its
    request. */
 static void sse__check_conn(const sse__conn *c) {
     const sse_app_options *o = &c->net->app->options;
-    const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    const bool     reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    const sse_req *req   = c->req;
     SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
     SSE_ASSERT(!c->deadline || c->alarm.link.next);
     SSE_ASSERT(!c->deadline || c->excused || c->alarm.due <= c->deadline);
-    SSE_ASSERT(!c->inbox || c->inbox->bytes.len);                             /* C3 */
-    SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || c->req); /* C3 */
+    SSE_ASSERT(!c->inbox || c->inbox->bytes.len); /* C3 */
+    SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || req); /* C3 */
     SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
-    SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
-    SSE_ASSERT(!c->req || c->state == SSE__REPLY || c->state == SSE__BODY);
-    SSE_ASSERT(!c->req || c->req->conn == c);
-    SSE_ASSERT(!c->req || (c->req->phase == SSE__REQ_HEAD) == (c->state == SSE__BODY && !c->in_place));
-    SSE_ASSERT(!c->req || (c->req->phase == SSE__REQ_HEAD) == !c->req->kept.next);
-    SSE_ASSERT(!c->req || c->req->phase != SSE__REQ_CONCLUDED);
-    SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
+    SSE_ASSERT(!c->stream || (c->stream->conn == c && !req));
+    SSE_ASSERT(c->state != SSE__REPLY || (req && !c->deadline));
     SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
     SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
     SSE_ASSERT(c->state != SSE__LINGER || c->deadline);
     SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
     sse__check_queue(&c->out);
-    (void)o, (void)reads; /* where SSE_ASSERT is nothing */
+    if (req) {
+        const bool waits = c->state == SSE__BODY && !c->in_place; /* for its body, to be handled */
+        SSE_ASSERT(c->state == SSE__REPLY || c->state == SSE__BODY);
+        SSE_ASSERT(req->conn == c && req->phase != SSE__REQ_CONCLUDED);
+        SSE_ASSERT((req->phase == SSE__REQ_HEAD) == waits && !req->kept.next == waits);
+        (void)waits;
+    }
+    (void)o, (void)reads, (void)req;
 }
 
 /* What the drawing of >>stream promises between two turns: S6, S7. */
 static void sse__check_stream(const sse__stream *stream) {
     const sse__stream_extra *x = stream->extra;
-    const bool      lives = stream->phase == SSE__STREAM_OPEN || stream->phase == SSE__STREAM_STOPPING;
+    const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
-    SSE_ASSERT(lives || stream->phase == SSE__STREAM_ENDING || stream->phase == SSE__STREAM_CUT);
-    SSE_ASSERT(lives == sse__stream_lives(stream) && lives == (stream->conn != NULL));
-    SSE_ASSERT(lives == !stream->closing.next && !stream->req);
-    SSE_ASSERT(!stream->conn || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
+    SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
+    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->closing.next && !stream->req);
+    SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
-    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || (x && (x->drain || (x->step && x->step_at))));
+    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || x);
+    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || x->drain || (x->step && x->step_at));
     SSE_ASSERT(!lives || !x || !x->ends_at || stream->conn->deadline);
     SSE_ASSERT(!stream->raw || (!stream->subs && !stream->behind && !stream->ping_ms));
-    SSE_ASSERT(!x || !x->label || (x->with_label.stream == stream && x->with_label.link.next)); /* S4 */
-    SSE_ASSERT(!x || !x->who || (x->with_who.stream == stream && x->with_who.link.next));       /* S4 */
+    if (x) { /* S4 */
+        SSE_ASSERT(!x->label || (x->with_label.stream == stream && x->with_label.link.next));
+        SSE_ASSERT(!x->who || (x->with_who.stream == stream && x->with_who.link.next));
+    }
     for (sub = stream->subs; sub; sub = sub->next) {
         SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
     }
-    (void)x, (void)lives; /* where SSE_ASSERT is nothing */
-}
-
-static void sse__check_streams(sse_app *app) {
-    const sse__slots *all = &app->streams->all;
-    const sse__link  *link;
-    uint32_t          i, count = 0, closing = 0, closed = 0;
-    for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next) closing++;
-    for (i = 0; i < all->used; i++) {
-        const sse__stream *stream = (const sse__stream *)all->at[i].item;
-        if (!stream) continue;
-        count++;
-        closed += !stream->conn;
-        SSE_ASSERT(stream->app == app && stream->slot == i && stream->gen == all->at[i].gen); /* S1 */
-        sse__check_stream(stream);
-    }
-    SSE_ASSERT(count == all->count && closed == closing); /* S6 */
-    (void)count, (void)closed, (void)closing;
+    (void)x, (void)lives;
 }
 
 static void sse__check_all(sse_app *app) {
-    size_t    held = 0;
-    uint32_t  count = 0;
+    const sse__slots *streams = &app->streams->all;
+    size_t     held = 0;
+    uint32_t   i, count = 0;
     sse__link *link;
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
         sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
@@ -18931,15 +18938,26 @@ static void sse__check_all(sse_app *app) {
         held += req->held;
     }
     SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
-    sse__check_streams(app);
+    for (count = i = 0; i < streams->used; i++) {
+        const sse__stream *stream = (const sse__stream *)streams->at[i].item;
+        if (!stream) continue;
+        SSE_ASSERT(stream->app == app && stream->slot == i); /* S1 */
+        SSE_ASSERT(stream->gen == streams->at[i].gen);       /* S1 */
+        sse__check_stream(stream);
+        count += !stream->closing.next;
+    }
+    for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
+        count++;
+    SSE_ASSERT(count == streams->count); /* S6 */
     (void)held;
 }
 #else
 static void sse__check_all(sse_app *app) { (void)app; }
 #endif
 
-/* Changes are looked at once all requests of the turn have been handled, and views rendered once all changes are known: however
-   many commits there were, a view is rendered once. What renders and callbacks queued is written before anything is freed. */
+/* Changes are looked at once all requests of the turn have been handled, and views rendered once
+   all changes are known: however many commits there were, a view is rendered once. What renders
+   and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
     sse__net_work(app->net);
@@ -18968,7 +18986,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
-    server->turning = true; /* with nobody left to wait for, the last turn does not wait */
+    server->turning = true; /* with no connection left to wait for, the last turn does not wait */
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     server->turning = false;
     if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
@@ -18979,7 +18997,9 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
 
 enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
 
-SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG; }
+SSE_API int sse_fd(sse_app *app) {
+    return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG;
+}
 
 SSE_API int sse_next_ms(sse_app *app) {
     int ms;
@@ -19011,8 +19031,11 @@ static void sse__on_signal(int number) {
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
     struct sigaction action, old_int, old_term;
-    int              error = !app ? SSE_E_ARG : sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
-    if (!error && sse__list_empty(&app->net->listeners)) error = sse__server_listen(app, "sse_serve", options);
+    int              error;
+    if (!app) return SSE_E_ARG;
+    error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
+    if (!error && sse__list_empty(&app->net->listeners))
+        error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__on_signal;
@@ -19027,7 +19050,8 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     if (handlers) {
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
-        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not free it, leak checkers agree */
+        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not
+                                        free it, leak checkers agree */
     }
     return error;
 }
@@ -19035,7 +19059,8 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
 #if defined(SSE_NO_THREADS)
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     (void)options;
-    if (app) sse__log(app, SSE_LOG_ERROR, "sse_serve_background: %s", sse_error_text(SSE_E_NOT_BUILT));
+    if (app)
+        sse__log(app, SSE_LOG_ERROR, "sse_serve_background: %s", sse_error_text(SSE_E_NOT_BUILT));
     return NULL;
 }
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
@@ -19051,27 +19076,26 @@ static void *sse__background(void *user) {
     return NULL;
 }
 
-static bool sse__server_runs(sse_app *app) { /* or its thread is not joined yet */
-    bool runs;
-    sse__lock(&app->loop.mutex);
-    runs = app->loop.owned || app->server->background;
-    sse__unlock(&app->loop.mutex);
-    return runs;
-}
-
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     sse_server *server;
-    bool        started;
-    if (app && sse__server_runs(app)) { /* two threads in one loop */
-        sse__refuse(app, SSE_E_STATE, "sse_serve_background: the app has a loop already: stop that first");
-        if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again once it is freed */
+    bool        runs, started;
+    if (!app) return NULL;
+    sse__lock(&app->loop.mutex);
+    runs = app->loop.owned || app->server->background; /* or its thread is not joined yet */
+    sse__unlock(&app->loop.mutex);
+    if (runs) { /* two threads in one loop */
+        sse__refuse(app, SSE_E_STATE,
+                    "sse_serve_background: the app has a loop already: stop that first");
+        app->config_error = SSE_OK; /* it may serve again when that has stopped */
         return NULL;
     }
-    if (!app || (sse__list_empty(&app->net->listeners) && sse__server_listen(app, "sse_serve_background", options))) return NULL;
+    if (sse__list_empty(&app->net->listeners) &&
+        sse__server_listen(app, "sse_serve_background", options))
+        return NULL;
     server = SSE__NEW(sse_server);
     if (!server) return NULL;
     server->app = app;
-    sse__lock(&app->loop.mutex); /* until the loop is known to be that thread's: calls of other threads go through this mutex */
+    sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
     if (started) {
         app->loop.owned = app->server->background = true;
@@ -19089,7 +19113,7 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     sse__lock(&server->app->loop.mutex);
     server->app->server->grace_ms = timeout_ms;
     sse__unlock(&server->app->loop.mutex);
-    (void)sse_stop(server->app); /* wakes the loop also if it is stopping already, with more time */
+    (void)sse_stop(server->app); /* wakes the loop also if it stops already, with more time */
     pthread_join(server->thread, NULL);
     sse__server_own(server->app, false);
     server->app->server->background = false;
@@ -19100,15 +19124,16 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
-/* First all that still tells the program something, with the whole app there; then what owns connections; then what they use; the
-   loop's timers, poller and mutex last, as all of these let go of some. */
+/* First all that still tells the program something, with the whole app there; then what owns
+   connections; then what they use; the loop's timers, poller and mutex last, as all of these let go
+   of some. */
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
-    sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
+    sse__server_own(app, true); /* work that still runs is not on this thread */
     if (app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
+    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* no thread of ours posts a call now */
     sse__loop_drain(&app->loop);
     sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
     sse__net_close(app->net);
@@ -20512,6 +20537,8 @@ static void sse__client_write(sse_buf *b) {
     for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
 }
 
+#else
+static void sse__client_write(sse_buf *b) { (void)b; }
 #endif /* SSE_NO_CLIENT */
 
 #ifdef __cplusplus
