@@ -19206,7 +19206,7 @@ SSE_API bool sse_alive(int port) {
     return alive;
 }
 
-/* Reads what follows the opening quote, up to the closing one. Both kinds go over line breaks. False: there is none. */
+/* Takes a quoted value, which may go over line breaks. False: its quote is not closed. */
 static bool sse__env_quoted(sse_str *rest, sse_buf *value) {
     const char quote = rest->ptr[0];
     size_t     i;
@@ -19240,55 +19240,58 @@ static void sse__env_skip(sse_str *rest) {
     while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__str_skip(*rest, 1);
 }
 
-static bool sse__is_env_name(char c) { return c == '_' || (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z'); }
-
 /* Takes "KEY =", with or without "export". Absent: there is none. */
 static sse_str sse__env_key(sse_str *rest) {
+    static const char letters[] = "_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     size_t  i = 0;
     sse_str key;
     sse__env_skip(rest);
-    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__str_skip(*rest, 7);
+    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t")))
+        *rest = sse__str_skip(*rest, 7);
     sse__env_skip(rest);
-    while (i < rest->len && sse__is_env_name(rest->ptr[i])) i++;
+    while (i < rest->len && rest->ptr[i] && strchr(letters, rest->ptr[i])) i++;
     key   = sse__str(rest->ptr, i);
     *rest = sse__str_skip(*rest, i);
     sse__env_skip(rest);
-    if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9') || !rest->len || rest->ptr[0] != '=') return sse__str(NULL, 0);
+    if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9')) return sse__text(NULL);
+    if (!rest->len || rest->ptr[0] != '=') return sse__text(NULL);
     *rest = sse__str_skip(*rest, 1);
     sse__env_skip(rest);
     return key;
 }
 
-/* Takes the next variable off rest; value is appended to. 1: one; 0: there are no more; or SSE_E_SYNTAX, and rest begins with it. */
+/* Takes the next variable off rest; value is appended to. 1: one; 0: there are no more; or
+   SSE_E_SYNTAX, and rest begins with it. */
 static int sse__env_next(sse_str *rest, sse_str *key, sse_buf *value) {
     sse_str start;
-    bool    fine = true;
+    bool    fine;
     do { /* past empty lines and comments */
         start = *rest;
         if (!start.len) return 0;
     } while (!sse__env_bare(rest).len);
     *rest = start;
     *key  = sse__env_key(rest);
-    if (key->ptr && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"'))
+    fine  = key->ptr != NULL;
+    if (fine && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"'))
         fine = sse__env_quoted(rest, value) && !sse__env_bare(rest).len;
-    else if (key->ptr) sse__put_str(value, sse__env_bare(rest));
-    if (fine && key->ptr && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
+    else if (fine) sse__put_str(value, sse__env_bare(rest));
+    if (fine && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
     *rest = start;
     return SSE_E_SYNTAX;
 }
 
 static int sse__read_file(const char *file, size_t max, sse_buf *out) {
     const int fd = SSE__SYS(open(file, O_RDONLY | O_CLOEXEC));
-    ssize_t   n  = fd < 0 ? -1 : 1;
+    ssize_t   n  = 1;
     if (fd < 0) return errno == ENOENT ? SSE_E_ABSENT : SSE_E_IO;
-    while (n > 0 && !out->error && out->len <= max) {
+    while (n && !out->error && out->len <= max) {
         char bytes[4096];
         n = SSE__SYS(read(fd, bytes, sizeof bytes));
         if (n > 0) sse_raw(out, bytes, (size_t)n);
-        else if (n < 0 && errno == EINTR) n = 1;
+        else if (n < 0 && errno != EINTR) sse_buf_fail(out, SSE_E_IO);
     }
     close(fd);
-    return n < 0 ? SSE_E_IO : out->error ? out->error : out->len > max ? SSE_E_FULL : SSE_OK;
+    return out->error ? out->error : out->len > max ? SSE_E_FULL : SSE_OK;
 }
 
 /* set: false only looks. Returns how many variables it set; or an error, with the line it is on. */
@@ -19301,7 +19304,8 @@ static int sse__env_walk(sse_str text, bool set, int *line) {
     while ((got = sse__env_next(&rest, &key, &value)) > 0) {
         name = sse__strdup(key);
         if (!name || value.error) got = SSE_E_NOMEM;
-        else if (set && !getenv(name)) got = setenv(name, sse_buf_text(&value), 0) ? SSE_E_NOMEM : ++count;
+        else if (set && !getenv(name))
+            got = setenv(name, sse_buf_text(&value), 0) ? SSE_E_NOMEM : ++count;
         SSE_FREE(name);
         if (got < 0) break;
         value.len = 0;
@@ -19315,10 +19319,12 @@ SSE_API int sse_load_env(const char *file) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse_str text;
     int     error = file ? sse__read_file(file, 1 << 20, &b) : SSE_E_ARG, line = 0;
-    text = sse__str(b.ptr ? b.ptr : "", b.len);
+    text = sse__str(sse_buf_text(&b), b.len);
     if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__str_skip(text, 3);
     if (!error) error = sse__env_walk(text, false, &line);
-    if (error == SSE_E_SYNTAX) fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file, line);
+    if (error == SSE_E_SYNTAX)
+        fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file,
+                line);
     if (error >= 0) error = sse__env_walk(text, true, &line);
     sse_buf_free(&b);
     return error;
@@ -19343,8 +19349,9 @@ struct sse_tunnel {
     char    *url;   /* NULL: not known yet */
 };
 
-/* The agent runs in a process group of its own beside a watcher that reads descriptor 0, a pipe whose other end only this program
-   holds: when the program ends, by whatever signal, the watcher reads the end of the file and ends the group. */
+/* The agent runs in a process group of its own beside a watcher that reads descriptor 0, a pipe
+   whose other end only this program holds: when the program ends, by whatever signal, the watcher
+   reads the end of the file and ends the group. */
 static const char sse__tunnel_head[] =
     "exec 3<&0 </dev/null\n"
     "{ read -r x <&3; trap '' TERM; kill -TERM 0; sleep 2; kill -KILL 0; } >/dev/null 2>&1 &\n"
@@ -19353,29 +19360,28 @@ static const char sse__tunnel_head[] =
 static const char sse__tunnel_ngrok[] = "ngrok http {port} --log stdout --log-format json";
 
 static void sse__tunnel_script(sse_buf *b, const char *command, int port) {
-    const char *p = command ? command : sse__tunnel_ngrok, *next;
+    const char *next;
     sse_puts(b, sse__tunnel_head);
     sse_puts(b, "{ ");
-    while ((next = strstr(p, "{port}")) != NULL) {
-        sse_raw(b, p, (size_t)(next - p));
+    for (; (next = strstr(command, "{port}")) != NULL; command = next + 6) {
+        sse_raw(b, command, (size_t)(next - command));
         sse_printf(b, "%d", port);
-        p = next + 6;
     }
-    sse_puts(b, p);
+    sse_puts(b, command);
     sse_puts(b, "\n} 2>&1\nkill $!\nwait\n");
 }
 
-/* Starts script with in and out as its descriptors 0, and 1 and 2. No fork: that would run a copy of a program with threads. */
+/* Starts script with in and out as its descriptors 0, and 1 and 2. No fork: that would run a copy
+   of a program with threads. */
 static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
-    char  shell[] = "/bin/sh", option[] = "-c", *text = sse__strdup(sse__text(script)), *argv[4];
+    char                      *argv[4];
     posix_spawn_file_actions_t files;
     posix_spawnattr_t          attributes;
     sigset_t                   signals;
     int                        error;
-    if (!text) return ENOMEM;
-    argv[0] = shell;
-    argv[1] = option;
-    argv[2] = text;
+    argv[0] = (char *)"/bin/sh"; /* exec writes to none of them */
+    argv[1] = (char *)"-c";
+    argv[2] = (char *)script;
     argv[3] = NULL;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, in, 0);
@@ -19388,11 +19394,11 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGPIPE);
     posix_spawnattr_setsigdefault(&attributes, &signals);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    error = posix_spawn(pid, shell, &files, &attributes, argv, environ);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
+    error = posix_spawn(pid, argv[0], &files, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
-    SSE_FREE(text);
     return error;
 }
 
@@ -19400,43 +19406,41 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
 static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) {
     sse__origin origin;
     if (url.len && url.ptr[url.len - 1] == '/') url.len--;
-    if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr || sse__host_is_local(origin.host.name)) return false;
+    if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr) return false;
+    if (sse__host_is_local(origin.host.name)) return false;
     t->url              = sse__strdup(url);
     t->app->tunnel_host = t->url ? sse__strdup(origin.host.name) : NULL;
     if (t->url) sse__log(t->app, SSE_LOG_INFO, "tunnel at %s", t->url);
     return true;
 }
 
-static bool sse__is_url_char(char c) { return c > ' ' && c < 0x7F && !strchr("\"'<>|,;()[]{}\\", c); }
-
 static void sse__tunnel_line(sse_tunnel *t, sse_str line) {
     sse_str value, rest;
     size_t  n;
     sse__log(t->app, SSE_LOG_DEBUG, "tunnel: %.*s", line.len < 400 ? (int)line.len : 400, line.ptr);
     if (t->url) return;
-    if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"started tunnel","url":"https://..."} */
+    if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"...","url":"https:..."} */
         if (value.len > 2) (void)sse__tunnel_take_url(t, sse__str(value.ptr + 1, value.len - 2));
         return;
     }
     if (line.len && line.ptr[0] == '{') return;
     for (rest = line; rest.len; rest = sse__str_skip(rest, 1)) {
-        if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://"))) continue;
-        for (n = 0; n < rest.len && sse__is_url_char(rest.ptr[n]); n++) {}
+        if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://")))
+            continue;
+        for (n = 0; n < rest.len && rest.ptr[n] > ' ' && rest.ptr[n] < 0x7F; n++)
+            if (strchr("\"'<>|,;()[]{}\\", rest.ptr[n])) break;
         if (sse__tunnel_take_url(t, sse__str(rest.ptr, n))) return;
     }
 }
 
-static void sse__tunnel_close(sse_tunnel *t) { /* it printed its last; the shell is about to end, if it has not */
-    if (t->out >= 0) {
-        (void)sse_watch(t->app, t->out, 0, NULL, NULL);
-        close(t->out);
-    }
+static void sse__tunnel_close(sse_tunnel *t) { /* the shell is about to end, if it has not */
+    if (t->out < 0) return;
+    (void)sse_watch(t->app, t->out, 0, NULL, NULL);
+    close(t->out);
     t->out = -1;
 }
 
-static void sse__tunnel_ended(sse_tunnel *t) { /* what it said last is why */
-    sse__log(t->app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
-    sse__tunnel_close(t);
+static void sse__tunnel_bury(sse_tunnel *t) {
     while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR) {}
     t->pid = 0;
 }
@@ -19456,20 +19460,22 @@ static void sse__tunnel_read(sse_tunnel *t) {
         t->whole = false;
         if (t->line.len < SSE__LINE_MAX) sse__put_char(&t->line, bytes[i]);
     }
-    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) sse__tunnel_ended(t);
+    if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN))) return;
+    sse__log(t->app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
+    sse__tunnel_close(t);
+    sse__tunnel_bury(t);
 }
 
 static void sse__tunnel_event(sse_app *app, int fd, int events, void *user) {
-    (void)app;
-    (void)fd;
-    (void)events;
+    (void)app, (void)fd, (void)events;
     sse__tunnel_read((sse_tunnel *)user);
 }
 
 /* The pipes, the agent, the watch. False: the reason is in errno. */
 static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
-    int  fds[4] = {-1, -1, -1, -1}, error = 0, i;
-    if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno; /* to its watcher; from the agent */
+    int fds[4] = {-1, -1, -1, -1}, error = 0, i;
+    /* to its watcher; from the agent */
+    if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno;
     for (i = 0; i < 4 && !error; i++)
         if (fcntl(fds[i], F_SETFD, FD_CLOEXEC)) error = errno;
     if (!error && sse__set_flags(fds[2])) error = errno;
@@ -19483,25 +19489,26 @@ static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
     return !error;
 }
 
-/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not been waited for. */
-static void sse__tunnel_end_agent(pid_t pid) {
+/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not
+   been waited for. */
+static void sse__tunnel_end_agent(sse_tunnel *t) {
     const struct timespec moment = {0, 5000000};
     siginfo_t             info;
     int                   tries;
-    kill(-pid, SIGTERM);
+    kill(-t->pid, SIGTERM);
     for (tries = 0; tries < 400; tries++) {
         memset(&info, 0, sizeof info);
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
+        if (waitid(P_PID, (id_t)t->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
         nanosleep(&moment, NULL);
     }
-    kill(-pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    kill(-t->pid, SIGKILL);
+    sse__tunnel_bury(t);
 }
 
 SSE_API void sse_tunnel_stop(sse_tunnel *t) {
     if (!t) return;
     sse__tunnel_close(t);
-    if (t->pid > 0) sse__tunnel_end_agent(t->pid);
+    if (t->pid > 0) sse__tunnel_end_agent(t);
     if (t->life >= 0) close(t->life);
     t->app->tunnel = NULL;
     SSE_FREE(t->app->tunnel_host);
@@ -19514,27 +19521,26 @@ SSE_API void sse_tunnel_stop(sse_tunnel *t) {
 static void sse__tunnel_end(sse_app *app) { sse_tunnel_stop(app->tunnel); }
 
 SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
+    const char *fault = NULL;
     sse_buf     script = {NULL, 0, 0, SSE_OK};
     sse_tunnel *t;
     if (!app || !sse__on_loop(app)) return NULL;
-    if (!sse_port(app) || app->tunnel) {
-        sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", app->tunnel ? "there is one" : "call sse_listen first, with a port");
-        return NULL;
-    }
-    t = SSE__NEW(sse_tunnel);
+    if (!sse_port(app)) fault = "call sse_listen first, with a port";
+    if (app->tunnel) fault = "there is one";
+    t = fault ? NULL : SSE__NEW(sse_tunnel);
+    if (fault) sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", fault);
     if (!t) return NULL;
-    t->app = app;
-    sse__tunnel_script(&script, command, sse_port(app));
+    t->app      = app;
     app->tunnel = t;
     app->stages[SSE__END_TUNNEL] = sse__tunnel_end;
-    if (!script.error && sse__tunnel_open(t, sse_buf_text(&script))) {
-        sse_buf_free(&script);
-        return t;
+    sse__tunnel_script(&script, command ? command : sse__tunnel_ngrok, sse_port(app));
+    if (script.error || !sse__tunnel_open(t, sse_buf_text(&script))) {
+        sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", strerror(errno));
+        sse_tunnel_stop(t);
+        t = NULL;
     }
-    sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", strerror(errno));
     sse_buf_free(&script);
-    sse_tunnel_stop(t);
-    return NULL;
+    return t;
 }
 
 SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
