@@ -17304,7 +17304,7 @@ static void sse__client_write(sse_buf *b);
 
 typedef struct sse__hook { /* of sse_before */
     struct sse__hook *next;
-    char             *prefix; /* NULL: all paths */
+    char             *prefix; /* right behind this struct; "": all paths */
     sse_handler       fn;
     void             *user;
 } sse__hook;
@@ -17417,15 +17417,15 @@ static void sse__req_not_found(sse_req *req) {
 }
 
 /* "/a" holds /a and /a/b, not /ab. */
-static bool sse__path_below(sse_str path, const char *prefix) {
-    const sse_str p = sse__text(prefix);
-    return !p.len || (sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' ||
-                                               p.ptr[p.len - 1] == '/'));
+static bool sse__path_below(const char *path, const char *prefix) {
+    const size_t n = strlen(prefix);
+    if (!n || strncmp(path, prefix, n) != 0) return !n;
+    return !path[n] || path[n] == '/' || path[n - 1] == '/';
 }
 
 /* The first hook for its path, from there on. */
 static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
-    while (from && !sse__path_below(sse__text(req->path), from->prefix)) from = from->next;
+    while (from && !sse__path_below(req->path, from->prefix)) from = from->next;
     return from;
 }
 
@@ -17577,11 +17577,9 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
 }
 
-/* Looks at what failed while its handler, or its body's reader, ran. Silence about it may be a
-   reply that nobody meant. */
-static void sse__req_note_failures(sse_req *req, unsigned long db_failures) {
-    if (req->app->call_error) req->call_error = req->app->call_error;
-    if (sse__db_failures() == db_failures) return;
+/* A call with a database has failed while its handler, or its body's reader, ran. A reply that says
+   nothing of it may be one that nobody meant. */
+static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
     if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
     sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
@@ -17666,7 +17664,8 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
     rc = req->body_fn(req, chunk, status, req->body_user);
-    sse__req_note_failures(req, failures);
+    if (sse__db_failures() != failures) sse__req_db_failed(req);
+    if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
@@ -17684,7 +17683,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     c->held     = 0;
     req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
-    sse__req_note_failures(req, failures);
+    req->call_error = req->app->call_error;
+    if (sse__db_failures() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
         sse__req_after(req);
         return;
@@ -17728,34 +17728,6 @@ static void sse__on_gone(sse__conn *c) {
 
 /* ---- setting up: routes ----------------------------------------------------------------- */
 
-/* Takes route, on failure too. */
-static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
-    const char *path = route->path, *fault = path ? sse__route_path_error(path, mount) : NULL;
-    const sse__route *taken = NULL;
-    char        what[210];
-    int         error = fault ? SSE_E_ARG : SSE_E_NOMEM;
-    snprintf(what, sizeof what, "%s %s %s", mount ? "mount" : "route",
-             route->method ? route->method : "", path ? path : "");
-    if (fault || !path || !route->method) sse__route_free(route);
-    else error = sse__route_add(&app->router->root, route, mount, &taken);
-    if (!error) return SSE_OK;
-    if (error != SSE_E_STATE)
-        return sse__refuse(app, error, "%s: %s", what, fault ? fault : sse_error_text(error));
-    return sse__refuse(app, error, "%s: one of that method and shape is there already: %s", what,
-                       taken->path);
-}
-
-static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn,
-                                  void *user) {
-    sse__route *route = SSE__NEW(sse__route);
-    if (!route) return NULL;
-    route->method = sse__strdup(sse__text(method)); /* NULL: app_route refuses it */
-    route->path   = sse__strdup(sse__text(path));
-    route->fn     = fn;
-    route->user   = user;
-    return route;
-}
-
 static const char *sse__method_fault(sse_str method) { /* NULL: none */
     const char *const known = "GET HEAD POST PUT PATCH DELETE OPTIONS";
     size_t i;
@@ -17765,28 +17737,57 @@ static const char *sse__method_fault(sse_str method) { /* NULL: none */
     return NULL;
 }
 
+/* Adds a route, or a mount, like r, whose texts are copied. Takes r->user if there is r->free_user,
+   on failure too. */
+static int sse__route_make(sse_app *app, const sse__route *r, bool mount) {
+    const char *what  = mount ? "mount" : "route", *path = r->path ? r->path : "";
+    const char *fault = sse__method_fault(sse__text(r->method));
+    const bool  here  = !app || sse__on_loop(app);
+    const sse__route *taken = NULL;
+    sse__route       *route = NULL;
+    size_t            n     = strlen(path);
+    int               error = SSE_E_NOMEM;
+    if (!r->fn) fault = "the handler is NULL";
+    if (mount && !n) fault = "for the root write /";
+    if (!r->path) fault = mount ? "prefix is NULL" : "path is NULL";
+    if (app && here && !fault) route = SSE__NEW(sse__route);
+    if (!route && r->free_user) r->free_user(r->user);
+    if (!here) return SSE_E_THREAD;
+    if (!app || fault)
+        return sse__refuse(app, SSE_E_ARG, "%s %s%s%s: %s", what, mount ? "" : r->method,
+                           mount ? "" : " ", path, fault ? fault : "");
+    if (mount && path[n - 1] == '/') n--; /* "/files/" is "/files", "/" is "": the root itself */
+    if (route) {
+        *route        = *r;
+        route->method = sse__strdup(sse__text(r->method));
+        route->path   = sse__strdup(sse__str(path, n));
+        if (route->method && route->path) fault = sse__route_path_error(route->path, mount);
+        if (fault) error = SSE_E_ARG;
+        if (fault || !route->method || !route->path) sse__route_free(route);
+        else error = sse__route_add(&app->router->root, route, mount, &taken);
+    }
+    if (!error) return SSE_OK;
+    if (taken) fault = "one of that method and shape is there already: ";
+    return sse__refuse(app, error, "%s %s %.*s: %s%s", what, r->method, (int)n, path,
+                       fault ? fault : sse_error_text(error), taken ? taken->path : "");
+}
+
 SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user,
                       const sse_route_options *options) {
-    static const sse_route_options defaults = {NULL, NULL, 0, false, false, NULL};
-    const sse_route_options *o = options ? options : &defaults;
-    const char *method = o->method ? o->method : "GET";
-    const char *fault  = !path ? "path is NULL" : !fn ? "the handler is NULL"
-                                                      : sse__method_fault(sse__text(method));
-    const bool  here   = !app || sse__on_loop(app);
-    sse__route *route  = app && here && !fault ? sse__route_new(method, path, fn, user) : NULL;
-    if (!route) {
-        if (o->free_user) o->free_user(user);
-        if (!here) return SSE_E_THREAD;
-        if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "route", path);
-        return sse__refuse(app, SSE_E_ARG, "route %s %s: %s", method, path ? path : "",
-                           fault ? fault : "");
+    sse__route r;
+    memset(&r, 0, sizeof r);
+    r.method = (char *)(options && options->method ? options->method : "GET");
+    r.path   = (char *)path;
+    r.fn     = fn;
+    r.user   = user;
+    if (options) {
+        r.guard          = options->guard;
+        r.max_body_bytes = options->max_body_bytes;
+        r.body_later     = options->body_later;
+        r.binary_query   = options->binary_query;
+        r.free_user      = options->free_user;
     }
-    route->guard          = o->guard;
-    route->max_body_bytes = o->max_body_bytes;
-    route->body_later     = o->body_later;
-    route->binary_query   = o->binary_query;
-    route->free_user      = o->free_user;
-    return sse__app_route(app, route, false);
+    return sse__route_make(app, &r, false);
 }
 
 static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn,
@@ -17809,27 +17810,21 @@ SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *use
     return sse__method_route(app, "DELETE", path, fn, user);
 }
 
-/* Takes user if free_user is set, on failure too. */
+/* Takes user if there is free_user, on failure too. */
 static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user,
                       void (*free_user)(void *user)) {
-    const size_t n     = prefix ? strlen(prefix) : 0;
-    const char  *fault = !prefix ? "prefix is NULL" : !n ? "for the root write /"
-                         : !fn   ? "the handler is NULL" : NULL;
-    sse__route  *route = app && !fault ? sse__route_new("*", prefix, fn, user) : NULL;
-    if (!route) {
-        if (free_user) free_user(user);
-        if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "mount", prefix);
-        return sse__refuse(app, SSE_E_ARG, "mount %s: %s", n ? prefix : "", fault ? fault : "");
-    }
-    route->free_user  = free_user;
-    route->body_later = fn == sse__dir_handler; /* files want none: no client is asked to send it */
-    if (route->path && prefix[n - 1] == '/') /* "/files/" is "/files", "/" is "": the root itself */
-        route->path[n - 1] = '\0';
-    return sse__app_route(app, route, true);
+    sse__route r;
+    memset(&r, 0, sizeof r);
+    r.method     = (char *)"*";
+    r.path       = (char *)prefix;
+    r.fn         = fn;
+    r.user       = user;
+    r.free_user  = free_user;
+    r.body_later = fn == sse__dir_handler; /* files want none: no client is asked to send it */
+    return sse__route_make(app, &r, true);
 }
 
 SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     return sse__mount(app, prefix, fn, user, NULL);
 }
 
@@ -17841,14 +17836,11 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
         return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", at);
     if (prefix && *at != '/')
         return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", at);
-    hook = SSE__NEW(sse__hook);
-    if (hook && prefix) hook->prefix = sse__strdup(sse__text(prefix));
-    if (!hook || (prefix && !hook->prefix)) {
-        SSE_FREE(hook);
-        return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
-    }
-    hook->fn   = fn;
-    hook->user = user;
+    hook = (sse__hook *)sse__zalloc(sizeof *hook + strlen(at) + 1);
+    if (!hook) return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
+    hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));
+    hook->fn     = fn;
+    hook->user   = user;
     for (end = &app->router->before; *end;) end = &(*end)->next;
     *end = hook;
     return SSE_OK;
@@ -17859,7 +17851,6 @@ static void sse__router_close(sse__router *router) {
     sse__route_node_clear(&router->root);
     while ((hook = router->before) != NULL) {
         router->before = hook->next;
-        SSE_FREE(hook->prefix);
         SSE_FREE(hook);
     }
     while (!sse__list_empty(&router->kept))
@@ -19124,6 +19115,12 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
+static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for connections */
+    sse__options_free(app);
+    sse__loop_close(&app->loop);
+    SSE_FREE(app);
+}
+
 /* First all that still tells the program something, with the whole app there; then what owns
    connections; then what they use; the loop's timers, poller and mutex last, as all of these let go
    of some. */
@@ -19142,9 +19139,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__router_close(app->router);
     SSE_FREE(app->monitor);
     SSE_FREE(app->topic_of_log);
-    sse__options_free(app);
-    sse__loop_close(&app->loop);
-    SSE_FREE(app);
+    sse__app_drop(app);
 }
 
 /* An app and the parts that are there from its first moment, in use or not. */
@@ -19181,7 +19176,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error && !(app->net = sse__net_open(app, &calls))) error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
-    sse_app_free(app);
+    sse__app_drop(app);
     return NULL;
 }
 
