@@ -6923,7 +6923,7 @@ struct sse_app {
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__monitor *monitor;
-    struct sse__server  *server;
+    struct sse_server  *server;
     struct sse_tunnel   *tunnel;
     char                *tunnel_host;  /* requests may name it */
     char                 date[30];  /* of the second date_at, for replies */
@@ -18647,7 +18647,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
 #include <poll.h>
 
-struct sse__server {
+struct sse_server {
     sse_app     *app;
     sse__alarm   grace;      /* armed when the app stops */
     int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
@@ -18659,6 +18659,7 @@ struct sse__server {
     bool         over;       /* stopped for good, unless sse_listen begins anew */
     volatile int stopped;    /* the grace period is over, or a second signal came */
     sse_stats    shown;      /* guarded by loop.mutex: as of the end of the latest turn */
+    sse__thread_id thread;   /* of sse_serve_background */
 };
 
 /* ---- listening and ports ----------------------------------------------------------- */
@@ -18709,7 +18710,7 @@ static int sse__server_check_databases(sse_app *app) {
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
-    struct sse__server      *server;
+    struct sse_server      *server;
     int                      error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
@@ -18761,7 +18762,7 @@ static void sse__server_own(sse_app *app, bool owned) {
 }
 
 static void sse__server_end(sse_app *app) { /* Y2 */
-    struct sse__server *server = app->server;
+    struct sse_server *server = app->server;
     sse__link          *link;
     server->inited = false;
     while ((link = app->net->conns.next) != &app->net->conns) { /* whatever is still open */
@@ -18779,7 +18780,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
 }
 
 static void sse__server_grace_over(sse__alarm *alarm) {
-    struct sse__server *server = SSE__CONTAINER(alarm, struct sse__server, grace);
+    struct sse_server *server = SSE__CONTAINER(alarm, struct sse_server, grace);
     sse__stages_run(server->app, SSE__STOP_OVER, SSE__STOP_OVER); /* streams: a last event */
     server->stopped = 1;
 }
@@ -18787,7 +18788,7 @@ static void sse__server_grace_over(sse__alarm *alarm) {
 /* The grace period begins, or another was set since. It is looked at each turn: a call might wait
    behind many others. */
 static void sse__server_arm(sse_app *app) {
-    struct sse__server *server = app->server;
+    struct sse_server *server = app->server;
     int                 ms;
     sse__lock(&app->loop.mutex);
     ms = server->grace_ms;
@@ -18961,7 +18962,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
 }
 
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
-    struct sse__server *server;
+    struct sse_server *server;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     server = app->server;
@@ -19060,8 +19061,6 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     return SSE_E_NOT_BUILT;
 }
 #else
-struct sse_server { sse_app *app; pthread_t thread; };
-
 static void *sse__background(void *user) {
     while (sse_poll((sse_app *)user, -1) > 0) {}
     return NULL;
@@ -19083,32 +19082,28 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     if (sse__list_empty(&app->net->listeners) &&
         sse__server_listen(app, "sse_serve_background", options))
         return NULL;
-    server = SSE__NEW(sse_server);
-    if (!server) return NULL;
-    server->app = app;
+    server = app->server;
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
     if (started) {
-        app->loop.owned = app->server->background = true;
+        app->loop.owned = server->background = true;
         app->loop.owner = server->thread;
     }
     sse__unlock(&app->loop.mutex);
     if (started) return server;
     sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
-    SSE_FREE(server);
     return NULL;
 }
 
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     if (!server || timeout_ms < 0) return SSE_E_ARG;
     sse__lock(&server->app->loop.mutex);
-    server->app->server->grace_ms = timeout_ms;
+    server->grace_ms = timeout_ms;
     sse__unlock(&server->app->loop.mutex);
     (void)sse_stop(server->app); /* wakes the loop also if it stops already, with more time */
     pthread_join(server->thread, NULL);
     sse__server_own(server->app, false);
-    server->app->server->background = false;
-    SSE_FREE(server);
+    server->background = false;
     return SSE_OK;
 }
 #endif
@@ -19149,7 +19144,7 @@ typedef struct sse__whole {
     sse__streams       streams;
     sse__topics        topics;
     sse__views         views;
-    struct sse__server server;
+    struct sse_server server;
 } sse__whole;
 
 SSE_API sse_app *sse_app_new(const sse_app_options *options) {
@@ -19340,7 +19335,6 @@ struct sse_tunnel {
     int      out;   /* what the agent prints; -1: it ended */
     int      life;  /* the agent ends when this descriptor is closed, by us or by our death */
     sse_buf  line;  /* the latest that it printed */
-    bool     whole; /* ... with its line break */
     char    *url;   /* NULL: not known yet */
 };
 
@@ -19409,22 +19403,20 @@ static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) {
     return true;
 }
 
-static void sse__tunnel_line(sse_tunnel *t, sse_str line) {
-    sse_str value, rest;
+static void sse__tunnel_find_url(sse_tunnel *t, sse_str line) {
+    sse_str value;
     size_t  n;
-    sse__log(t->app, SSE_LOG_DEBUG, "tunnel: %.*s", line.len < 400 ? (int)line.len : 400, line.ptr);
-    if (t->url) return;
     if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"...","url":"https:..."} */
         if (value.len > 2) (void)sse__tunnel_take_url(t, sse__str(value.ptr + 1, value.len - 2));
         return;
     }
     if (line.len && line.ptr[0] == '{') return;
-    for (rest = line; rest.len; rest = sse__str_skip(rest, 1)) {
-        if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://")))
+    for (; line.len; line = sse__str_skip(line, 1)) {
+        if (!sse__starts(line, SSE__LIT("http://")) && !sse__starts(line, SSE__LIT("https://")))
             continue;
-        for (n = 0; n < rest.len && rest.ptr[n] > ' ' && rest.ptr[n] < 0x7F; n++)
-            if (strchr("\"'<>|,;()[]{}\\", rest.ptr[n])) break;
-        if (sse__tunnel_take_url(t, sse__str(rest.ptr, n))) return;
+        for (n = 0; n < line.len && line.ptr[n] > ' ' && line.ptr[n] < 0x7F; n++)
+            if (strchr("\"'<>|,;()[]{}\\", line.ptr[n])) break;
+        if (sse__tunnel_take_url(t, sse__str(line.ptr, n))) return;
     }
 }
 
@@ -19440,30 +19432,19 @@ static void sse__tunnel_bury(sse_tunnel *t) {
     t->pid = 0;
 }
 
-/* Takes in what the agent printed. A line stays in t->line until the next one begins. */
-static void sse__tunnel_read(sse_tunnel *t) {
-    char          bytes[4096];
-    const ssize_t n = SSE__SYS(read(t->out, bytes, sizeof bytes));
-    ssize_t       i;
-    for (i = 0; i < n; i++) {
-        if (bytes[i] == '\n') {
-            if (!t->whole) sse__tunnel_line(t, sse__text(sse_buf_text(&t->line)));
-            t->whole = true;
-            continue;
-        }
-        if (t->whole) t->line.len = 0;
-        t->whole = false;
-        if (t->line.len < SSE__LINE_MAX) sse__put_char(&t->line, bytes[i]);
+/* A line that the agent printed; NULL: it ended. */
+static void sse__tunnel_line(sse_app *app, const char *line, void *user) {
+    sse_tunnel *t = (sse_tunnel *)user;
+    if (!line) {
+        sse__log(app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
+        sse__tunnel_close(t);
+        sse__tunnel_bury(t);
+        return;
     }
-    if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN))) return;
-    sse__log(t->app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
-    sse__tunnel_close(t);
-    sse__tunnel_bury(t);
-}
-
-static void sse__tunnel_event(sse_app *app, int fd, int events, void *user) {
-    (void)app, (void)fd, (void)events;
-    sse__tunnel_read((sse_tunnel *)user);
+    t->line.len = 0;
+    sse_puts(&t->line, line);
+    sse__log(app, SSE_LOG_DEBUG, "tunnel: %.400s", line);
+    if (!t->url) sse__tunnel_find_url(t, sse__text(line));
 }
 
 /* The pipes, the agent, the watch. False: the reason is in errno. */
@@ -19479,7 +19460,7 @@ static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
     t->out  = fds[2];
     if (fds[0] >= 0) close(fds[0]);
     if (fds[3] >= 0) close(fds[3]);
-    if (!error && sse_watch(t->app, t->out, SSE_READ, sse__tunnel_event, t)) error = ENOMEM;
+    if (!error && sse_watch_lines(t->app, t->out, sse__tunnel_line, t)) error = ENOMEM;
     errno = error;
     return !error;
 }
@@ -19547,7 +19528,7 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
         p.fd      = t->out;
         p.events  = POLLIN;
         p.revents = 0;
-        if (poll(&p, 1, (int)(end - now)) > 0) sse__tunnel_read(t);
+        if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(t->app, t->out, SSE_READ, NULL);
     }
     return t->url;
 }
