@@ -1858,8 +1858,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
             sse__conn_request      without: it belongs to the app from here on
               ~sse__on_request [request]
                 sse__req_dispatch  host, CORS, origin, hooks, guard, handler
-                sse__req_after     the handler has returned
-                  sse__req_stay    it is deferred, or reads its body: sse_finish goes on
+                sse__req_after     the handler has returned: is it deferred, or reads its body?
                   sse__req_conclude
                     sse__reply_answer
                       sse__reply_compress
@@ -4252,7 +4251,7 @@ static const char *sse__status_text(int status) {
 /* The media type of a file by the end of its name; "application/octet-stream" where that says
    nothing. */
 static const char *sse__mime(sse_str path) {
-    static const char *const types[][2] = {
+    static const char types[][2][48] = { /* no pointers: unused ones go from a program */
         {"html htm", "text/html; charset=utf-8"}, {"css", "text/css; charset=utf-8"},
         {"js mjs", "text/javascript; charset=utf-8"}, {"json map", "application/json"},
         {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
@@ -10794,8 +10793,8 @@ static bool sse__is_host_name(sse_str word) {
     return sse__host_parse(word, &host) && host.name.len == word.len;
 }
 
-/* As browsers write the Origin field: it is compared as text. "null": of pages that have none, files
-   for example. */
+/* As browsers write the Origin field: it is compared as text. "null": of pages that have none,
+   files for example. */
 static bool sse__is_origin(sse_str word) {
     sse__origin origin;
     if (sse__is_word(word, "*") || sse__eq(word, SSE__LIT("null"))) return true;
@@ -18093,15 +18092,19 @@ static sse_stats sse__stats_read(const sse_app *app) { /* as of now; on the loop
 }
 
 /* What there is to know of each counter. It is a gauge unless its name ends in _total; _bytes in it
-   is its unit. help "": as above. label: what the page calls it; NULL: it is not in its list. */
-typedef struct sse__metric { size_t at; const char *name, *labels, *help, *label; } sse__metric;
+   is its unit. help "": as above. label: what the page calls it; "": it is not in its list. Arrays:
+   texts that a table points to stay in programs that have no use for it. */
+typedef struct sse__metric {
+    size_t at;
+    char   name[27], labels[19], help[60], label[20];
+} sse__metric;
 
 #define SSE__AT(field) offsetof(sse_stats, field)
 static const sse__metric sse__metrics[] = {
-    {SSE__AT(connections), "sse_connections", "", "Open connections.", NULL},
-    {SSE__AT(streams), "sse_streams", "", "Open event streams.", NULL},
-    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", NULL},
-    {SSE__AT(views), "sse_views", "", "Live views that are watched.", NULL},
+    {SSE__AT(connections), "sse_connections", "", "Open connections.", ""},
+    {SSE__AT(streams), "sse_streams", "", "Open event streams.", ""},
+    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", ""},
+    {SSE__AT(views), "sse_views", "", "Live views that are watched.", ""},
     {SSE__AT(queue_high), "sse_queue_high_bytes", "",
      "The most bytes that ever waited for one stream.", "longest queue"},
     {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections"},
@@ -18118,7 +18121,7 @@ static const sse__metric sse__metrics[] = {
     {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}",
      "Event streams closed.", "left by peer"},
     {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended"},
-    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", NULL},
+    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", ""},
     {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}",
      "", "cut: stuck"},
     {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}",
@@ -18396,7 +18399,7 @@ enum {
 };
 
 /* The gauges first. */
-static const struct { size_t at; const char *name; } sse__all_series[SSE__SERIES] = {
+static const struct { size_t at; char name[12]; } sse__all_series[SSE__SERIES] = {
 #define SSE__SERIES_OF(field) {SSE__AT(field), #field}
     SSE__SERIES_OF(streams), SSE__SERIES_OF(connections), SSE__SERIES_OF(delivered),
     SSE__SERIES_OF(events), SSE__SERIES_OF(bytes_out), SSE__SERIES_OF(bytes_in),
@@ -18492,7 +18495,7 @@ static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
     const sse__metric *m;
     int                rows = 0;
     for (m = sse__metrics; m < (&sse__metrics)[1]; m++)
-        if (m->label)
+        if (m->label[0])
             sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label,
                      (unsigned long long)sse__stat(now, m->at), strstr(m->name, "_bytes") != NULL);
 }
@@ -19125,7 +19128,7 @@ SSE_API void sse_app_free(sse_app *app) {
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
     if (app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* no thread of ours posts a call now */
+    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* now no thread of ours posts */
     sse__loop_drain(&app->loop);
     sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
     sse__net_close(app->net);
