@@ -18096,7 +18096,7 @@ static sse_stats sse__stats_read(const sse_app *app) { /* as of now; on the loop
    texts that a table points to stay in programs that have no use for it. */
 typedef struct sse__metric {
     size_t at;
-    char   name[27], labels[19], help[60], label[20];
+    char   name[28], labels[20], help[60], label[20];
 } sse__metric;
 
 #define SSE__AT(field) offsetof(sse_stats, field)
