@@ -18066,7 +18066,8 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
-  Uses: >>app >>live >>topics >>stream >>conn >>loop >>htmx   Tests: tests/wire/monitor.test.mjs
+  Uses: >>app >>live >>topics >>stream >>conn >>loop >>format
+  Tests: tests/wire/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           a live view: one JSON text a second, of all there is to see
@@ -18476,6 +18477,7 @@ static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
             if (rows++) sse_puts(out, ",");
             sse__monitor_put_row(out, stream);
         }
+    SSE_ASSERT(rows <= SSE__MONITOR_ROWS); /* N2 */
 }
 
 /* The names of topics or views, with how many watch each. back: from node to channel. */
@@ -18642,6 +18644,11 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
   >>server   make and free an app, listen, turn the loop, stop
   Uses: everything above                Tests: tests/unit/server.c
 
+  made ----> inited --------> stopping ------> over --+ on_exit ran
+        [sse_poll] on_init  [server_begin_stop]  [server_end]
+   ^                                                  |
+   +----------------- sse_listen ---------------------+
+
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
   Y1  Nothing is left to do when the loop waits without a time limit.
@@ -18767,6 +18774,7 @@ static void sse__server_own(sse_app *app, bool owned) {
 static void sse__server_end(sse_app *app) { /* Y2 */
     struct sse_server *server = app->server;
     sse__link          *link;
+    SSE_ASSERT(server->inited); /* Y2 */
     server->inited = false;
     while ((link = app->net->conns.next) != &app->net->conns) { /* whatever is still open */
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
@@ -19180,7 +19188,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
 
 /*==========================================================================
   >>env   while developing: is it up, what is in .env
-  Uses: >>text >>buf >>base             Tests: tests/unit/env.c
+  Uses: >>listen >>field >>text >>buf >>base    Tests: tests/unit/env.c
 ==========================================================================*/
 
 SSE_API bool sse_alive(int port) {
@@ -19326,6 +19334,9 @@ SSE_API int sse_load_env(const char *file) {
 /*==========================================================================
   >>tunnel   a public address, by a program of somebody else's
   Uses: >>server >>loop >>base          Tests: tests/wire/tunnel.test.mjs
+
+  Owns the agent: a process group of a shell, the agent's program and a
+  watcher, the pipe that they live by, and the pipe that tells the address.
 ==========================================================================*/
 
 #include <spawn.h>
