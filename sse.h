@@ -17907,11 +17907,13 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
 
 /* What sse_datastar serves: a file, where there is one, else the client that is built in, joined
    when it is first asked for. */
-typedef struct sse__client { char *file; sse_buf built_in; } sse__client;
+typedef struct sse__client {
+    char   *file; /* right behind this struct */
+    sse_buf built_in;
+} sse__client;
 
 static void sse__client_free(void *user) {
     sse__client *client = (sse__client *)user;
-    SSE_FREE(client->file);
     sse_buf_free(&client->built_in);
     SSE_FREE(client);
 }
@@ -17947,12 +17949,9 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     if (!SSE__HAS_CLIENT && !file)
         return sse__refuse(app, SSE_E_NOT_BUILT,
                            "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
-    client = SSE__NEW(sse__client);
-    if (client && file) client->file = sse__strdup(sse__text(file));
-    if (!client || (file && !client->file)) {
-        SSE_FREE(client);
-        return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
-    }
+    client = (sse__client *)sse__zalloc(sizeof *client + (file ? strlen(file) + 1 : 0));
+    if (!client) return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
+    if (file) client->file = sse__copy_text((char *)(client + 1), sse__text(file));
     memset(&options, 0, sizeof options);
     options.free_user = sse__client_free;
     return sse_route(app, path, sse__client_handler, client, &options);
@@ -18602,19 +18601,6 @@ static void sse__monitor_guard(sse_req *req, void *user) {
                        "unless sse_monitor is given a guard");
 }
 
-static int sse__monitor_live(sse_app *app, const char *path) {
-    sse_stream_options stream;
-    sse_live_options   live;
-    memset(&stream, 0, sizeof stream);
-    memset(&live, 0, sizeof live);
-    stream.label  = "monitor";
-    live.stream   = &stream;
-    live.every_ms = SSE__MONITOR_MS;
-    live.format   = SSE_AS_DATA;
-    live.user     = app->monitor;
-    return sse_live(app, path, sse__monitor_render, &live);
-}
-
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user) {
     static const struct { const char *method, *path; sse_handler fn; } pages[] = {
         {"GET", "", sse__monitor_page_handler},
@@ -18622,9 +18608,11 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
         {"GET", "/monitor.js", sse__monitor_js_handler},
         {"POST", "/close", sse__monitor_close_handler},
         {"GET", "/metrics", sse__monitor_metrics_handler}};
-    char   path[256];
-    size_t i, n = prefix ? strlen(prefix) : 0;
-    int    error;
+    sse_stream_options stream;
+    sse_live_options   live;
+    char               path[256];
+    size_t             i, n = prefix ? strlen(prefix) : 0;
+    int                error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
         return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
@@ -18636,8 +18624,16 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
         snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
         error = sse__method_route(app, pages[i].method, path, pages[i].fn, NULL);
     }
+    if (error) return error;
+    memset(&stream, 0, sizeof stream);
+    memset(&live, 0, sizeof live);
+    stream.label  = "monitor";
+    live.stream   = &stream;
+    live.every_ms = SSE__MONITOR_MS;
+    live.format   = SSE_AS_DATA;
+    live.user     = app->monitor;
     snprintf(path, sizeof path, "%s/live", prefix);
-    return error ? error : sse__monitor_live(app, path);
+    return sse_live(app, path, sse__monitor_render, &live);
 }
 
 /*==========================================================================
