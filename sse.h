@@ -56,6 +56,7 @@
      >>db         SQLite: formats become bound statements
      >>conn       connections: read, queue, write, time out
      >>listen     listeners, and the connections they accept
+     >>options    defaults and limits of options, texts that can never match
      >>request    what a handler reads
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
@@ -70,7 +71,7 @@
      >>publish    subscribe and publish; rows as events; many streams at once
      >>live       views: render once, share
      >>changes    commits by any process, told to the views
-     >>app        options, routes, hooks, guards, one request from head to log
+     >>app        routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
      >>env        for development: probing a port, reading a .env file
@@ -2158,7 +2159,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
      app      from a head to its handler and to the log
      live, changes       topics, replay, publish, outbox, presence, history
      message, stream, channel       file       request, reply
-     conn, listen        db       loop, offload
+     conn, listen, options       db       loop, offload
      ------------------------------- pure: no I/O, no clock, no state -----
      frame   route   form   http   field
      event   datastar   htmx   sign   json   format   text   table   buf   base
@@ -2174,14 +2175,14 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
       sse__conn_read               recv, into a buffer that all share
         sse__conn_process          as many requests as a turn allows
           sse__conn_parse          a whole head? else what there is is kept [conn_keep]
-            sse__conn_head         with a body to come: limits, and is it welcome?
-              ~sse__on_head [head]
+            ~sse__on_head [head]   the request is made
+              sse__req_begin
+              sse__req_route       to its handler, by its path
+            sse__conn_head         with a body to come: within the limits?
             sse__conn_request      without: it belongs to the app from here on
               sse__on_request
-                sse__req_begin     the path is decoded
-                sse__req_dispatch  host, CORS, origin, hooks, route, guard, handler
-                sse__req_after     the handler has returned
-                  sse__req_stay    it is deferred, or reads its body: sse_finish goes on
+                sse__req_dispatch  host, CORS, origin, hooks, guard, handler
+                sse__req_after     the handler has returned: is it deferred, or reads its body?
                   sse__req_conclude
                     sse__reply_answer
                       sse__reply_compress
@@ -4575,7 +4576,7 @@ static const char *sse__status_text(int status) {
 /* The media type of a file by the end of its name; "application/octet-stream" where that says
    nothing. */
 static const char *sse__mime(sse_str path) {
-    static const char *const types[][2] = {
+    static const char types[][2][48] = { /* no pointers: unused ones go from a program */
         {"html htm", "text/html; charset=utf-8"}, {"css", "text/css; charset=utf-8"},
         {"js mjs", "text/javascript; charset=utf-8"}, {"json map", "application/json"},
         {"webmanifest", "application/manifest+json"}, {"jsonld", "application/ld+json"},
@@ -7246,14 +7247,13 @@ struct sse_app {
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__monitor *monitor;
-    struct sse__server  *server;
+    struct sse_server  *server;
     struct sse_tunnel   *tunnel;
     char                *tunnel_host;  /* requests may name it */
     char                 date[30];  /* of the second date_at, for replies */
     int64_t              date_at;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req); /* NULL: nobody wants it */
     char                *topic_of_log;
-    uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
     int                  call_error; /* of the latest call on the loop that failed and has no request: see sse__call_failed */
@@ -9604,7 +9604,7 @@ typedef struct sse__conn {
     sse__link          all;        /* in net.conns */
     struct sse__net   *net;
     sse__inbox        *inbox;
-    struct sse_req    *req;        /* deferred, or reading its body: it outlives the handler */
+    struct sse_req    *req;        /* its body is to come, or it is deferred: not while its handler runs */
     struct sse__stream *stream;
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
@@ -9633,18 +9633,18 @@ typedef struct sse__conn {
 } sse__conn;
 
 /* upcalls, defined in >>app */
-static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place);
+static int  sse__on_head(sse__conn *c, char *bytes, const sse__head *head);
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body);
 static void sse__on_body(sse__conn *c, sse_str chunk, int status);
 static void sse__on_gone(sse__conn *c);
 
 /* Each may close the connection; none frees it (C1).
-   on_head     a body is to come: how long may it be? in_place: it is handed on as it comes.
-               HEAD_NO_MEMORY: there is no memory to tell
-   on_request  bytes, head and body of a request; in_place: the body is still to come
+   on_head     the head is in: makes c->req, sets c->in_place (a body is handed on as it comes) and
+               net->max_body. Returns 0, or the status to refuse it with.
+   on_request  the request made for this head goes on; bytes may have moved. in_place: the body is
+               still to come
    on_body     in_place; status 1: more of the body; 0: that was all
-   on_gone     the connection was closed while its request was deferred or read its body */
-#define SSE__HEAD_NO_MEMORY (SIZE_MAX - 1)
+   on_gone     the connection was closed, or refused, while it had a request */
 
 /* What >>stream is told of the connections of its streams; NULL while there was no stream. */
 typedef struct sse__stream_calls {
@@ -9653,10 +9653,6 @@ typedef struct sse__stream_calls {
     void (*gone)(sse__conn *c); /* it closed */
     void (*cut)(sse__conn *c);  /* the app stops: it is to close */
 } sse__stream_calls;
-
-typedef struct sse__counts {
-    uint64_t accepted, refused, requests, bad_requests, timeouts, bytes_in, bytes_out, sends;
-} sse__counts;
 
 typedef struct sse__net {
     sse_app       *app;
@@ -9677,11 +9673,12 @@ typedef struct sse__net {
     sse_buf        out;         /* of the connection in hand: pipelined replies leave together */
     sse__conn     *current;     /* the connection in hand */
     size_t         used;        /* bytes at the start of its input that are done with */
+    size_t         max_body;    /* of the request in hand, from on_head */
     sse__head      head;        /* of the request in hand, unless that is in an inbox */
     sse__alarm     retry;       /* accept again after running out of descriptors or memory */
     uint64_t       paused_at;   /* end of the last pause: what is pending then has waited */
     int            spare_fd;    /* given up for a moment to refuse a connection when none is left */
-    sse__counts    counts;
+    sse_stats      counts;      /* of all sections; what is a number of now: see stats_read */
 } sse__net;
 
 enum {
@@ -10358,14 +10355,13 @@ static void sse__conn_pause(sse__conn *c, bool pause) {
     if (!pause) sse__conn_continue(c);
 }
 
-/* The head is complete and a body follows: how long may it be, and who takes it? True: go on. */
+/* A body follows the head: is it within the limits, and who takes it? True: go on. */
 static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     sse__net      *net    = c->net;
-    const size_t   max    = sse__on_head(c, bytes, head, &c->in_place), at = (size_t)head->result;
+    const size_t   max    = net->max_body, at = (size_t)head->result;
     const uint64_t length = head->content_length;
     const bool     known  = !c->in_place && !head->chunked; /* how much memory it will take */
-    const int      status = max == SSE__HEAD_NO_MEMORY                ? 503
-                            : !head->chunked && length > max          ? 413
+    const int      status = !head->chunked && length > max            ? 413
                             : known && !sse__conn_has_room(c, length) ? 503
                                                                       : 0;
     if (status) return sse__conn_refuse(c, status, bytes, head);
@@ -10412,6 +10408,8 @@ static bool sse__conn_parse(sse__conn *c) {
         net->used = in->len;
         return got < 0 ? sse__conn_refuse(c, -got, p, NULL) : sse__conn_refuse(c, 503, p, head);
     }
+    got = sse__on_head(c, p, head);
+    if (got) return sse__conn_refuse(c, got, p, head);
     if (head->chunked || head->content_length) return sse__conn_head(c, p, head);
     net->used += (size_t)head->result;
     sse__conn_request(c, p, head, sse__str(NULL, 0));
@@ -11071,25 +11069,220 @@ static void sse__notify(const char *state) {
 }
 
 /*==========================================================================
+  >>options   defaults and limits of options, texts that can never match
+  Uses: >>listen >>loop >>field >>text >>base    Tests: tests/unit/refusals.c
+
+  OP1  What app.options says is valid and complete: numbers are within their
+       limits, texts are the app's own copies.
+==========================================================================*/
+
+/* Numbers. max 0: any value. */
+typedef struct sse__option {
+    char     name[20];
+    uint16_t at, is_size;
+    int32_t  otherwise, min, max;
+} sse__option;
+
+#define SSE__INT(name, otherwise, min, max)                                                        \
+    {#name, offsetof(sse_app_options, name), 0, otherwise, min, max}
+#define SSE__SIZE(name, otherwise, min, max)                                                       \
+    {#name, offsetof(sse_app_options, name), 1, otherwise, min, max}
+static const sse__option sse__option_numbers[] = {
+    SSE__SIZE(max_header_bytes, 16384, 128, 1 << 24),
+    SSE__SIZE(max_body_bytes, 1 << 20, 0, 0),
+    SSE__SIZE(max_queue_bytes, 1 << 20, 0, 0),
+    SSE__SIZE(max_call_bytes, 64 << 20, 0, 0),
+    SSE__SIZE(max_bodies_bytes, 64 << 20, 0, 0),
+    SSE__SIZE(compress_min_bytes, 1024, 0, 0),
+    SSE__INT(max_headers, 100, 1, 10000),
+    SSE__INT(max_connections, 0, 1, INT32_MAX), /* its default is not a constant */
+    SSE__INT(max_per_peer, 0, 0, INT32_MAX),
+    SSE__INT(max_views, 1000, 1, INT32_MAX),
+    SSE__INT(max_topics, 10000, 1, INT32_MAX),
+    SSE__INT(header_timeout_ms, 10000, SSE_OFF, INT32_MAX),
+    SSE__INT(body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+    SSE__INT(keepalive_ms, 60000, SSE_OFF, INT32_MAX),
+    SSE__INT(send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+    SSE__INT(compress_window, 18, 16, 24),
+    SSE__INT(compress_quality, 5, 1, 11)};
+#undef SSE__INT
+#undef SSE__SIZE
+
+/* The tenth that is left is for files, databases and the program's own. */
+static int sse__default_connections(void) {
+    struct rlimit limit;
+    const bool    known = !getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur <= 10000000;
+    return known ? (int)(limit.rlim_cur / 10 * 9) : 9000000;
+}
+
+/* Sets what is 0 to its default, and checks the rest. */
+static int sse__options_numbers(sse_app *app) {
+    const sse__option *o;
+    sse__bounds        b;
+    int                error = SSE_OK;
+    if (!app->options.max_connections) app->options.max_connections = sse__default_connections();
+    for (o = sse__option_numbers; !error && o < (&sse__option_numbers)[1]; o++) {
+        void *at = (char *)&app->options + o->at;
+        if (o->is_size && !*(size_t *)at) *(size_t *)at = (size_t)o->otherwise;
+        if (!o->is_size && !*(int *)at) *(int *)at = o->otherwise;
+        b.name  = o->name;
+        b.value = o->is_size ? (long long)*(size_t *)at : *(int *)at;
+        b.min   = o->min;
+        b.max   = o->max;
+        if (o->max) error = sse__check_bounds(app, "sse_app_new", &b, 1);
+    }
+    return error;
+}
+
+/* Proxies are looked up by the text of their address: one that is spelled in another way would
+   never be found. */
+static bool sse__is_proxy(sse_str word) {
+    char            text[INET6_ADDRSTRLEN], usual[INET6_ADDRSTRLEN];
+    struct in6_addr address; /* an IPv4 address fits as well */
+    const int       family = memchr(word.ptr, ':', word.len) ? AF_INET6 : AF_INET;
+    if (sse__is_word(word, "unix")) return true;
+    if (word.len >= sizeof text) return false;
+    sse__copy_text(text, word);
+    if (inet_pton(family, text, &address) != 1) return false;
+    if (!inet_ntop(family, &address, usual, sizeof usual)) return false;
+    return sse__is_word(word, usual) && strncmp(usual, "::ffff:", 7) != 0; /* those come as IPv4 */
+}
+
+static bool sse__is_host_name(sse_str word) {
+    sse__host host;
+    if (sse__is_word(word, "*")) return true;
+    if (memchr(word.ptr, '*', word.len)) return false;
+    return sse__host_parse(word, &host) && host.name.len == word.len;
+}
+
+/* As browsers write the Origin field: it is compared as text. "null": of pages that have none,
+   files for example. */
+static bool sse__is_origin(sse_str word) {
+    sse__origin origin;
+    if (sse__is_word(word, "*") || sse__eq(word, SSE__LIT("null"))) return true;
+    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr) return false;
+    if (memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
+    return !sse__is_word(origin.host.port, sse__is_word(origin.scheme, "https") ? "443" : "80");
+}
+
+/* Lists of words by spaces, each of which must be one that can match. fine NULL: any is. */
+static const struct {
+    const char *name, *wanted;
+    size_t      at;
+    bool      (*fine)(sse_str word);
+} sse__option_texts[] = {
+#define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine}
+#define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
+    SSE__TEXT(secret, NULL, "words by spaces, the first one signs"),
+    SSE__TEXT(trusted_proxies, sse__is_proxy,
+              "an address as inet_ntop writes it, without port or range, or unix"),
+    SSE__TEXT(allowed_hosts, sse__is_host_name,
+              "a host name without scheme and port, IPv6 in brackets, or *"),
+    SSE__TEXT(allowed_origins, sse__is_origin, SSE__ORIGIN),
+    SSE__TEXT(cors_origins, sse__is_origin, SSE__ORIGIN)};
+#undef SSE__TEXT
+#undef SSE__ORIGIN
+
+static const char **sse__option_text(sse_app *app, size_t i) {
+    return (const char **)(void *)((char *)&app->options + sse__option_texts[i].at);
+}
+
+static int sse__options_texts(sse_app *app) {
+    size_t i;
+    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) {
+        const char *name = sse__option_texts[i].name, *wanted = sse__option_texts[i].wanted;
+        const char *text = *sse__option_text(app, i);
+        sse_str     rest = sse__text(text), word;
+        bool        empty = text != NULL;
+        while (rest.ptr) {
+            word = sse__cut(&rest, ' ', false);
+            if (!word.len) continue;
+            empty = false;
+            if (sse__option_texts[i].fine && !sse__option_texts[i].fine(word))
+                return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", name,
+                                   SSE_STR(word), wanted);
+        }
+        if (empty)
+            return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", name,
+                               text, wanted);
+    }
+    if (!app->options.cors_credentials) return SSE_OK;
+    if (!sse__wordlist_has(app->options.cors_origins, SSE__LIT("*"))) return SSE_OK;
+    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
+                                       "every page could act as its visitor: name them");
+}
+
+/* Takes a copy of options and of its texts. Returns 0 or SSE_E_NOMEM; free with options_free, on
+   failure too. */
+static int sse__options_copy(sse_app *app, const sse_app_options *options) {
+    size_t i;
+    int    error = SSE_OK;
+    if (options) app->options = *options;
+    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) {
+        const char **text = sse__option_text(app, i);
+        if (*text && !(*text = sse__strdup(sse__text(*text)))) error = SSE_E_NOMEM;
+    }
+    return error;
+}
+
+static int sse__options_check(sse_app *app) { /* OP1 */
+    const int error = sse__options_numbers(app);
+    return error ? error : sse__options_texts(app);
+}
+
+static void sse__options_free(sse_app *app) {
+    size_t i;
+    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) SSE_FREE((void *)*sse__option_text(app, i));
+}
+
+/* What the app signs with: without a secret of the program's, one for as long as the process lives,
+   made with the first signature. NULL: no memory, or nothing random. */
+static const char *sse__app_secret(sse_app *app) {
+    char    random[32];
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    if (app->options.secret || !sse__random(random, sizeof random)) return app->options.secret;
+    sse__base64url_put(&b, sse__str(random, sizeof random));
+    if (!b.error) app->options.secret = sse__strdup(sse__str(b.ptr, b.len));
+    sse_buf_free(&b);
+    return app->options.secret;
+}
+
+/* Options of sse_serve and sse_listen (what), all of them before a socket is opened. */
+static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
+    const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
+                                  {"backlog", o->backlog, 0, INT32_MAX},
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+    sse__address a;
+    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
+        return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
+    if (o->host[0] == '[')
+        return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": without brackets", what, o->host);
+    return sse__refuse(app, SSE_E_ARG,
+                       "%s: .host \"%s\": a numeric address, localhost or unix:/path, of at most "
+                       "%d bytes", what, o->host, (int)sizeof a.to.un.sun_path - 1);
+}
+
+/*==========================================================================
   >>request   what a handler reads
-  Uses: >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
+  Uses: >>options >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
 
   It owns struct sse_req: the request and the reply that its handler writes.
   A handler's view of the two; >>app makes, routes and frees them.
 
   The life of a request; [f] is the function that makes the change:
 
-                       its body comes [on_body]
-                   +--------------------------------+
-                   v                                |
-     [req_begin] HANDLED --- returns [req_after] --> WAITING
-                   |  |                             |  ^ |
+                                      its body comes [on_body]
+                                  +--------------------------------+
+      [on_head]      [on_request] v                                |
+                HEAD --------> HANDLED --- returns [req_after] --> WAITING
+                                  |  |                             |  ^ |
      [stream_open] |  +---- sse_finish ------+------+  | | client gone, nothing deferred
                    v                         v         | v [on_gone]
      GUARDED <-> STREAMING                FINISHED     | freed
           [stream_view]  |                   |         |
                          +-> CONCLUDED <-----+---------+ from HANDLED as well [req_conclude]
 
+  HEAD       its head is in, its route found; its body may be to come
   HANDLED    the program's code runs with it: hooks, a guard, the handler, the reader of its body
   GUARDED    so does the guard of a view that is to be shown on the stream: it can only refuse
   STREAMING  its head has left, as that of a stream
@@ -11118,8 +11311,8 @@ typedef struct sse__file {
 } sse__file;
 
 typedef enum sse__req_phase { /* drawn above */
-    SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING, SSE__REQ_FINISHED,
-    SSE__REQ_CONCLUDED
+    SSE__REQ_HEAD, SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING,
+    SSE__REQ_FINISHED, SSE__REQ_CONCLUDED
 } sse__req_phase;
 
 /* What may be called in which phase: see req_may. */
@@ -11147,6 +11340,8 @@ struct sse_req {
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
     sse__route  *route;
+    sse__route  *others;    /* route NULL: those of its path for other methods */
+    int          denied;    /* 421 or 403, by its Host or Origin; else 0 */
     sse__pairs   query, form, cookies;
     sse__pair   *attrs;
     const char *const *param_names; /* of the route; NULL behind the last */
@@ -11180,6 +11375,7 @@ struct sse_req {
 /* The one place where a phase is set. Row: from; bit: to. */
 static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
     static const unsigned char allowed[] = {
+        1 << SSE__REQ_HANDLED,                                                    /* HEAD */
         1 << SSE__REQ_STREAMING | 1 << SSE__REQ_WAITING | 1 << SSE__REQ_FINISHED |
             1 << SSE__REQ_CONCLUDED,                                              /* HANDLED */
         1 << SSE__REQ_STREAMING,                                                  /* GUARDED */
@@ -11211,6 +11407,7 @@ static int sse__req_thread(sse_req *req) {
    NULL: no line in it. */
 static int sse__req_may(sse_req *req, unsigned what, const char *call) {
     static const struct { unsigned may; const char *when; } phases[] = {
+        {0, "before its handler"},
         {SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY,
          "while its handler runs"},
         {SSE__MAY_WRITE, "in the guard of a view on an open stream"},
@@ -11393,13 +11590,13 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
 
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
     sse_buf   b     = {NULL, 0, 0, SSE_OK};
-    const int error = sse_sign(&b, req->app->options.secret, value);
+    const int error = sse_sign(&b, sse__app_secret(req->app), value);
     return sse__req_take_text(req, &b, sse__req_error(req, error));
 }
 
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
     sse_buf   b     = {NULL, 0, 0, SSE_OK};
-    const int error = sse_unsign(&b, req->app->options.secret, text, max_age_s);
+    const int error = sse_unsign(&b, sse__app_secret(req->app), text, max_age_s);
     if (error == SSE_E_NOMEM)
         sse__req_error(req, error); /* a forged text is no failure of the program */
     return sse__req_take_text(req, &b, error);
@@ -11721,6 +11918,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
     int              i, error;
     if (!req) return NULL;
     req->app         = from->app;
+    req->phase       = SSE__REQ_HANDLED; /* by the render */
     req->peer        = from->peer;
     req->head        = from->head;
     req->param_names = from->param_names;
@@ -11864,7 +12062,7 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
-    error = value ? sse_sign(&text, req->app->options.secret, value) : SSE_E_ARG;
+    error = value ? sse_sign(&text, sse__app_secret(req->app), value) : SSE_E_ARG;
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -13023,9 +13221,7 @@ typedef struct sse__streams {
     sse__link  closing;
     sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
     sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
-    uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
     void     (*refill)(sse__stream *stream); /* upcall to >>replay: one that is behind has room for more */
-    uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
@@ -13302,9 +13498,9 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     if (error && stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
     if (error) return error;
     stream->last_sent = stream->app->loop.wheel.now;
-    if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
+    if (c->out.bytes > c->net->counts.queue_high) c->net->counts.queue_high = c->out.bytes;
     if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue) return SSE_OK; /* not its peer's fault; the bytes are shared */
-    if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
+    if (sse__queue_size(&c->out) > stream->max_queue) c->net->counts.drops += sse__queue_shed(&c->out, stream->max_queue);
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
@@ -13312,10 +13508,10 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
 
 /* Queues an event, plain, in the form that this stream gets: m. */
 static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, const sse__message *m) {
-    sse__streams *streams = stream->app->streams;
-    streams->delivered++;
-    streams->bytes_events += plain->bare_to - plain->bare_from;
-    streams->bytes_frames += m->bare_to - m->bare_from;
+    sse_stats *counts = &stream->app->net->counts;
+    counts->delivered++;
+    counts->bytes_events += plain->bare_to - plain->bare_from;
+    counts->bytes_frames += m->bare_to - m->bare_from;
     return sse__stream_queue(stream, m);
 }
 
@@ -13396,7 +13592,7 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     if (error) return error;
     error = sse__stream_push(stream, m);
     sse__message_drop(m);
-    stream->app->streams->events++;
+    stream->app->net->counts.events++;
     return error;
 }
 
@@ -13614,7 +13810,7 @@ static void sse__streams_run_closed(sse_app *app) {
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
         sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
-        streams->closed_by[stream->reason]++;
+        app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
         if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
         sse__list_remove(&stream->closing);
@@ -13874,7 +14070,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     sse__stream_begin(stream, req, o, first);
     sse__message_drop(first);
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
-    req->app->streams->opened++;
+    req->app->net->counts.streams_opened++;
     return sse__stream_lives(stream) ? sse__stream_handle(stream) : closed;
 }
 
@@ -15234,7 +15430,6 @@ typedef struct sse__topics {
     bool          displaced;       /* one of them had to go again for another */
     uint64_t      recalled_lost;   /* numbers up to there one of them lost, even if it has nothing left to be brought back */
     uint64_t      serial;          /* of the publication in hand */
-    uint64_t      resumes, gaps;
 } sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also an empty one */
@@ -15960,7 +16155,7 @@ static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
     event.event = name;
     event.data  = r->found ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
     (void)sse_stream_send(sse__stream_handle(stream), &event);
-    stream->app->topics->gaps++;
+    stream->app->net->counts.gaps++;
 }
 
 /* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
@@ -15980,7 +16175,7 @@ static void sse__stream_resume(sse__stream *stream) {
         else sse__resume_find(&r, stream);
         resumed = r.found && !r.lost;
         placed  = resumed && !r.old;
-        if (resumed) stream->app->topics->resumes++;
+        if (resumed) stream->app->net->counts.resumes++;
         else if (r.ours || sse__stream_keeps(stream)) sse__stream_gap(stream, &r);
         for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
@@ -16169,7 +16364,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
     if (m) {
         topics->serial++; /* O1 */
-        app->streams->events++;
+        app->net->counts.events++;
         if (exact) sse__channel_send(&exact->channel, m, except, topics->serial, topics->app->streams);
         sse__publish_to_patterns(topics, name, m, except);
     }
@@ -16281,7 +16476,7 @@ static bool sse__flow_row(uint64_t id, sse__message *m, void *user) {
     sse__topics *topics = flow->topic->owner;
     if (m) {
         topics->serial++;
-        topics->app->streams->events++;
+        topics->app->net->counts.events++;
         sse__topic_hold_back(flow->topic, m);
         sse__channel_send(&flow->topic->channel, m, NULL, topics->serial, topics->app->streams);
     }
@@ -16301,7 +16496,7 @@ static void sse__topic_anew(sse__topic *topic) {
     event.data  = "{\"reason\":\"unknown\"}";
     (void)sse_publish(o->app, topic->node.key.ptr, &event);
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
-    topic->owner->gaps += topic->channel.count;
+    topic->owner->app->net->counts.gaps += topic->channel.count;
     o->last = 0; /* B1 */
 }
 
@@ -16550,7 +16745,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 typedef struct sse__live {           /* one sse_live or sse_live_each */
     sse_app        *app;
     sse__link       link;            /* in views.lives */
-    char           *path, *tables, *query, *event;
+    const char     *path, *tables, *query, *event;
     sse_db         *db;
     sse_render      render;          /* one of these two */
     sse_render_each render_each;
@@ -16591,7 +16786,6 @@ typedef struct sse__views {
     sse_buf   html;                  /* of the render in hand */
     sse__route_node *routes;            /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
-    uint64_t  renders, same, failed;
 } sse__views;
 
 /* ---- marking ------------------------------------------------------------------ */
@@ -16666,7 +16860,7 @@ static void sse__view_failed(sse_view *view, int error) {
     sse__live *live = view->live;
     const int  shift = view->failures < 6 ? view->failures++ : 6;
     sse__link *link;
-    live->app->views->failed++;
+    live->app->net->counts.renders_failed++;
     sse__view_log(live, &live->app->views->html, error);
     sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
     if (view->state) return;
@@ -16686,7 +16880,7 @@ static void sse__view_render(sse_view *view) {
     if (live->every_ms > 0) sse__alarm_set(&live->app->loop.wheel, &view->alarm, view->rendered_at + (uint64_t)live->every_ms);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
-    views->renders++;
+    live->app->net->counts.renders++;
     error = views->html.error ? views->html.error : sse__db_failures() != failures ? SSE_E_DB : SSE_OK;
     if (!error) error = sse__view_message(live, &views->html, &m);
     if (error) {
@@ -16695,7 +16889,7 @@ static void sse__view_render(sse_view *view) {
     }
     view->failures = 0;
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
-        views->same++;
+        live->app->net->counts.renders_same++;
         sse__channel_greet_fresh(&view->channel, view->state, live->app->streams);
         sse__message_drop(m);
         return;
@@ -17501,77 +17695,89 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 }
 
 /*==========================================================================
-  >>app   options, routes, hooks, guards, one request from head to log
+  >>app   routes, hooks, guards, one request from head to log
   Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/replies.test.mjs
 
-  head in --> host, origin, CORS --> before hooks --> 404, 405, OPTIONS
-          --> guard --> handler --> [req_conclude] --> on_reply --> log
+  head [on_head] --> its request, its route --> body, if any [on_request]
+      --> Host, CORS, Origin --> hooks --> 404, 405, OPTIONS
+      --> guard --> handler --> [req_conclude] --> on_reply, logs
 ==========================================================================*/
 
 /* upcalls, defined in >>client */
-#ifndef SSE_NO_CLIENT
 static void sse__client_write(sse_buf *b);
+
+#ifndef SSE_NO_CLIENT
+#define SSE__HAS_CLIENT 1
+#else
+#define SSE__HAS_CLIENT 0
 #endif
 
-typedef struct sse__hook { struct sse__hook *next; char *prefix; sse_handler fn; void *user; } sse__hook;
+typedef struct sse__hook { /* of sse_before */
+    struct sse__hook *next;
+    char             *prefix; /* right behind this struct; "": all paths */
+    sse_handler       fn;
+    void             *user;
+} sse__hook;
 
 typedef struct sse__router {
     sse__route_node root;
-    sse__hook   *before;
-    sse__link    kept;        /* requests that outlive their handlers: freed with the app if nobody finishes them */
-    sse_req     *spare;       /* one request kept for the next: most are answered before another comes */
-    char        *texts[5];    /* what app.options points to */
+    sse__hook      *before;
+    sse__link       kept;  /* requests that outlive their handlers; freed with the app */
+    sse_req        *spare; /* kept for the next: most are answered before another comes */
 } sse__router;
 
 /* ---- guards against other pages ------------------------------------------- */
 
 static bool sse__host_is_local(sse_str name) {
     const sse_str suffix = SSE__LIT(".localhost");
-    if (sse__eq_nocase(name, SSE__LIT("localhost")) || sse__eq(name, SSE__LIT("[::1]"))) return true;
-    if (name.len > suffix.len && sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix)) return true;
-    return sse__is_ipv4(name) && sse__starts(name, SSE__LIT("127."));
+    if (sse__is_word(name, "localhost") || sse__is_word(name, "[::1]")) return true;
+    if (sse__is_ipv4(name)) return sse__starts(name, SSE__LIT("127."));
+    return name.len > suffix.len &&
+           sse__eq_nocase(sse__str_skip(name, name.len - suffix.len), suffix);
 }
 
-/* A page of another name that resolves to this machine (DNS rebinding) is shown by the Host it sends. */
-static bool sse__req_host_ok(sse_req *req) {
-    const char *allowed = req->app->options.allowed_hosts;
+/* DNS rebinding: a page whose name resolves to this machine is known by the Host it sends. */
+static bool sse__req_host_ok(const sse_req *req) {
+    const char *allowed = req->app->options.allowed_hosts, *tunnel = req->app->tunnel_host;
     sse__host   host;
     if (!req->head.host.len) return true; /* HTTP/1.0 */
     if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
-    if (req->app->tunnel_host && sse__eq_nocase(host.name, sse__text(req->app->tunnel_host))) return true;
+    if (tunnel && sse__is_word(host.name, tunnel)) return true;
     if (allowed) return sse__wordlist_has(allowed, host.name);
     return !req->conn->loopback || sse__host_is_local(host.name);
 }
 
-static bool sse__is_safe_method(sse_str m) { /* RFC 9110 9.2.1 */
-    return sse__eq(m, SSE__LIT("GET")) || sse__eq(m, SSE__LIT("HEAD")) || sse__eq(m, SSE__LIT("OPTIONS"));
-}
-
-/* Browsers say on every unsafe request which page it comes from; programs that are no browser say nothing. */
-static bool sse__req_origin_ok(sse_req *req) {
+/* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
+   are no browser say nothing. */
+static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
     const sse_str text = sse__req_field(req, SSE__FIELD_ORIGIN);
-    sse__origin origin;
-    sse__host   host;
-    if (sse__is_safe_method(sse__slice_str(req->bytes, req->head.method))) return true;
-    if (!text.ptr) return !sse__eq_nocase(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), SSE__LIT("cross-site"));
-    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text)) return true;
-    return sse__origin_parse(text, &origin) && origin.scheme.ptr && sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
+    sse__origin   origin;
+    sse__host     host;
+    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
+        return true;
+    if (!text.ptr)
+        return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
+    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text))
+        return true;
+    return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
+           sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
            sse__origin_is_host(&origin, &host);
 }
 
 /* Fetch standard 3.2. True: it was a preflight, and is answered. */
 static bool sse__req_cors(sse_req *req) {
     const sse_app_options *o = &req->app->options;
-    const char *origin = o->cors_origins ? sse_header(req, "origin") : NULL, *headers;
+    const char *origin, *method, *headers;
     if (!o->cors_origins) return false;
-    sse_set_header(req, "Vary", "Origin"); /* of a refusal too: a cache must not hand one page what another was told */
+    sse_set_header(req, "Vary", "Origin"); /* of a refusal too: each page has its own */
+    origin = sse_header(req, "origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
-    if (!sse__eq(sse__slice_str(req->bytes, req->head.method), SSE__LIT("OPTIONS"))) return false;
-    if (!sse_header(req, "access-control-request-method")) return false;
-    sse_set_header(req, "Access-Control-Allow-Methods", sse_header(req, "access-control-request-method"));
+    method = sse_header(req, "access-control-request-method");
+    if (!method || !sse__req_is(req, "OPTIONS")) return false;
+    sse_set_header(req, "Access-Control-Allow-Methods", method);
     headers = sse_header(req, "access-control-request-headers");
     if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
     sse_set_header(req, "Access-Control-Max-Age", "600");
@@ -17579,59 +17785,60 @@ static bool sse__req_cors(sse_req *req) {
     return true;
 }
 
-/* ---- finding who answers ---------------------------------------------------- */
+/* ---- finding its handler ---------------------------------------------------- */
 
-static void sse__put_allow(sse_buf *b, const sse__route *list) {
-    for (; list; list = list->next) {
-        if (b->len) sse_puts(b, ", ");
-        sse_puts(b, list->method);
-        if (strcmp(list->method, "GET") == 0) sse_puts(b, ", HEAD");
-    }
-    sse_puts(b, ", OPTIONS");
-}
-
-/* No route for this method: OPTIONS tells, others are refused. */
-static void sse__req_not_allowed(sse_req *req, const sse__route *list, sse_str method) {
-    sse_buf allow = {NULL, 0, 0, SSE_OK};
-    sse__put_allow(&allow, list);
-    if (sse__eq(method, SSE__LIT("OPTIONS"))) sse_set_status(req, 204);
-    else sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
-    sse_set_header(req, "Allow", sse_buf_text(&allow));
-    sse_buf_free(&allow);
-}
-
-/* Sets req->route and its params. Answers 404, 405 and OPTIONS itself. */
-static void sse__req_route(sse_req *req, bool answer) {
+/* Sets req->route and its params; without a route, req->others. */
+static void sse__req_route(sse_req *req) {
     static const char *const rest_name[] = {"path", NULL};
-    const sse_str method = sse__slice_str(req->bytes, req->head.method);
-    sse__route_match    m;
-    int           i;
-    const bool    found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
-    sse__route   *list = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
-    req->route = sse__route_of(list, method);
-    if (!req->route && req->head_only) req->route = sse__route_of(list, SSE__LIT("GET")); /* its body is dropped when it is sent */
-    if (!list && answer) sse_fail(req, 404, "there is nothing at %s", req->path);
-    else if (!req->route && answer) sse__req_not_allowed(req, list, method);
+    sse__route_match m;
+    const bool  found = sse__route_find(&req->app->router->root, sse__text(req->path), &m);
+    sse__route *list  = found ? m.at->routes : m.mount ? m.mount->mounts : NULL;
+    int         i;
+    req->others = list;
+    req->route  = sse__route_of(list, sse__slice_str(req->bytes, req->head.method));
+    if (!req->route && req->head_only) /* its body is dropped when it is sent */
+        req->route = sse__route_of(list, SSE__LIT("GET"));
     if (!req->route) return;
     req->param_names = found ? (const char *const *)req->route->names : rest_name;
     for (i = 0; found && i < m.nparams; i++) req->params[i] = sse__req_text(req, m.params[i]);
     if (!found) req->params[0] = sse__req_text(req, m.rest);
 }
 
-static bool sse__path_below(sse_str path, const char *prefix) { /* "/a" holds /a and /a/b, not /ab */
-    const sse_str p = sse__text(prefix);
-    if (!p.len) return true;
-    return sse__starts(path, p) && (path.len == p.len || path.ptr[p.len] == '/' || p.ptr[p.len - 1] == '/');
+/* There is no route for it: 404, 405, or what OPTIONS asks for. */
+static void sse__req_not_found(sse_req *req) {
+    const sse__route *other = req->others;
+    sse_buf           allow = {NULL, 0, 0, SSE_OK};
+    if (!other) {
+        sse_fail(req, 404, "there is nothing at %s", req->path);
+        return;
+    }
+    for (; other; other = other->next)
+        sse_printf(&allow, strcmp(other->method, "GET") ? "%s, " : "%s, HEAD, ", other->method);
+    sse_puts(&allow, "OPTIONS");
+    if (sse__req_is(req, "OPTIONS")) sse_set_status(req, 204);
+    else
+        sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
+    sse_set_header(req, "Allow", sse_buf_text(&allow));
+    sse_buf_free(&allow);
 }
 
-static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) { /* the first one for its path, from there on */
-    while (from && !sse__path_below(sse__text(req->path), from->prefix)) from = from->next;
+/* "/a" holds /a and /a/b, not /ab. */
+static bool sse__path_below(const char *path, const char *prefix) {
+    const size_t n = strlen(prefix);
+    if (!n || strncmp(path, prefix, n) != 0) return !n;
+    return !path[n] || path[n] == '/' || path[n - 1] == '/';
+}
+
+/* The first hook for its path, from there on. */
+static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
+    while (from && !sse__path_below(req->path, from->prefix)) from = from->next;
     return from;
 }
 
 static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     sse__hook *hook = sse__req_hook(req, req->app->router->before);
-    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) hook->fn(req, hook->user);
+    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next))
+        hook->fn(req, hook->user);
 }
 
 static void sse__req_dispatch(sse_req *req) {
@@ -17639,50 +17846,53 @@ static void sse__req_dispatch(sse_req *req) {
         sse_set_status(req, 204);
         return;
     }
-    if (!sse__req_host_ok(req)) {
+    if (req->denied == 421) {
         sse__log(req->app, sse__peer_level(req->app, &req->app->told_host),
                  "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
-        sse_fail(req, 421, "this server does not answer for that host; if it is yours, add it to allowed_hosts");
+        sse_fail(req, 421, "this server does not answer for that host; "
+                           "if it is yours, add it to allowed_hosts");
         return;
     }
-    if (sse__req_cors(req)) return; /* before hooks and logins: a browser sends no cookie with a preflight */
-    if (!sse__req_origin_ok(req)) {
-        sse_fail(req, 403, "a page of another origin may not do this; if it is yours, add it to allowed_origins");
+    if (sse__req_cors(req)) return; /* before logins: a browser sends no cookie with a preflight */
+    if (req->denied) {
+        sse_fail(req, 403, "a page of another origin may not do this; "
+                           "if it is yours, add it to allowed_origins");
         return;
     }
     sse__req_ask_hooks(req);
     if (sse__req_answered(req)) return;
-    sse__req_route(req, true);
-    if (!req->route || req->error == SSE_E_NOMEM) return; /* a param may be missing, or what a hook should have set */
+    if (req->error == SSE_E_NOMEM) return; /* what a hook should have set may be missing */
+    if (!req->route) {
+        sse__req_not_found(req);
+        return;
+    }
     if (req->route->guard) req->route->guard(req, req->route->user);
     if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
 }
 
 /* ---- logs of requests ------------------------------------------------------------ */
 
-static void sse__put_log_text(sse_buf *b, sse_str text) { /* nothing of a peer's making can end its quotes or its line */
-    size_t i;
-    for (i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char)text.ptr[i];
-        if (c < 0x20 || c >= 0x7F) sse_printf(b, "\\x%02x", c);
-        else {
-            if (c == '"' || c == '\\') sse__put_char(b, '\\');
-            sse__put_char(b, (char)c);
-        }
-    }
-}
-
-/* Common log format: peer, two fields that nobody fills, time, request line, status, bytes of the body. */
+/* Common log format: peer, two fields that nobody fills, time, request line, status, bytes of the
+   body. Nothing in the target can end its quotes or the line. */
 static void sse__req_log_access(sse_req *req) {
-    sse_app *app = req->app;
-    sse_buf  b = {NULL, 0, 0, SSE_OK};
-    char     when[30];
+    const sse_str target = sse__slice_str(req->bytes, req->head.target);
+    sse_app      *app    = req->app;
+    sse_buf       b      = {NULL, 0, 0, SSE_OK};
+    char          when[30];
+    size_t        i;
     sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     when[7] = when[11] = '/';
-    sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17, sse_method(req));
-    sse__put_log_text(&b, sse__slice_str(req->bytes, req->head.target));
-    sse_printf(&b, " HTTP/1.%d\" %d %llu", req->head.minor, req->status, (unsigned long long)req->sent);
+    sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17,
+               sse_method(req));
+    for (i = 0; i < target.len; i++) {
+        const unsigned char c = (unsigned char)target.ptr[i];
+        if (c == '"' || c == '\\') sse__put_char(&b, '\\');
+        if (c < 0x20 || c >= 0x7F) sse_printf(&b, "\\x%02x", c);
+        else sse__put_char(&b, (char)c);
+    }
+    sse_printf(&b, " HTTP/1.%d\" %d %llu", req->head.minor, req->status,
+               (unsigned long long)req->sent);
     if (app->options.on_log) app->options.on_log(SSE_LOG_INFO, sse_buf_text(&b), app->options.user);
     else fprintf(stderr, "%s\n", sse_buf_text(&b));
     sse_buf_free(&b);
@@ -17706,7 +17916,8 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
     char *copy;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!sse__nonempty(topic)) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
+    if (!sse__nonempty(topic))
+        return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
     copy = sse__strdup(sse__text(topic));
     if (!copy) return SSE_E_NOMEM;
     SSE_FREE(app->topic_of_log);
@@ -17717,27 +17928,19 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
 
 /* ---- the end of a request ------------------------------------------------------- */
 
-static void sse__req_done(sse_req *req) { /* frees it, or keeps it for the next */
-    sse__router *router = req->app->router;
-    if (router->spare) sse__req_free(req);
-    else {
-        sse__req_reset(req);
-        router->spare = req;
-    }
-}
-
-/* The last call of who reads its body, if that is still to come: the client left, or the program would not wait for it. */
+/* The last call of its body's reader, if more was to come: the client left, or the program did not
+   wait for it. */
 static void sse__req_end_body(sse_req *req) {
     const sse_body_fn fn = req->body_fn;
     req->body_fn = NULL;
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
-/* Sends what the handler left, tells who wants to know, frees. */
+/* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
+    const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse_app   *app = req->app;
     sse__conn *c;
-    const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse__req_end_body(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
@@ -17750,105 +17953,115 @@ static void sse__req_conclude(sse_req *req) {
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
-    if (req->status >= 500) app->replies_5xx++;
-    else if (req->status >= 400) app->replies_4xx++;
+    if (req->status >= 500) app->net->counts.replies_5xx++;
+    else if (req->status >= 400) app->net->counts.replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) app->options.on_reply(req, app->options.user);
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
-    sse__req_done(req);
+    if (app->router->spare) {
+        sse__req_free(req);
+        return;
+    }
+    sse__req_reset(req);
+    app->router->spare = req;
 }
 
 static void sse__req_finish_alarm(sse__alarm *alarm) { /* sse_finish was called */
     sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish));
 }
 
-/* ---- upcalls of >>conn ------------------------------------------------------------- */
-
-/* A request for the head at bytes. NULL: no memory. With a status other than 0 it is to be refused. */
-static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head, int *refuse) {
-    sse_app    *app = c->net->app;
-    sse_req    *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
-    const sse_str path = sse__slice_str(bytes, head->path);
-    char       *decoded;
-    *refuse = 503;
-    if (!req) return NULL;
-    app->router->spare = NULL;
-    req->app        = app;
-    req->thread     = sse__thread_self();
-    req->conn       = c;
-    req->peer       = c->peer;
-    req->told       = c->net->told;
-    req->bytes      = bytes;
-    req->head       = *head;
-    req->head_only  = sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD"));
-    req->finish.fn  = sse__req_finish_alarm;
-    req->query_text = head->query.at ? sse__slice_str(bytes, head->query) : sse__str(NULL, 0);
-    decoded         = (char *)sse__arena_get(&req->arena, path.len + 2);
-    *refuse         = !decoded ? 503 : sse__path_decode(decoded, path) < 0 ? 400 : 0;
-    req->path       = decoded;
-    return req;
+static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
+    if (req->phase != SSE__REQ_HANDLED || !(req->deferred || req->body_fn)) {
+        sse__req_conclude(req);
+        return;
+    }
+    sse__req_set_phase(req, SSE__REQ_WAITING);
+    if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
+    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
+    req->conn->req = req;
+    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
 }
 
-/* A request without a length has no body (RFC 9112 6.3), but one that shows it meant to have one is told so: what follows it
-   would be read as the next request. HTTP/1.0 must give a length with POST (RFC 1945 8.3). */
-static bool sse__lacks_length(const sse__head *head, const char *bytes) {
-    const sse_str m = sse__slice_str(bytes, head->method);
-    if (head->has_length || head->chunked) return false;
-    if (!sse__eq(m, SSE__LIT("POST")) && !sse__eq(m, SSE__LIT("PUT")) && !sse__eq(m, SSE__LIT("PATCH"))) return false;
-    return head->minor == 0 || sse__head_value(head, bytes, SSE__FIELD_CONTENT_TYPE, 0).ptr;
+/* A call with a database has failed while its handler, or its body's reader, ran. A reply that says
+   nothing of it may be one that nobody meant. */
+static void sse__req_db_failed(sse_req *req) {
+    (void)sse__req_error(req, SSE_E_DB);
+    if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
+    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
+             req->path, sse__db_words);
+}
+
+/* ---- upcalls of >>conn ------------------------------------------------------------- */
+
+/* A request without a length has no body (RFC 9112 6.3), but one that shows it meant to have one is
+   told so: what follows it would be read as the next request. HTTP/1.0 must give a length with POST
+   (RFC 1945 8.3). */
+static bool sse__req_lacks_length(const sse_req *req) {
+    if (req->head.has_length || req->head.chunked) return false;
+    if (!sse__req_is(req, "POST") && !sse__req_is(req, "PUT") && !sse__req_is(req, "PATCH"))
+        return false;
+    return req->head.minor == 0 || sse__req_field(req, SSE__FIELD_CONTENT_TYPE).ptr;
 }
 
 static bool sse__has_nul(sse_str query) { /* "%00" */
     size_t i;
     for (i = 0; i + 2 < query.len; i++)
-        if (query.ptr[i] == '%' && query.ptr[i + 1] == '0' && query.ptr[i + 2] == '0') return true;
+        if (memcmp(query.ptr + i, "%00", 3) == 0) return true;
     return false;
 }
 
-/* The limit of the body, known before a byte of it is taken. The request made here is only for finding the route: the head may yet
-   move in memory while the body comes in, so nothing of it is kept. */
-static size_t sse__on_head(sse__conn *c, char *bytes, const sse__head *head, bool *in_place) {
+/* Points it into the connection's input, which may have moved. */
+static void sse__req_bind(sse_req *req, char *bytes, const sse__head *head) {
+    req->bytes = bytes;
+    req->head  = *head;
+    if (head->query.at) req->query_text = sse__slice_str(bytes, head->query);
+}
+
+/* NULL: no memory. */
+static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head) {
     sse_app *app = c->net->app;
-    size_t   max = app->options.max_body_bytes;
-    int      refuse;
-    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
-    *in_place = false;
-    if (!req) return SSE__HEAD_NO_MEMORY;
-    if (!refuse) sse__req_route(req, false);
-    if (req->route && req->route->max_body_bytes) max = req->route->max_body_bytes;
-    if (req->route) *in_place = req->route->body_later;
-    if (refuse || !sse__req_host_ok(req) || !sse__req_origin_ok(req) || (!req->route && !sse__req_hook(req, app->router->before))) {
-        *in_place = true; /* the answer is no, whatever the body is: the peer need not send it */
-        max       = SSE_UNLIMITED;
+    sse_req *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
+    if (!req) return NULL;
+    app->router->spare = NULL;
+    req->app       = app;
+    req->conn      = c;
+    req->peer      = c->peer;
+    req->finish.fn = sse__req_finish_alarm;
+    sse__req_bind(req, bytes, head);
+    req->head_only = sse__req_is(req, "HEAD");
+    return req;
+}
+
+/* Makes the request, finds its route, and says what is known before a byte of its body is taken. */
+static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
+    const sse_str path = sse__slice_str(bytes, head->path);
+    sse_app      *app  = c->net->app;
+    sse_req      *req  = sse__req_begin(c, bytes, head);
+    char         *decoded;
+    c->req = req;
+    if (!req) return 503;
+    req->path = decoded = (char *)sse__arena_get(&req->arena, path.len + 2);
+    if (!decoded) return 503;
+    if (sse__path_decode(decoded, path) < 0) return 400;
+    sse__req_route(req);
+    if (req->error == SSE_E_NOMEM) return 503;
+    if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) return 400;
+    if (sse__req_lacks_length(req)) return 411;
+    if (!sse__req_host_ok(req)) req->denied = 421;
+    else if (!sse__req_origin_ok(req)) req->denied = 403;
+    c->in_place      = req->route && req->route->body_later;
+    c->net->max_body = app->options.max_body_bytes;
+    if (req->route && req->route->max_body_bytes) c->net->max_body = req->route->max_body_bytes;
+    if (req->denied || (!req->route && !sse__req_hook(req, app->router->before))) {
+        c->in_place      = true; /* the answer is no, whatever the body is: it need not be sent */
+        c->net->max_body = SSE_UNLIMITED;
     }
-    if (refuse == 503 || req->error == SSE_E_NOMEM) max = SSE__HEAD_NO_MEMORY;
-    sse__req_done(req);
-    return max;
+    return 0;
 }
 
-static void sse__req_stay(sse_req *req) { /* its handler has returned: R1 */
-    if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
-    if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input);
-    req->conn->req = req;
-    if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
-}
-
-static void sse__req_after(sse_req *req) { /* its handler, or who reads its body, has returned */
-    const bool waits = req->phase == SSE__REQ_HANDLED && (req->deferred || req->body_fn);
-    if (waits) sse__req_set_phase(req, SSE__REQ_WAITING);
-    if (waits) sse__req_stay(req);
-    else sse__req_conclude(req);
-}
-
-/* A call with a database has failed in its handler. A reply that says nothing of it may be one that nobody meant. */
-static void sse__req_db_failed(sse_req *req) {
-    (void)sse__req_error(req, SSE_E_DB);
-    if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req), req->path, sse__db_words);
-}
-
-/* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is the last. */
+/* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is
+   the last. */
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_failures();
     sse_req            *req = c->req;
@@ -17865,21 +18078,15 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
     const unsigned long failures = sse__db_failures();
-    int      refuse;
-    sse_req *req = sse__req_begin(c, bytes, head, &refuse);
-    if (!refuse && sse__has_nul(req->query_text)) {
-        sse__req_route(req, false);
-        if (!req->route || !req->route->binary_query) refuse = 400;
-    }
-    if (!refuse && sse__lacks_length(head, bytes)) refuse = 411;
-    if (refuse) {
-        sse__req_free(req);
-        sse__conn_refuse(c, refuse, bytes, head);
-        return;
-    }
-    req->body = body;
-    req->held = c->held; /* C6: it may outlive the connection */
-    c->held   = 0;
+    sse_req            *req = c->req;
+    c->req = NULL; /* its handler may close the connection */
+    sse__req_bind(req, bytes, head);
+    sse__req_set_phase(req, SSE__REQ_HANDLED);
+    req->thread = sse__thread_self();
+    req->told   = c->net->told;
+    req->body   = body;
+    req->held   = c->held; /* C6: it may outlive the connection */
+    c->held     = 0;
     req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
@@ -17892,7 +18099,8 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     sse__on_body(c, sse__str(NULL, 0), 0);
 }
 
-static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until sse_finish */
+/* A deferred request lives on until sse_finish. */
+static void sse__on_gone(sse__conn *c) {
     sse_req *req = c->req;
     c->req    = NULL;
     req->conn = NULL;
@@ -17900,33 +18108,7 @@ static void sse__on_gone(sse__conn *c) { /* a deferred request lives on until ss
     if (!req->deferred) sse__req_free(req);
 }
 
-/* ---- setting up ---------------------------------------------------------------------- */
-
-/* Takes route, on failure too. */
-static int sse__app_route(sse_app *app, sse__route *route, bool mount) {
-    const char *what = mount ? "mount" : "route", *fault = route->path ? sse__route_path_error(route->path, mount) : NULL;
-    const sse__route *taken;
-    char        text[200];
-    int         error;
-    snprintf(text, sizeof text, "%s %s", route->method ? route->method : "", route->path ? route->path : "");
-    if (fault || !route->path || !route->method) {
-        sse__route_free(route);
-        return fault ? sse__refuse(app, SSE_E_ARG, "%s %s: %s", what, text, fault) : sse__config_fail(app, SSE_E_NOMEM, what, text);
-    }
-    error = sse__route_add(&app->router->root, route, mount, &taken);
-    if (error != SSE_E_STATE) return error ? sse__config_fail(app, error, what, text) : SSE_OK;
-    return sse__refuse(app, error, "%s %s: one of that method and shape is there already: %s", what, text, taken->path);
-}
-
-static sse__route *sse__route_new(const char *method, const char *path, sse_handler fn, void *user) { /* NULL: no memory */
-    sse__route *route = SSE__NEW(sse__route);
-    if (!route) return NULL;
-    route->method = sse__strdup(sse__text(method));
-    route->path   = sse__strdup(sse__text(path));
-    route->fn     = fn;
-    route->user   = user;
-    return route;
-}
+/* ---- setting up: routes ----------------------------------------------------------------- */
 
 static const char *sse__method_fault(sse_str method) { /* NULL: none */
     const char *const known = "GET HEAD POST PUT PATCH DELETE OPTIONS";
@@ -17937,29 +18119,61 @@ static const char *sse__method_fault(sse_str method) { /* NULL: none */
     return NULL;
 }
 
-SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user, const sse_route_options *options) {
-    static const sse_route_options defaults = {NULL, NULL, 0, false, false, NULL};
-    const sse_route_options *o = options ? options : &defaults;
-    const char  *method = o->method ? o->method : "GET";
-    sse__route  *route;
-    const char  *fault = !path ? "path is NULL" : !fn ? "the handler is NULL" : sse__method_fault(sse__text(method));
-    const bool   here  = !app || sse__on_loop(app);
-    route = app && here && !fault ? sse__route_new(method, path, fn, user) : NULL;
-    if (!route) {
-        if (o->free_user) o->free_user(user);
-        if (!here) return SSE_E_THREAD;
-        if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "route", path);
-        return sse__refuse(app, SSE_E_ARG, "route %s %s: %s", method, path ? path : "", fault ? fault : "");
+/* Adds a route, or a mount, like r, whose texts are copied. Takes r->user if there is r->free_user,
+   on failure too. */
+static int sse__route_make(sse_app *app, const sse__route *r, bool mount) {
+    const char *what  = mount ? "mount" : "route", *path = r->path ? r->path : "";
+    const char *fault = sse__method_fault(sse__text(r->method));
+    const bool  here  = !app || sse__on_loop(app);
+    const sse__route *taken = NULL;
+    sse__route       *route = NULL;
+    size_t            n     = strlen(path);
+    int               error = SSE_E_NOMEM;
+    if (!r->fn) fault = "the handler is NULL";
+    if (mount && !n) fault = "for the root write /";
+    if (!r->path) fault = mount ? "prefix is NULL" : "path is NULL";
+    if (app && here && !fault) route = SSE__NEW(sse__route);
+    if (!route && r->free_user) r->free_user(r->user);
+    if (!here) return SSE_E_THREAD;
+    if (!app || fault)
+        return sse__refuse(app, SSE_E_ARG, "%s %s%s%s: %s", what, mount ? "" : r->method,
+                           mount ? "" : " ", path, fault ? fault : "");
+    if (mount && path[n - 1] == '/') n--; /* "/files/" is "/files", "/" is "": the root itself */
+    if (route) {
+        *route        = *r;
+        route->method = sse__strdup(sse__text(r->method));
+        route->path   = sse__strdup(sse__str(path, n));
+        if (route->method && route->path) fault = sse__route_path_error(route->path, mount);
+        if (fault) error = SSE_E_ARG;
+        if (fault || !route->method || !route->path) sse__route_free(route);
+        else error = sse__route_add(&app->router->root, route, mount, &taken);
     }
-    route->guard          = o->guard;
-    route->max_body_bytes = o->max_body_bytes;
-    route->body_later     = o->body_later;
-    route->binary_query   = o->binary_query;
-    route->free_user      = o->free_user;
-    return sse__app_route(app, route, false);
+    if (!error) return SSE_OK;
+    if (taken) fault = "one of that method and shape is there already: ";
+    return sse__refuse(app, error, "%s %s %.*s: %s%s", what, r->method, (int)n, path,
+                       fault ? fault : sse_error_text(error), taken ? taken->path : "");
 }
 
-static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn, void *user) {
+SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user,
+                      const sse_route_options *options) {
+    sse__route r;
+    memset(&r, 0, sizeof r);
+    r.method = (char *)(options && options->method ? options->method : "GET");
+    r.path   = (char *)path;
+    r.fn     = fn;
+    r.user   = user;
+    if (options) {
+        r.guard          = options->guard;
+        r.max_body_bytes = options->max_body_bytes;
+        r.body_later     = options->body_later;
+        r.binary_query   = options->binary_query;
+        r.free_user      = options->free_user;
+    }
+    return sse__route_make(app, &r, false);
+}
+
+static int sse__method_route(sse_app *app, const char *method, const char *path, sse_handler fn,
+                             void *user) {
     sse_route_options o = {NULL, NULL, 0, false, false, NULL};
     o.method = method;
     return sse_route(app, path, fn, user, &o);
@@ -17978,26 +18192,55 @@ SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *use
     return sse__method_route(app, "DELETE", path, fn, user);
 }
 
-/* Takes user if free_user is set, on failure too. */
-static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user, void (*free_user)(void *user)) {
-    const size_t n     = prefix ? strlen(prefix) : 0;
-    const char  *fault = !prefix ? "prefix is NULL" : !n ? "for the root write /" : !fn ? "the handler is NULL" : NULL;
-    sse__route  *route = app && !fault ? sse__route_new("*", prefix, fn, user) : NULL;
-    if (!route) {
-        if (free_user) free_user(user);
-        if (app && !fault) return sse__config_fail(app, SSE_E_NOMEM, "mount", prefix);
-        return sse__refuse(app, SSE_E_ARG, "mount %s: %s", n ? prefix : "", fault ? fault : "");
-    }
-    route->free_user  = free_user;
-    route->body_later = fn == sse__dir_handler; /* files want none: nobody is asked to send it */
-    if (route->path && prefix[n - 1] == '/') route->path[n - 1] = '\0'; /* "/files/" is "/files", "/" is "": the root itself */
-    return sse__app_route(app, route, true);
+/* Takes user if there is free_user, on failure too. */
+static int sse__mount(sse_app *app, const char *prefix, sse_handler fn, void *user,
+                      void (*free_user)(void *user)) {
+    sse__route r;
+    memset(&r, 0, sizeof r);
+    r.method     = (char *)"*";
+    r.path       = (char *)prefix;
+    r.fn         = fn;
+    r.user       = user;
+    r.free_user  = free_user;
+    r.body_later = fn == sse__dir_handler; /* files want none: no client is asked to send it */
+    return sse__route_make(app, &r, true);
 }
 
 SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     return sse__mount(app, prefix, fn, user, NULL);
 }
+
+SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    const char *at = prefix ? prefix : "";
+    sse__hook  *hook, **end;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (!app || !fn)
+        return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", at);
+    if (prefix && *at != '/')
+        return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", at);
+    hook = (sse__hook *)sse__zalloc(sizeof *hook + strlen(at) + 1);
+    if (!hook) return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
+    hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));
+    hook->fn     = fn;
+    hook->user   = user;
+    for (end = &app->router->before; *end;) end = &(*end)->next;
+    *end = hook;
+    return SSE_OK;
+}
+
+static void sse__router_close(sse__router *router) {
+    sse__hook *hook;
+    sse__route_node_clear(&router->root);
+    while ((hook = router->before) != NULL) {
+        router->before = hook->next;
+        SSE_FREE(hook);
+    }
+    while (!sse__list_empty(&router->kept))
+        sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
+    sse__req_free(router->spare);
+}
+
+/* ---- setting up: files and Datastar's client -------------------------------------------- */
 
 /* The directory's own path, without links. NULL: why is in errno. */
 static char *sse__dir_real(const char *dir) {
@@ -18008,21 +18251,27 @@ static char *sse__dir_real(const char *dir) {
     return NULL;
 }
 
-SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const sse_static_options *options) {
+SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
+                       const sse_static_options *options) {
     static const sse_static_options defaults = {NULL, NULL, false, false};
     const sse_static_options *o = options ? options : &defaults;
-    const char *cache = o->cache_control ? o->cache_control : "no-cache";
-    const char *at    = prefix ? prefix : "";
+    const char     *cache = o->cache_control ? o->cache_control : "no-cache";
+    const char     *at    = prefix ? prefix : "";
     const sse_file *file;
-    int         error;
-    sse__dir   *d;
+    sse__dir       *d;
+    int             error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
-    if (!dir && !o->files) return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files", at);
+    if (!dir && !o->files)
+        return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files",
+                           at);
     for (file = o->files; file && file->path; file++)
         if (file->path[0] != '/' || (file->len && !file->bytes))
-            return sse__refuse(app, SSE_E_ARG, "static files at %s: .files \"%s\": a path begins with /, and has .bytes", at, file->path);
+            return sse__refuse(app, SSE_E_ARG, "static files at %s: .files \"%s\": "
+                                               "a path begins with /, and has .bytes",
+                               at, file->path);
     if (!sse__field_value_ok(sse__text(cache)))
-        return sse__refuse(app, SSE_E_FIELD, "static files at %s: .cache_control cannot be a header", at);
+        return sse__refuse(app, SSE_E_FIELD,
+                           "static files at %s: .cache_control cannot be a header", at);
     d = SSE__NEW(sse__dir);
     if (!d) return sse__config_fail(app, SSE_E_NOMEM, "static files at", at);
     d->files         = o->files;
@@ -18030,104 +18279,81 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir, const 
     d->no_index      = o->no_index;
     d->cache_control = sse__strdup(sse__text(cache));
     d->root          = o->files ? NULL : sse__dir_real(dir);
-    if (d->cache_control && (d->root || d->files)) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
-    error = d->root || d->files ? SSE_E_NOMEM : SSE_E_IO;
-    if (error == SSE_E_IO) sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir, strerror(errno));
-    else sse__config_fail(app, error, "static files at", at);
+    if (d->cache_control && (d->root || d->files))
+        return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
+    sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
+                error == SSE_E_IO ? strerror(errno) : sse_error_text(error));
     sse__dir_free(d);
     return error;
 }
 
-/* What sse_datastar serves: a file, where there is one, else the client that is built in, joined when it is first asked for. */
-typedef struct sse__client { char *file; sse_buf built_in; } sse__client;
+/* What sse_datastar serves: a file, where there is one, else the client that is built in, joined
+   when it is first asked for. */
+typedef struct sse__client {
+    char   *file; /* right behind this struct */
+    sse_buf built_in;
+} sse__client;
 
 static void sse__client_free(void *user) {
     sse__client *client = (sse__client *)user;
-    SSE_FREE(client->file);
     sse_buf_free(&client->built_in);
     SSE_FREE(client);
 }
 
-#ifndef SSE_NO_CLIENT
-static void sse__client_take(sse_req *req, sse__client *client) { /* there is no file */
-    sse_file file = {"/datastar.js", NULL, 0};
-    if (!client->built_in.len) sse__client_write(&client->built_in);
-    if (client->built_in.error) {
-        sse__req_error(req, client->built_in.error);
-        sse_buf_free(&client->built_in); /* the next request tries again */
-        return;
-    }
-    file.bytes = client->built_in.ptr;
-    file.len   = client->built_in.len;
-    (void)sse__file_from_memory(req, &file);
-}
-#else
-static void sse__client_take(sse_req *req, sse__client *client) { /* logs that the file is missing */
-    (void)sse_send_file(req, client->file, NULL);
-}
-#endif
-
 static void sse__client_handler(sse_req *req, void *user) {
     sse__client *client = (sse__client *)user;
+    sse_buf     *b      = &client->built_in;
+    sse_file     file   = {"/datastar.js", NULL, 0};
     struct stat  st;
     const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
     sse__files_use(req->app);
     if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
-    else if (client->file && sse__file_was_short(errno)) (void)sse_send_file(req, client->file, NULL); /* 503 */
-    else sse__client_take(req, client);
+    else if (client->file && (!SSE__HAS_CLIENT || sse__file_was_short(errno)))
+        (void)sse_send_file(req, client->file, NULL); /* 404 or 503 */
+    else {
+        if (!b->len) sse__client_write(b);
+        file.bytes = b->ptr;
+        file.len   = b->len;
+        if (!b->error) (void)sse__file_from_memory(req, &file);
+        else sse__req_error(req, b->error);
+        if (b->error) sse_buf_free(b); /* the next request tries again */
+    }
     if (!req->file) return;
     req->type = "text/javascript; charset=utf-8";
     sse__put_field(&req->headers, "Cache-Control", "no-cache");
 }
 
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
-    const char       *at = path ? path : "";
     sse_route_options options;
     sse__client      *client;
+    const char       *at = path ? path : "";
     if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
-#ifdef SSE_NO_CLIENT
-    if (!file) return sse__refuse(app, SSE_E_NOT_BUILT, "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
-#endif
-    client = SSE__NEW(sse__client);
-    if (client && file) client->file = sse__strdup(sse__text(file));
-    if (!client || (file && !client->file)) {
-        SSE_FREE(client);
-        return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
-    }
+    if (!SSE__HAS_CLIENT && !file)
+        return sse__refuse(app, SSE_E_NOT_BUILT,
+                           "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
+    client = (sse__client *)sse__zalloc(sizeof *client + (file ? strlen(file) + 1 : 0));
+    if (!client) return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
+    if (file) client->file = sse__copy_text((char *)(client + 1), sse__text(file));
     memset(&options, 0, sizeof options);
     options.free_user = sse__client_free;
     return sse_route(app, path, sse__client_handler, client, &options);
 }
 
-SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    sse__hook *hook, **end;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
-    if (!app || !fn) return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", prefix ? prefix : "");
-    if (prefix && prefix[0] != '/') return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", prefix);
-    hook = SSE__NEW(sse__hook);
-    if (hook && prefix) hook->prefix = sse__strdup(sse__text(prefix));
-    if (!hook || (prefix && !hook->prefix)) {
-        SSE_FREE(hook);
-        return sse__config_fail(app, SSE_E_NOMEM, "before hook", prefix ? prefix : "");
-    }
-    hook->fn   = fn;
-    hook->user = user;
-    for (end = &app->router->before; *end;) end = &(*end)->next;
-    *end = hook;
-    return SSE_OK;
-}
+/* ---- setting up: live views ------------------------------------------------------------ */
 
-static char *sse__live_text(sse__live *live, const char *text, int *error) { /* a copy, NULL for NULL */
-    char *copy = text ? sse__arena_text(&live->texts, sse__text(text)) : NULL;
-    if (text && !copy) *error = SSE_E_NOMEM;
-    return copy;
-}
-
-static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
-    int error = SSE_OK;
-    live->tables = sse__live_text(live, o->tables, &error);
-    live->query  = sse__live_text(live, o->query, &error);
-    live->event  = sse__live_text(live, o->event, &error);
+/* Copies options and their texts. */
+static int sse__live_copy_options(sse__live *live, const char *path, const sse_live_options *o) {
+    const char **const texts[] = {
+        &live->path, &live->tables, &live->query, &live->event, &live->patch.selector,
+        &live->patch.ns, &live->patch.attributes, &live->patch.view_transition_selector,
+        &live->stream.label, &live->stream.who};
+    int    error = SSE_OK;
+    size_t i;
+    live->path   = path;
+    live->tables = o->tables;
+    live->query  = o->query;
+    live->event  = o->event;
     live->db     = o->db;
     live->guard  = o->guard;
     live->user   = o->user;
@@ -18135,17 +18361,12 @@ static int sse__live_copy_options(sse__live *live, const sse_live_options *o) {
     live->min_interval_ms = o->min_interval_ms;
     live->max_views       = (uint32_t)(o->max_views ? o->max_views : live->app->options.max_views);
     live->format          = o->format;
-    if (o->patch) {
-        live->patch            = *o->patch;
-        live->patch.selector   = sse__live_text(live, o->patch->selector, &error);
-        live->patch.ns         = sse__live_text(live, o->patch->ns, &error);
-        live->patch.attributes = sse__live_text(live, o->patch->attributes, &error);
-        live->patch.view_transition_selector = sse__live_text(live, o->patch->view_transition_selector, &error);
-    }
-    if (o->stream) {
-        live->stream       = *o->stream;
-        live->stream.label = sse__live_text(live, o->stream->label, &error);
-        live->stream.who   = sse__live_text(live, o->stream->who, &error);
+    if (o->patch) live->patch = *o->patch;
+    if (o->stream) live->stream = *o->stream;
+    for (i = 0; i < SSE__COUNT(texts); i++) {
+        if (!*texts[i]) continue;
+        *texts[i] = sse__arena_text(&live->texts, sse__text(*texts[i]));
+        if (!*texts[i]) error = SSE_E_NOMEM;
     }
     return error;
 }
@@ -18166,12 +18387,14 @@ static const char *sse__live_fault(const sse_live_options *o) {
         return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
     if (!stream) return NULL;
     if (stream->first || stream->last) return ".stream: .first and .last are the view's own";
-    return stream->type || stream->status || stream->step ? ".stream: .type, .status and .step are the view's own" : NULL;
+    if (!stream->type && !stream->status && !stream->step) return NULL;
+    return ".stream: .type, .status and .step are the view's own";
 }
 
 static int sse__live_check(sse_app *app, const char *path, const sse_live_options *o) {
-    const sse__bounds bounds[] = {{"every_ms", o->every_ms, 0, INT32_MAX}, {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
-        {"max_views", o->max_views, 0, INT32_MAX}};
+    const sse__bounds bounds[] = {{"every_ms", o->every_ms, 0, INT32_MAX},
+                                  {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
+                                  {"max_views", o->max_views, 0, INT32_MAX}};
     const char *const fault = sse__live_fault(o);
     char              what[200];
     int               error;
@@ -18183,7 +18406,8 @@ static int sse__live_check(sse_app *app, const char *path, const sse_live_option
     return sse__stream_check_options(app, what, o->stream);
 }
 
-static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_render_each each, const sse_live_options *options) {
+static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_render_each each,
+                         const sse_live_options *options) {
     sse_live_options o;
     sse__live       *live;
     int              error;
@@ -18191,9 +18415,11 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     if (options) o = *options;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !path || (!fn && !each))
-        return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "", path ? "the render" : "path");
+        return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "",
+                           path ? "the render" : "path");
     if (each && o.query)
-        return sse__refuse(app, SSE_E_ARG, "live view %s: .query tells shared views apart: this one has a request to ask", path);
+        return sse__refuse(app, SSE_E_ARG, "live view %s: .query tells shared views apart: "
+                                           "this one has a request to ask", path);
     error = sse__live_check(app, path, &o);
     if (error) return error;
     live = SSE__NEW(sse__live);
@@ -18204,168 +18430,26 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     sse__list_init(&live->views);
     sse__views_use(app, &app->router->root, sse__req_ask_hooks);
     sse__list_add(&app->views->lives, &live->link);
-    error      = sse__live_copy_options(live, &o);
-    live->path = sse__live_text(live, path, &error);
+    error = sse__live_copy_options(live, path, &o);
     if (!error && o.db) error = sse__changes_watch(app, o.db);
     if (!error) return sse_get(app, path, sse__live_handler, live);
     return sse__config_fail(app, error, "live view", path);
 }
 
-SSE_API int sse_live(sse_app *app, const char *path, sse_render fn, const sse_live_options *options) {
+SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
+                     const sse_live_options *options) {
     return sse__live_add(app, path, fn, NULL, options);
 }
 
-SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn, const sse_live_options *options) {
+SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
+                          const sse_live_options *options) {
     return sse__live_add(app, path, NULL, fn, options);
-}
-
-static size_t sse__or_size(size_t value, size_t otherwise) { return value ? value : otherwise; }
-static int    sse__or_int(int value, int otherwise) { return value ? value : otherwise; }
-
-static int sse__default_connections(void) { /* the tenth that is left is for files, databases and the program's own */
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 10000000) return 9000000;
-    return (int)(limit.rlim_cur / 10 * 9);
-}
-
-static void sse__options_fill(sse_app_options *o) { /* sets the defaults */
-    o->max_header_bytes   = sse__or_size(o->max_header_bytes, 16384);
-    o->max_body_bytes     = sse__or_size(o->max_body_bytes, 1048576);
-    o->max_queue_bytes    = sse__or_size(o->max_queue_bytes, 1048576);
-    o->compress_min_bytes = sse__or_size(o->compress_min_bytes, 1024);
-    o->max_call_bytes     = sse__or_size(o->max_call_bytes, (size_t)64 << 20);
-    o->max_bodies_bytes   = sse__or_size(o->max_bodies_bytes, (size_t)64 << 20);
-    o->max_headers        = sse__or_int(o->max_headers, 100);
-    o->max_connections    = sse__or_int(o->max_connections, sse__default_connections());
-    o->max_views          = sse__or_int(o->max_views, 1000);
-    o->max_topics         = sse__or_int(o->max_topics, 10000);
-    o->header_timeout_ms  = sse__or_int(o->header_timeout_ms, 10000);
-    o->body_timeout_ms    = sse__or_int(o->body_timeout_ms, 30000);
-    o->keepalive_ms       = sse__or_int(o->keepalive_ms, 60000);
-    o->send_timeout_ms    = sse__or_int(o->send_timeout_ms, 30000);
-    o->compress_window    = sse__or_int(o->compress_window, 18);
-    o->compress_quality   = sse__or_int(o->compress_quality, 5);
-}
-
-static bool sse__is_secret(sse_str word) { return word.len > 0; }
-
-/* Proxies are looked up by the text of their address: one that is spelled in another way would never be found. */
-static bool sse__is_proxy(sse_str word) {
-    char            text[INET6_ADDRSTRLEN], usual[INET6_ADDRSTRLEN];
-    struct in6_addr address; /* an IPv4 address fits as well */
-    const int       family = memchr(word.ptr, ':', word.len) ? AF_INET6 : AF_INET;
-    if (sse__eq_nocase(word, SSE__LIT("unix"))) return true;
-    if (word.len >= sizeof text) return false;
-    memcpy(text, word.ptr, word.len);
-    text[word.len] = '\0';
-    if (inet_pton(family, text, &address) != 1 || !inet_ntop(family, &address, usual, sizeof usual)) return false;
-    return sse__eq_nocase(word, sse__text(usual)) && !sse__starts(sse__text(usual), SSE__LIT("::ffff:")); /* those come as IPv4 */
-}
-
-static bool sse__is_host_name(sse_str word) {
-    sse__host host;
-    if (sse__eq(word, SSE__LIT("*"))) return true;
-    return sse__host_parse(word, &host) && host.name.len == word.len && !memchr(word.ptr, '*', word.len);
-}
-
-/* As browsers write the Origin field: it is compared as text. "null": pages that have none, files for example. */
-static bool sse__is_origin(sse_str word) {
-    sse__origin origin;
-    if (sse__eq(word, SSE__LIT("*")) || sse__eq(word, SSE__LIT("null"))) return true;
-    if (!sse__origin_parse(word, &origin) || !origin.scheme.ptr) return false;
-    if (memchr(word.ptr, '*', word.len) || word.ptr[word.len - 1] == ':') return false;
-    return !sse__eq(origin.host.port, sse__eq_nocase(origin.scheme, SSE__LIT("https")) ? SSE__LIT("443") : SSE__LIT("80"));
-}
-
-/* A list of words by spaces: each must be one that can match. */
-static int sse__check_words(sse_app *app, const char *option, const char *words, bool (*fine)(sse_str word), const char *wanted) {
-    sse_str rest = sse__text(words), word;
-    int     count = 0;
-    while (rest.ptr) {
-        word   = sse__cut(&rest, ' ', false);
-        count += word.len > 0;
-        if (word.len && !fine(word)) return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", option, SSE_STR(word), wanted);
-    }
-    return words && !count ? sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", option, words, wanted) : SSE_OK;
-}
-
-static int sse__options_check_texts(sse_app *app, const sse_app_options *o) {
-    static const char proxy[]  = "an address as inet_ntop writes it, without port or range, or unix";
-    static const char host[]   = "a host name without scheme and port, IPv6 in brackets, or *";
-    static const char origin[] = "as browsers say it: https://example.com, without path and usual port, or *";
-    int error = sse__check_words(app, "secret", o->secret, sse__is_secret, "words by spaces, the first one signs");
-    if (!error) error = sse__check_words(app, "trusted_proxies", o->trusted_proxies, sse__is_proxy, proxy);
-    if (!error) error = sse__check_words(app, "allowed_hosts", o->allowed_hosts, sse__is_host_name, host);
-    if (!error) error = sse__check_words(app, "allowed_origins", o->allowed_origins, sse__is_origin, origin);
-    if (!error) error = sse__check_words(app, "cors_origins", o->cors_origins, sse__is_origin, origin);
-    if (error) return error;
-    if (!o->cors_credentials || !sse__wordlist_has(o->cors_origins, SSE__LIT("*"))) return SSE_OK;
-    return sse__refuse(app, SSE_E_ARG, "sse_app_new: .cors_credentials: not with .cors_origins *, "
-                                       "every page could act as its visitor: name them");
-}
-
-static int sse__options_check(sse_app *app) { /* with the defaults filled in */
-    const sse_app_options *o = &app->options;
-    const sse__bounds bounds[] = {
-        {"max_header_bytes", (long long)o->max_header_bytes, 128, 1 << 24},
-        {"max_headers", o->max_headers, 1, 10000},
-        {"max_connections", o->max_connections, 1, INT32_MAX},
-        {"max_per_peer", o->max_per_peer, 0, INT32_MAX},
-        {"max_views", o->max_views, 1, INT32_MAX},
-        {"max_topics", o->max_topics, 1, INT32_MAX},
-        {"header_timeout_ms", o->header_timeout_ms, SSE_OFF, INT32_MAX},
-        {"body_timeout_ms", o->body_timeout_ms, SSE_OFF, INT32_MAX},
-        {"keepalive_ms", o->keepalive_ms, SSE_OFF, INT32_MAX},
-        {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
-        {"compress_window", o->compress_window, 16, 24},
-        {"compress_quality", o->compress_quality, 1, 11}};
-    const int error = sse__check_bounds(app, "sse_app_new", bounds, SSE__COUNT(bounds));
-    return error ? error : sse__options_check_texts(app, o);
-}
-
-/* Gives the app texts of its own, for its options are read as long as it lives; without a secret, one for as long as the process lives. */
-static bool sse__options_own(sse_app *app) {
-    sse_app_options *o = &app->options;
-    const char     **texts[] = {&o->secret, &o->trusted_proxies, &o->allowed_hosts, &o->allowed_origins, &o->cors_origins};
-    unsigned char    random[32];
-    sse_buf          secret = {NULL, 0, 0, SSE_OK};
-    size_t           i;
-    bool             fine = true;
-    if (!o->secret) {
-        if (!sse__random(random, sizeof random)) return false;
-        sse__base64url_put(&secret, sse__str((const char *)random, sizeof random));
-        o->secret = sse_buf_text(&secret);
-    }
-    for (i = 0; i < SSE__COUNT(texts); i++) {
-        if (!*texts[i]) continue;
-        app->router->texts[i] = sse__strdup(sse__text(*texts[i]));
-        *texts[i] = app->router->texts[i];
-        fine = fine && *texts[i];
-    }
-    fine = fine && !secret.error;
-    sse_buf_free(&secret);
-    return fine;
-}
-
-static void sse__router_close(sse__router *router) {
-    size_t i;
-    if (!router) return;
-    sse__route_node_clear(&router->root);
-    while (router->before) {
-        sse__hook *next = router->before->next;
-        SSE_FREE(router->before->prefix);
-        SSE_FREE(router->before);
-        router->before = next;
-    }
-    while (!sse__list_empty(&router->kept)) sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
-    sse__req_free(router->spare);
-    for (i = 0; i < SSE__COUNT(router->texts); i++) SSE_FREE(router->texts[i]);
-    SSE_FREE(router);
 }
 
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
-  Uses: >>app >>live >>topics >>stream >>conn >>loop >>htmx   Tests: tests/wire/monitor.test.mjs
+  Uses: >>app >>live >>topics >>stream >>conn >>loop >>format
+  Tests: tests/wire/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           a live view: one JSON text a second, of all there is to see
@@ -18381,76 +18465,73 @@ static void sse__router_close(sse__router *router) {
 /* upcalls, defined in >>scripts */
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
 
-static void sse__stats_read(const sse_app *app, sse_stats *out) { /* as of now; on the loop */
-    const sse__net *net = app->net;
-    memset(out, 0, sizeof *out);
-    out->connections    = net->count;
-    out->streams        = app->streams->all.count;
-    out->views          = app->views->shared.count;
-    out->accepted       = net->counts.accepted;
-    out->refused        = net->counts.refused;
-    out->requests       = net->counts.requests;
-    out->bad_requests   = net->counts.bad_requests;
-    out->timeouts       = net->counts.timeouts;
-    out->streams_opened = app->streams->opened;
-    out->events         = app->streams->events;
-    out->bytes_in       = net->counts.bytes_in;
-    out->bytes_out      = net->counts.bytes_out;
-    out->sends          = net->counts.sends;
-    out->renders        = app->views->renders;
-    out->renders_same   = app->views->same;
-    out->renders_failed = app->views->failed;
-    out->delivered      = app->streams->delivered;
-    out->bytes_events   = app->streams->bytes_events;
-    out->bytes_frames   = app->streams->bytes_frames;
-    out->resumes        = app->topics->resumes;
-    out->gaps           = app->topics->gaps;
-    out->drops          = app->streams->drops;
-    out->topics         = app->topics->exact.count + app->topics->patterns.count;
-    out->replies_4xx    = app->replies_4xx;
-    out->replies_5xx    = app->replies_5xx;
-    out->queue_high     = app->streams->queue_high;
-    memcpy(out->closed, app->streams->closed_by, sizeof app->streams->closed_by);
+static sse_stats sse__stats_read(const sse_app *app) { /* as of now; on the loop */
+    sse_stats s = app->net->counts;
+    s.connections = app->net->count;
+    s.streams     = app->streams->all.count;
+    s.views       = app->views->shared.count;
+    s.topics      = app->topics->exact.count + app->topics->patterns.count;
+    return s;
 }
 
-/* What there is to know of each counter. label: what the page calls it; NULL: the page does not list it. */
-typedef struct sse__metric { size_t at; const char *name, *labels, *help, *label; bool gauge, bytes; } sse__metric;
+/* What there is to know of each counter. It is a gauge unless its name ends in _total; _bytes in it
+   is its unit. help "": as above. label: what the page calls it; "": it is not in its list. Arrays:
+   texts that a table points to stay in programs that have no use for it. */
+typedef struct sse__metric {
+    size_t at;
+    char   name[28], labels[20], help[60], label[20];
+} sse__metric;
 
 #define SSE__AT(field) offsetof(sse_stats, field)
 static const sse__metric sse__metrics[] = {
-    {SSE__AT(connections), "sse_connections", "", "Open connections.", NULL, true, false},
-    {SSE__AT(streams), "sse_streams", "", "Open event streams.", NULL, true, false},
-    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", NULL, true, false},
-    {SSE__AT(views), "sse_views", "", "Live views that are watched.", NULL, true, false},
-    {SSE__AT(queue_high), "sse_queue_high_bytes", "", "The most bytes that ever waited for one stream.", "longest queue", true, true},
-    {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections", false, false},
-    {SSE__AT(refused), "sse_refused_total", "", "Connections refused for lack of room.", "refused", false, false},
-    {SSE__AT(requests), "sse_requests_total", "", "Requests.", "requests", false, false},
-    {SSE__AT(bad_requests), "sse_bad_requests_total", "", "Requests that were no HTTP, or too large.", "bad requests", false, false},
-    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}", "Replies with an error.", "replies 4xx", false, false},
-    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "", "replies 5xx", false, false},
-    {SSE__AT(timeouts), "sse_timeouts_total", "", "Connections that took too long.", "timeouts", false, false},
-    {SSE__AT(streams_opened), "sse_streams_opened_total", "", "Event streams opened.", "streams opened", false, false},
-    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}", "Event streams closed.", "left by peer", false, false},
-    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended", false, false},
-    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", NULL, false, false},
-    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}", "", "cut: stuck", false, false},
-    {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}", "", "cut: queue full", false, false},
-    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}", "", "lifetime over", false, false},
-    {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}", "", "not opened", false, false},
-    {SSE__AT(events), "sse_events_total", "", "Events published or sent, however many got them.", "events", false, false},
-    {SSE__AT(delivered), "sse_events_delivered_total", "", "Events, once for each stream that got them.", "delivered", false, false},
-    {SSE__AT(drops), "sse_events_dropped_total", "", "Events that slow readers lost.", "dropped", false, false},
-    {SSE__AT(resumes), "sse_resumes_total", "", "Streams that came back and missed nothing.", "resumed", false, false},
-    {SSE__AT(gaps), "sse_gaps_total", "", "Streams that came back too late.", "gaps", false, false},
-    {SSE__AT(bytes_events), "sse_event_bytes_total", "", "Bytes of delivered events as they were formatted.", "before compression", false, true},
-    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "", "Bytes of delivered events as they were queued, compressed.", "compressed", false, true},
-    {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders", false, false},
-    {SSE__AT(renders_same), "sse_renders_same_total", "", "Renders that changed nothing and were not sent.", "unchanged", false, false},
-    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "Renders that failed.", "failed", false, false},
-    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "Bytes received.", "received", false, true},
-    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "Bytes sent.", "sent", false, true},
-    {SSE__AT(sends), "sse_sends_total", "", "System calls that sent.", "send calls", false, false},
+    {SSE__AT(connections), "sse_connections", "", "Open connections.", ""},
+    {SSE__AT(streams), "sse_streams", "", "Open event streams.", ""},
+    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", ""},
+    {SSE__AT(views), "sse_views", "", "Live views that are watched.", ""},
+    {SSE__AT(queue_high), "sse_queue_high_bytes", "",
+     "The most bytes that ever waited for one stream.", "longest queue"},
+    {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections"},
+    {SSE__AT(refused), "sse_refused_total", "", "Connections refused for lack of room.", "refused"},
+    {SSE__AT(requests), "sse_requests_total", "", "Requests.", "requests"},
+    {SSE__AT(bad_requests), "sse_bad_requests_total", "",
+     "Requests that were no HTTP, or too large.", "bad requests"},
+    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}",
+     "Replies with an error.", "replies 4xx"},
+    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "", "replies 5xx"},
+    {SSE__AT(timeouts), "sse_timeouts_total", "", "Connections that took too long.", "timeouts"},
+    {SSE__AT(streams_opened), "sse_streams_opened_total", "",
+     "Event streams opened.", "streams opened"},
+    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}",
+     "Event streams closed.", "left by peer"},
+    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended"},
+    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", ""},
+    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}",
+     "", "cut: stuck"},
+    {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}",
+     "", "cut: queue full"},
+    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}",
+     "", "lifetime over"},
+    {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}",
+     "", "not opened"},
+    {SSE__AT(events), "sse_events_total", "",
+     "Events published or sent, however many got them.", "events"},
+    {SSE__AT(delivered), "sse_events_delivered_total", "",
+     "Events, once for each stream that got them.", "delivered"},
+    {SSE__AT(drops), "sse_events_dropped_total", "", "Events that slow readers lost.", "dropped"},
+    {SSE__AT(resumes), "sse_resumes_total", "",
+     "Streams that came back and missed nothing.", "resumed"},
+    {SSE__AT(gaps), "sse_gaps_total", "", "Streams that came back too late.", "gaps"},
+    {SSE__AT(bytes_events), "sse_event_bytes_total", "",
+     "Bytes of delivered events as they were formatted.", "before compression"},
+    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "",
+     "Bytes of delivered events as they were queued, compressed.", "compressed"},
+    {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders"},
+    {SSE__AT(renders_same), "sse_renders_same_total", "",
+     "Renders that changed nothing and were not sent.", "unchanged"},
+    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "Renders that failed.", "failed"},
+    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "Bytes received.", "received"},
+    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "Bytes sent.", "sent"},
+    {SSE__AT(sends), "sse_sends_total", "", "System calls that sent.", "send calls"},
 };
 
 static uint64_t sse__stat(const sse_stats *stats, size_t at) {
@@ -18462,40 +18543,53 @@ static uint64_t sse__stat(const sse_stats *stats, size_t at) {
 /* ---- what the page consists of ------------------------------------------------------ */
 
 static const char sse__monitor_page[] = /* behind its head */
-    "<header><h1>sse.h</h1><span id=\"host\"></span><span id=\"status\" class=\"off\">connecting</span></header>\n"
+    "<header><h1>sse.h</h1><span id=\"host\"></span><span id=\"status\" "
+        "class=\"off\">connecting</span></header>\n"
     "<main>\n"
     "<section id=\"charts\"></section>\n"
     "<section><h2>Streams <span id=\"shown\"></span></h2>\n"
-    "<table><thead><tr><th>kind, whose</th><th>open</th><th>queue</th><th></th></tr></thead><tbody id=\"streams\"></tbody></table></section>\n"
-    "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody id=\"topics\"></tbody></table></section>\n"
-    "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody id=\"views\"></tbody></table></section>\n"
+    "<table><thead><tr><th>kind, "
+        "whose</th><th>open</th><th>queue</th><th></th></tr></thead><tbody "
+        "id=\"streams\"></tbody></table></section>\n"
+    "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody "
+        "id=\"topics\"></tbody></table></section>\n"
+    "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody "
+        "id=\"views\"></tbody></table></section>\n"
     "<section><h2>Since the start</h2><dl id=\"totals\"></dl></section>\n"
     "</main>\n";
 
 static const char sse__monitor_css[] =
-    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: #627082; --line: #dfe4ea;\n"
+    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: "
+        "#627082; --line: #dfe4ea;\n"
     "  --one: #1f6feb; --two: #d2701a; --good: #1a8f4c; --bad: #c93434 }\n"
-    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: #e4eaf1; --dim: #8d9bac;\n"
+    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: "
+        "#e4eaf1; --dim: #8d9bac;\n"
     "  --line: #283342; --one: #58a6ff; --two: #f0a35e; --good: #43c47a; --bad: #ff7b72 } }\n"
     "* { box-sizing: border-box }\n"
-    "body { margin: 0 auto; max-width: 68rem; padding: .9rem .9rem 2rem; background: var(--bg); color: var(--ink);\n"
+    "body { margin: 0 auto; max-width: 68rem; padding: .9rem .9rem 2rem; background: var(--bg); "
+        "color: var(--ink);\n"
     "  font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums }\n"
     "header { display: flex; align-items: baseline; gap: .6rem; margin: 0 .1rem .8rem }\n"
     "h1 { font-size: 1.15rem; margin: 0 }\n"
-    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; flex: 1 }\n"
+    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; "
+        "flex: 1 }\n"
     "#status { font-size: .82rem; font-weight: 600; color: var(--good) }\n"
     "#status::before { content: \"\\25CF\"; margin-right: .35em }\n"
     "#status.off { color: var(--bad) }\n"
-    "h2 { font-size: .95rem; margin: 1.3rem .1rem .5rem; display: flex; justify-content: space-between;\n"
+    "h2 { font-size: .95rem; margin: 1.3rem .1rem .5rem; display: flex; justify-content: "
+        "space-between;\n"
     "  align-items: baseline }\n"
     "h2 span { color: var(--dim); font-weight: 400; font-size: .82rem }\n"
     "#charts { display: grid; gap: .6rem }\n"
     "@media (min-width: 40rem) { #charts { grid-template-columns: 1fr 1fr } }\n"
-    ".card, table, #totals { background: var(--card); border: 1px solid var(--line); border-radius: .6rem }\n"
+    ".card, table, #totals { background: var(--card); border: 1px solid var(--line); "
+        "border-radius: .6rem }\n"
     ".card { padding: .6rem .75rem .5rem }\n"
-    ".card p { margin: 0; display: flex; gap: .5rem 1rem; flex-wrap: wrap; font-size: .82rem; color: var(--dim) }\n"
+    ".card p { margin: 0; display: flex; gap: .5rem 1rem; flex-wrap: wrap; font-size: .82rem; "
+        "color: var(--dim) }\n"
     ".card b { color: var(--ink); font-size: 1.15rem; font-weight: 650; margin-right: .3rem }\n"
-    ".card p span::before { content: \"\"; display: inline-block; width: .55rem; height: .55rem; border-radius: .15rem;\n"
+    ".card p span::before { content: \"\"; display: inline-block; width: .55rem; height: .55rem; "
+        "border-radius: .15rem;\n"
     "  margin-right: .35rem; background: var(--one) }\n"
     ".card p span + span::before { background: var(--two) }\n"
     "svg { display: block; width: 100%; height: 3.6rem; margin-top: .35rem; overflow: visible }\n"
@@ -18504,22 +18598,28 @@ static const char sse__monitor_css[] =
     "svg path.two { stroke: var(--two) }\n"
     "svg path.area { fill: var(--one); fill-opacity: .13; stroke: none }\n"
     "svg line { stroke: var(--line); vector-effect: non-scaling-stroke }\n"
-    ".card small { display: flex; justify-content: space-between; color: var(--dim); font-size: .7rem; margin-top: .15rem }\n"
+    ".card small { display: flex; justify-content: space-between; color: var(--dim); font-size: "
+        ".7rem; margin-top: .15rem }\n"
     "table { width: 100%; border-spacing: 0; table-layout: fixed }\n"
-    "th { text-align: right; font-size: .74rem; font-weight: 500; color: var(--dim); padding: .45rem .3rem .25rem }\n"
+    "th { text-align: right; font-size: .74rem; font-weight: 500; color: var(--dim); padding: "
+        ".45rem .3rem .25rem }\n"
     "th:first-child, td:first-child { text-align: left; padding-left: .75rem }\n"
     "th:not(:first-child) { width: 5.2rem }\n"
     "th:last-child { width: 3rem }\n"
-    "td { text-align: right; padding: .3rem; border-top: 1px solid var(--line); white-space: nowrap; overflow: hidden;\n"
+    "td { text-align: right; padding: .3rem; border-top: 1px solid var(--line); white-space: "
+        "nowrap; overflow: hidden;\n"
     "  text-overflow: ellipsis }\n"
-    "td small { display: block; color: var(--dim); font-size: .76rem; overflow: hidden; text-overflow: ellipsis }\n"
+    "td small { display: block; color: var(--dim); font-size: .76rem; overflow: hidden; "
+        "text-overflow: ellipsis }\n"
     "td.full { color: var(--bad); font-weight: 600 }\n"
-    "td button { font: inherit; line-height: 1; width: 2rem; height: 2rem; border: 1px solid var(--line);\n"
+    "td button { font: inherit; line-height: 1; width: 2rem; height: 2rem; border: 1px solid "
+        "var(--line);\n"
     "  border-radius: .45rem; background: none; color: var(--dim); cursor: pointer }\n"
     "td button:hover, td button:focus-visible { color: var(--bad); border-color: var(--bad) }\n"
     "td button:disabled { opacity: .4 }\n"
     "tbody:only-child td + td { width: 5rem }\n"
-    "#totals { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .1rem 1rem;\n"
+    "#totals { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: "
+        ".1rem 1rem;\n"
     "  padding: .6rem .75rem; margin: 0 }\n"
     "#totals div { min-width: 0 }\n"
     "#totals dt { color: var(--dim); font-size: .74rem }\n"
@@ -18531,7 +18631,8 @@ static const char sse__monitor_js_draw[] =
     "'use strict';\n"
     "const base = new URL('.', document.currentScript.src).href;\n"
     "const $ = id => document.getElementById(id);\n"
-    "const make = (name, text) => { const e = document.createElement(name); if (text !== undefined) e.textContent = text; return e; };\n"
+    "const make = (name, text) => { const e = document.createElement(name); if (text !== "
+        "undefined) e.textContent = text; return e; };\n"
     "const svg = (name, attributes) => {\n"
     "  const e = document.createElementNS('http://www.w3.org/2000/svg', name);\n"
     "  for (const key in attributes) e.setAttribute(key, attributes[key]);\n"
@@ -18541,25 +18642,32 @@ static const char sse__monitor_js_draw[] =
     "const scale = (n, step, units) => {\n"
     "  let i = 0;\n"
     "  while (n >= step * 0.9995 && i < units.length - 1) { n /= step; i++; }\n"
-    "  return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(n >= 10 ? 1 : 2).replace(/\\.?0+$/, '')) + units[i];\n"
+    "  return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(n >= 10 ? 1 : "
+        "2).replace(/\\.?0+$/, '')) + units[i];\n"
     "};\n"
     "const count = n => scale(n, 1000, ['', ' k', ' M', ' G', ' T']);\n"
     "const bytes = n => scale(n, 1024, [' B', ' KB', ' MB', ' GB', ' TB']);\n"
-    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min' : s < 172800 ? Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
+    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min' : s < 172800 ? "
+        "Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
     "\n"
     "// Each chart: a title, one or two series, how to print a value.\n"
     "const charts = [\n"
-    "  ['Streams and connections', [['streams', 'streams'], ['connections', 'connections']], count],\n"
+    "  ['Streams and connections', [['streams', 'streams'], ['connections', 'connections']], "
+        "count],\n"
     "  ['Events a second', [['delivered', 'delivered'], ['events', 'sent or published']], count],\n"
     "  ['Bytes a second', [['bytes_out', 'out'], ['bytes_in', 'in']], bytes],\n"
     "  ['Work a second', [['renders', 'renders'], ['requests', 'requests']], count],\n"
     "].map(([title, series, print]) => {\n"
-    "  const card = make('div'), legend = make('p'), foot = make('small'), top = make('span'), area = svg('path', { class: 'area' });\n"
-    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: 'img', 'aria-label': title });\n"
+    "  const card = make('div'), legend = make('p'), foot = make('small'), top = make('span'), "
+        "area = svg('path', { class: 'area' });\n"
+    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: "
+        "'img', 'aria-label': title });\n"
     "  card.className = 'card';\n"
-    "  drawing.append(svg('line', { x1: 0, y1: 40, x2: 100, y2: 40 }), svg('line', { x1: 0, y1: 0, x2: 100, y2: 0 }), area);\n"
+    "  drawing.append(svg('line', { x1: 0, y1: 40, x2: 100, y2: 40 }), svg('line', { x1: 0, y1: "
+        "0, x2: 100, y2: 0 }), area);\n"
     "  const lines = series.map(([key, name], i) => {\n"
-    "    const item = make('span'), value = make('b'), path = svg('path', i ? { class: 'two' } : {});\n"
+    "    const item = make('span'), value = make('b'), path = svg('path', i ? { class: 'two' } : "
+        "{});\n"
     "    item.append(value, name);\n"
     "    legend.append(item);\n"
     "    return { key, value, path };\n"
@@ -18575,11 +18683,14 @@ static const char sse__monitor_js_draw[] =
     "  const most = Math.max(1, ...lines.flatMap(line => state.samples[line.key]));\n"
     "  top.textContent = 'max ' + print(most);\n"
     "  lines.forEach((line, i) => {\n"
-    "    const values = state.samples[line.key], step = 100 / (state.room - 1), start = 100 - step * (values.length - 1);\n"
-    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' + (40 - 40 * v / most).toFixed(2));\n"
+    "    const values = state.samples[line.key], step = 100 / (state.room - 1), start = 100 - "
+        "step * (values.length - 1);\n"
+    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' + (40 - 40 * v / "
+        "most).toFixed(2));\n"
     "    line.value.textContent = print(values.length ? values[values.length - 1] : 0);\n"
     "    line.path.setAttribute('d', points.length ? 'M' + points.join('L') : '');\n"
-    "    if (!i) area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + points.join('L') + 'L100 40Z' : '');\n"
+    "    if (!i) area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + "
+        "points.join('L') + 'L100 40Z' : '');\n"
     "  });\n"
     "}\n";
 
@@ -18588,14 +18699,17 @@ static const char sse__monitor_js_live[] =
     "const rows = new Map();\n"
     "\n"
     "function row(id) {\n"
-    "  const tr = make('tr'), cells = [0, 1, 2, 3].map(() => make('td')), button = make('button', '\\u2715');\n"
-    "  const lines = cells.slice(0, 3).map(cell => { const line = [make('span'), make('small')]; cell.append(...line); return line; });\n"
+    "  const tr = make('tr'), cells = [0, 1, 2, 3].map(() => make('td')), button = make('button', "
+        "'\\u2715');\n"
+    "  const lines = cells.slice(0, 3).map(cell => { const line = [make('span'), make('small')]; "
+        "cell.append(...line); return line; });\n"
     "  cells[3].append(button);\n"
     "  tr.append(...cells);\n"
     "  button.title = 'close this stream';\n"
     "  button.onclick = async () => {\n"
     "    button.disabled = true;\n"
-    "    const reply = await fetch(base + 'close', { method: 'POST', body: new URLSearchParams({ id }) }).catch(() => null);\n"
+    "    const reply = await fetch(base + 'close', { method: 'POST', body: new URLSearchParams({ "
+        "id }) }).catch(() => null);\n"
     "    if (!reply || !reply.ok) button.disabled = false;\n"
     "  };\n"
     "  return { tr, lines, queue: cells[2] };\n"
@@ -18606,14 +18720,16 @@ static const char sse__monitor_js_live[] =
     "  for (const [id, label, who, peer, age, idle, queue, full] of state.rows) {\n"
     "    if (!rows.has(id)) rows.set(id, row(id));\n"
     "    const { tr, lines, queue: cell } = rows.get(id);\n"
-    "    const texts = [label || 'stream', who ? who + ' \\u00b7 ' + peer : peer, time(age), 'sent ' + time(idle), bytes(queue), queue ? 'waiting' : ''];\n"
+    "    const texts = [label || 'stream', who ? who + ' \\u00b7 ' + peer : peer, time(age), "
+        "'sent ' + time(idle), bytes(queue), queue ? 'waiting' : ''];\n"
     "    seen.add(id);\n"
     "    texts.forEach((text, i) => { lines[i >> 1][i & 1].textContent = text; });\n"
     "    cell.className = full ? 'full' : '';\n"
     "    if (!tr.parentNode) $('streams').append(tr);\n"
     "  }\n"
     "  for (const [id, { tr }] of rows) if (!seen.has(id)) { tr.remove(); rows.delete(id); }\n"
-    "  $('shown').textContent = state.rows.length < state.streams ? state.rows.length + ' of ' + count(state.streams) : count(state.streams);\n"
+    "  $('shown').textContent = state.rows.length < state.streams ? state.rows.length + ' of ' + "
+        "count(state.streams) : count(state.streams);\n"
     "}\n"
     "\n"
     "function names(body, list, total, shown) {\n"
@@ -18622,7 +18738,8 @@ static const char sse__monitor_js_live[] =
     "    tr.append(make('td', name), make('td', count(watchers)));\n"
     "    return tr;\n"
     "  }));\n"
-    "  shown.textContent = list.length < total ? list.length + ' of ' + count(total) : count(total);\n"
+    "  shown.textContent = list.length < total ? list.length + ' of ' + count(total) : "
+        "count(total);\n"
     "  body.closest('section').hidden = !total;\n"
     "}\n"
     "\n"
@@ -18655,14 +18772,22 @@ static const char sse__monitor_js_live[] =
 
 /* ---- samples ---------------------------------------------------------------------------- */
 
-enum { SSE__SAMPLES = 90, SSE__SERIES = 8, SSE__MONITOR_MS = 1000, SSE__MONITOR_ROWS = 200, SSE__MONITOR_NAMES = 50 };
+enum {
+    SSE__SAMPLES       = 90,
+    SSE__SERIES        = 8,
+    SSE__GAUGES        = 2, /* of them */
+    SSE__MONITOR_MS    = 1000,
+    SSE__MONITOR_ROWS  = 200,
+    SSE__MONITOR_NAMES = 50
+};
 
-typedef struct sse__series { size_t at; const char *name; bool gauge; } sse__series;
-static const sse__series sse__all_series[SSE__SERIES] = {
-    {SSE__AT(streams), "streams", true}, {SSE__AT(connections), "connections", true},
-    {SSE__AT(delivered), "delivered", false}, {SSE__AT(events), "events", false},
-    {SSE__AT(bytes_out), "bytes_out", false}, {SSE__AT(bytes_in), "bytes_in", false},
-    {SSE__AT(renders), "renders", false}, {SSE__AT(requests), "requests", false}};
+/* The gauges first. */
+static const struct { size_t at; char name[12]; } sse__all_series[SSE__SERIES] = {
+#define SSE__SERIES_OF(field) {SSE__AT(field), #field}
+    SSE__SERIES_OF(streams), SSE__SERIES_OF(connections), SSE__SERIES_OF(delivered),
+    SSE__SERIES_OF(events), SSE__SERIES_OF(bytes_out), SSE__SERIES_OF(bytes_in),
+    SSE__SERIES_OF(renders), SSE__SERIES_OF(requests)};
+#undef SSE__SERIES_OF
 #undef SSE__AT
 
 struct sse__monitor { /* one for all pages of an app; samples is a ring */
@@ -18671,7 +18796,8 @@ struct sse__monitor { /* one for all pages of an app; samples is a ring */
     uint32_t  first, count;
 };
 
-/* Adds what happened since the sample before. After a pause, in which nobody watched, they begin anew: N1. */
+/* Adds what happened since the sample before. After a pause, in which nobody watched, they begin
+   anew: N1. */
 static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, uint64_t at) {
     const uint64_t ms = at - m->sampled_at;
     uint64_t      *sample;
@@ -18683,9 +18809,10 @@ static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, ui
         else m->count++;
         sample = m->samples[(m->first + m->count - 1) % SSE__SAMPLES];
         for (i = 0; i < SSE__SERIES; i++) {
-            const sse__series *series = &sse__all_series[i];
-            const uint64_t     value = sse__stat(now, series->at), rise = value - sse__stat(&m->before, series->at);
-            sample[i] = series->gauge ? value : (rise * 1000 + ms / 2) / ms; /* a second, rounded */
+            sample[i] = sse__stat(now, sse__all_series[i].at);
+            if (i < SSE__GAUGES) continue;
+            sample[i] -= sse__stat(&m->before, sse__all_series[i].at);
+            sample[i] = (sample[i] * 1000 + ms / 2) / ms; /* a second, rounded */
         }
     }
     m->before     = *now;
@@ -18698,7 +18825,8 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
     for (i = 0; i < SSE__SERIES; i++) {
         sse_json(out, i ? ",%s:[" : "%s:[", sse__all_series[i].name);
         for (k = 0; k < m->count; k++)
-            sse_printf(out, k ? ",%llu" : "%llu", (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
+            sse_printf(out, k ? ",%llu" : "%llu",
+                       (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
         sse_puts(out, "]");
     }
 }
@@ -18708,11 +18836,14 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
 static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
     const sse__stream_extra *x = stream->extra;
     const uint64_t now = stream->app->loop.wheel.now;
+    const size_t   queue = stream->conn->out.bytes;
     char           peer[INET6_ADDRSTRLEN];
-    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen,
-             x ? sse__group_name(x->label) : NULL, sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
-             (unsigned long long)(now / 1000 - stream->opened_s), (unsigned long long)(now - stream->last_sent) / 1000,
-             (unsigned long long)stream->conn->out.bytes, stream->conn->out.bytes > stream->max_queue / 2);
+    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot,
+             (unsigned long)stream->gen, x ? sse__group_name(x->label) : NULL,
+             sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
+             (unsigned long long)(now / 1000 - stream->opened_s),
+             (unsigned long long)(now - stream->last_sent) / 1000, (unsigned long long)queue,
+             queue > stream->max_queue / 2);
 }
 
 /* Those with something waiting come first; the others as long as there is room: N2. */
@@ -18723,58 +18854,52 @@ static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
     for (waiting = 1; waiting >= 0; waiting--)
         for (i = 0; i < all->used && rows < SSE__MONITOR_ROWS; i++) {
             const sse__stream *stream = (const sse__stream *)all->at[i].item;
-            if (!stream || !sse__stream_lives(stream) || (stream->conn->out.bytes > 0) != waiting) continue;
+            if (!stream || !sse__stream_lives(stream)) continue;
+            if ((stream->conn->out.bytes > 0) != waiting) continue;
             if (rows++) sse_puts(out, ",");
             sse__monitor_put_row(out, stream);
         }
+    SSE_ASSERT(rows <= SSE__MONITOR_ROWS); /* N2 */
 }
 
-static void sse__monitor_put_name(sse_buf *out, const char *name, uint32_t watchers, int *rows) {
-    sse_json(out, (*rows)++ ? ",[%s,%lu]" : "[%s,%lu]", name, (unsigned long)watchers);
-}
-
-static void sse__monitor_put_topics(const sse__map *map, sse_buf *out, int *rows) {
+/* The names of topics or views, with how many watch each. back: from node to channel. */
+static int sse__monitor_put_names(sse_buf *out, const sse__map *map, size_t back, int rows) {
     const sse__node *node;
     uint32_t         i;
     for (i = 0; i < map->cap; i++)
-        for (node = map->buckets[i]; node && *rows < SSE__MONITOR_NAMES; node = node->next)
-            sse__monitor_put_name(out, node->key.ptr, SSE__CONTAINER(node, sse__topic, node)->channel.count, rows);
-}
-
-static void sse__monitor_put_views(const sse_app *app, sse_buf *out) {
-    const sse__map  *map = &app->views->shared;
-    const sse__node *node;
-    uint32_t         i;
-    int              rows = 0;
-    for (i = 0; i < map->cap; i++)
-        for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next)
-            sse__monitor_put_name(out, node->key.ptr, SSE__CONTAINER(node, sse_view, node)->channel.count, &rows);
+        for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next, rows++) {
+            const void *channel = (const char *)node - back;
+            sse_json(out, rows ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr,
+                     (unsigned long)((const sse__channel *)channel)->count);
+        }
+    return rows;
 }
 
 static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
     const sse__metric *m;
     int                rows = 0;
-    for (m = sse__metrics; m < sse__metrics + SSE__COUNT(sse__metrics); m++)
-        if (m->label)
-            sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label, (unsigned long long)sse__stat(now, m->at), m->bytes);
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++)
+        if (m->label[0])
+            sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label,
+                     (unsigned long long)sse__stat(now, m->at), strstr(m->name, "_bytes") != NULL);
 }
 
 static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
-    sse_app             *app = view->live->app;
-    struct sse__monitor *m = (struct sse__monitor *)user;
-    sse_stats            now;
-    int                  rows = 0;
-    sse__stats_read(app, &now);
-    sse__monitor_sample(m, &now, app->loop.wheel.now);
+    const size_t    topic = offsetof(sse__topic, node) - offsetof(sse__topic, channel);
+    const size_t    shown = offsetof(sse_view, node) - offsetof(sse_view, channel);
+    const sse_app  *app = view->live->app;
+    const sse_stats now = sse__stats_read(app);
+    int             rows;
+    sse__monitor_sample((struct sse__monitor *)user, &now, app->loop.wheel.now);
     sse_printf(out, "{\"room\":%d,\"samples\":{", SSE__SAMPLES);
-    sse__monitor_put_samples(m, out);
+    sse__monitor_put_samples((const struct sse__monitor *)user, out);
     sse_printf(out, "},\"streams\":%llu,\"rows\":[", (unsigned long long)now.streams);
     sse__monitor_put_rows(app, out);
     sse_printf(out, "],\"topics_all\":%llu,\"topics\":[", (unsigned long long)now.topics);
-    sse__monitor_put_topics(&app->topics->exact, out, &rows);
-    sse__monitor_put_topics(&app->topics->patterns, out, &rows);
+    rows = sse__monitor_put_names(out, &app->topics->exact, topic, 0);
+    (void)sse__monitor_put_names(out, &app->topics->patterns, topic, rows);
     sse_printf(out, "],\"views_all\":%llu,\"views\":[", (unsigned long long)now.views);
-    sse__monitor_put_views(app, out);
+    (void)sse__monitor_put_names(out, &app->views->shared, shown, 0);
     sse_puts(out, "],\"totals\":[");
     sse__monitor_put_totals(&now, out);
     sse_puts(out, "]}");
@@ -18782,15 +18907,19 @@ static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
 
 /* ---- pages ---------------------------------------------------------------------------------- */
 
-static void sse__monitor_page_handler(sse_req *req, void *user) { /* its addresses are relative: a proxy may show it elsewhere */
+/* Its addresses are relative: a proxy may show it elsewhere. */
+static void sse__monitor_page_handler(sse_req *req, void *user) {
     const char *name = strrchr(sse_path(req), '/') + 1;
-    sse_buf    *out = sse_out(req);
+    sse_buf    *out  = sse_out(req);
     (void)user;
-    sse_set_header(req, "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                                                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    sse_set_header(req, "Content-Security-Policy",
+                   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                   "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     sse_set_header(req, "Cache-Control", "no-store");
-    sse_html(out, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                  "<title>sse.h</title>\n<link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"%s/monitor.css\">\n"
+    sse_html(out, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
+                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                  "<title>sse.h</title>\n<link rel=\"icon\" href=\"data:,\">\n"
+                  "<link rel=\"stylesheet\" href=\"%s/monitor.css\">\n"
                   "<script src=\"%s/monitor.js\" defer></script>\n", name, name);
     sse_puts(out, sse__monitor_page);
 }
@@ -18802,11 +18931,12 @@ static void sse__monitor_css_handler(sse_req *req, void *user) {
 }
 
 static void sse__monitor_js_handler(sse_req *req, void *user) {
+    sse_buf *out = sse_out(req);
     (void)user;
     sse_set_type(req, "text/javascript; charset=utf-8");
-    sse_scripts(sse_out(req), SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_BARE);
-    sse_puts(sse_out(req), sse__monitor_js_draw);
-    sse_puts(sse_out(req), sse__monitor_js_live);
+    sse_scripts(out, SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_BARE);
+    sse_puts(out, sse__monitor_js_draw);
+    sse_puts(out, sse__monitor_js_live);
 }
 
 static void sse__monitor_close_handler(sse_req *req, void *user) {
@@ -18814,55 +18944,44 @@ static void sse__monitor_close_handler(sse_req *req, void *user) {
     uint64_t   slot, gen;
     sse_stream s;
     (void)user;
-    s.app = sse_req_app(req);
-    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) || !sse__parse_u64(rest, UINT32_MAX, &gen)) {
+    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot) ||
+        !sse__parse_u64(rest, UINT32_MAX, &gen)) {
         sse_fail(req, 400, "id is missing");
         return;
     }
+    s.app  = req->app;
     s.slot = (uint32_t)slot;
     s.gen  = (uint32_t)gen;
     if (sse_stream_end(s, NULL) != SSE_OK) sse_fail(req, 404, "that stream is closed");
 }
 
 static void sse__monitor_metrics_handler(sse_req *req, void *user) {
-    sse_buf    *out = sse_out(req);
-    const char *name = "";
-    sse_stats   now;
-    size_t      i;
+    const sse_stats    now = sse__stats_read(req->app);
+    sse_buf           *out = sse_out(req);
+    const sse__metric *m;
     (void)user;
-    sse__stats_read(sse_req_app(req), &now);
     sse_set_type(req, "text/plain; version=0.0.4; charset=utf-8");
-    sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\nsse_build_info{version=\"" SSE_VERSION "\"} 1\n");
-    for (i = 0; i < SSE__COUNT(sse__metrics); i++) {
-        const sse__metric *m = &sse__metrics[i];
-        if (strcmp(m->name, name) != 0)
-            sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->gauge ? "gauge" : "counter");
-        name = m->name;
-        sse_printf(out, "%s%s %llu\n", m->name, m->labels, (unsigned long long)sse__stat(&now, m->at));
+    sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\n"
+                  "sse_build_info{version=\"" SSE_VERSION "\"} 1\n");
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++) {
+        if (m->help[0])
+            sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
+                       strstr(m->name, "_total") ? "counter" : "gauge");
+        sse_printf(out, "%s%s %llu\n", m->name, m->labels,
+                   (unsigned long long)sse__stat(&now, m->at));
     }
 }
 
-/* Without a guard of the program's: only who is on this machine, by one of its own names. */
+/* Without a guard of the program's: clients on this machine only, by one of its own names. */
 static void sse__monitor_guard(sse_req *req, void *user) {
     const sse_str name = sse__slice_str(req->bytes, req->head.host);
     sse__host     host;
-    const bool    local = !name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name));
     (void)user;
-    if (req->conn->loopback && local) return;
-    sse_fail(req, 403, "the monitor is for this machine alone, unless sse_monitor is given a guard");
-}
-
-static int sse__monitor_live(sse_app *app, const char *path) {
-    sse_stream_options stream;
-    sse_live_options   live;
-    memset(&stream, 0, sizeof stream);
-    memset(&live, 0, sizeof live);
-    stream.label  = "monitor";
-    live.stream   = &stream;
-    live.every_ms = SSE__MONITOR_MS;
-    live.format   = SSE_AS_DATA;
-    live.user     = app->monitor;
-    return sse_live(app, path, sse__monitor_render, &live);
+    if (req->conn->loopback &&
+        (!name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name))))
+        return;
+    sse_fail(req, 403, "the monitor is for this machine alone, "
+                       "unless sse_monitor is given a guard");
 }
 
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user) {
@@ -18872,26 +18991,42 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
         {"GET", "/monitor.js", sse__monitor_js_handler},
         {"POST", "/close", sse__monitor_close_handler},
         {"GET", "/metrics", sse__monitor_metrics_handler}};
-    char   path[256];
-    size_t i, n = prefix ? strlen(prefix) : 0;
-    int    error;
+    sse_stream_options stream;
+    sse_live_options   live;
+    char               path[256];
+    size_t             i, n = prefix ? strlen(prefix) : 0;
+    int                error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
-        return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, no param, at most 200 bytes", prefix ? prefix : "");
+        return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
+                                           "no param, at most 200 bytes", prefix ? prefix : "");
     if (!app->monitor) app->monitor = SSE__NEW(struct sse__monitor);
     if (!app->monitor) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
-    error = guard ? sse_before(app, prefix, guard, user) : sse_before(app, prefix, sse__monitor_guard, NULL);
+    error = sse_before(app, prefix, guard ? guard : sse__monitor_guard, user);
     for (i = 0; i < SSE__COUNT(pages) && !error; i++) {
         snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
         error = sse__method_route(app, pages[i].method, path, pages[i].fn, NULL);
     }
+    if (error) return error;
+    memset(&stream, 0, sizeof stream);
+    memset(&live, 0, sizeof live);
+    stream.label  = "monitor";
+    live.stream   = &stream;
+    live.every_ms = SSE__MONITOR_MS;
+    live.format   = SSE_AS_DATA;
+    live.user     = app->monitor;
     snprintf(path, sizeof path, "%s/live", prefix);
-    return error ? error : sse__monitor_live(app, path);
+    return sse_live(app, path, sse__monitor_render, &live);
 }
 
 /*==========================================================================
   >>server   make and free an app, listen, turn the loop, stop
   Uses: everything above                Tests: tests/unit/server.c
+
+  made ----> inited --------> stopping ------> over --+ on_exit ran
+        [sse_poll] on_init  [server_begin_stop]  [server_end]
+   ^                                                  |
+   +----------------- sse_listen ---------------------+
 
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
@@ -18901,91 +19036,88 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
 #include <poll.h>
 
-struct sse__server {
-    sse_app   *app;
-    sse__alarm grace;          /* armed when the app stops */
-    int        grace_ms;       /* guarded by loop.mutex: sse_stop_background sets it */
-    int        armed_ms;       /* what grace is armed with; -1: not yet */
-    bool       inited;         /* on_init has run, on_exit has not: Y2 */
-    bool       turning;        /* within a turn: callbacks run */
-    bool       background;     /* guarded by loop.mutex: a thread was started that sse_stop_background has not joined */
-    bool       stopping, over; /* over: stopped for good, unless sse_listen begins anew */
-    volatile int stopped;      /* the grace period is over, or a second signal came */
-    sse_stats  shown;          /* guarded by loop.mutex: as of the end of the latest turn */
+struct sse_server {
+    sse_app     *app;
+    sse__alarm   grace;      /* armed when the app stops */
+    int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
+    int          armed_ms;   /* what grace is armed with; -1: not yet */
+    bool         inited;     /* on_init has run, on_exit has not: Y2 */
+    bool         turning;    /* within a turn: callbacks run */
+    bool         background; /* guarded by loop.mutex: its thread is not joined yet */
+    bool         stopping;
+    bool         over;       /* stopped for good, unless sse_listen begins anew */
+    volatile int stopped;    /* the grace period is over, or a second signal came */
+    sse_stats    shown;      /* guarded by loop.mutex: as of the end of the latest turn */
+    sse__thread_id thread;   /* of sse_serve_background */
 };
 
 /* ---- listening and ports ----------------------------------------------------------- */
 
-static void sse__server_anew(sse_app *app) { /* it has stopped, and shall serve again */
-    struct sse__server *server = app->server;
-    SSE__FLAG_CLEAR(app->loop.stop);
-    SSE__FLAG_CLEAR(server->stopped);
-    server->stopping = server->over = false;
-    app->net->port   = 0;
-}
-
-static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) { /* all of it, before a socket is opened */
-    const sse__bounds bounds[] = {
-        {"port", o->port, SSE_ANY_PORT, 65535},
-        {"backlog", o->backlog, 0, INT32_MAX},
-        {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
-    sse__address a;
-    if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
-        return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
-    if (o->host[0] == '[') return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": without brackets", what, o->host);
-    return sse__refuse(app, SSE_E_ARG, "%s: .host \"%s\": a numeric address, localhost or unix:/path, of at most %d bytes", what, o->host,
-                       (int)sizeof a.to.un.sun_path - 1);
-}
-
 static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
-    const char  *host = o->host ? o->host : "127.0.0.1";
+    const char  *host = o->host ? o->host : "127.0.0.1", *remedy = "";
     const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
     sse__address a;
+    bool         local; /* a unix socket */
     int          fd, error = sse__address_parse(&a, host, port);
     if (error) return error;
-    fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
-    if (fd < 0)
-        return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port, strerror(errno),
-                           errno != EADDRINUSE ? "" : a.to.any.sa_family == AF_UNIX ? "; choose another path"
-                                                                                    : "; choose another .port, or SSE_ANY_PORT");
-    error = sse__listener_add(app, fd, a.to.any.sa_family == AF_UNIX ? a.to.un.sun_path : NULL);
+    local = a.to.any.sa_family == AF_UNIX;
+    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
+    if (fd < 0) {
+        if (errno == EADDRINUSE)
+            remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
+        return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port,
+                           strerror(errno), remedy);
+    }
+    error = sse__listener_add(app, fd, local ? a.to.un.sun_path : NULL);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
-    if (a.to.any.sa_family == AF_UNIX) sse__log(app, SSE_LOG_INFO, "listening on %s", host);
-    else if (strchr(host, ':')) sse__log(app, SSE_LOG_INFO, "listening on http://[%s]:%d", host, sse__bound_port(fd));
-    else sse__log(app, SSE_LOG_INFO, "listening on http://%s:%d", host, sse__bound_port(fd));
+    sse__log(app, SSE_LOG_INFO, local               ? "listening on %s"
+                                : strchr(host, ':') ? "listening on http://[%s]:%d"
+                                                    : "listening on http://%s:%d",
+             host, sse__bound_port(fd));
     return SSE_OK;
 }
 
-/* Databases that the app uses by itself must be this process's own. What handlers use answers them.
-   */
+/* Databases that the app uses by itself must be this process's own; a call of a handler's with
+   another fails by itself. */
 static int sse__server_check_databases(sse_app *app) {
     const sse__store *store = app->topics->sequence.stores;
     const sse__topic *topic = app->topics->fed;
     const sse__link  *link  = app->views->lives.next;
-    while (store && !sse__db_is_elsewhere(store->db)) store = store->next;
-    while (topic && !sse__db_is_elsewhere(topic->outbox->db)) topic = topic->next_fed;
-    while (link != &app->views->lives && !sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db))
-        link = link->next;
-    if (!store && !topic && link == &app->views->lives) return SSE_OK;
-    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process was forked: "
-                                         "call sse_db_open after fork() or daemon()",
-                       store || topic ? "topic" : "live view");
+    const char       *whose = NULL;
+    for (; link != &app->views->lives; link = link->next)
+        if (sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db)) whose = "live view";
+    for (; topic; topic = topic->next_fed)
+        if (sse__db_is_elsewhere(topic->outbox->db)) whose = "topic";
+    for (; store; store = store->next)
+        if (sse__db_is_elsewhere(store->db)) whose = "topic";
+    if (!whose) return SSE_OK;
+    return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process "
+                                         "was forked: call sse_db_open after fork() or daemon()",
+                       whose);
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
-    int error;
+    struct sse_server      *server;
+    int                      error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     if (sse__db_broken)
-        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated (sse_db_close forgets it): %s", sse__db_broken_why);
+        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
+                                           "(sse_db_close forgets it): %s", sse__db_broken_why);
     else error = sse__serve_check(app, what, o);
     if (!error) error = sse__server_check_databases(app);
     if (!error) {
-        if (app->server->over) sse__server_anew(app);
-        app->server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
+        server = app->server;
+        if (server->over) { /* it has stopped, and shall serve again */
+            SSE__FLAG_CLEAR(app->loop.stop);
+            SSE__FLAG_CLEAR(server->stopped);
+            server->stopping = server->over = false;
+            app->net->port   = 0;
+        }
+        server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
         error = sse__listen_passed(app);
         if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
@@ -18994,29 +19126,22 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     return error;
 }
 
-SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) { return sse__server_listen(app, "sse_listen", options); }
+SSE_API int sse_listen(sse_app *app, const sse_serve_options *options) {
+    return sse__server_listen(app, "sse_listen", options);
+}
 
-SSE_API int sse_port(sse_app *app) { return app && app->net ? app->net->port : 0; }
+SSE_API int sse_port(sse_app *app) { return app ? app->net->port : 0; }
 
 /* ---- stopping -------------------------------------------------------------------- */
 
 SSE_API int sse_stop(sse_app *app) { /* async-signal-safe: a store and a write */
     if (!app) return SSE_E_ARG;
     SSE__FLAG_SET(app->loop.stop);
-    if (write(app->loop.wake_fd, "", 1) < 0) return SSE_OK; /* the pipe is full: the loop is awake already */
+    if (write(app->loop.wake_fd, "", 1) < 0) return SSE_OK; /* full: it is awake already */
     return SSE_OK;
 }
 
 SSE_API bool sse_stopping(sse_app *app) { return app && SSE__FLAG(app->loop.stop); }
-
-static void sse__server_cut(sse_app *app) { /* whatever is still open */
-    sse__link *link;
-    while ((link = app->net->conns.next) != &app->net->conns) {
-        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
-        if (c->stream) app->net->stream_calls->cut(c);
-        else sse__conn_close(c);
-    }
-}
 
 static void sse__server_own(sse_app *app, bool owned) {
     sse__lock(&app->loop.mutex);
@@ -19026,26 +19151,34 @@ static void sse__server_own(sse_app *app, bool owned) {
 }
 
 static void sse__server_end(sse_app *app) { /* Y2 */
-    app->server->inited = false;
-    sse__server_cut(app);
+    struct sse_server *server = app->server;
+    sse__link          *link;
+    SSE_ASSERT(server->inited); /* Y2 */
+    server->inited = false;
+    while ((link = app->net->conns.next) != &app->net->conns) { /* whatever is still open */
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        if (c->stream) app->net->stream_calls->cut(c);
+        else sse__conn_close(c);
+    }
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
-    app->server->turning = true; /* it is a callback like others: no loop is turned in it */
+    server->turning = true; /* on_exit is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
-    app->server->turning = false;
-    sse__alarm_cancel(&app->server->grace);
-    app->server->over = true;
+    server->turning = false;
+    sse__alarm_cancel(&server->grace);
+    server->over = true;
 }
 
 static void sse__server_grace_over(sse__alarm *alarm) {
-    struct sse__server *server = SSE__CONTAINER(alarm, struct sse__server, grace);
-    sse__stages_run(server->app, SSE__STOP_OVER, SSE__STOP_OVER); /* streams end with their last events, as far as those leave at once */
+    struct sse_server *server = SSE__CONTAINER(alarm, struct sse_server, grace);
+    sse__stages_run(server->app, SSE__STOP_OVER, SSE__STOP_OVER); /* streams: a last event */
     server->stopped = 1;
 }
 
-/* The grace period begins, or another was set since. It is looked at each turn: a call might wait behind many others. */
+/* The grace period begins, or another was set since. It is looked at each turn: a call might wait
+   behind many others. */
 static void sse__server_arm(sse_app *app) {
-    struct sse__server *server = app->server;
+    struct sse_server *server = app->server;
     int                 ms;
     sse__lock(&app->loop.mutex);
     ms = server->grace_ms;
@@ -19056,14 +19189,14 @@ static void sse__server_arm(sse_app *app) {
     sse__alarm_set(&app->loop.wheel, &server->grace, app->loop.wheel.now + (uint64_t)ms);
 }
 
-/* No new connections; streams say farewell; idle connections close; replies in flight are finished. */
+/* No new connections; streams say farewell; idle connections close; replies in flight are
+   finished. */
 static void sse__server_begin_stop(sse_app *app) {
-    struct sse__server *server = app->server;
     sse__link *link, *next;
-    server->stopping = true;
+    app->server->stopping = true;
+    app->server->armed_ms = -1;
     sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
-    server->armed_ms = -1;
     sse__stages_run(app, SSE__STOP_STREAMS, SSE__STOP_STREAMS);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
@@ -19076,18 +19209,21 @@ static void sse__server_begin_stop(sse_app *app) {
 /* ---- counters ---------------------------------------------------------------------- */
 
 /* The end of a turn: what other threads may see. One copy a turn, so that no event pays for it. */
+#if defined(SSE_NO_THREADS)
+static void sse__stats_show(sse_app *app) { (void)app; }
+#else
 static void sse__stats_show(sse_app *app) {
-    sse_stats now;
-    sse__stats_read(app, &now);
+    const sse_stats now = sse__stats_read(app);
     sse__lock(&app->loop.mutex);
     app->server->shown = now;
     sse__unlock(&app->loop.mutex);
 }
+#endif
 
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     if (!app || !out) return SSE_E_ARG;
     if (sse__is_owner(app)) {
-        sse__stats_read(app, out);
+        *out = sse__stats_read(app);
         return SSE_OK;
     }
     sse__lock(&app->loop.mutex);
@@ -19099,8 +19235,8 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
 /* ---- turns ------------------------------------------------------------------------- */
 
 static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
-    return sse__net_has_work(app->net) || !sse__list_empty(&app->views->dirty) || !sse__list_empty(&app->streams->closing) ||
-           sse__topic_flowing(app->topics->fed);
+    return sse__net_has_work(app->net) || !sse__list_empty(&app->views->dirty) ||
+           !sse__list_empty(&app->streams->closing) || sse__topic_flowing(app->topics->fed);
 }
 
 #if defined(SSE_DEBUG_CHECKS)
@@ -19115,25 +19251,23 @@ static void sse__check_queue(const sse__queue *q) {
         bytes += out->to - out->from;
     }
     SSE_ASSERT(bytes == q->bytes);
-    (void)bytes;
+    (void)bytes; /* where SSE_ASSERT is nothing; so below */
 }
 
 /* What the drawings of >>conn and >>request promise of a connection between two turns, and of its
    request. */
 static void sse__check_conn(const sse__conn *c) {
     const sse_app_options *o = &c->net->app->options;
-    const bool reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    const bool     reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    const sse_req *req   = c->req;
     SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
     SSE_ASSERT(!c->deadline || c->alarm.link.next);
     SSE_ASSERT(!c->deadline || c->excused || c->alarm.due <= c->deadline);
-    SSE_ASSERT(!c->inbox || c->inbox->bytes.len);                             /* C3 */
-    SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || c->req); /* C3 */
+    SSE_ASSERT(!c->inbox || c->inbox->bytes.len); /* C3 */
+    SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || req); /* C3 */
     SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
-    SSE_ASSERT(!c->stream || (c->stream->conn == c && !c->req));
-    SSE_ASSERT(!c->req || c->state == SSE__REPLY || (c->state == SSE__BODY && c->in_place));
-    SSE_ASSERT(!c->req || (c->req->conn == c && c->req->kept.next));
-    SSE_ASSERT(!c->req || c->req->phase != SSE__REQ_CONCLUDED);
-    SSE_ASSERT(c->state != SSE__REPLY || (c->req && !c->deadline));
+    SSE_ASSERT(!c->stream || (c->stream->conn == c && !req));
+    SSE_ASSERT(c->state != SSE__REPLY || (req && !c->deadline));
     SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
     SSE_ASSERT(c->state != SSE__BODY || c->inbox);
     SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
@@ -19144,50 +19278,43 @@ static void sse__check_conn(const sse__conn *c) {
     SSE_ASSERT(!c->waits || (c->work.next && c->out.count)); /* C5 */
     SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
     sse__check_queue(&c->out);
-    (void)o, (void)reads; /* where SSE_ASSERT is nothing */
+    if (req) {
+        const bool waits = c->state == SSE__BODY && !c->in_place; /* for its body, to be handled */
+        SSE_ASSERT(c->state == SSE__REPLY || c->state == SSE__BODY);
+        SSE_ASSERT(req->conn == c && req->phase != SSE__REQ_CONCLUDED);
+        SSE_ASSERT((req->phase == SSE__REQ_HEAD) == waits && !req->kept.next == waits);
+        (void)waits;
+    }
+    (void)o, (void)reads, (void)req;
 }
 
 /* What the drawing of >>stream promises between two turns: S6, S7. */
 static void sse__check_stream(const sse__stream *stream) {
     const sse__stream_extra *x = stream->extra;
-    const bool      lives = stream->phase == SSE__STREAM_OPEN || stream->phase == SSE__STREAM_STOPPING;
+    const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
-    SSE_ASSERT(lives || stream->phase == SSE__STREAM_ENDING || stream->phase == SSE__STREAM_CUT);
-    SSE_ASSERT(lives == sse__stream_lives(stream) && lives == (stream->conn != NULL));
-    SSE_ASSERT(lives == !stream->closing.next && !stream->req);
-    SSE_ASSERT(!stream->conn || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
+    SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
+    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->closing.next && !stream->req);
+    SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
-    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || (x && (x->drain || (x->step && x->step_at))));
+    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || x);
+    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || x->drain || (x->step && x->step_at));
     SSE_ASSERT(!lives || !x || !x->ends_at || stream->conn->deadline);
     SSE_ASSERT(!stream->raw || (!stream->subs && !stream->behind && !stream->ping_ms));
-    SSE_ASSERT(!x || !x->label || (x->with_label.stream == stream && x->with_label.link.next)); /* S4 */
-    SSE_ASSERT(!x || !x->who || (x->with_who.stream == stream && x->with_who.link.next));       /* S4 */
+    if (x) { /* S4 */
+        SSE_ASSERT(!x->label || (x->with_label.stream == stream && x->with_label.link.next));
+        SSE_ASSERT(!x->who || (x->with_who.stream == stream && x->with_who.link.next));
+    }
     for (sub = stream->subs; sub; sub = sub->next) {
         SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
     }
-    (void)x, (void)lives; /* where SSE_ASSERT is nothing */
-}
-
-static void sse__check_streams(sse_app *app) {
-    const sse__slots *all = &app->streams->all;
-    const sse__link  *link;
-    uint32_t          i, count = 0, closing = 0, closed = 0;
-    for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next) closing++;
-    for (i = 0; i < all->used; i++) {
-        const sse__stream *stream = (const sse__stream *)all->at[i].item;
-        if (!stream) continue;
-        count++;
-        closed += !stream->conn;
-        SSE_ASSERT(stream->app == app && stream->slot == i && stream->gen == all->at[i].gen); /* S1 */
-        sse__check_stream(stream);
-    }
-    SSE_ASSERT(count == all->count && closed == closing); /* S6 */
-    (void)count, (void)closed, (void)closing;
+    (void)x, (void)lives;
 }
 
 static void sse__check_all(sse_app *app) {
-    size_t    held = 0;
-    uint32_t  count = 0;
+    const sse__slots *streams = &app->streams->all;
+    size_t     held = 0;
+    uint32_t   i, count = 0;
     sse__link *link;
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
         sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
@@ -19200,15 +19327,26 @@ static void sse__check_all(sse_app *app) {
         held += req->held;
     }
     SSE_ASSERT(held == app->body_bytes && count == app->net->count); /* C6 */
-    sse__check_streams(app);
+    for (count = i = 0; i < streams->used; i++) {
+        const sse__stream *stream = (const sse__stream *)streams->at[i].item;
+        if (!stream) continue;
+        SSE_ASSERT(stream->app == app && stream->slot == i); /* S1 */
+        SSE_ASSERT(stream->gen == streams->at[i].gen);       /* S1 */
+        sse__check_stream(stream);
+        count += !stream->closing.next;
+    }
+    for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
+        count++;
+    SSE_ASSERT(count == streams->count); /* S6 */
     (void)held;
 }
 #else
 static void sse__check_all(sse_app *app) { (void)app; }
 #endif
 
-/* Changes are looked at once all requests of the turn have been handled, and views rendered once all changes are known: however
-   many commits there were, a view is rendered once. What renders and callbacks queued is written before anything is freed. */
+/* Changes are looked at once all requests of the turn have been handled, and views rendered once
+   all changes are known: however many commits there were, a view is rendered once. What renders
+   and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
     sse__net_work(app->net);
@@ -19221,7 +19359,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
 }
 
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
-    struct sse__server *server;
+    struct sse_server *server;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     server = app->server;
@@ -19237,7 +19375,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
-    server->turning = true; /* with nobody left to wait for, the last turn does not wait */
+    server->turning = true; /* with no connection left to wait for, the last turn does not wait */
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     server->turning = false;
     if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
@@ -19248,7 +19386,9 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
 
 enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
 
-SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG; }
+SSE_API int sse_fd(sse_app *app) {
+    return app ? sse__poller_fd(&app->loop.poller) : SSE_E_ARG;
+}
 
 SSE_API int sse_next_ms(sse_app *app) {
     int ms;
@@ -19280,8 +19420,11 @@ static void sse__on_signal(int number) {
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
     struct sigaction action, old_int, old_term;
-    int              error = !app ? SSE_E_ARG : sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
-    if (!error && sse__list_empty(&app->net->listeners)) error = sse__server_listen(app, "sse_serve", options);
+    int              error;
+    if (!app) return SSE_E_ARG;
+    error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
+    if (!error && sse__list_empty(&app->net->listeners))
+        error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__on_signal;
@@ -19296,7 +19439,8 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     if (handlers) {
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
-        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not free it, leak checkers agree */
+        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not
+                                        free it, leak checkers agree */
     }
     return error;
 }
@@ -19304,7 +19448,8 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
 #if defined(SSE_NO_THREADS)
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     (void)options;
-    if (app) sse__log(app, SSE_LOG_ERROR, "sse_serve_background: %s", sse_error_text(SSE_E_NOT_BUILT));
+    if (app)
+        sse__log(app, SSE_LOG_ERROR, "sse_serve_background: %s", sse_error_text(SSE_E_NOT_BUILT));
     return NULL;
 }
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
@@ -19313,127 +19458,121 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     return SSE_E_NOT_BUILT;
 }
 #else
-struct sse_server { sse_app *app; pthread_t thread; };
-
 static void *sse__background(void *user) {
     while (sse_poll((sse_app *)user, -1) > 0) {}
     return NULL;
 }
 
-static bool sse__server_runs(sse_app *app) { /* or its thread is not joined yet */
-    bool runs;
-    sse__lock(&app->loop.mutex);
-    runs = app->loop.owned || app->server->background;
-    sse__unlock(&app->loop.mutex);
-    return runs;
-}
-
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     sse_server *server;
-    bool        started;
-    if (app && sse__server_runs(app)) { /* two threads in one loop */
-        sse__refuse(app, SSE_E_STATE, "sse_serve_background: the app has a loop already: stop that first");
-        if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again once it is freed */
+    bool        runs, started;
+    if (!app) return NULL;
+    sse__lock(&app->loop.mutex);
+    runs = app->loop.owned || app->server->background; /* or its thread is not joined yet */
+    sse__unlock(&app->loop.mutex);
+    if (runs) { /* two threads in one loop */
+        sse__refuse(app, SSE_E_STATE,
+                    "sse_serve_background: the app has a loop already: stop that first");
+        app->config_error = SSE_OK; /* it may serve again when that has stopped */
         return NULL;
     }
-    if (!app || (sse__list_empty(&app->net->listeners) && sse__server_listen(app, "sse_serve_background", options))) return NULL;
-    server = SSE__NEW(sse_server);
-    if (!server) return NULL;
-    server->app = app;
-    sse__lock(&app->loop.mutex); /* until the loop is known to be that thread's: calls of other threads go through this mutex */
+    if (sse__list_empty(&app->net->listeners) &&
+        sse__server_listen(app, "sse_serve_background", options))
+        return NULL;
+    server = app->server;
+    sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
     if (started) {
-        app->loop.owned = app->server->background = true;
+        app->loop.owned = server->background = true;
         app->loop.owner = server->thread;
     }
     sse__unlock(&app->loop.mutex);
     if (started) return server;
     sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
-    SSE_FREE(server);
     return NULL;
 }
 
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     if (!server || timeout_ms < 0) return SSE_E_ARG;
     sse__lock(&server->app->loop.mutex);
-    server->app->server->grace_ms = timeout_ms;
+    server->grace_ms = timeout_ms;
     sse__unlock(&server->app->loop.mutex);
-    (void)sse_stop(server->app); /* wakes the loop also if it is stopping already, with more time */
+    (void)sse_stop(server->app); /* wakes the loop also if it stops already, with more time */
     pthread_join(server->thread, NULL);
     sse__server_own(server->app, false);
-    server->app->server->background = false;
-    SSE_FREE(server);
+    server->background = false;
     return SSE_OK;
 }
 #endif
 
 /* ---- making and freeing ------------------------------------------------------------ */
 
-/* First all that still tells the program something, with the whole app there; then what owns connections; then what they use; the
-   loop's timers, poller and mutex last, as all of these let go of some. */
+static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for connections */
+    sse__options_free(app);
+    sse__loop_close(&app->loop);
+    SSE_FREE(app);
+}
+
+/* First all that still tells the program something, with the whole app there; then what owns
+   connections; then what they use; the loop's timers, poller and mutex last, as all of these let go
+   of some. */
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
-    sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
-    if (app->server && app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
+    sse__server_own(app, true); /* work that still runs is not on this thread */
+    if (app->server->inited) sse__server_end(app);
+    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* now no thread of ours posts */
     sse__loop_drain(&app->loop);
     sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
     sse__net_close(app->net);
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
     sse__encoder_free(app->encoder);
     sse__router_close(app->router);
-    SSE_FREE(app->streams);
-    SSE_FREE(app->topics);
-    SSE_FREE(app->views);
     SSE_FREE(app->monitor);
     SSE_FREE(app->topic_of_log);
-    SSE_FREE(app->server);
-    sse__loop_close(&app->loop);
-    SSE_FREE(app);
+    sse__app_drop(app);
 }
 
-/* What other sections look at even if they are not in use. False: no memory. */
-static bool sse__parts_make(sse_app *app) {
-    app->streams = SSE__NEW(sse__streams);
-    app->topics  = SSE__NEW(sse__topics);
-    app->views   = SSE__NEW(sse__views);
-    if (!app->streams || !app->topics || !app->views) return false;
-    app->streams->app = app;
-    app->topics->app  = app;
-    app->views->app   = app;
+/* An app and the parts that are there from its first moment, in use or not. */
+typedef struct sse__whole {
+    sse_app            app;
+    sse__router        router;
+    sse__streams       streams;
+    sse__topics        topics;
+    sse__views         views;
+    struct sse_server server;
+} sse__whole;
+
+SSE_API sse_app *sse_app_new(const sse_app_options *options) {
+    sse__whole *whole = SSE__NEW(sse__whole);
+    sse_app    *app   = (sse_app *)whole;
+    int         error, loop_error;
+    if (!whole) return NULL;
+    app->router  = &whole->router;
+    app->streams = &whole->streams;
+    app->topics  = &whole->topics;
+    app->views   = &whole->views;
+    app->server  = &whole->server;
+    app->streams->app = app->topics->app = app->views->app = app->server->app = app;
+    sse__list_init(&app->router->kept);
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
-    return true;
-}
-
-SSE_API sse_app *sse_app_new(const sse_app_options *options) {
-    sse_app *app = SSE__NEW(sse_app);
-    int      error;
-    if (!app) return NULL;
-    if (options) app->options = *options;
-    error = sse__loop_open(&app->loop, app);
-    if (!error) sse__options_fill(&app->options);
+    error      = sse__options_copy(app, options);
+    loop_error = sse__loop_open(&app->loop, app);
+    if (!error) error = loop_error;
     if (!error) error = sse__options_check(app);
-    app->router = SSE__NEW(sse__router);
-    if (app->router) sse__list_init(&app->router->kept);
-    app->server = SSE__NEW(struct sse__server);
-    if (app->server) app->server->app = app;
-    if (!error && (!app->router || !app->server)) error = SSE_E_NOMEM;
-    if (!error && !sse__options_own(app)) error = SSE_E_NOMEM;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
-    if (!error && !sse__parts_make(app)) error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
-    sse_app_free(app);
+    sse__app_drop(app);
     return NULL;
 }
 
 /*==========================================================================
   >>env   while developing: is it up, what is in .env
-  Uses: >>text >>buf >>base             Tests: tests/unit/env.c
+  Uses: >>listen >>field >>text >>buf >>base    Tests: tests/unit/env.c
 ==========================================================================*/
 
 SSE_API bool sse_alive(int port) {
@@ -19452,7 +19591,7 @@ SSE_API bool sse_alive(int port) {
     return alive;
 }
 
-/* Reads what follows the opening quote, up to the closing one. Both kinds go over line breaks. False: there is none. */
+/* Takes a quoted value, which may go over line breaks. False: its quote is not closed. */
 static bool sse__env_quoted(sse_str *rest, sse_buf *value) {
     const char quote = rest->ptr[0];
     size_t     i;
@@ -19486,55 +19625,58 @@ static void sse__env_skip(sse_str *rest) {
     while (rest->len && sse__is_space(rest->ptr[0])) *rest = sse__str_skip(*rest, 1);
 }
 
-static bool sse__is_env_name(char c) { return c == '_' || (c >= '0' && c <= '9') || (sse__lower(c) >= 'a' && sse__lower(c) <= 'z'); }
-
 /* Takes "KEY =", with or without "export". Absent: there is none. */
 static sse_str sse__env_key(sse_str *rest) {
+    static const char letters[] = "_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     size_t  i = 0;
     sse_str key;
     sse__env_skip(rest);
-    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t"))) *rest = sse__str_skip(*rest, 7);
+    if (sse__starts(*rest, SSE__LIT("export ")) || sse__starts(*rest, SSE__LIT("export\t")))
+        *rest = sse__str_skip(*rest, 7);
     sse__env_skip(rest);
-    while (i < rest->len && sse__is_env_name(rest->ptr[i])) i++;
+    while (i < rest->len && rest->ptr[i] && strchr(letters, rest->ptr[i])) i++;
     key   = sse__str(rest->ptr, i);
     *rest = sse__str_skip(*rest, i);
     sse__env_skip(rest);
-    if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9') || !rest->len || rest->ptr[0] != '=') return sse__str(NULL, 0);
+    if (!i || (key.ptr[0] >= '0' && key.ptr[0] <= '9')) return sse__text(NULL);
+    if (!rest->len || rest->ptr[0] != '=') return sse__text(NULL);
     *rest = sse__str_skip(*rest, 1);
     sse__env_skip(rest);
     return key;
 }
 
-/* Takes the next variable off rest; value is appended to. 1: one; 0: there are no more; or SSE_E_SYNTAX, and rest begins with it. */
+/* Takes the next variable off rest; value is appended to. 1: one; 0: there are no more; or
+   SSE_E_SYNTAX, and rest begins with it. */
 static int sse__env_next(sse_str *rest, sse_str *key, sse_buf *value) {
     sse_str start;
-    bool    fine = true;
+    bool    fine;
     do { /* past empty lines and comments */
         start = *rest;
         if (!start.len) return 0;
     } while (!sse__env_bare(rest).len);
     *rest = start;
     *key  = sse__env_key(rest);
-    if (key->ptr && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"'))
+    fine  = key->ptr != NULL;
+    if (fine && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"'))
         fine = sse__env_quoted(rest, value) && !sse__env_bare(rest).len;
-    else if (key->ptr) sse__put_str(value, sse__env_bare(rest));
-    if (fine && key->ptr && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
+    else if (fine) sse__put_str(value, sse__env_bare(rest));
+    if (fine && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
     *rest = start;
     return SSE_E_SYNTAX;
 }
 
 static int sse__read_file(const char *file, size_t max, sse_buf *out) {
     const int fd = SSE__SYS(open(file, O_RDONLY | O_CLOEXEC));
-    ssize_t   n  = fd < 0 ? -1 : 1;
+    ssize_t   n  = 1;
     if (fd < 0) return errno == ENOENT ? SSE_E_ABSENT : SSE_E_IO;
-    while (n > 0 && !out->error && out->len <= max) {
+    while (n && !out->error && out->len <= max) {
         char bytes[4096];
         n = SSE__SYS(read(fd, bytes, sizeof bytes));
         if (n > 0) sse_raw(out, bytes, (size_t)n);
-        else if (n < 0 && errno == EINTR) n = 1;
+        else if (n < 0 && errno != EINTR) sse_buf_fail(out, SSE_E_IO);
     }
     close(fd);
-    return n < 0 ? SSE_E_IO : out->error ? out->error : out->len > max ? SSE_E_FULL : SSE_OK;
+    return out->error ? out->error : out->len > max ? SSE_E_FULL : SSE_OK;
 }
 
 /* set: false only looks. Returns how many variables it set; or an error, with the line it is on. */
@@ -19547,7 +19689,8 @@ static int sse__env_walk(sse_str text, bool set, int *line) {
     while ((got = sse__env_next(&rest, &key, &value)) > 0) {
         name = sse__strdup(key);
         if (!name || value.error) got = SSE_E_NOMEM;
-        else if (set && !getenv(name)) got = setenv(name, sse_buf_text(&value), 0) ? SSE_E_NOMEM : ++count;
+        else if (set && !getenv(name))
+            got = setenv(name, sse_buf_text(&value), 0) ? SSE_E_NOMEM : ++count;
         SSE_FREE(name);
         if (got < 0) break;
         value.len = 0;
@@ -19561,10 +19704,12 @@ SSE_API int sse_load_env(const char *file) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse_str text;
     int     error = file ? sse__read_file(file, 1 << 20, &b) : SSE_E_ARG, line = 0;
-    text = sse__str(b.ptr ? b.ptr : "", b.len);
+    text = sse__str(sse_buf_text(&b), b.len);
     if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__str_skip(text, 3);
     if (!error) error = sse__env_walk(text, false, &line);
-    if (error == SSE_E_SYNTAX) fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file, line);
+    if (error == SSE_E_SYNTAX)
+        fprintf(stderr, "sse.h: error: %s, line %d: not KEY=value, or a quote is left open\n", file,
+                line);
     if (error >= 0) error = sse__env_walk(text, true, &line);
     sse_buf_free(&b);
     return error;
@@ -19573,6 +19718,9 @@ SSE_API int sse_load_env(const char *file) {
 /*==========================================================================
   >>tunnel   a public address, by a program of somebody else's
   Uses: >>server >>loop >>base          Tests: tests/wire/tunnel.test.mjs
+
+  Owns the agent: a process group of a shell, the agent's program and a
+  watcher, the pipe that they live by, and the pipe that tells the address.
 ==========================================================================*/
 
 #include <spawn.h>
@@ -19585,12 +19733,12 @@ struct sse_tunnel {
     int      out;   /* what the agent prints; -1: it ended */
     int      life;  /* the agent ends when this descriptor is closed, by us or by our death */
     sse_buf  line;  /* the latest that it printed */
-    bool     whole; /* ... with its line break */
     char    *url;   /* NULL: not known yet */
 };
 
-/* The agent runs in a process group of its own beside a watcher that reads descriptor 0, a pipe whose other end only this program
-   holds: when the program ends, by whatever signal, the watcher reads the end of the file and ends the group. */
+/* The agent runs in a process group of its own beside a watcher that reads descriptor 0, a pipe
+   whose other end only this program holds: when the program ends, by whatever signal, the watcher
+   reads the end of the file and ends the group. */
 static const char sse__tunnel_head[] =
     "exec 3<&0 </dev/null\n"
     "{ read -r x <&3; trap '' TERM; kill -TERM 0; sleep 2; kill -KILL 0; } >/dev/null 2>&1 &\n"
@@ -19599,29 +19747,28 @@ static const char sse__tunnel_head[] =
 static const char sse__tunnel_ngrok[] = "ngrok http {port} --log stdout --log-format json";
 
 static void sse__tunnel_script(sse_buf *b, const char *command, int port) {
-    const char *p = command ? command : sse__tunnel_ngrok, *next;
+    const char *next;
     sse_puts(b, sse__tunnel_head);
     sse_puts(b, "{ ");
-    while ((next = strstr(p, "{port}")) != NULL) {
-        sse_raw(b, p, (size_t)(next - p));
+    for (; (next = strstr(command, "{port}")) != NULL; command = next + 6) {
+        sse_raw(b, command, (size_t)(next - command));
         sse_printf(b, "%d", port);
-        p = next + 6;
     }
-    sse_puts(b, p);
+    sse_puts(b, command);
     sse_puts(b, "\n} 2>&1\nkill $!\nwait\n");
 }
 
-/* Starts script with in and out as its descriptors 0, and 1 and 2. No fork: that would run a copy of a program with threads. */
+/* Starts script with in and out as its descriptors 0, and 1 and 2. No fork: that would run a copy
+   of a program with threads. */
 static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
-    char  shell[] = "/bin/sh", option[] = "-c", *text = sse__strdup(sse__text(script)), *argv[4];
+    char                      *argv[4];
     posix_spawn_file_actions_t files;
     posix_spawnattr_t          attributes;
     sigset_t                   signals;
     int                        error;
-    if (!text) return ENOMEM;
-    argv[0] = shell;
-    argv[1] = option;
-    argv[2] = text;
+    argv[0] = (char *)"/bin/sh"; /* exec writes to none of them */
+    argv[1] = (char *)"-c";
+    argv[2] = (char *)script;
     argv[3] = NULL;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, in, 0);
@@ -19634,11 +19781,11 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGPIPE);
     posix_spawnattr_setsigdefault(&attributes, &signals);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    error = posix_spawn(pid, shell, &files, &attributes, argv, environ);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
+    error = posix_spawn(pid, argv[0], &files, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
-    SSE_FREE(text);
     return error;
 }
 
@@ -19646,76 +19793,63 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
 static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) {
     sse__origin origin;
     if (url.len && url.ptr[url.len - 1] == '/') url.len--;
-    if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr || sse__host_is_local(origin.host.name)) return false;
+    if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr) return false;
+    if (sse__host_is_local(origin.host.name)) return false;
     t->url              = sse__strdup(url);
     t->app->tunnel_host = t->url ? sse__strdup(origin.host.name) : NULL;
     if (t->url) sse__log(t->app, SSE_LOG_INFO, "tunnel at %s", t->url);
     return true;
 }
 
-static bool sse__is_url_char(char c) { return c > ' ' && c < 0x7F && !strchr("\"'<>|,;()[]{}\\", c); }
-
-static void sse__tunnel_line(sse_tunnel *t, sse_str line) {
-    sse_str value, rest;
+static void sse__tunnel_find_url(sse_tunnel *t, sse_str line) {
+    sse_str value;
     size_t  n;
-    sse__log(t->app, SSE_LOG_DEBUG, "tunnel: %.*s", line.len < 400 ? (int)line.len : 400, line.ptr);
-    if (t->url) return;
-    if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"started tunnel","url":"https://..."} */
+    if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"...","url":"https:..."} */
         if (value.len > 2) (void)sse__tunnel_take_url(t, sse__str(value.ptr + 1, value.len - 2));
         return;
     }
     if (line.len && line.ptr[0] == '{') return;
-    for (rest = line; rest.len; rest = sse__str_skip(rest, 1)) {
-        if (!sse__starts(rest, SSE__LIT("http://")) && !sse__starts(rest, SSE__LIT("https://"))) continue;
-        for (n = 0; n < rest.len && sse__is_url_char(rest.ptr[n]); n++) {}
-        if (sse__tunnel_take_url(t, sse__str(rest.ptr, n))) return;
+    for (; line.len; line = sse__str_skip(line, 1)) {
+        if (!sse__starts(line, SSE__LIT("http://")) && !sse__starts(line, SSE__LIT("https://")))
+            continue;
+        for (n = 0; n < line.len && line.ptr[n] > ' ' && line.ptr[n] < 0x7F; n++)
+            if (strchr("\"'<>|,;()[]{}\\", line.ptr[n])) break;
+        if (sse__tunnel_take_url(t, sse__str(line.ptr, n))) return;
     }
 }
 
-static void sse__tunnel_close(sse_tunnel *t) { /* it printed its last; the shell is about to end, if it has not */
-    if (t->out >= 0) {
-        (void)sse_watch(t->app, t->out, 0, NULL, NULL);
-        close(t->out);
-    }
+static void sse__tunnel_close(sse_tunnel *t) { /* the shell is about to end, if it has not */
+    if (t->out < 0) return;
+    (void)sse_watch(t->app, t->out, 0, NULL, NULL);
+    close(t->out);
     t->out = -1;
 }
 
-static void sse__tunnel_ended(sse_tunnel *t) { /* what it said last is why */
-    sse__log(t->app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
-    sse__tunnel_close(t);
+static void sse__tunnel_bury(sse_tunnel *t) {
     while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR) {}
     t->pid = 0;
 }
 
-/* Takes in what the agent printed. A line stays in t->line until the next one begins. */
-static void sse__tunnel_read(sse_tunnel *t) {
-    char          bytes[4096];
-    const ssize_t n = SSE__SYS(read(t->out, bytes, sizeof bytes));
-    ssize_t       i;
-    for (i = 0; i < n; i++) {
-        if (bytes[i] == '\n') {
-            if (!t->whole) sse__tunnel_line(t, sse__text(sse_buf_text(&t->line)));
-            t->whole = true;
-            continue;
-        }
-        if (t->whole) t->line.len = 0;
-        t->whole = false;
-        if (t->line.len < SSE__LINE_MAX) sse__put_char(&t->line, bytes[i]);
+/* A line that the agent printed; NULL: it ended. */
+static void sse__tunnel_line(sse_app *app, const char *line, void *user) {
+    sse_tunnel *t = (sse_tunnel *)user;
+    if (!line) {
+        sse__log(app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
+        sse__tunnel_close(t);
+        sse__tunnel_bury(t);
+        return;
     }
-    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) sse__tunnel_ended(t);
-}
-
-static void sse__tunnel_event(sse_app *app, int fd, int events, void *user) {
-    (void)app;
-    (void)fd;
-    (void)events;
-    sse__tunnel_read((sse_tunnel *)user);
+    t->line.len = 0;
+    sse_puts(&t->line, line);
+    sse__log(app, SSE_LOG_DEBUG, "tunnel: %.400s", line);
+    if (!t->url) sse__tunnel_find_url(t, sse__text(line));
 }
 
 /* The pipes, the agent, the watch. False: the reason is in errno. */
 static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
-    int  fds[4] = {-1, -1, -1, -1}, error = 0, i;
-    if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno; /* to its watcher; from the agent */
+    int fds[4] = {-1, -1, -1, -1}, error = 0, i;
+    /* to its watcher; from the agent */
+    if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno;
     for (i = 0; i < 4 && !error; i++)
         if (fcntl(fds[i], F_SETFD, FD_CLOEXEC)) error = errno;
     if (!error && sse__set_flags(fds[2])) error = errno;
@@ -19724,30 +19858,31 @@ static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
     t->out  = fds[2];
     if (fds[0] >= 0) close(fds[0]);
     if (fds[3] >= 0) close(fds[3]);
-    if (!error && sse_watch(t->app, t->out, SSE_READ, sse__tunnel_event, t)) error = ENOMEM;
+    if (!error && sse_watch_lines(t->app, t->out, sse__tunnel_line, t)) error = ENOMEM;
     errno = error;
     return !error;
 }
 
-/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not been waited for. */
-static void sse__tunnel_end_agent(pid_t pid) {
+/* Asks the group to end, then ends it. Its number is nobody else's as long as the shell has not
+   been waited for. */
+static void sse__tunnel_end_agent(sse_tunnel *t) {
     const struct timespec moment = {0, 5000000};
     siginfo_t             info;
     int                   tries;
-    kill(-pid, SIGTERM);
+    kill(-t->pid, SIGTERM);
     for (tries = 0; tries < 400; tries++) {
         memset(&info, 0, sizeof info);
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
+        if (waitid(P_PID, (id_t)t->pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid) break;
         nanosleep(&moment, NULL);
     }
-    kill(-pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    kill(-t->pid, SIGKILL);
+    sse__tunnel_bury(t);
 }
 
 SSE_API void sse_tunnel_stop(sse_tunnel *t) {
     if (!t) return;
     sse__tunnel_close(t);
-    if (t->pid > 0) sse__tunnel_end_agent(t->pid);
+    if (t->pid > 0) sse__tunnel_end_agent(t);
     if (t->life >= 0) close(t->life);
     t->app->tunnel = NULL;
     SSE_FREE(t->app->tunnel_host);
@@ -19760,27 +19895,26 @@ SSE_API void sse_tunnel_stop(sse_tunnel *t) {
 static void sse__tunnel_end(sse_app *app) { sse_tunnel_stop(app->tunnel); }
 
 SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
+    const char *fault = NULL;
     sse_buf     script = {NULL, 0, 0, SSE_OK};
     sse_tunnel *t;
     if (!app || !sse__on_loop(app)) return NULL;
-    if (!sse_port(app) || app->tunnel) {
-        sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", app->tunnel ? "there is one" : "call sse_listen first, with a port");
-        return NULL;
-    }
-    t = SSE__NEW(sse_tunnel);
+    if (!sse_port(app)) fault = "call sse_listen first, with a port";
+    if (app->tunnel) fault = "there is one";
+    t = fault ? NULL : SSE__NEW(sse_tunnel);
+    if (fault) sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", fault);
     if (!t) return NULL;
-    t->app = app;
-    sse__tunnel_script(&script, command, sse_port(app));
+    t->app      = app;
     app->tunnel = t;
     app->stages[SSE__END_TUNNEL] = sse__tunnel_end;
-    if (!script.error && sse__tunnel_open(t, sse_buf_text(&script))) {
-        sse_buf_free(&script);
-        return t;
+    sse__tunnel_script(&script, command ? command : sse__tunnel_ngrok, sse_port(app));
+    if (script.error || !sse__tunnel_open(t, sse_buf_text(&script))) {
+        sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", strerror(errno));
+        sse_tunnel_stop(t);
+        t = NULL;
     }
-    sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", strerror(errno));
     sse_buf_free(&script);
-    sse_tunnel_stop(t);
-    return NULL;
+    return t;
 }
 
 SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
@@ -19792,7 +19926,7 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
         p.fd      = t->out;
         p.events  = POLLIN;
         p.revents = 0;
-        if (poll(&p, 1, (int)(end - now)) > 0) sse__tunnel_read(t);
+        if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(t->app, t->out, SSE_READ, NULL);
     }
     return t->url;
 }
@@ -20783,6 +20917,8 @@ static void sse__client_write(sse_buf *b) {
     for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
 }
 
+#else
+static void sse__client_write(sse_buf *b) { (void)b; }
 #endif /* SSE_NO_CLIENT */
 
 #ifdef __cplusplus
