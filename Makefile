@@ -116,6 +116,11 @@ build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
+# scarce_memory.so is preloaded: the sanitizer of clang, linked in, would not ask it for memory.
+build/asan/faults: tests/wire/faults.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
 build/asan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)

@@ -773,8 +773,7 @@
                                 walks over all of them. default: off
      SSE_JSON_DEPTH             how deep JSON may nest. default: 64 */
 
-/* -std=c99 hides clock_gettime, O_CLOEXEC, realpath and more. The one macro that leaves this
-   file. */
+/* -std=c99 hides clock_gettime, O_CLOEXEC, realpath and more. No other macro leaves this file. */
 #if defined(SSE_IMPLEMENTATION) && !defined(_DEFAULT_SOURCE) && !defined(_GNU_SOURCE) && \
     !defined(_BSD_SOURCE) && (!defined(_POSIX_C_SOURCE) || _POSIX_C_SOURCE >= 200809L)
 #define _DEFAULT_SOURCE
@@ -841,7 +840,7 @@ SSE_API const char *sse_error_text(int error);
 #define SSE_UNLIMITED ((size_t)-1) /* for sizes whose 0 means the default: no limit */
 #define SSE_STR(s)    (int)(s).len, (s).ptr /* prints an sse_str with %.*s */
 
-/* bytes, not terminated. ptr NULL: absent */
+/* Bytes, not terminated. ptr NULL: absent. */
 typedef struct sse_str { const char *ptr; size_t len; } sse_str;
 
 /* Decimal text to a number: all of text, with a - if negative, without spaces; fallback if text is
@@ -855,12 +854,14 @@ SSE_API double    sse_parse_double(const char *text, double fallback);
    calls add nothing. */
 typedef struct sse_buf { char *ptr; size_t len, cap; int error; } sse_buf;
 
-SSE_API void        sse_buf_free(sse_buf *b);            /* frees the bytes and makes it {0} again.
-                                                            NULL: nothing happens */
-SSE_API const char *sse_buf_text(sse_buf *b);            /* NUL-terminated, never NULL, "" after an
-                                                            error; valid until b's next call */
-SSE_API void        sse_buf_fail(sse_buf *b, int error); /* makes the buffer fail, and the render or
-                                                            reply it belongs to */
+/* Frees the bytes and makes the buffer {0} again. NULL: nothing happens. */
+SSE_API void sse_buf_free(sse_buf *b);
+
+/* NUL-terminated, never NULL, "" after an error; valid until the next call with b. */
+SSE_API const char *sse_buf_text(sse_buf *b);
+
+/* Makes the buffer fail, and the render or reply it belongs to. */
+SSE_API void sse_buf_fail(sse_buf *b, int error);
 
 /* These append. b is never NULL; text NULL appends nothing; bytes may be NULL if n is 0.
    Threads: any, one per buffer. */
@@ -1123,16 +1124,16 @@ typedef struct sse_req  sse_req;  /* one request inside its handler */
 typedef struct sse_view sse_view; /* one live view inside its render function */
 typedef struct sse_db   sse_db;   /* an SQLite database */
 
-/* a handle like sse_stream: sse_every, sse_after */
+/* A handle like sse_stream: sse_every, sse_after. */
 typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer;
 
 typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
-/* events: SSE_READ | SSE_WRITE, those that came */
+/* events: SSE_READ, SSE_WRITE or both. */
 typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
-/* line NULL: end of file or error, the watch is gone */
+/* line NULL: end of file or error, and the watch is gone. */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
-/* from any thread, several at a time; line: no newline, valid until return */
+/* Called from any thread, several at a time. line: no newline, valid until return. */
 typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
 enum { SSE_READ = 1, SSE_WRITE = 2 };
@@ -1321,9 +1322,9 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command);
    Returns: NULL: not known yet, or the agent ended (its last words are in the log). Valid as long
    as the tunnel. Threads: as above. */
 SSE_API const char *sse_tunnel_url(sse_tunnel *tunnel, int timeout_ms);
-SSE_API void        sse_tunnel_stop(sse_tunnel *tunnel); /* ends the agent; waits for its end, two
-                                                            seconds at most. NULL: nothing
-                                                            happens */
+
+/* Ends the agent, and waits for that, two seconds at most. NULL: nothing happens. */
+SSE_API void sse_tunnel_stop(sse_tunnel *tunnel);
 
 /* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have
    passed. sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while
@@ -1348,25 +1349,24 @@ SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
 typedef struct sse_stats {
     uint64_t connections, streams, views;        /* now */
     uint64_t accepted, refused, requests, bad_requests, timeouts;
-    uint64_t streams_opened, events;             /* events: published or sent, however many got
-                                                    them */
+    uint64_t streams_opened, events;             /* events: each counted once, published or sent */
     uint64_t bytes_in, bytes_out, sends;         /* sends: system calls that wrote */
     uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last
                                                        one, so not sent */
     uint64_t delivered;                          /* events, once for each stream that got them */
     uint64_t bytes_events, bytes_frames;         /* of those: as formatted; as queued, compressed */
     uint64_t topics;                             /* now */
-    uint64_t replies_4xx, replies_5xx;           /* also where no route matches; requests that are
-                                                    not HTTP are bad_requests */
+    uint64_t replies_4xx, replies_5xx;           /* of handlers, and without a route; requests that
+                                                    are not HTTP are bad_requests */
     uint64_t closed[8];                          /* streams, by sse_reason */
-    uint64_t queue_high;                         /* the most bytes that ever waited for one
-                                                    stream */
+    uint64_t queue_high;                         /* the most bytes that ever waited for a stream */
     uint64_t resumes, gaps, drops;               /* streams that came back in time; too late; events
                                                     that slow readers lost */
 } sse_stats;
-SSE_API int sse_stats_get(sse_app *app, sse_stats *out); /* SSE_E_ARG: NULL. Threads: any; others
-                                                            than the loop's see the end of its
-                                                            latest turn */
+
+/* Returns: 0; SSE_E_ARG: NULL. Threads: any; others than the loop's see the end of its latest
+   turn. */
+SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
 
 /* Adds a live page about the server at GET prefix: connections, streams (each may be closed there),
    topics, views, rates; and prefix/metrics for Prometheus. Nothing is computed while nobody looks.
@@ -1392,7 +1392,9 @@ SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user);
-/* any method, all below; the rest is sse_param(req, "path") */
+
+/* Any method, and all paths below prefix; the rest of the path is sse_param(req, "path"). Otherwise
+   as sse_get. */
 SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
 /* The same with options (borrowed until return; NULL: all defaults). */
@@ -1482,7 +1484,7 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
             the whole body.
    Returns, user, threads: as sse_body_read. fn answers anything but 0 to end the body: that call
    was then the last, also for user. Spec: RFC 7578. */
-/* filename, type NULL: not given */
+/* filename, type NULL: not given. */
 typedef struct sse_part { const char *name, *filename, *type; } sse_part;
 typedef int (*sse_part_fn)(sse_req *req, const sse_part *part, sse_str chunk, int status,
     void *user);
@@ -1572,9 +1574,8 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
-SSE_API int sse_redirect(sse_req *req, const char *url); /* 303 See Other unless a 3xx status is
-                                                            set. SSE_E_ARG: not relative, http,
-                                                            https */
+/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http or https. */
+SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
@@ -1605,7 +1606,7 @@ SSE_API int sse_finish(sse_req *req);
    8.8, 13, 14. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
-/* path: "/app.js", below the prefix */
+/* path: "/app.js", below the prefix. */
 typedef struct sse_file { const char *path; const void *bytes; size_t len; } sse_file;
 
 typedef struct sse_static_options {
@@ -1672,17 +1673,16 @@ typedef struct sse_stream_options {
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
     size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's;
                                     SSE_UNLIMITED */
-    int       (*step)(sse_stream s, void *user); /* a generator: sends, and returns the ms until its
-                                                    next call, or SSE_RECONNECT, or SSE_END (or any
-                                                    other negative number). First call after the
-                                                    handler; never while unsent bytes wait; at once
-                                                    when the app stops, see sse_stopping.
-                                                    default: none */
-    void      (*on_stop)(sse_stream s, void *user); /* the app stops; may still send.
-                                                       default: none */
+    int       (*step)(sse_stream s, void *user);
+                                 /* a generator: sends, and returns the ms until its next call, or
+                                    SSE_RECONNECT, or SSE_END (or any other negative number). First
+                                    call after the handler; never while unsent bytes wait; at once
+                                    when the app stops, see sse_stopping. default: none */
+    void      (*on_stop)(sse_stream s, void *user);
+                                 /* the app stops; the program may still send. default: none */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
-                                                    /* exactly once, also if opening failed: free
-                                                       user here. default: none */
+                                 /* exactly once, also if opening failed: free user here.
+                                    default: none */
     void       *user;            /* for these four. taken: it lives until on_close. default: NULL */
     const char *label;           /* its kind, for filters and statistics. copied. default: none */
     const char *who;             /* whose it is, for filters and presence. copied. default: none */
@@ -1855,7 +1855,7 @@ SSE_API int sse_unsubscribe(sse_stream s, const char *topic);
    max_topics has room for, it gets a gap event. Never build a pattern from request text. Returns
    and threads as sse_subscribe. */
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern);
-/* the same text; topics stay. SSE_E_ARG: it was not subscribed */
+/* pattern: the same text; topics stay. SSE_E_ARG: it was not subscribed. */
 SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
 
 /* Sends an event to all subscribers, formatted once, however many they are. event: borrowed until
@@ -1911,7 +1911,8 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
    last state stays on screen, and it is tried again) if html failed, a database reported an error
    meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
 typedef void (*sse_render)(sse_view *view, sse_buf *html, void *user);
-/* for one stream: may read cookies and attrs of req */
+
+/* Likewise for one stream: may read cookies and attrs of req. */
 typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user);
 
 typedef enum sse_format {
