@@ -3818,9 +3818,15 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
        from half of one.
 ==========================================================================*/
 
+/* How many bytes at the start of s are of the class. */
+static size_t sse__class_span(sse_str s, unsigned set) {
+    size_t n = 0;
+    while (n < s.len && sse__in_class(s.ptr[n], set)) n++;
+    return n;
+}
+
 static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
-    while (s.len && sse__in_class(s.ptr[s.len - 1], set)) s.len--;
-    return !s.len;
+    return sse__class_span(s, set) == s.len;
 }
 
 /* Field names, methods, cookie names */
@@ -4287,7 +4293,7 @@ static const char *sse__mime(sse_str path) {
   H1  Every slice lies inside the bytes scanned so far, and its bytes are
       of the class that its place allows.
   H2  However the bytes are cut into feeds, result, slices and status are
-      the same. At most one byte, a CR at the end of a feed, is seen twice.
+      the same. A line is read when its end is there, and looked for once.
   H3  A head is taken or refused as a whole. Request smuggling: a head that
       another parser might read differently (RFC 9112 11.2) is refused.
 ==========================================================================*/
@@ -4297,6 +4303,13 @@ typedef struct sse__slice { uint32_t at, len; } sse__slice;
 
 static sse_str sse__slice_str(const char *bytes, sse__slice s) {
     return sse__str(bytes + s.at, s.len);
+}
+
+static sse__slice sse__slice_of(const char *bytes, sse_str s) {
+    sse__slice slice;
+    slice.at  = (uint32_t)(s.ptr - bytes);
+    slice.len = (uint32_t)s.len;
+    return slice;
 }
 
 /* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length
@@ -4331,24 +4344,12 @@ enum {
 /* Value trimmed; id: SSE__FIELD_ */
 typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field;
 
-enum {
-    SSE__HEAD_START,
-    SSE__HEAD_METHOD,
-    SSE__HEAD_TARGET,
-    SSE__HEAD_VERSION,
-    SSE__HEAD_NAME,
-    SSE__HEAD_SPACE,
-    SSE__HEAD_VALUE,
-    SSE__HEAD_END
-};
-
 typedef struct sse__head {
-    uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
+    uint32_t    pos, line;           /* scanned up to here; the line being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
     sse__field *fields;              /* the caller's array */
-    uint8_t     stage;               /* SSE__HEAD_ */
-    int         result;              /* at the end: the result of sse__head_parse */
-    sse__slice  method, target;      /* as sent */
+    int         result;              /* of sse__head_parse; not 0: it stays */
+    sse__slice  method, target;      /* as sent; empty before the request line */
     /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
     sse__slice  path, query;
     /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
@@ -4430,11 +4431,68 @@ static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
     return sse__is_word(type, "true") ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
-/* Looks at a field that frames the message or decides about the connection. Against request
-   smuggling, anything that a proxy might read differently is refused (H3). */
-static int sse__head_take(sse__head *h, const char *bytes, const sse__field *field) {
-    sse_str   value = sse__slice_str(bytes, field->value), item;
-    sse__host host;
+/* The request line, RFC 9112 3: a method, a target and a version with one space between them.
+   Returns 0, or a status to answer as a negative number. */
+static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line) {
+    const sse_str method = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN));
+    sse_str       target, path, query;
+    sse__host     host;
+    if (method.len > 32) return -501; /* longer than any method there is */
+    line = sse__str_skip(line, method.len);
+    if (!method.len || !line.len || line.ptr[0] != ' ') return -400;
+    line   = sse__str_skip(line, 1);
+    target = sse__cut(&line, ' ', false);
+    if (!target.len || !sse__all_in_class(target, SSE__TARGET)) return -400;
+    h->method = sse__slice_of(bytes, method);
+    h->target = sse__slice_of(bytes, target);
+
+    /* A later minor version is served as 1.1 (RFC 9110 2.5), another major one not at all. */
+    if (line.len != 8 || !sse__starts(line, SSE__LIT("HTTP/")) || line.ptr[6] != '.' ||
+        !sse__in_class(line.ptr[5], SSE__DIGIT) || !sse__in_class(line.ptr[7], SSE__DIGIT))
+        return -400;
+    if (line.ptr[5] != '1') return -505;
+    h->minor = line.ptr[7] != '0';
+
+    /* The target has one of the forms of RFC 9112 3.2. CONNECT is a request to a proxy; '*' is for
+       OPTIONS alone. */
+    if (sse__eq(method, SSE__LIT("CONNECT"))) return -400;
+    if (sse__eq(target, SSE__LIT("*"))) {
+        h->path = h->target;
+        return sse__eq(method, SSE__LIT("OPTIONS")) ? 0 : -400;
+    }
+    query = target;
+    if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
+        const size_t skip = sse__starts_nocase(target, "http://")    ? 7
+                            : sse__starts_nocase(target, "https://") ? 8
+                                                                     : 0;
+        size_t       n = 0;
+        query = sse__str_skip(target, skip);
+        while (n < query.len && query.ptr[n] != '/' && query.ptr[n] != '?') n++;
+        if (!skip || !sse__host_parse(sse__str(query.ptr, n), &host)) return -400;
+        h->host = sse__slice_of(bytes, sse__str(query.ptr, n));
+        query   = sse__str_skip(query, n);
+    }
+    path    = sse__cut(&query, '?', false);
+    h->path = sse__slice_of(bytes, path);
+    if (query.ptr) h->query = sse__slice_of(bytes, query);
+    return 0;
+}
+
+/* A field line, RFC 9112 5. Fields that frame the message or decide about the connection are looked
+   at here. Against request smuggling, anything that a proxy might read differently is refused
+   (H3). Returns 0, or a status to answer as a negative number. */
+static int sse__head_field(sse__head *h, const char *bytes, sse_str line) {
+    sse__field *field = h->fields + h->nfields;
+    sse_str     value = line, name = sse__cut(&value, ':', false), item;
+    sse__host   host;
+    /* a space before the colon and folded lines are refused here too */
+    if (!value.ptr || !sse__is_token(name)) return -400;
+    if (h->nfields == h->max_fields) return -431;
+    value        = sse__trim(value);
+    field->name  = sse__slice_of(bytes, name);
+    field->value = sse__slice_of(bytes, value);
+    field->id    = sse__field_id(name);
+    h->nfields++;
     switch (field->id) {
     case SSE__FIELD_HOST:
         /* decides which site is meant: not two of them, and none that is read in two ways, RFC
@@ -4454,11 +4512,11 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
         if (!value.len) return -400;
         h->saw_coding = true;
         while (value.ptr) {
-            sse_str coding = sse__trim(sse__cut(&value, ',', true)),
-                    name   = sse__cut(&coding, ';', true);
+            item = sse__trim(sse__cut(&value, ',', true));
+            name = sse__cut(&item, ';', true);
             if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
             if (!sse__is_word(name, "chunked")) h->other_coding = true;
-            else if (coding.ptr) return -400;
+            else if (item.ptr) return -400;
             else h->chunked = true;
         }
         break;
@@ -4475,10 +4533,11 @@ static int sse__head_take(sse__head *h, const char *bytes, const sse__field *fie
         else h->other_expectation = true;
         break;
     }
-    return 1;
+    return 0;
 }
 
-/* Checks that need all fields. */
+/* The blank line: checks that need all fields. Returns the head's length, or a status as a negative
+   number. */
 static int sse__head_finish(sse__head *h) {
     if (h->minor == 1 && !h->saw_host) return -400;
     if (h->saw_coding && (h->minor == 0 || h->has_length)) return -400; /* RFC 9112 6.1: H3 */
@@ -4488,106 +4547,6 @@ static int sse__head_finish(sse__head *h) {
     /* RFC 9110 10.1.1 */
     if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false;
     return (int)h->pos;
-}
-
-/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are
-   forgiven. */
-static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
-    while (h->pos < end && bytes[h->pos] == '\r') {
-        if (h->pos + 1 == end) return 0;
-        if (bytes[h->pos + 1] != '\n' || h->pos >= 8) return -400;
-        h->pos += 2;
-    }
-    if (h->pos == end) return 0;
-    h->mark  = h->pos;
-    h->stage = SSE__HEAD_METHOD;
-    return 1;
-}
-
-/* A word of the request line, which ends with one space. */
-static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set,
-                          sse__slice *word) {
-    uint32_t pos = h->pos;
-    while (pos < end && sse__in_class(bytes[pos], set)) pos++;
-    h->pos    = pos;
-    word->at  = h->mark;
-    word->len = pos - h->mark;
-    if (set == SSE__TOKEN && word->len > 32) return -501; /* longer than any method there is */
-    if (pos == end) return 0;
-    if (bytes[pos] != ' ' || word->len == 0) return -400;
-    h->mark = ++h->pos;
-    h->stage++;
-    return 1;
-}
-
-/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of
-   them. */
-static bool sse__head_target_split(sse__head *h, const char *bytes) {
-    const sse_str method = sse__slice_str(bytes, h->method),
-                  target = sse__slice_str(bytes, h->target);
-    uint32_t      at = 0, mark;
-    sse__host     host;
-    if (sse__eq(method, SSE__LIT("CONNECT"))) return false; /* a request to a proxy */
-    if (target.ptr[0] != '/' && sse__eq(target, SSE__LIT("*"))) {
-        h->path = h->target;
-        return sse__eq(method, SSE__LIT("OPTIONS"));
-    }
-    if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
-        if (sse__starts_nocase(target, "http://")) at = 7;
-        if (sse__starts_nocase(target, "https://")) at = 8;
-        for (mark = at; at < target.len && target.ptr[at] != '/' && target.ptr[at] != '?';) at++;
-        if (!mark || !sse__host_parse(sse__str(target.ptr + mark, at - mark), &host)) return false;
-        h->host.at  = h->target.at + mark;
-        h->host.len = at - mark;
-    }
-    for (mark = at; at < target.len && target.ptr[at] != '?';) at++;
-    h->path.at  = h->target.at + mark;
-    h->path.len = at - mark;
-    if (at == target.len) return true;
-    h->query.at  = h->target.at + at + 1;
-    h->query.len = h->target.len - at - 1;
-    return true;
-}
-
-/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5),
-   another major one not at all. */
-static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
-    static const char form[] = "HTTP/0.0\r\n";
-    const char       *version = bytes + h->mark;
-    for (; h->pos < end && h->pos - h->mark < 10; h->pos++) {
-        const char c = bytes[h->pos], want = form[h->pos - h->mark];
-        if (want == '0' ? c < '0' || c > '9' : c != want) return -400;
-    }
-    if (h->pos - h->mark < 10) return 0;
-    if (version[5] != '1') return -505;
-    h->minor = version[7] != '0';
-    h->mark  = h->pos;
-    h->stage = SSE__HEAD_NAME;
-    return sse__head_target_split(h, bytes) ? 1 : -400;
-}
-
-/* At the start of a line: 1 if a field follows, 2 at the blank line. */
-static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
-    uint32_t    pos = h->pos;
-    sse__field *field = h->fields + h->nfields;
-    while (pos < end && sse__in_class(bytes[pos], SSE__TOKEN)) pos++;
-    h->pos = pos;
-    if (pos == end) return 0;
-    if (bytes[pos] == '\r' && pos == h->mark) {
-        if (pos + 1 == end) return 0;
-        if (bytes[pos + 1] != '\n') return -400;
-        h->pos += 2;
-        return 2;
-    }
-    /* a space before the colon and folded lines end here too */
-    if (bytes[pos] != ':' || pos == h->mark) return -400;
-    if (h->nfields == h->max_fields) return -431;
-    field->name.at  = h->mark;
-    field->name.len = pos - h->mark;
-    field->id       = sse__field_id(sse__slice_str(bytes, field->name));
-    h->pos++;
-    h->stage = SSE__HEAD_SPACE;
-    return 1;
 }
 
 /* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F):
@@ -4637,69 +4596,39 @@ static const char *sse__printable_end(const char *p, const char *end) {
     return p;
 }
 
-/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just
-   restart it. */
-static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
-    sse__field *field = h->fields + h->nfields;
-    uint32_t    pos = h->pos;
-    if (h->stage == SSE__HEAD_SPACE) {
-        while (pos < end && sse__is_space(bytes[pos])) pos++;
-        h->pos = h->mark = pos;
-        if (pos == end) return 0;
-        h->stage = SSE__HEAD_VALUE;
-    }
-    for (;; pos++) {
-        pos = (uint32_t)(sse__printable_end(bytes + pos, bytes + end) - bytes);
-        if (pos == end || bytes[pos] != '\t') break;
-    }
-    h->pos = pos;
-    if (pos == end || (bytes[pos] == '\r' && pos + 1 == end)) return 0;
-    if (bytes[pos] != '\r' || bytes[pos + 1] != '\n') return -400;
-    h->pos += 2;
-    while (pos > h->mark && sse__is_space(bytes[pos - 1])) pos--;
-    field->value.at  = h->mark;
-    field->value.len = pos - h->mark;
-    h->nfields++;
-    h->mark  = h->pos;
-    h->stage = SSE__HEAD_NAME;
-    return 1;
-}
-
 /* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of
    the earlier calls, wherever they are now, and perhaps more. Returns the head's length with its
    blank line, 0 if more is needed, or a status to answer as a negative number, after which the
-   connection must be closed. Then, and when done, further calls return the same. */
-/* H2: all it knows is in h */
+   connection must be closed. Then, and when done, further calls return the same.
+   H2: all it knows is in h. This is where the time goes: the end of a line is looked for 16 bytes
+   at a time; tabs are allowed but rare, and just restart that. */
 static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
-    const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
-    int            rc = 1;
-    if (h->stage == SSE__HEAD_END) return h->result;
-    while (rc > 0 && h->stage < SSE__HEAD_NAME) {
-        switch (h->stage) {
-        case SSE__HEAD_START: rc = sse__head_start(h, bytes, end); break;
-        case SSE__HEAD_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
-        case SSE__HEAD_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
-        default: rc = sse__head_version(h, bytes, end);
-        }
-    }
-    /* this is where the time goes: a field is two calls, and most need nothing more */
-    while (rc > 0) {
-        if (h->stage == SSE__HEAD_NAME) {
-            rc = sse__head_name(h, bytes, end);
-            if (rc == 2) rc = sse__head_finish(h);
-            else if (rc > 0) continue;
+    const char *const end = bytes + (len < h->max_bytes ? len : h->max_bytes);
+    while (!h->result) {
+        const char *p = sse__printable_end(bytes + h->pos, end);
+        sse_str     line;
+        while (p < end && *p == '\t') p = sse__printable_end(p + 1, end);
+        line   = sse__str(bytes + h->line, (size_t)(p - bytes) - h->line);
+        h->pos = (uint32_t)(p - bytes);
+        SSE_ASSERT(h->line <= h->pos && p <= end); /* H1 */
+        if (p == end || (*p == '\r' && p + 1 == end)) {
+            /* no longer head can end inside the limit */
+            if (len >= h->max_bytes) h->result = h->target.len ? -431 : -414;
             break;
         }
-        rc = sse__head_field_value(h, bytes, end);
-        if (rc <= 0 || h->fields[h->nfields - 1].id == SSE__FIELD_OTHER) continue;
-        rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
+        if (p[0] != '\r' || p[1] != '\n') {
+            h->result = -400;
+            break;
+        }
+        h->line = h->pos += 2;
+        if (line.len && h->target.len) h->result = sse__head_field(h, bytes, line);
+        else if (line.len) h->result = sse__head_request_line(h, bytes, line);
+        else if (h->target.len) h->result = sse__head_finish(h);
+        /* blank lines before the request, which some clients send after a body (RFC 9112 2.2):
+           four are forgiven */
+        else if (h->pos > 8) h->result = -400;
     }
-    SSE_ASSERT(h->pos <= end); /* H1 */
-    /* no longer head can end inside the limit */
-    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__HEAD_NAME ? -414 : -431;
-    if (rc == 0) return 0;
-    h->stage = SSE__HEAD_END;
-    return h->result = rc;
+    return h->result;
 }
 
 /* A chunked body (RFC 9112 7.1) is decoded where it lies:
