@@ -4439,10 +4439,12 @@ static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line)
     sse__host     host;
     if (method.len > 32) return -501; /* longer than any method there is */
     line = sse__str_skip(line, method.len);
-    if (!method.len || !line.len || line.ptr[0] != ' ') return -400;
+    if (!method.len || !sse__starts(line, SSE__LIT(" "))) return -400;
     line   = sse__str_skip(line, 1);
-    target = sse__cut(&line, ' ', false);
-    if (!target.len || !sse__all_in_class(target, SSE__TARGET)) return -400;
+    target = sse__str(line.ptr, sse__class_span(line, SSE__TARGET));
+    line   = sse__str_skip(line, target.len);
+    if (!target.len || !sse__starts(line, SSE__LIT(" "))) return -400;
+    line = sse__str_skip(line, 1);
     h->method = sse__slice_of(bytes, method);
     h->target = sse__slice_of(bytes, target);
 
@@ -4483,12 +4485,12 @@ static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line)
    (H3). Returns 0, or a status to answer as a negative number. */
 static int sse__head_field(sse__head *h, const char *bytes, sse_str line) {
     sse__field *field = h->fields + h->nfields;
-    sse_str     value = line, name = sse__cut(&value, ':', false), item;
+    sse_str     name  = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN)), value, item;
     sse__host   host;
     /* a space before the colon and folded lines are refused here too */
-    if (!value.ptr || !sse__is_token(name)) return -400;
+    if (!name.len || name.len == line.len || line.ptr[name.len] != ':') return -400;
     if (h->nfields == h->max_fields) return -431;
-    value        = sse__trim(value);
+    value        = sse__trim(sse__str_skip(line, name.len + 1));
     field->name  = sse__slice_of(bytes, name);
     field->value = sse__slice_of(bytes, value);
     field->id    = sse__field_id(name);
