@@ -2653,6 +2653,20 @@ static bool sse__parse_u64(sse_str s, uint64_t max, uint64_t *out) {
     return s.len > 0;
 }
 
+/* The decimal digits of v, in room. */
+static sse_str sse__digits(char room[20], uint64_t v) {
+    size_t at = 20;
+    do {
+        room[--at] = (char)('0' + v % 10);
+    } while (v /= 10);
+    return sse__str(room + at, 20 - at);
+}
+
+static void sse__put_u64(sse_buf *b, uint64_t v) {
+    char room[20];
+    sse__put_str(b, sse__digits(room, v));
+}
+
 SSE_API long long sse_parse_int(const char *text, long long fallback) {
     const bool negative = text && text[0] == '-';
     uint64_t   v;
@@ -2828,15 +2842,6 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     return true;
 }
 
-static void sse__put_u64(sse_buf *b, unsigned long long v) {
-    char  digits[20];
-    char *p = digits + sizeof digits;
-    do {
-        *--p = (char)('0' + v % 10);
-    } while (v /= 10);
-    sse_raw(b, p, (size_t)(digits + sizeof digits - p));
-}
-
 static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     /* a double has up to 309 digits before its point */
     const size_t room =
@@ -2961,17 +2966,18 @@ typedef struct sse__json_level {
 
 /* A value, in the index of a text that is asked for many paths. */
 typedef struct sse__json_node {
-    uint32_t from, to;       /* its bytes */
-    uint32_t parent, next;   /* next: of the same hash, and older */
-    uint32_t name, name_len; /* where its name begins; in an array: its index */
+    uint32_t from, to; /* its bytes */
+    uint32_t parent;
+    uint32_t name;     /* where its name begins, behind the quote; in an array: its index */
+    uint32_t next;     /* of the same hash, and older */
 } sse__json_node;
 
 /* Finds values by their parent and name. Node 0 is none, 1 the whole. */
 typedef struct sse__json_index {
     sse_str         text;
-    uint64_t        key[2];  /* of the hash, unknown to the client that chooses the names */
+    uint64_t        key;   /* of the hash, below 2^31, unknown to the client that chose the names */
     sse__json_node *nodes;
-    uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
+    uint32_t       *heads; /* the newest node of each hash: the last of equal names counts */
     uint32_t        count, mask;
 } sse__json_index;
 
@@ -3040,14 +3046,13 @@ static size_t sse__json_char(const char **at, char out[4]) {
     return sse__utf8_put(out, 0x10000 + ((code[0] - 0xD800) << 10) + (code[1] - 0xDC00));
 }
 
-/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the
-   '.' or the end behind it. */
-static bool sse__json_name_is(sse_str name, const char *path, const char **rest) {
-    const char *p = name.ptr;
-    char        bytes[4];
-    size_t      n, i;
-    while (p < name.ptr + name.len) {
-        n = sse__json_char(&p, bytes);
+/* Whether a member's name, behind its quote in a string that has been checked, is the first step of
+   path; *rest is then the '.' or the end behind it. */
+static bool sse__json_name_is(const char *name, const char *path, const char **rest) {
+    char   bytes[4];
+    size_t n, i;
+    while (*name != '"') {
+        n = sse__json_char(&name, bytes);
         for (i = 0; i < n; i++, path++) {
             if (!*path || *path == '.') return false;
             if (*path == '\\' && path[1]) path++;
@@ -3067,82 +3072,61 @@ static bool sse__json_index_is(size_t index, const char *path, const char **rest
            sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
 }
 
-/* Names are hashed decoded, as both they and the steps of a path may be written with escapes. */
-typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
-
-static void sse__json_hash_add(sse__json_hash *h, const char *bytes, size_t n) {
-    for (; n; n--) {
-        if (h->n == sizeof h->bytes) {
-            h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
-            h->n      = 0;
-        }
-        h->bytes[h->n++] = *bytes++;
-    }
-}
-
-static uint32_t *sse__json_slot(const sse__json_index *x, const sse__json_hash *h) {
-    return &x->heads[sse__sip_hash(h->key, sse__str(h->bytes, h->n)) & x->mask];
+/* Adds a character to the hash of a name, which begins as the number of its parent: a polynomial
+   modulo the prime 2^31 - 1, at a point that clients do not know. Names are hashed decoded, as both
+   they and the steps of a path may be written with escapes. */
+static uint64_t sse__json_hash(const sse__json_index *x, uint64_t hash, char c) {
+    return (hash * x->key + (unsigned char)c + 1) % 0x7FFFFFFF;
 }
 
 /* Adds the value that begins at start, a member of level if that is not NULL. */
-static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level, sse_str name,
-                                    const char *start) {
-    const uint32_t  at     = ++x->count;
-    sse__json_node *node   = &x->nodes[at];
-    const uint32_t  parent = level ? level->node : 0;
-    const char     *p      = name.ptr;
-    sse__json_hash  hash   = {{x->key[0], x->key[1] ^ parent}, {0}, 0};
-    uint32_t       *slot;
-    char            bytes[4];
+static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level,
+                                    const char *name, const char *start) {
+    const uint32_t  at   = ++x->count;
+    sse__json_node *node = &x->nodes[at];
+    uint64_t        hash = level ? level->node : 0;
+    char            bytes[20];
+    sse_str         digits;
+    size_t          n, i;
     memset(node, 0, sizeof *node);
     node->from   = (uint32_t)(start - x->text.ptr);
-    node->parent = parent;
+    node->parent = (uint32_t)hash;
     if (level && level->close == ']') {
         node->name = (uint32_t)level->index - 1;
-        sse__json_hash_add(&hash, (const char *)&node->name, sizeof node->name);
+        digits     = sse__digits(bytes, node->name);
+        for (i = 0; i < digits.len; i++) hash = sse__json_hash(x, hash, digits.ptr[i]);
     } else if (level) {
-        node->name     = (uint32_t)(p - x->text.ptr);
-        node->name_len = (uint32_t)name.len;
-        while (p < name.ptr + name.len) sse__json_hash_add(&hash, bytes, sse__json_char(&p, bytes));
+        node->name = (uint32_t)(name - x->text.ptr);
+        while (*name != '"')
+            for (n = sse__json_char(&name, bytes), i = 0; i < n; i++)
+                hash = sse__json_hash(x, hash, bytes[i]);
     }
-    slot       = sse__json_slot(x, &hash);
-    node->next = *slot;
-    *slot      = at;
+    node->next               = x->heads[hash & x->mask];
+    x->heads[hash & x->mask] = at;
     return at;
 }
 
 /* The value that sse_json_get finds. ptr NULL: it is absent. */
 static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* JS4 */
-    const sse__json_node *node;
-    uint32_t              at = 1, parent;
+    const sse__json_node *node = &x->nodes[1];
     const char           *rest = path, *p;
-    for (; at && *rest; path = rest + 1) { /* "a.": the member of no name */
-        const bool     array = x->text.ptr[x->nodes[at].from] == '[';
-        sse__json_hash hash = {{x->key[0], x->key[1] ^ at}, {0}, 0};
-        uint64_t       index;
-        uint32_t       number;
-        parent = at;
-        if (array) {
-            if (!sse__parse_u64(sse__str(path, strspn(path, "0123456789")), UINT32_MAX, &index))
-                return sse__text(NULL);
-            number = (uint32_t)index;
-            sse__json_hash_add(&hash, (const char *)&number, sizeof number);
-        }
-        for (p = path; !array && *p && *p != '.'; p++) {
+    for (; *rest; path = rest + 1) { /* "a.": the member of no name */
+        const bool     array  = x->text.ptr[node->from] == '[';
+        const uint32_t parent = (uint32_t)(node - x->nodes);
+        uint64_t       hash   = parent;
+        for (p = path; *p && *p != '.'; p++) {
             if (*p == '\\' && p[1]) p++;
-            sse__json_hash_add(&hash, p, 1);
+            hash = sse__json_hash(x, hash, *p);
         }
-        for (at = *sse__json_slot(x, &hash); at; at = node->next) {
-            node = &x->nodes[at];
-            if (node->parent != parent) continue;
-            if (array ? sse__json_index_is(node->name, path, &rest)
-                      : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path,
-                                          &rest))
+        for (node = &x->nodes[x->heads[hash & x->mask]]; node != x->nodes;
+             node = &x->nodes[node->next])
+            if (node->parent == parent &&
+                (array ? sse__json_index_is(node->name, path, &rest)
+                       : sse__json_name_is(x->text.ptr + node->name, path, &rest)))
                 break;
-        }
+        if (node == x->nodes) return sse__text(NULL);
     }
-    if (!at) return sse__text(NULL);
-    return sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from);
+    return sse__str(x->text.ptr + node->from, node->to - node->from);
 }
 
 /* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get.
@@ -3150,12 +3134,12 @@ static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J
 static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value,
                           size_t *offset) {
     const char *from = json.ptr ? json.ptr : "", *p = from, *const end = p + json.len, *start,
-               *rest = NULL;
+               *rest = NULL, *name = NULL; /* name: of the value that comes next */
     /* inside the value that comes next; NULL: nothing */
     const char      *want = *path ? path : NULL;
     /* target: the value that comes next is the one */
     bool             target = !*path, opened, hit;
-    sse_str          found = sse__text(NULL), name = found; /* name: as between its quotes */
+    sse_str          found = sse__text(NULL);
     sse__json_level  levels[SSE_JSON_DEPTH], *level = NULL;
     size_t           depth = 0;
     uint32_t         node = 0;
@@ -3166,8 +3150,10 @@ static int sse__json_scan(sse_str json, const char *path, sse__json_index *index
         if (index) node = sse__json_index_add(index, level, name, start);
         opened = p < end && (*p == '{' || *p == '[');
         if (opened) {
-            if (depth == SSE_JSON_DEPTH) error = SSE_E_FULL;
-            if (depth == SSE_JSON_DEPTH) break;
+            if (depth == SSE_JSON_DEPTH) {
+                error = SSE_E_FULL;
+                break;
+            }
             level        = &levels[depth++];
             level->want  = want;
             level->start = target ? start : NULL;
@@ -3197,10 +3183,9 @@ static int sse__json_scan(sse_str json, const char *path, sse__json_index *index
             level->index++;
         } else {
             sse__json_space(&p, end);
-            start = p + 1;
+            name = p + 1;
             if (!sse__json_string(&p, end)) break;
-            name = sse__str(start, (size_t)(p - start) - 1);
-            hit  = level->want && sse__json_name_is(name, level->want, &rest);
+            hit = level->want && sse__json_name_is(name, level->want, &rest);
             sse__json_space(&p, end);
             if (!sse__take_char(&p, end, ':')) break;
         }
@@ -3230,12 +3215,11 @@ static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const 
     for (i = 0; i < json.len; i++)
         values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
     while (slots < values) slots *= 2;
-    x->text   = json;
-    x->key[0] = key[0];
-    x->key[1] = key[1];
-    x->count  = 0;
-    x->mask   = (uint32_t)slots - 1;
     if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
+    x->text  = json;
+    x->key   = key[0] & 0x7FFFFFFF;
+    x->count = 0;
+    x->mask  = (uint32_t)slots - 1;
     x->nodes = (sse__json_node *)sse__arena_get(a, bytes);
     x->heads = (uint32_t *)sse__arena_get(a, slots * sizeof *x->heads);
     if (!x->nodes || !x->heads) return NULL;
@@ -3263,7 +3247,7 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
 /* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent
    value, the JSON of all else. Returns: 0; SSE_E_FIELD if it holds a NUL (JS3); SSE_E_NOMEM. */
 static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
-    const char *p, *end = value.ptr + value.len;
+    const char *p;
     char       *to, bytes[4];
     size_t      n;
     *text = NULL;
@@ -3271,7 +3255,7 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
     *text = to = sse__arena_text(a, value); /* long enough: decoding never makes it longer */
     if (!to) return SSE_E_NOMEM;
     if (value.ptr[0] != '"') return SSE_OK;
-    for (p = value.ptr + 1; p < end - 1; to += n) {
+    for (p = value.ptr + 1; *p != '"'; to += n) {
         n = sse__json_char(&p, bytes);
         if (!bytes[0]) {
             *text = NULL;
@@ -3588,9 +3572,8 @@ static int sse__redirect_check(const char *url) {
 
 /* A browser that cannot read them logs only to the console */
 static int sse__signals_check(sse_str json) {
-    size_t  offset;
     sse_str all;
-    return sse__json_scan(json, "", NULL, &all, &offset) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
+    return sse_json_get(json, "", &all) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
 }
 
 /* Whether e can be written; publishing asks before it does any work. DS1 */
