@@ -2730,17 +2730,16 @@ typedef struct sse__args { va_list ap; } sse__args;
 
 /* One step through a format: literal text, then perhaps one conversion with its value. */
 typedef struct sse__fmt_spec {
-    sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
-    /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
-    char        conv;
-    char        flags[8];     /* each that was given, once */
-    bool        plain;        /* no flags, width or precision */
-    int         width, precision;
+    sse_str     literal;          /* up to the conversion; "%%" ends one with a single % */
+    char        conv;             /* d u x X o c s p f F e E g G a A; 0: none, only literal */
+    char        flags[8];         /* each that was given, once */
+    bool        plain;            /* no flags, width or precision */
+    int         width, precision; /* precision -1: not given */
     bool        left;
-    long long   i;            /* d c */
-    unsigned long long u;     /* u x X o */
+    long long   i;                /* d c */
+    unsigned long long u;         /* u x X o */
     double      f;
-    const void *p;            /* s p */
+    const void *p;                /* s p */
 } sse__fmt_spec;
 
 /* A width or precision: digits or '*' */
@@ -2754,20 +2753,13 @@ static int sse__fmt_number(const char **fmt, sse__args *args) {
     return n;
 }
 
-static char sse__fmt_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
-    char m = **fmt;
-    if (!m || !strchr("hlzjt", m)) return 0;
-    ++*fmt;
-    if (**fmt != m || (m != 'h' && m != 'l')) return m;
-    ++*fmt;
-    return m == 'l' ? 'q' : 'c';
-}
-
-/* Fetches the value: an integer of the width that the modifier names, where short and char come as
-   an int and are narrowed. */
+/* Fetches the value: an integer of the width that the modifier names (L is ll, H is hh), where
+   short and char come as an int and are narrowed. */
 static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args) {
-    const bool minus = piece->conv == 'd'; /* signed */
+    const bool minus = piece->conv == 'd' || piece->conv == 'c'; /* signed */
     long long  v;
+#define SSE__FETCH(type, positive) \
+    (minus ? (long long)va_arg(args->ap, type) : (long long)va_arg(args->ap, positive))
     if (piece->conv == 's' || piece->conv == 'p') {
         piece->p = va_arg(args->ap, const void *);
         return;
@@ -2777,23 +2769,15 @@ static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args)
         return;
     }
     switch (modifier) {
-    case 'l':
-        v = minus ? va_arg(args->ap, long) : (long long)va_arg(args->ap, unsigned long);
-        break;
-    case 'q':
-        v = minus ? va_arg(args->ap, long long) : (long long)va_arg(args->ap, unsigned long long);
-        break;
-    case 'z':
-    case 't': v = minus ? va_arg(args->ap, ptrdiff_t) : (long long)va_arg(args->ap, size_t); break;
-    case 'j':
-        v = minus ? (long long)va_arg(args->ap, intmax_t) : (long long)va_arg(args->ap, uintmax_t);
-        break;
-    default:
-        if (minus || piece->conv == 'c') v = va_arg(args->ap, int);
-        else v = va_arg(args->ap, unsigned);
+    case 'l': v = SSE__FETCH(long, unsigned long); break;
+    case 'L': v = SSE__FETCH(long long, unsigned long long); break;
+    case 'j': v = SSE__FETCH(intmax_t, uintmax_t); break;
+    case 'z': case 't': v = SSE__FETCH(ptrdiff_t, size_t); break;
+    default: v = SSE__FETCH(int, unsigned);
     }
+#undef SSE__FETCH
     if (modifier == 'h') v = minus ? (short)v : (unsigned short)v;
-    if (modifier == 'c') v = minus ? (signed char)v : (unsigned char)v;
+    if (modifier == 'H') v = minus ? (signed char)v : (unsigned char)v;
     piece->i = v;
     piece->u = (unsigned long long)v;
 }
@@ -2801,23 +2785,21 @@ static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args)
 /* Reads the next piece of *fmt. False: the format is at its end, or holds a conversion that is
    not supported (then *error is set). */
 static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *args, int *error) {
-    const char *from = *fmt, *p = from;
+    const char *p = *fmt + strcspn(*fmt, "%");
     char        modifier;
     size_t      nflags = 0;
     memset(piece, 0, sizeof *piece);
-    while (*p && *p != '%') p++;
-    piece->literal = sse__str(from, (size_t)(p - from));
-    *fmt = p;
-    if (!*p) return p != from;
-    if (p[1] == '%') {
+    piece->literal = sse__str(*fmt, (size_t)(p - *fmt));
+    *fmt           = p;
+    if (!*p) return piece->literal.len > 0;
+    if (*++p == '%') {
         piece->literal.len++;
-        *fmt = p + 2;
+        *fmt = p + 1;
         return true;
     }
-    for (p++; *p && strchr("-+ #0", *p); p++) {
-        if (*p == '-') piece->left = true;
-        if (!memchr(piece->flags, *p, nflags)) piece->flags[nflags++] = *p;
-    }
+    for (; *p && strchr("-+ #0", *p); p++)
+        if (!strchr(piece->flags, *p)) piece->flags[nflags++] = *p;
+    piece->left      = strchr(piece->flags, '-') != NULL;
     piece->width     = sse__fmt_number(&p, args);
     piece->precision = -1;
     if (*p == '.') {
@@ -2826,13 +2808,14 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     }
     if (piece->width < 0) { /* as in C; a width past the limit stays past it */
         piece->left  = true;
-        piece->width = piece->width < -9999 ? -1 : -piece->width;
+        piece->width = piece->width < -9999 ? 10000 : -piece->width;
     }
-    modifier    = sse__fmt_modifier(&p);
+    modifier = *p && strchr("hlzjt", *p) ? *p++ : '\0';
+    if ((modifier == 'h' || modifier == 'l') && *p == modifier) modifier = *p++ == 'h' ? 'H' : 'L';
     piece->conv = *p == 'i' ? 'd' : *p;
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) ||
-        (modifier && !strchr("duxXofFeEgGaA", piece->conv)) || piece->width < 0 ||
-        piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
+        (modifier && strchr("csp", piece->conv)) || piece->width > 9999 ||
+        (piece->conv != 's' && piece->precision > 9999)) {
         *error = SSE_E_ARG;
         return false;
     }
@@ -2846,7 +2829,8 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     /* a double has up to 309 digits before its point */
     const size_t room =
         400 + (size_t)piece->width + (size_t)(piece->precision > 0 ? piece->precision : 0);
-    char         spec[40], *p, *to;
+    const int    width = piece->left ? -piece->width : piece->width;
+    char         spec[20], *p, *to;
     int          len, n;
     if (piece->plain && (piece->conv == 'd' || piece->conv == 'u')) {
         const bool minus = piece->conv == 'd' && piece->i < 0;
@@ -2856,12 +2840,12 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     }
     p = to = sse__buf_room(b, room);
     if (!p) return;
-    snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "",
+    snprintf(spec, sizeof spec, "%%%s*.*%s%c", piece->flags,
              strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
-    if (piece->conv == 'd') len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
+    if (piece->conv == 'd') len = snprintf(p, room, spec, width, piece->precision, piece->i);
     else if (strchr("uxXo", piece->conv))
-        len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
-    else len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
+        len = snprintf(p, room, spec, width, piece->precision, piece->u);
+    else len = snprintf(p, room, spec, width, piece->precision, piece->f);
     SSE_ASSERT(len < (int)room);
     if (len < 0) sse_buf_fail(b, SSE_E_ARG);
     /* The decimal point of the locale is one byte or several that occur in no number. */
@@ -2874,48 +2858,41 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
 
 /* strlen, but never looks past precision bytes */
 static size_t sse__bounded_len(const char *text, int precision) {
-    const char *end;
-    if (precision < 0) return strlen(text);
-    end = (const char *)memchr(text, '\0', (size_t)precision);
-    return end ? (size_t)(end - text) : (size_t)precision;
-}
-
-static void sse__put_padded(sse_buf *b, const sse__fmt_spec *piece, sse_str s,
-                            sse__escaper escape) {
-    size_t pad = (size_t)piece->width > s.len ? (size_t)piece->width - s.len : 0, i;
-    for (i = 0; !piece->left && i < pad; i++) sse__put_char(b, ' ');
-    escape(b, s); /* P1 */
-    for (i = 0; piece->left && i < pad; i++) sse__put_char(b, ' ');
+    return precision < 0 ? strlen(text) : strnlen(text, (size_t)precision);
 }
 
 static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt,
                          va_list ap) {
-    sse__args   args;
-    sse__fmt_spec  piece;
-    const char *text;
-    char        local[64];
+    sse__args     args;
+    sse__fmt_spec piece;
+    char          local[64];
     va_copy(args.ap, ap);
     while (!b->error && sse__fmt_next(&piece, &fmt, &args, &b->error)) {
+        const char  *text = local;
+        sse__escaper put  = escape; /* P1 */
+        size_t       len  = 1, pad;
         sse__put_str(b, piece.literal);
         switch (piece.conv) {
-        case 0: break;
+        case 0: continue;
         case 's':
             text = (const char *)piece.p;
-            if (!text) sse_puts(b, null_text);
-            else
-                sse__put_padded(b, &piece, sse__str(text, sse__bounded_len(text, piece.precision)),
-                                escape);
+            len  = text ? sse__bounded_len(text, piece.precision) : 0;
             break;
-        case 'c':
-            local[0] = (char)piece.i;
-            sse__put_padded(b, &piece, sse__str(local, 1), escape);
-            break;
+        case 'c': local[0] = (char)piece.i; break;
         case 'p':
-            snprintf(local, sizeof local, "%p", piece.p);
-            sse__put_padded(b, &piece, sse__text(local), sse__put_str);
+            len = (size_t)snprintf(local, sizeof local, "%p", piece.p);
+            put = sse__put_str;
             break;
-        default: sse__put_number(b, &piece);
+        default: sse__put_number(b, &piece); continue;
         }
+        if (!text) {
+            sse_puts(b, null_text);
+            continue;
+        }
+        pad = (size_t)piece.width > len ? (size_t)piece.width - len : 0;
+        for (; !piece.left && pad; pad--) sse__put_char(b, ' ');
+        put(b, sse__str(text, len));
+        for (; pad; pad--) sse__put_char(b, ' ');
     }
     va_end(args.ap);
 }
