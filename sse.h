@@ -2435,6 +2435,13 @@ static bool sse__in_class(char c, unsigned set) {
     return (sse__classes[(unsigned char)c] & set) != 0;
 }
 
+/* How many bytes at the start of s are of the class. */
+static size_t sse__class_span(sse_str s, unsigned set) {
+    size_t n = 0;
+    while (n < s.len && sse__in_class(s.ptr[n], set)) n++;
+    return n;
+}
+
 /* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none.
    n > 0. */
 static size_t sse__utf8_len(const char *text, size_t n) {
@@ -2492,11 +2499,9 @@ static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
 typedef void (*sse__escaper)(sse_buf *b, sse_str s);
 
 static void sse__put_hex(sse_buf *b, const char *prefix, char c, const char *digits) {
-    char two[2];
-    two[0] = digits[(unsigned char)c >> 4];
-    two[1] = digits[c & 15];
     sse_puts(b, prefix);
-    sse_raw(b, two, 2);
+    sse__put_char(b, digits[(unsigned char)c >> 4]);
+    sse__put_char(b, digits[c & 15]);
 }
 
 static void sse__escape_html(sse_buf *b, sse_str s) {
@@ -2515,7 +2520,7 @@ static void sse__escape_html(sse_buf *b, sse_str s) {
         sse_puts(b, with);
         from = i + 1;
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_str(b, sse__str_skip(s, from));
 }
 
 /* With its quotes; '<' as \u003c, so that JSON may stand in a <script> */
@@ -2542,19 +2547,18 @@ static void sse__escape_json(sse_buf *b, sse_str s) {
         } else sse__put_hex(b, "\\u00", (char)c, sse__hex);
         from = ++i;
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_str(b, sse__str_skip(s, from));
     sse__put_char(b, '"');
 }
 
 static void sse__escape_url(sse_buf *b, sse_str s) {
-    size_t from = 0, i;
-    for (i = 0; i < s.len; i++) {
-        if (sse__in_class(s.ptr[i], SSE__HOST)) continue;
-        sse_raw(b, s.ptr + from, i - from);
-        sse__put_hex(b, "%", s.ptr[i], "0123456789ABCDEF");
-        from = i + 1;
+    size_t plain;
+    for (; s.len; s = sse__str_skip(s, plain + 1)) {
+        plain = sse__class_span(s, SSE__HOST);
+        sse_raw(b, s.ptr, plain);
+        if (plain == s.len) break;
+        sse__put_hex(b, "%", s.ptr[plain], "0123456789ABCDEF");
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
 /* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to
@@ -2563,20 +2567,22 @@ static void sse__escape_url(sse_buf *b, sse_str s) {
 static void sse__escape_js(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
-        const unsigned char c = (unsigned char)s.ptr[i];
-        const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
-                                (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
-        if (c >= 0x80 ? !line_end
-                      : sse__in_class((char)c, SSE__HOST) || c == ' ' || c == ',' || c == ':')
+        const char c     = s.ptr[i];
+        const char *with = NULL;
+        if (c == '\xE2' && sse__starts(sse__str_skip(s, i), SSE__LIT("\xE2\x80\xA8")))
+            with = "\\u2028";
+        if (c == '\xE2' && sse__starts(sse__str_skip(s, i), SSE__LIT("\xE2\x80\xA9")))
+            with = "\\u2029";
+        if (!with && ((unsigned char)c >= 0x80 || sse__in_class(c, SSE__HOST) || c == ' ' ||
+                      c == ',' || c == ':'))
             continue;
         sse_raw(b, s.ptr + from, i - from);
-        if (line_end) {
-            i += 2;
-            sse_puts(b, s.ptr[i] == '\xA8' ? "\\u2028" : "\\u2029");
-        } else sse__put_hex(b, "\\x", (char)c, sse__hex);
+        sse_puts(b, with);
+        if (with) i += 2;
+        else sse__put_hex(b, "\\x", c, sse__hex);
         from = i + 1;
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_str(b, sse__str_skip(s, from));
 }
 
 /* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a %
@@ -2617,25 +2623,21 @@ static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without p
    not url. Refuses text that no encoder writes (bits left over, a single last character): two texts
    never decode to the same bytes. */
 static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
-    uint32_t v = 0;
-    size_t   i;
-    if (!url) {
-        if (s.len % 4) return false;
-        for (i = 0; i < 2 && s.len && s.ptr[s.len - 1] == '='; i++) s.len--;
-    }
-    if (s.len % 4 == 1) return false;
+    const char *const last = url ? "-_" : "+/";
+    uint32_t          v = 0;
+    size_t            i;
+    if (!url && s.len % 4) return false;
+    for (i = 0; !url && i < 2 && s.len && s.ptr[s.len - 1] == '='; i++) s.len--;
     for (i = 0; i < s.len; i++) {
-        char        c = s.ptr[i];
-        const char *at;
-        if (!url && (c == '-' || c == '_')) return false;
-        if (!url) c = c == '+' ? '-' : c == '/' ? '_' : c;
-        at = c ? strchr(sse__base64url, c) : NULL;
-        if (!at) return false;
-        v = v << 6 | (uint32_t)(at - sse__base64url);
+        const char  c  = s.ptr[i];
+        const char *at = c ? strchr(sse__base64url, c) : NULL;
+        uint32_t    digit = at ? (uint32_t)(at - sse__base64url) : 64;
+        if (digit >= 62) digit = c == last[0] ? 62 : c == last[1] ? 63 : 64;
+        if (digit == 64) return false;
+        v = v << 6 | digit;
         if (i % 4) sse__put_char(b, (char)(v >> (6 - 2 * (i % 4))));
     }
-    if (s.len % 4 == 2 && (v & 15)) return false;
-    if (s.len % 4 == 3 && (v & 3)) return false;
+    if (s.len % 4 == 1 || (s.len % 4 == 2 && (v & 15)) || (s.len % 4 == 3 && (v & 3))) return false;
     return b->error == SSE_OK;
 }
 
@@ -3777,13 +3779,6 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
   FD2  A malformed value reads as absent, so that nothing is ever guessed
        from half of one.
 ==========================================================================*/
-
-/* How many bytes at the start of s are of the class. */
-static size_t sse__class_span(sse_str s, unsigned set) {
-    size_t n = 0;
-    while (n < s.len && sse__in_class(s.ptr[n], set)) n++;
-    return n;
-}
 
 static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
     return sse__class_span(s, set) == s.len;
