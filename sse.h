@@ -3328,30 +3328,25 @@ SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
     memset(s, 0, sizeof *s);
 }
 
-static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask,
-                           sse_str bytes) {
-    sse_sha256    s;
-    unsigned char block[64];
-    int           i;
-    for (i = 0; i < 64; i++) block[i] = key[i] ^ mask;
-    memset(&s, 0, sizeof s);
-    sse_sha256_add(&s, block, sizeof block);
-    sse_sha256_add(&s, bytes.ptr, bytes.len);
-    sse_sha256_end(&s, out);
-}
-
-/* RFC 2104 */
+/* RFC 2104: the hash of the text behind the key, then that of the first hash behind another key */
 SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
                              const void *bytes, size_t n) {
-    unsigned char block[64] = {0}, inner[32];
+    unsigned char block[64] = {0};
+    sse_sha256    s;
+    int           i;
+    memset(&s, 0, sizeof s);
     if (key_len > sizeof block) {
-        sse_sha256 s;
-        memset(&s, 0, sizeof s);
         sse_sha256_add(&s, key, key_len);
         sse_sha256_end(&s, block);
     } else if (key_len) memcpy(block, key, key_len);
-    sse__hmac_pass(inner, block, 0x36, sse__str((const char *)bytes, n));
-    sse__hmac_pass(out, block, 0x5C, sse__str((const char *)inner, sizeof inner));
+    for (i = 0; i < 64; i++) block[i] ^= 0x36;
+    sse_sha256_add(&s, block, sizeof block);
+    sse_sha256_add(&s, bytes, n);
+    sse_sha256_end(&s, out);
+    for (i = 0; i < 64; i++) block[i] ^= 0x36 ^ 0x5C;
+    sse_sha256_add(&s, block, sizeof block);
+    sse_sha256_add(&s, out, 32);
+    sse_sha256_end(&s, out);
 }
 
 static bool sse__equal_secret(sse_str a, sse_str b) { /* SG2; that the lengths differ may be seen */
@@ -3390,14 +3385,12 @@ static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, ui
 }
 
 static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: SG1 */
+    char   spelling[17];
     size_t i;
     *v = 0;
-    for (i = 0; i < s.len; i++) {
-        const char *digit = s.ptr[i] ? strchr(sse__hex, s.ptr[i]) : NULL;
-        if (!digit) return false;
-        *v = *v << 4 | (uint64_t)(digit - sse__hex);
-    }
-    return s.len && s.len <= 16 && (s.ptr[0] != '0' || s.len == 1);
+    for (i = 0; i < s.len; i++) *v = *v << 4 | (uint64_t)sse__hex_value(s.ptr[i]);
+    snprintf(spelling, sizeof spelling, "%llx", (unsigned long long)*v);
+    return sse__eq(s, sse__text(spelling));
 }
 
 /* ahead: two servers' clocks differ, and NTP turns them back */
@@ -3406,27 +3399,27 @@ enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 };
 static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s,
                           uint64_t now) {
     const size_t from = out ? out->len : 0;
-    sse_str rest = sse__text(secrets), secret, value, time, is_signed, signature = sse__text(text);
+    sse_str      rest = sse__text(secrets), secret, value, time, is_signed, tail = sse__text(text);
     uint64_t     when;
     bool         mine = false;
     if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     if (!text) return SSE_E_ABSENT;
-    value = sse__cut(&signature, '.', false);
-    time  = sse__cut(&signature, '.', false);
-    if (!signature.ptr) return SSE_E_SIGNATURE;
-    is_signed = sse__str(text, (size_t)(signature.ptr - 1 - text));
-    signature = sse__str(signature.ptr - 1, signature.len + 1); /* with its dot */
+    value = sse__cut(&tail, '.', false);
+    time  = sse__cut(&tail, '.', false);
+    if (!tail.ptr) return SSE_E_SIGNATURE;
+    is_signed = sse__str(text, value.len + 1 + time.len);
     do {
         sse__put_signature(out, secret, is_signed);
-        mine =
-            !out->error && sse__equal_secret(sse__str(out->ptr + from, out->len - from), signature);
+        mine = !out->error && sse__equal_secret(sse__str_skip(sse__text(text), is_signed.len),
+                                                sse__str(out->ptr + from, out->len - from));
         out->len = from;
     } while (!mine && sse__secret_next(&rest, &secret));
     if (out->error) return out->error;
     if (!mine || !sse__hex_time(time, &when)) return SSE_E_SIGNATURE;
     if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
-    if (when > now && when - now > SSE__SIGN_AHEAD_S) return SSE_E_SIGNATURE;
-    if (when < now && max_age_s > 0 && now - when > (uint64_t)max_age_s) return SSE_E_SIGNATURE;
+    if (when > now ? when - now > SSE__SIGN_AHEAD_S
+                   : max_age_s > 0 && now - when > (uint64_t)max_age_s)
+        return SSE_E_SIGNATURE;
     if (sse__base64_get(out, value, true)) return SSE_OK;
     out->len = from;
     return out->error ? out->error : SSE_E_SIGNATURE;
@@ -5005,7 +4998,8 @@ enum { SSE__MAX_PARAMS = 16 };
 typedef struct sse__route {
     struct sse__route *next;         /* of the same node */
     char        *path, *method;      /* method "*": all */
-    char       **names;              /* of the params, in order; NULL behind the last */
+    /* of the params, in order; NULL behind the last. One block, with their texts */
+    char       **names;
     sse_handler  fn, guard;
     void        *user;
     void       (*free_user)(void *user);
@@ -5016,7 +5010,7 @@ typedef struct sse__route {
 typedef struct sse__route_node {
     sse__node    node;               /* in the parent's map, if it is a literal */
     struct sse__route_node *next;       /* pattern: the next one of this level */
-    char        *text;               /* literal, or pattern with its params as {} */
+    const char  *text;               /* literal, or pattern with its params as {}; behind the node */
     sse__map     literals;
     struct sse__route_node *patterns;
     sse__route  *routes, *mounts;    /* mounts take any path below */
@@ -5029,18 +5023,23 @@ typedef struct sse__route_match {
 } sse__route_match;
 
 static void sse__route_free(sse__route *route) {
-    char **name;
-    if (!route) return;
     if (route->free_user) route->free_user(route->user);
-    for (name = route->names; name && *name; name++) SSE_FREE(*name);
     SSE_FREE(route->names);
     SSE_FREE(route->path);
     SSE_FREE(route->method);
     SSE_FREE(route);
 }
 
+static void sse__routes_free(sse__route *list) {
+    while (list) {
+        sse__route *route = list;
+        list = route->next;
+        sse__route_free(route);
+    }
+}
+
 static void sse__route_node_clear(sse__route_node *s) { /* everything below and in it */
-    sse__node    *node;
+    sse__node       *node;
     sse__route_node *child;
     while ((node = sse__map_any(&s->literals)) != NULL || s->patterns) {
         child = node ? SSE__CONTAINER(node, sse__route_node, node) : s->patterns;
@@ -5050,66 +5049,47 @@ static void sse__route_node_clear(sse__route_node *s) { /* everything below and 
         SSE_FREE(child);
     }
     sse__map_free(&s->literals);
-    while (s->routes || s->mounts) {
-        sse__route **list = s->routes ? &s->routes : &s->mounts, *route = *list;
-        *list = route->next;
-        sse__route_free(route);
-    }
-    SSE_FREE(s->text);
-}
-
-/* "{id}", of n bytes, stands before param as well */
-static bool sse__route_path_names(const char *path, const char *param, size_t n) {
-    for (; path < param; path++)
-        if (strncmp(path, param, n) == 0) return true;
-    return false;
+    sse__routes_free(s->routes);
+    sse__routes_free(s->mounts);
 }
 
 /* Why a path that the program wrote is refused; NULL: it is fine. A mount has no params. */
 static const char *sse__route_path_error(const char *path, bool mount) {
-    const char *p;
+    const char *p, *open = NULL, *other; /* open: the { of the param that p is in */
     int         count = 0;
-    /* requests have none left when routes are looked up */
-    for (p = path; (p = strstr(p, "/.")) != NULL; p++) {
-        const size_t n = strcspn(p + 1, "/");
-        if (n == 1 || (n == 2 && p[2] == '.')) return "no request matches a . or .. segment";
-    }
-    for (p = path; (p = strchr(p, '%')) != NULL; p++)
-        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
-            return "paths are matched decoded: write the character, not its %XX";
+    size_t      n;
     if (path[0] != '/' && !(mount && !path[0])) return "a path begins with /";
-    if (strchr(path, '?')) return "a path has no query: what follows the ? is read with sse_query";
     for (p = path; *p; p++) {
-        const size_t n = *p == '{' ? strcspn(p + 1, "{}/") : 0;
-        if (*p == '}') return "a } without its {";
-        if (*p != '{') continue;
-        if (mount)
-            return "what is below a prefix is sse_param(req, \"path\"): "
-                   "it has no params of its own";
-        if (p[n + 1] != '}') return "a { without its }";
-        if (n == 0) return "a param without a name";
-        if (p[n + 2] == '{') return "two params with nothing between them";
-        if (sse__route_path_names(path, p, n + 2))
-            return "two params of one name: the second could not be read";
-        if (++count > SSE__MAX_PARAMS) return "more than 16 params";
-        p += n + 1;
+        if (open && (*p == '/' || *p == '{')) break;
+        switch (*p) {
+        case '/': /* requests have none left when routes are looked up */
+            n = strcspn(p + 1, "/");
+            if (n && n <= 2 && strspn(p + 1, ".") == n)
+                return "no request matches a . or .. segment";
+            break;
+        case '%':
+            if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
+                return "paths are matched decoded: write the character, not its %XX";
+            break;
+        case '?': return "a path has no query: what follows the ? is read with sse_query";
+        case '{':
+            if (mount)
+                return "what is below a prefix is sse_param(req, \"path\"): "
+                       "it has no params of its own";
+            open = p;
+            break;
+        case '}':
+            if (!open) return "a } without its {";
+            if (p == open + 1) return "a param without a name";
+            if (p[1] == '{') return "two params with nothing between them";
+            for (other = path; other < open; other++)
+                if (strncmp(other, open, (size_t)(p + 1 - open)) == 0)
+                    return "two params of one name: the second could not be read";
+            if (++count > SSE__MAX_PARAMS) return "more than 16 params";
+            open = NULL;
+        }
     }
-    return NULL;
-}
-
-/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to
-   names. Its path has no fault. */
-static int sse__route_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
-    while (segment.ptr) {
-        sse_str name;
-        sse__put_str(shape, sse__cut(&segment, '{', false));
-        if (!segment.ptr) break;
-        name          = sse__cut(&segment, '}', false);
-        names[*count] = sse__strdup(name);
-        if (!names[(*count)++]) return SSE_E_NOMEM;
-        sse_raw(shape, "{}", 2);
-    }
-    return shape->error;
+    return open ? "a { without its }" : NULL;
 }
 
 /* Finds or makes; NULL: no memory */
@@ -5121,15 +5101,14 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
     if (node) return SSE__CONTAINER(node, sse__route_node, node);
     for (; pattern && *at; at = &(*at)->next)
         if (sse__eq(sse__text((*at)->text), text)) return *at;
-    child = SSE__NEW(sse__route_node);
-    if (child) child->text = sse__strdup(text);
-    if (!child || !child->text ||
-        (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
-        if (child) SSE_FREE(child->text);
+    child = (sse__route_node *)sse__zalloc(sizeof *child + text.len + 1);
+    if (!child) return NULL;
+    child->text = sse__copy_text((char *)(child + 1), text);
+    if (pattern) *at = child;
+    else if (!sse__map_add(&parent->literals, &child->node, sse__text(child->text))) {
         SSE_FREE(child);
         return NULL;
     }
-    if (pattern) *at = child;
     return child;
 }
 
@@ -5137,19 +5116,34 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
    SSE_E_STATE the one that is there. */
 static int sse__route_add(sse__route_node *root, sse__route *route, bool mount,
                           const sse__route **taken) {
-    int           count = 0, error = SSE_OK;
-    /* a mount at "" is one of the root */
-    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL);
-    sse_buf       shape = {NULL, 0, 0, SSE_OK};
+    const size_t     n = strlen(route->path) + 1;
+    int              count = 0, error = SSE_OK;
+    char            *text = NULL;
+    sse_str          rest = sse__text(NULL);
+    sse_buf          shape = {NULL, 0, 0, SSE_OK};
     sse__route_node *at = root;
-    sse__route  **list = NULL;
+    sse__route     **list = NULL;
     *taken = NULL;
-    route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names);
+    /* the names, and behind them the path: they lie in it, each with a NUL in place of its } */
+    route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names + n);
     if (!route->names) error = SSE_E_NOMEM;
+    else {
+        text = (char *)memcpy(route->names + SSE__MAX_PARAMS + 1, route->path, n);
+        if (*text) rest = sse__text(text + 1); /* a mount at "" is one of the root */
+    }
     while (!error && rest.ptr) {
+        sse_str segment = sse__cut(&rest, '/', false);
         shape.len = 0;
-        error     = sse__route_shape(sse__cut(&rest, '/', false), &shape, route->names, &count);
-        if (!error && !(at = sse__route_node_child(at, &shape))) error = SSE_E_NOMEM;
+        for (;;) { /* "{lat},{lng}" leaves the shape "{},{}", and lat and lng */
+            sse__put_str(&shape, sse__cut(&segment, '{', false));
+            if (!segment.ptr) break;
+            sse_raw(&shape, "{}", 2);
+            route->names[count++] = text + (segment.ptr - text);
+            sse__cut(&segment, '}', false);
+            text[segment.ptr - text - 1] = '\0';
+        }
+        at    = shape.error ? NULL : sse__route_node_child(at, &shape);
+        error = at ? SSE_OK : SSE_E_NOMEM;
     }
     sse_buf_free(&shape);
     if (!error)
