@@ -4769,18 +4769,9 @@ static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
    nothing but the byte at hand can begin another. Text before the first delimiter and after the
    last one is dropped.
 
-     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT
-                          \--- - ---> MARK_DASH --> END                        */
-enum {
-    SSE__MULTI_TEXT,
-    SSE__MULTI_MARK,
-    SSE__MULTI_PAD,
-    SSE__MULTI_MARK_LF,
-    SSE__MULTI_MARK_DASH,
-    SSE__MULTI_HEADER,
-    SSE__MULTI_HEADER_LF,
-    SSE__MULTI_END
-};
+     TEXT --delimiter--> MARK --line of blanks--> HEADER --blank line--> TEXT
+                          \------ "--" ------> END                             */
+enum { SSE__MULTI_TEXT, SSE__MULTI_MARK, SSE__MULTI_HEADER, SSE__MULTI_END };
 
 enum { SSE__PART_MORE, SSE__PART_BEGIN, SSE__PART_DATA, SSE__PART_END, SSE__PART_DONE };
 
@@ -4789,9 +4780,9 @@ typedef struct sse__multipart {
     uint32_t    delimiter_len;
     uint32_t    matched;           /* bytes of the delimiter that the input seen so far ends with */
     uint8_t     stage;
-    bool        in_part;
+    bool        in_part, cr;       /* cr: the line's end has begun */
     int         refused;           /* a status that stays */
-    char       *memory;            /* the texts of the part, then the header line being read: M2 */
+    char       *memory;            /* the texts of the part, then the line being read: M2 */
     size_t      size, texts, line;
     size_t      header_bytes;      /* of the part; texts + line <= header_bytes <= size */
     /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
@@ -4878,14 +4869,25 @@ static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
     return m->name ? 0 : -400;
 }
 
-static int sse__multipart_line(sse__multipart *m) { /* a header line of the part is complete */
+/* A line is complete: what follows the boundary, or one of the part's header. */
+static int sse__multipart_line(sse__multipart *m) {
     sse_str value = sse__str(m->memory + m->texts, m->line), name;
     m->line = 0;
-    name    = sse__cut(&value, ':', false);
+    if (m->stage == SSE__MULTI_MARK) { /* spaces may follow the boundary, RFC 2046 5.1.1 */
+        m->stage        = SSE__MULTI_HEADER;
+        m->header_bytes = 0;
+        m->name = m->filename = m->type = NULL;
+        return sse__trim(value).len ? -400 : 0;
+    }
+    if (!value.len) {
+        m->stage   = SSE__MULTI_TEXT;
+        m->in_part = true;
+        return m->name ? SSE__PART_BEGIN : -400;
+    }
+    name = sse__cut(&value, ':', false);
     if (!sse__is_token(name) || !value.ptr) return -400;
     value = sse__trim(value);
-    if (sse__is_word(name, "content-disposition"))
-        return sse__multipart_disposition(m, value);
+    if (sse__is_word(name, "content-disposition")) return sse__multipart_disposition(m, value);
     if (!sse__is_word(name, "content-type")) return 0;
     if (m->type) return -400;
     m->type = sse__multipart_keep(m, value);
@@ -4893,38 +4895,16 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
 }
 
 static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
-    switch (m->stage) {
-    /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
-    case SSE__MULTI_MARK: case SSE__MULTI_PAD:
-        if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
-        else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
-        else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
-        else return -400;
-        return 0;
-    case SSE__MULTI_MARK_LF:
-        if (c != '\n') return -400;
-        m->texts = m->line = m->header_bytes = 0;
-        m->name = m->filename = m->type = NULL;
-        m->stage = SSE__MULTI_HEADER;
-        return 0;
-    case SSE__MULTI_MARK_DASH:
-        m->stage = SSE__MULTI_END;
-        return c == '-' ? SSE__PART_DONE : -400;
-    }
+    if (m->cr != (c == '\n')) return -400;
     if (++m->header_bytes > m->size) return -431;
-    if (m->stage == SSE__MULTI_HEADER) {
-        if (c == '\r') m->stage = SSE__MULTI_HEADER_LF;
-        else if (sse__in_class(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
-        else return -400;
-        return 0;
-    }
-    if (c != '\n') return -400;
-    m->stage = SSE__MULTI_HEADER;
-    if (m->line) return sse__multipart_line(m);
-    if (!m->name) return -400;
-    m->in_part = true;
-    m->stage   = SSE__MULTI_TEXT;
-    return SSE__PART_BEGIN;
+    m->cr = c == '\r';
+    if (c == '\n') return sse__multipart_line(m);
+    if (m->cr) return 0;
+    if (!sse__in_class(c, SSE__VALUE)) return -400;
+    m->memory[m->texts + m->line++] = c;
+    if (m->stage == SSE__MULTI_HEADER || m->line != 2 || memcmp(m->memory, "--", 2)) return 0;
+    m->stage = SSE__MULTI_END;
+    return SSE__PART_DONE;
 }
 
 /* Looks for the delimiter in text; bytes that cannot be part of it are data. */
@@ -4933,11 +4913,12 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     size_t        i = 0, n = m->matched;
     if (n) { /* the text before ended with the first n bytes of it */
         while (n < m->delimiter_len && i < text.len && text.ptr[i] == m->delimiter[n]) i++, n++;
-        *in = sse__str_skip(text, i);
+        *in        = sse__str_skip(text, i);
         m->matched = (uint32_t)n;
         if (n == m->delimiter_len) {
             m->matched = 0;
             m->stage   = SSE__MULTI_MARK;
+            m->texts = m->header_bytes = 0;
             return SSE__PART_END;
         }
         if (i == text.len) return SSE__PART_MORE;
