@@ -3523,10 +3523,9 @@ static int sse__elements_check(const sse_patch_options *p) {
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
 static int sse__script_check(sse_str script) {
-    const char *end = script.ptr + script.len, *p;
-    for (p = sse__find_char(script.ptr, end, '<'); p < end; p = sse__find_char(p + 1, end, '<')) {
-        const sse_str rest = sse__str(p, (size_t)(end - p));
-        if (sse__starts(rest, SSE__LIT("<!--")) || sse__starts_nocase(rest, "</script"))
+    while (script.ptr) { /* each piece between '<' */
+        sse__cut(&script, '<', false);
+        if (sse__starts(script, SSE__LIT("!--")) || sse__starts_nocase(script, "/script"))
             return SSE_E_FIELD;
     }
     return SSE_OK;
@@ -3536,7 +3535,7 @@ static int sse__script_check(sse_str script) {
 static int sse__redirect_check(const char *url) {
     const char *p;
     for (p = url; *p; p++)
-        if ((unsigned char)*p < 0x20) return SSE_E_FIELD;
+        if ((unsigned char)*p < ' ') return SSE_E_FIELD;
     url += strspn(url, " ");
     if (!*url) return SSE_E_ARG;
     return sse__starts_nocase(sse__text(url), "javascript:") ? SSE_E_FIELD : SSE_OK;
@@ -3656,43 +3655,42 @@ static bool sse__signal_below(const char *name, sse_str path) {
     return strncmp(name, path.ptr, path.len) == 0 && (!name[path.len] || name[path.len] == '.');
 }
 
-/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they
-   came. A name removes what is below it, too. The specification nests names; two members of one
-   name would be one. */
-static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str path) {
-    bool first = true;
+/* Appends {"a":null,"b":{"c":null}} for the names that begin with prefix ("" or "user."), in the
+   order they came. A name removes what is below it, too. The specification nests names; two members
+   of one name would be one. */
+static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str prefix) {
+    char before = '{';
     int  i, j;
     for (i = 0; i < count; i++) {
-        const size_t from = path.len ? path.len + 1 : 0;
-        sse_str      below;
-        bool         whole = false;
-        if (path.len && !sse__signal_below(names[i], path)) continue;
-        below = sse__str(names[i], from + strcspn(names[i] + from, "."));
-        for (j = 0; j < i && !sse__signal_below(names[j], below); j++) continue;
+        sse_str path;
+        bool    whole = false;
+        if (strncmp(names[i], prefix.ptr, prefix.len) != 0) continue;
+        path = sse__str(names[i], prefix.len + strcspn(names[i] + prefix.len, "."));
+        for (j = 0; j < i && !sse__signal_below(names[j], path); j++) continue;
         if (j < i) continue; /* written with an earlier name */
-        for (j = i; j < count; j++)
-            whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
-        sse__put_char(b, first ? '{' : ',');
-        sse__escape_json(b, sse__str(below.ptr + from, below.len - from));
+        for (j = i; j < count; j++) whole = whole || sse__eq(sse__text(names[j]), path);
+        sse__put_char(b, before);
+        sse__escape_json(b, sse__str_skip(path, prefix.len));
         sse__put_char(b, ':');
         if (whole) sse_puts(b, "null");
-        else sse__put_signal_nulls(b, names, count, below);
-        first = false;
+        else sse__put_signal_nulls(b, names, count, sse__str(path.ptr, path.len + 1));
+        before = ',';
     }
+    SSE_ASSERT(before == ',');
     sse__put_char(b, '}');
-    SSE_ASSERT(!first);
 }
 
 enum { SSE__SIGNAL_DEPTH = 64 }; /* of a name; bounds the recursion above */
 
 /* Parts of one or more characters, separated by dots */
 static bool sse__is_signal_name(const char *name) {
-    int depth = 0;
-    if (!name || !*name || *name == '.') return false;
-    for (; *name; name++)
-        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1]))
-            return false;
-    return true;
+    int depth;
+    for (depth = 0; name && depth < SSE__SIGNAL_DEPTH; depth++) {
+        const size_t n = strcspn(name, ".");
+        if (!n || !name[n]) return n > 0;
+        name += n + 1;
+    }
+    return false;
 }
 
 SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count) {
@@ -3701,7 +3699,7 @@ SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count) 
     if (!names || count <= 0) return SSE_E_ARG;
     for (i = 0; i < count; i++)
         if (!sse__is_signal_name(names[i])) return SSE_E_FIELD;
-    sse__put_signal_nulls(&json, names, count, sse__str("", 0));
+    sse__put_signal_nulls(&json, names, count, sse__text(""));
     error = json.error ? json.error : sse_patch_signals(b, sse_buf_text(&json), NULL);
     sse_buf_free(&json);
     return error;
