@@ -3836,21 +3836,18 @@ static bool sse__media_is(sse_str value, sse_str type) {
 /* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is
    malformed. */
 static int sse__qvalue(sse_str element) {
-    int     weight, scale = 100;
+    int     weight = 0;
     size_t  i;
     sse_str name, q;
-    do
+    do {
         if (!sse__param_next(&element, &name, &q)) return 1000;
-    while (!sse__is_word(name, "q"));
-    if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) ||
-        (q.len > 1 && q.ptr[1] != '.'))
-        return 0;
-    weight = (q.ptr[0] - '0') * 1000;
-    for (i = 2; i < q.len; i++, scale /= 10) {
-        if (!sse__in_class(q.ptr[i], SSE__DIGIT)) return 0;
-        weight += (q.ptr[i] - '0') * scale;
+    } while (!sse__is_word(name, "q"));
+    for (i = 0; i < 5; i++) { /* what is left out of 1.000 is written so */
+        const char c = i < q.len ? q.ptr[i] : "0.000"[i];
+        if (i == 1 ? c != '.' : !sse__in_class(c, SSE__DIGIT)) return 0;
+        if (i != 1) weight = weight * 10 + (c - '0');
     }
-    return weight > 1000 ? 0 : weight;
+    return q.len > 5 || weight > 1000 ? 0 : weight;
 }
 
 static bool sse__wordlist_has(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
@@ -3869,11 +3866,12 @@ static bool sse__media_compresses(sse_str type) {
         "application/x-ndjson application/yaml application/toml application/rtf "
         "application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
         "image/vnd.microsoft.icon font/ttf font/otf";
-    type = sse__trim(sse__cut(&type, ';', true));
-    if (type.len < 6) return false;
+    sse_str suffix, last;
+    type = suffix = sse__trim(sse__cut(&type, ';', true));
+    last          = sse__cut(&suffix, '+', false);
+    while (suffix.ptr) last = sse__cut(&suffix, '+', false);
     return sse__starts_nocase(type, "text/") || sse__wordlist_has(words, type) ||
-           sse__is_word(sse__str_skip(type, type.len - 5), "+json") ||
-           sse__is_word(sse__str_skip(type, type.len - 4), "+xml");
+           (last.len < type.len && sse__wordlist_has("json xml", last));
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
@@ -3908,26 +3906,23 @@ static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
    no matter on either side (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through
    sse__list_next: in a tag a backslash is a plain character. */
 static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
-    const char *end;
-    bool        is_weak = sse__starts(etag, SSE__LIT("W/"));
+    sse_str tag;
+    bool    is_weak = sse__starts(etag, SSE__LIT("W/"));
     if (sse__eq(sse__trim(list), SSE__LIT("*"))) return true;
     if (is_weak && !weak) return false;
     if (is_weak) etag = sse__str_skip(etag, 2);
-    for (;;) {
+    do {
         while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ','))
             list = sse__str_skip(list, 1);
         is_weak = sse__starts(list, SSE__LIT("W/"));
         if (is_weak) list = sse__str_skip(list, 2);
-        end = list.len > 1 && list.ptr[0] == '"'
-                  ? (const char *)memchr(list.ptr + 1, '"', list.len - 1)
-                  : NULL;
-        if (!end) return false; /* the end, or no tag: FD2 */
-        end++;
-        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag))
-            return true;
-        list = sse__str_skip(list, (size_t)(end - list.ptr));
-        if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
-    }
+        if (!sse__starts(list, SSE__LIT("\""))) return false; /* the end, or no tag: FD2 */
+        list = sse__str_skip(list, 1);
+        tag  = sse__cut(&list, '"', false);
+        if (!list.ptr) return false;
+        if ((weak || !is_weak) && sse__eq(sse__str(tag.ptr - 1, tag.len + 2), etag)) return true;
+    } while (!list.len || sse__is_space(list.ptr[0]) || list.ptr[0] == ',');
+    return false;
 }
 
 /* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the
@@ -4006,25 +4001,21 @@ static void sse__date_write(char out[30], int64_t time) {
 /* Matches all of s against a form: each of d y h m s is a digit of that number, e one that may be
    a blank, b the name of a month; all else stands for itself. */
 static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
+    int        *const numbers[] = {&d->year, &d->day, &d->day, &d->hour, &d->minute, &d->second};
+    static const char letters[] = "ydehms";
     memset(d, 0, sizeof *d);
     for (; *form && s.len; form++, s = sse__str_skip(s, 1)) {
-        int *number = NULL, digit = s.ptr[0] - '0';
-        switch (*form) {
-        case 'b':
+        const char *letter = strchr(letters, *form);
+        const char  c      = *form == 'e' && s.ptr[0] == ' ' ? '0' : s.ptr[0];
+        if (*form == 'b') {
             while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month])))
                 d->month++;
             if (d->month++ == 12) return false;
             s = sse__str_skip(s, 2);
             continue;
-        case 'e': if (s.ptr[0] == ' ') digit = 0; /* fall through */
-        case 'd': number = &d->day; break;
-        case 'y': number = &d->year; break;
-        case 'h': number = &d->hour; break;
-        case 'm': number = &d->minute; break;
-        case 's': number = &d->second; break;
         }
-        if (number ? digit < 0 || digit > 9 : s.ptr[0] != *form) return false;
-        if (number) *number = *number * 10 + digit;
+        if (letter ? !sse__in_class(c, SSE__DIGIT) : c != *form) return false;
+        if (letter) *numbers[letter - letters] = *numbers[letter - letters] * 10 + (c - '0');
     }
     return !*form && !s.len;
 }
@@ -4034,17 +4025,15 @@ static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
    of the day is not compared with the date. */
 static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     sse__date d, today;
-    sse_str   rest;
     bool      leap;
     int       last, day = 0;
     while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
     if (day == 7) return false;
-    rest = sse__str_skip(s, 3);
-    if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) &&
-        !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
-        rest = sse__text(sse__day_names[day]);
-        if (!sse__starts(s, rest)) return false;
-        if (!sse__date_match(sse__str_skip(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d))
+    if (!sse__date_match(sse__str_skip(s, 3), ", dd b yyyy hh:mm:ss GMT", &d) &&
+        !sse__date_match(sse__str_skip(s, 3), " b ed hh:mm:ss yyyy", &d)) {
+        const sse_str name = sse__text(sse__day_names[day]);
+        if (!sse__starts(s, name) ||
+            !sse__date_match(sse__str_skip(s, name.len), ", dd-b-yy hh:mm:ss GMT", &d))
             return false;
         sse__date_of(now, &today);
         d.year += (today.year + 50) / 100 * 100;
@@ -4100,37 +4089,32 @@ typedef struct sse__host { sse_str name, port; } sse__host;
 /* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name.
    "example.com." is the same name, in full: the dot of the root is left off. */
 static bool sse__host_parse(sse_str s, sse__host *host) {
-    uint64_t    port;
-    const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
-    if (close) {
-        host->name = sse__str(s.ptr, (size_t)(close + 1 - s.ptr));
-        host->port = sse__str_skip(s, host->name.len);
-        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) ||
-            (host->port.len && host->port.ptr[0] != ':'))
-            return false;
-        if (host->port.len) host->port = sse__str_skip(host->port, 1);
+    uint64_t port;
+    sse_str  rest = s;
+    if (sse__starts(s, SSE__LIT("["))) {
+        host->name = sse__cut(&rest, ']', false);
+        if (!rest.ptr || !sse__is_ipv6(sse__str_skip(host->name, 1))) return false;
+        host->name.len++;
+        if (sse__cut(&rest, ':', false).len) return false;
     } else {
-        host->port = s;
-        host->name = sse__cut(&host->port, ':', false);
+        host->name = sse__cut(&rest, ':', false);
         if (!host->name.len || !sse__all_in_class(host->name, SSE__HOST)) return false;
         if (host->name.len > 1 && host->name.ptr[host->name.len - 1] == '.') host->name.len--;
     }
-    return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
+    host->port = rest;
+    return rest.len == 0 || sse__parse_u64(rest, 65535, &port);
 }
 
 /* Scheme absent: the opaque origin "null" */
 typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin;
 
 static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1, one origin */
-    const char *colon = s.len ? (const char *)memchr(s.ptr, ':', s.len) : NULL;
     memset(origin, 0, sizeof *origin);
     if (sse__eq(s, SSE__LIT("null"))) return true;
-    if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
-    origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
-    s = sse__str_skip(s, origin->scheme.len);
-    if (!sse__all_in_class(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://")))
-        return false;
-    return sse__host_parse(sse__str_skip(s, 3), &origin->host);
+    origin->scheme = sse__cut(&s, ':', false);
+    return sse__starts(s, SSE__LIT("//")) && sse__all_in_class(origin->scheme, SSE__HOST) &&
+           sse__lower(origin->scheme.ptr[0]) >= 'a' && sse__lower(origin->scheme.ptr[0]) <= 'z' &&
+           sse__host_parse(sse__str_skip(s, 2), &origin->host);
 }
 
 /* True if the page of that origin came from this Host. A port left out is the one of the
@@ -4194,8 +4178,10 @@ static const char *sse__status_text(int status) {
         "503 Service Unavailable\0" "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0"
         "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
         "511 Network Authentication Required\0";
-    const char *p = texts;
-    while (*p && (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0' != status) p += strlen(p) + 1;
+    const char   *p = texts;
+    char          room[20];
+    const sse_str number = sse__digits(room, (unsigned)status);
+    while (*p && !sse__eq(sse__str(p, 3), number)) p += strlen(p) + 1;
     return *p ? p + 4 : "Unknown";
 }
 
