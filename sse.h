@@ -5331,24 +5331,22 @@ static void sse__prefix_clear(sse__prefix *x, unsigned size) {
 
 /* Shell sort: at most a few hundred, mostly a few dozen */
 static void sse__sort(uint32_t *a, unsigned n) {
-    static const unsigned gaps[] = {301, 132, 57, 23, 10, 4, 1};
-    unsigned              g, i, k;
-    for (g = 0; g < SSE__COUNT(gaps); g++)
-        for (i = gaps[g]; i < n; i++) {
+    unsigned gap, i, k;
+    for (gap = 301; gap; gap = gap * 4 / 9)
+        for (i = gap; i < n; i++) {
             const uint32_t v = a[i];
-            for (k = i; k >= gaps[g] && a[k - gaps[g]] > v; k -= gaps[g]) a[k] = a[k - gaps[g]];
+            for (k = i; k >= gap && a[k - gap] > v; k -= gap) a[k] = a[k - gap];
             a[k] = v;
         }
 }
 
-/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted
-   as limit. leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined
-   nodes, are both ascending. */
+/* How many of the n leaves of Huffman's tree lie at each depth, at most limit. leaf: ascending,
+   weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined nodes, are both ascending. */
 static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit,
                              unsigned at_depth[]) {
     uint32_t weight[SSE__SYMBOLS];
     uint16_t parent[SSE__SYMBOLS], inner[SSE__SYMBOLS + 1];
-    unsigned next_leaf = 0, next_node = 0, node, pick, d;
+    unsigned next_leaf = 0, next_node = 0, node, pick, d, places = 0;
     for (node = 0; node < n - 1; node++) {
         weight[node] = 0;
         for (pick = 0; pick < 2; pick++) {
@@ -5370,14 +5368,10 @@ static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit,
     }
     memset(at_depth, 0, (limit + 1) * sizeof *at_depth);
     for (d = 1; d < n; d++) at_depth[d < limit ? d : limit] += 2u * inner[d - 1] - inner[d];
-}
-
-/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that
-   the clipped ones lack. */
-static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
-    unsigned d, total = 0;
-    for (d = 1; d <= limit; d++) total += at_depth[d] << (limit - d);
-    for (; total > 1u << limit; total--) {
+    /* Those that were deeper lie at limit now, where there is no place for all (Kraft's
+       inequality): a shorter code is split for each place that they lack. */
+    for (d = 1; d <= limit; d++) places += at_depth[d] << (limit - d);
+    for (; places > 1u << limit; places--) {
         for (d = limit - 1; !at_depth[d]; d--) {}
         at_depth[limit]--;
         at_depth[d]--;
@@ -5415,7 +5409,6 @@ static void sse__prefix_build(sse__prefix *x, unsigned limit) {
     if (x->used > 1) {
         sse__sort(leaf, x->used);
         sse__tree_depths(leaf, x->used, limit, at_depth);
-        sse__kraft_repair(at_depth, limit);
     }
     for (d = limit, i = 0; d > 0; d--) /* the rarest symbols get the longest codes */
         for (k = at_depth[d]; k > 0; k--) x->len[leaf[i++] & 1023] = (uint8_t)d;
@@ -5749,24 +5742,18 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) {
     while (!x->len[size - 1]) size--;
     for (i = 0; i < size;) {
         const unsigned value = x->len[i], most = value ? 7 : 11;
-        unsigned       count = 1;
+        unsigned       count = 1, single;
         while (i + count < size && x->len[i + count] == value) count++;
         i += count;
         /* one by itself: needed, or a digit less */
-        if ((value && value != previous) || count == most) {
-            runs[n].symbol  = (uint8_t)value;
-            runs[n++].extra = 0;
-            count--;
-        }
+        single = (value && value != previous) || count == most;
+        if (count - single < 3) single = count;
         if (value) previous = value;
-        if (count >= 3) {
-            n     = sse__br_run(runs, n, value ? 16 : 17, count);
-            count = 0;
-        }
-        for (; count > 0; count--, n++) {
+        for (count -= single; single > 0; single--, n++) {
             runs[n].symbol = (uint8_t)value;
             runs[n].extra  = 0;
         }
+        if (count) n = sse__br_run(runs, n, value ? 16 : 17, count);
     }
     return n;
 }
@@ -6028,13 +6015,11 @@ static uint32_t sse__crc(const sse__encoder *p, sse_str bytes) {
     const unsigned char *b = (const unsigned char *)bytes.ptr;
     uint32_t             crc = 0xFFFFFFFFu;
     size_t               n = bytes.len;
-    uint64_t             v;
     /* eight bytes at a time, with a table for each distance from the end */
     for (; n >= 8; n -= 8, b += 8) {
-        v   = sse__load64(b) ^ crc;
-        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^
-              p->crc[4][v >> 24 & 255] ^ p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^
-              p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
+        uint64_t v = sse__load64(b) ^ crc;
+        unsigned k = 8;
+        for (crc = 0; k > 0; v >>= 8) crc ^= p->crc[--k][v & 255];
     }
     for (; n > 0; n--) crc = crc >> 8 ^ p->crc[0][(crc ^ *b++) & 255];
     return ~crc;
@@ -6114,7 +6099,7 @@ static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
 
 static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
     if (encoding == SSE__BR) return ((uint32_t)1 << lgwin) - 16;
-    return lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
+    return (uint32_t)1 << (lgwin < 15 ? lgwin : 15);
 }
 
 /* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
@@ -6132,18 +6117,14 @@ static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf
 
 /* The first bytes of every compressed stream. */
 static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
-    static const unsigned char gzip[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF};
-    if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
+    const unsigned n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4;
+    unsigned       bits = p->lgwin == 16 ? 0 : (p->lgwin - 17) << 1 | 1;
+    if (encoding == SSE__GZIP) sse_raw(out, "\x1F\x8B\x08\0\0\0\0\0\0\xFF", 10);
     if (encoding != SSE__BR) return;
-    /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
-    if (p->lgwin == 16) {
-        sse_raw(out, "\x0C", 1);
-    } else if (p->lgwin == 17) {
-        sse_raw(out, "\x01\x03", 2);
-    } else {
-        sse__put_char(out, (char)(0x61 | (p->lgwin - 17) << 1));
-        sse__put_char(out, 0);
-    }
+    /* n bits of WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
+    bits |= 6u << n;
+    sse__put_char(out, (char)bits);
+    if (n > 1) sse__put_char(out, (char)(bits >> 8));
 }
 
 /* A heartbeat: bytes that decode to nothing and put nothing into the window. */
