@@ -4565,29 +4565,29 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
     return h->result;
 }
 
-/* A chunked body (RFC 9112 7.1) is decoded where it lies:
+/* A chunked body (RFC 9112 7.1) is decoded where it lies. All but the data is lines that end with
+   CR LF:
 
-     SIZE --;--> EXTENSION --CR--> SIZE_LF --> DATA --> DATA_CR --> DATA_LF --+
-      ^  \-------------CR-------------^  \                                    |
-      |                                   \ size 0                            |
-      +------------------------------------\----------------------------------+
-                                            v
-     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER
-             --CR--> END_LF --> END                                                         */
+     SIZE --size 0--> TRAILER --empty--> END
+      ^ \             ^      \
+      |  v            |       |
+      | DATA          +-------+ name: value
+      |   \
+      |    v
+      +-- DATA_END (an empty line)                                                            */
 enum {
     SSE__CHUNK_SIZE,
-    SSE__CHUNK_SPACE,
-    SSE__CHUNK_EXTENSION,
-    SSE__CHUNK_SIZE_LF,
     SSE__CHUNK_DATA,
-    SSE__CHUNK_DATA_CR,
-    SSE__CHUNK_DATA_LF,
+    SSE__CHUNK_DATA_END,
     SSE__CHUNK_TRAILER,
-    SSE__CHUNK_TRAILER_NAME,
-    SSE__CHUNK_TRAILER_VALUE,
-    SSE__CHUNK_TRAILER_LF,
-    SSE__CHUNK_END_LF,
     SSE__CHUNK_END
+};
+
+/* The parts of a line */
+enum {
+    SSE__CHUNK_FIRST,  /* the digits of the size; the name of a trailer */
+    SSE__CHUNK_BLANKS, /* behind a size, before its ';' */
+    SSE__CHUNK_REST    /* an extension, the value of a trailer */
 };
 
 typedef struct sse__chunked {
@@ -4596,8 +4596,9 @@ typedef struct sse__chunked {
     uint64_t limit;   /* of total */
     /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
     uint32_t extra;
-    uint8_t  digits;  /* of the size */
-    uint8_t  stage;
+    uint8_t  stage, part;
+    uint8_t  digits;  /* of the size; 1: a trailer's name has begun */
+    bool     cr;      /* of the line's end */
     int      result;  /* not 0: the end, or a refusal that stays */
 } sse__chunked;
 
@@ -4606,52 +4607,46 @@ static void sse__chunked_init(sse__chunked *d, uint64_t limit) {
     d->limit = limit;
 }
 
-/* What a stage takes: any number of bytes of a class, then the one that ends it. SIZE and DATA
-   are read otherwise. */
-static const struct { unsigned char many; char last; uint8_t next; } sse__chunk_steps[] = {
-    {0, 0, 0},
-    {SSE__BLANK, ';', SSE__CHUNK_EXTENSION},
-    {SSE__VALUE, '\r', SSE__CHUNK_SIZE_LF},
-    {0, '\n', SSE__CHUNK_DATA},
-    {0, 0, 0},
-    {0, '\r', SSE__CHUNK_DATA_LF},
-    {0, '\n', SSE__CHUNK_SIZE},
-    {0, '\r', SSE__CHUNK_END_LF},
-    {SSE__TOKEN, ':', SSE__CHUNK_TRAILER_VALUE},
-    {SSE__VALUE, '\r', SSE__CHUNK_TRAILER_LF},
-    {0, '\n', SSE__CHUNK_TRAILER},
-    {0, '\n', SSE__CHUNK_END}};
-
-/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no
-   prefix, and never past 64 bits. */
-static int sse__chunked_size(sse__chunked *d, char c) {
-    const int digit = sse__hex_value(c);
-    if (digit >= 0) {
-        if (++d->digits > 16) return -400; /* the size would not fit in 64 bits */
-        d->left = d->left << 4 | (unsigned)digit;
+/* One byte that is no data. 1: the end; negative: a status to answer. */
+static int sse__chunked_byte(sse__chunked *d, char c) {
+    const bool size = d->stage == SSE__CHUNK_SIZE, trailer = d->stage == SSE__CHUNK_TRAILER;
+    const int  digit = sse__hex_value(c);
+    if (d->cr) {
+        if (c != '\n') return -400;
+        if (trailer && !d->digits) d->stage = SSE__CHUNK_END;
+        else if (size) d->stage = d->left ? SSE__CHUNK_DATA : SSE__CHUNK_TRAILER;
+        else if (!trailer) d->stage = SSE__CHUNK_SIZE;
+        d->cr     = false;
+        d->digits = 0;
+        d->part   = SSE__CHUNK_FIRST;
+        return d->stage == SSE__CHUNK_END;
+    }
+    if ((trailer || d->part != SSE__CHUNK_FIRST) && ++d->extra > 16384)
+        return trailer ? -431 : -400;
+    if (c == '\r') {
+        if (d->part == SSE__CHUNK_BLANKS || (size && !d->digits)) return -400;
+        if (trailer && d->digits && d->part == SSE__CHUNK_FIRST) return -400;
+        if (size && d->left > d->limit - d->total) return -413;
+        if (size) d->total += d->left;
+        d->cr = true;
         return 0;
     }
-    if (d->digits == 0) return -400;
-    if (d->left > d->limit - d->total) return -413;
-    d->total += d->left;
-    d->digits = 0;
-    d->stage  = c == '\r' ? SSE__CHUNK_SIZE_LF : c == ';' ? SSE__CHUNK_EXTENSION : SSE__CHUNK_SPACE;
-    return d->stage != SSE__CHUNK_SPACE || sse__is_space(c) ? 0 : -400;
-}
-
-static int sse__chunked_byte(sse__chunked *d, char c) {
-    const bool in_size = d->stage == SSE__CHUNK_SPACE || d->stage == SSE__CHUNK_EXTENSION;
-    const bool dropped =
-        in_size || (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
-    if (d->stage == SSE__CHUNK_SIZE) return sse__chunked_size(d, c);
-    if (dropped && ++d->extra > 16384) return in_size ? -400 : -431;
-    if (d->stage == SSE__CHUNK_TRAILER && sse__in_class(c, SSE__TOKEN))
-        d->stage = SSE__CHUNK_TRAILER_NAME;
-    if (sse__in_class(c, sse__chunk_steps[d->stage].many)) return 0;
-    if (c != sse__chunk_steps[d->stage].last) return -400;
-    d->stage = sse__chunk_steps[d->stage].next;
-    if (d->stage == SSE__CHUNK_DATA && !d->left) d->stage = SSE__CHUNK_TRAILER;
-    return d->stage == SSE__CHUNK_END;
+    if (d->part == SSE__CHUNK_REST) return sse__in_class(c, SSE__VALUE) ? 0 : -400;
+    if (trailer && sse__in_class(c, SSE__TOKEN)) {
+        d->digits = 1;
+        return 0;
+    }
+    /* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no
+       prefix, and never past 64 bits. */
+    if (size && digit >= 0 && d->part == SSE__CHUNK_FIRST) {
+        d->left = d->left << 4 | (unsigned)digit;
+        return ++d->digits > 16 ? -400 : 0;
+    }
+    if (!d->digits) return -400;
+    if (c == (trailer ? ':' : ';')) d->part = SSE__CHUNK_REST;
+    else if (size && sse__is_space(c)) d->part = SSE__CHUNK_BLANKS;
+    else return -400;
+    return 0;
 }
 
 /* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were
@@ -4672,7 +4667,7 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
         i += n;
         *made += n;
         d->left -= n;
-        if (d->left == 0) d->stage = SSE__CHUNK_DATA_CR;
+        if (d->left == 0) d->stage = SSE__CHUNK_DATA_END;
     }
     SSE_ASSERT(*made <= i && i <= len); /* H1 */
     *used = i;
