@@ -2155,12 +2155,7 @@ SSE_API void sse_puts(sse_buf *b, const char *text) {
 
 static void sse__put_str(sse_buf *b, sse_str s) { sse_raw(b, s.ptr, s.len); }
 
-static void sse__put_char(sse_buf *b, char c) {
-    char *p = sse__buf_room(b, 1);
-    if (!p) return;
-    *p = c;
-    b->len++;
-}
+static void sse__put_char(sse_buf *b, char c) { sse_raw(b, &c, 1); }
 
 /* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of
    any size takes few. */
@@ -2338,8 +2333,11 @@ typedef struct sse__map {
 } sse__map;
 
 static sse__node *sse__map_find(const sse__map *m, sse_str key) {
-    const uint32_t hash = m->cap ? (uint32_t)sse__sip_hash(m->key, key) : 0;
-    sse__node     *node = m->cap ? m->buckets[hash & (m->cap - 1)] : NULL;
+    sse__node *node;
+    uint32_t   hash;
+    if (!m->cap) return NULL;
+    hash = (uint32_t)sse__sip_hash(m->key, key);
+    node = m->buckets[hash & (m->cap - 1)];
     while (node && (node->hash != hash || !sse__eq(node->key, key))) node = node->next;
     return node;
 }
@@ -2442,24 +2440,21 @@ static size_t sse__class_span(sse_str s, unsigned set) {
     return n;
 }
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none.
-   n > 0. */
+/* The length of the well-formed UTF-8 sequence at text, 0 if there is none: no overlong ones, no
+   surrogates, none past U+10FFFF. n > 0. */
 static size_t sse__utf8_len(const char *text, size_t n) {
-    const unsigned char *p = (const unsigned char *)text;
-    unsigned char        low = 0x80, high = 0xBF;
-    size_t               len, i;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char  *p = (const unsigned char *)text;
+    const size_t          len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    uint32_t              c = p[0] & (0x7Fu >> len);
+    size_t                i;
     if (p[0] < 0x80) return 1;
-    if (p[0] < 0xC2 || p[0] > 0xF4) return 0;
-    len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (n < len) return 0;
-    if (p[0] == 0xE0) low = 0xA0;  /* overlong */
-    if (p[0] == 0xED) high = 0x9F; /* surrogates */
-    if (p[0] == 0xF0) low = 0x90;  /* overlong */
-    if (p[0] == 0xF4) high = 0x8F; /* past U+10FFFF */
-    if (p[1] < low || p[1] > high) return 0;
-    for (i = 2; i < len; i++)
-        if (p[i] < 0x80 || p[i] > 0xBF) return 0;
-    return len;
+    if (p[0] < 0xC0 || p[0] > 0xF7 || n < len) return 0;
+    for (i = 1; i < len; i++) {
+        if ((p[i] & 0xC0) != 0x80) return 0;
+        c = c << 6 | (p[i] & 0x3F);
+    }
+    return c < least[len] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? 0 : len;
 }
 
 /* How many bytes at the start of s are well-formed UTF-8: s.len if all of it is. */
@@ -4352,12 +4347,11 @@ typedef enum sse__asker {
 } sse__asker;
 
 static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
-    sse_str    accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
-    const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
+    sse_str accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
     if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
-    if (one && sse__list_next(&accept, &type) &&
-        sse__media_is(type, SSE__LIT("text/event-stream")) && sse__qvalue(type) > 0 &&
-        !sse__list_next(&accept, &other))
+    if (sse__list_next(&accept, &type) && !sse__list_next(&accept, &other) &&
+        !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr &&
+        sse__media_is(type, SSE__LIT("text/event-stream")) && sse__qvalue(type) > 0)
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
     return sse__is_word(type, "true") ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
@@ -4679,22 +4673,21 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
    controls, backslashes, "." and ".." segments, and slashes that were encoded: programs differ
    on whether %2F separates segments (H3). */
 static int sse__path_decode(char *out, sse_str raw) {
-    sse_str path, rest, segment;
-    size_t  i, slashes = 0;
+    sse_str path, rest;
     if (raw.len == 0) raw = SSE__LIT("/");
     memcpy(out, raw.ptr, raw.len);
     path = rest = sse__str(out, sse__percent_decode(out, raw.len, false));
-    if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len) return -400;
-    if (sse__printable_end(out, out + path.len) != out + path.len) return -400;
-    if (memchr(out, '\\', path.len)) return -400;
-    for (i = 0; i < raw.len; i++) slashes += raw.ptr[i] == '/';
-    for (i = 0; i < path.len; i++) slashes -= out[i] == '/';
-    while (rest.ptr) {
-        segment = sse__cut(&rest, '/', false);
+    if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len ||
+        sse__printable_end(out, out + path.len) != out + path.len || memchr(out, '\\', path.len))
+        return -400;
+    while (rest.ptr) { /* as many segments as there were before */
+        const sse_str segment = sse__cut(&rest, '/', false);
         if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
+        sse__cut(&raw, '/', false);
+        if (!rest.ptr != !raw.ptr) return -400;
     }
     out[path.len] = '\0';
-    return slashes ? -400 : (int)path.len;
+    return (int)path.len;
 }
 
 /*==========================================================================
