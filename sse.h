@@ -5822,39 +5822,18 @@ static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-bl
     sse__bits_put(w, raw, 1);
 }
 
-static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_t n,
-                              const uint32_t ring_before[4]) {
-    sse__bits before;
-    uint64_t  bits;
-    unsigned  i;
-    for (i = 0; i < p->ncommands; i++) sse__br_command_codes(&p->commands[i]);
-    sse__prefix_clear(&p->literals, 256);
-    sse__prefix_clear(&p->lengths, 704);
-    sse__prefix_clear(&p->distances, 64);
-    p->extra    = 0;
-    p->counting = true;
-    sse__br_put_commands(p, bytes);
-    p->counting = false;
-    bits        = p->extra;
-    before      = p->out;
+/* Writes the head of a block; returns the bits of all the block. */
+static uint64_t sse__br_put_codes(sse__encoder *p, size_t n) {
+    const unsigned char *from = p->out.p;
+    uint64_t             bits = p->extra;
     sse__br_put_head(&p->out, n, false);
     /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
     sse__put_bits(p, 0, 13);
     sse__br_put_code(p, &p->literals, 8);
     sse__br_put_code(p, &p->lengths, 10);
     sse__br_put_code(p, &p->distances, 6);
-    bits += sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) +
-            sse__prefix_cost(&p->distances);
-    if ((size_t)(p->out.p - before.p) + bits / 8 < n + 4) {
-        sse__br_put_commands(p, bytes);
-        return;
-    }
-    /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
-    p->out = before;
-    memcpy(p->ring, ring_before, sizeof p->ring);
-    sse__br_put_head(&p->out, n, true);
-    sse__bits_align(&p->out);
-    sse__bits_raw(&p->out, bytes, n);
+    return bits + sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) +
+           sse__prefix_cost(&p->distances) + 8 * (uint64_t)(p->out.p - from);
 }
 
 /* ---- deflate, RFC 1951 ---- */
@@ -5908,7 +5887,7 @@ static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs
 }
 
 /* Writes the head of a block with codes of its own (3.2.7); returns the bits of all the block. */
-static uint64_t sse__gzip_put_codes(sse__encoder *p) {
+static uint64_t sse__gzip_put_own_codes(sse__encoder *p) {
     static const uint8_t order[19] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
                                       11, 4,  12, 3, 13, 2, 14, 1, 15};
     uint8_t              len[286 + 30];
@@ -5961,31 +5940,18 @@ static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_
     } while (n);
 }
 
-static void sse__gzip_put_block(sse__encoder *p, const unsigned char *bytes, size_t n) {
+/* The same with the shorter codes, its own or the fixed ones. */
+static uint64_t sse__gzip_put_codes(sse__encoder *p) {
     const sse__bits before = p->out;
-    uint64_t        fixed, own, least;
-    sse__prefix_clear(&p->lengths, 288);
-    sse__prefix_clear(&p->distances, 30);
-    p->extra    = 0;
-    p->counting = true;
-    sse__gzip_put_commands(p, bytes);
-    p->counting = false;
-    fixed = 3 + p->extra + sse__gzip_fixed_lengths(p);
-    own   = sse__gzip_put_codes(p);
-    least = fixed < own ? fixed : own;
-    if (least / 8 >= n + 4) {
-        p->out = before;
-        sse__gzip_put_stored(&p->out, bytes, n);
-        return;
-    }
-    if (fixed <= own) {
-        p->out = before;
-        sse__put_bits(p, 2, 3); /* BFINAL 0, BTYPE 1 */
-        sse__gzip_fixed_lengths(p);
-        sse__prefix_codes(&p->lengths);
-        sse__prefix_codes(&p->distances);
-    }
-    sse__gzip_put_commands(p, bytes);
+    const uint64_t  fixed  = 3 + p->extra + sse__gzip_fixed_lengths(p);
+    const uint64_t  own    = sse__gzip_put_own_codes(p);
+    if (own < fixed) return own;
+    p->out = before;
+    sse__put_bits(p, 2, 3); /* BFINAL 0, BTYPE 1 */
+    sse__gzip_fixed_lengths(p);
+    sse__prefix_codes(&p->lengths);
+    sse__prefix_codes(&p->distances);
+    return fixed;
 }
 
 /* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a
@@ -6062,6 +6028,41 @@ static size_t sse__frame_bound(size_t n) {
     return n <= SIZE_MAX / 2 ? n + n / 512 + 2048 : SIZE_MAX;
 }
 
+static void sse__put_commands(sse__encoder *p, const unsigned char *bytes) {
+    if (p->br) sse__br_put_commands(p, bytes);
+    else sse__gzip_put_commands(p, bytes);
+}
+
+/* Writes a block for the commands that its bytes were split into. */
+static void sse__block_write(sse__encoder *p, const unsigned char *bytes, size_t n,
+                             const uint32_t ring_before[4]) {
+    const sse__bits before = p->out;
+    uint64_t        bits;
+    unsigned        i;
+    for (i = 0; p->br && i < p->ncommands; i++) sse__br_command_codes(&p->commands[i]);
+    sse__prefix_clear(&p->literals, 256);
+    sse__prefix_clear(&p->lengths, p->br ? 704 : 288);
+    sse__prefix_clear(&p->distances, p->br ? 64 : 30);
+    p->extra    = 0;
+    p->counting = true;
+    sse__put_commands(p, bytes);
+    p->counting = false;
+    bits        = p->br ? sse__br_put_codes(p, n) : sse__gzip_put_codes(p);
+    if (bits / 8 < n + 4) {
+        sse__put_commands(p, bytes);
+        return;
+    }
+    p->out = before; /* uncompressed is smaller */
+    if (!p->br) {
+        sse__gzip_put_stored(&p->out, bytes, n);
+        return;
+    }
+    sse__br_put_head(&p->out, n, true);
+    sse__bits_align(&p->out);
+    sse__bits_raw(&p->out, bytes, n);
+    memcpy(p->ring, ring_before, sizeof p->ring); /* as the decoder's: Z1 */
+}
+
 /* p->ring: as the frame finds it */
 static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
     unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
@@ -6074,8 +6075,7 @@ static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
         block_end = s->end - at < SSE__BLOCK ? s->end : at + SSE__BLOCK;
         memcpy(ring, p->ring, sizeof ring);
         next = sse__lz_parse(p, s, at, block_end);
-        if (p->br) sse__br_put_block(p, s->bytes + at, next - at, ring);
-        else sse__gzip_put_block(p, s->bytes + at, next - at);
+        sse__block_write(p, s->bytes + at, next - at, ring);
     }
     if (!p->br) sse__gzip_align(&p->out);
     else if (p->out.n)
