@@ -3560,23 +3560,16 @@ static int sse__event_check(const sse_event *e) {
     return e->redirect ? sse__redirect_check(e->redirect) : SSE_OK;
 }
 
-static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
-    static const char modes[][8]      = {"outer",  "inner",  "replace", "prepend",
-                                         "append", "before", "after",   "remove"};
-    const bool        transition_root = sse__nonempty(p->view_transition_selector);
-    if (sse__nonempty(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
-    if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
-    if (sse__nonempty(p->ns) && strcmp(p->ns, "html") != 0)
-        sse_printf(b, "data: namespace %s\n", p->ns);
-    if (p->view_transition || transition_root) sse_puts(b, "data: useViewTransition true\n");
-    if (transition_root)
-        sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
-    if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
+/* NULL or "": nothing */
+static void sse__put_option(sse_buf *b, const char *name, const char *value) {
+    if (sse__nonempty(value)) sse_printf(b, "data: %s %s\n", name, value);
 }
 
 /* Appends an event that sse__event_check has passed. */
 static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
-    const sse_patch_options patch = sse__patch_options(e);
+    static const char modes[][8] = {"",       "inner",  "replace", "prepend", /* "": outer */
+                                    "append", "before", "after",   "remove"};
+    const sse_patch_options p        = sse__patch_options(e);
     const sse_str           elements = SSE__LIT("\ndata: elements ");
     const bool script = e->script || e->redirect, datastar = script || e->elements || e->signals;
     SSE_ASSERT(sse__has_no_newline(e->event) && sse__is_id(e->id)); /* EV2, EV3 */
@@ -3588,22 +3581,30 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
         sse_printf(b, "retry: %d\n", e->retry_ms);
     if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
     else if (!datastar && sse__nonempty(e->event)) sse_puts(b, "data: \n");
-    if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
+    if (e->elements) {
+        const sse_str html = sse__event_text(e, e->elements);
+        const char   *root = p.view_transition_selector;
+        sse__put_option(b, "selector", p.selector);
+        sse__put_option(b, "mode", modes[p.mode]);
+        if (p.ns && strcmp(p.ns, "html") != 0) sse__put_option(b, "namespace", p.ns);
+        if (p.view_transition || sse__nonempty(root)) sse_puts(b, "data: useViewTransition true\n");
+        sse__put_option(b, "viewTransitionSelector", root);
+        if (html.len || p.mode != SSE_REMOVE) sse__put_lines(b, elements, html);
+    }
     if (e->signals) {
-        if (patch.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
+        if (p.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
         sse__put_lines(b, SSE__LIT("\ndata: signals "), sse__event_text(e, e->signals));
     }
     if (script) {
         sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
-        if (sse__nonempty(patch.attributes)) {
+        if (sse__nonempty(p.attributes)) {
             sse__put_char(b, ' ');
-            sse__put_text(b, elements, sse__text(patch.attributes));
+            sse__put_text(b, elements, sse__text(p.attributes));
         }
-        sse_puts(b, patch.keep_script ? ">" : " data-effect=\"el.remove()\">");
+        sse_puts(b, p.keep_script ? ">" : " data-effect=\"el.remove()\">");
         if (e->script) sse__put_text(b, elements, sse__event_text(e, e->script));
-        else
-            sse_json(b, "setTimeout(() => window.location.href = %s)",
-                     e->redirect); /* later, so that this patch completes */
+        else /* later, so that this patch completes */
+            sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect);
         sse_puts(b, "</script>\n");
     }
     sse__put_char(b, '\n');
