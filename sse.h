@@ -2665,11 +2665,10 @@ static void sse__put_u64(sse_buf *b, uint64_t v) {
 }
 
 SSE_API long long sse_parse_int(const char *text, long long fallback) {
-    const bool negative = text && text[0] == '-';
-    uint64_t   v;
-    sse_str    digits = sse__text(text);
-    if (negative) digits = sse__str(text + 1, digits.len - 1);
-    if (!text || !sse__parse_u64(digits, (uint64_t)INT64_MAX + negative, &v)) return fallback;
+    const bool    negative = text && text[0] == '-';
+    const sse_str digits   = sse__text(negative ? text + 1 : text);
+    uint64_t      v;
+    if (!sse__parse_u64(digits, (uint64_t)INT64_MAX + negative, &v)) return fallback;
     return negative ? (long long)(0 - v) : (long long)v;
 }
 
@@ -4669,6 +4668,14 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
     return d->result;
 }
 
+/* Decodes %XX in place. Returns the new length; SIZE_MAX unless the result is well-formed UTF-8
+   without controls. */
+static size_t sse__decode_text(char *p, size_t n) {
+    n = sse__percent_decode(p, n, false);
+    if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return SIZE_MAX;
+    return sse__printable_end(p, p + n) == p + n ? n : SIZE_MAX;
+}
+
 /* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one
    becomes "/". Returns the length, or -400 unless the result is well-formed UTF-8 without
    controls, backslashes, "." and ".." segments, and slashes that were encoded: programs differ
@@ -4677,10 +4684,8 @@ static int sse__path_decode(char *out, sse_str raw) {
     sse_str path, rest;
     if (raw.len == 0) raw = SSE__LIT("/");
     memcpy(out, raw.ptr, raw.len);
-    path = rest = sse__str(out, sse__percent_decode(out, raw.len, false));
-    if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len ||
-        sse__printable_end(out, out + path.len) != out + path.len || memchr(out, '\\', path.len))
-        return -400;
+    path = rest = sse__str(out, sse__decode_text(out, raw.len));
+    if (path.len == SIZE_MAX || memchr(out, '\\', path.len)) return -400;
     while (rest.ptr) { /* as many segments as there were before */
         const sse_str segment = sse__cut(&rest, '/', false);
         if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
@@ -4816,9 +4821,8 @@ static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
     sse__cut(&s, '\'', false); /* the language */
     if (!s.ptr || !sse__is_word(charset, "UTF-8")) return NULL;
     p = sse__multipart_keep(m, s);
-    n = sse__percent_decode(p, s.len, false);
-    if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return NULL;
-    if (sse__printable_end(p, p + n) != p + n) return NULL;
+    n = sse__decode_text(p, s.len);
+    if (n == SIZE_MAX) return NULL;
     p[n] = '\0';
     return p;
 }
