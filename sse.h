@@ -4285,7 +4285,6 @@ typedef struct sse__head {
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
     bool        keep_alive, expect_continue;
-    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep;
 } sse__head;
 
 /* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1,
@@ -4406,74 +4405,68 @@ static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line)
     return 0;
 }
 
-/* A field line, RFC 9112 5. Fields that frame the message or decide about the connection are looked
-   at here. Against request smuggling, anything that a proxy might read differently is refused
-   (H3). Returns 0, or a status to answer as a negative number. */
+/* A field line, RFC 9112 5. Returns 0, or a status to answer as a negative number. */
 static int sse__head_field(sse__head *h, const char *bytes, sse_str line) {
-    sse__field *field = h->fields + h->nfields;
-    sse_str     name  = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN)), value, item;
-    sse__host   host;
+    sse__field   *field = h->fields + h->nfields;
+    const sse_str name  = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN));
     /* a space before the colon and folded lines are refused here too */
     if (!name.len || name.len == line.len || line.ptr[name.len] != ':') return -400;
     if (h->nfields == h->max_fields) return -431;
-    value        = sse__trim(sse__str_skip(line, name.len + 1));
     field->name  = sse__slice_of(bytes, name);
-    field->value = sse__slice_of(bytes, value);
+    field->value = sse__slice_of(bytes, sse__trim(sse__str_skip(line, name.len + 1)));
     field->id    = sse__field_id(name);
     h->nfields++;
-    switch (field->id) {
-    case SSE__FIELD_HOST:
-        /* decides which site is meant: not two of them, and none that is read in two ways, RFC
-           9112 3.2 */
-        if (h->saw_host || !sse__host_parse(value, &host)) return -400;
-        h->saw_host = true;
-        /* an absolute target has precedence, RFC 9112 3.2.2 */
-        if (!h->host.len) h->host = field->value;
-        break;
-    case SSE__FIELD_CONTENT_LENGTH:
-        /* the same value twice is refused as well: some proxy joins them, some takes one */
-        if (h->has_length || !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
-        h->has_length = true;
-        break;
-    case SSE__FIELD_TRANSFER_ENCODING:
-        /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
-        if (!value.len) return -400;
-        h->saw_coding = true;
+    return 0;
+}
+
+/* The blank line: what the fields say about the message and the connection. Against request
+   smuggling, anything that a proxy might read differently is refused (H3). Returns the head's
+   length, or a status to answer as a negative number. */
+static int sse__head_finish(sse__head *h, const char *bytes) {
+    sse_str   value = sse__head_value(h, bytes, SSE__FIELD_HOST, 0), item, name;
+    sse__host host;
+    bool      close = false, keep = false, other = false;
+    uint32_t  i;
+
+    /* Host decides which site is meant: not two of them, and none that is read in two ways, RFC
+       9112 3.2. An absolute target has precedence, 3.2.2. */
+    if (value.ptr ? !sse__host_parse(value, &host) : h->minor == 1) return -400;
+    if (sse__head_value(h, bytes, SSE__FIELD_HOST, 1).ptr) return -400;
+    if (value.ptr && !h->host.len) h->host = sse__slice_of(bytes, value);
+
+    /* The same length twice is refused as well: some proxy joins them, some takes one. */
+    value         = sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 0);
+    h->has_length = value.ptr != NULL;
+    if (h->has_length && !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
+    if (sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 1).ptr) return -400;
+
+    /* Nothing may follow chunked, or come with it, RFC 9112 6.1. */
+    for (i = 0; (value = sse__head_value(h, bytes, SSE__FIELD_TRANSFER_ENCODING, i)).ptr; i++) {
+        if (!value.len || h->minor == 0 || h->has_length) return -400;
         while (value.ptr) {
             item = sse__trim(sse__cut(&value, ',', true));
             name = sse__cut(&item, ';', true);
             if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
-            if (!sse__is_word(name, "chunked")) h->other_coding = true;
+            if (!sse__is_word(name, "chunked")) other = true;
             else if (item.ptr) return -400;
             else h->chunked = true;
         }
-        break;
-    case SSE__FIELD_CONNECTION:
-        /* all other options mean nothing here, malformed ones too: none changes where the
-           message ends */
-        while (sse__list_next(&value, &item)) {
-            if (sse__is_word(item, "close")) h->asks_close = true;
-            if (sse__is_word(item, "keep-alive")) h->asks_keep = true;
-        }
-        break;
-    case SSE__FIELD_EXPECT:
-        if (sse__is_word(value, "100-continue")) h->expect_continue = true;
-        else h->other_expectation = true;
-        break;
     }
-    return 0;
-}
+    if (other) return -501;
 
-/* The blank line: checks that need all fields. Returns the head's length, or a status as a negative
-   number. */
-static int sse__head_finish(sse__head *h) {
-    if (h->minor == 1 && !h->saw_host) return -400;
-    if (h->saw_coding && (h->minor == 0 || h->has_length)) return -400; /* RFC 9112 6.1: H3 */
-    if (h->other_coding) return -501;
-    if (h->other_expectation) return -417;
-    h->keep_alive = !h->asks_close && (h->minor == 1 || h->asks_keep);
+    for (i = 0; (value = sse__head_value(h, bytes, SSE__FIELD_EXPECT, i)).ptr; i++)
+        if (!sse__is_word(value, "100-continue")) return -417;
     /* RFC 9110 10.1.1 */
-    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false;
+    h->expect_continue = i > 0 && h->minor == 1 && (h->chunked || h->content_length > 0);
+
+    /* All other options of a connection mean nothing here, malformed ones too: none changes where
+       the message ends. */
+    for (i = 0; (value = sse__head_value(h, bytes, SSE__FIELD_CONNECTION, i)).ptr; i++)
+        while (sse__list_next(&value, &item)) {
+            if (sse__is_word(item, "close")) close = true;
+            if (sse__is_word(item, "keep-alive")) keep = true;
+        }
+    h->keep_alive = !close && (h->minor == 1 || keep);
     return (int)h->pos;
 }
 
@@ -4551,7 +4544,7 @@ static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
         h->line = h->pos += 2;
         if (line.len && h->target.len) h->result = sse__head_field(h, bytes, line);
         else if (line.len) h->result = sse__head_request_line(h, bytes, line);
-        else if (h->target.len) h->result = sse__head_finish(h);
+        else if (h->target.len) h->result = sse__head_finish(h, bytes);
         /* blank lines before the request, which some clients send after a body (RFC 9112 2.2):
            four are forgiven */
         else if (h->pos > 8) h->result = -400;
