@@ -2064,16 +2064,12 @@ static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
     const sse_str s = *rest;
     bool          quoted = false;
     size_t        i;
-    for (i = 0; i < s.len; i++) {
-        if (s.ptr[i] == separator && !quoted) {
-            *rest = sse__str_skip(s, i + 1);
-            return sse__str(s.ptr, i);
-        }
+    for (i = 0; i < s.len && (quoted || s.ptr[i] != separator); i++) {
         if (quotes && s.ptr[i] == '"') quoted = !quoted;
         if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
     }
-    *rest = sse__text(NULL);
-    return s;
+    *rest = i < s.len ? sse__str_skip(s, i + 1) : sse__text(NULL);
+    return sse__str(s.ptr, i);
 }
 
 /* A copy of s and a NUL, in p, which has room for that. NULL p: NULL. */
