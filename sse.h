@@ -1939,17 +1939,6 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 #define SSE_ASSERT(x) assert(x)
 #endif
 
-/* How sse__printable_in_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way,
-   for the tests. */
-#if defined(__SSE2__) && defined(__GNUC__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
-#include <emmintrin.h>
-#define SSE__USE_SSE2
-#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) &&                    \
-    !defined(__TINYC__) && !defined(SSE__NO_SIMD)
-#include <arm_neon.h>
-#define SSE__USE_NEON
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -2083,6 +2072,33 @@ static char *sse__copy_text(char *p, sse_str s) {
 static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL without memory */
     size_t n;
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)SSE_MALLOC(n), s) : NULL;
+}
+
+/* The lowest byte that is not 0, counted from 0; v > 0 */
+static unsigned sse__first_byte(uint64_t v) {
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(v) >> 3;
+#else
+    unsigned n = 0;
+    for (; !(v & 255); v >>= 8) n++;
+    return n;
+#endif
+}
+
+/* Little-endian numbers at any address. Where that is the machine's order compilers make one
+   instruction of a memcpy. */
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
+#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+#else
+#define SSE__LITTLE_ENDIAN 0
+#endif
+
+static uint64_t sse__load64(const void *p) {
+    uint64_t v = 0;
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
+    else for (i = 0; i < 8; i++) v |= (uint64_t)((const unsigned char *)p)[i] << 8 * i;
+    return v;
 }
 
 /* FNV-1a folded once more: good enough to spread names we or the program chose over a table.
@@ -4356,8 +4372,9 @@ static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
    Returns 0, or a status to answer as a negative number. */
 static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line) {
     const sse_str method = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN));
-    sse_str       target, path, query;
+    sse_str       target, path;
     sse__host     host;
+    size_t        n = 0;
     if (method.len > 32) return -501; /* longer than any method there is */
     line = sse__str_skip(line, method.len);
     if (!method.len || !sse__starts(line, SSE__LIT(" "))) return -400;
@@ -4383,21 +4400,19 @@ static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line)
         h->path = h->target;
         return sse__eq(method, SSE__LIT("OPTIONS")) ? 0 : -400;
     }
-    query = target;
-    if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
-        const size_t skip = sse__starts_nocase(target, "http://")    ? 7
-                            : sse__starts_nocase(target, "https://") ? 8
-                                                                     : 0;
-        size_t       n = 0;
-        query = sse__str_skip(target, skip);
-        while (n < query.len && query.ptr[n] != '/' && query.ptr[n] != '?') n++;
-        if (!skip || !sse__host_parse(sse__str(query.ptr, n), &host)) return -400;
-        h->host = sse__slice_of(bytes, sse__str(query.ptr, n));
-        query   = sse__str_skip(query, n);
+    path = target;
+    if (path.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
+        if (sse__starts_nocase(path, "http://")) path = sse__str_skip(path, 7);
+        else if (sse__starts_nocase(path, "https://")) path = sse__str_skip(path, 8);
+        else return -400;
+        while (n < path.len && path.ptr[n] != '/' && path.ptr[n] != '?') n++;
+        if (!sse__host_parse(sse__str(path.ptr, n), &host)) return -400;
+        h->host = sse__slice_of(bytes, sse__str(path.ptr, n));
+        path    = sse__str_skip(path, n);
     }
-    path    = sse__cut(&query, '?', false);
-    h->path = sse__slice_of(bytes, path);
-    if (query.ptr) h->query = sse__slice_of(bytes, query);
+    for (n = 0; n < path.len && path.ptr[n] != '?';) n++;
+    h->path = sse__slice_of(bytes, sse__str(path.ptr, n));
+    if (n < path.len) h->query = sse__slice_of(bytes, sse__str_skip(path, n + 1));
     return 0;
 }
 
@@ -4466,48 +4481,16 @@ static int sse__head_finish(sse__head *h, const char *bytes) {
     return (int)h->pos;
 }
 
-/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F):
-   16 if there is none. */
-#if defined(SSE__USE_SSE2)
-static unsigned sse__printable_in_block(const char *p) {
-    const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
-    const unsigned hits =
-        (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
-    return hits ? (unsigned)__builtin_ctz(hits) : 16;
-}
-#elif defined(SSE__USE_NEON)
-static unsigned sse__printable_in_block(const char *p) {
-    const uint8x16_t v = vld1q_u8((const uint8_t *)p);
-    const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
-    /* 4 bits a byte */
-    const uint64_t hits =
-        vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0);
-    return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
-}
-#else
-static unsigned sse__printable_in_block(const char *p) {
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    unsigned       i;
-    for (i = 0; i < 16; i += 8) {
-        uint64_t v, del;
-        memcpy(&v, p + i, 8);
-        del = v ^ 0x7F * ones;
-        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to
-           whether there is such a byte. */
-        if (((v - 0x20 * ones) & ~v & high) || ((del - ones) & ~del & high)) break;
-    }
-    while (i < 16 && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F) i++;
-    return i;
-}
-#endif
-
-/* The first control character of [p, end), end if there is none. Never reads past end. */
+/* The first control character (below 0x20, or 0x7F) of [p, end), end if there is none. This is
+   where the time of a head goes: eight bytes at a time. */
 static const char *sse__printable_end(const char *p, const char *end) {
-    while (end - p >= 16) {
-        const unsigned n = sse__printable_in_block(p);
-        p += n;
-        if (n < 16) return p;
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    for (; end - p >= 8; p += 8) {
+        const uint64_t v = sse__load64(p), del = v ^ 0x7F * ones;
+        /* Of the bytes below 0x80, those below 0x20 borrow their high bit in the one difference,
+           and 0x7F in the other. The lowest is found rightly: nothing was borrowed from it. */
+        const uint64_t hits = ((v - 0x20 * ones) | (del - ones)) & ~v & high;
+        if (hits) return p + sse__first_byte(hits);
     }
     while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7F) p++;
     return p;
@@ -4517,8 +4500,8 @@ static const char *sse__printable_end(const char *p, const char *end) {
    the earlier calls, wherever they are now, and perhaps more. Returns the head's length with its
    blank line, 0 if more is needed, or a status to answer as a negative number, after which the
    connection must be closed. Then, and when done, further calls return the same.
-   H2: all it knows is in h. This is where the time goes: the end of a line is looked for 16 bytes
-   at a time; tabs are allowed but rare, and just restart that. */
+   H2: all it knows is in h. This is where the time goes: the end of a line is looked for eight
+   bytes at a time; tabs are allowed but rare, and just restart that. */
 static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
     const char *const end = bytes + (len < h->max_bytes ? len : h->max_bytes);
     while (!h->result) {
@@ -5235,33 +5218,6 @@ static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
 #endif
 }
 
-/* The lowest byte that is not 0, counted from 0; v > 0 */
-static unsigned sse__first_diff(uint64_t v) {
-#if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(v) >> 3;
-#else
-    unsigned n = 0;
-    for (; !(v & 255); v >>= 8) n++;
-    return n;
-#endif
-}
-
-/* Little-endian numbers at any address. Where that is the machine's order compilers make one
-   instruction of a memcpy. */
-#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
-#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-#else
-#define SSE__LITTLE_ENDIAN 0
-#endif
-
-static uint64_t sse__load64(const unsigned char *p) {
-    uint64_t v = 0;
-    unsigned i;
-    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
-    else for (i = 0; i < 8; i++) v |= (uint64_t)p[i] << 8 * i;
-    return v;
-}
-
 static void sse__store64(unsigned char *p, uint64_t v) {
     unsigned i;
     if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
@@ -5524,7 +5480,7 @@ static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, s
     uint32_t n = 0;
     for (; n + 8 <= max; n += 8) {
         const uint64_t differ = sse__load64(a + n) ^ sse__load64(b + n);
-        if (differ) return n + sse__first_diff(differ);
+        if (differ) return n + sse__first_byte(differ);
     }
     while (n < max && a[n] == b[n]) n++;
     return n;
