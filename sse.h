@@ -2925,7 +2925,7 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
-  Uses: >>text >>table >>buf >>base     Tests: tests/unit/json.c
+  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
   JS1  A single scan: no recursion, no allocation, and a value is handed out
        only when the last byte has proved well-formed.
   JS2  Up to the first wrong byte the text could still have become JSON
@@ -4940,7 +4940,7 @@ typedef struct sse__route {
 typedef struct sse__route_node {
     sse__node    node;               /* in the parent's map, if it is a literal */
     struct sse__route_node *next;       /* pattern: the next one of this level */
-    const char  *text;               /* literal, or pattern with its params as {}; behind the node */
+    const char  *text;               /* behind the node: literal, or pattern with {} as params */
     sse__map     literals;
     struct sse__route_node *patterns;
     sse__route  *routes, *mounts;    /* mounts take any path below */
