@@ -2265,17 +2265,6 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 #define SSE_ASSERT(x) assert(x)
 #endif
 
-/* How sse__printable_in_block looks at 16 bytes at once; SSE__NO_SIMD leaves the portable way,
-   for the tests. */
-#if defined(__SSE2__) && defined(__GNUC__) && !defined(__TINYC__) && !defined(SSE__NO_SIMD)
-#include <emmintrin.h>
-#define SSE__USE_SSE2
-#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__) &&                    \
-    !defined(__TINYC__) && !defined(SSE__NO_SIMD)
-#include <arm_neon.h>
-#define SSE__USE_NEON
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -2390,16 +2379,12 @@ static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
     const sse_str s = *rest;
     bool          quoted = false;
     size_t        i;
-    for (i = 0; i < s.len; i++) {
-        if (s.ptr[i] == separator && !quoted) {
-            *rest = sse__str_skip(s, i + 1);
-            return sse__str(s.ptr, i);
-        }
+    for (i = 0; i < s.len && (quoted || s.ptr[i] != separator); i++) {
         if (quotes && s.ptr[i] == '"') quoted = !quoted;
         if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
     }
-    *rest = sse__text(NULL);
-    return s;
+    *rest = i < s.len ? sse__str_skip(s, i + 1) : sse__text(NULL);
+    return sse__str(s.ptr, i);
 }
 
 /* A copy of s and a NUL, in p, which has room for that. NULL p: NULL. */
@@ -2413,6 +2398,33 @@ static char *sse__copy_text(char *p, sse_str s) {
 static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL without memory */
     size_t n;
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)SSE_MALLOC(n), s) : NULL;
+}
+
+/* The lowest byte that is not 0, counted from 0; v > 0 */
+static unsigned sse__first_byte(uint64_t v) {
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(v) >> 3;
+#else
+    unsigned n = 0;
+    for (; !(v & 255); v >>= 8) n++;
+    return n;
+#endif
+}
+
+/* Little-endian numbers at any address. Where that is the machine's order compilers make one
+   instruction of a memcpy. */
+#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
+#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+#else
+#define SSE__LITTLE_ENDIAN 0
+#endif
+
+static uint64_t sse__load64(const void *p) {
+    uint64_t v = 0;
+    unsigned i;
+    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
+    else for (i = 0; i < 8; i++) v |= (uint64_t)((const unsigned char *)p)[i] << 8 * i;
+    return v;
 }
 
 /* FNV-1a folded once more: good enough to spread names we or the program chose over a table.
@@ -2481,12 +2493,7 @@ SSE_API void sse_puts(sse_buf *b, const char *text) {
 
 static void sse__put_str(sse_buf *b, sse_str s) { sse_raw(b, s.ptr, s.len); }
 
-static void sse__put_char(sse_buf *b, char c) {
-    char *p = sse__buf_room(b, 1);
-    if (!p) return;
-    *p = c;
-    b->len++;
-}
+static void sse__put_char(sse_buf *b, char c) { sse_raw(b, &c, 1); }
 
 /* Memory that is given back all at once: the texts of one request. Blocks grow, so a request of
    any size takes few. */
@@ -2664,8 +2671,11 @@ typedef struct sse__map {
 } sse__map;
 
 static sse__node *sse__map_find(const sse__map *m, sse_str key) {
-    const uint32_t hash = m->cap ? (uint32_t)sse__sip_hash(m->key, key) : 0;
-    sse__node     *node = m->cap ? m->buckets[hash & (m->cap - 1)] : NULL;
+    sse__node *node;
+    uint32_t   hash;
+    if (!m->cap) return NULL;
+    hash = (uint32_t)sse__sip_hash(m->key, key);
+    node = m->buckets[hash & (m->cap - 1)];
     while (node && (node->hash != hash || !sse__eq(node->key, key))) node = node->next;
     return node;
 }
@@ -2761,24 +2771,28 @@ static bool sse__in_class(char c, unsigned set) {
     return (sse__classes[(unsigned char)c] & set) != 0;
 }
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none.
-   n > 0. */
+/* How many bytes at the start of s are of the class. */
+static size_t sse__class_span(sse_str s, unsigned set) {
+    size_t n = 0;
+    while (n < s.len && sse__in_class(s.ptr[n], set)) n++;
+    return n;
+}
+
+/* The length of the well-formed UTF-8 sequence at text, 0 if there is none: no overlong ones, no
+   surrogates, none past U+10FFFF. n > 0. */
 static size_t sse__utf8_len(const char *text, size_t n) {
-    const unsigned char *p = (const unsigned char *)text;
-    unsigned char        low = 0x80, high = 0xBF;
-    size_t               len, i;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char  *p = (const unsigned char *)text;
+    const size_t          len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
+    uint32_t              c = p[0] & (0x7Fu >> len);
+    size_t                i;
     if (p[0] < 0x80) return 1;
-    if (p[0] < 0xC2 || p[0] > 0xF4) return 0;
-    len = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (n < len) return 0;
-    if (p[0] == 0xE0) low = 0xA0;  /* overlong */
-    if (p[0] == 0xED) high = 0x9F; /* surrogates */
-    if (p[0] == 0xF0) low = 0x90;  /* overlong */
-    if (p[0] == 0xF4) high = 0x8F; /* past U+10FFFF */
-    if (p[1] < low || p[1] > high) return 0;
-    for (i = 2; i < len; i++)
-        if (p[i] < 0x80 || p[i] > 0xBF) return 0;
-    return len;
+    if (p[0] < 0xC0 || p[0] > 0xF7 || n < len) return 0;
+    for (i = 1; i < len; i++) {
+        if ((p[i] & 0xC0) != 0x80) return 0;
+        c = c << 6 | (p[i] & 0x3F);
+    }
+    return c < least[len] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? 0 : len;
 }
 
 /* How many bytes at the start of s are well-formed UTF-8: s.len if all of it is. */
@@ -2818,11 +2832,9 @@ static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
 typedef void (*sse__escaper)(sse_buf *b, sse_str s);
 
 static void sse__put_hex(sse_buf *b, const char *prefix, char c, const char *digits) {
-    char two[2];
-    two[0] = digits[(unsigned char)c >> 4];
-    two[1] = digits[c & 15];
     sse_puts(b, prefix);
-    sse_raw(b, two, 2);
+    sse__put_char(b, digits[(unsigned char)c >> 4]);
+    sse__put_char(b, digits[c & 15]);
 }
 
 static void sse__escape_html(sse_buf *b, sse_str s) {
@@ -2841,7 +2853,7 @@ static void sse__escape_html(sse_buf *b, sse_str s) {
         sse_puts(b, with);
         from = i + 1;
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_str(b, sse__str_skip(s, from));
 }
 
 /* With its quotes; '<' as \u003c, so that JSON may stand in a <script> */
@@ -2868,19 +2880,18 @@ static void sse__escape_json(sse_buf *b, sse_str s) {
         } else sse__put_hex(b, "\\u00", (char)c, sse__hex);
         from = ++i;
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_str(b, sse__str_skip(s, from));
     sse__put_char(b, '"');
 }
 
 static void sse__escape_url(sse_buf *b, sse_str s) {
-    size_t from = 0, i;
-    for (i = 0; i < s.len; i++) {
-        if (sse__in_class(s.ptr[i], SSE__HOST)) continue;
-        sse_raw(b, s.ptr + from, i - from);
-        sse__put_hex(b, "%", s.ptr[i], "0123456789ABCDEF");
-        from = i + 1;
+    size_t plain;
+    for (; s.len; s = sse__str_skip(s, plain + 1)) {
+        plain = sse__class_span(s, SSE__HOST);
+        sse_raw(b, s.ptr, plain);
+        if (plain == s.len) break;
+        sse__put_hex(b, "%", s.ptr[plain], "0123456789ABCDEF");
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
 }
 
 /* \xHH for all ASCII but letters, digits, space and a few marks: nothing of it means anything to
@@ -2889,20 +2900,22 @@ static void sse__escape_url(sse_buf *b, sse_str s) {
 static void sse__escape_js(sse_buf *b, sse_str s) {
     size_t from = 0, i;
     for (i = 0; i < s.len; i++) {
-        const unsigned char c = (unsigned char)s.ptr[i];
-        const bool line_end   = c == 0xE2 && s.len - i >= 3 && s.ptr[i + 1] == '\x80' &&
-                                (s.ptr[i + 2] == '\xA8' || s.ptr[i + 2] == '\xA9');
-        if (c >= 0x80 ? !line_end
-                      : sse__in_class((char)c, SSE__HOST) || c == ' ' || c == ',' || c == ':')
+        const char c     = s.ptr[i];
+        const char *with = NULL;
+        if (c == '\xE2' && sse__starts(sse__str_skip(s, i), SSE__LIT("\xE2\x80\xA8")))
+            with = "\\u2028";
+        if (c == '\xE2' && sse__starts(sse__str_skip(s, i), SSE__LIT("\xE2\x80\xA9")))
+            with = "\\u2029";
+        if (!with && ((unsigned char)c >= 0x80 || sse__in_class(c, SSE__HOST) || c == ' ' ||
+                      c == ',' || c == ':'))
             continue;
         sse_raw(b, s.ptr + from, i - from);
-        if (line_end) {
-            i += 2;
-            sse_puts(b, s.ptr[i] == '\xA8' ? "\\u2028" : "\\u2029");
-        } else sse__put_hex(b, "\\x", (char)c, sse__hex);
+        sse_puts(b, with);
+        if (with) i += 2;
+        else sse__put_hex(b, "\\x", c, sse__hex);
         from = i + 1;
     }
-    if (from < s.len) sse_raw(b, s.ptr + from, s.len - from);
+    sse__put_str(b, sse__str_skip(s, from));
 }
 
 /* Decodes %XX (and '+' as a space if plus) in place; returns the new length, SIZE_MAX where a %
@@ -2943,25 +2956,21 @@ static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without p
    not url. Refuses text that no encoder writes (bits left over, a single last character): two texts
    never decode to the same bytes. */
 static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
-    uint32_t v = 0;
-    size_t   i;
-    if (!url) {
-        if (s.len % 4) return false;
-        for (i = 0; i < 2 && s.len && s.ptr[s.len - 1] == '='; i++) s.len--;
-    }
-    if (s.len % 4 == 1) return false;
+    const char *const last = url ? "-_" : "+/";
+    uint32_t          v = 0;
+    size_t            i;
+    if (!url && s.len % 4) return false;
+    for (i = 0; !url && i < 2 && s.len && s.ptr[s.len - 1] == '='; i++) s.len--;
     for (i = 0; i < s.len; i++) {
-        char        c = s.ptr[i];
-        const char *at;
-        if (!url && (c == '-' || c == '_')) return false;
-        if (!url) c = c == '+' ? '-' : c == '/' ? '_' : c;
-        at = c ? strchr(sse__base64url, c) : NULL;
-        if (!at) return false;
-        v = v << 6 | (uint32_t)(at - sse__base64url);
+        const char  c  = s.ptr[i];
+        const char *at = c ? strchr(sse__base64url, c) : NULL;
+        uint32_t    digit = at ? (uint32_t)(at - sse__base64url) : 64;
+        if (digit >= 62) digit = c == last[0] ? 62 : c == last[1] ? 63 : 64;
+        if (digit == 64) return false;
+        v = v << 6 | digit;
         if (i % 4) sse__put_char(b, (char)(v >> (6 - 2 * (i % 4))));
     }
-    if (s.len % 4 == 2 && (v & 15)) return false;
-    if (s.len % 4 == 3 && (v & 3)) return false;
+    if (s.len % 4 == 1 || (s.len % 4 == 2 && (v & 15)) || (s.len % 4 == 3 && (v & 3))) return false;
     return b->error == SSE_OK;
 }
 
@@ -2979,12 +2988,25 @@ static bool sse__parse_u64(sse_str s, uint64_t max, uint64_t *out) {
     return s.len > 0;
 }
 
+/* The decimal digits of v, in room. */
+static sse_str sse__digits(char room[20], uint64_t v) {
+    size_t at = 20;
+    do {
+        room[--at] = (char)('0' + v % 10);
+    } while (v /= 10);
+    return sse__str(room + at, 20 - at);
+}
+
+static void sse__put_u64(sse_buf *b, uint64_t v) {
+    char room[20];
+    sse__put_str(b, sse__digits(room, v));
+}
+
 SSE_API long long sse_parse_int(const char *text, long long fallback) {
-    const bool negative = text && text[0] == '-';
-    uint64_t   v;
-    sse_str    digits = sse__text(text);
-    if (negative) digits = sse__str(text + 1, digits.len - 1);
-    if (!text || !sse__parse_u64(digits, (uint64_t)INT64_MAX + negative, &v)) return fallback;
+    const bool    negative = text && text[0] == '-';
+    const sse_str digits   = sse__text(negative ? text + 1 : text);
+    uint64_t      v;
+    if (!sse__parse_u64(digits, (uint64_t)INT64_MAX + negative, &v)) return fallback;
     return negative ? (long long)(0 - v) : (long long)v;
 }
 
@@ -3042,17 +3064,16 @@ typedef struct sse__args { va_list ap; } sse__args;
 
 /* One step through a format: literal text, then perhaps one conversion with its value. */
 typedef struct sse__fmt_spec {
-    sse_str     literal;      /* up to the conversion; "%%" ends one with a single % */
-    /* d u x X o c s p f F e E g G a A; 0: none, the piece is only literal */
-    char        conv;
-    char        flags[8];     /* each that was given, once */
-    bool        plain;        /* no flags, width or precision */
-    int         width, precision;
+    sse_str     literal;          /* up to the conversion; "%%" ends one with a single % */
+    char        conv;             /* d u x X o c s p f F e E g G a A; 0: none, only literal */
+    char        flags[8];         /* each that was given, once */
+    bool        plain;            /* no flags, width or precision */
+    int         width, precision; /* precision -1: not given */
     bool        left;
-    long long   i;            /* d c */
-    unsigned long long u;     /* u x X o */
+    long long   i;                /* d c */
+    unsigned long long u;         /* u x X o */
     double      f;
-    const void *p;            /* s p */
+    const void *p;                /* s p */
 } sse__fmt_spec;
 
 /* A width or precision: digits or '*' */
@@ -3066,20 +3087,13 @@ static int sse__fmt_number(const char **fmt, sse__args *args) {
     return n;
 }
 
-static char sse__fmt_modifier(const char **fmt) { /* ll is 'q', hh is 'c' */
-    char m = **fmt;
-    if (!m || !strchr("hlzjt", m)) return 0;
-    ++*fmt;
-    if (**fmt != m || (m != 'h' && m != 'l')) return m;
-    ++*fmt;
-    return m == 'l' ? 'q' : 'c';
-}
-
-/* Fetches the value: an integer of the width that the modifier names, where short and char come as
-   an int and are narrowed. */
+/* Fetches the value: an integer of the width that the modifier names (L is ll, H is hh), where
+   short and char come as an int and are narrowed. */
 static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args) {
-    const bool minus = piece->conv == 'd'; /* signed */
+    const bool minus = piece->conv == 'd' || piece->conv == 'c'; /* signed */
     long long  v;
+#define SSE__FETCH(type, positive) \
+    (minus ? (long long)va_arg(args->ap, type) : (long long)va_arg(args->ap, positive))
     if (piece->conv == 's' || piece->conv == 'p') {
         piece->p = va_arg(args->ap, const void *);
         return;
@@ -3089,23 +3103,15 @@ static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args)
         return;
     }
     switch (modifier) {
-    case 'l':
-        v = minus ? va_arg(args->ap, long) : (long long)va_arg(args->ap, unsigned long);
-        break;
-    case 'q':
-        v = minus ? va_arg(args->ap, long long) : (long long)va_arg(args->ap, unsigned long long);
-        break;
-    case 'z':
-    case 't': v = minus ? va_arg(args->ap, ptrdiff_t) : (long long)va_arg(args->ap, size_t); break;
-    case 'j':
-        v = minus ? (long long)va_arg(args->ap, intmax_t) : (long long)va_arg(args->ap, uintmax_t);
-        break;
-    default:
-        if (minus || piece->conv == 'c') v = va_arg(args->ap, int);
-        else v = va_arg(args->ap, unsigned);
+    case 'l': v = SSE__FETCH(long, unsigned long); break;
+    case 'L': v = SSE__FETCH(long long, unsigned long long); break;
+    case 'j': v = SSE__FETCH(intmax_t, uintmax_t); break;
+    case 'z': case 't': v = SSE__FETCH(ptrdiff_t, size_t); break;
+    default: v = SSE__FETCH(int, unsigned);
     }
+#undef SSE__FETCH
     if (modifier == 'h') v = minus ? (short)v : (unsigned short)v;
-    if (modifier == 'c') v = minus ? (signed char)v : (unsigned char)v;
+    if (modifier == 'H') v = minus ? (signed char)v : (unsigned char)v;
     piece->i = v;
     piece->u = (unsigned long long)v;
 }
@@ -3113,23 +3119,21 @@ static void sse__fmt_value(sse__fmt_spec *piece, char modifier, sse__args *args)
 /* Reads the next piece of *fmt. False: the format is at its end, or holds a conversion that is
    not supported (then *error is set). */
 static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *args, int *error) {
-    const char *from = *fmt, *p = from;
+    const char *p = *fmt + strcspn(*fmt, "%");
     char        modifier;
     size_t      nflags = 0;
     memset(piece, 0, sizeof *piece);
-    while (*p && *p != '%') p++;
-    piece->literal = sse__str(from, (size_t)(p - from));
-    *fmt = p;
-    if (!*p) return p != from;
-    if (p[1] == '%') {
+    piece->literal = sse__str(*fmt, (size_t)(p - *fmt));
+    *fmt           = p;
+    if (!*p) return piece->literal.len > 0;
+    if (*++p == '%') {
         piece->literal.len++;
-        *fmt = p + 2;
+        *fmt = p + 1;
         return true;
     }
-    for (p++; *p && strchr("-+ #0", *p); p++) {
-        if (*p == '-') piece->left = true;
-        if (!memchr(piece->flags, *p, nflags)) piece->flags[nflags++] = *p;
-    }
+    for (; *p && strchr("-+ #0", *p); p++)
+        if (!strchr(piece->flags, *p)) piece->flags[nflags++] = *p;
+    piece->left      = strchr(piece->flags, '-') != NULL;
     piece->width     = sse__fmt_number(&p, args);
     piece->precision = -1;
     if (*p == '.') {
@@ -3138,13 +3142,14 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     }
     if (piece->width < 0) { /* as in C; a width past the limit stays past it */
         piece->left  = true;
-        piece->width = piece->width < -9999 ? -1 : -piece->width;
+        piece->width = piece->width < -9999 ? 10000 : -piece->width;
     }
-    modifier    = sse__fmt_modifier(&p);
+    modifier = *p && strchr("hlzjt", *p) ? *p++ : '\0';
+    if ((modifier == 'h' || modifier == 'l') && *p == modifier) modifier = *p++ == 'h' ? 'H' : 'L';
     piece->conv = *p == 'i' ? 'd' : *p;
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) ||
-        (modifier && !strchr("duxXofFeEgGaA", piece->conv)) || piece->width < 0 ||
-        piece->width > 9999 || (piece->conv != 's' && piece->precision > 9999)) {
+        (modifier && strchr("csp", piece->conv)) || piece->width > 9999 ||
+        (piece->conv != 's' && piece->precision > 9999)) {
         *error = SSE_E_ARG;
         return false;
     }
@@ -3154,20 +3159,12 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     return true;
 }
 
-static void sse__put_u64(sse_buf *b, unsigned long long v) {
-    char  digits[20];
-    char *p = digits + sizeof digits;
-    do {
-        *--p = (char)('0' + v % 10);
-    } while (v /= 10);
-    sse_raw(b, p, (size_t)(digits + sizeof digits - p));
-}
-
 static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     /* a double has up to 309 digits before its point */
     const size_t room =
         400 + (size_t)piece->width + (size_t)(piece->precision > 0 ? piece->precision : 0);
-    char         spec[40], *p, *to;
+    const int    width = piece->left ? -piece->width : piece->width;
+    char         spec[20], *p, *to;
     int          len, n;
     if (piece->plain && (piece->conv == 'd' || piece->conv == 'u')) {
         const bool minus = piece->conv == 'd' && piece->i < 0;
@@ -3177,12 +3174,12 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
     }
     p = to = sse__buf_room(b, room);
     if (!p) return;
-    snprintf(spec, sizeof spec, "%%%s%s*.*%s%c", piece->flags, piece->left ? "-" : "",
+    snprintf(spec, sizeof spec, "%%%s*.*%s%c", piece->flags,
              strchr("duxXo", piece->conv) ? "ll" : "", piece->conv);
-    if (piece->conv == 'd') len = snprintf(p, room, spec, piece->width, piece->precision, piece->i);
+    if (piece->conv == 'd') len = snprintf(p, room, spec, width, piece->precision, piece->i);
     else if (strchr("uxXo", piece->conv))
-        len = snprintf(p, room, spec, piece->width, piece->precision, piece->u);
-    else len = snprintf(p, room, spec, piece->width, piece->precision, piece->f);
+        len = snprintf(p, room, spec, width, piece->precision, piece->u);
+    else len = snprintf(p, room, spec, width, piece->precision, piece->f);
     SSE_ASSERT(len < (int)room);
     if (len < 0) sse_buf_fail(b, SSE_E_ARG);
     /* The decimal point of the locale is one byte or several that occur in no number. */
@@ -3195,48 +3192,41 @@ static void sse__put_number(sse_buf *b, const sse__fmt_spec *piece) {
 
 /* strlen, but never looks past precision bytes */
 static size_t sse__bounded_len(const char *text, int precision) {
-    const char *end;
-    if (precision < 0) return strlen(text);
-    end = (const char *)memchr(text, '\0', (size_t)precision);
-    return end ? (size_t)(end - text) : (size_t)precision;
-}
-
-static void sse__put_padded(sse_buf *b, const sse__fmt_spec *piece, sse_str s,
-                            sse__escaper escape) {
-    size_t pad = (size_t)piece->width > s.len ? (size_t)piece->width - s.len : 0, i;
-    for (i = 0; !piece->left && i < pad; i++) sse__put_char(b, ' ');
-    escape(b, s); /* P1 */
-    for (i = 0; piece->left && i < pad; i++) sse__put_char(b, ' ');
+    return precision < 0 ? strlen(text) : strnlen(text, (size_t)precision);
 }
 
 static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt,
                          va_list ap) {
-    sse__args   args;
-    sse__fmt_spec  piece;
-    const char *text;
-    char        local[64];
+    sse__args     args;
+    sse__fmt_spec piece;
+    char          local[64];
     va_copy(args.ap, ap);
     while (!b->error && sse__fmt_next(&piece, &fmt, &args, &b->error)) {
+        const char  *text = local;
+        sse__escaper put  = escape; /* P1 */
+        size_t       len  = 1, pad;
         sse__put_str(b, piece.literal);
         switch (piece.conv) {
-        case 0: break;
+        case 0: continue;
         case 's':
             text = (const char *)piece.p;
-            if (!text) sse_puts(b, null_text);
-            else
-                sse__put_padded(b, &piece, sse__str(text, sse__bounded_len(text, piece.precision)),
-                                escape);
+            len  = text ? sse__bounded_len(text, piece.precision) : 0;
             break;
-        case 'c':
-            local[0] = (char)piece.i;
-            sse__put_padded(b, &piece, sse__str(local, 1), escape);
-            break;
+        case 'c': local[0] = (char)piece.i; break;
         case 'p':
-            snprintf(local, sizeof local, "%p", piece.p);
-            sse__put_padded(b, &piece, sse__text(local), sse__put_str);
+            len = (size_t)snprintf(local, sizeof local, "%p", piece.p);
+            put = sse__put_str;
             break;
-        default: sse__put_number(b, &piece);
+        default: sse__put_number(b, &piece); continue;
         }
+        if (!text) {
+            sse_puts(b, null_text);
+            continue;
+        }
+        pad = (size_t)piece.width > len ? (size_t)piece.width - len : 0;
+        for (; !piece.left && pad; pad--) sse__put_char(b, ' ');
+        put(b, sse__str(text, len));
+        for (; pad; pad--) sse__put_char(b, ' ');
     }
     va_end(args.ap);
 }
@@ -3261,7 +3251,7 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
-  Uses: >>text >>table >>buf >>base     Tests: tests/unit/json.c
+  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
   JS1  A single scan: no recursion, no allocation, and a value is handed out
        only when the last byte has proved well-formed.
   JS2  Up to the first wrong byte the text could still have become JSON
@@ -3287,17 +3277,18 @@ typedef struct sse__json_level {
 
 /* A value, in the index of a text that is asked for many paths. */
 typedef struct sse__json_node {
-    uint32_t from, to;       /* its bytes */
-    uint32_t parent, next;   /* next: of the same hash, and older */
-    uint32_t name, name_len; /* where its name begins; in an array: its index */
+    uint32_t from, to; /* its bytes */
+    uint32_t parent;
+    uint32_t name;     /* where its name begins, behind the quote; in an array: its index */
+    uint32_t next;     /* of the same hash, and older */
 } sse__json_node;
 
 /* Finds values by their parent and name. Node 0 is none, 1 the whole. */
 typedef struct sse__json_index {
     sse_str         text;
-    uint64_t        key[2];  /* of the hash, unknown to the client that chooses the names */
+    uint64_t        key;   /* of the hash, below 2^31, unknown to the client that chose the names */
     sse__json_node *nodes;
-    uint32_t       *heads;   /* the newest node of each hash: the last of equal names counts */
+    uint32_t       *heads; /* the newest node of each hash: the last of equal names counts */
     uint32_t        count, mask;
 } sse__json_index;
 
@@ -3366,14 +3357,13 @@ static size_t sse__json_char(const char **at, char out[4]) {
     return sse__utf8_put(out, 0x10000 + ((code[0] - 0xD800) << 10) + (code[1] - 0xDC00));
 }
 
-/* Whether a member's name, as between its quotes, is the first step of path; *rest is then the
-   '.' or the end behind it. */
-static bool sse__json_name_is(sse_str name, const char *path, const char **rest) {
-    const char *p = name.ptr;
-    char        bytes[4];
-    size_t      n, i;
-    while (p < name.ptr + name.len) {
-        n = sse__json_char(&p, bytes);
+/* Whether a member's name, behind its quote in a string that has been checked, is the first step of
+   path; *rest is then the '.' or the end behind it. */
+static bool sse__json_name_is(const char *name, const char *path, const char **rest) {
+    char   bytes[4];
+    size_t n, i;
+    while (*name != '"') {
+        n = sse__json_char(&name, bytes);
         for (i = 0; i < n; i++, path++) {
             if (!*path || *path == '.') return false;
             if (*path == '\\' && path[1]) path++;
@@ -3393,82 +3383,61 @@ static bool sse__json_index_is(size_t index, const char *path, const char **rest
            sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
 }
 
-/* Names are hashed decoded, as both they and the steps of a path may be written with escapes. */
-typedef struct sse__json_hash { uint64_t key[2]; char bytes[64]; size_t n; } sse__json_hash;
-
-static void sse__json_hash_add(sse__json_hash *h, const char *bytes, size_t n) {
-    for (; n; n--) {
-        if (h->n == sizeof h->bytes) {
-            h->key[0] = sse__sip_hash(h->key, sse__str(h->bytes, h->n));
-            h->n      = 0;
-        }
-        h->bytes[h->n++] = *bytes++;
-    }
-}
-
-static uint32_t *sse__json_slot(const sse__json_index *x, const sse__json_hash *h) {
-    return &x->heads[sse__sip_hash(h->key, sse__str(h->bytes, h->n)) & x->mask];
+/* Adds a character to the hash of a name, which begins as the number of its parent: a polynomial
+   modulo the prime 2^31 - 1, at a point that clients do not know. Names are hashed decoded, as both
+   they and the steps of a path may be written with escapes. */
+static uint64_t sse__json_hash(const sse__json_index *x, uint64_t hash, char c) {
+    return (hash * x->key + (unsigned char)c + 1) % 0x7FFFFFFF;
 }
 
 /* Adds the value that begins at start, a member of level if that is not NULL. */
-static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level, sse_str name,
-                                    const char *start) {
-    const uint32_t  at     = ++x->count;
-    sse__json_node *node   = &x->nodes[at];
-    const uint32_t  parent = level ? level->node : 0;
-    const char     *p      = name.ptr;
-    sse__json_hash  hash   = {{x->key[0], x->key[1] ^ parent}, {0}, 0};
-    uint32_t       *slot;
-    char            bytes[4];
+static uint32_t sse__json_index_add(sse__json_index *x, const sse__json_level *level,
+                                    const char *name, const char *start) {
+    const uint32_t  at   = ++x->count;
+    sse__json_node *node = &x->nodes[at];
+    uint64_t        hash = level ? level->node : 0;
+    char            bytes[20];
+    sse_str         digits;
+    size_t          n, i;
     memset(node, 0, sizeof *node);
     node->from   = (uint32_t)(start - x->text.ptr);
-    node->parent = parent;
+    node->parent = (uint32_t)hash;
     if (level && level->close == ']') {
         node->name = (uint32_t)level->index - 1;
-        sse__json_hash_add(&hash, (const char *)&node->name, sizeof node->name);
+        digits     = sse__digits(bytes, node->name);
+        for (i = 0; i < digits.len; i++) hash = sse__json_hash(x, hash, digits.ptr[i]);
     } else if (level) {
-        node->name     = (uint32_t)(p - x->text.ptr);
-        node->name_len = (uint32_t)name.len;
-        while (p < name.ptr + name.len) sse__json_hash_add(&hash, bytes, sse__json_char(&p, bytes));
+        node->name = (uint32_t)(name - x->text.ptr);
+        while (*name != '"')
+            for (n = sse__json_char(&name, bytes), i = 0; i < n; i++)
+                hash = sse__json_hash(x, hash, bytes[i]);
     }
-    slot       = sse__json_slot(x, &hash);
-    node->next = *slot;
-    *slot      = at;
+    node->next               = x->heads[hash & x->mask];
+    x->heads[hash & x->mask] = at;
     return at;
 }
 
 /* The value that sse_json_get finds. ptr NULL: it is absent. */
 static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* JS4 */
-    const sse__json_node *node;
-    uint32_t              at = 1, parent;
+    const sse__json_node *node = &x->nodes[1];
     const char           *rest = path, *p;
-    for (; at && *rest; path = rest + 1) { /* "a.": the member of no name */
-        const bool     array = x->text.ptr[x->nodes[at].from] == '[';
-        sse__json_hash hash = {{x->key[0], x->key[1] ^ at}, {0}, 0};
-        uint64_t       index;
-        uint32_t       number;
-        parent = at;
-        if (array) {
-            if (!sse__parse_u64(sse__str(path, strspn(path, "0123456789")), UINT32_MAX, &index))
-                return sse__text(NULL);
-            number = (uint32_t)index;
-            sse__json_hash_add(&hash, (const char *)&number, sizeof number);
-        }
-        for (p = path; !array && *p && *p != '.'; p++) {
+    for (; *rest; path = rest + 1) { /* "a.": the member of no name */
+        const bool     array  = x->text.ptr[node->from] == '[';
+        const uint32_t parent = (uint32_t)(node - x->nodes);
+        uint64_t       hash   = parent;
+        for (p = path; *p && *p != '.'; p++) {
             if (*p == '\\' && p[1]) p++;
-            sse__json_hash_add(&hash, p, 1);
+            hash = sse__json_hash(x, hash, *p);
         }
-        for (at = *sse__json_slot(x, &hash); at; at = node->next) {
-            node = &x->nodes[at];
-            if (node->parent != parent) continue;
-            if (array ? sse__json_index_is(node->name, path, &rest)
-                      : sse__json_name_is(sse__str(x->text.ptr + node->name, node->name_len), path,
-                                          &rest))
+        for (node = &x->nodes[x->heads[hash & x->mask]]; node != x->nodes;
+             node = &x->nodes[node->next])
+            if (node->parent == parent &&
+                (array ? sse__json_index_is(node->name, path, &rest)
+                       : sse__json_name_is(x->text.ptr + node->name, path, &rest)))
                 break;
-        }
+        if (node == x->nodes) return sse__text(NULL);
     }
-    if (!at) return sse__text(NULL);
-    return sse__str(x->text.ptr + x->nodes[at].from, x->nodes[at].to - x->nodes[at].from);
+    return sse__str(x->text.ptr + node->from, node->to - node->from);
 }
 
 /* Scans all of json; *offset is then the first wrong byte, or json.len. path as in sse_json_get.
@@ -3476,12 +3445,12 @@ static sse_str sse__json_find(const sse__json_index *x, const char *path) { /* J
 static int sse__json_scan(sse_str json, const char *path, sse__json_index *index, sse_str *value,
                           size_t *offset) {
     const char *from = json.ptr ? json.ptr : "", *p = from, *const end = p + json.len, *start,
-               *rest = NULL;
+               *rest = NULL, *name = NULL; /* name: of the value that comes next */
     /* inside the value that comes next; NULL: nothing */
     const char      *want = *path ? path : NULL;
     /* target: the value that comes next is the one */
     bool             target = !*path, opened, hit;
-    sse_str          found = sse__text(NULL), name = found; /* name: as between its quotes */
+    sse_str          found = sse__text(NULL);
     sse__json_level  levels[SSE_JSON_DEPTH], *level = NULL;
     size_t           depth = 0;
     uint32_t         node = 0;
@@ -3492,8 +3461,10 @@ static int sse__json_scan(sse_str json, const char *path, sse__json_index *index
         if (index) node = sse__json_index_add(index, level, name, start);
         opened = p < end && (*p == '{' || *p == '[');
         if (opened) {
-            if (depth == SSE_JSON_DEPTH) error = SSE_E_FULL;
-            if (depth == SSE_JSON_DEPTH) break;
+            if (depth == SSE_JSON_DEPTH) {
+                error = SSE_E_FULL;
+                break;
+            }
             level        = &levels[depth++];
             level->want  = want;
             level->start = target ? start : NULL;
@@ -3523,10 +3494,9 @@ static int sse__json_scan(sse_str json, const char *path, sse__json_index *index
             level->index++;
         } else {
             sse__json_space(&p, end);
-            start = p + 1;
+            name = p + 1;
             if (!sse__json_string(&p, end)) break;
-            name = sse__str(start, (size_t)(p - start) - 1);
-            hit  = level->want && sse__json_name_is(name, level->want, &rest);
+            hit = level->want && sse__json_name_is(name, level->want, &rest);
             sse__json_space(&p, end);
             if (!sse__take_char(&p, end, ':')) break;
         }
@@ -3556,12 +3526,11 @@ static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const 
     for (i = 0; i < json.len; i++)
         values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
     while (slots < values) slots *= 2;
-    x->text   = json;
-    x->key[0] = key[0];
-    x->key[1] = key[1];
-    x->count  = 0;
-    x->mask   = (uint32_t)slots - 1;
     if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
+    x->text  = json;
+    x->key   = (key[0] & 0x3FFFFFFF) | 0x40000000; /* small ones spread nothing */
+    x->count = 0;
+    x->mask  = (uint32_t)slots - 1;
     x->nodes = (sse__json_node *)sse__arena_get(a, bytes);
     x->heads = (uint32_t *)sse__arena_get(a, slots * sizeof *x->heads);
     if (!x->nodes || !x->heads) return NULL;
@@ -3589,7 +3558,7 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value) {
 /* The text of a value that sse_json_get found: strings decoded, NULL for null and for an absent
    value, the JSON of all else. Returns: 0; SSE_E_FIELD if it holds a NUL (JS3); SSE_E_NOMEM. */
 static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
-    const char *p, *end;
+    const char *p;
     char       *to, bytes[4];
     size_t      n;
     *text = NULL;
@@ -3597,8 +3566,7 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
     *text = to = sse__arena_text(a, value); /* long enough: decoding never makes it longer */
     if (!to) return SSE_E_NOMEM;
     if (value.ptr[0] != '"') return SSE_OK;
-    end = value.ptr + value.len - 1;
-    for (p = value.ptr + 1; p < end; to += n) {
+    for (p = value.ptr + 1; *p != '"'; to += n) {
         n = sse__json_char(&p, bytes);
         if (!bytes[0]) {
             *text = NULL;
@@ -3692,30 +3660,25 @@ SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
     memset(s, 0, sizeof *s);
 }
 
-static void sse__hmac_pass(unsigned char out[32], const unsigned char key[64], unsigned char mask,
-                           sse_str bytes) {
-    sse_sha256    s;
-    unsigned char block[64];
-    int           i;
-    for (i = 0; i < 64; i++) block[i] = key[i] ^ mask;
-    memset(&s, 0, sizeof s);
-    sse_sha256_add(&s, block, sizeof block);
-    sse_sha256_add(&s, bytes.ptr, bytes.len);
-    sse_sha256_end(&s, out);
-}
-
-/* RFC 2104 */
+/* RFC 2104: the hash of the text behind the key, then that of the first hash behind another key */
 SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
                              const void *bytes, size_t n) {
-    unsigned char block[64] = {0}, inner[32];
+    unsigned char block[64] = {0};
+    sse_sha256    s;
+    int           i;
+    memset(&s, 0, sizeof s);
     if (key_len > sizeof block) {
-        sse_sha256 s;
-        memset(&s, 0, sizeof s);
         sse_sha256_add(&s, key, key_len);
         sse_sha256_end(&s, block);
     } else if (key_len) memcpy(block, key, key_len);
-    sse__hmac_pass(inner, block, 0x36, sse__str((const char *)bytes, n));
-    sse__hmac_pass(out, block, 0x5C, sse__str((const char *)inner, sizeof inner));
+    for (i = 0; i < 64; i++) block[i] ^= 0x36;
+    sse_sha256_add(&s, block, sizeof block);
+    sse_sha256_add(&s, bytes, n);
+    sse_sha256_end(&s, out);
+    for (i = 0; i < 64; i++) block[i] ^= 0x36 ^ 0x5C;
+    sse_sha256_add(&s, block, sizeof block);
+    sse_sha256_add(&s, out, 32);
+    sse_sha256_end(&s, out);
 }
 
 static bool sse__equal_secret(sse_str a, sse_str b) { /* SG2; that the lengths differ may be seen */
@@ -3754,14 +3717,12 @@ static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, ui
 }
 
 static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: SG1 */
+    char   spelling[17];
     size_t i;
     *v = 0;
-    for (i = 0; i < s.len; i++) {
-        const char *digit = s.ptr[i] ? strchr(sse__hex, s.ptr[i]) : NULL;
-        if (!digit) return false;
-        *v = *v << 4 | (uint64_t)(digit - sse__hex);
-    }
-    return s.len && s.len <= 16 && (s.ptr[0] != '0' || s.len == 1);
+    for (i = 0; i < s.len; i++) *v = *v << 4 | (uint64_t)sse__hex_value(s.ptr[i]);
+    snprintf(spelling, sizeof spelling, "%llx", (unsigned long long)*v);
+    return sse__eq(s, sse__text(spelling));
 }
 
 /* ahead: two servers' clocks differ, and NTP turns them back */
@@ -3770,27 +3731,27 @@ enum { SSE__SIGN_AGE_S = 3600, SSE__SIGN_AHEAD_S = 60 };
 static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, int max_age_s,
                           uint64_t now) {
     const size_t from = out ? out->len : 0;
-    sse_str rest = sse__text(secrets), secret, value, time, is_signed, signature = sse__text(text);
+    sse_str      rest = sse__text(secrets), secret, value, time, is_signed, tail = sse__text(text);
     uint64_t     when;
     bool         mine = false;
     if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     if (!text) return SSE_E_ABSENT;
-    value = sse__cut(&signature, '.', false);
-    time  = sse__cut(&signature, '.', false);
-    if (!signature.ptr) return SSE_E_SIGNATURE;
-    is_signed = sse__str(text, (size_t)(signature.ptr - 1 - text));
-    signature = sse__str(signature.ptr - 1, signature.len + 1); /* with its dot */
+    value = sse__cut(&tail, '.', false);
+    time  = sse__cut(&tail, '.', false);
+    if (!tail.ptr) return SSE_E_SIGNATURE;
+    is_signed = sse__str(text, value.len + 1 + time.len);
     do {
         sse__put_signature(out, secret, is_signed);
-        mine =
-            !out->error && sse__equal_secret(sse__str(out->ptr + from, out->len - from), signature);
+        mine = !out->error && sse__equal_secret(sse__str_skip(sse__text(text), is_signed.len),
+                                                sse__str(out->ptr + from, out->len - from));
         out->len = from;
     } while (!mine && sse__secret_next(&rest, &secret));
     if (out->error) return out->error;
     if (!mine || !sse__hex_time(time, &when)) return SSE_E_SIGNATURE;
     if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
-    if (when > now && when - now > SSE__SIGN_AHEAD_S) return SSE_E_SIGNATURE;
-    if (when < now && max_age_s > 0 && now - when > (uint64_t)max_age_s) return SSE_E_SIGNATURE;
+    if (when > now ? when - now > SSE__SIGN_AHEAD_S
+                   : max_age_s > 0 && now - when > (uint64_t)max_age_s)
+        return SSE_E_SIGNATURE;
     if (sse__base64_get(out, value, true)) return SSE_OK;
     out->len = from;
     return out->error ? out->error : SSE_E_SIGNATURE;
@@ -3894,10 +3855,9 @@ static int sse__elements_check(const sse_patch_options *p) {
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
 static int sse__script_check(sse_str script) {
-    const char *end = script.ptr + script.len, *p;
-    for (p = sse__find_char(script.ptr, end, '<'); p < end; p = sse__find_char(p + 1, end, '<')) {
-        const sse_str rest = sse__str(p, (size_t)(end - p));
-        if (sse__starts(rest, SSE__LIT("<!--")) || sse__starts_nocase(rest, "</script"))
+    while (script.ptr) { /* each piece between '<' */
+        sse__cut(&script, '<', false);
+        if (sse__starts(script, SSE__LIT("!--")) || sse__starts_nocase(script, "/script"))
             return SSE_E_FIELD;
     }
     return SSE_OK;
@@ -3907,7 +3867,7 @@ static int sse__script_check(sse_str script) {
 static int sse__redirect_check(const char *url) {
     const char *p;
     for (p = url; *p; p++)
-        if ((unsigned char)*p < 0x20) return SSE_E_FIELD;
+        if ((unsigned char)*p < ' ') return SSE_E_FIELD;
     url += strspn(url, " ");
     if (!*url) return SSE_E_ARG;
     return sse__starts_nocase(sse__text(url), "javascript:") ? SSE_E_FIELD : SSE_OK;
@@ -3915,9 +3875,8 @@ static int sse__redirect_check(const char *url) {
 
 /* A browser that cannot read them logs only to the console */
 static int sse__signals_check(sse_str json) {
-    size_t  offset;
     sse_str all;
-    return sse__json_scan(json, "", NULL, &all, &offset) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
+    return sse_json_get(json, "", &all) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
 }
 
 /* Whether e can be written; publishing asks before it does any work. DS1 */
@@ -3938,23 +3897,16 @@ static int sse__event_check(const sse_event *e) {
     return e->redirect ? sse__redirect_check(e->redirect) : SSE_OK;
 }
 
-static void sse__put_elements(sse_buf *b, const sse_patch_options *p, sse_str html) {
-    static const char modes[][8]      = {"outer",  "inner",  "replace", "prepend",
-                                         "append", "before", "after",   "remove"};
-    const bool        transition_root = sse__nonempty(p->view_transition_selector);
-    if (sse__nonempty(p->selector)) sse_printf(b, "data: selector %s\n", p->selector);
-    if (p->mode != SSE_OUTER) sse_printf(b, "data: mode %s\n", modes[p->mode]);
-    if (sse__nonempty(p->ns) && strcmp(p->ns, "html") != 0)
-        sse_printf(b, "data: namespace %s\n", p->ns);
-    if (p->view_transition || transition_root) sse_puts(b, "data: useViewTransition true\n");
-    if (transition_root)
-        sse_printf(b, "data: viewTransitionSelector %s\n", p->view_transition_selector);
-    if (html.len || p->mode != SSE_REMOVE) sse__put_lines(b, SSE__LIT("\ndata: elements "), html);
+/* NULL or "": nothing */
+static void sse__put_option(sse_buf *b, const char *name, const char *value) {
+    if (sse__nonempty(value)) sse_printf(b, "data: %s %s\n", name, value);
 }
 
 /* Appends an event that sse__event_check has passed. */
 static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
-    const sse_patch_options patch = sse__patch_options(e);
+    static const char modes[][8] = {"",       "inner",  "replace", "prepend", /* "": outer */
+                                    "append", "before", "after",   "remove"};
+    const sse_patch_options p        = sse__patch_options(e);
     const sse_str           elements = SSE__LIT("\ndata: elements ");
     const bool script = e->script || e->redirect, datastar = script || e->elements || e->signals;
     SSE_ASSERT(sse__has_no_newline(e->event) && sse__is_id(e->id)); /* EV2, EV3 */
@@ -3966,22 +3918,30 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
         sse_printf(b, "retry: %d\n", e->retry_ms);
     if (e->data) sse__put_lines(b, SSE__LIT("\ndata: "), sse__event_text(e, e->data));
     else if (!datastar && sse__nonempty(e->event)) sse_puts(b, "data: \n");
-    if (e->elements) sse__put_elements(b, &patch, sse__event_text(e, e->elements));
+    if (e->elements) {
+        const sse_str html = sse__event_text(e, e->elements);
+        const char   *root = p.view_transition_selector;
+        sse__put_option(b, "selector", p.selector);
+        sse__put_option(b, "mode", modes[p.mode]);
+        if (p.ns && strcmp(p.ns, "html") != 0) sse__put_option(b, "namespace", p.ns);
+        if (p.view_transition || sse__nonempty(root)) sse_puts(b, "data: useViewTransition true\n");
+        sse__put_option(b, "viewTransitionSelector", root);
+        if (html.len || p.mode != SSE_REMOVE) sse__put_lines(b, elements, html);
+    }
     if (e->signals) {
-        if (patch.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
+        if (p.only_if_missing) sse_puts(b, "data: onlyIfMissing true\n");
         sse__put_lines(b, SSE__LIT("\ndata: signals "), sse__event_text(e, e->signals));
     }
     if (script) {
         sse_puts(b, "data: mode append\ndata: selector body\ndata: elements <script");
-        if (sse__nonempty(patch.attributes)) {
+        if (sse__nonempty(p.attributes)) {
             sse__put_char(b, ' ');
-            sse__put_text(b, elements, sse__text(patch.attributes));
+            sse__put_text(b, elements, sse__text(p.attributes));
         }
-        sse_puts(b, patch.keep_script ? ">" : " data-effect=\"el.remove()\">");
+        sse_puts(b, p.keep_script ? ">" : " data-effect=\"el.remove()\">");
         if (e->script) sse__put_text(b, elements, sse__event_text(e, e->script));
-        else
-            sse_json(b, "setTimeout(() => window.location.href = %s)",
-                     e->redirect); /* later, so that this patch completes */
+        else /* later, so that this patch completes */
+            sse_json(b, "setTimeout(() => window.location.href = %s)", e->redirect);
         sse_puts(b, "</script>\n");
     }
     sse__put_char(b, '\n');
@@ -4028,43 +3988,42 @@ static bool sse__signal_below(const char *name, sse_str path) {
     return strncmp(name, path.ptr, path.len) == 0 && (!name[path.len] || name[path.len] == '.');
 }
 
-/* Appends {"a":null,"b":{"c":null}} for the names below path (empty: all), in the order they
-   came. A name removes what is below it, too. The specification nests names; two members of one
-   name would be one. */
-static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str path) {
-    bool first = true;
+/* Appends {"a":null,"b":{"c":null}} for the names that begin with prefix ("" or "user."), in the
+   order they came. A name removes what is below it, too. The specification nests names; two members
+   of one name would be one. */
+static void sse__put_signal_nulls(sse_buf *b, const char *const *names, int count, sse_str prefix) {
+    char before = '{';
     int  i, j;
     for (i = 0; i < count; i++) {
-        const size_t from = path.len ? path.len + 1 : 0;
-        sse_str      below;
-        bool         whole = false;
-        if (path.len && !sse__signal_below(names[i], path)) continue;
-        below = sse__str(names[i], from + strcspn(names[i] + from, "."));
-        for (j = 0; j < i && !sse__signal_below(names[j], below); j++) continue;
+        sse_str path;
+        bool    whole = false;
+        if (strncmp(names[i], prefix.ptr, prefix.len) != 0) continue;
+        path = sse__str(names[i], prefix.len + strcspn(names[i] + prefix.len, "."));
+        for (j = 0; j < i && !sse__signal_below(names[j], path); j++) continue;
         if (j < i) continue; /* written with an earlier name */
-        for (j = i; j < count; j++)
-            whole = whole || (sse__signal_below(names[j], below) && !names[j][below.len]);
-        sse__put_char(b, first ? '{' : ',');
-        sse__escape_json(b, sse__str(below.ptr + from, below.len - from));
+        for (j = i; j < count; j++) whole = whole || sse__eq(sse__text(names[j]), path);
+        sse__put_char(b, before);
+        sse__escape_json(b, sse__str_skip(path, prefix.len));
         sse__put_char(b, ':');
         if (whole) sse_puts(b, "null");
-        else sse__put_signal_nulls(b, names, count, below);
-        first = false;
+        else sse__put_signal_nulls(b, names, count, sse__str(path.ptr, path.len + 1));
+        before = ',';
     }
+    SSE_ASSERT(before == ',');
     sse__put_char(b, '}');
-    SSE_ASSERT(!first);
 }
 
 enum { SSE__SIGNAL_DEPTH = 64 }; /* of a name; bounds the recursion above */
 
 /* Parts of one or more characters, separated by dots */
 static bool sse__is_signal_name(const char *name) {
-    int depth = 0;
-    if (!name || !*name || *name == '.') return false;
-    for (; *name; name++)
-        if (*name == '.' && (++depth == SSE__SIGNAL_DEPTH || name[1] == '.' || !name[1]))
-            return false;
-    return true;
+    int depth;
+    for (depth = 0; name && depth < SSE__SIGNAL_DEPTH; depth++) {
+        const size_t n = strcspn(name, ".");
+        if (!n || !name[n]) return n > 0;
+        name += n + 1;
+    }
+    return false;
 }
 
 SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count) {
@@ -4073,7 +4032,7 @@ SSE_API int sse_remove_signals(sse_buf *b, const char *const *names, int count) 
     if (!names || count <= 0) return SSE_E_ARG;
     for (i = 0; i < count; i++)
         if (!sse__is_signal_name(names[i])) return SSE_E_FIELD;
-    sse__put_signal_nulls(&json, names, count, sse__str("", 0));
+    sse__put_signal_nulls(&json, names, count, sse__text(""));
     error = json.error ? json.error : sse_patch_signals(b, sse_buf_text(&json), NULL);
     sse_buf_free(&json);
     return error;
@@ -4146,8 +4105,7 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
 ==========================================================================*/
 
 static bool sse__all_in_class(sse_str s, unsigned set) { /* of nothing: true */
-    while (s.len && sse__in_class(s.ptr[s.len - 1], set)) s.len--;
-    return !s.len;
+    return sse__class_span(s, set) == s.len;
 }
 
 /* Field names, methods, cookie names */
@@ -4211,21 +4169,18 @@ static bool sse__media_is(sse_str value, sse_str type) {
 /* The weight of a list element in thousandths, RFC 9110 12.4.2: 1000 without a q, 0 where it is
    malformed. */
 static int sse__qvalue(sse_str element) {
-    int     weight, scale = 100;
+    int     weight = 0;
     size_t  i;
     sse_str name, q;
-    do
+    do {
         if (!sse__param_next(&element, &name, &q)) return 1000;
-    while (!sse__is_word(name, "q"));
-    if (q.len < 1 || q.len > 5 || !sse__in_class(q.ptr[0], SSE__DIGIT) ||
-        (q.len > 1 && q.ptr[1] != '.'))
-        return 0;
-    weight = (q.ptr[0] - '0') * 1000;
-    for (i = 2; i < q.len; i++, scale /= 10) {
-        if (!sse__in_class(q.ptr[i], SSE__DIGIT)) return 0;
-        weight += (q.ptr[i] - '0') * scale;
+    } while (!sse__is_word(name, "q"));
+    for (i = 0; i < 5; i++) { /* what is left out of 1.000 is written so */
+        const char c = i < q.len ? q.ptr[i] : "0.000"[i];
+        if (i == 1 ? c != '.' : !sse__in_class(c, SSE__DIGIT)) return 0;
+        if (i != 1) weight = weight * 10 + (c - '0');
     }
-    return weight > 1000 ? 0 : weight;
+    return q.len > 5 || weight > 1000 ? 0 : weight;
 }
 
 static bool sse__wordlist_has(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
@@ -4244,11 +4199,12 @@ static bool sse__media_compresses(sse_str type) {
         "application/x-ndjson application/yaml application/toml application/rtf "
         "application/vnd.sqlite3 application/vnd.apple.mpegurl image/bmp "
         "image/vnd.microsoft.icon font/ttf font/otf";
-    type = sse__trim(sse__cut(&type, ';', true));
-    if (type.len < 6) return false;
+    sse_str suffix, last;
+    type = suffix = sse__trim(sse__cut(&type, ';', true));
+    last          = sse__cut(&suffix, '+', false);
+    while (suffix.ptr) last = sse__cut(&suffix, '+', false);
     return sse__starts_nocase(type, "text/") || sse__wordlist_has(words, type) ||
-           sse__is_word(sse__str_skip(type, type.len - 5), "+json") ||
-           sse__is_word(sse__str_skip(type, type.len - 4), "+xml");
+           (last.len < type.len && sse__wordlist_has("json xml", last));
 }
 
 enum { SSE__ACCEPT_BR = 1, SSE__ACCEPT_GZIP = 2, SSE__ACCEPT_IDENTITY = 4 };
@@ -4283,26 +4239,23 @@ static unsigned sse__accept_encoding(sse_str value, unsigned offered) {
    no matter on either side (RFC 9110 8.8.3.2); else a weak tag matches nothing. Not through
    sse__list_next: in a tag a backslash is a plain character. */
 static bool sse__etag_match(sse_str list, sse_str etag, bool weak) {
-    const char *end;
-    bool        is_weak = sse__starts(etag, SSE__LIT("W/"));
+    sse_str tag;
+    bool    is_weak = sse__starts(etag, SSE__LIT("W/"));
     if (sse__eq(sse__trim(list), SSE__LIT("*"))) return true;
     if (is_weak && !weak) return false;
     if (is_weak) etag = sse__str_skip(etag, 2);
-    for (;;) {
+    do {
         while (list.len && (sse__is_space(list.ptr[0]) || list.ptr[0] == ','))
             list = sse__str_skip(list, 1);
         is_weak = sse__starts(list, SSE__LIT("W/"));
         if (is_weak) list = sse__str_skip(list, 2);
-        end = list.len > 1 && list.ptr[0] == '"'
-                  ? (const char *)memchr(list.ptr + 1, '"', list.len - 1)
-                  : NULL;
-        if (!end) return false; /* the end, or no tag: FD2 */
-        end++;
-        if ((weak || !is_weak) && sse__eq(sse__str(list.ptr, (size_t)(end - list.ptr)), etag))
-            return true;
-        list = sse__str_skip(list, (size_t)(end - list.ptr));
-        if (list.len && !sse__is_space(list.ptr[0]) && list.ptr[0] != ',') return false;
-    }
+        if (!sse__starts(list, SSE__LIT("\""))) return false; /* the end, or no tag: FD2 */
+        list = sse__str_skip(list, 1);
+        tag  = sse__cut(&list, '"', false);
+        if (!list.ptr) return false;
+        if ((weak || !is_weak) && sse__eq(sse__str(tag.ptr - 1, tag.len + 2), etag)) return true;
+    } while (!list.len || sse__is_space(list.ptr[0]) || list.ptr[0] == ',');
+    return false;
 }
 
 /* Reads a Range value for a representation of size bytes, RFC 9110 14.2. Returns 206 with the
@@ -4381,25 +4334,21 @@ static void sse__date_write(char out[30], int64_t time) {
 /* Matches all of s against a form: each of d y h m s is a digit of that number, e one that may be
    a blank, b the name of a month; all else stands for itself. */
 static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
+    int        *const numbers[] = {&d->year, &d->day, &d->day, &d->hour, &d->minute, &d->second};
+    static const char letters[] = "ydehms";
     memset(d, 0, sizeof *d);
     for (; *form && s.len; form++, s = sse__str_skip(s, 1)) {
-        int *number = NULL, digit = s.ptr[0] - '0';
-        switch (*form) {
-        case 'b':
+        const char *letter = strchr(letters, *form);
+        const char  c      = *form == 'e' && s.ptr[0] == ' ' ? '0' : s.ptr[0];
+        if (*form == 'b') {
             while (d->month < 12 && !sse__starts(s, sse__text(sse__month_names[d->month])))
                 d->month++;
             if (d->month++ == 12) return false;
             s = sse__str_skip(s, 2);
             continue;
-        case 'e': if (s.ptr[0] == ' ') digit = 0; /* fall through */
-        case 'd': number = &d->day; break;
-        case 'y': number = &d->year; break;
-        case 'h': number = &d->hour; break;
-        case 'm': number = &d->minute; break;
-        case 's': number = &d->second; break;
         }
-        if (number ? digit < 0 || digit > 9 : s.ptr[0] != *form) return false;
-        if (number) *number = *number * 10 + digit;
+        if (letter ? !sse__in_class(c, SSE__DIGIT) : c != *form) return false;
+        if (letter) *numbers[letter - letters] = *numbers[letter - letters] * 10 + (c - '0');
     }
     return !*form && !s.len;
 }
@@ -4409,17 +4358,15 @@ static bool sse__date_match(sse_str s, const char *form, sse__date *d) {
    of the day is not compared with the date. */
 static bool sse__date_parse(sse_str s, int64_t now, int64_t *time) {
     sse__date d, today;
-    sse_str   rest;
     bool      leap;
     int       last, day = 0;
     while (day < 7 && !sse__starts(s, sse__str(sse__day_names[day], 3))) day++;
     if (day == 7) return false;
-    rest = sse__str_skip(s, 3);
-    if (!sse__date_match(rest, ", dd b yyyy hh:mm:ss GMT", &d) &&
-        !sse__date_match(rest, " b ed hh:mm:ss yyyy", &d)) {
-        rest = sse__text(sse__day_names[day]);
-        if (!sse__starts(s, rest)) return false;
-        if (!sse__date_match(sse__str_skip(s, rest.len), ", dd-b-yy hh:mm:ss GMT", &d))
+    if (!sse__date_match(sse__str_skip(s, 3), ", dd b yyyy hh:mm:ss GMT", &d) &&
+        !sse__date_match(sse__str_skip(s, 3), " b ed hh:mm:ss yyyy", &d)) {
+        const sse_str name = sse__text(sse__day_names[day]);
+        if (!sse__starts(s, name) ||
+            !sse__date_match(sse__str_skip(s, name.len), ", dd-b-yy hh:mm:ss GMT", &d))
             return false;
         sse__date_of(now, &today);
         d.year += (today.year + 50) / 100 * 100;
@@ -4475,37 +4422,32 @@ typedef struct sse__host { sse_str name, port; } sse__host;
 /* Reads host[:port] as in Host and in URLs (RFC 9110 7.2). No user information, no empty name.
    "example.com." is the same name, in full: the dot of the root is left off. */
 static bool sse__host_parse(sse_str s, sse__host *host) {
-    uint64_t    port;
-    const char *close = s.len && s.ptr[0] == '[' ? (const char *)memchr(s.ptr, ']', s.len) : NULL;
-    if (close) {
-        host->name = sse__str(s.ptr, (size_t)(close + 1 - s.ptr));
-        host->port = sse__str_skip(s, host->name.len);
-        if (!sse__is_ipv6(sse__str(s.ptr + 1, host->name.len - 2)) ||
-            (host->port.len && host->port.ptr[0] != ':'))
-            return false;
-        if (host->port.len) host->port = sse__str_skip(host->port, 1);
+    uint64_t port;
+    sse_str  rest = s;
+    if (sse__starts(s, SSE__LIT("["))) {
+        host->name = sse__cut(&rest, ']', false);
+        if (!rest.ptr || !sse__is_ipv6(sse__str_skip(host->name, 1))) return false;
+        host->name.len++;
+        if (sse__cut(&rest, ':', false).len) return false;
     } else {
-        host->port = s;
-        host->name = sse__cut(&host->port, ':', false);
+        host->name = sse__cut(&rest, ':', false);
         if (!host->name.len || !sse__all_in_class(host->name, SSE__HOST)) return false;
         if (host->name.len > 1 && host->name.ptr[host->name.len - 1] == '.') host->name.len--;
     }
-    return host->port.len == 0 || sse__parse_u64(host->port, 65535, &port);
+    host->port = rest;
+    return rest.len == 0 || sse__parse_u64(rest, 65535, &port);
 }
 
 /* Scheme absent: the opaque origin "null" */
 typedef struct sse__origin { sse_str scheme; sse__host host; } sse__origin;
 
 static bool sse__origin_parse(sse_str s, sse__origin *origin) { /* RFC 6454 7.1, one origin */
-    const char *colon = s.len ? (const char *)memchr(s.ptr, ':', s.len) : NULL;
     memset(origin, 0, sizeof *origin);
     if (sse__eq(s, SSE__LIT("null"))) return true;
-    if (!colon || sse__lower(s.ptr[0]) < 'a' || sse__lower(s.ptr[0]) > 'z') return false;
-    origin->scheme = sse__str(s.ptr, (size_t)(colon - s.ptr));
-    s = sse__str_skip(s, origin->scheme.len);
-    if (!sse__all_in_class(origin->scheme, SSE__HOST) || !sse__starts(s, SSE__LIT("://")))
-        return false;
-    return sse__host_parse(sse__str_skip(s, 3), &origin->host);
+    origin->scheme = sse__cut(&s, ':', false);
+    return sse__starts(s, SSE__LIT("//")) && sse__all_in_class(origin->scheme, SSE__HOST) &&
+           sse__lower(origin->scheme.ptr[0]) >= 'a' && sse__lower(origin->scheme.ptr[0]) <= 'z' &&
+           sse__host_parse(sse__str_skip(s, 2), &origin->host);
 }
 
 /* True if the page of that origin came from this Host. A port left out is the one of the
@@ -4569,8 +4511,10 @@ static const char *sse__status_text(int status) {
         "503 Service Unavailable\0" "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0"
         "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
         "511 Network Authentication Required\0";
-    const char *p = texts;
-    while (*p && (p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0' != status) p += strlen(p) + 1;
+    const char   *p = texts;
+    char          room[20];
+    const sse_str number = sse__digits(room, (unsigned)status);
+    while (*p && !sse__eq(sse__str(p, 3), number)) p += strlen(p) + 1;
     return *p ? p + 4 : "Unknown";
 }
 
@@ -4614,7 +4558,7 @@ static const char *sse__mime(sse_str path) {
   H1  Every slice lies inside the bytes scanned so far, and its bytes are
       of the class that its place allows.
   H2  However the bytes are cut into feeds, result, slices and status are
-      the same. At most one byte, a CR at the end of a feed, is seen twice.
+      the same. A line is read when its end is there, and looked for once.
   H3  A head is taken or refused as a whole. Request smuggling: a head that
       another parser might read differently (RFC 9112 11.2) is refused.
 ==========================================================================*/
@@ -4624,6 +4568,13 @@ typedef struct sse__slice { uint32_t at, len; } sse__slice;
 
 static sse_str sse__slice_str(const char *bytes, sse__slice s) {
     return sse__str(bytes + s.at, s.len);
+}
+
+static sse__slice sse__slice_of(const char *bytes, sse_str s) {
+    sse__slice slice;
+    slice.at  = (uint32_t)(s.ptr - bytes);
+    slice.len = (uint32_t)s.len;
+    return slice;
 }
 
 /* The fields that this file looks at: X(NAME, its first letter, name). The letter and the length
@@ -4658,24 +4609,12 @@ enum {
 /* Value trimmed; id: SSE__FIELD_ */
 typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field;
 
-enum {
-    SSE__HEAD_START,
-    SSE__HEAD_METHOD,
-    SSE__HEAD_TARGET,
-    SSE__HEAD_VERSION,
-    SSE__HEAD_NAME,
-    SSE__HEAD_SPACE,
-    SSE__HEAD_VALUE,
-    SSE__HEAD_END
-};
-
 typedef struct sse__head {
-    uint32_t    pos, mark;           /* scanned up to here; the element being scanned begins here */
+    uint32_t    pos, line;           /* scanned up to here; the line being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
     sse__field *fields;              /* the caller's array */
-    uint8_t     stage;               /* SSE__HEAD_ */
-    int         result;              /* at the end: the result of sse__head_parse */
-    sse__slice  method, target;      /* as sent */
+    int         result;              /* of sse__head_parse; not 0: it stays */
+    sse__slice  method, target;      /* as sent; empty before the request line */
     /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
     sse__slice  path, query;
     /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
@@ -4684,7 +4623,6 @@ typedef struct sse__head {
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
     bool        keep_alive, expect_continue;
-    bool        saw_host, saw_coding, other_coding, other_expectation, asks_close, asks_keep;
 } sse__head;
 
 /* fields: the caller keeps them as long as h. max_bytes counts the whole head; past 2^31 - 1,
@@ -4746,312 +4684,202 @@ typedef enum sse__asker {
 } sse__asker;
 
 static sse__asker sse__head_asker(const sse__head *h, const char *bytes) {
-    sse_str    accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
-    const bool one = !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr;
+    sse_str accept = sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 0), type, other;
     if (!sse__eq(sse__slice_str(bytes, h->method), SSE__LIT("GET"))) return SSE__ASKER_PLAIN;
-    if (one && sse__list_next(&accept, &type) &&
-        sse__media_is(type, SSE__LIT("text/event-stream")) && sse__qvalue(type) > 0 &&
-        !sse__list_next(&accept, &other))
+    if (sse__list_next(&accept, &type) && !sse__list_next(&accept, &other) &&
+        !sse__head_value(h, bytes, SSE__FIELD_ACCEPT, 1).ptr &&
+        sse__media_is(type, SSE__LIT("text/event-stream")) && sse__qvalue(type) > 0)
         return SSE__ASKER_EVENTSOURCE;
     type = sse__head_find(h, bytes, SSE__LIT("datastar-request"), 0);
     return sse__is_word(type, "true") ? SSE__ASKER_DATASTAR : SSE__ASKER_PLAIN;
 }
 
-/* Looks at a field that frames the message or decides about the connection. Against request
-   smuggling, anything that a proxy might read differently is refused (H3). */
-static int sse__head_take(sse__head *h, const char *bytes, const sse__field *field) {
-    sse_str   value = sse__slice_str(bytes, field->value), item;
-    sse__host host;
-    switch (field->id) {
-    case SSE__FIELD_HOST:
-        /* decides which site is meant: not two of them, and none that is read in two ways, RFC
-           9112 3.2 */
-        if (h->saw_host || !sse__host_parse(value, &host)) return -400;
-        h->saw_host = true;
-        /* an absolute target has precedence, RFC 9112 3.2.2 */
-        if (!h->host.len) h->host = field->value;
-        break;
-    case SSE__FIELD_CONTENT_LENGTH:
-        /* the same value twice is refused as well: some proxy joins them, some takes one */
-        if (h->has_length || !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
-        h->has_length = true;
-        break;
-    case SSE__FIELD_TRANSFER_ENCODING:
-        /* nothing may follow chunked, or come with it, RFC 9112 6.1 */
-        if (!value.len) return -400;
-        h->saw_coding = true;
-        while (value.ptr) {
-            sse_str coding = sse__trim(sse__cut(&value, ',', true)),
-                    name   = sse__cut(&coding, ';', true);
-            if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
-            if (!sse__is_word(name, "chunked")) h->other_coding = true;
-            else if (coding.ptr) return -400;
-            else h->chunked = true;
-        }
-        break;
-    case SSE__FIELD_CONNECTION:
-        /* all other options mean nothing here, malformed ones too: none changes where the
-           message ends */
-        while (sse__list_next(&value, &item)) {
-            if (sse__is_word(item, "close")) h->asks_close = true;
-            if (sse__is_word(item, "keep-alive")) h->asks_keep = true;
-        }
-        break;
-    case SSE__FIELD_EXPECT:
-        if (sse__is_word(value, "100-continue")) h->expect_continue = true;
-        else h->other_expectation = true;
-        break;
+/* The request line, RFC 9112 3: a method, a target and a version with one space between them.
+   Returns 0, or a status to answer as a negative number. */
+static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line) {
+    const sse_str method = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN));
+    sse_str       target, path;
+    sse__host     host;
+    size_t        n = 0;
+    if (method.len > 32) return -501; /* longer than any method there is */
+    line = sse__str_skip(line, method.len);
+    if (!method.len || !sse__starts(line, SSE__LIT(" "))) return -400;
+    line   = sse__str_skip(line, 1);
+    target = sse__str(line.ptr, sse__class_span(line, SSE__TARGET));
+    line   = sse__str_skip(line, target.len);
+    if (!target.len || !sse__starts(line, SSE__LIT(" "))) return -400;
+    line = sse__str_skip(line, 1);
+    h->method = sse__slice_of(bytes, method);
+    h->target = sse__slice_of(bytes, target);
+
+    /* A later minor version is served as 1.1 (RFC 9110 2.5), another major one not at all. */
+    if (line.len != 8 || !sse__starts(line, SSE__LIT("HTTP/")) || line.ptr[6] != '.' ||
+        !sse__in_class(line.ptr[5], SSE__DIGIT) || !sse__in_class(line.ptr[7], SSE__DIGIT))
+        return -400;
+    if (line.ptr[5] != '1') return -505;
+    h->minor = line.ptr[7] != '0';
+
+    /* The target has one of the forms of RFC 9112 3.2. CONNECT is a request to a proxy; '*' is for
+       OPTIONS alone. */
+    if (sse__eq(method, SSE__LIT("CONNECT"))) return -400;
+    if (sse__eq(target, SSE__LIT("*"))) {
+        h->path = h->target;
+        return sse__eq(method, SSE__LIT("OPTIONS")) ? 0 : -400;
     }
-    return 1;
+    path = target;
+    if (path.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
+        if (sse__starts_nocase(path, "http://")) path = sse__str_skip(path, 7);
+        else if (sse__starts_nocase(path, "https://")) path = sse__str_skip(path, 8);
+        else return -400;
+        while (n < path.len && path.ptr[n] != '/' && path.ptr[n] != '?') n++;
+        if (!sse__host_parse(sse__str(path.ptr, n), &host)) return -400;
+        h->host = sse__slice_of(bytes, sse__str(path.ptr, n));
+        path    = sse__str_skip(path, n);
+    }
+    for (n = 0; n < path.len && path.ptr[n] != '?';) n++;
+    h->path = sse__slice_of(bytes, sse__str(path.ptr, n));
+    if (n < path.len) h->query = sse__slice_of(bytes, sse__str_skip(path, n + 1));
+    return 0;
 }
 
-/* Checks that need all fields. */
-static int sse__head_finish(sse__head *h) {
-    if (h->minor == 1 && !h->saw_host) return -400;
-    if (h->saw_coding && (h->minor == 0 || h->has_length)) return -400; /* RFC 9112 6.1: H3 */
-    if (h->other_coding) return -501;
-    if (h->other_expectation) return -417;
-    h->keep_alive = !h->asks_close && (h->minor == 1 || h->asks_keep);
+/* A field line, RFC 9112 5. Returns 0, or a status to answer as a negative number. */
+static int sse__head_field(sse__head *h, const char *bytes, sse_str line) {
+    sse__field   *field = h->fields + h->nfields;
+    const sse_str name  = sse__str(line.ptr, sse__class_span(line, SSE__TOKEN));
+    /* a space before the colon and folded lines are refused here too */
+    if (!name.len || name.len == line.len || line.ptr[name.len] != ':') return -400;
+    if (h->nfields == h->max_fields) return -431;
+    field->name  = sse__slice_of(bytes, name);
+    field->value = sse__slice_of(bytes, sse__trim(sse__str_skip(line, name.len + 1)));
+    field->id    = sse__field_id(name);
+    h->nfields++;
+    return 0;
+}
+
+/* The blank line: what the fields say about the message and the connection. Against request
+   smuggling, anything that a proxy might read differently is refused (H3). Returns the head's
+   length, or a status to answer as a negative number. */
+static int sse__head_finish(sse__head *h, const char *bytes) {
+    sse_str   value = sse__head_value(h, bytes, SSE__FIELD_HOST, 0), item, name;
+    sse__host host;
+    bool      close = false, keep = false, other = false;
+    uint32_t  i;
+
+    /* Host decides which site is meant: not two of them, and none that is read in two ways, RFC
+       9112 3.2. An absolute target has precedence, 3.2.2. */
+    if (value.ptr ? !sse__host_parse(value, &host) : h->minor == 1) return -400;
+    if (sse__head_value(h, bytes, SSE__FIELD_HOST, 1).ptr) return -400;
+    if (value.ptr && !h->host.len) h->host = sse__slice_of(bytes, value);
+
+    /* The same length twice is refused as well: some proxy joins them, some takes one. */
+    value         = sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 0);
+    h->has_length = value.ptr != NULL;
+    if (h->has_length && !sse__parse_u64(value, UINT64_MAX, &h->content_length)) return -400;
+    if (sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 1).ptr) return -400;
+
+    /* Nothing may follow chunked, or come with it, RFC 9112 6.1. */
+    for (i = 0; (value = sse__head_value(h, bytes, SSE__FIELD_TRANSFER_ENCODING, i)).ptr; i++) {
+        if (!value.len || h->minor == 0 || h->has_length) return -400;
+        while (value.ptr) {
+            item = sse__trim(sse__cut(&value, ',', true));
+            name = sse__cut(&item, ';', true);
+            if (h->chunked || !sse__is_token(sse__trim(name))) return -400;
+            if (!sse__is_word(name, "chunked")) other = true;
+            else if (item.ptr) return -400;
+            else h->chunked = true;
+        }
+    }
+    if (other) return -501;
+
+    for (i = 0; (value = sse__head_value(h, bytes, SSE__FIELD_EXPECT, i)).ptr; i++)
+        if (!sse__is_word(value, "100-continue")) return -417;
     /* RFC 9110 10.1.1 */
-    if (h->minor == 0 || (!h->chunked && h->content_length == 0)) h->expect_continue = false;
+    h->expect_continue = i > 0 && h->minor == 1 && (h->chunked || h->content_length > 0);
+
+    /* All other options of a connection mean nothing here, malformed ones too: none changes where
+       the message ends. */
+    for (i = 0; (value = sse__head_value(h, bytes, SSE__FIELD_CONNECTION, i)).ptr; i++)
+        while (sse__list_next(&value, &item)) {
+            if (sse__is_word(item, "close")) close = true;
+            if (sse__is_word(item, "keep-alive")) keep = true;
+        }
+    h->keep_alive = !close && (h->minor == 1 || keep);
     return (int)h->pos;
 }
 
-/* Blank lines before the request, which some clients send after a body (RFC 9112 2.2): four are
-   forgiven. */
-static int sse__head_start(sse__head *h, const char *bytes, uint32_t end) {
-    while (h->pos < end && bytes[h->pos] == '\r') {
-        if (h->pos + 1 == end) return 0;
-        if (bytes[h->pos + 1] != '\n' || h->pos >= 8) return -400;
-        h->pos += 2;
-    }
-    if (h->pos == end) return 0;
-    h->mark  = h->pos;
-    h->stage = SSE__HEAD_METHOD;
-    return 1;
-}
-
-/* A word of the request line, which ends with one space. */
-static int sse__head_word(sse__head *h, const char *bytes, uint32_t end, unsigned set,
-                          sse__slice *word) {
-    uint32_t pos = h->pos;
-    while (pos < end && sse__in_class(bytes[pos], set)) pos++;
-    h->pos    = pos;
-    word->at  = h->mark;
-    word->len = pos - h->mark;
-    if (set == SSE__TOKEN && word->len > 32) return -501; /* longer than any method there is */
-    if (pos == end) return 0;
-    if (bytes[pos] != ' ' || word->len == 0) return -400;
-    h->mark = ++h->pos;
-    h->stage++;
-    return 1;
-}
-
-/* The target as a path and a query, in one of the forms of RFC 9112 3.2. False: it is of none of
-   them. */
-static bool sse__head_target_split(sse__head *h, const char *bytes) {
-    const sse_str method = sse__slice_str(bytes, h->method),
-                  target = sse__slice_str(bytes, h->target);
-    uint32_t      at = 0, mark;
-    sse__host     host;
-    if (sse__eq(method, SSE__LIT("CONNECT"))) return false; /* a request to a proxy */
-    if (target.ptr[0] != '/' && sse__eq(target, SSE__LIT("*"))) {
-        h->path = h->target;
-        return sse__eq(method, SSE__LIT("OPTIONS"));
-    }
-    if (target.ptr[0] != '/') { /* absolute-form, RFC 9112 3.2.2 */
-        if (sse__starts_nocase(target, "http://")) at = 7;
-        if (sse__starts_nocase(target, "https://")) at = 8;
-        for (mark = at; at < target.len && target.ptr[at] != '/' && target.ptr[at] != '?';) at++;
-        if (!mark || !sse__host_parse(sse__str(target.ptr + mark, at - mark), &host)) return false;
-        h->host.at  = h->target.at + mark;
-        h->host.len = at - mark;
-    }
-    for (mark = at; at < target.len && target.ptr[at] != '?';) at++;
-    h->path.at  = h->target.at + mark;
-    h->path.len = at - mark;
-    if (at == target.len) return true;
-    h->query.at  = h->target.at + at + 1;
-    h->query.len = h->target.len - at - 1;
-    return true;
-}
-
-/* "HTTP/1.1" and the end of the line. A later minor version is served as 1.1 (RFC 9110 2.5),
-   another major one not at all. */
-static int sse__head_version(sse__head *h, const char *bytes, uint32_t end) {
-    static const char form[] = "HTTP/0.0\r\n";
-    const char       *version = bytes + h->mark;
-    for (; h->pos < end && h->pos - h->mark < 10; h->pos++) {
-        const char c = bytes[h->pos], want = form[h->pos - h->mark];
-        if (want == '0' ? c < '0' || c > '9' : c != want) return -400;
-    }
-    if (h->pos - h->mark < 10) return 0;
-    if (version[5] != '1') return -505;
-    h->minor = version[7] != '0';
-    h->mark  = h->pos;
-    h->stage = SSE__HEAD_NAME;
-    return sse__head_target_split(h, bytes) ? 1 : -400;
-}
-
-/* At the start of a line: 1 if a field follows, 2 at the blank line. */
-static int sse__head_name(sse__head *h, const char *bytes, uint32_t end) {
-    uint32_t    pos = h->pos;
-    sse__field *field = h->fields + h->nfields;
-    while (pos < end && sse__in_class(bytes[pos], SSE__TOKEN)) pos++;
-    h->pos = pos;
-    if (pos == end) return 0;
-    if (bytes[pos] == '\r' && pos == h->mark) {
-        if (pos + 1 == end) return 0;
-        if (bytes[pos + 1] != '\n') return -400;
-        h->pos += 2;
-        return 2;
-    }
-    /* a space before the colon and folded lines end here too */
-    if (bytes[pos] != ':' || pos == h->mark) return -400;
-    if (h->nfields == h->max_fields) return -431;
-    field->name.at  = h->mark;
-    field->name.len = pos - h->mark;
-    field->id       = sse__field_id(sse__slice_str(bytes, field->name));
-    h->pos++;
-    h->stage = SSE__HEAD_SPACE;
-    return 1;
-}
-
-/* How many of the 16 bytes at p stand before the first control character (below 0x20, or 0x7F):
-   16 if there is none. */
-#if defined(SSE__USE_SSE2)
-static unsigned sse__printable_in_block(const char *p) {
-    const __m128i  v = _mm_loadu_si128((const __m128i *)(const void *)p);
-    const __m128i  low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
-    const unsigned hits =
-        (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7F))));
-    return hits ? (unsigned)__builtin_ctz(hits) : 16;
-}
-#elif defined(SSE__USE_NEON)
-static unsigned sse__printable_in_block(const char *p) {
-    const uint8x16_t v = vld1q_u8((const uint8_t *)p);
-    const uint8x16_t bad = vorrq_u8(vcleq_u8(v, vdupq_n_u8(0x1F)), vceqq_u8(v, vdupq_n_u8(0x7F)));
-    /* 4 bits a byte */
-    const uint64_t hits =
-        vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(bad), 4)), 0);
-    return hits ? (unsigned)__builtin_ctzll(hits) / 4 : 16;
-}
-#else
-static unsigned sse__printable_in_block(const char *p) {
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    unsigned       i;
-    for (i = 0; i < 16; i += 8) {
-        uint64_t v, del;
-        memcpy(&v, p + i, 8);
-        del = v ^ 0x7F * ones;
-        /* In x - n * ones a byte below n borrows its high bit, unless it had one: exact as to
-           whether there is such a byte. */
-        if (((v - 0x20 * ones) & ~v & high) || ((del - ones) & ~del & high)) break;
-    }
-    while (i < 16 && (unsigned char)p[i] >= 0x20 && p[i] != 0x7F) i++;
-    return i;
-}
-#endif
-
-/* The first control character of [p, end), end if there is none. Never reads past end. */
+/* The first control character (below 0x20, or 0x7F) of [p, end), end if there is none. This is
+   where the time of a head goes: eight bytes at a time. */
 static const char *sse__printable_end(const char *p, const char *end) {
-    while (end - p >= 16) {
-        const unsigned n = sse__printable_in_block(p);
-        p += n;
-        if (n < 16) return p;
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    for (; end - p >= 8; p += 8) {
+        const uint64_t v = sse__load64(p), del = v ^ 0x7F * ones;
+        /* Of the bytes below 0x80, those below 0x20 borrow their high bit in the one difference,
+           and 0x7F in the other. The lowest is found rightly: nothing was borrowed from it. */
+        const uint64_t hits = ((v - 0x20 * ones) | (del - ones)) & ~v & high;
+        if (hits) return p + sse__first_byte(hits);
     }
     while (p < end && (unsigned char)*p >= 0x20 && *p != 0x7F) p++;
     return p;
 }
 
-/* Values are most of a head: the 16-byte path is here. Tabs are allowed but rare, and just
-   restart it. */
-static int sse__head_field_value(sse__head *h, const char *bytes, uint32_t end) {
-    sse__field *field = h->fields + h->nfields;
-    uint32_t    pos = h->pos;
-    if (h->stage == SSE__HEAD_SPACE) {
-        while (pos < end && sse__is_space(bytes[pos])) pos++;
-        h->pos = h->mark = pos;
-        if (pos == end) return 0;
-        h->stage = SSE__HEAD_VALUE;
-    }
-    for (;; pos++) {
-        pos = (uint32_t)(sse__printable_end(bytes + pos, bytes + end) - bytes);
-        if (pos == end || bytes[pos] != '\t') break;
-    }
-    h->pos = pos;
-    if (pos == end || (bytes[pos] == '\r' && pos + 1 == end)) return 0;
-    if (bytes[pos] != '\r' || bytes[pos + 1] != '\n') return -400;
-    h->pos += 2;
-    while (pos > h->mark && sse__is_space(bytes[pos - 1])) pos--;
-    field->value.at  = h->mark;
-    field->value.len = pos - h->mark;
-    h->nfields++;
-    h->mark  = h->pos;
-    h->stage = SSE__HEAD_NAME;
-    return 1;
-}
-
 /* Reads a request head (RFC 9112 2 to 6) at bytes, of which len are there by now: all those of
    the earlier calls, wherever they are now, and perhaps more. Returns the head's length with its
    blank line, 0 if more is needed, or a status to answer as a negative number, after which the
-   connection must be closed. Then, and when done, further calls return the same. */
-/* H2: all it knows is in h */
+   connection must be closed. Then, and when done, further calls return the same.
+   H2: all it knows is in h. This is where the time goes: the end of a line is looked for eight
+   bytes at a time; tabs are allowed but rare, and just restart that. */
 static int sse__head_parse(sse__head *h, const char *bytes, size_t len) {
-    const uint32_t end = len < h->max_bytes ? (uint32_t)len : h->max_bytes;
-    int            rc = 1;
-    if (h->stage == SSE__HEAD_END) return h->result;
-    while (rc > 0 && h->stage < SSE__HEAD_NAME) {
-        switch (h->stage) {
-        case SSE__HEAD_START: rc = sse__head_start(h, bytes, end); break;
-        case SSE__HEAD_METHOD: rc = sse__head_word(h, bytes, end, SSE__TOKEN, &h->method); break;
-        case SSE__HEAD_TARGET: rc = sse__head_word(h, bytes, end, SSE__TARGET, &h->target); break;
-        default: rc = sse__head_version(h, bytes, end);
-        }
-    }
-    /* this is where the time goes: a field is two calls, and most need nothing more */
-    while (rc > 0) {
-        if (h->stage == SSE__HEAD_NAME) {
-            rc = sse__head_name(h, bytes, end);
-            if (rc == 2) rc = sse__head_finish(h);
-            else if (rc > 0) continue;
+    const char *const end = bytes + (len < h->max_bytes ? len : h->max_bytes);
+    while (!h->result) {
+        const char *p = sse__printable_end(bytes + h->pos, end);
+        sse_str     line;
+        while (p < end && *p == '\t') p = sse__printable_end(p + 1, end);
+        line   = sse__str(bytes + h->line, (size_t)(p - bytes) - h->line);
+        h->pos = (uint32_t)(p - bytes);
+        SSE_ASSERT(h->line <= h->pos && p <= end); /* H1 */
+        if (p == end || (*p == '\r' && p + 1 == end)) {
+            /* no longer head can end inside the limit */
+            if (len >= h->max_bytes) h->result = h->target.len ? -431 : -414;
             break;
         }
-        rc = sse__head_field_value(h, bytes, end);
-        if (rc <= 0 || h->fields[h->nfields - 1].id == SSE__FIELD_OTHER) continue;
-        rc = sse__head_take(h, bytes, &h->fields[h->nfields - 1]);
+        if (p[0] != '\r' || p[1] != '\n') {
+            h->result = -400;
+            break;
+        }
+        h->line = h->pos += 2;
+        if (line.len && h->target.len) h->result = sse__head_field(h, bytes, line);
+        else if (line.len) h->result = sse__head_request_line(h, bytes, line);
+        else if (h->target.len) h->result = sse__head_finish(h, bytes);
+        /* blank lines before the request, which some clients send after a body (RFC 9112 2.2):
+           four are forgiven */
+        else if (h->pos > 8) h->result = -400;
     }
-    SSE_ASSERT(h->pos <= end); /* H1 */
-    /* no longer head can end inside the limit */
-    if (rc == 0 && end == h->max_bytes) rc = h->stage < SSE__HEAD_NAME ? -414 : -431;
-    if (rc == 0) return 0;
-    h->stage = SSE__HEAD_END;
-    return h->result = rc;
+    return h->result;
 }
 
-/* A chunked body (RFC 9112 7.1) is decoded where it lies:
+/* A chunked body (RFC 9112 7.1) is decoded where it lies. All but the data is lines that end with
+   CR LF:
 
-     SIZE --;--> EXTENSION --CR--> SIZE_LF --> DATA --> DATA_CR --> DATA_LF --+
-      ^  \-------------CR-------------^  \                                    |
-      |                                   \ size 0                            |
-      +------------------------------------\----------------------------------+
-                                            v
-     TRAILER --token--> TRAILER_NAME --:--> TRAILER_VALUE --CR--> TRAILER_LF --> TRAILER
-             --CR--> END_LF --> END                                                         */
+     SIZE --size 0--> TRAILER --empty--> END
+      ^ \             ^      \
+      |  v            |       |
+      | DATA          +-------+ name: value
+      |   \
+      |    v
+      +-- DATA_END (an empty line)                                                            */
 enum {
     SSE__CHUNK_SIZE,
-    SSE__CHUNK_SPACE,
-    SSE__CHUNK_EXTENSION,
-    SSE__CHUNK_SIZE_LF,
     SSE__CHUNK_DATA,
-    SSE__CHUNK_DATA_CR,
-    SSE__CHUNK_DATA_LF,
+    SSE__CHUNK_DATA_END,
     SSE__CHUNK_TRAILER,
-    SSE__CHUNK_TRAILER_NAME,
-    SSE__CHUNK_TRAILER_VALUE,
-    SSE__CHUNK_TRAILER_LF,
-    SSE__CHUNK_END_LF,
     SSE__CHUNK_END
+};
+
+/* The parts of a line */
+enum {
+    SSE__CHUNK_FIRST,  /* the digits of the size; the name of a trailer */
+    SSE__CHUNK_BLANKS, /* behind a size, before its ';' */
+    SSE__CHUNK_REST    /* an extension, the value of a trailer */
 };
 
 typedef struct sse__chunked {
@@ -5060,8 +4888,9 @@ typedef struct sse__chunked {
     uint64_t limit;   /* of total */
     /* bytes of extensions and trailers, which are dropped: 16 KiB for the whole body */
     uint32_t extra;
-    uint8_t  digits;  /* of the size */
-    uint8_t  stage;
+    uint8_t  stage, part;
+    uint8_t  digits;  /* of the size; 1: a trailer's name has begun */
+    bool     cr;      /* of the line's end */
     int      result;  /* not 0: the end, or a refusal that stays */
 } sse__chunked;
 
@@ -5070,52 +4899,46 @@ static void sse__chunked_init(sse__chunked *d, uint64_t limit) {
     d->limit = limit;
 }
 
-/* What a stage takes: any number of bytes of a class, then the one that ends it. SIZE and DATA
-   are read otherwise. */
-static const struct { unsigned char many; char last; uint8_t next; } sse__chunk_steps[] = {
-    {0, 0, 0},
-    {SSE__BLANK, ';', SSE__CHUNK_EXTENSION},
-    {SSE__VALUE, '\r', SSE__CHUNK_SIZE_LF},
-    {0, '\n', SSE__CHUNK_DATA},
-    {0, 0, 0},
-    {0, '\r', SSE__CHUNK_DATA_LF},
-    {0, '\n', SSE__CHUNK_SIZE},
-    {0, '\r', SSE__CHUNK_END_LF},
-    {SSE__TOKEN, ':', SSE__CHUNK_TRAILER_VALUE},
-    {SSE__VALUE, '\r', SSE__CHUNK_TRAILER_LF},
-    {0, '\n', SSE__CHUNK_TRAILER},
-    {0, '\n', SSE__CHUNK_END}};
-
-/* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no
-   prefix, and never past 64 bits. */
-static int sse__chunked_size(sse__chunked *d, char c) {
-    const int digit = sse__hex_value(c);
-    if (digit >= 0) {
-        if (++d->digits > 16) return -400; /* the size would not fit in 64 bits */
-        d->left = d->left << 4 | (unsigned)digit;
+/* One byte that is no data. 1: the end; negative: a status to answer. */
+static int sse__chunked_byte(sse__chunked *d, char c) {
+    const bool size = d->stage == SSE__CHUNK_SIZE, trailer = d->stage == SSE__CHUNK_TRAILER;
+    const int  digit = sse__hex_value(c);
+    if (d->cr) {
+        if (c != '\n') return -400;
+        if (trailer && !d->digits) d->stage = SSE__CHUNK_END;
+        else if (size) d->stage = d->left ? SSE__CHUNK_DATA : SSE__CHUNK_TRAILER;
+        else if (!trailer) d->stage = SSE__CHUNK_SIZE;
+        d->cr     = false;
+        d->digits = 0;
+        d->part   = SSE__CHUNK_FIRST;
+        return d->stage == SSE__CHUNK_END;
+    }
+    if ((trailer || d->part != SSE__CHUNK_FIRST) && ++d->extra > 16384)
+        return trailer ? -431 : -400;
+    if (c == '\r') {
+        if (d->part == SSE__CHUNK_BLANKS || (size && !d->digits)) return -400;
+        if (trailer && d->digits && d->part == SSE__CHUNK_FIRST) return -400;
+        if (size && d->left > d->limit - d->total) return -413;
+        if (size) d->total += d->left;
+        d->cr = true;
         return 0;
     }
-    if (d->digits == 0) return -400;
-    if (d->left > d->limit - d->total) return -413;
-    d->total += d->left;
-    d->digits = 0;
-    d->stage  = c == '\r' ? SSE__CHUNK_SIZE_LF : c == ';' ? SSE__CHUNK_EXTENSION : SSE__CHUNK_SPACE;
-    return d->stage != SSE__CHUNK_SPACE || sse__is_space(c) ? 0 : -400;
-}
-
-static int sse__chunked_byte(sse__chunked *d, char c) {
-    const bool in_size = d->stage == SSE__CHUNK_SPACE || d->stage == SSE__CHUNK_EXTENSION;
-    const bool dropped =
-        in_size || (d->stage >= SSE__CHUNK_TRAILER && d->stage <= SSE__CHUNK_TRAILER_VALUE);
-    if (d->stage == SSE__CHUNK_SIZE) return sse__chunked_size(d, c);
-    if (dropped && ++d->extra > 16384) return in_size ? -400 : -431;
-    if (d->stage == SSE__CHUNK_TRAILER && sse__in_class(c, SSE__TOKEN))
-        d->stage = SSE__CHUNK_TRAILER_NAME;
-    if (sse__in_class(c, sse__chunk_steps[d->stage].many)) return 0;
-    if (c != sse__chunk_steps[d->stage].last) return -400;
-    d->stage = sse__chunk_steps[d->stage].next;
-    if (d->stage == SSE__CHUNK_DATA && !d->left) d->stage = SSE__CHUNK_TRAILER;
-    return d->stage == SSE__CHUNK_END;
+    if (d->part == SSE__CHUNK_REST) return sse__in_class(c, SSE__VALUE) ? 0 : -400;
+    if (trailer && sse__in_class(c, SSE__TOKEN)) {
+        d->digits = 1;
+        return 0;
+    }
+    /* Sizes are where decoders have disagreed: hexadecimal digits and nothing else, no sign, no
+       prefix, and never past 64 bits. */
+    if (size && digit >= 0 && d->part == SSE__CHUNK_FIRST) {
+        d->left = d->left << 4 | (unsigned)digit;
+        return ++d->digits > 16 ? -400 : 0;
+    }
+    if (!d->digits) return -400;
+    if (c == (trailer ? ':' : ';')) d->part = SSE__CHUNK_REST;
+    else if (size && sse__is_space(c)) d->part = SSE__CHUNK_BLANKS;
+    else return -400;
+    return 0;
 }
 
 /* Decodes bytes in place: afterwards the first *made of them are body, and *used of them were
@@ -5136,11 +4959,19 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
         i += n;
         *made += n;
         d->left -= n;
-        if (d->left == 0) d->stage = SSE__CHUNK_DATA_CR;
+        if (d->left == 0) d->stage = SSE__CHUNK_DATA_END;
     }
     SSE_ASSERT(*made <= i && i <= len); /* H1 */
     *used = i;
     return d->result;
+}
+
+/* Decodes %XX in place. Returns the new length; SIZE_MAX unless the result is well-formed UTF-8
+   without controls. */
+static size_t sse__decode_text(char *p, size_t n) {
+    n = sse__percent_decode(p, n, false);
+    if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return SIZE_MAX;
+    return sse__printable_end(p, p + n) == p + n ? n : SIZE_MAX;
 }
 
 /* Decodes the path of a target, once, into out (raw.len + 2 bytes), with a NUL; an empty one
@@ -5148,22 +4979,19 @@ static int sse__chunked_decode(sse__chunked *d, char *bytes, size_t len, size_t 
    controls, backslashes, "." and ".." segments, and slashes that were encoded: programs differ
    on whether %2F separates segments (H3). */
 static int sse__path_decode(char *out, sse_str raw) {
-    sse_str path, rest, segment;
-    size_t  i, slashes = 0;
+    sse_str path, rest;
     if (raw.len == 0) raw = SSE__LIT("/");
     memcpy(out, raw.ptr, raw.len);
-    path = rest = sse__str(out, sse__percent_decode(out, raw.len, false));
-    if (path.len == SIZE_MAX || sse__utf8_span(path) != path.len) return -400;
-    if (sse__printable_end(out, out + path.len) != out + path.len) return -400;
-    if (memchr(out, '\\', path.len)) return -400;
-    for (i = 0; i < raw.len; i++) slashes += raw.ptr[i] == '/';
-    for (i = 0; i < path.len; i++) slashes -= out[i] == '/';
-    while (rest.ptr) {
-        segment = sse__cut(&rest, '/', false);
+    path = rest = sse__str(out, sse__decode_text(out, raw.len));
+    if (path.len == SIZE_MAX || memchr(out, '\\', path.len)) return -400;
+    while (rest.ptr) { /* as many segments as there were before */
+        const sse_str segment = sse__cut(&rest, '/', false);
         if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
+        sse__cut(&raw, '/', false);
+        if (!rest.ptr != !raw.ptr) return -400;
     }
     out[path.len] = '\0';
-    return slashes ? -400 : (int)path.len;
+    return (int)path.len;
 }
 
 /*==========================================================================
@@ -5217,18 +5045,9 @@ static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
    nothing but the byte at hand can begin another. Text before the first delimiter and after the
    last one is dropped.
 
-     TEXT --delimiter--> MARK --CR--> MARK_LF --> HEADER --blank line--> TEXT
-                          \--- - ---> MARK_DASH --> END                        */
-enum {
-    SSE__MULTI_TEXT,
-    SSE__MULTI_MARK,
-    SSE__MULTI_PAD,
-    SSE__MULTI_MARK_LF,
-    SSE__MULTI_MARK_DASH,
-    SSE__MULTI_HEADER,
-    SSE__MULTI_HEADER_LF,
-    SSE__MULTI_END
-};
+     TEXT --delimiter--> MARK --line of blanks--> HEADER --blank line--> TEXT
+                          \------ "--" ------> END                             */
+enum { SSE__MULTI_TEXT, SSE__MULTI_MARK, SSE__MULTI_HEADER, SSE__MULTI_END };
 
 enum { SSE__PART_MORE, SSE__PART_BEGIN, SSE__PART_DATA, SSE__PART_END, SSE__PART_DONE };
 
@@ -5237,9 +5056,9 @@ typedef struct sse__multipart {
     uint32_t    delimiter_len;
     uint32_t    matched;           /* bytes of the delimiter that the input seen so far ends with */
     uint8_t     stage;
-    bool        in_part;
+    bool        in_part, cr;       /* cr: the line's end has begun */
     int         refused;           /* a status that stays */
-    char       *memory;            /* the texts of the part, then the header line being read: M2 */
+    char       *memory;            /* the texts of the part, then the line being read: M2 */
     size_t      size, texts, line;
     size_t      header_bytes;      /* of the part; texts + line <= header_bytes <= size */
     /* of the part begun; NULL: not given. A filename is a stranger's choice: no path to open */
@@ -5300,9 +5119,8 @@ static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
     sse__cut(&s, '\'', false); /* the language */
     if (!s.ptr || !sse__is_word(charset, "UTF-8")) return NULL;
     p = sse__multipart_keep(m, s);
-    n = sse__percent_decode(p, s.len, false);
-    if (n == SIZE_MAX || sse__utf8_span(sse__str(p, n)) != n) return NULL;
-    if (sse__printable_end(p, p + n) != p + n) return NULL;
+    n = sse__decode_text(p, s.len);
+    if (n == SIZE_MAX) return NULL;
     p[n] = '\0';
     return p;
 }
@@ -5326,14 +5144,25 @@ static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
     return m->name ? 0 : -400;
 }
 
-static int sse__multipart_line(sse__multipart *m) { /* a header line of the part is complete */
+/* A line is complete: what follows the boundary, or one of the part's header. */
+static int sse__multipart_line(sse__multipart *m) {
     sse_str value = sse__str(m->memory + m->texts, m->line), name;
     m->line = 0;
-    name    = sse__cut(&value, ':', false);
+    if (m->stage == SSE__MULTI_MARK) { /* spaces may follow the boundary, RFC 2046 5.1.1 */
+        m->stage        = SSE__MULTI_HEADER;
+        m->header_bytes = 0;
+        m->name = m->filename = m->type = NULL;
+        return sse__trim(value).len ? -400 : 0;
+    }
+    if (!value.len) {
+        m->stage   = SSE__MULTI_TEXT;
+        m->in_part = true;
+        return m->name ? SSE__PART_BEGIN : -400;
+    }
+    name = sse__cut(&value, ':', false);
     if (!sse__is_token(name) || !value.ptr) return -400;
     value = sse__trim(value);
-    if (sse__is_word(name, "content-disposition"))
-        return sse__multipart_disposition(m, value);
+    if (sse__is_word(name, "content-disposition")) return sse__multipart_disposition(m, value);
     if (!sse__is_word(name, "content-type")) return 0;
     if (m->type) return -400;
     m->type = sse__multipart_keep(m, value);
@@ -5341,38 +5170,16 @@ static int sse__multipart_line(sse__multipart *m) { /* a header line of the part
 }
 
 static int sse__multipart_byte(sse__multipart *m, char c) { /* M1 */
-    switch (m->stage) {
-    /* after the boundary: spaces may follow, RFC 2046 5.1.1 */
-    case SSE__MULTI_MARK: case SSE__MULTI_PAD:
-        if (c == '-' && m->stage == SSE__MULTI_MARK) m->stage = SSE__MULTI_MARK_DASH;
-        else if (c == '\r') m->stage = SSE__MULTI_MARK_LF;
-        else if (sse__is_space(c)) m->stage = SSE__MULTI_PAD;
-        else return -400;
-        return 0;
-    case SSE__MULTI_MARK_LF:
-        if (c != '\n') return -400;
-        m->texts = m->line = m->header_bytes = 0;
-        m->name = m->filename = m->type = NULL;
-        m->stage = SSE__MULTI_HEADER;
-        return 0;
-    case SSE__MULTI_MARK_DASH:
-        m->stage = SSE__MULTI_END;
-        return c == '-' ? SSE__PART_DONE : -400;
-    }
+    if (m->cr != (c == '\n')) return -400;
     if (++m->header_bytes > m->size) return -431;
-    if (m->stage == SSE__MULTI_HEADER) {
-        if (c == '\r') m->stage = SSE__MULTI_HEADER_LF;
-        else if (sse__in_class(c, SSE__VALUE)) m->memory[m->texts + m->line++] = c;
-        else return -400;
-        return 0;
-    }
-    if (c != '\n') return -400;
-    m->stage = SSE__MULTI_HEADER;
-    if (m->line) return sse__multipart_line(m);
-    if (!m->name) return -400;
-    m->in_part = true;
-    m->stage   = SSE__MULTI_TEXT;
-    return SSE__PART_BEGIN;
+    m->cr = c == '\r';
+    if (c == '\n') return sse__multipart_line(m);
+    if (m->cr) return 0;
+    if (!sse__in_class(c, SSE__VALUE)) return -400;
+    m->memory[m->texts + m->line++] = c;
+    if (m->stage == SSE__MULTI_HEADER || m->line != 2 || memcmp(m->memory, "--", 2)) return 0;
+    m->stage = SSE__MULTI_END;
+    return SSE__PART_DONE;
 }
 
 /* Looks for the delimiter in text; bytes that cannot be part of it are data. */
@@ -5381,11 +5188,12 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
     size_t        i = 0, n = m->matched;
     if (n) { /* the text before ended with the first n bytes of it */
         while (n < m->delimiter_len && i < text.len && text.ptr[i] == m->delimiter[n]) i++, n++;
-        *in = sse__str_skip(text, i);
+        *in        = sse__str_skip(text, i);
         m->matched = (uint32_t)n;
         if (n == m->delimiter_len) {
             m->matched = 0;
             m->stage   = SSE__MULTI_MARK;
+            m->texts = m->header_bytes = 0;
             return SSE__PART_END;
         }
         if (i == text.len) return SSE__PART_MORE;
@@ -5446,7 +5254,8 @@ enum { SSE__MAX_PARAMS = 16 };
 typedef struct sse__route {
     struct sse__route *next;         /* of the same node */
     char        *path, *method;      /* method "*": all */
-    char       **names;              /* of the params, in order; NULL behind the last */
+    /* of the params, in order; NULL behind the last. One block, with their texts */
+    char       **names;
     sse_handler  fn, guard;
     void        *user;
     void       (*free_user)(void *user);
@@ -5457,7 +5266,7 @@ typedef struct sse__route {
 typedef struct sse__route_node {
     sse__node    node;               /* in the parent's map, if it is a literal */
     struct sse__route_node *next;       /* pattern: the next one of this level */
-    char        *text;               /* literal, or pattern with its params as {} */
+    const char  *text;               /* behind the node: literal, or pattern with {} as params */
     sse__map     literals;
     struct sse__route_node *patterns;
     sse__route  *routes, *mounts;    /* mounts take any path below */
@@ -5470,18 +5279,23 @@ typedef struct sse__route_match {
 } sse__route_match;
 
 static void sse__route_free(sse__route *route) {
-    char **name;
-    if (!route) return;
     if (route->free_user) route->free_user(route->user);
-    for (name = route->names; name && *name; name++) SSE_FREE(*name);
     SSE_FREE(route->names);
     SSE_FREE(route->path);
     SSE_FREE(route->method);
     SSE_FREE(route);
 }
 
+static void sse__routes_free(sse__route *list) {
+    while (list) {
+        sse__route *route = list;
+        list = route->next;
+        sse__route_free(route);
+    }
+}
+
 static void sse__route_node_clear(sse__route_node *s) { /* everything below and in it */
-    sse__node    *node;
+    sse__node       *node;
     sse__route_node *child;
     while ((node = sse__map_any(&s->literals)) != NULL || s->patterns) {
         child = node ? SSE__CONTAINER(node, sse__route_node, node) : s->patterns;
@@ -5491,66 +5305,47 @@ static void sse__route_node_clear(sse__route_node *s) { /* everything below and 
         SSE_FREE(child);
     }
     sse__map_free(&s->literals);
-    while (s->routes || s->mounts) {
-        sse__route **list = s->routes ? &s->routes : &s->mounts, *route = *list;
-        *list = route->next;
-        sse__route_free(route);
-    }
-    SSE_FREE(s->text);
-}
-
-/* "{id}", of n bytes, stands before param as well */
-static bool sse__route_path_names(const char *path, const char *param, size_t n) {
-    for (; path < param; path++)
-        if (strncmp(path, param, n) == 0) return true;
-    return false;
+    sse__routes_free(s->routes);
+    sse__routes_free(s->mounts);
 }
 
 /* Why a path that the program wrote is refused; NULL: it is fine. A mount has no params. */
 static const char *sse__route_path_error(const char *path, bool mount) {
-    const char *p;
+    const char *p, *open = NULL, *other; /* open: the { of the param that p is in */
     int         count = 0;
-    /* requests have none left when routes are looked up */
-    for (p = path; (p = strstr(p, "/.")) != NULL; p++) {
-        const size_t n = strcspn(p + 1, "/");
-        if (n == 1 || (n == 2 && p[2] == '.')) return "no request matches a . or .. segment";
-    }
-    for (p = path; (p = strchr(p, '%')) != NULL; p++)
-        if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
-            return "paths are matched decoded: write the character, not its %XX";
+    size_t      n;
     if (path[0] != '/' && !(mount && !path[0])) return "a path begins with /";
-    if (strchr(path, '?')) return "a path has no query: what follows the ? is read with sse_query";
     for (p = path; *p; p++) {
-        const size_t n = *p == '{' ? strcspn(p + 1, "{}/") : 0;
-        if (*p == '}') return "a } without its {";
-        if (*p != '{') continue;
-        if (mount)
-            return "what is below a prefix is sse_param(req, \"path\"): "
-                   "it has no params of its own";
-        if (p[n + 1] != '}') return "a { without its }";
-        if (n == 0) return "a param without a name";
-        if (p[n + 2] == '{') return "two params with nothing between them";
-        if (sse__route_path_names(path, p, n + 2))
-            return "two params of one name: the second could not be read";
-        if (++count > SSE__MAX_PARAMS) return "more than 16 params";
-        p += n + 1;
+        if (open && (*p == '/' || *p == '{')) break;
+        switch (*p) {
+        case '/': /* requests have none left when routes are looked up */
+            n = strcspn(p + 1, "/");
+            if (n && n <= 2 && strspn(p + 1, ".") == n)
+                return "no request matches a . or .. segment";
+            break;
+        case '%':
+            if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
+                return "paths are matched decoded: write the character, not its %XX";
+            break;
+        case '?': return "a path has no query: what follows the ? is read with sse_query";
+        case '{':
+            if (mount)
+                return "what is below a prefix is sse_param(req, \"path\"): "
+                       "it has no params of its own";
+            open = p;
+            break;
+        case '}':
+            if (!open) return "a } without its {";
+            if (p == open + 1) return "a param without a name";
+            if (p[1] == '{') return "two params with nothing between them";
+            for (other = path; other < open; other++)
+                if (strncmp(other, open, (size_t)(p + 1 - open)) == 0)
+                    return "two params of one name: the second could not be read";
+            if (++count > SSE__MAX_PARAMS) return "more than 16 params";
+            open = NULL;
+        }
     }
-    return NULL;
-}
-
-/* Cuts the param names out of a segment: "{lat},{lng}" leaves "{},{}" and adds lat and lng to
-   names. Its path has no fault. */
-static int sse__route_shape(sse_str segment, sse_buf *shape, char **names, int *count) {
-    while (segment.ptr) {
-        sse_str name;
-        sse__put_str(shape, sse__cut(&segment, '{', false));
-        if (!segment.ptr) break;
-        name          = sse__cut(&segment, '}', false);
-        names[*count] = sse__strdup(name);
-        if (!names[(*count)++]) return SSE_E_NOMEM;
-        sse_raw(shape, "{}", 2);
-    }
-    return shape->error;
+    return open ? "a { without its }" : NULL;
 }
 
 /* Finds or makes; NULL: no memory */
@@ -5562,15 +5357,14 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
     if (node) return SSE__CONTAINER(node, sse__route_node, node);
     for (; pattern && *at; at = &(*at)->next)
         if (sse__eq(sse__text((*at)->text), text)) return *at;
-    child = SSE__NEW(sse__route_node);
-    if (child) child->text = sse__strdup(text);
-    if (!child || !child->text ||
-        (!pattern && !sse__map_add(&parent->literals, &child->node, sse__text(child->text)))) {
-        if (child) SSE_FREE(child->text);
+    child = (sse__route_node *)sse__zalloc(sizeof *child + text.len + 1);
+    if (!child) return NULL;
+    child->text = sse__copy_text((char *)(child + 1), text);
+    if (pattern) *at = child;
+    else if (!sse__map_add(&parent->literals, &child->node, sse__text(child->text))) {
         SSE_FREE(child);
         return NULL;
     }
-    if (pattern) *at = child;
     return child;
 }
 
@@ -5578,19 +5372,34 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
    SSE_E_STATE the one that is there. */
 static int sse__route_add(sse__route_node *root, sse__route *route, bool mount,
                           const sse__route **taken) {
-    int           count = 0, error = SSE_OK;
-    /* a mount at "" is one of the root */
-    sse_str       rest = route->path[0] ? sse__text(route->path + 1) : sse__text(NULL);
-    sse_buf       shape = {NULL, 0, 0, SSE_OK};
+    const size_t     n = strlen(route->path) + 1;
+    int              count = 0, error = SSE_OK;
+    char            *text = NULL;
+    sse_str          rest = sse__text(NULL);
+    sse_buf          shape = {NULL, 0, 0, SSE_OK};
     sse__route_node *at = root;
-    sse__route  **list = NULL;
+    sse__route     **list = NULL;
     *taken = NULL;
-    route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names);
+    /* the names, and behind them the path: they lie in it, each with a NUL in place of its } */
+    route->names = (char **)sse__zalloc((SSE__MAX_PARAMS + 1) * sizeof *route->names + n);
     if (!route->names) error = SSE_E_NOMEM;
+    else {
+        text = (char *)memcpy(route->names + SSE__MAX_PARAMS + 1, route->path, n);
+        if (*text) rest = sse__text(text + 1); /* a mount at "" is one of the root */
+    }
     while (!error && rest.ptr) {
+        sse_str segment = sse__cut(&rest, '/', false);
         shape.len = 0;
-        error     = sse__route_shape(sse__cut(&rest, '/', false), &shape, route->names, &count);
-        if (!error && !(at = sse__route_node_child(at, &shape))) error = SSE_E_NOMEM;
+        for (;;) { /* "{lat},{lng}" leaves the shape "{},{}", and lat and lng */
+            sse__put_str(&shape, sse__cut(&segment, '{', false));
+            if (!segment.ptr) break;
+            sse_raw(&shape, "{}", 2);
+            route->names[count++] = text + (segment.ptr - text);
+            sse__cut(&segment, '}', false);
+            text[segment.ptr - text - 1] = '\0';
+        }
+        at    = shape.error ? NULL : sse__route_node_child(at, &shape);
+        error = at ? SSE_OK : SSE_E_NOMEM;
     }
     sse_buf_free(&shape);
     if (!error)
@@ -5735,33 +5544,6 @@ static unsigned sse__log2(uint32_t v) { /* of the highest bit set; v > 0 */
 #endif
 }
 
-/* The lowest byte that is not 0, counted from 0; v > 0 */
-static unsigned sse__first_diff(uint64_t v) {
-#if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(v) >> 3;
-#else
-    unsigned n = 0;
-    for (; !(v & 255); v >>= 8) n++;
-    return n;
-#endif
-}
-
-/* Little-endian numbers at any address. Where that is the machine's order compilers make one
-   instruction of a memcpy. */
-#if defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
-#define SSE__LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-#else
-#define SSE__LITTLE_ENDIAN 0
-#endif
-
-static uint64_t sse__load64(const unsigned char *p) {
-    uint64_t v = 0;
-    unsigned i;
-    if (SSE__LITTLE_ENDIAN) memcpy(&v, p, 8);
-    else for (i = 0; i < 8; i++) v |= (uint64_t)p[i] << 8 * i;
-    return v;
-}
-
 static void sse__store64(unsigned char *p, uint64_t v) {
     unsigned i;
     if (SSE__LITTLE_ENDIAN) memcpy(p, &v, 8);
@@ -5813,24 +5595,22 @@ static void sse__prefix_clear(sse__prefix *x, unsigned size) {
 
 /* Shell sort: at most a few hundred, mostly a few dozen */
 static void sse__sort(uint32_t *a, unsigned n) {
-    static const unsigned gaps[] = {301, 132, 57, 23, 10, 4, 1};
-    unsigned              g, i, k;
-    for (g = 0; g < SSE__COUNT(gaps); g++)
-        for (i = gaps[g]; i < n; i++) {
+    unsigned gap, i, k;
+    for (gap = 301; gap; gap = gap * 4 / 9)
+        for (i = gap; i < n; i++) {
             const uint32_t v = a[i];
-            for (k = i; k >= gaps[g] && a[k - gaps[g]] > v; k -= gaps[g]) a[k] = a[k - gaps[g]];
+            for (k = i; k >= gap && a[k - gap] > v; k -= gap) a[k] = a[k - gap];
             a[k] = v;
         }
 }
 
-/* How many of the n leaves of Huffman's tree lie at each depth, those deeper than limit counted
-   as limit. leaf: ascending, weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined
-   nodes, are both ascending. */
+/* How many of the n leaves of Huffman's tree lie at each depth, at most limit. leaf: ascending,
+   weight << 10 | symbol; n >= 2. Two queues, of leaves and of joined nodes, are both ascending. */
 static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit,
                              unsigned at_depth[]) {
     uint32_t weight[SSE__SYMBOLS];
     uint16_t parent[SSE__SYMBOLS], inner[SSE__SYMBOLS + 1];
-    unsigned next_leaf = 0, next_node = 0, node, pick, d;
+    unsigned next_leaf = 0, next_node = 0, node, pick, d, places = 0;
     for (node = 0; node < n - 1; node++) {
         weight[node] = 0;
         for (pick = 0; pick < 2; pick++) {
@@ -5852,14 +5632,10 @@ static void sse__tree_depths(const uint32_t *leaf, unsigned n, unsigned limit,
     }
     memset(at_depth, 0, (limit + 1) * sizeof *at_depth);
     for (d = 1; d < n; d++) at_depth[d < limit ? d : limit] += 2u * inner[d - 1] - inner[d];
-}
-
-/* Makes lengths of at most limit bits a code again: splits a shorter code for each place that
-   the clipped ones lack. */
-static void sse__kraft_repair(unsigned at_depth[], unsigned limit) {
-    unsigned d, total = 0;
-    for (d = 1; d <= limit; d++) total += at_depth[d] << (limit - d);
-    for (; total > 1u << limit; total--) {
+    /* Those that were deeper lie at limit now, where there is no place for all (Kraft's
+       inequality): a shorter code is split for each place that they lack. */
+    for (d = 1; d <= limit; d++) places += at_depth[d] << (limit - d);
+    for (; places > 1u << limit; places--) {
         for (d = limit - 1; !at_depth[d]; d--) {}
         at_depth[limit]--;
         at_depth[d]--;
@@ -5897,7 +5673,6 @@ static void sse__prefix_build(sse__prefix *x, unsigned limit) {
     if (x->used > 1) {
         sse__sort(leaf, x->used);
         sse__tree_depths(leaf, x->used, limit, at_depth);
-        sse__kraft_repair(at_depth, limit);
     }
     for (d = limit, i = 0; d > 0; d--) /* the rarest symbols get the longest codes */
         for (k = at_depth[d]; k > 0; k--) x->len[leaf[i++] & 1023] = (uint8_t)d;
@@ -6031,7 +5806,7 @@ static uint32_t sse__match_len(const unsigned char *a, const unsigned char *b, s
     uint32_t n = 0;
     for (; n + 8 <= max; n += 8) {
         const uint64_t differ = sse__load64(a + n) ^ sse__load64(b + n);
-        if (differ) return n + sse__first_diff(differ);
+        if (differ) return n + sse__first_byte(differ);
     }
     while (n < max && a[n] == b[n]) n++;
     return n;
@@ -6231,24 +6006,18 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) {
     while (!x->len[size - 1]) size--;
     for (i = 0; i < size;) {
         const unsigned value = x->len[i], most = value ? 7 : 11;
-        unsigned       count = 1;
+        unsigned       count = 1, single;
         while (i + count < size && x->len[i + count] == value) count++;
         i += count;
         /* one by itself: needed, or a digit less */
-        if ((value && value != previous) || count == most) {
-            runs[n].symbol  = (uint8_t)value;
-            runs[n++].extra = 0;
-            count--;
-        }
+        single = (value && value != previous) || count == most;
+        if (count - single < 3) single = count;
         if (value) previous = value;
-        if (count >= 3) {
-            n     = sse__br_run(runs, n, value ? 16 : 17, count);
-            count = 0;
-        }
-        for (; count > 0; count--, n++) {
+        for (count -= single; single > 0; single--, n++) {
             runs[n].symbol = (uint8_t)value;
             runs[n].extra  = 0;
         }
+        if (count) n = sse__br_run(runs, n, value ? 16 : 17, count);
     }
     return n;
 }
@@ -6329,39 +6098,18 @@ static void sse__br_put_head(sse__bits *w, size_t n, bool raw) { /* of a meta-bl
     sse__bits_put(w, raw, 1);
 }
 
-static void sse__br_put_block(sse__encoder *p, const unsigned char *bytes, size_t n,
-                              const uint32_t ring_before[4]) {
-    sse__bits before;
-    uint64_t  bits;
-    unsigned  i;
-    for (i = 0; i < p->ncommands; i++) sse__br_command_codes(&p->commands[i]);
-    sse__prefix_clear(&p->literals, 256);
-    sse__prefix_clear(&p->lengths, 704);
-    sse__prefix_clear(&p->distances, 64);
-    p->extra    = 0;
-    p->counting = true;
-    sse__br_put_commands(p, bytes);
-    p->counting = false;
-    bits        = p->extra;
-    before      = p->out;
+/* Writes the head of a block; returns the bits of all the block. */
+static uint64_t sse__br_put_codes(sse__encoder *p, size_t n) {
+    const unsigned char *from = p->out.p;
+    uint64_t             bits = p->extra;
     sse__br_put_head(&p->out, n, false);
     /* one block type each, NPOSTFIX = NDIRECT = 0, one context mode, one tree each: Z5 */
     sse__put_bits(p, 0, 13);
     sse__br_put_code(p, &p->literals, 8);
     sse__br_put_code(p, &p->lengths, 10);
     sse__br_put_code(p, &p->distances, 6);
-    bits += sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) +
-            sse__prefix_cost(&p->distances);
-    if ((size_t)(p->out.p - before.p) + bits / 8 < n + 4) {
-        sse__br_put_commands(p, bytes);
-        return;
-    }
-    /* uncompressed is smaller; it leaves the decoder's ring alone, so ours too (Z1) */
-    p->out = before;
-    memcpy(p->ring, ring_before, sizeof p->ring);
-    sse__br_put_head(&p->out, n, true);
-    sse__bits_align(&p->out);
-    sse__bits_raw(&p->out, bytes, n);
+    return bits + sse__prefix_cost(&p->literals) + sse__prefix_cost(&p->lengths) +
+           sse__prefix_cost(&p->distances) + 8 * (uint64_t)(p->out.p - from);
 }
 
 /* ---- deflate, RFC 1951 ---- */
@@ -6415,7 +6163,7 @@ static unsigned sse__gzip_runs(const uint8_t *len, unsigned size, sse__run *runs
 }
 
 /* Writes the head of a block with codes of its own (3.2.7); returns the bits of all the block. */
-static uint64_t sse__gzip_put_codes(sse__encoder *p) {
+static uint64_t sse__gzip_put_own_codes(sse__encoder *p) {
     static const uint8_t order[19] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
                                       11, 4,  12, 3, 13, 2, 14, 1, 15};
     uint8_t              len[286 + 30];
@@ -6468,31 +6216,18 @@ static void sse__gzip_put_stored(sse__bits *w, const unsigned char *bytes, size_
     } while (n);
 }
 
-static void sse__gzip_put_block(sse__encoder *p, const unsigned char *bytes, size_t n) {
+/* The same with the shorter codes, its own or the fixed ones. */
+static uint64_t sse__gzip_put_codes(sse__encoder *p) {
     const sse__bits before = p->out;
-    uint64_t        fixed, own, least;
-    sse__prefix_clear(&p->lengths, 288);
-    sse__prefix_clear(&p->distances, 30);
-    p->extra    = 0;
-    p->counting = true;
-    sse__gzip_put_commands(p, bytes);
-    p->counting = false;
-    fixed = 3 + p->extra + sse__gzip_fixed_lengths(p);
-    own   = sse__gzip_put_codes(p);
-    least = fixed < own ? fixed : own;
-    if (least / 8 >= n + 4) {
-        p->out = before;
-        sse__gzip_put_stored(&p->out, bytes, n);
-        return;
-    }
-    if (fixed <= own) {
-        p->out = before;
-        sse__put_bits(p, 2, 3); /* BFINAL 0, BTYPE 1 */
-        sse__gzip_fixed_lengths(p);
-        sse__prefix_codes(&p->lengths);
-        sse__prefix_codes(&p->distances);
-    }
-    sse__gzip_put_commands(p, bytes);
+    const uint64_t  fixed  = 3 + p->extra + sse__gzip_fixed_lengths(p);
+    const uint64_t  own    = sse__gzip_put_own_codes(p);
+    if (own < fixed) return own;
+    p->out = before;
+    sse__put_bits(p, 2, 3); /* BFINAL 0, BTYPE 1 */
+    sse__gzip_fixed_lengths(p);
+    sse__prefix_codes(&p->lengths);
+    sse__prefix_codes(&p->distances);
+    return fixed;
 }
 
 /* An empty block with fixed codes is 10 bits, an empty stored one up to 42: from an even bit a
@@ -6510,13 +6245,11 @@ static uint32_t sse__crc(const sse__encoder *p, sse_str bytes) {
     const unsigned char *b = (const unsigned char *)bytes.ptr;
     uint32_t             crc = 0xFFFFFFFFu;
     size_t               n = bytes.len;
-    uint64_t             v;
     /* eight bytes at a time, with a table for each distance from the end */
     for (; n >= 8; n -= 8, b += 8) {
-        v   = sse__load64(b) ^ crc;
-        crc = p->crc[7][v & 255] ^ p->crc[6][v >> 8 & 255] ^ p->crc[5][v >> 16 & 255] ^
-              p->crc[4][v >> 24 & 255] ^ p->crc[3][v >> 32 & 255] ^ p->crc[2][v >> 40 & 255] ^
-              p->crc[1][v >> 48 & 255] ^ p->crc[0][v >> 56];
+        uint64_t v = sse__load64(b) ^ crc;
+        unsigned k = 8;
+        for (crc = 0; k > 0; v >>= 8) crc ^= p->crc[--k][v & 255];
     }
     for (; n > 0; n--) crc = crc >> 8 ^ p->crc[0][(crc ^ *b++) & 255];
     return ~crc;
@@ -6571,6 +6304,41 @@ static size_t sse__frame_bound(size_t n) {
     return n <= SIZE_MAX / 2 ? n + n / 512 + 2048 : SIZE_MAX;
 }
 
+static void sse__put_commands(sse__encoder *p, const unsigned char *bytes) {
+    if (p->br) sse__br_put_commands(p, bytes);
+    else sse__gzip_put_commands(p, bytes);
+}
+
+/* Writes a block for the commands that its bytes were split into. */
+static void sse__block_write(sse__encoder *p, const unsigned char *bytes, size_t n,
+                             const uint32_t ring_before[4]) {
+    const sse__bits before = p->out;
+    uint64_t        bits;
+    unsigned        i;
+    for (i = 0; p->br && i < p->ncommands; i++) sse__br_command_codes(&p->commands[i]);
+    sse__prefix_clear(&p->literals, 256);
+    sse__prefix_clear(&p->lengths, p->br ? 704 : 288);
+    sse__prefix_clear(&p->distances, p->br ? 64 : 30);
+    p->extra    = 0;
+    p->counting = true;
+    sse__put_commands(p, bytes);
+    p->counting = false;
+    bits        = p->br ? sse__br_put_codes(p, n) : sse__gzip_put_codes(p);
+    if (bits / 8 < n + 4) {
+        sse__put_commands(p, bytes);
+        return;
+    }
+    p->out = before; /* uncompressed is smaller */
+    if (!p->br) {
+        sse__gzip_put_stored(&p->out, bytes, n);
+        return;
+    }
+    sse__br_put_head(&p->out, n, true);
+    sse__bits_align(&p->out);
+    sse__bits_raw(&p->out, bytes, n);
+    memcpy(p->ring, ring_before, sizeof p->ring); /* as the decoder's: Z1 */
+}
+
 /* p->ring: as the frame finds it */
 static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
     unsigned char *room = (unsigned char *)sse__buf_room(out, sse__frame_bound(s->end - s->start));
@@ -6583,8 +6351,7 @@ static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
         block_end = s->end - at < SSE__BLOCK ? s->end : at + SSE__BLOCK;
         memcpy(ring, p->ring, sizeof ring);
         next = sse__lz_parse(p, s, at, block_end);
-        if (p->br) sse__br_put_block(p, s->bytes + at, next - at, ring);
-        else sse__gzip_put_block(p, s->bytes + at, next - at);
+        sse__block_write(p, s->bytes + at, next - at, ring);
     }
     if (!p->br) sse__gzip_align(&p->out);
     else if (p->out.n)
@@ -6596,7 +6363,7 @@ static void sse__frame_write(sse__encoder *p, sse__window *s, sse_buf *out) {
 
 static uint32_t sse__frame_reach(int encoding, unsigned lgwin) { /* Z3 */
     if (encoding == SSE__BR) return ((uint32_t)1 << lgwin) - 16;
-    return lgwin < 15 ? (uint32_t)1 << lgwin : 32768;
+    return (uint32_t)1 << (lgwin < 15 ? lgwin : 15);
 }
 
 /* Appends the event as a key frame. Needs no history: also for events that only one stream gets. */
@@ -6614,18 +6381,14 @@ static void sse__frame_key(sse__encoder *p, int encoding, sse_str event, sse_buf
 
 /* The first bytes of every compressed stream. */
 static void sse__frame_head(const sse__encoder *p, int encoding, sse_buf *out) {
-    static const unsigned char gzip[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF};
-    if (encoding == SSE__GZIP) sse_raw(out, gzip, sizeof gzip);
+    const unsigned n = p->lgwin == 16 ? 1 : p->lgwin == 17 ? 7 : 4;
+    unsigned       bits = p->lgwin == 16 ? 0 : (p->lgwin - 17) << 1 | 1;
+    if (encoding == SSE__GZIP) sse_raw(out, "\x1F\x8B\x08\0\0\0\0\0\0\xFF", 10);
     if (encoding != SSE__BR) return;
-    /* WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
-    if (p->lgwin == 16) {
-        sse_raw(out, "\x0C", 1);
-    } else if (p->lgwin == 17) {
-        sse_raw(out, "\x01\x03", 2);
-    } else {
-        sse__put_char(out, (char)(0x61 | (p->lgwin - 17) << 1));
-        sse__put_char(out, 0);
-    }
+    /* n bits of WBITS (RFC 7932 9.1), then an empty metadata block for alignment (Z4) */
+    bits |= 6u << n;
+    sse__put_char(out, (char)bits);
+    if (n > 1) sse__put_char(out, (char)(bits >> 8));
 }
 
 /* A heartbeat: bytes that decode to nothing and put nothing into the window. */

@@ -1,6 +1,6 @@
 /* Request heads, chunked bodies, paths: every case whole, cut in two at every byte, and byte by
-   byte, always on the last bytes before a protected page. Whole heads take the 16-byte path, byte
-   by byte the plain one: the results must be the same. */
+   byte, always on the last bytes before a protected page. Whole heads are looked through eight
+   bytes at a time, byte by byte one by one: the results must be the same. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
