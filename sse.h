@@ -49,7 +49,10 @@
      >>form       queries, cookies, multipart bodies
      >>route      paths to handlers
      >>frame      br and gzip: one compression for all subscribers
-     >>loop       poller (epoll | poll), timers, watches, calls
+     >>sys        the system: includes, clock, mutexes, random bytes
+     >>loop       poller (epoll | poll), timing wheel, calls from other threads
+     >>core       struct sse_app, and what every section says through it
+     >>timers     timers, watches and calls of the program
      >>offload    work on other threads, its end on the loop
      >>db         SQLite: formats become bound statements
      >>conn       connections: read, queue, write, time out
@@ -1089,7 +1092,7 @@ SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has e
 
 /* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second call changes it, events 0
    removes it: do that before close(fd). fd stays yours. user: borrowed until removed.
-   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO; SSE_E_STATE: the app is being freed. Threads: loop. In callbacks: yes. */
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
 
 /* Reads fd and calls fn for each line, without its line break (LF or CR LF); what follows byte 65535 of a line is dropped.
@@ -1834,7 +1837,10 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
      app      from a head to its handler and to the log
      live, changes       topics, replay, publish, outbox, presence, history
      message, stream, channel       file       request, reply
-     conn, listen        db       loop, offload
+     conn, listen        db       offload, timers
+     core     struct sse_app, which all of these share
+     ------------------------------- below, nobody knows an app -----------
+     loop   sys
      ------------------------------- pure: no I/O, no clock, no state -----
      frame   route   form   http   field
      event   datastar   htmx   sign   json   format   text   table   buf   base
@@ -6487,22 +6493,10 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 }
 
 /*==========================================================================
-  >>loop   poller (epoll | poll), timers, watches, calls
-  Uses: >>base >>buf                    Tests: tests/unit/loop.c
-
-      sse__source    a descriptor and who hears of it
-      sse__alarm     a moment and who hears of it; a timing wheel holds them
-      sse__call      a function from another thread
-
-  W1  A source or alarm is freed only at the end of a turn, never while
-      events that name it may still be in hand.
-  W2  Every alarm in the wheel is due after wheel.at; what is due already
-      waits in wheel.due.
-  W3  Arming, moving and cancelling an alarm costs the same however many
-      there are.
-  W4  A turn runs a limited number of calls, and calls that wait take a
-      limited number of bytes: other threads can neither stop the loop from
-      doing the rest of its work, and from stopping, nor fill the memory.
+  >>sys   the system: includes, clock, mutexes, random bytes
+  Uses: >>base                          Tests: tests/unit/random.c
+  SY1  Bytes that must not be guessed come from the kernel, or there are
+       none: nothing else is ever taken in their place.
 ==========================================================================*/
 
 #include <errno.h>
@@ -6520,7 +6514,107 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <sys/random.h>
 #endif
 #endif
-/* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among them. */
+
+#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
+#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with \
+-D_DEFAULT_SOURCE (or -std=gnu99)"
+#endif
+
+/* System calls by names of our own, so that a test can make them fail. */
+#ifndef SSE__SYS
+#define SSE__SYS(call) call
+#endif
+
+static uint64_t sse__clock_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
+    const int status = fcntl(fd, F_GETFL);
+    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK)) return SSE_E_IO;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) ? SSE_E_IO : SSE_OK;
+}
+
+/* ---- threads ---- */
+
+#if defined(SSE_NO_THREADS)
+typedef int sse__mutex, sse__thread_id;
+#define SSE__IF_THREADS(with, without) without
+#else
+typedef pthread_mutex_t sse__mutex;
+typedef pthread_t       sse__thread_id;
+#define SSE__IF_THREADS(with, without) with
+#endif
+
+static void sse__mutex_init(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_init(m, NULL), *m = 0); }
+static void sse__mutex_free(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_destroy(m), (void)m); }
+static void sse__lock(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_lock(m), (void)m); }
+static void sse__unlock(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_unlock(m), (void)m); }
+static sse__thread_id sse__thread_self(void) { return SSE__IF_THREADS(pthread_self(), 0); }
+static bool sse__thread_equal(sse__thread_id a, sse__thread_id b) {
+    return SSE__IF_THREADS(pthread_equal(a, b) != 0, a == b);
+}
+
+/* ---- random bytes ---- */
+
+#if defined(SSE__GETRANDOM)
+static ssize_t sse__random_some(void *out, size_t n) { /* waits, just after boot */
+    return SSE__SYS(getrandom(out, n, 0));
+}
+#else
+static ssize_t sse__random_some(void *out, size_t n) {
+    (void)out, (void)n;
+    errno = ENOSYS;
+    return -1;
+}
+#endif
+
+/* n unguessable bytes. False: there are none to be had, use nothing of out (SY1). */
+static bool sse__random(void *out, size_t n) {
+    unsigned char *p  = (unsigned char *)out;
+    int            fd = -1;
+    while (n > 0) {
+        const ssize_t got = fd < 0 ? sse__random_some(p, n) : SSE__SYS(read(fd, p, n));
+        if (got > 0) {
+            p += got;
+            n -= (size_t)got;
+        } else if (got == 0 || errno != EINTR) {
+            if (fd >= 0) break;
+            fd = SSE__SYS(open("/dev/urandom", O_RDONLY | O_CLOEXEC)); /* old kernel, sandbox */
+            if (fd < 0) return false;
+        }
+    }
+    if (fd >= 0) close(fd);
+    return n == 0;
+}
+
+/*==========================================================================
+  >>loop   poller (epoll | poll), timing wheel, calls from other threads
+  Uses: >>sys >>table >>base            Tests: tests/unit/loop.c
+
+  It knows nobody above it. Who wants to hear of something puts one of these
+  into a struct of its own, finds that struct from it by SSE__CONTAINER, and
+  keeps it until it is taken out again:
+
+      sse__source    a descriptor, and the function that hears of it
+      sse__alarm     a moment; a timing wheel holds them
+      sse__call      something to do on the loop, from another thread
+
+  W1  A source is freed only by an alarm, by a call or behind sse__loop_wait,
+      when no events are in hand that may still name it.
+  W2  Every alarm in the wheel is due after wheel.at; what is due already
+      waits in wheel.due.
+  W3  Arming, moving and cancelling an alarm costs the same however many
+      there are.
+  W4  A turn runs a limited number of calls, and calls that wait take a
+      limited number of bytes: other threads can neither keep the loop from
+      the rest of its work, and from stopping, nor fill the memory.
+==========================================================================*/
+
+/* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among
+   them. */
 #if defined(__linux__) && defined(__GNUC__) && !defined(SSE_USE_POLL)
 #define SSE__EPOLL 1
 #include <sys/epoll.h>
@@ -6529,36 +6623,31 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <poll.h>
 #endif
 
-#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
-#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with -D_DEFAULT_SOURCE (or -std=gnu99)"
-#endif
+/* ---- the timing wheel ---- */
 
-/* System calls by names of our own, so that a test can make them fail. */
-#ifndef SSE__SYS
-#define SSE__SYS(call) call
-#endif
-
-/* ---- the timing wheel ---------------------------------------------------- */
-
-/* Seven levels of 64 slots. Level 0 holds what is due within this run of 64 ms, one slot a millisecond; level 1 the rest of
-   these 4096 ms, one slot 64 ms; and so on. When time reaches a slot of level n, its alarms move to the levels below.
+/* Seven levels of 64 slots. Level 0 holds what is due within this run of 64 ms, one slot a
+   millisecond; level 1 the rest of these 4096 ms, one slot 64 ms; and so on. When time reaches a
+   slot of level n, its alarms move to the levels below.
 
        level 2   |........................|  64 x 4096 ms
        level 1         |......|              64 x   64 ms
        level 0           |||                 64 x    1 ms
-                         ^now                                                                                       */
+                         ^now                                        */
 enum { SSE__WHEEL_LEVELS = 7, SSE__WHEEL_BITS = 6, SSE__WHEEL_SLOTS = 1 << SSE__WHEEL_BITS };
 
 typedef struct sse__alarm sse__alarm;
-typedef void (*sse__alarm_fn)(sse__alarm *alarm);
-struct sse__alarm { sse__link link; uint64_t due; sse__alarm_fn fn; }; /* {0}, but for fn, is one that is not armed */
+struct sse__alarm { /* {0}, but for fn, is one that is not armed */
+    sse__link link;
+    uint64_t  due;
+    void    (*fn)(sse__alarm *alarm);
+};
 
 typedef struct sse__wheel {
-    uint64_t  now;                         /* milliseconds of the monotonic clock, when the loop last woke */
-    uint64_t  at;                          /* how far the wheel has turned: alarms up to here have moved to due. <= now */
+    uint64_t  now;  /* milliseconds of the monotonic clock, when the loop last woke */
+    uint64_t  at;   /* how far the wheel has turned: alarms up to here have moved to due. <= now */
     uint64_t  occupied[SSE__WHEEL_LEVELS]; /* a bit for each slot that may hold alarms */
     sse__link slots[SSE__WHEEL_LEVELS][SSE__WHEEL_SLOTS];
-    sse__link due;                         /* to be fired next: W2 */
+    sse__link due;  /* to be fired next: W2 */
 } sse__wheel;
 
 static void sse__wheel_init(sse__wheel *w, uint64_t now) {
@@ -6581,59 +6670,52 @@ static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) { /* 
         sse__list_add(&w->due, &alarm->link); /* W2 */
         return;
     }
-    while ((due ^ w->at) >> (SSE__WHEEL_BITS * (level + 1))) level++; /* the highest digit in which they differ */
+    /* the highest digit in which they differ */
+    while ((due ^ w->at) >> (SSE__WHEEL_BITS * (level + 1))) level++;
     SSE_ASSERT(level < SSE__WHEEL_LEVELS);
     slot = (unsigned)(due >> (SSE__WHEEL_BITS * level)) % SSE__WHEEL_SLOTS;
     w->occupied[level] |= (uint64_t)1 << slot;
     sse__list_add(&w->slots[level][slot], &alarm->link);
 }
 
-static int sse__lowest_bit(uint64_t v) { /* v != 0 */
-    int n = 0, half;
-    for (half = 32; half; half /= 2)
-        if (!(v & (((uint64_t)1 << half) - 1))) {
-            v >>= half;
-            n += half;
-        }
-    return n;
-}
-
-/* The slot that time reaches next and the moment it does; false if no alarm is armed in the wheel. */
-static bool sse__wheel_next_slot(sse__wheel *w, int *level, int *slot, uint64_t *when) {
-    for (*level = 0; *level < SSE__WHEEL_LEVELS; ++*level)
-        while (w->occupied[*level]) {
-            const int bits = SSE__WHEEL_BITS * *level;
-            *slot          = sse__lowest_bit(w->occupied[*level]);
-            if (!sse__list_empty(&w->slots[*level][*slot])) {
-                *when = ((w->at >> (bits + SSE__WHEEL_BITS)) << (bits + SSE__WHEEL_BITS)) + ((uint64_t)*slot << bits);
-                return true;
+/* The slot that time reaches next and the moment it does; NULL if the wheel holds no alarm. */
+static sse__link *sse__wheel_next_slot(sse__wheel *w, uint64_t *when) {
+    int level, slot;
+    for (level = 0; level < SSE__WHEEL_LEVELS; level++)
+        while (w->occupied[level]) {
+            const int bits = SSE__WHEEL_BITS * level;
+            for (slot = 0; !(w->occupied[level] >> slot & 1); slot++) {}
+            if (!sse__list_empty(&w->slots[level][slot])) {
+                *when = w->at >> bits >> SSE__WHEEL_BITS << SSE__WHEEL_BITS << bits;
+                *when += (uint64_t)slot << bits;
+                return &w->slots[level][slot];
             }
-            w->occupied[*level] &= ~((uint64_t)1 << *slot); /* all of them were cancelled */
+            w->occupied[level] &= ~((uint64_t)1 << slot); /* all of them were cancelled, or moved */
         }
-    return false;
+    return NULL;
 }
 
-/* Milliseconds until there is work (0: now), -1: no alarm is armed. May be early by a cascade, never late. */
+/* Milliseconds until there is work (0: now), -1: no alarm is armed. May be early by a cascade,
+   never late. */
 static int sse__wheel_next_ms(sse__wheel *w, uint64_t now) {
     uint64_t when;
-    int      level, slot;
     if (!sse__list_empty(&w->due)) return 0;
-    if (!sse__wheel_next_slot(w, &level, &slot, &when)) return -1;
+    if (!sse__wheel_next_slot(w, &when)) return -1;
     if (when <= now) return 0;
     return when - now < INT32_MAX ? (int)(when - now) : INT32_MAX;
 }
 
-/* Moves time to now and fires what is due. Alarms set meanwhile, even if due at once, wait for the next call. */
+/* Moves time to now and fires what is due. Alarms set meanwhile, even if due at once, wait for the
+   next call. */
 static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
-    sse__link moved;
-    uint64_t  when;
-    int       level, slot;
-    while (sse__wheel_next_slot(w, &level, &slot, &when) && when <= now) {
+    sse__link  moved, *slot;
+    uint64_t   when;
+    while ((slot = sse__wheel_next_slot(w, &when)) != NULL && when <= now) {
         w->at = when;
-        w->occupied[level] &= ~((uint64_t)1 << slot);
-        sse__list_move(&moved, &w->slots[level][slot]);
+        sse__list_move(&moved, slot);
         while (!sse__list_empty(&moved)) {
             sse__alarm *alarm = SSE__CONTAINER(moved.next, sse__alarm, link);
+            SSE_ASSERT(alarm->due >= when); /* W2 */
             sse__alarm_set(w, alarm, alarm->due);
         }
     }
@@ -6646,18 +6728,18 @@ static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
     }
 }
 
-/* ---- the poller ----------------------------------------------------------- */
+/* ---- the poller ---- */
 
 typedef struct sse__source sse__source;
-typedef void (*sse__source_fn)(sse__source *source, int events);
 struct sse__source {
-    int            fd;    /* -1: not registered, or closed within this turn */
-    uint32_t       index; /* poll: place in the arrays */
-    sse__source_fn fn;
+    int      fd;    /* -1: not registered, or closed within this turn */
+    uint32_t index; /* poll: place in the arrays */
+    void   (*fn)(sse__source *source, int events);
 };
 
-/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken. Wish: tell once per change
-   where the system can (epoll): the source keeps in mind what it was told. */
+/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken.
+   Wish: tell once per change where the system can (epoll): the source keeps in mind what it was
+   told. */
 enum { SSE__HANGUP = 4, SSE__BROKEN = 8, SSE__EDGE = 16 };
 
 #if SSE__EPOLL
@@ -6670,7 +6752,6 @@ static int sse__poller_open(sse__poller *p) {
 
 static void sse__poller_close(sse__poller *p) {
     if (p->fd >= 0) close(p->fd);
-    p->fd = -1;
 }
 
 static int sse__poller_control(sse__poller *p, int op, sse__source *source, int wish) {
@@ -6686,14 +6767,19 @@ static int sse__poller_control(sse__poller *p, int op, sse__source *source, int 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
     return sse__poller_control(p, EPOLL_CTL_ADD, source, wish);
 }
-static void sse__poller_remove(sse__poller *p, sse__source *source) { (void)sse__poller_control(p, EPOLL_CTL_DEL, source, 0); }
 
-/* What a source waits for now. An edge-triggered one was registered for everything once and needs no call. */
+static void sse__poller_remove(sse__poller *p, sse__source *source) {
+    (void)sse__poller_control(p, EPOLL_CTL_DEL, source, 0);
+}
+
+/* What a source waits for now. An edge-triggered one was registered for everything once and needs
+   no call. */
 static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
     if (!(wish & SSE__EDGE)) (void)sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
 }
 
-static int sse__poller_wait(sse__poller *p, int timeout_ms) { /* what is to be dispatched; none if that is not positive */
+/* How many are to be dispatched; none if that is not positive. */
+static int sse__poller_wait(sse__poller *p, int timeout_ms) {
     return SSE__SYS(epoll_wait(p->fd, p->ready, (int)SSE__COUNT(p->ready), timeout_ms));
 }
 
@@ -6718,7 +6804,7 @@ typedef struct sse__poller {
     sse__source  **sources;
     size_t         fds_cap, sources_cap;
     uint32_t       count;
-    bool           holes;     /* sources were removed since the last wait */
+    bool           holes; /* sources were removed since the last wait */
 } sse__poller;
 
 static int sse__poller_open(sse__poller *p) {
@@ -6729,11 +6815,11 @@ static int sse__poller_open(sse__poller *p) {
 static void sse__poller_close(sse__poller *p) {
     SSE_FREE(p->fds);
     SSE_FREE(p->sources);
-    memset(p, 0, sizeof *p);
 }
 
 static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
-    p->fds[source->index].events = (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
+    p->fds[source->index].events =
+        (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
 }
 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
@@ -6741,16 +6827,17 @@ static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
     if (!sse__grow(&fds, &p->fds_cap, p->count, sizeof *p->fds)) return SSE_E_NOMEM;
     p->fds = (struct pollfd *)fds;
     if (!sse__grow(&sources, &p->sources_cap, p->count, sizeof *p->sources)) return SSE_E_NOMEM;
-    p->sources                 = (sse__source **)sources;
-    source->index              = p->count++;
-    p->sources[source->index]  = source;
-    p->fds[source->index].fd   = source->fd;
+    p->sources                    = (sse__source **)sources;
+    source->index                 = p->count++;
+    p->sources[source->index]     = source;
+    p->fds[source->index].fd      = source->fd;
     p->fds[source->index].revents = 0;
     sse__poller_wish(p, source, wish & SSE__EDGE ? SSE_READ : wish);
     return SSE_OK;
 }
 
-static void sse__poller_remove(sse__poller *p, sse__source *source) { /* leaves a hole, so that a walk over the arrays stays valid */
+/* Leaves a hole, so that a walk over the arrays stays valid. */
+static void sse__poller_remove(sse__poller *p, sse__source *source) {
     p->fds[source->index].fd  = -1;
     p->sources[source->index] = NULL;
     p->holes                  = true;
@@ -6758,7 +6845,6 @@ static void sse__poller_remove(sse__poller *p, sse__source *source) { /* leaves 
 
 static void sse__poller_close_holes(sse__poller *p) {
     uint32_t from, to = 0;
-    if (!p->holes) return;
     for (from = 0; from < p->count; from++) {
         if (!p->sources[from]) continue;
         p->sources[to]        = p->sources[from];
@@ -6770,15 +6856,15 @@ static void sse__poller_close_holes(sse__poller *p) {
     p->holes = false;
 }
 
-static int sse__poller_wait(sse__poller *p, int timeout_ms) { /* what is to be dispatched; none if that is not positive */
-    sse__poller_close_holes(p);
+/* How many are to be dispatched: all that were asked about, or 0. */
+static int sse__poller_wait(sse__poller *p, int timeout_ms) {
+    if (p->holes) sse__poller_close_holes(p);
     return SSE__SYS(poll(p->fds, (nfds_t)p->count, timeout_ms)) > 0 ? (int)p->count : 0;
 }
 
 static void sse__poller_dispatch(sse__poller *p, int n) {
-    const uint32_t count = n > 0 ? (uint32_t)n : 0; /* sources added meanwhile were not asked about */
-    uint32_t       i;
-    for (i = 0; i < count; i++) {
+    int i;
+    for (i = 0; i < n; i++) {
         const short got    = p->fds[i].revents;
         int         events = 0;
         if (!got || !p->sources[i]) continue;
@@ -6795,125 +6881,168 @@ static int sse__poller_fd(const sse__poller *p) {
 }
 #endif
 
-/* ---- threads ---------------------------------------------------------------- */
-
-#if defined(SSE_NO_THREADS)
-typedef int sse__mutex;
-typedef int sse__thread_id;
-static void           sse__mutex_init(sse__mutex *m) { *m = 0; }
-static void           sse__mutex_free(sse__mutex *m) { (void)m; }
-static void           sse__lock(sse__mutex *m) { (void)m; }
-static void           sse__unlock(sse__mutex *m) { (void)m; }
-static sse__thread_id sse__thread_self(void) { return 0; }
-static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return a == b; }
-#else
-typedef pthread_mutex_t sse__mutex;
-typedef pthread_t       sse__thread_id;
-static void           sse__mutex_init(sse__mutex *m) { pthread_mutex_init(m, NULL); }
-static void           sse__mutex_free(sse__mutex *m) { pthread_mutex_destroy(m); }
-static void           sse__lock(sse__mutex *m) { pthread_mutex_lock(m); }
-static void           sse__unlock(sse__mutex *m) { pthread_mutex_unlock(m); }
-static sse__thread_id sse__thread_self(void) { return pthread_self(); }
-static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return pthread_equal(a, b) != 0; }
-#endif
-
-/* ---- random bytes ------------------------------------------------------------- */
-
-#if defined(SSE__GETRANDOM)
-static ssize_t sse__random_some(void *out, size_t n) { /* waits, just after boot, until they are random */
-    return SSE__SYS(getrandom(out, n, 0));
-}
-#else
-static ssize_t sse__random_some(void *out, size_t n) {
-    (void)out;
-    (void)n;
-    errno = ENOSYS;
-    return -1;
-}
-#endif
-
-static bool sse__random_file(unsigned char *p, size_t n) {
-    const int fd = SSE__SYS(open("/dev/urandom", O_RDONLY | O_CLOEXEC));
-    if (fd < 0) return false;
-    while (n > 0) {
-        const ssize_t got = SSE__SYS(read(fd, p, n));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        p += got;
-        n -= (size_t)got;
-    }
-    close(fd);
-    return n == 0;
-}
-
-static bool sse__random(void *out, size_t n) { /* n unguessable bytes; false: there are none to be had, use nothing of out */
-    unsigned char *p = (unsigned char *)out;
-    while (n > 0) {
-        const ssize_t got = sse__random_some(p, n);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return sse__random_file(p, n); /* a kernel before 3.17, a sandbox */
-        p += got;
-        n -= (size_t)got;
-    }
-    return true;
-}
-
-/* ---- the loop ------------------------------------------------------------------ */
+/* ---- the loop ---- */
 
 enum { SSE__CALLS_A_TURN = 1000 };
 
-typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; size_t bytes; } sse__call; /* bytes: what it counts as;
-                                                                                                     0: it is never refused */
+typedef struct sse__call sse__call;
+struct sse__call {
+    sse__call *next;
+    size_t     bytes;              /* what it counts as (W4); 0: it is never refused */
+    void     (*fn)(sse__call *call); /* on the loop, once; frees it */
+};
 
 typedef struct sse__loop {
-    sse_app       *app;
     sse__poller    poller;
     sse__wheel     wheel;
     sse__source    wake;           /* the reading end of a pipe */
     int            wake_fd;        /* its writing end: also safe to write from a signal handler */
-    sse__mutex     mutex;          /* guards calls, calls_end, call_bytes, woken, owned, owner, closing */
+    sse__mutex     mutex;          /* guards calls, call_bytes, woken, owned, owner, closing */
     sse__call     *calls, **calls_end;
     sse__call     *taken;          /* the oldest of them: the loop's own */
-    size_t         call_bytes;     /* of both: W4 */
+    size_t         call_bytes, max_call_bytes; /* of both: W4 */
     bool           closing;        /* no more calls: nobody would run them */
     bool           woken;          /* a byte is in the pipe: no need for another */
-    volatile int   stop;           /* sse_stop was called */
+    volatile int   stop;           /* whoever turns it is to end */
     bool           owned;          /* the loop runs, on thread owner */
-    sse__thread_id owner;          /* while it does not: who made the app, or ran or stopped the loop last */
-    sse__slots     timers;
-    sse__link      watches;
-    sse__link      ended;          /* watches to free at the end of the turn: W1 */
-    int            always_ready;   /* watches on plain files, which no poller takes */
-    uint32_t       upcall;         /* counts them: what happens at one count, one callback of the program does, or several do */
+    sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
+    uint32_t       upcall;         /* counts callbacks of the program: what happens at one count,
+                                      one of them does, or several do */
 } sse__loop;
 
-/* What the sections of an app find each other by. Each owns the part that its name says; >>app makes and frees them all. */
+static void sse__loop_drain_wake(sse__source *source, int events) {
+    sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
+    char       bytes[64];
+    (void)events;
+    while (read(source->fd, bytes, sizeof bytes) > 0) {}
+    sse__lock(&loop->mutex);
+    loop->woken = false;
+    sse__unlock(&loop->mutex);
+}
+
+static int sse__loop_open(sse__loop *loop, size_t max_call_bytes) {
+    int fds[2], error;
+    memset(loop, 0, sizeof *loop);
+    loop->owner          = sse__thread_self();
+    loop->calls_end      = &loop->calls;
+    loop->max_call_bytes = max_call_bytes;
+    loop->wake.fd = loop->wake_fd = -1;
+    loop->wake.fn = sse__loop_drain_wake;
+    sse__mutex_init(&loop->mutex);
+    sse__wheel_init(&loop->wheel, sse__clock_ms());
+    error = sse__poller_open(&loop->poller);
+    if (error) return error;
+    if (SSE__SYS(pipe(fds))) return SSE_E_IO;
+    loop->wake.fd = fds[0];
+    loop->wake_fd = fds[1];
+    if (sse__set_flags(fds[0]) || sse__set_flags(fds[1])) return SSE_E_IO;
+    return sse__poller_add(&loop->poller, &loop->wake, SSE_READ);
+}
+
+static void sse__loop_close(sse__loop *loop) { /* also after a failed open */
+    if (loop->wake.fd >= 0) {
+        close(loop->wake.fd);
+        close(loop->wake_fd);
+    }
+    sse__poller_close(&loop->poller);
+    sse__mutex_free(&loop->mutex);
+}
+
+static void sse__loop_wake(sse__loop *loop) { /* mutex held */
+    if (loop->woken) return;
+    loop->woken = true; /* a failure cannot be: the pipe holds at most one byte of ours */
+    if (write(loop->wake_fd, "", 1) < 0) loop->woken = false;
+}
+
+static int sse__loop_post(sse__loop *loop, sse__call *call) { /* from any thread; takes call if 0 */
+    int error = SSE_OK;
+    sse__lock(&loop->mutex);
+    if (loop->closing) error = SSE_E_STATE;
+    else if (call->bytes && loop->call_bytes >= loop->max_call_bytes) error = SSE_E_FULL; /* W4 */
+    if (!error) {
+        *loop->calls_end  = call;
+        loop->calls_end   = &call->next;
+        loop->call_bytes += call->bytes;
+        sse__loop_wake(loop);
+    }
+    sse__unlock(&loop->mutex);
+    return error;
+}
+
+/* Runs what waited when it began, up to n calls. What is left wakes the loop again. W4 */
+static void sse__loop_run_calls(sse__loop *loop, int n) {
+    size_t bytes = 0;
+    if (!loop->taken) { /* what was taken before has run */
+        sse__lock(&loop->mutex);
+        loop->taken     = loop->calls;
+        loop->calls     = NULL;
+        loop->calls_end = &loop->calls;
+        sse__unlock(&loop->mutex);
+        if (!loop->taken) return;
+    }
+    for (; n > 0 && loop->taken; n--) {
+        sse__call *call = loop->taken;
+        loop->taken = call->next;
+        bytes += call->bytes;
+        loop->upcall++;
+        call->fn(call);
+    }
+    sse__lock(&loop->mutex);
+    loop->call_bytes -= bytes;
+    if (loop->taken || loop->calls) sse__loop_wake(loop); /* their byte may be read already */
+    sse__unlock(&loop->mutex);
+}
+
+static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
+    const int next = sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
+    int       n;
+    if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
+    n               = sse__poller_wait(&loop->poller, timeout_ms);
+    loop->wheel.now = sse__clock_ms(); /* before alarms are set by it: the wait may be long */
+    sse__poller_dispatch(&loop->poller, n);
+    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
+    sse__wheel_advance(&loop->wheel, loop->wheel.now);
+}
+
+/*==========================================================================
+  >>core   struct sse_app, and what every section says through it
+  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c
+  CO1  No line break of a peer's making gets into the log: control
+       characters become '?'.
+  CO2  The first mistake of setting up stays: sse_serve answers it. Once the
+       app runs, a mistake ends only its own call.
+==========================================================================*/
+
 /* What sections do in a turn, at a stop and at the end, in this order. Those that a program may do
    without enter themselves with the first call that needs them, so that a linker which drops what
    nobody names drops them. */
-struct sse__stream;
 typedef void (*sse__stage)(sse_app *app);
 enum {
     SSE__TURN_CHANGES, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED, SSE__TURN_SAVE,
-    SSE__STOP_STREAMS, SSE__STOP_OVER,                       /* over: the grace period is */
-    SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES,       /* while the loop still takes calls */
-    SSE__FREE_POOLS, SSE__FREE_SAVE,                         /* before connections go */
+    SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
+    SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
+    SSE__FREE_SAVE,                                    /* before connections go */
     SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_FILES,
     SSE__STAGES
 };
 
+/* By this the sections of an app find each other. A pointer to struct sse__NAME belongs to the
+   section of that name, which alone looks inside; >>server makes and frees them all. */
+struct sse__stream;
 struct sse_app {
     sse__loop            loop;
+    sse__slots           timers;              /* >>timers */
+    sse__link            watches;
     sse__stage           stages[SSE__STAGES]; /* NULL: nobody needs it */
-    void               (*stream_begun)(struct sse__stream *stream); /* the handler that opened it has returned */
+    void               (*stream_begun)(struct sse__stream *stream); /* its handler has returned */
     void               (*file_answer)(struct sse_req *req); /* a file is its reply */
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
-    int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
-    int                  refusal;      /* that one, or the latest since it runs; why: in words, for sse_app_error */
+    int                  config_error; /* the first mistake of setting up: CO2 */
+    int                  refusal;      /* that one, or the latest since it runs; why: in words */
     char                 why[400];
-    struct sse__pool    *pool, *disk, *packer; /* of one thread each: for databases, for files to compress */
-    struct sse__net     *net;
-    struct sse__encoder   *encoder;   /* NULL: nothing is compressed */
+    struct sse__pool    *pool, *disk, *packer; /* the last two of one thread each: for databases, */
+    struct sse__net     *net;                  /* for files to compress */
+    struct sse__encoder *encoder; /* NULL: nothing is compressed */
     struct sse__files   *files;   /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
@@ -6923,31 +7052,31 @@ struct sse_app {
     struct sse__monitor *monitor;
     struct sse__server  *server;
     struct sse_tunnel   *tunnel;
-    char                *tunnel_host;  /* requests may name it */
-    char                 date[30];  /* of the second date_at, for replies */
+    char                *tunnel_host;          /* requests may name it */
+    char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
-    void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req); /* NULL: nobody wants it */
-    char                *topic_of_log;
+    void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
+    char                *topic_of_log;         /* of log_topic. NULL, all three: nobody wants it */
     uint64_t             replies_4xx, replies_5xx;
-    size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
-    uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
-    int                  call_error; /* of the latest call on the loop that failed and has no request: see sse__call_failed */
+    size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
+    uint64_t             told_host, told_phase, told_stream; /* the last warning: sse__peer_level */
+    int                  call_error;           /* see sse__call_failed */
 };
+
+static int sse__app_open(sse_app *app) { /* its options are filled in */
+    sse__list_init(&app->watches);
+    return sse__loop_open(&app->loop, app->options.max_call_bytes);
+}
 
 static void sse__stages_run(sse_app *app, int first, int last) {
     for (; first <= last; first++)
         if (app->stages[first]) app->stages[first](app);
 }
 
-static uint64_t sse__clock_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
+/* ---- the log, and what the program is told ---- */
 
-/* One line to the app's logger. No line break of a peer's making gets in: control characters become '?'. */
 SSE__PRINTF(3, 4)
-static void sse__log(sse_app *app, int level, const char *fmt, ...) {
+static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one line: CO1 */
     static const char names[][8] = {"error", "warning", "info", "debug"};
     char    line[512], *p;
     va_list ap;
@@ -6961,7 +7090,8 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) {
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
 
-/* How loud to be about what strangers can bring about: one warning a second of each kind, else they write the log. */
+/* How loud to be about what strangers can bring about: one warning a second of each kind, or they
+   would fill the disk. told: when it was a warning last. */
 static int sse__peer_level(sse_app *app, uint64_t *told) {
     const uint64_t now = app->loop.wheel.now;
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
@@ -6969,8 +7099,7 @@ static int sse__peer_level(sse_app *app, uint64_t *told) {
     return SSE_LOG_WARNING;
 }
 
-/* Refuses what the program asked for, in words that name what to change. The first mistake of setting up sticks: sse_serve answers
-   it. Once the app runs a mistake ends only its own call. */
+/* Refuses what the program asked for, in words that name what to change: CO2. */
 SSE__PRINTF(3, 4)
 static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     char    text[sizeof app->why];
@@ -6980,7 +7109,7 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     sse__log(app, SSE_LOG_ERROR, "%s", text);
-    sse__lock(&app->loop.mutex); /* sse_serve_background may have something to refuse while the loop runs elsewhere */
+    sse__lock(&app->loop.mutex); /* sse_serve_background may refuse while the loop runs elsewhere */
     if (!app->config_error) {
         memcpy(app->why, text, sizeof text);
         app->refusal = error;
@@ -6990,7 +7119,8 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     return error;
 }
 
-static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) { /* where the code says it all */
+/* Where the code says it all. */
+static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) {
     return sse__refuse(app, error, "%s %s: %s", what, which, sse_error_text(error));
 }
 
@@ -7004,29 +7134,26 @@ SSE_API int sse_app_error(sse_app *app, const char **text) {
     return error;
 }
 
-/* An option and the values it may have. A lower bound of SSE_OFF is for times that can be turned off. */
+/* An option and the values it may have. A lower bound of SSE_OFF: a time that can be turned off. */
 typedef struct sse__bounds { const char *name; long long value, min, max; } sse__bounds;
 
-static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *r, size_t n) { /* names the first that is wrong */
+/* Refuses the first of n that is out of its bounds. what: the options, by name. */
+static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *r, size_t n) {
     for (; n > 0; r++, n--) {
         if (r->value >= r->min && r->value <= r->max) continue;
         if (r->max < INT32_MAX)
-            return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name, r->value, r->min, r->max);
-        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name, r->value, r->min,
-                           r->min == SSE_OFF ? ", SSE_OFF" : "");
+            return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name,
+                               r->value, r->min, r->max);
+        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name,
+                           r->value, r->min, r->min == SSE_OFF ? ", SSE_OFF" : "");
     }
     return SSE_OK;
 }
 
-static bool sse__on_loop(sse_app *app) { /* the calling thread may touch what belongs to the loop */
-    bool mine;
-    sse__lock(&app->loop.mutex);
-    mine = !app->loop.owned || sse__thread_equal(app->loop.owner, sse__thread_self());
-    sse__unlock(&app->loop.mutex);
-    return mine;
-}
+/* ---- whose thread it is ---- */
 
-/* For what any thread may call: whether to do it now, or to leave it to the loop. Before the loop runs, and after, one thread is its. */
+/* For what any thread may call: whether to do it now, or to leave it to the loop. While no loop
+   runs, the owner is the thread that ran it last, or made the app. */
 static bool sse__is_owner(sse_app *app) {
     bool mine;
     sse__lock(&app->loop.mutex);
@@ -7035,129 +7162,79 @@ static bool sse__is_owner(sse_app *app) {
     return mine;
 }
 
-/* Remembers for the handler that runs that a call failed: its silence is then no success. */
+/* Whether the calling thread may touch what belongs to the loop: while none runs, any may. */
+static bool sse__on_loop(sse_app *app) {
+    bool mine;
+    sse__lock(&app->loop.mutex);
+    mine = !app->loop.owned || sse__thread_equal(app->loop.owner, sse__thread_self());
+    sse__unlock(&app->loop.mutex);
+    return mine;
+}
+
+/* Remembers that a call on the loop failed, for the handler that runs: its silence is then no
+   success. */
 static int sse__call_failed(sse_app *app, int error) {
     if (app && error < 0 && error != SSE_E_CLOSED && sse__is_owner(app)) app->call_error = error;
     return error;
 }
 
-static void sse__loop_drain_wake(sse__source *source, int events) {
-    sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
-    char       bytes[64];
-    (void)events;
-    while (read(source->fd, bytes, sizeof bytes) > 0) {}
-    sse__lock(&loop->mutex);
-    loop->woken = false;
-    sse__unlock(&loop->mutex);
+/*==========================================================================
+  >>timers   timers, watches and calls of the program
+  Uses: >>core >>loop >>sys >>table >>buf    Tests: tests/unit/loop.c
+  TI1  A timer or watch ends in whatever callback the program likes, its own
+       too, and is not called again.
+==========================================================================*/
+
+/* ---- calls ---- */
+
+typedef struct sse__app_call {
+    sse__call  call;
+    sse_app   *app;
+    sse_app_fn fn;
+    void      *user;
+} sse__app_call;
+
+static void sse__app_call_run(sse__call *call) {
+    sse__app_call *c = SSE__CONTAINER(call, sse__app_call, call);
+    c->fn(c->app, c->user);
+    SSE_FREE(c);
 }
 
-static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
-    const int status = fcntl(fd, F_GETFL);
-    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) return SSE_E_IO;
-    return SSE_OK;
-}
-
-static int sse__loop_open(sse__loop *loop, sse_app *app) {
-    int fds[2], error;
-    memset(loop, 0, sizeof *loop);
-    loop->app       = app;
-    loop->owner     = sse__thread_self();
-    loop->calls_end = &loop->calls;
-    loop->wake.fd = loop->wake_fd = -1;
-    loop->wake.fn   = sse__loop_drain_wake;
-    sse__mutex_init(&loop->mutex);
-    sse__list_init(&loop->watches);
-    sse__list_init(&loop->ended);
-    sse__wheel_init(&loop->wheel, sse__clock_ms());
-    error = sse__poller_open(&loop->poller);
-    if (error) return error;
-    if (SSE__SYS(pipe(fds))) return SSE_E_IO;
-    loop->wake.fd = fds[0];
-    loop->wake_fd = fds[1];
-    error = sse__set_flags(fds[0]);
-    if (!error) error = sse__set_flags(fds[1]);
-    if (!error) error = sse__poller_add(&loop->poller, &loop->wake, SSE_READ);
-    return error;
-}
-
-static void sse__loop_wake(sse__loop *loop) { /* mutex held */
-    if (loop->woken) return;
-    loop->woken = true;
-    if (write(loop->wake_fd, "", 1) < 0) loop->woken = false; /* cannot be: the pipe holds at most one byte of ours */
-}
-
-static int sse__loop_post(sse__loop *loop, sse__call *call) { /* takes call if it answers 0 */
-    int error = SSE_OK;
-    sse__lock(&loop->mutex);
-    if (loop->closing) error = SSE_E_STATE;
-    else if (call->bytes && loop->call_bytes >= loop->app->options.max_call_bytes) error = SSE_E_FULL; /* W4: at most one is over */
-    if (!error) {
-        *loop->calls_end  = call;
-        loop->calls_end   = &call->next;
-        loop->call_bytes += call->bytes;
-        sse__loop_wake(loop);
-    }
-    sse__unlock(&loop->mutex);
-    return error;
-}
-
-static int sse__loop_call(sse__loop *loop, sse_app_fn fn, void *user, size_t bytes) { /* bytes: what user holds, for W4 */
-    sse__call *call = SSE__NEW(sse__call);
-    int        error;
-    if (!call) return SSE_E_NOMEM;
-    call->fn    = fn;
-    call->user  = user;
-    call->bytes = sizeof *call + bytes;
-    error       = sse__loop_post(loop, call);
-    if (error) SSE_FREE(call);
+/* From any thread: fn, on the loop. bytes: what user holds, for W4. */
+static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) {
+    sse__app_call *c = SSE__NEW(sse__app_call);
+    int            error;
+    if (!c) return SSE_E_NOMEM;
+    c->call.fn    = sse__app_call_run;
+    c->call.bytes = sizeof *c + bytes;
+    c->app        = app;
+    c->fn         = fn;
+    c->user       = user;
+    error         = sse__loop_post(&app->loop, &c->call);
+    if (error) SSE_FREE(c);
     return error;
 }
 
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user) {
-    return app && fn ? sse__loop_call(&app->loop, fn, user, 0) : SSE_E_ARG;
+    return app && fn ? sse__app_post(app, fn, user, 0) : SSE_E_ARG;
 }
 
-static void sse__loop_take_calls(sse__loop *loop) { /* when what was taken before has run */
-    if (loop->taken) return;
-    sse__lock(&loop->mutex);
-    loop->taken     = loop->calls;
-    loop->calls     = NULL;
-    loop->calls_end = &loop->calls;
-    sse__unlock(&loop->mutex);
-}
-
-/* Runs what waited when it began, up to n calls. What is left wakes the loop again. W4 */
-static void sse__loop_run_calls(sse__loop *loop, int n) {
-    size_t bytes = 0;
-    sse__loop_take_calls(loop);
-    if (!loop->taken) return;
-    for (; n > 0 && loop->taken; n--) {
-        sse__call *call = loop->taken;
-        loop->taken = call->next;
-        bytes += call->bytes;
-        loop->upcall++;
-        call->fn(loop->app, call->user);
-        SSE_FREE(call);
-    }
-    sse__lock(&loop->mutex);
-    loop->call_bytes -= bytes;
-    if (loop->taken || loop->calls) sse__loop_wake(loop); /* the byte of those may be read already */
-    sse__unlock(&loop->mutex);
-}
-
-/* ---- timers of the program ------------------------------------------------------- */
+/* ---- timers ---- */
 
 typedef struct sse__timer {
     sse__alarm alarm;
     sse_app   *app;
     sse_app_fn fn;
     void      *user;
-    uint32_t   slot;
-    int        every_ms;      /* 0: once */
-    bool       running, ended;
+    uint32_t   slot;           /* in app->timers, until it has ended */
+    int        every_ms;       /* 0: once */
+    bool       running, ended; /* TI1: what ends while it runs is freed behind */
 } sse__timer;
 
-static void sse__timer_free(sse__timer *t) {
+static void sse__timer_end(sse__timer *t) {
+    sse__slots_remove(&t->app->timers, t->slot);
+    t->ended = true;
+    if (t->running) return;
     sse__alarm_cancel(&t->alarm);
     SSE_FREE(t);
 }
@@ -7168,14 +7245,15 @@ static void sse__timer_fire(sse__alarm *alarm) {
     uint64_t    due = alarm->due + (uint64_t)t->every_ms;
     t->running      = true;
     t->app->loop.upcall++;
-    if (t->every_ms == 0) {
-        sse__slots_remove(&t->app->loop.timers, t->slot); /* before fn: in there it has already ended */
-        t->ended = true;
-    }
+    if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
     t->running = false;
-    if (t->ended) sse__timer_free(t);
-    else sse__alarm_set(w, alarm, due > w->now ? due : w->now + (uint64_t)t->every_ms); /* after a stall: no catching up */
+    if (t->ended) {
+        SSE_FREE(t);
+        return;
+    }
+    if (due <= w->now) due = w->now + (uint64_t)t->every_ms; /* after a stall: no catching up */
+    sse__alarm_set(w, alarm, due);
 }
 
 static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn fn, void *user) {
@@ -7184,7 +7262,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     if (!app || !fn || ms < 0 || !sse__on_loop(app) || app->loop.closing) return handle;
     t = SSE__NEW(sse__timer);
     if (!t) return handle;
-    if (!sse__slots_add(&app->loop.timers, t, &handle.slot, &handle.gen)) {
+    if (!sse__slots_add(&app->timers, t, &handle.slot, &handle.gen)) {
         SSE_FREE(t);
         return handle;
     }
@@ -7204,106 +7282,50 @@ SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
         (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
-SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
+
+SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) {
+    return sse__timer_start(app, ms, 0, fn, user);
+}
 
 SSE_API int sse_timer_cancel(sse_timer timer) {
-    sse__timer *t;
+    sse__timer *t = NULL;
     if (timer.app && !sse__on_loop(timer.app)) return SSE_E_THREAD;
-    t = timer.app ? (sse__timer *)sse__slots_get(&timer.app->loop.timers, timer.slot, timer.gen) : NULL;
+    if (timer.app) t = (sse__timer *)sse__slots_get(&timer.app->timers, timer.slot, timer.gen);
     if (!t) return SSE_E_CLOSED;
-    sse__slots_remove(&timer.app->loop.timers, timer.slot);
-    t->ended = true;
-    if (!t->running) sse__timer_free(t);
+    sse__timer_end(t);
     return SSE_OK;
 }
 
-/* ---- watches ------------------------------------------------------------------------ */
+/* ---- watches ---- */
 
 typedef struct sse__watch {
     sse__source source;
-    sse__link   link;
+    sse__alarm  alarm;   /* of a plain file, which is always ready; of any: it is to be freed */
+    sse__link   link;    /* in app->watches */
     sse_app    *app;
-    sse_fd_fn   fn;
+    sse_fd_fn   fn;      /* NULL: of sse_watch_lines */
+    sse_line_fn line_fn;
     void       *user;
-    sse_line_fn line_fn;  /* of sse_watch_lines */
-    sse_buf     line;
+    sse_buf     line;    /* the beginning of one */
     int         events;
-    bool        always;   /* a plain file: always ready */
+    bool        always;  /* a plain file */
 } sse__watch;
 
 enum { SSE__LINE_MAX = 65535 };
 
-static void sse__watch_free(sse__watch *w) {
+static void sse__watch_free(sse__alarm *alarm) {
+    sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
     sse_buf_free(&w->line);
     SSE_FREE(w);
 }
 
 static void sse__watch_end(sse__watch *w) {
     sse__loop *loop = &w->app->loop;
-    if (w->always) loop->always_ready--;
-    else sse__poller_remove(&loop->poller, &w->source);
-    w->source.fd = -1;
+    if (!w->always) sse__poller_remove(&loop->poller, &w->source);
+    w->source.fd = -1; /* TI1 */
     sse__list_remove(&w->link);
-    sse__list_add(&loop->ended, &w->link); /* W1 */
-}
-
-static void sse__watch_fire(sse__source *source, int events) {
-    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
-    if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading or writing tells the program what happened */
-    events &= w->events;
-    w->app->loop.upcall++;
-    if (events) w->fn(w->app, source->fd, events, w->user);
-}
-
-static sse__watch *sse__watch_find(sse__loop *loop, int fd) { /* a program watches a handful of descriptors */
-    sse__link *link;
-    for (link = loop->watches.next; link != &loop->watches; link = link->next) {
-        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
-        if (w->source.fd == fd) return w;
-    }
-    return NULL;
-}
-
-static int sse__watch_register(sse__watch *w) {
-    sse__loop *loop  = &w->app->loop;
-    int        error = sse__poller_add(&loop->poller, &w->source, w->events);
-    if (error == SSE_E_IO && errno == EPERM) { /* epoll takes no plain files and no /dev/null */
-        w->always = true;
-        loop->always_ready++;
-        error = SSE_OK;
-    }
-    return error;
-}
-
-static int sse__watch_start(sse_app *app, int fd, int events, const sse__watch *init) {
-    sse__watch *w = SSE__NEW(sse__watch);
-    int         error;
-    if (!w) return SSE_E_NOMEM;
-    *w           = *init;
-    w->app       = app;
-    w->events    = events;
-    w->source.fd = fd;
-    w->source.fn = sse__watch_fire;
-    error        = sse__watch_register(w);
-    if (error) {
-        SSE_FREE(w);
-        return error;
-    }
-    sse__list_add(&app->loop.watches, &w->link);
-    return SSE_OK;
-}
-
-SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
-    sse__watch *w, init;
-    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    w = sse__watch_find(&app->loop, fd);
-    if (w) sse__watch_end(w); /* anew: the number may name another file by now */
-    if (!events) return SSE_OK;
-    memset(&init, 0, sizeof init);
-    init.fn   = fn;
-    init.user = user;
-    return sse__watch_start(app, fd, events, &init);
+    w->alarm.fn = sse__watch_free; /* W1 */
+    sse__alarm_set(&loop->wheel, &w->alarm, 0);
 }
 
 static void sse__lines_emit(sse__watch *w) {
@@ -7313,14 +7335,10 @@ static void sse__lines_emit(sse__watch *w) {
     w->line.error = SSE_OK;
 }
 
-static void sse__lines_fire(sse_app *app, int fd, int events, void *user) {
-    sse__watch   *w = sse__watch_find(&app->loop, fd);
+static void sse__lines_fire(sse__watch *w) {
     char          bytes[4096];
-    const ssize_t n = SSE__SYS(read(fd, bytes, sizeof bytes));
+    const ssize_t n = SSE__SYS(read(w->source.fd, bytes, sizeof bytes));
     ssize_t       i;
-    (void)events;
-    (void)user;
-    SSE_ASSERT(w);
     for (i = 0; i < n && w->source.fd >= 0; i++) {
         if (bytes[i] == '\n') sse__lines_emit(w);
         else if (w->line.len < SSE__LINE_MAX) sse__put_char(&w->line, bytes[i]);
@@ -7329,147 +7347,130 @@ static void sse__lines_fire(sse_app *app, int fd, int events, void *user) {
     if (w->line.len) sse__lines_emit(w); /* a last line without its line break */
     if (w->source.fd < 0) return;
     sse__watch_end(w);
-    w->line_fn(app, NULL, w->user);
+    w->line_fn(w->app, NULL, w->user);
+}
+
+static void sse__watch_fire(sse__source *source, int events) {
+    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
+    if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading, writing shows it */
+    events &= w->events;
+    w->app->loop.upcall++;
+    if (events && w->fn) w->fn(w->app, source->fd, events, w->user);
+    else if (events) sse__lines_fire(w);
+}
+
+static void sse__watch_fire_always(sse__alarm *alarm) { /* once a turn */
+    sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
+    sse__watch_fire(&w->source, w->events);
+    if (w->source.fd >= 0) sse__alarm_set(&w->app->loop.wheel, alarm, 0);
+}
+
+static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches a handful of them */
+    sse__link *link;
+    for (link = app->watches.next; link != &app->watches; link = link->next) {
+        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
+        if (w->source.fd == fd) return w;
+    }
+    return NULL;
+}
+
+/* init: what the program wants, and for which events. None: an end of what it wanted before. */
+static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
+    sse__watch *w;
+    int         error;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    w = sse__watch_find(app, fd);
+    if (w) sse__watch_end(w); /* anew: the number may name another file by now */
+    if (!init->events) return SSE_OK;
+    if (app->loop.closing) return SSE_E_STATE;
+    w = SSE__NEW(sse__watch);
+    if (!w) return SSE_E_NOMEM;
+    *w           = *init;
+    w->app       = app;
+    w->source.fd = fd;
+    w->source.fn = sse__watch_fire;
+    w->alarm.fn  = sse__watch_fire_always;
+    error        = sse__poller_add(&app->loop.poller, &w->source, w->events);
+    w->always    = error == SSE_E_IO && errno == EPERM; /* epoll takes no plain files */
+    if (w->always) sse__alarm_set(&app->loop.wheel, &w->alarm, 0);
+    else if (error) {
+        SSE_FREE(w);
+        return error;
+    }
+    sse__list_add(&app->watches, &w->link);
+    return SSE_OK;
+}
+
+SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
+    sse__watch init;
+    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
+    memset(&init, 0, sizeof init);
+    init.fn     = fn;
+    init.user   = user;
+    init.events = events;
+    return sse__watch_start(app, fd, &init);
 }
 
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user) {
-    sse__watch *w, init;
+    sse__watch init;
     if (!app || fd < 0 || !fn) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    w = sse__watch_find(&app->loop, fd);
-    if (w) sse__watch_end(w);
     memset(&init, 0, sizeof init);
-    init.fn      = sse__lines_fire;
     init.line_fn = fn;
     init.user    = user;
-    return sse__watch_start(app, fd, SSE_READ, &init);
+    init.events  = SSE_READ;
+    return sse__watch_start(app, fd, &init);
 }
 
-static void sse__watches_fire_always(sse__loop *loop) {
-    sse__link *link;
-    if (!loop->always_ready) return;
-    for (link = loop->watches.next; link != &loop->watches; link = link->next) {
-        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
-        if (w->always) sse__watch_fire(&w->source, w->events);
-        if (w->source.fd < 0) return; /* it left the list: the others have their turn next time */
-    }
-}
+/* ---- the end ---- */
 
-/* ---- files that change ------------------------------------------------------------------- */
-
-#if defined(SSE_NO_SQLITE)
-#elif defined(__linux__)
-#include <sys/inotify.h>
-static int sse__notify_open(void) { /* a descriptor that is readable after a change; -1: not to be had */
-    const int fd = SSE__SYS(inotify_init());
-    if (fd >= 0 && sse__set_flags(fd) != SSE_OK) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-static void sse__notify_writes(int fd, const char *file) { (void)inotify_add_watch(fd, file, IN_MODIFY); }
-static void sse__notify_names(int fd, const char *dir) {
-    (void)inotify_add_watch(fd, dir, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
-}
-static void sse__notify_drain(int fd) {
-    char bytes[4096];
-    while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
-}
-#else
-static int  sse__notify_open(void) { return -1; }
-static void sse__notify_writes(int fd, const char *file) { (void)fd, (void)file; }
-static void sse__notify_names(int fd, const char *dir) { (void)fd, (void)dir; }
-static void sse__notify_drain(int fd) { (void)fd; }
-#endif
-
-/* ---- one turn -------------------------------------------------------------------------- */
-
-static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
-    const int next = loop->always_ready ? 0 : sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
-    int       n;
-    if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
-    n               = sse__poller_wait(&loop->poller, timeout_ms);
-    loop->wheel.now = sse__clock_ms(); /* before anybody sets an alarm by it: the wait may have been long */
-    sse__poller_dispatch(&loop->poller, n);
-    sse__watches_fire_always(loop);
-    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
-    sse__wheel_advance(&loop->wheel, loop->wheel.now);
-}
-
-static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: W1 */
-    while (!sse__list_empty(&loop->ended)) {
-        sse__watch *w = SSE__CONTAINER(loop->ended.next, sse__watch, link);
-        sse__list_remove(&w->link);
-        sse__watch_free(w);
-    }
-}
-
-static void sse__loop_end_timers(sse__loop *loop) {
-    uint32_t i;
-    for (i = 0; i < loop->timers.used; i++) {
-        sse__timer *t = (sse__timer *)loop->timers.at[i].item;
-        if (!t) continue;
-        sse__slots_remove(&loop->timers, i);
-        sse__timer_free(t);
-    }
-}
-
-/* The last that the program hears from the loop. What it is made of stays until all that uses it is gone: see sse_app_free. */
-static void sse__loop_drain(sse__loop *loop) {
+/* The last that the program hears from the loop. What it is made of stays until all that uses it is
+   gone: see sse_app_free. */
+static void sse__app_drain(sse_app *app) {
+    sse__loop *loop = &app->loop;
+    uint32_t   i;
     sse__lock(&loop->mutex);
-    loop->closing = true;
+    loop->closing = true; /* no more come */
     sse__unlock(&loop->mutex);
-    sse__loop_end_timers(loop);
-    while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX); /* closing: no more come */
-    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* requests that these calls finished */
-    while (!sse__list_empty(&loop->watches)) sse__watch_end(SSE__CONTAINER(loop->watches.next, sse__watch, link));
-    sse__loop_reap(loop);
-}
-
-static void sse__loop_close(sse__loop *loop) {
-    sse__loop_end_timers(loop); /* a callback of the teardown may have set some */
-    SSE_FREE(loop->timers.at);
-    if (loop->wake.fd >= 0) {
-        close(loop->wake.fd);
-        close(loop->wake_fd);
-    }
-    sse__poller_close(&loop->poller);
-    sse__mutex_free(&loop->mutex);
+    for (i = 0; i < app->timers.used; i++)
+        if (app->timers.at[i].item) sse__timer_end((sse__timer *)app->timers.at[i].item);
+    SSE_FREE(app->timers.at);
+    memset(&app->timers, 0, sizeof app->timers);
+    while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX);
+    while (!sse__list_empty(&app->watches))
+        sse__watch_end(SSE__CONTAINER(app->watches.next, sse__watch, link));
+    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* these, and requests that calls finished */
 }
 
 /*==========================================================================
   >>offload   work on other threads, its end on the loop
-  Uses: >>loop >>base                   Tests: tests/unit/offload.c
+  Uses: >>core >>loop >>sys >>base      Tests: tests/unit/offload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: what is handed to it is done in that order,
       and waits for no work of the program's.
 ==========================================================================*/
 
-#if defined(SSE_NO_THREADS)
-SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    (void)done;
-    (void)user;
-    return app && work ? SSE_E_NOT_BUILT : SSE_E_ARG;
-}
-
-static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
-}
-static int  sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
-}
-static void sse__disk_settle(sse_app *app) { (void)app; }
-#else
-/* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the processors. A longer queue would
-   only hide that the work cannot be done in time. */
+/* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
+   processors. A longer queue would only hide that the work cannot be done in time. */
 enum { SSE__POOL_THREADS = 4, SSE__POOL_WAITING = 1000 };
 
-typedef struct sse__job { sse__call call; sse_app_fn work; } sse__job; /* call: J1, first, for the loop frees it */
+#if defined(SSE_NO_THREADS)
+static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, sse_app_fn done,
+                        void *user) {
+    (void)app, (void)at, (void)work, (void)done, (void)user;
+    return SSE_E_NOT_BUILT;
+}
+
+static void sse__disk_settle(sse_app *app) { (void)app; }
+#else
+typedef struct sse__job {
+    sse__call  call; /* J1 */
+    sse_app   *app;
+    sse_app_fn work, done;
+    void      *user;
+} sse__job;
 
 typedef struct sse__pool {
-    sse_app        *app;
     int             limit; /* of threads */
     pthread_mutex_t mutex; /* guards the rest */
     pthread_cond_t  more, over;
@@ -7479,12 +7480,14 @@ typedef struct sse__pool {
     pthread_t       threads[SSE__POOL_THREADS];
 } sse__pool;
 
-static void sse__job_nothing(sse_app *app, void *user) {
-    (void)app;
-    (void)user;
+static void sse__job_landed(sse__call *call) { /* on the loop */
+    sse__job *job = SSE__CONTAINER(call, sse__job, call);
+    if (job->done) job->done(job->app, job->user);
+    SSE_FREE(job);
 }
 
-static sse__job *sse__pool_take(sse__pool *pool) { /* mutex held. NULL: it closes, and no job is left */
+/* mutex held. NULL: it closes, and no job is left. */
+static sse__job *sse__pool_take(sse__pool *pool) {
     sse__call *call;
     pool->idle++;
     while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->more, &pool->mutex);
@@ -7505,9 +7508,9 @@ static void *sse__pool_thread(void *user) {
     while ((job = sse__pool_take(pool)) != NULL) {
         int error;
         pthread_mutex_unlock(&pool->mutex);
-        job->work(pool->app, job->call.user);
-        error = sse__loop_post(&pool->app->loop, &job->call);
-        SSE_ASSERT(!error); /* J1: the loop closes after the pool, and such a call counts as no bytes */
+        job->work(job->app, job->user);
+        error = sse__loop_post(&job->app->loop, &job->call);
+        SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
         pthread_mutex_lock(&pool->mutex);
         pthread_cond_broadcast(&pool->over);
@@ -7528,11 +7531,12 @@ static bool sse__pool_start(sse__pool *pool) {
     return !error;
 }
 
-/* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays; that it cannot is an error only if
-   there is no other, which would come to the job in the end. */
+/* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays;
+   that it cannot is an error only if there is no other, which would come to the job in the end. */
 static int sse__pool_add(sse__pool *pool, sse__job *job) {
+    const bool start = pool->idle <= pool->waiting && pool->count < pool->limit;
     if (pool->waiting >= SSE__POOL_WAITING) return SSE_E_FULL;
-    if (pool->idle <= pool->waiting && pool->count < pool->limit && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
+    if (start && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
     *pool->jobs_end = &job->call;
     pool->jobs_end  = &job->call.next;
     pool->waiting++;
@@ -7541,44 +7545,33 @@ static int sse__pool_add(sse__pool *pool, sse__job *job) {
 }
 
 /* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
-static void sse__pool_close(sse__pool *pool) {
-    int i;
+static void sse__pool_close(sse__pool **at) {
+    sse__pool *pool = *at;
+    int        i;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     pool->closing = true;
     pthread_cond_broadcast(&pool->more);
     pthread_mutex_unlock(&pool->mutex);
     for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
-}
-
-static void sse__pools_close(sse_app *app) {
-    sse__pool_close(app->pool);
-    sse__pool_close(app->disk);
-    sse__pool_close(app->packer);
-}
-
-static void sse__pool_free(sse__pool *pool) {
-    if (!pool) return;
     pthread_mutex_destroy(&pool->mutex);
     pthread_cond_destroy(&pool->more);
     pthread_cond_destroy(&pool->over);
     SSE_FREE(pool);
+    *at = NULL;
 }
 
-static void sse__pools_free(sse_app *app) {
-    sse__pool_free(app->pool);
-    sse__pool_free(app->disk);
-    sse__pool_free(app->packer);
-    app->pool = app->disk = app->packer = NULL;
+static void sse__pools_close(sse_app *app) {
+    sse__pool_close(&app->pool);
+    sse__pool_close(&app->disk);
+    sse__pool_close(&app->packer);
 }
 
-static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NULL: no memory */
+static sse__pool *sse__pool_get(sse_app *app, sse__pool **at) { /* NULL: no memory */
     sse__pool *pool = *at ? *at : SSE__NEW(sse__pool);
     if (!pool || *at) return pool;
-    app->stages[SSE__END_POOLS]  = sse__pools_close;
-    app->stages[SSE__FREE_POOLS] = sse__pools_free;
-    pool->app      = app;
-    pool->limit    = limit;
+    app->stages[SSE__END_POOLS] = sse__pools_close;
+    pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1;
     pool->jobs_end = &pool->jobs;
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->more, NULL);
@@ -7586,36 +7579,26 @@ static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NU
     return *at = pool;
 }
 
-/* done NULL: nothing is. */
-static int sse__pool_do(sse__pool *pool, sse_app_fn work, sse_app_fn done, void *user) {
-    sse__job *job = pool ? SSE__NEW(sse__job) : NULL;
-    int       error;
+/* at: one of the pools of app. done NULL: nothing is. */
+static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_fn done,
+                        void *user) {
+    sse__pool *pool;
+    sse__job  *job;
+    int        error;
+    if (app->loop.closing) return SSE_E_STATE;
+    pool = sse__pool_get(app, at);
+    job  = pool ? SSE__NEW(sse__job) : NULL;
     if (!job) return SSE_E_NOMEM;
-    job->call.fn   = done ? done : sse__job_nothing;
-    job->call.user = user;
-    job->work      = work;
+    job->call.fn = sse__job_landed;
+    job->app     = app;
+    job->work    = work;
+    job->done    = done;
+    job->user    = user;
     pthread_mutex_lock(&pool->mutex);
     error = sse__pool_add(pool, job);
     pthread_mutex_unlock(&pool->mutex);
     if (error) SSE_FREE(job);
     return error;
-}
-
-SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (app->loop.closing) return SSE_E_STATE;
-    return sse__call_failed(app, sse__pool_do(sse__pool_get(app, &app->pool, SSE__POOL_THREADS), work, done, user));
-}
-
-static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
-    if (app->loop.closing) return SSE_E_STATE;
-    return sse__pool_do(sse__pool_get(app, &app->disk, 1), work, done, user);
-}
-
-static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* one at a time: others need the cores, too */
-    if (app->loop.closing) return SSE_E_STATE;
-    return sse__pool_do(sse__pool_get(app, &app->packer, 1), work, done, user);
 }
 
 /* Waits until all that the disk's thread was given is over; what is to be done then is among the
@@ -7628,6 +7611,21 @@ static void sse__disk_settle(sse_app *app) {
     pthread_mutex_unlock(&pool->mutex);
 }
 #endif
+
+SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
+}
+
+static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
+    return sse__pool_do(app, &app->disk, work, done, user);
+}
+
+/* One at a time: others need the cores, too. */
+static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    return sse__pool_do(app, &app->packer, work, done, user);
+}
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
@@ -8926,7 +8924,7 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
 
 static int sse__dbposts_hand(sse__dbposts *posts, sse_app_fn landed) { /* to the thread, or to a later turn */
     const int error = sse__db_job_is_away(&posts->job) ? sse__disk_do(posts->app, sse__dbposts_work, landed, posts) : SSE_E_NOT_BUILT;
-    return error ? sse__loop_call(&posts->app->loop, landed, posts, 0) : SSE_OK;
+    return error ? sse__app_post(posts->app, landed, posts, 0) : SSE_OK;
 }
 
 static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none waits */
@@ -15799,7 +15797,7 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
     posted->publication.topic = sse__posted_text(posted, p->topic, &error);
     posted->publication.id    = sse__posted_text(posted, p->id, &error);
     posted->publication.key   = sse__posted_text(posted, p->key, &error);
-    if (!error) error = sse__loop_call(&app->loop, sse__posted_run, posted, sizeof *posted + p->text.cap);
+    if (!error) error = sse__app_post(app, sse__posted_run, posted, sizeof *posted + p->text.cap);
     if (error) sse__posted_free(posted);
     return error;
 }
@@ -16581,7 +16579,7 @@ static int sse__touch_one(sse_app *app, const char *path) {
         sse__touch(app, copy);
         return SSE_OK;
     }
-    error = sse__loop_call(&app->loop, sse__touch, copy, strlen(copy));
+    error = sse__app_post(app, sse__touch, copy, strlen(copy));
     if (error) SSE_FREE(copy);
     return error;
 }
@@ -16638,6 +16636,33 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 ==========================================================================*/
 
 #ifndef SSE_NO_SQLITE
+
+/* ---- files that change ------------------------------------------------------------------- */
+
+#if defined(__linux__)
+#include <sys/inotify.h>
+static int sse__notify_open(void) { /* a descriptor that is readable after a change; -1: not to be had */
+    const int fd = SSE__SYS(inotify_init());
+    if (fd >= 0 && sse__set_flags(fd) != SSE_OK) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+static void sse__notify_writes(int fd, const char *file) { (void)inotify_add_watch(fd, file, IN_MODIFY); }
+static void sse__notify_names(int fd, const char *dir) {
+    (void)inotify_add_watch(fd, dir, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
+}
+static void sse__notify_drain(int fd) {
+    char bytes[4096];
+    while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
+}
+#else
+static int  sse__notify_open(void) { return -1; }
+static void sse__notify_writes(int fd, const char *file) { (void)fd, (void)file; }
+static void sse__notify_names(int fd, const char *dir) { (void)fd, (void)dir; }
+static void sse__notify_drain(int fd) { (void)fd; }
+#endif
 
 /* table: "main.msgs"; ptr NULL: any table of db. Called on the loop; may mark what is to be rendered, no more. */
 typedef void (*sse__changed_fn)(void *user, sse_db *db, sse_str table);
@@ -18819,7 +18844,6 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__net_work(app->net);
     sse__check_all(app);
     sse__net_reap(app->net);
-    sse__loop_reap(&app->loop);
     sse__stats_show(app);
 }
 
@@ -18856,7 +18880,7 @@ SSE_API int sse_fd(sse_app *app) { return app ? sse__poller_fd(&app->loop.poller
 SSE_API int sse_next_ms(sse_app *app) {
     int ms;
     if (!app) return SSE_E_ARG;
-    if (sse__turn_has_work(app) || app->loop.always_ready) return 0;
+    if (sse__turn_has_work(app)) return 0;
     ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
     if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
     return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* no descriptor tells of more */
@@ -18981,8 +19005,8 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__server_own(app, true); /* work that still runs finds the loop on another thread, as before */
     if (app->server && app->server->inited) sse__server_end(app);
     sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* from here on no other thread posts a call: of the program's own it is the contract */
-    sse__loop_drain(&app->loop);
-    sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
+    sse__app_drain(app);
+    sse__stages_run(app, SSE__FREE_SAVE, SSE__FREE_SAVE);
     sse__net_close(app->net);
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
     sse__encoder_free(app->encoder);
@@ -19018,8 +19042,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     int      error;
     if (!app) return NULL;
     if (options) app->options = *options;
-    error = sse__loop_open(&app->loop, app);
-    if (!error) sse__options_fill(&app->options);
+    sse__options_fill(&app->options);
+    error = sse__app_open(app);
     if (!error) error = sse__options_check(app);
     app->router = SSE__NEW(sse__router);
     if (app->router) sse__list_init(&app->router->kept);

@@ -54,7 +54,6 @@ static void turn(int timeout_ms) {
     turns++;
     sse__loop_wait(&app.loop, timeout_ms);
     sse__changes_look(&app);
-    sse__loop_reap(&app.loop);
 }
 
 /* Whom the views hear of within ms: "main.t ", "* ", "". Ends soon after the first. */
@@ -85,7 +84,7 @@ static void begin(const char *name, const char *mode) {
     memset(&app, 0, sizeof app);
     app.options.on_log = on_log;
     logged[0] = heard[0] = '\0';
-    sse__loop_open(&app.loop, &app);
+    sse__app_open(&app);
     db = strcmp(name, ":memory:") ? sse_db_open(file(name), NULL) : sse_db_open(name, NULL);
     other = NULL;
     if (strcmp(name, ":memory:")) sqlite3_open(file(name), &other);
@@ -102,7 +101,7 @@ static void end(void) {
     sse_db_close(db);
     ok(app.changes == NULL, "closing the database ends the following");
     if (other) sqlite3_close(other);
-    sse__loop_drain(&app.loop);
+    sse__app_drain(&app);
     sse__loop_close(&app.loop);
 }
 

@@ -219,7 +219,7 @@ static void test_many_calls(void) {
     sse_app_free(app);
     is_int(ran, 6, "... and when the app is freed it ends");
 
-    o.max_call_bytes = 100 * sizeof(sse__call);
+    o.max_call_bytes = 100 * sizeof(sse__app_call);
     app      = sse_app_new(&o);
     accepted = ran = 0;
     for (i = 0; i < 200; i++) accepted += sse_call(app, number, &values[i]) == SSE_OK;
