@@ -23,7 +23,7 @@ my ($section, @past) = ('');
 for my $i (0 .. $#lines) { # the pure sections, those that were wrapped since, and the scripts: 100
     $section = $1 if $lines[$i] =~ /^  >>(\w+) /;
     push @past, $i + 1 . ": >>$section " . length $lines[$i] if length $lines[$i] > 100
-        && $section =~ /^(?:base|buf|table|text|format|json|sign|event|datastar|htmx|field|http|form|route|frame|sys|loop|core|timers|offload|scripts|client)$/;
+        && $section =~ /^(?:base|buf|table|text|format|json|sign|event|datastar|htmx|field|http|form|route|frame|sys|loop|core|timers|offload|db|posts|changes|scripts|client)$/;
 }
 is_empty(\@past, 'no line of these sections past 100 columns');
 is_empty([grep { $text =~ /\b$_\b/ } qw(TODO FIXME XXX HACK)], 'no unfinished marks');
