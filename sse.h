@@ -6511,9 +6511,12 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #endif
 #if defined(__linux__) && defined(__has_include)
 #if __has_include(<sys/random.h>)
-#define SSE__GETRANDOM 1
+#define SSE__GETRANDOM(p, n) SSE__SYS(getrandom(p, n, 0)) /* waits, just after boot */
 #include <sys/random.h>
 #endif
+#endif
+#if !defined(SSE__GETRANDOM)
+#define SSE__GETRANDOM(p, n) (errno = ENOSYS, (ssize_t)-1)
 #endif
 
 #if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
@@ -6560,24 +6563,12 @@ static bool sse__thread_equal(sse__thread_id a, sse__thread_id b) {
 
 /* ---- random bytes ---- */
 
-#if defined(SSE__GETRANDOM)
-static ssize_t sse__random_some(void *out, size_t n) { /* waits, just after boot */
-    return SSE__SYS(getrandom(out, n, 0));
-}
-#else
-static ssize_t sse__random_some(void *out, size_t n) {
-    (void)out, (void)n;
-    errno = ENOSYS;
-    return -1;
-}
-#endif
-
 /* n unguessable bytes. False: there are none to be had, use nothing of out (SY1). */
 static bool sse__random(void *out, size_t n) {
     unsigned char *p  = (unsigned char *)out;
     int            fd = -1;
     while (n > 0) {
-        const ssize_t got = fd < 0 ? sse__random_some(p, n) : SSE__SYS(read(fd, p, n));
+        const ssize_t got = fd < 0 ? SSE__GETRANDOM(p, n) : SSE__SYS(read(fd, p, n));
         if (got > 0) {
             p += got;
             n -= (size_t)got;
@@ -6804,14 +6795,10 @@ typedef struct sse__poller {
     struct pollfd *fds;
     sse__source  **sources;
     size_t         fds_cap, sources_cap;
-    uint32_t       count;
-    bool           holes; /* sources were removed since the last wait */
+    uint32_t       count; /* with the holes that removed sources left: NULL */
 } sse__poller;
 
-static int sse__poller_open(sse__poller *p) {
-    memset(p, 0, sizeof *p);
-    return SSE_OK;
-}
+static int sse__poller_open(sse__poller *p) { return (void)p, SSE_OK; }
 
 static void sse__poller_close(sse__poller *p) {
     SSE_FREE(p->fds);
@@ -6841,12 +6828,12 @@ static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
 static void sse__poller_remove(sse__poller *p, sse__source *source) {
     p->fds[source->index].fd  = -1;
     p->sources[source->index] = NULL;
-    p->holes                  = true;
 }
 
-static void sse__poller_close_holes(sse__poller *p) {
+/* How many are to be dispatched: all that were asked about, or 0. */
+static int sse__poller_wait(sse__poller *p, int timeout_ms) {
     uint32_t from, to = 0;
-    for (from = 0; from < p->count; from++) {
+    for (from = 0; from < p->count; from++) { /* closes the holes */
         if (!p->sources[from]) continue;
         p->sources[to]        = p->sources[from];
         p->fds[to]            = p->fds[from];
@@ -6854,13 +6841,7 @@ static void sse__poller_close_holes(sse__poller *p) {
         to++;
     }
     p->count = to;
-    p->holes = false;
-}
-
-/* How many are to be dispatched: all that were asked about, or 0. */
-static int sse__poller_wait(sse__poller *p, int timeout_ms) {
-    if (p->holes) sse__poller_close_holes(p);
-    return SSE__SYS(poll(p->fds, (nfds_t)p->count, timeout_ms)) > 0 ? (int)p->count : 0;
+    return SSE__SYS(poll(p->fds, (nfds_t)to, timeout_ms)) > 0 ? (int)to : 0;
 }
 
 static void sse__poller_dispatch(sse__poller *p, int n) {
@@ -6876,10 +6857,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
     }
 }
 
-static int sse__poller_fd(const sse__poller *p) {
-    (void)p;
-    return SSE_E_NOT_BUILT;
-}
+static int sse__poller_fd(const sse__poller *p) { return (void)p, SSE_E_NOT_BUILT; }
 #endif
 
 /* ---- the loop ---- */
@@ -7475,7 +7453,7 @@ typedef struct sse__job {
 typedef struct sse__pool {
     int             limit; /* of threads */
     pthread_mutex_t mutex; /* guards the rest */
-    pthread_cond_t  more, over;
+    pthread_cond_t  changed;
     sse__call      *jobs, **jobs_end;
     int             waiting, idle, count;
     bool            closing;
@@ -7492,7 +7470,8 @@ static void sse__job_landed(sse__call *call) { /* on the loop */
 static sse__job *sse__pool_take(sse__pool *pool) {
     sse__call *call;
     pool->idle++;
-    while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->more, &pool->mutex);
+    pthread_cond_broadcast(&pool->changed);
+    while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->changed, &pool->mutex);
     pool->idle--;
     call = pool->jobs;
     if (!call) return NULL; /* not before: what was accepted is done, closing or not (J1) */
@@ -7515,7 +7494,6 @@ static void *sse__pool_thread(void *user) {
         SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
         pthread_mutex_lock(&pool->mutex);
-        pthread_cond_broadcast(&pool->over);
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
@@ -7542,7 +7520,7 @@ static int sse__pool_add(sse__pool *pool, sse__job *job) {
     *pool->jobs_end = &job->call;
     pool->jobs_end  = &job->call.next;
     pool->waiting++;
-    pthread_cond_signal(&pool->more);
+    pthread_cond_broadcast(&pool->changed);
     return SSE_OK;
 }
 
@@ -7553,12 +7531,11 @@ static void sse__pool_close(sse__pool **at) {
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->more);
+    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->mutex);
     for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
     pthread_mutex_destroy(&pool->mutex);
-    pthread_cond_destroy(&pool->more);
-    pthread_cond_destroy(&pool->over);
+    pthread_cond_destroy(&pool->changed);
     SSE_FREE(pool);
     *at = NULL;
 }
@@ -7576,8 +7553,7 @@ static sse__pool *sse__pool_get(sse_app *app, sse__pool **at) { /* NULL: no memo
     pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1;
     pool->jobs_end = &pool->jobs;
     pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->more, NULL);
-    pthread_cond_init(&pool->over, NULL);
+    pthread_cond_init(&pool->changed, NULL);
     return *at = pool;
 }
 
@@ -7609,7 +7585,7 @@ static void sse__disk_settle(sse_app *app) {
     sse__pool *pool = app->disk;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
-    while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->over, &pool->mutex);
+    while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->changed, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
 }
 #endif
@@ -7660,9 +7636,12 @@ static SSE__THREAD struct {
     unsigned long failed;          /* calls, so far: D3 */
     char          words[300];      /* of the latest of them, for a log */
     const sse_db *broken;          /* it did not open, or was not migrated */
-    uint32_t      broken_by;       /* its script, see sse__script_key; 0: it did not open */
+    uint32_t      broken_by;
     char          broken_why[200];
 } sse__db_faults;
+
+/* broken_by. All lists are one: a list that went well is the one that failed before. */
+enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
 
 static unsigned long sse__db_failures(void) { return sse__db_faults.failed; }
 
@@ -7683,18 +7662,6 @@ static bool sse__db_tell(sse_app *app) {
 static void sse__db_count(const char *words) { /* D3 */
     sse__db_faults.failed++;
     snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s", words);
-}
-
-/* Notes that db is broken, or, as a later try has gone well, is not. Another script that runs says
-   nothing about the one that failed. */
-static int sse__db_broke(sse_db *db, uint32_t by, int error, const char *why) {
-    const bool same = sse__db_faults.broken == db && sse__db_faults.broken_by == by;
-    if (!error && same) sse__db_faults.broken = NULL;
-    if (!error || sse__db_faults.broken) return error;
-    sse__db_faults.broken    = db;
-    sse__db_faults.broken_by = by;
-    snprintf(sse__db_faults.broken_why, sizeof sse__db_faults.broken_why, "%s", why);
-    return error;
 }
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
@@ -7725,7 +7692,6 @@ struct sse_rows {
     int            error;   /* of a column; ends the rows at the next step */
     size_t         count;   /* rows so far */
     sse__table_set written; /* when it runs, triggers and cascades included */
-    unsigned       noted;   /* == db->round: written is already in db->pending */
 };
 
 struct sse_db {
@@ -7744,11 +7710,10 @@ struct sse_db {
     sse__value    *values;
     size_t         value_count, value_cap;
     sse__table_set pending;      /* D4 */
-    sse__table_set raw_writes;   /* of statements prepared through sse_db_raw: they may run any time */
+    sse__table_set raw_writes;   /* of statements prepared through sse_db_raw: may run any time */
     sse__table_set *recording;   /* where the authorizer puts names; NULL: raw_writes */
     bool           authorized;   /* our authorizer was called */
     bool           schemas_changed; /* ATTACH or DETACH was seen */
-    unsigned       round;        /* of pending, to be emptied */
     int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
     void          *on_close_user;
@@ -7852,6 +7817,19 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
                         "sse_db_write", sql);
 }
 
+/* Notes that db is broken, for the reason in its message, or, as a later try has gone well, is not.
+   Another script that runs says nothing about the one that failed. */
+static int sse__db_broke(sse_db *db, uint32_t by, int error) {
+    const bool same = sse__db_faults.broken == db && sse__db_faults.broken_by == by;
+    if (!error && same) sse__db_faults.broken = NULL;
+    if (!error || sse__db_faults.broken) return error;
+    sse__db_faults.broken    = db;
+    sse__db_faults.broken_by = by;
+    snprintf(sse__db_faults.broken_why, sizeof sse__db_faults.broken_why, "%s",
+             sse_buf_text(&db->message));
+    return error;
+}
+
 /* SQLite's locks belong to the process that took them: a child that goes on with its parent's
    connection loses commits, or damages the file. Spec: sqlite.org/howtocorrupt.html 2.6. */
 static bool sse__db_is_elsewhere(const sse_db *db) {
@@ -7860,8 +7838,8 @@ static bool sse__db_is_elsewhere(const sse_db *db) {
 
 static int sse__db_fail_elsewhere(sse_db *db) {
     char text[200];
-    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it after "
-             "fork() or daemon()", (long)db->process, (long)getpid());
+    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it "
+             "after fork() or daemon()", (long)db->process, (long)getpid());
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
 
@@ -8121,7 +8099,6 @@ static sse_rows *sse__stmt_get(sse_db *db) {
         sse__db_fail(db, SSE_E_NOMEM, NULL, sse_buf_text(&db->sql));
         return NULL;
     }
-    r->noted = db->round - 1;
     if (sse__stmt_prepare(db, r) == SSE_OK) return r;
     sse__stmt_clear(r);
     return NULL;
@@ -8187,8 +8164,7 @@ static int sse__rows_step(sse_rows *r) {
     sse__table_set *recording = db->recording, seen;
     int             rc;
     memset(&seen, 0, sizeof seen);
-    if (r->noted != db->round) sse__table_set_merge(&db->pending, &r->written);
-    r->noted      = db->round;
+    sse__table_set_merge(&db->pending, &r->written);
     db->recording = &seen;
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
@@ -8375,14 +8351,14 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
 
 /* A row that refers to one that is not there makes the migration fail. */
 static int sse__db_check_keys(sse_db *db) {
-    char      text[300], id[32];
-    sse_rows *rows = sse_db_query(db, "PRAGMA foreign_key_check");
+    char        text[300];
+    const char *id;
+    sse_rows   *rows = sse_db_query(db, "PRAGMA foreign_key_check");
     if (!sse_db_next(rows)) return sse__db_status(db);
-    snprintf(id, sizeof id, "row %lld", sse_db_int(rows, 1));
-    snprintf(text, sizeof text, "%s of table %s refers to a row of %s that is not there "
+    id = sse_db_text(rows, 1); /* NULL: WITHOUT ROWID */
+    snprintf(text, sizeof text, "%s%s of table %s refers to a row of %s that is not there "
              "(PRAGMA foreign_key_check lists all)",
-             sse_db_is_null(rows, 1) ? "a row" : id, /* WITHOUT ROWID */
-             sse_db_text(rows, 0), sse_db_text(rows, 2));
+             id ? "row " : "a row", id ? id : "", sse_db_text(rows, 0), sse_db_text(rows, 2));
     sse_db_done(rows);
     return sse__db_fail(db, SSE_E_DB, text, NULL);
 }
@@ -8436,16 +8412,10 @@ static int sse__db_migrate(sse_db *db, const char *script, long long version) {
     return rc;
 }
 
-/* Names a script in sse__db_faults.broken_by. Lists have one name: a list that went well is the one
-   that failed before. */
-static uint32_t sse__script_key(const char *script) { return sse__hash(sse__text(script)) | 2u; }
-enum { SSE__LIST_KEY = 1 };
-
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
-    int rc;
+    const uint32_t by = sse__hash(sse__text(script)) | SSE__BROKEN_SCRIPT;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_migrate(db, script, 0);
-    return sse__db_broke(db, sse__script_key(script), rc, sse_buf_text(&db->message));
+    return sse__db_broke(db, by, sse__db_migrate(db, script, 0));
 }
 
 static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count) {
@@ -8468,10 +8438,8 @@ static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count
 }
 
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
-    int rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_migrate_all(db, scripts, count);
-    return sse__db_broke(db, SSE__LIST_KEY, rc, sse_buf_text(&db->message));
+    return sse__db_broke(db, SSE__BROKEN_LIST, sse__db_migrate_all(db, scripts, count));
 }
 
 /* ---- opening and closing ---- */
@@ -8519,8 +8487,8 @@ static sse_db *sse__db_new(sqlite3 *raw) {
 }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
-    sse_db *db = sse__db_new(NULL);
-    int     rc;
+    sse_db     *db  = sse__db_new(NULL);
+    const char *why = NULL;
     if (!db) return NULL;
     db->busy_ms = 5000;
     if (options) {
@@ -8528,16 +8496,15 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         if (options->busy_ms) db->busy_ms = options->busy_ms == SSE_OFF ? 0 : options->busy_ms;
         db->read_only = options->read_only;
     }
+    if (!file) why = "the name of the database is NULL";
+    else if (db->busy_ms < 0) why = "busy_ms is out of range";
     db->file = sse__strdup(sse__text(file));
-    if (!db->file) db->open_error = sse__db_fail(db, SSE_E_NOMEM, NULL, NULL);
-    else if (!file)
-        db->open_error = sse__db_fail(db, SSE_E_ARG, "the name of the database is NULL", NULL);
-    else if (db->busy_ms < 0)
-        db->open_error = sse__db_fail(db, SSE_E_ARG, "busy_ms is out of range", NULL);
-    if (db->open_error) return db;
-    rc             = sse__db_connect(db, &db->raw);
-    db->open_error = sse__db_check(db, rc, file); /* for good; it writes the message */
-    sse__db_broke(db, 0, db->open_error, sse_buf_text(&db->message));
+    if (why || !db->file) {
+        db->open_error = sse__db_fail(db, why ? SSE_E_ARG : SSE_E_NOMEM, why, NULL);
+        return db;
+    }
+    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), file); /* for good */
+    (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
 
@@ -8745,9 +8712,7 @@ static sse_db *sse__db_writer(sse_db *db) {
     w = sse__db_new(NULL);
     if (!w) return NULL;
     w->file      = sse__strdup(sse__text(db->file));
-    w->process   = db->process;
     w->busy_ms   = db->busy_ms;
-    w->max_rows  = db->max_rows;
     w->is_writer = true;
     if (w->file) return db->writer = w;
     SSE_FREE(w);
@@ -8796,7 +8761,6 @@ static void sse__db_job_leave(sse__db_job *job) { /* on the thread */
     sse__table_set_merge(&job->wrote, &w->pending);
     sse__table_set_merge(&job->wrote, &w->raw_writes);
     sse__table_set_clear(&w->pending);
-    w->round++;
 }
 
 static void sse__db_job_end(sse__db_job *job) { /* on the loop again */
@@ -8821,9 +8785,7 @@ typedef struct sse__dbpost {
     sse_str             sql;    /* of it */
     sse__value         *values;
     size_t              count;
-    int                 changes; /* the result */
-    long long           last_id;
-    char               *why;     /* NULL: no error, or no memory for its words */
+    sse_db_result       result; /* its words are in texts, too */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
@@ -8836,7 +8798,6 @@ typedef struct sse__dbposts {
 
 static void sse__dbpost_free(sse__dbpost *p) {
     sse__arena_free(&p->texts);
-    SSE_FREE(p->why);
     SSE_FREE(p);
 }
 
@@ -8865,10 +8826,12 @@ static sse__dbpost *sse__dbpost_new(const sse_db *db, const char *format,
 }
 
 static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
-    SSE_FREE(p->why);
-    p->why     = changes < 0 ? sse__strdup(sse__text(sse_buf_text(&on->message))) : NULL;
-    p->changes = changes;
-    p->last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
+    p->result.changes = changes;
+    p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
+    p->result.error   = "";
+    if (changes < 0)
+        p->result.error = sse__arena_text(&p->texts, sse__text(sse_buf_text(&on->message)));
+    if (!p->result.error) p->result.error = sse_error_text(changes);
 }
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
@@ -8956,15 +8919,11 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
     if (!posts->answered) sse__db_job_end(&posts->job);
     posts->answered = true;
     while (posts->first) {
-        sse__dbpost  *p = posts->first;
-        sse_db_result result;
-        posts->first   = p->next; /* PO1 */
-        result.changes = p->changes;
-        result.last_id = p->last_id;
-        result.error   = p->changes >= 0 ? "" : p->why ? p->why : sse_error_text(p->changes);
-        if (p->to.done) p->to.done(posts->app, &result, p->to.user);
-        else if (p->changes < 0)
-            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", result.error);
+        sse__dbpost *p = posts->first;
+        posts->first = p->next; /* PO1 */
+        if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
+        else if (p->result.changes < 0)
+            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
         sse__dbpost_free(p);
     }
 }
@@ -16839,7 +16798,6 @@ static bool sse__changes_check(sse__changes *ch) {
         }
     if (!settled) return false;
     sse__table_set_clear(&db->pending);
-    db->round++;
     ch->total_changes = total;
     return true;
 }
@@ -16871,10 +16829,11 @@ static void sse__changes_notify(const sse__changes *ch, const sse__dbfile *f) {
 }
 
 static void sse__changes_list(sse__changes *ch, const char *schema, const char *path) {
-    sse__dbfile *f;
-    for (f = ch->files; f; f = f->next)
-        if (strcmp(f->schema, schema) == 0 && strcmp(f->path, path) == 0) break;
-    if (!f) {
+    sse__dbfile *f = ch->files;
+    bool         known;
+    while (f && (strcmp(f->schema, schema) != 0 || strcmp(f->path, path) != 0)) f = f->next;
+    known = f != NULL;
+    if (!known) {
         f = SSE__NEW(sse__dbfile);
         if (!f) return; /* the next look tries again */
         f->schema = sse__strdup(sse__text(schema));
@@ -16883,13 +16842,12 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
             sse__dbfile_free(f);
             return;
         }
-        sse__dbfile_open(ch->db, f);
         f->next   = ch->files;
         ch->files = f;
-        if (ch->delay_ms) sse__changes_tell_all(ch);
-    } else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms) {
+    }
+    if (!known || (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms)) {
         sse__dbfile_open(ch->db, f);
-        if (f->watcher) sse__changes_tell_all(ch);
+        if (known ? f->watcher != NULL : ch->delay_ms != 0) sse__changes_tell_all(ch);
     }
     f->listed = true;
     sse__changes_notify(ch, f);
