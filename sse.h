@@ -6967,6 +6967,7 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
         call->fn(call);
     }
     sse__lock(&loop->mutex);
+    SSE_ASSERT(loop->call_bytes >= bytes); /* W4 */
     loop->call_bytes -= bytes;
     if (loop->taken || loop->calls) sse__loop_wake(loop); /* their byte may be read already */
     sse__unlock(&loop->mutex);
@@ -7005,8 +7006,8 @@ enum {
     SSE__STAGES
 };
 
-/* By this the sections of an app find each other. A pointer to struct sse__NAME belongs to the
-   section of that name, which alone looks inside; >>server makes and frees them all. */
+/* By this the sections of an app find each other. Each owns the part that its name says; >>server
+   makes and frees them all. */
 struct sse__stream;
 struct sse_app {
     sse__loop            loop;
@@ -7295,6 +7296,7 @@ enum { SSE__LINE_MAX = 65535 };
 
 static void sse__watch_free(sse__alarm *alarm) {
     sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
+    SSE_ASSERT(w->source.fd < 0); /* W1 */
     sse_buf_free(&w->line);
     SSE_FREE(w);
 }
@@ -7612,7 +7614,7 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   A sse_db owns a connection and the statements prepared on it, which are
   kept for the next time. Each is a sse_rows:
 
-      empty  --[sse__stmt_prepare]-->  idle  --[sse__stmt_bind]-->  busy
+      empty  --[sse__stmt_prepare]-->  idle  --[sse__sql_bind]-->   busy
         ^                              |  ^                          |
         +------[sse__stmt_clear]-------+  +-----[sse__rows_end]------+
 
@@ -7683,6 +7685,14 @@ typedef struct sse__value {
     size_t      n;
 } sse__value;
 
+/* A format that was read: its text has a ? for each value. */
+typedef struct sse__sql {
+    const char *format;
+    sse_str     text;
+    sse__value *values;
+    size_t      count;
+} sse__sql;
+
 struct sse_rows {
     sse_rows      *next; /* in db->statements, the latest used first */
     sse_db        *db;
@@ -7706,9 +7716,9 @@ struct sse_db {
     size_t         max_rows;
     sse_rows      *statements;
     int            statement_count;
-    sse_buf        sql;          /* scratch of one call: the statement's text, and its values */
+    sse_buf        text;         /* scratch of one call: of its sse__sql */
     sse__value    *values;
-    size_t         value_count, value_cap;
+    size_t         values_cap;
     sse__table_set pending;      /* D4 */
     sse__table_set raw_writes;   /* of statements prepared through sse_db_raw: may run any time */
     sse__table_set *recording;   /* where the authorizer puts names; NULL: raw_writes */
@@ -8002,33 +8012,35 @@ static bool sse__value_take(sse__value *v, const sse__fmt_spec *spec) { /* false
     }
 }
 
-/* Turns a format into SQL with a ? for each conversion, in db->sql, and its values, in db->values:
-   D1. */
-static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
-    const char *const whole  = fmt;
-    void             *values = db->values;
-    sse__args         args;
-    sse__fmt_spec     spec;
-    int               error = SSE_OK;
-    db->sql.len = db->value_count = 0;
+/* Reads a format into *sql, which is valid until the next call with db: D1. */
+static int sse__sql_read(sse_db *db, sse__sql *sql, const char *fmt, va_list ap) {
+    void         *values = db->values;
+    sse__args     args;
+    sse__fmt_spec spec;
+    int           error = SSE_OK;
+    sql->format  = fmt;
+    sql->count   = 0;
+    db->text.len = 0;
     va_copy(args.ap, ap);
     while (!error && sse__fmt_next(&spec, &fmt, &args, &error)) {
-        sse__put_str(&db->sql, spec.literal);
+        sse__put_str(&db->text, spec.literal);
         if (!spec.conv) continue;
-        sse__put_char(&db->sql, '?'); /* D1 */
-        if (!sse__grow(&values, &db->value_cap, db->value_count, sizeof *db->values)) {
+        sse__put_char(&db->text, '?'); /* D1 */
+        if (!sse__grow(&values, &db->values_cap, sql->count, sizeof *db->values)) {
             error = SSE_E_NOMEM;
             break;
         }
         db->values = (sse__value *)values;
-        if (!sse__value_take(&db->values[db->value_count++], &spec)) error = SSE_E_ARG; /* D1 */
+        if (!sse__value_take(&db->values[sql->count++], &spec)) error = SSE_E_ARG; /* D1 */
     }
     va_end(args.ap);
-    if (db->sql.error) error = db->sql.error;
-    db->sql.error = SSE_OK;
+    if (db->text.error) error = db->text.error;
+    db->text.error = SSE_OK;
+    sql->text      = sse__str(db->text.ptr, db->text.len);
+    sql->values    = db->values;
     if (!error) return SSE_OK;
     return sse__db_fail(db, error, error != SSE_E_ARG ? NULL : "only %s %d %lld %u %f %p and their "
-                        "kind are bound, without flags or width, and up to INT64_MAX", whole);
+                        "kind are bound, without flags or width, and up to INT64_MAX", sql->format);
 }
 
 static void sse__stmt_clear(sse_rows *r) {
@@ -8080,12 +8092,11 @@ static int sse__stmt_prepare(sse_db *db, sse_rows *r) {
     return SSE_OK;
 }
 
-/* An idle statement for the text in db->sql; prepared if it is not at hand. NULL after an error. */
-static sse_rows *sse__stmt_get(sse_db *db) {
-    const sse_str sql = sse__str(db->sql.ptr, db->sql.len);
-    sse_rows    **link, *r;
-    for (link = &db->statements; (r = *link) != NULL; link = &r->next)
-        if (!r->busy && r->stmt && sse__eq(sse__str(r->sql.ptr, r->sql.len), sql)) break; /* D2 */
+/* An idle statement for sql; prepared if it is not at hand. NULL after an error. */
+static sse_rows *sse__stmt_get(sse_db *db, const sse__sql *sql) {
+    sse_rows **link, *r;
+    for (link = &db->statements; (r = *link) != NULL; link = &r->next) /* D2 */
+        if (!r->busy && r->stmt && sse__eq(sse__str(r->sql.ptr, r->sql.len), sql->text)) break;
     if (r) {
         *link          = r->next;
         r->next        = db->statements;
@@ -8093,10 +8104,10 @@ static sse_rows *sse__stmt_get(sse_db *db) {
         return r;
     }
     r = sse__stmt_slot(db);
-    if (r) sse__put_str(&r->sql, sql);
+    if (r) sse__put_str(&r->sql, sql->text);
     if (!r || r->sql.error) {
         if (r) r->sql.error = SSE_OK;
-        sse__db_fail(db, SSE_E_NOMEM, NULL, sse_buf_text(&db->sql));
+        sse__db_fail(db, SSE_E_NOMEM, NULL, sql->format);
         return NULL;
     }
     if (sse__stmt_prepare(db, r) == SSE_OK) return r;
@@ -8122,21 +8133,21 @@ static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step is kn
     r->busy = r->at_row = false;
 }
 
-/* The statement of the text in db->sql, which fmt became, bound and busy. lifetime: SQLITE_STATIC
-   where the values outlive it. NULL after an error. */
-static sse_rows *sse__stmt_bind(sse_db *db, const sse__value *values, size_t count,
-                                sqlite3_destructor_type lifetime, const char *fmt) {
-    sse_rows *r  = sse__stmt_get(db);
+/* Its statement, bound and busy. lifetime: SQLITE_STATIC where the values outlive it. NULL after an
+   error. */
+static sse_rows *sse__sql_bind(sse_db *db, const sse__sql *sql, sqlite3_destructor_type lifetime) {
+    sse_rows *r  = sse__stmt_get(db, sql);
     int       rc = SQLITE_OK;
     size_t    i;
     if (!r) return NULL;
-    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != count) {
+    SSE_ASSERT(!r->busy); /* D2 */
+    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != sql->count) {
         sse__db_fail(db, SSE_E_ARG, "as many ? as conversions are wanted: a %s in quotes or in a "
-                     "comment is text, and a ? of your own has no value", fmt);
+                     "comment is text, and a ? of your own has no value", sql->format);
         return NULL;
     }
-    for (i = 0; i < count && rc == SQLITE_OK; i++)
-        rc = sse__value_bind(r->stmt, (int)i + 1, &values[i], lifetime);
+    for (i = 0; i < sql->count && rc == SQLITE_OK; i++)
+        rc = sse__value_bind(r->stmt, (int)i + 1, &sql->values[i], lifetime);
     if (sse__db_check(db, rc, sse_buf_text(&r->sql)) != SSE_OK) {
         sse__rows_end(r);
         return NULL;
@@ -8150,10 +8161,11 @@ static sse_rows *sse__stmt_bind(sse_db *db, const sse__value *values, size_t cou
 /* A format and its values, bound. NULL after an error. */
 static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt,
                                va_list ap) {
+    sse__sql sql;
     if (!sse__db_enter(db)) return NULL;
     if (!fmt) sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
-    if (!fmt || sse__sql_read(db, fmt, ap) != SSE_OK) return NULL;
-    return sse__stmt_bind(db, db->values, db->value_count, lifetime, fmt);
+    if (!fmt || sse__sql_read(db, &sql, fmt, ap) != SSE_OK) return NULL;
+    return sse__sql_bind(db, &sql, lifetime);
 }
 
 /* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may
@@ -8311,6 +8323,7 @@ SSE_API long long sse_db_last_id(sse_db *db) {
 
 static int sse__db_begin(sse_db *db, bool *nested) { /* nested: inside one that is open already */
     int rc;
+    SSE_ASSERT(!db->undo_due); /* D6 */
     *nested = !sqlite3_get_autocommit(db->raw);
     rc      = sse_db_exec(db, *nested ? "SAVEPOINT sse_write" : "BEGIN IMMEDIATE");
     return rc < 0 ? rc : SSE_OK;
@@ -8519,7 +8532,8 @@ static void sse__db_disconnect(sse_db *db) {
     sse_rows *r;
     for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
     sqlite3_close_v2(db->raw);
-    db->raw = NULL;
+    db->raw      = NULL;
+    db->undo_due = 0;
 }
 
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
@@ -8555,7 +8569,7 @@ SSE_API void sse_db_close(sse_db *db) {
     }
     if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements */
     sse_buf_free(&db->message);
-    sse_buf_free(&db->sql);
+    sse_buf_free(&db->text);
     sse_buf_free(&db->pending.list);
     sse_buf_free(&db->raw_writes.list);
     SSE_FREE(db->values);
@@ -8741,10 +8755,12 @@ static int sse__db_job_enter(const sse__db_job *job) {
     sse_db *w = job->on;
     char    set[100];
     int     rc = SQLITE_OK;
+    if (SSE__FLAG(w->stale)) {
+        SSE__FLAG_CLEAR(w->stale);
+        sse__db_disconnect(w);
+    }
+    if (!sse__db_ready(w)) return sse__db_status(w); /* D6 */
     if (!w->is_writer) return SSE_OK;
-    if (SSE__FLAG(w->stale)) sse__db_disconnect(w);
-    SSE__FLAG_CLEAR(w->stale);
-    w->error = SSE_OK;
     if (!w->raw) rc = sse__db_connect(w, &w->raw);
     if (sse__db_check(w, rc, w->file) != SSE_OK) {
         sse__db_disconnect(w);
@@ -8780,12 +8796,9 @@ enum { SSE__POSTS_WAITING = 1000 };
 typedef struct sse__dbpost {
     struct sse__dbpost *next;
     sse_db_post_options to;
-    sse__arena          texts;  /* holds the next three, and what the values point to */
-    const char         *format;
-    sse_str             sql;    /* of it */
-    sse__value         *values;
-    size_t              count;
-    sse_db_result       result; /* its words are in texts, too */
+    sse__sql            sql;
+    sse_db_result       result;
+    sse__arena          texts; /* holds what these two point to */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
@@ -8801,23 +8814,20 @@ static void sse__dbpost_free(sse__dbpost *p) {
     SSE_FREE(p);
 }
 
-/* Of db->sql and db->values. NULL: no memory. */
-static sse__dbpost *sse__dbpost_new(const sse_db *db, const char *format,
-                                    const sse_db_post_options *to) {
-    sse__dbpost *p = SSE__NEW(sse__dbpost);
+static sse__dbpost *sse__dbpost_new(const sse__sql *sql, const sse_db_post_options *to) {
+    sse__dbpost *p = SSE__NEW(sse__dbpost); /* NULL: no memory */
     bool         fine;
     size_t       i;
     if (!p) return NULL;
-    p->to      = *to;
-    p->count   = db->value_count;
-    p->sql.len = db->sql.len;
-    p->sql.ptr = sse__arena_text(&p->texts, sse__str(db->sql.ptr, db->sql.len));
-    p->format  = sse__arena_text(&p->texts, sse__text(format));
-    p->values  = (sse__value *)sse__arena_get(&p->texts, (p->count + 1) * sizeof *p->values);
-    fine       = p->sql.ptr && p->format && p->values;
-    for (i = 0; i < p->count && fine; i++) {
-        sse__value *v = &p->values[i];
-        *v = db->values[i];
+    p->to         = *to;
+    p->sql        = *sql;
+    p->sql.format = sse__arena_text(&p->texts, sse__text(sql->format));
+    p->sql.text.ptr = sse__arena_text(&p->texts, sql->text);
+    p->sql.values = (sse__value *)sse__arena_get(&p->texts, (sql->count + 1) * sizeof *sql->values);
+    fine          = p->sql.format && p->sql.text.ptr && p->sql.values;
+    for (i = 0; i < sql->count && fine; i++) {
+        sse__value *v = &p->sql.values[i];
+        *v = sql->values[i];
         if (v->p) fine = (v->p = sse__arena_text(&p->texts, sse__str(v->p, v->n))) != NULL;
     }
     if (fine) return p;
@@ -8836,17 +8846,10 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
     const char *why = NULL;
-    sse_rows   *r   = NULL;
-    on->sql.len = 0;
-    sse__put_str(&on->sql, p->sql);
-    if (on->sql.error) {
-        on->sql.error = SSE_OK;
-        sse__db_fail(on, SSE_E_NOMEM, NULL, p->format);
-        return NULL;
-    }
+    sse_rows   *r;
     on->posting = true;
     on->setting = false;
-    r           = sse__stmt_bind(on, p->values, p->count, SQLITE_STATIC, p->format);
+    r           = sse__sql_bind(on, &p->sql, SQLITE_STATIC);
     on->posting = false;
     if (!r && on->setting)
         why = "PRAGMA, ATTACH and DETACH cannot be posted: others share the connection";
@@ -8854,7 +8857,7 @@ static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL a
         why = "a transaction cannot be posted in pieces: sse_db_write is for that";
     if (!why) return r;
     if (r) sse__rows_end(r);
-    sse__db_fail(on, SSE_E_ARG, why, p->format);
+    sse__db_fail(on, SSE_E_ARG, why, p->sql.format);
     return NULL;
 }
 
@@ -8990,15 +8993,16 @@ static int sse__dbpost_refused(sse_db *db, const sse_db_post_options *options, c
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
     sse__dbposts *posts;
     sse__dbpost  *p;
+    sse__sql      read;
     va_list       ap;
     int           error = sse__dbpost_refused(db, options, sql);
     if (error) return error;
     va_start(ap, sql);
-    error = sse__sql_read(db, sql, ap);
+    error = sse__sql_read(db, &read, sql, ap);
     va_end(ap);
     if (error) return error;
     posts = db->posts ? db->posts : SSE__NEW(sse__dbposts);
-    p     = posts ? sse__dbpost_new(db, sql, options) : NULL;
+    p     = posts ? sse__dbpost_new(&read, options) : NULL;
     if (!p) {
         if (posts != db->posts) SSE_FREE(posts);
         return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
