@@ -16593,7 +16593,8 @@ enum {
 
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
     struct sse__dbfile *next;
-    char               *schema, *path; /* path "": in memory, ours alone */
+    char               *schema, *path, *dir; /* path "": in memory, ours alone */
+    sse_buf             wal;     /* path of the WAL */
     sqlite3            *watcher; /* NULL: there is none, and what we ran is taken as committed */
     sqlite3_stmt       *watcher_version, *our_version;
     int                 watcher_saw, we_saw, writer_saw;
@@ -16674,14 +16675,9 @@ static void sse__dbfile_close(sse__dbfile *f) {
     f->our_version = NULL;
 }
 
-static ino_t sse__wal_ino(const char *path) { /* 0: there is none, or nothing is in it */
+static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none, or nothing is in it */
     struct stat s;
-    sse_buf     wal = {NULL, 0, 0, 0};
-    ino_t       ino = 0;
-    sse_printf(&wal, "%s-wal", path);
-    if (stat(sse_buf_text(&wal), &s) == 0 && s.st_size > 0) ino = s.st_ino;
-    sse_buf_free(&wal);
-    return ino;
+    return stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 ? s.st_ino : 0;
 }
 
 /* Opens the watcher, anew if there is one. It never waits for a lock: the loop would. Without it
@@ -16694,7 +16690,7 @@ static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
     if (!f->path[0] || stat(f->path, &s)) return;
     f->dev     = s.st_dev;
     f->ino     = s.st_ino;
-    f->wal_ino = sse__wal_ino(f->path);
+    f->wal_ino = sse__dbfile_wal_ino(f);
     if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
         f->watcher_version = sse__version_prepare(f->watcher, "main");
     if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
@@ -16702,8 +16698,10 @@ static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
 
 static void sse__dbfile_free(sse__dbfile *f) {
     sse__dbfile_close(f);
+    sse_buf_free(&f->wal);
     SSE_FREE(f->schema);
     SSE_FREE(f->path);
+    SSE_FREE(f->dir);
     SSE_FREE(f);
 }
 
@@ -16816,24 +16814,9 @@ static void sse__changes_close_files(sse__changes *ch) {
     }
 }
 
-/* What the kernel is asked to tell: writes to the file and its WAL, and files that come and go, as
-   journals do. To ask again for what it tells already changes nothing, so it is asked again with
-   every look: a WAL may be a new one. */
-static void sse__changes_notify(const sse__changes *ch, const sse__dbfile *f) {
-    const char *slash = strrchr(f->path, '/');
-    sse_buf     name = {NULL, 0, 0, 0};
-    if (ch->notify_fd < 0 || !slash) return;
-    sse__notify_add(ch->notify_fd, f->path, false);
-    sse_printf(&name, "%s-wal", f->path);
-    if (!name.error) sse__notify_add(ch->notify_fd, sse_buf_text(&name), false);
-    name.len = 0;
-    sse_printf(&name, "%.*s/", (int)(slash - f->path), f->path);
-    if (!name.error) sse__notify_add(ch->notify_fd, sse_buf_text(&name), true);
-    sse_buf_free(&name);
-}
-
 static void sse__changes_list(sse__changes *ch, const char *schema, const char *path) {
-    sse__dbfile *f = ch->files;
+    const char  *slash = strrchr(path, '/');
+    sse__dbfile *f     = ch->files;
     bool         known;
     while (f && (strcmp(f->schema, schema) != 0 || strcmp(f->path, path) != 0)) f = f->next;
     known = f != NULL;
@@ -16842,7 +16825,9 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         if (!f) return; /* the next look tries again */
         f->schema = sse__strdup(sse__text(schema));
         f->path   = sse__strdup(sse__text(path));
-        if (!f->schema || !f->path) {
+        f->dir    = sse__strdup(sse__str(path, slash ? (size_t)(slash - path) + 1 : 0));
+        sse_printf(&f->wal, "%s-wal", path);
+        if (!f->schema || !f->path || !f->dir || f->wal.error) {
             sse__dbfile_free(f);
             return;
         }
@@ -16854,7 +16839,12 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         if (known ? f->watcher != NULL : ch->delay_ms != 0) sse__changes_tell_all(ch);
     }
     f->listed = true;
-    sse__changes_notify(ch, f);
+    if (ch->notify_fd < 0 || !slash) return;
+    /* Writes, and files that come and go, as journals do. To ask again for what the kernel tells
+       already changes nothing, so every look asks again: a WAL may be a new one. */
+    sse__notify_add(ch->notify_fd, f->path, false);
+    sse__notify_add(ch->notify_fd, sse_buf_text(&f->wal), false);
+    sse__notify_add(ch->notify_fd, f->dir, true);
 }
 
 /* Brings the list in line with the databases that our connection has attached now. */
@@ -16890,7 +16880,7 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     bool         old_wal;
     while (f && !sse__dbfile_replaced(f)) f = f->next;
     if (!f || !sse__db_is_idle(ch->db)) return;
-    old_wal = f->wal_ino && f->wal_ino == sse__wal_ino(f->path);
+    old_wal = f->wal_ino && f->wal_ino == sse__dbfile_wal_ino(f);
     if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
         if (!ch->warned)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",
