@@ -71,7 +71,7 @@
      >>replay     streams that are behind: they catch up, and resume by Last-Event-ID
      >>publish    subscribe and publish; rows as events; many streams at once
      >>live       views: render once, share
-     >>changes    who wrote, tell the views
+     >>changes    commits to SQLite wake views and topics
      >>app        options, routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
@@ -6586,13 +6586,13 @@ static bool sse__random(void *out, size_t n) {
   >>loop   poller (epoll | poll), timing wheel, calls from other threads
   Uses: >>sys >>table >>base            Tests: tests/unit/loop.c
 
-  It knows nobody above it. Who wants to hear of something puts one of these
-  into a struct of its own, finds that struct from it by SSE__CONTAINER, and
-  keeps it until it is taken out again:
+  It knows no app. A section that waits for something embeds one of these in
+  a struct of its own, gets that struct back by SSE__CONTAINER when its
+  function is called, and keeps it in memory until it is removed again:
 
-      sse__source    a descriptor, and the function that hears of it
-      sse__alarm     a moment; a timing wheel holds them
-      sse__call      something to do on the loop, from another thread
+      sse__source    a descriptor is ready
+      sse__alarm     a time has come; a timing wheel holds them
+      sse__call      work for the loop, posted by any thread
 
   W1  A source is freed only by an alarm, by a call or behind sse__loop_wait,
       when no events are in hand that may still name it.
@@ -6730,8 +6730,7 @@ struct sse__source {
 };
 
 /* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken.
-   Wish: tell once per change where the system can (epoll): the source keeps in mind what it was
-   told. */
+   Wish: edge-triggered where the system can be (epoll): the source remembers that it is ready. */
 enum { SSE__HANGUP = 4, SSE__BROKEN = 8, SSE__EDGE = 16 };
 
 #if SSE__EPOLL
@@ -6867,7 +6866,7 @@ enum { SSE__CALLS_A_TURN = 1000 };
 typedef struct sse__call sse__call;
 struct sse__call {
     sse__call *next;
-    size_t     bytes;              /* what it counts as (W4); 0: it is never refused */
+    size_t     bytes;              /* counted against max_call_bytes (W4); 0: never refused */
     void     (*fn)(sse__call *call); /* on the loop, once; frees it */
 };
 
@@ -6880,13 +6879,12 @@ typedef struct sse__loop {
     sse__call     *calls, **calls_end;
     sse__call     *taken;          /* the oldest of them: the loop's own */
     size_t         call_bytes, max_call_bytes; /* of both: W4 */
-    bool           closing;        /* no more calls: nobody would run them */
+    bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
-    volatile int   stop;           /* whoever turns it is to end */
+    volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
-    uint32_t       upcall;         /* counts callbacks of the program: what happens at one count,
-                                      one of them does, or several do */
+    uint32_t       upcall;         /* counts callbacks of the program: equal means the same one */
 } sse__loop;
 
 static void sse__loop_drain_wake(sse__source *source, int events) {
@@ -6948,10 +6946,10 @@ static int sse__loop_post(sse__loop *loop, sse__call *call) { /* from any thread
     return error;
 }
 
-/* Runs what waited when it began, up to n calls. What is left wakes the loop again. W4 */
+/* Runs up to n of the calls that waited when it began. Those left wake the loop again. W4 */
 static void sse__loop_run_calls(sse__loop *loop, int n) {
     size_t bytes = 0;
-    if (!loop->taken) { /* what was taken before has run */
+    if (!loop->taken) { /* those taken before have run */
         sse__lock(&loop->mutex);
         loop->taken     = loop->calls;
         loop->calls     = NULL;
@@ -6993,9 +6991,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
        app runs, a mistake ends only its own call.
 ==========================================================================*/
 
-/* What sections do in a turn, at a stop and at the end, in this order. Those that a program may do
-   without enter themselves with the first call that needs them, so that a linker which drops what
-   nobody names drops them. */
+/* Work of the sections in a turn, at a stop and at the end, in this order. A section that a program
+   may not use registers itself by the first call that needs it, so that a linker which drops
+   unreferenced functions (--gc-sections) drops the whole section. */
 typedef void (*sse__stage)(sse_app *app);
 enum {
     SSE__TURN_CHANGES, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED, SSE__TURN_SAVE,
@@ -7013,7 +7011,7 @@ struct sse_app {
     sse__loop            loop;
     sse__slots           timers;              /* >>timers */
     sse__link            watches;
-    sse__stage           stages[SSE__STAGES]; /* NULL: nobody needs it */
+    sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
     void               (*stream_begun)(struct sse__stream *stream); /* its handler has returned */
     void               (*file_answer)(struct sse_req *req); /* a file is its reply */
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
@@ -7036,7 +7034,7 @@ struct sse_app {
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
-    char                *topic_of_log;         /* of log_topic. NULL, all three: nobody wants it */
+    char                *topic_of_log;         /* of log_topic. NULL, all three: off */
     uint64_t             replies_4xx, replies_5xx;
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             told_host, told_phase, told_stream; /* the last warning: sse__peer_level */
@@ -7054,7 +7052,7 @@ static void sse__stages_run(sse_app *app, int first, int last) {
         if (app->stages[first]) app->stages[first](app);
 }
 
-/* ---- the log, and what the program is told ---- */
+/* ---- the log, and errors for the program ---- */
 
 SSE__PRINTF(3, 4)
 static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one line: CO1 */
@@ -7071,8 +7069,8 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one lin
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
 
-/* How loud to be about what strangers can bring about: one warning a second of each kind, or they
-   would fill the disk. told: when it was a warning last. */
+/* The level for a message that any peer can cause: one warning a second of each kind, the rest are
+   debug lines, or peers could fill the disk. told: when it was a warning last. */
 static int sse__peer_level(sse_app *app, uint64_t *told) {
     const uint64_t now = app->loop.wheel.now;
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
@@ -7080,7 +7078,7 @@ static int sse__peer_level(sse_app *app, uint64_t *told) {
     return SSE_LOG_WARNING;
 }
 
-/* Refuses what the program asked for, in words that name what to change: CO2. */
+/* Refuses a call of the program, in words that name the argument or option to change: CO2. */
 SSE__PRINTF(3, 4)
 static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     char    text[sizeof app->why];
@@ -7100,7 +7098,7 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     return error;
 }
 
-/* Where the code says it all. */
+/* With no more words than those of the error. */
 static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) {
     return sse__refuse(app, error, "%s %s: %s", what, which, sse_error_text(error));
 }
@@ -7131,10 +7129,10 @@ static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *
     return SSE_OK;
 }
 
-/* ---- whose thread it is ---- */
+/* ---- the thread of the loop ---- */
 
-/* For what any thread may call: whether to do it now, or to leave it to the loop. While no loop
-   runs, the owner is the thread that ran it last, or made the app. */
+/* For functions that any thread may call: whether this one may do the work now, or has to post it
+   to the loop. While no loop runs, the owner is the thread that ran it last, or made the app. */
 static bool sse__is_owner(sse_app *app) {
     bool mine;
     sse__lock(&app->loop.mutex);
@@ -7143,7 +7141,7 @@ static bool sse__is_owner(sse_app *app) {
     return mine;
 }
 
-/* Whether the calling thread may touch what belongs to the loop: while none runs, any may. */
+/* Whether the calling thread may use the loop's objects: while no loop runs, any thread may. */
 static bool sse__on_loop(sse_app *app) {
     bool mine;
     sse__lock(&app->loop.mutex);
@@ -7181,7 +7179,7 @@ static void sse__app_call_run(sse__call *call) {
     SSE_FREE(c);
 }
 
-/* From any thread: fn, on the loop. bytes: what user holds, for W4. */
+/* Calls fn on the loop, from any thread. bytes: the size of what user points to, for W4. */
 static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) {
     sse__app_call *c = SSE__NEW(sse__app_call);
     int            error;
@@ -7209,7 +7207,7 @@ typedef struct sse__timer {
     void      *user;
     uint32_t   slot;           /* in app->timers, until it has ended */
     int        every_ms;       /* 0: once */
-    bool       running, ended; /* TI1: what ends while it runs is freed behind */
+    bool       running, ended; /* TI1: one that ends while it runs is freed afterwards */
 } sse__timer;
 
 static void sse__timer_end(sse__timer *t) {
@@ -7356,7 +7354,7 @@ static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches 
     return NULL;
 }
 
-/* init: what the program wants, and for which events. None: an end of what it wanted before. */
+/* init: the functions and events that the program gave; no events: the watch of fd ends. */
 static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     sse__watch *w;
     int         error;
@@ -7405,8 +7403,8 @@ SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user) {
 
 /* ---- the end ---- */
 
-/* The last that the program hears from the loop. What it is made of stays until all that uses it is
-   gone: see sse_app_free. */
+/* The last callbacks of timers, calls and watches. The loop itself stays until all its users are
+   freed: see sse_app_free. */
 static void sse__app_drain(sse_app *app) {
     sse__loop *loop = &app->loop;
     uint32_t   i;
@@ -7428,8 +7426,8 @@ static void sse__app_drain(sse_app *app) {
   Uses: >>core >>loop >>sys >>base      Tests: tests/unit/offload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
-  J2  app.disk has one thread: what is handed to it is done in that order,
-      and waits for no work of the program's.
+  J2  app.disk has one thread: its jobs are done in the order in which they
+      were handed over, and wait for no work of the program's.
 ==========================================================================*/
 
 /* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
@@ -7476,7 +7474,7 @@ static sse__job *sse__pool_take(sse__pool *pool) {
     while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->changed, &pool->mutex);
     pool->idle--;
     call = pool->jobs;
-    if (!call) return NULL; /* not before: what was accepted is done, closing or not (J1) */
+    if (!call) return NULL; /* not before: accepted jobs are done, closing or not (J1) */
     pool->jobs = call->next;
     if (!pool->jobs) pool->jobs_end = &pool->jobs;
     pool->waiting--;
@@ -7526,7 +7524,8 @@ static int sse__pool_add(sse__pool *pool, sse__job *job) {
     return SSE_OK;
 }
 
-/* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
+/* Waits until all accepted work is over; its done functions are among the calls of the loop then.
+   */
 static void sse__pool_close(sse__pool **at) {
     sse__pool *pool = *at;
     int        i;
@@ -7548,26 +7547,24 @@ static void sse__pools_close(sse_app *app) {
     sse__pool_close(&app->packer);
 }
 
-static sse__pool *sse__pool_get(sse_app *app, sse__pool **at) { /* NULL: no memory */
-    sse__pool *pool = *at ? *at : SSE__NEW(sse__pool);
-    if (!pool || *at) return pool;
-    app->stages[SSE__END_POOLS] = sse__pools_close;
-    pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1;
-    pool->jobs_end = &pool->jobs;
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->changed, NULL);
-    return *at = pool;
-}
-
-/* at: one of the pools of app. done NULL: nothing is. */
+/* at: one of the pools of app, made by its first job. done NULL: nothing is. */
 static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_fn done,
                         void *user) {
-    sse__pool *pool;
+    sse__pool *pool = *at;
     sse__job  *job;
     int        error;
     if (app->loop.closing) return SSE_E_STATE;
-    pool = sse__pool_get(app, at);
-    job  = pool ? SSE__NEW(sse__job) : NULL;
+    if (!pool) {
+        pool = SSE__NEW(sse__pool);
+        if (!pool) return SSE_E_NOMEM;
+        app->stages[SSE__END_POOLS] = sse__pools_close;
+        pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1; /* J2 */
+        pool->jobs_end = &pool->jobs;
+        pthread_mutex_init(&pool->mutex, NULL);
+        pthread_cond_init(&pool->changed, NULL);
+        *at = pool;
+    }
+    job = SSE__NEW(sse__job);
     if (!job) return SSE_E_NOMEM;
     job->call.fn = sse__job_landed;
     job->app     = app;
@@ -7581,8 +7578,8 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
     return error;
 }
 
-/* Waits until all that the disk's thread was given is over; what is to be done then is among the
-   calls of the loop. */
+/* Waits until all jobs of the disk's thread are over; their done functions are among the calls of
+   the loop then. */
 static void sse__disk_settle(sse_app *app) {
     sse__pool *pool = app->disk;
     if (!pool) return;
@@ -7629,15 +7626,16 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       changed since >>changes last took it; too many names, never too few.
       What was rolled back stays named: it costs one render.
   D6  What sse_db_write has to undo is undone before anything else runs, or
-      nothing does: a transaction left open would swallow what comes after.
+      nothing does: a transaction left open would swallow later statements.
 ==========================================================================*/
 
-/* What went wrong with the databases of this thread. A handler and its databases know nothing of
-   each other: its silence after a failure is no success, and while one is broken no app listens. */
+/* Failures of this thread's databases. They know no app and no handler, and are the thread's
+   because work on another thread opens a sse_db of its own, whose failures are no concern of the
+   handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
 static SSE__THREAD struct {
     unsigned long failed;          /* calls, so far: D3 */
     char          words[300];      /* of the latest of them, for a log */
-    const sse_db *broken;          /* it did not open, or was not migrated */
+    const sse_db *broken;          /* did not open, or was not migrated: no app listens */
     uint32_t      broken_by;
     char          broken_why[200];
 } sse__db_faults;
@@ -7647,8 +7645,8 @@ enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and
 
 static unsigned long sse__db_failures(void) { return sse__db_faults.failed; }
 
-/* Whether to log the words of the latest failure: each once a second, told apart by a hash, so that
-   they are 16 at most. Nobody who makes calls fail can fill a disk. */
+/* Whether to log the words of the latest failure: each text once a second, and by the size of the
+   table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
 static bool sse__db_tell(sse_app *app) {
     uint64_t      *told   = &app->told_db[sse__hash(sse__text(sse__db_faults.words)) % 16];
     const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
@@ -7781,7 +7779,7 @@ static bool sse__table_is_ours(sse_str name) {
 }
 
 /* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables all do that
-   are not ours: an event that is kept is no change of what the program shows. If changed is
+   are not ours: an event that is kept changes nothing that the program shows. If changed is
    absent they do. A name without a schema means that table in any: which one SQLite takes it for
    may change with the next ATTACH. */
 static bool sse__tables_name(sse_str tables, sse_str changed) {
@@ -8169,8 +8167,8 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
 }
 
 /* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may
-   write to others now; what else is prepared meanwhile comes from SQL functions of the program,
-   which may run it again whenever they like. D4 */
+   write to others now; any other statement prepared meanwhile comes from SQL functions of the
+   program, which may run it again whenever they like. D4 */
 static int sse__rows_step(sse_rows *r) {
     sse_db         *db        = r->db;
     sse__table_set *recording = db->recording, seen;
@@ -8376,27 +8374,22 @@ static int sse__db_check_keys(sse_db *db) {
     return sse__db_fail(db, SSE_E_DB, text, NULL);
 }
 
-static int sse__db_script(sse_db *db, const char *script) { /* inside a transaction */
+/* What a script is to do in its transaction. version: 0, or the one that the list is at behind it,
+   unless another process took the step meanwhile: it is read under the write lock. */
+static int sse__db_migrate_inside(sse_db *db, const char *script, long long version) {
     sse__table_set *recording = db->recording;
-    int             rc;
+    char            set[64];
+    long long       present = -1;
+    int             rc = version ? sse_db_one(db, &present, "PRAGMA user_version") : SSE_OK;
+    if (rc != SSE_OK || present >= version) return rc;
     if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
     if (!db->file) db->pending.all = true; /* D4: not our authorizer */
     db->recording = &db->pending;
     rc            = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
     db->recording = recording;
-    return sse__db_check(db, rc, NULL);
-}
-
-/* What a script is to do in its transaction. version: 0, or the one that the list is at behind it,
-   unless another process took the step meanwhile: it is read under the write lock. */
-static int sse__db_migrate_inside(sse_db *db, const char *script, long long version) {
-    char      set[64];
-    long long present = -1;
-    int       rc = version ? sse_db_one(db, &present, "PRAGMA user_version") : SSE_OK;
-    if (rc != SSE_OK || present >= version) return rc;
-    rc = sse__db_script(db, script);
     snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* it takes no bound value */
-    return rc == SSE_OK && version ? sse__db_script(db, set) : rc;
+    if (rc == SQLITE_OK && version) rc = sqlite3_exec(db->raw, set, NULL, NULL, NULL);
+    return sse__db_check(db, rc, NULL);
 }
 
 /* A table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that
@@ -8677,10 +8670,10 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
   >>posts   statements that wait for the disk on its own thread
   Uses: >>db >>offload >>timers >>core >>buf >>base    Tests: tests/unit/posts.c
 
-  sse_db_post copies its statement into db->waiting. What waits there goes
-  to the thread as one job, sse__dbposts, which runs it through a second
-  connection, db->writer; back on the loop each is answered, and what came
-  meanwhile is the next job:
+  sse_db_post copies its statement into db->waiting. The statements there go
+  to the thread as one job, sse__dbposts, which runs them through a second
+  connection, db->writer; back on the loop each is answered, and those that
+  came meanwhile are the next job:
 
       db->waiting --[take]--> in hand --[work]--> worked --[answer]--> answered
                       ^                                                   |
@@ -8689,7 +8682,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
   The job of >>history that saves events uses the same connection.
 
   D5  db->writer is another connection to the same file. While jobs of it
-      are with the disk's thread nobody else touches it.
+      are with the disk's thread, no other thread touches it.
   PO1  Each statement that was accepted runs once and is answered once.
 ==========================================================================*/
 
@@ -8876,8 +8869,8 @@ static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) {
     for (p = posts->first; p; p = p->next) sse__dbpost_result(p, on, error);
 }
 
-/* All in one transaction, so that many cost one wait for the disk; what one of them does wrong is
-   undone for it alone. False: that cannot be, and nothing has happened. */
+/* All in one transaction, so that many cost one wait for the disk; a statement that fails undoes
+   itself alone. False: they cannot share one, and nothing has happened. */
 static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     bool         fine = true, nested;
     sse__dbpost *p;
@@ -8895,7 +8888,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
         return false;
     }
     if (!error) error = sse__db_end(on, nested, SSE_OK);
-    /* A deferred constraint, say: whose, shows when they run alone. */
+    /* A deferred constraint, say. Run alone they show which of them broke it. */
     if (error == SSE_E_DB && on->is_writer) return false;
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
@@ -8941,8 +8934,8 @@ static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none 
     return posts->first != NULL;
 }
 
-/* A call of the loop: answers, and hands on what came meanwhile, to the thread, or to a later turn.
-   While the loop ends nobody takes that, so it is done here. */
+/* A call of the loop: answers, and hands the statements that came meanwhile to the thread, or to a
+   later turn. While the loop ends neither takes them, so they run here. */
 static void sse__dbposts_landed(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
     int           error;
@@ -8961,7 +8954,7 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
     } while (error);
 }
 
-/* Before db goes: all are done, and answered. */
+/* Before db is freed: all are run and answered. */
 static void sse__dbposts_end(sse_db *db) {
     sse__dbposts *posts = db->posts;
     db->closing = true;
@@ -16557,13 +16550,13 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 }
 
 /*==========================================================================
-  >>changes   who wrote, tell the views
+  >>changes   commits to SQLite wake views and topics
   Uses: >>live >>topics >>posts >>db >>timers >>core >>loop >>sys
   Tests: tests/unit/changes.c
 
-  Whether something was committed, and by whom, tell two counters of SQLite
-  that move when ANOTHER connection commits (PRAGMA data_version), and a
-  third where the disk's thread writes to the file (>>posts, D5):
+  Two counters of SQLite, each of which moves when ANOTHER connection commits
+  (PRAGMA data_version), show whether there was a commit and whose it was; a
+  third does where the disk's thread writes to the file (>>posts, D5):
 
       watcher's   ours        writer's    committed
       same        -           -           nothing: it was rolled back
@@ -16595,12 +16588,12 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     struct sse__dbfile *next;
     char               *schema, *path, *dir; /* path "": in memory, ours alone */
     sse_buf             wal;     /* path of the WAL */
-    sqlite3            *watcher; /* NULL: there is none, and what we ran is taken as committed */
+    sqlite3            *watcher; /* NULL: none; all that we ran is taken as committed */
     sqlite3_stmt       *watcher_version, *our_version;
     int                 watcher_saw, we_saw, writer_saw;
     dev_t               dev;
     ino_t               ino, wal_ino;
-    bool                listed, deleted; /* deleted: nothing has its name, which was told */
+    bool                listed, deleted; /* deleted: no file has its name, and that was logged */
 } sse__dbfile;
 
 /* A database that is followed. */
@@ -16710,14 +16703,14 @@ static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has tak
     return f->path[0] && stat(f->path, &s) == 0 && (s.st_ino != f->ino || s.st_dev != f->dev);
 }
 
-/* ---- what happened ---- */
+/* ---- who committed ---- */
 
 typedef enum sse__committer {
     SSE__BY_NOBODY, SSE__BY_US, SSE__BY_OTHERS, SSE__BY_UNKNOWN
 } sse__committer;
 
-/* The writer's counter, if ours has moved. While the thread has the writer nobody can ask, and a
-   commit of its may be there already: unknown, but not for long. */
+/* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
+   and it may have committed already: unknown, but not for long. */
 static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
     const sse_db  *w   = db->writer;
     const int      saw = f->writer_saw;
@@ -16733,8 +16726,8 @@ static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
     return got && f->writer_saw == saw ? SSE__BY_US : SSE__BY_OTHERS;
 }
 
-/* The table above. The watcher is asked first: what is committed between the questions then
-   counts as theirs. */
+/* The table above. The watcher is asked first: a commit between the questions then counts as
+   another's. */
 static sse__committer sse__dbfile_who_committed(sse__dbfile *f, const sse_db *db) {
     int            watcher_sees = 0, we_see;
     sse__committer by;
@@ -16770,7 +16763,7 @@ static void sse__changes_tell_ours(sse__changes *ch, const sse__dbfile *f, bool 
     sse__changes_tell_names(ch, sse__text(f->schema), &db->raw_writes);
 }
 
-/* Perhaps: our connection ran what writes. */
+/* Whether our connection may have written. */
 static bool sse__changes_wrote(const sse__changes *ch) {
     const sse_db *db = ch->db;
     return db->pending.all || db->pending.list.len ||
@@ -16840,8 +16833,8 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
     }
     f->listed = true;
     if (ch->notify_fd < 0 || !slash) return;
-    /* Writes, and files that come and go, as journals do. To ask again for what the kernel tells
-       already changes nothing, so every look asks again: a WAL may be a new one. */
+    /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
+       new file; for a file that is watched already that changes nothing. */
     sse__notify_add(ch->notify_fd, f->path, false);
     sse__notify_add(ch->notify_fd, sse_buf_text(&f->wal), false);
     sse__notify_add(ch->notify_fd, f->dir, true);
@@ -16895,7 +16888,7 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     sse__changes_tell_all(ch);
 }
 
-/* Whoever deletes the file leaves it to our connection alone, and SQLite goes on as if nothing had
+/* A file that was deleted lives on for our connection alone, and SQLite goes on as if nothing had
    happened. */
 static void sse__changes_report_deleted(sse__changes *ch) {
     sse__dbfile *f;
