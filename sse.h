@@ -7524,8 +7524,8 @@ static int sse__pool_add(sse__pool *pool, sse__job *job) {
     return SSE_OK;
 }
 
-/* Waits until all accepted work is over; its done functions are among the calls of the loop then.
-   */
+/* Waits until all accepted work is over; its done functions are among the calls of the loop
+   then. */
 static void sse__pool_close(sse__pool **at) {
     sse__pool *pool = *at;
     int        i;
@@ -7810,7 +7810,7 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     return error;
 }
 
-/* An answer of SQLite as one of ours. */
+/* Translates a result code of SQLite. sql: the statement it is about, for the message. */
 static int sse__db_check(sse_db *db, int rc, const char *sql) {
     switch (rc & 0xFF) {
     case SQLITE_OK: case SQLITE_ROW: case SQLITE_DONE: return SSE_OK;
@@ -7825,8 +7825,8 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
                         "sse_db_write", sql);
 }
 
-/* Notes that db is broken, for the reason in its message, or, as a later try has gone well, is not.
-   Another script that runs says nothing about the one that failed. */
+/* Notes that db is broken, for the reason in its message, or no longer is, as a later try
+   succeeded. Success of another script does not make up for the one that failed. */
 static int sse__db_broke(sse_db *db, uint32_t by, int error) {
     const bool same = sse__db_faults.broken == db && sse__db_faults.broken_by == by;
     if (!error && same) sse__db_faults.broken = NULL;
@@ -7905,7 +7905,7 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
 /* ---- which tables a statement writes ---- */
 
 #ifndef SQLITE_OMIT_AUTHORIZATION
-/* SQLite asks it about each of them while the statement is prepared. */
+/* The authorizer: SQLite calls it for each table while the statement is prepared. */
 static int sse__db_authorize(void *user, int action, const char *a, const char *b,
                              const char *schema, const char *trigger) { /* SQLite wants all six */
     sse_db         *db = (sse_db *)user;
@@ -7960,7 +7960,7 @@ static bool sse__db_is_virtual(sse_db *db, const char *name) {
     return found;
 }
 
-/* D4: what the authorizer alone misses. */
+/* D4: tables that the authorizer alone misses. */
 static void sse__db_complete_tables(sse_db *db, sse_rows *r) {
     sse__table_set *set = &r->written;
     size_t          at;
@@ -8048,8 +8048,8 @@ static void sse__stmt_clear(sse_rows *r) {
     sse__table_set_clear(&r->written);
 }
 
-/* An empty one, at the front of db->statements: one that is empty, a new one, or the one that was
-   not used for the longest time. NULL without memory. */
+/* A statement to prepare, at the front of db->statements: an empty one, a new one, or the least
+   recently used of those that are idle. NULL without memory. */
 static sse_rows *sse__stmt_slot(sse_db *db) {
     sse_rows **link, **idle = NULL, *r;
     for (link = &db->statements; *link; link = &(*link)->next)
@@ -8131,8 +8131,8 @@ static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step is kn
     r->busy = r->at_row = false;
 }
 
-/* Its statement, bound and busy. lifetime: SQLITE_STATIC where the values outlive it. NULL after an
-   error. */
+/* The statement of sql, with its values bound. lifetime: SQLITE_STATIC where the values outlive it.
+   NULL after an error. */
 static sse_rows *sse__sql_bind(sse_db *db, const sse__sql *sql, sqlite3_destructor_type lifetime) {
     sse_rows *r  = sse__stmt_get(db, sql);
     int       rc = SQLITE_OK;
@@ -8156,7 +8156,7 @@ static sse_rows *sse__sql_bind(sse_db *db, const sse__sql *sql, sqlite3_destruct
     return r;
 }
 
-/* A format and its values, bound. NULL after an error. */
+/* The statement of a format, with its values bound. NULL after an error. */
 static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt,
                                va_list ap) {
     sse__sql sql;
@@ -8187,7 +8187,7 @@ static int sse__rows_step(sse_rows *r) {
     return rc;
 }
 
-/* Runs it to its end. Returns how many rows it changed, or an error. */
+/* Runs a bound statement to its end. Returns how many rows it changed, or an error. */
 static int sse__rows_exec(sse_rows *r) {
     sqlite3  *raw    = r->db->raw;
     const int before = sqlite3_total_changes(raw);
@@ -8327,16 +8327,16 @@ static int sse__db_begin(sse_db *db, bool *nested) { /* nested: inside one that 
     return rc < 0 ? rc : SSE_OK;
 }
 
-/* Undoes it, unless SQLite or the program ended it. The error that led here stays the latest one.
-   */
+/* Undoes a transaction, unless SQLite or the program ended it. The error that led here stays the
+   latest one. */
 static void sse__db_undo(sse_db *db, bool nested) {
     if (!nested) db->undo_due = -1;
     else if (db->undo_due >= 0) db->undo_due++;
     (void)sse__db_undo_due(db);
 }
 
-/* Commits, or, if something failed, which is rc then, undoes it. Returns rc, or the error of
-   that. */
+/* Commits if rc, the result so far, is 0, else undoes the transaction. Returns rc, or the error of
+   the commit. */
 static int sse__db_end(sse_db *db, bool nested, int rc) {
     if (rc == SSE_OK && sqlite3_get_autocommit(db->raw))
         return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by "
@@ -8374,8 +8374,9 @@ static int sse__db_check_keys(sse_db *db) {
     return sse__db_fail(db, SSE_E_DB, text, NULL);
 }
 
-/* What a script is to do in its transaction. version: 0, or the one that the list is at behind it,
-   unless another process took the step meanwhile: it is read under the write lock. */
+/* The part of a migration inside its transaction. version: 0, or the version that the step leads
+   to; it is skipped if another process took it meanwhile: the version is read under the write
+   lock. */
 static int sse__db_migrate_inside(sse_db *db, const char *script, long long version) {
     sse__table_set *recording = db->recording;
     char            set[64];
@@ -8585,14 +8586,14 @@ static void sse__db_wait(sse_db *db, bool waits) {
         sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
-/* Anybody's, the program's too. NULL: there is none. */
+/* A statement that is in the middle of its rows, ours or the program's. NULL: there is none. */
 static sqlite3_stmt *sse__db_busy_statement(const sse_db *db) {
     sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
     while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(db->raw, stmt);
     return stmt;
 }
 
-/* No transaction is open, and so no state of the past is seen. */
+/* Whether no transaction is open, so that a query sees the latest commit. */
 static bool sse__db_is_idle(sse_db *db) {
     (void)sse__db_undo_due(db);
     return !sse__db_busy_statement(db) && sqlite3_get_autocommit(db->raw);
@@ -8863,7 +8864,7 @@ static void sse__dbpost_run(sse__dbpost *p, sse_db *on, sse_rows *r) { /* r: of 
 
 /* ---- jobs ---- */
 
-/* All of them, with the words in on. */
+/* Gives all of them an error, with the words in on. */
 static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) {
     sse__dbpost *p;
     for (p = posts->first; p; p = p->next) sse__dbpost_result(p, on, error);
@@ -8909,8 +8910,8 @@ static void sse__dbposts_work(sse_app *app, void *user) {
     posts->worked = true;
 }
 
-/* Each once. The program may do anything meanwhile, also close db: then the rest is answered
-   there. */
+/* Answers each once. The program may do anything meanwhile, also close db: then the rest is
+   answered there. */
 static void sse__dbposts_answer(sse__dbposts *posts) {
     if (!posts->answered) sse__db_job_end(&posts->job);
     posts->answered = true;
