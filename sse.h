@@ -7511,19 +7511,6 @@ static bool sse__pool_start(sse__pool *pool) {
     return !error;
 }
 
-/* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays;
-   that it cannot is an error only if there is no other, which would come to the job in the end. */
-static int sse__pool_add(sse__pool *pool, sse__job *job) {
-    const bool start = pool->idle <= pool->waiting && pool->count < pool->limit;
-    if (pool->waiting >= SSE__POOL_WAITING) return SSE_E_FULL;
-    if (start && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
-    *pool->jobs_end = &job->call;
-    pool->jobs_end  = &job->call.next;
-    pool->waiting++;
-    pthread_cond_broadcast(&pool->changed);
-    return SSE_OK;
-}
-
 /* Waits until all accepted work is over; its done functions are among the calls of the loop
    then. */
 static void sse__pool_close(sse__pool **at) {
@@ -7552,7 +7539,8 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
                         void *user) {
     sse__pool *pool = *at;
     sse__job  *job;
-    int        error;
+    bool       start;
+    int        error = SSE_OK;
     if (app->loop.closing) return SSE_E_STATE;
     if (!pool) {
         pool = SSE__NEW(sse__pool);
@@ -7572,7 +7560,17 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
     job->done    = done;
     job->user    = user;
     pthread_mutex_lock(&pool->mutex);
-    error = sse__pool_add(pool, job);
+    /* A thread starts when none is idle for the job, and stays. That it cannot is an error only if
+       there is no other, which would come to the job in the end. */
+    start = pool->idle <= pool->waiting && pool->count < pool->limit;
+    if (pool->waiting >= SSE__POOL_WAITING) error = SSE_E_FULL;
+    else if (start && !sse__pool_start(pool) && !pool->count) error = SSE_E_IO;
+    else {
+        *pool->jobs_end = &job->call;
+        pool->jobs_end  = &job->call.next;
+        pool->waiting++;
+        pthread_cond_broadcast(&pool->changed);
+    }
     pthread_mutex_unlock(&pool->mutex);
     if (error) SSE_FREE(job);
     return error;
