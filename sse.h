@@ -51,9 +51,13 @@
      >>form       queries, cookies, multipart bodies
      >>route      paths to handlers
      >>frame      br and gzip: one compression for all subscribers
-     >>loop       poller (epoll | poll), timers, watches, calls
+     >>sys        the system: includes, clock, mutexes, random bytes
+     >>loop       poller (epoll | poll), timing wheel, calls from other threads
+     >>core       struct sse_app, and what every section says through it
+     >>timers     timers, watches and calls of the program
      >>offload    work on other threads, completion on the loop
      >>db         SQLite: formats become bound statements
+     >>posts      statements that wait for the disk on its own thread
      >>conn       connections: read, queue, write, time out
      >>listen     listeners, and the connections they accept
      >>options    defaults and limits of options, texts that can never match
@@ -70,7 +74,7 @@
      >>replay     streams that are behind: catching up, resuming by Last-Event-ID
      >>publish    subscribe and publish; rows as events; many streams at once
      >>live       views: render once, share
-     >>changes    commits by any process, told to the views
+     >>changes    commits to SQLite wake views and topics
      >>app        routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
@@ -1232,7 +1236,8 @@ SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has e
 /* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second
    call changes it, events 0 removes it: do that before close(fd). fd stays yours. user: borrowed
    until removed.
-   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO; SSE_E_STATE: the app is being freed.
+   Threads: loop. In callbacks: yes. */
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
 
 /* Reads fd and calls fn for each line, without its line break (LF or CR LF); bytes of a line after
@@ -2160,7 +2165,10 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
      app      from a head to its handler and to the log
      live, changes       topics, replay, publish, outbox, presence, history
      message, stream, channel       file       request, reply
-     conn, listen, options       db       loop, offload
+     conn, listen, options       posts, db        offload, timers
+     core     struct sse_app, which all of these share
+     ------------------------------- below, nobody knows an app -----------
+     loop   sys
      ------------------------------- pure: no I/O, no clock, no state -----
      frame   route   form   http   field
      event   datastar   htmx   sign   json   format   text   table   buf   base
@@ -2226,7 +2234,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
     sse__stages_run
       ~sse__changes_look [stages]
         sse__changes_check         did somebody commit, and who?
-          sse__dbfile_judge        two counters of SQLite
+          sse__dbfile_who_committed       two counters of SQLite
           sse__changes_tell_ours
             sse__changes_tell_names
               ~sse__changes_to_all [fn]
@@ -6577,22 +6585,10 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 }
 
 /*==========================================================================
-  >>loop   poller (epoll | poll), timers, watches, calls
-  Uses: >>base >>buf                    Tests: tests/unit/loop.c
-
-      sse__source    a descriptor and who hears of it
-      sse__alarm     a moment and who hears of it; a timing wheel holds them
-      sse__call      a function from another thread
-
-  W1  A source or alarm is freed only at the end of a turn, never while
-      events that name it may still be in hand.
-  W2  Every alarm in the wheel is due after wheel.at; what is due already
-      waits in wheel.due.
-  W3  Arming, moving and cancelling an alarm costs the same however many
-      there are.
-  W4  A turn runs a limited number of calls, and calls that wait take a
-      limited number of bytes: other threads can neither stop the loop from
-      doing the rest of its work, and from stopping, nor fill the memory.
+  >>sys   the system: includes, clock, mutexes, random bytes
+  Uses: >>base                          Tests: tests/unit/random.c
+  SY1  Bytes that must not be guessed come from the kernel, or there are
+       none: nothing else is ever taken in their place.
 ==========================================================================*/
 
 #include <errno.h>
@@ -6606,11 +6602,102 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #endif
 #if defined(__linux__) && defined(__has_include)
 #if __has_include(<sys/random.h>)
-#define SSE__GETRANDOM 1
+#define SSE__GETRANDOM(p, n) SSE__SYS(getrandom(p, n, 0)) /* waits, just after boot */
 #include <sys/random.h>
 #endif
 #endif
-/* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among them. */
+#if !defined(SSE__GETRANDOM)
+#define SSE__GETRANDOM(p, n) (errno = ENOSYS, (ssize_t)-1)
+#endif
+
+#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
+#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with \
+-D_DEFAULT_SOURCE (or -std=gnu99)"
+#endif
+
+/* System calls by names of our own, so that a test can make them fail. */
+#ifndef SSE__SYS
+#define SSE__SYS(call) call
+#endif
+
+static uint64_t sse__clock_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
+    const int status = fcntl(fd, F_GETFL);
+    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK)) return SSE_E_IO;
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) ? SSE_E_IO : SSE_OK;
+}
+
+/* ---- threads ---- */
+
+#if defined(SSE_NO_THREADS)
+typedef int sse__mutex, sse__thread_id;
+#define SSE__IF_THREADS(with, without) without
+#else
+typedef pthread_mutex_t sse__mutex;
+typedef pthread_t       sse__thread_id;
+#define SSE__IF_THREADS(with, without) with
+#endif
+
+static void sse__mutex_init(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_init(m, NULL), *m = 0); }
+static void sse__mutex_free(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_destroy(m), (void)m); }
+static void sse__lock(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_lock(m), (void)m); }
+static void sse__unlock(sse__mutex *m) { SSE__IF_THREADS(pthread_mutex_unlock(m), (void)m); }
+static sse__thread_id sse__thread_self(void) { return SSE__IF_THREADS(pthread_self(), 0); }
+static bool sse__thread_equal(sse__thread_id a, sse__thread_id b) {
+    return SSE__IF_THREADS(pthread_equal(a, b) != 0, a == b);
+}
+
+/* ---- random bytes ---- */
+
+/* n unguessable bytes. False: there are none to be had, use nothing of out (SY1). */
+static bool sse__random(void *out, size_t n) {
+    unsigned char *p  = (unsigned char *)out;
+    int            fd = -1;
+    while (n > 0) {
+        const ssize_t got = fd < 0 ? SSE__GETRANDOM(p, n) : SSE__SYS(read(fd, p, n));
+        if (got > 0) {
+            p += got;
+            n -= (size_t)got;
+        } else if (got == 0 || errno != EINTR) {
+            if (fd >= 0) break;
+            fd = SSE__SYS(open("/dev/urandom", O_RDONLY | O_CLOEXEC)); /* old kernel, sandbox */
+            if (fd < 0) return false;
+        }
+    }
+    if (fd >= 0) close(fd);
+    return n == 0;
+}
+
+/*==========================================================================
+  >>loop   poller (epoll | poll), timing wheel, calls from other threads
+  Uses: >>sys >>table >>base            Tests: tests/unit/loop.c
+
+  It knows no app. A section that waits for something embeds one of these in
+  a struct of its own, gets that struct back by SSE__CONTAINER when its
+  function is called, and keeps it in memory until it is removed again:
+
+      sse__source    a descriptor is ready
+      sse__alarm     a time has come; a timing wheel holds them
+      sse__call      work for the loop, posted by any thread
+
+  W1  A source is freed only by an alarm, by a call or behind sse__loop_wait,
+      when no events are in hand that may still name it.
+  W2  Every alarm in the wheel is due after wheel.at; what is due already
+      waits in wheel.due.
+  W3  Arming, moving and cancelling an alarm costs the same however many
+      there are.
+  W4  A turn runs a limited number of calls, and calls that wait take a
+      limited number of bytes: other threads can neither keep the loop from
+      the rest of its work, and from stopping, nor fill the memory.
+==========================================================================*/
+
+/* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among
+   them. */
 #if defined(__linux__) && defined(__GNUC__) && !defined(SSE_USE_POLL)
 #define SSE__EPOLL 1
 #include <sys/epoll.h>
@@ -6619,36 +6706,31 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <poll.h>
 #endif
 
-#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
-#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with -D_DEFAULT_SOURCE (or -std=gnu99)"
-#endif
+/* ---- the timing wheel ---- */
 
-/* System calls by names of our own, so that a test can make them fail. */
-#ifndef SSE__SYS
-#define SSE__SYS(call) call
-#endif
-
-/* ---- the timing wheel ---------------------------------------------------- */
-
-/* Seven levels of 64 slots. Level 0 holds what is due within this run of 64 ms, one slot a millisecond; level 1 the rest of
-   these 4096 ms, one slot 64 ms; and so on. When time reaches a slot of level n, its alarms move to the levels below.
+/* Seven levels of 64 slots. Level 0 holds what is due within this run of 64 ms, one slot a
+   millisecond; level 1 the rest of these 4096 ms, one slot 64 ms; and so on. When time reaches a
+   slot of level n, its alarms move to the levels below.
 
        level 2   |........................|  64 x 4096 ms
        level 1         |......|              64 x   64 ms
        level 0           |||                 64 x    1 ms
-                         ^now                                                                                       */
+                         ^now                                        */
 enum { SSE__WHEEL_LEVELS = 7, SSE__WHEEL_BITS = 6, SSE__WHEEL_SLOTS = 1 << SSE__WHEEL_BITS };
 
 typedef struct sse__alarm sse__alarm;
-typedef void (*sse__alarm_fn)(sse__alarm *alarm);
-struct sse__alarm { sse__link link; uint64_t due; sse__alarm_fn fn; }; /* {0}, but for fn, is one that is not armed */
+struct sse__alarm { /* {0}, but for fn, is one that is not armed */
+    sse__link link;
+    uint64_t  due;
+    void    (*fn)(sse__alarm *alarm);
+};
 
 typedef struct sse__wheel {
-    uint64_t  now;                         /* milliseconds of the monotonic clock, when the loop last woke */
-    uint64_t  at;                          /* how far the wheel has turned: alarms up to here have moved to due. <= now */
+    uint64_t  now;  /* milliseconds of the monotonic clock, when the loop last woke */
+    uint64_t  at;   /* how far the wheel has turned: alarms up to here have moved to due. <= now */
     uint64_t  occupied[SSE__WHEEL_LEVELS]; /* a bit for each slot that may hold alarms */
     sse__link slots[SSE__WHEEL_LEVELS][SSE__WHEEL_SLOTS];
-    sse__link due;                         /* to be fired next: W2 */
+    sse__link due;  /* to be fired next: W2 */
 } sse__wheel;
 
 static void sse__wheel_init(sse__wheel *w, uint64_t now) {
@@ -6671,59 +6753,52 @@ static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) { /* 
         sse__list_add(&w->due, &alarm->link); /* W2 */
         return;
     }
-    while ((due ^ w->at) >> (SSE__WHEEL_BITS * (level + 1))) level++; /* the highest digit in which they differ */
+    /* the highest digit in which they differ */
+    while ((due ^ w->at) >> (SSE__WHEEL_BITS * (level + 1))) level++;
     SSE_ASSERT(level < SSE__WHEEL_LEVELS);
     slot = (unsigned)(due >> (SSE__WHEEL_BITS * level)) % SSE__WHEEL_SLOTS;
     w->occupied[level] |= (uint64_t)1 << slot;
     sse__list_add(&w->slots[level][slot], &alarm->link);
 }
 
-static int sse__lowest_bit(uint64_t v) { /* v != 0 */
-    int n = 0, half;
-    for (half = 32; half; half /= 2)
-        if (!(v & (((uint64_t)1 << half) - 1))) {
-            v >>= half;
-            n += half;
-        }
-    return n;
-}
-
-/* The slot that time reaches next and the moment it does; false if no alarm is armed in the wheel. */
-static bool sse__wheel_next_slot(sse__wheel *w, int *level, int *slot, uint64_t *when) {
-    for (*level = 0; *level < SSE__WHEEL_LEVELS; ++*level)
-        while (w->occupied[*level]) {
-            const int bits = SSE__WHEEL_BITS * *level;
-            *slot          = sse__lowest_bit(w->occupied[*level]);
-            if (!sse__list_empty(&w->slots[*level][*slot])) {
-                *when = ((w->at >> (bits + SSE__WHEEL_BITS)) << (bits + SSE__WHEEL_BITS)) + ((uint64_t)*slot << bits);
-                return true;
+/* The slot that time reaches next and the moment it does; NULL if the wheel holds no alarm. */
+static sse__link *sse__wheel_next_slot(sse__wheel *w, uint64_t *when) {
+    int level, slot;
+    for (level = 0; level < SSE__WHEEL_LEVELS; level++)
+        while (w->occupied[level]) {
+            const int bits = SSE__WHEEL_BITS * level;
+            for (slot = 0; !(w->occupied[level] >> slot & 1); slot++) {}
+            if (!sse__list_empty(&w->slots[level][slot])) {
+                *when = w->at >> bits >> SSE__WHEEL_BITS << SSE__WHEEL_BITS << bits;
+                *when += (uint64_t)slot << bits;
+                return &w->slots[level][slot];
             }
-            w->occupied[*level] &= ~((uint64_t)1 << *slot); /* all of them were cancelled */
+            w->occupied[level] &= ~((uint64_t)1 << slot); /* all of them were cancelled, or moved */
         }
-    return false;
+    return NULL;
 }
 
-/* Milliseconds until there is work (0: now), -1: no alarm is armed. May be early by a cascade, never late. */
+/* Milliseconds until there is work (0: now), -1: no alarm is armed. May be early by a cascade,
+   never late. */
 static int sse__wheel_next_ms(sse__wheel *w, uint64_t now) {
     uint64_t when;
-    int      level, slot;
     if (!sse__list_empty(&w->due)) return 0;
-    if (!sse__wheel_next_slot(w, &level, &slot, &when)) return -1;
+    if (!sse__wheel_next_slot(w, &when)) return -1;
     if (when <= now) return 0;
     return when - now < INT32_MAX ? (int)(when - now) : INT32_MAX;
 }
 
-/* Moves time to now and fires what is due. Alarms set meanwhile, even if due at once, wait for the next call. */
+/* Moves time to now and fires what is due. Alarms set meanwhile, even if due at once, wait for the
+   next call. */
 static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
-    sse__link moved;
-    uint64_t  when;
-    int       level, slot;
-    while (sse__wheel_next_slot(w, &level, &slot, &when) && when <= now) {
+    sse__link  moved, *slot;
+    uint64_t   when;
+    while ((slot = sse__wheel_next_slot(w, &when)) != NULL && when <= now) {
         w->at = when;
-        w->occupied[level] &= ~((uint64_t)1 << slot);
-        sse__list_move(&moved, &w->slots[level][slot]);
+        sse__list_move(&moved, slot);
         while (!sse__list_empty(&moved)) {
             sse__alarm *alarm = SSE__CONTAINER(moved.next, sse__alarm, link);
+            SSE_ASSERT(alarm->due >= when); /* W2 */
             sse__alarm_set(w, alarm, alarm->due);
         }
     }
@@ -6736,18 +6811,17 @@ static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
     }
 }
 
-/* ---- the poller ----------------------------------------------------------- */
+/* ---- the poller ---- */
 
 typedef struct sse__source sse__source;
-typedef void (*sse__source_fn)(sse__source *source, int events);
 struct sse__source {
-    int            fd;    /* -1: not registered, or closed within this turn */
-    uint32_t       index; /* poll: place in the arrays */
-    sse__source_fn fn;
+    int      fd;    /* -1: not registered, or closed within this turn */
+    uint32_t index; /* poll: place in the arrays */
+    void   (*fn)(sse__source *source, int events);
 };
 
-/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken. Wish: tell once per change
-   where the system can (epoll): the source keeps in mind what it was told. */
+/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken.
+   Wish: edge-triggered where the system can be (epoll): the source remembers that it is ready. */
 enum { SSE__HANGUP = 4, SSE__BROKEN = 8, SSE__EDGE = 16 };
 
 #if SSE__EPOLL
@@ -6760,7 +6834,6 @@ static int sse__poller_open(sse__poller *p) {
 
 static void sse__poller_close(sse__poller *p) {
     if (p->fd >= 0) close(p->fd);
-    p->fd = -1;
 }
 
 static int sse__poller_control(sse__poller *p, int op, sse__source *source, int wish) {
@@ -6776,14 +6849,19 @@ static int sse__poller_control(sse__poller *p, int op, sse__source *source, int 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
     return sse__poller_control(p, EPOLL_CTL_ADD, source, wish);
 }
-static void sse__poller_remove(sse__poller *p, sse__source *source) { (void)sse__poller_control(p, EPOLL_CTL_DEL, source, 0); }
 
-/* What a source waits for now. An edge-triggered one was registered for everything once and needs no call. */
+static void sse__poller_remove(sse__poller *p, sse__source *source) {
+    (void)sse__poller_control(p, EPOLL_CTL_DEL, source, 0);
+}
+
+/* What a source waits for now. An edge-triggered one was registered for everything once and needs
+   no call. */
 static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
     if (!(wish & SSE__EDGE)) (void)sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
 }
 
-static int sse__poller_wait(sse__poller *p, int timeout_ms) { /* what is to be dispatched; none if that is not positive */
+/* How many are to be dispatched; none if that is not positive. */
+static int sse__poller_wait(sse__poller *p, int timeout_ms) {
     return SSE__SYS(epoll_wait(p->fd, p->ready, (int)SSE__COUNT(p->ready), timeout_ms));
 }
 
@@ -6807,23 +6885,19 @@ typedef struct sse__poller {
     struct pollfd *fds;
     sse__source  **sources;
     size_t         fds_cap, sources_cap;
-    uint32_t       count;
-    bool           holes;     /* sources were removed since the last wait */
+    uint32_t       count; /* with the holes that removed sources left: NULL */
 } sse__poller;
 
-static int sse__poller_open(sse__poller *p) {
-    memset(p, 0, sizeof *p);
-    return SSE_OK;
-}
+static int sse__poller_open(sse__poller *p) { return (void)p, SSE_OK; }
 
 static void sse__poller_close(sse__poller *p) {
     SSE_FREE(p->fds);
     SSE_FREE(p->sources);
-    memset(p, 0, sizeof *p);
 }
 
 static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
-    p->fds[source->index].events = (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
+    p->fds[source->index].events =
+        (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
 }
 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
@@ -6831,25 +6905,25 @@ static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
     if (!sse__grow(&fds, &p->fds_cap, p->count, sizeof *p->fds)) return SSE_E_NOMEM;
     p->fds = (struct pollfd *)fds;
     if (!sse__grow(&sources, &p->sources_cap, p->count, sizeof *p->sources)) return SSE_E_NOMEM;
-    p->sources                 = (sse__source **)sources;
-    source->index              = p->count++;
-    p->sources[source->index]  = source;
-    p->fds[source->index].fd   = source->fd;
+    p->sources                    = (sse__source **)sources;
+    source->index                 = p->count++;
+    p->sources[source->index]     = source;
+    p->fds[source->index].fd      = source->fd;
     p->fds[source->index].revents = 0;
     sse__poller_wish(p, source, wish & SSE__EDGE ? SSE_READ : wish);
     return SSE_OK;
 }
 
-static void sse__poller_remove(sse__poller *p, sse__source *source) { /* leaves a hole, so that a walk over the arrays stays valid */
+/* Leaves a hole, so that a walk over the arrays stays valid. */
+static void sse__poller_remove(sse__poller *p, sse__source *source) {
     p->fds[source->index].fd  = -1;
     p->sources[source->index] = NULL;
-    p->holes                  = true;
 }
 
-static void sse__poller_close_holes(sse__poller *p) {
+/* How many are to be dispatched: all that were asked about, or 0. */
+static int sse__poller_wait(sse__poller *p, int timeout_ms) {
     uint32_t from, to = 0;
-    if (!p->holes) return;
-    for (from = 0; from < p->count; from++) {
+    for (from = 0; from < p->count; from++) { /* closes the holes */
         if (!p->sources[from]) continue;
         p->sources[to]        = p->sources[from];
         p->fds[to]            = p->fds[from];
@@ -6857,18 +6931,12 @@ static void sse__poller_close_holes(sse__poller *p) {
         to++;
     }
     p->count = to;
-    p->holes = false;
-}
-
-static int sse__poller_wait(sse__poller *p, int timeout_ms) { /* what is to be dispatched; none if that is not positive */
-    sse__poller_close_holes(p);
-    return SSE__SYS(poll(p->fds, (nfds_t)p->count, timeout_ms)) > 0 ? (int)p->count : 0;
+    return SSE__SYS(poll(p->fds, (nfds_t)to, timeout_ms)) > 0 ? (int)to : 0;
 }
 
 static void sse__poller_dispatch(sse__poller *p, int n) {
-    const uint32_t count = n > 0 ? (uint32_t)n : 0; /* sources added meanwhile were not asked about */
-    uint32_t       i;
-    for (i = 0; i < count; i++) {
+    int i;
+    for (i = 0; i < n; i++) {
         const short got    = p->fds[i].revents;
         int         events = 0;
         if (!got || !p->sources[i]) continue;
@@ -6879,131 +6947,170 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
     }
 }
 
-static int sse__poller_fd(const sse__poller *p) {
-    (void)p;
-    return SSE_E_NOT_BUILT;
-}
+static int sse__poller_fd(const sse__poller *p) { return (void)p, SSE_E_NOT_BUILT; }
 #endif
 
-/* ---- threads ---------------------------------------------------------------- */
-
-#if defined(SSE_NO_THREADS)
-typedef int sse__mutex;
-typedef int sse__thread_id;
-static void           sse__mutex_init(sse__mutex *m) { *m = 0; }
-static void           sse__mutex_free(sse__mutex *m) { (void)m; }
-static void           sse__lock(sse__mutex *m) { (void)m; }
-static void           sse__unlock(sse__mutex *m) { (void)m; }
-static sse__thread_id sse__thread_self(void) { return 0; }
-static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return a == b; }
-#else
-typedef pthread_mutex_t sse__mutex;
-typedef pthread_t       sse__thread_id;
-static void           sse__mutex_init(sse__mutex *m) { pthread_mutex_init(m, NULL); }
-static void           sse__mutex_free(sse__mutex *m) { pthread_mutex_destroy(m); }
-static void           sse__lock(sse__mutex *m) { pthread_mutex_lock(m); }
-static void           sse__unlock(sse__mutex *m) { pthread_mutex_unlock(m); }
-static sse__thread_id sse__thread_self(void) { return pthread_self(); }
-static bool           sse__thread_equal(sse__thread_id a, sse__thread_id b) { return pthread_equal(a, b) != 0; }
-#endif
-
-/* ---- random bytes ------------------------------------------------------------- */
-
-#if defined(SSE__GETRANDOM)
-static ssize_t sse__random_some(void *out, size_t n) { /* waits, just after boot, until they are random */
-    return SSE__SYS(getrandom(out, n, 0));
-}
-#else
-static ssize_t sse__random_some(void *out, size_t n) {
-    (void)out;
-    (void)n;
-    errno = ENOSYS;
-    return -1;
-}
-#endif
-
-static bool sse__random_file(unsigned char *p, size_t n) {
-    const int fd = SSE__SYS(open("/dev/urandom", O_RDONLY | O_CLOEXEC));
-    if (fd < 0) return false;
-    while (n > 0) {
-        const ssize_t got = SSE__SYS(read(fd, p, n));
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        p += got;
-        n -= (size_t)got;
-    }
-    close(fd);
-    return n == 0;
-}
-
-static bool sse__random(void *out, size_t n) { /* n unguessable bytes; false: there are none to be had, use nothing of out */
-    unsigned char *p = (unsigned char *)out;
-    while (n > 0) {
-        const ssize_t got = sse__random_some(p, n);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return sse__random_file(p, n); /* a kernel before 3.17, a sandbox */
-        p += got;
-        n -= (size_t)got;
-    }
-    return true;
-}
-
-/* ---- the loop ------------------------------------------------------------------ */
+/* ---- the loop ---- */
 
 enum { SSE__CALLS_A_TURN = 1000 };
 
-typedef struct sse__call { struct sse__call *next; sse_app_fn fn; void *user; size_t bytes; } sse__call; /* bytes: what it counts as;
-                                                                                                     0: it is never refused */
+typedef struct sse__call sse__call;
+struct sse__call {
+    sse__call *next;
+    size_t     bytes;              /* counted against max_call_bytes (W4); 0: never refused */
+    void     (*fn)(sse__call *call); /* on the loop, once; frees it */
+};
 
 typedef struct sse__loop {
-    sse_app       *app;
     sse__poller    poller;
     sse__wheel     wheel;
     sse__source    wake;           /* the reading end of a pipe */
     int            wake_fd;        /* its writing end: also safe to write from a signal handler */
-    sse__mutex     mutex;          /* guards calls, calls_end, call_bytes, woken, owned, owner, closing */
+    sse__mutex     mutex;          /* guards calls, call_bytes, woken, owned, owner, closing */
     sse__call     *calls, **calls_end;
     sse__call     *taken;          /* the oldest of them: the loop's own */
-    size_t         call_bytes;     /* of both: W4 */
-    bool           closing;        /* no more calls: nobody would run them */
+    size_t         call_bytes, max_call_bytes; /* of both: W4 */
+    bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
-    volatile int   stop;           /* sse_stop was called */
+    volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
-    sse__thread_id owner;          /* while it does not: who made the app, or ran or stopped the loop last */
-    sse__slots     timers;
-    sse__link      watches;
-    sse__link      ended;          /* watches to free at the end of the turn: W1 */
-    int            always_ready;   /* watches on plain files, which no poller takes */
-    uint32_t       upcall;         /* counts them: what happens at one count, one callback of the program does, or several do */
+    sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
+    uint32_t       upcall;         /* counts callbacks of the program: equal means the same one */
 } sse__loop;
 
-/* What the sections of an app find each other by. Each owns the part that its name says; >>app makes and frees them all. */
-/* What sections do in a turn, at a stop and at the end, in this order. Those that a program may do
-   without enter themselves with the first call that needs them, so that a linker which drops what
-   nobody names drops them. */
-struct sse__stream;
+static void sse__loop_drain_wake(sse__source *source, int events) {
+    sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
+    char       bytes[64];
+    (void)events;
+    while (read(source->fd, bytes, sizeof bytes) > 0) {}
+    sse__lock(&loop->mutex);
+    loop->woken = false;
+    sse__unlock(&loop->mutex);
+}
+
+static int sse__loop_open(sse__loop *loop) {
+    int fds[2], error;
+    memset(loop, 0, sizeof *loop);
+    loop->owner          = sse__thread_self();
+    loop->calls_end      = &loop->calls;
+    loop->wake.fd = loop->wake_fd = -1;
+    loop->wake.fn = sse__loop_drain_wake;
+    sse__mutex_init(&loop->mutex);
+    sse__wheel_init(&loop->wheel, sse__clock_ms());
+    error = sse__poller_open(&loop->poller);
+    if (error) return error;
+    if (SSE__SYS(pipe(fds))) return SSE_E_IO;
+    loop->wake.fd = fds[0];
+    loop->wake_fd = fds[1];
+    if (sse__set_flags(fds[0]) || sse__set_flags(fds[1])) return SSE_E_IO;
+    return sse__poller_add(&loop->poller, &loop->wake, SSE_READ);
+}
+
+static void sse__loop_close(sse__loop *loop) { /* also after a failed open */
+    if (loop->wake.fd >= 0) {
+        close(loop->wake.fd);
+        close(loop->wake_fd);
+    }
+    sse__poller_close(&loop->poller);
+    sse__mutex_free(&loop->mutex);
+}
+
+static void sse__loop_wake(sse__loop *loop) { /* mutex held */
+    if (loop->woken) return;
+    loop->woken = true; /* a failure cannot be: the pipe holds at most one byte of ours */
+    if (write(loop->wake_fd, "", 1) < 0) loop->woken = false;
+}
+
+static int sse__loop_post(sse__loop *loop, sse__call *call) { /* from any thread; takes call if 0 */
+    int error = SSE_OK;
+    sse__lock(&loop->mutex);
+    if (loop->closing) error = SSE_E_STATE;
+    else if (call->bytes && loop->call_bytes >= loop->max_call_bytes) error = SSE_E_FULL; /* W4 */
+    if (!error) {
+        *loop->calls_end  = call;
+        loop->calls_end   = &call->next;
+        loop->call_bytes += call->bytes;
+        sse__loop_wake(loop);
+    }
+    sse__unlock(&loop->mutex);
+    return error;
+}
+
+/* Runs up to n of the calls that waited when it began. Those left wake the loop again. W4 */
+static void sse__loop_run_calls(sse__loop *loop, int n) {
+    size_t bytes = 0;
+    if (!loop->taken) { /* those taken before have run */
+        sse__lock(&loop->mutex);
+        loop->taken     = loop->calls;
+        loop->calls     = NULL;
+        loop->calls_end = &loop->calls;
+        sse__unlock(&loop->mutex);
+        if (!loop->taken) return;
+    }
+    for (; n > 0 && loop->taken; n--) {
+        sse__call *call = loop->taken;
+        loop->taken = call->next;
+        bytes += call->bytes;
+        loop->upcall++;
+        call->fn(call);
+    }
+    sse__lock(&loop->mutex);
+    SSE_ASSERT(loop->call_bytes >= bytes); /* W4 */
+    loop->call_bytes -= bytes;
+    if (loop->taken || loop->calls) sse__loop_wake(loop); /* their byte may be read already */
+    sse__unlock(&loop->mutex);
+}
+
+static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
+    const int next = sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
+    int       n;
+    if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
+    n               = sse__poller_wait(&loop->poller, timeout_ms);
+    loop->wheel.now = sse__clock_ms(); /* before alarms are set by it: the wait may be long */
+    sse__poller_dispatch(&loop->poller, n);
+    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
+    sse__wheel_advance(&loop->wheel, loop->wheel.now);
+}
+
+/*==========================================================================
+  >>core   struct sse_app, and what every section says through it
+  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c
+  CO1  No line break of a peer's making gets into the log: control
+       characters become '?'.
+  CO2  The first mistake of setting up stays: sse_serve answers it. Once the
+       app runs, a mistake ends only its own call.
+==========================================================================*/
+
+/* Work of the sections in a turn, at a stop and at the end, in this order. A section that a program
+   may not use registers itself by the first call that needs it, so that a linker which drops
+   unreferenced functions (--gc-sections) drops the whole section. */
 typedef void (*sse__stage)(sse_app *app);
 enum {
     SSE__TURN_CHANGES, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED, SSE__TURN_SAVE,
-    SSE__STOP_STREAMS, SSE__STOP_OVER,                       /* over: the grace period is */
-    SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES,       /* while the loop still takes calls */
-    SSE__FREE_POOLS, SSE__FREE_SAVE,                         /* before connections go */
+    SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
+    SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
+    SSE__FREE_SAVE,                                    /* before connections go */
     SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_FILES,
     SSE__STAGES
 };
 
+/* By this the sections of an app find each other. Each owns the part that its name says; >>server
+   makes and frees them all. */
+struct sse__stream;
 struct sse_app {
     sse__loop            loop;
-    sse__stage           stages[SSE__STAGES]; /* NULL: nobody needs it */
-    void               (*stream_begun)(struct sse__stream *stream); /* the handler that opened it has returned */
+    sse__slots           timers;              /* >>timers */
+    sse__link            watches;
+    sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
+    void               (*stream_begun)(struct sse__stream *stream); /* its handler has returned */
     void               (*file_answer)(struct sse_req *req); /* a file is its reply */
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
-    int                  config_error; /* the first mistake made while the program set it up: sse_serve answers it */
-    int                  refusal;      /* that one, or the latest since it runs; why: in words, for sse_app_error */
+    int                  config_error; /* the first mistake of setting up: CO2 */
+    int                  refusal;      /* that one, or the latest since it runs; why: in words */
     char                 why[400];
-    struct sse__pool    *pool, *disk, *packer; /* of one thread each: for databases, for files to compress */
-    struct sse__net     *net;
-    struct sse__encoder   *encoder;   /* NULL: nothing is compressed */
+    struct sse__pool    *pool, *disk, *packer; /* the last two of one thread each: for databases, */
+    struct sse__net     *net;                  /* for files to compress */
+    struct sse__encoder *encoder; /* NULL: nothing is compressed */
     struct sse__files   *files;   /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
@@ -7013,30 +7120,31 @@ struct sse_app {
     struct sse__monitor *monitor;
     struct sse_server  *server;
     struct sse_tunnel   *tunnel;
-    char                *tunnel_host;  /* requests may name it */
-    char                 date[30];  /* of the second date_at, for replies */
+    char                *tunnel_host;          /* requests may name it */
+    char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
-    void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req); /* NULL: nobody wants it */
-    char                *topic_of_log;
-    size_t               body_bytes;   /* of all bodies in memory: see max_bodies_bytes */
-    uint64_t             told_host, told_phase, told_stream; /* when that was last a warning: see sse__peer_level */
-    int                  call_error; /* of the latest call on the loop that failed and has no request: see sse__call_failed */
+    void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
+    char                *topic_of_log;         /* of log_topic. NULL, all three: off */
+    size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
+    uint64_t             told_host, told_phase, told_stream; /* the last warning: sse__peer_level */
+    uint64_t             told_db[16];          /* likewise: sse__db_tell */
+    int                  call_error;           /* see sse__call_failed */
 };
+
+static int sse__app_open(sse_app *app) {
+    sse__list_init(&app->watches);
+    return sse__loop_open(&app->loop);
+}
 
 static void sse__stages_run(sse_app *app, int first, int last) {
     for (; first <= last; first++)
         if (app->stages[first]) app->stages[first](app);
 }
 
-static uint64_t sse__clock_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
+/* ---- the log, and errors for the program ---- */
 
-/* One line to the app's logger. No line break of a peer's making gets in: control characters become '?'. */
 SSE__PRINTF(3, 4)
-static void sse__log(sse_app *app, int level, const char *fmt, ...) {
+static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one line: CO1 */
     static const char names[][8] = {"error", "warning", "info", "debug"};
     char    line[512], *p;
     va_list ap;
@@ -7050,7 +7158,8 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) {
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
 
-/* How loud to be about what strangers can bring about: one warning a second of each kind, else they write the log. */
+/* The level for a message that any peer can cause: one warning a second of each kind, the rest are
+   debug lines, or peers could fill the disk. told: when it was a warning last. */
 static int sse__peer_level(sse_app *app, uint64_t *told) {
     const uint64_t now = app->loop.wheel.now;
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
@@ -7058,8 +7167,7 @@ static int sse__peer_level(sse_app *app, uint64_t *told) {
     return SSE_LOG_WARNING;
 }
 
-/* Refuses what the program asked for, in words that name what to change. The first mistake of setting up sticks: sse_serve answers
-   it. Once the app runs a mistake ends only its own call. */
+/* Refuses a call of the program, in words that name the argument or option to change: CO2. */
 SSE__PRINTF(3, 4)
 static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     char    text[sizeof app->why];
@@ -7069,7 +7177,7 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     sse__log(app, SSE_LOG_ERROR, "%s", text);
-    sse__lock(&app->loop.mutex); /* sse_serve_background may have something to refuse while the loop runs elsewhere */
+    sse__lock(&app->loop.mutex); /* sse_serve_background may refuse while the loop runs elsewhere */
     if (!app->config_error) {
         memcpy(app->why, text, sizeof text);
         app->refusal = error;
@@ -7079,7 +7187,8 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     return error;
 }
 
-static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) { /* where the code says it all */
+/* With no more words than those of the error. */
+static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) {
     return sse__refuse(app, error, "%s %s: %s", what, which, sse_error_text(error));
 }
 
@@ -7093,29 +7202,26 @@ SSE_API int sse_app_error(sse_app *app, const char **text) {
     return error;
 }
 
-/* An option and the values it may have. A lower bound of SSE_OFF is for times that can be turned off. */
+/* An option and the values it may have. A lower bound of SSE_OFF: a time that can be turned off. */
 typedef struct sse__bounds { const char *name; long long value, min, max; } sse__bounds;
 
-static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *r, size_t n) { /* names the first that is wrong */
+/* Refuses the first of n that is out of its bounds. what: the options, by name. */
+static int sse__check_bounds(sse_app *app, const char *what, const sse__bounds *r, size_t n) {
     for (; n > 0; r++, n--) {
         if (r->value >= r->min && r->value <= r->max) continue;
         if (r->max < INT32_MAX)
-            return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name, r->value, r->min, r->max);
-        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name, r->value, r->min,
-                           r->min == SSE_OFF ? ", SSE_OFF" : "");
+            return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: not within %lld..%lld", what, r->name,
+                               r->value, r->min, r->max);
+        return sse__refuse(app, SSE_E_ARG, "%s: .%s %lld: less than %lld%s", what, r->name,
+                           r->value, r->min, r->min == SSE_OFF ? ", SSE_OFF" : "");
     }
     return SSE_OK;
 }
 
-static bool sse__on_loop(sse_app *app) { /* the calling thread may touch what belongs to the loop */
-    bool mine;
-    sse__lock(&app->loop.mutex);
-    mine = !app->loop.owned || sse__thread_equal(app->loop.owner, sse__thread_self());
-    sse__unlock(&app->loop.mutex);
-    return mine;
-}
+/* ---- the thread of the loop ---- */
 
-/* For what any thread may call: whether to do it now, or to leave it to the loop. Before the loop runs, and after, one thread is its. */
+/* For functions that any thread may call: whether this one may do the work now, or has to post it
+   to the loop. While no loop runs, the owner is the thread that ran it last, or made the app. */
 static bool sse__is_owner(sse_app *app) {
     bool mine;
     sse__lock(&app->loop.mutex);
@@ -7124,129 +7230,79 @@ static bool sse__is_owner(sse_app *app) {
     return mine;
 }
 
-/* Remembers for the handler that runs that a call failed: its silence is then no success. */
+/* Whether the calling thread may use the loop's objects: while no loop runs, any thread may. */
+static bool sse__on_loop(sse_app *app) {
+    bool mine;
+    sse__lock(&app->loop.mutex);
+    mine = !app->loop.owned || sse__thread_equal(app->loop.owner, sse__thread_self());
+    sse__unlock(&app->loop.mutex);
+    return mine;
+}
+
+/* Remembers that a call on the loop failed, for the handler that runs: its silence is then no
+   success. */
 static int sse__call_failed(sse_app *app, int error) {
     if (app && error < 0 && error != SSE_E_CLOSED && sse__is_owner(app)) app->call_error = error;
     return error;
 }
 
-static void sse__loop_drain_wake(sse__source *source, int events) {
-    sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
-    char       bytes[64];
-    (void)events;
-    while (read(source->fd, bytes, sizeof bytes) > 0) {}
-    sse__lock(&loop->mutex);
-    loop->woken = false;
-    sse__unlock(&loop->mutex);
+/*==========================================================================
+  >>timers   timers, watches and calls of the program
+  Uses: >>core >>loop >>sys >>table >>buf    Tests: tests/unit/loop.c
+  TI1  A timer or watch ends in whatever callback the program likes, its own
+       too, and is not called again.
+==========================================================================*/
+
+/* ---- calls ---- */
+
+typedef struct sse__app_call {
+    sse__call  call;
+    sse_app   *app;
+    sse_app_fn fn;
+    void      *user;
+} sse__app_call;
+
+static void sse__app_call_run(sse__call *call) {
+    sse__app_call *c = SSE__CONTAINER(call, sse__app_call, call);
+    c->fn(c->app, c->user);
+    SSE_FREE(c);
 }
 
-static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
-    const int status = fcntl(fd, F_GETFL);
-    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) return SSE_E_IO;
-    return SSE_OK;
-}
-
-static int sse__loop_open(sse__loop *loop, sse_app *app) {
-    int fds[2], error;
-    memset(loop, 0, sizeof *loop);
-    loop->app       = app;
-    loop->owner     = sse__thread_self();
-    loop->calls_end = &loop->calls;
-    loop->wake.fd = loop->wake_fd = -1;
-    loop->wake.fn   = sse__loop_drain_wake;
-    sse__mutex_init(&loop->mutex);
-    sse__list_init(&loop->watches);
-    sse__list_init(&loop->ended);
-    sse__wheel_init(&loop->wheel, sse__clock_ms());
-    error = sse__poller_open(&loop->poller);
-    if (error) return error;
-    if (SSE__SYS(pipe(fds))) return SSE_E_IO;
-    loop->wake.fd = fds[0];
-    loop->wake_fd = fds[1];
-    error = sse__set_flags(fds[0]);
-    if (!error) error = sse__set_flags(fds[1]);
-    if (!error) error = sse__poller_add(&loop->poller, &loop->wake, SSE_READ);
-    return error;
-}
-
-static void sse__loop_wake(sse__loop *loop) { /* mutex held */
-    if (loop->woken) return;
-    loop->woken = true;
-    if (write(loop->wake_fd, "", 1) < 0) loop->woken = false; /* cannot be: the pipe holds at most one byte of ours */
-}
-
-static int sse__loop_post(sse__loop *loop, sse__call *call) { /* takes call if it answers 0 */
-    int error = SSE_OK;
-    sse__lock(&loop->mutex);
-    if (loop->closing) error = SSE_E_STATE;
-    else if (call->bytes && loop->call_bytes >= loop->app->options.max_call_bytes) error = SSE_E_FULL; /* W4: at most one is over */
-    if (!error) {
-        *loop->calls_end  = call;
-        loop->calls_end   = &call->next;
-        loop->call_bytes += call->bytes;
-        sse__loop_wake(loop);
-    }
-    sse__unlock(&loop->mutex);
-    return error;
-}
-
-static int sse__loop_call(sse__loop *loop, sse_app_fn fn, void *user, size_t bytes) { /* bytes: what user holds, for W4 */
-    sse__call *call = SSE__NEW(sse__call);
-    int        error;
-    if (!call) return SSE_E_NOMEM;
-    call->fn    = fn;
-    call->user  = user;
-    call->bytes = sizeof *call + bytes;
-    error       = sse__loop_post(loop, call);
-    if (error) SSE_FREE(call);
+/* Calls fn on the loop, from any thread. bytes: the size of what user points to, for W4. */
+static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) {
+    sse__app_call *c = SSE__NEW(sse__app_call);
+    int            error;
+    if (!c) return SSE_E_NOMEM;
+    c->call.fn    = sse__app_call_run;
+    c->call.bytes = sizeof *c + bytes;
+    c->app        = app;
+    c->fn         = fn;
+    c->user       = user;
+    error         = sse__loop_post(&app->loop, &c->call);
+    if (error) SSE_FREE(c);
     return error;
 }
 
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user) {
-    return app && fn ? sse__loop_call(&app->loop, fn, user, 0) : SSE_E_ARG;
+    return app && fn ? sse__app_post(app, fn, user, 0) : SSE_E_ARG;
 }
 
-static void sse__loop_take_calls(sse__loop *loop) { /* when what was taken before has run */
-    if (loop->taken) return;
-    sse__lock(&loop->mutex);
-    loop->taken     = loop->calls;
-    loop->calls     = NULL;
-    loop->calls_end = &loop->calls;
-    sse__unlock(&loop->mutex);
-}
-
-/* Runs what waited when it began, up to n calls. What is left wakes the loop again. W4 */
-static void sse__loop_run_calls(sse__loop *loop, int n) {
-    size_t bytes = 0;
-    sse__loop_take_calls(loop);
-    if (!loop->taken) return;
-    for (; n > 0 && loop->taken; n--) {
-        sse__call *call = loop->taken;
-        loop->taken = call->next;
-        bytes += call->bytes;
-        loop->upcall++;
-        call->fn(loop->app, call->user);
-        SSE_FREE(call);
-    }
-    sse__lock(&loop->mutex);
-    loop->call_bytes -= bytes;
-    if (loop->taken || loop->calls) sse__loop_wake(loop); /* the byte of those may be read already */
-    sse__unlock(&loop->mutex);
-}
-
-/* ---- timers of the program ------------------------------------------------------- */
+/* ---- timers ---- */
 
 typedef struct sse__timer {
     sse__alarm alarm;
     sse_app   *app;
     sse_app_fn fn;
     void      *user;
-    uint32_t   slot;
-    int        every_ms;      /* 0: once */
-    bool       running, ended;
+    uint32_t   slot;           /* in app->timers, until it has ended */
+    int        every_ms;       /* 0: once */
+    bool       running, ended; /* TI1: one that ends while it runs is freed afterwards */
 } sse__timer;
 
-static void sse__timer_free(sse__timer *t) {
+static void sse__timer_end(sse__timer *t) {
+    sse__slots_remove(&t->app->timers, t->slot);
+    t->ended = true;
+    if (t->running) return;
     sse__alarm_cancel(&t->alarm);
     SSE_FREE(t);
 }
@@ -7257,14 +7313,15 @@ static void sse__timer_fire(sse__alarm *alarm) {
     uint64_t    due = alarm->due + (uint64_t)t->every_ms;
     t->running      = true;
     t->app->loop.upcall++;
-    if (t->every_ms == 0) {
-        sse__slots_remove(&t->app->loop.timers, t->slot); /* before fn: in there it has already ended */
-        t->ended = true;
-    }
+    if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
     t->running = false;
-    if (t->ended) sse__timer_free(t);
-    else sse__alarm_set(w, alarm, due > w->now ? due : w->now + (uint64_t)t->every_ms); /* after a stall: no catching up */
+    if (t->ended) {
+        SSE_FREE(t);
+        return;
+    }
+    if (due <= w->now) due = w->now + (uint64_t)t->every_ms; /* after a stall: no catching up */
+    sse__alarm_set(w, alarm, due);
 }
 
 static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn fn, void *user) {
@@ -7273,7 +7330,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     if (!app || !fn || ms < 0 || !sse__on_loop(app) || app->loop.closing) return handle;
     t = SSE__NEW(sse__timer);
     if (!t) return handle;
-    if (!sse__slots_add(&app->loop.timers, t, &handle.slot, &handle.gen)) {
+    if (!sse__slots_add(&app->timers, t, &handle.slot, &handle.gen)) {
         SSE_FREE(t);
         return handle;
     }
@@ -7293,106 +7350,51 @@ SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
         (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
-SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) { return sse__timer_start(app, ms, 0, fn, user); }
+
+SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) {
+    return sse__timer_start(app, ms, 0, fn, user);
+}
 
 SSE_API int sse_timer_cancel(sse_timer timer) {
-    sse__timer *t;
+    sse__timer *t = NULL;
     if (timer.app && !sse__on_loop(timer.app)) return SSE_E_THREAD;
-    t = timer.app ? (sse__timer *)sse__slots_get(&timer.app->loop.timers, timer.slot, timer.gen) : NULL;
+    if (timer.app) t = (sse__timer *)sse__slots_get(&timer.app->timers, timer.slot, timer.gen);
     if (!t) return SSE_E_CLOSED;
-    sse__slots_remove(&timer.app->loop.timers, timer.slot);
-    t->ended = true;
-    if (!t->running) sse__timer_free(t);
+    sse__timer_end(t);
     return SSE_OK;
 }
 
-/* ---- watches ------------------------------------------------------------------------ */
+/* ---- watches ---- */
 
 typedef struct sse__watch {
     sse__source source;
-    sse__link   link;
+    sse__alarm  alarm;   /* of a plain file, which is always ready; of any: it is to be freed */
+    sse__link   link;    /* in app->watches */
     sse_app    *app;
-    sse_fd_fn   fn;
+    sse_fd_fn   fn;      /* NULL: of sse_watch_lines */
+    sse_line_fn line_fn;
     void       *user;
-    sse_line_fn line_fn;  /* of sse_watch_lines */
-    sse_buf     line;
+    sse_buf     line;    /* the beginning of one */
     int         events;
-    bool        always;   /* a plain file: always ready */
+    bool        always;  /* a plain file */
 } sse__watch;
 
 enum { SSE__LINE_MAX = 65535 };
 
-static void sse__watch_free(sse__watch *w) {
+static void sse__watch_free(sse__alarm *alarm) {
+    sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
+    SSE_ASSERT(w->source.fd < 0); /* W1 */
     sse_buf_free(&w->line);
     SSE_FREE(w);
 }
 
 static void sse__watch_end(sse__watch *w) {
     sse__loop *loop = &w->app->loop;
-    if (w->always) loop->always_ready--;
-    else sse__poller_remove(&loop->poller, &w->source);
-    w->source.fd = -1;
+    if (!w->always) sse__poller_remove(&loop->poller, &w->source);
+    w->source.fd = -1; /* TI1 */
     sse__list_remove(&w->link);
-    sse__list_add(&loop->ended, &w->link); /* W1 */
-}
-
-static void sse__watch_fire(sse__source *source, int events) {
-    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
-    if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading or writing tells the program what happened */
-    events &= w->events;
-    w->app->loop.upcall++;
-    if (events) w->fn(w->app, source->fd, events, w->user);
-}
-
-static sse__watch *sse__watch_find(sse__loop *loop, int fd) { /* a program watches a handful of descriptors */
-    sse__link *link;
-    for (link = loop->watches.next; link != &loop->watches; link = link->next) {
-        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
-        if (w->source.fd == fd) return w;
-    }
-    return NULL;
-}
-
-static int sse__watch_register(sse__watch *w) {
-    sse__loop *loop  = &w->app->loop;
-    int        error = sse__poller_add(&loop->poller, &w->source, w->events);
-    if (error == SSE_E_IO && errno == EPERM) { /* epoll takes no plain files and no /dev/null */
-        w->always = true;
-        loop->always_ready++;
-        error = SSE_OK;
-    }
-    return error;
-}
-
-static int sse__watch_start(sse_app *app, int fd, int events, const sse__watch *init) {
-    sse__watch *w = SSE__NEW(sse__watch);
-    int         error;
-    if (!w) return SSE_E_NOMEM;
-    *w           = *init;
-    w->app       = app;
-    w->events    = events;
-    w->source.fd = fd;
-    w->source.fn = sse__watch_fire;
-    error        = sse__watch_register(w);
-    if (error) {
-        SSE_FREE(w);
-        return error;
-    }
-    sse__list_add(&app->loop.watches, &w->link);
-    return SSE_OK;
-}
-
-SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
-    sse__watch *w, init;
-    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    w = sse__watch_find(&app->loop, fd);
-    if (w) sse__watch_end(w); /* anew: the number may name another file by now */
-    if (!events) return SSE_OK;
-    memset(&init, 0, sizeof init);
-    init.fn   = fn;
-    init.user = user;
-    return sse__watch_start(app, fd, events, &init);
+    w->alarm.fn = sse__watch_free; /* W1 */
+    sse__alarm_set(&loop->wheel, &w->alarm, 0);
 }
 
 static void sse__lines_emit(sse__watch *w) {
@@ -7402,14 +7404,10 @@ static void sse__lines_emit(sse__watch *w) {
     w->line.error = SSE_OK;
 }
 
-static void sse__lines_fire(sse_app *app, int fd, int events, void *user) {
-    sse__watch   *w = sse__watch_find(&app->loop, fd);
+static void sse__lines_fire(sse__watch *w) {
     char          bytes[4096];
-    const ssize_t n = SSE__SYS(read(fd, bytes, sizeof bytes));
+    const ssize_t n = SSE__SYS(read(w->source.fd, bytes, sizeof bytes));
     ssize_t       i;
-    (void)events;
-    (void)user;
-    SSE_ASSERT(w);
     for (i = 0; i < n && w->source.fd >= 0; i++) {
         if (bytes[i] == '\n') sse__lines_emit(w);
         else if (w->line.len < SSE__LINE_MAX) sse__put_char(&w->line, bytes[i]);
@@ -7418,168 +7416,154 @@ static void sse__lines_fire(sse_app *app, int fd, int events, void *user) {
     if (w->line.len) sse__lines_emit(w); /* a last line without its line break */
     if (w->source.fd < 0) return;
     sse__watch_end(w);
-    w->line_fn(app, NULL, w->user);
+    w->line_fn(w->app, NULL, w->user);
+}
+
+static void sse__watch_fire(sse__source *source, int events) {
+    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
+    if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading, writing shows it */
+    events &= w->events;
+    w->app->loop.upcall++;
+    if (events && w->fn) w->fn(w->app, source->fd, events, w->user);
+    else if (events) sse__lines_fire(w);
+}
+
+static void sse__watch_fire_always(sse__alarm *alarm) { /* once a turn */
+    sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
+    sse__watch_fire(&w->source, w->events);
+    if (w->source.fd >= 0) sse__alarm_set(&w->app->loop.wheel, alarm, 0);
+}
+
+static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches a handful of them */
+    sse__link *link;
+    for (link = app->watches.next; link != &app->watches; link = link->next) {
+        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
+        if (w->source.fd == fd) return w;
+    }
+    return NULL;
+}
+
+/* init: the functions and events that the program gave; no events: the watch of fd ends. */
+static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
+    sse__watch *w;
+    int         error;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    w = sse__watch_find(app, fd);
+    if (w) sse__watch_end(w); /* anew: the number may name another file by now */
+    if (!init->events) return SSE_OK;
+    if (app->loop.closing) return SSE_E_STATE;
+    w = SSE__NEW(sse__watch);
+    if (!w) return SSE_E_NOMEM;
+    *w           = *init;
+    w->app       = app;
+    w->source.fd = fd;
+    w->source.fn = sse__watch_fire;
+    w->alarm.fn  = sse__watch_fire_always;
+    error        = sse__poller_add(&app->loop.poller, &w->source, w->events);
+    w->always    = error == SSE_E_IO && errno == EPERM; /* epoll takes no plain files */
+    if (w->always) sse__alarm_set(&app->loop.wheel, &w->alarm, 0);
+    else if (error) {
+        SSE_FREE(w);
+        return error;
+    }
+    sse__list_add(&app->watches, &w->link);
+    return SSE_OK;
+}
+
+SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
+    sse__watch init;
+    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
+    memset(&init, 0, sizeof init);
+    init.fn     = fn;
+    init.user   = user;
+    init.events = events;
+    return sse__watch_start(app, fd, &init);
 }
 
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user) {
-    sse__watch *w, init;
+    sse__watch init;
     if (!app || fd < 0 || !fn) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    w = sse__watch_find(&app->loop, fd);
-    if (w) sse__watch_end(w);
     memset(&init, 0, sizeof init);
-    init.fn      = sse__lines_fire;
     init.line_fn = fn;
     init.user    = user;
-    return sse__watch_start(app, fd, SSE_READ, &init);
+    init.events  = SSE_READ;
+    return sse__watch_start(app, fd, &init);
 }
 
-static void sse__watches_fire_always(sse__loop *loop) {
-    sse__link *link;
-    if (!loop->always_ready) return;
-    for (link = loop->watches.next; link != &loop->watches; link = link->next) {
-        sse__watch *w = SSE__CONTAINER(link, sse__watch, link);
-        if (w->always) sse__watch_fire(&w->source, w->events);
-        if (w->source.fd < 0) return; /* it left the list: the others have their turn next time */
-    }
-}
+/* ---- the end ---- */
 
-/* ---- files that change ------------------------------------------------------------------- */
-
-#if defined(SSE_NO_SQLITE)
-#elif defined(__linux__)
-#include <sys/inotify.h>
-static int sse__notify_open(void) { /* a descriptor that is readable after a change; -1: not to be had */
-    const int fd = SSE__SYS(inotify_init());
-    if (fd >= 0 && sse__set_flags(fd) != SSE_OK) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-static void sse__notify_writes(int fd, const char *file) { (void)inotify_add_watch(fd, file, IN_MODIFY); }
-static void sse__notify_names(int fd, const char *dir) {
-    (void)inotify_add_watch(fd, dir, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO);
-}
-static void sse__notify_drain(int fd) {
-    char bytes[4096];
-    while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
-}
-#else
-static int  sse__notify_open(void) { return -1; }
-static void sse__notify_writes(int fd, const char *file) { (void)fd, (void)file; }
-static void sse__notify_names(int fd, const char *dir) { (void)fd, (void)dir; }
-static void sse__notify_drain(int fd) { (void)fd; }
-#endif
-
-/* ---- one turn -------------------------------------------------------------------------- */
-
-static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
-    const int next = loop->always_ready ? 0 : sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
-    int       n;
-    if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
-    n               = sse__poller_wait(&loop->poller, timeout_ms);
-    loop->wheel.now = sse__clock_ms(); /* before anybody sets an alarm by it: the wait may have been long */
-    sse__poller_dispatch(&loop->poller, n);
-    sse__watches_fire_always(loop);
-    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
-    sse__wheel_advance(&loop->wheel, loop->wheel.now);
-}
-
-static void sse__loop_reap(sse__loop *loop) { /* the end of a turn: W1 */
-    while (!sse__list_empty(&loop->ended)) {
-        sse__watch *w = SSE__CONTAINER(loop->ended.next, sse__watch, link);
-        sse__list_remove(&w->link);
-        sse__watch_free(w);
-    }
-}
-
-static void sse__loop_end_timers(sse__loop *loop) {
-    uint32_t i;
-    for (i = 0; i < loop->timers.used; i++) {
-        sse__timer *t = (sse__timer *)loop->timers.at[i].item;
-        if (!t) continue;
-        sse__slots_remove(&loop->timers, i);
-        sse__timer_free(t);
-    }
-}
-
-/* The last that the program hears from the loop. What it is made of stays until all that uses it is gone: see sse_app_free. */
-static void sse__loop_drain(sse__loop *loop) {
+/* The last callbacks of timers, calls and watches. The loop itself stays until all its users are
+   freed: see sse_app_free. */
+static void sse__app_drain(sse_app *app) {
+    sse__loop *loop = &app->loop;
+    uint32_t   i;
     sse__lock(&loop->mutex);
-    loop->closing = true;
+    loop->closing = true; /* no more come */
     sse__unlock(&loop->mutex);
-    sse__loop_end_timers(loop);
-    while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX); /* closing: no more come */
-    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* requests that these calls finished */
-    while (!sse__list_empty(&loop->watches)) sse__watch_end(SSE__CONTAINER(loop->watches.next, sse__watch, link));
-    sse__loop_reap(loop);
-}
-
-static void sse__loop_close(sse__loop *loop) {
-    sse__loop_end_timers(loop); /* a callback of the teardown may have set some */
-    SSE_FREE(loop->timers.at);
-    if (loop->wake.fd >= 0) {
-        close(loop->wake.fd);
-        close(loop->wake_fd);
-    }
-    sse__poller_close(&loop->poller);
-    sse__mutex_free(&loop->mutex);
+    for (i = 0; i < app->timers.used; i++)
+        if (app->timers.at[i].item) sse__timer_end((sse__timer *)app->timers.at[i].item);
+    SSE_FREE(app->timers.at);
+    memset(&app->timers, 0, sizeof app->timers);
+    while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX);
+    while (!sse__list_empty(&app->watches))
+        sse__watch_end(SSE__CONTAINER(app->watches.next, sse__watch, link));
+    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* these, and requests that calls finished */
 }
 
 /*==========================================================================
   >>offload   work on other threads, its end on the loop
-  Uses: >>loop >>base                   Tests: tests/unit/offload.c
+  Uses: >>core >>loop >>sys >>base      Tests: tests/unit/offload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
-  J2  app.disk has one thread: what is handed to it is done in that order,
-      and waits for no work of the program's.
+  J2  app.disk has one thread: its jobs are done in the order in which they
+      were handed over, and wait for no work of the program's.
 ==========================================================================*/
 
-#if defined(SSE_NO_THREADS)
-SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    (void)done;
-    (void)user;
-    return app && work ? SSE_E_NOT_BUILT : SSE_E_ARG;
-}
-
-static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
-}
-static int  sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    return (void)app, (void)work, (void)done, (void)user, SSE_E_NOT_BUILT;
-}
-static void sse__disk_settle(sse_app *app) { (void)app; }
-#else
-/* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the processors. A longer queue would
-   only hide that the work cannot be done in time. */
+/* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
+   processors. A longer queue would only hide that the work cannot be done in time. */
 enum { SSE__POOL_THREADS = 4, SSE__POOL_WAITING = 1000 };
 
-typedef struct sse__job { sse__call call; sse_app_fn work; } sse__job; /* call: J1, first, for the loop frees it */
+#if defined(SSE_NO_THREADS)
+static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, sse_app_fn done,
+                        void *user) {
+    (void)app, (void)at, (void)work, (void)done, (void)user;
+    return SSE_E_NOT_BUILT;
+}
+
+static void sse__disk_settle(sse_app *app) { (void)app; }
+#else
+typedef struct sse__job {
+    sse__call  call; /* J1 */
+    sse_app   *app;
+    sse_app_fn work, done;
+    void      *user;
+} sse__job;
 
 typedef struct sse__pool {
-    sse_app        *app;
     int             limit; /* of threads */
     pthread_mutex_t mutex; /* guards the rest */
-    pthread_cond_t  more, over;
+    pthread_cond_t  changed;
     sse__call      *jobs, **jobs_end;
     int             waiting, idle, count;
     bool            closing;
     pthread_t       threads[SSE__POOL_THREADS];
 } sse__pool;
 
-static void sse__job_nothing(sse_app *app, void *user) {
-    (void)app;
-    (void)user;
+static void sse__job_landed(sse__call *call) { /* on the loop */
+    sse__job *job = SSE__CONTAINER(call, sse__job, call);
+    if (job->done) job->done(job->app, job->user);
+    SSE_FREE(job);
 }
 
-static sse__job *sse__pool_take(sse__pool *pool) { /* mutex held. NULL: it closes, and no job is left */
+/* mutex held. NULL: it closes, and no job is left. */
+static sse__job *sse__pool_take(sse__pool *pool) {
     sse__call *call;
     pool->idle++;
-    while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->more, &pool->mutex);
+    pthread_cond_broadcast(&pool->changed);
+    while (!pool->jobs && !pool->closing) pthread_cond_wait(&pool->changed, &pool->mutex);
     pool->idle--;
     call = pool->jobs;
-    if (!call) return NULL; /* not before: what was accepted is done, closing or not (J1) */
+    if (!call) return NULL; /* not before: accepted jobs are done, closing or not (J1) */
     pool->jobs = call->next;
     if (!pool->jobs) pool->jobs_end = &pool->jobs;
     pool->waiting--;
@@ -7594,12 +7578,11 @@ static void *sse__pool_thread(void *user) {
     while ((job = sse__pool_take(pool)) != NULL) {
         int error;
         pthread_mutex_unlock(&pool->mutex);
-        job->work(pool->app, job->call.user);
-        error = sse__loop_post(&pool->app->loop, &job->call);
-        SSE_ASSERT(!error); /* J1: the loop closes after the pool, and such a call counts as no bytes */
+        job->work(job->app, job->user);
+        error = sse__loop_post(&job->app->loop, &job->call);
+        SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
         pthread_mutex_lock(&pool->mutex);
-        pthread_cond_broadcast(&pool->over);
     }
     pthread_mutex_unlock(&pool->mutex);
     return NULL;
@@ -7617,368 +7600,329 @@ static bool sse__pool_start(sse__pool *pool) {
     return !error;
 }
 
-/* mutex held; takes job if it answers 0. A thread starts when none is idle for the job, and stays; that it cannot is an error only if
-   there is no other, which would come to the job in the end. */
-static int sse__pool_add(sse__pool *pool, sse__job *job) {
-    if (pool->waiting >= SSE__POOL_WAITING) return SSE_E_FULL;
-    if (pool->idle <= pool->waiting && pool->count < pool->limit && !sse__pool_start(pool) && !pool->count) return SSE_E_IO;
-    *pool->jobs_end = &job->call;
-    pool->jobs_end  = &job->call.next;
-    pool->waiting++;
-    pthread_cond_signal(&pool->more);
-    return SSE_OK;
-}
-
-/* Waits until all accepted work is over; what is to be done then is among the calls of the loop. */
-static void sse__pool_close(sse__pool *pool) {
-    int i;
+/* Waits until all accepted work is over; its done functions are among the calls of the loop
+   then. */
+static void sse__pool_close(sse__pool **at) {
+    sse__pool *pool = *at;
+    int        i;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->more);
+    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->mutex);
     for (i = 0; i < pool->count; i++) pthread_join(pool->threads[i], NULL);
+    pthread_mutex_destroy(&pool->mutex);
+    pthread_cond_destroy(&pool->changed);
+    SSE_FREE(pool);
+    *at = NULL;
 }
 
 static void sse__pools_close(sse_app *app) {
-    sse__pool_close(app->pool);
-    sse__pool_close(app->disk);
-    sse__pool_close(app->packer);
+    sse__pool_close(&app->pool);
+    sse__pool_close(&app->disk);
+    sse__pool_close(&app->packer);
 }
 
-static void sse__pool_free(sse__pool *pool) {
-    if (!pool) return;
-    pthread_mutex_destroy(&pool->mutex);
-    pthread_cond_destroy(&pool->more);
-    pthread_cond_destroy(&pool->over);
-    SSE_FREE(pool);
-}
-
-static void sse__pools_free(sse_app *app) {
-    sse__pool_free(app->pool);
-    sse__pool_free(app->disk);
-    sse__pool_free(app->packer);
-    app->pool = app->disk = app->packer = NULL;
-}
-
-static sse__pool *sse__pool_get(sse_app *app, sse__pool **at, int limit) { /* NULL: no memory */
-    sse__pool *pool = *at ? *at : SSE__NEW(sse__pool);
-    if (!pool || *at) return pool;
-    app->stages[SSE__END_POOLS]  = sse__pools_close;
-    app->stages[SSE__FREE_POOLS] = sse__pools_free;
-    pool->app      = app;
-    pool->limit    = limit;
-    pool->jobs_end = &pool->jobs;
-    pthread_mutex_init(&pool->mutex, NULL);
-    pthread_cond_init(&pool->more, NULL);
-    pthread_cond_init(&pool->over, NULL);
-    return *at = pool;
-}
-
-/* done NULL: nothing is. */
-static int sse__pool_do(sse__pool *pool, sse_app_fn work, sse_app_fn done, void *user) {
-    sse__job *job = pool ? SSE__NEW(sse__job) : NULL;
-    int       error;
+/* at: one of the pools of app, made by its first job. done NULL: nothing is. */
+static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_fn done,
+                        void *user) {
+    sse__pool *pool = *at;
+    sse__job  *job;
+    bool       start;
+    int        error = SSE_OK;
+    if (app->loop.closing) return SSE_E_STATE;
+    if (!pool) {
+        pool = SSE__NEW(sse__pool);
+        if (!pool) return SSE_E_NOMEM;
+        app->stages[SSE__END_POOLS] = sse__pools_close;
+        pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1; /* J2 */
+        pool->jobs_end = &pool->jobs;
+        pthread_mutex_init(&pool->mutex, NULL);
+        pthread_cond_init(&pool->changed, NULL);
+        *at = pool;
+    }
+    job = SSE__NEW(sse__job);
     if (!job) return SSE_E_NOMEM;
-    job->call.fn   = done ? done : sse__job_nothing;
-    job->call.user = user;
-    job->work      = work;
+    job->call.fn = sse__job_landed;
+    job->app     = app;
+    job->work    = work;
+    job->done    = done;
+    job->user    = user;
     pthread_mutex_lock(&pool->mutex);
-    error = sse__pool_add(pool, job);
+    /* A thread starts when none is idle for the job, and stays. That it cannot is an error only if
+       there is no other, which would come to the job in the end. */
+    start = pool->idle <= pool->waiting && pool->count < pool->limit;
+    if (pool->waiting >= SSE__POOL_WAITING) error = SSE_E_FULL;
+    else if (start && !sse__pool_start(pool) && !pool->count) error = SSE_E_IO;
+    else {
+        *pool->jobs_end = &job->call;
+        pool->jobs_end  = &job->call.next;
+        pool->waiting++;
+        pthread_cond_broadcast(&pool->changed);
+    }
     pthread_mutex_unlock(&pool->mutex);
     if (error) SSE_FREE(job);
     return error;
 }
 
-SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
-    if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (app->loop.closing) return SSE_E_STATE;
-    return sse__call_failed(app, sse__pool_do(sse__pool_get(app, &app->pool, SSE__POOL_THREADS), work, done, user));
-}
-
-static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
-    if (app->loop.closing) return SSE_E_STATE;
-    return sse__pool_do(sse__pool_get(app, &app->disk, 1), work, done, user);
-}
-
-static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* one at a time: others need the cores, too */
-    if (app->loop.closing) return SSE_E_STATE;
-    return sse__pool_do(sse__pool_get(app, &app->packer, 1), work, done, user);
-}
-
-/* Waits until all that the disk's thread was given is over; what is to be done then is among the
-   calls of the loop. */
+/* Waits until all jobs of the disk's thread are over; their done functions are among the calls of
+   the loop then. */
 static void sse__disk_settle(sse_app *app) {
     sse__pool *pool = app->disk;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
-    while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->over, &pool->mutex);
+    while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->changed, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
 }
 #endif
 
+SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
+}
+
+static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
+    return sse__pool_do(app, &app->disk, work, done, user);
+}
+
+/* One at a time: others need the cores, too. */
+static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    return sse__pool_do(app, &app->packer, work, done, user);
+}
+
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>field >>format >>buf >>base   Tests: tests/unit/db.c
+  Uses: >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
+
+  A sse_db owns a connection and the statements prepared on it, which are
+  kept for the next time. Each is a sse_rows:
+
+      empty  --[sse__stmt_prepare]-->  idle  --[sse__sql_bind]-->   busy
+        ^                              |  ^                          |
+        +------[sse__stmt_clear]-------+  +-----[sse__rows_end]------+
+
+  busy: its values are bound, and at_row tells whether there is a row to be
+  read; idle: it is in the cache, by its SQL.
+
   D1  No value ever becomes part of the SQL text.
   D2  A statement that is busy belongs to one sse_rows and to nobody else;
       idle ones are reset, hold no lock and no value.
-  D3  Every failure goes through sse__db_fail, which counts it.
+  D3  Every failure goes through sse__db_count, for the handler that runs.
   D4  db->pending names all tables that statements run here may have
       changed since >>changes last took it; too many names, never too few.
-  D5  db->writer is another connection to the same file. While jobs of it
-      are with the disk's thread nobody else touches it.
+      What was rolled back stays named: it costs one render.
   D6  What sse_db_write has to undo is undone before anything else runs, or
-      nothing does: a transaction left open would swallow what comes after.
+      nothing does: a transaction left open would swallow later statements.
 ==========================================================================*/
 
-/* Database calls of this thread that failed, so far. A handler that stays silent after one has not succeeded. */
-static SSE__THREAD unsigned long sse__db_failed;
-static unsigned long sse__db_failures(void) { return sse__db_failed; }
+/* Failures of this thread's databases. They know no app and no handler, and are the thread's
+   because work on another thread opens a sse_db of its own, whose failures are no concern of the
+   handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
+static SSE__THREAD struct {
+    unsigned long failed;          /* calls, so far: D3 */
+    char          words[300];      /* of the latest of them, for a log */
+    const sse_db *broken;          /* did not open, or was not migrated: no app listens */
+    uint32_t      broken_by;
+    char          broken_why[200];
+} sse__db_faults;
 
-/* The words of the latest of them, for a log, and when they were last told: the second, by a hash of the words. So each is told
-   once a second, and all together at most 16 times: nobody who makes calls fail can fill a disk. */
-static SSE__THREAD char     sse__db_words[300];
-static SSE__THREAD uint64_t sse__db_told[16];
-static bool sse__db_tell(uint64_t second) {
-    uint64_t *told = &sse__db_told[sse__hash(sse__text(sse__db_words)) % 16];
-    if (*told == second + 1) return false; /* + 1: 0 is never */
-    *told = second + 1;
+/* broken_by. All lists are one: a list that went well is the one that failed before. */
+enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
+
+static unsigned long sse__db_failures(void) { return sse__db_faults.failed; }
+
+/* Whether to log the words of the latest failure: each text once a second, and by the size of the
+   table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
+static bool sse__db_tell(sse_app *app) {
+    uint64_t      *told   = &app->told_db[sse__hash(sse__text(sse__db_faults.words)) % 16];
+    const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
+    if (*told == second) return false;
+    *told = second;
     return true;
 }
-
-/* The database of this thread that did not open, or was not migrated, and why: sse_listen tells who
-   did not ask. */
-static SSE__THREAD const sse_db *sse__db_broken;
-static SSE__THREAD char sse__db_broken_why[200];
 
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
-#include <sys/types.h>
-#include <unistd.h>
 
-static SSE__THREAD uint32_t sse__db_broken_by; /* its script, see sse__script_key; 0: it did not open */
-
-/* Or not: a later try may have gone well. Another script that runs says nothing about the one that
-   failed. */
-static int sse__db_broke(const sse_db *db, uint32_t by, int error, const char *why) {
-    if (!error && sse__db_broken == db && sse__db_broken_by == by) sse__db_broken = NULL;
-    if (!error || sse__db_broken) return error;
-    sse__db_broken    = db;
-    sse__db_broken_by = by;
-    snprintf(sse__db_broken_why, sizeof sse__db_broken_why, "%s", why);
-    return error;
+static void sse__db_count(const char *words) { /* D3 */
+    sse__db_faults.failed++;
+    snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s", words);
 }
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
 
-/* What a statement does to the transaction (savepoint "") or to a savepoint. Ends: commits or releases. */
-typedef enum sse__tx { SSE__TX_NONE, SSE__TX_BEGINS, SSE__TX_UNDOES, SSE__TX_ENDS } sse__tx;
-
-/* Tables that were written, "main.msgs" each with its NUL; or all, where the names cannot be known. */
-typedef struct sse__names { sse_buf list; bool all; sse__tx tx; char *savepoint; } sse__names; /* savepoint NULL: no memory */
-
-/* Where in db->pending the names begin that go when a savepoint, or the transaction, is rolled back. */
-typedef struct sse__mark { struct sse__mark *outer; char *savepoint; size_t len; bool all; } sse__mark;
+/* Tables that are written, "main.msgs" each with its NUL; or all, where the names cannot be
+   known. */
+typedef struct sse__table_set {
+    sse_buf list;
+    bool    all;
+    bool    transaction; /* not only tables: it begins or ends a transaction or savepoint */
+} sse__table_set;
 
 /* A value on its way from the format to the statement. */
-typedef struct sse__value { char conv; long long i; double f; const void *p; size_t n; } sse__value;
+typedef struct sse__value {
+    char        conv;
+    long long   i;
+    double      f;
+    const char *p; /* %s %p: n bytes; NULL: NULL */
+    size_t      n;
+} sse__value;
 
-struct sse_rows { /* a prepared statement, and while busy the rows of one query */
-    sse_rows     *next; /* in db->statements, the latest used first */
-    sse_db       *db;
-    sqlite3_stmt *stmt; /* NULL: an empty slot */
-    sse_buf       sql;
-    uint32_t      hash;
-    bool          busy, at_row;
-    int           error;   /* of a column; ends the rows at the next step */
-    size_t        count;   /* rows so far */
-    sse__names    written; /* when it runs, triggers and cascades included */
-    unsigned      noted;   /* == db->round: written is already in db->pending */
+/* A format that was read: its text has a ? for each value. */
+typedef struct sse__sql {
+    const char *format;
+    sse_str     text;
+    sse__value *values;
+    size_t      count;
+} sse__sql;
+
+struct sse_rows {
+    sse_rows      *next; /* in db->statements, the latest used first */
+    sse_db        *db;
+    sqlite3_stmt  *stmt; /* NULL: empty */
+    sse_buf        sql;
+    bool           busy, at_row;
+    int            error;   /* of a column; ends the rows at the next step */
+    size_t         count;   /* rows so far */
+    sse__table_set written; /* when it runs, triggers and cascades included */
 };
 
 struct sse_db {
-    sqlite3  *raw;
-    pid_t     process;  /* that opened it */
-    char     *file;     /* NULL: attached */
-    int       busy_ms;
-    bool      read_only, raw_given; /* raw_given: the program may hold the connection itself */
-    int       open_error, error;
-    sse_buf   message;
-    size_t    max_rows;
-    sse_rows *statements;
-    int       statement_count;
-    sse_buf   sql; /* scratch of one call: the statement's text and its values */
-    sse__value *values;
-    size_t    value_count, value_cap;
-    sse__names pending, outside; /* outside: written by statements that were prepared through sse_db_raw, run at any time */
-    sse__names *recording;       /* where the authorizer puts names; NULL: outside */
-    sse__mark *marks;            /* of open savepoints, the innermost first */
-    int        undo_due;         /* D6: so many savepoints; -1: the whole transaction */
-    bool      authorized, schemas_changed; /* our authorizer was called; ATTACH or DETACH was seen */
-    unsigned  round;
-    void    (*on_close)(void *user); /* >>changes lets go of the connection */
-    void     *on_close_user;
-    sse_db   *writer;       /* D5; NULL: none was needed, or there can be none */
-    int       writer_jobs;  /* that are with the thread */
-    uint64_t  writer_since; /* when the first of them went there */
-    bool      is_writer, closing;
-    bool      posting, set; /* posting: no settings, by which set tells a PRAGMA, ATTACH or DETACH */
-    volatile int stale;     /* of a writer: its file was replaced */
-    struct sse__dbposts *posts;   /* those in hand; NULL: none */
-    struct sse__dbpost  *waiting, **waiting_end; /* posts for the next */
-    int       waiting_count;
+    sqlite3       *raw;
+    pid_t          process;      /* that opened it */
+    char          *file;         /* NULL: attached */
+    int            busy_ms;
+    bool           read_only;
+    bool           raw_given;    /* the program may hold the connection itself */
+    int            open_error, error;
+    sse_buf        message;
+    size_t         max_rows;
+    sse_rows      *statements;
+    int            statement_count;
+    sse_buf        text;         /* scratch of one call: of its sse__sql */
+    sse__value    *values;
+    size_t         values_cap;
+    sse__table_set pending;      /* D4 */
+    sse__table_set raw_writes;   /* of statements prepared through sse_db_raw: may run any time */
+    sse__table_set *recording;   /* where the authorizer puts names; NULL: raw_writes */
+    bool           authorized;   /* our authorizer was called */
+    bool           schemas_changed; /* ATTACH or DETACH was seen */
+    int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
+    void         (*on_close)(void *user); /* >>changes lets go of the connection */
+    void          *on_close_user;
+    sse_db        *writer;       /* the rest is of >>posts */
+    int            writer_jobs;
+    uint64_t       writer_since;
+    bool           is_writer, closing, posting, setting;
+    volatile int   stale;
+    struct sse__dbposts *posts;
+    struct sse__dbpost  *waiting, **waiting_end;
+    int            waiting_count;
 };
 
-static void sse__names_add(sse__names *names, const char *schema, const char *dot, const char *table) {
-    sse_buf     *list = &names->list;
+/* upcalls, defined in >>posts */
+static void sse__dbposts_end(sse_db *db);
+
+/* ---- tables ---- */
+
+static void sse__table_set_add(sse__table_set *set, const char *schema, const char *table) {
+    sse_buf     *list = &set->list; /* table NULL: schema is the whole name */
     const size_t from = list->len;
     size_t       at;
     sse_puts(list, schema);
-    sse_puts(list, dot);
-    sse_raw(list, table, strlen(table) + 1);
+    if (table) sse_puts(list, ".");
+    sse_puts(list, table);
+    sse__put_char(list, '\0');
     if (list->error) { /* D4: no memory for a name, so it is all of them */
         list->error = SSE_OK;
         list->len   = from;
-        names->all  = true;
+        set->all    = true;
         return;
     }
-    for (at = 0; at < from; at += strlen(list->ptr + at) + 1)
-        if (strcmp(list->ptr + at, list->ptr + from) == 0) list->len = from; /* known already; ends the loop as well */
+    for (at = 0; strcmp(list->ptr + at, list->ptr + from) != 0;) at += strlen(list->ptr + at) + 1;
+    if (at < from) list->len = from; /* known already */
 }
 
-static void sse__names_merge(sse__names *to, const sse__names *from, size_t at) { /* at: leaves out the names before it */
+static void sse__table_set_merge(sse__table_set *to, const sse__table_set *from) {
+    size_t at;
     if (from->all) to->all = true;
-    for (; at < from->list.len; at += strlen(from->list.ptr + at) + 1) sse__names_add(to, from->list.ptr + at, "", "");
+    for (at = 0; at < from->list.len; at += strlen(from->list.ptr + at) + 1)
+        sse__table_set_add(to, from->list.ptr + at, NULL);
 }
 
-static bool sse__table_is_ours(sse_str name) { /* "main.sse_events": >>history keeps its events there */
-    const char *dot = (const char *)memchr(name.ptr, '.', name.len);
+static void sse__table_set_clear(sse__table_set *set) {
+    set->list.len = 0;
+    set->all = set->transaction = false;
+}
+
+/* "main.sse_events": >>history keeps its events there. */
+static bool sse__table_is_ours(sse_str name) {
+    const char   *dot   = (const char *)memchr(name.ptr, '.', name.len);
     const sse_str table = dot ? sse__str_skip(name, (size_t)(dot - name.ptr) + 1) : name;
     return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) ||
            sse__eq(table, SSE__LIT("sse_events"));
 }
 
-/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables all do that are not ours: an event that is
-   kept is no change of what the program shows. If changed is absent they do. A name without a schema means that table in any:
-   which one SQLite takes it for may change with the next ATTACH. */
+/* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables all do that
+   are not ours: an event that is kept changes nothing that the program shows. If changed is
+   absent they do. A name without a schema means that table in any: which one SQLite takes it for
+   may change with the next ATTACH. */
 static bool sse__tables_name(sse_str tables, sse_str changed) {
-    sse_str word;
     if (!changed.ptr) return true;
     if (tables.len == 0) return !sse__table_is_ours(changed);
     while (tables.ptr) {
-        size_t skip;
-        word = sse__cut(&tables, ' ', false);
+        const sse_str word = sse__cut(&tables, ' ', false);
+        const size_t  skip = changed.len - word.len;
         if (sse__eq(word, SSE__LIT("*"))) return true;
         if (word.len == 0 || word.len > changed.len) continue;
-        skip = changed.len - word.len;
-        if (sse__eq_nocase(word, sse__str(changed.ptr + skip, word.len)) && (skip == 0 || changed.ptr[skip - 1] == '.')) return true;
+        if (!sse__eq_nocase(word, sse__str_skip(changed, skip))) continue;
+        if (skip == 0 || changed.ptr[skip - 1] == '.') return true;
     }
     return false;
 }
 
-static void sse__names_cut(sse__names *names, size_t len, bool all) { /* back to an earlier state */
-    if (names->list.len > len) names->list.len = len;
-    names->all = all;
-}
-
-static void sse__names_tx(sse__names *names, const char *operation, const char *savepoint) { /* as the authorizer is told it */
-    names->tx = strcmp(operation, "BEGIN") == 0      ? SSE__TX_BEGINS
-                : strcmp(operation, "ROLLBACK") == 0 ? SSE__TX_UNDOES
-                                                     : SSE__TX_ENDS; /* "COMMIT", "RELEASE" */
-    SSE_FREE(names->savepoint);
-    names->savepoint = sse__strdup(sse__text(savepoint ? savepoint : ""));
-}
-
-static void sse__names_free(sse__names *names) {
-    sse_buf_free(&names->list);
-    SSE_FREE(names->savepoint);
-}
-
-/* ---- savepoints: data_version moves with a commit of nothing as well, so what was rolled back is taken out by name ---- */
-
-static void sse__marks_drop(sse_db *db, const sse__mark *until) { /* NULL: all */
-    while (db->marks != until) {
-        sse__mark *m = db->marks;
-        db->marks = m->outer;
-        SSE_FREE(m->savepoint);
-        SSE_FREE(m);
-    }
-}
-
-static bool sse__mark_add(sse_db *db, const char *savepoint) { /* false: no memory */
-    sse__mark *m = SSE__NEW(sse__mark);
-    if (m) m->savepoint = sse__strdup(sse__text(savepoint));
-    if (!m || !m->savepoint) {
-        SSE_FREE(m);
-        return false;
-    }
-    m->len    = db->pending.list.len;
-    m->all    = db->pending.all;
-    m->outer  = db->marks;
-    db->marks = m;
-    db->round++; /* what follows is noted anew, so that it can be told from what came before */
-    return true;
-}
-
-static sse__mark *sse__mark_find(const sse_db *db, const char *savepoint) { /* the innermost of that name, as SQLite does */
-    sse__mark *m = db->marks;
-    while (m && !sse__eq_nocase(sse__text(m->savepoint), sse__text(savepoint))) m = m->outer;
-    return m;
-}
-
-static void sse__mark_undo(sse_db *db, const char *savepoint) {
-    const sse__mark *m = sse__mark_find(db, savepoint);
-    if (!m) return;
-    sse__marks_drop(db, m);
-    sse__names_cut(&db->pending, m->len, m->all);
-    db->round++;
-}
-
-static void sse__mark_end(sse_db *db, const char *savepoint) {
-    const sse__mark *m = sse__mark_find(db, savepoint);
-    if (m) sse__marks_drop(db, m->outer);
-}
-
-/* A statement has run. D4: where a mark is missing, one further out must not be taken for it, so that all of them go. The program
-   may run what it prepared through sse_db_raw at any time, and nobody tells us. */
-static void sse__marks_follow(sse_db *db, const sse__names *ran) {
-    bool known = !db->outside.tx && ran->savepoint;
-    if (known && ran->tx == SSE__TX_BEGINS) known = sse__mark_add(db, ran->savepoint);
-    if (!known) sse__marks_drop(db, NULL);
-    else if (ran->tx == SSE__TX_UNDOES) sse__mark_undo(db, ran->savepoint);
-    else if (ran->tx == SSE__TX_ENDS) sse__mark_end(db, ran->savepoint);
-}
-
 /* ---- errors ---- */
 
-/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about; both may be NULL. */
+/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about;
+   both may be NULL. */
 static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql) {
-    sse__db_failed++; /* D3 */
     db->error         = error;
     db->message.len   = 0;
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    snprintf(sse__db_words, sizeof sse__db_words, "%s", sse_buf_text(&db->message));
+    sse__db_count(sse_buf_text(&db->message));
     return error;
 }
 
-static const char *sse__db_busy_text(sse_db *db) {
-    if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT) return sqlite3_errmsg(db->raw);
-    return "a query that is still open reads what was there before another's commit: end it "
-           "(sse_db_done) before writing, or do both in sse_db_write";
-}
-
-static int sse__db_check(sse_db *db, int rc, const char *sql) { /* an answer of SQLite as one of ours */
-    if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) return SSE_OK;
+/* Translates a result code of SQLite. sql: the statement it is about, for the message. */
+static int sse__db_check(sse_db *db, int rc, const char *sql) {
     switch (rc & 0xFF) {
+    case SQLITE_OK: case SQLITE_ROW: case SQLITE_DONE: return SSE_OK;
     case SQLITE_NOMEM: return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
-    case SQLITE_BUSY: case SQLITE_LOCKED: return sse__db_fail(db, SSE_E_BUSY, sse__db_busy_text(db), sql);
+    case SQLITE_BUSY: case SQLITE_LOCKED: break;
     default: return sse__db_fail(db, SSE_E_DB, sqlite3_errmsg(db->raw), sql);
     }
+    if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT)
+        return sse__db_fail(db, SSE_E_BUSY, sqlite3_errmsg(db->raw), sql);
+    return sse__db_fail(db, SSE_E_BUSY, "a query that is still open reads what was there before "
+                        "another's commit: end it (sse_db_done) before writing, or do both in "
+                        "sse_db_write", sql);
+}
+
+/* Notes that db is broken, for the reason in its message, or no longer is, as a later try
+   succeeded. Success of another script does not make up for the one that failed. */
+static int sse__db_broke(sse_db *db, uint32_t by, int error) {
+    const bool same = sse__db_faults.broken == db && sse__db_faults.broken_by == by;
+    if (!error && same) sse__db_faults.broken = NULL;
+    if (!error || sse__db_faults.broken) return error;
+    sse__db_faults.broken    = db;
+    sse__db_faults.broken_by = by;
+    snprintf(sse__db_faults.broken_why, sizeof sse__db_faults.broken_why, "%s",
+             sse_buf_text(&db->message));
+    return error;
 }
 
 /* SQLite's locks belong to the process that took them: a child that goes on with its parent's
@@ -7989,33 +7933,19 @@ static bool sse__db_is_elsewhere(const sse_db *db) {
 
 static int sse__db_fail_elsewhere(sse_db *db) {
     char text[200];
-    snprintf(text, sizeof text,
-             "the database was opened by process %ld, this is %ld: open it after fork() or daemon()",
-             (long)db->process, (long)getpid());
+    snprintf(text, sizeof text, "the database was opened by process %ld, this is %ld: open it "
+             "after fork() or daemon()", (long)db->process, (long)getpid());
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
 
-static int sse__db_run(sse_db *db, const char *script) { /* db->pending.tx: whether it began, ended or undid something */
-    sse__names *recording = db->recording;
-    int         rc;
-    db->pending.tx = SSE__TX_NONE;
-    db->recording  = &db->pending;
-    rc             = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
-    db->recording  = recording;
-    return rc;
-}
-
-/* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not yet. */
+/* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
+   yet. */
 static bool sse__db_undo_due(sse_db *db) {
     while (db->undo_due && !sqlite3_get_autocommit(db->raw)) {
-        const bool  nested    = db->undo_due > 0;
-        const char *savepoint = nested ? "sse_write" : "";
-        const int   rc = sse__db_run(db, nested ? "ROLLBACK TO sse_write; RELEASE sse_write" : "ROLLBACK");
+        const bool  nested = db->undo_due > 0;
+        const char *undo   = nested ? "ROLLBACK TO sse_write; RELEASE sse_write" : "ROLLBACK";
+        const int   rc     = sqlite3_exec(db->raw, undo, NULL, NULL, NULL);
         if (rc == SQLITE_NOMEM || (rc != SQLITE_OK && !nested)) return false;
-        if (rc == SQLITE_OK) {
-            sse__mark_undo(db, savepoint);
-            sse__mark_end(db, savepoint);
-        }
         db->undo_due = nested ? db->undo_due - 1 : 0;
     }
     db->undo_due = 0;
@@ -8025,12 +7955,12 @@ static bool sse__db_undo_due(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_failed++; /* D3: it did so when it was opened */
-        snprintf(sse__db_words, sizeof sse__db_words, "%s", db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
+        sse__db_count(db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
         return false;
     }
     if (!sse__db_undo_due(db)) {
-        (void)sse__db_fail(db, SSE_E_NOMEM, "a transaction is still to be rolled back: out of memory", NULL);
+        sse__db_fail(db, SSE_E_NOMEM, "a transaction is still to be rolled back: out of memory",
+                     NULL);
         return false;
     }
     db->error = SSE_OK;
@@ -8041,245 +7971,269 @@ static bool sse__db_ready(sse_db *db) {
    call. */
 static bool sse__db_enter(sse_db *db) {
     if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
-    (void)sse__db_fail_elsewhere(db);
+    sse__db_fail_elsewhere(db);
     return false;
 }
 
-static int sse__db_status(const sse_db *db) { return db ? db->open_error ? db->open_error : db->error : SSE_E_NOMEM; }
-
 static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
+static int sse__db_status(const sse_db *db) {
+    const int error = sse__db_open_error(db);
+    return error ? error : db->error;
+}
+
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
-    const bool told = db && db->message.len && !db->message.error; /* it may have failed for want of memory as well */
+    const int  error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
+    const bool told  = db && db->message.len && !db->message.error; /* memory may have lacked */
     if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
 }
 
-/* ---- which tables a statement writes: the authorizer is asked about each of them while the statement is prepared ---- */
+/* ---- which tables a statement writes ---- */
 
 #ifndef SQLITE_OMIT_AUTHORIZATION
+/* The authorizer: SQLite calls it for each table while the statement is prepared. */
 static int sse__db_authorize(void *user, int action, const char *a, const char *b,
                              const char *schema, const char *trigger) { /* SQLite wants all six */
-    sse_db     *db = (sse_db *)user;
-    sse__names *to = db->recording ? db->recording : &db->outside;
+    sse_db         *db = (sse_db *)user;
+    sse__table_set *to = db->recording ? db->recording : &db->raw_writes;
     (void)trigger;
     db->authorized = true;
     switch (action) {
-    case SQLITE_INSERT: case SQLITE_UPDATE: case SQLITE_DELETE: /* also those in triggers and of cascading foreign keys */
-        sse__names_add(to, schema ? schema : "main", ".", a ? a : "");
+    case SQLITE_INSERT: case SQLITE_UPDATE: case SQLITE_DELETE: /* also of triggers and cascades */
+        sse__table_set_add(to, schema ? schema : "main", a ? a : "");
         break;
-    case SQLITE_CREATE_TABLE: case SQLITE_DROP_TABLE: case SQLITE_ALTER_TABLE: case SQLITE_CREATE_VIEW: case SQLITE_DROP_VIEW:
+    case SQLITE_CREATE_TABLE: case SQLITE_DROP_TABLE: case SQLITE_ALTER_TABLE:
+    case SQLITE_CREATE_VIEW: case SQLITE_DROP_VIEW:
     case SQLITE_CREATE_VTABLE: case SQLITE_DROP_VTABLE: /* a name may come to mean something else */
         to->all = true;
         break;
     case SQLITE_ATTACH: case SQLITE_DETACH:
-        db->schemas_changed = true;
-        db->set             = true;
+        db->schemas_changed = db->setting = true;
         break;
-    case SQLITE_PRAGMA: db->set = db->set || b != NULL; break; /* b: its value. Many act while they are prepared */
+    case SQLITE_PRAGMA: /* b: its value. Many act while they are prepared */
+        if (b) db->setting = true;
+        break;
     case SQLITE_CREATE_TEMP_TABLE: db->schemas_changed = true; break;
-    case SQLITE_TRANSACTION: case SQLITE_SAVEPOINT: sse__names_tx(to, a, b); break;
+    case SQLITE_TRANSACTION: case SQLITE_SAVEPOINT: to->transaction = true; break;
     default: break;
     }
-    return db->posting && db->set ? SQLITE_DENY : SQLITE_OK;
+    return db->posting && db->setting ? SQLITE_DENY : SQLITE_OK;
 }
 #endif
 
-static void sse__db_watch_names(sse_db *db) {
-#ifndef SQLITE_OMIT_AUTHORIZATION
-    sqlite3_set_authorizer(db->raw, sse__db_authorize, db);
-#else
-    (void)db;
-#endif
+/* False: the authorizer is not, or no longer, ours, and nothing is known of D4. */
+static bool sse__db_sees_tables(sse_db *db) {
+    sqlite3_stmt *stmt = NULL;
+    db->authorized = false;
+    sqlite3_prepare_v2(db->raw, "SELECT 1", -1, &stmt, NULL);
+    sqlite3_finalize(stmt);
+    return db->authorized;
 }
 
-/* A virtual table keeps its rows in other tables, through statements of its own that we do not see run: "main.docs". */
+/* A virtual table, "main.docs", keeps its rows in other tables, through statements of its own
+   that we do not see run. It has no pages of its own. */
 static bool sse__db_is_virtual(sse_db *db, const char *name) {
     const char   *table = strchr(name, '.') + 1;
-    char         *sql = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master"
-                                        " WHERE type = 'table' AND rootpage = 0 AND name = %Q COLLATE NOCASE",
-                                        (int)(table - name) - 1, name, table); /* a virtual table has no pages of its own */
-    sqlite3_stmt *stmt = NULL;
+    char         *sql   = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE rootpage = 0"
+                                          " AND type = 'table' AND name = %Q COLLATE NOCASE",
+                                          (int)(table - name) - 1, name, table);
+    sqlite3_stmt *stmt  = NULL;
     bool          found = true; /* D4: if it cannot be found out */
-    if (sql && sqlite3_prepare_v2(db->raw, sql, -1, &stmt, NULL) == SQLITE_OK) found = sqlite3_step(stmt) != SQLITE_DONE;
+    if (sql && sqlite3_prepare_v2(db->raw, sql, -1, &stmt, NULL) == SQLITE_OK)
+        found = sqlite3_step(stmt) != SQLITE_DONE;
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
     return found;
 }
 
-static void sse__db_complete_names(sse_db *db, sse_rows *r) { /* D4: what the authorizer alone does not tell */
-    size_t at;
+/* D4: tables that the authorizer alone misses. */
+static void sse__db_complete_tables(sse_db *db, sse_rows *r) {
+    sse__table_set *set = &r->written;
+    size_t          at;
     if (sqlite3_stmt_readonly(r->stmt)) return;
-    if (!db->authorized) r->written.all = true; /* not our connection, or the program replaced our authorizer */
-    for (at = 0; at < r->written.list.len && !r->written.all; at += strlen(r->written.list.ptr + at) + 1)
-        if (sse__db_is_virtual(db, r->written.list.ptr + at)) r->written.all = true;
+    if (!db->authorized) set->all = true; /* the connection or its authorizer is the program's */
+    for (at = 0; at < set->list.len && !set->all; at += strlen(set->list.ptr + at) + 1)
+        set->all = sse__db_is_virtual(db, set->list.ptr + at);
+}
+
+/* "msgs" or "aux.msgs": a table, not a view. */
+static bool sse__db_has_table(sse_db *db, sse_str name) {
+    const char *dot   = (const char *)memchr(name.ptr, '.', name.len);
+    char       *text  = sse__strdup(name);
+    bool        found = true; /* without memory */
+    if (!text) return found;
+    if (dot) text[dot - name.ptr] = '\0';
+    /* asked for no column, SQLite tells whether it is there */
+    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL,
+                                          dot ? text + (dot - name.ptr) + 1 : text, NULL, NULL,
+                                          NULL, NULL, NULL, NULL) == SQLITE_OK;
+    SSE_FREE(text);
+    return found;
 }
 
 /* ---- statements ---- */
 
-static bool sse__value_take(sse__value *v, const sse__fmt_spec *piece) { /* false: not to be bound */
-    v->conv = piece->conv;
-    v->i    = piece->i;
-    v->f    = piece->f;
-    v->p    = piece->p;
-    switch (piece->conv) {
+static bool sse__value_take(sse__value *v, const sse__fmt_spec *spec) { /* false: not to be bound */
+    const sse_str *blob = (const sse_str *)spec->p;
+    memset(v, 0, sizeof *v);
+    v->conv = spec->conv;
+    v->i    = spec->i;
+    v->f    = spec->f;
+    switch (spec->conv) {
     case 's':
-        v->n = piece->p ? sse__bounded_len((const char *)piece->p, piece->precision) : 0;
-        return piece->width == 0 && !*piece->flags;
-    case 'u': v->i = (long long)piece->u; return piece->plain && piece->u <= (unsigned long long)INT64_MAX;
+        v->p = (const char *)spec->p;
+        v->n = v->p ? sse__bounded_len(v->p, spec->precision) : 0;
+        return spec->width == 0 && !*spec->flags;
+    case 'p':
+        v->p = blob ? blob->ptr : NULL;
+        v->n = blob ? blob->len : 0;
+        return spec->plain;
+    case 'u':
+        v->i = (long long)spec->u;
+        return spec->plain && spec->u <= (unsigned long long)INT64_MAX;
     case 'x': case 'X': case 'o': return false;
-    default: return piece->plain;
+    default: return spec->plain;
     }
 }
 
-/* Turns a format into SQL with a ? for each conversion, in db->sql, and its values, in db->values: D1. */
-static int sse__sql_read(sse_db *db, const char *fmt, va_list ap) {
-    const char *const whole = fmt;
-    void      *values = db->values;
-    sse__args  args;
-    sse__fmt_spec piece;
-    int        error = SSE_OK;
-    db->sql.len = db->value_count = 0;
+/* Reads a format into *sql, which is valid until the next call with db: D1. */
+static int sse__sql_read(sse_db *db, sse__sql *sql, const char *fmt, va_list ap) {
+    void         *values = db->values;
+    sse__args     args;
+    sse__fmt_spec spec;
+    int           error = SSE_OK;
+    sql->format  = fmt;
+    sql->count   = 0;
+    db->text.len = 0;
     va_copy(args.ap, ap);
-    while (!error && !db->sql.error && sse__fmt_next(&piece, &fmt, &args, &error)) {
-        sse__put_str(&db->sql, piece.literal);
-        if (!piece.conv) continue;
-        sse__put_char(&db->sql, '?'); /* D1 */
-        if (!sse__grow(&values, &db->value_cap, db->value_count, sizeof *db->values)) {
+    while (!error && sse__fmt_next(&spec, &fmt, &args, &error)) {
+        sse__put_str(&db->text, spec.literal);
+        if (!spec.conv) continue;
+        sse__put_char(&db->text, '?'); /* D1 */
+        if (!sse__grow(&values, &db->values_cap, sql->count, sizeof *db->values)) {
             error = SSE_E_NOMEM;
             break;
         }
         db->values = (sse__value *)values;
-        if (!sse__value_take(&db->values[db->value_count++], &piece)) error = SSE_E_ARG; /* D1 */
+        if (!sse__value_take(&db->values[sql->count++], &spec)) error = SSE_E_ARG; /* D1 */
     }
     va_end(args.ap);
-    sse__put_char(&db->sql, '\0');
-    if (db->sql.error) error = db->sql.error;
-    db->sql.error = SSE_OK;
-    if (error == SSE_E_ARG)
-        return sse__db_fail(db, error, "only %s %d %lld %u %f %p and their kind are bound, without flags or width, and up to INT64_MAX",
-                            whole);
-    return error ? sse__db_fail(db, error, NULL, whole) : SSE_OK;
+    if (db->text.error) error = db->text.error;
+    db->text.error = SSE_OK;
+    sql->text      = sse__str(db->text.ptr, db->text.len);
+    sql->values    = db->values;
+    if (!error) return SSE_OK;
+    return sse__db_fail(db, error, error != SSE_E_ARG ? NULL : "only %s %d %lld %u %f %p and their "
+                        "kind are bound, without flags or width, and up to INT64_MAX", sql->format);
 }
 
-static void sse__stmt_front(sse_db *db, sse_rows *r) {
-    sse_rows **link;
-    for (link = &db->statements; *link && *link != r;) link = &(*link)->next;
-    if (*link) *link = r->next;
+static void sse__stmt_clear(sse_rows *r) {
+    sqlite3_finalize(r->stmt);
+    r->stmt    = NULL;
+    r->sql.len = 0;
+    sse__table_set_clear(&r->written);
+}
+
+/* A statement to prepare, at the front of db->statements: an empty one, a new one, or the least
+   recently used of those that are idle. NULL without memory. */
+static sse_rows *sse__stmt_slot(sse_db *db) {
+    sse_rows **link, **idle = NULL, *r;
+    for (link = &db->statements; *link; link = &(*link)->next)
+        if (!(*link)->busy && (!idle || (*idle)->stmt)) idle = link;
+    if (idle && (!(*idle)->stmt || db->statement_count >= SSE__DB_STATEMENTS)) {
+        r     = *idle;
+        *idle = r->next;
+        sse__stmt_clear(r);
+    } else {
+        r = SSE__NEW(sse_rows);
+        if (!r) return NULL;
+        r->db = db;
+        db->statement_count++;
+    }
     r->next        = db->statements;
     db->statements = r;
-}
-
-static void sse__stmt_clear(sse_rows *r) { /* makes it an empty slot */
-    sqlite3_finalize(r->stmt);
-    r->stmt       = NULL;
-    r->sql.len    = 0;
-    r->written.tx = SSE__TX_NONE;
-    sse__names_cut(&r->written, 0, false);
-}
-
-/* A slot for one more statement: an empty one, a new one, the one not used for the longest time. NULL without memory. */
-static sse_rows *sse__stmt_slot(sse_db *db) {
-    sse_rows *r, *idle = NULL;
-    for (r = db->statements; r; r = r->next) {
-        if (r->busy) continue;
-        idle = r;
-        if (!r->stmt) return r;
-    }
-    if (idle && db->statement_count >= SSE__DB_STATEMENTS) {
-        sse__stmt_clear(idle);
-        return idle;
-    }
-    r = SSE__NEW(sse_rows);
-    if (!r) return NULL;
-    r->db = db;
-    db->statement_count++;
-    sse__stmt_front(db, r);
     return r;
 }
 
-static int sse__stmt_prepare(sse_db *db, sse_rows *r, const char *sql) {
-    sse__names   *recording = db->recording;
-    const char   *tail = "";
-    sqlite3_stmt *more = NULL;
-    int           rc;
+static int sse__stmt_prepare(sse_db *db, sse_rows *r) {
+    sse__table_set *recording = db->recording;
+    const char     *sql = sse_buf_text(&r->sql), *tail = "";
+    sqlite3_stmt   *more = NULL;
+    int             rc;
     db->authorized = false;
     db->recording  = &r->written;
     rc             = sqlite3_prepare_v2(db->raw, sql, -1, &r->stmt, &tail);
     if (rc == SQLITE_OK && r->stmt && *tail)
-        rc = sqlite3_prepare_v2(db->raw, tail, -1, &more, NULL); /* more stays NULL for blanks and comments */
+        rc = sqlite3_prepare_v2(db->raw, tail, -1, &more, NULL); /* NULL for blanks and comments */
     db->recording = recording;
     sqlite3_finalize(more);
     if (rc != SQLITE_OK) return sse__db_check(db, rc, sql);
     if (!r->stmt) return sse__db_fail(db, SSE_E_ARG, "there is no statement", sql);
-    if (more) return sse__db_fail(db, SSE_E_ARG, "more than one statement (sse_db_migrate runs scripts)", sql);
-    sse__db_complete_names(db, r);
+    if (more)
+        return sse__db_fail(db, SSE_E_ARG, "more than one statement (sse_db_migrate runs scripts)",
+                            sql);
+    sse__db_complete_tables(db, r);
     return SSE_OK;
 }
 
-/* An idle statement for the text in db->sql, which ends with its NUL; prepared if it is not at hand. NULL after an error. */
-static sse_rows *sse__stmt_get(sse_db *db) {
-    const sse_str  sql = sse__str(db->sql.ptr, db->sql.len);
-    const uint32_t hash = sse__hash(sql);
-    sse_rows      *r;
-    for (r = db->statements; r; r = r->next) /* D2 */
-        if (!r->busy && r->stmt && r->hash == hash && sse__eq(sse__str(r->sql.ptr, r->sql.len), sql)) break;
-    if (!r) {
-        r = sse__stmt_slot(db);
-        if (r) sse__put_str(&r->sql, sql);
-        if (!r || r->sql.error) {
-            if (r) r->sql.error = SSE_OK;
-            sse__db_fail(db, SSE_E_NOMEM, NULL, sql.ptr);
-            return NULL;
-        }
-        r->hash  = hash;
-        r->noted = db->round - 1;
-        if (sse__stmt_prepare(db, r, r->sql.ptr) != SSE_OK) {
-            sse__stmt_clear(r);
-            return NULL;
-        }
+/* An idle statement for sql; prepared if it is not at hand. NULL after an error. */
+static sse_rows *sse__stmt_get(sse_db *db, const sse__sql *sql) {
+    sse_rows **link, *r;
+    for (link = &db->statements; (r = *link) != NULL; link = &r->next) /* D2 */
+        if (!r->busy && r->stmt && sse__eq(sse__str(r->sql.ptr, r->sql.len), sql->text)) break;
+    if (r) {
+        *link          = r->next;
+        r->next        = db->statements;
+        db->statements = r;
+        return r;
     }
-    sse__stmt_front(db, r);
-    return r;
+    r = sse__stmt_slot(db);
+    if (r) sse__put_str(&r->sql, sql->text);
+    if (!r || r->sql.error) {
+        if (r) r->sql.error = SSE_OK;
+        sse__db_fail(db, SSE_E_NOMEM, NULL, sql->format);
+        return NULL;
+    }
+    if (sse__stmt_prepare(db, r) == SSE_OK) return r;
+    sse__stmt_clear(r);
+    return NULL;
 }
 
-static int sse__value_bind(sqlite3_stmt *stmt, int i, const sse__value *v, sqlite3_destructor_type lifetime) {
-    const sse_str *blob;
-    char           c;
+static int sse__value_bind(sqlite3_stmt *stmt, int i, const sse__value *v,
+                           sqlite3_destructor_type lifetime) {
+    const char c = (char)v->i;
     switch (v->conv) {
-    case 's': return sqlite3_bind_text64(stmt, i, (const char *)v->p, v->n, lifetime, SQLITE_UTF8);
+    case 's': return sqlite3_bind_text64(stmt, i, v->p, v->n, lifetime, SQLITE_UTF8);
+    case 'p': return sqlite3_bind_blob64(stmt, i, v->p, v->n, lifetime);
     case 'd': case 'u': return sqlite3_bind_int64(stmt, i, v->i);
-    case 'c': c = (char)v->i; return sqlite3_bind_text(stmt, i, &c, 1, SQLITE_TRANSIENT);
-    case 'p':
-        blob = (const sse_str *)v->p;
-        return blob ? sqlite3_bind_blob64(stmt, i, blob->ptr, blob->len, lifetime) : sqlite3_bind_null(stmt, i);
+    case 'c': return sqlite3_bind_text(stmt, i, &c, 1, SQLITE_TRANSIENT);
     default: return sqlite3_bind_double(stmt, i, v->f);
     }
 }
 
-static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step was reported when it happened */
+static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step is known already */
     sqlite3_reset(r->stmt);
     sqlite3_clear_bindings(r->stmt);
     r->busy = r->at_row = false;
 }
 
-/* The statement of the text in db->sql, which fmt became, bound and busy. lifetime: SQLITE_STATIC
-   where the values outlive it. NULL after an error. */
-static sse_rows *sse__stmt_bind(sse_db *db, const sse__value *values, size_t count, sqlite3_destructor_type lifetime,
-                                const char *fmt) {
-    sse_rows *r = sse__stmt_get(db);
+/* The statement of sql, with its values bound. lifetime: SQLITE_STATIC where the values outlive it.
+   NULL after an error. */
+static sse_rows *sse__sql_bind(sse_db *db, const sse__sql *sql, sqlite3_destructor_type lifetime) {
+    sse_rows *r  = sse__stmt_get(db, sql);
     int       rc = SQLITE_OK;
     size_t    i;
     if (!r) return NULL;
-    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != count) {
-        sse__db_fail(db, SSE_E_ARG,
-                     "as many ? as conversions are wanted: a %s in quotes or in a comment is text, and a ? of your own has no value",
-                     fmt);
+    SSE_ASSERT(!r->busy); /* D2 */
+    if ((size_t)sqlite3_bind_parameter_count(r->stmt) != sql->count) {
+        sse__db_fail(db, SSE_E_ARG, "as many ? as conversions are wanted: a %s in quotes or in a "
+                     "comment is text, and a ? of your own has no value", sql->format);
         return NULL;
     }
-    for (i = 0; i < count && rc == SQLITE_OK; i++) rc = sse__value_bind(r->stmt, (int)i + 1, &values[i], lifetime);
-    if (sse__db_check(db, rc, r->sql.ptr) != SSE_OK) {
+    for (i = 0; i < sql->count && rc == SQLITE_OK; i++)
+        rc = sse__value_bind(r->stmt, (int)i + 1, &sql->values[i], lifetime);
+    if (sse__db_check(db, rc, sse_buf_text(&r->sql)) != SSE_OK) {
         sse__rows_end(r);
         return NULL;
     }
@@ -8289,54 +8243,50 @@ static sse_rows *sse__stmt_bind(sse_db *db, const sse__value *values, size_t cou
     return r;
 }
 
-static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt, va_list ap) { /* of a format */
+/* The statement of a format, with its values bound. NULL after an error. */
+static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, const char *fmt,
+                               va_list ap) {
+    sse__sql sql;
     if (!sse__db_enter(db)) return NULL;
     if (!fmt) sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
-    if (!fmt || sse__sql_read(db, fmt, ap) != SSE_OK) return NULL;
-    return sse__stmt_bind(db, db->values, db->value_count, lifetime, fmt);
+    if (!fmt || sse__sql_read(db, &sql, fmt, ap) != SSE_OK) return NULL;
+    return sse__sql_bind(db, &sql, lifetime);
 }
 
-static void sse__db_note(sse_db *db, sse_rows *r) { /* D4. Once a round: a statement that runs often costs a comparison */
-    if (r->noted == db->round) return;
-    r->noted = db->round;
-    sse__names_merge(&db->pending, &r->written, 0);
-}
-
-/* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may write to others now; what
-   else is prepared meanwhile comes from SQL functions of the program, which may run it again whenever they like. */
+/* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may
+   write to others now; any other statement prepared meanwhile comes from SQL functions of the
+   program, which may run it again whenever they like. D4 */
 static int sse__rows_step(sse_rows *r) {
-    sse_db      *db = r->db;
-    sse__names  *recording = db->recording;
-    const size_t known = r->written.list.len;
-    const bool   all = r->written.all;
-    int          rc;
-    if (sqlite3_get_autocommit(db->raw)) sse__marks_drop(db, NULL); /* of a transaction that is over */
-    sse__db_note(db, r);
-    db->recording = &r->written;
+    sse_db         *db        = r->db;
+    sse__table_set *recording = db->recording, seen;
+    int             rc;
+    memset(&seen, 0, sizeof seen);
+    sse__table_set_merge(&db->pending, &r->written);
+    db->recording = &seen;
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
-    if (r->written.tx && rc == SQLITE_DONE) sse__marks_follow(db, &r->written);
-    if (r->written.list.len == known && r->written.all == all) return rc;
-    sse__names_merge(&db->pending, &r->written, known);
-    if (!sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1) && !all) sse__names_merge(&db->outside, &r->written, known);
+    if (!r->written.all && (seen.all || seen.list.len)) {
+        const bool again = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1) != 0;
+        sse__table_set_merge(&db->pending, &seen);
+        sse__table_set_merge(again ? &r->written : &db->raw_writes, &seen);
+    }
+    sse_buf_free(&seen.list);
     return rc;
 }
 
-static int sse__rows_run(sse_rows *r) { /* to its end */
-    int rc, error;
-    do rc = sse__rows_step(r);
-    while (rc == SQLITE_ROW);
-    error = sse__db_check(r->db, rc, r->sql.ptr);
-    sse__rows_end(r);
-    return error;
-}
-
-static int sse__rows_exec(sse_rows *r) { /* how many rows it changed, or an error */
-    sqlite3  *raw = r->db->raw;
+/* Runs a bound statement to its end. Returns how many rows it changed, or an error. */
+static int sse__rows_exec(sse_rows *r) {
+    sqlite3  *raw    = r->db->raw;
     const int before = sqlite3_total_changes(raw);
-    if (sse__rows_run(r) != SSE_OK) return r->db->error;
-    if (sqlite3_total_changes(raw) == before) return 0; /* sqlite3_changes still holds the number of an earlier statement */
-    return sqlite3_changes(raw);
+    int       rc;
+    do {
+        rc = sse__rows_step(r);
+    } while (rc == SQLITE_ROW);
+    rc = sse__db_check(r->db, rc, sse_buf_text(&r->sql));
+    sse__rows_end(r);
+    if (rc != SSE_OK) return rc;
+    /* sqlite3_changes may still hold the number of an earlier statement */
+    return sqlite3_total_changes(raw) == before ? 0 : sqlite3_changes(raw);
 }
 
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) {
@@ -8352,6 +8302,7 @@ SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
     va_list   ap;
     sse_rows *r;
     int       rc, result;
+    long long found = 0;
     if (value) *value = 0;
     va_start(ap, sql);
     r = sse__db_start(db, SQLITE_STATIC, sql, ap);
@@ -8359,12 +8310,10 @@ SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
     if (!r) return sse__db_status(db);
     rc     = sse__rows_step(r);
     result = rc != SQLITE_ROW || sqlite3_column_type(r->stmt, 0) == SQLITE_NULL;
-    if (value && !result) *value = sqlite3_column_int64(r->stmt, 0);
+    if (!result) found = sqlite3_column_int64(r->stmt, 0);
     if (rc == SQLITE_ROW) rc = sse__rows_step(r); /* INSERT ... RETURNING takes effect at its end */
-    if (sse__db_check(db, rc, r->sql.ptr) != SSE_OK) {
-        result = db->error;
-        if (value) *value = 0;
-    }
+    if (sse__db_check(db, rc, sse_buf_text(&r->sql)) != SSE_OK) result = db->error;
+    if (value && !result) *value = found;
     sse__rows_end(r);
     return result;
 }
@@ -8378,20 +8327,23 @@ SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) {
     return r;
 }
 
+/* ---- rows ---- */
+
+static int sse__rows_fail(sse_rows *r, int error, const char *text) {
+    return sse__db_fail(r->db, error, text, sse_buf_text(&r->sql));
+}
+
 SSE_API bool sse_db_next(sse_rows *rows) {
     int rc;
     if (!rows || !rows->busy) return false;
     if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
     rows->at_row = false;
-    if (rows->error) sse__db_fail(rows->db, rows->error, "there is no such column", rows->sql.ptr);
+    if (rows->error) sse__rows_fail(rows, rows->error, "there is no such column");
     else {
-        rc = sse__rows_step(rows);
-        sse__db_check(rows->db, rc, rows->sql.ptr);
-        rows->at_row = rc == SQLITE_ROW;
-        if (rows->at_row && rows->count++ >= rows->db->max_rows) {
-            sse__db_fail(rows->db, SSE_E_FULL, "more rows than max_rows", rows->sql.ptr);
-            rows->at_row = false;
-        }
+        rc           = sse__rows_step(rows);
+        rows->at_row = rc == SQLITE_ROW && rows->count++ < rows->db->max_rows;
+        if (rc != SQLITE_ROW) sse__db_check(rows->db, rc, sse_buf_text(&rows->sql));
+        else if (!rows->at_row) sse__rows_fail(rows, SSE_E_FULL, "more rows than max_rows");
     }
     if (!rows->at_row) sse__rows_end(rows);
     return rows->at_row;
@@ -8404,29 +8356,32 @@ SSE_API void sse_db_done(sse_rows *rows) {
 static bool sse__rows_at(sse_rows *r, int column) {
     if (!r || !r->at_row) return false;
     if (column >= 0 && column < sqlite3_column_count(r->stmt)) return true;
-    r->error = sse__db_fail(r->db, SSE_E_ARG, "there is no such column", r->sql.ptr);
+    r->error = sse__rows_fail(r, SSE_E_ARG, "there is no such column");
     return false;
 }
 
+SSE_API bool sse_db_is_null(sse_rows *rows, int column) {
+    return !sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL;
+}
+
 SSE_API const char *sse_db_text(sse_rows *rows, int column) {
-    const char *text;
-    bool        is_null;
-    if (!sse__rows_at(rows, column)) return NULL;
-    is_null = sqlite3_column_type(rows->stmt, column) == SQLITE_NULL; /* asked first: a conversion may change it */
-    text    = (const char *)sqlite3_column_text(rows->stmt, column);
-    if (!text && !is_null) rows->error = sse__db_fail(rows->db, SSE_E_NOMEM, NULL, rows->sql.ptr);
+    const char *text; /* asked first whether it is NULL: a conversion may change that */
+    if (sse_db_is_null(rows, column)) return NULL;
+    text = (const char *)sqlite3_column_text(rows->stmt, column);
+    if (!text) rows->error = sse__rows_fail(rows, SSE_E_NOMEM, NULL);
     return text;
 }
 
 SSE_API sse_str sse_db_blob(sse_rows *rows, int column) {
     const char *bytes;
-    if (!sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL) return sse__str(NULL, 0);
+    if (sse_db_is_null(rows, column)) return sse__str(NULL, 0);
     bytes = (const char *)sqlite3_column_blob(rows->stmt, column);
     if (!bytes && sqlite3_errcode(rows->db->raw) == SQLITE_NOMEM) {
-        rows->error = sse__db_fail(rows->db, SSE_E_NOMEM, NULL, rows->sql.ptr);
+        rows->error = sse__rows_fail(rows, SSE_E_NOMEM, NULL);
         return sse__str(NULL, 0);
     }
-    return sse__str(bytes ? bytes : "", (size_t)sqlite3_column_bytes(rows->stmt, column)); /* empty is not NULL */
+    /* empty is not NULL */
+    return sse__str(bytes ? bytes : "", (size_t)sqlite3_column_bytes(rows->stmt, column));
 }
 
 SSE_API long long sse_db_int(sse_rows *rows, int column) {
@@ -8437,42 +8392,48 @@ SSE_API double sse_db_double(sse_rows *rows, int column) {
     return sse__rows_at(rows, column) ? sqlite3_column_double(rows->stmt, column) : 0;
 }
 
-SSE_API bool sse_db_is_null(sse_rows *rows, int column) {
-    return !sse__rows_at(rows, column) || sqlite3_column_type(rows->stmt, column) == SQLITE_NULL;
+SSE_API int sse_db_columns(sse_rows *rows) {
+    return rows && rows->busy ? sqlite3_column_count(rows->stmt) : 0;
 }
-
-SSE_API int       sse_db_columns(sse_rows *rows) { return rows && rows->busy ? sqlite3_column_count(rows->stmt) : 0; }
 
 SSE_API const char *sse_db_column_name(sse_rows *rows, int column) {
     return sse__rows_at(rows, column) ? sqlite3_column_name(rows->stmt, column) : NULL;
 }
 
-SSE_API long long sse_db_last_id(sse_db *db) { return sse__db_enter(db) ? sqlite3_last_insert_rowid(db->raw) : 0; }
+SSE_API long long sse_db_last_id(sse_db *db) {
+    return sse__db_enter(db) ? sqlite3_last_insert_rowid(db->raw) : 0;
+}
 
 /* ---- transactions ---- */
 
-/* nested: inside a transaction that is open already. The statements here are marked as any: sse__marks_follow. */
-static int sse__db_begin(sse_db *db, bool *nested) {
+static int sse__db_begin(sse_db *db, bool *nested) { /* nested: inside one that is open already */
     int rc;
+    SSE_ASSERT(!db->undo_due); /* D6 */
     *nested = !sqlite3_get_autocommit(db->raw);
-    rc      = *nested ? sse_db_exec(db, "SAVEPOINT sse_write") : sse_db_exec(db, "BEGIN IMMEDIATE");
+    rc      = sse_db_exec(db, *nested ? "SAVEPOINT sse_write" : "BEGIN IMMEDIATE");
     return rc < 0 ? rc : SSE_OK;
 }
 
-/* Undoes it, unless SQLite or the program ended it. The error that led here stays the latest one. */
+/* Undoes a transaction, unless SQLite or the program ended it. The error that led here stays the
+   latest one. */
 static void sse__db_undo(sse_db *db, bool nested) {
     if (!nested) db->undo_due = -1;
     else if (db->undo_due >= 0) db->undo_due++;
     (void)sse__db_undo_due(db);
 }
 
-static int sse__db_end(sse_db *db, bool nested) {
-    int rc;
-    if (sqlite3_get_autocommit(db->raw))
-        return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by a COMMIT or ROLLBACK inside", NULL);
-    rc = nested ? sse_db_exec(db, "RELEASE sse_write") : sse_db_exec(db, "COMMIT");
-    if (rc < 0) sse__db_undo(db, nested);
-    return rc < 0 ? rc : SSE_OK;
+/* Commits if rc, the result so far, is 0, else undoes the transaction. Returns rc, or the error of
+   the commit. */
+static int sse__db_end(sse_db *db, bool nested, int rc) {
+    if (rc == SSE_OK && sqlite3_get_autocommit(db->raw))
+        return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by "
+                            "a COMMIT or ROLLBACK inside", NULL);
+    if (rc == SSE_OK) {
+        rc = sse_db_exec(db, nested ? "RELEASE sse_write" : "COMMIT");
+        if (rc >= 0) return SSE_OK;
+    }
+    sse__db_undo(db, nested);
+    return rc;
 }
 
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) {
@@ -8481,103 +8442,74 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
     if (!sse__db_enter(db)) return sse__db_status(db);
     if (!fn) return sse__db_fail(db, SSE_E_ARG, "sse_db_write without a function", NULL);
     rc = sse__db_begin(db, &nested);
-    if (rc != SSE_OK) return rc;
-    rc = fn(db, user);
-    if (rc == 0) return sse__db_end(db, nested);
-    sse__db_undo(db, nested);
-    return rc;
-}
-
-static int sse__db_script(sse_db *db, const char *script) { /* inside a transaction */
-    int rc;
-    if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
-    if (!db->file) db->pending.all = true; /* D4: not our authorizer */
-    rc = sse__db_run(db, script);
-    if (db->pending.tx) sse__marks_drop(db, NULL); /* D4, as in sse__marks_follow */
-    return sse__db_check(db, rc, NULL);
+    return rc != SSE_OK ? rc : sse__db_end(db, nested, fn(db, user));
 }
 
 /* ---- migrations ---- */
 
-/* A table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that refer
-   to them along. So foreign keys are off meanwhile, and what they would have said is asked at the
-   end. SQLite switches them outside transactions only. */
-
-typedef struct sse__migration {
-    bool      nested, keys; /* keys: they were on */
-    int       changes;      /* rows written so far */
-    long long schema;       /* its version: if neither moves there is nothing to check */
-} sse__migration;
-
-static int sse__migration_begin(sse_db *db, sse__migration *m) {
-    int keys = 0, rc;
-    memset(m, 0, sizeof *m);
-    if (sqlite3_get_autocommit(db->raw))
-        sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
-    if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
-    rc = sse__db_begin(db, &m->nested);
-    if (rc == SSE_OK && keys) rc = sse_db_one(db, &m->schema, "PRAGMA schema_version");
-    m->keys    = keys != 0;
-    m->changes = sqlite3_total_changes(db->raw);
-    return rc < 0 ? rc : SSE_OK;
-}
-
 /* A row that refers to one that is not there makes the migration fail. */
-static int sse__migration_check(sse_db *db, const sse__migration *m) {
-    long long schema;
-    char      text[300], id[32];
-    sse_rows *rows;
-    int       rc = sse_db_one(db, &schema, "PRAGMA schema_version");
-    if (rc < 0) return rc;
-    if (schema == m->schema && sqlite3_total_changes(db->raw) == m->changes) return SSE_OK;
-    rows = sse_db_query(db, "PRAGMA foreign_key_check");
+static int sse__db_check_keys(sse_db *db) {
+    char        text[300];
+    const char *id;
+    sse_rows   *rows = sse_db_query(db, "PRAGMA foreign_key_check");
     if (!sse_db_next(rows)) return sse__db_status(db);
-    snprintf(id, sizeof id, "row %lld", sse_db_int(rows, 1));
-    snprintf(text, sizeof text,
-             "%s of table %s refers to a row of %s that is not there (PRAGMA foreign_key_check lists all)",
-             sse_db_is_null(rows, 1) ? "a row" : id, /* WITHOUT ROWID */
-             sse_db_text(rows, 0), sse_db_text(rows, 2));
+    id = sse_db_text(rows, 1); /* NULL: WITHOUT ROWID */
+    snprintf(text, sizeof text, "%s%s of table %s refers to a row of %s that is not there "
+             "(PRAGMA foreign_key_check lists all)",
+             id ? "row " : "a row", id ? id : "", sse_db_text(rows, 0), sse_db_text(rows, 2));
     sse_db_done(rows);
     return sse__db_fail(db, SSE_E_DB, text, NULL);
 }
 
-static int sse__migration_end(sse_db *db, const sse__migration *m, int rc) { /* rc: so far */
-    const bool open = !sqlite3_get_autocommit(db->raw);
-    if (rc == SSE_OK && m->keys && open) rc = sse__migration_check(db, m);
-    if (rc == SSE_OK) rc = sse__db_end(db, m->nested);
-    else sse__db_undo(db, m->nested);
-    if (m->keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+/* The part of a migration inside its transaction. version: 0, or the version that the step leads
+   to; it is skipped if another process took it meanwhile: the version is read under the write
+   lock. */
+static int sse__db_migrate_inside(sse_db *db, const char *script, long long version) {
+    sse__table_set *recording = db->recording;
+    char            set[64];
+    long long       present = -1;
+    int             rc = version ? sse_db_one(db, &present, "PRAGMA user_version") : SSE_OK;
+    if (rc != SSE_OK || present >= version) return rc;
+    if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
+    if (!db->file) db->pending.all = true; /* D4: not our authorizer */
+    db->recording = &db->pending;
+    rc            = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
+    db->recording = recording;
+    snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* it takes no bound value */
+    if (rc == SQLITE_OK && version) rc = sqlite3_exec(db->raw, set, NULL, NULL, NULL);
+    return sse__db_check(db, rc, NULL);
+}
+
+/* A table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that
+   refer to them along. So foreign keys are off meanwhile, and if anything changed what they would
+   have said is asked at the end. SQLite switches them outside transactions only. */
+static int sse__db_migrate(sse_db *db, const char *script, long long version) {
+    const int before = sqlite3_total_changes(db->raw);
+    int       keys = 0, rc;
+    bool      nested;
+    long long schema = 0, schema_now = 0;
+    if (sqlite3_get_autocommit(db->raw))
+        sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &keys);
+    if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+    rc = sse__db_begin(db, &nested);
+    if (rc == SSE_OK) {
+        if (keys) rc = sse_db_one(db, &schema, "PRAGMA schema_version");
+        if (rc >= 0) rc = sse__db_migrate_inside(db, script, version);
+        if (rc == SSE_OK && keys && !sqlite3_get_autocommit(db->raw)) {
+            rc = sse_db_one(db, &schema_now, "PRAGMA schema_version");
+            if (rc >= 0 && (schema_now != schema || sqlite3_total_changes(db->raw) != before))
+                rc = sse__db_check_keys(db);
+        }
+        rc = sse__db_end(db, nested, rc);
+    }
+    if (keys) sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     return rc;
 }
 
-/* Names a script in sse__db_broken_by. Lists have one name: a list that went well is the one that
-   failed before. */
-static uint32_t sse__script_key(const char *script) { return sse__hash(sse__text(script)) | 2u; }
-enum { SSE__LIST_KEY = 1 };
-
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
-    sse__migration m;
-    int            rc;
+    const uint32_t by = sse__hash(sse__text(script)) | SSE__BROKEN_SCRIPT;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__migration_begin(db, &m);
-    if (rc == SSE_OK) rc = sse__db_script(db, script);
-    rc = sse__migration_end(db, &m, rc);
-    return sse__db_broke(db, sse__script_key(script), rc, sse_buf_text(&db->message));
-}
-
-/* One step of the list, unless another process took it meanwhile. The version is read under the write lock. */
-static int sse__db_migrate_to(sse_db *db, const char *script, long long version) {
-    long long      present;
-    char           set[64];
-    sse__migration m;
-    int            rc = sse__migration_begin(db, &m);
-    if (rc == SSE_OK) rc = sse_db_one(db, &present, "PRAGMA user_version");
-    if (rc == SSE_OK && present < version) {
-        rc = sse__db_script(db, script);
-        snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* a pragma takes no bound value */
-        if (rc == SSE_OK) rc = sse__db_script(db, set);
-    }
-    return sse__migration_end(db, &m, rc);
+    return sse__db_broke(db, by, sse__db_migrate(db, script, 0));
 }
 
 static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count) {
@@ -8585,26 +8517,27 @@ static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count
     char      text[96];
     int       rc = sse_db_one(db, &version, "PRAGMA user_version");
     if (rc != SSE_OK) return rc;
-    if (version < 0 || count < 0 || (!scripts && version < count))
-        return sse__db_fail(db, SSE_E_ARG, version < 0 ? "the database is at a negative version" : "no scripts, or fewer than none", NULL);
+    if (version < 0)
+        return sse__db_fail(db, SSE_E_ARG, "the database is at a negative version", NULL);
+    if (count < 0 || (!scripts && version < count))
+        return sse__db_fail(db, SSE_E_ARG, "no scripts, or fewer than none", NULL);
     if (version > count) {
-        snprintf(text, sizeof text, "the database is at version %lld, newer than this program, which knows %d", version, count);
+        snprintf(text, sizeof text, "the database is at version %lld, newer than this program, "
+                 "which knows %d", version, count);
         return sse__db_fail(db, SSE_E_STATE, text, NULL);
     }
-    for (; rc == SSE_OK && version < count; version++) rc = sse__db_migrate_to(db, scripts[version], version + 1);
+    for (; rc == SSE_OK && version < count; version++)
+        rc = sse__db_migrate(db, scripts[version], version + 1);
     return rc;
 }
 
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
-    int rc;
     if (!sse__db_enter(db)) return sse__db_status(db);
-    rc = sse__db_migrate_all(db, scripts, count);
-    return sse__db_broke(db, SSE__LIST_KEY, rc, sse_buf_text(&db->message));
+    return sse__db_broke(db, SSE__BROKEN_LIST, sse__db_migrate_all(db, scripts, count));
 }
 
 /* ---- opening and closing ---- */
 
-/* A change to WAL needs the file for itself and SQLite does not always wait for that, as when several programs start at once. */
 static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     int rc, waited;
     sqlite3_extended_result_codes(raw, 1);
@@ -8619,12 +8552,119 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     if (rc != SQLITE_OK) return rc;
     if (db->read_only || db->is_writer) /* is it a database at all? */
         return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
+    /* A change to WAL needs the file for itself, and SQLite does not always wait for that, as when
+       several programs start at once. */
     for (waited = 0;; waited += 10) {
         rc = sqlite3_exec(raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
         if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
         sqlite3_sleep(10);
     }
 }
+
+static int sse__db_connect(sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
+    int flags = db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    int rc    = sqlite3_open_v2(db->file, raw, flags | SQLITE_OPEN_URI, NULL);
+    if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
+#ifndef SQLITE_OMIT_AUTHORIZATION
+    if (rc == SQLITE_OK) sqlite3_set_authorizer(*raw, sse__db_authorize, db);
+#endif
+    return rc;
+}
+
+static sse_db *sse__db_new(sqlite3 *raw) {
+    sse_db *db = SSE__NEW(sse_db);
+    if (!db) return NULL;
+    db->raw      = raw;
+    db->process  = getpid();
+    db->max_rows = SSE_UNLIMITED;
+    return db;
+}
+
+SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
+    sse_db     *db  = sse__db_new(NULL);
+    const char *why = NULL;
+    if (!db) return NULL;
+    db->busy_ms = 5000;
+    if (options) {
+        if (options->max_rows) db->max_rows = options->max_rows;
+        if (options->busy_ms) db->busy_ms = options->busy_ms == SSE_OFF ? 0 : options->busy_ms;
+        db->read_only = options->read_only;
+    }
+    if (!file) why = "the name of the database is NULL";
+    else if (db->busy_ms < 0) why = "busy_ms is out of range";
+    db->file = sse__strdup(sse__text(file));
+    if (why || !db->file) {
+        db->open_error = sse__db_fail(db, why ? SSE_E_ARG : SSE_E_NOMEM, why, NULL);
+        return db;
+    }
+    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), file); /* for good */
+    (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
+    return db;
+}
+
+SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
+    sse_db *db = sse__db_new(raw);
+    if (db && !raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
+    return db;
+}
+
+/* Statements of the program's own may keep the connection open a while. */
+static void sse__db_disconnect(sse_db *db) {
+    sse_rows *r;
+    for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
+    sqlite3_close_v2(db->raw);
+    db->raw      = NULL;
+    db->undo_due = 0;
+}
+
+/* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
+   may hold it. */
+static int sse__db_reopen(sse_db *db) {
+    sqlite3 *raw = NULL;
+    if (!db->file || db->raw_given) return SSE_E_STATE;
+    if (sse__db_connect(db, &raw) != SQLITE_OK) {
+        sqlite3_close(raw);
+        return SSE_E_DB;
+    }
+    sse__db_disconnect(db);
+    db->raw = raw;
+    if (db->writer) SSE__FLAG_SET(db->writer->stale);
+    sse__table_set_clear(&db->raw_writes);
+    return SSE_OK;
+}
+
+SSE_API void sse_db_close(sse_db *db) {
+    const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
+    if (!db) return;
+    if (ours) sse__dbposts_end(db);
+    if (db->on_close) db->on_close(db->on_close_user);
+    sse_db_close(db->writer);
+    if (sse__db_faults.broken == db) sse__db_faults.broken = NULL; /* the program does without */
+    while (db->statements) {
+        sse_rows *r = db->statements;
+        db->statements = r->next;
+        if (ours) sqlite3_finalize(r->stmt);
+        sse_buf_free(&r->sql);
+        sse_buf_free(&r->written.list);
+        SSE_FREE(r);
+    }
+    if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements */
+    sse_buf_free(&db->message);
+    sse_buf_free(&db->text);
+    sse_buf_free(&db->pending.list);
+    sse_buf_free(&db->raw_writes.list);
+    SSE_FREE(db->values);
+    SSE_FREE(db->file);
+    SSE_FREE(db);
+}
+
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
+    if (!db || db->open_error || sse__db_is_elsewhere(db)) return NULL;
+    db->raw_given = true;
+    return db->raw;
+}
+
+/* ---- for the sections above ---- */
 
 /* Whether its next calls wait for another writer. A connection that the program may hold keeps the
    busy handler that it has. */
@@ -8633,75 +8673,17 @@ static void sse__db_wait(sse_db *db, bool waits) {
         sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
-static int sse__db_connect(const sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
-    const int flags = db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    const int rc    = sqlite3_open_v2(db->file, raw, flags | SQLITE_OPEN_URI, NULL);
-    return rc == SQLITE_OK ? sse__db_setup(db, *raw) : rc;
-}
-
-SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
-    sse_db_options none;
-    sse_db        *db = SSE__NEW(sse_db);
-    int            rc;
-    if (!db) return NULL;
-    memset(&none, 0, sizeof none);
-    if (!options) options = &none;
-    db->process   = getpid();
-    db->max_rows  = options->max_rows ? options->max_rows : SSE_UNLIMITED;
-    db->busy_ms   = options->busy_ms == SSE_OFF ? 0 : options->busy_ms ? options->busy_ms : 5000;
-    db->read_only = options->read_only;
-    db->file      = sse__strdup(sse__text(file));
-    if (!db->file) db->open_error = sse__db_fail(db, SSE_E_NOMEM, NULL, NULL);
-    else if (!file || db->busy_ms < 0)
-        db->open_error = sse__db_fail(db, SSE_E_ARG, file ? "busy_ms is out of range" : "the name of the database is NULL", NULL);
-    if (db->open_error) return db;
-    rc = sse__db_connect(db, &db->raw);
-    if (rc == SQLITE_OK) {
-        sse__db_watch_names(db);
-        return db;
-    }
-    db->open_error = sse__db_check(db, rc, file); /* for good; it writes the message */
-    (void)sse__db_broke(db, 0, db->open_error, sse_buf_text(&db->message));
-    return db;
-}
-
-SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
-    sse_db *db = SSE__NEW(sse_db);
-    if (!db) return NULL;
-    db->process  = getpid();
-    db->raw      = raw;
-    db->max_rows = SSE_UNLIMITED;
-    if (!raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
-    return db;
-}
-
-/* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program may hold it. */
-static int sse__db_reopen(sse_db *db) {
-    sqlite3  *raw = NULL;
-    sse_rows *r;
-    int       rc;
-    if (!db->file || db->raw_given) return SSE_E_STATE;
-    rc = sse__db_connect(db, &raw);
-    if (rc != SQLITE_OK) {
-        sqlite3_close(raw);
-        return SSE_E_DB;
-    }
-    for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
-    sse__marks_drop(db, NULL);
-    sqlite3_close_v2(db->raw);
-    db->raw = raw;
-    if (db->writer) SSE__FLAG_SET(db->writer->stale);
-    sse__names_cut(&db->outside, 0, false);
-    sse__db_watch_names(db);
-    return SSE_OK;
-}
-
-/* No transaction is open, and so no state of the past is seen. */
-static bool sse__db_is_idle(sse_db *db) {
+/* A statement that is in the middle of its rows, ours or the program's. NULL: there is none. */
+static sqlite3_stmt *sse__db_busy_statement(const sse_db *db) {
     sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
-    (void)sse__db_undo_due(db);
     while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(db->raw, stmt);
-    return !stmt && sqlite3_get_autocommit(db->raw);
+    return stmt;
+}
+
+/* Whether no transaction is open, so that a query sees the latest commit. */
+static bool sse__db_is_idle(sse_db *db) {
+    (void)sse__db_undo_due(db);
+    return !sse__db_busy_statement(db) && sqlite3_get_autocommit(db->raw);
 }
 
 /* The file of the main database, absolute; NULL: it is in memory. Valid until the database is
@@ -8713,59 +8695,119 @@ static const char *sse__db_path(const sse_db *db) {
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
 
-static bool sse__db_sees_names(sse_db *db) { /* false: the authorizer is not, or no longer, ours, and nothing is known of D4 */
-    sqlite3_stmt *stmt = NULL;
-    db->authorized = false;
-    sqlite3_prepare_v2(db->raw, "SELECT 1", -1, &stmt, NULL);
-    sqlite3_finalize(stmt);
-    return db->authorized;
+#else
+
+/* Everything answers SSE_E_NOT_BUILT, and sse_db_open gives one database, which failed for that
+   reason. */
+struct sse_db { int open_error; };
+
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#endif
+
+static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static void sse__db_wait(sse_db *db, bool waits) {}
+static bool sse__db_is_idle(sse_db *db) { return true; }
+static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
+static const char *sse__db_path(const sse_db *db) { return NULL; }
+static int sse__db_busy_ms(const sse_db *db) { return 0; }
+
+SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
+    static sse_db failed = {SSE_E_NOT_BUILT};
+    return &failed;
 }
-
-static bool sse__db_has_table(sse_db *db, sse_str name) { /* "msgs" or "aux.msgs": a table, not a view */
-    const char *dot = (const char *)memchr(name.ptr, '.', name.len);
-    char       *text = sse__strdup(name);
-    bool        found = true; /* without memory */
-    if (!text) return found;
-    if (dot) text[dot - name.ptr] = '\0';
-    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL, dot ? text + (dot - name.ptr) + 1 : text,
-                                          NULL, NULL, NULL, NULL, NULL, NULL) == SQLITE_OK; /* asked for no column: is it there? */
-    SSE_FREE(text);
-    return found;
+SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) { return sse_db_open(NULL, NULL); }
+SSE_API void sse_db_close(sse_db *db) {}
+SSE_API int sse_db_error(sse_db *db, const char **text) {
+    if (text) *text = sse_error_text(sse__db_open_error(db));
+    return sse__db_open_error(db);
 }
+SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) { return sse__db_open_error(db); }
+SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
+    if (value) *value = 0;
+    return sse__db_open_error(db);
+}
+SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) { return NULL; }
+SSE_API bool sse_db_next(sse_rows *rows) { return false; }
+SSE_API void sse_db_done(sse_rows *rows) {}
+SSE_API const char *sse_db_text(sse_rows *rows, int column) { return NULL; }
+SSE_API sse_str sse_db_blob(sse_rows *rows, int column) { return sse__str(NULL, 0); }
+SSE_API long long sse_db_int(sse_rows *rows, int column) { return 0; }
+SSE_API double sse_db_double(sse_rows *rows, int column) { return 0; }
+SSE_API bool sse_db_is_null(sse_rows *rows, int column) { return true; }
+SSE_API int sse_db_columns(sse_rows *rows) { return 0; }
+SSE_API const char *sse_db_column_name(sse_rows *rows, int column) { return NULL; }
+SSE_API long long sse_db_last_id(sse_db *db) { return 0; }
+SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) {
+    return sse__db_open_error(db);
+}
+SSE_API int sse_db_migrate(sse_db *db, const char *script) { return sse__db_open_error(db); }
+SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
+    return sse__db_open_error(db);
+}
+SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
 
-/* ---- the disk's thread: D5 ---- */
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
-enum { SSE__POSTS_WAITING = 1000 };
+#endif /* SSE_NO_SQLITE */
+
+/*==========================================================================
+  >>posts   statements that wait for the disk on its own thread
+  Uses: >>db >>offload >>timers >>core >>buf >>base    Tests: tests/unit/posts.c
+
+  sse_db_post copies its statement into db->waiting. The statements there go
+  to the thread as one job, sse__dbposts, which runs them through a second
+  connection, db->writer; back on the loop each is answered, and those that
+  came meanwhile are the next job:
+
+      db->waiting --[take]--> in hand --[work]--> worked --[answer]--> answered
+                      ^                                                   |
+                      +---------------- while some wait ------------------+
+
+  The job of >>history that saves events uses the same connection.
+
+  D5  db->writer is another connection to the same file. While jobs of it
+      are with the disk's thread, no other thread touches it.
+  PO1  Each statement that was accepted runs once and is answered once.
+==========================================================================*/
 
 /* What a thread did with the writer, for the loop to know. */
 typedef struct sse__db_job {
-    sse_db    *db;          /* NULL: closed since */
-    sse_db    *on;          /* its writer, or db itself: then the loop did it */
-    int        synchronous, foreign_keys; /* as db has them */
-    sse__names wrote;       /* D4 */
+    sse_db *db;          /* NULL: closed since */
+    sse_db *on;          /* its writer, or db itself: then the loop does it */
+#ifndef SSE_NO_SQLITE
+    int            synchronous, foreign_keys; /* as db has them */
+    sse__table_set wrote;                     /* D4 */
+#endif
 } sse__db_job;
+
+#ifndef SSE_NO_SQLITE
 
 /* Whether SQLite may be used on several threads. In its single-thread mode, which the program may
    have chosen when it started, all mutexes are one that does nothing. */
 static bool sse__db_has_threads(void) {
-    sqlite3_mutex *a = sqlite3_threadsafe() ? sqlite3_mutex_alloc(SQLITE_MUTEX_FAST) : NULL, *b = a ? sqlite3_mutex_alloc(SQLITE_MUTEX_FAST) : NULL;
+    const bool     safe = sqlite3_threadsafe() != 0;
+    sqlite3_mutex *a    = safe ? sqlite3_mutex_alloc(SQLITE_MUTEX_FAST) : NULL;
+    sqlite3_mutex *b    = a ? sqlite3_mutex_alloc(SQLITE_MUTEX_FAST) : NULL;
     const bool     differ = a != b;
     sqlite3_mutex_free(a);
     sqlite3_mutex_free(b);
     return b && differ;
 }
 
-/* The connection that the thread writes by. NULL: there can be none, as for a database in memory, or
-   that sse_db_attach gave. */
+/* The connection that the thread writes by; the thread opens it. NULL: there can be none, as for a
+   database in memory, or that sse_db_attach gave. */
 static sse_db *sse__db_writer(sse_db *db) {
     sse_db *w;
-    if (db->writer || !db->file || db->read_only || !sse__db_path(db) || !sse__db_has_threads()) return db->writer;
-    w = SSE__NEW(sse_db);
+    if (db->writer || !db->file || db->read_only || !sse__db_path(db) || !sse__db_has_threads())
+        return db->writer;
+    w = sse__db_new(NULL);
     if (!w) return NULL;
     w->file      = sse__strdup(sse__text(db->file));
-    w->process   = db->process;
     w->busy_ms   = db->busy_ms;
-    w->max_rows  = db->max_rows;
     w->is_writer = true;
     if (w->file) return db->writer = w;
     SSE_FREE(w);
@@ -8786,82 +8828,58 @@ static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
     if (!db->writer_jobs++) db->writer_since = sse__clock_ms();
 }
 
-static bool sse__db_job_is_away(const sse__db_job *job) { return job->on->is_writer; } /* it is for the thread */
-
-/* PRAGMA data_version of the writer; no job of it is with the thread. False: it is not open. */
-static bool sse__db_writer_version(const sse_db *db, int *version) {
-    sqlite3_stmt *stmt = NULL;
-    bool          got  = false;
-    if (!db->writer->raw) return false;
-    if (sqlite3_prepare_v2(db->writer->raw, "PRAGMA data_version", -1, &stmt, NULL) == SQLITE_OK)
-        got = sqlite3_step(stmt) == SQLITE_ROW;
-    if (got) *version = sqlite3_column_int(stmt, 0);
-    sqlite3_finalize(stmt);
-    return got;
-}
-
-static void sse__db_close_raw(sse_db *db) { /* statements of the program's own may keep it open a while */
-    sse_rows *r;
-    for (r = db->statements; r; r = r->next) sse__stmt_clear(r);
-    sse__marks_drop(db, NULL);
-    sqlite3_close_v2(db->raw);
-    db->raw = NULL;
-}
+static bool sse__db_job_is_away(const sse__db_job *job) { return job->on->is_writer; }
 
 /* On the thread: opens the writer if need be, and gives it the settings of the other one. An error
    is in job->on. */
 static int sse__db_job_enter(const sse__db_job *job) {
     sse_db *w = job->on;
     char    set[100];
-    int     rc;
-    if (!w->is_writer) return SSE_OK;
-    if (SSE__FLAG(w->stale)) sse__db_close_raw(w);
-    SSE__FLAG_CLEAR(w->stale);
-    w->error = SSE_OK;
-    if (!w->raw) {
-        rc = sse__db_connect(w, &w->raw);
-        if (rc != SQLITE_OK) {
-            const int error = sse__db_check(w, rc, w->file);
-            sqlite3_close(w->raw);
-            w->raw = NULL;
-            return error;
-        }
-        sse__db_watch_names(w);
+    int     rc = SQLITE_OK;
+    if (SSE__FLAG(w->stale)) {
+        SSE__FLAG_CLEAR(w->stale);
+        sse__db_disconnect(w);
     }
-    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d", job->synchronous, job->foreign_keys);
+    if (!sse__db_ready(w)) return sse__db_status(w); /* D6 */
+    if (!w->is_writer) return SSE_OK;
+    if (!w->raw) rc = sse__db_connect(w, &w->raw);
+    if (sse__db_check(w, rc, w->file) != SSE_OK) {
+        sse__db_disconnect(w);
+        return w->error;
+    }
+    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d", job->synchronous,
+             job->foreign_keys);
     return sse__db_check(w, sqlite3_exec(w->raw, set, NULL, NULL, NULL), w->file);
 }
 
 static void sse__db_job_leave(sse__db_job *job) { /* on the thread */
     sse_db *w = job->on;
     if (!w->is_writer) return;
-    sse__names_merge(&job->wrote, &w->pending, 0);
-    sse__names_merge(&job->wrote, &w->outside, 0);
-    sse__names_cut(&w->pending, 0, false);
-    w->round++;
+    sse__table_set_merge(&job->wrote, &w->pending);
+    sse__table_set_merge(&job->wrote, &w->raw_writes);
+    sse__table_set_clear(&w->pending);
 }
 
 static void sse__db_job_end(sse__db_job *job) { /* on the loop again */
     if (job->db && job->on->is_writer) {
-        sse__names_merge(&job->db->pending, &job->wrote, 0);
+        SSE_ASSERT(job->on == job->db->writer && job->db->writer_jobs > 0); /* D5 */
+        sse__table_set_merge(&job->db->pending, &job->wrote);
         job->db->writer_jobs--;
     }
-    sse__names_free(&job->wrote);
+    sse_buf_free(&job->wrote.list);
+    sse__table_set_clear(&job->wrote);
 }
 
-/* ---- statements that wait for the disk on its thread ---- */
+/* ---- statements ---- */
+
+enum { SSE__POSTS_WAITING = 1000 };
 
 typedef struct sse__dbpost {
     struct sse__dbpost *next;
     sse_db_post_options to;
-    sse__arena          texts;   /* holds the next three, and what the values point to */
-    const char         *format;
-    sse_str             sql;     /* of it, with its NUL */
-    sse__value         *values;
-    size_t              count;
-    int                 changes; /* the result */
-    long long           last_id;
-    char               *why;     /* NULL: no error, or no memory for its words */
+    sse__sql            sql;
+    sse_db_result       result;
+    sse__arena          texts; /* holds what these two point to */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
@@ -8874,39 +8892,24 @@ typedef struct sse__dbposts {
 
 static void sse__dbpost_free(sse__dbpost *p) {
     sse__arena_free(&p->texts);
-    SSE_FREE(p->why);
     SSE_FREE(p);
 }
 
-static bool sse__value_copy(sse__value *v, sse__arena *to) { /* false: no memory */
-    const sse_str *blob = (const sse_str *)v->p;
-    sse_str       *copy;
-    if (!v->p) return true;
-    if (v->conv == 's') return (v->p = sse__arena_text(to, sse__str((const char *)v->p, v->n))) != NULL;
-    if (v->conv != 'p') return true;
-    copy = (sse_str *)sse__arena_get(to, sizeof *copy);
-    if (!copy) return false;
-    copy->len = blob->len;
-    copy->ptr = blob->ptr ? sse__arena_text(to, *blob) : NULL;
-    v->p      = copy;
-    return copy->ptr || !blob->ptr;
-}
-
-/* Of db->sql and db->values. NULL: no memory. */
-static sse__dbpost *sse__dbpost_new(const sse_db *db, const char *format, const sse_db_post_options *to) {
-    sse__dbpost *p = SSE__NEW(sse__dbpost);
+static sse__dbpost *sse__dbpost_new(const sse__sql *sql, const sse_db_post_options *to) {
+    sse__dbpost *p = SSE__NEW(sse__dbpost); /* NULL: no memory */
     bool         fine;
     size_t       i;
     if (!p) return NULL;
-    p->to     = *to;
-    p->count  = db->value_count;
-    p->sql    = sse__str(sse__arena_text(&p->texts, sse__str(db->sql.ptr, db->sql.len - 1)), db->sql.len);
-    p->format = sse__arena_text(&p->texts, sse__text(format));
-    p->values = (sse__value *)sse__arena_get(&p->texts, (p->count + 1) * sizeof *p->values);
-    fine      = p->sql.ptr && p->format && p->values;
-    for (i = 0; i < p->count && fine; i++) {
-        p->values[i] = db->values[i];
-        fine         = sse__value_copy(&p->values[i], &p->texts);
+    p->to         = *to;
+    p->sql        = *sql;
+    p->sql.format = sse__arena_text(&p->texts, sse__text(sql->format));
+    p->sql.text.ptr = sse__arena_text(&p->texts, sql->text);
+    p->sql.values = (sse__value *)sse__arena_get(&p->texts, (sql->count + 1) * sizeof *sql->values);
+    fine          = p->sql.format && p->sql.text.ptr && p->sql.values;
+    for (i = 0; i < sql->count && fine; i++) {
+        sse__value *v = &p->sql.values[i];
+        *v = sql->values[i];
+        if (v->p) fine = (v->p = sse__arena_text(&p->texts, sse__str(v->p, v->n))) != NULL;
     }
     if (fine) return p;
     sse__dbpost_free(p);
@@ -8914,34 +8917,29 @@ static sse__dbpost *sse__dbpost_new(const sse_db *db, const char *format, const 
 }
 
 static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
-    SSE_FREE(p->why);
-    p->why     = changes < 0 ? sse__strdup(sse__text(sse_buf_text(&on->message))) : NULL;
-    p->changes = changes;
-    p->last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
+    p->result.changes = changes;
+    p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
+    p->result.error   = "";
+    if (changes < 0)
+        p->result.error = sse__arena_text(&p->texts, sse__text(sse_buf_text(&on->message)));
+    if (!p->result.error) p->result.error = sse_error_text(changes);
 }
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
-    sse_rows *r;
-    on->sql.len = 0;
-    sse__put_str(&on->sql, p->sql);
-    if (on->sql.error) {
-        on->sql.error = SSE_OK;
-        (void)sse__db_fail(on, SSE_E_NOMEM, NULL, p->format);
-        return NULL;
-    }
+    const char *why = NULL;
+    sse_rows   *r;
     on->posting = true;
-    on->set     = false;
-    r           = sse__stmt_bind(on, p->values, p->count, SQLITE_STATIC, p->format);
+    on->setting = false;
+    r           = sse__sql_bind(on, &p->sql, SQLITE_STATIC);
     on->posting = false;
-    if (!r && on->set) (void)sse__db_fail(on, SSE_E_ARG, "PRAGMA, ATTACH and DETACH cannot be posted: others share the connection", p->format);
-    if (!r || !r->written.tx) return r;
-    sse__rows_end(r);
-    (void)sse__db_fail(on, SSE_E_ARG, "a transaction cannot be posted in pieces: sse_db_write is for that", p->format);
+    if (!r && on->setting)
+        why = "PRAGMA, ATTACH and DETACH cannot be posted: others share the connection";
+    if (r && r->written.transaction)
+        why = "a transaction cannot be posted in pieces: sse_db_write is for that";
+    if (!why) return r;
+    if (r) sse__rows_end(r);
+    sse__db_fail(on, SSE_E_ARG, why, p->sql.format);
     return NULL;
-}
-
-static bool sse__rows_write(const sse_rows *r) { /* a table, as far as is known: others may have to run alone, as VACUUM */
-    return !sqlite3_stmt_readonly(r->stmt) && (r->written.all || r->written.list.len);
 }
 
 static void sse__dbpost_run(sse__dbpost *p, sse_db *on, sse_rows *r) { /* r: of sse__dbpost_start */
@@ -8951,20 +8949,24 @@ static void sse__dbpost_run(sse__dbpost *p, sse_db *on, sse_rows *r) { /* r: of 
     if (!sqlite3_last_insert_rowid(on->raw)) sqlite3_set_last_insert_rowid(on->raw, before);
 }
 
-static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) { /* all of them, with the words in on */
+/* ---- jobs ---- */
+
+/* Gives all of them an error, with the words in on. */
+static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) {
     sse__dbpost *p;
     for (p = posts->first; p; p = p->next) sse__dbpost_result(p, on, error);
 }
 
-/* All in one transaction, so that many cost one wait for the disk; what one of them does wrong is
-   undone for it alone. False: that cannot be, and nothing has happened. */
+/* All in one transaction, so that many cost one wait for the disk; a statement that fails undoes
+   itself alone. False: they cannot share one, and nothing has happened. */
 static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     bool         fine = true, nested;
     sse__dbpost *p;
     int          error = sse__db_begin(on, &nested);
     for (p = error ? NULL : posts->first; p && fine; p = p->next) {
         sse_rows *r = sse__dbpost_start(p, on);
-        fine = !r || sse__rows_write(r);
+        /* What writes no table, as far as is known, may have to run alone, as VACUUM has to. */
+        fine = !r || (!sqlite3_stmt_readonly(r->stmt) && (r->written.all || r->written.list.len));
         if (fine) sse__dbpost_run(p, on, r);
         else sse__rows_end(r);
         fine = fine && !sqlite3_get_autocommit(on->raw); /* ON CONFLICT ROLLBACK undoes them all */
@@ -8973,18 +8975,21 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
         sse__db_undo(on, nested);
         return false;
     }
-    if (!error) error = sse__db_end(on, nested);
-    if (error == SSE_E_DB && on->is_writer) return false; /* a deferred constraint, say: whose, shows when they run alone */
+    if (!error) error = sse__db_end(on, nested, SSE_OK);
+    /* A deferred constraint, say. Run alone they show which of them broke it. */
+    if (error == SSE_E_DB && on->is_writer) return false;
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
 }
 
-static void sse__dbposts_work(sse_app *app, void *user) { /* on the thread, or where there is none on the loop */
+/* On the thread, or, without one, on the loop. */
+static void sse__dbposts_work(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
     sse_db       *on    = posts->job.on;
     sse__dbpost  *p;
     const int     error = sse__db_job_enter(&posts->job);
     (void)app;
+    SSE_ASSERT(!posts->worked); /* PO1 */
     if (error) sse__dbposts_fail(posts, on, error);
     else if (!posts->first->next || !sse__dbposts_together(posts, on))
         for (p = posts->first; p; p = p->next) sse__dbpost_run(p, on, sse__dbpost_start(p, on));
@@ -8992,58 +8997,52 @@ static void sse__dbposts_work(sse_app *app, void *user) { /* on the thread, or w
     posts->worked = true;
 }
 
-static void sse__dbpost_answer(sse_app *app, sse__dbpost *p) {
-    sse_db_result result;
-    result.changes = p->changes;
-    result.last_id = p->last_id;
-    result.error   = p->changes < 0 ? p->why ? p->why : sse_error_text(p->changes) : "";
-    if (p->to.done) p->to.done(app, &result, p->to.user);
-    else if (p->changes < 0) sse__log(app, SSE_LOG_WARNING, "sse_db_post: %s", result.error);
-    sse__dbpost_free(p);
-}
-
-/* Each once. The program may do anything meanwhile, also close db: then the rest is answered there. */
+/* Answers each once. The program may do anything meanwhile, also close db: then the rest is
+   answered there. */
 static void sse__dbposts_answer(sse__dbposts *posts) {
     if (!posts->answered) sse__db_job_end(&posts->job);
     posts->answered = true;
     while (posts->first) {
         sse__dbpost *p = posts->first;
-        posts->first = p->next;
-        sse__dbpost_answer(posts->app, p);
+        posts->first = p->next; /* PO1 */
+        if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
+        else if (p->result.changes < 0)
+            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
+        sse__dbpost_free(p);
     }
-}
-
-static int sse__dbposts_hand(sse__dbposts *posts, sse_app_fn landed) { /* to the thread, or to a later turn */
-    const int error = sse__db_job_is_away(&posts->job) ? sse__disk_do(posts->app, sse__dbposts_work, landed, posts) : SSE_E_NOT_BUILT;
-    return error ? sse__loop_call(&posts->app->loop, landed, posts, 0) : SSE_OK;
 }
 
 static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none waits */
     posts->first  = db->waiting;
     posts->worked = posts->answered = false;
     db->waiting       = NULL;
-    db->waiting_end   = &db->waiting;
     db->waiting_count = 0;
     db->posts         = posts->first ? posts : NULL;
     if (posts->first) sse__db_job_begin(&posts->job, db);
     return posts->first != NULL;
 }
 
-/* A call of the loop: answers, and hands on what came meanwhile. While the loop ends nobody takes
-   that, so it is done here. */
+/* A call of the loop: answers, and hands the statements that came meanwhile to the thread, or to a
+   later turn. While the loop ends neither takes them, so they run here. */
 static void sse__dbposts_landed(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
+    int           error;
     do {
+        if (!posts->worked && posts->job.on->is_writer) sse__disk_settle(app); /* D5 */
         if (!posts->worked) sse__dbposts_work(app, posts);
         if (!posts->answered) sse__dbposts_answer(posts);
         if (!posts->job.db || !sse__dbposts_take(posts, posts->job.db)) {
             SSE_FREE(posts);
             return;
         }
-    } while (sse__dbposts_hand(posts, sse__dbposts_landed));
+        error = SSE_E_NOT_BUILT;
+        if (posts->job.on->is_writer)
+            error = sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts);
+        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, 0);
+    } while (error);
 }
 
-/* Before db goes: all are done, and answered. */
+/* Before db is freed: all are run and answered. */
 static void sse__dbposts_end(sse_db *db) {
     sse__dbposts *posts = db->posts;
     db->closing = true;
@@ -9057,29 +9056,34 @@ static void sse__dbposts_end(sse_db *db) {
     posts->job.db = NULL;
 }
 
-static int sse__dbpost_may(sse_db *db, const sse_db_post_options *options, const char *sql) {
-    if (options && options->app && !sse__on_loop(options->app)) return SSE_E_THREAD; /* db is the loop's */
+static int sse__dbpost_refused(sse_db *db, const sse_db_post_options *options, const char *sql) {
+    sse_app *app = options ? options->app : NULL;
+    if (app && !sse__on_loop(app)) return SSE_E_THREAD; /* db is the loop's */
     if (!sse__db_enter(db)) return sse__db_status(db);
-    if (!options || !options->app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
+    if (!app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
     if (!sql) return sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
-    if (db->closing || options->app->loop.closing) return sse__db_fail(db, SSE_E_STATE, "the app or the database is about to go", NULL);
-    if (db->posts && db->posts->app != options->app) return sse__db_fail(db, SSE_E_STATE, "another app posts to this database", NULL);
-    if (db->waiting_count >= SSE__POSTS_WAITING) return sse__db_fail(db, SSE_E_FULL, "the disk is behind: 1000 statements wait", NULL);
+    if (db->closing || app->loop.closing)
+        return sse__db_fail(db, SSE_E_STATE, "the app or the database is about to go", NULL);
+    if (db->posts && db->posts->app != app)
+        return sse__db_fail(db, SSE_E_STATE, "another app posts to this database", NULL);
+    if (db->waiting_count >= SSE__POSTS_WAITING)
+        return sse__db_fail(db, SSE_E_FULL, "the disk is behind: 1000 statements wait", NULL);
     return SSE_OK;
 }
 
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
     sse__dbposts *posts;
     sse__dbpost  *p;
+    sse__sql      read;
     va_list       ap;
-    int           error = sse__dbpost_may(db, options, sql);
+    int           error = sse__dbpost_refused(db, options, sql);
     if (error) return error;
     va_start(ap, sql);
-    error = sse__sql_read(db, sql, ap);
+    error = sse__sql_read(db, &read, sql, ap);
     va_end(ap);
     if (error) return error;
     posts = db->posts ? db->posts : SSE__NEW(sse__dbposts);
-    p     = posts ? sse__dbpost_new(db, sql, options) : NULL;
+    p     = posts ? sse__dbpost_new(&read, options) : NULL;
     if (!p) {
         if (posts != db->posts) SSE_FREE(posts);
         return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
@@ -9089,94 +9093,25 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     db->waiting_end  = &p->next;
     db->waiting_count++;
     if (db->posts) return SSE_OK;
-    posts->app = options->app;
-    (void)sse__dbposts_take(posts, db);
-    if (sse__dbposts_hand(posts, sse__dbposts_landed)) sse__dbposts_landed(options->app, posts);
+    posts->app    = options->app;
+    posts->job.db = db;
+    posts->worked = posts->answered = true; /* there was none before: on with this one */
+    sse__dbposts_landed(posts->app, posts);
     return SSE_OK;
 }
 
-SSE_API void sse_db_close(sse_db *db) {
-    const bool ours = !sse__db_is_elsewhere(db); /* even closing would take the parent's locks for ours */
-    if (!db) return;
-    if (ours) sse__dbposts_end(db);
-    if (db->on_close) db->on_close(db->on_close_user);
-    sse_db_close(db->writer);
-    if (sse__db_broken == db) sse__db_broken = NULL; /* the program knows, and does without */
-    while (db->statements) {
-        sse_rows *r = db->statements;
-        db->statements = r->next;
-        if (ours) sqlite3_finalize(r->stmt);
-        sse_buf_free(&r->sql);
-        sse__names_free(&r->written);
-        SSE_FREE(r);
-    }
-    sse__marks_drop(db, NULL);
-    if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements of its own */
-    sse_buf_free(&db->message);
-    sse_buf_free(&db->sql);
-    sse__names_free(&db->pending);
-    sse__names_free(&db->outside);
-    SSE_FREE(db->values);
-    SSE_FREE(db->file);
-    SSE_FREE(db);
-}
+#else
 
-SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
-    if (!db || db->open_error || sse__db_is_elsewhere(db)) return NULL;
-    db->raw_given = true;
-    return db->raw;
-}
-
-#else /* SSE_NO_SQLITE: everything answers SSE_E_NOT_BUILT, and sse_db_open gives one database that failed for that reason */
-
-struct sse_db { int open_error; };
-
-static int  sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
-static void sse__db_wait(sse_db *db, bool waits) { (void)db, (void)waits; }
-
-SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
-    static sse_db failed = { SSE_E_NOT_BUILT };
-    return (void)file, (void)options, &failed;
-}
-SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) { return (void)raw, sse_db_open(NULL, NULL); }
-SSE_API void sse_db_close(sse_db *db) { (void)db; }
-SSE_API int  sse_db_error(sse_db *db, const char **text) {
-    if (text) *text = sse_error_text(sse__db_open_error(db));
-    return sse__db_open_error(db);
-}
-SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) { return (void)sql, sse__db_open_error(db); }
-SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
-    if (value) *value = 0;
-    return (void)sql, sse__db_open_error(db);
-}
-SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
-    return (void)options, (void)sql, sse__db_open_error(db);
-}
-SSE_API sse_rows   *sse_db_query(sse_db *db, const char *sql, ...) { return (void)db, (void)sql, (sse_rows *)NULL; }
-SSE_API bool        sse_db_next(sse_rows *rows) { return (void)rows, false; }
-SSE_API void        sse_db_done(sse_rows *rows) { (void)rows; }
-SSE_API const char *sse_db_text(sse_rows *rows, int column) { return (void)rows, (void)column, (const char *)NULL; }
-SSE_API sse_str     sse_db_blob(sse_rows *rows, int column) { return (void)rows, (void)column, sse__str(NULL, 0); }
-SSE_API long long   sse_db_int(sse_rows *rows, int column) { return (void)rows, (void)column, 0; }
-SSE_API double      sse_db_double(sse_rows *rows, int column) { return (void)rows, (void)column, 0.0; }
-SSE_API bool        sse_db_is_null(sse_rows *rows, int column) { return (void)rows, (void)column, true; }
-SSE_API int         sse_db_columns(sse_rows *rows) { return (void)rows, 0; }
-SSE_API const char *sse_db_column_name(sse_rows *rows, int column) { return (void)rows, (void)column, (const char *)NULL; }
-SSE_API long long   sse_db_last_id(sse_db *db) { return (void)db, 0; }
-SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) { return (void)fn, (void)user, sse__db_open_error(db); }
-SSE_API int sse_db_migrate(sse_db *db, const char *script) { return (void)script, sse__db_open_error(db); }
-SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) { return (void)scripts, (void)count, sse__db_open_error(db); }
-SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return (void)db, (struct sqlite3 *)NULL; }
-typedef struct sse__db_job { sse_db *db, *on; } sse__db_job;
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) { job->db = job->on = db; }
 static bool sse__db_job_is_away(const sse__db_job *job) { return (void)job, false; }
 static int  sse__db_job_enter(const sse__db_job *job) { return sse__db_open_error(job->db); }
 static void sse__db_job_leave(sse__db_job *job) { (void)job; }
 static void sse__db_job_end(sse__db_job *job) { (void)job; }
-static bool sse__db_is_idle(sse_db *db) { return (void)db, true; }
-static bool sse__db_is_elsewhere(const sse_db *db) { return (void)db, false; }
-static const char *sse__db_path(const sse_db *db) { return (void)db, (const char *)NULL; }
-static int         sse__db_busy_ms(const sse_db *db) { return (void)db, 0; }
+
+SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
+    (void)options, (void)sql;
+    return sse__db_open_error(db);
+}
 
 #endif /* SSE_NO_SQLITE */
 
@@ -16170,7 +16105,7 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
     posted->publication.topic = sse__posted_text(posted, p->topic, &error);
     posted->publication.id    = sse__posted_text(posted, p->id, &error);
     posted->publication.key   = sse__posted_text(posted, p->key, &error);
-    if (!error) error = sse__loop_call(&app->loop, sse__posted_run, posted, sizeof *posted + p->text.cap);
+    if (!error) error = sse__app_post(app, sse__posted_run, posted, sizeof *posted + p->text.cap);
     if (error) sse__posted_free(posted);
     return error;
 }
@@ -16608,7 +16543,7 @@ static int sse__view_message(const sse__live *live, sse_buf *html, sse__message 
 
 static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it was not rendered */
     const sse_str json = sse__text(sse_buf_text(html));
-    const char   *why  = error == SSE_E_DB ? sse__db_words : sse_error_text(error);
+    const char   *why  = error == SSE_E_DB ? sse__db_faults.words : sse_error_text(error);
     size_t        offset;
     char          fault[80];
     if (error == SSE_E_ARG && live->format == SSE_AS_SIGNALS) { /* the rest of its event was checked by sse_live */
@@ -16951,7 +16886,7 @@ static int sse__touch_one(sse_app *app, const char *path) {
         sse__touch(app, copy);
         return SSE_OK;
     }
-    error = sse__loop_call(&app->loop, sse__touch, copy, strlen(copy));
+    error = sse__app_post(app, sse__touch, copy, strlen(copy));
     if (error) SSE_FREE(copy);
     return error;
 }
@@ -16984,12 +16919,13 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 }
 
 /*==========================================================================
-  >>changes   who wrote, tell the views
-  Uses: >>live >>db >>loop >>field      Tests: tests/unit/changes.c
+  >>changes   commits to SQLite wake views and topics
+  Uses: >>live >>topics >>posts >>db >>timers >>core >>loop >>sys
+  Tests: tests/unit/changes.c
 
-  Whether something was committed, and by whom, tell two counters of SQLite
-  that move when ANOTHER connection commits (PRAGMA data_version), and a
-  third where the disk's thread writes to the file (>>db, D5):
+  Two counters of SQLite, each of which moves when ANOTHER connection commits
+  (PRAGMA data_version), show whether there was a commit and whose it was; a
+  third does where the disk's thread writes to the file (>>posts, D5):
 
       watcher's   ours        writer's    committed
       same        -           -           nothing: it was rolled back
@@ -17009,94 +16945,125 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 
 #ifndef SSE_NO_SQLITE
 
-/* table: "main.msgs"; ptr NULL: any table of db. Called on the loop; may mark what is to be rendered, no more. */
-typedef void (*sse__changed_fn)(void *user, sse_db *db, sse_str table);
-
 #include <sys/stat.h>
 
-enum { SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000, SSE__LOOK_BLIND_MS = 100, SSE__WRITER_MS = 20 }; /* blind: without inotify */
+enum {
+    SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000,
+    SSE__LOOK_BLIND_MS = 100, /* blind: without inotify */
+    SSE__WRITER_MS = 20
+};
 
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
     struct sse__dbfile *next;
-    char         *schema, *path;   /* path "": in memory, ours alone */
-    sqlite3      *watcher;         /* NULL: there is none, and what we ran is taken as committed */
-    sqlite3_stmt *watcher_version, *our_version;
-    int           watcher_saw, we_saw, writer_saw;
-    dev_t         dev;
-    ino_t         ino, wal_ino;
-    bool          listed, deleted; /* deleted: nothing has its name, which was told */
+    char               *schema, *path, *dir; /* path "": in memory, ours alone */
+    sse_buf             wal;     /* path of the WAL */
+    sqlite3            *watcher; /* NULL: none; all that we ran is taken as committed */
+    sqlite3_stmt       *watcher_version, *our_version;
+    int                 watcher_saw, we_saw, writer_saw;
+    dev_t               dev;
+    ino_t               ino, wal_ino;
+    bool                listed, deleted; /* deleted: no file has its name, and that was logged */
 } sse__dbfile;
 
+/* A database that is followed. */
 typedef struct sse__changes sse__changes;
 struct sse__changes {
     sse__changes *next; /* in app->changes */
-    sse_app        *app;
-    sse_db         *db;
-    sse__changed_fn fn;
-    void           *user;
-    sse__dbfile      *files;
-    sse__alarm      alarm;     /* the next look; each is twice as far away as the last, until it is slow */
-    int             delay_ms, slow_ms; /* delay_ms 0: starting */
-    int             notify_fd; /* -1: blind */
-    int             total_changes;
-    bool            waiting;   /* our connection is inside a transaction: it sees an old state, and so would a view (G1) */
-    bool            warned;
-    bool            unverified; /* .tables of a live route were not compared with the database yet */
+    sse_app      *app;
+    sse_db       *db;
+    /* table: "main.msgs"; ptr NULL: any of db. It may mark what is to be rendered, no more. */
+    void        (*fn)(sse_app *app, sse_db *db, sse_str table);
+    sse__dbfile  *files;
+    sse__alarm    alarm;     /* the next look; each is twice as far away as the last, until slow */
+    int           delay_ms, slow_ms; /* delay_ms 0: starting */
+    int           notify_fd; /* of inotify; -1: blind */
+    int           total_changes;
+    bool          waiting;   /* our connection is in a transaction, and shows an old state */
+    bool          warned;
+    bool          unverified; /* .tables of a live route were not compared with the database yet */
 };
 
-static void sse__changes_tell_all(sse__changes *ch) { ch->fn(ch->user, ch->db, sse__str(NULL, 0)); }
+static void sse__changes_tell_all(sse__changes *ch) { ch->fn(ch->app, ch->db, sse__str(NULL, 0)); }
+
+/* ---- inotify: the descriptor is readable after a change to what was added ---- */
+
+#if defined(__linux__)
+#include <sys/inotify.h>
+static int sse__notify_open(void) { /* -1: not to be had */
+    const int fd = SSE__SYS(inotify_init());
+    if (fd < 0 || sse__set_flags(fd) == SSE_OK) return fd;
+    close(fd);
+    return -1;
+}
+
+static void sse__notify_add(int fd, const char *path, bool is_dir) { /* of a directory its names */
+    const uint32_t names = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO;
+    (void)inotify_add_watch(fd, path, is_dir ? names : IN_MODIFY);
+}
+#else
+static int  sse__notify_open(void) { return -1; }
+static void sse__notify_add(int fd, const char *path, bool is_dir) {
+    (void)fd, (void)path, (void)is_dir;
+}
+#endif
 
 /* ---- files ---- */
 
-static bool sse__version_read(sqlite3_stmt *stmt, int *version) { /* false: locked, or the file is in trouble */
+static sqlite3_stmt *sse__version_prepare(sqlite3 *raw, const char *schema) { /* NULL: an error */
+    char         *sql  = sqlite3_mprintf("PRAGMA \"%w\".data_version", schema);
+    sqlite3_stmt *stmt = NULL;
+    if (sql) sqlite3_prepare_v2(raw, sql, -1, &stmt, NULL);
+    sqlite3_free(sql);
+    return stmt;
+}
+
+static bool sse__version_read(sqlite3_stmt *stmt, int *version) { /* false: locked, or in trouble */
     const bool got = stmt && sqlite3_step(stmt) == SQLITE_ROW;
     if (got) *version = sqlite3_column_int(stmt, 0);
     sqlite3_reset(stmt);
     return got;
 }
 
-static void sse__dbfile_close(sse__dbfile *f) {
-    sqlite3_finalize(f->watcher_version);
-    sqlite3_finalize(f->our_version);
-    sqlite3_close(f->watcher);
-    f->watcher         = NULL;
-    f->watcher_version = f->our_version = NULL;
-}
-
-static ino_t sse__wal_ino(const char *path) { /* 0: there is none, or nothing is in it */
-    struct stat s;
-    sse_buf     wal = {NULL, 0, 0, 0};
-    ino_t       ino = 0;
-    sse_printf(&wal, "%s-wal", path);
-    if (stat(sse_buf_text(&wal), &s) == 0 && s.st_size > 0) ino = s.st_ino;
-    sse_buf_free(&wal);
-    return ino;
-}
-
-/* Opens the watcher. It never waits for a lock: the loop would. Without it (in memory, encrypted) f still works, see judge. */
-static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
-    struct stat s;
-    char       *sql = sqlite3_mprintf("PRAGMA \"%w\".data_version", f->schema);
-    if (sql) sqlite3_prepare_v2(db->raw, sql, -1, &f->our_version, NULL);
-    sqlite3_free(sql);
-    (void)sse__version_read(f->our_version, &f->we_saw);
-    if (!f->path[0] || stat(f->path, &s)) return;
-    f->dev     = s.st_dev;
-    f->ino     = s.st_ino;
-    f->wal_ino = sse__wal_ino(f->path);
-    if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(f->watcher, "PRAGMA data_version", -1, &f->watcher_version, NULL) == SQLITE_OK &&
-        sse__version_read(f->watcher_version, &f->watcher_saw)) return;
+static void sse__dbfile_end_watcher(sse__dbfile *f) {
     sqlite3_finalize(f->watcher_version);
     sqlite3_close(f->watcher);
     f->watcher         = NULL;
     f->watcher_version = NULL;
 }
 
+static void sse__dbfile_close(sse__dbfile *f) {
+    sse__dbfile_end_watcher(f);
+    sqlite3_finalize(f->our_version);
+    f->our_version = NULL;
+}
+
+static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none, or nothing is in it */
+    struct stat s;
+    return stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 ? s.st_ino : 0;
+}
+
+/* Opens the watcher, anew if there is one. It never waits for a lock: the loop would. Without it
+   (in memory, encrypted) f still works, see sse__dbfile_who_committed. */
+static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
+    struct stat s;
+    sse__dbfile_close(f);
+    f->our_version = sse__version_prepare(db->raw, f->schema);
+    (void)sse__version_read(f->our_version, &f->we_saw);
+    if (!f->path[0] || stat(f->path, &s)) return;
+    f->dev     = s.st_dev;
+    f->ino     = s.st_ino;
+    f->wal_ino = sse__dbfile_wal_ino(f);
+    if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
+        f->watcher_version = sse__version_prepare(f->watcher, "main");
+    if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
+}
+
 static void sse__dbfile_free(sse__dbfile *f) {
     sse__dbfile_close(f);
+    sse_buf_free(&f->wal);
     SSE_FREE(f->schema);
     SSE_FREE(f->path);
+    SSE_FREE(f->dir);
     SSE_FREE(f);
 }
 
@@ -17105,61 +17072,71 @@ static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has tak
     return f->path[0] && stat(f->path, &s) == 0 && (s.st_ino != f->ino || s.st_dev != f->dev);
 }
 
-/* ---- what happened ---- */
+/* ---- who committed ---- */
 
-typedef enum sse__verdict { SSE__NOBODY, SSE__WE, SSE__OTHERS, SSE__LATER } sse__verdict;
+typedef enum sse__committer {
+    SSE__BY_NOBODY, SSE__BY_US, SSE__BY_OTHERS, SSE__BY_UNKNOWN
+} sse__committer;
 
-/* The writer's counter. While the thread has it nobody can ask, and a commit of its may be there
-   already: LATER, but not for long. */
-static sse__verdict sse__dbfile_judge_writer(sse__dbfile *f, const sse_db *db) {
-    int saw = f->writer_saw;
-    if (!db->writer || strcmp(f->schema, "main") != 0) return SSE__OTHERS;
-    if (db->writer_jobs) return sse__clock_ms() - db->writer_since < SSE__WRITER_MS ? SSE__LATER : SSE__OTHERS;
-    if (!sse__db_writer_version(db, &f->writer_saw)) return SSE__OTHERS;
-    return f->writer_saw == saw ? SSE__WE : SSE__OTHERS;
+/* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
+   and it may have committed already: unknown, but not for long. */
+static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
+    const sse_db  *w   = db->writer;
+    const int      saw = f->writer_saw;
+    sqlite3_stmt  *version;
+    bool           got;
+    if (!w || strcmp(f->schema, "main") != 0) return SSE__BY_OTHERS;
+    if (db->writer_jobs)
+        return sse__clock_ms() - db->writer_since < SSE__WRITER_MS ? SSE__BY_UNKNOWN
+                                                                   : SSE__BY_OTHERS;
+    version = w->raw ? sse__version_prepare(w->raw, "main") : NULL;
+    got     = sse__version_read(version, &f->writer_saw);
+    sqlite3_finalize(version);
+    return got && f->writer_saw == saw ? SSE__BY_US : SSE__BY_OTHERS;
 }
 
-/* The table above. The watcher is asked first: what is committed between the questions then counts
-   as theirs. */
-static sse__verdict sse__dbfile_judge(sse__dbfile *f, const sse_db *db) {
-    int          watcher_sees = 0, we_see;
-    sse__verdict verdict;
-    if (f->watcher && !sse__version_read(f->watcher_version, &watcher_sees)) return SSE__LATER;
-    if (f->watcher && watcher_sees == f->watcher_saw) return SSE__NOBODY;
-    if (!sse__version_read(f->our_version, &we_see)) return SSE__LATER;
-    verdict = sse__dbfile_judge_writer(f, db); /* in any case: it notes what the writer sees now */
-    if (we_see == f->we_saw) verdict = SSE__WE;
-    if (verdict == SSE__LATER) return verdict;
+/* The table above. The watcher is asked first: a commit between the questions then counts as
+   another's. */
+static sse__committer sse__dbfile_who_committed(sse__dbfile *f, const sse_db *db) {
+    int            watcher_sees = 0, we_see;
+    sse__committer by;
+    if (f->watcher && !sse__version_read(f->watcher_version, &watcher_sees)) return SSE__BY_UNKNOWN;
+    if (f->watcher && watcher_sees == f->watcher_saw) return SSE__BY_NOBODY;
+    if (!sse__version_read(f->our_version, &we_see)) return SSE__BY_UNKNOWN;
+    by = sse__dbfile_ask_writer(f, db); /* in any case: it notes what the writer sees now */
+    if (we_see == f->we_saw) by = SSE__BY_US;
+    if (by == SSE__BY_UNKNOWN) return by;
     f->watcher_saw = watcher_sees;
     f->we_saw      = we_see;
-    return verdict;
+    return by;
 }
 
-static void sse__changes_tell_names(sse__changes *ch, const sse__dbfile *f, const sse__names *names) {
-    const size_t schema_len = strlen(f->schema);
-    size_t       at, n;
-    for (at = 0; at < names->list.len; at += n + 1) {
-        const char *name = names->list.ptr + at;
-        n = strlen(name);
-        if (n > schema_len && name[schema_len] == '.' && sse__eq_nocase(sse__str(name, schema_len), sse__str(f->schema, schema_len)))
-            ch->fn(ch->user, ch->db, sse__str(name, n));
+static void sse__changes_tell_names(sse__changes *ch, sse_str schema, const sse__table_set *set) {
+    size_t at;
+    for (at = 0; at < set->list.len; at += strlen(set->list.ptr + at) + 1) {
+        const sse_str name = sse__text(set->list.ptr + at);
+        if (name.len > schema.len && name.ptr[schema.len] == '.' &&
+            sse__eq_nocase(sse__str(name.ptr, schema.len), schema))
+            ch->fn(ch->app, ch->db, name);
     }
 }
 
 static void sse__changes_tell_ours(sse__changes *ch, const sse__dbfile *f, bool wrote) {
     const sse_db *db = ch->db;
     if (!f->watcher && !wrote) return;
-    if (db->pending.all || db->outside.all || !sse__db_sees_names(ch->db)) { /* G2 */
+    if (db->pending.all || db->raw_writes.all || !sse__db_sees_tables(ch->db)) { /* G2 */
         sse__changes_tell_all(ch);
         return;
     }
-    sse__changes_tell_names(ch, f, &db->pending);
-    sse__changes_tell_names(ch, f, &db->outside);
+    sse__changes_tell_names(ch, sse__text(f->schema), &db->pending);
+    sse__changes_tell_names(ch, sse__text(f->schema), &db->raw_writes);
 }
 
-static bool sse__changes_wrote(const sse__changes *ch) { /* perhaps: our connection ran something that writes */
+/* Whether our connection may have written. */
+static bool sse__changes_wrote(const sse__changes *ch) {
     const sse_db *db = ch->db;
-    return db->pending.all || db->pending.list.len || sqlite3_total_changes(db->raw) != ch->total_changes;
+    return db->pending.all || db->pending.list.len ||
+           sqlite3_total_changes(db->raw) != ch->total_changes;
 }
 
 static void sse__changes_schedule(sse__changes *ch, int delay_ms) {
@@ -17167,25 +17144,24 @@ static void sse__changes_schedule(sse__changes *ch, int delay_ms) {
     sse__alarm_set(&ch->app->loop.wheel, &ch->alarm, sse__clock_ms() + (uint64_t)ch->delay_ms);
 }
 
-static bool sse__changes_check(sse__changes *ch) { /* false: look again, something cannot be told yet */
-    sse_db    *db = ch->db;
-    const bool wrote = sse__changes_wrote(ch);
-    const int  total = sqlite3_total_changes(db->raw);
-    bool       settled = true;
+/* False: something is not known yet, look again. */
+static bool sse__changes_check(sse__changes *ch) {
+    sse_db      *db      = ch->db;
+    const bool   wrote   = sse__changes_wrote(ch);
+    const int    total   = sqlite3_total_changes(db->raw);
+    bool         settled = true;
     sse__dbfile *f;
     ch->waiting = !sse__db_is_idle(db);
     if (ch->waiting) return false; /* G1 */
-    for (f = ch->files; f; f = f->next) {
-        switch (sse__dbfile_judge(f, db)) {
-        case SSE__WE: sse__changes_tell_ours(ch, f, wrote); break;
-        case SSE__OTHERS: sse__changes_tell_all(ch); break;
-        case SSE__LATER: settled = false; break;
-        case SSE__NOBODY: break;
+    for (f = ch->files; f; f = f->next)
+        switch (sse__dbfile_who_committed(f, db)) {
+        case SSE__BY_US: sse__changes_tell_ours(ch, f, wrote); break;
+        case SSE__BY_OTHERS: sse__changes_tell_all(ch); break;
+        case SSE__BY_UNKNOWN: settled = false; break;
+        case SSE__BY_NOBODY: break;
         }
-    }
     if (!settled) return false;
-    sse__names_cut(&db->pending, 0, false);
-    db->round++;
+    sse__table_set_clear(&db->pending);
     ch->total_changes = total;
     return true;
 }
@@ -17200,58 +17176,50 @@ static void sse__changes_close_files(sse__changes *ch) {
     }
 }
 
-/* What the kernel is asked to tell: writes to the file and its WAL, and files that come and go, as journals do. Asking
-   again for what it tells already changes nothing, so it is asked again with every look: a WAL may be a new one. */
-static void sse__changes_notify(const sse__changes *ch, const sse__dbfile *f) {
-    const char *slash = strrchr(f->path, '/');
-    sse_buf     name = {NULL, 0, 0, 0};
-    if (ch->notify_fd < 0 || !slash) return;
-    sse__notify_writes(ch->notify_fd, f->path);
-    sse_printf(&name, "%s-wal", f->path);
-    if (!name.error) sse__notify_writes(ch->notify_fd, sse_buf_text(&name));
-    name.len = 0;
-    sse_printf(&name, "%.*s/", (int)(slash - f->path), f->path);
-    if (!name.error) sse__notify_names(ch->notify_fd, sse_buf_text(&name));
-    sse_buf_free(&name);
-}
-
 static void sse__changes_list(sse__changes *ch, const char *schema, const char *path) {
-    sse__dbfile *f;
-    for (f = ch->files; f; f = f->next)
-        if (strcmp(f->schema, schema) == 0 && strcmp(f->path, path) == 0) break;
-    if (!f) {
+    const char  *slash = strrchr(path, '/');
+    sse__dbfile *f     = ch->files;
+    bool         known;
+    while (f && (strcmp(f->schema, schema) != 0 || strcmp(f->path, path) != 0)) f = f->next;
+    known = f != NULL;
+    if (!known) {
         f = SSE__NEW(sse__dbfile);
         if (!f) return; /* the next look tries again */
         f->schema = sse__strdup(sse__text(schema));
         f->path   = sse__strdup(sse__text(path));
-        if (!f->schema || !f->path) {
+        f->dir    = sse__strdup(sse__str(path, slash ? (size_t)(slash - path) + 1 : 0));
+        sse_printf(&f->wal, "%s-wal", path);
+        if (!f->schema || !f->path || !f->dir || f->wal.error) {
             sse__dbfile_free(f);
             return;
         }
-        sse__dbfile_open(ch->db, f);
         f->next   = ch->files;
         ch->files = f;
-        if (ch->delay_ms) sse__changes_tell_all(ch);
-    } else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms) {
-        sse__dbfile_close(f);
+    }
+    if (!known || (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms)) {
         sse__dbfile_open(ch->db, f);
-        if (f->watcher) sse__changes_tell_all(ch);
+        if (known ? f->watcher != NULL : ch->delay_ms != 0) sse__changes_tell_all(ch);
     }
     f->listed = true;
-    sse__changes_notify(ch, f);
+    if (ch->notify_fd < 0 || !slash) return;
+    /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
+       new file; for a file that is watched already that changes nothing. */
+    sse__notify_add(ch->notify_fd, f->path, false);
+    sse__notify_add(ch->notify_fd, sse_buf_text(&f->wal), false);
+    sse__notify_add(ch->notify_fd, f->dir, true);
 }
 
 /* Brings the list in line with the databases that our connection has attached now. */
 static void sse__changes_refresh(sse__changes *ch) {
     sqlite3_stmt *stmt = NULL;
-    sse__dbfile   **link = &ch->files, *f;
-    int           rc;
+    sse__dbfile **link = &ch->files, *f;
+    int           rc = SQLITE_ERROR;
     for (f = ch->files; f; f = f->next) f->listed = false;
-    rc = sqlite3_prepare_v2(ch->db->raw, "PRAGMA database_list", -1, &stmt, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const char *schema = (const char *)sqlite3_column_text(stmt, 1), *path = (const char *)sqlite3_column_text(stmt, 2);
+    sqlite3_prepare_v2(ch->db->raw, "PRAGMA database_list", -1, &stmt, NULL);
+    while (stmt && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *schema = (const char *)sqlite3_column_text(stmt, 1);
+        const char *path   = (const char *)sqlite3_column_text(stmt, 2);
         if (schema) sse__changes_list(ch, schema, path ? path : "");
-        rc = SQLITE_OK;
     }
     sqlite3_finalize(stmt);
     if (rc != SQLITE_DONE) return;
@@ -17266,19 +17234,19 @@ static void sse__changes_refresh(sse__changes *ch) {
     }
 }
 
-/* Another file has taken the name of ours, a backup say. Our connection still shows the old one and refuses to write: it is
-   opened anew. A WAL that still belongs to the old file would be taken for part of the new one: that is for a human. */
-static void sse__changes_follow(sse__changes *ch) {
-    sse__dbfile *f;
-    bool       old_wal;
-    int        rc;
-    for (f = ch->files; f && !sse__dbfile_replaced(f);) f = f->next;
+/* Another file has taken the name of ours, a backup say. Our connection still shows the old one and
+   refuses to write: it is opened anew. A WAL that still belongs to the old file would be taken for
+   part of the new one: that is for a human. */
+static void sse__changes_reopen_replaced(sse__changes *ch) {
+    sse__dbfile *f = ch->files;
+    bool         old_wal;
+    while (f && !sse__dbfile_replaced(f)) f = f->next;
     if (!f || !sse__db_is_idle(ch->db)) return;
-    old_wal = f->wal_ino && f->wal_ino == sse__wal_ino(f->path);
-    rc      = old_wal ? SSE_E_STATE : sse__db_reopen(ch->db);
-    if (rc != SSE_OK) {
-        if (!ch->warned) sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart", f->path,
-                                  old_wal ? ", the old -wal is still there" : "");
+    old_wal = f->wal_ino && f->wal_ino == sse__dbfile_wal_ino(f);
+    if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
+        if (!ch->warned)
+            sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",
+                     f->path, old_wal ? ", the old -wal is still there" : "");
         ch->warned = true;
         return;
     }
@@ -17289,48 +17257,50 @@ static void sse__changes_follow(sse__changes *ch) {
     sse__changes_tell_all(ch);
 }
 
-/* Whoever deletes the file leaves it to our connection alone, and SQLite goes on as if nothing had happened. */
-static void sse__changes_miss(sse__changes *ch) {
+/* A file that was deleted lives on for our connection alone, and SQLite goes on as if nothing had
+   happened. */
+static void sse__changes_report_deleted(sse__changes *ch) {
     sse__dbfile *f;
     struct stat  s;
     for (f = ch->files; f; f = f->next) {
         const bool deleted = f->ino && stat(f->path, &s) && errno == ENOENT;
         if (deleted && !f->deleted)
-            sse__log(ch->app, SSE_LOG_ERROR, "%s was deleted: what is in it ends with this process (VACUUM INTO saves it)", f->path);
+            sse__log(ch->app, SSE_LOG_ERROR, "%s was deleted: what is in it ends with this process "
+                     "(VACUUM INTO saves it)", f->path);
         f->deleted = deleted;
     }
 }
 
 /* ---- when to look ---- */
 
-static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) { /* inotify: somebody writes, perhaps we */
+static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) { /* inotify */
     sse__changes *ch = (sse__changes *)user;
-    (void)app;
-    (void)events;
-    sse__notify_drain(fd);
+    char          bytes[4096];
+    (void)app, (void)events;
+    while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
     (void)sse__changes_check(ch);
-    sse__changes_schedule(ch, SSE__LOOK_SOON_MS); /* the write is told before the commit can be seen: look again, and again */
-}
-
-static void sse__changes_warn(sse__changes *ch) {
-    sqlite3_stmt *stmt = sqlite3_next_stmt(ch->db->raw, NULL);
-    while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(ch->db->raw, stmt);
-    sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",
-             stmt ? "a query that is still open (sse_db_done): " : "a transaction", stmt ? sqlite3_sql(stmt) : "");
-    ch->warned = true;
+    /* It comes before the commit can be seen, so look again shortly, backing off. */
+    sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
 }
 
 static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes *ch = SSE__CONTAINER(alarm, sse__changes, alarm);
-    sse__changes_follow(ch);
-    sse__changes_miss(ch);
+    sse__changes_reopen_replaced(ch);
+    sse__changes_report_deleted(ch);
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
-    if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) sse__changes_warn(ch);
+    if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) {
+        sqlite3_stmt *stmt = sse__db_busy_statement(ch->db);
+        sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",
+                 stmt ? "a query that is still open (sse_db_done): " : "a transaction",
+                 stmt ? sqlite3_sql(stmt) : "");
+        ch->warned = true;
+    }
     sse__changes_schedule(ch, ch->delay_ms * 2); /* G3 */
 }
 
-/* The first word of tables that is no table of db, such as a view or a misspelling, which nothing would ever wake; else absent. */
+/* The first word of tables that is no table of db, such as a view or a misspelling, which nothing
+   would ever wake; else absent. */
 static sse_str sse__changes_unknown(sse_db *db, sse_str tables) {
     while (tables.ptr) {
         const sse_str word = sse__cut(&tables, ' ', false);
@@ -17339,33 +17309,38 @@ static sse_str sse__changes_unknown(sse_db *db, sse_str tables) {
     return sse__str(NULL, 0);
 }
 
-static void sse__changes_verify(sse__changes *ch) { /* late, so that tables may be created after the routes */
-    sse__link *link;
+/* Late, so that tables may be created after the routes. */
+static void sse__changes_verify(sse__changes *ch) {
+    sse__link *link, *lives = &ch->app->views->lives;
     ch->unverified = false;
-    for (link = ch->app->views->lives.next; link != &ch->app->views->lives; link = link->next) {
-        sse__live    *live = SSE__CONTAINER(link, sse__live, link);
-        const sse_str word = sse__changes_unknown(ch->db, live->db == ch->db ? sse__text(live->tables) : sse__str(NULL, 0));
+    for (link = lives->next; link != lives; link = link->next) {
+        sse__live *live = SSE__CONTAINER(link, sse__live, link);
+        sse_str    word = sse__str(NULL, 0);
+        if (live->db == ch->db) word = sse__changes_unknown(ch->db, sse__text(live->tables));
         if (!word.ptr) continue;
-        sse__log(ch->app, SSE_LOG_WARNING, "live view %s: %.*s is no table: it follows all tables", live->path, SSE_STR(word));
+        sse__log(ch->app, SSE_LOG_WARNING, "live view %s: %.*s is no table: it follows all tables",
+                 live->path, SSE_STR(word));
         live->tables = NULL; /* G2 */
     }
 }
 
-/* After a turn of the loop, before views render. Costs next to nothing if no connection of ours ran anything. */
+/* After a turn of the loop, before views render. Costs next to nothing if no connection of ours ran
+   anything. */
 static void sse__changes_look(sse_app *app) {
     sse__changes *ch;
     for (ch = app->changes; ch; ch = ch->next) {
         if (ch->unverified) sse__changes_verify(ch);
         if (ch->db->schemas_changed) sse__changes_refresh(ch);
         if (!ch->waiting && !sse__changes_wrote(ch)) continue;
-        if (!sse__changes_check(ch) && ch->delay_ms >= ch->slow_ms) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
+        if (!sse__changes_check(ch) && ch->delay_ms >= ch->slow_ms)
+            sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
     }
 }
 
 /* ---- beginning and end ---- */
 
 static void sse__changes_end(void *user) { /* also when the program closes the database */
-    sse__changes  *ch = (sse__changes *)user;
+    sse__changes  *ch   = (sse__changes *)user;
     sse__changes **link = &ch->app->changes;
     while (*link != ch) link = &(*link)->next;
     *link = ch->next;
@@ -17379,28 +17354,43 @@ static void sse__changes_end(void *user) { /* also when the program closes the d
     SSE_FREE(ch);
 }
 
-/* Tells fn from now on which tables change; once per database. fn and user: borrowed until sse__changes_stop or sse_db_close.
-   Returns 0; the error of a failed database; SSE_E_STATE if another app follows it. */
-static int sse__changes_start(sse_app *app, sse_db *db, sse__changed_fn fn, void *user) {
-    sse__changes *ch;
-    for (ch = app->changes; ch; ch = ch->next)
-        if (ch->db == db) return SSE_OK;
+static void sse__changes_stop(sse_app *app) {
+    while (app->changes) sse__changes_end(app->changes);
+}
+
+static void sse__changes_to_all(sse_app *app, sse_db *db, sse_str table) {
+    sse__views_changed(app, db, table);
+    sse__topics_changed(app, db, table);
+}
+
+/* Follows db from now on, until sse__changes_stop or sse_db_close: a live route or a topic names
+   it. Returns 0; the error of a failed database; SSE_E_STATE if another app follows it. */
+static int sse__changes_watch(sse_app *app, sse_db *db) {
+    sse__changes *ch = app->changes;
+    app->stages[SSE__TURN_CHANGES] = sse__changes_look;
+    app->stages[SSE__END_CHANGES]  = sse__changes_stop;
+    while (ch && ch->db != db) ch = ch->next;
+    if (ch) {
+        ch->unverified = true;
+        return SSE_OK;
+    }
     if (sse__db_open_error(db)) return sse__db_open_error(db);
     if (db->on_close) return SSE_E_STATE;
     ch = SSE__NEW(sse__changes);
     if (!ch) return SSE_E_NOMEM;
     ch->app           = app;
     ch->db            = db;
-    ch->fn            = fn;
-    ch->user          = user;
+    ch->fn            = sse__changes_to_all;
+    ch->unverified    = true;
     ch->alarm.fn      = sse__changes_tick;
     ch->total_changes = sqlite3_total_changes(db->raw);
+    ch->slow_ms       = SSE__LOOK_SLOW_MS;
     ch->notify_fd     = sse__notify_open();
-    if (ch->notify_fd >= 0 && sse_watch(app, ch->notify_fd, SSE_READ, sse__changes_noticed, ch) != SSE_OK) {
+    if (ch->notify_fd >= 0 && sse_watch(app, ch->notify_fd, SSE_READ, sse__changes_noticed, ch)) {
         close(ch->notify_fd);
         ch->notify_fd = -1;
     }
-    ch->slow_ms       = ch->notify_fd >= 0 ? SSE__LOOK_SLOW_MS : SSE__LOOK_BLIND_MS;
+    if (ch->notify_fd < 0) ch->slow_ms = SSE__LOOK_BLIND_MS;
     ch->next          = app->changes;
     app->changes      = ch;
     db->on_close      = sse__changes_end;
@@ -17410,38 +17400,23 @@ static int sse__changes_start(sse_app *app, sse_db *db, sse__changed_fn fn, void
     return SSE_OK;
 }
 
-static void sse__changes_stop(sse_app *app) {
-    while (app->changes) sse__changes_end(app->changes);
-}
-
-/* ---- views and outboxes ---- */
-
-static void sse__changes_to_all(void *user, sse_db *db, sse_str table) {
-    sse__views_changed((sse_app *)user, db, table);
-    sse__topics_changed((sse_app *)user, db, table);
-}
-
-static int sse__changes_watch(sse_app *app, sse_db *db) { /* a live route or a topic names it, and follows from now on */
-    const int     error = sse__changes_start(app, db, sse__changes_to_all, app);
-    sse__changes *ch = app->changes;
-    app->stages[SSE__TURN_CHANGES] = sse__changes_look;
-    app->stages[SSE__END_CHANGES]  = sse__changes_stop;
-    for (; ch; ch = ch->next)
-        if (ch->db == db) ch->unverified = true;
-    return error;
-}
-
 #else
 
-static int  sse__changes_watch(sse_app *app, sse_db *db) { return (void)app, sse__db_open_error(db); }
+static int sse__changes_watch(sse_app *app, sse_db *db) {
+    (void)app;
+    return sse__db_open_error(db);
+}
 
 #endif /* SSE_NO_SQLITE */
 
 /* The words for sse_topic_from_table's errors. */
 static const char *sse__feed_fault(sse_db *db, int error) {
     const char *words = "";
-    if (error == SSE_E_ARG) return "the SELECT needs one ? for the id to go on after, and gives id, data and, if wanted, the event's name";
-    if (error == SSE_E_STATE) return "in use already, or it has a history, or db belongs to another app";
+    if (error == SSE_E_ARG)
+        return "the SELECT needs one ? for the id to go on after, and gives id, data and, if "
+               "wanted, the event's name";
+    if (error == SSE_E_STATE)
+        return "in use already, or it has a history, or db belongs to another app";
     if (error != SSE_E_DB || !sse_db_error(db, &words)) return sse_error_text(error);
     return words;
 }
@@ -17450,12 +17425,15 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
     int error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!topic || !*topic || !sql) return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s", sql ? "a topic without a name" : "sql is NULL");
+    if (!topic || !*topic || !sql)
+        return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s",
+                           sql ? "a topic without a name" : "sql is NULL");
     if (!db) return sse__refuse(app, SSE_E_ARG, "topic %s from a table: db is NULL", topic);
     error = sse__changes_watch(app, db);
     if (!error) error = sse__topic_feed(app, topic, db, sql);
     app->stages[SSE__TURN_OUTBOXES] = sse__topics_flow;
-    return error ? sse__refuse(app, error, "topic %s from a table: %s", topic, sse__feed_fault(db, error)) : SSE_OK;
+    if (!error) return SSE_OK;
+    return sse__refuse(app, error, "topic %s from a table: %s", topic, sse__feed_fault(db, error));
 }
 
 /*==========================================================================
@@ -17751,9 +17729,9 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
    nothing of it may be one that nobody meant. */
 static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
-    if (req->failed || req->status >= 400 || !sse__db_tell(req->app->loop.wheel.now / 1000)) return;
+    if (req->failed || req->status >= 400 || !sse__db_tell(req->app)) return;
     sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
-             req->path, sse__db_words);
+             req->path, sse__db_faults.words);
 }
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
@@ -18868,9 +18846,9 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
-    if (sse__db_broken)
+    if (sse__db_faults.broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
-                                           "(sse_db_close forgets it): %s", sse__db_broken_why);
+                                           "(sse_db_close forgets it): %s", sse__db_faults.broken_why);
     else error = sse__serve_check(app, what, o);
     if (!error) error = sse__server_check_databases(app);
     if (!error) {
@@ -19118,7 +19096,6 @@ static void sse__turn(sse_app *app, int timeout_ms) {
     sse__net_work(app->net);
     sse__check_all(app);
     sse__net_reap(app->net);
-    sse__loop_reap(&app->loop);
     sse__stats_show(app);
 }
 
@@ -19157,7 +19134,7 @@ SSE_API int sse_fd(sse_app *app) {
 SSE_API int sse_next_ms(sse_app *app) {
     int ms;
     if (!app) return SSE_E_ARG;
-    if (sse__turn_has_work(app) || app->loop.always_ready) return 0;
+    if (sse__turn_has_work(app)) return 0;
     ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
     if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
     return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* no descriptor tells of more */
@@ -19287,8 +19264,8 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__server_own(app, true); /* work that still runs is not on this thread */
     if (app->server->inited) sse__server_end(app);
     sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* now no thread of ours posts */
-    sse__loop_drain(&app->loop);
-    sse__stages_run(app, SSE__FREE_POOLS, SSE__FREE_SAVE);
+    sse__app_drain(app);
+    sse__stages_run(app, SSE__FREE_SAVE, SSE__FREE_SAVE);
     sse__net_close(app->net);
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
     sse__encoder_free(app->encoder);
@@ -19324,9 +19301,10 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
     error      = sse__options_copy(app, options);
-    loop_error = sse__loop_open(&app->loop, app);
+    loop_error = sse__app_open(app);
     if (!error) error = loop_error;
     if (!error) error = sse__options_check(app);
+    app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
@@ -19690,7 +19668,7 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
         p.fd      = t->out;
         p.events  = POLLIN;
         p.revents = 0;
-        if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(t->app, t->out, SSE_READ, NULL);
+        if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(sse__watch_find(t->app, t->out));
     }
     return t->url;
 }

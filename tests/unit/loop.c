@@ -188,6 +188,23 @@ static void test_loop(void) {
     close(null_fd);
 }
 
+static int  late;
+static void watch_late(sse_app *app, void *user) {
+    late = sse_watch(app, *(int *)user, SSE_READ, readable, NULL);
+}
+
+static void test_late(void) {
+    sse_app *app = sse_app_new(NULL);
+    int      fds[2];
+    if (pipe(fds)) return;
+    sse_call(app, watch_late, &fds[0]);
+    is_int(sse_watch(app, fds[0], SSE_READ, readable, NULL), SSE_OK, "a watch");
+    sse_app_free(app);
+    is_int(late, SSE_E_STATE, "none begins while the app is being freed");
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* W4 */
 static int numbers[3000], ran;
 
@@ -228,7 +245,7 @@ static void test_many_calls(void) {
     sse_app_free(app);
     is_int(ran, 6, "... and when the app is freed it ends");
 
-    o.max_call_bytes = 100 * sizeof(sse__call);
+    o.max_call_bytes = 100 * sizeof(sse__app_call);
     app = sse_app_new(&o);
     accepted = ran = 0;
     for (i = 0; i < 200; i++) accepted += sse_call(app, number, &values[i]) == SSE_OK;
@@ -245,6 +262,7 @@ int main(void) {
     test_wheel();
     test_due_again();
     test_loop();
+    test_late();
     test_many_calls();
     return tap_done();
 }

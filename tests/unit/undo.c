@@ -62,6 +62,44 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
     sse_db_close(other);
     sse_db_close(db);
 }
+
+static int  answered;
+static void told(sse_app *app, const sse_db_result *result, void *user) {
+    (void)app, (void)user;
+    answered = result->changes;
+}
+
+/* A statement that was posted, and what has to be undone when its turn comes. */
+static void posted(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL); /* which has no thread: it runs on the loop */
+    sse_app *app = sse_app_new(NULL);
+    sse_db_post_options options;
+    long long           count;
+    int                 n, open = 0, lost = 0;
+    memset(&options, 0, sizeof options);
+    options.app = app;
+    options.done = told;
+    sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
+    for (n = 0; n < 60; n++) {
+        int a = n * 3 + 2; /* insert answers 1: undo it */
+        sse_db_exec(db, "DELETE FROM t");
+        answered = 0;
+        sse_db_post(db, &options, "INSERT INTO t (a) VALUES (-1)");
+        sqlite3_db_release_memory(sse_db_raw(db));
+        good = n;
+        bad = 1000;
+        sse_db_write(db, insert, &a);
+        good = -1;
+        open += !sqlite3_get_autocommit(sse_db_raw(db));
+        while (!answered) sse_poll(app, 0);
+        if (sse_db_one(db, &count, "SELECT count(*) FROM t WHERE a = -1")) count = -1;
+        lost += count != (answered == 1);
+    }
+    ok(open > 0, "%d of 60 times a transaction is still to be undone", open);
+    is_int(lost, 0, "before a statement runs that was posted: it is there if its answer says so");
+    sse_app_free(app);
+    sse_db_close(db);
+}
 #endif
 
 int main(void) {
@@ -77,6 +115,7 @@ int main(void) {
     sweep(insert, 1000, "a write");
     sweep(insert_inside, 1, "a write inside a write");
     sweep(insert_inside, 1000, "a write inside a write");
+    posted();
 #else
     ok(true, "no SQLite");
 #endif
