@@ -12389,81 +12389,89 @@ static void sse__dir_handler(sse_req *req, void *user) {
   once, and the queues of all streams that get it point to them:
 
       padding | "1a4\r\n" | "id: 7f3a9c02-14\n" | event | "\r\n" | key
-              ^ framed (HTTP/1.1)           ^ text          ^
-                          ^ bare (1.0)              ^
+              ^ framed (HTTP/1.1)           ^ SSE__ROOM ^ bare_to
+                          ^ bare (1.0)
 
-  The id is the one a history gives (>>history); there is room for it.
+  The id is the one that a history or a table gives; there is room for it.
 
   MS1  A message never changes, but for its key frames, which are added.
+       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
-/* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
-   a key frame of >>frame, for every stream of that encoding that is not in sync; made when the first one asks. */
+/* framed_from: where the chunk's frame begins, which ends 2 bytes behind bare_to. seq: its number
+   in a history or a table, or 0. keys: the same event as a key frame of >>frame, for all streams
+   of that encoding that are not in sync; made when the first one needs it. */
 typedef struct sse__message {
-    uint32_t    refs;
+    uint32_t    refs, framed_from, bare_from, bare_to;
     sse__block *block;
-    uint32_t    framed_from, framed_to, bare_from, bare_to, text_from;
     uint64_t    seq;
     struct sse__message *keys[SSE__GZIP + 1]; /* MS1 */
 } sse__message;
 
-/* What a topic adds to a message. key: the newest of its kind, for SSE_KEEP_NEWEST. */
-typedef struct sse__stamp { uint64_t seq; sse_str id_line, key; bool droppable; } sse__stamp;
+/* What a message has besides its text. key: a queue keeps the newest of each, for SSE_KEEP_NEWEST.
+   droppable: a queue over its limit may lose it. */
+typedef struct sse__message_meta {
+    uint64_t seq;
+    sse_str  id_line, key;
+    bool     droppable;
+} sse__message_meta;
 
 enum {
-    SSE__FRAME_ROOM = 10,                              /* "ffffffff\r\n" */
-    SSE__ID_ROOM    = 4 + 8 + 1 + 20 + 1,              /* "id: epoch-18446744073709551615\n" */
+    SSE__FRAME_ROOM = 10,                 /* "ffffffff\r\n" */
+    SSE__ID_ROOM    = 4 + 8 + 1 + 20 + 1, /* "id: epoch-18446744073709551615\n" */
     SSE__ROOM       = SSE__FRAME_ROOM + SSE__ID_ROOM
 };
 
-/* Room for what stands before the text and is known last: the length of a chunk counts the id, and the id is given when all else
-   has succeeded. So nothing is moved, and a failure uses up no number. */
+static sse__message_meta sse__message_meta_of(uint64_t seq) {
+    sse__message_meta meta;
+    memset(&meta, 0, sizeof meta);
+    meta.seq = seq;
+    return meta;
+}
+
+/* Makes room for what stands before the text and is known last: the length of a chunk counts the
+   id, and the id is given when all else has succeeded. So nothing is moved, and a failure uses up
+   no number. */
 static void sse__message_begin(sse_buf *b) {
     static const char room[SSE__ROOM] = {0};
     sse_raw(b, room, sizeof room);
 }
 
-/* Makes a message of b, which was begun with sse__message_begin. b is {0} afterwards, on failure too. NULL: no memory. */
-static sse__message *sse__message_stamped(sse_buf *b, const sse__stamp *stamp) {
-    sse__message *m = NULL;
-    const size_t  bare_to = b->len, bare_from = SSE__ROOM - stamp->id_line.len;
-    size_t        n = bare_to - bare_from, from = bare_from - 2;
-    SSE_ASSERT(stamp->id_line.len <= SSE__ID_ROOM);
+/* Makes a message of b, which was begun with sse__message_begin. meta: NULL: none.
+   b is {0} afterwards, on failure too. NULL: no memory. */
+static sse__message *sse__message_new(sse_buf *b, const sse__message_meta *meta) {
+    const sse__message_meta none = sse__message_meta_of(0);
+    const size_t  to = b->len, from = SSE__ROOM - (meta ? meta->id_line.len : 0);
+    sse__message *m  = SSE__NEW(sse__message);
+    size_t        n = to - from, at = from - 2;
+    if (!meta) meta = &none;
+    SSE_ASSERT(meta->id_line.len <= SSE__ID_ROOM);
     sse_raw(b, "\r\n", 2);
-    sse__put_str(b, stamp->key);
-    if (!b->error && b->len <= UINT32_MAX) m = SSE__NEW(sse__message);
-    if (!m) {
-        sse_buf_free(b);
-        return NULL;
+    sse__put_str(b, meta->key);
+    if (m && !b->error) {
+        if (meta->id_line.len) memcpy(b->ptr + from, meta->id_line.ptr, meta->id_line.len);
+        memcpy(b->ptr + at, "\r\n", 2);
+        do b->ptr[--at] = sse__hex[n & 15];
+        while (n >>= 4);
+        m->refs        = 1;
+        m->seq         = meta->seq;
+        m->framed_from = (uint32_t)at;
+        m->bare_from   = (uint32_t)from;
+        m->bare_to     = (uint32_t)to;
+        m->block       = sse__block_from_buf(b); /* NULL also for what is past 4 GiB */
     }
-    if (stamp->id_line.len) memcpy(b->ptr + bare_from, stamp->id_line.ptr, stamp->id_line.len);
-    memcpy(b->ptr + from, "\r\n", 2);
-    do b->ptr[--from] = sse__hex[n & 15];
-    while (n >>= 4);
-    m->refs        = 1;
-    m->seq         = stamp->seq;
-    m->framed_from = (uint32_t)from;
-    m->framed_to   = (uint32_t)bare_to + 2;
-    m->bare_from   = (uint32_t)bare_from;
-    m->bare_to     = (uint32_t)bare_to;
-    m->text_from   = SSE__ROOM;
-    m->block       = sse__block_from_buf(b);
-    if (!m->block) {
+    if (!m || !m->block) {
+        sse_buf_free(b);
         SSE_FREE(m);
         return NULL;
     }
-    m->block->droppable = stamp->droppable;
-    if (stamp->key.len) m->block->key = sse__str(m->block->bytes + m->framed_to, stamp->key.len);
+    m->block->droppable = meta->droppable;
+    if (meta->key.len) m->block->key = sse__str(m->block->bytes + to + 2, meta->key.len);
     m->block->key_hash = sse__hash(m->block->key);
     return m;
 }
 
-static sse__message *sse__message_end(sse_buf *b) {
-    static const sse__stamp none = {0, {NULL, 0}, {NULL, 0}, false};
-    return sse__message_stamped(b, &none);
-}
-
-static void sse__message_drop(sse__message *m) {
+static void sse__message_drop(sse__message *m) { /* NULL: does nothing */
     if (!m || --m->refs) return;
     sse__message_drop(m->keys[SSE__BR]);
     sse__message_drop(m->keys[SSE__GZIP]);
@@ -12471,33 +12479,60 @@ static void sse__message_drop(sse__message *m) {
     SSE_FREE(m);
 }
 
-static sse__message *sse__message_hold(sse__message *m) { /* NULL: NULL */
-    if (m) m->refs++;
+static sse__message *sse__message_hold(sse__message *m) {
+    m->refs++;
     return m;
 }
 
-/* A queue may lose it: nothing may refer to it. */
-static bool sse__message_may_go(const sse__message *m) { return m->block->droppable || m->block->key.ptr; }
+/* A queue may lose it, so that no later frame may refer to it. */
+static bool sse__message_droppable(const sse__message *m) {
+    return m->block->droppable || m->block->key.ptr;
+}
 
-static sse_str sse__message_from(const sse__message *m, uint32_t from) { return sse__str(m->block->bytes + from, m->bare_to - from); }
-static sse_str sse__message_bytes(const sse__message *m) { return sse__message_from(m, m->bare_from); } /* with its id */
-static sse_str sse__message_text(const sse__message *m) { return sse__message_from(m, m->text_from); }
+static sse_str sse__message_bytes(const sse__message *m) { /* with its id */
+    return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from);
+}
 
-/* Writes an event as the text of a message. b is {0} after a failure. */
-static int sse__message_text_of(const sse_app *app, sse_buf *b, const sse_event *event) {
+static sse_str sse__message_text(const sse__message *m) { /* without */
+    return sse__str(m->block->bytes + SSE__ROOM, m->bare_to - SSE__ROOM);
+}
+
+/* Begins a message with an event. b is {0} after a failure. */
+static int sse__message_begin_event(const sse_app *app, sse_buf *b, const sse_event *event) {
     int error;
     sse__message_begin(b);
     error = sse_event_write(b, event);
-    if (!error && app->options.check_utf8 && sse__utf8_span(sse__str(b->ptr, b->len)) < b->len) error = SSE_E_SYNTAX;
+    if (!error && app->options.check_utf8 && sse__utf8_span(sse__str(b->ptr, b->len)) < b->len)
+        error = SSE_E_SYNTAX;
     if (error) sse_buf_free(b);
     return error;
 }
 
+/* *out: NULL after an error. */
 static int sse__message_of_event(const sse_app *app, const sse_event *event, sse__message **out) {
     sse_buf   b = {NULL, 0, 0, SSE_OK};
-    const int error = sse__message_text_of(app, &b, event);
-    *out = error ? NULL : sse__message_end(&b);
-    return error ? error : *out ? SSE_OK : SSE_E_NOMEM;
+    const int error = sse__message_begin_event(app, &b, event);
+    *out = error ? NULL : sse__message_new(&b, NULL);
+    return error || *out ? error : SSE_E_NOMEM;
+}
+
+static sse__message *sse__message_of_bytes(sse_str bytes) { /* NULL: no memory */
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse__message_begin(&b);
+    sse__put_str(&b, bytes);
+    return sse__message_new(&b, NULL);
+}
+
+/* The event that a client gets in place of those it missed. name: NULL: "gap". expired: they were
+   kept once; else nobody knows its id. NULL: no memory. */
+static sse__message *sse__message_gap(const sse_app *app, const char *name, bool expired) {
+    sse__message *m;
+    sse_event     event;
+    memset(&event, 0, sizeof event);
+    event.event = name ? name : "gap";
+    event.data  = expired ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
+    (void)sse__message_of_event(app, &event, &m);
+    return m;
 }
 
 /*==========================================================================
@@ -12507,12 +12542,12 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
   The life of a stream; [f] is the function that makes the change:
 
       [stream_make]
-          |                its handler returns      the app stops
+          |              its handler returns       the app stops
          NEW -----> OPENING -------------> OPEN -------------> STOPPING
-          | [stream_open] | [stream_settle]  | [stream_stop]       |
+          | [stream_open] | [stream_begun]   | [stream_stop]       |
           |               +------------------+---------------------+
           |               | its end is said  | cut short: its peer left or was
-          |               | [stream_finish]  | too slow, no memory [stream_gone]
+          |               | [stream_finish]  | too slow, no memory [stream_mark_cut]
           |               v                  v
           |             ENDING -----------> CUT
           |               |  last event too  ^ |
@@ -12535,27 +12570,33 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
   S2  on_close runs exactly once, at the end of the turn, never inside a
-      call of the program's.
+      call of the program's. Held by tests/unit/stream.c.
   S3  Sending touches one stream and its connection: no timer moves.
   S4  The streams of a person, of a label or of a topic are found without
-      looking at any other.
+      looking at any other. Held by tests/unit/streams.c.
   S5  A body is complete only where the program ended it. To clients that
       read by fetch, Datastar above all, a complete one is finished: after
-      any other end, a broken connection to them, they come back.
+      any other end, which to them is a broken connection, they reconnect.
+      Held by tests/wire/stream.test.mjs.
   S6  Between two turns a stream has a connection, or is in the list of
       those that close: never both. No handler of one still runs then.
   S7  Nothing that has a number, and no step, comes before OPEN.
 ==========================================================================*/
 
-/* ---- what a stream is made of ------------------------------------------------- */
+/* ---- what a stream is made of -------------------------------------------------------- */
 
-typedef struct sse__meta { struct sse__meta *next; char *value, name[1]; } sse__meta; /* name: as long as it is */
+typedef struct sse__meta { struct sse__meta *next; char *value, name[1]; } sse__meta;
 
-/* A stream in a list of streams; what it stands for is around it. */
+/* A stream in a list of streams; what it is there for is around it. */
 typedef struct sse__member { sse__link link; struct sse__stream *stream; } sse__member;
 
-/* Streams that have a name in common: a label, or the person they are of. There while there are any: S4. */
-typedef struct sse__group { sse__node node; sse__map *map; sse__link members; uint32_t count; } sse__group;
+/* Streams with a name in common: a label, or their person. It exists while it has any: S4. */
+typedef struct sse__group {
+    sse__node node;
+    sse__map *map;
+    sse__link members;
+    uint32_t  count;
+} sse__group;
 
 /* What few streams use, so that the others do not pay for it. */
 typedef struct sse__stream_extra {
@@ -12563,18 +12604,18 @@ typedef struct sse__stream_extra {
     int  (*step)(sse_stream s, void *user);
     void (*on_stop)(sse_stream s, void *user);
     sse__message *last;
-    sse__group *label, *who;     /* NULL: none */
-    sse__member with_label, with_who;
-    char       *id;
-    sse__meta  *meta;
-    sse__codec *codec;           /* own_history, from the first event for this stream alone */
-    uint64_t    ends_at, step_at; /* 0: never */
-    bool        drain;
+    sse__group   *label, *who;   /* NULL: none */
+    sse__member   with_label, with_who;
+    char         *id;
+    sse__meta    *meta;
+    sse__codec   *codec;         /* own_history, from the first event for this stream alone */
+    uint64_t      ends_at, step_at; /* 0: never */
+    bool          drain;
 } sse__stream_extra;
 
 typedef enum sse__stream_phase { /* in the order of its life; drawn above */
     SSE__STREAM_NEW,
-    SSE__STREAM_OPENING, SSE__STREAM_OPEN, SSE__STREAM_STOPPING, /* open, as sse_stream_is_open says */
+    SSE__STREAM_OPENING, SSE__STREAM_OPEN, SSE__STREAM_STOPPING, /* open: sse__stream_lives */
     SSE__STREAM_ENDING, SSE__STREAM_CUT, SSE__STREAM_CLOSED
 } sse__stream_phase;
 
@@ -12589,19 +12630,18 @@ typedef struct sse__stream {
     void      *user;
     sse__stream_extra *extra;
     uint64_t   last_sent;    /* when something was last queued */
-    uint64_t   serial;       /* the last publication it was sent */
+    uint64_t   publication;  /* the last one that it was sent */
     uint64_t   stuck_since;  /* 0: the peer takes what it is sent */
     uint32_t   max_queue;
     int        ping_ms, send_timeout_ms;
     uint32_t   opened_s;     /* when, in seconds of the loop's clock */
-    uint64_t   mark;         /* what its decoder holds: see >>frame. 0: nothing to refer to */
+    uint64_t   mark;         /* which events its decoder holds: see >>frame. 0: none that count */
     uint8_t    phase;        /* sse__stream_phase */
     uint8_t    reason, encoding;
     bool       framed;       /* HTTP/1.1: in chunks */
     bool       raw;          /* bytes of another type than events */
     bool       own_history;
-    bool       fed;          /* by rows of a table: subscribed to a topic that has an outbox */
-    bool       behind;       /* what has a number reaches it by way of the histories, not by sse__channel_send */
+    bool       replaying;    /* events with numbers reach it from >>replay, not from >>channel */
 } sse__stream;
 
 typedef struct sse__streams {
@@ -12609,92 +12649,88 @@ typedef struct sse__streams {
     sse__slots all;
     sse__map   labels, people; /* groups by name */
     sse__link  closing;
-    sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
+    sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or its like */
     sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
+    struct sse__outbox *outboxes; /* of >>outbox: tables whose rows are events */
+    uint64_t   publication;    /* counts them */
     uint64_t   delivered, bytes_events, bytes_frames; /* see sse_stats */
-    void     (*refill)(sse__stream *stream); /* upcall to >>replay: one that is behind has room for more */
-    uint64_t   opened, events, drops, queue_high, closed_by[SSE_BY_ERROR + 1];
+    /* Upcall to >>replay, for a stream that is replaying: req: its handler has returned, which
+       says where its client left it; NULL: its queue is empty. */
+    void     (*replay)(sse__stream *stream, sse_req *req);
+    uint64_t   opened, events, drops, resumes, gaps, queue_high, closed_by[SSE_BY_ERROR + 1];
 } sse__streams;
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
-    return s.app && s.app->streams ? (sse__stream *)sse__slots_get(&s.app->streams->all, s.slot, s.gen) : NULL;
+    return s.app && s.app->streams
+        ? (sse__stream *)sse__slots_get(&s.app->streams->all, s.slot, s.gen) : NULL;
 }
 
 static bool sse__stream_lives(const sse__stream *stream) {
     return stream->phase >= SSE__STREAM_OPENING && stream->phase <= SSE__STREAM_STOPPING;
 }
 
+static bool sse__stream_flows(const sse__stream *stream) { /* S7 */
+    return stream->phase == SSE__STREAM_OPEN || stream->phase == SSE__STREAM_STOPPING;
+}
+
 /* The one place where a phase is set. Row: from; bit: to. */
 static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
     static const unsigned char allowed[] = {
-        1 << SSE__STREAM_OPENING | 1 << SSE__STREAM_CUT,                              /* NEW */
-        1 << SSE__STREAM_OPEN | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,       /* OPENING */
-        1 << SSE__STREAM_STOPPING | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,   /* OPEN */
-        1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,                               /* STOPPING */
-        1 << SSE__STREAM_CUT | 1 << SSE__STREAM_CLOSED,                               /* ENDING */
-        1 << SSE__STREAM_CLOSED,                                                      /* CUT */
-        0                                                                             /* CLOSED */
+        1 << SSE__STREAM_OPENING | 1 << SSE__STREAM_CUT,                            /* NEW */
+        1 << SSE__STREAM_OPEN | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,     /* OPENING */
+        1 << SSE__STREAM_STOPPING | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT, /* OPEN */
+        1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,                             /* STOPPING */
+        1 << SSE__STREAM_CUT | 1 << SSE__STREAM_CLOSED,                             /* ENDING */
+        1 << SSE__STREAM_CLOSED,                                                    /* CUT */
+        0                                                                           /* CLOSED */
     };
     SSE_ASSERT(allowed[stream->phase] >> to & 1);
     (void)allowed;
     stream->phase = (uint8_t)to;
 }
 
-/* What may be done in which phase: see stream_may. JOIN: topics, patterns and views. NAME: its id,
-   and what is known of it. FLOW: what it is sent by way of histories, and its step: S7. */
-enum {
-    SSE__MAY_SEND = 1, SSE__MAY_JOIN = 2, SSE__MAY_END = 4, SSE__MAY_NAME = 8, SSE__MAY_READ = 16, SSE__MAY_FLOW = 32,
-    SSE__MAY_ALL = SSE__MAY_SEND | SSE__MAY_JOIN | SSE__MAY_END | SSE__MAY_NAME | SSE__MAY_READ
-};
-
-static bool sse__stream_lets(const sse__stream *stream, unsigned what) {
-    static const unsigned char may[] = {
-        0,                            /* NEW */
-        SSE__MAY_ALL,                 /* OPENING */
-        SSE__MAY_ALL | SSE__MAY_FLOW, /* OPEN */
-        SSE__MAY_ALL | SSE__MAY_FLOW, /* STOPPING */
-        SSE__MAY_READ,                /* ENDING */
-        SSE__MAY_READ,                /* CUT */
-        SSE__MAY_READ                 /* CLOSED */
-    };
-    return (may[stream->phase] & what) != 0;
+static int sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
+    sse__log(stream->app, sse__peer_level(stream->app, &stream->app->told_stream),
+             "%s: not possible %s (stream %lu-%lu)", call, when, (unsigned long)stream->slot,
+             (unsigned long)stream->gen);
+    return SSE_E_STATE;
 }
 
-static void sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
-    sse__log(stream->app, sse__peer_level(stream->app, &stream->app->told_stream), "%s: not possible %s (stream %lu-%lu)", call,
-             when, (unsigned long)stream->slot, (unsigned long)stream->gen);
+static int sse__stream_is_raw(const sse__stream *stream, const char *call) {
+    return sse__stream_misused(stream, call,
+                               "on a raw stream, whose .type is not text/event-stream");
 }
 
-/* Finds the stream of a call and whether it may be made now: else SSE_E_CLOSED or SSE_E_THREAD, and
-   *out is NULL. A peer may leave at any time, so that a call comes too late is no mistake; what the
-   program still wants to send where it has said the end itself is one: call is for the log then;
-   NULL: no line in it. */
-static int sse__stream_may(sse_stream s, unsigned what, const char *call, sse__stream **out) {
+/* What a call does with a stream. READ is possible until on_close has returned, all else while the
+   stream is open; EVENT and JOIN (topics, patterns, views) not on a raw one. */
+typedef enum sse__use { SSE__USE_READ, SSE__USE_IT, SSE__USE_EVENT, SSE__USE_JOIN } sse__use;
+
+/* Finds the stream of a call that may be made now; else *out is NULL, and the answer an error. A
+   peer may leave at any time, so that a call comes too late is no mistake; what the program still
+   wants to send where it has said the end itself is one: call is for the log then (NULL: none). */
+static int sse__stream_may(sse_stream s, sse__use use, const char *call, sse__stream **out) {
     sse__stream *stream;
     *out = NULL;
     if (!s.app) return SSE_E_CLOSED;
     if (!sse__on_loop(s.app)) return SSE_E_THREAD;
     stream = sse__stream_get(s);
     if (!stream) return SSE_E_CLOSED;
-    if (sse__stream_lets(stream, what)) {
-        *out = stream;
-        return SSE_OK;
+    if (use != SSE__USE_READ && !sse__stream_lives(stream)) { /* S1 */
+        if (call && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
+            (void)sse__stream_misused(stream, call, "after its end was said");
+        return SSE_E_CLOSED;
     }
-    if (call && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
-        sse__stream_misused(stream, call, "after its end was said");
-    return SSE_E_CLOSED;
+    if (use >= SSE__USE_EVENT && stream->raw) {
+        if (call) (void)sse__stream_is_raw(stream, call);
+        return use == SSE__USE_EVENT ? SSE_E_STATE : SSE_E_ARG;
+    }
+    *out = stream;
+    return SSE_OK;
 }
 
-/* Whether events may be sent on it: else error, and a line in the log. */
-static int sse__stream_needs_events(const sse__stream *stream, int error, const char *call) {
-    if (!stream->raw) return SSE_OK;
-    sse__stream_misused(stream, call, "on a raw stream, whose .type is not text/event-stream");
-    return error;
-}
-
-static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or not this thread's business */
+static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or another thread's */
     sse__stream *stream;
-    (void)sse__stream_may(s, SSE__MAY_SEND, NULL, &stream);
+    (void)sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     return stream;
 }
 
@@ -12713,14 +12749,20 @@ static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) { /* NULL:
 
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
 
+/* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
+static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
+    const sse__queue *q = &stream->conn->out;
+    return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
+}
+
 /* ---- groups ------------------------------------------------------------------------ */
 
-static sse__group *sse__group_find(const sse__map *map, const char *name) { /* NULL: no stream has that name */
+static sse__group *sse__group_find(const sse__map *map, const char *name) { /* NULL: it has none */
     sse__node *node = sse__map_find(map, sse__text(name));
     return node ? SSE__CONTAINER(node, sse__group, node) : NULL;
 }
 
-static void sse__group_leave(sse__group *group, sse__member *member) { /* group NULL: it is in none */
+static void sse__group_leave(sse__group *group, sse__member *member) { /* NULL: it is in none */
     if (!group) return;
     sse__list_remove(&member->link);
     if (--group->count) return;
@@ -12742,8 +12784,9 @@ static sse__group *sse__group_new(sse__map *map, const char *name) { /* NULL: no
     return group;
 }
 
-/* name NULL: joins none. False: no memory. */
-static bool sse__group_join(sse__map *map, const char *name, sse__member *member, sse__stream *stream, sse__group **out) {
+/* name: NULL: joins none. False: no memory. */
+static bool sse__group_join(sse__map *map, const char *name, sse__member *member,
+                            sse__stream *stream, sse__group **out) {
     if (!name) return true;
     *out = sse__group_find(map, name);
     if (!*out) *out = sse__group_new(map, name);
@@ -12754,7 +12797,9 @@ static bool sse__group_join(sse__map *map, const char *name, sse__member *member
     return true;
 }
 
-static const char *sse__group_name(const sse__group *group) { return group ? group->node.key.ptr : NULL; }
+static const char *sse__group_name(const sse__group *group) {
+    return group ? group->node.key.ptr : NULL;
+}
 
 static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody's */
     return stream->extra ? sse__group_name(stream->extra->who) : NULL;
@@ -12765,25 +12810,28 @@ static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody'
 /* A topic or a view has one. A stream is in it through a sub, at most once. */
 typedef struct sse__channel sse__channel;
 struct sse__channel {
-    sse__link subs;
-    uint32_t  count;
-    uint32_t  users[SSE__GZIP + 1];   /* by encoding */
-    sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
-    unsigned  patience;               /* of its codecs */
-    bool      single;                 /* its one stream does not share: it has no codecs */
+    sse__link   subs;
+    uint32_t    count;
+    uint32_t    users[SSE__GZIP + 1];   /* by encoding */
+    sse__codec *codecs[SSE__GZIP + 1];  /* made when there are users, freed with the last of them */
+    unsigned    patience;               /* of its codecs */
+    bool        single;                 /* its one stream does not share: it has no codecs */
+    struct sse__topic  *topic;          /* NULL: it is a view's */
+    struct sse__outbox *outbox;         /* of the topic; NULL: none */
     /* Upcall: a sub is about to go; may free the channel if count is 0. */
-    void    (*left)(sse__channel *channel, struct sse__sub *sub);
+    void      (*left)(sse__channel *channel, struct sse__sub *sub);
 };
 
 typedef struct sse__sub {
-    sse__member   in;      /* in channel.subs */
-    struct sse__sub *next; /* of the same stream */
-    sse__channel *channel;
-    uint64_t      after;   /* of one that is behind: the number up to which it has had everything */
-    bool          fresh;   /* has not been sent the state yet */
+    sse__member      in;        /* in channel.subs */
+    struct sse__sub *next;      /* of the same stream */
+    sse__channel    *channel;
+    uint64_t         after;     /* while replaying: the number up to which it has had everything */
+    bool             awaits_state; /* of a view: it has not been sent the state yet */
 } sse__sub;
 
-static void sse__channel_init(sse__channel *channel, unsigned patience, void (*left)(sse__channel *, sse__sub *)) {
+static void sse__channel_init(sse__channel *channel, unsigned patience,
+                              void (*left)(sse__channel *, sse__sub *)) {
     memset(channel, 0, sizeof *channel);
     sse__list_init(&channel->subs);
     channel->patience = patience;
@@ -12795,14 +12843,15 @@ static sse__sub *sse__channel_find(const sse__channel *channel, const sse__strea
     sse__sub        *sub  = stream->subs;
     const sse__link *link = channel->subs.next;
     for (; sub && link != &channel->subs; sub = sub->next, link = link->next) {
+        sse__sub *other = SSE__CONTAINER(link, sse__sub, in.link);
         if (sub->channel == channel) return sub;
-        if (SSE__CONTAINER(link, sse__sub, in.link)->in.stream == stream) return SSE__CONTAINER(link, sse__sub, in.link);
+        if (other->in.stream == stream) return other;
     }
     return NULL;
 }
 
-static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
-    sse__sub *sub = SSE__NEW(sse__sub);
+static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
+    sse__sub *sub = SSE__NEW(sse__sub); /* NULL: no memory */
     if (!sub) return NULL;
     sub->channel   = channel;
     sub->in.stream = stream;
@@ -12830,29 +12879,25 @@ static void sse__channel_leave(sse__sub *sub) {
     SSE_FREE(sub);
 }
 
-static void sse__stream_leave_all(sse__stream *stream) {
-    while (stream->subs) sse__channel_leave(stream->subs);
-}
-
-/* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
 /* ---- closing -------------------------------------------------------------------- */
 
-static void sse__stream_detach(sse__stream *stream) { /* the end of the turn does the rest: S2, S6 */
+static void sse__stream_detach(sse__stream *stream) { /* the end of the turn closes it: S2, S6 */
     if (stream->conn) stream->conn->stream = NULL;
     stream->conn = NULL;
     sse__list_add(&stream->app->streams->closing, &stream->closing);
 }
 
-static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* nothing of it leaves any more */
+static void sse__stream_mark_cut(sse__stream *stream, sse_reason reason) {
     if (stream->closing.next) return; /* it had come to its end before */
     sse__stream_set_phase(stream, SSE__STREAM_CUT);
     stream->reason = (uint8_t)reason;
     sse__stream_detach(stream);
 }
 
-static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued: S5 */
+/* Closes the connection as well, whatever is queued: S5. */
+static void sse__stream_cut(sse__stream *stream, sse_reason reason) {
     sse__conn *c = stream->conn;
-    sse__stream_gone(stream, reason);
+    sse__stream_mark_cut(stream, reason);
     if (!c) return;
     sse__conn_break(c, stream->framed);
     sse__conn_close(c);
@@ -12879,28 +12924,39 @@ static void sse__stream_free(sse__stream *stream) {
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is over its limit and nothing in it
-   may be lost: S3. */
+/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is
+   over its limit and nothing in it may be lost: S3. */
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
-    sse__conn *c = stream->conn;
-    int        error;
+    sse__conn    *c       = stream->conn;
+    sse__streams *streams = stream->app->streams;
+    int           error;
     if (!c) return SSE_E_CLOSED;
-    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->framed_to)
+    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                            : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
-    if (error && stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
-    if (error) return error;
+    if (error) {
+        if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
+        return error;
+    }
     stream->last_sent = stream->app->loop.wheel.now;
-    if (c->out.bytes > stream->app->streams->queue_high) stream->app->streams->queue_high = c->out.bytes;
-    if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue) return SSE_OK; /* not its peer's fault; the bytes are shared */
-    if (sse__queue_size(&c->out) > stream->max_queue) stream->app->streams->drops += sse__queue_shed(&c->out, stream->max_queue);
+    if (c->out.bytes > streams->queue_high) streams->queue_high = c->out.bytes;
+    if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue)
+        return SSE_OK; /* not its peer's fault, and the bytes are shared */
+    if (sse__queue_size(&c->out) > stream->max_queue)
+        streams->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }
 
-/* Queues an event, plain, in the form that this stream gets: m. */
-static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, const sse__message *m) {
+/* Queues the event of plain in the form that this stream gets: m. NULL: there was no memory for
+   it: the stream is cut, for a gap would be worse. */
+static int sse__stream_deliver(sse__stream *stream, const sse__message *plain,
+                               const sse__message *m) {
     sse__streams *streams = stream->app->streams;
+    if (!m) {
+        sse__stream_cut(stream, SSE_BY_ERROR);
+        return SSE_E_NOMEM;
+    }
     streams->delivered++;
     streams->bytes_events += plain->bare_to - plain->bare_from;
     streams->bytes_frames += m->bare_to - m->bare_from;
@@ -12908,135 +12964,159 @@ static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, c
 }
 
 /* The event of plain as a frame: a delta of codec, or with NULL a key. NULL: no memory. */
-static sse__message *sse__message_compress(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
-    const sse_str bytes = sse__message_bytes(plain);
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
-    sse__message *m;
+static sse__message *sse__message_compress(const sse__streams *streams, const sse__message *plain,
+                                           int encoding, sse__codec *codec) {
+    sse__encoder     *encoder = streams->app->encoder;
+    const sse_str     bytes   = sse__message_bytes(plain);
+    sse__message_meta meta    = sse__message_meta_of(0);
+    sse_buf           b = {NULL, 0, 0, SSE_OK};
+    sse__message     *m;
     sse__message_begin(&b);
-    if (codec) sse__codec_delta(codec, streams->app->encoder, &b);
-    else sse__frame_key(streams->app->encoder, encoding, bytes, &b);
-    stamp.key       = plain->block->key;
-    stamp.droppable = plain->block->droppable;
-    m = sse__message_stamped(&b, &stamp);
-    if (m) m->block->after = plain->block->after;
-    if (m && encoding == SSE__GZIP) m->block->sum = sse__crc_of(streams->app->encoder, bytes);
+    if (codec) sse__codec_delta(codec, encoder, &b);
+    else sse__frame_key(encoder, encoding, bytes, &b);
+    meta.key       = plain->block->key;
+    meta.droppable = plain->block->droppable;
+    m = sse__message_new(&b, &meta);
+    if (!m) return NULL;
+    m->block->after = plain->block->after;
+    m->block->owner = plain->block->owner;
+    if (encoding == SSE__GZIP) m->block->sum = sse__crc_of(encoder, bytes);
     return m;
 }
 
 /* The event of plain as a key frame. Owned by plain; NULL: no memory. */
-static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) { /* MS1 */
-    if (!plain->keys[encoding]) plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
-    if (plain->keys[encoding]) plain->keys[encoding]->block->owner = plain->block->owner;
+static sse__message *sse__message_key(const sse__streams *streams, sse__message *plain,
+                                      int encoding) { /* MS1 */
+    if (!plain->keys[encoding])
+        plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
     return plain->keys[encoding];
 }
 
-/* Returned, drop it; NULL: no memory. */
-static sse__message *sse__message_delta(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
-    sse__message *m = sse__message_compress(streams, plain, encoding, codec);
-    if (m) m->block->owner = plain->block->owner;
-    return m;
+/* An event on its way to one stream or many. codecs: by encoding, told of it; NULL: its streams
+   get keys. deltas: made when the first stream needs one. */
+typedef struct sse__broadcast {
+    const sse__streams *streams;
+    sse__message *plain, *deltas[SSE__GZIP + 1];
+    sse__codec   *codecs[SSE__GZIP + 1];
+} sse__broadcast;
+
+static sse__broadcast sse__broadcast_begin(const sse__streams *streams, sse__message *plain) {
+    sse__broadcast b;
+    memset(&b, 0, sizeof b);
+    b.streams = streams;
+    b.plain   = plain;
+    return b;
 }
 
-/* The history of what this stream alone is sent. NULL: it has none, or no memory for one: then keys do. */
-static sse__codec *sse__stream_codec(sse__stream *stream) {
+/* The frame that a stream can decode; moves its mark on. NULL: no memory. */
+static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream) { /* CH1 */
+    const int   encoding = stream->encoding;
+    sse__codec *codec    = b->codecs[encoding];
+    if (encoding == SSE__IDENTITY) return b->plain;
+    if (!codec) stream->mark = 0;
+    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
+        return sse__message_key(b->streams, b->plain, encoding);
+    if (!b->deltas[encoding])
+        b->deltas[encoding] = sse__message_compress(b->streams, b->plain, encoding, codec);
+    return b->deltas[encoding];
+}
+
+static int sse__broadcast_to(sse__broadcast *b, sse__stream *stream) {
+    return sse__stream_deliver(stream, b->plain, sse__broadcast_frame(b, stream));
+}
+
+static void sse__broadcast_end(sse__broadcast *b) {
+    sse__message_drop(b->deltas[SSE__BR]);
+    sse__message_drop(b->deltas[SSE__GZIP]);
+}
+
+/* The codec of what this stream alone is sent, told of the event of plain. NULL: it has none, or
+   there is no memory for one. What a queue may lose stays outside: no later frame may refer to
+   bytes that never came. */
+static sse__codec *sse__stream_codec(sse__stream *stream, const sse__message *plain) {
     const sse_app *app = stream->app;
-    if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
-    if (!stream->extra->codec)
-        stream->extra->codec = sse__codec_new(app->encoder, stream->encoding, (unsigned)app->options.compress_window, 0);
-    return stream->extra->codec;
-}
-
-/* The event of plain for this stream alone, in its encoding; moves its mark on. What a queue may lose goes as a key and outside the
-   codec: a later frame must not refer to bytes that never came. Returned, drop it; NULL: no memory. */
-static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain) {
-    sse__streams *streams = stream->app->streams;
-    sse__codec   *codec   = sse__message_may_go(plain) ? NULL : sse__stream_codec(stream);
-    if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
-    if (codec) {
-        (void)sse__codec_add(codec, streams->app->encoder, sse__message_bytes(plain));
-        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA)
-            return sse__message_delta(streams, plain, stream->encoding, codec);
-    } else stream->mark = 0;
-    return sse__message_hold(sse__message_key(streams, plain, stream->encoding));
+    sse__codec   **codec;
+    if (!stream->own_history || stream->encoding == SSE__IDENTITY ||
+        sse__message_droppable(plain) || !sse__stream_need_extra(stream))
+        return NULL;
+    codec = &stream->extra->codec;
+    if (!*codec)
+        *codec = sse__codec_new(app->encoder, stream->encoding,
+                                (unsigned)app->options.compress_window, 0);
+    if (*codec) (void)sse__codec_add(*codec, app->encoder, sse__message_bytes(plain));
+    return *codec;
 }
 
 /* Queues a message for this stream alone. */
 static int sse__stream_push(sse__stream *stream, sse__message *plain) {
-    sse__message *m = sse__stream_frame(stream, plain);
-    int           error;
-    if (!m) {
-        sse__stream_cut(stream, SSE_BY_ERROR); /* a gap would be worse */
-        return SSE_E_NOMEM;
-    }
-    error = sse__stream_deliver(stream, plain, m);
+    sse__broadcast b = sse__broadcast_begin(stream->app->streams, plain);
+    int            error;
+    b.codecs[stream->encoding] = sse__stream_codec(stream, plain);
+    error = sse__broadcast_to(&b, stream);
+    sse__broadcast_end(&b);
+    return error;
+}
+
+/* The same; takes m. NULL: there was no memory for it: the stream is cut. */
+static int sse__stream_push_new(sse__stream *stream, sse__message *m) {
+    const int error = m ? sse__stream_push(stream, m) : sse__stream_deliver(stream, NULL, NULL);
     sse__message_drop(m);
     return error;
 }
 
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
-    static const char call[] = "sse_stream_send";
     sse__stream  *stream;
     sse__message *m;
-    int           error = sse__stream_may(s, SSE__MAY_SEND, call, &stream);
-    if (!error) error = sse__stream_needs_events(stream, SSE_E_STATE, call);
+    int           error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send", &stream);
     if (!error) error = sse__message_of_event(stream->app, event, &m);
     if (error) return error;
-    error = sse__stream_push(stream, m);
-    sse__message_drop(m);
     stream->app->streams->events++;
-    return error;
-}
-
-static sse__message *sse__message_of_bytes(sse_str bytes) {
-    sse_buf b = {NULL, 0, 0, SSE_OK};
-    sse__message_begin(&b);
-    sse__put_str(&b, bytes);
-    return sse__message_end(&b);
+    return sse__stream_push_new(stream, m);
 }
 
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     sse__stream  *stream;
     sse__message *m;
-    int           error = sse__stream_may(s, SSE__MAY_SEND, "sse_stream_write", &stream);
-    if (error) return error;
-    if (!n) return SSE_OK; /* an empty chunk would end the body */
+    const int     error = sse__stream_may(s, SSE__USE_IT, "sse_stream_write", &stream);
+    if (error || !n) return error; /* an empty chunk would end the body */
     if (!bytes) return SSE_E_ARG;
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
-    if (!m) return SSE_E_NOMEM;
-    error = sse__stream_push(stream, m);
+    return m ? sse__stream_push_new(stream, m) : SSE_E_NOMEM;
+}
+
+/* Queues what b holds, which is compressed already or need not be; else the stream is cut. */
+static void sse__stream_queue_buf(sse__stream *stream, sse_buf *b) {
+    sse__message *m = sse__message_new(b, NULL);
+    if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
     sse__message_drop(m);
-    return error;
 }
 
 /* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
 static void sse__stream_finish_frames(sse__stream *stream) {
     const sse__queue *q   = &stream->conn->out;
-    sse__crc_state          sum = q->sum;
+    sse__crc_state    sum = q->sum;
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
-    sse__message     *m;
     uint32_t          i;
     for (i = 0; i < q->count; i++) {
-        const sse__block *block = q->at[(q->first + i) % q->cap].block;
+        const sse__block *block = sse__queue_at(q, i)->block;
         if (block->sum.len) sse__crc_append(&sum, &block->sum);
     }
     sse__message_begin(&b);
     sse__frame_end(stream->encoding, &sum, &b);
-    m = sse__message_end(&b);
-    if (m) (void)sse__stream_queue(stream, m);
-    else sse__stream_cut(stream, SSE_BY_ERROR);
-    sse__message_drop(m);
+    sse__stream_queue_buf(stream, &b);
 }
 
-/* Ends the body. whole: the program has said all it had to say, and the connection is kept; else the body stays without its end: S5. */
+/* Ends the body. whole: the program has said all it had to say, and the connection is kept; else
+   the body stays without its end: S5. */
 static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whole) {
     sse__conn *c = stream->conn;
     if (!sse__stream_lives(stream)) return;
     sse__stream_set_phase(stream, SSE__STREAM_ENDING);
     stream->reason = (uint8_t)reason;
     if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
-    if (stream->conn && whole && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
-    if (stream->phase == SSE__STREAM_CUT) return; /* that was too much for its queue, or for the memory */
+    if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
+        sse__stream_finish_frames(stream);
+    if (stream->phase == SSE__STREAM_CUT) return; /* too much for its queue, or for the memory */
     if (!whole) sse__conn_break(c, stream->framed);
     else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_detach(stream);
@@ -13044,26 +13124,27 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     sse__conn_reply_end(c);
 }
 
-/* A last event, the same message as before if it is the same. Drop it. *m: NULL without one, or
+/* A last event, the same message as before if it is the same. *m: drop it; NULL without one, or
    after an error. */
 static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) {
-    sse__streams *streams = app->streams;
-    const int     error   = last ? sse__message_of_event(app, last, m) : SSE_OK;
-    if (!last || error) {
-        *m = NULL;
-        return error;
-    }
-    if (streams->farewell && sse__eq(sse__message_bytes(streams->farewell), sse__message_bytes(*m))) {
+    sse__message **known = &app->streams->farewell;
+    int            error;
+    *m = NULL;
+    if (!last) return SSE_OK;
+    error = sse__message_of_event(app, last, m);
+    if (error) return error;
+    if (*known && sse__eq(sse__message_bytes(*known), sse__message_bytes(*m))) {
         sse__message_drop(*m);
-        *m = sse__message_hold(streams->farewell);
+        *m = *known;
     } else {
-        sse__message_drop(streams->farewell);
-        streams->farewell = sse__message_hold(*m);
+        sse__message_drop(*known);
+        *known = *m;
     }
+    sse__message_hold(*m);
     return SSE_OK;
 }
 
-/* last NULL: the one of the options. */
+/* given: in place of the last event of the options; last: NULL: it cannot be sent. */
 static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *last, bool whole) {
     if (given && stream->extra) {
         sse__message_drop(stream->extra->last);
@@ -13073,83 +13154,93 @@ static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *
     sse__stream_finish(stream, SSE_BY_END, whole);
 }
 
-/* To end one that has ended is no mistake: no call is named. */
+/* Ending a stream that has ended is no mistake: no call is named. */
 static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
-    const char   *call = whole ? "sse_stream_end: a last event" : "sse_stream_reconnect: a last event";
     sse__message *m = NULL;
     sse__stream  *stream;
-    int           error = sse__stream_may(s, SSE__MAY_END, NULL, &stream);
+    int           error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     if (error) return error;
-    if (last) error = sse__stream_needs_events(stream, SSE_E_STATE, call);
-    if (!error) error = sse__farewell(stream->app, last, &m);
+    if (!last || !stream->raw) error = sse__farewell(stream->app, last, &m);
+    else error = sse__stream_is_raw(stream, whole ? "sse_stream_end: a last event"
+                                                  : "sse_stream_reconnect: a last event");
     sse__stream_end_with(stream, last != NULL, m, whole);
     sse__message_drop(m);
     return error;
 }
 
-SSE_API int sse_stream_end(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, true); }
-SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, false); }
+SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
+    return sse__stream_end(s, last, true);
+}
+SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) {
+    return sse__stream_end(s, last, false);
+}
 
 /* ---- time --------------------------------------------------------------------------- */
 
-static void sse__stream_ping(sse__stream *stream) {
+static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
+    sse__streams *streams = stream->app->streams;
     sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__message *m;
+    sse__message *m = NULL;
     if (!stream->extra || !stream->extra->on_ping) {
-        (void)sse__stream_queue(stream, stream->app->streams->pings[stream->encoding]);
+        (void)sse__stream_queue(stream, streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
     stream->last_sent = stream->app->loop.wheel.now;
-    m = b.len > SSE__ROOM && sse__stream_lives(stream) ? sse__message_end(&b) : NULL;
+    if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
+    if (m) (void)sse__stream_push_new(stream, m);
 }
 
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     int ms;
-    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
+    SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
 }
 
-static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; } /* 0: never */
+static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; }
 
 /* Sets the connection's deadline for whatever comes next for this stream. */
 static void sse__stream_schedule(sse__stream *stream) {
-    const uint64_t now = stream->app->loop.wheel.now;
+    const sse__stream_extra *x = stream->extra;
+    const uint64_t now     = stream->app->loop.wheel.now;
     const bool     waiting = stream->conn->out.count > 0;
-    uint64_t       next = 0;
-    if (stream->ping_ms > 0) next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
+    uint64_t       next    = 0; /* never */
+    if (stream->ping_ms > 0)
+        next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
     if (stream->send_timeout_ms > 0)
-        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) + (uint64_t)stream->send_timeout_ms);
-    if (stream->extra) next = sse__earlier(next, stream->extra->ends_at);
-    if (stream->extra && !waiting) next = sse__earlier(next, stream->extra->step_at);
+        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) +
+                                      (uint64_t)stream->send_timeout_ms);
+    if (x) next = sse__earlier(next, x->ends_at);
+    if (x && !waiting) next = sse__earlier(next, x->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
+}
+
+static bool sse__stream_due(uint64_t since, int ms, uint64_t now) { /* ms 0: never */
+    return ms > 0 && now - since >= (uint64_t)ms;
 }
 
 /* Upcall of >>conn: the deadline passed. */
 static void sse__stream_tick(sse__conn *c) {
-    sse__stream   *stream = c->stream;
-    const uint64_t now = c->net->loop->wheel.now;
+    sse__stream             *stream = c->stream;
+    const sse__stream_extra *x      = stream->extra;
+    const uint64_t now     = c->net->loop->wheel.now;
     const bool     waiting = c->out.count > 0;
-    if (!waiting || c->took || sse__conn_is_held(c)) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
+    if (!waiting || c->took || sse__conn_is_held(c)) stream->stuck_since = 0; /* slow, not stuck */
     if (waiting && !stream->stuck_since) stream->stuck_since = now;
     c->took = false;
-    if (waiting && stream->send_timeout_ms > 0 && now - stream->stuck_since >= (uint64_t)stream->send_timeout_ms) {
+    if (waiting && sse__stream_due(stream->stuck_since, stream->send_timeout_ms, now)) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
     }
-    if (stream->extra && stream->extra->ends_at && now >= stream->extra->ends_at) {
-        sse__stream_finish(stream, SSE_BY_LIFETIME, false);
-        return;
-    }
-    if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
-    if (!waiting && sse__stream_lives(stream) && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms)
+    if (x && x->ends_at && now >= x->ends_at) sse__stream_finish(stream, SSE_BY_LIFETIME, false);
+    else if (!waiting && x && x->step_at && now >= x->step_at) sse__stream_step(stream, now);
+    if (!waiting && sse__stream_lives(stream) &&
+        sse__stream_due(stream->last_sent, stream->ping_ms, now))
         sse__stream_ping(stream);
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
 }
@@ -13158,14 +13249,17 @@ static void sse__stream_tick(sse__conn *c) {
 static void sse__stream_sent(sse__conn *c) {
     sse__stream *stream = c->stream;
     stream->stuck_since = 0;
-    if (stream->behind && sse__stream_lets(stream, SSE__MAY_FLOW)) stream->app->streams->refill(stream); /* S7 */
-    if (sse__stream_lives(stream) && stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
+    if (stream->replaying && sse__stream_flows(stream))
+        stream->app->streams->replay(stream, NULL); /* S7 */
+    if (sse__stream_lives(stream) && stream->extra && stream->extra->step_at)
+        sse__stream_schedule(stream);
 }
 
-/* Upcall of >>conn: the connection closed. */
-static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SSE_BY_PEER); }
+/* Upcalls of >>conn: the connection closed, or is to close because the app stops. */
+static void sse__stream_conn_gone(sse__conn *c) { sse__stream_mark_cut(c->stream, SSE_BY_PEER); }
+static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_STOP); }
 
-/* ---- the end of all ---------------------------------------------------------------------- */
+/* ---- the end of all ------------------------------------------------------------------ */
 
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
@@ -13178,11 +13272,12 @@ static void sse__stream_stop(sse__stream *stream) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
         return;
     }
-    if (x->step) x->step_at = stream->app->loop.wheel.now; /* a generator that sleeps is told now */
+    if (x->step) x->step_at = stream->app->loop.wheel.now; /* one that sleeps is told now */
     sse__stream_schedule(stream);
 }
 
-/* over: the time for that is over. What on_stop does may close any other stream, so this goes by slots. */
+/* over: the grace period is. What on_stop does may close any other stream, so this goes by
+   slots. */
 static void sse__streams_stop_all(sse_app *app, bool over) {
     sse__streams *streams = app->streams;
     uint32_t      i;
@@ -13201,10 +13296,11 @@ static void sse__streams_run_closed(sse_app *app) {
     sse__streams *streams = app->streams;
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
-        sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
+        while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
         streams->closed_by[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
-        if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+        if (stream->on_close)
+            stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
@@ -13214,94 +13310,99 @@ static void sse__streams_run_closed(sse_app *app) {
 static void sse__streams_free(sse_app *app) { /* all are closed and their callbacks have run */
     sse__streams *streams = app->streams;
     int           encoding;
-    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
+    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++)
+        sse__message_drop(streams->pings[encoding]);
     sse__message_drop(streams->farewell);
     sse__map_free(&streams->labels);
     sse__map_free(&streams->people);
     SSE_FREE(streams->all.at);
 }
 
-/* Nothing can be shown: come back later. */
+/* Nothing can be shown: its client is told to retry later. */
 static void sse__stream_turn_away(sse__stream *stream) {
-    sse__message *m = sse__message_of_bytes(SSE__LIT(SSE__COME_BACK));
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse__message_begin(&b);
+    sse__put_come_back(&b, SSE__COME_BACK_MS, false);
+    (void)sse__stream_push_new(stream, sse__message_new(&b, NULL));
     sse__stream_finish(stream, SSE_BY_ERROR, false);
 }
 
-/* A subscription has failed in its handler. A stream that nothing else feeds would stay open, and
-   silent, for as long as its client waits: it is told to come back. */
-static void sse__stream_starved(sse__stream *stream) {
-    const sse_req *req = stream->req;
-    if (!req->unfed || !sse__stream_lives(stream) || stream->raw || stream->subs || (stream->extra && stream->extra->step)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s", req->path, sse_error_text(req->call_error));
-    sse__stream_turn_away(stream);
-}
-
-/* The handler that opened it has returned. False: it has come to its end by then. */
-static bool sse__stream_settle(sse__stream *stream) {
-    stream->req = NULL;
-    if (!sse__stream_lives(stream)) return false;
-    sse__stream_set_phase(stream, SSE__STREAM_OPEN);
-    return true;
-}
-
+/* The handler that opened it has returned. Where a subscription failed in it, and nothing else
+   feeds the stream, it would stay open and silent for as long as its client waits: that is told to
+   retry. */
 static void sse__stream_begun(sse__stream *stream) {
-    sse__stream_starved(stream);
-    (void)sse__stream_settle(stream);
+    sse_req *req = stream->req;
+    if (req->unfed && sse__stream_lives(stream) && !stream->raw && !stream->subs &&
+        !(stream->extra && stream->extra->step)) {
+        sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
+                 req->path, sse_error_text(req->call_error));
+        sse__stream_turn_away(stream);
+    }
+    stream->req = NULL;
+    if (sse__stream_lives(stream)) {
+        sse__stream_set_phase(stream, SSE__STREAM_OPEN);
+        if (stream->replaying) stream->app->streams->replay(stream, req);
+    }
     if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
 }
 
-static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_STOP); }
-
 static bool sse__streams_pings(sse_app *app) { /* false: no memory */
-    sse__streams *streams = app->streams;
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    int           encoding;
-    if (!streams->pings[SSE__IDENTITY]) streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
-    if (!streams->pings[SSE__IDENTITY]) return false;
-    for (encoding = SSE__BR; sse__app_encoder(app) && encoding <= SSE__GZIP; encoding++) {
-        if (streams->pings[encoding]) continue;
+    sse__message **pings = app->streams->pings;
+    sse_buf        b = {NULL, 0, 0, SSE_OK};
+    int            encoding, last = sse__app_encoder(app) ? SSE__GZIP : SSE__IDENTITY;
+    for (encoding = SSE__IDENTITY; encoding <= last; encoding++) {
+        if (pings[encoding]) continue;
         sse__message_begin(&b);
-        sse__frame_ping(encoding, &b);
-        streams->pings[encoding] = sse__message_end(&b);
-        if (!streams->pings[encoding]) return false;
+        if (encoding == SSE__IDENTITY) sse_puts(&b, ":\n\n");
+        else sse__frame_ping(encoding, &b);
+        pings[encoding] = sse__message_new(&b, NULL);
+        if (!pings[encoding]) return false;
     }
     return true;
 }
 
 /* The first stream brings the section in. False: no memory. */
 static bool sse__streams_use(sse_app *app) {
-    static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent, sse__stream_conn_gone, sse__stream_cut_conn};
+    static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent,
+                                            sse__stream_conn_gone, sse__stream_cut_conn};
     app->stages[SSE__FREE_STREAMS] = sse__streams_free;
     if (!sse__streams_pings(app)) return false;
     app->stages[SSE__TURN_CLOSED]  = sse__streams_run_closed;
     app->stages[SSE__STOP_STREAMS] = sse__streams_stop;
     app->stages[SSE__STOP_OVER]    = sse__streams_over;
     app->net->stream_calls         = &calls;
-    if (!app->stream_begun) app->stream_begun = sse__stream_begun;
+    app->stream_begun              = sse__stream_begun;
     return true;
 }
 
-/* ---- opening --------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------- */
 
 static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
+    const uint64_t     now     = stream->app->loop.wheel.now;
     sse__streams      *streams = stream->app->streams;
     sse__stream_extra *x;
     int                error;
-    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && !o->drain && o->lifetime_ms <= 0) return SSE_OK;
+    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && !o->drain &&
+        o->lifetime_ms <= 0)
+        return SSE_OK;
     x = sse__stream_need_extra(stream);
     if (!x) return SSE_E_NOMEM;
     x->on_ping = o->on_ping;
     x->step    = o->step;
     x->on_stop = o->on_stop;
     x->drain   = o->drain;
-    if (o->step) x->step_at = stream->app->loop.wheel.now;
-    if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
-    if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
-    if (!sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who)) return SSE_E_NOMEM;
+    if (o->step) x->step_at = now;
+    if (o->lifetime_ms > 0) x->ends_at = now + (uint64_t)o->lifetime_ms;
+    if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label) ||
+        !sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who))
+        return SSE_E_NOMEM;
     error = sse__farewell(stream->app, o->last, &x->last);
     return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
+}
+
+/* Whether the handler left this field of the head to us. */
+static bool sse__stream_may_set(const sse_req *req, sse_str name) {
+    return !sse__headers_value(&req->headers, name).ptr;
 }
 
 /* Chooses how the stream is compressed and says so in its head. */
@@ -13309,26 +13410,27 @@ static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_s
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
     if (stream->raw || o->no_compression || !sse__app_encoder(stream->app)) return;
-    if (sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return; /* the handler has chosen */
+    if (!sse__stream_may_set(req, SSE__LIT("content-encoding"))) return;
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
     if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
-    if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
-    if (stream->encoding == SSE__IDENTITY) return;
-    sse__put_field(&req->headers, "Content-Encoding", stream->encoding == SSE__BR ? "br" : "gzip");
+    else if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
+    else return;
+    sse__put_coding(req, chosen);
 }
 
 /* The fields that make proxies and caches let events pass. */
 static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     sse__stream_negotiate(stream, req, o);
     if (stream->raw) return;
-    if (!sse__headers_value(&req->headers, SSE__LIT("cache-control")).ptr) /* no-transform: a proxy that recodes would hold events back */
-        sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
-    if (!sse__headers_value(&req->headers, SSE__LIT("x-accel-buffering")).ptr) /* nginx collects what it passes on, unless told */
+    if (sse__stream_may_set(req, SSE__LIT("cache-control"))) /* a proxy that recodes buffers */
+        sse__put_field(&req->headers, "Cache-Control",
+                       stream->encoding ? "no-cache, no-transform" : "no-cache");
+    if (sse__stream_may_set(req, SSE__LIT("x-accel-buffering"))) /* nginx buffers, unless told */
         sse__put_field(&req->headers, "X-Accel-Buffering", "no");
 }
 
-/* What a stream begins with: retry and the first event. *m: NULL, if there is neither. */
+/* What a stream begins with: the first event and retry. *m: NULL, if there is neither. */
 static int sse__stream_first(sse_app *app, const sse_stream_options *o, sse__message **m) {
     sse_buf  b = {NULL, 0, 0, SSE_OK};
     int64_t  retry_ms = o->retry_ms;
@@ -13336,23 +13438,24 @@ static int sse__stream_first(sse_app *app, const sse_stream_options *o, sse__mes
     int      error = SSE_OK;
     *m = NULL;
     if (retry_ms <= 0 && !o->first) return SSE_OK;
-    if (o->first) error = sse__message_text_of(app, &b, o->first);
+    if (o->first) error = sse__message_begin_event(app, &b, o->first);
     else sse__message_begin(&b);
     if (error) return sse__config_fail(app, error, "sse_stream_open:", ".first");
-    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) retry_ms += spread % (uint32_t)o->retry_spread_ms;
+    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread))
+        retry_ms += spread % (uint32_t)o->retry_spread_ms;
     if (retry_ms > INT32_MAX) retry_ms = INT32_MAX;
-    if (o->retry_ms > 0) sse_printf(&b, "retry: %d\n\n", (int)retry_ms);
-    *m = sse__message_end(&b);
+    if (o->retry_ms > 0) sse__put_come_back(&b, (int)retry_ms, false);
+    *m = sse__message_new(&b, NULL);
     return *m ? SSE_OK : SSE_E_NOMEM;
 }
 
 /* The head and the first event. */
-static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o, sse__message *first) {
-    sse__conn    *c = req->conn;
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__message *m;
+static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o,
+                              sse__message *first) {
+    sse__conn *c = req->conn;
+    sse_buf    b = {NULL, 0, 0, SSE_OK};
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
-    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it on this connection */
+    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it */
     c->pipelined = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
@@ -13360,25 +13463,34 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     if (stream->encoding != SSE__IDENTITY) {
         sse__message_begin(&b);
         sse__frame_head(stream->app->encoder, stream->encoding, &b);
-        m = sse__message_end(&b);
-        if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
-        sse__message_drop(m);
+        sse__stream_queue_buf(stream, &b);
     }
     if (first && sse__stream_lives(stream)) (void)sse__stream_push(stream, first);
 }
 
-static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherwise : value < 0 ? 0 : value; } /* 0: never */
+static int sse__ms_option(int value, int otherwise) { /* 0: never */
+    return value == 0 ? otherwise : value < 0 ? 0 : value;
+}
+
+static bool sse__type_is_raw(const char *type) { /* NULL: it is not */
+    return type && !sse__media_is(sse__text(type), SSE__LIT("text/event-stream"));
+}
 
 static int sse__stream_check_options(sse_app *app, const char *what, const sse_stream_options *o) {
     const sse__bounds bounds[] = {
-        {"ping_ms", o->ping_ms, SSE_OFF, INT32_MAX},           {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
-        {"retry_ms", o->retry_ms, 0, INT32_MAX},               {"retry_spread_ms", o->retry_spread_ms, 0, INT32_MAX},
+        {"ping_ms", o->ping_ms, SSE_OFF, INT32_MAX},
+        {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
+        {"retry_ms", o->retry_ms, 0, INT32_MAX},
+        {"retry_spread_ms", o->retry_spread_ms, 0, INT32_MAX},
         {"lifetime_ms", o->lifetime_ms, 0, INT32_MAX}};
     if (o->status && (o->status < 200 || o->status > 599 || sse__status_is_bare(o->status)))
-        return sse__refuse(app, SSE_E_ARG, "%s: .status %d: not within 200..599, or one without a body", what, o->status);
-    if (o->type && !sse__field_value_ok(sse__text(o->type))) return sse__refuse(app, SSE_E_FIELD, "%s: .type cannot be a header", what);
-    if (o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream")) && (o->first || o->last || o->retry_ms))
-        return sse__refuse(app, SSE_E_ARG, "%s: .first, .last and .retry_ms are events: a stream of type %s has none", what, o->type);
+        return sse__refuse(app, SSE_E_ARG, "%s: .status %d: not within 200..599, or one without "
+                                           "a body", what, o->status);
+    if (o->type && !sse__field_value_ok(sse__text(o->type)))
+        return sse__refuse(app, SSE_E_FIELD, "%s: .type cannot be a header", what);
+    if (sse__type_is_raw(o->type) && (o->first || o->last || o->retry_ms))
+        return sse__refuse(app, SSE_E_ARG, "%s: .first, .last and .retry_ms are events: a stream "
+                                           "of type %s has none", what, o->type);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
@@ -13391,23 +13503,28 @@ static const char *sse__stream_too_late(const sse_req *req) {
 }
 
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
+    sse_app    *app = req->app;
     const char *why;
     int         error;
     if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
     if (!req->conn) return SSE_E_STATE; /* its client has left, which is no mistake */
     why = sse__stream_too_late(req);
     if (why) {
-        sse__log(req->app, sse__peer_level(req->app, &req->app->told_stream), "sse_stream_open: not possible %s (%s)", why, req->path);
+        sse__log(app, sse__peer_level(app, &app->told_stream),
+                 "sse_stream_open: not possible %s (%s)", why, req->path);
         return SSE_E_STATE;
     }
-    error = sse__stream_check_options(req->app, "sse_stream_open", o);
+    error = sse__stream_check_options(app, "sse_stream_open", o);
     return error ? error : req->headers.error;
 }
 
-static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) { /* NULL: no memory */
-    const size_t queue  = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
-    sse__stream *stream = SSE__NEW(sse__stream);
-    if (!stream || !sse__streams_use(app) || !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
+static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) {
+    const size_t   queue   = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
+    const uint64_t now     = app->loop.wheel.now;
+    const int      timeout = o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms;
+    sse__stream   *stream  = SSE__NEW(sse__stream); /* NULL: no memory */
+    if (!stream || !sse__streams_use(app) ||
+        !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
         SSE_FREE(stream);
         return NULL;
     }
@@ -13415,40 +13532,44 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     stream->on_close        = o->on_close;
     stream->user            = o->user;
     stream->own_history     = o->own_history;
-    stream->raw             = o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream"));
+    stream->raw             = sse__type_is_raw(o->type);
     stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
-    stream->send_timeout_ms = sse__ms_option(o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms, 0);
+    stream->send_timeout_ms = sse__ms_option(timeout, 0);
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
-    stream->last_sent       = app->loop.wheel.now;
-    stream->opened_s        = (uint32_t)(app->loop.wheel.now / 1000);
+    stream->last_sent       = now;
+    stream->opened_s        = (uint32_t)(now / 1000);
     return stream;
 }
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
-    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0,
-                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false, false};
-    const sse_stream_options *o = options ? options : &defaults;
-    const sse_stream closed = {NULL, 0, 0};
-    const bool       here   = !sse__req_thread(req);
-    int              error  = here ? sse__stream_check(req, o) : SSE_E_THREAD;
-    sse__stream     *stream = here ? sse__stream_make(req->app, o) : NULL;
-    sse__message    *first  = NULL;
-    if (here) req->stream_asked = true;
+    const sse_stream   closed = {NULL, 0, 0};
+    const bool         here   = !sse__req_thread(req);
+    int                error  = SSE_E_THREAD;
+    sse__stream       *stream = NULL;
+    sse__message      *first  = NULL;
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (here) {
+        req->stream_asked = true;
+        error  = sse__stream_check(req, &o);
+        stream = sse__stream_make(req->app, &o);
+        if (!stream) sse__req_error(req, SSE_E_NOMEM);
+    }
     if (!stream) {
-        if (here) sse__req_error(req, SSE_E_NOMEM);
-        if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
+        if (o.on_close) o.on_close(closed, SSE_BY_ERROR, o.user); /* S2, as far as possible */
         return closed;
     }
-    if (!error) error = sse__stream_take_extra(stream, o);
-    if (!error) error = sse__stream_first(req->app, o, &first);
-    if (!error && (o->status || !req->status)) req->status = o->status ? o->status : 200;
-    if (!error) sse__stream_fields(stream, req, o);
+    if (!error) error = sse__stream_take_extra(stream, &o);
+    if (!error) error = sse__stream_first(req->app, &o, &first);
+    if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
+    if (!error) sse__stream_fields(stream, req, &o);
     if (error || req->head_only) { /* a head may be all it asked for */
         if (error) sse__req_error(req, error);
-        else (void)sse_set_type(req, o->type ? o->type : "text/event-stream");
+        else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
         req->head_stream = !error;
         sse__message_drop(first);
-        sse__stream_gone(stream, SSE_BY_ERROR);
+        sse__stream_mark_cut(stream, SSE_BY_ERROR);
         return closed;
     }
     sse__req_set_phase(req, SSE__REQ_STREAMING);
@@ -13459,23 +13580,23 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     stream->framed    = req->head.minor > 0;
     req->conn->stream = stream;
     sse__conn_set_state(req->conn, SSE__STREAM);
-    sse__stream_begin(stream, req, o, first);
+    sse__stream_begin(stream, req, &o, first);
     sse__message_drop(first);
-    if (sse__stream_lives(stream)) sse__stream_schedule(stream);
     req->app->streams->opened++;
-    return sse__stream_lives(stream) ? sse__stream_handle(stream) : closed;
+    if (!sse__stream_lives(stream)) return closed;
+    sse__stream_schedule(stream);
+    return sse__stream_handle(stream);
 }
 
-/* ---- what is known about a stream ---------------------------------------------------------- */
+/* ---- what is known about a stream ------------------------------------------------------ */
 
 SSE_API const char *sse_stream_id(sse_stream s) {
     sse__stream       *stream;
-    const int          error = sse__stream_may(s, SSE__MAY_NAME, NULL, &stream);
-    sse__stream_extra *x = error ? NULL : sse__stream_need_extra(stream);
+    const int          error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    sse__stream_extra *x     = error ? NULL : sse__stream_need_extra(stream);
     unsigned char      secret[16];
     sse_buf            b = {NULL, 0, 0, SSE_OK};
-    if (!x) return NULL;
-    if (x->id) return x->id;
+    if (!x || x->id) return x ? x->id : NULL;
     if (!sse__random(secret, sizeof secret)) return NULL;
     sse_printf(&b, "%lu-%lu-", (unsigned long)s.slot, (unsigned long)s.gen);
     sse__base64url_put(&b, sse__str((const char *)secret, sizeof secret));
@@ -13484,21 +13605,26 @@ SSE_API const char *sse_stream_id(sse_stream s) {
     return x->id;
 }
 
-SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
-    const sse_stream none = {NULL, 0, 0};
-    sse_stream       s = {app, 0, 0};
-    sse_str          rest = sse__text(id);
-    uint64_t         slot, gen;
-    sse__stream     *stream;
-    if (!app || !id || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot)) return none;
-    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &gen)) return none;
-    s.slot = (uint32_t)slot;
-    s.gen  = (uint32_t)gen;
-    if (sse__stream_may(s, SSE__MAY_NAME, NULL, &stream) || !stream->extra || !stream->extra->id) return none;
-    return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none; /* how long it takes tells nothing of it */
+static bool sse__id_number(sse_str *rest, uint32_t *out) {
+    uint64_t n = 0;
+    if (!sse__parse_u64(sse__cut(rest, '-', false), UINT32_MAX, &n)) return false;
+    *out = (uint32_t)n;
+    return true;
 }
 
-static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* where it is, or would be added */
+SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
+    const sse_stream none = {NULL, 0, 0};
+    sse_stream       s    = {app, 0, 0};
+    sse_str          rest = sse__text(id);
+    sse__stream     *stream;
+    if (!app || !id || !sse__id_number(&rest, &s.slot) || !sse__id_number(&rest, &s.gen))
+        return none;
+    stream = sse__stream_open_one(s);
+    if (!stream || !stream->extra || !stream->extra->id) return none;
+    return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none;
+}
+
+static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* or where it goes */
     sse__meta **at = &x->meta;
     while (*at && strcmp((*at)->name, name) != 0) at = &(*at)->next;
     return at;
@@ -13506,21 +13632,26 @@ static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* w
 
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__MAY_READ, NULL, &stream);
-    sse__meta   *meta  = !error && stream->extra && name ? *sse__meta_find(stream->extra, name) : NULL;
+    const int    error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
+    sse__meta   *meta;
+    if (error || !stream->extra || !name) return NULL;
+    meta = *sse__meta_find(stream->extra, name);
     return meta ? meta->value : NULL;
 }
 
 SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
     sse__stream       *stream;
-    const int          error = sse__stream_may(s, SSE__MAY_NAME, NULL, &stream);
-    sse__stream_extra *x = !error && name ? sse__stream_need_extra(stream) : NULL;
+    const int          error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    sse__stream_extra *x;
     sse__meta        **at;
     char              *copy;
-    if (error) return error;
-    if (!x) return name ? SSE_E_NOMEM : SSE_E_ARG;
+    if (error || !name) return error ? error : SSE_E_ARG;
+    x    = sse__stream_need_extra(stream);
     copy = value ? sse__strdup(sse__text(value)) : NULL;
-    if (value && !copy) return SSE_E_NOMEM;
+    if (!x || (value && !copy)) {
+        SSE_FREE(copy);
+        return SSE_E_NOMEM;
+    }
     at = sse__meta_find(x, name);
     if (!*at && value) {
         *at = (sse__meta *)sse__zalloc(sizeof **at + strlen(name));
@@ -13541,124 +13672,100 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
 
   A topic or a view has a channel; a stream is in it through a sub.
 
-      send: event --> message --+--> delta, for those in sync   --> queues
-                                +--> key, for who joined, missed an event,
-                                     or was sent something of its own
+      send: event --> message --+--> delta, for streams in sync         --> queues
+                                +--> key, for those that joined, missed an event,
+                                     or were sent something of their own
 
   CH1  Each event is compressed at most twice for an encoding, however many
-       streams there are: once as a delta and once as a key, if one asks.
+       streams there are: once as a delta and once as a key, if one needs it.
+       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
-typedef struct sse__fan {
-    sse__streams *streams;
-    sse__channel *channel;
-    sse__message *plain, *deltas[SSE__GZIP + 1];
-    bool          keys; /* for all: a queue may lose it */
-} sse__fan;
+/* The codec of an encoding, told of the next event. NULL: there is none; then its streams get
+   keys, as they do of an event that a queue may lose. */
+static sse__codec *sse__channel_codec(sse__channel *channel, int encoding, const sse__message *m,
+                                      const sse__streams *streams) {
+    sse__encoder *encoder = streams->app->encoder;
+    sse__codec  **codec   = &channel->codecs[encoding];
+    if (sse__message_droppable(m)) return NULL;
+    if (!*codec)
+        *codec = sse__codec_new(encoder, encoding, (unsigned)streams->app->options.compress_window,
+                                channel->patience);
+    if (*codec) (void)sse__codec_add(*codec, encoder, sse__message_bytes(m));
+    return *codec;
+}
 
-/* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
-   nothing may refer to it. */
-static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
-    const unsigned window = streams->app->encoder ? (unsigned)streams->app->options.compress_window : 0;
+static sse__broadcast sse__channel_broadcast(sse__channel *channel, sse__message *m,
+                                             sse__streams *streams) {
+    sse__broadcast b = sse__broadcast_begin(streams, m);
     int            encoding;
-    memset(fan, 0, sizeof *fan);
-    fan->streams = streams;
-    fan->channel = channel;
-    fan->plain   = m;
-    fan->keys    = sse__message_may_go(m);
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
-        sse__codec **codec = &channel->codecs[encoding];
-        if (!channel->users[encoding] || channel->single || fan->keys) continue;
-        if (!*codec) *codec = sse__codec_new(streams->app->encoder, encoding, window, channel->patience);
-        if (*codec) (void)sse__codec_add(*codec, streams->app->encoder, sse__message_bytes(m));
+        if (!channel->users[encoding]) continue;
+        b.codecs[encoding] = channel->single
+            ? sse__stream_codec(SSE__CONTAINER(channel->subs.next, sse__member, link)->stream, m)
+            : sse__channel_codec(channel, encoding, m, streams);
     }
+    return b;
 }
 
-/* What this stream gets; moves its mark on. NULL: no memory. */
-static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) { /* CH1 */
-    const int   encoding = stream->encoding;
-    sse__codec *codec    = fan->keys ? NULL : fan->channel->codecs[encoding];
-    if (encoding == SSE__IDENTITY) return fan->plain;
-    if (!codec) stream->mark = 0;
-    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
-        return sse__message_key(fan->streams, fan->plain, encoding);
-    if (!fan->deltas[encoding]) fan->deltas[encoding] = sse__message_delta(fan->streams, fan->plain, encoding, codec);
-    return fan->deltas[encoding];
-}
-
-static void sse__fan_give(sse__fan *fan, sse__stream *stream) {
-    const sse__message *m = fan->channel->single ? NULL : sse__fan_take(fan, stream);
-    if (fan->channel->single) (void)sse__stream_push(stream, fan->plain);
-    else if (m) (void)sse__stream_deliver(stream, fan->plain, m);
-    else sse__stream_cut(stream, SSE_BY_ERROR);
-}
-
-static void sse__fan_end(sse__fan *fan) {
-    sse__message_drop(fan->deltas[SSE__BR]);
-    sse__message_drop(fan->deltas[SSE__GZIP]);
-}
-
-/* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
-   marked, so the list stays as it is. A stream that has seen this serial is passed over (0: none has), and one that is behind. */
-static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except, uint64_t serial,
-                              sse__streams *streams) {
-    sse__link *link;
-    sse__fan   fan;
-    sse__fan_begin(&fan, channel, m, streams);
+/* Queues a message for all but one: the one loop that grows with the number of subscribers.
+   Streams that overflow are only marked, so the list stays as it is. Passes over streams that have
+   had this publication (0: none has), and over those that are replaying, if it has a number. */
+static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except,
+                              uint64_t publication, sse__streams *streams) {
+    sse__broadcast b = sse__channel_broadcast(channel, m, streams);
+    sse__link     *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (stream == except || !sse__stream_lives(stream) || (serial && stream->serial == serial) || (m->seq && stream->behind)) continue;
-        stream->serial = serial;
-        sse__fan_give(&fan, stream);
+        if (stream == except || !sse__stream_lives(stream) ||
+            (publication && stream->publication == publication) || (m->seq && stream->replaying))
+            continue;
+        stream->publication = publication;
+        (void)sse__broadcast_to(&b, stream);
     }
-    sse__fan_end(&fan);
+    sse__broadcast_end(&b);
 }
 
-/* Sends a new state. An older one that still waits in a queue is taken out: who reads slowly gets the newest. */
+/* Sends a new state. An older one that still waits in a queue is taken out: a slow reader gets the
+   newest only. */
 static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse__streams *streams) {
-    sse__link *link;
-    sse__fan   fan;
+    sse__broadcast b;
+    sse__link     *link;
     m->block->owner = channel;
-    sse__fan_begin(&fan, channel, m, streams);
+    b = sse__channel_broadcast(channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
         if (!sse__stream_lives(stream)) continue;
-        sub->fresh = false;
-        if (sse__conn_forget(stream->conn, channel)) stream->mark = 0; /* the frame it would refer to is not sent */
-        sse__fan_give(&fan, stream);
+        sub->awaits_state = false;
+        if (sse__conn_forget(stream->conn, channel)) stream->mark = 0; /* it refers to that frame */
+        (void)sse__broadcast_to(&b, stream);
     }
-    sse__fan_end(&fan);
+    sse__broadcast_end(&b);
 }
 
-/* Sends the present state to one that joins: as a key, after which it is in sync like the others. */
-static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__message *state, sse__streams *streams) {
-    const int     encoding = stream->encoding;
-    sse__codec   *codec    = channel->codecs[encoding];
-    sse__message *m;
-    sse__fan      fan;
+/* Sends the present state to a stream that joins: as a key, after which it is in sync like the
+   others. For the first stream of an encoding the state becomes its codec's first event. */
+static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream,
+                                      sse__message *state, sse__streams *streams) {
+    const int   encoding = stream->encoding;
+    sse__codec *codec    = channel->codecs[encoding];
     if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
-    if (!codec) { /* the first of its encoding: the state becomes its codec's first event */
-        sse__fan_begin(&fan, channel, state, streams);
-        sse__fan_end(&fan);
-        codec = channel->codecs[encoding];
-    }
+    if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
     stream->mark = 0;
     if (codec) (void)sse__codec_follow(codec, &stream->mark);
-    m = sse__message_key(streams, state, encoding);
-    if (m) return sse__stream_deliver(stream, state, m);
-    sse__stream_cut(stream, SSE_BY_ERROR);
-    return SSE_E_NOMEM;
+    return sse__stream_deliver(stream, state, sse__message_key(streams, state, encoding));
 }
 
-/* The state for those who joined before there was one. */
-static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state, sse__streams *streams) {
+/* The state for streams that joined before there was one. */
+static void sse__channel_send_snapshots(sse__channel *channel, sse__message *state,
+                                        sse__streams *streams) {
     sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
-        if (!sub->fresh || !sse__stream_lives(sub->in.stream)) continue;
-        sub->fresh = false;
-        (void)sse__channel_greet(channel, sub->in.stream, state, streams);
+        if (!sub->awaits_state || !sse__stream_lives(sub->in.stream)) continue;
+        sub->awaits_state = false;
+        (void)sse__channel_send_snapshot(channel, sub->in.stream, state, streams);
     }
 }
 
@@ -14331,12 +14438,12 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
 static sse__message *sse__history_message(const sse__history *h, uint64_t seq, const char *alias, sse_str text) { /* of a row */
     sse_buf    b = {NULL, 0, 0, SSE_OK};
     char       id[SSE__ID_ROOM + 1];
-    sse__stamp stamp = {0, {NULL, 0}, {NULL, 0}, false};
+    sse__message_meta stamp = sse__message_meta_of(0);
     stamp.seq = seq;
     if (!alias) stamp.id_line = sse__id_line(id, h->sequence->epoch, seq);
     sse__message_begin(&b);
     sse__put_str(&b, text);
-    return sse__message_stamped(&b, &stamp);
+    return sse__message_new(&b, &stamp);
 }
 
 static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
@@ -14483,7 +14590,7 @@ typedef bool (*sse__row_fn)(uint64_t id, sse__message *m, void *user);
 static int sse__row_message(const sse__outbox *o, sse_rows *rows, sse__message **m) {
     const sse_str   data = sse_db_blob(rows, 1);
     const long long number = sse_db_int(rows, 0);
-    sse__stamp      stamp = {0, {NULL, 0}, {NULL, 0}, false};
+    sse__message_meta stamp = sse__message_meta_of(0);
     char            id[SSE__ID_ROOM + 1];
     sse_buf         b = {NULL, 0, 0, SSE_OK};
     sse_event       event;
@@ -14495,9 +14602,9 @@ static int sse__row_message(const sse__outbox *o, sse_rows *rows, sse__message *
     stamp.seq      = (uint64_t)number;
     stamp.id_line  = sse__str(id, (size_t)snprintf(id, sizeof id, "id: %lld\n", number));
     *m    = NULL;
-    error = sse__message_text_of(o->app, &b, &event);
+    error = sse__message_begin_event(o->app, &b, &event);
     if (error) return error;
-    *m = sse__message_stamped(&b, &stamp);
+    *m = sse__message_new(&b, &stamp);
     return *m ? SSE_OK : SSE_E_NOMEM;
 }
 
@@ -14916,7 +15023,6 @@ static bool sse__topics_evict(sse__topics *topics) {
 static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
     sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
     if (topic->presence) sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
-    if (topic->outbox) sub->in.stream->fed = false; /* there can be no other */
     sse__topic_rest(topic);
 }
 
@@ -15284,11 +15390,6 @@ static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
     return !topics->displaced;
 }
 
-/* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
-static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
-    const sse__queue *q = &stream->conn->out;
-    return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
-}
 
 /* Histories merged in the order of their numbers: a heap of cursors, the one with the lowest number at the top. A refill costs
    what it sends, and not what is kept. */
@@ -15353,7 +15454,7 @@ static sse__outbox *sse__sub_outbox(const sse__sub *sub) { /* NULL: none */
 
 /* What it reads rows by; NULL: it does not. */
 static sse__sub *sse__stream_fed(const sse__stream *stream) {
-    sse__sub *sub = stream->fed ? stream->subs : NULL;
+    sse__sub *sub = stream->subs;
     while (sub && !sse__sub_outbox(sub)) sub = sub->next;
     return sub;
 }
@@ -15385,7 +15486,7 @@ static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
     if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
         sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
     sub->after     = r.after;
-    stream->behind = r.more || r.after > o->last; /* B3 */
+    stream->replaying = r.more || r.after > o->last; /* B3 */
     return r.sent;
 }
 
@@ -15404,18 +15505,17 @@ static bool sse__stream_refill_events(sse__stream *stream) {
         if (sub->after < seq) sub->after = seq;
     if (m.lost || m.failed)
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
-    stream->behind = m.count > 0; /* O3 */
+    stream->replaying = m.count > 0; /* O3 */
     SSE_FREE(m.at);
     return seq > 0;
 }
 
 static bool sse__stream_refill(sse__stream *stream) {
     sse__sub *fed = sse__stream_fed(stream);
-    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
+    SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     return fed ? sse__stream_refill_rows(stream, fed) : sse__stream_refill_events(stream);
 }
 
-static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
 
 /* Where a stream wants to go on. old: of an earlier start; ours: it looks like one given here. */
 typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume;
@@ -15486,7 +15586,7 @@ static sse__message *sse__place_message(sse__topics *topics, const sse__sub *fed
         sse__put_str(&text, sse__id_line(id, sequence->epoch, sequence->last));
         sse__put_char(&text, '\n');
     }
-    m = sse__message_end(&text);
+    m = sse__message_new(&text, NULL);
     if (fed || !m) return m;
     m->seq = sequence->last;
     if (!sse__sequence_is_reserved(sequence)) m->block->after = topics->app->net->told; /* K1 */
@@ -15552,13 +15652,11 @@ static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
 }
 
 /* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
-static void sse__stream_resume(sse__stream *stream) {
-    sse_req     *req = stream->req;
+static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     const char  *id;
     sse__resume  r;
     sse__sub    *sub, *fed = sse__stream_fed(stream);
     bool         resumed, placed = false; /* placed: its client has an id of this start */
-    if (!sse__stream_settle(stream) || !stream->behind) return;
     memset(&r, 0, sizeof r);
     id = sse_header(req, "last-event-id");
     if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
@@ -15576,10 +15674,9 @@ static void sse__stream_resume(sse__stream *stream) {
     if (sse__stream_lives(stream) && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
 }
 
-static void sse__topics_begun(sse__stream *stream) {
-    sse__stream_starved(stream);
-    sse__stream_resume(stream);
-    if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
+static void sse__stream_replay(sse__stream *stream, sse_req *req) {
+    if (req) sse__stream_resume(stream, req);
+    else (void)sse__stream_refill(stream);
 }
 
 /*==========================================================================
@@ -15608,7 +15705,7 @@ static bool sse__topic_gives_ids(const sse__topic *topic) { return topic->patter
 /* A stream has one Last-Event-ID: it is for the app's numbers, or for the rows of one table. */
 static bool sse__topic_suits(const sse__topic *topic, const sse__stream *stream) {
     const sse__sub *sub = stream->subs;
-    if (!topic->outbox) return !stream->fed || !sse__topic_gives_ids(topic);
+    if (!topic->outbox) return !sse__stream_fed(stream) || !sse__topic_gives_ids(topic);
     while (sub && !(sse__sub_topic(sub) && sse__topic_gives_ids(sse__sub_topic(sub)))) sub = sub->next;
     return !sub;
 }
@@ -15637,9 +15734,8 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
         return SSE_E_NOMEM;
     }
     sse__list_remove(&topic->idle);
-    if (topic->outbox) stream->fed = true;
     sub->after = opening ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
-    if (opening && sse__topic_gives_ids(topic)) stream->behind = true; /* S7 */
+    if (opening && sse__topic_gives_ids(topic)) stream->replaying = true; /* S7 */
     if (!placed && sse__topic_resumable(topic)) sse__stream_place(stream); /* O4 */
     return SSE_OK;
 }
@@ -15648,12 +15744,11 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
     sse__stream *stream;
     sse__topic  *topic;
-    int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
+    int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
     if (error) return error;
-    if (!name || !*name || sse__stream_needs_events(stream, SSE_E_ARG, call)) return SSE_E_ARG;
+    if (!name || !*name) return SSE_E_ARG;
     if (!sse__topics_use(s.app)) return SSE_E_NOMEM;
-    s.app->stream_begun    = sse__topics_begun;
-    s.app->streams->refill = sse__stream_drained;
+    s.app->streams->replay = sse__stream_replay;
     topic = pattern ? sse__pattern_get(s.app->topics, name, &error) : sse__topic_get(s.app->topics, sse__text(name), &error);
     return topic ? sse__topic_join(topic, stream) : error;
 }
@@ -15674,7 +15769,7 @@ SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) {
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__MAY_JOIN, NULL, &stream); /* it has left all: no mistake */
+    const int    error = sse__stream_may(s, SSE__USE_JOIN, NULL, &stream); /* it has left all: no mistake */
     sse__topic  *topic;
     sse__sub    *sub;
     if (error) return error;
@@ -15707,7 +15802,7 @@ static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__mes
         sse__topic   *topic = topics->prefixes[n] ? sse__pattern_of(sse__map_find(&topics->patterns, key), key) : NULL;
         for (; topic; topic = sse__pattern_of(topic->node.next, key)) {
             if (!sse__pattern_match(topic->node.key.ptr, name)) continue;
-            sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
+            sse__channel_send(&topic->channel, m, except, topics->app->streams->publication, topics->app->streams);
         }
     }
 }
@@ -15717,7 +15812,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
                                               const sse__history *h) {
     char          id[SSE__ID_ROOM + 1];
     sse_buf       key = {NULL, 0, 0, SSE_OK};
-    sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
+    sse__message_meta stamp = sse__message_meta_of(0);
     sse__message *m;
     if (h) stamp.seq = sse__sequence_next(&topics->sequence);
     if (h && !p->id) stamp.id_line = sse__id_line(id, topics->sequence.epoch, stamp.seq);
@@ -15727,7 +15822,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
         stamp.key = sse__str(key.ptr, key.len);
     }
     if (key.error) sse_buf_fail(&p->text, key.error);
-    m = sse__message_stamped(&p->text, &stamp);
+    m = sse__message_new(&p->text, &stamp);
     sse_buf_free(&key);
     return m;
 }
@@ -15756,9 +15851,9 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     if (m && topic) sse__publication_keep(p, topic->history, m);
     if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
     if (m) {
-        topics->serial++; /* O1 */
+        topics->app->streams->publication++; /* O1 */
         app->streams->events++;
-        if (exact) sse__channel_send(&exact->channel, m, except, topics->serial, topics->app->streams);
+        if (exact) sse__channel_send(&exact->channel, m, except, topics->app->streams->publication, topics->app->streams);
         sse__publish_to_patterns(topics, name, m, except);
     }
     if (topic) sse__topic_rest(topic);
@@ -15809,7 +15904,7 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
     int              error;
     if (!app || !topic || !event) return SSE_E_ARG;
     memset(&p, 0, sizeof p);
-    error = sse__message_text_of(app, &p.text, event);
+    error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
     p.topic     = topic;
     p.id        = event->id;
@@ -15856,9 +15951,9 @@ static void sse__topic_hold_back(sse__topic *topic, const sse__message *m) {
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
-        if (stream->behind || !sse__stream_lives(stream) || sse__stream_has_room(stream, m, stream->max_queue)) continue;
+        if (stream->replaying || !sse__stream_lives(stream) || sse__stream_has_room(stream, m, stream->max_queue)) continue;
         sub->after     = topic->outbox->last;
-        stream->behind = true;
+        stream->replaying = true;
     }
 }
 
@@ -15868,10 +15963,10 @@ static bool sse__flow_row(uint64_t id, sse__message *m, void *user) {
     sse__flow   *flow   = (sse__flow *)user;
     sse__topics *topics = flow->topic->owner;
     if (m) {
-        topics->serial++;
+        topics->app->streams->publication++;
         topics->app->streams->events++;
         sse__topic_hold_back(flow->topic, m);
-        sse__channel_send(&flow->topic->channel, m, NULL, topics->serial, topics->app->streams);
+        sse__channel_send(&flow->topic->channel, m, NULL, topics->app->streams->publication, topics->app->streams);
     }
     flow->topic->outbox->last = id; /* B1 */
     return ++flow->rows < SSE__OUTBOX_ROWS;
@@ -15922,8 +16017,8 @@ static void sse__topic_catch_up(sse__topic *topic) { /* B3 */
     for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
-        if (!stream->behind || !sse__stream_lives(stream)) continue;
-        if (sub->after > o->last || !sse__stream_lets(stream, SSE__MAY_FLOW)) o->ahead = true;
+        if (!stream->replaying || !sse__stream_lives(stream)) continue;
+        if (sub->after > o->last || !sse__stream_flows(stream)) o->ahead = true;
         else (void)sse__stream_refill(stream);
     }
 }
@@ -16232,7 +16327,7 @@ static int sse__view_message(const sse__live *live, sse_buf *html, sse__message 
     sse__message_begin(&b);
     error = sse_event_write(&b, &event);
     if (error) sse_buf_free(&b);
-    *m = error ? NULL : sse__message_end(&b);
+    *m = error ? NULL : sse__message_new(&b, NULL);
     return error || *m ? error : SSE_E_NOMEM;
 }
 
@@ -16284,7 +16379,7 @@ static void sse__view_render(sse_view *view) {
     view->failures = 0;
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         views->same++;
-        sse__channel_greet_fresh(&view->channel, view->state, live->app->streams);
+        sse__channel_send_snapshots(&view->channel, view->state, live->app->streams);
         sse__message_drop(m);
         return;
     }
@@ -16420,8 +16515,8 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
         if (!view->channel.count) sse__view_free(view);
         return raw ? SSE_E_ARG : SSE_E_NOMEM;
     }
-    if (view->state) return sse__channel_greet(&view->channel, stream, view->state, stream->app->streams);
-    sub->fresh = true;
+    if (view->state) return sse__channel_send_snapshot(&view->channel, stream, view->state, stream->app->streams);
+    sub->awaits_state = true;
     if (!view->failures) sse__view_mark(view);
     return SSE_OK;
 }
@@ -16521,8 +16616,7 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     sse__stream *stream;
     sse__target  t;
     sse_view    *view;
-    int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
-    if (!error) error = sse__stream_needs_events(stream, SSE_E_ARG, call);
+    int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
     if (error) return error;
     error = SSE_E_ARG;
     memset(&t, 0, sizeof t);
@@ -18762,7 +18856,7 @@ static void sse__check_stream(const sse__stream *stream) {
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
     SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || (x && (x->drain || (x->step && x->step_at))));
     SSE_ASSERT(!lives || !x || !x->ends_at || stream->conn->deadline);
-    SSE_ASSERT(!stream->raw || (!stream->subs && !stream->behind && !stream->ping_ms));
+    SSE_ASSERT(!stream->raw || (!stream->subs && !stream->replaying && !stream->ping_ms));
     SSE_ASSERT(!x || !x->label || (x->with_label.stream == stream && x->with_label.link.next)); /* S4 */
     SSE_ASSERT(!x || !x->who || (x->with_who.stream == stream && x->with_who.link.next));       /* S4 */
     for (sub = stream->subs; sub; sub = sub->next) {
