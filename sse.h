@@ -12598,21 +12598,6 @@ typedef struct sse__group {
     uint32_t  count;
 } sse__group;
 
-/* What few streams use, so that the others do not pay for it. */
-typedef struct sse__stream_extra {
-    void (*on_ping)(sse_stream s, sse_buf *out, void *user);
-    int  (*step)(sse_stream s, void *user);
-    void (*on_stop)(sse_stream s, void *user);
-    sse__message *last;
-    sse__group   *label, *who;   /* NULL: none */
-    sse__member   with_label, with_who;
-    char         *id;
-    sse__meta    *meta;
-    sse__codec   *codec;         /* own_history, from the first event for this stream alone */
-    uint64_t      ends_at, step_at; /* 0: never */
-    bool          drain;
-} sse__stream_extra;
-
 typedef enum sse__stream_phase { /* in the order of its life; drawn above */
     SSE__STREAM_NEW,
     SSE__STREAM_OPENING, SSE__STREAM_OPEN, SSE__STREAM_STOPPING, /* open: sse__stream_lives */
@@ -12620,28 +12605,37 @@ typedef enum sse__stream_phase { /* in the order of its life; drawn above */
 } sse__stream_phase;
 
 typedef struct sse__stream {
-    sse_app   *app;
-    sse__conn *conn;         /* NULL: not opened yet, or closing */
-    uint32_t   slot, gen;
-    sse__link  closing;      /* in streams.closing: S2 */
+    sse_app    *app;
+    sse__conn  *conn;        /* NULL: not opened yet, or closing */
+    uint64_t    publication; /* the last one that it was sent */
+    uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
+    uint64_t    last_sent;   /* when something was last queued */
+    uint32_t    max_queue;
+    uint8_t     phase;       /* sse__stream_phase */
+    uint8_t     reason, encoding;
+    bool        framed;      /* HTTP/1.1: in chunks */
+    bool        replaying;   /* events with numbers reach it from >>replay, not from >>channel */
+    bool        raw;         /* bytes of another type than events */
+    bool        own_history, drain;
+    uint32_t    slot, gen;
+    uint32_t    opened_s;    /* when, in seconds of the loop's clock */
+    int         ping_ms, send_timeout_ms;
+    sse__link   closing;     /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
-    sse_req   *req;          /* until the handler that opened it has returned; else NULL */
-    void     (*on_close)(sse_stream s, sse_reason reason, void *user);
-    void      *user;
-    sse__stream_extra *extra;
-    uint64_t   last_sent;    /* when something was last queued */
-    uint64_t   publication;  /* the last one that it was sent */
-    uint64_t   stuck_since;  /* 0: the peer takes what it is sent */
-    uint32_t   max_queue;
-    int        ping_ms, send_timeout_ms;
-    uint32_t   opened_s;     /* when, in seconds of the loop's clock */
-    uint64_t   mark;         /* which events its decoder holds: see >>frame. 0: none that count */
-    uint8_t    phase;        /* sse__stream_phase */
-    uint8_t    reason, encoding;
-    bool       framed;       /* HTTP/1.1: in chunks */
-    bool       raw;          /* bytes of another type than events */
-    bool       own_history;
-    bool       replaying;    /* events with numbers reach it from >>replay, not from >>channel */
+    sse_req    *req;         /* until the handler that opened it has returned; else NULL */
+    uint64_t    stuck_since; /* 0: the peer takes what it is sent */
+    uint64_t    ends_at, step_at; /* 0: never */
+    void      (*on_close)(sse_stream s, sse_reason reason, void *user);
+    void      (*on_ping)(sse_stream s, sse_buf *out, void *user);
+    int       (*step)(sse_stream s, void *user);
+    void      (*on_stop)(sse_stream s, void *user);
+    void       *user;
+    sse__message *last;
+    sse__group *label, *who; /* NULL: none */
+    sse__member with_label, with_who;
+    char       *id;
+    sse__meta  *meta;
+    sse__codec *codec;       /* own_history, from the first event for this stream alone */
 } sse__stream;
 
 typedef struct sse__streams {
@@ -12742,11 +12736,6 @@ static sse_stream sse__stream_handle(const sse__stream *stream) {
     return s;
 }
 
-static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) { /* NULL: no memory */
-    if (!stream->extra) stream->extra = SSE__NEW(sse__stream_extra);
-    return stream->extra;
-}
-
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
 
 /* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
@@ -12802,7 +12791,7 @@ static const char *sse__group_name(const sse__group *group) {
 }
 
 static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody's */
-    return stream->extra ? sse__group_name(stream->extra->who) : NULL;
+    return sse__group_name(stream->who);
 }
 
 /* ---- channels: streams that are sent the same, see >>channel ----------------------- */
@@ -12904,20 +12893,16 @@ static void sse__stream_cut(sse__stream *stream, sse_reason reason) {
 }
 
 static void sse__stream_free(sse__stream *stream) {
-    sse__stream_extra *x = stream->extra;
-    if (x) {
-        sse__message_drop(x->last);
-        sse__codec_free(x->codec);
-        sse__group_leave(x->label, &x->with_label);
-        sse__group_leave(x->who, &x->with_who);
-        SSE_FREE(x->id);
-        while (x->meta) {
-            sse__meta *next = x->meta->next;
-            SSE_FREE(x->meta->value);
-            SSE_FREE(x->meta);
-            x->meta = next;
-        }
-        SSE_FREE(x);
+    sse__message_drop(stream->last);
+    sse__codec_free(stream->codec);
+    sse__group_leave(stream->label, &stream->with_label);
+    sse__group_leave(stream->who, &stream->with_who);
+    SSE_FREE(stream->id);
+    while (stream->meta) {
+        sse__meta *next = stream->meta->next;
+        SSE_FREE(stream->meta->value);
+        SSE_FREE(stream->meta);
+        stream->meta = next;
     }
     SSE_FREE(stream);
 }
@@ -13035,16 +13020,14 @@ static void sse__broadcast_end(sse__broadcast *b) {
    bytes that never came. */
 static sse__codec *sse__stream_codec(sse__stream *stream, const sse__message *plain) {
     const sse_app *app = stream->app;
-    sse__codec   **codec;
-    if (!stream->own_history || stream->encoding == SSE__IDENTITY ||
-        sse__message_droppable(plain) || !sse__stream_need_extra(stream))
+    if (!stream->own_history || stream->encoding == SSE__IDENTITY || sse__message_droppable(plain))
         return NULL;
-    codec = &stream->extra->codec;
-    if (!*codec)
-        *codec = sse__codec_new(app->encoder, stream->encoding,
-                                (unsigned)app->options.compress_window, 0);
-    if (*codec) (void)sse__codec_add(*codec, app->encoder, sse__message_bytes(plain));
-    return *codec;
+    if (!stream->codec)
+        stream->codec = sse__codec_new(app->encoder, stream->encoding,
+                                       (unsigned)app->options.compress_window, 0);
+    if (stream->codec)
+        (void)sse__codec_add(stream->codec, app->encoder, sse__message_bytes(plain));
+    return stream->codec;
 }
 
 /* Queues a message for this stream alone. */
@@ -13113,7 +13096,7 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     if (!sse__stream_lives(stream)) return;
     sse__stream_set_phase(stream, SSE__STREAM_ENDING);
     stream->reason = (uint8_t)reason;
-    if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
+    if (stream->last) (void)sse__stream_push(stream, stream->last);
     if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
         sse__stream_finish_frames(stream);
     if (stream->phase == SSE__STREAM_CUT) return; /* too much for its queue, or for the memory */
@@ -13146,9 +13129,9 @@ static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) 
 
 /* given: in place of the last event of the options; last: NULL: it cannot be sent. */
 static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *last, bool whole) {
-    if (given && stream->extra) {
-        sse__message_drop(stream->extra->last);
-        stream->extra->last = NULL;
+    if (given) {
+        sse__message_drop(stream->last);
+        stream->last = NULL;
     }
     if (last && !stream->raw) (void)sse__stream_push(stream, last);
     sse__stream_finish(stream, SSE_BY_END, whole);
@@ -13181,12 +13164,12 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     sse__streams *streams = stream->app->streams;
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m = NULL;
-    if (!stream->extra || !stream->extra->on_ping) {
+    if (!stream->on_ping) {
         (void)sse__stream_queue(stream, streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
-    stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
+    stream->on_ping(sse__stream_handle(stream), &b, stream->user);
     stream->last_sent = stream->app->loop.wheel.now;
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
@@ -13196,17 +13179,16 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     int ms;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
-    ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    ms = stream->step(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
-    else stream->extra->step_at = now + (uint64_t)ms;
+    else stream->step_at = now + (uint64_t)ms;
 }
 
 static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; }
 
 /* Sets the connection's deadline for whatever comes next for this stream. */
 static void sse__stream_schedule(sse__stream *stream) {
-    const sse__stream_extra *x = stream->extra;
     const uint64_t now     = stream->app->loop.wheel.now;
     const bool     waiting = stream->conn->out.count > 0;
     uint64_t       next    = 0; /* never */
@@ -13215,8 +13197,8 @@ static void sse__stream_schedule(sse__stream *stream) {
     if (stream->send_timeout_ms > 0)
         next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) +
                                       (uint64_t)stream->send_timeout_ms);
-    if (x) next = sse__earlier(next, x->ends_at);
-    if (x && !waiting) next = sse__earlier(next, x->step_at);
+    next = sse__earlier(next, stream->ends_at);
+    if (!waiting) next = sse__earlier(next, stream->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
 }
 
@@ -13226,8 +13208,7 @@ static bool sse__stream_due(uint64_t since, int ms, uint64_t now) { /* ms 0: nev
 
 /* Upcall of >>conn: the deadline passed. */
 static void sse__stream_tick(sse__conn *c) {
-    sse__stream             *stream = c->stream;
-    const sse__stream_extra *x      = stream->extra;
+    sse__stream   *stream  = c->stream;
     const uint64_t now     = c->net->loop->wheel.now;
     const bool     waiting = c->out.count > 0;
     if (!waiting || c->took || sse__conn_is_held(c)) stream->stuck_since = 0; /* slow, not stuck */
@@ -13237,8 +13218,9 @@ static void sse__stream_tick(sse__conn *c) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
     }
-    if (x && x->ends_at && now >= x->ends_at) sse__stream_finish(stream, SSE_BY_LIFETIME, false);
-    else if (!waiting && x && x->step_at && now >= x->step_at) sse__stream_step(stream, now);
+    if (stream->ends_at && now >= stream->ends_at)
+        sse__stream_finish(stream, SSE_BY_LIFETIME, false);
+    else if (!waiting && stream->step_at && now >= stream->step_at) sse__stream_step(stream, now);
     if (!waiting && sse__stream_lives(stream) &&
         sse__stream_due(stream->last_sent, stream->ping_ms, now))
         sse__stream_ping(stream);
@@ -13251,7 +13233,7 @@ static void sse__stream_sent(sse__conn *c) {
     stream->stuck_since = 0;
     if (stream->replaying && sse__stream_flows(stream))
         stream->app->streams->replay(stream, NULL); /* S7 */
-    if (sse__stream_lives(stream) && stream->extra && stream->extra->step_at)
+    if (sse__stream_lives(stream) && stream->step_at)
         sse__stream_schedule(stream);
 }
 
@@ -13263,16 +13245,15 @@ static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_
 
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
-    sse__stream_extra *x = stream->extra;
     if (stream->phase != SSE__STREAM_OPEN) return;
     sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
-    if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->on_stop) stream->on_stop(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
-    if (!x || !(x->step || x->drain)) {
+    if (!stream->step && !stream->drain) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
         return;
     }
-    if (x->step) x->step_at = stream->app->loop.wheel.now; /* one that sleeps is told now */
+    if (stream->step) stream->step_at = stream->app->loop.wheel.now; /* if it sleeps: now */
     sse__stream_schedule(stream);
 }
 
@@ -13333,7 +13314,7 @@ static void sse__stream_turn_away(sse__stream *stream) {
 static void sse__stream_begun(sse__stream *stream) {
     sse_req *req = stream->req;
     if (req->unfed && sse__stream_lives(stream) && !stream->raw && !stream->subs &&
-        !(stream->extra && stream->extra->step)) {
+        !stream->step) {
         sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
                  req->path, sse_error_text(req->call_error));
         sse__stream_turn_away(stream);
@@ -13376,29 +13357,6 @@ static bool sse__streams_use(sse_app *app) {
 }
 
 /* ---- opening ------------------------------------------------------------------------- */
-
-static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
-    const uint64_t     now     = stream->app->loop.wheel.now;
-    sse__streams      *streams = stream->app->streams;
-    sse__stream_extra *x;
-    int                error;
-    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && !o->drain &&
-        o->lifetime_ms <= 0)
-        return SSE_OK;
-    x = sse__stream_need_extra(stream);
-    if (!x) return SSE_E_NOMEM;
-    x->on_ping = o->on_ping;
-    x->step    = o->step;
-    x->on_stop = o->on_stop;
-    x->drain   = o->drain;
-    if (o->step) x->step_at = now;
-    if (o->lifetime_ms > 0) x->ends_at = now + (uint64_t)o->lifetime_ms;
-    if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label) ||
-        !sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who))
-        return SSE_E_NOMEM;
-    error = sse__farewell(stream->app, o->last, &x->last);
-    return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
-}
 
 /* Whether the handler left this field of the head to us. */
 static bool sse__stream_may_set(const sse_req *req, sse_str name) {
@@ -13520,8 +13478,8 @@ static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
 
 static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) {
     const size_t   queue   = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
-    const uint64_t now     = app->loop.wheel.now;
     const int      timeout = o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms;
+    const uint64_t now     = app->loop.wheel.now;
     sse__stream   *stream  = SSE__NEW(sse__stream); /* NULL: no memory */
     if (!stream || !sse__streams_use(app) ||
         !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
@@ -13530,15 +13488,32 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     }
     stream->app             = app;
     stream->on_close        = o->on_close;
+    stream->on_ping         = o->on_ping;
+    stream->step            = o->step;
+    stream->on_stop         = o->on_stop;
     stream->user            = o->user;
     stream->own_history     = o->own_history;
+    stream->drain           = o->drain;
     stream->raw             = sse__type_is_raw(o->type);
     stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
     stream->send_timeout_ms = sse__ms_option(timeout, 0);
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
     stream->last_sent       = now;
     stream->opened_s        = (uint32_t)(now / 1000);
+    if (o->step) stream->step_at = now;
+    if (o->lifetime_ms > 0) stream->ends_at = now + (uint64_t)o->lifetime_ms;
     return stream;
+}
+
+/* What of its options can fail. */
+static int sse__stream_set_options(sse__stream *stream, const sse_stream_options *o) {
+    sse__streams *streams = stream->app->streams;
+    int           error;
+    if (!sse__group_join(&streams->labels, o->label, &stream->with_label, stream, &stream->label) ||
+        !sse__group_join(&streams->people, o->who, &stream->with_who, stream, &stream->who))
+        return SSE_E_NOMEM;
+    error = sse__farewell(stream->app, o->last, &stream->last);
+    return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
 }
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
@@ -13560,7 +13535,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
         if (o.on_close) o.on_close(closed, SSE_BY_ERROR, o.user); /* S2, as far as possible */
         return closed;
     }
-    if (!error) error = sse__stream_take_extra(stream, &o);
+    if (!error) error = sse__stream_set_options(stream, &o);
     if (!error) error = sse__stream_first(req->app, &o, &first);
     if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
     if (!error) sse__stream_fields(stream, req, &o);
@@ -13591,18 +13566,16 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
 /* ---- what is known about a stream ------------------------------------------------------ */
 
 SSE_API const char *sse_stream_id(sse_stream s) {
-    sse__stream       *stream;
-    const int          error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
-    sse__stream_extra *x     = error ? NULL : sse__stream_need_extra(stream);
-    unsigned char      secret[16];
-    sse_buf            b = {NULL, 0, 0, SSE_OK};
-    if (!x || x->id) return x ? x->id : NULL;
+    sse__stream  *stream = sse__stream_open_one(s);
+    unsigned char secret[16];
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    if (!stream || stream->id) return stream ? stream->id : NULL;
     if (!sse__random(secret, sizeof secret)) return NULL;
     sse_printf(&b, "%lu-%lu-", (unsigned long)s.slot, (unsigned long)s.gen);
     sse__base64url_put(&b, sse__str((const char *)secret, sizeof secret));
-    if (!b.error) x->id = sse__strdup(sse__text(sse_buf_text(&b)));
+    if (!b.error) stream->id = sse__strdup(sse__text(sse_buf_text(&b)));
     sse_buf_free(&b);
-    return x->id;
+    return stream->id;
 }
 
 static bool sse__id_number(sse_str *rest, uint32_t *out) {
@@ -13620,12 +13593,12 @@ SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     if (!app || !id || !sse__id_number(&rest, &s.slot) || !sse__id_number(&rest, &s.gen))
         return none;
     stream = sse__stream_open_one(s);
-    if (!stream || !stream->extra || !stream->extra->id) return none;
-    return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none;
+    if (!stream || !stream->id) return none;
+    return sse__equal_secret(sse__text(stream->id), sse__text(id)) ? s : none;
 }
 
-static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* or where it goes */
-    sse__meta **at = &x->meta;
+static sse__meta **sse__meta_find(sse__stream *stream, const char *name) { /* or where it goes */
+    sse__meta **at = &stream->meta;
     while (*at && strcmp((*at)->name, name) != 0) at = &(*at)->next;
     return at;
 }
@@ -13633,34 +13606,27 @@ static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* o
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
     sse__stream *stream;
     const int    error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
-    sse__meta   *meta;
-    if (error || !stream->extra || !name) return NULL;
-    meta = *sse__meta_find(stream->extra, name);
+    sse__meta   *meta  = error || !name ? NULL : *sse__meta_find(stream, name);
     return meta ? meta->value : NULL;
 }
 
 SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
-    sse__stream       *stream;
-    const int          error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
-    sse__stream_extra *x;
-    sse__meta        **at;
-    char              *copy;
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    sse__meta  **at;
+    char        *copy;
     if (error || !name) return error ? error : SSE_E_ARG;
-    x    = sse__stream_need_extra(stream);
+    at   = sse__meta_find(stream, name);
     copy = value ? sse__strdup(sse__text(value)) : NULL;
-    if (!x || (value && !copy)) {
-        SSE_FREE(copy);
-        return SSE_E_NOMEM;
-    }
-    at = sse__meta_find(x, name);
-    if (!*at && value) {
+    if (copy && !*at) {
         *at = (sse__meta *)sse__zalloc(sizeof **at + strlen(name));
         if (*at) memcpy((*at)->name, name, strlen(name) + 1);
     }
-    if (!*at) {
+    if (value && (!copy || !*at)) {
         SSE_FREE(copy);
-        return value ? SSE_E_NOMEM : SSE_OK;
+        return SSE_E_NOMEM;
     }
+    if (!*at) return SSE_OK;
     SSE_FREE((*at)->value);
     (*at)->value = copy; /* NULL: it is not set, and its place is kept for the next time */
     return SSE_OK;
@@ -16123,7 +16089,7 @@ static bool sse__walk_begin(sse__walk *w, sse_app *app, const sse_filter *f) {
 }
 
 static bool sse__walk_matches(const sse__walk *w, const sse__stream *stream) { /* also one that is closing */
-    const sse__stream_extra *x = stream->extra;
+    const sse__stream *x = stream;
     if (w->label && (!x || x->label != w->label)) return false;
     if (w->who && (!x || x->who != w->who)) return false;
     return !w->topic || sse__channel_find(w->topic, stream);
@@ -18411,7 +18377,7 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
 /* ---- streams, topics, views --------------------------------------------------------------- */
 
 static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
-    const sse__stream_extra *x = stream->extra;
+    const sse__stream *x = stream;
     const uint64_t now = stream->app->loop.wheel.now;
     char           peer[INET6_ADDRSTRLEN];
     sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot, (unsigned long)stream->gen,
@@ -18846,7 +18812,7 @@ static void sse__check_conn(const sse__conn *c) {
 
 /* What the drawing of >>stream promises between two turns: S6, S7. */
 static void sse__check_stream(const sse__stream *stream) {
-    const sse__stream_extra *x = stream->extra;
+    const sse__stream *x = stream;
     const bool      lives = stream->phase == SSE__STREAM_OPEN || stream->phase == SSE__STREAM_STOPPING;
     const sse__sub *sub;
     SSE_ASSERT(lives || stream->phase == SSE__STREAM_ENDING || stream->phase == SSE__STREAM_CUT);

@@ -490,7 +490,7 @@ static void open_with_last(sse_req *req, void *user) {
     newest    = sse_stream_open(req, &o);
 }
 
-static const sse__message *last_of_newest(void) { return sse__stream_get(newest)->extra->last; }
+static const sse__message *last_of_newest(void) { return sse__stream_get(newest)->last; }
 
 static void farewells(void) { /* whoever is told the same at the end is sent the same bytes, compressed once */
     static const char *const gzip = "Accept-Encoding: gzip\r\n", *const br = "Accept-Encoding: br\r\n";
