@@ -1872,9 +1872,8 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
       sse__post                    from another thread: the loop publishes it later
       sse__publish
         sse__publication_message   its number, its id: the message is made
-        sse__publication_keep      into the history
-          sse__history_add
-          sse__history_mark_dirty  a database must have it before it leaves: C5
+        sse__history_add           into the history
+        sse__history_mark_dirty    a database must have it before it leaves: C5
         sse__channel_send          all streams of the topic
           sse__channel_broadcast   its codecs are told of it
           sse__broadcast_to
@@ -12586,7 +12585,7 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 
 /* ---- what a stream is made of -------------------------------------------------------- */
 
-typedef struct sse__meta { struct sse__meta *next; char *value, name[1]; } sse__meta;
+typedef struct sse__meta { struct sse__meta *next; const char *value; char name[1]; } sse__meta;
 
 /* A stream in a list of streams; what it is there for is around it. */
 typedef struct sse__member { sse__link link; struct sse__stream *stream; } sse__member;
@@ -12761,29 +12760,27 @@ static void sse__group_leave(sse__group *group, sse__member *member) { /* NULL: 
     SSE_FREE(group);
 }
 
-static sse__group *sse__group_new(sse__map *map, const char *name) { /* NULL: no memory */
-    sse__group *group = SSE__NEW(sse__group);
-    char       *key   = sse__strdup(sse__text(name));
-    if (!group || !key || !sse__map_add(map, &group->node, sse__text(key))) {
-        SSE_FREE(key);
-        SSE_FREE(group);
-        return NULL;
-    }
-    group->map = map;
-    sse__list_init(&group->members);
-    return group;
-}
-
 /* name: NULL: joins none. False: no memory. */
 static bool sse__group_join(sse__map *map, const char *name, sse__member *member,
                             sse__stream *stream, sse__group **out) {
+    sse__group *group = name ? sse__group_find(map, name) : NULL;
+    char       *key;
     if (!name) return true;
-    *out = sse__group_find(map, name);
-    if (!*out) *out = sse__group_new(map, name);
-    if (!*out) return false;
+    if (!group) {
+        group = SSE__NEW(sse__group);
+        key   = sse__strdup(sse__text(name));
+        if (!group || !key || !sse__map_add(map, &group->node, sse__text(key))) {
+            SSE_FREE(key);
+            SSE_FREE(group);
+            return false;
+        }
+        group->map = map;
+        sse__list_init(&group->members);
+    }
     member->stream = stream;
-    sse__list_add(&(*out)->members, &member->link);
-    (*out)->count++;
+    sse__list_add(&group->members, &member->link);
+    group->count++;
+    *out = group;
     return true;
 }
 
@@ -12900,10 +12897,9 @@ static void sse__stream_free(sse__stream *stream) {
     sse__group_leave(stream->who, &stream->with_who);
     SSE_FREE(stream->id);
     while (stream->meta) {
-        sse__meta *next = stream->meta->next;
-        SSE_FREE(stream->meta->value);
-        SSE_FREE(stream->meta);
-        stream->meta = next;
+        sse__meta *meta = stream->meta;
+        stream->meta    = meta->next;
+        SSE_FREE(meta);
     }
     SSE_FREE(stream);
 }
@@ -13612,24 +13608,22 @@ SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
 }
 
 SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
+    const size_t n = name ? strlen(name) + 1 : 0, m = value ? strlen(value) + 1 : 0;
     sse__stream *stream;
     const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
-    sse__meta  **at;
-    char        *copy;
+    sse__meta  **at, *old, *meta;
     if (error || !name) return error ? error : SSE_E_ARG;
-    at   = sse__meta_find(stream, name);
-    copy = value ? sse__strdup(sse__text(value)) : NULL;
-    if (copy && !*at) {
-        *at = (sse__meta *)sse__zalloc(sizeof **at + strlen(name));
-        if (*at) memcpy((*at)->name, name, strlen(name) + 1);
-    }
-    if (value && (!copy || !*at)) {
-        SSE_FREE(copy);
-        return SSE_E_NOMEM;
-    }
-    if (!*at) return SSE_OK;
-    SSE_FREE((*at)->value);
-    (*at)->value = copy; /* NULL: it is not set, and its place is kept for the next time */
+    meta = value ? (sse__meta *)sse__zalloc(sizeof *meta + n + m) : NULL;
+    if (value && !meta) return SSE_E_NOMEM;
+    at  = sse__meta_find(stream, name);
+    old = *at;
+    if (old) *at = old->next;
+    SSE_FREE(old);
+    if (!meta) return SSE_OK;
+    meta->value  = (char *)memcpy(meta->name + n, value, m);
+    meta->next   = stream->meta;
+    stream->meta = meta;
+    memcpy(meta->name, name, n);
     return SSE_OK;
 }
 
@@ -13651,7 +13645,7 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
 /* The codec of an encoding, told of the next event. NULL: there is none; then its streams get
    keys, as they do of an event that a queue may lose. */
 static sse__codec *sse__channel_codec(sse__channel *channel, int encoding, const sse__message *m,
-                                      const sse__streams *streams) {
+                                      const sse__streams *streams) { /* CH1 */
     sse__encoder *encoder = streams->app->encoder;
     sse__codec  **codec   = &channel->codecs[encoding];
     if (sse__message_droppable(m)) return NULL;
@@ -14509,15 +14503,13 @@ static sse__history *sse__history_new(sse__sequence *sequence, const char *topic
 }
 
 static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
-    unsigned char random[SSE__EPOCH_LEN / 2];
-    size_t        i;
-    if (!sse__random(random, sizeof random)) return false;
+    uint32_t random;
+    if (!sse__random(&random, sizeof random)) return false;
+    snprintf(sequence->epoch, sizeof sequence->epoch, "%08x", (unsigned)random);
     sequence->app      = app;
     sequence->again.fn = sse__sequence_retry;
     sse__list_init(&sequence->histories);
     sse__list_init(&sequence->dirty);
-    for (i = 0; i < SSE__EPOCH_LEN; i++)
-        sequence->epoch[i] = sse__hex[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
     return true;
 }
 
@@ -15913,9 +15905,9 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) {
 /* An event on its way: its text stands behind the room for a message. */
 typedef struct sse__publication {
     sse_buf     text;
-    const char *topic, *id, *key;
+    const char *topic, *key;
     sse_stream  except;
-    bool        ephemeral;
+    bool        has_id, ephemeral;
 } sse__publication;
 
 /* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and
@@ -15944,7 +15936,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     char               id[SSE__ID_ROOM + 1];
     sse_buf            key = {NULL, 0, 0, SSE_OK};
     sse__message      *m;
-    if (kept && !p->id) meta.id_line = sse__id_line(id, topics->sequence.epoch, seq);
+    if (kept && !p->has_id) meta.id_line = sse__id_line(id, topics->sequence.epoch, seq);
     meta.droppable = overflow == SSE_DROP_OLDEST;
     if (overflow == SSE_KEEP_NEWEST) {
         sse_printf(&key, "%s\n%s", p->topic, p->key ? p->key : "");
@@ -15954,11 +15946,6 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     m = sse__message_new(&p->text, &meta);
     sse_buf_free(&key);
     return m;
-}
-
-static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
-    sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, p->except);
-    sse__history_mark_dirty(h);
 }
 
 /* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
@@ -15978,7 +15965,10 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
     if (error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
     if (m) {
-        if (topic) sse__publication_keep(p, topic->history, m);
+        if (topic) {
+            sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, p->except);
+            sse__history_mark_dirty(topic->history);
+        }
         if (app->net->told != told) m->block->after = app->net->told; /* C5: whenever it is sent */
         app->streams->publication++; /* O1 */
         app->streams->events++;
@@ -15991,43 +15981,28 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     return m ? SSE_OK : SSE_E_NOMEM;
 }
 
-/* A publication of another thread on its way to the loop. */
-typedef struct sse__posted { sse__publication publication; sse__arena texts; } sse__posted;
-
-static void sse__posted_free(sse__posted *posted) {
-    sse_buf_free(&posted->publication.text);
-    sse__arena_free(&posted->texts);
-    SSE_FREE(posted);
-}
-
+/* A publication of another thread on its way to the loop: its topic and key stand behind it. */
 static void sse__posted_run(sse_app *app, void *user) {
-    sse__posted *posted = (sse__posted *)user;
-    if (sse__publish(app, &posted->publication))
-        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory",
-                 posted->publication.topic);
-    sse__posted_free(posted);
+    sse__publication *p = (sse__publication *)user;
+    if (sse__publish(app, p))
+        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", p->topic);
+    SSE_FREE(p);
 }
 
 static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on failure too */
-    sse__posted *posted = SSE__NEW(sse__posted);
-    const char **texts[3];
-    int          error = SSE_OK, i;
-    if (!posted) {
+    const size_t      topic = strlen(p->topic) + 1, key = p->key ? strlen(p->key) + 1 : 0;
+    sse__publication *copy  = (sse__publication *)sse__zalloc(sizeof *copy + topic + key);
+    int               error = SSE_E_NOMEM;
+    if (copy) {
+        *copy       = *p;
+        copy->topic = (char *)memcpy(copy + 1, p->topic, topic);
+        if (key) copy->key = (char *)memcpy((char *)(copy + 1) + topic, p->key, key);
+        error = sse__loop_call(&app->loop, sse__posted_run, copy, sizeof *copy + p->text.cap);
+    }
+    if (error) {
         sse_buf_free(&p->text);
-        return SSE_E_NOMEM;
+        SSE_FREE(copy);
     }
-    posted->publication = *p;
-    texts[0] = &posted->publication.topic;
-    texts[1] = &posted->publication.id;
-    texts[2] = &posted->publication.key;
-    for (i = 0; i < 3; i++) {
-        if (!*texts[i]) continue;
-        *texts[i] = sse__arena_text(&posted->texts, sse__text(*texts[i]));
-        if (!*texts[i]) error = SSE_E_NOMEM;
-    }
-    if (!error)
-        error = sse__loop_call(&app->loop, sse__posted_run, posted, sizeof *posted + p->text.cap);
-    if (error) sse__posted_free(posted);
     return error;
 }
 
@@ -16039,7 +16014,7 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
     error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
     p.topic     = topic;
-    p.id        = event->id;
+    p.has_id    = event->id != NULL;
     p.key       = event->key;
     p.except    = event->except;
     p.ephemeral = event->ephemeral;
