@@ -13360,24 +13360,19 @@ static bool sse__stream_may_set(const sse_req *req, sse_str name) {
     return !sse__headers_value(&req->headers, name).ptr;
 }
 
-/* Chooses how the stream is compressed and says so in its head. */
-static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
+/* The fields that make proxies and caches let events pass, and how the stream is compressed. */
+static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !sse__app_encoder(stream->app)) return;
-    if (!sse__stream_may_set(req, SSE__LIT("content-encoding"))) return;
-    sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
-    chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
-    if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
-    else if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
-    else return;
-    sse__put_coding(req, chosen);
-}
-
-/* The fields that make proxies and caches let events pass. */
-static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
-    sse__stream_negotiate(stream, req, o);
     if (stream->raw) return;
+    if (!o->no_compression && sse__app_encoder(stream->app) &&
+        sse__stream_may_set(req, SSE__LIT("content-encoding"))) {
+        sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+        chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
+        if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
+        if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
+        if (stream->encoding) sse__put_coding(req, chosen);
+    }
     if (sse__stream_may_set(req, SSE__LIT("cache-control"))) /* a proxy that recodes buffers */
         sse__put_field(&req->headers, "Cache-Control",
                        stream->encoding ? "no-cache, no-transform" : "no-cache");
@@ -13449,21 +13444,15 @@ static int sse__stream_check_options(sse_app *app, const char *what, const sse_s
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
-/* Why the request can become no stream now; NULL: it can. */
-static const char *sse__stream_too_late(const sse_req *req) {
-    if (req->conn->state != SSE__REPLY) return "while its body is still to come";
-    if (req->deferred) return "after sse_defer";
-    if (req->failed) return "after sse_fail";
-    return req->out.len ? "when something is written" : NULL;
-}
-
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     sse_app    *app = req->app;
-    const char *why;
+    const char *why = req->out.len ? "when something is written" : NULL;
     int         error;
     if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
     if (!req->conn) return SSE_E_STATE; /* its client has left, which is no mistake */
-    why = sse__stream_too_late(req);
+    if (req->failed) why = "after sse_fail";
+    if (req->deferred) why = "after sse_defer";
+    if (req->conn->state != SSE__REPLY) why = "while its body is still to come";
     if (why) {
         sse__log(app, sse__peer_level(app, &app->told_stream),
                  "sse_stream_open: not possible %s (%s)", why, req->path);
@@ -14432,53 +14421,49 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
     return sequence->last;
 }
 
-static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
-    const sse_stream  nobody = {NULL, 0, 0};
-    const int64_t     now  = (int64_t)h->sequence->app->loop.wheel.now, at = sse_db_int(rows, 1);
-    const int64_t     wall = now + sse__wall_ahead(h->sequence->app);
-    /* of an unknown age: its time begins now */
-    const int64_t     age  = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0;
-    sse__message_meta meta = sse__message_meta_of((uint64_t)sse_db_int(rows, 0));
-    char              id[SSE__ID_ROOM + 1];
-    sse_buf           b = {NULL, 0, 0, SSE_OK};
-    sse__message     *m;
-    bool              fine;
-    if (!sse_db_text(rows, 2)) meta.id_line = sse__id_line(id, h->sequence->epoch, meta.seq);
-    sse__message_begin(&b);
-    sse__put_str(&b, sse_db_blob(rows, 3));
-    m    = sse__message_new(&b, &meta);
-    fine = m && sse__history_room(h);
-    if (fine) sse__history_add(h, m, now - age, nobody);
-    sse__message_drop(m);
-    return fine;
-}
-
 /* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it
    is lost: K2. */
 static int sse__history_load(sse__history *h) {
-    sse_db     *db   = h->limits.store->db;
-    long long   lost = 0;
-    sse_rows   *rows = NULL;
-    const char *why  = "";
+    const sse_stream nobody = {NULL, 0, 0};
+    sse__sequence   *sequence = h->sequence;
+    const int64_t    now  = (int64_t)sequence->app->loop.wheel.now;
+    const int64_t    wall = now + sse__wall_ahead(sequence->app);
+    sse_db     *db     = h->limits.store->db;
+    long long   lost   = 0;
+    sse_rows   *rows   = NULL;
+    const char *why    = "";
+    bool        failed = false;
     int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
     if (error >= 0)
         rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events"
                                 " WHERE topic = %s AND seq > %lld ORDER BY seq", h->topic, lost);
-    while (sse_db_next(rows)) {
-        const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
-        if (!sse__history_load_row(h, rows)) {
-            sse_db_done(rows);
-            return SSE_E_NOMEM;
-        }
-        h->saved = seq;
+    while (!failed && sse_db_next(rows)) {
+        const int64_t     at   = sse_db_int(rows, 1); /* of an unknown age: its time begins now */
+        const int64_t     age  = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0;
+        sse__message_meta meta = sse__message_meta_of((uint64_t)sse_db_int(rows, 0));
+        char              id[SSE__ID_ROOM + 1];
+        sse_buf           b = {NULL, 0, 0, SSE_OK};
+        sse__message     *m;
+        if (!sse_db_text(rows, 2)) meta.id_line = sse__id_line(id, sequence->epoch, meta.seq);
+        sse__message_begin(&b);
+        sse__put_str(&b, sse_db_blob(rows, 3));
+        m      = sse__message_new(&b, &meta);
+        failed = !m || !sse__history_room(h);
+        if (!failed) sse__history_add(h, m, now - age, nobody);
+        if (!failed) h->saved = meta.seq;
+        sse__message_drop(m);
+    }
+    if (failed) {
+        sse_db_done(rows);
+        return SSE_E_NOMEM;
     }
     error = sse_db_error(db, &why);
     if (!error || error == SSE_E_NOMEM) return error;
-    h->lost = h->sequence->last; /* K2 */
-    sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s",
-             h->topic, why);
+    h->lost = sequence->last; /* K2 */
+    sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
+             why);
     return SSE_OK;
 }
 
@@ -14665,22 +14650,14 @@ static void sse__outbox_free(sse__outbox *o) {
     SSE_FREE(o);
 }
 
-static int sse__outbox_try(sse__outbox *o) { /* the query; finds the newest row */
-    sse_rows *rows    = sse_db_query(o->db, o->sql, 0LL);
-    const int columns = sse_db_columns(rows);
-    const int error   = sse_db_error(o->db, NULL);
-    sse_db_done(rows);
-    if (error) return error;
-    return columns == 2 || columns == 3 ? sse__outbox_before(o, 0, &o->last) : SSE_E_ARG;
-}
-
-/* *out: NULL after an error. */
+/* Tries the query, and finds the newest row. *out: NULL after an error. */
 static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outbox **out) {
     const char  *mark = strchr(sql, '?');
     sse__outbox *o    = SSE__NEW(sse__outbox);
-    int          error;
+    sse_rows    *rows;
+    int          columns = 0, error = SSE_E_NOMEM;
     *out = NULL;
-    if (!o) return SSE_E_NOMEM;
+    if (!o) return error;
     o->app      = app;
     o->db       = db;
     o->retry.fn = sse__outbox_retry;
@@ -14688,8 +14665,15 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
     o->sql      = sse__outbox_format("", sql, "");
     o->newest   = sse__outbox_format("SELECT * FROM (", sql,
                                      "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
-    if (!o->sql || !o->newest) error = SSE_E_NOMEM;
-    else error = mark && !strchr(mark + 1, '?') ? sse__outbox_try(o) : SSE_E_ARG;
+    if (o->sql && o->newest) error = mark && !strchr(mark + 1, '?') ? SSE_OK : SSE_E_ARG;
+    if (!error) {
+        rows    = sse_db_query(db, o->sql, 0LL);
+        columns = sse_db_columns(rows);
+        error   = sse_db_error(db, NULL);
+        sse_db_done(rows);
+    }
+    if (!error && columns != 2 && columns != 3) error = SSE_E_ARG;
+    if (!error) error = sse__outbox_before(o, 0, &o->last);
     if (error) sse__outbox_free(o);
     else *out = o;
     return error;
@@ -15850,22 +15834,18 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     return SSE_OK;
 }
 
-static int sse__subscribe_stream(sse__stream *stream, const char *name, bool pattern) {
-    sse_app    *app = stream->app;
-    sse__topic *topic;
-    int         error;
-    if (!sse__nonempty(name)) return SSE_E_ARG;
-    if (!sse__topics_use(app)) return SSE_E_NOMEM;
-    app->streams->replay = sse__stream_replay;
-    topic = sse__topic_get(app->topics, name, pattern, &error);
-    return topic ? sse__topic_join(topic, stream) : error;
-}
-
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
+    sse__topic  *topic;
     sse__stream *stream;
     int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
-    if (!error) error = sse__subscribe_stream(stream, name, pattern);
+    if (!error && !sse__nonempty(name)) error = SSE_E_ARG;
+    if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
+    if (!error) {
+        s.app->streams->replay = sse__stream_replay;
+        topic = sse__topic_get(s.app->topics, name, pattern, &error);
+        if (topic) error = sse__topic_join(topic, stream);
+    }
     if (error && (stream = sse__stream_open_one(s)) != NULL && stream->req)
         stream->req->unfed = true;
     return sse__call_failed(s.app, error);
@@ -16244,8 +16224,7 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     void           *user;
     int             every_ms, min_interval_ms;
     uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
-    bool            full;            /* it was said that it is */
-    uint64_t        told_full;       /* when that was: see sse__peer_level */
+    uint64_t        told_full;       /* when that was last a warning: see sse__peer_level */
     sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
@@ -16433,7 +16412,6 @@ static void sse__view_free(sse_view *view) {
         sse__map_remove(&live->app->views->shared, &view->node);
         if (view->params) live->count--;
     }
-    if (live->count < live->max_views) live->full = false;
     sse__group_leave(view->fellows, &view->in);
     sse__message_drop(view->state);
     sse__req_free(view->req);
@@ -16500,12 +16478,9 @@ static bool sse__view_key_set(sse__view_key *k, const sse__target *t) { /* false
 
 static bool sse__live_has_room(sse__live *live) { /* V4 */
     if (live->count < live->max_views) return true;
-    if (!live->full) {
-        const int level = sse__peer_level(live->app, &live->told_full);
-        sse__log(live->app, level, "live view %s: all of its %lu max_views are watched",
-                 live->path, (unsigned long)live->count);
-        live->full = level == SSE_LOG_WARNING; /* else it is still to be said */
-    }
+    sse__log(live->app, sse__peer_level(live->app, &live->told_full),
+             "live view %s: all of its %lu max_views are watched", live->path,
+             (unsigned long)live->count);
     return false;
 }
 
