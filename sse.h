@@ -57,7 +57,7 @@
      >>request    what a handler reads
      >>reply      what a handler writes
      >>file       files as replies: conditions, ranges, directories
-     >>message    an event, made once for all who get it
+     >>message    an event, made once for all streams that get it
      >>stream     open event streams: queue, ping, slow clients, closing
      >>channel    what many streams are sent: once compressed, for each encoding
      >>history    what topics keep: numbers, rings, tables of SQLite
@@ -65,7 +65,7 @@
      >>presence   who is here: on_join, on_leave
      >>topics     names, their options, what keeps them
      >>replay     streams that are behind: they catch up, and resume by Last-Event-ID
-     >>publish    subscribe and publish; rows as events; many streams at once
+     >>publish    subscribe and publish; many streams at once
      >>live       views: render once, share
      >>changes    who wrote, tell the views
      >>app        options, routes, hooks, guards, one request from head to log
@@ -12382,7 +12382,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
 }
 
 /*==========================================================================
-  >>message   an event, made once for all who get it
+  >>message   an event, made once for all streams that get it
   Uses: >>conn >>event >>frame          Tests: tests/unit/topics.c tests/wire/frames.test.mjs
 
   The bytes of a message, the HTTP chunk frame around them included, are made
@@ -12571,7 +12571,8 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
       is closing takes nothing more.
   S2  on_close runs exactly once, at the end of the turn, never inside a
       call of the program's. Held by tests/unit/stream.c.
-  S3  Sending touches one stream and its connection: no timer moves.
+  S3  Sending touches one stream and its connection: no timer moves
+      [stream_tick looks at what was sent].
   S4  The streams of a person, of a label or of a topic are found without
       looking at any other. Held by tests/unit/streams.c.
   S5  A body is complete only where the program ended it. To clients that
@@ -13740,7 +13741,7 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
       it goes: by its store, or by the rule that made it [topic_forget].
       Held by tests/unit/lost.c.
   K3  A list of histories is in the order of .newest: what is new is found at
-      its end, however long it is. Held by tests/unit/streams.c.
+      its end, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
       on a file beside it, which ends with the process [store_own].
       Held by tests/unit/store.c.
@@ -14741,12 +14742,13 @@ static void sse__outbox_hold_back(const sse__outbox *o, const sse__message *m) {
 static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
     sse__outbox  *o       = (sse__outbox *)user;
     sse__streams *streams = o->app->streams;
+    SSE_ASSERT(id > o->last); /* B1 */
     if (m) {
         streams->events++;
         sse__outbox_hold_back(o, m);
         sse__channel_send(o->channel, m, NULL, ++streams->publication, streams);
     }
-    o->last = id; /* B1 */
+    o->last = id;
     return ++o->sent < SSE__OUTBOX_ROWS;
 }
 
@@ -15011,7 +15013,7 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
                                                           room for another [topics_evict]
 
   O2  A topic is kept while somebody is subscribed or present, while it has
-      a history, or because sse_topic named it.
+      a history, or because sse_topic named it. Held by tests/unit/streams.c.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
@@ -15044,7 +15046,6 @@ typedef struct sse__topics {
     sse__rule    *rules, *named;   /* for names with '*', the longest first; for single topics */
     sse__link     idle;            /* the one that was used last at the end */
     sse__sequence sequence;
-    sse__message *position;        /* the id of the latest number, as an event; NULL: none yet */
     const char   *loading;         /* the pattern whose histories are read back; NULL: none */
     bool          load_overflow;   /* one of them had to go again for another */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
@@ -15218,9 +15219,14 @@ static sse__topic *sse__pattern_find(const sse__topics *topics, const char *patt
     return topic;
 }
 
+static sse__topic *sse__topic_of(const sse__topics *topics, const char *name, bool pattern) {
+    return pattern ? sse__pattern_find(topics, name) : sse__topic_find(topics, sse__text(name));
+}
+
+/* Finds or makes. NULL: no memory, or too many. */
 static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pattern, int *error) {
-    const sse_str key   = sse__text(name); /* finds or makes */
-    sse__topic   *topic = pattern ? sse__pattern_find(topics, name) : sse__topic_find(topics, key);
+    const sse_str key   = sse__text(name);
+    sse__topic   *topic = sse__topic_of(topics, name, pattern);
     sse__rule    *rule  = topic || pattern ? NULL : sse__rule_for(topics, key);
     *error = SSE_OK;
     return topic ? topic : sse__topic_new(topics, key, pattern, rule, error);
@@ -15325,7 +15331,6 @@ static void sse__topics_free(sse_app *app) { /* no stream is left; on_leave is n
     sse__map_free(&topics->patterns);
     sse__rules_free(topics->rules);
     sse__rules_free(topics->named);
-    sse__message_drop(topics->position);
     sse__sequence_close(&topics->sequence);
 }
 
@@ -15447,6 +15452,8 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
         if (!topic || !topic->pattern) continue;
         for (link = all->prev; link != all; link = link->prev) {
             sse__history *h = SSE__CONTAINER(link, sse__history, all);
+            SSE_ASSERT(link->next == all ||
+                       h->newest <= SSE__CONTAINER(link->next, sse__history, all)->newest); /* K3 */
             if (h->newest <= after) break;
             if (sse__pattern_match(topic->node.key.ptr, sse__text(h->topic))) fn(h, sub, user);
         }
@@ -15688,34 +15695,22 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
-/* The id of a position, as an event, for all streams that are there at a time. WHATWG HTML 9.2.6:
-   an id without data is kept, and no event. rows: what its stream reads rows by; NULL: none.
-   NULL: no memory. */
-static sse__message *sse__position_message(sse__topics *topics, const sse__sub *rows) {
-    const sse__sequence *sequence = &topics->sequence;
-    char          id[SSE__ID_ROOM + 1];
-    sse_buf       text = {NULL, 0, 0, SSE_OK};
-    sse__message *m    = topics->position;
-    if (!rows && m && m->seq == sequence->last) return sse__message_hold(m);
-    sse__message_begin(&text);
-    if (rows) sse_printf(&text, "id: %llu\n\n", (unsigned long long)rows->after);
-    else {
-        sse__put_str(&text, sse__id_line(id, sequence->epoch, sequence->last));
-        sse__put_char(&text, '\n');
-    }
-    m = sse__message_new(&text, NULL);
-    if (rows || !m) return m;
-    m->seq = sequence->last;
-    if (!sse__sequence_is_reserved(sequence)) m->block->after = topics->app->net->told; /* K1 */
-    sse__message_drop(topics->position);
-    topics->position = sse__message_hold(m);
-    return m;
-}
-
-/* So that its client can come back before its first event: O4. */
+/* The id of where the stream is, so that its client can come back before its first event: O4.
+   WHATWG HTML 9.2.6: an id without data is kept, and no event. */
 static void sse__stream_send_position(sse__stream *stream) {
-    const sse__sub *rows = sse__stream_row_sub(stream);
-    (void)sse__stream_push_new(stream, sse__position_message(stream->app->topics, rows));
+    const sse__sequence *sequence = &stream->app->topics->sequence;
+    const sse__sub      *rows     = sse__stream_row_sub(stream);
+    char          id[SSE__ID_ROOM + 1];
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    sse__message *m;
+    sse__message_begin(&b);
+    if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->after);
+    else sse__put_str(&b, sse__id_line(id, sequence->epoch, sequence->last));
+    sse__put_char(&b, '\n');
+    m = sse__message_new(&b, NULL);
+    if (m && !rows && !sse__sequence_is_reserved(sequence))
+        m->block->after = stream->app->net->told; /* K1 */
+    (void)sse__stream_push_new(stream, m);
 }
 
 static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) {
@@ -15859,15 +15854,13 @@ SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) {
 }
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
-    sse__stream  *stream;
-    const int     error = sse__stream_may(s, SSE__USE_JOIN, NULL, &stream);
-    sse__topic   *topic = NULL;
-    sse__sub     *sub;
-    if (error) return error; /* it has left all: no mistake */
-    if (name)
-        topic = pattern ? sse__pattern_find(s.app->topics, name)
-                        : sse__topic_find(s.app->topics, sse__text(name));
-    sub = topic ? sse__channel_find(&topic->channel, stream) : NULL;
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_JOIN, NULL, &stream);
+    sse__topic  *topic;
+    sse__sub    *sub;
+    if (error) return error; /* a stream that has closed has left all: no mistake */
+    topic = name ? sse__topic_of(s.app->topics, name, pattern) : NULL;
+    sub   = topic ? sse__channel_find(&topic->channel, stream) : NULL;
     if (!sub) return SSE_E_ARG;
     sse__channel_leave(sub);
     return SSE_OK;
@@ -16210,7 +16203,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
       touching or joining one of them looks at no other.
-  All held by tests/unit/live.c.
+  All held by tests/unit/live.c and tests/wire/live.test.mjs.
 ==========================================================================*/
 
 typedef struct sse__live {           /* one sse_live or sse_live_each */
