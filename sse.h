@@ -12526,9 +12526,8 @@ static sse__message *sse__message_of_bytes(sse_str bytes) { /* NULL: no memory *
 /* The event that a client gets in place of those it missed. name: NULL: "gap". expired: they were
    kept once; else nobody knows its id. NULL: no memory. */
 static sse__message *sse__message_gap(const sse_app *app, const char *name, bool expired) {
+    sse_event     event = sse__event_new(NULL);
     sse__message *m;
-    sse_event     event;
-    memset(&event, 0, sizeof event);
     event.event = name ? name : "gap";
     event.data  = expired ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
     (void)sse__message_of_event(app, &event, &m);
@@ -14560,7 +14559,7 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     sse__message_meta meta   = sse__message_meta_of((uint64_t)number);
     char              id[SSE__ID_ROOM + 1];
     sse_buf           b = {NULL, 0, 0, SSE_OK};
-    sse_event         event;
+    sse_event         event = sse__event_new(NULL);
     int               error;
     *m = NULL;
     if (number <= 0 || meta.seq <= after) {
@@ -14569,7 +14568,6 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
                  number, (unsigned long long)after);
         return SSE_E_ARG;
     }
-    memset(&event, 0, sizeof event);
     event.data     = data.len ? data.ptr : "";
     event.data_len = data.len;
     event.event    = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
@@ -15036,7 +15034,7 @@ typedef struct sse__topic {
     bool           pattern, named; /* named: by sse_topic */
 } sse__topic;
 
-enum { SSE__PREFIX_MAX = 63, SSE__EVICT_LOOKS = 100 };
+enum { SSE__PREFIX_MAX = 63 };
 
 typedef struct sse__topics {
     sse_app      *app;
@@ -15128,18 +15126,11 @@ static void sse__history_emptied(sse__history *h) { /* upcall of >>history */
     sse__topic_release(SSE__CONTAINER(node, sse__topic, node));
 }
 
-/* Makes room for a topic by forgetting the history that was not used for longest; one for which
-   the disk must be waited for only if there is no other among the first few. What a database holds
-   stays there. */
+/* Makes room for a topic by forgetting the history that was not used for longest. What a database
+   holds stays there. */
 static bool sse__topics_evict(sse__topics *topics) {
-    sse__link  *first = topics->idle.next, *link = first;
-    sse__topic *topic;
-    int         looks = 0;
+    sse__topic *topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     if (sse__list_empty(&topics->idle)) return false;
-    for (; link != &topics->idle && looks < SSE__EVICT_LOOKS; link = link->next, looks++)
-        if (sse__history_is_saved(SSE__CONTAINER(link, sse__topic, idle)->history)) break;
-    if (link == &topics->idle || looks == SSE__EVICT_LOOKS) link = first;
-    topic = SSE__CONTAINER(link, sse__topic, idle);
     if (!sse__history_is_saved(topic->history)) sse__sequence_sync(&topics->sequence);
     if (topics->loading && sse__pattern_match(topics->loading, topic->node.key))
         topics->load_overflow = true;
@@ -16020,7 +16011,7 @@ static int sse__history_each(const sse__history *h, uint32_t i,
     while (more && i < h->count && sse__history_seq(h, i) <= last) {
         const sse__message *m   = sse__history_entry(h, i)->message;
         const uint64_t      seq = m->seq;
-        sse_event           event;
+        sse_event           event = sse__event_new(NULL);
         sse_buf_free(&parts[0]); /* its being there tells lines from none */
         parts[1].len = parts[2].len = 0;
         sse__event_read(sse__message_bytes(m), parts);
@@ -16028,7 +16019,6 @@ static int sse__history_each(const sse__history *h, uint32_t i,
             n = SSE_E_NOMEM;
             break;
         }
-        memset(&event, 0, sizeof event);
         event.data     = parts[0].ptr ? sse_buf_text(&parts[0]) : NULL;
         event.data_len = parts[0].len;
         event.event    = parts[1].len ? sse_buf_text(&parts[1]) : NULL;
@@ -16296,17 +16286,15 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
 static int sse__view_message(const sse__live *live, sse_buf *html, sse__message **m) {
-    const char *text = sse_buf_text(html);
+    const char *text  = sse_buf_text(html);
+    sse_event   event = sse__event_new(live->format == SSE_AS_DATA ? NULL : &live->patch);
     sse_buf     b = {NULL, 0, 0, SSE_OK};
-    sse_event   event;
     int         error;
-    memset(&event, 0, sizeof event);
     if (live->format == SSE_AS_ELEMENTS) event.elements = text;
     else if (live->format == SSE_AS_SIGNALS) event.signals = text;
     else event.data = text;
     event.event    = live->event;
     event.data_len = html->len;
-    if (live->format != SSE_AS_DATA) event.patch = &live->patch;
     sse__message_begin(&b);
     error = sse_event_write(&b, &event);
     if (error) sse_buf_free(&b);
