@@ -13607,12 +13607,13 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     at  = sse__meta_find(stream, name);
     old = *at;
     if (old) *at = old->next;
+    if (meta) { /* value may be the old one */
+        memcpy(meta->name, name, n);
+        meta->value  = (char *)memcpy(meta->name + n, value, m);
+        meta->next   = stream->meta;
+        stream->meta = meta;
+    }
     SSE_FREE(old);
-    if (!meta) return SSE_OK;
-    meta->value  = (char *)memcpy(meta->name + n, value, m);
-    meta->next   = stream->meta;
-    stream->meta = meta;
-    memcpy(meta->name, name, n);
     return SSE_OK;
 }
 

@@ -123,6 +123,7 @@ static void open_stream(sse_req *req, void *user) {
     if (here != RAW) sse_subscribe(newest, "on");
     if (here != RAW) sse_subscribe_pattern(newest, "on*");
     sse_stream_set_meta(newest, "k", "v");
+    sse_stream_set_meta(newest, "k", sse_stream_meta(newest, "k")); /* the old value is the new one */
     snprintf(id, sizeof id, "%s", sse_stream_id(newest));
     call_in(IN_HANDLER, newest);
     if (here == IN_GUARD) shown = sse_stream_view(newest, "/view");
