@@ -15146,7 +15146,7 @@ static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
     sse__topic_release(topic);
 }
 
-static void sse__topic_deserted(sse__presence *presence) {
+static void sse__topic_presence_empty(sse__presence *presence) {
     sse__topic *topic = (sse__topic *)presence->owner;
     topic->presence   = NULL;
     sse__topic_release(topic);
@@ -15797,7 +15797,7 @@ static bool sse__topic_add_person(sse__topic *topic, const char *who) {
     if (!topic->presence)
         topic->presence = sse__presence_new(topic->owner->app, topic->node.key.ptr,
                                             topic->rule ? &topic->rule->options : NULL, topic,
-                                            sse__topic_deserted);
+                                            sse__topic_presence_empty);
     return topic->presence && sse__presence_join(topic->presence, who);
 }
 
