@@ -14433,14 +14433,14 @@ static int sse__history_load(sse__history *h) {
     long long   lost   = 0;
     sse_rows   *rows   = NULL;
     const char *why    = "";
-    bool        failed = false;
+    bool        no_memory = false;
     int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
     if (error >= 0)
         rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events"
                                 " WHERE topic = %s AND seq > %lld ORDER BY seq", h->topic, lost);
-    while (!failed && sse_db_next(rows)) {
+    while (!no_memory && sse_db_next(rows)) {
         const int64_t     at   = sse_db_int(rows, 1); /* of an unknown age: its time begins now */
         const int64_t     age  = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0;
         sse__message_meta meta = sse__message_meta_of((uint64_t)sse_db_int(rows, 0));
@@ -14450,13 +14450,13 @@ static int sse__history_load(sse__history *h) {
         if (!sse_db_text(rows, 2)) meta.id_line = sse__id_line(id, sequence->epoch, meta.seq);
         sse__message_begin(&b);
         sse__put_str(&b, sse_db_blob(rows, 3));
-        m      = sse__message_new(&b, &meta);
-        failed = !m || !sse__history_room(h);
-        if (!failed) sse__history_add(h, m, now - age, nobody);
-        if (!failed) h->saved = meta.seq;
+        m         = sse__message_new(&b, &meta);
+        no_memory = !m || !sse__history_room(h);
+        if (!no_memory) sse__history_add(h, m, now - age, nobody);
+        if (!no_memory) h->saved = meta.seq;
         sse__message_drop(m);
     }
-    if (failed) {
+    if (no_memory) {
         sse_db_done(rows);
         return SSE_E_NOMEM;
     }
