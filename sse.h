@@ -72,7 +72,7 @@
      >>presence   who is here: on_join, on_leave
      >>topics     names, their options, what keeps them
      >>replay     streams that are behind: catching up, resuming by Last-Event-ID
-     >>publish    subscribe and publish; rows as events; many streams at once
+     >>publish    subscribe and publish; many streams at once
      >>live       views: render once, share
      >>changes    commits to SQLite wake views and topics
      >>app        routes, hooks, guards, one request from head to log
@@ -1579,7 +1579,7 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
-/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http or https. */
+/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s). */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
@@ -2206,12 +2206,12 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
       sse__post                    from another thread: the loop publishes it later
       sse__publish
         sse__publication_message   its number, its id: the message is made
-        sse__publication_keep      into the history
-          sse__history_add
-          sse__history_soil        a database must have it before it leaves: C5
+        sse__history_add           into the history
+        sse__history_mark_dirty    a database must have it before it leaves: C5
         sse__channel_send          all streams of the topic
-          sse__fan_begin           compressed once for each encoding in use
-          sse__fan_give            in the form that this stream can decode
+          sse__channel_broadcast   its codecs are told of it
+          sse__broadcast_to
+            sse__broadcast_frame   compressed once, in the form that this stream can decode
             sse__stream_deliver
               sse__stream_queue    a pointer to the block
                 sse__conn_push     net.work will write it, or net.held waits
@@ -2241,9 +2241,9 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
                 sse__views_changed
                   sse__live_mark
                     sse__view_mark        it is to be rendered
-                sse__topics_changed       outboxes look for new rows
-      ~sse__topics_flow [stages]
-        sse__topic_flow            rows become events
+                sse__outboxes_changed     outboxes look for new rows
+      ~sse__outboxes_run [stages]
+        sse__outbox_run            rows become events
       ~sse__views_render [stages]
         sse__view_render           once, however many commits; the same bytes: nothing
           sse__channel_send_state  in place of an older state that still waits
@@ -9303,7 +9303,7 @@ typedef struct sse__conn {
     sse__link          all;        /* in net.conns */
     struct sse__net   *net;
     sse__inbox        *inbox;
-    struct sse_req    *req;        /* its body is to come, or it is deferred: not while its handler runs */
+    struct sse_req    *req;        /* its body is to come, or it is deferred; its handler does not run */
     struct sse__stream *stream;
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
@@ -12691,88 +12691,96 @@ static void sse__dir_handler(sse_req *req, void *user) {
 }
 
 /*==========================================================================
-  >>message   an event, made once for all who get it
+  >>message   an event, made once for all streams that get it
   Uses: >>conn >>event >>frame          Tests: tests/unit/topics.c tests/wire/frames.test.mjs
 
   The bytes of a message, the HTTP chunk frame around them included, are made
   once, and the queues of all streams that get it point to them:
 
       padding | "1a4\r\n" | "id: 7f3a9c02-14\n" | event | "\r\n" | key
-              ^ framed (HTTP/1.1)           ^ text          ^
-                          ^ bare (1.0)              ^
+              ^ framed (HTTP/1.1)           ^ SSE__ROOM ^ bare_to
+                          ^ bare (1.0)
 
-  The id is the one a history gives (>>history); there is room for it.
+  The id is the one that a history or a table gives; there is room for it.
 
   MS1  A message never changes, but for its key frames, which are added.
+       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
-/* framed: with the chunk's frame; bare: without; text: without the id. seq: its number in a history, or 0. keys: the same event as
-   a key frame of >>frame, for every stream of that encoding that is not in sync; made when the first one asks. */
+/* framed_from: where the chunk's frame begins, which ends 2 bytes behind bare_to. seq: its number
+   in a history or a table, or 0. keys: the same event as a key frame of >>frame, for all streams
+   of that encoding that are not in sync; made when the first one needs it. */
 typedef struct sse__message {
-    uint32_t    refs;
+    uint32_t    refs, framed_from, bare_from, bare_to;
     sse__block *block;
-    uint32_t    framed_from, framed_to, bare_from, bare_to, text_from;
     uint64_t    seq;
     struct sse__message *keys[SSE__GZIP + 1]; /* MS1 */
 } sse__message;
 
-/* What a topic adds to a message. key: the newest of its kind, for SSE_KEEP_NEWEST. */
-typedef struct sse__stamp { uint64_t seq; sse_str id_line, key; bool droppable; } sse__stamp;
+/* What a message has besides its text. key: a queue keeps the newest of each, for SSE_KEEP_NEWEST.
+   droppable: a queue over its limit may lose it. */
+typedef struct sse__message_meta {
+    uint64_t seq;
+    sse_str  id_line, key;
+    bool     droppable;
+} sse__message_meta;
 
 enum {
-    SSE__FRAME_ROOM = 10,                              /* "ffffffff\r\n" */
-    SSE__ID_ROOM    = 4 + 8 + 1 + 20 + 1,              /* "id: epoch-18446744073709551615\n" */
+    SSE__FRAME_ROOM = 10,                 /* "ffffffff\r\n" */
+    SSE__ID_ROOM    = 4 + 8 + 1 + 20 + 1, /* "id: epoch-18446744073709551615\n" */
     SSE__ROOM       = SSE__FRAME_ROOM + SSE__ID_ROOM
 };
 
-/* Room for what stands before the text and is known last: the length of a chunk counts the id, and the id is given when all else
-   has succeeded. So nothing is moved, and a failure uses up no number. */
+static sse__message_meta sse__message_meta_of(uint64_t seq) {
+    sse__message_meta meta;
+    memset(&meta, 0, sizeof meta);
+    meta.seq = seq;
+    return meta;
+}
+
+/* Makes room for what stands before the text and is known last: the length of a chunk counts the
+   id, and the id is given when all else has succeeded. So nothing is moved, and a failure uses up
+   no number. */
 static void sse__message_begin(sse_buf *b) {
     static const char room[SSE__ROOM] = {0};
     sse_raw(b, room, sizeof room);
 }
 
-/* Makes a message of b, which was begun with sse__message_begin. b is {0} afterwards, on failure too. NULL: no memory. */
-static sse__message *sse__message_stamped(sse_buf *b, const sse__stamp *stamp) {
-    sse__message *m = NULL;
-    const size_t  bare_to = b->len, bare_from = SSE__ROOM - stamp->id_line.len;
-    size_t        n = bare_to - bare_from, from = bare_from - 2;
-    SSE_ASSERT(stamp->id_line.len <= SSE__ID_ROOM);
+/* Makes a message of b, which was begun with sse__message_begin. meta: NULL: none.
+   b is {0} afterwards, on failure too. NULL: no memory. */
+static sse__message *sse__message_new(sse_buf *b, const sse__message_meta *meta) {
+    const sse__message_meta none = sse__message_meta_of(0);
+    const size_t  to = b->len, from = SSE__ROOM - (meta ? meta->id_line.len : 0);
+    sse__message *m  = SSE__NEW(sse__message);
+    size_t        n = to - from, at = from - 2;
+    if (!meta) meta = &none;
+    SSE_ASSERT(meta->id_line.len <= SSE__ID_ROOM);
     sse_raw(b, "\r\n", 2);
-    sse__put_str(b, stamp->key);
-    if (!b->error && b->len <= UINT32_MAX) m = SSE__NEW(sse__message);
-    if (!m) {
-        sse_buf_free(b);
-        return NULL;
+    sse__put_str(b, meta->key);
+    if (m && !b->error) {
+        if (meta->id_line.len) memcpy(b->ptr + from, meta->id_line.ptr, meta->id_line.len);
+        memcpy(b->ptr + at, "\r\n", 2);
+        do b->ptr[--at] = sse__hex[n & 15];
+        while (n >>= 4);
+        m->refs        = 1;
+        m->seq         = meta->seq;
+        m->framed_from = (uint32_t)at;
+        m->bare_from   = (uint32_t)from;
+        m->bare_to     = (uint32_t)to;
+        m->block       = sse__block_from_buf(b); /* NULL also for what is past 4 GiB */
     }
-    if (stamp->id_line.len) memcpy(b->ptr + bare_from, stamp->id_line.ptr, stamp->id_line.len);
-    memcpy(b->ptr + from, "\r\n", 2);
-    do b->ptr[--from] = sse__hex[n & 15];
-    while (n >>= 4);
-    m->refs        = 1;
-    m->seq         = stamp->seq;
-    m->framed_from = (uint32_t)from;
-    m->framed_to   = (uint32_t)bare_to + 2;
-    m->bare_from   = (uint32_t)bare_from;
-    m->bare_to     = (uint32_t)bare_to;
-    m->text_from   = SSE__ROOM;
-    m->block       = sse__block_from_buf(b);
-    if (!m->block) {
+    if (!m || !m->block) {
+        sse_buf_free(b);
         SSE_FREE(m);
         return NULL;
     }
-    m->block->droppable = stamp->droppable;
-    if (stamp->key.len) m->block->key = sse__str(m->block->bytes + m->framed_to, stamp->key.len);
+    m->block->droppable = meta->droppable;
+    if (meta->key.len) m->block->key = sse__str(m->block->bytes + to + 2, meta->key.len);
     m->block->key_hash = sse__hash(m->block->key);
     return m;
 }
 
-static sse__message *sse__message_end(sse_buf *b) {
-    static const sse__stamp none = {0, {NULL, 0}, {NULL, 0}, false};
-    return sse__message_stamped(b, &none);
-}
-
-static void sse__message_drop(sse__message *m) {
+static void sse__message_drop(sse__message *m) { /* NULL: does nothing */
     if (!m || --m->refs) return;
     sse__message_drop(m->keys[SSE__BR]);
     sse__message_drop(m->keys[SSE__GZIP]);
@@ -12780,33 +12788,59 @@ static void sse__message_drop(sse__message *m) {
     SSE_FREE(m);
 }
 
-static sse__message *sse__message_hold(sse__message *m) { /* NULL: NULL */
-    if (m) m->refs++;
+static sse__message *sse__message_hold(sse__message *m) {
+    m->refs++;
     return m;
 }
 
-/* A queue may lose it: nothing may refer to it. */
-static bool sse__message_may_go(const sse__message *m) { return m->block->droppable || m->block->key.ptr; }
+/* A queue may lose it, so that no later frame may refer to it. */
+static bool sse__message_droppable(const sse__message *m) {
+    return m->block->droppable || m->block->key.ptr;
+}
 
-static sse_str sse__message_from(const sse__message *m, uint32_t from) { return sse__str(m->block->bytes + from, m->bare_to - from); }
-static sse_str sse__message_bytes(const sse__message *m) { return sse__message_from(m, m->bare_from); } /* with its id */
-static sse_str sse__message_text(const sse__message *m) { return sse__message_from(m, m->text_from); }
+static sse_str sse__message_bytes(const sse__message *m) { /* with its id */
+    return sse__str(m->block->bytes + m->bare_from, m->bare_to - m->bare_from);
+}
 
-/* Writes an event as the text of a message. b is {0} after a failure. */
-static int sse__message_text_of(const sse_app *app, sse_buf *b, const sse_event *event) {
+static sse_str sse__message_text(const sse__message *m) { /* without */
+    return sse__str(m->block->bytes + SSE__ROOM, m->bare_to - SSE__ROOM);
+}
+
+/* Begins a message with an event. b is {0} after a failure. */
+static int sse__message_begin_event(const sse_app *app, sse_buf *b, const sse_event *event) {
     int error;
     sse__message_begin(b);
     error = sse_event_write(b, event);
-    if (!error && app->options.check_utf8 && sse__utf8_span(sse__str(b->ptr, b->len)) < b->len) error = SSE_E_SYNTAX;
+    if (!error && app->options.check_utf8 && sse__utf8_span(sse__str(b->ptr, b->len)) < b->len)
+        error = SSE_E_SYNTAX;
     if (error) sse_buf_free(b);
     return error;
 }
 
+/* *out: NULL after an error. */
 static int sse__message_of_event(const sse_app *app, const sse_event *event, sse__message **out) {
     sse_buf   b = {NULL, 0, 0, SSE_OK};
-    const int error = sse__message_text_of(app, &b, event);
-    *out = error ? NULL : sse__message_end(&b);
-    return error ? error : *out ? SSE_OK : SSE_E_NOMEM;
+    const int error = sse__message_begin_event(app, &b, event);
+    *out = error ? NULL : sse__message_new(&b, NULL);
+    return error || *out ? error : SSE_E_NOMEM;
+}
+
+static sse__message *sse__message_of_bytes(sse_str bytes) { /* NULL: no memory */
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse__message_begin(&b);
+    sse__put_str(&b, bytes);
+    return sse__message_new(&b, NULL);
+}
+
+/* The event that a client gets in place of those it missed. name: NULL: "gap". expired: they were
+   kept once; else nobody knows its id. NULL: no memory. */
+static sse__message *sse__message_gap(const sse_app *app, const char *name, bool expired) {
+    sse_event     event = sse__event_new(NULL);
+    sse__message *m;
+    event.event = name ? name : "gap";
+    event.data  = expired ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
+    (void)sse__message_of_event(app, &event, &m);
+    return m;
 }
 
 /*==========================================================================
@@ -12816,12 +12850,12 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
   The life of a stream; [f] is the function that makes the change:
 
       [stream_make]
-          |                its handler returns      the app stops
+          |              its handler returns       the app stops
          NEW -----> OPENING -------------> OPEN -------------> STOPPING
-          | [stream_open] | [stream_settle]  | [stream_stop]       |
+          | [stream_open] | [stream_begun]   | [stream_stop]       |
           |               +------------------+---------------------+
           |               | its end is said  | cut short: its peer left or was
-          |               | [stream_finish]  | too slow, no memory [stream_gone]
+          |               | [stream_finish]  | too slow, no memory [stream_mark_cut]
           |               v                  v
           |             ENDING -----------> CUT
           |               |  last event too  ^ |
@@ -12844,73 +12878,73 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
   S2  on_close runs exactly once, at the end of the turn, never inside a
-      call of the program's.
-  S3  Sending touches one stream and its connection: no timer moves.
+      call of the program's. Held by tests/unit/stream.c.
+  S3  Sending touches one stream and its connection: no timer moves
+      [stream_tick looks at what was sent].
   S4  The streams of a person, of a label or of a topic are found without
-      looking at any other.
+      looking at any other. Held by tests/unit/streams.c.
   S5  A body is complete only where the program ended it. To clients that
       read by fetch, Datastar above all, a complete one is finished: after
-      any other end, a broken connection to them, they come back.
+      any other end, which to them is a broken connection, they reconnect.
+      Held by tests/wire/stream.test.mjs.
   S6  Between two turns a stream has a connection, or is in the list of
       those that close: never both. No handler of one still runs then.
   S7  Nothing that has a number, and no step, comes before OPEN.
 ==========================================================================*/
 
-/* ---- what a stream is made of ------------------------------------------------- */
+/* ---- what a stream is made of -------------------------------------------------------- */
 
-typedef struct sse__meta { struct sse__meta *next; char *value, name[1]; } sse__meta; /* name: as long as it is */
+typedef struct sse__meta { struct sse__meta *next; const char *value; char name[1]; } sse__meta;
 
-/* A stream in a list of streams; what it stands for is around it. */
+/* A stream in a list of streams; what it is there for is around it. */
 typedef struct sse__member { sse__link link; struct sse__stream *stream; } sse__member;
 
-/* Streams that have a name in common: a label, or the person they are of. There while there are any: S4. */
-typedef struct sse__group { sse__node node; sse__map *map; sse__link members; uint32_t count; } sse__group;
-
-/* What few streams use, so that the others do not pay for it. */
-typedef struct sse__stream_extra {
-    void (*on_ping)(sse_stream s, sse_buf *out, void *user);
-    int  (*step)(sse_stream s, void *user);
-    void (*on_stop)(sse_stream s, void *user);
-    sse__message *last;
-    sse__group *label, *who;     /* NULL: none */
-    sse__member with_label, with_who;
-    char       *id;
-    sse__meta  *meta;
-    sse__codec *codec;           /* own_history, from the first event for this stream alone */
-    uint64_t    ends_at, step_at; /* 0: never */
-    bool        drain;
-} sse__stream_extra;
+/* Streams with a name in common: a label, or their person. It exists while it has any: S4. */
+typedef struct sse__group {
+    sse__node node;
+    sse__map *map;
+    sse__link members;
+    uint32_t  count;
+} sse__group;
 
 typedef enum sse__stream_phase { /* in the order of its life; drawn above */
     SSE__STREAM_NEW,
-    SSE__STREAM_OPENING, SSE__STREAM_OPEN, SSE__STREAM_STOPPING, /* open, as sse_stream_is_open says */
+    SSE__STREAM_OPENING, SSE__STREAM_OPEN, SSE__STREAM_STOPPING, /* open: sse__stream_lives */
     SSE__STREAM_ENDING, SSE__STREAM_CUT, SSE__STREAM_CLOSED
 } sse__stream_phase;
 
 typedef struct sse__stream {
-    sse_app   *app;
-    sse__conn *conn;         /* NULL: not opened yet, or closing */
-    uint32_t   slot, gen;
-    sse__link  closing;      /* in streams.closing: S2 */
+    sse_app    *app;
+    sse__conn  *conn;        /* NULL: not opened yet, or closing */
+    uint64_t    publication; /* the last one that it was sent */
+    uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
+    uint64_t    last_sent;   /* when something was last queued */
+    uint32_t    max_queue;
+    uint8_t     phase;       /* sse__stream_phase */
+    uint8_t     reason, encoding;
+    bool        framed;      /* HTTP/1.1: in chunks */
+    bool        replaying;   /* events with numbers reach it from >>replay, not from >>channel */
+    bool        raw;         /* bytes of another type than events */
+    bool        own_history, drain;
+    uint32_t    slot, gen;
+    uint32_t    opened_s;    /* when, in seconds of the loop's clock */
+    int         ping_ms, send_timeout_ms;
+    sse__link   closing;     /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
-    sse_req   *req;          /* until the handler that opened it has returned; else NULL */
-    void     (*on_close)(sse_stream s, sse_reason reason, void *user);
-    void      *user;
-    sse__stream_extra *extra;
-    uint64_t   last_sent;    /* when something was last queued */
-    uint64_t   serial;       /* the last publication it was sent */
-    uint64_t   stuck_since;  /* 0: the peer takes what it is sent */
-    uint32_t   max_queue;
-    int        ping_ms, send_timeout_ms;
-    uint32_t   opened_s;     /* when, in seconds of the loop's clock */
-    uint64_t   mark;         /* what its decoder holds: see >>frame. 0: nothing to refer to */
-    uint8_t    phase;        /* sse__stream_phase */
-    uint8_t    reason, encoding;
-    bool       framed;       /* HTTP/1.1: in chunks */
-    bool       raw;          /* bytes of another type than events */
-    bool       own_history;
-    bool       fed;          /* by rows of a table: subscribed to a topic that has an outbox */
-    bool       behind;       /* what has a number reaches it by way of the histories, not by sse__channel_send */
+    sse_req    *req;         /* until the handler that opened it has returned; else NULL */
+    uint64_t    stuck_since; /* 0: the peer takes what it is sent */
+    uint64_t    ends_at, step_at; /* 0: never */
+    void      (*on_close)(sse_stream s, sse_reason reason, void *user);
+    void      (*on_ping)(sse_stream s, sse_buf *out, void *user);
+    int       (*step)(sse_stream s, void *user);
+    void      (*on_stop)(sse_stream s, void *user);
+    void       *user;
+    sse__message *last;
+    sse__group *label, *who; /* NULL: none */
+    sse__member with_label, with_who;
+    char       *id;
+    sse__meta  *meta;
+    sse__codec *codec;       /* own_history, from the first event for this stream alone */
 } sse__stream;
 
 typedef struct sse__streams {
@@ -12918,90 +12952,86 @@ typedef struct sse__streams {
     sse__slots all;
     sse__map   labels, people; /* groups by name */
     sse__link  closing;
-    sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or bytes that say nothing */
+    sse__message *pings[SSE__GZIP + 1]; /* by encoding, shared: ":\n\n", or its like */
     sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
-    void     (*refill)(sse__stream *stream); /* upcall to >>replay: one that is behind has room for more */
+    struct sse__outbox *outboxes; /* of >>outbox: tables whose rows are events */
+    uint64_t   publication;    /* counts them */
+    /* Upcall to >>replay, for a stream that is replaying: req: its handler has returned, which
+       says where its client left it; NULL: its queue is empty. */
+    void     (*replay)(sse__stream *stream, sse_req *req);
 } sse__streams;
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
-    return s.app && s.app->streams ? (sse__stream *)sse__slots_get(&s.app->streams->all, s.slot, s.gen) : NULL;
+    return s.app && s.app->streams
+        ? (sse__stream *)sse__slots_get(&s.app->streams->all, s.slot, s.gen) : NULL;
 }
 
 static bool sse__stream_lives(const sse__stream *stream) {
     return stream->phase >= SSE__STREAM_OPENING && stream->phase <= SSE__STREAM_STOPPING;
 }
 
+static bool sse__stream_flows(const sse__stream *stream) { /* S7 */
+    return stream->phase == SSE__STREAM_OPEN || stream->phase == SSE__STREAM_STOPPING;
+}
+
 /* The one place where a phase is set. Row: from; bit: to. */
 static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
     static const unsigned char allowed[] = {
-        1 << SSE__STREAM_OPENING | 1 << SSE__STREAM_CUT,                              /* NEW */
-        1 << SSE__STREAM_OPEN | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,       /* OPENING */
-        1 << SSE__STREAM_STOPPING | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,   /* OPEN */
-        1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,                               /* STOPPING */
-        1 << SSE__STREAM_CUT | 1 << SSE__STREAM_CLOSED,                               /* ENDING */
-        1 << SSE__STREAM_CLOSED,                                                      /* CUT */
-        0                                                                             /* CLOSED */
+        1 << SSE__STREAM_OPENING | 1 << SSE__STREAM_CUT,                            /* NEW */
+        1 << SSE__STREAM_OPEN | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,     /* OPENING */
+        1 << SSE__STREAM_STOPPING | 1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT, /* OPEN */
+        1 << SSE__STREAM_ENDING | 1 << SSE__STREAM_CUT,                             /* STOPPING */
+        1 << SSE__STREAM_CUT | 1 << SSE__STREAM_CLOSED,                             /* ENDING */
+        1 << SSE__STREAM_CLOSED,                                                    /* CUT */
+        0                                                                           /* CLOSED */
     };
     SSE_ASSERT(allowed[stream->phase] >> to & 1);
     (void)allowed;
     stream->phase = (uint8_t)to;
 }
 
-/* What may be done in which phase: see stream_may. JOIN: topics, patterns and views. NAME: its id,
-   and what is known of it. FLOW: what it is sent by way of histories, and its step: S7. */
-enum {
-    SSE__MAY_SEND = 1, SSE__MAY_JOIN = 2, SSE__MAY_END = 4, SSE__MAY_NAME = 8, SSE__MAY_READ = 16, SSE__MAY_FLOW = 32,
-    SSE__MAY_ALL = SSE__MAY_SEND | SSE__MAY_JOIN | SSE__MAY_END | SSE__MAY_NAME | SSE__MAY_READ
-};
-
-static bool sse__stream_lets(const sse__stream *stream, unsigned what) {
-    static const unsigned char may[] = {
-        0,                            /* NEW */
-        SSE__MAY_ALL,                 /* OPENING */
-        SSE__MAY_ALL | SSE__MAY_FLOW, /* OPEN */
-        SSE__MAY_ALL | SSE__MAY_FLOW, /* STOPPING */
-        SSE__MAY_READ,                /* ENDING */
-        SSE__MAY_READ,                /* CUT */
-        SSE__MAY_READ                 /* CLOSED */
-    };
-    return (may[stream->phase] & what) != 0;
+static int sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
+    sse__log(stream->app, sse__peer_level(stream->app, &stream->app->told_stream),
+             "%s: not possible %s (stream %lu-%lu)", call, when, (unsigned long)stream->slot,
+             (unsigned long)stream->gen);
+    return SSE_E_STATE;
 }
 
-static void sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
-    sse__log(stream->app, sse__peer_level(stream->app, &stream->app->told_stream), "%s: not possible %s (stream %lu-%lu)", call,
-             when, (unsigned long)stream->slot, (unsigned long)stream->gen);
+static int sse__stream_is_raw(const sse__stream *stream, const char *call) {
+    return sse__stream_misused(stream, call,
+                               "on a raw stream, whose .type is not text/event-stream");
 }
 
-/* Finds the stream of a call and whether it may be made now: else SSE_E_CLOSED or SSE_E_THREAD, and
-   *out is NULL. A peer may leave at any time, so that a call comes too late is no mistake; what the
-   program still wants to send where it has said the end itself is one: call is for the log then;
-   NULL: no line in it. */
-static int sse__stream_may(sse_stream s, unsigned what, const char *call, sse__stream **out) {
+/* What a call does with a stream. READ is possible until on_close has returned, all else while the
+   stream is open; EVENT and JOIN (topics, patterns, views) not on a raw one. */
+typedef enum sse__use { SSE__USE_READ, SSE__USE_IT, SSE__USE_EVENT, SSE__USE_JOIN } sse__use;
+
+/* Finds the stream of a call that may be made now; else *out is NULL, and the answer an error. A
+   peer may leave at any time, so that a call comes too late is no mistake; what the program still
+   wants to send where it has said the end itself is one: call is for the log then (NULL: none). */
+static int sse__stream_may(sse_stream s, sse__use use, const char *call, sse__stream **out) {
     sse__stream *stream;
     *out = NULL;
     if (!s.app) return SSE_E_CLOSED;
     if (!sse__on_loop(s.app)) return SSE_E_THREAD;
     stream = sse__stream_get(s);
     if (!stream) return SSE_E_CLOSED;
-    if (sse__stream_lets(stream, what)) {
-        *out = stream;
-        return SSE_OK;
+    if (use != SSE__USE_READ && !sse__stream_lives(stream)) { /* S1 */
+        if (call && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
+            (void)sse__stream_misused(stream, call, "after its end was said");
+        return SSE_E_CLOSED;
     }
-    if (call && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
-        sse__stream_misused(stream, call, "after its end was said");
-    return SSE_E_CLOSED;
+    if (use >= SSE__USE_EVENT && stream->raw) {
+        if (call) (void)sse__stream_is_raw(stream, call);
+        return use == SSE__USE_EVENT ? SSE_E_STATE : SSE_E_ARG;
+    }
+    *out = stream;
+    return SSE_OK;
 }
 
-/* Whether events may be sent on it: else error, and a line in the log. */
-static int sse__stream_needs_events(const sse__stream *stream, int error, const char *call) {
-    if (!stream->raw) return SSE_OK;
-    sse__stream_misused(stream, call, "on a raw stream, whose .type is not text/event-stream");
-    return error;
-}
-
-static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or not this thread's business */
+static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or another thread's */
     sse__stream *stream;
-    (void)sse__stream_may(s, SSE__MAY_SEND, NULL, &stream);
+    (void)sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     return stream;
 }
 
@@ -13013,21 +13043,22 @@ static sse_stream sse__stream_handle(const sse__stream *stream) {
     return s;
 }
 
-static sse__stream_extra *sse__stream_need_extra(sse__stream *stream) { /* NULL: no memory */
-    if (!stream->extra) stream->extra = SSE__NEW(sse__stream_extra);
-    return stream->extra;
-}
-
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
+
+/* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
+static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
+    const sse__queue *q = &stream->conn->out;
+    return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
+}
 
 /* ---- groups ------------------------------------------------------------------------ */
 
-static sse__group *sse__group_find(const sse__map *map, const char *name) { /* NULL: no stream has that name */
+static sse__group *sse__group_find(const sse__map *map, const char *name) { /* NULL: it has none */
     sse__node *node = sse__map_find(map, sse__text(name));
     return node ? SSE__CONTAINER(node, sse__group, node) : NULL;
 }
 
-static void sse__group_leave(sse__group *group, sse__member *member) { /* group NULL: it is in none */
+static void sse__group_leave(sse__group *group, sse__member *member) { /* NULL: it is in none */
     if (!group) return;
     sse__list_remove(&member->link);
     if (--group->count) return;
@@ -13036,35 +13067,36 @@ static void sse__group_leave(sse__group *group, sse__member *member) { /* group 
     SSE_FREE(group);
 }
 
-static sse__group *sse__group_new(sse__map *map, const char *name) { /* NULL: no memory */
-    sse__group *group = SSE__NEW(sse__group);
-    char       *key   = sse__strdup(sse__text(name));
-    if (!group || !key || !sse__map_add(map, &group->node, sse__text(key))) {
-        SSE_FREE(key);
-        SSE_FREE(group);
-        return NULL;
-    }
-    group->map = map;
-    sse__list_init(&group->members);
-    return group;
-}
-
-/* name NULL: joins none. False: no memory. */
-static bool sse__group_join(sse__map *map, const char *name, sse__member *member, sse__stream *stream, sse__group **out) {
+/* name: NULL: joins none. False: no memory. */
+static bool sse__group_join(sse__map *map, const char *name, sse__member *member,
+                            sse__stream *stream, sse__group **out) {
+    sse__group *group = name ? sse__group_find(map, name) : NULL;
+    char       *key;
     if (!name) return true;
-    *out = sse__group_find(map, name);
-    if (!*out) *out = sse__group_new(map, name);
-    if (!*out) return false;
+    if (!group) {
+        group = SSE__NEW(sse__group);
+        key   = sse__strdup(sse__text(name));
+        if (!group || !key || !sse__map_add(map, &group->node, sse__text(key))) {
+            SSE_FREE(key);
+            SSE_FREE(group);
+            return false;
+        }
+        group->map = map;
+        sse__list_init(&group->members);
+    }
     member->stream = stream;
-    sse__list_add(&(*out)->members, &member->link);
-    (*out)->count++;
+    sse__list_add(&group->members, &member->link);
+    group->count++;
+    *out = group;
     return true;
 }
 
-static const char *sse__group_name(const sse__group *group) { return group ? group->node.key.ptr : NULL; }
+static const char *sse__group_name(const sse__group *group) {
+    return group ? group->node.key.ptr : NULL;
+}
 
 static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody's */
-    return stream->extra ? sse__group_name(stream->extra->who) : NULL;
+    return sse__group_name(stream->who);
 }
 
 /* ---- channels: streams that are sent the same, see >>channel ----------------------- */
@@ -13072,25 +13104,28 @@ static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody'
 /* A topic or a view has one. A stream is in it through a sub, at most once. */
 typedef struct sse__channel sse__channel;
 struct sse__channel {
-    sse__link subs;
-    uint32_t  count;
-    uint32_t  users[SSE__GZIP + 1];   /* by encoding */
-    sse__codec *codecs[SSE__GZIP + 1]; /* made when there are users, freed with the last of them */
-    unsigned  patience;               /* of its codecs */
-    bool      single;                 /* its one stream does not share: it has no codecs */
+    sse__link   subs;
+    uint32_t    count;
+    uint32_t    users[SSE__GZIP + 1];   /* by encoding */
+    sse__codec *codecs[SSE__GZIP + 1];  /* made when there are users, freed with the last of them */
+    unsigned    patience;               /* of its codecs */
+    bool        single;                 /* its one stream does not share: it has no codecs */
+    struct sse__topic  *topic;          /* NULL: it is a view's */
+    struct sse__outbox *outbox;         /* of the topic; NULL: none */
     /* Upcall: a sub is about to go; may free the channel if count is 0. */
-    void    (*left)(sse__channel *channel, struct sse__sub *sub);
+    void      (*left)(sse__channel *channel, struct sse__sub *sub);
 };
 
 typedef struct sse__sub {
-    sse__member   in;      /* in channel.subs */
-    struct sse__sub *next; /* of the same stream */
-    sse__channel *channel;
-    uint64_t      after;   /* of one that is behind: the number up to which it has had everything */
-    bool          fresh;   /* has not been sent the state yet */
+    sse__member      in;        /* in channel.subs */
+    struct sse__sub *next;      /* of the same stream */
+    sse__channel    *channel;
+    uint64_t         after;     /* while replaying: the number up to which it has had everything */
+    bool             awaits_state; /* of a view: it has not been sent the state yet */
 } sse__sub;
 
-static void sse__channel_init(sse__channel *channel, unsigned patience, void (*left)(sse__channel *, sse__sub *)) {
+static void sse__channel_init(sse__channel *channel, unsigned patience,
+                              void (*left)(sse__channel *, sse__sub *)) {
     memset(channel, 0, sizeof *channel);
     sse__list_init(&channel->subs);
     channel->patience = patience;
@@ -13102,14 +13137,15 @@ static sse__sub *sse__channel_find(const sse__channel *channel, const sse__strea
     sse__sub        *sub  = stream->subs;
     const sse__link *link = channel->subs.next;
     for (; sub && link != &channel->subs; sub = sub->next, link = link->next) {
+        sse__sub *other = SSE__CONTAINER(link, sse__sub, in.link);
         if (sub->channel == channel) return sub;
-        if (SSE__CONTAINER(link, sse__sub, in.link)->in.stream == stream) return SSE__CONTAINER(link, sse__sub, in.link);
+        if (other->in.stream == stream) return other;
     }
     return NULL;
 }
 
-static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) { /* NULL: no memory */
-    sse__sub *sub = SSE__NEW(sse__sub);
+static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
+    sse__sub *sub = SSE__NEW(sse__sub); /* NULL: no memory */
     if (!sub) return NULL;
     sub->channel   = channel;
     sub->in.stream = stream;
@@ -13137,77 +13173,80 @@ static void sse__channel_leave(sse__sub *sub) {
     SSE_FREE(sub);
 }
 
-static void sse__stream_leave_all(sse__stream *stream) {
-    while (stream->subs) sse__channel_leave(stream->subs);
-}
-
-/* One event on its way to the streams of a channel: as it is, and in each encoding that has users, compressed once. */
 /* ---- closing -------------------------------------------------------------------- */
 
-static void sse__stream_detach(sse__stream *stream) { /* the end of the turn does the rest: S2, S6 */
+static void sse__stream_detach(sse__stream *stream) { /* the end of the turn closes it: S2, S6 */
     if (stream->conn) stream->conn->stream = NULL;
     stream->conn = NULL;
     sse__list_add(&stream->app->streams->closing, &stream->closing);
 }
 
-static void sse__stream_gone(sse__stream *stream, sse_reason reason) { /* nothing of it leaves any more */
+static void sse__stream_mark_cut(sse__stream *stream, sse_reason reason) {
     if (stream->closing.next) return; /* it had come to its end before */
     sse__stream_set_phase(stream, SSE__STREAM_CUT);
     stream->reason = (uint8_t)reason;
     sse__stream_detach(stream);
 }
 
-static void sse__stream_cut(sse__stream *stream, sse_reason reason) { /* closes the connection, whatever is queued: S5 */
+/* Closes the connection as well, whatever is queued: S5. */
+static void sse__stream_cut(sse__stream *stream, sse_reason reason) {
     sse__conn *c = stream->conn;
-    sse__stream_gone(stream, reason);
+    sse__stream_mark_cut(stream, reason);
     if (!c) return;
     sse__conn_break(c, stream->framed);
     sse__conn_close(c);
 }
 
 static void sse__stream_free(sse__stream *stream) {
-    sse__stream_extra *x = stream->extra;
-    if (x) {
-        sse__message_drop(x->last);
-        sse__codec_free(x->codec);
-        sse__group_leave(x->label, &x->with_label);
-        sse__group_leave(x->who, &x->with_who);
-        SSE_FREE(x->id);
-        while (x->meta) {
-            sse__meta *next = x->meta->next;
-            SSE_FREE(x->meta->value);
-            SSE_FREE(x->meta);
-            x->meta = next;
-        }
-        SSE_FREE(x);
+    sse__message_drop(stream->last);
+    sse__codec_free(stream->codec);
+    sse__group_leave(stream->label, &stream->with_label);
+    sse__group_leave(stream->who, &stream->with_who);
+    SSE_FREE(stream->id);
+    while (stream->meta) {
+        sse__meta *meta = stream->meta;
+        stream->meta    = meta->next;
+        SSE_FREE(meta);
     }
     SSE_FREE(stream);
 }
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is over its limit and nothing in it
-   may be lost: S3. */
+/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is
+   over its limit and nothing in it may be lost: S3. */
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
+    sse_stats *counts;
     int        error;
     if (!c) return SSE_E_CLOSED;
-    error = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->framed_to)
-                           : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
-    if (error && stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not its peer closed the connection */
-    if (error) return error;
+    counts = &c->net->counts;
+    error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
+                            : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
+    if (error) {
+        if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
+        return error;
+    }
     stream->last_sent = stream->app->loop.wheel.now;
-    if (c->out.bytes > c->net->counts.queue_high) c->net->counts.queue_high = c->out.bytes;
-    if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue) return SSE_OK; /* not its peer's fault; the bytes are shared */
-    if (sse__queue_size(&c->out) > stream->max_queue) c->net->counts.drops += sse__queue_shed(&c->out, stream->max_queue);
+    if (c->out.bytes > counts->queue_high) counts->queue_high = c->out.bytes;
+    if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue)
+        return SSE_OK; /* not its peer's fault, and the bytes are shared */
+    if (sse__queue_size(&c->out) > stream->max_queue)
+        counts->drops += sse__queue_shed(&c->out, stream->max_queue);
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }
 
-/* Queues an event, plain, in the form that this stream gets: m. */
-static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, const sse__message *m) {
+/* Queues the event of plain in the form that this stream gets: m. NULL: there was no memory for
+   it: the stream is cut, for a gap would be worse. */
+static int sse__stream_deliver(sse__stream *stream, const sse__message *plain,
+                               const sse__message *m) {
     sse_stats *counts = &stream->app->net->counts;
+    if (!m) {
+        sse__stream_cut(stream, SSE_BY_ERROR);
+        return SSE_E_NOMEM;
+    }
     counts->delivered++;
     counts->bytes_events += plain->bare_to - plain->bare_from;
     counts->bytes_frames += m->bare_to - m->bare_from;
@@ -13215,135 +13254,157 @@ static int sse__stream_deliver(sse__stream *stream, const sse__message *plain, c
 }
 
 /* The event of plain as a frame: a delta of codec, or with NULL a key. NULL: no memory. */
-static sse__message *sse__message_compress(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
-    const sse_str bytes = sse__message_bytes(plain);
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
-    sse__message *m;
+static sse__message *sse__message_compress(const sse__streams *streams, const sse__message *plain,
+                                           int encoding, sse__codec *codec) {
+    sse__encoder     *encoder = streams->app->encoder;
+    const sse_str     bytes   = sse__message_bytes(plain);
+    sse__message_meta meta    = sse__message_meta_of(0);
+    sse_buf           b = {NULL, 0, 0, SSE_OK};
+    sse__message     *m;
     sse__message_begin(&b);
-    if (codec) sse__codec_delta(codec, streams->app->encoder, &b);
-    else sse__frame_key(streams->app->encoder, encoding, bytes, &b);
-    stamp.key       = plain->block->key;
-    stamp.droppable = plain->block->droppable;
-    m = sse__message_stamped(&b, &stamp);
-    if (m) m->block->after = plain->block->after;
-    if (m && encoding == SSE__GZIP) m->block->sum = sse__crc_of(streams->app->encoder, bytes);
+    if (codec) sse__codec_delta(codec, encoder, &b);
+    else sse__frame_key(encoder, encoding, bytes, &b);
+    meta.key       = plain->block->key;
+    meta.droppable = plain->block->droppable;
+    m = sse__message_new(&b, &meta);
+    if (!m) return NULL;
+    m->block->after = plain->block->after;
+    m->block->owner = plain->block->owner;
+    if (encoding == SSE__GZIP) m->block->sum = sse__crc_of(encoder, bytes);
     return m;
 }
 
 /* The event of plain as a key frame. Owned by plain; NULL: no memory. */
-static sse__message *sse__message_key(sse__streams *streams, sse__message *plain, int encoding) { /* MS1 */
-    if (!plain->keys[encoding]) plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
-    if (plain->keys[encoding]) plain->keys[encoding]->block->owner = plain->block->owner;
+static sse__message *sse__message_key(const sse__streams *streams, sse__message *plain,
+                                      int encoding) { /* MS1 */
+    if (!plain->keys[encoding])
+        plain->keys[encoding] = sse__message_compress(streams, plain, encoding, NULL);
     return plain->keys[encoding];
 }
 
-/* Returned, drop it; NULL: no memory. */
-static sse__message *sse__message_delta(sse__streams *streams, const sse__message *plain, int encoding, sse__codec *codec) {
-    sse__message *m = sse__message_compress(streams, plain, encoding, codec);
-    if (m) m->block->owner = plain->block->owner;
-    return m;
+/* An event on its way to one stream or many. codecs: by encoding, told of it; NULL: its streams
+   get keys. deltas: made when the first stream needs one. */
+typedef struct sse__broadcast {
+    const sse__streams *streams;
+    sse__message *plain, *deltas[SSE__GZIP + 1];
+    sse__codec   *codecs[SSE__GZIP + 1];
+} sse__broadcast;
+
+static sse__broadcast sse__broadcast_begin(const sse__streams *streams, sse__message *plain) {
+    sse__broadcast b;
+    memset(&b, 0, sizeof b);
+    b.streams = streams;
+    b.plain   = plain;
+    return b;
 }
 
-/* The history of what this stream alone is sent. NULL: it has none, or no memory for one: then keys do. */
-static sse__codec *sse__stream_codec(sse__stream *stream) {
+/* The frame that a stream can decode; moves its mark on. NULL: no memory. */
+static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream) { /* CH1 */
+    const int   encoding = stream->encoding;
+    sse__codec *codec    = b->codecs[encoding];
+    if (encoding == SSE__IDENTITY) return b->plain;
+    if (!codec) stream->mark = 0;
+    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
+        return sse__message_key(b->streams, b->plain, encoding);
+    if (!b->deltas[encoding])
+        b->deltas[encoding] = sse__message_compress(b->streams, b->plain, encoding, codec);
+    return b->deltas[encoding];
+}
+
+static int sse__broadcast_to(sse__broadcast *b, sse__stream *stream) {
+    return sse__stream_deliver(stream, b->plain, sse__broadcast_frame(b, stream));
+}
+
+static void sse__broadcast_end(sse__broadcast *b) {
+    sse__message_drop(b->deltas[SSE__BR]);
+    sse__message_drop(b->deltas[SSE__GZIP]);
+}
+
+/* The codec of what this stream alone is sent, told of the event of plain. NULL: it has none, or
+   there is no memory for one. What a queue may lose stays outside: no later frame may refer to
+   bytes that never came. */
+static sse__codec *sse__stream_codec(sse__stream *stream, const sse__message *plain) {
     const sse_app *app = stream->app;
-    if (!stream->own_history || stream->encoding == SSE__IDENTITY || !sse__stream_need_extra(stream)) return NULL;
-    if (!stream->extra->codec)
-        stream->extra->codec = sse__codec_new(app->encoder, stream->encoding, (unsigned)app->options.compress_window, 0);
-    return stream->extra->codec;
-}
-
-/* The event of plain for this stream alone, in its encoding; moves its mark on. What a queue may lose goes as a key and outside the
-   codec: a later frame must not refer to bytes that never came. Returned, drop it; NULL: no memory. */
-static sse__message *sse__stream_frame(sse__stream *stream, sse__message *plain) {
-    sse__streams *streams = stream->app->streams;
-    sse__codec   *codec   = sse__message_may_go(plain) ? NULL : sse__stream_codec(stream);
-    if (stream->encoding == SSE__IDENTITY) return sse__message_hold(plain);
-    if (codec) {
-        (void)sse__codec_add(codec, streams->app->encoder, sse__message_bytes(plain));
-        if (sse__codec_follow(codec, &stream->mark) == SSE__DELTA)
-            return sse__message_delta(streams, plain, stream->encoding, codec);
-    } else stream->mark = 0;
-    return sse__message_hold(sse__message_key(streams, plain, stream->encoding));
+    if (!stream->own_history || stream->encoding == SSE__IDENTITY || sse__message_droppable(plain))
+        return NULL;
+    if (!stream->codec)
+        stream->codec = sse__codec_new(app->encoder, stream->encoding,
+                                       (unsigned)app->options.compress_window, 0);
+    if (stream->codec)
+        (void)sse__codec_add(stream->codec, app->encoder, sse__message_bytes(plain));
+    return stream->codec;
 }
 
 /* Queues a message for this stream alone. */
 static int sse__stream_push(sse__stream *stream, sse__message *plain) {
-    sse__message *m = sse__stream_frame(stream, plain);
-    int           error;
-    if (!m) {
-        sse__stream_cut(stream, SSE_BY_ERROR); /* a gap would be worse */
-        return SSE_E_NOMEM;
-    }
-    error = sse__stream_deliver(stream, plain, m);
+    sse__broadcast b = sse__broadcast_begin(stream->app->streams, plain);
+    int            error;
+    b.codecs[stream->encoding] = sse__stream_codec(stream, plain);
+    error = sse__broadcast_to(&b, stream);
+    sse__broadcast_end(&b);
+    return error;
+}
+
+/* The same; takes m. NULL: there was no memory for it: the stream is cut. */
+static int sse__stream_push_new(sse__stream *stream, sse__message *m) {
+    const int error = m ? sse__stream_push(stream, m) : sse__stream_deliver(stream, NULL, NULL);
     sse__message_drop(m);
     return error;
 }
 
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
-    static const char call[] = "sse_stream_send";
     sse__stream  *stream;
     sse__message *m;
-    int           error = sse__stream_may(s, SSE__MAY_SEND, call, &stream);
-    if (!error) error = sse__stream_needs_events(stream, SSE_E_STATE, call);
+    int           error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send", &stream);
     if (!error) error = sse__message_of_event(stream->app, event, &m);
     if (error) return error;
-    error = sse__stream_push(stream, m);
-    sse__message_drop(m);
     stream->app->net->counts.events++;
-    return error;
-}
-
-static sse__message *sse__message_of_bytes(sse_str bytes) {
-    sse_buf b = {NULL, 0, 0, SSE_OK};
-    sse__message_begin(&b);
-    sse__put_str(&b, bytes);
-    return sse__message_end(&b);
+    return sse__stream_push_new(stream, m);
 }
 
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     sse__stream  *stream;
     sse__message *m;
-    int           error = sse__stream_may(s, SSE__MAY_SEND, "sse_stream_write", &stream);
-    if (error) return error;
-    if (!n) return SSE_OK; /* an empty chunk would end the body */
+    const int     error = sse__stream_may(s, SSE__USE_IT, "sse_stream_write", &stream);
+    if (error || !n) return error; /* an empty chunk would end the body */
     if (!bytes) return SSE_E_ARG;
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
-    if (!m) return SSE_E_NOMEM;
-    error = sse__stream_push(stream, m);
+    return m ? sse__stream_push_new(stream, m) : SSE_E_NOMEM;
+}
+
+/* Queues what b holds, which is compressed already or need not be; else the stream is cut. */
+static void sse__stream_queue_buf(sse__stream *stream, sse_buf *b) {
+    sse__message *m = sse__message_new(b, NULL);
+    if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
     sse__message_drop(m);
-    return error;
 }
 
 /* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
 static void sse__stream_finish_frames(sse__stream *stream) {
     const sse__queue *q   = &stream->conn->out;
-    sse__crc_state          sum = q->sum;
+    sse__crc_state    sum = q->sum;
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
-    sse__message     *m;
     uint32_t          i;
     for (i = 0; i < q->count; i++) {
-        const sse__block *block = q->at[(q->first + i) % q->cap].block;
+        const sse__block *block = sse__queue_at(q, i)->block;
         if (block->sum.len) sse__crc_append(&sum, &block->sum);
     }
     sse__message_begin(&b);
     sse__frame_end(stream->encoding, &sum, &b);
-    m = sse__message_end(&b);
-    if (m) (void)sse__stream_queue(stream, m);
-    else sse__stream_cut(stream, SSE_BY_ERROR);
-    sse__message_drop(m);
+    sse__stream_queue_buf(stream, &b);
 }
 
-/* Ends the body. whole: the program has said all it had to say, and the connection is kept; else the body stays without its end: S5. */
+/* Ends the body. whole: the program has said all it had to say, and the connection is kept; else
+   the body stays without its end: S5. */
 static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whole) {
     sse__conn *c = stream->conn;
     if (!sse__stream_lives(stream)) return;
     sse__stream_set_phase(stream, SSE__STREAM_ENDING);
     stream->reason = (uint8_t)reason;
-    if (stream->extra && stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
-    if (stream->conn && whole && stream->encoding != SSE__IDENTITY) sse__stream_finish_frames(stream);
-    if (stream->phase == SSE__STREAM_CUT) return; /* that was too much for its queue, or for the memory */
+    if (stream->last) (void)sse__stream_push(stream, stream->last);
+    if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
+        sse__stream_finish_frames(stream);
+    if (stream->phase == SSE__STREAM_CUT) return; /* too much for its queue, or for the memory */
     if (!whole) sse__conn_break(c, stream->framed);
     else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_detach(stream);
@@ -13351,112 +13412,123 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     sse__conn_reply_end(c);
 }
 
-/* A last event, the same message as before if it is the same. Drop it. *m: NULL without one, or
+/* A last event, the same message as before if it is the same. *m: drop it; NULL without one, or
    after an error. */
 static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) {
-    sse__streams *streams = app->streams;
-    const int     error   = last ? sse__message_of_event(app, last, m) : SSE_OK;
-    if (!last || error) {
-        *m = NULL;
-        return error;
-    }
-    if (streams->farewell && sse__eq(sse__message_bytes(streams->farewell), sse__message_bytes(*m))) {
+    sse__message **known = &app->streams->farewell;
+    int            error;
+    *m = NULL;
+    if (!last) return SSE_OK;
+    error = sse__message_of_event(app, last, m);
+    if (error) return error;
+    if (*known && sse__eq(sse__message_bytes(*known), sse__message_bytes(*m))) {
         sse__message_drop(*m);
-        *m = sse__message_hold(streams->farewell);
+        *m = *known;
     } else {
-        sse__message_drop(streams->farewell);
-        streams->farewell = sse__message_hold(*m);
+        sse__message_drop(*known);
+        *known = *m;
     }
+    sse__message_hold(*m);
     return SSE_OK;
 }
 
-/* last NULL: the one of the options. */
+/* given: in place of the last event of the options; last: NULL: it cannot be sent. */
 static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *last, bool whole) {
-    if (given && stream->extra) {
-        sse__message_drop(stream->extra->last);
-        stream->extra->last = NULL;
+    if (given) {
+        sse__message_drop(stream->last);
+        stream->last = NULL;
     }
     if (last && !stream->raw) (void)sse__stream_push(stream, last);
     sse__stream_finish(stream, SSE_BY_END, whole);
 }
 
-/* To end one that has ended is no mistake: no call is named. */
+/* Ending a stream that has ended is no mistake: no call is named. */
 static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
-    const char   *call = whole ? "sse_stream_end: a last event" : "sse_stream_reconnect: a last event";
     sse__message *m = NULL;
     sse__stream  *stream;
-    int           error = sse__stream_may(s, SSE__MAY_END, NULL, &stream);
+    int           error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     if (error) return error;
-    if (last) error = sse__stream_needs_events(stream, SSE_E_STATE, call);
-    if (!error) error = sse__farewell(stream->app, last, &m);
+    if (!last || !stream->raw) error = sse__farewell(stream->app, last, &m);
+    else error = sse__stream_is_raw(stream, whole ? "sse_stream_end: a last event"
+                                                  : "sse_stream_reconnect: a last event");
     sse__stream_end_with(stream, last != NULL, m, whole);
     sse__message_drop(m);
     return error;
 }
 
-SSE_API int sse_stream_end(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, true); }
-SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) { return sse__stream_end(s, last, false); }
+SSE_API int sse_stream_end(sse_stream s, const sse_event *last) {
+    return sse__stream_end(s, last, true);
+}
+SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) {
+    return sse__stream_end(s, last, false);
+}
 
 /* ---- time --------------------------------------------------------------------------- */
 
-static void sse__stream_ping(sse__stream *stream) {
+static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
+    sse__streams *streams = stream->app->streams;
     sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__message *m;
-    if (!stream->extra || !stream->extra->on_ping) {
-        (void)sse__stream_queue(stream, stream->app->streams->pings[stream->encoding]);
+    sse__message *m = NULL;
+    if (!stream->on_ping) {
+        (void)sse__stream_queue(stream, streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
-    stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
+    stream->on_ping(sse__stream_handle(stream), &b, stream->user);
     stream->last_sent = stream->app->loop.wheel.now;
-    m = b.len > SSE__ROOM && sse__stream_lives(stream) ? sse__message_end(&b) : NULL;
+    if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
+    if (m) (void)sse__stream_push_new(stream, m);
 }
 
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     int ms;
-    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
-    ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
+    ms = stream->step(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
-    else stream->extra->step_at = now + (uint64_t)ms;
+    else stream->step_at = now + (uint64_t)ms;
 }
 
-static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; } /* 0: never */
+static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; }
 
 /* Sets the connection's deadline for whatever comes next for this stream. */
 static void sse__stream_schedule(sse__stream *stream) {
-    const uint64_t now = stream->app->loop.wheel.now;
+    const uint64_t now     = stream->app->loop.wheel.now;
     const bool     waiting = stream->conn->out.count > 0;
-    uint64_t       next = 0;
-    if (stream->ping_ms > 0) next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
+    uint64_t       next    = 0; /* never */
+    if (stream->ping_ms > 0)
+        next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
     if (stream->send_timeout_ms > 0)
-        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) + (uint64_t)stream->send_timeout_ms);
-    if (stream->extra) next = sse__earlier(next, stream->extra->ends_at);
-    if (stream->extra && !waiting) next = sse__earlier(next, stream->extra->step_at);
+        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) +
+                                      (uint64_t)stream->send_timeout_ms);
+    next = sse__earlier(next, stream->ends_at);
+    if (!waiting) next = sse__earlier(next, stream->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
+}
+
+static bool sse__stream_due(uint64_t since, int ms, uint64_t now) { /* ms 0: never */
+    return ms > 0 && now - since >= (uint64_t)ms;
 }
 
 /* Upcall of >>conn: the deadline passed. */
 static void sse__stream_tick(sse__conn *c) {
-    sse__stream   *stream = c->stream;
-    const uint64_t now = c->net->loop->wheel.now;
+    sse__stream   *stream  = c->stream;
+    const uint64_t now     = c->net->loop->wheel.now;
     const bool     waiting = c->out.count > 0;
-    if (!waiting || c->progressed || sse__conn_is_held(c)) stream->stuck_since = 0; /* it took some since the last tick: slow, not stuck */
+    if (!waiting || c->progressed || sse__conn_is_held(c))
+        stream->stuck_since = 0; /* slow, not stuck */
     if (waiting && !stream->stuck_since) stream->stuck_since = now;
     c->progressed = false;
-    if (waiting && stream->send_timeout_ms > 0 && now - stream->stuck_since >= (uint64_t)stream->send_timeout_ms) {
+    if (waiting && sse__stream_due(stream->stuck_since, stream->send_timeout_ms, now)) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
     }
-    if (stream->extra && stream->extra->ends_at && now >= stream->extra->ends_at) {
+    if (stream->ends_at && now >= stream->ends_at)
         sse__stream_finish(stream, SSE_BY_LIFETIME, false);
-        return;
-    }
-    if (!waiting && stream->extra && stream->extra->step_at && now >= stream->extra->step_at) sse__stream_step(stream, now);
-    if (!waiting && sse__stream_lives(stream) && stream->ping_ms > 0 && now - stream->last_sent >= (uint64_t)stream->ping_ms)
+    else if (!waiting && stream->step_at && now >= stream->step_at) sse__stream_step(stream, now);
+    if (!waiting && sse__stream_lives(stream) &&
+        sse__stream_due(stream->last_sent, stream->ping_ms, now))
         sse__stream_ping(stream);
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
 }
@@ -13465,31 +13537,34 @@ static void sse__stream_tick(sse__conn *c) {
 static void sse__stream_sent(sse__conn *c) {
     sse__stream *stream = c->stream;
     stream->stuck_since = 0;
-    if (stream->behind && sse__stream_lets(stream, SSE__MAY_FLOW)) stream->app->streams->refill(stream); /* S7 */
-    if (sse__stream_lives(stream) && stream->extra && stream->extra->step_at) sse__stream_schedule(stream);
+    if (stream->replaying && sse__stream_flows(stream))
+        stream->app->streams->replay(stream, NULL); /* S7 */
+    if (sse__stream_lives(stream) && stream->step_at)
+        sse__stream_schedule(stream);
 }
 
-/* Upcall of >>conn: the connection closed. */
-static void sse__stream_conn_gone(sse__conn *c) { sse__stream_gone(c->stream, SSE_BY_PEER); }
+/* Upcalls of >>conn: the connection closed, or is to close because the app stops. */
+static void sse__stream_conn_gone(sse__conn *c) { sse__stream_mark_cut(c->stream, SSE_BY_PEER); }
+static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_STOP); }
 
-/* ---- the end of all ---------------------------------------------------------------------- */
+/* ---- the end of all ------------------------------------------------------------------ */
 
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
-    sse__stream_extra *x = stream->extra;
     if (stream->phase != SSE__STREAM_OPEN) return;
     sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
-    if (x && x->on_stop) x->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->on_stop) stream->on_stop(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
-    if (!x || !(x->step || x->drain)) {
+    if (!stream->step && !stream->drain) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
         return;
     }
-    if (x->step) x->step_at = stream->app->loop.wheel.now; /* a generator that sleeps is told now */
+    if (stream->step) stream->step_at = stream->app->loop.wheel.now; /* if it sleeps: now */
     sse__stream_schedule(stream);
 }
 
-/* over: the time for that is over. What on_stop does may close any other stream, so this goes by slots. */
+/* over: the grace period is. What on_stop does may close any other stream, so this goes by
+   slots. */
 static void sse__streams_stop_all(sse_app *app, bool over) {
     sse__streams *streams = app->streams;
     uint32_t      i;
@@ -13508,10 +13583,11 @@ static void sse__streams_run_closed(sse_app *app) {
     sse__streams *streams = app->streams;
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
-        sse__stream_leave_all(stream); /* before on_close: who asks there counts and meets the others only */
-        app->net->counts.closed[stream->reason]++;
+        while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
+        streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
-        if (stream->on_close) stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+        if (stream->on_close)
+            stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
@@ -13521,121 +13597,99 @@ static void sse__streams_run_closed(sse_app *app) {
 static void sse__streams_free(sse_app *app) { /* all are closed and their callbacks have run */
     sse__streams *streams = app->streams;
     int           encoding;
-    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++) sse__message_drop(streams->pings[encoding]);
+    for (encoding = SSE__IDENTITY; encoding <= SSE__GZIP; encoding++)
+        sse__message_drop(streams->pings[encoding]);
     sse__message_drop(streams->farewell);
     sse__map_free(&streams->labels);
     sse__map_free(&streams->people);
     SSE_FREE(streams->all.at);
 }
 
-/* Nothing can be shown: come back later. */
+/* Nothing can be shown: its client is told to retry later. */
 static void sse__stream_turn_away(sse__stream *stream) {
-    sse__message *m = sse__message_of_bytes(SSE__LIT(SSE__COME_BACK));
-    if (m) (void)sse__stream_push(stream, m);
-    sse__message_drop(m);
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    sse__message_begin(&b);
+    sse__put_come_back(&b, SSE__COME_BACK_MS, false);
+    (void)sse__stream_push_new(stream, sse__message_new(&b, NULL));
     sse__stream_finish(stream, SSE_BY_ERROR, false);
 }
 
-/* A subscription has failed in its handler. A stream that nothing else feeds would stay open, and
-   silent, for as long as its client waits: it is told to come back. */
-static void sse__stream_starved(sse__stream *stream) {
-    const sse_req *req = stream->req;
-    if (!req->unfed || !sse__stream_lives(stream) || stream->raw || stream->subs || (stream->extra && stream->extra->step)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s", req->path, sse_error_text(req->call_error));
-    sse__stream_turn_away(stream);
-}
-
-/* The handler that opened it has returned. False: it has come to its end by then. */
-static bool sse__stream_settle(sse__stream *stream) {
-    stream->req = NULL;
-    if (!sse__stream_lives(stream)) return false;
-    sse__stream_set_phase(stream, SSE__STREAM_OPEN);
-    return true;
-}
-
+/* The handler that opened it has returned. Where a subscription failed in it, and nothing else
+   feeds the stream, it would stay open and silent for as long as its client waits: that is told to
+   retry. */
 static void sse__stream_begun(sse__stream *stream) {
-    sse__stream_starved(stream);
-    (void)sse__stream_settle(stream);
+    sse_req *req = stream->req;
+    if (req->unfed && sse__stream_lives(stream) && !stream->raw && !stream->subs &&
+        !stream->step) {
+        sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
+                 req->path, sse_error_text(req->call_error));
+        sse__stream_turn_away(stream);
+    }
+    stream->req = NULL;
+    if (sse__stream_lives(stream)) {
+        sse__stream_set_phase(stream, SSE__STREAM_OPEN);
+        if (stream->replaying) stream->app->streams->replay(stream, req);
+    }
     if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
 }
 
-static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_STOP); }
-
 static bool sse__streams_pings(sse_app *app) { /* false: no memory */
-    sse__streams *streams = app->streams;
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    int           encoding;
-    if (!streams->pings[SSE__IDENTITY]) streams->pings[SSE__IDENTITY] = sse__message_of_bytes(SSE__LIT(":\n\n"));
-    if (!streams->pings[SSE__IDENTITY]) return false;
-    for (encoding = SSE__BR; sse__app_encoder(app) && encoding <= SSE__GZIP; encoding++) {
-        if (streams->pings[encoding]) continue;
+    sse__message **pings = app->streams->pings;
+    sse_buf        b = {NULL, 0, 0, SSE_OK};
+    int            encoding, last = sse__app_encoder(app) ? SSE__GZIP : SSE__IDENTITY;
+    for (encoding = SSE__IDENTITY; encoding <= last; encoding++) {
+        if (pings[encoding]) continue;
         sse__message_begin(&b);
-        sse__frame_ping(encoding, &b);
-        streams->pings[encoding] = sse__message_end(&b);
-        if (!streams->pings[encoding]) return false;
+        if (encoding == SSE__IDENTITY) sse_puts(&b, ":\n\n");
+        else sse__frame_ping(encoding, &b);
+        pings[encoding] = sse__message_new(&b, NULL);
+        if (!pings[encoding]) return false;
     }
     return true;
 }
 
 /* The first stream brings the section in. False: no memory. */
 static bool sse__streams_use(sse_app *app) {
-    static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent, sse__stream_conn_gone, sse__stream_cut_conn};
+    static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent,
+                                            sse__stream_conn_gone, sse__stream_cut_conn};
     app->stages[SSE__FREE_STREAMS] = sse__streams_free;
     if (!sse__streams_pings(app)) return false;
     app->stages[SSE__TURN_CLOSED]  = sse__streams_run_closed;
     app->stages[SSE__STOP_STREAMS] = sse__streams_stop;
     app->stages[SSE__STOP_OVER]    = sse__streams_over;
     app->net->stream_calls         = &calls;
-    if (!app->stream_begun) app->stream_begun = sse__stream_begun;
+    app->stream_begun              = sse__stream_begun;
     return true;
 }
 
-/* ---- opening --------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------- */
 
-static int sse__stream_take_extra(sse__stream *stream, const sse_stream_options *o) {
-    sse__streams      *streams = stream->app->streams;
-    sse__stream_extra *x;
-    int                error;
-    if (!o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who && !o->drain && o->lifetime_ms <= 0) return SSE_OK;
-    x = sse__stream_need_extra(stream);
-    if (!x) return SSE_E_NOMEM;
-    x->on_ping = o->on_ping;
-    x->step    = o->step;
-    x->on_stop = o->on_stop;
-    x->drain   = o->drain;
-    if (o->step) x->step_at = stream->app->loop.wheel.now;
-    if (o->lifetime_ms > 0) x->ends_at = stream->app->loop.wheel.now + (uint64_t)o->lifetime_ms;
-    if (!sse__group_join(&streams->labels, o->label, &x->with_label, stream, &x->label)) return SSE_E_NOMEM;
-    if (!sse__group_join(&streams->people, o->who, &x->with_who, stream, &x->who)) return SSE_E_NOMEM;
-    error = sse__farewell(stream->app, o->last, &x->last);
-    return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
+/* Whether the handler left this field of the head to us. */
+static bool sse__stream_may_set(const sse_req *req, sse_str name) {
+    return !sse__headers_value(&req->headers, name).ptr;
 }
 
-/* Chooses how the stream is compressed and says so in its head. */
-static void sse__stream_negotiate(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
+/* The fields that make proxies and caches let events pass, and how the stream is compressed. */
+static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
-    if (stream->raw || o->no_compression || !sse__app_encoder(stream->app)) return;
-    if (sse__headers_value(&req->headers, SSE__LIT("content-encoding")).ptr) return; /* the handler has chosen */
-    sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
-    chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
-    if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
-    if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
-    if (stream->encoding == SSE__IDENTITY) return;
-    sse__put_field(&req->headers, "Content-Encoding", stream->encoding == SSE__BR ? "br" : "gzip");
-}
-
-/* The fields that make proxies and caches let events pass. */
-static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stream_options *o) {
-    sse__stream_negotiate(stream, req, o);
     if (stream->raw) return;
-    if (!sse__headers_value(&req->headers, SSE__LIT("cache-control")).ptr) /* no-transform: a proxy that recodes would hold events back */
-        sse__put_field(&req->headers, "Cache-Control", stream->encoding == SSE__IDENTITY ? "no-cache" : "no-cache, no-transform");
-    if (!sse__headers_value(&req->headers, SSE__LIT("x-accel-buffering")).ptr) /* nginx collects what it passes on, unless told */
+    if (!o->no_compression && sse__app_encoder(stream->app) &&
+        sse__stream_may_set(req, SSE__LIT("content-encoding"))) {
+        sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
+        chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
+        if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
+        if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
+        if (stream->encoding) sse__put_encoding(req, stream->encoding);
+    }
+    if (sse__stream_may_set(req, SSE__LIT("cache-control"))) /* a proxy that recodes buffers */
+        sse__put_field(&req->headers, "Cache-Control",
+                       stream->encoding ? "no-cache, no-transform" : "no-cache");
+    if (sse__stream_may_set(req, SSE__LIT("x-accel-buffering"))) /* nginx buffers, unless told */
         sse__put_field(&req->headers, "X-Accel-Buffering", "no");
 }
 
-/* What a stream begins with: retry and the first event. *m: NULL, if there is neither. */
+/* What a stream begins with: the first event and retry. *m: NULL, if there is neither. */
 static int sse__stream_first(sse_app *app, const sse_stream_options *o, sse__message **m) {
     sse_buf  b = {NULL, 0, 0, SSE_OK};
     int64_t  retry_ms = o->retry_ms;
@@ -13643,23 +13697,24 @@ static int sse__stream_first(sse_app *app, const sse_stream_options *o, sse__mes
     int      error = SSE_OK;
     *m = NULL;
     if (retry_ms <= 0 && !o->first) return SSE_OK;
-    if (o->first) error = sse__message_text_of(app, &b, o->first);
+    if (o->first) error = sse__message_begin_event(app, &b, o->first);
     else sse__message_begin(&b);
     if (error) return sse__config_fail(app, error, "sse_stream_open:", ".first");
-    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread)) retry_ms += spread % (uint32_t)o->retry_spread_ms;
+    if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread))
+        retry_ms += spread % (uint32_t)o->retry_spread_ms;
     if (retry_ms > INT32_MAX) retry_ms = INT32_MAX;
-    if (o->retry_ms > 0) sse_printf(&b, "retry: %d\n\n", (int)retry_ms);
-    *m = sse__message_end(&b);
+    if (o->retry_ms > 0) sse__put_come_back(&b, (int)retry_ms, false);
+    *m = sse__message_new(&b, NULL);
     return *m ? SSE_OK : SSE_E_NOMEM;
 }
 
 /* The head and the first event. */
-static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o, sse__message *first) {
-    sse__conn    *c = req->conn;
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__message *m;
+static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_stream_options *o,
+                              sse__message *first) {
+    sse__conn *c = req->conn;
+    sse_buf    b = {NULL, 0, 0, SSE_OK};
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
-    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it on this connection */
+    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it */
     c->pipelined = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_gathered(c);
@@ -13667,95 +13722,124 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     if (stream->encoding != SSE__IDENTITY) {
         sse__message_begin(&b);
         sse__frame_head(stream->app->encoder, stream->encoding, &b);
-        m = sse__message_end(&b);
-        if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
-        sse__message_drop(m);
+        sse__stream_queue_buf(stream, &b);
     }
     if (first && sse__stream_lives(stream)) (void)sse__stream_push(stream, first);
 }
 
-static int sse__ms_option(int value, int otherwise) { return value == 0 ? otherwise : value < 0 ? 0 : value; } /* 0: never */
+static int sse__ms_option(int value, int otherwise) { /* 0: never */
+    return value == 0 ? otherwise : value < 0 ? 0 : value;
+}
+
+static bool sse__type_is_raw(const char *type) { /* NULL: it is not */
+    return type && !sse__media_is(sse__text(type), SSE__LIT("text/event-stream"));
+}
 
 static int sse__stream_check_options(sse_app *app, const char *what, const sse_stream_options *o) {
     const sse__bounds bounds[] = {
-        {"ping_ms", o->ping_ms, SSE_OFF, INT32_MAX},           {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
-        {"retry_ms", o->retry_ms, 0, INT32_MAX},               {"retry_spread_ms", o->retry_spread_ms, 0, INT32_MAX},
+        {"ping_ms", o->ping_ms, SSE_OFF, INT32_MAX},
+        {"send_timeout_ms", o->send_timeout_ms, SSE_OFF, INT32_MAX},
+        {"retry_ms", o->retry_ms, 0, INT32_MAX},
+        {"retry_spread_ms", o->retry_spread_ms, 0, INT32_MAX},
         {"lifetime_ms", o->lifetime_ms, 0, INT32_MAX}};
     if (o->status && (o->status < 200 || o->status > 599 || sse__status_is_bare(o->status)))
-        return sse__refuse(app, SSE_E_ARG, "%s: .status %d: not within 200..599, or one without a body", what, o->status);
-    if (o->type && !sse__field_value_ok(sse__text(o->type))) return sse__refuse(app, SSE_E_FIELD, "%s: .type cannot be a header", what);
-    if (o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream")) && (o->first || o->last || o->retry_ms))
-        return sse__refuse(app, SSE_E_ARG, "%s: .first, .last and .retry_ms are events: a stream of type %s has none", what, o->type);
+        return sse__refuse(app, SSE_E_ARG, "%s: .status %d: not within 200..599, or one without "
+                                           "a body", what, o->status);
+    if (o->type && !sse__field_value_ok(sse__text(o->type)))
+        return sse__refuse(app, SSE_E_FIELD, "%s: .type cannot be a header", what);
+    if (sse__type_is_raw(o->type) && (o->first || o->last || o->retry_ms))
+        return sse__refuse(app, SSE_E_ARG, "%s: .first, .last and .retry_ms are events: a stream "
+                                           "of type %s has none", what, o->type);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
-/* Why the request can become no stream now; NULL: it can. */
-static const char *sse__stream_too_late(const sse_req *req) {
-    if (req->conn->state != SSE__REPLY) return "while its body is still to come";
-    if (req->deferred) return "after sse_defer";
-    if (req->failed) return "after sse_fail";
-    return req->out.len ? "when something is written" : NULL;
-}
-
 static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
-    const char *why;
+    sse_app    *app = req->app;
+    const char *why = req->out.len ? "when something is written" : NULL;
     int         error;
     if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
     if (!req->conn) return SSE_E_STATE; /* its client has left, which is no mistake */
-    why = sse__stream_too_late(req);
+    if (req->failed) why = "after sse_fail";
+    if (req->deferred) why = "after sse_defer";
+    if (req->conn->state != SSE__REPLY) why = "while its body is still to come";
     if (why) {
-        sse__log(req->app, sse__peer_level(req->app, &req->app->told_stream), "sse_stream_open: not possible %s (%s)", why, req->path);
+        sse__log(app, sse__peer_level(app, &app->told_stream),
+                 "sse_stream_open: not possible %s (%s)", why, req->path);
         return SSE_E_STATE;
     }
-    error = sse__stream_check_options(req->app, "sse_stream_open", o);
+    error = sse__stream_check_options(app, "sse_stream_open", o);
     return error ? error : req->headers.error;
 }
 
-static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) { /* NULL: no memory */
-    const size_t queue  = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
-    sse__stream *stream = SSE__NEW(sse__stream);
-    if (!stream || !sse__streams_use(app) || !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
+static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) {
+    const size_t   queue   = o->max_queue_bytes ? o->max_queue_bytes : app->options.max_queue_bytes;
+    const int      timeout = o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms;
+    const uint64_t now     = app->loop.wheel.now;
+    sse__stream   *stream  = SSE__NEW(sse__stream); /* NULL: no memory */
+    if (!stream || !sse__streams_use(app) ||
+        !sse__slots_add(&app->streams->all, stream, &stream->slot, &stream->gen)) {
         SSE_FREE(stream);
         return NULL;
     }
     stream->app             = app;
     stream->on_close        = o->on_close;
+    stream->on_ping         = o->on_ping;
+    stream->step            = o->step;
+    stream->on_stop         = o->on_stop;
     stream->user            = o->user;
     stream->own_history     = o->own_history;
-    stream->raw             = o->type && !sse__media_is(sse__text(o->type), SSE__LIT("text/event-stream"));
+    stream->drain           = o->drain;
+    stream->raw             = sse__type_is_raw(o->type);
     stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
-    stream->send_timeout_ms = sse__ms_option(o->send_timeout_ms ? o->send_timeout_ms : app->options.send_timeout_ms, 0);
+    stream->send_timeout_ms = sse__ms_option(timeout, 0);
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
-    stream->last_sent       = app->loop.wheel.now;
-    stream->opened_s        = (uint32_t)(app->loop.wheel.now / 1000);
+    stream->last_sent       = now;
+    stream->opened_s        = (uint32_t)(now / 1000);
+    if (o->step) stream->step_at = now;
+    if (o->lifetime_ms > 0) stream->ends_at = now + (uint64_t)o->lifetime_ms;
     return stream;
 }
 
+/* What of its options can fail. */
+static int sse__stream_set_options(sse__stream *stream, const sse_stream_options *o) {
+    sse__streams *streams = stream->app->streams;
+    int           error;
+    if (!sse__group_join(&streams->labels, o->label, &stream->with_label, stream, &stream->label) ||
+        !sse__group_join(&streams->people, o->who, &stream->with_who, stream, &stream->who))
+        return SSE_E_NOMEM;
+    error = sse__farewell(stream->app, o->last, &stream->last);
+    return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
+}
+
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
-    static const sse_stream_options defaults = {0, NULL, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0,
-                                                NULL, NULL, NULL, NULL, NULL, NULL, false, false, false};
-    const sse_stream_options *o = options ? options : &defaults;
-    const sse_stream closed = {NULL, 0, 0};
-    const bool       here   = !sse__req_thread(req);
-    int              error  = here ? sse__stream_check(req, o) : SSE_E_THREAD;
-    sse__stream     *stream = here ? sse__stream_make(req->app, o) : NULL;
-    sse__message    *first  = NULL;
-    if (here) req->stream_asked = true;
+    const sse_stream   closed = {NULL, 0, 0};
+    const bool         here   = !sse__req_thread(req);
+    int                error  = SSE_E_THREAD;
+    sse__stream       *stream = NULL;
+    sse__message      *first  = NULL;
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    if (options) o = *options;
+    if (here) {
+        req->stream_asked = true;
+        error  = sse__stream_check(req, &o);
+        stream = sse__stream_make(req->app, &o);
+        if (!stream) sse__req_error(req, SSE_E_NOMEM);
+    }
     if (!stream) {
-        if (here) sse__req_error(req, SSE_E_NOMEM);
-        if (o->on_close) o->on_close(closed, SSE_BY_ERROR, o->user); /* S2, as far as it can be without memory */
+        if (o.on_close) o.on_close(closed, SSE_BY_ERROR, o.user); /* S2, as far as possible */
         return closed;
     }
-    if (!error) error = sse__stream_take_extra(stream, o);
-    if (!error) error = sse__stream_first(req->app, o, &first);
-    if (!error && (o->status || !req->status)) req->status = o->status ? o->status : 200;
-    if (!error) sse__stream_fields(stream, req, o);
+    if (!error) error = sse__stream_set_options(stream, &o);
+    if (!error) error = sse__stream_first(req->app, &o, &first);
+    if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
+    if (!error) sse__stream_fields(stream, req, &o);
     if (error || req->head_only) { /* a head may be all it asked for */
         if (error) sse__req_error(req, error);
-        else (void)sse_set_type(req, o->type ? o->type : "text/event-stream");
+        else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
         req->head_stream = !error;
         sse__message_drop(first);
-        sse__stream_gone(stream, SSE_BY_ERROR);
+        sse__stream_mark_cut(stream, SSE_BY_ERROR);
         return closed;
     }
     sse__req_set_phase(req, SSE__REQ_STREAMING);
@@ -13766,79 +13850,79 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     stream->framed    = req->head.minor > 0;
     req->conn->stream = stream;
     sse__conn_set_state(req->conn, SSE__STREAM);
-    sse__stream_begin(stream, req, o, first);
+    sse__stream_begin(stream, req, &o, first);
     sse__message_drop(first);
-    if (sse__stream_lives(stream)) sse__stream_schedule(stream);
     req->app->net->counts.streams_opened++;
-    return sse__stream_lives(stream) ? sse__stream_handle(stream) : closed;
+    if (!sse__stream_lives(stream)) return closed;
+    sse__stream_schedule(stream);
+    return sse__stream_handle(stream);
 }
 
-/* ---- what is known about a stream ---------------------------------------------------------- */
+/* ---- what is known about a stream ------------------------------------------------------ */
 
 SSE_API const char *sse_stream_id(sse_stream s) {
-    sse__stream       *stream;
-    const int          error = sse__stream_may(s, SSE__MAY_NAME, NULL, &stream);
-    sse__stream_extra *x = error ? NULL : sse__stream_need_extra(stream);
-    unsigned char      secret[16];
-    sse_buf            b = {NULL, 0, 0, SSE_OK};
-    if (!x) return NULL;
-    if (x->id) return x->id;
+    sse__stream  *stream = sse__stream_open_one(s);
+    unsigned char secret[16];
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
+    if (!stream || stream->id) return stream ? stream->id : NULL;
     if (!sse__random(secret, sizeof secret)) return NULL;
     sse_printf(&b, "%lu-%lu-", (unsigned long)s.slot, (unsigned long)s.gen);
     sse__base64url_put(&b, sse__str((const char *)secret, sizeof secret));
-    if (!b.error) x->id = sse__strdup(sse__text(sse_buf_text(&b)));
+    if (!b.error) stream->id = sse__strdup(sse__text(sse_buf_text(&b)));
     sse_buf_free(&b);
-    return x->id;
+    return stream->id;
+}
+
+static bool sse__id_number(sse_str *rest, uint32_t *out) {
+    uint64_t n = 0;
+    if (!sse__parse_u64(sse__cut(rest, '-', false), UINT32_MAX, &n)) return false;
+    *out = (uint32_t)n;
+    return true;
 }
 
 SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     const sse_stream none = {NULL, 0, 0};
-    sse_stream       s = {app, 0, 0};
+    sse_stream       s    = {app, 0, 0};
     sse_str          rest = sse__text(id);
-    uint64_t         slot, gen;
     sse__stream     *stream;
-    if (!app || !id || !sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &slot)) return none;
-    if (!sse__parse_u64(sse__cut(&rest, '-', false), UINT32_MAX, &gen)) return none;
-    s.slot = (uint32_t)slot;
-    s.gen  = (uint32_t)gen;
-    if (sse__stream_may(s, SSE__MAY_NAME, NULL, &stream) || !stream->extra || !stream->extra->id) return none;
-    return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none; /* how long it takes tells nothing of it */
+    if (!app || !id || !sse__id_number(&rest, &s.slot) || !sse__id_number(&rest, &s.gen))
+        return none;
+    stream = sse__stream_open_one(s);
+    if (!stream || !stream->id) return none;
+    return sse__equal_secret(sse__text(stream->id), sse__text(id)) ? s : none;
 }
 
-static sse__meta **sse__meta_find(sse__stream_extra *x, const char *name) { /* where it is, or would be added */
-    sse__meta **at = &x->meta;
+static sse__meta **sse__meta_find(sse__stream *stream, const char *name) { /* or where it goes */
+    sse__meta **at = &stream->meta;
     while (*at && strcmp((*at)->name, name) != 0) at = &(*at)->next;
     return at;
 }
 
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__MAY_READ, NULL, &stream);
-    sse__meta   *meta  = !error && stream->extra && name ? *sse__meta_find(stream->extra, name) : NULL;
+    const int    error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
+    sse__meta   *meta  = error || !name ? NULL : *sse__meta_find(stream, name);
     return meta ? meta->value : NULL;
 }
 
 SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
-    sse__stream       *stream;
-    const int          error = sse__stream_may(s, SSE__MAY_NAME, NULL, &stream);
-    sse__stream_extra *x = !error && name ? sse__stream_need_extra(stream) : NULL;
-    sse__meta        **at;
-    char              *copy;
-    if (error) return error;
-    if (!x) return name ? SSE_E_NOMEM : SSE_E_ARG;
-    copy = value ? sse__strdup(sse__text(value)) : NULL;
-    if (value && !copy) return SSE_E_NOMEM;
-    at = sse__meta_find(x, name);
-    if (!*at && value) {
-        *at = (sse__meta *)sse__zalloc(sizeof **at + strlen(name));
-        if (*at) memcpy((*at)->name, name, strlen(name) + 1);
+    const size_t n = name ? strlen(name) + 1 : 0, m = value ? strlen(value) + 1 : 0;
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    sse__meta  **at, *old, *meta;
+    if (error || !name) return error ? error : SSE_E_ARG;
+    meta = value ? (sse__meta *)sse__zalloc(sizeof *meta + n + m) : NULL;
+    if (value && !meta) return SSE_E_NOMEM;
+    at  = sse__meta_find(stream, name);
+    old = *at;
+    if (old) *at = old->next;
+    if (meta) { /* value may be the old one */
+        memcpy(meta->name, name, n);
+        meta->value  = (char *)memcpy(meta->name + n, value, m);
+        meta->next   = stream->meta;
+        stream->meta = meta;
     }
-    if (!*at) {
-        SSE_FREE(copy);
-        return value ? SSE_E_NOMEM : SSE_OK;
-    }
-    SSE_FREE((*at)->value);
-    (*at)->value = copy; /* NULL: it is not set, and its place is kept for the next time */
+    SSE_FREE(old);
     return SSE_OK;
 }
 
@@ -13848,124 +13932,101 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
 
   A topic or a view has a channel; a stream is in it through a sub.
 
-      send: event --> message --+--> delta, for those in sync   --> queues
-                                +--> key, for who joined, missed an event,
-                                     or was sent something of its own
+      send: event --> message --+--> delta, for streams in sync         --> queues
+                                +--> key, for those that joined, missed an event,
+                                     or were sent something of their own
 
   CH1  Each event is compressed at most twice for an encoding, however many
-       streams there are: once as a delta and once as a key, if one asks.
+       streams there are: once as a delta and once as a key, if one needs it.
+       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
-typedef struct sse__fan {
-    sse__streams *streams;
-    sse__channel *channel;
-    sse__message *plain, *deltas[SSE__GZIP + 1];
-    bool          keys; /* for all: a queue may lose it */
-} sse__fan;
+/* The codec of an encoding, told of the next event. NULL: there is none; then its streams get
+   keys, as they do of an event that a queue may lose. */
+static sse__codec *sse__channel_codec(sse__channel *channel, int encoding, const sse__message *m,
+                                      const sse__streams *streams) { /* CH1 */
+    sse__encoder *encoder = streams->app->encoder;
+    sse__codec  **codec   = &channel->codecs[encoding];
+    if (sse__message_droppable(m)) return NULL;
+    if (!*codec)
+        *codec = sse__codec_new(encoder, encoding, (unsigned)streams->app->options.compress_window,
+                                channel->patience);
+    if (*codec) (void)sse__codec_add(*codec, encoder, sse__message_bytes(m));
+    return *codec;
+}
 
-/* Tells the codecs of the next event. Without memory for one, its users get keys; so they do of an event that a queue may lose:
-   nothing may refer to it. */
-static void sse__fan_begin(sse__fan *fan, sse__channel *channel, sse__message *m, sse__streams *streams) {
-    const unsigned window = streams->app->encoder ? (unsigned)streams->app->options.compress_window : 0;
+static sse__broadcast sse__channel_broadcast(sse__channel *channel, sse__message *m,
+                                             sse__streams *streams) {
+    sse__broadcast b = sse__broadcast_begin(streams, m);
     int            encoding;
-    memset(fan, 0, sizeof *fan);
-    fan->streams = streams;
-    fan->channel = channel;
-    fan->plain   = m;
-    fan->keys    = sse__message_may_go(m);
     for (encoding = SSE__BR; encoding <= SSE__GZIP; encoding++) {
-        sse__codec **codec = &channel->codecs[encoding];
-        if (!channel->users[encoding] || channel->single || fan->keys) continue;
-        if (!*codec) *codec = sse__codec_new(streams->app->encoder, encoding, window, channel->patience);
-        if (*codec) (void)sse__codec_add(*codec, streams->app->encoder, sse__message_bytes(m));
+        if (!channel->users[encoding]) continue;
+        b.codecs[encoding] = channel->single
+            ? sse__stream_codec(SSE__CONTAINER(channel->subs.next, sse__member, link)->stream, m)
+            : sse__channel_codec(channel, encoding, m, streams);
     }
+    return b;
 }
 
-/* What this stream gets; moves its mark on. NULL: no memory. */
-static sse__message *sse__fan_take(sse__fan *fan, sse__stream *stream) { /* CH1 */
-    const int   encoding = stream->encoding;
-    sse__codec *codec    = fan->keys ? NULL : fan->channel->codecs[encoding];
-    if (encoding == SSE__IDENTITY) return fan->plain;
-    if (!codec) stream->mark = 0;
-    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
-        return sse__message_key(fan->streams, fan->plain, encoding);
-    if (!fan->deltas[encoding]) fan->deltas[encoding] = sse__message_delta(fan->streams, fan->plain, encoding, codec);
-    return fan->deltas[encoding];
-}
-
-static void sse__fan_give(sse__fan *fan, sse__stream *stream) {
-    const sse__message *m = fan->channel->single ? NULL : sse__fan_take(fan, stream);
-    if (fan->channel->single) (void)sse__stream_push(stream, fan->plain);
-    else if (m) (void)sse__stream_deliver(stream, fan->plain, m);
-    else sse__stream_cut(stream, SSE_BY_ERROR);
-}
-
-static void sse__fan_end(sse__fan *fan) {
-    sse__message_drop(fan->deltas[SSE__BR]);
-    sse__message_drop(fan->deltas[SSE__GZIP]);
-}
-
-/* Queues a message for all but one: the one loop that grows with the number of subscribers. Streams that overflow are only
-   marked, so the list stays as it is. A stream that has seen this serial is passed over (0: none has), and one that is behind. */
-static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except, uint64_t serial,
-                              sse__streams *streams) {
-    sse__link *link;
-    sse__fan   fan;
-    sse__fan_begin(&fan, channel, m, streams);
+/* Queues a message for all but one: the one loop that grows with the number of subscribers.
+   Streams that overflow are only marked, so the list stays as it is. Passes over streams that have
+   had this publication (0: none has), and over those that are replaying, if it has a number. */
+static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except,
+                              uint64_t publication, sse__streams *streams) {
+    sse__broadcast b = sse__channel_broadcast(channel, m, streams);
+    sse__link     *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (stream == except || !sse__stream_lives(stream) || (serial && stream->serial == serial) || (m->seq && stream->behind)) continue;
-        stream->serial = serial;
-        sse__fan_give(&fan, stream);
+        if (stream == except || !sse__stream_lives(stream) ||
+            (publication && stream->publication == publication) || (m->seq && stream->replaying))
+            continue;
+        stream->publication = publication;
+        (void)sse__broadcast_to(&b, stream);
     }
-    sse__fan_end(&fan);
+    sse__broadcast_end(&b);
 }
 
-/* Sends a new state. An older one that still waits in a queue is taken out: who reads slowly gets the newest. */
+/* Sends a new state. An older one that still waits in a queue is taken out: a slow reader gets the
+   newest only. */
 static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse__streams *streams) {
-    sse__link *link;
-    sse__fan   fan;
+    sse__broadcast b;
+    sse__link     *link;
     m->block->owner = channel;
-    sse__fan_begin(&fan, channel, m, streams);
+    b = sse__channel_broadcast(channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
         if (!sse__stream_lives(stream)) continue;
-        sub->fresh = false;
-        if (sse__conn_forget(stream->conn, channel, NULL)) stream->mark = 0; /* the frame it would refer to is not sent */
-        sse__fan_give(&fan, stream);
+        sub->awaits_state = false;
+        if (sse__conn_forget(stream->conn, channel, NULL))
+            stream->mark = 0; /* it refers to that frame */
+        (void)sse__broadcast_to(&b, stream);
     }
-    sse__fan_end(&fan);
+    sse__broadcast_end(&b);
 }
 
-/* Sends the present state to one that joins: as a key, after which it is in sync like the others. */
-static int sse__channel_greet(sse__channel *channel, sse__stream *stream, sse__message *state, sse__streams *streams) {
-    const int     encoding = stream->encoding;
-    sse__codec   *codec    = channel->codecs[encoding];
-    sse__message *m;
-    sse__fan      fan;
+/* Sends the present state to a stream that joins: as a key, after which it is in sync like the
+   others. For the first stream of an encoding the state becomes its codec's first event. */
+static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream,
+                                      sse__message *state, sse__streams *streams) {
+    const int   encoding = stream->encoding;
+    sse__codec *codec    = channel->codecs[encoding];
     if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
-    if (!codec) { /* the first of its encoding: the state becomes its codec's first event */
-        sse__fan_begin(&fan, channel, state, streams);
-        sse__fan_end(&fan);
-        codec = channel->codecs[encoding];
-    }
+    if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
     stream->mark = 0;
     if (codec) (void)sse__codec_follow(codec, &stream->mark);
-    m = sse__message_key(streams, state, encoding);
-    if (m) return sse__stream_deliver(stream, state, m);
-    sse__stream_cut(stream, SSE_BY_ERROR);
-    return SSE_E_NOMEM;
+    return sse__stream_deliver(stream, state, sse__message_key(streams, state, encoding));
 }
 
-/* The state for those who joined before there was one. */
-static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state, sse__streams *streams) {
+/* The state for streams that joined before there was one. */
+static void sse__channel_send_snapshots(sse__channel *channel, sse__message *state,
+                                        sse__streams *streams) {
     sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
-        if (!sub->fresh || !sse__stream_lives(sub->in.stream)) continue;
-        sub->fresh = false;
-        (void)sse__channel_greet(channel, sub->in.stream, state, streams);
+        if (!sub->awaits_state || !sse__stream_lives(sub->in.stream)) continue;
+        sub->awaits_state = false;
+        (void)sse__channel_send_snapshot(channel, sub->in.stream, state, streams);
     }
 }
 
@@ -13985,83 +14046,93 @@ static void sse__channel_greet_fresh(sse__channel *channel, sse__message *state,
       twice, not after kill -9 either: before a byte with a number leaves,
       every store that can be written has reserved it and its own has the
       event; one that cannot is logged, and tried again [sequence_save, C5].
-  K2  After .lost and .missing a history lacks nothing: who has had all up
-      to there can be sent the rest. What one lost is remembered when it
-      goes: by its store, or by the rule that made it [topic_forget].
-  K3  A list of histories is in the order of .newest: who asks for what is
-      new looks at its end only, however long it is.
+  K2  After .lost and .missing a history lacks nothing: a client that has had
+      all up to there can be sent the rest. What one lost is remembered when
+      it goes: by its store, or by the rule that made it [topic_forget].
+      Held by tests/unit/lost.c.
+  K3  A list of histories is in the order of .newest: what is new is found at
+      its end, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
       on a file beside it, which ends with the process [store_own].
+      Held by tests/unit/store.c.
   K5  Stores are written by the disk's thread, one flight at a time; what is
       published meanwhile goes with the next. A flight has copies of all it
       needs, and the histories in it stay until it has landed.
 ==========================================================================*/
 
+struct sse__history;
+
+/* upcalls, defined in >>topics */
+static void sse__history_emptied(struct sse__history *h); /* by age; may free h */
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
-/* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost it one write in 10,000; a crash
-   skips what was left of them, and ids need only grow. */
+/* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost
+   it one write in 10,000; a crash skips those that were left, and ids need only grow. */
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
-/* A database that keeps events. reserved: numbers up to there are safe to give, because it knows that they may have been. */
+/* A database that keeps events. */
 typedef struct sse__store {
     struct sse__store *next;
     sse_db  *db;
-    uint64_t reserved, began; /* began: numbers above are of this start */
-    int64_t  clock;           /* by how much the time of day was ahead of the loop's; 0: unknown */
-    char    *owner;           /* the file that is locked: K4. NULL: none */
+    uint64_t reserved;    /* numbers up to there may be given: it knows that they may have been */
+    uint64_t began;       /* numbers above are of this start */
+    int64_t  clock;       /* by how much the time of day is ahead of the loop's; 0: unknown */
+    char    *owner;       /* the file that is locked: K4. NULL: none */
     int      owner_fd;
-    bool     failing;                /* since the last save: only retries write to it */
+    bool     failing;     /* since the last save: only retries write to it */
 } sse__store;
 
 typedef struct sse__sequence {
     sse_app    *app;
-    uint64_t    last;                /* number given */
+    uint64_t    last;     /* number given */
     char        epoch[SSE__EPOCH_LEN + 1];
     sse__store *stores;
-    sse__link   histories;           /* all that are in memory: K3 */
-    sse__link   dirty;               /* histories that have something for the next flight */
-    struct sse__flight *flight;      /* NULL: none. K5 */
-    uint64_t    unloaded;            /* numbers up to there may be in histories that only a store has */
-    uint64_t    earlier;             /* numbers up to there may be of earlier starts */
-    sse__alarm  again;               /* a save failed */
-    bool        retries;             /* and is tried once more by the next */
+    sse__link   histories; /* all that are in memory: K3 */
+    sse__link   dirty;    /* histories that have something for the next flight */
+    struct sse__flight *flight; /* NULL: none. K5 */
+    uint64_t    on_disk_upto;   /* numbers up to there may be in histories that only a store has */
+    uint64_t    earlier;  /* numbers up to there may be of earlier starts */
+    sse__alarm  again;    /* a save failed */
+    bool        retries;  /* and is tried once more by the next */
 } sse__sequence;
 
-/* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only. */
-typedef struct sse__limits { uint32_t max_count; size_t max_bytes; uint64_t max_age; sse__store *store; } sse__limits;
+/* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only.
+   gap_event: NULL: the default. */
+typedef struct sse__limits {
+    uint32_t    max_count;
+    size_t      max_bytes;
+    uint64_t    max_age;
+    sse__store *store;
+    char       *gap_event;
+} sse__limits;
 
-typedef struct sse__entry {
-    uint64_t      seq;
-    int64_t       at;                /* the loop's time; below 0: before this machine started */
-    sse__message *message;
-    char         *alias;             /* the id that the program gave it */
-    uint32_t      except_slot, except_gen;
-} sse__entry;
+/* at: the loop's time; below 0: before this machine started. */
+typedef struct sse__entry { sse__message *message; int64_t at; sse_stream except; } sse__entry;
 
-typedef struct sse__history sse__history;
-struct sse__history {
+typedef struct sse__history {
     sse__sequence *sequence;
     sse__limits    limits;
     const char    *topic;
     sse__link      all, dirty;       /* in sequence.histories; in sequence.dirty */
     sse__alarm     age;              /* when the oldest is too old */
-    void         (*emptied)(sse__history *h); /* upcall: age took the last one; may free h */
     sse__entry    *at;
     size_t         cap, bytes;
     uint32_t       first, count;     /* at[first] is the oldest */
-    uint64_t       lost, saved, saved_lost;
+    uint64_t       lost;             /* numbers up to there were trimmed, or an earlier start's */
+    uint64_t       saved, saved_lost; /* the last number, and .lost, that its store has */
     bool           flying;           /* it is in the flight: K5 */
     uint64_t       missing;          /* numbers up to there may be missing: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
-};
+} sse__history;
 
 /* ---- ids ----------------------------------------------------------------------- */
 
 static sse_str sse__id_line(char out[SSE__ID_ROOM + 1], const char *epoch, uint64_t seq) {
-    const int n = snprintf(out, SSE__ID_ROOM + 1, "id: %s-%llu\n", epoch, (unsigned long long)seq);
+    const int n =
+        snprintf(out, SSE__ID_ROOM + 1, "id: %s-%llu\n", epoch, (unsigned long long)seq);
     return sse__str(out, (size_t)n);
 }
 
@@ -14070,27 +14141,64 @@ static bool sse__id_parse(sse_str text, sse_str *epoch, uint64_t *seq) {
     size_t i;
     if (text.len < SSE__EPOCH_LEN + 2 || text.ptr[SSE__EPOCH_LEN] != '-') return false;
     for (i = 0; i < SSE__EPOCH_LEN; i++)
-        if (!strchr("0123456789abcdef", text.ptr[i]) || !text.ptr[i]) return false;
+        if (!strchr(sse__hex, text.ptr[i]) || !text.ptr[i]) return false;
     *epoch = sse__str(text.ptr, SSE__EPOCH_LEN);
     return sse__parse_u64(sse__str_skip(text, SSE__EPOCH_LEN + 1), UINT64_MAX, seq);
 }
 
+/* The value of a line of ours, "data: x"; absent if it is no such line. */
+static sse_str sse__line_value(sse_str line, const char *name) {
+    const size_t n = strlen(name) + 2;
+    if (!sse__starts(line, sse__text(name)) || line.len < n) return sse__str(NULL, 0);
+    return sse__str_skip(line, n);
+}
+
+/* The id that the program gave an event, which stands before its data; absent: none. */
+static sse_str sse__message_id(const sse__message *m) {
+    sse_str text = sse__message_text(m), id = {NULL, 0};
+    if (m->bare_from == SSE__ROOM)
+        while (text.len && !id.ptr) id = sse__line_value(sse__cut(&text, '\n', false), "id");
+    return id.len ? id : sse__str(NULL, 0);
+}
+
+/* Takes an event apart that sse__event_put wrote: its data (lines joined by LF), name and id. */
+static void sse__event_read(sse_str text, sse_buf parts[3]) {
+    static const char names[][6] = {"data", "event", "id"};
+    while (text.len) {
+        const sse_str line = sse__cut(&text, '\n', false);
+        int           i;
+        for (i = 0; i < 3; i++) {
+            const sse_str value = sse__line_value(line, names[i]);
+            if (!value.ptr) continue;
+            if (i == 0 && parts[i].ptr) sse__put_char(&parts[i], '\n');
+            (void)sse__buf_room(&parts[i], value.len); /* so that an empty one has its ptr */
+            sse__put_str(&parts[i], value);
+        }
+    }
+}
+
 /* ---- the ring -------------------------------------------------------------------- */
 
-static sse__entry *sse__history_entry(const sse__history *h, uint32_t i) { return &h->at[h->first + i]; } /* 0: the oldest */
+static sse__entry *sse__history_entry(const sse__history *h, uint32_t i) { /* 0: the oldest */
+    return &h->at[h->first + i];
+}
+
+static uint64_t sse__history_seq(const sse__history *h, uint32_t i) {
+    return sse__history_entry(h, i)->message->seq;
+}
 
 /* How many entries have a number up to seq: the index of the first one after it. */
 static uint32_t sse__history_after(const sse__history *h, uint64_t seq) {
     uint32_t low = 0, high = h->count;
     while (low < high) {
         const uint32_t mid = low + (high - low) / 2;
-        if (sse__history_entry(h, mid)->seq <= seq) low = mid + 1;
+        if (sse__history_seq(h, mid) <= seq) low = mid + 1;
         else high = mid;
     }
     return low;
 }
 
-static void sse__history_soil(sse__history *h) { /* its store has to be written */
+static void sse__history_mark_dirty(sse__history *h) { /* its store has to be written: C5 */
     if (!h->limits.store) return;
     if (!h->dirty.next) sse__list_add(&h->sequence->dirty, &h->dirty);
     sse__net_tell(h->sequence->app->net);
@@ -14099,40 +14207,37 @@ static void sse__history_soil(sse__history *h) { /* its store has to be written 
 static bool sse__history_is_saved(const sse__history *h) { return !h->dirty.next && !h->flying; }
 
 static void sse__history_drop_oldest(sse__history *h) {
-    sse__entry *e = sse__history_entry(h, 0);
-    h->lost = e->seq;
-    h->bytes -= sse__message_bytes(e->message).len;
-    sse__message_drop(e->message);
-    SSE_FREE(e->alias);
-    h->first++;
+    sse__message *m = h->at[h->first++].message;
+    h->lost = m->seq;
+    h->bytes -= sse__message_bytes(m).len;
+    sse__message_drop(m);
     if (!--h->count) h->first = 0;
 }
 
-static bool sse__history_over(const sse__history *h) { /* more than its limits; one event may be of any size */
-    return h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1);
+static int64_t sse__history_due(const sse__history *h) { /* when the oldest is too old, or never */
+    return h->limits.max_age && h->count
+        ? sse__history_entry(h, 0)->at + (int64_t)h->limits.max_age : INT64_MAX;
 }
 
-static int64_t sse__history_due(const sse__history *h) { /* when the oldest is too old; INT64_MAX: never */
-    return h->limits.max_age && h->count ? sse__history_entry(h, 0)->at + (int64_t)h->limits.max_age : INT64_MAX;
-}
-
-static void sse__history_trim(sse__history *h) {
+static void sse__history_trim(sse__history *h) { /* one event may be of any size */
     sse__wheel    *wheel = &h->sequence->app->loop.wheel;
-    const uint64_t lost = h->lost;
-    while (sse__history_over(h)) sse__history_drop_oldest(h);
-    while (sse__history_due(h) <= (int64_t)wheel->now) sse__history_drop_oldest(h);
-    if (h->lost != lost) sse__history_soil(h);
-    if (sse__history_due(h) < INT64_MAX && !h->age.link.next) sse__alarm_set(wheel, &h->age, (uint64_t)sse__history_due(h));
+    const uint64_t lost  = h->lost;
+    while (h->count > h->limits.max_count || (h->bytes > h->limits.max_bytes && h->count > 1) ||
+           sse__history_due(h) <= (int64_t)wheel->now)
+        sse__history_drop_oldest(h);
+    if (h->lost != lost) sse__history_mark_dirty(h);
+    if (sse__history_due(h) < INT64_MAX && !h->age.link.next)
+        sse__alarm_set(wheel, &h->age, (uint64_t)sse__history_due(h));
 }
 
 static void sse__history_aged(sse__alarm *alarm) {
     sse__history *h = SSE__CONTAINER(alarm, sse__history, age);
     sse__history_trim(h);
-    if (!h->count) h->emptied(h);
+    if (!h->count) sse__history_emptied(h);
 }
 
-/* Room for one more at the end. Entries move to the front only when half of the array has been dropped, so that each is moved once on
-   average. False: no memory. */
+/* Room for one more at the end. Entries move to the front only when half of the array has been
+   dropped, so that each is moved once on average. False: no memory. */
 static bool sse__history_room(sse__history *h) {
     void *array = h->at;
     if (h->first && h->first + h->count == h->cap && h->first >= h->cap / 2) {
@@ -14150,26 +14255,21 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
     sse__list_add(&h->sequence->histories, &h->all);
 }
 
-/* Keeps an event, for which history_room made room; holds a reference to its message. alias:
-   taken. */
-static void sse__history_add(sse__history *h, sse__message *m, int64_t at, char *alias, sse_stream except) {
+/* Keeps an event, for which history_room made room; holds a reference to its message. */
+static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse_stream except) {
     sse__entry *e;
-    SSE_ASSERT(!h->count || sse__history_entry(h, h->count - 1)->seq < m->seq); /* K1 */
+    SSE_ASSERT(!h->count || sse__history_seq(h, h->count - 1) < m->seq); /* K1 */
     SSE_ASSERT(h->first + h->count < h->cap);
     sse__history_renew(h, m->seq);
-    e              = sse__history_entry(h, h->count++);
-    e->seq         = m->seq;
-    e->at          = at;
-    e->message     = m;
-    e->alias       = alias;
-    e->except_slot = except.slot;
-    e->except_gen  = except.gen;
+    e          = sse__history_entry(h, h->count++);
+    e->message = sse__message_hold(m);
+    e->at      = at;
+    e->except  = except;
     h->bytes += sse__message_bytes(m).len;
-    m->refs++;
     sse__history_trim(h);
 }
 
-static void sse__history_free(sse__history *h) {
+static void sse__history_free(sse__history *h) { /* NULL: does nothing */
     if (!h) return;
     SSE_ASSERT(!h->flying); /* K5 */
     while (h->count) sse__history_drop_oldest(h);
@@ -14186,133 +14286,147 @@ static void sse__history_free(sse__history *h) {
 #define SSE__CLOCK_IS_SET(ms) ((ms) >= (int64_t)1577836800 * 1000)
 enum { SSE__CLOCK_JUMP_MS = 10000 };
 
-static int64_t sse__wall_ms(void) {
+/* By how much the time of day is ahead of the loop's. */
+static int64_t sse__wall_ahead(const sse_app *app) {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000 - (int64_t)app->loop.wheel.now;
 }
 
-/* A store tells of earlier starts. What those had in memory only is lost: K2. */
+/* A store tells of earlier starts. What those had in memory only is lost, except to a history that
+   is in use already and has begun with this start: K2. */
 static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
-    sse__link *link = sequence->histories.next, *next, *const last = sequence->histories.prev;
-    bool       more = !sse__list_empty(&sequence->histories);
+    sse__link all;
     if (sequence->earlier < earlier) sequence->earlier = earlier;
-    for (; more; link = next) {
-        sse__history *h = SSE__CONTAINER(link, sse__history, all);
-        next = link->next;
-        more = link != last;
-        if (h->limits.store || h->count) continue; /* one that is in use already has begun with this start */
-        if (h->lost < sequence->earlier) h->lost = sequence->earlier;
-        sse__history_renew(h, sequence->last); /* to the end of the list */
+    sse__list_move(&all, &sequence->histories);
+    while (!sse__list_empty(&all)) {
+        sse__history *h = SSE__CONTAINER(all.next, sse__history, all);
+        if (!h->limits.store && !h->count && h->lost < sequence->earlier)
+            h->lost = sequence->earlier;
+        sse__history_renew(h, sequence->last);
     }
 }
 
-/* Opens the file that is locked, and locks it. Returns -1, errno EWOULDBLOCK: another one has it;
-   else it cannot be done here. */
+/* Opens the file that is locked, and locks it. -1, errno EWOULDBLOCK: another process has it; -1
+   with any other errno: it cannot be done here. */
 static int sse__store_lock(const char *path) {
     struct stat ours, present;
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), why;
         if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* another user's */
         if (fd < 0) return -1;
-        if (flock(fd, LOCK_EX | LOCK_NB)) {
-            why = errno;
-            close(fd);
-            errno = why;
-            return -1;
-        }
-        if (fstat(fd, &ours) == 0 && stat(path, &present) == 0 && ours.st_ino == present.st_ino &&
-            ours.st_dev == present.st_dev)
+        why = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
+        if (!why && fstat(fd, &ours) == 0 && stat(path, &present) == 0 &&
+            ours.st_ino == present.st_ino && ours.st_dev == present.st_dev)
             return fd;
-        close(fd); /* the one that had it has deleted it meanwhile */
+        close(fd);
+        errno = why;
+        if (why) return -1; /* else its last owner has deleted it meanwhile: once more */
     }
 }
 
 /* K4. flock, and a file of its own: to close any descriptor of the database would let go of
-   SQLite's locks. Waits for one that is about to end as long as for another lock of it. */
+   SQLite's locks. Waits for an owner that is about to end as long as for another lock of the
+   database. */
 static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     const char       *path = sse__db_path(store->db);
-    const sse__store *other = sequence->stores;
+    const sse__store *other;
     const struct timespec pause = {0, 10000000};
     struct stat       s;
     sse_buf           name = {NULL, 0, 0, SSE_OK};
-    int               waited;
+    int               waited = 0, error;
     if (!path || stat(path, &s) || !S_ISREG(s.st_mode)) return SSE_OK; /* nobody else can have it */
     sse_printf(&name, "%s-sse", path);
-    if (!name.error) sse__put_char(&name, '\0');
-    while (other && !(other->owner && strcmp(other->owner, name.ptr ? name.ptr : "") == 0)) other = other->next;
-    if (name.error || other) { /* other: the same file, opened twice by this app */
-        const int error = name.error;
-        sse_buf_free(&name);
-        return error;
+    sse__put_char(&name, '\0');
+    error = name.error;
+    for (other = sequence->stores; other && !error; other = other->next) /* opened twice here */
+        if (other->owner && strcmp(other->owner, name.ptr) == 0) goto done;
+    while (!error && (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK) {
+        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) waited += 10;
+        else
+            error = sse__refuse(
+                sequence->app, SSE_E_STATE,
+                "%s keeps the events of another server that runs, which has locked %s: "
+                "stop that one, or give this one another database", path, name.ptr);
     }
-    for (waited = 0; (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK; waited += 10) {
-        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) continue;
-        (void)sse__refuse(sequence->app, SSE_E_STATE, "%s keeps the events of another server that runs, which has locked %s: "
-                                                      "stop that one, or give this one another database", path, name.ptr);
-        sse_buf_free(&name);
-        return SSE_E_STATE;
+    if (!error && store->owner_fd >= 0) {
+        store->owner = name.ptr;
+        return SSE_OK;
     }
-    if (store->owner_fd >= 0) store->owner = name.ptr;
-    else {
-        sse__log(sequence->app, SSE_LOG_WARNING, "%s cannot be locked (%s): see that no other server keeps its events in %s", name.ptr,
-                 strerror(errno), path);
-        sse_buf_free(&name);
-    }
-    return SSE_OK;
+    if (!error)
+        sse__log(sequence->app, SSE_LOG_WARNING,
+                 "%s cannot be locked (%s): see that no other server keeps its events in %s",
+                 name.ptr, strerror(errno), path);
+done:
+    sse_buf_free(&name);
+    return error;
 }
 
 static void sse__store_free(sse__store *store) {
-    if (store->owner && !sse__db_is_elsewhere(store->db)) (void)unlink(store->owner); /* first: who waits for it looks again */
-    if (store->owner) close(store->owner_fd);
-    SSE_FREE(store->owner);
+    if (store->owner) {
+        /* before it is unlocked: a process that waits for the lock looks again */
+        if (!sse__db_is_elsewhere(store->db)) (void)unlink(store->owner);
+        close(store->owner_fd);
+        SSE_FREE(store->owner);
+    }
     SSE_FREE(store);
 }
 
 static int sse__store_tables(sse_db *db, void *user) {
-    int n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_sequence (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL)");
+    int n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_sequence"
+                            " (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL)");
     (void)user;
     if (n >= 0)
-        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_topics (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID");
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_topics"
+                            " (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID");
     if (n >= 0)
         n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_events"
-                            " (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL, id TEXT, event BLOB NOT NULL)");
-    if (n >= 0) n = sse_db_exec(db, "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic)");
+                            " (seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, at INTEGER NOT NULL,"
+                            " id TEXT, event BLOB NOT NULL)");
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE INDEX IF NOT EXISTS sse_events_topic ON sse_events (topic)");
     return n < 0 ? n : SSE_OK;
+}
+
+static int sse__store_reserve(sse_db *db, uint64_t upto) { /* < 0: an error */
+    return sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)",
+                       (long long)upto);
 }
 
 /* Finds the number to go on after. A file of which a part was restored may know less than its
    events show: K1. */
 static int sse__store_read(const sse__sequence *sequence, sse__store *store) {
     const char *path = sse__db_path(store->db);
-    long long   reserved, event, lost;
-    uint64_t    highest;
-    int         error = sse_db_one(store->db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
-    if (error >= 0) error = sse_db_one(store->db, &event, "SELECT max(seq) FROM sse_events");
-    if (error >= 0) error = sse_db_one(store->db, &lost, "SELECT max(lost) FROM sse_topics");
+    long long   reserved, highest;
+    int error = sse_db_one(store->db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    if (error >= 0)
+        error = sse_db_one(store->db, &highest,
+                           "SELECT max(ifnull((SELECT max(seq) FROM sse_events), 0),"
+                           " ifnull((SELECT max(lost) FROM sse_topics), 0))");
     if (error < 0) return error;
-    if (event < lost) event = lost;
-    store->reserved = reserved < 0 ? 0 : (uint64_t)reserved;
-    highest         = event < 0 ? 0 : (uint64_t)event;
-    if (highest <= store->reserved) return SSE_OK;
-    sse__log(sequence->app, SSE_LOG_WARNING, "%s: sse_sequence is behind sse_events, as if a part of it had been restored: numbers go on "
-                                             "after %llu. Restore sse_sequence, sse_topics and sse_events together",
-             path ? path : "a database", (unsigned long long)highest);
-    store->reserved = highest;
-    error = sse_db_exec(store->db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)highest);
+    if (reserved < 0) reserved = 0;
+    store->reserved = (uint64_t)(highest > reserved ? highest : reserved);
+    if (highest <= reserved) return SSE_OK;
+    sse__log(sequence->app, SSE_LOG_WARNING,
+             "%s: sse_sequence is behind sse_events, as if a part of it had been restored: numbers "
+             "go on after %lld. Restore sse_sequence, sse_topics and sse_events together",
+             path ? path : "a database", highest);
+    error = sse__store_reserve(store->db, store->reserved);
     return error < 0 ? error : SSE_OK;
 }
 
-static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) { /* finds or makes */
-    sse__store *store = sequence->stores;
+static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out) {
+    sse__store *store = sequence->stores; /* finds or makes */
     int         error;
     while (store && store->db != db) store = store->next;
     *out = store;
     if (store) return SSE_OK;
     if (sse__db_is_elsewhere(db))
-        return sse__refuse(sequence->app, SSE_E_STATE, "a topic's .db was opened before this process was forked: "
-                                                       "call sse_db_open after fork() or daemon()");
-    if (sse__db_open_error(db)) return sse__db_open_error(db);
+        return sse__refuse(sequence->app, SSE_E_STATE,
+                           "a topic's .db was opened before this process was forked: "
+                           "call sse_db_open after fork() or daemon()");
+    error = sse__db_open_error(db);
+    if (error) return error;
     store = SSE__NEW(sse__store);
     if (!store) return SSE_E_NOMEM;
     store->db = db;
@@ -14326,8 +14440,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     store->next      = sequence->stores;
     sequence->stores = store;
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
-    store->began       = sequence->last;
-    sequence->unloaded = sequence->last;
+    store->began = sequence->on_disk_upto = sequence->last;
     sse__sequence_began(sequence, store->reserved);
     *out = store;
     return SSE_OK;
@@ -14335,61 +14448,71 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
 
 /* ---- saving: K5 ------------------------------------------------------------------- */
 
-typedef struct sse__save_row { uint64_t seq; int64_t at; sse__message *message; char *alias; } sse__save_row;
-
-/* What a flight writes of one history: the next rows of its save, and what was lost. */
-typedef struct sse__save_topic { sse__history *history; const char *name; uint64_t lost; uint32_t rows; bool first, cut; } sse__save_topic;
+/* What a flight writes of one history: entries that its store does not have, and what was lost. */
+typedef struct sse__save_topic {
+    struct sse__save_topic *next;
+    sse__history *history;
+    uint64_t      lost;
+    bool          first, cut;
+    uint32_t      count;
+    sse__entry    entries[1];
+} sse__save_topic;
 
 /* What a flight writes to one store, and how that went. */
 typedef struct sse__save {
     struct sse__save *next;
     sse__db_job       job;
     sse__store       *store;
-    uint64_t          reserved, began;
-    int64_t           clock, shift; /* shift: times of day that were written are wrong by that much */
-    bool              waits;        /* for a lock */
-    uint32_t          topic_count, row_count;
     sse__save_topic  *topics;
-    sse__save_row    *rows;
+    uint64_t          reserved, began;
+    int64_t           clock, shift; /* shift: by how much the times in the store are wrong */
+    bool              waits;        /* for a lock */
     int               error;
     char              why[200];
 } sse__save;
 
-typedef struct sse__flight { sse__sequence *sequence; sse__save *saves; uint64_t told; bool landed; } sse__flight; /* told: C5 */
+typedef struct sse__flight {
+    sse__sequence *sequence;
+    sse__save     *saves;
+    uint64_t       told; /* C5 */
+    bool           landed;
+} sse__flight;
 
-static int sse__save_topic_rows(sse_db *db, const sse__save_topic *t, const sse__save_row *row) {
-    const sse__save_row *end = row + t->rows;
-    const long long      lost = (long long)t->lost;
-    int                  n = 0;
-    for (; row < end && n >= 0; row++) {
-        const sse_str text = sse__message_text(row->message);
-        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_events (seq, topic, at, id, event) VALUES (%lld, %s, %lld, %s, %p)",
-                        (long long)row->seq, t->name, (long long)row->at, row->alias, (const void *)&text);
+static int sse__save_write_topic(sse_db *db, const sse__save_topic *t, int64_t clock) {
+    const char     *topic = t->history->topic;
+    const long long lost  = (long long)t->lost;
+    uint32_t        i;
+    int             n = 0;
+    for (i = 0; i < t->count && n >= 0; i++) {
+        const sse__entry *e    = &t->entries[i];
+        const sse_str     text = sse__message_text(e->message), id = sse__message_id(e->message);
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_events (seq, topic, at, id, event)"
+                            " VALUES (%lld, %s, %lld, %.*s, %p)",
+                        (long long)e->message->seq, topic, (long long)(e->at + clock), SSE_STR(id),
+                        (const void *)&text);
     }
     if (n >= 0 && (t->cut || t->first))
-        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)", t->name, lost);
-    if (n >= 0 && t->cut) n = sse_db_exec(db, "DELETE FROM sse_events WHERE topic = %s AND seq <= %lld", t->name, lost);
+        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)",
+                        topic, lost);
+    if (n >= 0 && t->cut)
+        n = sse_db_exec(db, "DELETE FROM sse_events WHERE topic = %s AND seq <= %lld", topic, lost);
     return n;
 }
 
 static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
-    const sse__save     *save = (const sse__save *)user;
-    const sse__save_row *row  = save->rows;
-    uint32_t             i;
-    int                  n = save->waits ? 0 : sse__store_tables(db, NULL); /* its file may have been replaced */
-    if (n >= 0 && save->shift) /* what this start has written was written by a wrong clock, or by one that slept with the machine */
-        n = sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld", (long long)save->shift, (long long)save->began);
-    if (n >= 0 && save->reserved)
-        n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)", (long long)save->reserved);
-    for (i = 0; i < save->topic_count && n >= 0; i++) {
-        n = sse__save_topic_rows(db, &save->topics[i], row);
-        row += save->topics[i].rows;
-    }
+    const sse__save       *save = (const sse__save *)user;
+    const sse__save_topic *t;
+    int n = save->waits ? 0 : sse__store_tables(db, NULL); /* its file may have been replaced */
+    if (n >= 0 && save->shift) /* the clock was set, or the machine slept */
+        n = sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld",
+                        (long long)save->shift, (long long)save->began);
+    if (n >= 0 && save->reserved) n = sse__store_reserve(db, save->reserved);
+    for (t = save->topics; t && n >= 0; t = t->next) n = sse__save_write_topic(db, t, save->clock);
     return n < 0 ? n : SSE_OK;
 }
 
-/* In one transaction. Who holds its lock is waited for once: then the events go out unkept, and the
-   store is tried again once a second without waiting. */
+/* In one transaction. A holder of its lock is waited for once: then the events go out unkept, and
+   the store is tried again once a second without waiting. */
 static void sse__save_run(sse__save *save) {
     sse_db     *db = save->job.on;
     const char *why;
@@ -14407,114 +14530,87 @@ static void sse__save_run(sse__save *save) {
 }
 
 static void sse__flight_work(sse_app *app, void *user) { /* on the thread */
-    const sse__flight *flight = (const sse__flight *)user;
-    sse__save         *save;
+    sse__save *save = ((const sse__flight *)user)->saves;
     (void)app;
-    for (save = flight->saves; save; save = save->next)
+    for (; save; save = save->next)
         if (sse__db_job_is_away(&save->job)) sse__save_run(save);
 }
 
 static void sse__save_free(sse__save *save) {
-    uint32_t i;
-    for (i = 0; i < save->row_count; i++) {
-        sse__message_drop(save->rows[i].message);
-        SSE_FREE(save->rows[i].alias);
+    while (save->topics) {
+        sse__save_topic *t = save->topics;
+        save->topics = t->next;
+        while (t->count) sse__message_drop(t->entries[--t->count].message);
+        SSE_FREE(t);
     }
-    SSE_FREE(save->rows);
-    SSE_FREE(save->topics);
     SSE_FREE(save);
 }
 
-static bool sse__store_is_behind(const sse__sequence *sequence, const sse__store *store) {
-    const sse__link *link = sequence->dirty.next;
-    while (link != &sequence->dirty && SSE__CONTAINER(link, sse__history, dirty)->limits.store != store) link = link->next;
-    return sequence->last > store->reserved || link != &sequence->dirty;
-}
-
-static bool sse__save_add(sse__save *save, sse__history *h, int64_t wall) { /* false: no memory */
-    const int64_t    now = (int64_t)h->sequence->app->loop.wheel.now;
-    sse__save_topic *t = &save->topics[save->topic_count++];
-    uint32_t         i = sse__history_after(h, h->saved);
-    t->history = h;
-    t->name    = h->topic;
-    t->lost    = h->lost;
-    t->first   = !h->saved;
-    t->cut     = h->lost != h->saved_lost;
-    t->rows    = h->count - i;
-    for (; i < h->count; i++) {
-        const sse__entry *e   = sse__history_entry(h, i);
-        sse__save_row    *row = &save->rows[save->row_count++];
-        row->seq     = e->seq;
-        row->at      = wall - (now - e->at);
-        row->message = sse__message_hold(e->message);
-        row->alias   = e->alias ? sse__strdup(sse__text(e->alias)) : NULL;
-        if (e->alias && !row->alias) return false;
+static bool sse__save_add(sse__save *save, sse__history *h) { /* false: no memory */
+    const uint32_t   from = sse__history_after(h, h->saved), n = h->count - from;
+    sse__save_topic *t = (sse__save_topic *)sse__zalloc(sizeof *t + n * sizeof *t->entries);
+    if (!t) return false;
+    t->next      = save->topics;
+    save->topics = t;
+    t->history   = h;
+    t->lost      = h->lost;
+    t->first     = !h->saved;
+    t->cut       = h->lost != h->saved_lost;
+    for (; t->count < n; t->count++) {
+        t->entries[t->count] = *sse__history_entry(h, from + t->count);
+        sse__message_hold(t->entries[t->count].message);
     }
     return true;
 }
 
-/* All that a store is behind of. NULL: no memory. */
+/* All that a store lacks. NULL: no memory. */
 static sse__save *sse__save_new(sse__sequence *sequence, sse__store *store) {
-    const int64_t wall = sse__wall_ms();
-    sse__save    *save = SSE__NEW(sse__save);
-    size_t        topics = 1, rows = 1; /* malloc(0) may be NULL */
-    bool          fine;
-    sse__link    *link;
+    sse__save *save = SSE__NEW(sse__save);
+    sse__link *link;
     if (!save) return NULL;
     save->store = store;
     save->began = store->began;
     save->waits = !store->failing;
-    save->clock = wall - (int64_t)sequence->app->loop.wheel.now;
+    save->clock = sse__wall_ahead(sequence->app);
     save->shift = store->clock ? save->clock - store->clock : 0;
     if (save->shift < SSE__CLOCK_JUMP_MS && save->shift > -SSE__CLOCK_JUMP_MS) save->shift = 0;
     if (sequence->last > store->reserved) save->reserved = sequence->last + SSE__RESERVE;
     for (link = sequence->dirty.next; link != &sequence->dirty; link = link->next) {
-        const sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
-        if (h->limits.store != store) continue;
-        topics++;
-        rows += h->count - sse__history_after(h, h->saved);
-    }
-    save->topics = (sse__save_topic *)SSE_MALLOC(topics * sizeof *save->topics);
-    save->rows   = (sse__save_row *)SSE_MALLOC(rows * sizeof *save->rows);
-    fine         = save->topics && save->rows;
-    for (link = sequence->dirty.next; fine && link != &sequence->dirty; link = link->next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
-        if (h->limits.store == store) fine = sse__save_add(save, h, wall);
+        if (h->limits.store != store || sse__save_add(save, h)) continue;
+        sse__save_free(save);
+        return NULL;
     }
-    if (fine) return save;
-    sse__save_free(save);
-    return NULL;
+    return save;
 }
 
-static void sse__sequence_retry(sse__sequence *sequence) { sequence->retries = true; }
-
-static void sse__sequence_again(sse__alarm *alarm) {
-    sse__sequence_retry(SSE__CONTAINER(alarm, sse__sequence, again));
+static void sse__sequence_retry(sse__alarm *alarm) {
+    SSE__CONTAINER(alarm, sse__sequence, again)->retries = true;
 }
 
-static void sse__sequence_last(sse__sequence *sequence) { /* the app ends: there is no later try */
-    if (!sse__list_empty(&sequence->dirty)) sse__sequence_retry(sequence);
+static void sse__sequence_retry_later(sse__sequence *sequence) { /* the turn's time is old */
+    sse__alarm_set(&sequence->app->loop.wheel, &sequence->again,
+                   sse__clock_ms() + SSE__SAVE_AGAIN_MS);
 }
 
-static void sse__store_failed(const sse__sequence *sequence, sse__store *store, const char *why) {
-    sse_app       *app   = sequence->app;
-    const uint64_t again = sse__clock_ms() + SSE__SAVE_AGAIN_MS; /* the turn's time is old */
-    sse__log(app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING, "events are sent but not kept: %s", why);
+static void sse__store_failed(sse__sequence *sequence, sse__store *store, const char *why) {
+    sse__log(sequence->app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
+             "events are sent but not kept: %s", why);
     store->failing = true;
-    sse__alarm_set(&app->loop.wheel, (sse__alarm *)&sequence->again, again);
+    sse__sequence_retry_later(sequence);
 }
 
 static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
-    sse__store *store = save->store;
-    uint32_t    i, row = 0;
-    for (i = 0; i < save->topic_count; i++) {
-        const sse__save_topic *t = &save->topics[i];
-        sse__history          *h = t->history;
-        row += t->rows;
-        h->flying = false;
-        if (save->error) sse__history_soil(h);
-        else if (t->rows) h->saved = save->rows[row - 1].seq;
-        if (!save->error) h->saved_lost = t->lost;
+    sse__store      *store = save->store;
+    sse__save_topic *t;
+    for (t = save->topics; t; t = t->next) {
+        t->history->flying = false;
+        if (save->error) {
+            sse__history_mark_dirty(t->history);
+            continue;
+        }
+        t->history->saved_lost = t->lost;
+        if (t->count) t->history->saved = t->entries[t->count - 1].message->seq;
     }
     if (save->error) {
         sse__store_failed(sequence, store, save->why);
@@ -14547,22 +14643,26 @@ static void sse__flight_landed(sse_app *app, void *user) { /* a call of the loop
     SSE_FREE(flight);
 }
 
-/* What the stores are behind of leaves the histories. A store that fails is tried by retries only. */
+/* What the stores lack leaves the histories. A store that fails is tried by retries only. */
 static void sse__flight_load(sse__flight *flight, bool retries) {
     sse__sequence *sequence = flight->sequence;
     sse__store    *store;
     for (store = sequence->stores; store; store = store->next) {
-        sse__save *save;
-        uint32_t   i;
-        if ((store->failing && !retries) || !sse__store_is_behind(sequence, store)) continue;
+        sse__save       *save;
+        sse__save_topic *t;
+        if (store->failing && !retries) continue;
         save = sse__save_new(sequence, store);
         if (!save) {
             sse__store_failed(sequence, store, sse_error_text(SSE_E_NOMEM));
             continue;
         }
-        for (i = 0; i < save->topic_count; i++) {
-            sse__list_remove(&save->topics[i].history->dirty);
-            save->topics[i].history->flying = true;
+        if (!save->topics && !save->reserved) { /* it lacks nothing */
+            sse__save_free(save);
+            continue;
+        }
+        for (t = save->topics; t; t = t->next) {
+            sse__list_remove(&t->history->dirty);
+            t->history->flying = true;
         }
         sse__db_job_begin(&save->job, store->db);
         save->next    = flight->saves;
@@ -14587,18 +14687,18 @@ static void sse__flight_start(sse__flight *flight) {
     sse__flight_landed(app, flight);
 }
 
-/* Brings all stores up to date, unless a flight is under way: then when that has landed. K1. A store
-   that fails is tried again later; the events go out meanwhile: a full disk must not silence
-   everybody who is connected. */
+/* Brings all stores up to date, unless a flight is under way: then when that has landed. K1. A
+   store that fails is tried again later; the events go out meanwhile: a full disk must not silence
+   all streams. */
 static void sse__sequence_save(sse__sequence *sequence) {
-    sse__net    *net     = sequence->app->net;
-    const bool   retries = sequence->retries;
-    sse__flight *flight;
+    const sse__net *net     = sequence->app->net;
+    const bool      retries = sequence->retries;
+    sse__flight    *flight;
     if (sequence->flight || (net->told == net->kept && !retries)) return;
     sequence->retries = false;
     flight            = SSE__NEW(sse__flight);
-    if (!flight) { /* what is held waits for the next try, which no other event may bring about */
-        sse__alarm_set(&sequence->app->loop.wheel, &sequence->again, sse__clock_ms() + SSE__SAVE_AGAIN_MS);
+    if (!flight) { /* what is held waits for the next try, and nothing else may bring that about */
+        sse__sequence_retry_later(sequence);
         return;
     }
     flight->sequence = sequence;
@@ -14620,81 +14720,68 @@ static void sse__sequence_sync(sse__sequence *sequence) {
     }
 }
 
-static bool sse__sequence_is_reserved(const sse__sequence *sequence) { /* by all stores, up to the latest number */
+static bool sse__sequence_is_reserved(const sse__sequence *sequence) { /* by all stores: K1 */
     const sse__store *store = sequence->stores;
     while (store && store->reserved >= sequence->last) store = store->next;
     return !store;
 }
 
-/* The next number, and the line that shows it. */
 static uint64_t sse__sequence_next(sse__sequence *sequence) {
-    const sse__store *store;
     sequence->last++;
-    for (store = sequence->stores; store; store = store->next)
-        if (sequence->last > store->reserved) sse__net_tell(sequence->app->net); /* K1 */
+    if (!sse__sequence_is_reserved(sequence)) sse__net_tell(sequence->app->net);
     return sequence->last;
 }
 
-static sse__message *sse__history_message(const sse__history *h, uint64_t seq, const char *alias, sse_str text) { /* of a row */
-    sse_buf    b = {NULL, 0, 0, SSE_OK};
-    char       id[SSE__ID_ROOM + 1];
-    sse__stamp stamp = {0, {NULL, 0}, {NULL, 0}, false};
-    stamp.seq = seq;
-    if (!alias) stamp.id_line = sse__id_line(id, h->sequence->epoch, seq);
-    sse__message_begin(&b);
-    sse__put_str(&b, text);
-    return sse__message_stamped(&b, &stamp);
-}
-
-static bool sse__history_load_row(sse__history *h, sse_rows *rows) { /* false: no memory */
-    const sse_stream nobody = {NULL, 0, 0};
-    const int64_t    now = (int64_t)h->sequence->app->loop.wheel.now, wall = sse__wall_ms(), at = sse_db_int(rows, 1);
-    const int64_t    age = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0; /* of an unknown age: its time begins now */
-    const char      *id = sse_db_text(rows, 2);
-    const uint64_t   seq = (uint64_t)sse_db_int(rows, 0);
-    char            *alias = id ? sse__strdup(sse__text(id)) : NULL;
-    sse__message    *m = id && !alias ? NULL : sse__history_message(h, seq, alias, sse_db_blob(rows, 3));
-    if (!m || !sse__history_room(h)) {
-        sse__message_drop(m);
-        SSE_FREE(alias);
-        return false;
-    }
-    sse__history_add(h, m, now - age, alias, nobody);
-    sse__message_drop(m);
-    return true;
-}
-
-/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it is
-   lost: K2. */
+/* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it
+   is lost: K2. */
 static int sse__history_load(sse__history *h) {
-    sse_db    *db = h->limits.store->db;
-    long long  lost = 0;
-    sse_rows  *rows;
-    const char *why = "";
-    int        error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
+    const sse_stream nobody = {NULL, 0, 0};
+    sse__sequence   *sequence = h->sequence;
+    const int64_t    now  = (int64_t)sequence->app->loop.wheel.now;
+    const int64_t    wall = now + sse__wall_ahead(sequence->app);
+    sse_db     *db     = h->limits.store->db;
+    long long   lost   = 0;
+    sse_rows   *rows   = NULL;
+    const char *why    = "";
+    bool        no_memory = false;
+    int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
-    rows = error < 0 ? NULL : sse_db_query(db, "SELECT seq, at, id, event FROM sse_events"
-                                               " WHERE topic = %s AND seq > %lld ORDER BY seq",
-                                           h->topic, lost);
-    while (sse_db_next(rows)) {
-        const uint64_t seq = (uint64_t)sse_db_int(rows, 0);
-        if (!sse__history_load_row(h, rows)) {
-            sse_db_done(rows);
-            return SSE_E_NOMEM;
-        }
-        h->saved = seq;
+    if (error >= 0)
+        rows = sse_db_query(db, "SELECT seq, at, id, event FROM sse_events"
+                                " WHERE topic = %s AND seq > %lld ORDER BY seq", h->topic, lost);
+    while (!no_memory && sse_db_next(rows)) {
+        const int64_t     at   = sse_db_int(rows, 1); /* of an unknown age: its time begins now */
+        const int64_t     age  = SSE__CLOCK_IS_SET(at) && at < wall ? wall - at : 0;
+        sse__message_meta meta = sse__message_meta_of((uint64_t)sse_db_int(rows, 0));
+        char              id[SSE__ID_ROOM + 1];
+        sse_buf           b = {NULL, 0, 0, SSE_OK};
+        sse__message     *m;
+        if (!sse_db_text(rows, 2)) meta.id_line = sse__id_line(id, sequence->epoch, meta.seq);
+        sse__message_begin(&b);
+        sse__put_str(&b, sse_db_blob(rows, 3));
+        m         = sse__message_new(&b, &meta);
+        no_memory = !m || !sse__history_room(h);
+        if (!no_memory) sse__history_add(h, m, now - age, nobody);
+        if (!no_memory) h->saved = meta.seq;
+        sse__message_drop(m);
+    }
+    if (no_memory) {
+        sse_db_done(rows);
+        return SSE_E_NOMEM;
     }
     error = sse_db_error(db, &why);
     if (!error || error == SSE_E_NOMEM) return error;
-    h->lost = h->sequence->last; /* K2 */
-    sse__log(h->sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic, why);
+    h->lost = sequence->last; /* K2 */
+    sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
+             why);
     return SSE_OK;
 }
 
 /* topic: borrowed as long as the history is there. gone: what was kept up to there may be missing.
    NULL: no memory. */
-static sse__history *sse__history_new(sse__sequence *sequence, const char *topic, const sse__limits *limits, uint64_t gone) {
+static sse__history *sse__history_new(sse__sequence *sequence, const char *topic,
+                                      const sse__limits *limits, uint64_t gone) {
     sse__history *h = SSE__NEW(sse__history);
     if (!h) return NULL;
     h->sequence = sequence;
@@ -14712,14 +14799,13 @@ static sse__history *sse__history_new(sse__sequence *sequence, const char *topic
 }
 
 static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
-    unsigned char random[SSE__EPOCH_LEN / 2];
-    size_t        i;
-    if (!sse__random(random, sizeof random)) return false;
+    uint32_t random;
+    if (!sse__random(&random, sizeof random)) return false;
+    snprintf(sequence->epoch, sizeof sequence->epoch, "%08x", (unsigned)random);
     sequence->app      = app;
-    sequence->again.fn = sse__sequence_again;
+    sequence->again.fn = sse__sequence_retry;
     sse__list_init(&sequence->histories);
     sse__list_init(&sequence->dirty);
-    for (i = 0; i < SSE__EPOCH_LEN; i++) sequence->epoch[i] = sse__hex[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
     return true;
 }
 
@@ -14732,100 +14818,84 @@ static void sse__sequence_close(sse__sequence *sequence) {
     }
 }
 
-/* ---- reading events back ------------------------------------------------------------- */
-
-/* The value of a line of ours, "data: x"; absent if it is no such line. */
-static sse_str sse__line_value(sse_str line, sse_str name) {
-    if (!sse__starts(line, name) || line.len < name.len + 2) return sse__str(NULL, 0);
-    return sse__str_skip(line, name.len + 2);
-}
-
-/* Takes an event apart that sse__event_put wrote: event, data (lines joined by LF) and id, in b. */
-static void sse__event_read(sse_str text, sse_buf *data, sse_buf *name, sse_buf *id) {
-    while (text.len) {
-        const sse_str line = sse__cut(&text, '\n', false);
-        const sse_str d = sse__line_value(line, SSE__LIT("data")), n = sse__line_value(line, SSE__LIT("event"));
-        const sse_str i = sse__line_value(line, SSE__LIT("id"));
-        if (d.ptr && data->ptr) sse__put_char(data, '\n');
-        if (d.ptr) (void)sse__buf_room(data, d.len);
-        sse__put_str(d.ptr ? data : n.ptr ? name : id, d.ptr ? d : n.ptr ? n : i);
-    }
-}
-
 /*==========================================================================
   >>outbox   rows of a table as events
-  Uses: >>history >>stream >>db         Tests: tests/unit/outbox.c tests/wire/sqlite.test.mjs
+  Uses: >>channel >>stream >>db         Tests: tests/unit/outbox.c lost.c tests/wire/sqlite.test.mjs
 
   The table is the history: nothing of it is kept here but one number.
 
-  B1  Rows up to .last went to every stream that is not behind, rows after it
-      to none. Who is behind reads up to .last; then it is not.
-  B3  Who comes from another server may have had rows that this one has not
-      read yet. It counts as behind until they are [topic_catch_up].
+      rows up to .last: [outbox_refill] --> a stream that is replaying, page by page
+      rows behind it:   [outbox_read, at the end of a turn] --> all others; .last moves on
+
+  B1  Rows up to .last went to every stream that is not replaying, rows behind
+      it to none. A stream that is replaying reads up to .last; then it is not.
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
-      replaced or its sequence set back, and all begin anew [outbox_again].
+      replaced or its sequence set back, and all begin anew [outbox_restart].
+      Held by tests/wire/sqlite.test.mjs.
+  B3  A client that comes from another server may have had rows that this one
+      has not read yet. Its stream counts as replaying until they are
+      [outbox_catch_up]. Held by tests/unit/lost.c.
 ==========================================================================*/
 
 enum {
     SSE__OUTBOX_ROWS     = 256,    /* sent to all in one turn of the loop */
-    SSE__OUTBOX_BYTES    = 262144, /* sent at once to one that is behind: others wait meanwhile */
+    SSE__OUTBOX_BYTES    = 262144, /* sent at once to a stream that is replaying */
     SSE__OUTBOX_AGAIN_MS = 1000    /* after a read that failed */
 };
 
 typedef struct sse__outbox {
-    sse_app   *app;
-    sse_db    *db;
-    char      *sql, *newest; /* formats: the rows after an id; the row before the n newest */
-    uint64_t   last;         /* B1 */
-    uint64_t   remains;      /* the newest row, if those up to .last were deleted; else UINT64_MAX */
-    bool       changed;      /* there may be rows after it; they are read when no transaction of ours is open: B2 */
-    bool       ahead;        /* somebody may have had rows after it, from another server: B3 */
-    sse__alarm retry;        /* reading failed */
+    struct sse__outbox *next;      /* in streams.outboxes */
+    sse__channel *channel;         /* of its topic */
+    const char   *topic, *gap_event;
+    sse_app      *app;
+    sse_db       *db;
+    char         *sql, *newest;    /* formats: the rows after an id; the row before the n newest */
+    uint64_t      last;            /* B1 */
+    uint64_t      remains;         /* the newest row, if those up to .last were deleted; or MAX */
+    int           sent;            /* rows, in this turn */
+    bool          changed;         /* there may be rows behind .last: read them when no transaction
+                                      of ours is open (B2) */
+    bool          ahead;           /* some client may have had rows behind it: B3 */
+    sse__alarm    retry;           /* reading failed */
 } sse__outbox;
 
 /* Called for each row, until it returns false. m: NULL if the row is no event. */
 typedef bool (*sse__row_fn)(uint64_t id, sse__message *m, void *user);
 
-static int sse__row_message(const sse__outbox *o, sse_rows *rows, sse__message **m) {
-    const sse_str   data = sse_db_blob(rows, 1);
-    const long long number = sse_db_int(rows, 0);
-    sse__stamp      stamp = {0, {NULL, 0}, {NULL, 0}, false};
-    char            id[SSE__ID_ROOM + 1];
-    sse_buf         b = {NULL, 0, 0, SSE_OK};
-    sse_event       event;
-    int             error;
-    memset(&event, 0, sizeof event);
+/* Makes the row that rows are at an event. after: the row before it; *m: NULL: it is none. */
+static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after, sse__message **m) {
+    const sse_str     data   = sse_db_blob(rows, 1);
+    const long long   number = sse_db_int(rows, 0);
+    sse__message_meta meta   = sse__message_meta_of((uint64_t)number);
+    char              id[SSE__ID_ROOM + 1];
+    sse_buf           b = {NULL, 0, 0, SSE_OK};
+    sse_event         event = sse__event_new(NULL);
+    int               error;
+    *m = NULL;
+    if (number <= 0 || meta.seq <= after) {
+        sse__log(o->app, SSE_LOG_ERROR,
+                 "the rows of an outbox do not come in the order of their ids: %lld after %llu",
+                 number, (unsigned long long)after);
+        return SSE_E_ARG;
+    }
     event.data     = data.len ? data.ptr : "";
     event.data_len = data.len;
     event.event    = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
-    stamp.seq      = (uint64_t)number;
-    stamp.id_line  = sse__str(id, (size_t)snprintf(id, sizeof id, "id: %lld\n", number));
-    *m    = NULL;
-    error = sse__message_text_of(o->app, &b, &event);
-    if (error) return error;
-    *m = sse__message_stamped(&b, &stamp);
-    return *m ? SSE_OK : SSE_E_NOMEM;
-}
-
-/* Makes the row that rows are at an event. after: the row before it; *m: NULL if it is none. */
-static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after, sse__message **m) {
-    const long long id = sse_db_int(rows, 0);
-    int             error;
-    *m = NULL;
-    if (id <= 0 || (uint64_t)id <= after) {
-        sse__log(o->app, SSE_LOG_ERROR, "the rows of an outbox do not come in the order of their ids: %lld after %llu", id,
-                 (unsigned long long)after);
-        return SSE_E_ARG;
+    meta.id_line   = sse__str(id, (size_t)snprintf(id, sizeof id, "id: %lld\n", number));
+    error = sse__message_begin_event(o->app, &b, &event);
+    if (!error) {
+        *m = sse__message_new(&b, &meta);
+        return *m ? SSE_OK : SSE_E_NOMEM;
     }
-    error = sse__row_message(o, rows, m);
-    if (!error || error == SSE_E_NOMEM) return error;
-    sse__log(o->app, SSE_LOG_WARNING, "row %lld of an outbox is no event: %s", id, sse_error_text(error));
+    if (error == SSE_E_NOMEM) return error;
+    sse__log(o->app, SSE_LOG_WARNING, "row %lld of an outbox is no event: %s", number,
+             sse_error_text(error));
     return SSE_OK;
 }
 
-/* Reads the rows after an id, as far as fn wants them: up to .last, or with a connection that is idle (B2). Returns 0, or the
-   error that kept it from reading on. */
+/* Reads the rows after an id, as far as fn wants them: up to .last, or with a connection that is
+   idle (B2). Returns 0, or the error that kept it from reading on. */
 static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn, void *user) {
     sse_rows     *rows = sse_db_query(o->db, o->sql, (long long)after);
     sse__message *m;
@@ -14851,33 +14921,20 @@ static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
     return error < 0 ? error : SSE_OK;
 }
 
-static uint64_t sse__outbox_greet(const sse__outbox *o, int n) { /* after which row the n newest begin, of those that were sent */
+/* The row behind which the n newest begin, of those that were sent. */
+static uint64_t sse__outbox_greet(const sse__outbox *o, int n) {
     uint64_t id;
     return n > 0 && sse__outbox_before(o, n, &id) == SSE_OK && id < o->last ? id : o->last;
 }
 
 static bool sse__outbox_has(const sse__outbox *o, uint64_t id) {
     long long value;
-    return id == 0 || (sse_db_one(o->db, &value, o->sql, (long long)id - 1) == 0 && (uint64_t)value == id);
+    return id == 0 || (sse_db_one(o->db, &value, o->sql, (long long)id - 1) == 0 &&
+                       (uint64_t)value == id);
 }
 
-/* There is no row after .last. Does the table give ids up to there again? That its newest rows are gone says nothing, they may
-   have been deleted. What tells is a row that comes after that, or how far the sequence is of an AUTOINCREMENT table that the
-   SQL names: a table keeps its sequence when rows are deleted. */
-static bool sse__outbox_again(sse__outbox *o) {
-    const uint64_t before = o->remains;
-    uint64_t       newest;
-    long long      sequence;
-    o->remains = UINT64_MAX;
-    if (sse__outbox_has(o, o->last) || sse__outbox_before(o, 0, &newest) != SSE_OK || newest >= o->last) return false;
-    o->remains = newest;
-    if (newest > before) return true;
-    return newest && sse_db_one(o->db, &sequence, "SELECT max(seq) FROM sqlite_sequence WHERE instr(lower(%s), lower(name))", o->sql) == 0 &&
-           (uint64_t)sequence < o->last;
-}
-
-/* SQL with a ? as a format of >>db, and what stands before and behind it. NULL: no memory. */
-static char *sse__outbox_format(const char *before, const char *sql, const char *behind) {
+/* SQL with a ? as a format of >>db, and what stands around it. NULL: no memory. */
+static char *sse__outbox_format(const char *before, const char *sql, const char *after) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse_puts(&b, before);
     for (; *sql; sql++) {
@@ -14885,13 +14942,15 @@ static char *sse__outbox_format(const char *before, const char *sql, const char 
         else if (*sql == '%') sse_puts(&b, "%%");
         else sse__put_char(&b, *sql);
     }
-    sse_puts(&b, behind);
+    sse_puts(&b, after);
     sse__put_char(&b, '\0');
     if (b.error) sse_buf_free(&b);
     return b.ptr;
 }
 
-static void sse__outbox_retry(sse__alarm *alarm) { SSE__CONTAINER(alarm, sse__outbox, retry)->changed = true; }
+static void sse__outbox_retry(sse__alarm *alarm) {
+    SSE__CONTAINER(alarm, sse__outbox, retry)->changed = true;
+}
 
 static void sse__outbox_free(sse__outbox *o) {
     if (!o) return;
@@ -14901,32 +14960,192 @@ static void sse__outbox_free(sse__outbox *o) {
     SSE_FREE(o);
 }
 
-static int sse__outbox_try(sse__outbox *o) { /* the query; finds the newest row */
-    sse_rows *rows    = sse_db_query(o->db, o->sql, 0LL);
-    const int columns = sse_db_columns(rows);
-    const int error   = sse_db_error(o->db, NULL);
-    sse_db_done(rows);
-    if (error) return error;
-    return columns == 2 || columns == 3 ? sse__outbox_before(o, 0, &o->last) : SSE_E_ARG;
-}
-
-static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outbox **out) { /* *out: NULL after an error */
+/* Tries the query, and finds the newest row. *out: NULL after an error. */
+static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outbox **out) {
     const char  *mark = strchr(sql, '?');
-    sse__outbox *o = SSE__NEW(sse__outbox);
-    int          error;
+    sse__outbox *o    = SSE__NEW(sse__outbox);
+    sse_rows    *rows;
+    int          columns = 0, error = SSE_E_NOMEM;
     *out = NULL;
-    if (!o) return SSE_E_NOMEM;
+    if (!o) return error;
     o->app      = app;
     o->db       = db;
     o->retry.fn = sse__outbox_retry;
     o->remains  = UINT64_MAX;
     o->sql      = sse__outbox_format("", sql, "");
-    o->newest   = sse__outbox_format("SELECT * FROM (", sql, "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
-    error       = !o->sql || !o->newest ? SSE_E_NOMEM : mark && !strchr(mark + 1, '?') ? sse__outbox_try(o) : SSE_E_ARG;
+    o->newest   = sse__outbox_format("SELECT * FROM (", sql,
+                                     "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
+    if (o->sql && o->newest) error = mark && !strchr(mark + 1, '?') ? SSE_OK : SSE_E_ARG;
+    if (!error) {
+        rows    = sse_db_query(db, o->sql, 0LL);
+        columns = sse_db_columns(rows);
+        error   = sse_db_error(db, NULL);
+        sse_db_done(rows);
+    }
+    if (!error && columns != 2 && columns != 3) error = SSE_E_ARG;
+    if (!error) error = sse__outbox_before(o, 0, &o->last);
     if (error) sse__outbox_free(o);
     else *out = o;
     return error;
 }
+
+/* ---- to a stream that is replaying ---------------------------------------------------- */
+
+/* What the stream reads rows by; NULL: it does not. */
+static sse__sub *sse__stream_row_sub(const sse__stream *stream) {
+    sse__sub *sub = stream->subs;
+    while (sub && !sub->channel->outbox) sub = sub->next;
+    return sub;
+}
+
+static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
+    sse__sub    *sub    = (sse__sub *)user;
+    sse__stream *stream = sub->in.stream;
+    size_t       max    = stream->max_queue;
+    if (max > SSE__OUTBOX_BYTES) max = SSE__OUTBOX_BYTES;
+    if (id > sub->channel->outbox->last) return false; /* B1 */
+    if (m && !sse__stream_has_room(stream, m, max)) {
+        stream->replaying = true;
+        return false;
+    }
+    if (m) (void)sse__stream_push(stream, m);
+    sub->after = id;
+    return sse__stream_lives(stream);
+}
+
+static void sse__outbox_refill(sse__sub *sub) {
+    const sse__outbox *o      = sub->channel->outbox;
+    sse__stream       *stream = sub->in.stream;
+    stream->replaying = sub->after > o->last; /* B3 */
+    if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__outbox_refill_row, sub))
+        sse__stream_cut(stream, SSE_BY_ERROR); /* its client reconnects */
+}
+
+/* Whether a client that comes back with an id lacks nothing that it cannot be sent. *known: the
+   id may be a row's, *seq. Other servers read the table too: B3. */
+static bool sse__outbox_resume(sse__outbox *o, sse_str id, uint64_t *seq, bool *known) {
+    const bool number = sse__parse_u64(id, INT64_MAX, seq);
+    const bool there  = number && sse__outbox_has(o, *seq);
+    *known = there || (number && *seq <= o->last);
+    if (there && *seq > o->last) o->ahead = true;
+    return there;
+}
+
+/* ---- to all ----------------------------------------------------------------------------- */
+
+/* Streams without room for a row are replaying from now on: no reader is closed for what the table
+   keeps anyway. */
+static void sse__outbox_hold_back(const sse__outbox *o, const sse__message *m) {
+    sse__link *link;
+    for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next) {
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
+        if (stream->replaying || !sse__stream_lives(stream) ||
+            sse__stream_has_room(stream, m, stream->max_queue))
+            continue;
+        sub->after        = o->last;
+        stream->replaying = true;
+    }
+}
+
+static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
+    sse__outbox  *o       = (sse__outbox *)user;
+    sse__streams *streams = o->app->streams;
+    SSE_ASSERT(id > o->last); /* B1 */
+    if (m) {
+        o->app->net->counts.events++;
+        sse__outbox_hold_back(o, m);
+        sse__channel_send(o->channel, m, NULL, ++streams->publication, streams);
+    }
+    o->last = id;
+    return ++o->sent < SSE__OUTBOX_ROWS;
+}
+
+/* There is no row behind .last. Does the table give ids up to there again? That its newest rows
+   are gone says nothing, they may have been deleted. What tells is a row that comes after that, or
+   the sequence of an AUTOINCREMENT table that the SQL names, which stays when rows are deleted. */
+static bool sse__outbox_was_reset(sse__outbox *o) {
+    const uint64_t before = o->remains;
+    uint64_t       newest;
+    long long      sequence;
+    o->remains = UINT64_MAX;
+    if (sse__outbox_has(o, o->last) || sse__outbox_before(o, 0, &newest) || newest >= o->last)
+        return false;
+    o->remains = newest;
+    if (!newest || newest > before) return newest > 0;
+    return sse_db_one(o->db, &sequence, "SELECT max(seq) FROM sqlite_sequence"
+                                        " WHERE instr(lower(%s), lower(name))", o->sql) == 0 &&
+           (uint64_t)sequence < o->last;
+}
+
+/* B2: all subscribers are told, and get all rows of the table as it is now. */
+static void sse__outbox_restart(sse__outbox *o) {
+    sse__streams *streams = o->app->streams;
+    sse__message *m = sse__message_gap(o->app, o->gap_event, false);
+    sse__link    *link;
+    sse__log(o->app, SSE_LOG_WARNING,
+             "the table of topic %s gives ids again that were sent, up to %llu: all begin anew",
+             o->topic, (unsigned long long)o->last);
+    if (m) sse__channel_send(o->channel, m, NULL, 0, streams);
+    sse__message_drop(m);
+    for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next)
+        SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
+    o->app->net->counts.events++;
+    o->app->net->counts.gaps += o->channel->count;
+    o->last    = 0; /* B1 */
+    o->changed = true;
+}
+
+static void sse__outbox_catch_up(sse__outbox *o) { /* B3 */
+    sse__link *link;
+    const bool ahead = o->ahead;
+    o->ahead = false;
+    for (link = o->channel->subs.next; ahead && link != &o->channel->subs; link = link->next) {
+        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
+        sse__stream *stream = sub->in.stream;
+        if (!stream->replaying || !sse__stream_lives(stream)) continue;
+        if (sub->after > o->last || !sse__stream_flows(stream)) o->ahead = true;
+        else sse__outbox_refill(sub);
+    }
+}
+
+static void sse__outbox_run(sse__outbox *o) {
+    const char *why;
+    int         error;
+    o->sent = 0;
+    error   = o->channel->count ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
+                                : sse__outbox_before(o, 0, &o->last);
+    o->changed = !error && o->sent == SSE__OUTBOX_ROWS;
+    if (o->sent) o->remains = UINT64_MAX;
+    else if (!error && sse__outbox_was_reset(o)) sse__outbox_restart(o);
+    if (error) {
+        (void)sse_db_error(o->db, &why);
+        sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", o->topic,
+                 *why ? why : sse_error_text(error));
+        sse__alarm_set(&o->app->loop.wheel, &o->retry,
+                       o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
+    }
+    sse__outbox_catch_up(o);
+}
+
+static sse__outbox *sse__outbox_pending(sse__outbox *o) { /* from o on, the first to be read: B2 */
+    while (o && !(o->changed && sse__db_is_idle(o->db))) o = o->next;
+    return o;
+}
+
+static void sse__outboxes_run(sse_app *app) { /* at the end of a turn */
+    sse__outbox *o = sse__outbox_pending(app->streams->outboxes);
+    for (; o; o = sse__outbox_pending(o->next)) sse__outbox_run(o);
+}
+
+#ifndef SSE_NO_SQLITE
+/* Called by >>changes: tables of db were written. */
+static void sse__outboxes_changed(sse_app *app, const sse_db *db, sse_str table) {
+    sse__outbox *o;
+    for (o = app->streams->outboxes; o; o = o->next)
+        if (o->db == db && sse__tables_name(sse__str(NULL, 0), table)) o->changed = true;
+}
+#endif
 
 /*==========================================================================
   >>presence   who is here: on_join, on_leave
@@ -14941,18 +15160,18 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
   E1  Callbacks run from a person's alarm, and nothing else frees a person:
       neither happens inside a call of the program's.
   E2  on_join and on_leave of a person alternate. Who came and went before
-      the loop turned was never here.
+      the loop turned was never here. Both held by tests/unit/presence.c.
 ==========================================================================*/
 
-/* The people of one topic; there while it has any. options: their callbacks; NULL: nobody is told. */
+/* The people of one topic; there while it has any. options: their callbacks; NULL: none. */
 typedef struct sse__presence {
     sse__map    people;
-    sse__link   here;                            /* the same people in the order they came */
-    void       *owner;                           /* the topic */
+    sse__link   here;     /* the same people in the order they came */
+    void       *owner;    /* the topic */
     sse_app    *app;
     const char *topic;
     const sse_topic_options *options;
-    void      (*deserted)(struct sse__presence *presence); /* upcall: the last one is gone, and this goes next */
+    void      (*on_empty)(struct sse__presence *presence); /* upcall: it goes next */
 } sse__presence;
 
 typedef struct sse__person {
@@ -14972,16 +15191,17 @@ static void sse__person_free(sse__person *p) {
     SSE_FREE(p);
 }
 
-static void sse__presence_free(sse__presence *presence) { /* tells nobody. NULL: does nothing */
+static void sse__presence_free(sse__presence *presence) { /* no callbacks. NULL: does nothing */
     if (!presence) return;
-    while (!sse__list_empty(&presence->here)) sse__person_free(SSE__CONTAINER(presence->here.next, sse__person, link));
+    while (!sse__list_empty(&presence->here))
+        sse__person_free(SSE__CONTAINER(presence->here.next, sse__person, link));
     sse__map_free(&presence->people);
     SSE_FREE(presence);
 }
 
-static void sse__presence_rest(sse__presence *presence) { /* somebody left, or could not come */
+static void sse__presence_release(sse__presence *presence) { /* a person went, or could not come */
     if (!sse__list_empty(&presence->here)) return;
-    presence->deserted(presence);
+    presence->on_empty(presence);
     sse__presence_free(presence);
 }
 
@@ -14990,25 +15210,25 @@ static void sse__person_alarm_in(sse__person *p, int ms) {
     sse__alarm_set(wheel, &p->alarm, wheel->now + (uint64_t)ms);
 }
 
-static void sse__person_tell(sse__person *p, void (*fn)(sse_app *app, const char *topic, const char *who, void *user)) {
-    const sse__presence *presence = p->presence;
-    p->told = !p->told; /* before the callback, so that what it does counts for what comes next: E2 */
-    if (fn) fn(presence->app, presence->topic, p->node.key.ptr, presence->options->user);
-}
-
 static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
     sse__person   *p        = SSE__CONTAINER(alarm, sse__person, alarm);
     sse__presence *presence = p->presence;
-    if (presence->options && p->streams && !p->told) sse__person_tell(p, presence->options->on_join);
-    else if (p->told && !p->streams) sse__person_tell(p, presence->options->on_leave);
+    const sse_topic_options *o = presence->options;
+    void (*fn)(sse_app *app, const char *topic, const char *who, void *user);
+    if (o && (p->streams > 0) != p->told) {
+        fn      = p->told ? o->on_leave : o->on_join;
+        p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
+        if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
+    }
     if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
     sse__person_free(p);
-    sse__presence_rest(presence);
+    sse__presence_release(presence);
 }
 
 /* topic, options: borrowed as long as it is there. NULL: no memory. */
-static sse__presence *sse__presence_new(sse_app *app, const char *topic, const sse_topic_options *options, void *owner,
-                                        void (*deserted)(sse__presence *presence)) {
+static sse__presence *sse__presence_new(sse_app *app, const char *topic,
+                                        const sse_topic_options *options, void *owner,
+                                        void (*on_empty)(sse__presence *presence)) {
     sse__presence *presence = SSE__NEW(sse__presence);
     if (!presence) return NULL;
     sse__list_init(&presence->here);
@@ -15016,12 +15236,12 @@ static sse__presence *sse__presence_new(sse_app *app, const char *topic, const s
     presence->topic    = topic;
     presence->options  = options;
     presence->owner    = owner;
-    presence->deserted = deserted;
+    presence->on_empty = on_empty;
     return presence;
 }
 
-static sse__person *sse__person_new(sse__presence *presence, const char *who) { /* NULL: no memory */
-    sse__person *p   = SSE__NEW(sse__person);
+static sse__person *sse__person_new(sse__presence *presence, const char *who) {
+    sse__person *p   = SSE__NEW(sse__person); /* NULL: no memory */
     char        *key = sse__strdup(sse__text(who));
     if (!p || !key || !sse__map_add(&presence->people, &p->node, sse__text(key))) {
         SSE_FREE(key);
@@ -15034,16 +15254,17 @@ static sse__person *sse__person_new(sse__presence *presence, const char *who) { 
     return p;
 }
 
-static sse__person *sse__person_find(const sse__presence *presence, const char *who) { /* NULL: not here */
+static sse__person *sse__person_find(const sse__presence *presence, const char *who) {
     sse__node *node = sse__map_find(&presence->people, sse__text(who));
     return node ? SSE__CONTAINER(node, sse__person, node) : NULL;
 }
 
-static bool sse__presence_join(sse__presence *presence, const char *who) { /* one more stream of theirs. False: no memory */
+/* One more stream of theirs. False: no memory. */
+static bool sse__presence_join(sse__presence *presence, const char *who) {
     sse__person *p = sse__person_find(presence, who);
     if (!p) p = sse__person_new(presence, who);
     if (!p) {
-        sse__presence_rest(presence);
+        sse__presence_release(presence);
         return false;
     }
     if (p->streams++) return true;
@@ -15058,19 +15279,23 @@ static void sse__presence_leave(sse__presence *presence, const char *who) { /* N
     sse__person_alarm_in(p, p->told ? presence->options->leave_ms : 0);
 }
 
-static sse_stream sse__person_stream(const sse__person *p, const sse__channel *channel) { /* {0}: they are leaving */
-    const sse_stream  none  = {NULL, 0, 0};
-    const sse__group *group = p->streams ? sse__group_find(&p->presence->app->streams->people, p->node.key.ptr) : NULL;
+/* A stream of theirs in a channel; {0}: they are leaving. */
+static sse_stream sse__person_stream(const sse__person *p, const sse__channel *channel) {
+    const sse__map   *people = &p->presence->app->streams->people;
+    const sse_stream  none   = {NULL, 0, 0};
+    const sse__group *group  = p->streams ? sse__group_find(people, p->node.key.ptr) : NULL;
     const sse__link  *link;
-    for (link = group ? group->members.next : NULL; link && link != &group->members; link = link->next) {
+    for (link = group ? group->members.next : NULL; link && link != &group->members;
+         link = link->next) {
         const sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (sse__stream_lives(stream) && sse__channel_find(channel, stream)) return sse__stream_handle(stream);
+        if (sse__stream_lives(stream) && sse__channel_find(channel, stream))
+            return sse__stream_handle(stream);
     }
     return none;
 }
 
-/* Calls fn for each, in the order they came. It may subscribe and unsubscribe: who comes is added at the end, and who goes stays
-   until the loop turns (E1). */
+/* Calls fn for each, in the order they came. It may subscribe and unsubscribe: a newcomer is added
+   at the end, and a person that goes stays until the loop turns (E1). */
 static int sse__presence_each(const sse__presence *presence, const sse__channel *channel,
                               bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
     sse__link *link;
@@ -15086,52 +15311,56 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 
 /*==========================================================================
   >>topics   names, their options, what keeps them
-  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c
+  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c streams.c
+
+      [topic_get] --> in use: somebody is subscribed or present, or sse_topic named it
+                        |  ^
+        the last one left  |  somebody joins
+          [topic_release]  |
+                        v  |
+                      idle: only its history keeps it --> freed: that is empty, or makes
+                                                          room for another [topics_evict]
 
   O2  A topic is kept while somebody is subscribed or present, while it has
-      a history, or because sse_topic named it.
+      a history, or because sse_topic named it. Held by tests/unit/streams.c.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
 typedef struct sse__rule {
     struct sse__rule *next;
-    char             *name, *gap_event;
+    char             *name;
     sse_topic_options options;
     sse__limits       limits;
-    uint64_t          gone; /* numbers up to there may be missing from histories that it made and that are no more: K2 */
+    uint64_t          gone; /* numbers up to there may be lacking: of histories that went. K2 */
 } sse__rule;
 
 typedef struct sse__topic {
-    sse__channel  channel;
-    sse__node     node;
+    sse__channel   channel;
+    sse__node      node;
     struct sse__topics *owner;
-    sse__rule    *rule;      /* NULL: none */
-    sse__history *history;   /* NULL: none */
-    sse__outbox  *outbox;    /* NULL: none */
-    struct sse__topic *next_fed; /* in topics.fed */
-    sse__presence *presence; /* NULL: nobody is here */
-    sse__link     idle;      /* in topics.idle: only its history keeps it */
-    bool          pattern, named; /* named: by sse_topic */
+    sse__rule     *rule;      /* NULL: none */
+    sse__history  *history;   /* NULL: none */
+    sse__presence *presence;  /* NULL: nobody is here */
+    sse__link      idle;      /* in topics.idle */
+    bool           pattern, named; /* named: by sse_topic */
 } sse__topic;
 
-enum { SSE__PREFIX_MAX = 63, SSE__EVICT_LOOKS = 100 };
+enum { SSE__PREFIX_MAX = 63 };
 
 typedef struct sse__topics {
     sse_app      *app;
-    sse__map      exact, patterns; /* patterns: by what stands before their first '*', at most SSE__PREFIX_MAX bytes of it */
+    sse__map      exact, patterns; /* patterns: by what stands before their first '*', at most
+                                      SSE__PREFIX_MAX bytes of it */
     uint32_t      prefixes[SSE__PREFIX_MAX + 1]; /* how many patterns have so long a key */
     sse__rule    *rules, *named;   /* for names with '*', the longest first; for single topics */
-    sse__topic   *fed;             /* those with an outbox */
     sse__link     idle;            /* the one that was used last at the end */
     sse__sequence sequence;
-    sse__message *place;           /* the id of the latest number, as an event: see place_message. NULL: none was needed yet */
-    const char   *recalled;        /* the pattern whose histories are being brought back; NULL: none */
-    bool          displaced;       /* one of them had to go again for another */
-    uint64_t      recalled_lost;   /* numbers up to there one of them lost, even if it has nothing left to be brought back */
-    uint64_t      serial;          /* of the publication in hand */
+    const char   *loading;         /* the pattern whose histories are read back; NULL: none */
+    bool          load_overflow;   /* one of them had to go again for another */
+    uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
 } sse__topics;
 
-static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also an empty one */
+static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also none */
     const char *star = NULL;
     size_t      i = 0, retry = 0;
     while (i < text.len) {
@@ -15155,13 +15384,13 @@ static sse_str sse__pattern_key(const char *pattern) {
     return sse__str(pattern, n < max ? n : max);
 }
 
-/* The next pattern that is kept by the same key; NULL: none. node: NULL or one of the right hash. */
+/* The next pattern that is kept by the same key; NULL: none. node: NULL, or of the right hash. */
 static sse__topic *sse__pattern_of(sse__node *node, sse_str key) {
     while (node && !sse__eq(node->key, key)) node = node->next;
     return node ? SSE__CONTAINER(node, sse__topic, node) : NULL;
 }
 
-/* ---- topics come and go ------------------------------------------------------------ */
+/* ---- topics go ---------------------------------------------------------------------- */
 
 static void sse__topic_free(sse__topic *topic) {
     sse__topics *topics = topic->owner;
@@ -15169,7 +15398,7 @@ static void sse__topic_free(sse__topic *topic) {
     sse__map_remove(topic->pattern ? &topics->patterns : &topics->exact, &topic->node);
     sse__list_remove(&topic->idle);
     sse__history_free(topic->history);
-    sse__outbox_free(topic->outbox);
+    sse__outbox_free(topic->channel.outbox);
     sse__presence_free(topic->presence);
     SSE_FREE((char *)topic->node.key.ptr);
     SSE_FREE(topic);
@@ -15178,17 +15407,22 @@ static void sse__topic_free(sse__topic *topic) {
 /* Frees a topic whose history may not be all there, or that is to make room: what it lost stays
    known, K2. */
 static void sse__topic_forget(sse__topic *topic) {
-    const sse__history *h = topic->history;
-    const bool          stored = h && h->limits.store && sse__history_is_saved(h);
-    const uint64_t      upto = !h ? 0 : h->count ? sse__history_entry(h, h->count - 1)->seq : h->lost;
-    uint64_t           *known = stored ? &topic->owner->sequence.unloaded : h ? &topic->rule->gone : NULL;
+    const sse__history *h    = topic->history;
+    uint64_t            upto = 0, *known = NULL;
+    if (h) {
+        upto  = h->count ? sse__history_seq(h, h->count - 1) : h->lost;
+        known = h->limits.store && sse__history_is_saved(h) ? &topic->owner->sequence.on_disk_upto
+                                                            : &topic->rule->gone;
+    }
     if (known && *known < upto) *known = upto;
     sse__topic_free(topic);
 }
 
-static void sse__topic_rest(sse__topic *topic) { /* somebody or something left it: O2 */
+/* Called when a reason to keep it has gone; frees it if none is left: O2. */
+static void sse__topic_release(sse__topic *topic) {
+    const sse__history *h = topic->history;
     if (topic->channel.count || topic->presence || topic->named) return;
-    if (!topic->history || (!topic->history->count && sse__history_is_saved(topic->history))) {
+    if (!h || (!h->count && sse__history_is_saved(h))) {
         sse__topic_forget(topic);
         return;
     }
@@ -15196,47 +15430,39 @@ static void sse__topic_rest(sse__topic *topic) { /* somebody or something left i
     sse__list_add(&topic->owner->idle, &topic->idle);
 }
 
-/* The topic whose history was not used for longest, of those that the disk need not be waited for
-   if there is one among the first few. */
-static sse__topic *sse__topics_oldest(const sse__topics *topics) {
-    const sse__link *link = topics->idle.next;
-    int              i;
-    for (i = 0; i < SSE__EVICT_LOOKS && link != &topics->idle; i++, link = link->next) {
-        sse__topic *topic = SSE__CONTAINER(link, sse__topic, idle);
-        if (sse__history_is_saved(topic->history)) return topic;
-    }
-    return SSE__CONTAINER(topics->idle.next, sse__topic, idle);
+static void sse__history_emptied(sse__history *h) { /* upcall of >>history */
+    sse__topics *topics = SSE__CONTAINER(h->sequence, sse__topics, sequence);
+    sse__node   *node   = sse__map_find(&topics->exact, sse__text(h->topic));
+    SSE_ASSERT(node);
+    sse__topic_release(SSE__CONTAINER(node, sse__topic, node));
 }
 
-/* Makes room for a topic by forgetting another one's history. What a database holds stays there. */
+/* Makes room for a topic by forgetting the history that was not used for longest. What a database
+   holds stays there. */
 static bool sse__topics_evict(sse__topics *topics) {
-    sse__topic *topic;
+    sse__topic *topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     if (sse__list_empty(&topics->idle)) return false;
-    topic = sse__topics_oldest(topics);
     if (!sse__history_is_saved(topic->history)) sse__sequence_sync(&topics->sequence);
-    if (topics->recalled && sse__pattern_match(topics->recalled, sse__text(topic->history->topic))) topics->displaced = true;
+    if (topics->loading && sse__pattern_match(topics->loading, topic->node.key))
+        topics->load_overflow = true;
     sse__topic_forget(topic);
     return true;
 }
 
 static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
-    sse__topic *topic = SSE__CONTAINER(channel, sse__topic, channel);
-    if (topic->presence) sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
-    if (topic->outbox) sub->in.stream->fed = false; /* there can be no other */
-    sse__topic_rest(topic);
+    sse__topic *topic = channel->topic;
+    if (topic->presence)
+        sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
+    sse__topic_release(topic);
 }
 
-static void sse__topic_deserted(sse__presence *presence) {
+static void sse__topic_presence_empty(sse__presence *presence) {
     sse__topic *topic = (sse__topic *)presence->owner;
     topic->presence   = NULL;
-    sse__topic_rest(topic);
+    sse__topic_release(topic);
 }
 
-static sse__topic *sse__sub_topic(const sse__sub *sub) { /* NULL: it is to a live view */
-    return sub->channel->left == sse__topic_left ? SSE__CONTAINER(sub->channel, sse__topic, channel) : NULL;
-}
-
-/* ---- finding and making topics ------------------------------------------------------------ */
+/* ---- finding and making topics -------------------------------------------------------- */
 
 static sse__rule *sse__rule_for(const sse__topics *topics, sse_str name) { /* NULL: none */
     sse__rule *rule = topics->rules;
@@ -15244,43 +15470,41 @@ static sse__rule *sse__rule_for(const sse__topics *topics, sse_str name) { /* NU
     return rule;
 }
 
-static void sse__topic_emptied(sse__history *h) {
-    sse__topics *topics = SSE__CONTAINER(h->sequence, sse__topics, sequence);
-    sse__node   *node   = sse__map_find(&topics->exact, sse__text(h->topic));
-    SSE_ASSERT(node);
-    sse__topic_rest(SSE__CONTAINER(node, sse__topic, node));
-}
+static bool sse__rule_keeps(const sse__rule *rule) { return rule && rule->limits.max_count; }
 
-static bool sse__topic_set_rule(sse__topic *topic, sse__rule *rule) { /* false: no memory */
-    topic->rule = rule;
-    if (!rule || !rule->limits.max_count) return true;
-    topic->history = sse__history_new(&topic->owner->sequence, topic->node.key.ptr, &rule->limits, rule->gone);
-    if (!topic->history) return false;
-    topic->history->emptied = sse__topic_emptied;
-    return true;
-}
-
-/* A topic without a rule. NULL: no memory, or too many. */
-static sse__topic *sse__topic_new(sse__topics *topics, sse_str name, bool pattern, int *error) {
+/* rule: NULL: none. NULL: no memory, or too many. */
+static sse__topic *sse__topic_new(sse__topics *topics, sse_str name, bool pattern, sse__rule *rule,
+                                  int *error) {
     const uint32_t count = topics->exact.count + topics->patterns.count;
-    sse__map   *map = pattern ? &topics->patterns : &topics->exact;
-    sse__topic *topic;
-    char       *key;
+    sse__map      *map   = pattern ? &topics->patterns : &topics->exact;
+    sse__topic    *topic;
+    char          *key;
     *error = SSE_E_FULL;
-    if (count >= (uint32_t)topics->app->options.max_topics && !sse__topics_evict(topics)) return NULL;
+    if (count >= (uint32_t)topics->app->options.max_topics && !sse__topics_evict(topics))
+        return NULL;
     *error = SSE_E_NOMEM;
     key    = sse__strdup(name);
     topic  = SSE__NEW(sse__topic);
-    if (!key || !topic || !sse__map_add(map, &topic->node, pattern ? sse__pattern_key(key) : sse__text(key))) {
+    if (!key || !topic ||
+        !sse__map_add(map, &topic->node, pattern ? sse__pattern_key(key) : sse__text(key))) {
         SSE_FREE(key);
         SSE_FREE(topic);
         return NULL;
     }
-    *error = SSE_OK;
     sse__channel_init(&topic->channel, SSE__PATIENCE, sse__topic_left);
-    topic->owner   = topics;
-    topic->pattern = pattern;
+    topic->channel.topic = topic;
+    topic->owner         = topics;
+    topic->rule          = rule;
+    topic->pattern       = pattern;
     if (pattern) topics->prefixes[topic->node.key.len]++;
+    if (sse__rule_keeps(rule)) {
+        topic->history = sse__history_new(&topics->sequence, key, &rule->limits, rule->gone);
+        if (!topic->history) {
+            sse__topic_free(topic);
+            return NULL;
+        }
+    }
+    *error = SSE_OK;
     return topic;
 }
 
@@ -15289,77 +15513,82 @@ static sse__topic *sse__topic_find(const sse__topics *topics, sse_str name) {
     return node ? SSE__CONTAINER(node, sse__topic, node) : NULL;
 }
 
-static sse__topic *sse__topic_get(sse__topics *topics, sse_str name, int *error) { /* finds or makes */
-    sse__topic *topic = sse__topic_find(topics, name);
-    *error = SSE_OK;
-    if (topic) return topic;
-    topic = sse__topic_new(topics, name, false, error);
-    if (!topic || sse__topic_set_rule(topic, sse__rule_for(topics, name))) return topic;
-    sse__topic_free(topic);
-    *error = SSE_E_NOMEM;
-    return NULL;
-}
-
 static sse__topic *sse__pattern_find(const sse__topics *topics, const char *pattern) {
     const sse_str key   = sse__pattern_key(pattern);
     sse__topic   *topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key);
-    while (topic && strcmp(topic->node.key.ptr, pattern) != 0) topic = sse__pattern_of(topic->node.next, key);
+    while (topic && strcmp(topic->node.key.ptr, pattern) != 0)
+        topic = sse__pattern_of(topic->node.next, key);
     return topic;
 }
 
-static sse__topic *sse__pattern_get(sse__topics *topics, const char *pattern, int *error) {
-    sse__topic *topic = sse__pattern_find(topics, pattern);
-    *error = SSE_OK;
-    return topic ? topic : sse__topic_new(topics, sse__text(pattern), true, error);
+static sse__topic *sse__topic_of(const sse__topics *topics, const char *name, bool pattern) {
+    return pattern ? sse__pattern_find(topics, name) : sse__topic_find(topics, sse__text(name));
 }
 
-/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no room
-   (error). */
-static sse__topic *sse__topic_kept(sse__topics *topics, sse_str name, int *error) {
-    sse__topic *topic = sse__topic_find(topics, name);
-    sse__rule  *rule  = topic ? topic->rule : sse__rule_for(topics, name);
+/* Finds or makes. NULL: no memory, or too many. */
+static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pattern, int *error) {
+    const sse_str key   = sse__text(name);
+    sse__topic   *topic = sse__topic_of(topics, name, pattern);
+    sse__rule    *rule  = topic || pattern ? NULL : sse__rule_for(topics, key);
     *error = SSE_OK;
-    if (!topic && rule && rule->limits.max_count) topic = sse__topic_get(topics, name, error);
+    return topic ? topic : sse__topic_new(topics, key, pattern, rule, error);
+}
+
+/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no
+   room (error). */
+static sse__topic *sse__topic_with_history(sse__topics *topics, const char *name, int *error) {
+    sse__topic *topic = sse__topic_find(topics, sse__text(name));
+    *error = SSE_OK;
+    if (!topic && sse__rule_keeps(sse__rule_for(topics, sse__text(name))))
+        topic = sse__topic_get(topics, name, false, error);
     return topic && topic->history ? topic : NULL;
 }
 
-/* ---- options of topics ------------------------------------------------------------------------ */
+/* ---- options of topics ------------------------------------------------------------------ */
 
 static void sse__rule_free(sse__rule *rule) {
-    if (!rule) return;
     SSE_FREE(rule->name);
-    SSE_FREE(rule->gap_event);
+    SSE_FREE(rule->limits.gap_event);
     SSE_FREE(rule);
 }
 
-static bool sse__topic_keeps(const sse_topic_options *o) { return o->history || o->history_bytes || o->history_age_ms; }
+static bool sse__topic_keeps(const sse_topic_options *o) {
+    return o->history || o->history_bytes || o->history_age_ms;
+}
 
 static int sse__topic_check(sse_app *app, const char *name, const sse_topic_options *o) {
     const sse__bounds bounds[] = {
-        {"history", o->history, 0, INT32_MAX}, {"history_age_ms", o->history_age_ms, 0, INT32_MAX}, {"greet", o->greet, 0, INT32_MAX},
-        {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX}, {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
+        {"history", o->history, 0, INT32_MAX},
+        {"history_age_ms", o->history_age_ms, 0, INT32_MAX},
+        {"greet", o->greet, 0, INT32_MAX},
+        {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX},
+        {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
     char what[200];
-    if (!name || !*name) return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
-    if (!sse__has_no_newline(o->gap_event)) return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
+    if (!sse__nonempty(name))
+        return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
+    if (!sse__has_no_newline(o->gap_event))
+        return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
     if (o->db && !sse__topic_keeps(o))
-        return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, .history_bytes or .history_age_ms", name);
+        return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, "
+                                           ".history_bytes or .history_age_ms", name);
     snprintf(what, sizeof what, "topic %s", name);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
-static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) { /* NULL: no memory */
-    sse__rule *rule = SSE__NEW(sse__rule);
+static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) {
+    const bool named_gap = sse__nonempty(o->gap_event);
+    sse__rule *rule      = SSE__NEW(sse__rule); /* NULL: no memory */
     if (!rule) return NULL;
-    rule->name      = sse__strdup(sse__text(name));
-    rule->gap_event = sse__strdup(sse__text(sse__nonempty(o->gap_event) ? o->gap_event : "gap"));
-    rule->options   = *o;
-    rule->options.leave_ms = o->leave_ms == 0 ? 3000 : o->leave_ms < 0 ? 0 : o->leave_ms;
+    rule->name = sse__strdup(sse__text(name));
+    if (named_gap) rule->limits.gap_event = sse__strdup(sse__text(o->gap_event));
+    rule->options          = *o;
+    rule->options.leave_ms = sse__ms_option(o->leave_ms, 3000);
     if (sse__topic_keeps(o)) {
         rule->limits.max_count = o->history ? (uint32_t)o->history : UINT32_MAX;
         rule->limits.max_bytes = o->history_bytes ? o->history_bytes : 4194304;
         rule->limits.max_age   = (uint64_t)o->history_age_ms;
     }
-    if (rule->name && rule->gap_event) return rule;
+    if (rule->name && (rule->limits.gap_event || !named_gap)) return rule;
     sse__rule_free(rule);
     return NULL;
 }
@@ -15368,7 +15597,7 @@ static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule *
     sse__rule **at = &topics->rules, *other;
     sse__topic *topic;
     int         error;
-    for (other = topics->rules; other; other = other->next) /* its topics may have been theirs: K2 */
+    for (other = topics->rules; other; other = other->next) /* its topics were theirs: K2 */
         if (rule->gone < other->gone) rule->gone = other->gone;
     if (strchr(rule->name, '*')) {
         while (*at && strlen((*at)->name) > strlen(rule->name)) at = &(*at)->next;
@@ -15378,12 +15607,13 @@ static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule *
     }
     rule->next    = topics->named;
     topics->named = rule;
-    topic         = sse__topic_find(topics, sse__text(rule->name));
-    if (topic) return SSE_E_STATE;
-    topic = sse__topic_new(topics, sse__text(rule->name), false, &error);
-    if (!topic) return error;
-    topic->named = true;
-    return sse__topic_set_rule(topic, rule) ? SSE_OK : SSE_E_NOMEM;
+    if (sse__topic_find(topics, sse__text(rule->name)))
+        return sse__refuse(topics->app, SSE_E_STATE,
+                           "topic %s: in use already: call sse_topic once, "
+                           "before sse_subscribe and sse_publish", rule->name);
+    topic = sse__topic_new(topics, sse__text(rule->name), false, rule, &error);
+    if (topic) topic->named = true;
+    return error;
 }
 
 static void sse__rules_free(sse__rule *rules) {
@@ -15394,23 +15624,24 @@ static void sse__rules_free(sse__rule *rules) {
     }
 }
 
-static void sse__topics_free(sse_app *app) { /* no stream is left; nobody is told that the people went */
+static void sse__topics_free(sse_app *app) { /* no stream is left; on_leave is not called */
     sse__topics *topics = app->topics;
     sse__node   *node;
-    while ((node = sse__map_any(&topics->exact)) != NULL) sse__topic_free(SSE__CONTAINER(node, sse__topic, node));
+    while ((node = sse__map_any(&topics->exact)) != NULL)
+        sse__topic_free(SSE__CONTAINER(node, sse__topic, node));
     sse__map_free(&topics->exact);
     sse__map_free(&topics->patterns);
     sse__rules_free(topics->rules);
     sse__rules_free(topics->named);
-    sse__message_drop(topics->place);
     sse__sequence_close(&topics->sequence);
 }
 
 static void sse__topics_save(sse_app *app) { sse__sequence_save(&app->topics->sequence); }
 
-static void sse__topics_save_last(sse_app *app) { /* no flight is under way, and no later try will be */
-    sse__sequence_last(&app->topics->sequence);
-    sse__topics_save(app);
+static void sse__topics_save_last(sse_app *app) { /* no flight is under way; no later try will be */
+    sse__sequence *sequence = &app->topics->sequence;
+    if (!sse__list_empty(&sequence->dirty)) sequence->retries = true;
+    sse__sequence_save(sequence);
 }
 
 /* The first topic brings the section in. False: no memory. */
@@ -15430,20 +15661,41 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     int               error = SSE_OK;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
     error = sse__topic_check(app, name, &o);
     if (error) return error;
     rule = sse__topics_use(app) ? sse__rule_new(name, &o) : NULL;
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
+    if (error) sse__rule_free(rule);
+    else error = sse__rule_add(app->topics, rule);
+    if (!error || error == SSE_E_STATE) return error; /* that was told with its reason */
+    return sse__config_fail(app, error, "topic", name);
+}
+
+/* Makes the rows that sql selects the events of a topic. */
+static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, const char *sql) {
+    int          error = SSE_E_NOMEM;
+    sse__topic  *topic = NULL;
+    sse__outbox *o;
+    if (sse__topics_use(app)) topic = sse__topic_get(app->topics, name, false, &error);
+    if (!topic) return error;
+    if (topic->history || topic->channel.outbox || topic->channel.count) error = SSE_E_STATE;
+    else error = sse__outbox_open(app, db, sql, &topic->channel.outbox);
     if (error) {
-        sse__rule_free(rule);
-        return error == SSE_E_STATE ? error : sse__config_fail(app, error, "topic", name); /* that was told with its reason */
+        sse__topic_release(topic);
+        return error;
     }
-    error = sse__rule_add(app->topics, rule);
-    if (error == SSE_E_STATE) return sse__refuse(app, error, "topic %s: in use already: call sse_topic once, before sse_subscribe and sse_publish", name);
-    return error ? sse__config_fail(app, error, "topic", name) : SSE_OK;
+    topic->named = true;
+    o            = topic->channel.outbox;
+    o->channel   = &topic->channel;
+    o->topic     = topic->node.key.ptr;
+    o->gap_event = topic->rule ? topic->rule->limits.gap_event : NULL;
+    o->next      = app->streams->outboxes;
+    app->streams->outboxes          = o;
+    app->stages[SSE__TURN_OUTBOXES] = sse__outboxes_run;
+    return SSE_OK;
 }
 
 /*==========================================================================
@@ -15451,164 +15703,182 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
   Uses: >>topics >>history >>outbox     Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
 
   A stream that subscribes in its opening handler to a topic with a history
-  is behind: it gets what has a number from the histories, in order, as fast
-  as its queue empties, until nothing is left there.
+  is replaying: it gets what has a number from the histories, in order, as
+  fast as its queue empties, until nothing is left there.
+
+      its handler has returned --> [stream_resume] --> gap event, if one is due --+
+      its queue is empty --------> [stream_refill] <------------------------------+
+                                         |
+                   more is left <--------+--------> up to date: from >>channel again
 
   When a client that comes back with an id is sent a gap event, and why:
 
       its id                                         reason   [found by]
       is not of this start, and what it may have     unknown  [resume_find]
         missed is not all in databases
-      is followed by what was trimmed: by count,     expired  [history.lost]
-        bytes or age
+      is followed by what was trimmed: by count,     expired  [history.lost,
+        bytes or age                                           topics.load_lost]
       is followed by what no store took, and that    expired  [history.missing]
         is no more
-      is followed by what went with a history that   expired  [sub_gone: rule.gone,
-        had to make room, or with its topic                    sequence.unloaded]
-      belongs to a pattern whose histories did not   expired  [stream_recall]
+      is followed by what went with a history that   expired  [sub_keepers: rule.gone,
+        had to make room, or with its topic                    sequence.on_disk_upto]
+      belongs to a pattern whose histories did not   expired  [stream_load]
         all find room to be read again
-      is a row that its table no longer has          expired  [resume_row]
-      is above all rows, and is none                 unknown  [resume_row]
+      is a row that its table no longer has          expired  [outbox_resume]
+      is above all rows, and is none                 unknown  [outbox_resume]
 
-  Without anything kept there is nothing to miss, and no gap.
+  While it is connected there is one reason more: its table gives ids again
+  (unknown) [outbox_restart]. A stream that replays more slowly than what it
+  has yet to get is trimmed is closed [merge_one]: its client comes back, and
+  is told. Without anything kept there is nothing to miss, and no gap.
+  Each line is held by tests/unit/lost.c or tests/wire/topics.test.mjs.
 
-  O3  Being up to date and being behind meet at one number: a stream gets
-      what has one either from the histories or from the live flow.
-  O4  Who may miss what a history keeps has an id to come back with, also
-      before the first event: what is published meanwhile is not lost.
+  O3  Being up to date and replaying meet at one number: a stream gets what
+      has one either from the histories or from the live flow.
+  O4  A client that may miss what a history keeps has an id to come back
+      with, also before its first event: what is published meanwhile is not
+      lost. Both held by tests/wire/topics.test.mjs.
 ==========================================================================*/
 
 typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
 
-/* The histories of all that a stream is subscribed to, as far as they may hold, or have lost, a number above after: what is older
-   costs nothing, however many topics a pattern matches (K3). */
-static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__history_fn fn, void *user) {
+/* The histories of all that a stream is subscribed to, as far as they may hold, or have lost, a
+   number above after: what is older costs nothing, however many topics a pattern matches (K3). */
+static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__history_fn fn,
+                                  void *user) {
     const sse__link *all = &stream->app->topics->sequence.histories, *link;
     sse__sub        *sub;
     for (sub = stream->subs; sub; sub = sub->next) {
-        const sse__topic *topic = sse__sub_topic(sub);
+        const sse__topic *topic = sub->channel->topic;
         if (topic && topic->history) fn(topic->history, sub, user);
         if (!topic || !topic->pattern) continue;
         for (link = all->prev; link != all; link = link->prev) {
             sse__history *h = SSE__CONTAINER(link, sse__history, all);
+            SSE_ASSERT(link->next == all ||
+                       h->newest <= SSE__CONTAINER(link->next, sse__history, all)->newest); /* K3 */
             if (h->newest <= after) break;
             if (sse__pattern_match(topic->node.key.ptr, sse__text(h->topic))) fn(h, sub, user);
         }
     }
 }
 
-/* What keeps the topics that a pattern matches, also those that are not there yet, or no more. */
+/* What keeps the topics of a subscription, also those that a pattern matches and that are not
+   there yet, or no more. gone: numbers up to there may be missing from what a pattern matches,
+   although no history that is there tells. */
 typedef struct sse__keepers { bool memory, stores; uint64_t gone; } sse__keepers;
 
-static void sse__keepers_add(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
-    if (!rule->limits.max_count) return;
-    if (rule->limits.store) k->stores = true;
-    else k->memory = true;
+static void sse__keepers_add(sse__keepers *k, const sse__rule *rule) {
+    *(rule->limits.store ? &k->stores : &k->memory) = true;
+}
+
+static void sse__keepers_add_rule(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
+    if (!sse__rule_keeps(rule)) return;
+    sse__keepers_add(k, rule);
     if (k->gone < rule->gone) k->gone = rule->gone;
     if (!rule->limits.store && k->gone < earlier) k->gone = earlier;
 }
 
 /* Two patterns may have a topic in common if what stands before their stars agrees. The rules come
-   longest first, as topics look for theirs: behind one that matches all that the pattern does, none
-   counts. */
-static void sse__pattern_keepers(const sse__topics *topics, const char *pattern, sse__keepers *k) {
-    const uint64_t   earlier = topics->sequence.earlier;
-    const sse_str    key = sse__pattern_key(pattern);
-    const sse__rule *rule;
-    for (rule = topics->named; rule; rule = rule->next)
-        if (sse__pattern_match(pattern, sse__text(rule->name))) sse__keepers_add(k, rule, earlier);
-    for (rule = topics->rules; rule; rule = rule->next) {
+   longest first, as topics look for theirs: behind one that matches all that the pattern does,
+   none counts. Asked after stream_load. */
+static void sse__sub_keepers(const sse__sub *sub, sse__keepers *k) {
+    const sse__topic *topic = sub->channel->topic;
+    const char       *pattern;
+    const sse__rule  *rule;
+    uint64_t          earlier;
+    sse_str           key;
+    if (topic && topic->history) sse__keepers_add(k, topic->rule);
+    if (!topic || !topic->pattern) return;
+    pattern = topic->node.key.ptr;
+    key     = sse__pattern_key(pattern);
+    earlier = topic->owner->sequence.earlier;
+    if (k->gone < topic->owner->load_lost) k->gone = topic->owner->load_lost;
+    for (rule = topic->owner->named; rule; rule = rule->next)
+        if (sse__pattern_match(pattern, sse__text(rule->name)))
+            sse__keepers_add_rule(k, rule, earlier);
+    for (rule = topic->owner->rules; rule; rule = rule->next) {
         const sse_str other = sse__pattern_key(rule->name);
         if (!sse__starts(key, other) && !sse__starts(other, key)) continue;
-        sse__keepers_add(k, rule, earlier);
+        sse__keepers_add_rule(k, rule, earlier);
         if (sse__pattern_match(rule->name, sse__text(pattern))) break;
     }
 }
 
-/* Are all histories of a stream in databases, also those that come to be later? False if there are
-   none. */
-static bool sse__stream_durable(const sse__stream *stream) {
-    const sse__sub *sub;
+static sse__keepers sse__stream_keepers(const sse__stream *stream) {
     sse__keepers    k = {false, false, 0};
-    for (sub = stream->subs; sub; sub = sub->next) {
-        const sse__topic *topic = sse__sub_topic(sub);
-        if (topic && topic->pattern) sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
-        else if (topic && topic->history) sse__keepers_add(&k, topic->rule, 0);
-    }
-    return k.stores && !k.memory;
+    const sse__sub *sub;
+    for (sub = stream->subs; sub; sub = sub->next) sse__sub_keepers(sub, &k);
+    return k;
 }
 
-/* Numbers up to there may be missing from what a pattern matches, although no history that is there
-   tells; 0: it is no pattern. Asked after stream_recall. */
-static uint64_t sse__sub_gone(const sse__sub *sub) {
-    const sse__topic *topic = sse__sub_topic(sub);
-    sse__keepers      k = {false, false, 0};
-    if (!topic || !topic->pattern) return 0;
-    k.gone = topic->owner->recalled_lost;
-    sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
-    return k.gone;
+static bool sse__stream_has_history(const sse__stream *stream) { /* of what it follows */
+    const sse__keepers k = sse__stream_keepers(stream);
+    return k.memory || k.stores || sse__stream_row_sub(stream);
 }
 
-/* Histories that only a database remembers, for a pattern that asks for what is above after. */
-static void sse__topics_recall(sse__topics *topics, const char *pattern, uint64_t after) {
+/* Reads back histories that only a database remembers, for a pattern that asks for what is above
+   after. */
+static void sse__topics_load(sse__topics *topics, const char *pattern, uint64_t after) {
     const sse_str     prefix = sse__pattern_key(pattern);
-    const sse__store *store  = after < topics->sequence.unloaded ? topics->sequence.stores : NULL;
+    const sse__store *store  = topics->sequence.stores;
     int               error;
-    for (; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics WHERE topic >= %.*s ORDER BY topic",
+    if (after >= topics->sequence.on_disk_upto) return;
+    for (topics->loading = pattern; store; store = store->next) {
+        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics"
+                                                 " WHERE topic >= %.*s ORDER BY topic",
                                       SSE_STR(prefix));
         while (sse_db_next(rows)) {
-            const sse_str  name = sse__text(sse_db_text(rows, 0));
+            const char    *name = sse_db_text(rows, 0);
             const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
             sse__topic    *topic;
-            if (!sse__starts(name, prefix)) {
+            if (!sse__starts(sse__text(name), prefix)) {
                 sse_db_done(rows);
                 break;
             }
-            if (!sse__pattern_match(pattern, name)) continue;
-            if (topics->recalled_lost < lost) topics->recalled_lost = lost;
-            topic = sse__topic_kept(topics, name, &error);
-            if (topic) sse__topic_rest(topic);
-            if (error == SSE_E_NOMEM) topics->displaced = true; /* what it keeps is not there */
+            if (!sse__pattern_match(pattern, sse__text(name))) continue;
+            if (topics->load_lost < lost) topics->load_lost = lost;
+            topic = sse__topic_with_history(topics, name, &error);
+            if (topic) sse__topic_release(topic);
+            if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
         }
     }
+    topics->loading = NULL;
 }
 
 /* Brings what its patterns want back to memory. False: not all of it finds room at once. */
-static bool sse__stream_recall(sse__stream *stream, uint64_t after) {
+static bool sse__stream_load(sse__stream *stream, uint64_t after) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;
-    topics->displaced     = false;
-    topics->recalled_lost = 0;
+    topics->load_overflow = false;
+    topics->load_lost     = 0;
     for (sub = stream->subs; sub; sub = sub->next) {
-        const sse__topic *topic = sse__sub_topic(sub);
-        if (!topic || !topic->pattern) continue;
-        topics->recalled = topic->node.key.ptr;
-        sse__topics_recall(topics, topics->recalled, after);
+        const sse__topic *topic = sub->channel->topic;
+        if (topic && topic->pattern) sse__topics_load(topics, topic->node.key.ptr, after);
     }
-    topics->recalled = NULL;
-    return !topics->displaced;
+    return !topics->load_overflow;
 }
 
-/* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
-static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
-    const sse__queue *q = &stream->conn->out;
-    return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
-}
+/* ---- catching up ---------------------------------------------------------------------- */
 
-/* Histories merged in the order of their numbers: a heap of cursors, the one with the lowest number at the top. A refill costs
-   what it sends, and not what is kept. */
+/* Histories merged in the order of their numbers: a heap of cursors, the one with the lowest
+   number at the top. A refill costs what it sends, and not what is kept. */
 typedef struct sse__cursor { const sse__history *history; uint32_t i; } sse__cursor;
-typedef struct sse__merge { sse__cursor *at; size_t cap, count; bool lost, failed; } sse__merge; /* lost: not all is there */
+typedef struct sse__merge {
+    sse__cursor *at;
+    size_t       cap, count;
+    bool         lost, failed; /* lost: not all is there */
+} sse__merge;
 
-static const sse__entry *sse__cursor_entry(const sse__cursor *c) { return sse__history_entry(c->history, c->i); }
+static uint64_t sse__merge_seq(const sse__merge *m, size_t i) {
+    return sse__history_seq(m->at[i].history, m->at[i].i);
+}
 
 static void sse__merge_sink(sse__merge *m, size_t i) { /* to where both below it are higher */
     for (;;) {
         const sse__cursor c = m->at[i];
         size_t            least = i, k;
         for (k = 2 * i + 1; k <= 2 * i + 2 && k < m->count; k++)
-            if (sse__cursor_entry(&m->at[k])->seq < sse__cursor_entry(&m->at[least])->seq) least = k;
+            if (sse__merge_seq(m, k) < sse__merge_seq(m, least)) least = k;
         if (least == i) return;
         m->at[i]     = m->at[least];
         m->at[least] = c;
@@ -15617,11 +15887,12 @@ static void sse__merge_sink(sse__merge *m, size_t i) { /* to where both below it
 }
 
 static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
-    const sse__rule *rule  = sse__sub_topic(sub)->rule;
+    const sse__rule *rule  = sub->channel->topic->rule;
     sse__merge      *m     = (sse__merge *)user;
     const uint32_t   from  = sse__history_after(h, sub->after);
     void            *array = m->at;
-    if (sub->after && h->lost > sub->after && !(rule && rule->options.overflow != SSE_CLOSE_SLOW)) m->lost = true;
+    if (sub->after && h->lost > sub->after && (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
+        m->lost = true;
     if (m->failed || from == h->count) return;
     m->failed = !sse__grow(&array, &m->cap, m->count, sizeof *m->at);
     m->at     = (sse__cursor *)array;
@@ -15630,111 +15901,69 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     m->at[m->count++].i     = from;
 }
 
-static void sse__merge_next(sse__merge *m) { /* the top moves on */
-    if (++m->at[0].i == m->at[0].history->count) m->at[0] = m->at[--m->count];
-    if (m->count) sse__merge_sink(m, 0);
-}
-
-/* Queues as much as the queue takes; m keeps the rest. Returns the number of the last event that was dealt with, or 0. */
+/* Queues as much as the queue takes; m keeps the rest. Returns the number of the last event that
+   was dealt with, or 0. */
 static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     uint64_t seq = 0;
     size_t   i;
     for (i = m->count / 2; i--;) sse__merge_sink(m, i);
     while (m->count && sse__stream_lives(stream)) {
-        const sse__entry *e = sse__cursor_entry(&m->at[0]);
-        if (e->seq != seq) { /* O1 */
+        sse__cursor      *top = &m->at[0];
+        const sse__entry *e   = sse__history_entry(top->history, top->i);
+        if (e->message->seq != seq) { /* O1 */
             if (!sse__stream_has_room(stream, e->message, stream->max_queue)) break;
-            if (e->except_slot != stream->slot || e->except_gen != stream->gen) (void)sse__stream_push(stream, e->message);
-            seq = e->seq;
+            if (e->except.slot != stream->slot || e->except.gen != stream->gen)
+                (void)sse__stream_push(stream, e->message);
+            seq = e->message->seq;
         }
-        sse__merge_next(m);
+        if (++top->i == top->history->count) *top = m->at[--m->count];
+        if (m->count) sse__merge_sink(m, 0);
     }
     return seq;
 }
 
-static sse__outbox *sse__sub_outbox(const sse__sub *sub) { /* NULL: none */
-    const sse__topic *topic = sse__sub_topic(sub);
-    return topic ? topic->outbox : NULL;
-}
-
-/* What it reads rows by; NULL: it does not. */
-static sse__sub *sse__stream_fed(const sse__stream *stream) {
-    sse__sub *sub = stream->fed ? stream->subs : NULL;
-    while (sub && !sse__sub_outbox(sub)) sub = sub->next;
-    return sub;
-}
-
-/* Rows for one that is behind. */
-typedef struct sse__refill { sse__stream *stream; uint64_t after, last; size_t max; bool more, sent; } sse__refill;
-
-static bool sse__refill_row(uint64_t id, sse__message *m, void *user) {
-    sse__refill *r = (sse__refill *)user;
-    if (id > r->last) return false; /* B1 */
-    r->more = m && !sse__stream_has_room(r->stream, m, r->max);
-    if (r->more) return false;
-    if (m) (void)sse__stream_push(r->stream, m);
-    r->sent  = r->sent || m;
-    r->after = id;
-    return sse__stream_lives(r->stream);
-}
-
-/* These answer whether something left that has an id. */
-
-static bool sse__stream_refill_rows(sse__stream *stream, sse__sub *sub) {
-    const sse__outbox *o = sse__sub_outbox(sub);
-    sse__refill        r;
-    r.stream = stream;
-    r.after  = sub->after;
-    r.last   = o->last;
-    r.max    = stream->max_queue < (size_t)SSE__OUTBOX_BYTES ? stream->max_queue : (size_t)SSE__OUTBOX_BYTES;
-    r.more   = r.sent = false;
-    if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__refill_row, &r))
-        sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
-    sub->after     = r.after;
-    stream->behind = r.more || r.after > o->last; /* B3 */
-    return r.sent;
-}
-
-static bool sse__stream_refill_events(sse__stream *stream) {
+static void sse__stream_refill(sse__stream *stream) {
+    sse__sub  *sub = sse__stream_row_sub(stream);
     sse__merge m;
-    sse__sub  *sub;
     uint64_t   seq = 0, after = UINT64_MAX;
+    SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
+    if (sub) {
+        sse__outbox_refill(sub);
+        return;
+    }
     memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
-        if (sub->after < after) after = sub->after;
-    (void)sse__stream_recall(stream, after); /* of what was displaced it was told when it came */
-    for (sub = stream->subs; sub && !m.lost; sub = sub->next) m.lost = sub->after && sse__sub_gone(sub) > sub->after;
+        if (sub->channel->topic && sub->after < after) after = sub->after;
+    (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
+    for (sub = stream->subs; sub; sub = sub->next) {
+        sse__keepers k = {false, false, 0};
+        sse__sub_keepers(sub, &k);
+        if (sub->after && k.gone > sub->after) m.lost = true;
+    }
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < seq) sub->after = seq;
-    if (m.lost || m.failed)
-        sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR); /* it comes back, and is told of the gap */
-    stream->behind = m.count > 0; /* O3 */
+    if (m.lost || m.failed) /* its client comes back, and is told of the gap */
+        sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR);
+    stream->replaying = m.count > 0; /* O3 */
     SSE_FREE(m.at);
-    return seq > 0;
 }
 
-static bool sse__stream_refill(sse__stream *stream) {
-    sse__sub *fed = sse__stream_fed(stream);
-    SSE_ASSERT(sse__stream_lets(stream, SSE__MAY_FLOW)); /* S7 */
-    return fed ? sse__stream_refill_rows(stream, fed) : sse__stream_refill_events(stream);
-}
+/* ---- coming back ------------------------------------------------------------------------ */
 
-static void sse__stream_drained(sse__stream *stream) { (void)sse__stream_refill(stream); } /* upcall of >>stream */
-
-/* Where a stream wants to go on. old: of an earlier start; ours: it looks like one given here. */
+/* Where a client wants to go on. ours: its id looks like one given here; old: it is of an earlier
+   start. */
 typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume;
 
-static void sse__resume_alias(sse__history *h, sse__sub *sub, void *user) {
+static void sse__resume_by_program_id(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
     uint32_t     i;
     (void)sub;
     for (i = h->count; i && !r->found; i--) {
-        const sse__entry *e = sse__history_entry(h, i - 1);
-        if (!e->alias || !sse__eq(sse__text(e->alias), r->id)) continue;
-        r->found = true;
-        r->seq   = e->seq;
+        const sse__message *m = sse__history_entry(h, i - 1)->message;
+        r->found = sse__eq(sse__message_id(m), r->id);
+        if (r->found) r->seq = m->seq;
     }
 }
 
@@ -15744,369 +15973,311 @@ static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
     if (h->lost > r->seq || h->missing > r->seq) r->lost = true;
 }
 
-/* Finds the number that an id stands for: one of this start; one that the program gave; one of an earlier start, if all
-   histories are in databases. Whoever makes an id up chooses a place in what the handler subscribed to, no more. */
+/* Finds the number that an id stands for: one of this start; one that the program gave; one of an
+   earlier start, if all histories are in databases. A made-up id chooses a place in what the
+   handler subscribed to, no more; it scans every history. */
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
-    sse_str         epoch;
-    uint64_t        seq = 0;
-    const sse__sub *sub;
-    bool            all;
-    const bool      is_id = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
-    r->ours  = is_id;
-    r->found = is_id && sse__eq(epoch, sse__text(sequence->epoch));
+    sse__keepers         k;
+    sse_str              epoch;
+    uint64_t             seq = 0;
+    bool                 all;
+    r->ours  = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
+    r->found = r->ours && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
-    all = sse__stream_recall(stream, r->seq);
-    if (!r->found) sse__stream_histories(stream, 0, sse__resume_alias, r); /* one that is unknown gets it all, which costs more */
-    if (!r->found && is_id && seq <= sequence->earlier && sse__stream_durable(stream)) {
+    all = sse__stream_load(stream, r->seq);
+    k   = sse__stream_keepers(stream);
+    if (!r->found) sse__stream_histories(stream, 0, sse__resume_by_program_id, r);
+    if (!r->found && r->ours && seq <= sequence->earlier && k.stores && !k.memory) {
         r->found = r->old = true;
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = !all;
-    for (sub = stream->subs; sub && !r->lost; sub = sub->next) r->lost = sse__sub_gone(sub) > r->seq;
+    r->lost = !all || k.gone > r->seq;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
-static void sse__resume_row(sse__resume *r, sse__outbox *o) {
-    bool there;
-    r->found = sse__parse_u64(r->id, INT64_MAX, &r->seq);
-    there    = r->found && sse__outbox_has(o, r->seq);
-    if (r->found && r->seq > o->last) { /* B3: other servers read the table too */
-        r->found = there;
-        o->ahead = o->ahead || there;
-    }
-    r->lost = r->found && !there;
-}
-
-/* The id of a place, for all who are there at a time. WHATWG HTML 9.2.6: an id without data is kept, and no event. NULL: no memory. */
-static sse__message *sse__place_message(sse__topics *topics, const sse__sub *fed) {
-    const sse__sequence *sequence = &topics->sequence;
+/* The id of where the stream is, so that its client can come back before its first event: O4.
+   WHATWG HTML 9.2.6: an id without data is kept, and no event. */
+static void sse__stream_send_position(sse__stream *stream) {
+    const sse__sequence *sequence = &stream->app->topics->sequence;
+    const sse__sub      *rows     = sse__stream_row_sub(stream);
     char          id[SSE__ID_ROOM + 1];
-    sse_buf       text = {NULL, 0, 0, SSE_OK};
+    sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m;
-    if (!fed && topics->place && topics->place->seq == sequence->last) return sse__message_hold(topics->place);
-    sse__message_begin(&text);
-    if (fed) sse_printf(&text, "id: %llu\n\n", (unsigned long long)fed->after);
-    else {
-        sse__put_str(&text, sse__id_line(id, sequence->epoch, sequence->last));
-        sse__put_char(&text, '\n');
-    }
-    m = sse__message_end(&text);
-    if (fed || !m) return m;
-    m->seq = sequence->last;
-    if (!sse__sequence_is_reserved(sequence)) m->block->after = topics->app->net->told; /* K1 */
-    sse__message_drop(topics->place);
-    topics->place = sse__message_hold(m);
-    return m;
+    sse__message_begin(&b);
+    if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->after);
+    else sse__put_str(&b, sse__id_line(id, sequence->epoch, sequence->last));
+    sse__put_char(&b, '\n');
+    m = sse__message_new(&b, NULL);
+    if (m && !rows && !sse__sequence_is_reserved(sequence))
+        m->block->after = stream->app->net->told; /* K1 */
+    (void)sse__stream_push_new(stream, m);
 }
 
-/* Says where it is, so that it can come back before its first event: O4. */
-static void sse__stream_place(sse__stream *stream) {
-    sse__message *m = sse__place_message(stream->app->topics, sse__stream_fed(stream));
-    if (m) (void)sse__stream_push(stream, m);
-    else sse__stream_cut(stream, SSE_BY_ERROR); /* it comes back */
-    sse__message_drop(m);
-}
-
-static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) { /* of the first topic that has options of its own */
-    const char **name = (const char **)user;
-    sse__topics *topics = SSE__CONTAINER(h->sequence, sse__topics, sequence);
-    const sse__topic *topic = sse__topic_find(topics, sse__text(h->topic));
+static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) {
     (void)sub;
-    if (topic && topic->rule) *name = topic->rule->gap_event;
+    *(const char **)user = h->limits.gap_event;
 }
 
-static bool sse__topic_resumable(const sse__topic *topic) { /* what is published there may be asked for later */
-    const sse__topics *topics = topic->owner;
-    const sse__rule   *rule;
-    if (!topic->pattern) return topic->history || topic->outbox;
-    for (rule = topics->rules; rule && !rule->limits.max_count; rule = rule->next) {}
-    if (rule) return true;
-    for (rule = topics->named; rule && !rule->limits.max_count; rule = rule->next) {}
-    return rule != NULL;
-}
-
-static bool sse__stream_resumable(const sse__stream *stream) {
-    const sse__sub *sub = stream->subs;
-    while (sub && !(sse__sub_topic(sub) && sse__topic_resumable(sse__sub_topic(sub)))) sub = sub->next;
-    return sub != NULL;
-}
-
-static bool sse__stream_keeps(const sse__stream *stream) { /* is anything kept of what it follows? */
-    const sse__sub *sub;
-    sse__keepers    k = {false, false, 0};
-    for (sub = stream->subs; sub; sub = sub->next) {
-        const sse__topic *topic = sse__sub_topic(sub);
-        if (topic && (topic->history || topic->outbox)) return true;
-        if (topic && topic->pattern) sse__pattern_keepers(topic->owner, topic->node.key.ptr, &k);
-    }
-    return k.memory || k.stores;
-}
-
-static void sse__stream_gap(sse__stream *stream, const sse__resume *r) {
-    const sse__sub  *fed  = sse__stream_fed(stream);
-    const sse__rule *rule = fed ? sse__sub_topic(fed)->rule : NULL;
-    const char *name = rule ? rule->gap_event : "gap";
-    sse_event   event;
+static void sse__stream_gap(sse__stream *stream, bool expired) {
+    const sse__sub *rows = sse__stream_row_sub(stream);
+    const char     *name = rows ? rows->channel->outbox->gap_event : NULL;
     sse__stream_histories(stream, 0, sse__gap_name, (void *)&name);
-    memset(&event, 0, sizeof event);
-    event.event = name;
-    event.data  = r->found ? "{\"reason\":\"expired\"}" : "{\"reason\":\"unknown\"}";
-    (void)sse_stream_send(sse__stream_handle(stream), &event);
+    stream->app->net->counts.events++;
     stream->app->net->counts.gaps++;
+    (void)sse__stream_push_new(stream, sse__message_gap(stream->app, name, expired));
 }
 
-/* The opening handler has returned: what it subscribed to begins to flow, from where the client left it. */
-static void sse__stream_resume(sse__stream *stream) {
-    sse_req     *req = stream->req;
-    const char  *id;
-    sse__resume  r;
-    sse__sub    *sub, *fed = sse__stream_fed(stream);
-    bool         resumed, placed = false; /* placed: its client has an id of this start */
-    if (!sse__stream_settle(stream) || !stream->behind) return;
+/* The opening handler has returned: what it subscribed to begins to flow, from where the client
+   left it. */
+static void sse__stream_resume(sse__stream *stream, sse_req *req) {
+    sse_stats  *counts = &stream->app->net->counts;
+    sse__sub   *sub, *rows = sse__stream_row_sub(stream);
+    const char *id = sse_header(req, "last-event-id");
+    bool        resumed, placed = false; /* placed: its client has an id of this start */
+    uint64_t    delivered;
+    sse__resume r;
     memset(&r, 0, sizeof r);
-    id = sse_header(req, "last-event-id");
     if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
     if (sse__nonempty(id)) {
         r.id = sse__text(id);
-        if (fed) sse__resume_row(&r, sse__sub_outbox(fed));
+        if (rows) r.lost = !sse__outbox_resume(rows->channel->outbox, r.id, &r.seq, &r.found);
         else sse__resume_find(&r, stream);
         resumed = r.found && !r.lost;
         placed  = resumed && !r.old;
-        if (resumed) stream->app->net->counts.resumes++;
-        else if (r.ours || sse__stream_keeps(stream)) sse__stream_gap(stream, &r);
+        if (resumed) counts->resumes++;
+        else if (r.ours || sse__stream_has_history(stream)) sse__stream_gap(stream, r.found);
         for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
-    if (sse__stream_lives(stream) && sse__stream_refill(stream)) placed = true;
-    if (sse__stream_lives(stream) && !placed && sse__stream_resumable(stream)) sse__stream_place(stream); /* O4 */
+    delivered = counts->delivered;
+    if (sse__stream_lives(stream)) sse__stream_refill(stream);
+    if (sse__stream_lives(stream) && !placed && counts->delivered == delivered &&
+        sse__stream_has_history(stream))
+        sse__stream_send_position(stream); /* O4 */
 }
 
-static void sse__topics_begun(sse__stream *stream) {
-    sse__stream_starved(stream);
-    sse__stream_resume(stream);
-    if (SSE__FLAG(stream->app->loop.stop)) sse__stream_stop(stream);
+/* Upcall of >>stream. */
+static void sse__stream_replay(sse__stream *stream, sse_req *req) {
+    if (req) sse__stream_resume(stream, req);
+    else sse__stream_refill(stream);
 }
 
 /*==========================================================================
-  >>publish   subscribe and publish; rows as events; many streams at once
+  >>publish   subscribe and publish; many streams at once
   Uses: >>replay >>topics >>channel     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
 
-  publish --> number, history --> [channel_send] --> all who are not behind
+  publish --> number, history --> [channel_send] --> all streams that are not replaying
                      |
-                     +--> [stream_refill] --> one that is behind
+                     +--> [stream_refill] --> a stream that is
 
   O1  An event reaches a stream once, however many of its subscriptions match.
+      Held by tests/wire/topics.test.mjs.
 ==========================================================================*/
 
-/* ---- subscribing ----------------------------------------------------------------------------------- */
+/* ---- subscribing ------------------------------------------------------------------------ */
 
-static uint64_t sse__greet_after(const sse__topic *topic) { /* the number before the events that greet a newcomer */
+/* The number after which a stream that subscribes is sent events. In its opening handler that is
+   the one before the events that greet a newcomer. */
+static uint64_t sse__topic_greet_after(const sse__topic *topic, bool opening) {
+    const sse__outbox  *o = topic->channel.outbox;
     const sse__history *h = topic->history;
-    const uint32_t      n = h && topic->rule->options.greet > 0 ? (uint32_t)topic->rule->options.greet : 0;
-    if (topic->outbox) return sse__outbox_greet(topic->outbox, topic->rule ? topic->rule->options.greet : 0);
-    if (!n || !h->count) return topic->owner->sequence.last;
-    return n < h->count ? sse__history_entry(h, h->count - n - 1)->seq : h->lost;
+    const int           n = opening && topic->rule ? topic->rule->options.greet : 0;
+    if (o) return sse__outbox_greet(o, n);
+    if (!h || !h->count || n <= 0) return topic->owner->sequence.last;
+    return (uint32_t)n < h->count ? sse__history_seq(h, h->count - (uint32_t)n - 1) : h->lost;
 }
 
-static bool sse__topic_gives_ids(const sse__topic *topic) { return topic->pattern || topic->history || topic->outbox; }
+static bool sse__topic_gives_ids(const sse__topic *topic) {
+    return topic && (topic->pattern || topic->history || topic->channel.outbox);
+}
 
 /* A stream has one Last-Event-ID: it is for the app's numbers, or for the rows of one table. */
-static bool sse__topic_suits(const sse__topic *topic, const sse__stream *stream) {
+static bool sse__topic_compatible(const sse__topic *topic, const sse__stream *stream) {
     const sse__sub *sub = stream->subs;
-    if (!topic->outbox) return !stream->fed || !sse__topic_gives_ids(topic);
-    while (sub && !(sse__sub_topic(sub) && sse__topic_gives_ids(sse__sub_topic(sub)))) sub = sub->next;
+    if (!topic->channel.outbox)
+        return !sse__topic_gives_ids(topic) || !sse__stream_row_sub(stream);
+    while (sub && !sse__topic_gives_ids(sub->channel->topic)) sub = sub->next;
     return !sub;
 }
 
-static bool sse__topic_welcome(sse__topic *topic, const char *who) { /* who NULL: nobody. False: no memory */
-    const sse_topic_options *options = topic->rule ? &topic->rule->options : NULL;
+/* who: NULL: nobody. False: no memory. */
+static bool sse__topic_add_person(sse__topic *topic, const char *who) {
     if (!who || topic->pattern) return true;
     if (!topic->presence)
-        topic->presence = sse__presence_new(topic->owner->app, topic->node.key.ptr, options, topic, sse__topic_deserted);
+        topic->presence = sse__presence_new(topic->owner->app, topic->node.key.ptr,
+                                            topic->rule ? &topic->rule->options : NULL, topic,
+                                            sse__topic_presence_empty);
     return topic->presence && sse__presence_join(topic->presence, who);
 }
 
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     const bool opening = stream->phase == SSE__STREAM_OPENING;
-    const bool placed  = opening || sse__stream_resumable(stream);
-    sse__sub  *sub     = sse__channel_find(&topic->channel, stream);
-    if (sub) return SSE_OK;
-    if (!sse__topic_suits(topic, stream)) {
-        sse__topic_rest(topic);
-        return SSE_E_STATE;
+    const bool placed  = opening || sse__stream_has_history(stream);
+    const bool fits    = sse__topic_compatible(topic, stream);
+    sse__sub  *sub;
+    if (sse__channel_find(&topic->channel, stream)) return SSE_OK;
+    sub = fits ? sse__channel_join(&topic->channel, stream) : NULL;
+    if (!sub) sse__topic_release(topic);
+    else if (!sse__topic_add_person(topic, sse__stream_who(stream))) {
+        sse__channel_leave(sub); /* the topic may be gone with it */
+        sub = NULL;
     }
-    sub = sse__channel_join(&topic->channel, stream);
-    if (!sub || !sse__topic_welcome(topic, sse__stream_who(stream))) {
-        if (sub) sse__channel_leave(sub); /* the topic may be gone with it */
-        else sse__topic_rest(topic);
-        return SSE_E_NOMEM;
-    }
+    if (!sub) return fits ? SSE_E_NOMEM : SSE_E_STATE;
     sse__list_remove(&topic->idle);
-    if (topic->outbox) stream->fed = true;
-    sub->after = opening ? sse__greet_after(topic) : topic->outbox ? topic->outbox->last : topic->owner->sequence.last;
-    if (opening && sse__topic_gives_ids(topic)) stream->behind = true; /* S7 */
-    if (!placed && sse__topic_resumable(topic)) sse__stream_place(stream); /* O4 */
+    sub->after = sse__topic_greet_after(topic, opening);
+    if (opening && sse__topic_gives_ids(topic)) stream->replaying = true;            /* S7 */
+    if (!placed && sse__stream_has_history(stream)) sse__stream_send_position(stream); /* O4 */
     return SSE_OK;
 }
 
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
-    sse__stream *stream;
     sse__topic  *topic;
-    int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
-    if (error) return error;
-    if (!name || !*name || sse__stream_needs_events(stream, SSE_E_ARG, call)) return SSE_E_ARG;
-    if (!sse__topics_use(s.app)) return SSE_E_NOMEM;
-    s.app->stream_begun    = sse__topics_begun;
-    s.app->streams->refill = sse__stream_drained;
-    topic = pattern ? sse__pattern_get(s.app->topics, name, &error) : sse__topic_get(s.app->topics, sse__text(name), &error);
-    return topic ? sse__topic_join(topic, stream) : error;
-}
-
-static int sse__subscribe_or_tell(sse_stream s, const char *name, bool pattern) {
-    const int          error  = sse__call_failed(s.app, sse__subscribe(s, name, pattern));
-    const sse__stream *stream = error ? sse__stream_open_one(s) : NULL;
-    if (stream && stream->req) stream->req->unfed = true;
-    return error;
+    sse__stream *stream;
+    int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
+    if (!error && !sse__nonempty(name)) error = SSE_E_ARG;
+    if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
+    if (!error) {
+        s.app->streams->replay = sse__stream_replay;
+        topic = sse__topic_get(s.app->topics, name, pattern, &error);
+        if (topic) error = sse__topic_join(topic, stream);
+    }
+    if (error && (stream = sse__stream_open_one(s)) != NULL && stream->req)
+        stream->req->unfed = true;
+    return sse__call_failed(s.app, error);
 }
 
 SSE_API int sse_subscribe(sse_stream s, const char *topic) {
-    return sse__subscribe_or_tell(s, topic, false);
+    return sse__subscribe(s, topic, false);
 }
 SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) {
-    return sse__subscribe_or_tell(s, pattern, true);
+    return sse__subscribe(s, pattern, true);
 }
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__MAY_JOIN, NULL, &stream); /* it has left all: no mistake */
+    const int    error = sse__stream_may(s, SSE__USE_JOIN, NULL, &stream);
     sse__topic  *topic;
     sse__sub    *sub;
-    if (error) return error;
-    if (!name) return SSE_E_ARG;
-    topic = pattern ? sse__pattern_find(s.app->topics, name) : sse__topic_find(s.app->topics, sse__text(name));
+    if (error) return error; /* a stream that has closed has left all: no mistake */
+    topic = name ? sse__topic_of(s.app->topics, name, pattern) : NULL;
     sub   = topic ? sse__channel_find(&topic->channel, stream) : NULL;
     if (!sub) return SSE_E_ARG;
     sse__channel_leave(sub);
     return SSE_OK;
 }
 
-SSE_API int sse_unsubscribe(sse_stream s, const char *topic) { return sse__unsubscribe(s, topic, false); }
-SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) { return sse__unsubscribe(s, pattern, true); }
+SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
+    return sse__unsubscribe(s, topic, false);
+}
+SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) {
+    return sse__unsubscribe(s, pattern, true);
+}
 
-/* ---- publishing -------------------------------------------------------------------------------------- */
+/* ---- publishing ------------------------------------------------------------------------- */
 
 /* An event on its way: its text stands behind the room for a message. */
 typedef struct sse__publication {
     sse_buf     text;
-    const char *topic, *id, *key;
+    const char *topic, *key;
     sse_stream  except;
-    bool        ephemeral;
+    bool        has_id, ephemeral;
 } sse__publication;
 
-/* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and "*.b", are tried one by one. */
-static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m, const sse__stream *except) {
-    size_t n;
+/* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and
+   "*.b", are tried one by one. */
+static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m,
+                                     const sse__stream *except) {
+    sse__streams *streams = topics->app->streams;
+    size_t        n;
     for (n = 0; n <= name.len && n <= SSE__PREFIX_MAX; n++) {
-        const sse_str key   = sse__str(name.ptr, n);
-        sse__topic   *topic = topics->prefixes[n] ? sse__pattern_of(sse__map_find(&topics->patterns, key), key) : NULL;
-        for (; topic; topic = sse__pattern_of(topic->node.next, key)) {
-            if (!sse__pattern_match(topic->node.key.ptr, name)) continue;
-            sse__channel_send(&topic->channel, m, except, topics->serial, topics->app->streams);
-        }
+        const sse_str key = sse__str(name.ptr, n);
+        sse__topic   *topic;
+        if (!topics->prefixes[n]) continue;
+        topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key);
+        for (; topic; topic = sse__pattern_of(topic->node.next, key))
+            if (sse__pattern_match(topic->node.key.ptr, name))
+                sse__channel_send(&topic->channel, m, except, streams->publication, streams);
     }
 }
 
 /* Numbers it if it is to be kept, makes the message. NULL: no memory. */
-static sse__message *sse__publication_message(sse__publication *p, sse__topics *topics, const sse__rule *rule,
-                                              const sse__history *h) {
-    char          id[SSE__ID_ROOM + 1];
-    sse_buf       key = {NULL, 0, 0, SSE_OK};
-    sse__stamp    stamp = {0, {NULL, 0}, {NULL, 0}, false};
-    sse__message *m;
-    if (h) stamp.seq = sse__sequence_next(&topics->sequence);
-    if (h && !p->id) stamp.id_line = sse__id_line(id, topics->sequence.epoch, stamp.seq);
-    stamp.droppable = rule && rule->options.overflow == SSE_DROP_OLDEST;
-    if (rule && rule->options.overflow == SSE_KEEP_NEWEST) {
+static sse__message *sse__publication_message(sse__publication *p, sse__topics *topics,
+                                              const sse__rule *rule, bool kept) {
+    const uint64_t     seq      = kept ? sse__sequence_next(&topics->sequence) : 0;
+    sse__message_meta  meta     = sse__message_meta_of(seq);
+    const sse_overflow overflow = rule ? rule->options.overflow : SSE_CLOSE_SLOW;
+    char               id[SSE__ID_ROOM + 1];
+    sse_buf            key = {NULL, 0, 0, SSE_OK};
+    sse__message      *m;
+    if (kept && !p->has_id) meta.id_line = sse__id_line(id, topics->sequence.epoch, seq);
+    meta.droppable = overflow == SSE_DROP_OLDEST;
+    if (overflow == SSE_KEEP_NEWEST) {
         sse_printf(&key, "%s\n%s", p->topic, p->key ? p->key : "");
-        stamp.key = sse__str(key.ptr, key.len);
+        meta.key = sse__str(key.ptr, key.len);
     }
     if (key.error) sse_buf_fail(&p->text, key.error);
-    m = sse__message_stamped(&p->text, &stamp);
+    m = sse__message_new(&p->text, &meta);
     sse_buf_free(&key);
     return m;
 }
 
-static void sse__publication_keep(const sse__publication *p, sse__history *h, sse__message *m) {
-    char *alias = sse__nonempty(p->id) ? sse__strdup(sse__text(p->id)) : NULL; /* without memory it cannot be come back to */
-    sse__history_add(h, m, (int64_t)h->sequence->app->loop.wheel.now, alias, p->except);
-    sse__history_soil(h);
-}
-
-/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number: one
-   that there is no memory for went to nobody, and costs nothing that is kept already. */
+/* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
+   one that there is no memory for went to nobody, and costs nothing that is kept already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
-    sse__topics   *topics = app->topics;
-    const sse_str  name = sse__text(p->topic);
-    int            error = SSE_OK;
-    sse__topic    *topic = p->ephemeral ? NULL : sse__topic_kept(topics, name, &error); /* NULL: it is not to be kept */
-    sse__topic    *exact = topic ? topic : sse__topic_find(topics, name);
-    const sse__rule   *rule   = exact ? exact->rule : sse__rule_for(topics, name);
+    sse__topics       *topics = app->topics;
+    const sse_str      name   = sse__text(p->topic);
     const sse__stream *except = sse__stream_open_one(p->except);
-    const uint64_t told = app->net->told;
-    sse__message  *m;
+    const uint64_t     told   = app->net->told;
+    const sse__rule   *rule;
+    int                error  = SSE_OK;
+    sse__message      *m      = NULL;
+    sse__topic        *topic, *exact; /* topic NULL: it is not to be kept */
+    topic = p->ephemeral ? NULL : sse__topic_with_history(topics, p->topic, &error);
+    exact = topic ? topic : sse__topic_find(topics, name);
+    rule  = exact ? exact->rule : sse__rule_for(topics, name);
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
-    m = error == SSE_E_NOMEM ? NULL : sse__publication_message(p, topics, rule, topic ? topic->history : NULL);
-    if (!m) sse_buf_free(&p->text);
-    if (m && topic) sse__publication_keep(p, topic->history, m);
-    if (m && app->net->told != told) m->block->after = app->net->told; /* C5: also to those who are sent it later */
+    if (error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
     if (m) {
-        topics->serial++; /* O1 */
+        if (topic) {
+            sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, p->except);
+            sse__history_mark_dirty(topic->history);
+        }
+        if (app->net->told != told) m->block->after = app->net->told; /* C5: whenever it is sent */
+        app->streams->publication++; /* O1 */
         app->net->counts.events++;
-        if (exact) sse__channel_send(&exact->channel, m, except, topics->serial, topics->app->streams);
+        if (exact)
+            sse__channel_send(&exact->channel, m, except, app->streams->publication, app->streams);
         sse__publish_to_patterns(topics, name, m, except);
-    }
-    if (topic) sse__topic_rest(topic);
+    } else sse_buf_free(&p->text);
+    if (topic) sse__topic_release(topic);
     sse__message_drop(m);
     return m ? SSE_OK : SSE_E_NOMEM;
 }
 
-/* A publication of another thread on its way to the loop. */
-typedef struct sse__posted { sse__publication publication; sse__arena texts; } sse__posted;
-
-static void sse__posted_free(sse__posted *posted) {
-    sse_buf_free(&posted->publication.text);
-    sse__arena_free(&posted->texts);
-    SSE_FREE(posted);
-}
-
+/* A publication of another thread on its way to the loop: its topic and key stand behind it. */
 static void sse__posted_run(sse_app *app, void *user) {
-    sse__posted *posted = (sse__posted *)user;
-    if (sse__publish(app, &posted->publication))
-        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", posted->publication.topic);
-    sse__posted_free(posted);
-}
-
-static const char *sse__posted_text(sse__posted *posted, const char *text, int *error) { /* a copy, NULL for NULL */
-    char *copy = text ? sse__arena_text(&posted->texts, sse__text(text)) : NULL;
-    if (text && !copy) *error = SSE_E_NOMEM;
-    return copy;
+    sse__publication *p = (sse__publication *)user;
+    if (sse__publish(app, p))
+        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", p->topic);
+    SSE_FREE(p);
 }
 
 static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on failure too */
-    sse__posted *posted = SSE__NEW(sse__posted);
-    int          error  = SSE_OK;
-    if (!posted) {
-        sse_buf_free(&p->text);
-        return SSE_E_NOMEM;
+    const size_t      topic = strlen(p->topic) + 1, key = p->key ? strlen(p->key) + 1 : 0;
+    sse__publication *copy  = (sse__publication *)sse__zalloc(sizeof *copy + topic + key);
+    int               error = SSE_E_NOMEM;
+    if (copy) {
+        *copy       = *p;
+        copy->topic = (char *)memcpy(copy + 1, p->topic, topic);
+        if (key) copy->key = (char *)memcpy((char *)(copy + 1) + topic, p->key, key);
+        error = sse__app_post(app, sse__posted_run, copy, sizeof *copy + p->text.cap);
     }
-    posted->publication       = *p;
-    posted->publication.topic = sse__posted_text(posted, p->topic, &error);
-    posted->publication.id    = sse__posted_text(posted, p->id, &error);
-    posted->publication.key   = sse__posted_text(posted, p->key, &error);
-    if (!error) error = sse__app_post(app, sse__posted_run, posted, sizeof *posted + p->text.cap);
-    if (error) sse__posted_free(posted);
+    if (error) {
+        sse_buf_free(&p->text);
+        SSE_FREE(copy);
+    }
     return error;
 }
 
@@ -16115,10 +16286,10 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
     int              error;
     if (!app || !topic || !event) return SSE_E_ARG;
     memset(&p, 0, sizeof p);
-    error = sse__message_text_of(app, &p.text, event);
+    error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
     p.topic     = topic;
-    p.id        = event->id;
+    p.has_id    = event->id != NULL;
     p.key       = event->key;
     p.except    = event->except;
     p.ephemeral = event->ephemeral;
@@ -16129,218 +16300,107 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
     return sse__call_failed(app, sse__publish_event(app, topic, event));
 }
 
-/* ---- rows as events --------------------------------------------------------------------------------------- */
+/* ---- looking in ------------------------------------------------------------------------- */
 
-static int sse__topic_feed(sse_app *app, const char *name, sse_db *db, const char *sql) {
-    int         error = SSE_E_NOMEM;
-    sse__topic *topic = sse__topics_use(app) ? sse__topic_get(app->topics, sse__text(name), &error) : NULL;
-    if (!topic) return error;
-    if (topic->history || topic->outbox || topic->channel.count) error = SSE_E_STATE;
-    else error = sse__outbox_open(app, db, sql, &topic->outbox);
-    if (error) {
-        sse__topic_rest(topic);
-        return error;
-    }
-    topic->named     = true;
-    topic->next_fed  = app->topics->fed;
-    app->topics->fed = topic;
-    return SSE_OK;
-}
-
-#ifndef SSE_NO_SQLITE
-/* Called by >>changes: tables of db were written. */
-static void sse__topics_changed(sse_app *app, const sse_db *db, sse_str table) {
-    sse__topic *topic;
-    for (topic = app->topics->fed; topic; topic = topic->next_fed)
-        if (topic->outbox->db == db && sse__tables_name(sse__str(NULL, 0), table)) topic->outbox->changed = true;
-}
-#endif
-
-/* Those without room for a row are behind from now on: no reader is closed for what the table keeps anyway. */
-static void sse__topic_hold_back(sse__topic *topic, const sse__message *m) {
-    sse__link *link;
-    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
-        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
-        sse__stream *stream = sub->in.stream;
-        if (stream->behind || !sse__stream_lives(stream) || sse__stream_has_room(stream, m, stream->max_queue)) continue;
-        sub->after     = topic->outbox->last;
-        stream->behind = true;
-    }
-}
-
-typedef struct sse__flow { sse__topic *topic; int rows; } sse__flow;
-
-static bool sse__flow_row(uint64_t id, sse__message *m, void *user) {
-    sse__flow   *flow   = (sse__flow *)user;
-    sse__topics *topics = flow->topic->owner;
-    if (m) {
-        topics->serial++;
-        topics->app->net->counts.events++;
-        sse__topic_hold_back(flow->topic, m);
-        sse__channel_send(&flow->topic->channel, m, NULL, topics->serial, topics->app->streams);
-    }
-    flow->topic->outbox->last = id; /* B1 */
-    return ++flow->rows < SSE__OUTBOX_ROWS;
-}
-
-/* B2: whoever is there is told, and gets all rows of the table as it is now. */
-static void sse__topic_anew(sse__topic *topic) {
-    sse__outbox *o = topic->outbox;
-    sse__link   *link;
-    sse_event    event;
-    sse__log(o->app, SSE_LOG_WARNING, "the table of topic %s gives ids again that were sent, up to %llu: all begin anew", topic->node.key.ptr,
-             (unsigned long long)o->last);
-    memset(&event, 0, sizeof event);
-    event.event = topic->rule ? topic->rule->gap_event : "gap";
-    event.data  = "{\"reason\":\"unknown\"}";
-    (void)sse_publish(o->app, topic->node.key.ptr, &event);
-    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
-    topic->owner->app->net->counts.gaps += topic->channel.count;
-    o->last = 0; /* B1 */
-}
-
-static void sse__topic_flow(sse__topic *topic) {
-    sse__outbox *o = topic->outbox;
-    sse__flow    flow;
-    const char  *why;
-    int          error;
-    flow.topic = topic;
-    flow.rows  = 0;
-    error      = topic->channel.count ? sse__outbox_read(o, o->last, sse__flow_row, &flow) : sse__outbox_before(o, 0, &o->last);
-    o->changed = !error && flow.rows == SSE__OUTBOX_ROWS;
-    if (flow.rows) o->remains = UINT64_MAX;
-    else if (!error && sse__outbox_again(o)) {
-        sse__topic_anew(topic);
-        o->changed = true;
-    }
-    if (!error) return;
-    (void)sse_db_error(o->db, &why);
-    if (!*why) why = sse_error_text(error);
-    sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", topic->node.key.ptr, why);
-    sse__alarm_set(&o->app->loop.wheel, &o->retry, o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
-}
-
-static void sse__topic_catch_up(sse__topic *topic) { /* B3 */
-    sse__outbox *o = topic->outbox;
-    sse__link   *link;
-    if (!o->ahead) return;
-    o->ahead = false;
-    for (link = topic->channel.subs.next; link != &topic->channel.subs; link = link->next) {
-        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
-        sse__stream *stream = sub->in.stream;
-        if (!stream->behind || !sse__stream_lives(stream)) continue;
-        if (sub->after > o->last || !sse__stream_lets(stream, SSE__MAY_FLOW)) o->ahead = true;
-        else (void)sse__stream_refill(stream);
-    }
-}
-
-static sse__topic *sse__topic_flowing(sse__topic *topic) { /* the first one, from there on, that has rows to send: B2 */
-    while (topic && !(topic->outbox->changed && sse__db_is_idle(topic->outbox->db))) topic = topic->next_fed;
-    return topic;
-}
-
-static void sse__topics_flow(sse_app *app) {
-    sse__topic *topic = sse__topic_flowing(app->topics->fed);
-    for (; topic; topic = sse__topic_flowing(topic->next_fed)) {
-        sse__topic_flow(topic);
-        sse__topic_catch_up(topic);
-    }
-}
-
-/* ---- looking in ------------------------------------------------------------------------------------------ */
-
-SSE_API int sse_topic_who(sse_app *app, const char *topic, bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
-    sse__topic *t;
+SSE_API int sse_topic_who(sse_app *app, const char *topic,
+                          bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
+    const sse__topic *t;
     if (!app || !topic || !fn) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     t = sse__topic_find(app->topics, sse__text(topic));
     return t && t->presence ? sse__presence_each(t->presence, &t->channel, fn, user) : 0;
 }
 
-SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit, bool (*fn)(const sse_event *event, void *user), void *user) {
-    sse__topic *t;
-    sse_buf     data = {NULL, 0, 0, SSE_OK}, name = {NULL, 0, 0, SSE_OK}, id = {NULL, 0, 0, SSE_OK};
-    uint64_t    seq, last;
-    uint32_t    i;
-    int         n = 0, error;
-    bool        more = true, named;
-    if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
-    t = sse__topic_kept(app->topics, sse__text(topic), &error);
-    if (!t) return error == SSE_E_NOMEM ? error : SSE_E_ABSENT;
-    named    = t->named;
-    t->named = true; /* what fn does must not take it away: O2. It may move what is kept: an entry is found by its number */
-    sse__list_remove(&t->idle);
-    i    = limit && (uint32_t)limit < t->history->count ? t->history->count - (uint32_t)limit : 0;
-    last = t->history->newest;
-    for (seq = 0; more && (i = seq ? sse__history_after(t->history, seq) : i) < t->history->count;) {
-        const sse__entry *e = sse__history_entry(t->history, i);
-        sse_event         event;
-        seq = e->seq;
-        if (seq > last) break;
-        data.len = name.len = id.len = 0;
-        sse_buf_free(&data); /* its being there tells lines from none */
-        sse__event_read(sse__message_bytes(e->message), &data, &name, &id);
-        if (data.error || name.error || id.error) break;
-        memset(&event, 0, sizeof event);
-        event.event    = name.len ? sse_buf_text(&name) : NULL;
-        event.data     = data.ptr ? sse_buf_text(&data) : NULL;
-        event.data_len = data.len;
-        event.id       = sse_buf_text(&id);
+/* What fn does may move what is kept, so an entry is found by its number. */
+static int sse__history_each(const sse__history *h, uint32_t i,
+                             bool (*fn)(const sse_event *event, void *user), void *user) {
+    const uint64_t last = h->newest;
+    sse_buf        parts[3]; /* data, event, id */
+    int            n = 0;
+    bool           more = true;
+    memset(parts, 0, sizeof parts);
+    while (more && i < h->count && sse__history_seq(h, i) <= last) {
+        const sse__message *m   = sse__history_entry(h, i)->message;
+        const uint64_t      seq = m->seq;
+        sse_event           event = sse__event_new(NULL);
+        sse_buf_free(&parts[0]); /* its being there tells lines from none */
+        parts[1].len = parts[2].len = 0;
+        sse__event_read(sse__message_bytes(m), parts);
+        if (parts[0].error || parts[1].error || parts[2].error) {
+            n = SSE_E_NOMEM;
+            break;
+        }
+        event.data     = parts[0].ptr ? sse_buf_text(&parts[0]) : NULL;
+        event.data_len = parts[0].len;
+        event.event    = parts[1].len ? sse_buf_text(&parts[1]) : NULL;
+        event.id       = sse_buf_text(&parts[2]);
         n++;
         more = fn(&event, user);
+        i    = sse__history_after(h, seq);
     }
-    if (data.error || name.error || id.error) n = SSE_E_NOMEM;
-    sse_buf_free(&data);
-    sse_buf_free(&name);
-    sse_buf_free(&id);
-    t->named = named;
-    sse__topic_rest(t);
+    for (i = 0; i < 3; i++) sse_buf_free(&parts[i]);
     return n;
 }
 
-/* ---- many streams at once ------------------------------------------------------ */
+SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
+                              bool (*fn)(const sse_event *event, void *user), void *user) {
+    sse__topic *t;
+    uint32_t    skip = 0;
+    int         n, error;
+    bool        named;
+    if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    t = sse__topic_with_history(app->topics, topic, &error);
+    if (!t) return error == SSE_E_NOMEM ? error : SSE_E_ABSENT;
+    named    = t->named;
+    t->named = true; /* what fn does must not take it away: O2 */
+    sse__list_remove(&t->idle);
+    if (limit && (uint32_t)limit < t->history->count) skip = t->history->count - (uint32_t)limit;
+    n        = sse__history_each(t->history, skip, fn, user);
+    t->named = named;
+    sse__topic_release(t);
+    return n;
+}
 
-/* Goes through the streams of a filter by the shortest list that holds them all: S4. Nobody joins or leaves a list meanwhile. */
+/* ---- many streams at once --------------------------------------------------------------- */
+
+/* Goes through the streams of a filter by the shortest list that holds them all: S4. Nobody joins
+   or leaves a list meanwhile. */
 typedef struct sse__walk {
-    const sse_filter   *filter;
     const sse__slots   *all;
     const sse__group   *label, *who;
     const sse__channel *topic;
     const sse__link    *list, *at; /* list NULL: slots */
-    uint32_t            shortest, slot;
+    uint32_t            count, slot; /* count: of the list, or of all */
 } sse__walk;
 
 static void sse__walk_offer(sse__walk *w, const sse__link *list, uint32_t count) {
-    if (w->list && w->shortest <= count) return;
-    w->list     = w->at = list;
-    w->shortest = count;
+    if (w->list && w->count <= count) return;
+    w->list  = w->at = list;
+    w->count = count;
 }
 
 /* False: no stream matches. */
 static bool sse__walk_begin(sse__walk *w, sse_app *app, const sse_filter *f) {
-    sse__node *node = f->topic ? sse__map_find(&app->topics->exact, sse__text(f->topic)) : NULL;
+    sse__topic *topic = f->topic ? sse__topic_find(app->topics, sse__text(f->topic)) : NULL;
     memset(w, 0, sizeof *w);
-    w->filter = f;
-    w->all    = &app->streams->all;
+    w->all   = &app->streams->all;
+    w->count = w->all->count;
     if (f->label) w->label = sse__group_find(&app->streams->labels, f->label);
     if (f->who) w->who = sse__group_find(&app->streams->people, f->who);
-    if (node) w->topic = &SSE__CONTAINER(node, sse__topic, node)->channel;
-    if ((f->label && !w->label) || (f->who && !w->who) || (f->topic && !w->topic)) return false;
+    if (topic) w->topic = &topic->channel;
     if (w->label) sse__walk_offer(w, &w->label->members, w->label->count);
     if (w->who) sse__walk_offer(w, &w->who->members, w->who->count);
     if (w->topic) sse__walk_offer(w, &w->topic->subs, w->topic->count);
-    return true;
+    return !f->label == !w->label && !f->who == !w->who && !f->topic == !w->topic;
 }
 
-static bool sse__walk_matches(const sse__walk *w, const sse__stream *stream) { /* also one that is closing */
-    const sse__stream_extra *x = stream->extra;
-    if (w->label && (!x || x->label != w->label)) return false;
-    if (w->who && (!x || x->who != w->who)) return false;
-    return !w->topic || sse__channel_find(w->topic, stream);
+static bool sse__walk_matches(const sse__walk *w, const sse__stream *stream) { /* or is closing */
+    return (!w->label || stream->label == w->label) && (!w->who || stream->who == w->who) &&
+           (!w->topic || sse__channel_find(w->topic, stream));
 }
 
-static sse__stream *sse__walk_any(sse__walk *w) { /* the next one of the list; NULL: that was the last */
+static sse__stream *sse__walk_any(sse__walk *w) { /* the next of the list; NULL: no more */
     while (!w->list && w->slot < w->all->used) {
         sse__stream *stream = (sse__stream *)w->all->at[w->slot++].item;
         if (stream) return stream;
@@ -16350,9 +16410,10 @@ static sse__stream *sse__walk_any(sse__walk *w) { /* the next one of the list; N
     return w->at == w->list ? NULL : SSE__CONTAINER(w->at, sse__member, link)->stream;
 }
 
-static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: that was the last */
+static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: no more */
     sse__stream *stream = sse__walk_any(w);
-    while (stream && (!sse__stream_lives(stream) || !sse__walk_matches(w, stream))) stream = sse__walk_any(w);
+    while (stream && (!sse__stream_lives(stream) || !sse__walk_matches(w, stream)))
+        stream = sse__walk_any(w);
     return stream;
 }
 
@@ -16361,28 +16422,28 @@ static int sse__filter_check(sse_app *app, const sse_filter *f) {
     return sse__on_loop(app) ? SSE_OK : SSE_E_THREAD;
 }
 
-/* The common question asks for one thing and is answered without a walk: who is in the list, less those that are closing. */
-static int sse__walk_count(sse__walk *w, const sse__link *closing) {
-    uint32_t         n = w->list ? w->shortest : w->all->count;
-    const sse__link *link;
-    for (link = closing->next; link != closing; link = link->next)
-        if (sse__walk_matches(w, SSE__CONTAINER(link, sse__stream, closing))) n--;
-    return (int)n;
-}
-
+/* The common question asks for one thing and is answered without a walk: by the length of the
+   list, less the streams in it that are closing. */
 SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
-    const int error = sse__filter_check(app, filter);
-    int       n = 0;
-    sse__walk w;
+    const int  error = sse__filter_check(app, filter);
+    sse__link *link;
+    int        n = 0;
+    sse__walk  w;
     if (error) return error;
     if (!sse__walk_begin(&w, app, filter)) return 0;
-    if (!w.label + !w.who + !w.topic >= 2) return sse__walk_count(&w, &app->streams->closing);
-    while (sse__walk_next(&w)) n++;
+    if ((w.label != NULL) + (w.who != NULL) + (w.topic != NULL) > 1) {
+        while (sse__walk_next(&w)) n++;
+        return n;
+    }
+    n = (int)w.count;
+    for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
+        if (sse__walk_matches(&w, SSE__CONTAINER(link, sse__stream, closing))) n--;
     return n;
 }
 
 /* Handles are gathered first, so that fn may do anything to the lists. */
-SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter, bool (*fn)(sse_stream s, void *user), void *user) {
+SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
+                             bool (*fn)(sse_stream s, void *user), void *user) {
     const int    error = fn ? sse__filter_check(app, filter) : SSE_E_ARG;
     sse_buf      found = {NULL, 0, 0, SSE_OK};
     sse__stream *stream;
@@ -16426,19 +16487,24 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /*==========================================================================
   >>live   views: render once, share
-  Uses: >>stream >>route >>datastar >>db Tests: tests/unit/live.c tests/wire/live.test.mjs
+  Uses: >>channel >>stream >>route >>datastar >>db
+  Tests: tests/unit/live.c tests/wire/live.test.mjs
 
   touch, commit, timer --> [view_mark] --> dirty --> end of turn: [view_render]
-                                                          |
-                 same bytes: nothing is sent <------------+------> one message to all
+                              |  ^                        |
+           min_interval_ms is |  | the alarm              +--> the same bytes: nothing is sent
+              not over yet    v  |                        +--> others: one message to all
+                            waiting <-- it failed: -------+
+                                        retried later
 
   V1  A dirty view is rendered at most once a turn, and not before
       min_interval_ms since the last time.
-  V2  A watcher that joins is sent the state; if there is none yet it is
-      fresh until the first render.
+  V2  A watcher that joins is sent the state; if there is none yet it awaits
+      the first render.
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
       touching or joining one of them looks at no other.
+  All held by tests/unit/live.c and tests/wire/live.test.mjs.
 ==========================================================================*/
 
 typedef struct sse__live {           /* one sse_live or sse_live_each */
@@ -16452,8 +16518,7 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     void           *user;
     int             every_ms, min_interval_ms;
     uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
-    bool            full;            /* it was said that it is */
-    uint64_t        told_full;       /* when that was: see sse__peer_level */
+    uint64_t        told_full;       /* when that was last a warning: see sse__peer_level */
     sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
@@ -16471,7 +16536,7 @@ struct sse_view {
     sse__live    *live;
     sse__arena    texts;
     sse__pair    *params;
-    sse_req      *req;               /* of sse_live_each: a copy of the request, for the stream's life */
+    sse_req      *req;               /* of sse_live_each: a copy, for the stream's life */
     sse__message *state;             /* the last render that succeeded */
     uint64_t      rendered_at;
     int           failures;          /* in a row: backs off */
@@ -16483,31 +16548,37 @@ typedef struct sse__views {
     sse__map  shared, each;          /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
-    sse__route_node *routes;            /* borrowed from >>app, to find the live route of a path */
+    sse__route_node *routes;         /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
 } sse__views;
 
-/* ---- marking ------------------------------------------------------------------ */
+/* ---- marking ------------------------------------------------------------------------- */
+
+static void sse__view_render_at(sse_view *view, uint64_t when) {
+    sse__alarm_set(&view->live->app->loop.wheel, &view->alarm, when);
+}
 
 static void sse__view_mark(sse_view *view) { /* V1 */
-    sse__views    *views = view->live->app->views;
-    const uint64_t now = view->live->app->loop.wheel.now;
+    const sse_app *app  = view->live->app;
     const uint64_t from = view->rendered_at + (uint64_t)view->live->min_interval_ms;
     if (view->dirty) return;
-    if (view->rendered_at && from > now) {
-        if (!view->alarm.link.next || view->alarm.due > from) sse__alarm_set(&view->live->app->loop.wheel, &view->alarm, from);
+    if (view->rendered_at && from > app->loop.wheel.now) {
+        if (!view->alarm.link.next || view->alarm.due > from) sse__view_render_at(view, from);
         return;
     }
     view->dirty = true;
-    sse__list_add(&views->dirty, &view->dirty_link);
+    sse__list_add(&app->views->dirty, &view->dirty_link);
 }
 
 static void sse__live_mark(sse__live *live) { /* all of its views */
     sse__link *link;
-    for (link = live->views.next; link != &live->views; link = link->next) sse__view_mark(SSE__CONTAINER(link, sse_view, link));
+    for (link = live->views.next; link != &live->views; link = link->next)
+        sse__view_mark(SSE__CONTAINER(link, sse_view, link));
 }
 
-static void sse__view_alarm(sse__alarm *alarm) { sse__view_mark(SSE__CONTAINER(alarm, sse_view, alarm)); }
+static void sse__view_alarm(sse__alarm *alarm) {
+    sse__view_mark(SSE__CONTAINER(alarm, sse_view, alarm));
+}
 
 #ifndef SSE_NO_SQLITE
 /* Called by >>changes: tables of db were written. table absent: nobody knows which. */
@@ -16515,72 +16586,74 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__link *link;
     for (link = app->views->lives.next; link != &app->views->lives; link = link->next) {
         sse__live *live = SSE__CONTAINER(link, sse__live, link);
-        if (live->db == db && sse__tables_name(sse__text(live->tables), table)) sse__live_mark(live);
+        if (live->db == db && sse__tables_name(sse__text(live->tables), table))
+            sse__live_mark(live);
     }
 }
 #endif
 
-/* ---- rendering ------------------------------------------------------------------ */
+/* ---- rendering ----------------------------------------------------------------------- */
 
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
 static int sse__view_message(const sse__live *live, sse_buf *html, sse__message **m) {
-    sse_buf   b = {NULL, 0, 0, SSE_OK};
-    sse_event event;
-    int       error;
-    memset(&event, 0, sizeof event);
-    if (live->format == SSE_AS_ELEMENTS) event.elements = sse_buf_text(html);
-    else if (live->format == SSE_AS_SIGNALS) event.signals = sse_buf_text(html);
-    else event.data = sse_buf_text(html);
+    const char *text  = sse_buf_text(html);
+    sse_event   event = sse__event_new(live->format == SSE_AS_DATA ? NULL : &live->patch);
+    sse_buf     b = {NULL, 0, 0, SSE_OK};
+    int         error;
+    if (live->format == SSE_AS_ELEMENTS) event.elements = text;
+    else if (live->format == SSE_AS_SIGNALS) event.signals = text;
+    else event.data = text;
     event.event    = live->event;
     event.data_len = html->len;
-    event.patch = live->format == SSE_AS_DATA ? NULL : &live->patch;
     sse__message_begin(&b);
     error = sse_event_write(&b, &event);
     if (error) sse_buf_free(&b);
-    *m = error ? NULL : sse__message_end(&b);
+    *m = error ? NULL : sse__message_new(&b, NULL);
     return error || *m ? error : SSE_E_NOMEM;
 }
 
-static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it was not rendered */
-    const sse_str json = sse__text(sse_buf_text(html));
-    const char   *why  = error == SSE_E_DB ? sse__db_faults.words : sse_error_text(error);
-    size_t        offset;
-    char          fault[80];
-    if (error == SSE_E_ARG && live->format == SSE_AS_SIGNALS) { /* the rest of its event was checked by sse_live */
-        error = sse__json_check(json, &offset);
+static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* why it failed */
+    const char *why = error == SSE_E_DB ? sse__db_faults.words : sse_error_text(error);
+    size_t      offset;
+    char        fault[80];
+    if (error == SSE_E_ARG && live->format == SSE_AS_SIGNALS) { /* sse_live has checked the rest */
+        error = sse__json_check(sse__text(sse_buf_text(html)), &offset);
         why   = error ? sse__json_error_text(error, offset, fault) : "the JSON is no object";
     }
     sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
 }
 
-/* Tried again after half a second, then one, ... up to 32, whether or not anything changed: a database that was locked comes back
-   without a commit to tell of it. V3 */
+/* Retried after half a second, then one, ... up to 32, whether or not anything changed: a database
+   that was locked comes back without a commit to tell of it. V3 */
 static void sse__view_failed(sse_view *view, int error) {
-    sse__live *live = view->live;
+    sse_app   *app   = view->live->app;
     const int  shift = view->failures < 6 ? view->failures++ : 6;
     sse__link *link;
-    live->app->net->counts.renders_failed++;
-    sse__view_log(live, &live->app->views->html, error);
-    sse__alarm_set(&live->app->loop.wheel, &view->alarm, live->app->loop.wheel.now + (500u << shift));
+    app->net->counts.renders_failed++;
+    sse__view_log(view->live, &app->views->html, error);
+    sse__view_render_at(view, app->loop.wheel.now + (500u << shift));
     if (view->state) return;
     for (link = view->channel.subs.next; link != &view->channel.subs; link = link->next)
         sse__stream_turn_away(SSE__CONTAINER(link, sse__member, link)->stream);
 }
 
 static void sse__view_render(sse_view *view) {
-    sse__live    *live  = view->live;
-    sse__views   *views = live->app->views;
+    sse__live     *live     = view->live;
+    sse__streams  *streams  = live->app->streams;
+    sse__views    *views    = live->app->views;
     const uint64_t failures = sse__db_failures();
-    sse__message *m = NULL;
-    int           error;
-    views->html.len = 0;
+    sse__message  *m = NULL;
+    int            error;
+    views->html.len   = 0;
     views->html.error = SSE_OK;
     view->rendered_at = live->app->loop.wheel.now;
-    if (live->every_ms > 0) sse__alarm_set(&live->app->loop.wheel, &view->alarm, view->rendered_at + (uint64_t)live->every_ms);
+    if (live->every_ms > 0)
+        sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
     live->app->net->counts.renders++;
-    error = views->html.error ? views->html.error : sse__db_failures() != failures ? SSE_E_DB : SSE_OK;
+    error = views->html.error;
+    if (!error && sse__db_failures() != failures) error = SSE_E_DB;
     if (!error) error = sse__view_message(live, &views->html, &m);
     if (error) {
         sse__view_failed(view, error);
@@ -16589,16 +16662,16 @@ static void sse__view_render(sse_view *view) {
     view->failures = 0;
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
-        sse__channel_greet_fresh(&view->channel, view->state, live->app->streams);
+        sse__channel_send_snapshots(&view->channel, view->state, streams);
         sse__message_drop(m);
         return;
     }
-    sse__channel_send_state(&view->channel, m, live->app->streams);
+    sse__channel_send_state(&view->channel, m, streams);
     sse__message_drop(view->state);
     view->state = m;
 }
 
-/* The end of a turn: renders what is dirty. What renders make dirty again waits for the next turn. */
+/* The end of a turn: renders what is dirty. What renders make dirty again waits for the next. */
 static void sse__views_render(sse_app *app) {
     sse__views *views = app->views;
     sse__link   now;
@@ -16612,7 +16685,7 @@ static void sse__views_render(sse_app *app) {
     if (views->html.cap > 1 << 20) sse_buf_free(&views->html);
 }
 
-/* ---- watching ------------------------------------------------------------------- */
+/* ---- watching ------------------------------------------------------------------------ */
 
 SSE_API const char *sse_view_param(sse_view *view, const char *name) {
     const sse__pair *pair;
@@ -16622,12 +16695,14 @@ SSE_API const char *sse_view_param(sse_view *view, const char *name) {
 }
 
 static void sse__view_free(sse_view *view) {
+    sse__live *live = view->live;
     sse__alarm_cancel(&view->alarm);
     sse__list_remove(&view->link);
     sse__list_remove(&view->dirty_link);
-    if (view->node.key.ptr) sse__map_remove(&view->live->app->views->shared, &view->node);
-    if (view->node.key.ptr && view->params) view->live->count--;
-    if (view->live->count < view->live->max_views) view->live->full = false;
+    if (view->node.key.ptr) {
+        sse__map_remove(&live->app->views->shared, &view->node);
+        if (view->params) live->count--;
+    }
     sse__group_leave(view->fellows, &view->in);
     sse__message_drop(view->state);
     sse__req_free(view->req);
@@ -16651,68 +16726,84 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
     return view;
 }
 
-/* Copies the parameters that tell this view from others, and makes its key of them. */
-static bool sse__view_set_params(sse_view *view, const sse__route *route, const sse__route_match *m, sse_str query, sse_buf *key) {
-    sse_str  words = sse__text(view->live->query), word, rest, name, value;
-    int      i, error = SSE_OK;
-    char    *text;
-    for (i = 0; i < m->nparams && !error; i++) {
-        text = sse__arena_text(&view->texts, m->params[i]);
-        if (!text) return false;
-        error = sse__pair_set(&view->texts, &view->params, route->names[i], text);
-        sse_url(key, "/%s", text);
+/* Where a path leads. live NULL: to no live view. */
+typedef struct sse__target {
+    char             *path;      /* decoded */
+    sse_str           query;
+    sse__route_match  found;
+    const sse__route *route;
+    sse__live        *live;
+} sse__target;
+
+/* What tells a shared view from others: its parameters, and the key that is made of them. */
+typedef struct sse__view_key { sse__arena texts; sse__pair *params; sse_buf text; } sse__view_key;
+
+static int sse__view_key_add(sse__view_key *k, const char *name, const char *value) {
+    return name && value ? sse__pair_set(&k->texts, &k->params, name, value) : SSE_E_NOMEM;
+}
+
+static bool sse__view_key_set(sse__view_key *k, const sse__target *t) { /* false: no memory */
+    sse_str words = sse__text(t->live->query), word, rest, name, value;
+    int     i, error = SSE_OK;
+    char   *text;
+    sse_printf(&k->text, "%s ", t->live->path);
+    for (i = 0; i < t->found.nparams && !error; i++) {
+        text  = sse__arena_text(&k->texts, t->found.params[i]);
+        error = sse__view_key_add(k, t->route->names[i], text);
+        sse_url(&k->text, "/%s", text);
     }
-    while (words.ptr && !error) { /* in the order of the option, so that ?a&b and ?b&a are one view */
+    while (words.ptr && !error) { /* in the order of the option: ?a&b and ?b&a are one view */
         word = sse__cut(&words, ' ', false);
-        for (rest = query; word.len && sse__pair_next(&rest, '&', &name, &value);) {
+        for (rest = t->query; word.len && sse__pair_next(&rest, '&', &name, &value);) {
             if (!sse__eq(name, word)) continue;
-            text = (char *)sse__arena_get(&view->texts, value.len + 1);
-            if (!text) return false;
-            if (sse__form_decode(text, value) == SIZE_MAX) continue; /* as for sse_query */
-            name.ptr = sse__arena_text(&view->texts, word);
-            error    = name.ptr ? sse__pair_set(&view->texts, &view->params, name.ptr, text) : SSE_E_NOMEM;
-            sse_puts(key, "&");
-            sse__put_str(key, word);
-            sse_url(key, "=%s", text);
+            text = (char *)sse__arena_get(&k->texts, value.len + 1);
+            if (text && sse__form_decode(text, value) == SIZE_MAX) continue; /* as sse_query */
+            error = sse__view_key_add(k, sse__arena_text(&k->texts, word), text);
+            sse_printf(&k->text, "&%.*s", SSE_STR(word));
+            sse_url(&k->text, "=%s", text);
             break;
         }
     }
-    return !error && !key->error;
+    return !error && !k->text.error;
 }
 
-static bool sse__live_has_room(sse__live *live, const sse_view *view) { /* V4 */
-    if (!view->params || live->count < live->max_views) return true;
-    if (!live->full) {
-        const int level = sse__peer_level(live->app, &live->told_full);
-        sse__log(live->app, level, "live view %s: all of its %lu max_views are watched", live->path, (unsigned long)live->count);
-        live->full = level == SSE_LOG_WARNING; /* else it is still to be said */
-    }
+static bool sse__live_has_room(sse__live *live) { /* V4 */
+    if (live->count < live->max_views) return true;
+    sse__log(live->app, sse__peer_level(live->app, &live->told_full),
+             "live view %s: all of its %lu max_views are watched", live->path,
+             (unsigned long)live->count);
     return false;
 }
 
-/* Finds or makes the shared view of a path. One is made in any case: it holds what the key is written from, and goes again if
-   there is such a view. NULL: no memory, or max_views. */
-static sse_view *sse__view_get(sse__live *live, const sse__route *route, const sse__route_match *m, sse_str query, bool make) {
-    sse__views *views = live->app->views;
-    sse_view   *view  = sse__view_new(live), *known = NULL;
-    sse_buf     key = {NULL, 0, 0, SSE_OK};
-    sse__node  *node;
-    char       *text = NULL;
-    if (!view) return NULL;
-    sse_printf(&key, "%s ", live->path);
-    if (sse__view_set_params(view, route, m, query, &key)) text = sse__arena_text(&view->texts, sse__str(key.ptr, key.len));
-    node = text ? sse__map_find(&views->shared, sse__text(text)) : NULL;
-    if (node) known = SSE__CONTAINER(node, sse_view, node);
-    else if (text && make && sse__live_has_room(live, view) && sse__map_add(&views->shared, &view->node, sse__text(text))) {
-        known = view;
-        live->count += view->params != NULL;
+/* Finds the shared view of a path, or makes it. NULL: no memory, or max_views. */
+static sse_view *sse__view_get(const sse__target *t, bool make) {
+    sse__map     *shared = &t->live->app->views->shared;
+    sse_view     *view   = NULL;
+    sse__node    *node;
+    sse__view_key k;
+    sse_str       key;
+    memset(&k, 0, sizeof k);
+    if (sse__view_key_set(&k, t)) {
+        key  = sse__str(k.text.ptr, k.text.len);
+        node = sse__map_find(shared, key);
+        if (node) view = SSE__CONTAINER(node, sse_view, node);
+        else if (make && (!k.params || sse__live_has_room(t->live))) view = sse__view_new(t->live);
+        if (view && !node) {
+            key.ptr = sse__arena_text(&k.texts, key);
+            if (key.ptr && sse__map_add(shared, &view->node, key)) {
+                view->texts  = k.texts;
+                view->params = k.params;
+                t->live->count += view->params != NULL;
+                memset(&k.texts, 0, sizeof k.texts);
+            } else {
+                sse__view_free(view);
+                view = NULL;
+            }
+        }
     }
-    if (known != view) {
-        view->node.key.ptr = NULL;
-        sse__view_free(view);
-    }
-    sse_buf_free(&key);
-    return known;
+    sse_buf_free(&k.text);
+    sse__arena_free(&k.texts);
+    return view;
 }
 
 /* Adds a stream to a view: V2. A view that nobody could join is freed. */
@@ -16725,8 +16816,10 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
         if (!view->channel.count) sse__view_free(view);
         return raw ? SSE_E_ARG : SSE_E_NOMEM;
     }
-    if (view->state) return sse__channel_greet(&view->channel, stream, view->state, stream->app->streams);
-    sub->fresh = true;
+    if (view->state)
+        return sse__channel_send_snapshot(&view->channel, stream, view->state,
+                                          stream->app->streams);
+    sub->awaits_state = true;
     if (!view->failures) sse__view_mark(view);
     return SSE_OK;
 }
@@ -16739,86 +16832,85 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
     return NULL;
 }
 
-/* ---- routes ------------------------------------------------------------------------ */
-
-static void sse__live_refuse(sse_req *req) { /* there is no view for it */
-    if (req->stream) sse__stream_turn_away(req->stream);
-    else (void)sse_come_back(req, 0);
-}
+/* ---- routes --------------------------------------------------------------------------- */
 
 /* The handler of every live route. Its guard may have opened the stream. */
 static void sse__live_handler(sse_req *req, void *user) {
-    sse__live   *live = (sse__live *)user;
+    sse__live   *live  = (sse__live *)user;
     sse__views  *views = live->app->views;
     sse_view    *view;
     sse__stream *stream;
-    sse__route_match   m;
+    sse__target  t;
     if (live->guard) live->guard(req, live->user);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
-    (void)sse__route_find(views->routes, sse__text(req->path), &m);
-    view = live->render ? sse__view_get(live, req->route, &m, req->query_text, true) : sse__view_each(live, req);
-    if (!view) {
-        sse__live_refuse(req);
+    memset(&t, 0, sizeof t);
+    t.live  = live;
+    t.route = req->route;
+    t.query = req->query_text;
+    (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
+    view = live->render ? sse__view_get(&t, true) : sse__view_each(live, req);
+    if (!view) { /* no memory, or max_views */
+        if (req->stream) sse__stream_turn_away(req->stream);
+        else (void)sse_come_back(req, 0);
         return;
     }
-    stream = req->stream ? req->stream : sse__stream_get(sse_stream_open(req, &live->stream));
-    if (stream && live->render_each && !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows))
+    stream = req->stream;
+    if (!stream) stream = sse__stream_get(sse_stream_open(req, &live->stream));
+    if (stream && live->render_each &&
+        !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows))
         stream = NULL; /* no memory */
     if (sse__view_join(view, stream) && req->stream) sse__stream_turn_away(req->stream);
 }
 
-/* The live route that serves a path, or NULL. */
-static sse__live *sse__live_find(sse_app *app, sse_str path, sse__route_match *m, const sse__route **route) {
-    *route = sse__route_find(app->views->routes, path, m) ? sse__route_of(m->at->routes, SSE__LIT("GET")) : NULL;
-    return *route && (*route)->fn == sse__live_handler ? (sse__live *)(*route)->user : NULL;
+/* Takes "/path?query" apart. t->path: free it. */
+static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
+    sse_str path, rest = sse__text(target);
+    memset(t, 0, sizeof *t);
+    path     = sse__cut(&rest, '?', false);
+    t->query = rest;
+    t->path  = (char *)SSE_MALLOC(path.len + 2);
+    if (!t->path || sse__path_decode(t->path, path) <= 0 ||
+        !sse__route_find(app->views->routes, sse__text(t->path), &t->found))
+        return;
+    t->route = sse__route_of(t->found.at->routes, SSE__LIT("GET"));
+    if (t->route && t->route->fn == sse__live_handler) t->live = (sse__live *)t->route->user;
 }
 
-/* Cuts "/path?query" and decodes the path. NULL: no memory, or not well-formed. */
-static char *sse__live_path(const char *target, sse_str *query) {
-    sse_str path = sse__text(target), rest = path;
-    char   *decoded;
-    path   = sse__cut(&rest, '?', false);
-    *query = rest;
-    decoded = (char *)SSE_MALLOC(path.len + 2);
-    if (decoded && sse__path_decode(decoded, path) > 0) return decoded;
-    SSE_FREE(decoded);
-    return NULL;
-}
-
-/* The view of a path. */
-typedef struct sse__target { char *path; sse_str query; sse__route_match found; const sse__route *route; sse__live *live; } sse__target;
-
-/* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs, as for a request of its own: with
-   its path and parameters, and its query ahead of that of the request. They can only refuse: the reply itself has begun. */
-static bool sse__live_admits(const sse__target *t, sse_req *req) {
-    const sse_req as_it_was = *req;
-    bool          admitted, copied = sse__req_own_attrs(req);
+/* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs,
+   as for a request of its own: with its path and parameters, and its query ahead of that of the
+   request. They can only refuse: the reply itself has begun. */
+static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
+    const sse_req saved = *req;
+    const bool    own   = sse__req_own_attrs(req);
+    bool          allowed;
     int           i;
     sse__req_set_phase(req, SSE__REQ_GUARDED);
     sse__req_forget_output(req);
-    req->status      = 0;
-    req->path        = t->path;
-    if (t->query.len) req->query_text = sse__text(sse_fmt(req, "%.*s&%.*s", SSE_STR(t->query), SSE_STR(req->query_text)));
+    req->status = 0;
+    req->path   = t->path;
+    if (t->query.len)
+        req->query_text = sse__text(sse_fmt(req, "%.*s&%.*s", SSE_STR(t->query),
+                                            SSE_STR(req->query_text)));
     req->param_names = (const char *const *)t->route->names;
     memset(&req->query, 0, sizeof req->query);
     memset(req->params, 0, sizeof req->params);
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
-    if (copied) req->app->views->ask_hooks(req);
-    if (copied && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
-    admitted = copied && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
+    if (own) req->app->views->ask_hooks(req);
+    if (own && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
+    allowed = own && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
     req->file        = NULL;
     req->failed      = false;
-    req->status      = as_it_was.status;
-    req->path        = as_it_was.path;
-    req->query_text  = as_it_was.query_text;
-    req->query       = as_it_was.query;
-    req->attrs       = as_it_was.attrs; /* what a guard sets is for the handler of its own route */
-    req->param_names = as_it_was.param_names;
-    memcpy(req->params, as_it_was.params, sizeof req->params);
+    req->status      = saved.status;
+    req->path        = saved.path;
+    req->query_text  = saved.query_text;
+    req->query       = saved.query;
+    req->attrs       = saved.attrs; /* what a guard sets is for the handler of its own route */
+    req->param_names = saved.param_names;
+    memcpy(req->params, saved.params, sizeof req->params);
     sse__req_set_phase(req, SSE__REQ_STREAMING);
-    return admitted;
+    return allowed;
 }
 
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
@@ -16826,96 +16918,86 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     sse__stream *stream;
     sse__target  t;
     sse_view    *view;
-    int          error = sse__stream_may(s, SSE__MAY_JOIN, call, &stream);
-    if (!error) error = sse__stream_needs_events(stream, SSE_E_ARG, call);
+    int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
     if (error) return error;
     error = SSE_E_ARG;
-    memset(&t, 0, sizeof t);
-    t.path = live_path ? sse__live_path(live_path, &t.query) : NULL;
-    t.live = t.path ? sse__live_find(s.app, sse__text(t.path), &t.found, &t.route) : NULL;
-    if (t.live && stream->req && (sse__req_may(stream->req, SSE__MAY_SHOW, call) || !sse__live_admits(&t, stream->req)))
+    sse__target_find(&t, s.app, live_path ? live_path : "");
+    if (t.live && stream->req &&
+        (sse__req_may(stream->req, SSE__MAY_SHOW, call) ||
+         !sse__live_guard_allows(&t, stream->req)))
         error = SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
     else if (!sse__stream_lives(stream)) error = SSE_E_CLOSED; /* by what a guard did */
     else if (t.live && t.live->render) {
-        view  = sse__view_get(t.live, t.route, &t.found, t.query, true);
+        view  = sse__view_get(&t, true);
         error = view ? sse__view_join(view, stream) : SSE_E_FULL;
     }
     SSE_FREE(t.path);
     return error;
 }
 
-/* ---- touching ------------------------------------------------------------------------ */
+/* ---- touching -------------------------------------------------------------------------- */
 
-static sse__live *sse__live_by_pattern(sse__views *views, const char *path) { /* "/room/{id}"; NULL: none, or no such path */
-    sse__link *link = strchr(path, '{') ? views->lives.next : &views->lives;
-    while (link != &views->lives && strcmp(SSE__CONTAINER(link, sse__live, link)->path, path) != 0) link = link->next;
-    return link == &views->lives ? NULL : SSE__CONTAINER(link, sse__live, link);
-}
-
-static void sse__touch_path(sse_app *app, const char *target, const char *path, sse_str query) { /* V4 */
-    const sse__route *route;
-    sse__route_match        m;
-    sse__live        *live  = sse__live_find(app, sse__text(path), &m, &route);
-    sse_view         *view  = live && live->render ? sse__view_get(live, route, &m, query, false) : NULL;
-    sse__group       *group = live && live->render_each ? sse__group_find(&app->views->each, path) : NULL;
-    sse__link        *link;
-    if (live && strcmp(live->path, target) == 0) sse__live_mark(live);
-    if (view) sse__view_mark(view);
-    for (link = group ? group->members.next : NULL; group && link != &group->members; link = link->next)
-        sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
-}
-
-static void sse__touch(sse_app *app, void *user) { /* on the loop; takes the path */
-    char      *target = (char *)user, *path;
-    sse_str    query = {NULL, 0};
-    sse__live *live = sse__live_by_pattern(app->views, target);
-    path = live ? NULL : sse__live_path(target, &query);
-    if (live) sse__live_mark(live);
-    else if (path) sse__touch_path(app, target, path, query);
-    SSE_FREE(path);
-    SSE_FREE(target);
-}
-
-static int sse__touch_one(sse_app *app, const char *path) {
-    char *copy;
-    int   error;
-    if (!app || !path || path[0] != '/') return SSE_E_ARG;
-    copy = sse__strdup(sse__text(path));
-    if (!copy) return SSE_E_NOMEM;
-    if (sse__is_owner(app)) {
-        sse__touch(app, copy);
-        return SSE_OK;
+/* All views of "/room/{id}", as it was given to sse_live; else the one of "/room/7": V4. On the
+   loop; takes the path. */
+static void sse__touch(sse_app *app, void *user) {
+    char        *path  = (char *)user;
+    sse__views  *views = app->views;
+    sse_view    *view  = NULL;
+    sse__group  *group = NULL;
+    sse__live   *live  = NULL;
+    sse__link   *link;
+    sse__target  t;
+    for (link = views->lives.next; link != &views->lives && !live; link = link->next) {
+        live = SSE__CONTAINER(link, sse__live, link);
+        if (!sse__eq(sse__text(live->path), sse__text(path))) live = NULL;
     }
-    error = sse__app_post(app, sse__touch, copy, strlen(copy));
-    if (error) SSE_FREE(copy);
-    return error;
+    if (live) sse__live_mark(live);
+    else {
+        sse__target_find(&t, app, path);
+        if (t.live && t.live->render) view = sse__view_get(&t, false);
+        else if (t.live) group = sse__group_find(&views->each, t.path);
+        if (view) sse__view_mark(view);
+        for (link = group ? group->members.next : NULL; group && link != &group->members;
+             link = link->next)
+            sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
+        SSE_FREE(t.path);
+    }
+    SSE_FREE(path);
 }
 
 SSE_API int sse_touch(sse_app *app, const char *path) {
-    return sse__call_failed(app, sse__touch_one(app, path));
-}
-
-static void sse__live_free(sse__live *live) {
-    sse__list_remove(&live->link);
-    sse__arena_free(&live->texts);
-    SSE_FREE(live);
+    int   error = SSE_E_ARG;
+    char *copy  = NULL;
+    if (app && path && path[0] == '/') {
+        copy  = sse__strdup(sse__text(path));
+        error = copy ? SSE_OK : SSE_E_NOMEM;
+    }
+    if (!error && sse__is_owner(app)) sse__touch(app, copy);
+    else if (!error) error = sse__app_post(app, sse__touch, copy, strlen(copy));
+    if (error) SSE_FREE(copy);
+    return sse__call_failed(app, error);
 }
 
 static void sse__views_free(sse_app *app) { /* no stream is left, so no view is */
     sse__views *views = app->views;
-    while (!sse__list_empty(&views->lives)) sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
+    while (!sse__list_empty(&views->lives)) {
+        sse__live *live = SSE__CONTAINER(views->lives.next, sse__live, link);
+        sse__list_remove(&live->link);
+        sse__arena_free(&live->texts);
+        SSE_FREE(live);
+    }
     sse__map_free(&views->shared);
     sse__map_free(&views->each);
     sse_buf_free(&views->html);
 }
 
-/* The first live view brings the section in. routes: where views are found by path. ask_hooks: what
-   a request must pass. */
+/* The first live view brings the section in. routes: where views are found by path. ask_hooks:
+   what a request must pass. */
 static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hooks)(sse_req *req)) {
-    app->views->routes             = routes;
-    app->views->ask_hooks          = ask_hooks;
-    app->stages[SSE__TURN_VIEWS]   = sse__views_render;
-    app->stages[SSE__FREE_VIEWS]   = sse__views_free;
+    app->views->routes           = routes;
+    app->views->ask_hooks        = ask_hooks;
+    app->stages[SSE__TURN_VIEWS] = sse__views_render;
+    app->stages[SSE__FREE_VIEWS] = sse__views_free;
 }
 
 /*==========================================================================
@@ -17360,7 +17442,7 @@ static void sse__changes_stop(sse_app *app) {
 
 static void sse__changes_to_all(sse_app *app, sse_db *db, sse_str table) {
     sse__views_changed(app, db, table);
-    sse__topics_changed(app, db, table);
+    sse__outboxes_changed(app, db, table);
 }
 
 /* Follows db from now on, until sse__changes_stop or sse_db_close: a live route or a topic names
@@ -17430,8 +17512,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
                            sql ? "a topic without a name" : "sql is NULL");
     if (!db) return sse__refuse(app, SSE_E_ARG, "topic %s from a table: db is NULL", topic);
     error = sse__changes_watch(app, db);
-    if (!error) error = sse__topic_feed(app, topic, db, sql);
-    app->stages[SSE__TURN_OUTBOXES] = sse__topics_flow;
+    if (!error) error = sse__topic_add_outbox(app, topic, db, sql);
     if (!error) return SSE_OK;
     return sse__refuse(app, error, "topic %s from a table: %s", topic, sse__feed_fault(db, error));
 }
@@ -18576,7 +18657,7 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
 /* ---- streams, topics, views --------------------------------------------------------------- */
 
 static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
-    const sse__stream_extra *x = stream->extra;
+    const sse__stream *x = stream;
     const uint64_t now = stream->app->loop.wheel.now;
     const size_t   queue = stream->conn->out.bytes;
     char           peer[INET6_ADDRSTRLEN];
@@ -18823,13 +18904,13 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
    another fails by itself. */
 static int sse__server_check_databases(sse_app *app) {
     const sse__store *store = app->topics->sequence.stores;
-    const sse__topic *topic = app->topics->fed;
+    const sse__outbox *rows = app->streams->outboxes;
     const sse__link  *link  = app->views->lives.next;
     const char       *whose = NULL;
     for (; link != &app->views->lives; link = link->next)
         if (sse__db_is_elsewhere(SSE__CONTAINER(link, sse__live, link)->db)) whose = "live view";
-    for (; topic; topic = topic->next_fed)
-        if (sse__db_is_elsewhere(topic->outbox->db)) whose = "topic";
+    for (; rows; rows = rows->next)
+        if (sse__db_is_elsewhere(rows->db)) whose = "topic";
     for (; store; store = store->next)
         if (sse__db_is_elsewhere(store->db)) whose = "topic";
     if (!whose) return SSE_OK;
@@ -18848,7 +18929,8 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (app->config_error) return app->config_error;
     if (sse__db_faults.broken)
         error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
-                                           "(sse_db_close forgets it): %s", sse__db_faults.broken_why);
+                                           "(sse_db_close forgets it): %s",
+                            sse__db_faults.broken_why);
     else error = sse__serve_check(app, what, o);
     if (!error) error = sse__server_check_databases(app);
     if (!error) {
@@ -18978,7 +19060,7 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
 
 static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
     return sse__net_has_work(app->net) || !sse__list_empty(&app->views->dirty) ||
-           !sse__list_empty(&app->streams->closing) || sse__topic_flowing(app->topics->fed);
+           !sse__list_empty(&app->streams->closing) || sse__outbox_pending(app->streams->outboxes);
 }
 
 #if defined(SSE_DEBUG_CHECKS)
@@ -19032,25 +19114,24 @@ static void sse__check_conn(const sse__conn *c) {
 
 /* What the drawing of >>stream promises between two turns: S6, S7. */
 static void sse__check_stream(const sse__stream *stream) {
-    const sse__stream_extra *x = stream->extra;
     const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
     SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
     SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->closing.next && !stream->req);
     SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
-    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || x);
-    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || x->drain || (x->step && x->step_at));
-    SSE_ASSERT(!lives || !x || !x->ends_at || stream->conn->deadline);
-    SSE_ASSERT(!stream->raw || (!stream->subs && !stream->behind && !stream->ping_ms));
-    if (x) { /* S4 */
-        SSE_ASSERT(!x->label || (x->with_label.stream == stream && x->with_label.link.next));
-        SSE_ASSERT(!x->who || (x->with_who.stream == stream && x->with_who.link.next));
-    }
+    SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || stream->drain ||
+               (stream->step && stream->step_at));
+    SSE_ASSERT(!lives || !stream->ends_at || stream->conn->deadline);
+    SSE_ASSERT(!stream->raw || (!stream->subs && !stream->replaying && !stream->ping_ms));
+    if (stream->label) /* S4 */
+        SSE_ASSERT(stream->with_label.stream == stream && stream->with_label.link.next);
+    if (stream->who) /* S4 */
+        SSE_ASSERT(stream->with_who.stream == stream && stream->with_who.link.next);
     for (sub = stream->subs; sub; sub = sub->next) {
         SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
     }
-    (void)x, (void)lives;
+    (void)lives;
 }
 
 static void sse__check_all(sse_app *app) {

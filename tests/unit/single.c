@@ -61,7 +61,7 @@ int main(void) {
     is_int(sse_topic_history(app, "kept", 0, count_one, &count), 10, "events are kept");
     ok(!db->writer, "on no other thread: SQLite takes no locks here");
     ok(sse_db_one(db, &n, "SELECT count(*) FROM sse_events") == 0 && n == 10, "and written");
-    ok(app->topics->fed->outbox->last == 20, "the rows were read");
+    ok(app->streams->outboxes->last == 20, "the rows were read");
     sse_app_free(app);
     sse_db_close(db);
     snprintf(command, sizeof command, "rm -rf %s", file);

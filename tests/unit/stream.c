@@ -155,6 +155,8 @@ static void open_stream(sse_req *req, void *user) {
     if (here != RAW) sse_subscribe(newest, "on");
     if (here != RAW) sse_subscribe_pattern(newest, "on*");
     sse_stream_set_meta(newest, "k", "v");
+    sse_stream_set_meta(newest, "k",
+        sse_stream_meta(newest, "k")); /* the old value is the new one */
     snprintf(id, sizeof id, "%s", sse_stream_id(newest));
     call_in(IN_HANDLER, newest);
     if (here == IN_GUARD) shown = sse_stream_view(newest, "/view");
@@ -406,7 +408,7 @@ static void break_it(int how, int unused) {
     if (how == 6) stream->raw = true;
     if (how == 7) sse__list_add(&app->streams->closing, &stream->closing);
     if (how == 8) app->streams->all.count++;
-    if (how == 9) sse__list_remove(&stream->extra->with_label.link);
+    if (how == 9) sse__list_remove(&stream->with_label.link);
     sse__check_all(app);
 }
 
