@@ -125,11 +125,8 @@ build/asan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-# 40 MB are compressed there: optimised. Beneath gcc's sanitizers, a shared library, malloc can fail.
+# 40 MB are compressed there: optimised.
 build/asan/compress: ASAN += -O1
-build/asan/faults: tests/wire/faults.c sse.h
-	@mkdir -p $(@D)
-	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 build/tsan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)

@@ -9303,7 +9303,7 @@ typedef struct sse__conn {
     sse__link          all;        /* in net.conns */
     struct sse__net   *net;
     sse__inbox        *inbox;
-    struct sse_req    *req;        /* its body is to come, or it is deferred; its handler does not run */
+    struct sse_req    *req;        /* its body is to come, or it is deferred: no handler runs */
     struct sse__stream *stream;
     sse__queue         out;
     uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
@@ -12913,6 +12913,20 @@ typedef enum sse__stream_phase { /* in the order of its life; drawn above */
     SSE__STREAM_ENDING, SSE__STREAM_CUT, SSE__STREAM_CLOSED
 } sse__stream_phase;
 
+/* What few streams have: thousands wait with none of it. */
+typedef struct sse__stream_extra {
+    void         (*on_ping)(sse_stream s, sse_buf *out, void *user);
+    int          (*step)(sse_stream s, void *user);
+    void         (*on_stop)(sse_stream s, void *user);
+    uint64_t       ends_at, step_at;     /* 0: never */
+    sse__message  *last;
+    sse__group    *label, *who;          /* NULL: none */
+    sse__member    with_label, with_who;
+    char          *id;
+    sse__meta     *meta;
+    sse__codec    *codec; /* own_history, from the first event for this stream alone */
+} sse__stream_extra;
+
 typedef struct sse__stream {
     sse_app    *app;
     sse__conn  *conn;        /* NULL: not opened yet, or closing */
@@ -12933,19 +12947,12 @@ typedef struct sse__stream {
     struct sse__sub *subs;   /* what it is subscribed to */
     sse_req    *req;         /* until the handler that opened it has returned; else NULL */
     uint64_t    stuck_since; /* 0: the peer takes what it is sent */
-    uint64_t    ends_at, step_at; /* 0: never */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
-    void      (*on_ping)(sse_stream s, sse_buf *out, void *user);
-    int       (*step)(sse_stream s, void *user);
-    void      (*on_stop)(sse_stream s, void *user);
     void       *user;
-    sse__message *last;
-    sse__group *label, *who; /* NULL: none */
-    sse__member with_label, with_who;
-    char       *id;
-    sse__meta  *meta;
-    sse__codec *codec;       /* own_history, from the first event for this stream alone */
+    sse__stream_extra *extra; /* to be written to: stream_own_extra */
 } sse__stream;
+
+static sse__stream_extra sse__no_extra; /* of all streams that need none: zero, never written to */
 
 typedef struct sse__streams {
     sse_app   *app;
@@ -12960,6 +12967,13 @@ typedef struct sse__streams {
        says where its client left it; NULL: its queue is empty. */
     void     (*replay)(sse__stream *stream, sse_req *req);
 } sse__streams;
+
+static sse__stream_extra *sse__stream_own_extra(sse__stream *stream) { /* NULL: no memory */
+    sse__stream_extra *own = stream->extra;
+    if (own == &sse__no_extra) own = SSE__NEW(sse__stream_extra);
+    if (own) stream->extra = own;
+    return own;
+}
 
 static sse__stream *sse__stream_get(sse_stream s) { /* also one that is closing: S1 */
     return s.app && s.app->streams
@@ -13096,7 +13110,7 @@ static const char *sse__group_name(const sse__group *group) {
 }
 
 static const char *sse__stream_who(const sse__stream *stream) { /* NULL: nobody's */
-    return sse__group_name(stream->who);
+    return sse__group_name(stream->extra->who);
 }
 
 /* ---- channels: streams that are sent the same, see >>channel ----------------------- */
@@ -13198,16 +13212,18 @@ static void sse__stream_cut(sse__stream *stream, sse_reason reason) {
 }
 
 static void sse__stream_free(sse__stream *stream) {
-    sse__message_drop(stream->last);
-    sse__codec_free(stream->codec);
-    sse__group_leave(stream->label, &stream->with_label);
-    sse__group_leave(stream->who, &stream->with_who);
-    SSE_FREE(stream->id);
-    while (stream->meta) {
-        sse__meta *meta = stream->meta;
-        stream->meta    = meta->next;
+    sse__stream_extra *extra = stream->extra;
+    sse__message_drop(extra->last);
+    sse__codec_free(extra->codec);
+    sse__group_leave(extra->label, &extra->with_label);
+    sse__group_leave(extra->who, &extra->with_who);
+    SSE_FREE(extra->id);
+    while (extra->meta) {
+        sse__meta *meta = extra->meta;
+        extra->meta    = meta->next;
         SSE_FREE(meta);
     }
+    if (extra != &sse__no_extra) SSE_FREE(extra);
     SSE_FREE(stream);
 }
 
@@ -13324,15 +13340,17 @@ static void sse__broadcast_end(sse__broadcast *b) {
    there is no memory for one. What a queue may lose stays outside: no later frame may refer to
    bytes that never came. */
 static sse__codec *sse__stream_codec(sse__stream *stream, const sse__message *plain) {
-    const sse_app *app = stream->app;
+    const sse_app     *app = stream->app;
+    sse__stream_extra *extra;
     if (!stream->own_history || stream->encoding == SSE__IDENTITY || sse__message_droppable(plain))
         return NULL;
-    if (!stream->codec)
-        stream->codec = sse__codec_new(app->encoder, stream->encoding,
-                                       (unsigned)app->options.compress_window, 0);
-    if (stream->codec)
-        (void)sse__codec_add(stream->codec, app->encoder, sse__message_bytes(plain));
-    return stream->codec;
+    extra = sse__stream_own_extra(stream);
+    if (extra && !extra->codec)
+        extra->codec = sse__codec_new(app->encoder, stream->encoding,
+                                      (unsigned)app->options.compress_window, 0);
+    if (!extra || !extra->codec) return NULL;
+    (void)sse__codec_add(extra->codec, app->encoder, sse__message_bytes(plain));
+    return extra->codec;
 }
 
 /* Queues a message for this stream alone. */
@@ -13401,7 +13419,7 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     if (!sse__stream_lives(stream)) return;
     sse__stream_set_phase(stream, SSE__STREAM_ENDING);
     stream->reason = (uint8_t)reason;
-    if (stream->last) (void)sse__stream_push(stream, stream->last);
+    if (stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
     if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
         sse__stream_finish_frames(stream);
     if (stream->phase == SSE__STREAM_CUT) return; /* too much for its queue, or for the memory */
@@ -13434,9 +13452,9 @@ static int sse__farewell(sse_app *app, const sse_event *last, sse__message **m) 
 
 /* given: in place of the last event of the options; last: NULL: it cannot be sent. */
 static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *last, bool whole) {
-    if (given) {
-        sse__message_drop(stream->last);
-        stream->last = NULL;
+    if (given && stream->extra->last) {
+        sse__message_drop(stream->extra->last);
+        stream->extra->last = NULL;
     }
     if (last && !stream->raw) (void)sse__stream_push(stream, last);
     sse__stream_finish(stream, SSE_BY_END, whole);
@@ -13469,12 +13487,12 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     sse__streams *streams = stream->app->streams;
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m = NULL;
-    if (!stream->on_ping) {
+    if (!stream->extra->on_ping) {
         (void)sse__stream_queue(stream, streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
-    stream->on_ping(sse__stream_handle(stream), &b, stream->user);
+    stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
     stream->last_sent = stream->app->loop.wheel.now;
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
@@ -13484,10 +13502,10 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     int ms;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
-    ms = stream->step(sse__stream_handle(stream), stream->user);
+    ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
-    else stream->step_at = now + (uint64_t)ms;
+    else stream->extra->step_at = now + (uint64_t)ms;
 }
 
 static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b) ? a : b; }
@@ -13502,8 +13520,8 @@ static void sse__stream_schedule(sse__stream *stream) {
     if (stream->send_timeout_ms > 0)
         next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) +
                                       (uint64_t)stream->send_timeout_ms);
-    next = sse__earlier(next, stream->ends_at);
-    if (!waiting) next = sse__earlier(next, stream->step_at);
+    next = sse__earlier(next, stream->extra->ends_at);
+    if (!waiting) next = sse__earlier(next, stream->extra->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
 }
 
@@ -13524,9 +13542,10 @@ static void sse__stream_tick(sse__conn *c) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
     }
-    if (stream->ends_at && now >= stream->ends_at)
+    if (stream->extra->ends_at && now >= stream->extra->ends_at)
         sse__stream_finish(stream, SSE_BY_LIFETIME, false);
-    else if (!waiting && stream->step_at && now >= stream->step_at) sse__stream_step(stream, now);
+    else if (!waiting && stream->extra->step_at && now >= stream->extra->step_at)
+        sse__stream_step(stream, now);
     if (!waiting && sse__stream_lives(stream) &&
         sse__stream_due(stream->last_sent, stream->ping_ms, now))
         sse__stream_ping(stream);
@@ -13539,7 +13558,7 @@ static void sse__stream_sent(sse__conn *c) {
     stream->stuck_since = 0;
     if (stream->replaying && sse__stream_flows(stream))
         stream->app->streams->replay(stream, NULL); /* S7 */
-    if (sse__stream_lives(stream) && stream->step_at)
+    if (sse__stream_lives(stream) && stream->extra->step_at)
         sse__stream_schedule(stream);
 }
 
@@ -13553,13 +13572,14 @@ static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_
 static void sse__stream_stop(sse__stream *stream) {
     if (stream->phase != SSE__STREAM_OPEN) return;
     sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
-    if (stream->on_stop) stream->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
     if (!sse__stream_lives(stream)) return;
-    if (!stream->step && !stream->drain) {
+    if (!stream->extra->step && !stream->drain) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
         return;
     }
-    if (stream->step) stream->step_at = stream->app->loop.wheel.now; /* if it sleeps: now */
+    if (stream->extra->step) /* if it sleeps: now */
+        stream->extra->step_at = stream->app->loop.wheel.now;
     sse__stream_schedule(stream);
 }
 
@@ -13620,7 +13640,7 @@ static void sse__stream_turn_away(sse__stream *stream) {
 static void sse__stream_begun(sse__stream *stream) {
     sse_req *req = stream->req;
     if (req->unfed && sse__stream_lives(stream) && !stream->raw && !stream->subs &&
-        !stream->step) {
+        !stream->extra->step) {
         sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
                  req->path, sse_error_text(req->call_error));
         sse__stream_turn_away(stream);
@@ -13783,9 +13803,6 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     }
     stream->app             = app;
     stream->on_close        = o->on_close;
-    stream->on_ping         = o->on_ping;
-    stream->step            = o->step;
-    stream->on_stop         = o->on_stop;
     stream->user            = o->user;
     stream->own_history     = o->own_history;
     stream->drain           = o->drain;
@@ -13795,19 +13812,29 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
     stream->last_sent       = now;
     stream->opened_s        = (uint32_t)(now / 1000);
-    if (o->step) stream->step_at = now;
-    if (o->lifetime_ms > 0) stream->ends_at = now + (uint64_t)o->lifetime_ms;
+    stream->extra           = &sse__no_extra;
     return stream;
 }
 
 /* What of its options can fail. */
 static int sse__stream_set_options(sse__stream *stream, const sse_stream_options *o) {
-    sse__streams *streams = stream->app->streams;
-    int           error;
-    if (!sse__group_join(&streams->labels, o->label, &stream->with_label, stream, &stream->label) ||
-        !sse__group_join(&streams->people, o->who, &stream->with_who, stream, &stream->who))
+    const bool plain = !o->on_ping && !o->step && !o->on_stop && !o->last && !o->label && !o->who &&
+                       o->lifetime_ms <= 0;
+    const uint64_t     now     = stream->app->loop.wheel.now;
+    sse__streams      *streams = stream->app->streams;
+    sse__stream_extra *extra   = plain ? NULL : sse__stream_own_extra(stream);
+    int                error;
+    if (plain) return SSE_OK;
+    if (!extra) return SSE_E_NOMEM;
+    extra->on_ping = o->on_ping;
+    extra->step    = o->step;
+    extra->on_stop = o->on_stop;
+    if (o->step) extra->step_at = now;
+    if (o->lifetime_ms > 0) extra->ends_at = now + (uint64_t)o->lifetime_ms;
+    if (!sse__group_join(&streams->labels, o->label, &extra->with_label, stream, &extra->label) ||
+        !sse__group_join(&streams->people, o->who, &extra->with_who, stream, &extra->who))
         return SSE_E_NOMEM;
-    error = sse__farewell(stream->app, o->last, &stream->last);
+    error = sse__farewell(stream->app, o->last, &extra->last);
     return error ? sse__config_fail(stream->app, error, "sse_stream_open:", ".last") : SSE_OK;
 }
 
@@ -13864,13 +13891,13 @@ SSE_API const char *sse_stream_id(sse_stream s) {
     sse__stream  *stream = sse__stream_open_one(s);
     unsigned char secret[16];
     sse_buf       b = {NULL, 0, 0, SSE_OK};
-    if (!stream || stream->id) return stream ? stream->id : NULL;
-    if (!sse__random(secret, sizeof secret)) return NULL;
+    if (!stream || stream->extra->id) return stream ? stream->extra->id : NULL;
+    if (!sse__stream_own_extra(stream) || !sse__random(secret, sizeof secret)) return NULL;
     sse_printf(&b, "%lu-%lu-", (unsigned long)s.slot, (unsigned long)s.gen);
     sse__base64url_put(&b, sse__str((const char *)secret, sizeof secret));
-    if (!b.error) stream->id = sse__strdup(sse__text(sse_buf_text(&b)));
+    if (!b.error) stream->extra->id = sse__strdup(sse__text(sse_buf_text(&b)));
     sse_buf_free(&b);
-    return stream->id;
+    return stream->extra->id;
 }
 
 static bool sse__id_number(sse_str *rest, uint32_t *out) {
@@ -13888,12 +13915,12 @@ SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     if (!app || !id || !sse__id_number(&rest, &s.slot) || !sse__id_number(&rest, &s.gen))
         return none;
     stream = sse__stream_open_one(s);
-    if (!stream || !stream->id) return none;
-    return sse__equal_secret(sse__text(stream->id), sse__text(id)) ? s : none;
+    if (!stream || !stream->extra->id) return none;
+    return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none;
 }
 
 static sse__meta **sse__meta_find(sse__stream *stream, const char *name) { /* or where it goes */
-    sse__meta **at = &stream->meta;
+    sse__meta **at = &stream->extra->meta;
     while (*at && strcmp((*at)->name, name) != 0) at = &(*at)->next;
     return at;
 }
@@ -13911,6 +13938,7 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     sse__meta  **at, *old, *meta;
     if (error || !name) return error ? error : SSE_E_ARG;
+    if (value && !sse__stream_own_extra(stream)) return SSE_E_NOMEM;
     meta = value ? (sse__meta *)sse__zalloc(sizeof *meta + n + m) : NULL;
     if (value && !meta) return SSE_E_NOMEM;
     at  = sse__meta_find(stream, name);
@@ -13919,8 +13947,8 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     if (meta) { /* value may be the old one */
         memcpy(meta->name, name, n);
         meta->value  = (char *)memcpy(meta->name + n, value, m);
-        meta->next   = stream->meta;
-        stream->meta = meta;
+        meta->next   = stream->extra->meta;
+        stream->extra->meta = meta;
     }
     SSE_FREE(old);
     return SSE_OK;
@@ -16396,7 +16424,8 @@ static bool sse__walk_begin(sse__walk *w, sse_app *app, const sse_filter *f) {
 }
 
 static bool sse__walk_matches(const sse__walk *w, const sse__stream *stream) { /* or is closing */
-    return (!w->label || stream->label == w->label) && (!w->who || stream->who == w->who) &&
+    return (!w->label || stream->extra->label == w->label) &&
+           (!w->who || stream->extra->who == w->who) &&
            (!w->topic || sse__channel_find(w->topic, stream));
 }
 
@@ -18657,12 +18686,11 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
 /* ---- streams, topics, views --------------------------------------------------------------- */
 
 static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
-    const sse__stream *x = stream;
     const uint64_t now = stream->app->loop.wheel.now;
     const size_t   queue = stream->conn->out.bytes;
     char           peer[INET6_ADDRSTRLEN];
     sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot,
-             (unsigned long)stream->gen, x ? sse__group_name(x->label) : NULL,
+             (unsigned long)stream->gen, sse__group_name(stream->extra->label),
              sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
              (unsigned long long)(now / 1000 - stream->opened_s),
              (unsigned long long)(now - stream->last_sent) / 1000, (unsigned long long)queue,
@@ -19114,6 +19142,7 @@ static void sse__check_conn(const sse__conn *c) {
 
 /* What the drawing of >>stream promises between two turns: S6, S7. */
 static void sse__check_stream(const sse__stream *stream) {
+    const sse__stream_extra *x = stream->extra;
     const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
     SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
@@ -19121,13 +19150,13 @@ static void sse__check_stream(const sse__stream *stream) {
     SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
     SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || stream->drain ||
-               (stream->step && stream->step_at));
-    SSE_ASSERT(!lives || !stream->ends_at || stream->conn->deadline);
+               (x->step && x->step_at));
+    SSE_ASSERT(!lives || !x->ends_at || stream->conn->deadline);
     SSE_ASSERT(!stream->raw || (!stream->subs && !stream->replaying && !stream->ping_ms));
-    if (stream->label) /* S4 */
-        SSE_ASSERT(stream->with_label.stream == stream && stream->with_label.link.next);
-    if (stream->who) /* S4 */
-        SSE_ASSERT(stream->with_who.stream == stream && stream->with_who.link.next);
+    if (x->label) /* S4 */
+        SSE_ASSERT(x->with_label.stream == stream && x->with_label.link.next);
+    if (x->who) /* S4 */
+        SSE_ASSERT(x->with_who.stream == stream && x->with_who.link.next);
     for (sub = stream->subs; sub; sub = sub->next) {
         SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
     }

@@ -21,7 +21,8 @@ build() { # build HEADER PROGRAM FLAGS...; without a program what follows fails
     shift 2
     rm -f "$program"
     sed "s|../../sse.h|$header|" tests/frame/frames.c >"$program.c" &&
-        $cc -std=gnu99 -O2 -DSSE_STATIC -I. -Itests -Itests/frame "$@" "$program.c" -o "$program" $libs
+        $cc -std=gnu99 -O2 -DSSE_STATIC -I. -Itests -Itests/frame "$@" "$program.c" \
+            -o "$program" $libs
 }
 
 passes() { # passes NAME PROGRAM DECODES

@@ -103,8 +103,10 @@ static void begin(const char *name, const char *mode) {
     sqlite3_exec(db->raw, sql, NULL, NULL, NULL);
     sse_db_migrate(db,
         "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE u(a); CREATE TABLE log(a);"
-        "CREATE TABLE child(p REFERENCES t(id) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
-        "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END; CREATE VIEW v AS SELECT a FROM t;");
+        "CREATE TABLE child(p REFERENCES t(id) ON DELETE CASCADE);"
+        "CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
+        "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END;"
+        "CREATE VIEW v AS SELECT a FROM t;");
     is_int(follow(), 0, name);
     hears(QUIET);
 }
@@ -187,7 +189,8 @@ static void by_us(const char *mode) {
     end();
 }
 
-/* In the program's own SQL; sse_db_write is above. What a commit leaves out is told with it, never less than it holds. */
+/* In the program's own SQL; sse_db_write is above. What a commit leaves out is told with it, never
+   less than it holds. */
 static void savepoints(const char *mode) {
     char name[32];
     snprintf(name, sizeof name, "savepoints-%s.db", mode);

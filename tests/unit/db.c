@@ -573,9 +573,11 @@ static void names(void) {
     sqlite3 *raw;
     sse_db_migrate(db,
         "CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE u(a); CREATE TABLE log(a);"
-        "CREATE TABLE child(p REFERENCES t(a) ON DELETE CASCADE); CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
+        "CREATE TABLE child(p REFERENCES t(a) ON DELETE CASCADE);"
+        "CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
         "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END;"
-        "CREATE VIEW v AS SELECT a FROM u; CREATE TRIGGER iv INSTEAD OF INSERT ON v BEGIN UPDATE w SET k = 1; END;");
+        "CREATE VIEW v AS SELECT a FROM u;"
+        "CREATE TRIGGER iv INSTEAD OF INSERT ON v BEGIN UPDATE w SET k = 1; END;");
     sse__table_set_clear(&db->pending);
     sse_db_exec(db, "INSERT INTO t(b) VALUES(1)");
     pending_is(db, "main.t ", false, "an insert");

@@ -408,7 +408,7 @@ static void break_it(int how, int unused) {
     if (how == 6) stream->raw = true;
     if (how == 7) sse__list_add(&app->streams->closing, &stream->closing);
     if (how == 8) app->streams->all.count++;
-    if (how == 9) sse__list_remove(&stream->with_label.link);
+    if (how == 9) sse__list_remove(&stream->extra->with_label.link);
     sse__check_all(app);
 }
 

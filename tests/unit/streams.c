@@ -530,7 +530,7 @@ static void open_with_last(sse_req *req, void *user) {
     newest = sse_stream_open(req, &o);
 }
 
-static const sse__message *last_of_newest(void) { return sse__stream_get(newest)->last; }
+static const sse__message *last_of_newest(void) { return sse__stream_get(newest)->extra->last; }
 
 /* Whoever is told the same at the end is sent the same bytes, compressed once. */
 static void farewells(void) {
