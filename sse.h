@@ -2180,7 +2180,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
   sse__turn                        [server] one round of the loop
     sse__loop_wait                 until something is ready, or due
       sse__poller_dispatch         what is ready: a connection only notes it
-    sse__net_work                  all connections with something to do, in turn
+    sse__net_run                  all connections with something to do, in turn
       sse__conn_read               recv, into a buffer that all share
         sse__conn_process          as many requests as a turn allows
           sse__conn_parse          a whole head? else what there is is kept [conn_keep]
@@ -2222,7 +2222,7 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
         sse__sequence_save
           sse__flight_start        to the thread of the disk
             sse__disk_do
-    sse__net_work
+    sse__net_run
       sse__conn_flush
         sse__conn_send_some        sendmsg: all that waits, in one call
   sse__flight_landed               the thread is done
@@ -6856,7 +6856,7 @@ static void sse__poller_remove(sse__poller *p, sse__source *source) {
 
 /* What a source waits for now. An edge-triggered one was registered for everything once and needs
    no call. */
-static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
+static void sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
     if (!(wish & SSE__EDGE)) (void)sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
 }
 
@@ -6895,7 +6895,7 @@ static void sse__poller_close(sse__poller *p) {
     SSE_FREE(p->sources);
 }
 
-static void sse__poller_wish(sse__poller *p, sse__source *source, int wish) {
+static void sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
     p->fds[source->index].events =
         (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
 }
@@ -6910,7 +6910,7 @@ static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
     p->sources[source->index]     = source;
     p->fds[source->index].fd      = source->fd;
     p->fds[source->index].revents = 0;
-    sse__poller_wish(p, source, wish & SSE__EDGE ? SSE_READ : wish);
+    sse__poller_interest(p, source, wish & SSE__EDGE ? SSE_READ : wish);
     return SSE_OK;
 }
 
@@ -7111,7 +7111,7 @@ struct sse_app {
     struct sse__pool    *pool, *disk, *packer; /* the last two of one thread each: for databases, */
     struct sse__net     *net;                  /* for files to compress */
     struct sse__encoder *encoder; /* NULL: nothing is compressed */
-    struct sse__files   *files;   /* compressed ones, kept */
+    struct sse__file_cache   *files;   /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
     struct sse__views   *views;
@@ -7126,8 +7126,8 @@ struct sse_app {
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
     char                *topic_of_log;         /* of log_topic. NULL, all three: off */
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
-    uint64_t             told_host, told_phase, told_stream; /* the last warning: sse__peer_level */
-    uint64_t             told_db[16];          /* likewise: sse__db_tell */
+    uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
+    uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -7160,7 +7160,7 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one lin
 
 /* The level for a message that any peer can cause: one warning a second of each kind, the rest are
    debug lines, or peers could fill the disk. told: when it was a warning last. */
-static int sse__peer_level(sse_app *app, uint64_t *told) {
+static int sse__log_level_limited(sse_app *app, uint64_t *told) {
     const uint64_t now = app->loop.wheel.now;
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
     *told = now;
@@ -7530,7 +7530,7 @@ static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, ss
     return SSE_E_NOT_BUILT;
 }
 
-static void sse__disk_settle(sse_app *app) { (void)app; }
+static void sse__disk_wait(sse_app *app) { (void)app; }
 #else
 typedef struct sse__job {
     sse__call  call; /* J1 */
@@ -7667,7 +7667,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
 
 /* Waits until all jobs of the disk's thread are over; their done functions are among the calls of
    the loop then. */
-static void sse__disk_settle(sse_app *app) {
+static void sse__disk_wait(sse_app *app) {
     sse__pool *pool = app->disk;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
@@ -7730,12 +7730,12 @@ static SSE__THREAD struct {
 /* broken_by. All lists are one: a list that went well is the one that failed before. */
 enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
 
-static unsigned long sse__db_failures(void) { return sse__db_faults.failed; }
+static unsigned long sse__db_error_count(void) { return sse__db_faults.failed; }
 
 /* Whether to log the words of the latest failure: each text once a second, and by the size of the
    table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
-static bool sse__db_tell(sse_app *app) {
-    uint64_t      *told   = &app->told_db[sse__hash(sse__text(sse__db_faults.words)) % 16];
+static bool sse__db_log_due(sse_app *app) {
+    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(sse__db_faults.words)) % 16];
     const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
     if (*told == second) return false;
     *told = second;
@@ -7869,7 +7869,7 @@ static bool sse__table_is_ours(sse_str name) {
    are not ours: an event that is kept changes nothing that the program shows. If changed is
    absent they do. A name without a schema means that table in any: which one SQLite takes it for
    may change with the next ATTACH. */
-static bool sse__tables_name(sse_str tables, sse_str changed) {
+static bool sse__tables_include(sse_str tables, sse_str changed) {
     if (!changed.ptr) return true;
     if (tables.len == 0) return !sse__table_is_ours(changed);
     while (tables.ptr) {
@@ -9028,7 +9028,7 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
     int           error;
     do {
-        if (!posts->worked && posts->job.on->is_writer) sse__disk_settle(app); /* D5 */
+        if (!posts->worked && posts->job.on->is_writer) sse__disk_wait(app); /* D5 */
         if (!posts->worked) sse__dbposts_work(app, posts);
         if (!posts->answered) sse__dbposts_answer(posts);
         if (!posts->job.db || !sse__dbposts_take(posts, posts->job.db)) {
@@ -9047,7 +9047,7 @@ static void sse__dbposts_end(sse_db *db) {
     sse__dbposts *posts = db->posts;
     db->closing = true;
     if (!posts) return;
-    sse__disk_settle(posts->app);
+    sse__disk_wait(posts->app);
     do {
         if (!posts->worked) sse__dbposts_work(posts->app, posts);
         sse__dbposts_answer(posts);
@@ -9738,7 +9738,7 @@ static void sse__conn_write(sse__conn *c, const void *bytes, size_t n) {
 }
 
 /* Moves what gathered in net.out into the queue, before anything else is queued there: C2. */
-static void sse__conn_gathered(sse__conn *c) {
+static void sse__conn_queue_gathered(sse__conn *c) {
     sse_buf *out = &c->net->out;
     if (c->net->current == c && (out->len || out->error)) sse__conn_push_buf(c, out);
 }
@@ -9873,7 +9873,7 @@ static void sse__conn_send_gathered(sse__conn *c) {
             return;
         }
     }
-    sse__conn_gathered(c);
+    sse__conn_queue_gathered(c);
     if (c->state == SSE__IDLE && c->out.count) sse__conn_reply_end(c);
     sse__conn_flush(c);
 }
@@ -9938,7 +9938,7 @@ static const char *sse__date_now(sse_app *app) { /* the Date value, made once a 
 #define SSE__COME_BACK "retry: 2000\n\n"
 enum { SSE__COME_BACK_MS = 2000 };
 
-static void sse__put_come_back(sse_buf *b, int ms, bool framed) {
+static void sse__put_retry_event(sse_buf *b, int ms, bool framed) {
     char      text[32];
     const int n = snprintf(text, sizeof text, "retry: %d\n\n", ms);
     if (framed) sse_printf(b, "%x\r\n%s\r\n", (unsigned)n, text);
@@ -9954,7 +9954,7 @@ static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *b
         sse_printf(b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", date);
         sse_printf(b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
                    head->minor ? "Transfer-Encoding: chunked\r\n" : "");
-        sse__put_come_back(b, SSE__COME_BACK_MS, head->minor > 0);
+        sse__put_retry_event(b, SSE__COME_BACK_MS, head->minor > 0);
         return head->minor == 0;
     }
     sse_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n",
@@ -9977,7 +9977,7 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     (void)sse__conn_hold(c, 0);
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
-    sse__conn_gathered(c);
+    sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
     sse__conn_reply_end(c);
     return false;
@@ -10282,7 +10282,7 @@ static bool sse__net_has_work(const sse__net *net) {
 
 /* One pass over the connections with something to do. What they give each other to do waits for the
    next pass. */
-static void sse__net_work(sse__net *net) {
+static void sse__net_run(sse__net *net) {
     sse__link  now;
     sse__conn *c;
     if (!sse__list_empty(&net->to_compress)) {
@@ -10301,7 +10301,7 @@ static void sse__net_work(sse__net *net) {
         if (c->state != SSE__CLOSED) sse__conn_read(c);
         if (c->state == SSE__CLOSED) continue;
         if (c->readable && sse__conn_wants_input(c)) sse__conn_schedule(c);
-        sse__poller_wish(&net->loop->poller, &c->source,
+        sse__poller_interest(&net->loop->poller, &c->source,
                          SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) |
                              (c->out.count && !sse__conn_is_held(c) ? SSE_WRITE : 0));
     }
@@ -10470,7 +10470,7 @@ static void sse__net_listen_for(sse__net *net, int events) { /* SSE_READ, or 0: 
     sse__link *link;
     for (link = net->listeners.next; link != &net->listeners; link = link->next) {
         sse__listener *l = SSE__CONTAINER(link, sse__listener, link);
-        sse__poller_wish(&net->loop->poller, &l->source, events);
+        sse__poller_interest(&net->loop->poller, &l->source, events);
     }
 }
 
@@ -11119,7 +11119,7 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
     error = sse__req_thread(req);
     if (error || (phases[req->phase].may & what)) return error;
     if (call)
-        sse__log(req->app, sse__peer_level(req->app, &req->app->told_phase),
+        sse__log(req->app, sse__log_level_limited(req->app, &req->app->phase_warned_ms),
                  "%s: not possible %s (%s)", call, phases[req->phase].when, req->path);
     return SSE_E_STATE;
 }
@@ -12072,7 +12072,7 @@ static void sse__reply_send(sse_req *req, sse__block *block, uint64_t first, uin
     if (req->sent && copy) sse_raw(b, req->out.ptr, req->out.len);
     if (b == &own) sse__conn_push_buf(c, b);
     if (!req->sent || copy) return;
-    sse__conn_gathered(c);
+    sse__conn_queue_gathered(c);
     if (c->state == SSE__CLOSED) return;
     block = block ? sse__block_hold(block) : sse__block_from_buf(&req->out);
     if (!block || req->encoding || block->fd >= 0) {
@@ -12130,8 +12130,8 @@ static void sse__reply_answer(sse_req *req) {
         sse__conn_break(req->conn, framed);
         sse__put_field(&req->headers, "Cache-Control", "no-store");
         sse__put_reply_head(&b, req, req->status = 200, "text/event-stream", UINT64_MAX);
-        sse__put_come_back(&b, retry_ms, framed);
-        sse__conn_gathered(req->conn);
+        sse__put_retry_event(&b, retry_ms, framed);
+        sse__conn_queue_gathered(req->conn);
         sse__conn_push_buf(req->conn, &b);
         return;
     }
@@ -12301,12 +12301,12 @@ typedef struct sse__cached {
     char        etag[SSE__ETAG];
     bool        busy;
 } sse__cached;
-typedef struct sse__files {
+typedef struct sse__file_cache {
     sse__cached at[SSE__CACHE_FILES];
     uint64_t    uses, earned_us; /* earned_us: when credit_us was last counted up */
     int64_t     credit_us;       /* < 0: so much too much was taken */
     size_t      bytes;
-} sse__files;
+} sse__file_cache;
 
 static uint64_t sse__files_clock_us(void) {
     struct timespec t;
@@ -12314,7 +12314,7 @@ static uint64_t sse__files_clock_us(void) {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static bool sse__files_may_compress(sse__files *files) {
+static bool sse__file_cache_may_compress(sse__file_cache *files) {
     const uint64_t now  = sse__files_clock_us();
     const int64_t  more = (int64_t)((now - files->earned_us) / SSE__CACHE_SHARE);
     files->earned_us = now;
@@ -12323,13 +12323,13 @@ static bool sse__files_may_compress(sse__files *files) {
     return files->credit_us > 0;
 }
 
-static void sse__cached_drop(sse__files *files, sse__cached *cached) {
+static void sse__cached_drop(sse__file_cache *files, sse__cached *cached) {
     if (cached->block) files->bytes -= cached->block->len;
     sse__block_drop(cached->block);
     memset(cached, 0, sizeof *cached);
 }
 
-static void sse__files_free(sse_app *app) {
+static void sse__file_cache_free(sse_app *app) {
     size_t i;
     for (i = 0; app->files && i < SSE__CACHE_FILES; i++)
         sse__cached_drop(app->files, &app->files->at[i]);
@@ -12337,14 +12337,14 @@ static void sse__files_free(sse_app *app) {
 }
 
 /* Unused for longest; full: of those that hold bytes. NULL: there is none. */
-static sse__cached *sse__cached_oldest(sse__files *files, bool full) {
+static sse__cached *sse__cached_oldest(sse__file_cache *files, bool full) {
     sse__cached *oldest = NULL, *at;
     for (at = files->at; at < files->at + SSE__CACHE_FILES; at++)
         if (!at->busy && (!full || at->block) && (!oldest || at->used < oldest->used)) oldest = at;
     return oldest;
 }
 
-static sse__cached *sse__cached_find(sse__files *files, const sse__file *file, int encoding) {
+static sse__cached *sse__cached_find(sse__file_cache *files, const sse__file *file, int encoding) {
     sse__cached *at;
     for (at = files->at; at < files->at + SSE__CACHE_FILES; at++)
         if (at->encoding == encoding && at->id[0] == file->id[0] && at->id[1] == file->id[1] &&
@@ -12386,7 +12386,7 @@ static void sse__compress_work(sse_app *app, void *user) {
 static void sse__compress_done(sse_app *app, void *user) { /* on the loop */
     sse__compress_job *job    = (sse__compress_job *)user;
     sse__cached       *cached = job->cached;
-    sse__files        *files  = app->files;
+    sse__file_cache        *files  = app->files;
     /* at the highest quality a file takes seconds */
     const uint64_t     most   = 2 * SSE__CACHE_CREDIT_US;
     const bool         shorter = job->known && job->out.len;
@@ -12405,15 +12405,17 @@ static void sse__compress_done(sse_app *app, void *user) { /* on the loop */
 /* The place of the file in that encoding; if it was not there the oldest place is filled. NULL: the
    file is not to be compressed now, or no memory. */
 static sse__cached *sse__cached_get(sse_app *app, const sse__file *file, int encoding) {
-    sse__files        *files  = app->files ? app->files : (app->files = SSE__NEW(sse__files));
-    sse__cached       *cached = files ? sse__cached_find(files, file, encoding) : NULL;
-    sse__compress_job *job    = NULL;
+    sse__file_cache   *files = app->files ? app->files : SSE__NEW(sse__file_cache);
+    sse__cached       *cached;
+    sse__compress_job *job = NULL;
+    app->files = files;
     if (!files) return NULL;
+    cached = sse__cached_find(files, file, encoding);
     if (cached) {
         cached->used = ++files->uses;
         return cached;
     }
-    if (sse__files_may_compress(files)) cached = sse__cached_oldest(files, false);
+    if (sse__file_cache_may_compress(files)) cached = sse__cached_oldest(files, false);
     if (cached) job = SSE__NEW(sse__compress_job);
     if (!job) return NULL;
     sse__cached_drop(files, cached);
@@ -12541,7 +12543,7 @@ static ssize_t sse__file_send(int fd, const sse__block *rest, size_t n) {
 static void sse__files_use(sse_app *app) {
     app->net->send_file          = sse__file_send;
     app->file_answer             = sse__file_answer;
-    app->stages[SSE__FREE_FILES] = sse__files_free;
+    app->stages[SSE__FREE_FILES] = sse__file_cache_free;
 }
 
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name) {
@@ -13005,7 +13007,7 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
 }
 
 static int sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
-    sse__log(stream->app, sse__peer_level(stream->app, &stream->app->told_stream),
+    sse__log(stream->app, sse__log_level_limited(stream->app, &stream->app->stream_warned_ms),
              "%s: not possible %s (stream %lu-%lu)", call, when, (unsigned long)stream->slot,
              (unsigned long)stream->gen);
     return SSE_E_STATE;
@@ -13426,7 +13428,7 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     if (!whole) sse__conn_break(c, stream->framed);
     else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
     sse__stream_detach(stream);
-    sse__conn_gathered(c);
+    sse__conn_queue_gathered(c);
     sse__conn_reply_end(c);
 }
 
@@ -13629,7 +13631,7 @@ static void sse__streams_free(sse_app *app) { /* all are closed and their callba
 static void sse__stream_turn_away(sse__stream *stream) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse__message_begin(&b);
-    sse__put_come_back(&b, SSE__COME_BACK_MS, false);
+    sse__put_retry_event(&b, SSE__COME_BACK_MS, false);
     (void)sse__stream_push_new(stream, sse__message_new(&b, NULL));
     sse__stream_finish(stream, SSE_BY_ERROR, false);
 }
@@ -13723,7 +13725,7 @@ static int sse__stream_first(sse_app *app, const sse_stream_options *o, sse__mes
     if (o->retry_spread_ms > 0 && sse__random(&spread, sizeof spread))
         retry_ms += spread % (uint32_t)o->retry_spread_ms;
     if (retry_ms > INT32_MAX) retry_ms = INT32_MAX;
-    if (o->retry_ms > 0) sse__put_come_back(&b, (int)retry_ms, false);
+    if (o->retry_ms > 0) sse__put_retry_event(&b, (int)retry_ms, false);
     *m = sse__message_new(&b, NULL);
     return *m ? SSE_OK : SSE_E_NOMEM;
 }
@@ -13737,7 +13739,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it */
     c->pipelined = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
-    sse__conn_gathered(c);
+    sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
     if (stream->encoding != SSE__IDENTITY) {
         sse__message_begin(&b);
@@ -13783,7 +13785,7 @@ static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     if (req->deferred) why = "after sse_defer";
     if (req->conn->state != SSE__REPLY) why = "while its body is still to come";
     if (why) {
-        sse__log(app, sse__peer_level(app, &app->told_stream),
+        sse__log(app, sse__log_level_limited(app, &app->stream_warned_ms),
                  "sse_stream_open: not possible %s (%s)", why, req->path);
         return SSE_E_STATE;
     }
@@ -14709,7 +14711,7 @@ static void sse__flight_start(sse__flight *flight) {
     }
     if (away && sse__disk_do(app, sse__flight_work, sse__flight_landed, flight) == SSE_OK) return;
     if (away) {
-        sse__disk_settle(app); /* D5 */
+        sse__disk_wait(app); /* D5 */
         sse__flight_work(app, flight);
     }
     sse__flight_landed(app, flight);
@@ -14741,7 +14743,7 @@ static void sse__sequence_sync(sse__sequence *sequence) {
     int i;
     for (i = 0; i < 2; i++) {
         if (sequence->flight) {
-            sse__disk_settle(sequence->app);
+            sse__disk_wait(sequence->app);
             sse__flight_land(sequence->flight);
         }
         if (!i) sse__sequence_save(sequence);
@@ -15171,7 +15173,7 @@ static void sse__outboxes_run(sse_app *app) { /* at the end of a turn */
 static void sse__outboxes_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__outbox *o;
     for (o = app->streams->outboxes; o; o = o->next)
-        if (o->db == db && sse__tables_name(sse__str(NULL, 0), table)) o->changed = true;
+        if (o->db == db && sse__tables_include(sse__str(NULL, 0), table)) o->changed = true;
 }
 #endif
 
@@ -16547,7 +16549,7 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     void           *user;
     int             every_ms, min_interval_ms;
     uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
-    uint64_t        told_full;       /* when that was last a warning: see sse__peer_level */
+    uint64_t        told_full;       /* when that was last a warning: see sse__log_level_limited */
     sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
@@ -16615,7 +16617,7 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__link *link;
     for (link = app->views->lives.next; link != &app->views->lives; link = link->next) {
         sse__live *live = SSE__CONTAINER(link, sse__live, link);
-        if (live->db == db && sse__tables_name(sse__text(live->tables), table))
+        if (live->db == db && sse__tables_include(sse__text(live->tables), table))
             sse__live_mark(live);
     }
 }
@@ -16670,7 +16672,7 @@ static void sse__view_render(sse_view *view) {
     sse__live     *live     = view->live;
     sse__streams  *streams  = live->app->streams;
     sse__views    *views    = live->app->views;
-    const uint64_t failures = sse__db_failures();
+    const uint64_t failures = sse__db_error_count();
     sse__message  *m = NULL;
     int            error;
     views->html.len   = 0;
@@ -16682,7 +16684,7 @@ static void sse__view_render(sse_view *view) {
     else live->render_each(view->req, &views->html, live->user);
     live->app->net->counts.renders++;
     error = views->html.error;
-    if (!error && sse__db_failures() != failures) error = SSE_E_DB;
+    if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
     if (!error) error = sse__view_message(live, &views->html, &m);
     if (error) {
         sse__view_failed(view, error);
@@ -16798,7 +16800,7 @@ static bool sse__view_key_set(sse__view_key *k, const sse__target *t) { /* false
 
 static bool sse__live_has_room(sse__live *live) { /* V4 */
     if (live->count < live->max_views) return true;
-    sse__log(live->app, sse__peer_level(live->app, &live->told_full),
+    sse__log(live->app, sse__log_level_limited(live->app, &live->told_full),
              "live view %s: all of its %lu max_views are watched", live->path,
              (unsigned long)live->count);
     return false;
@@ -17699,7 +17701,7 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     if (req->denied == 421) {
-        sse__log(req->app, sse__peer_level(req->app, &req->app->told_host),
+        sse__log(req->app, sse__log_level_limited(req->app, &req->app->host_warned_ms),
                  "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
         sse_fail(req, 421, "this server does not answer for that host; "
@@ -17839,7 +17841,7 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
    nothing of it may be one that nobody meant. */
 static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
-    if (req->failed || req->status >= 400 || !sse__db_tell(req->app)) return;
+    if (req->failed || req->status >= 400 || !sse__db_log_due(req->app)) return;
     sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
              req->path, sse__db_faults.words);
 }
@@ -17915,21 +17917,21 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is
    the last. */
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
-    const unsigned long failures = sse__db_failures();
+    const unsigned long failures = sse__db_error_count();
     sse_req            *req = c->req;
     int                 rc;
     if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
     rc = req->body_fn(req, chunk, status, req->body_user);
-    if (sse__db_failures() != failures) sse__req_db_failed(req);
+    if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
-    const unsigned long failures = sse__db_failures();
+    const unsigned long failures = sse__db_error_count();
     sse_req            *req = c->req;
     c->req = NULL; /* its handler may close the connection */
     sse__req_bind(req, bytes, head);
@@ -17942,7 +17944,7 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
-    if (sse__db_failures() != failures) sse__req_db_failed(req);
+    if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY) {
         sse__req_after(req);
         return;
@@ -19201,9 +19203,9 @@ static void sse__check_all(sse_app *app) { (void)app; }
    and callbacks queued is written before anything is freed. */
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
-    sse__net_work(app->net);
+    sse__net_run(app->net);
     sse__stages_run(app, SSE__TURN_CHANGES, SSE__TURN_SAVE);
-    sse__net_work(app->net);
+    sse__net_run(app->net);
     sse__check_all(app);
     sse__net_reap(app->net);
     sse__stats_show(app);

@@ -632,7 +632,7 @@ static void wal_stays_small(void) {
 static void names(void) {
     const sse_str any = {NULL, 0};
     begin("names.db", "WAL");
-#define NAMES(tables, changed) sse__tables_name(sse__text(tables), sse__text(changed))
+#define NAMES(tables, changed) sse__tables_include(sse__text(tables), sse__text(changed))
     ok(NAMES("msgs", "main.msgs") && NAMES("MSGS", "main.msgs") &&
             NAMES(" users  msgs ", "main.msgs"),
         "a table among others, in any case");
@@ -650,7 +650,7 @@ static void names(void) {
     ok(NAMES("sse_events", "main.sse_events") && NAMES("", "main.my_sse_events") &&
             NAMES("", "main.sse_events2"),
         "unless it is named, and others are");
-    ok(NAMES("", "main.t") && NAMES(NULL, "main.t") && sse__tables_name(sse__text("msgs"), any),
+    ok(NAMES("", "main.t") && NAMES(NULL, "main.t") && sse__tables_include(sse__text("msgs"), any),
         "no tables is all, and any table is each");
     ok(sse__changes_unknown(db, sse__text("t u  main.w")).ptr == NULL, "tables that exist");
     is_mem(sse__changes_unknown(db, sse__text("t v")).ptr, 1, "v", 1,

@@ -129,7 +129,7 @@ static void values(void) {
 
 static void refusals(void) {
     sse_db       *db = sse_db_open(":memory:", NULL);
-    unsigned long errors = sse__db_failures();
+    unsigned long errors = sse__db_error_count();
     is_int(sse_db_exec(db, "SELECT %5d", 1), SSE_E_ARG, "a width is refused");
     is_int(sse_db_exec(db, "SELECT %-5s", "x"), SSE_E_ARG, "a flag is refused");
     is_int(sse_db_exec(db, "SELECT %.2f", 1.0), SSE_E_ARG, "a precision of a number is refused");
@@ -148,10 +148,10 @@ static void refusals(void) {
     is_int(sse_db_exec(db, NULL), SSE_E_ARG, "NULL is refused");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
-    ok(sse__db_failures() == errors + 12, "every failure is counted, once");
+    ok(sse__db_error_count() == errors + 12, "every failure is counted, once");
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
     is_int(sse_db_error(db, NULL), 0, "forgets it");
-    ok(sse__db_failures() == errors + 12, "the count does not");
+    ok(sse__db_error_count() == errors + 12, "the count does not");
     sse_db_close(db);
 }
 

@@ -70,7 +70,7 @@ int main(void) {
     for (i = 1; i < 3; i++) {
         for (k = 0; k < 64; k++) { /* as if some seconds had passed */
             app->files->earned_us -= 1000000;
-            (void)sse__files_may_compress(app->files);
+            (void)sse__file_cache_may_compress(app->files);
         }
         ok(compressed(app, i, "gzip"), "time earns credit: file %d is compressed again", i);
     }

@@ -22,7 +22,7 @@ static void on_log(int level, const char *line, void *user) {
 }
 
 static void listen_to_log(void) {
-    app->told_phase = app->told_stream = 0; /* not only one line a second */
+    app->phase_warned_ms = app->stream_warned_ms = 0; /* not only one line a second */
     said[0] = '\0';
     lines = 0;
 }
