@@ -119,7 +119,14 @@
      Bodies up to max_body_bytes are there when the handler runs; together they take at most
      max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
      arrive: give the route .body_later and call sse_body_read, or sse_body_parts for the files of a
-     form.
+     form. For a file that is to be kept
+
+       static void upload(sse_req *req, void *user) {          // a route with .body_later
+           sse_body_to_file(req, "firmware.bin", NULL, &(sse_body_file_options){ .topic = "up" });
+       }
+
+     writes it on another thread, puts it in its place once it is whole and on the disk, and tells
+     the topic "up" of the progress.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
@@ -342,21 +349,47 @@
 
        sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed reads it
 
+       typedef struct attempt {
+           sse_req    *req;
+           const char *name, *password, *hash;
+           bool        right;
+       } attempt;
+
+       static void check(sse_app *app, void *user) {             // on a thread: half a second
+           attempt *a = (attempt *)user;
+           (void)app;
+           a->right = sse_password_check(a->password, a->hash, 0);
+       }
+
+       static void checked(sse_app *app, void *user) {           // on the loop
+           attempt *a   = (attempt *)user;
+           sse_req *req = a->req;
+           (void)app;
+           if (a->right)
+               sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", a->name), NULL);
+           sse_redirect(req, a->right ? "/" : "/?wrong");
+           sse_finish(req);
+           free(a);
+       }
+
        static void login(sse_req *req, void *user) {             // POST /login
            const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
+           attempt *a = (attempt *)calloc(1, sizeof *a);
            (void)user;
-           if (!name || !password || !is_right(name, password)) {
-               sse_redirect(req, "/?wrong");
-               return;
-           }
-           sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
-           sse_redirect(req, "/");
+           if (a && name && password) {
+               *a = (attempt){ req, name, password, hash_of(name), false };
+               if (sse_offload(sse_req_app(req), check, checked, a) == 0) {
+                   sse_defer(req);
+                   return;
+               }
+               sse_fail(req, 503, "too many log in, try again");
+           } else sse_redirect(req, "/?wrong");
+           free(a);
        }
 
        static void logout(sse_req *req, void *user) {            // POST /logout
-           const sse_cookie_options gone = { .max_age_s = SSE_OFF };
            (void)user;
-           sse_set_cookie(req, "session", "", &gone);
+           sse_cookie_delete(req, "session", NULL);
            sse_redirect(req, "/");
        }
 
@@ -365,12 +398,14 @@
            return session && strncmp(session, "session:", 8) == 0 ? session + 8 : NULL;
        }
 
-     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a
-     page of another origin is refused before its handler runs, by the Origin and Sec-Fetch-Site
-     that browsers send, and SameSite=Lax withholds the cookie from it. This holds for all unsafe
-     methods; any page may cause a GET, so let GET change nothing. A reply that redirects is 303, so
-     that a reload does not send the form again. A session that must end at once, everywhere, needs
-     a row in a database: sign its id instead of a name.
+     That is a login (examples/login.c is the whole program). sse_password_hash made the hash that
+     is kept. To check one is slow on purpose, so it runs on a thread; it takes as long for a name
+     that nobody has. The forms need no token: a POST from a page of another origin is refused
+     before its handler runs, by the Origin and Sec-Fetch-Site that browsers send, and SameSite=Lax
+     withholds the cookie from it. This holds for all unsafe methods; any page may cause a GET, so
+     let GET change nothing. A reply that redirects is 303, so that a reload does not send the form
+     again. A session that must end at once, everywhere, needs a row in a database: sign its id
+     instead of a name.
 
        const char *t = sse_req_sign(req, "confirm:ann@example.com");      // a link: /confirm?t=...
        const char *who = sse_req_unsign(req, sse_query(req, "t"), 86400); // the value, or NULL
@@ -1411,8 +1446,8 @@ typedef struct sse_stats {
                                                     that slow readers lost */
 } sse_stats;
 
-/* Returns: 0; SSE_E_ARG: NULL. Threads: any; others than the loop's see the end of its latest
-   turn. */
+/* Returns: 0; SSE_E_ARG: NULL, and out is zero. Threads: any; others than the loop's see the end of
+   its latest turn. */
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
 
 /* Adds a live page about the server at GET prefix: connections, streams (each may be closed there),
@@ -19585,6 +19620,7 @@ static void sse__stats_show(sse_app *app) {
 #endif
 
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
+    if (out) memset(out, 0, sizeof *out);
     if (!app || !out) return SSE_E_ARG;
     if (sse__is_owner(app)) {
         *out = sse__stats_read(app);
