@@ -12285,7 +12285,7 @@ static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go f
     SSE_FREE(gone);
 }
 
-static uint32_t sse__brotli_window(size_t n) { /* as large as the bytes: more is memory for nothing */
+static uint32_t sse__brotli_window(size_t n) { /* as large as the bytes */
     uint32_t window = 16;
     while (window < 22 && n > ((size_t)1 << window) - 16) window++;
     return window;
