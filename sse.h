@@ -19875,7 +19875,7 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     if (runs) { /* two threads in one loop */
         sse__refuse(app, SSE_E_STATE,
                     "sse_serve_background: the app has a loop already: stop that first");
-        app->config_error = SSE_OK; /* it may serve again when that has stopped */
+        if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again */
         return NULL;
     }
     if (sse__list_empty(&app->net->listeners) &&
