@@ -10538,7 +10538,7 @@ static void sse__conn_read(sse__conn *c) {
    where each connection has its turn. */
 static void sse__conn_event(sse__source *source, int events) {
     sse__conn *c = SSE__CONTAINER(source, sse__conn, source);
-    if (events & (SSE_READ | SSE__HANGUP)) c->readable = true;
+    if ((events & SSE_READ) || (events & SSE__HANGUP)) c->readable = true;
     if (events & SSE_WRITE) c->writable = true;
     if (events & SSE__HANGUP) c->hangup = true;
     if (events & SSE__BROKEN || (c->hangup && c->state == SSE__STREAM)) sse__conn_close(c);
