@@ -723,6 +723,8 @@
      sse_topic_who            who is subscribed
      sse_topic_history        the events a topic keeps
      sse_topic_from_table     rows of a table become events, each once
+     sse_topic_listen         the program hears what is published
+     sse_topic_unlisten       ends that
      sse_publish              sends an event to all subscribers, from any thread
      sse_live                 a live view, shared
      sse_live_each            a live view, private
@@ -1871,6 +1873,29 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
    SSE_E_NOMEM; from other threads also SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from
    another one it takes effect in one of the loop's next turns. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
+
+/* event: as sse_topic_history tells it, without an id if it has none; valid until return. */
+typedef void (*sse_topic_fn)(sse_app *app, const char *topic, const sse_event *event, void *user);
+
+/* The program itself hears what is published to a topic, by whichever thread, and the rows of
+   sse_topic_from_table as they are sent:
+       sse_topic_listen(app, "orders.*", heard, NULL);
+   fn runs on the loop in its next turn, never inside the call that publishes, in the order of the
+   events and not before anything that was published earlier; at the latest in sse_app_free. It
+   hears events without subscribers, ephemeral ones and those of its own making (which then come in
+   the turn after), not what was published before it listened, nor gap events. A durable event may
+   be heard before it is on the disk.
+   name: '*' stands for any run of characters, as in sse_topic: never made from request text.
+   copied. The same name, fn and user again: nothing changes. user: borrowed until sse_topic_unlisten
+   or sse_app_free.
+   Returns: 0; SSE_E_ARG: no name or fn; SSE_E_NOMEM: sse_serve answers these too; SSE_E_THREAD.
+   Threads: loop. In callbacks: yes. */
+SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, void *user);
+
+/* Ends what the same arguments began: fn is not called again, not for events that wait either.
+   Returns: 0; SSE_E_ABSENT: it does not listen; SSE_E_ARG; SSE_E_THREAD. Threads: loop. In
+   callbacks, fn as well: yes. */
+SSE_API int sse_topic_unlisten(sse_app *app, const char *name, sse_topic_fn fn, void *user);
 
 /* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, in
    the order they came, until it returns false. s: one of their streams, {0} while they are leaving.
@@ -7090,7 +7115,7 @@ enum {
     SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__FREE_SAVE,                                    /* before connections go */
-    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_FILES,
+    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_FILES,
     SSE__STAGES
 };
 
@@ -12968,6 +12993,9 @@ typedef struct sse__streams {
     /* Upcall to >>replay, for a stream that is replaying: req: its handler has returned, which
        says where its client left it; NULL: its queue is empty. */
     void     (*replay)(sse__stream *stream, sse_req *req);
+    /* Upcall to >>publish, while the program listens to topics, else NULL. m: what it is to hear;
+       NULL: only asked. False: it does not listen to this one. */
+    bool     (*hear)(sse_app *app, const char *topic, sse__message *m);
 } sse__streams;
 
 static sse__stream_extra *sse__stream_own_extra(sse__stream *stream) { /* NULL: no memory */
@@ -15086,6 +15114,7 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
         o->app->net->counts.events++;
         sse__outbox_hold_back(o, m);
         sse__channel_send(o->channel, m, NULL, ++streams->publication, streams);
+        if (streams->hear) (void)streams->hear(o->app, o->topic, m);
     }
     o->last = id;
     return ++o->sent < SSE__OUTBOX_ROWS;
@@ -15139,12 +15168,17 @@ static void sse__outbox_catch_up(sse__outbox *o) { /* B3 */
     }
 }
 
+static bool sse__outbox_is_read(const sse__outbox *o) { /* by anybody */
+    const sse__streams *streams = o->app->streams;
+    return o->channel->count || (streams->hear && streams->hear(o->app, o->topic, NULL));
+}
+
 static void sse__outbox_run(sse__outbox *o) {
     const char *why;
     int         error;
     o->sent = 0;
-    error   = o->channel->count ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
-                                : sse__outbox_before(o, 0, &o->last);
+    error   = sse__outbox_is_read(o) ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
+                                     : sse__outbox_before(o, 0, &o->last);
     o->changed = !error && o->sent == SSE__OUTBOX_ROWS;
     if (o->sent) o->remains = UINT64_MAX;
     else if (!error && sse__outbox_was_reset(o)) sse__outbox_restart(o);
@@ -15388,6 +15422,7 @@ typedef struct sse__topics {
     const char   *loading;         /* the pattern whose histories are read back; NULL: none */
     bool          load_overflow;   /* one of them had to go again for another */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
+    struct sse__hearing *hearing;  /* of >>publish. NULL: the program has listened to none */
 } sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also none */
@@ -16103,6 +16138,8 @@ static void sse__stream_replay(sse__stream *stream, sse_req *req) {
 
   O1  An event reaches a stream once, however many of its subscriptions match.
       Held by tests/wire/topics.test.mjs.
+  O5  The program hears events in their order, from an alarm: not inside the
+      call that publishes them. Held by tests/unit/listen.c.
 ==========================================================================*/
 
 /* ---- subscribing ------------------------------------------------------------------------ */
@@ -16280,6 +16317,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         if (exact)
             sse__channel_send(&exact->channel, m, except, app->streams->publication, app->streams);
         sse__publish_to_patterns(topics, name, m, except);
+        if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
     } else sse_buf_free(&p->text);
     if (topic) sse__topic_release(topic);
     sse__message_drop(m);
@@ -16341,6 +16379,21 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic,
     return t && t->presence ? sse__presence_each(t->presence, &t->channel, fn, user) : 0;
 }
 
+/* Reads an event back from its message. parts: {0}, or of the event before; the event points to
+   them. */
+static int sse__message_read(const sse__message *m, sse_buf parts[3], sse_event *event) {
+    int i;
+    *event = sse__event_new(NULL);
+    for (i = 0; i < 3; i++) sse_buf_free(&parts[i]); /* being there tells an empty one from none */
+    sse__event_read(sse__message_bytes(m), parts);
+    if (parts[0].error || parts[1].error || parts[2].error) return SSE_E_NOMEM;
+    event->data     = parts[0].ptr ? sse_buf_text(&parts[0]) : NULL;
+    event->data_len = parts[0].len;
+    event->event    = parts[1].len ? sse_buf_text(&parts[1]) : NULL;
+    event->id       = parts[2].ptr ? sse_buf_text(&parts[2]) : NULL;
+    return SSE_OK;
+}
+
 /* What fn does may move what is kept, so an entry is found by its number. */
 static int sse__history_each(const sse__history *h, uint32_t i,
                              bool (*fn)(const sse_event *event, void *user), void *user) {
@@ -16352,18 +16405,11 @@ static int sse__history_each(const sse__history *h, uint32_t i,
     while (more && i < h->count && sse__history_seq(h, i) <= last) {
         const sse__message *m   = sse__history_entry(h, i)->message;
         const uint64_t      seq = m->seq;
-        sse_event           event = sse__event_new(NULL);
-        sse_buf_free(&parts[0]); /* its being there tells lines from none */
-        parts[1].len = parts[2].len = 0;
-        sse__event_read(sse__message_bytes(m), parts);
-        if (parts[0].error || parts[1].error || parts[2].error) {
+        sse_event           event;
+        if (sse__message_read(m, parts, &event)) {
             n = SSE_E_NOMEM;
             break;
         }
-        event.data     = parts[0].ptr ? sse_buf_text(&parts[0]) : NULL;
-        event.data_len = parts[0].len;
-        event.event    = parts[1].len ? sse_buf_text(&parts[1]) : NULL;
-        event.id       = sse_buf_text(&parts[2]);
         n++;
         more = fn(&event, user);
         i    = sse__history_after(h, seq);
@@ -16390,6 +16436,188 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     t->named = named;
     sse__topic_release(t);
     return n;
+}
+
+/* ---- the program listens ---------------------------------------------------------------- */
+
+/* fn NULL: it has ended, and is freed when nobody goes down the list. since: it hears the events
+   after that one of hearing.count. */
+typedef struct sse__ear {
+    struct sse__ear *next;
+    sse_topic_fn     fn;
+    void            *user;
+    uint64_t         since;
+    char             name[1];
+} sse__ear;
+
+/* An event that is yet to be heard. */
+typedef struct sse__heard {
+    struct sse__heard *next;
+    sse__message      *m;
+    uint64_t           number;
+    char               topic[1];
+} sse__heard;
+
+typedef struct sse__hearing {
+    sse_app    *app;
+    sse__alarm  alarm;   /* set while events wait: the next turn tells them */
+    sse__ear   *ears;    /* in the order they came */
+    sse__heard *events, **events_end;
+    uint64_t    count;   /* of events so far */
+    bool        telling;
+} sse__hearing;
+
+static bool sse__ear_hears(const sse__ear *ear, const char *topic) {
+    return ear->fn && sse__pattern_match(ear->name, sse__text(topic));
+}
+
+/* Upcall of >>outbox, and so called above. */
+static bool sse__hear(sse_app *app, const char *topic, sse__message *m) {
+    sse__hearing  *hearing = app->topics->hearing;
+    const size_t   n       = strlen(topic) + 1;
+    const sse__ear *ear    = hearing->ears;
+    sse__heard     *heard;
+    while (ear && !sse__ear_hears(ear, topic)) ear = ear->next;
+    if (!ear || !m) return ear != NULL;
+    heard = (sse__heard *)sse__zalloc(sizeof *heard + n);
+    if (!heard) {
+        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
+                 topic);
+        return true;
+    }
+    memcpy(heard->topic, topic, n);
+    heard->m             = sse__message_hold(m);
+    heard->number        = ++hearing->count;
+    *hearing->events_end = heard;
+    hearing->events_end  = &heard->next;
+    if (!hearing->alarm.link.next) sse__alarm_set(&app->loop.wheel, &hearing->alarm, 0);
+    return true;
+}
+
+static void sse__heard_free(sse__heard *heard) {
+    sse__message_drop(heard->m);
+    SSE_FREE(heard);
+}
+
+/* Those that have ended go. Without any, publishing asks nobody. */
+static void sse__hearing_reap(sse__hearing *hearing) {
+    sse__ear **at = &hearing->ears, *ear;
+    if (hearing->telling) return;
+    while ((ear = *at) != NULL) {
+        if (ear->fn) {
+            at = &ear->next;
+            continue;
+        }
+        *at = ear->next;
+        SSE_FREE(ear);
+    }
+    hearing->app->streams->hear = hearing->ears ? sse__hear : NULL;
+}
+
+static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
+    sse_app  *app = hearing->app;
+    sse_buf   parts[3];
+    sse_event event;
+    sse__ear *ear;
+    int       i;
+    memset(parts, 0, sizeof parts);
+    if (sse__message_read(heard->m, parts, &event))
+        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
+                 heard->topic);
+    else
+        for (ear = hearing->ears; ear; ear = ear->next) { /* fn may add some, and end any */
+            if (ear->since >= heard->number || !sse__ear_hears(ear, heard->topic)) continue;
+            app->loop.upcall++;
+            ear->fn(app, heard->topic, &event, ear->user);
+        }
+    for (i = 0; i < 3; i++) sse_buf_free(&parts[i]);
+}
+
+static void sse__hearing_tell(sse__alarm *alarm) { /* O5: what fn publishes waits for the next */
+    sse__hearing *hearing = SSE__CONTAINER(alarm, sse__hearing, alarm);
+    sse__heard   *heard, *events = hearing->events;
+    hearing->events     = NULL;
+    hearing->events_end = &hearing->events;
+    hearing->telling    = true;
+    while ((heard = events) != NULL) {
+        events = heard->next;
+        sse__heard_tell(hearing, heard);
+        sse__heard_free(heard);
+    }
+    hearing->telling = false;
+    sse__hearing_reap(hearing);
+}
+
+static void sse__hearing_free(sse_app *app) {
+    sse__hearing *hearing = app->topics->hearing;
+    sse__heard   *heard;
+    sse__ear     *ear;
+    sse__alarm_cancel(&hearing->alarm);
+    while ((heard = hearing->events) != NULL) {
+        hearing->events = heard->next;
+        sse__heard_free(heard);
+    }
+    for (ear = hearing->ears; ear; ear = ear->next) ear->fn = NULL;
+    sse__hearing_reap(hearing);
+    SSE_FREE(hearing);
+}
+
+/* The first to listen brings this in. NULL: no memory. */
+static sse__hearing *sse__hearing_use(sse_app *app) {
+    sse__hearing *hearing = app->topics->hearing;
+    if (hearing) return hearing;
+    hearing = SSE__NEW(sse__hearing);
+    if (!hearing) return NULL;
+    hearing->app        = app;
+    hearing->alarm.fn   = sse__hearing_tell;
+    hearing->events_end = &hearing->events;
+    app->topics->hearing           = hearing;
+    app->stages[SSE__FREE_HEARING] = sse__hearing_free;
+    return hearing;
+}
+
+/* Where it is in the list, or would go. */
+static sse__ear **sse__ear_find(sse__hearing *hearing, const char *name, sse_topic_fn fn,
+                                const void *user) {
+    sse__ear **at = &hearing->ears;
+    while (*at && ((*at)->fn != fn || (*at)->user != user || strcmp((*at)->name, name) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
+    sse__hearing *hearing;
+    sse__ear    **at = NULL, *ear;
+    size_t        n;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__nonempty(name) || !fn)
+        return sse__refuse(app, SSE_E_ARG, "sse_topic_listen: %s",
+                           fn ? "a topic without a name" : "fn is NULL");
+    hearing = sse__hearing_use(app);
+    if (hearing) at = sse__ear_find(hearing, name, fn, user);
+    if (at && *at) return SSE_OK;
+    n   = strlen(name) + 1;
+    ear = at ? (sse__ear *)sse__zalloc(sizeof *ear + n) : NULL;
+    if (!ear) return sse__config_fail(app, SSE_E_NOMEM, "sse_topic_listen:", name);
+    memcpy(ear->name, name, n);
+    ear->fn    = fn;
+    ear->user  = user;
+    ear->since = hearing->count;
+    *at        = ear;
+    app->streams->hear = sse__hear;
+    return SSE_OK;
+}
+
+SSE_API int sse_topic_unlisten(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
+    sse__ear *ear;
+    if (!app || !name || !fn) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    ear = app->topics->hearing ? *sse__ear_find(app->topics->hearing, name, fn, user) : NULL;
+    if (!ear) return SSE_E_ABSENT;
+    ear->fn = NULL;
+    sse__hearing_reap(app->topics->hearing);
+    return SSE_OK;
 }
 
 /* ---- many streams at once --------------------------------------------------------------- */
