@@ -737,6 +737,7 @@
      sse_db_error             the latest error
      sse_db_exec              runs a statement with bound values
      sse_db_post              the same on a thread, answered on the loop
+     sse_on_commit            the program hears of commits
      sse_db_query             runs a query with bound values
      sse_db_next              the next row
      sse_db_done              leaves a query early
@@ -2114,6 +2115,23 @@ typedef struct sse_db_post_options {
    BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
     ...) SSE__PRINTF(3, 4);
+
+typedef void (*sse_commit_fn)(sse_app *app, sse_db *db, void *user);
+
+/* Calls fn after commits that touched one of the tables, by this program (sse_db_post included) or
+   any other process:
+       sse_on_commit(app, db, "prices taxes", reload, NULL);
+   Once a turn, however many commits there were, and before live views render in that turn, so that
+   they show what fn has computed. It means "look again": which rows, and whether they differ, is
+   not known; where in doubt it is called. fn may do anything; what it commits itself counts as
+   well, and if it touches these tables fn is called again, a moment later.
+   tables: as those of sse_live_options. copied. NULL: all tables of db. A word that is no table
+   when the loop first turns is logged, and fn then follows all.
+   user: borrowed until sse_db_close or sse_app_free, which end it.
+   Returns: 0; SSE_E_ARG: no db or fn; SSE_E_STATE: another app follows db; an error of db;
+   SSE_E_NOMEM; SSE_E_THREAD. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+    void *user);
 
 /* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by
    sse_db_done; NULL after an error, and sse_db_next(NULL) is false, so this is all:
@@ -7111,7 +7129,8 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
    unreferenced functions (--gc-sections) drops the whole section. */
 typedef void (*sse__stage)(sse_app *app);
 enum {
-    SSE__TURN_CHANGES, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED, SSE__TURN_SAVE,
+    SSE__TURN_CHANGES, SSE__TURN_COMMITS, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED,
+    SSE__TURN_SAVE,
     SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__FREE_SAVE,                                    /* before connections go */
@@ -17282,6 +17301,8 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
   G2  A commit is told at least once. Only names narrow it down, and only
       those of D4; where in doubt it is any table of the database.
   G3  At rest the loop wakes for the slow look and for nothing else.
+  G4  A function of sse_on_commit is called once a turn, before views render.
+      Held by tests/unit/listen.c.
 ==========================================================================*/
 
 #ifndef SSE_NO_SQLITE
@@ -17306,6 +17327,15 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
 } sse__dbfile;
 
+/* What sse_on_commit was given. due: it is to be called in this turn. */
+typedef struct sse__commit_hook {
+    struct sse__commit_hook *next;
+    sse_commit_fn fn;
+    void         *user;
+    bool          due, verified; /* verified: its tables were compared with the database */
+    char          tables[1];     /* "": all */
+} sse__commit_hook;
+
 /* A database that is followed. */
 typedef struct sse__changes sse__changes;
 struct sse__changes {
@@ -17314,6 +17344,7 @@ struct sse__changes {
     sse_db       *db;
     /* table: "main.msgs"; ptr NULL: any of db. It may mark what is to be rendered, no more. */
     void        (*fn)(sse_app *app, sse_db *db, sse_str table);
+    sse__commit_hook *hooks; /* in the order they came */
     sse__dbfile  *files;
     sse__alarm    alarm;     /* the next look; each is twice as far away as the last, until slow */
     int           delay_ms, slow_ms; /* delay_ms 0: starting */
@@ -17691,6 +17722,11 @@ static void sse__changes_end(void *user) { /* also when the program closes the d
         close(ch->notify_fd);
     }
     sse__changes_close_files(ch);
+    while (ch->hooks) {
+        sse__commit_hook *hook = ch->hooks;
+        ch->hooks = hook->next;
+        SSE_FREE(hook);
+    }
     ch->db->on_close = NULL;
     SSE_FREE(ch);
 }
@@ -17741,6 +17777,90 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     return SSE_OK;
 }
 
+/* One that is followed was opened before a fork. */
+static bool sse__changes_are_elsewhere(const sse_app *app) {
+    const sse__changes *ch = app->changes;
+    while (ch && !sse__db_is_elsewhere(ch->db)) ch = ch->next;
+    return ch != NULL;
+}
+
+/* ---- the program follows, too ---- */
+
+static sse__changes *sse__changes_of(sse_app *app, const sse_db *db) {
+    sse__changes *ch = app->changes;
+    while (ch->db != db) ch = ch->next;
+    return ch;
+}
+
+static void sse__changes_to_hooks(sse_app *app, sse_db *db, sse_str table) {
+    sse__commit_hook *hook = sse__changes_of(app, db)->hooks;
+    sse__changes_to_all(app, db, table);
+    for (; hook; hook = hook->next)
+        if (sse__tables_include(sse__text(hook->tables), table)) hook->due = true;
+}
+
+/* Late, as for views. One that follows all tables has missed what was committed before. */
+static void sse__hooks_verify(sse__changes *ch) {
+    sse__commit_hook *hook;
+    for (hook = ch->hooks; hook; hook = hook->next) {
+        sse_str word;
+        if (hook->verified) continue;
+        hook->verified = true;
+        word           = sse__changes_unknown(ch->db, sse__text(hook->tables));
+        if (!word.ptr) continue;
+        sse__log(ch->app, SSE_LOG_WARNING, "sse_on_commit: %.*s is no table: it follows all tables",
+                 SSE_STR(word));
+        hook->tables[0] = '\0'; /* G2 */
+        hook->due       = true;
+    }
+}
+
+/* The first hook that is due, of *ch; NULL: none. */
+static sse__commit_hook *sse__hook_due(sse_app *app, sse__changes **ch) {
+    sse__commit_hook *hook = NULL;
+    for (*ch = app->changes; *ch; *ch = (*ch)->next) {
+        hook = (*ch)->hooks;
+        while (hook && !hook->due) hook = hook->next;
+        if (hook) break;
+    }
+    return hook;
+}
+
+/* What hooks do may close a database, so each is looked for from the start. What they commit shows
+   in this turn's views, and is for the hooks of the next: G4. */
+static void sse__hooks_run(sse_app *app) {
+    sse__commit_hook *hook;
+    sse__changes     *ch;
+    for (ch = app->changes; ch; ch = ch->next) sse__hooks_verify(ch);
+    hook = sse__hook_due(app, &ch);
+    if (!hook) return;
+    for (; hook; hook = sse__hook_due(app, &ch)) {
+        hook->due = false;
+        app->loop.upcall++;
+        hook->fn(app, ch->db, hook->user);
+    }
+    sse__changes_look(app);
+    if (sse__hook_due(app, &ch)) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
+}
+
+/* db is followed. tables NULL: all. */
+static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+                         void *user) {
+    const sse_str      text = sse__text(tables);
+    sse__changes      *ch   = sse__changes_of(app, db);
+    sse__commit_hook **at   = &ch->hooks;
+    sse__commit_hook  *hook = (sse__commit_hook *)sse__zalloc(sizeof *hook + text.len + 1);
+    if (!hook) return SSE_E_NOMEM;
+    if (text.len) memcpy(hook->tables, text.ptr, text.len);
+    hook->fn   = fn;
+    hook->user = user;
+    while (*at) at = &(*at)->next;
+    *at    = hook;
+    ch->fn = sse__changes_to_hooks;
+    app->stages[SSE__TURN_COMMITS] = sse__hooks_run;
+    return SSE_OK;
+}
+
 #else
 
 static int sse__changes_watch(sse_app *app, sse_db *db) {
@@ -17748,7 +17868,34 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     return sse__db_open_error(db);
 }
 
+static bool sse__changes_are_elsewhere(const sse_app *app) {
+    (void)app;
+    return false;
+}
+
+static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+                         void *user) {
+    (void)app, (void)db, (void)tables, (void)fn, (void)user;
+    return SSE_E_NOT_BUILT;
+}
+
 #endif /* SSE_NO_SQLITE */
+
+SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+                          void *user) {
+    const char *words = "";
+    int         error;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!db || !fn)
+        return sse__refuse(app, SSE_E_ARG, "sse_on_commit: %s is NULL", db ? "fn" : "db");
+    error = sse__changes_watch(app, db);
+    if (!error) error = sse__hook_add(app, db, tables, fn, user);
+    if (!error) return SSE_OK;
+    if (error == SSE_E_STATE) words = "db belongs to another app";
+    else if (error != SSE_E_DB || !sse_db_error(db, &words)) words = sse_error_text(error);
+    return sse__refuse(app, error, "sse_on_commit: %s", words);
+}
 
 /* The words for sse_topic_from_table's errors. */
 static const char *sse__feed_fault(sse_db *db, int error) {
@@ -19171,6 +19318,7 @@ static int sse__server_check_databases(sse_app *app) {
         if (sse__db_is_elsewhere(rows->db)) whose = "topic";
     for (; store; store = store->next)
         if (sse__db_is_elsewhere(store->db)) whose = "topic";
+    if (!whose && sse__changes_are_elsewhere(app)) whose = "function of sse_on_commit";
     if (!whose) return SSE_OK;
     return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process "
                                          "was forked: call sse_db_open after fork() or daemon()",

@@ -181,24 +181,158 @@ static void threads(void) {}
 
 #ifndef SSE_NO_SQLITE
 static void rows(void) {
-    sse_db *db = sse_db_open(":memory:", NULL);
-    sse_db_migrate(db, "CREATE TABLE box (id INTEGER PRIMARY KEY, body, name)");
+    sse_db *box = sse_db_open(":memory:", NULL);
+    sse_db_migrate(box, "CREATE TABLE box (id INTEGER PRIMARY KEY, body, name)");
     app = dial_app(NULL);
-    is_int(sse_topic_from_table(app, "orders", db,
+    is_int(sse_topic_from_table(app, "orders", box,
         "SELECT id, body, name FROM box WHERE id > ? ORDER BY id"), 0, "rows are events");
     turns(app, 1);
-    sse_db_exec(db, "INSERT INTO box VALUES(1, 'early', NULL)");
+    sse_db_exec(box, "INSERT INTO box VALUES(1, 'early', NULL)");
     turns(app, 3);
     sse_topic_listen(app, "ord*", on_event, ann);
-    sse_db_exec(db, "INSERT INTO box VALUES(2, 'tea', 'new')");
-    sse_db_exec(db, "INSERT INTO box VALUES(3, 'milk', NULL)");
+    sse_db_exec(box, "INSERT INTO box VALUES(2, 'tea', 'new')");
+    sse_db_exec(box, "INSERT INTO box VALUES(3, 'milk', NULL)");
     turns(app, 4);
     hears("ann:orders=tea/new ann:orders=milk ", "rows are heard, without any subscriber");
     dial_free(app);
+    sse_db_close(box);
+}
+
+static sse_db *db;
+static int     commits[3], again;
+static char    rendered[100];
+
+static void on_commit(sse_app *a, sse_db *which, void *user) {
+    int *n = (int *)user;
+    is_int(a == app && which == db && !inside, 1, "told on the loop, of this database");
+    ++*n;
+    if (again && again--) sse_db_exec(db, "INSERT INTO t VALUES(9)");
+}
+
+static void on_commit_close(sse_app *a, sse_db *which, void *user) {
+    on_commit(a, which, user);
     sse_db_close(db);
+    db = NULL;
+}
+
+static void render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    snprintf(rendered, sizeof rendered, "%d %d", commits[0], commits[1]);
+    sse_puts(html, rendered);
+}
+
+static void counts(int first, int second, int third, const char *name) {
+    char got[60], want[60];
+    snprintf(got, sizeof got, "%d %d %d", commits[0], commits[1], commits[2]);
+    snprintf(want, sizeof want, "%d %d %d", first, second, third);
+    is_str(got, want, name);
+    memset(commits, 0, sizeof commits);
+}
+
+static void settle(int ms) {
+    const uint64_t end = sse__clock_ms() + (uint64_t)ms;
+    while (sse__clock_ms() < end) turns(app, 1);
+}
+
+static void commits_are_heard(void) {
+    char             path[] = "/tmp/sse-listen-XXXXXX", name[100];
+    sse_live_options live;
+    sqlite3         *other;
+    memset(&live, 0, sizeof live);
+    if (!mkdtemp(path)) return;
+    snprintf(name, sizeof name, "%s/app.db", path);
+    db = sse_db_open(name, NULL);
+    sse_db_migrate(db, "CREATE TABLE t (a); CREATE TABLE u (a); CREATE TABLE w (a)");
+    app = dial_app(NULL);
+    is_int(sse_on_commit(app, db, "t u", on_commit, &commits[0]), 0, "two tables");
+    is_int(sse_on_commit(app, db, "w", on_commit, &commits[1]), 0, "another");
+    is_int(sse_on_commit(app, db, NULL, on_commit, &commits[2]), 0, "any");
+    live.db = db;
+    live.tables = "t";
+    sse_live(app, "/view", render, &live);
+    dial(app, "/view", NULL);
+    settle(20);
+    memset(commits, 0, sizeof commits);
+    inside = 1;
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    inside = 0;
+    turns(app, 1);
+    is_str(rendered, "1 0", "before views render");
+    settle(30);
+    counts(1, 0, 1, "one call for the commits of a turn, for those whose tables they touched");
+    sse_db_exec(db, "BEGIN");
+    sse_db_exec(db, "INSERT INTO w VALUES(1)");
+    sse_db_exec(db, "ROLLBACK");
+    settle(30);
+    counts(0, 0, 0, "none for what was rolled back");
+    again = 1;
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    settle(60);
+    counts(2, 0, 2, "what one commits itself is told again, and that is the end of it");
+    sqlite3_open(name, &other);
+    is_int(sqlite3_exec(other, "INSERT INTO w VALUES(2)", NULL, NULL, NULL), SQLITE_OK,
+        "another connection commits");
+    settle(300);
+    ok(commits[0] == 1 && commits[1] == 1 && commits[2] == 1, "all are told of another's commit");
+    sqlite3_close(other);
+    memset(commits, 0, sizeof commits);
+    is_int(sse_on_commit(app, db, "w", on_commit_close, &commits[2]), 0, "one more");
+    sse_db_exec(db, "INSERT INTO w VALUES(3)");
+    turns(app, 3);
+    counts(0, 1, 2, "one may close the database");
+    ok(!app->changes, "which ends the following");
+    dial_free(app);
+    unlink(name);
+    rmdir(path);
+}
+
+static char logged[200];
+
+static void on_log(int level, const char *line, void *user) {
+    (void)level, (void)user;
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+static void commits_are_refused(void) {
+    sse_app_options options;
+    sse_app        *second = sse_app_new(NULL);
+    const char     *why;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    db = sse_db_open(":memory:", NULL);
+    sse_db_migrate(db, "CREATE TABLE t (a)");
+    app = dial_app(&options);
+    is_int(sse_on_commit(app, db, "t tt", on_commit, &commits[0]), 0, "a misspelt table");
+    turns(app, 1);
+    is_str(logged, "sse_on_commit: tt is no table: it follows all tables", "is told");
+    is_int(commits[0], 1, "and what may have been missed");
+    is_int(sse_on_commit(second, db, "t", on_commit, NULL), SSE_E_STATE, "one app follows it");
+    sse_app_error(second, &why);
+    is_str(why, "sse_on_commit: db belongs to another app", "in words");
+    is_int(sse_on_commit(app, NULL, "t", on_commit, NULL), SSE_E_ARG, "no database");
+    is_int(sse_on_commit(app, db, "t", NULL, NULL), SSE_E_ARG, "no function");
+    is_int(sse_on_commit(NULL, db, "t", on_commit, NULL), SSE_E_ARG, "no app");
+    fail_at = 1;
+    is_int(sse_on_commit(app, db, "t", on_commit, &commits[1]), SSE_E_NOMEM, "without memory");
+    fail_at = 0;
+    commits[0] = 0;
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    turns(app, 2);
+    counts(1, 0, 0, "it follows nothing, the others do");
+    sse_app_free(second);
+    dial_free(app);
+    sse_db_close(db);
+    memset(commits, 0, sizeof commits);
 }
 #else
 static void rows(void) {}
+static void commits_are_heard(void) {
+    app = sse_app_new(NULL);
+    is_int(sse_on_commit(app, sse_db_open("x", NULL), NULL, NULL, NULL), SSE_E_ARG, "no function");
+    sse_app_free(app);
+}
+static void commits_are_refused(void) {}
 #endif
 
 int main(void) {
@@ -208,5 +342,7 @@ int main(void) {
     refused();
     threads();
     rows();
+    commits_are_heard();
+    commits_are_refused();
     return tap_done();
 }
