@@ -712,8 +712,12 @@
      sse_stream_find          the stream of that text
      sse_stream_meta          a text kept with a stream
      sse_stream_set_meta      sets it
+     sse_stream_stats_get     what is known of a stream: whose, age, sent, waiting
+     sse_stream_pending       the bytes that wait for it
+     sse_stream_wake          calls its step soon, from any thread
      sse_streams_count        how many streams match
      sse_streams_each         calls a function for each
+     sse_streams_labels       each label, and how many streams have it
      sse_streams_close        ends them
      sse_subscribe            subscribes a stream to a topic
      sse_unsubscribe          ends that
@@ -1751,6 +1755,38 @@ SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name);
 SSE_API int         sse_stream_set_meta(sse_stream s, const char *name, const char *value);
 
+/* What is known of a stream now. */
+typedef struct sse_stream_stats {
+    const char *label, *who;  /* as in its options, NULL: none; valid until on_close has returned */
+    char        peer[48];     /* "192.0.2.1", "2001:db8::1", "unix": who connected. Behind a proxy
+                                 that is the proxy: keep sse_peer with sse_stream_set_meta. "" in
+                                 on_close */
+    int         age_s;        /* since it was opened */
+    int         idle_s;       /* since something was queued for it last, heartbeats included */
+    uint64_t    events;       /* that were queued for it, also by sse_stream_write; from 0 again
+                                 after 2^32 */
+    uint64_t    bytes;        /* that the system took of what was queued, compressed, with
+                                 heartbeats; without the head of the reply */
+    size_t      waiting;      /* bytes that it did not take yet: sse_stream_pending */
+    int         topics, views; /* it is subscribed to, patterns included; it shows. 0 in on_close */
+} sse_stream_stats;
+
+/* Also in on_close: of a whole life then, for a log. Returns: 0; SSE_E_ARG: out is NULL;
+   SSE_E_CLOSED; SSE_E_THREAD. After an error out is as it was. */
+SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out);
+
+/* The bytes that wait for a stream because its peer did not take them yet (or the disk not, see
+   sse_topic): for a producer that can slow down. Of what a callback sends, all wait until it has
+   returned. SSE_E_CLOSED; SSE_E_THREAD. */
+SSE_API long long sse_stream_pending(sse_stream s);
+
+/* Calls the step of a stream in the loop's next turn, however long it meant to sleep, or, if bytes
+   wait for the peer, when they have left. Several wakes in a turn are one. A step that wakes its
+   own stream is called when what it returns says.
+   Returns: 0; SSE_E_CLOSED; SSE_E_STATE: it has no step; from other threads 0, or as sse_call.
+   Threads: any. In callbacks: yes. */
+SSE_API int sse_stream_wake(sse_stream s);
+
 /* Chooses streams: those that match every field set. An empty filter is an error unless all is set.
    NULL means any: check first that a name taken from a request is not NULL. */
 typedef struct sse_filter {
@@ -1764,6 +1800,11 @@ SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter); /* or SSE
    false. fn may do anything. Returns how many fn saw; SSE_E_ARG; SSE_E_NOMEM: fn saw none. */
 SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
     bool (*fn)(sse_stream s, void *user), void *user);
+/* Calls fn for each label that open streams have, with how many have it, until fn returns false; in
+   any order. label: valid until fn returns. fn may do anything. Returns how many fn saw; SSE_E_ARG;
+   SSE_E_NOMEM: fn saw none. */
+SSE_API int sse_streams_labels(sse_app *app,
+    bool (*fn)(const char *label, int streams, void *user), void *user);
 /* Ends each with last (NULL: its own option). Returns how many, or SSE_E_ARG. */
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last);
 
@@ -12978,21 +13019,23 @@ typedef struct sse__stream {
     sse__conn  *conn;        /* NULL: not opened yet, or closing */
     uint64_t    publication; /* the last one that it was sent */
     uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
-    uint64_t    last_sent;   /* when something was last queued */
+    uint64_t    bytes;       /* queued, less those that were taken out again */
+    uint32_t    events;
+    uint32_t    last_sent;   /* when something was last queued: see stream_ago */
+    uint32_t    stuck_since; /* likewise; 0: the peer takes what it is sent */
     uint32_t    max_queue;
     uint8_t     phase;       /* sse__stream_phase */
     uint8_t     reason, encoding;
-    bool        framed;      /* HTTP/1.1: in chunks */
-    bool        replaying;   /* events with numbers reach it from >>replay, not from >>channel */
-    bool        raw;         /* bytes of another type than events */
-    bool        own_history, drain;
+    bool        framed : 1;    /* HTTP/1.1: in chunks */
+    bool        replaying : 1; /* events with numbers reach it from >>replay, not from >>channel */
+    bool        raw : 1;       /* bytes of another type than events */
+    bool        own_history : 1, drain : 1;
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
     sse__link   closing;     /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
     sse_req    *req;         /* until the handler that opened it has returned; else NULL */
-    uint64_t    stuck_since; /* 0: the peer takes what it is sent */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
     void       *user;
     sse__stream_extra *extra; /* to be written to: stream_own_extra */
@@ -13107,6 +13150,17 @@ static sse_stream sse__stream_handle(const sse__stream *stream) {
 }
 
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
+
+/* A stream keeps the lower half of two times of the loop: enough for 49 days, and no option of its
+   counts more than 25. Never 0. */
+static uint32_t sse__stream_now(const sse__stream *stream) {
+    const uint32_t now = (uint32_t)stream->app->loop.wheel.now;
+    return now ? now : UINT32_MAX; /* a moment ago */
+}
+
+static uint32_t sse__stream_ago(const sse__stream *stream, uint32_t when) { /* milliseconds */
+    return (uint32_t)stream->app->loop.wheel.now - when;
+}
 
 /* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
 static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
@@ -13283,21 +13337,27 @@ static void sse__stream_free(sse__stream *stream) {
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     sse_stats *counts;
+    size_t     before;
     int        error;
     if (!c) return SSE_E_CLOSED;
     counts = &c->net->counts;
+    before = c->out.bytes;
     error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                             : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
     if (error) {
         if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
         return error;
     }
-    stream->last_sent = stream->app->loop.wheel.now;
+    stream->bytes += (uint64_t)c->out.bytes - before; /* a push may take an older one out */
+    stream->last_sent = sse__stream_now(stream);
     if (c->out.bytes > counts->queue_high) counts->queue_high = c->out.bytes;
     if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue)
         return SSE_OK; /* not its peer's fault, and the bytes are shared */
-    if (sse__queue_size(&c->out) > stream->max_queue)
+    if (sse__queue_size(&c->out) > stream->max_queue) {
+        before = c->out.bytes;
         counts->drops += sse__queue_shed(&c->out, stream->max_queue);
+        stream->bytes -= before - c->out.bytes;
+    }
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
@@ -13313,6 +13373,7 @@ static int sse__stream_deliver(sse__stream *stream, const sse__message *plain,
         return SSE_E_NOMEM;
     }
     counts->delivered++;
+    stream->events++;
     counts->bytes_events += plain->bare_to - plain->bare_from;
     counts->bytes_frames += m->bare_to - m->bare_from;
     return sse__stream_queue(stream, m);
@@ -13542,7 +13603,7 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     }
     sse__message_begin(&b);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
-    stream->last_sent = stream->app->loop.wheel.now;
+    stream->last_sent = sse__stream_now(stream);
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
     if (m) (void)sse__stream_push_new(stream, m);
@@ -13563,19 +13624,19 @@ static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b)
 static void sse__stream_schedule(sse__stream *stream) {
     const uint64_t now     = stream->app->loop.wheel.now;
     const bool     waiting = stream->conn->out.count > 0;
+    const uint32_t idle    = waiting ? 0 : sse__stream_ago(stream, stream->last_sent);
+    const uint32_t stuck   = stream->stuck_since ? sse__stream_ago(stream, stream->stuck_since) : 0;
     uint64_t       next    = 0; /* never */
-    if (stream->ping_ms > 0)
-        next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
+    if (stream->ping_ms > 0) next = now - idle + (uint64_t)stream->ping_ms;
     if (stream->send_timeout_ms > 0)
-        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) +
-                                      (uint64_t)stream->send_timeout_ms);
+        next = sse__earlier(next, now - stuck + (uint64_t)stream->send_timeout_ms);
     next = sse__earlier(next, stream->extra->ends_at);
     if (!waiting) next = sse__earlier(next, stream->extra->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
 }
 
-static bool sse__stream_due(uint64_t since, int ms, uint64_t now) { /* ms 0: never */
-    return ms > 0 && now - since >= (uint64_t)ms;
+static bool sse__stream_due(const sse__stream *stream, uint32_t since, int ms) { /* ms 0: never */
+    return ms > 0 && sse__stream_ago(stream, since) >= (uint32_t)ms;
 }
 
 /* Upcall of >>conn: the deadline passed. */
@@ -13585,9 +13646,9 @@ static void sse__stream_tick(sse__conn *c) {
     const bool     waiting = c->out.count > 0;
     if (!waiting || c->progressed || sse__conn_is_held(c))
         stream->stuck_since = 0; /* slow, not stuck */
-    if (waiting && !stream->stuck_since) stream->stuck_since = now;
+    if (waiting && !stream->stuck_since) stream->stuck_since = sse__stream_now(stream);
     c->progressed = false;
-    if (waiting && sse__stream_due(stream->stuck_since, stream->send_timeout_ms, now)) {
+    if (waiting && sse__stream_due(stream, stream->stuck_since, stream->send_timeout_ms)) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
     }
@@ -13596,7 +13657,7 @@ static void sse__stream_tick(sse__conn *c) {
     else if (!waiting && stream->extra->step_at && now >= stream->extra->step_at)
         sse__stream_step(stream, now);
     if (!waiting && sse__stream_lives(stream) &&
-        sse__stream_due(stream->last_sent, stream->ping_ms, now))
+        sse__stream_due(stream, stream->last_sent, stream->ping_ms))
         sse__stream_ping(stream);
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
 }
@@ -13859,7 +13920,7 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
     stream->send_timeout_ms = sse__ms_option(timeout, 0);
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
-    stream->last_sent       = now;
+    stream->last_sent       = sse__stream_now(stream);
     stream->opened_s        = (uint32_t)(now / 1000);
     stream->extra           = &sse__no_extra;
     return stream;
@@ -14003,6 +14064,70 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     return SSE_OK;
 }
 
+SSE_API long long sse_stream_pending(sse_stream s) {
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    return error ? error : (long long)stream->conn->out.bytes;
+}
+
+SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out) {
+    sse__stream     *stream;
+    const int        error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
+    const sse__sub  *sub;
+    const sse__conn *c;
+    char             peer[INET6_ADDRSTRLEN];
+    if (error || !out) return error ? error : SSE_E_ARG;
+    memset(out, 0, sizeof *out);
+    c           = stream->conn;
+    out->label  = sse__group_name(stream->extra->label);
+    out->who    = sse__stream_who(stream);
+    out->age_s  = (int)((uint32_t)(s.app->loop.wheel.now / 1000) - stream->opened_s);
+    out->idle_s = (int)(sse__stream_ago(stream, stream->last_sent) / 1000);
+    out->events = stream->events;
+    out->bytes  = stream->bytes;
+    if (c) {
+        snprintf(out->peer, sizeof out->peer, "%s", sse__peer_write(&c->peer, peer));
+        out->waiting = c->out.bytes;
+        out->bytes -= out->bytes < out->waiting ? out->bytes : out->waiting; /* the head waits */
+    }
+    for (sub = stream->subs; sub; sub = sub->next) {
+        if (sub->channel->topic) out->topics++;
+        else out->views++;
+    }
+    return SSE_OK;
+}
+
+/* ---- waking ---------------------------------------------------------------------------- */
+
+static int sse__stream_wake(sse_stream s) { /* on the loop */
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    if (error) return error;
+    if (!stream->extra->step) return SSE_E_STATE;
+    stream->extra->step_at = s.app->loop.wheel.now;
+    sse__stream_schedule(stream);
+    return SSE_OK;
+}
+
+static void sse__stream_wake_posted(sse_app *app, void *user) { /* it may be gone by now */
+    (void)app;
+    (void)sse__stream_wake(*(sse_stream *)user);
+    SSE_FREE(user);
+}
+
+SSE_API int sse_stream_wake(sse_stream s) {
+    sse_stream *copy;
+    int         error;
+    if (!s.app) return SSE_E_CLOSED;
+    if (sse__is_owner(s.app)) return sse__stream_wake(s);
+    copy = SSE__NEW(sse_stream);
+    if (!copy) return SSE_E_NOMEM;
+    *copy = s;
+    error = sse__app_post(s.app, sse__stream_wake_posted, copy, sizeof *copy);
+    if (error) SSE_FREE(copy);
+    return error;
+}
+
 /*==========================================================================
   >>channel   what many streams are sent: once compressed, for each encoding
   Uses: >>stream >>message >>frame      Tests: tests/wire/frames.test.mjs tests/unit/topics.c
@@ -14068,6 +14193,7 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, const sse_
 static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse__streams *streams) {
     sse__broadcast b;
     sse__link     *link;
+    size_t         before;
     m->block->owner = channel;
     b = sse__channel_broadcast(channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
@@ -14075,8 +14201,11 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
         sse__stream *stream = sub->in.stream;
         if (!sse__stream_lives(stream)) continue;
         sub->awaits_state = false;
-        if (sse__conn_forget(stream->conn, channel, NULL))
+        before = stream->conn->out.bytes;
+        if (sse__conn_forget(stream->conn, channel, NULL)) {
             stream->mark = 0; /* it refers to that frame */
+            stream->bytes -= before - stream->conn->out.bytes;
+        }
         (void)sse__broadcast_to(&b, stream);
     }
     sse__broadcast_end(&b);
@@ -16719,6 +16848,47 @@ SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
     return n;
 }
 
+/* The streams of a group that are not closing. */
+static int sse__group_living(const sse__group *group, const sse__link *closing) {
+    const sse__link *link;
+    int              n = (int)group->count;
+    for (link = closing->next; link != closing; link = link->next)
+        n -= SSE__CONTAINER(link, const sse__stream, closing)->extra->label == group;
+    return n;
+}
+
+/* Labels and numbers are gathered first: fn may do anything. */
+SSE_API int sse_streams_labels(sse_app *app,
+                               bool (*fn)(const char *label, int streams, void *user),
+                               void *user) {
+    sse_buf          found = {NULL, 0, 0, SSE_OK};
+    const sse__node *node;
+    const char      *label;
+    uint32_t         i;
+    size_t           at;
+    int              n, seen = 0;
+    if (!app || !fn) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    for (i = 0; i < app->streams->labels.cap; i++)
+        for (node = app->streams->labels.buckets[i]; node; node = node->next) {
+            n = sse__group_living(SSE__CONTAINER(node, const sse__group, node),
+                                  &app->streams->closing);
+            if (n <= 0) continue;
+            sse_raw(&found, &n, sizeof n);
+            sse_raw(&found, node->key.ptr, node->key.len + 1);
+        }
+    for (at = 0; at < found.len && !found.error; at += strlen(label) + 1) {
+        memcpy(&n, found.ptr + at, sizeof n);
+        at += sizeof n;
+        label = found.ptr + at;
+        seen++;
+        if (!fn(label, n, user)) break;
+    }
+    if (found.error) seen = found.error;
+    sse_buf_free(&found);
+    return seen;
+}
+
 /* Handles are gathered first, so that fn may do anything to the lists. */
 SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
                              bool (*fn)(sse_stream s, void *user), void *user) {
@@ -19070,7 +19240,8 @@ static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
              (unsigned long)stream->gen, sse__group_name(stream->extra->label),
              sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
              (unsigned long long)(now / 1000 - stream->opened_s),
-             (unsigned long long)(now - stream->last_sent) / 1000, (unsigned long long)queue,
+             (unsigned long long)sse__stream_ago(stream, stream->last_sent) / 1000,
+             (unsigned long long)queue,
              queue > stream->max_queue / 2);
 }
 
