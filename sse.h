@@ -998,6 +998,13 @@ typedef struct sse_event {
     sse_stream  except;             /* not on the wire: everyone but this one. default: everyone */
     bool        ephemeral;          /* not on the wire: not for the history, carries no id.
                                        default: false */
+    const char *except_who;         /* not on the wire: everyone but the streams of this .who that
+                                       are open now. default: everyone */
+    const sse_stream *except_list;  /* not on the wire: everyone but these, except_count of them;
+                                       closed ones are passed over. default: everyone */
+    int         except_count;       /* default: 0 */
+    int        *receivers;          /* not on the wire: sse_publish writes there how many streams it
+                                       queued the event for. default: not wanted */
 } sse_event;
 
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK
@@ -1910,7 +1917,11 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
 /* Sends an event to all subscribers, formatted once, however many they are. event: borrowed until
    return. With a history it is kept, unless .ephemeral, and gets an id; one that it brings itself
    is sent as it is, and found again (the newest of that name) when a client comes back with it.
-   .except holds for the live flow: the same client, back on a new stream, is another.
+   .except, .except_who and .except_list hold together, for the streams that are open now: the same
+   client, back on a new stream, is another.
+   .receivers counts each stream once, however many of its subscriptions match; not those that still
+   catch up with a history, which get the event from there, and nobody who comes back later. 0 if
+   the call fails; from other threads -1, as it is not known yet.
    Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8),
    SSE_E_NOMEM; from other threads also SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from
    another one it takes effect in one of the loop's next turns. In callbacks: yes. */
@@ -13017,7 +13028,7 @@ typedef struct sse__stream_extra {
 typedef struct sse__stream {
     sse_app    *app;
     sse__conn  *conn;        /* NULL: not opened yet, or closing */
-    uint64_t    publication; /* the last one that it was sent */
+    uint64_t    publication; /* the last one that it was sent, or left out of */
     uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
     uint64_t    bytes;       /* queued, less those that were taken out again */
     uint32_t    events;
@@ -14170,16 +14181,17 @@ static sse__broadcast sse__channel_broadcast(sse__channel *channel, sse__message
     return b;
 }
 
-/* Queues a message for all but one: the one loop that grows with the number of subscribers.
-   Streams that overflow are only marked, so the list stays as it is. Passes over streams that have
-   had this publication (0: none has), and over those that are replaying, if it has a number. */
-static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except,
-                              uint64_t publication, sse__streams *streams) {
+/* Queues a message for all: the one loop that grows with the number of subscribers. Streams that
+   overflow are only marked, so the list stays as it is. Passes over streams that have had this
+   publication (0: none has) or are to be left out, which looks the same, and over those that are
+   replaying, if it has a number. */
+static void sse__channel_send(sse__channel *channel, sse__message *m, uint64_t publication,
+                              sse__streams *streams) {
     sse__broadcast b = sse__channel_broadcast(channel, m, streams);
     sse__link     *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (stream == except || !sse__stream_lives(stream) ||
+        if (!sse__stream_lives(stream) ||
             (publication && stream->publication == publication) || (m->seq && stream->replaying))
             continue;
         stream->publication = publication;
@@ -14315,8 +14327,18 @@ typedef struct sse__limits {
     char       *gap_event;
 } sse__limits;
 
+/* Streams that an event was not for, and that would yet find it in its history. Few events have
+   any: NULL. */
+typedef struct sse__absent { uint32_t count; struct { uint32_t slot, gen; } at[1]; } sse__absent;
+
+static bool sse__absent_has(const sse__absent *absent, const sse__stream *stream) {
+    uint32_t i = 0, n = absent ? absent->count : 0;
+    while (i < n && (absent->at[i].slot != stream->slot || absent->at[i].gen != stream->gen)) i++;
+    return i < n;
+}
+
 /* at: the loop's time; below 0: before this machine started. */
-typedef struct sse__entry { sse__message *message; int64_t at; sse_stream except; } sse__entry;
+typedef struct sse__entry { sse__message *message; int64_t at; sse__absent *absent; } sse__entry;
 
 typedef struct sse__history {
     sse__sequence *sequence;
@@ -14413,9 +14435,11 @@ static void sse__history_mark_dirty(sse__history *h) { /* its store has to be wr
 static bool sse__history_is_saved(const sse__history *h) { return !h->dirty.next && !h->flying; }
 
 static void sse__history_drop_oldest(sse__history *h) {
-    sse__message *m = h->at[h->first++].message;
+    sse__entry   *e = &h->at[h->first++];
+    sse__message *m = e->message;
     h->lost = m->seq;
     h->bytes -= sse__message_bytes(m).len;
+    SSE_FREE(e->absent);
     sse__message_drop(m);
     if (!--h->count) h->first = 0;
 }
@@ -14461,8 +14485,9 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
     sse__list_add(&h->sequence->histories, &h->all);
 }
 
-/* Keeps an event, for which history_room made room; holds a reference to its message. */
-static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse_stream except) {
+/* Keeps an event, for which history_room made room; holds a reference to its message; takes absent.
+   */
+static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse__absent *absent) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_seq(h, h->count - 1) < m->seq); /* K1 */
     SSE_ASSERT(h->first + h->count < h->cap);
@@ -14470,7 +14495,7 @@ static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse_s
     e          = sse__history_entry(h, h->count++);
     e->message = sse__message_hold(m);
     e->at      = at;
-    e->except  = except;
+    e->absent  = absent;
     h->bytes += sse__message_bytes(m).len;
     sse__history_trim(h);
 }
@@ -14941,7 +14966,6 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
 /* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it
    is lost: K2. */
 static int sse__history_load(sse__history *h) {
-    const sse_stream nobody = {NULL, 0, 0};
     sse__sequence   *sequence = h->sequence;
     const int64_t    now  = (int64_t)sequence->app->loop.wheel.now;
     const int64_t    wall = now + sse__wall_ahead(sequence->app);
@@ -14968,7 +14992,7 @@ static int sse__history_load(sse__history *h) {
         sse__put_str(&b, sse_db_blob(rows, 3));
         m         = sse__message_new(&b, &meta);
         no_memory = !m || !sse__history_room(h);
-        if (!no_memory) sse__history_add(h, m, now - age, nobody);
+        if (!no_memory) sse__history_add(h, m, now - age, NULL);
         if (!no_memory) h->saved = meta.seq;
         sse__message_drop(m);
     }
@@ -15261,7 +15285,7 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
     if (m) {
         o->app->net->counts.events++;
         sse__outbox_hold_back(o, m);
-        sse__channel_send(o->channel, m, NULL, ++streams->publication, streams);
+        sse__channel_send(o->channel, m, ++streams->publication, streams);
         if (streams->hear) (void)streams->hear(o->app, o->topic, m);
     }
     o->last = id;
@@ -15293,7 +15317,7 @@ static void sse__outbox_restart(sse__outbox *o) {
     sse__log(o->app, SSE_LOG_WARNING,
              "the table of topic %s gives ids again that were sent, up to %llu: all begin anew",
              o->topic, (unsigned long long)o->last);
-    if (m) sse__channel_send(o->channel, m, NULL, 0, streams);
+    if (m) sse__channel_send(o->channel, m, 0, streams);
     sse__message_drop(m);
     for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next)
         SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
@@ -16125,7 +16149,7 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
         const sse__entry *e   = sse__history_entry(top->history, top->i);
         if (e->message->seq != seq) { /* O1 */
             if (!sse__stream_has_room(stream, e->message, stream->max_queue)) break;
-            if (e->except.slot != stream->slot || e->except.gen != stream->gen)
+            if (!sse__absent_has(e->absent, stream))
                 (void)sse__stream_push(stream, e->message);
             seq = e->message->seq;
         }
@@ -16397,13 +16421,15 @@ typedef struct sse__publication {
     sse_buf     text;
     const char *topic, *key;
     sse_stream  except;
+    const char *except_who;
+    const sse_stream *except_list;
+    int         except_count;
     bool        has_id, ephemeral;
 } sse__publication;
 
 /* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and
    "*.b", are tried one by one. */
-static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m,
-                                     const sse__stream *except) {
+static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m) {
     sse__streams *streams = topics->app->streams;
     size_t        n;
     for (n = 0; n <= name.len && n <= SSE__PREFIX_MAX; n++) {
@@ -16413,7 +16439,7 @@ static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__mes
         topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key);
         for (; topic; topic = sse__pattern_of(topic->node.next, key))
             if (sse__pattern_match(topic->node.key.ptr, name))
-                sse__channel_send(&topic->channel, m, except, streams->publication, streams);
+                sse__channel_send(&topic->channel, m, streams->publication, streams);
     }
 }
 
@@ -16438,41 +16464,92 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     return m;
 }
 
+/* The streams that a publication leaves out. */
+typedef struct sse__left_out {
+    sse_app     *app;
+    uint64_t     publication; /* they are marked as if they had had it: O1 */
+    sse__absent *absent;      /* those of them that may look into its history */
+    size_t       cap;
+    bool         kept, failed;
+} sse__left_out;
+
+static void sse__leave_out(sse__left_out *out, sse__stream *stream) { /* NULL: none */
+    const uint32_t n = out->absent ? out->absent->count : 0;
+    sse__absent   *more;
+    if (!stream || stream->app != out->app || !sse__stream_lives(stream) || out->failed) return;
+    if (stream->publication == out->publication) return; /* named twice */
+    stream->publication = out->publication;
+    if (!out->kept || (!stream->replaying && stream->phase != SSE__STREAM_OPENING)) return;
+    if (n == out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 1;
+        more     = (sse__absent *)SSE_REALLOC(out->absent,
+                                              sizeof *more + out->cap * sizeof more->at[0]);
+        out->failed = !more;
+        if (!more) return;
+        out->absent = more;
+    }
+    out->absent->at[n].slot = stream->slot;
+    out->absent->at[n].gen  = stream->gen;
+    out->absent->count      = n + 1;
+}
+
+static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_app *app,
+                                                bool kept) {
+    const sse__group *person;
+    const sse__link  *link;
+    sse__left_out     out;
+    int               i;
+    memset(&out, 0, sizeof out);
+    out.app         = app;
+    out.publication = ++app->streams->publication; /* O1 */
+    out.kept        = kept;
+    sse__leave_out(&out, sse__stream_open_one(p->except));
+    for (i = 0; i < p->except_count; i++)
+        sse__leave_out(&out, sse__stream_open_one(p->except_list[i]));
+    person = p->except_who ? sse__group_find(&app->streams->people, p->except_who) : NULL;
+    for (link = person ? person->members.next : NULL; link && link != &person->members;
+         link = link->next)
+        sse__leave_out(&out, SSE__CONTAINER(link, sse__member, link)->stream);
+    return out;
+}
+
 /* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
    one that there is no memory for went to nobody, and costs nothing that is kept already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
-    const sse__stream *except = sse__stream_open_one(p->except);
     const uint64_t     told   = app->net->told;
     const sse__rule   *rule;
     int                error  = SSE_OK;
     sse__message      *m      = NULL;
     sse__topic        *topic, *exact; /* topic NULL: it is not to be kept */
+    sse__left_out      out;
     topic = p->ephemeral ? NULL : sse__topic_with_history(topics, p->topic, &error);
     exact = topic ? topic : sse__topic_find(topics, name);
     rule  = exact ? exact->rule : sse__rule_for(topics, name);
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
-    if (error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
+    out   = sse__publication_leave_out(p, app, topic != NULL);
+    if (!out.failed && error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
     if (m) {
         if (topic) {
-            sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, p->except);
+            sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, out.absent);
             sse__history_mark_dirty(topic->history);
         }
         if (app->net->told != told) m->block->after = app->net->told; /* C5: whenever it is sent */
-        app->streams->publication++; /* O1 */
         app->net->counts.events++;
-        if (exact)
-            sse__channel_send(&exact->channel, m, except, app->streams->publication, app->streams);
-        sse__publish_to_patterns(topics, name, m, except);
+        if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
+        sse__publish_to_patterns(topics, name, m);
         if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
-    } else sse_buf_free(&p->text);
+    } else {
+        sse_buf_free(&p->text);
+        SSE_FREE(out.absent);
+    }
     if (topic) sse__topic_release(topic);
     sse__message_drop(m);
     return m ? SSE_OK : SSE_E_NOMEM;
 }
 
-/* A publication of another thread on its way to the loop: its topic and key stand behind it. */
+/* A publication of another thread on its way to the loop: what it points to stands behind it. */
 static void sse__posted_run(sse_app *app, void *user) {
     sse__publication *p = (sse__publication *)user;
     if (sse__publish(app, p))
@@ -16482,13 +16559,20 @@ static void sse__posted_run(sse_app *app, void *user) {
 
 static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on failure too */
     const size_t      topic = strlen(p->topic) + 1, key = p->key ? strlen(p->key) + 1 : 0;
-    sse__publication *copy  = (sse__publication *)sse__zalloc(sizeof *copy + topic + key);
+    const size_t      who   = p->except_who ? strlen(p->except_who) + 1 : 0;
+    const size_t      list  = (size_t)p->except_count * sizeof *p->except_list;
+    const size_t      size  = sizeof *p + list + topic + key + who;
+    sse__publication *copy  = (sse__publication *)sse__zalloc(size);
     int               error = SSE_E_NOMEM;
     if (copy) {
-        *copy       = *p;
-        copy->topic = (char *)memcpy(copy + 1, p->topic, topic);
-        if (key) copy->key = (char *)memcpy((char *)(copy + 1) + topic, p->key, key);
-        error = sse__app_post(app, sse__posted_run, copy, sizeof *copy + p->text.cap);
+        char *at = (char *)(copy + 1);
+        *copy    = *p;
+        if (list) copy->except_list = (sse_stream *)memcpy(at, p->except_list, list);
+        at += list;
+        copy->topic = (char *)memcpy(at, p->topic, topic);
+        if (key) copy->key = (char *)memcpy(at + topic, p->key, key);
+        if (who) copy->except_who = (char *)memcpy(at + topic + key, p->except_who, who);
+        error = sse__app_post(app, sse__posted_run, copy, size + p->text.cap);
     }
     if (error) {
         sse_buf_free(&p->text);
@@ -16499,17 +16583,29 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
 
 static int sse__publish_event(sse_app *app, const char *topic, const sse_event *event) {
     sse__publication p;
+    uint64_t         delivered;
+    bool             here;
     int              error;
-    if (!app || !topic || !event) return SSE_E_ARG;
+    if (event && event->receivers) *event->receivers = 0;
+    if (!app || !topic || !event || event->except_count < 0) return SSE_E_ARG;
+    if (event->except_count && !event->except_list) return SSE_E_ARG;
     memset(&p, 0, sizeof p);
     error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
-    p.topic     = topic;
-    p.has_id    = event->id != NULL;
-    p.key       = event->key;
-    p.except    = event->except;
-    p.ephemeral = event->ephemeral;
-    return sse__is_owner(app) ? sse__publish(app, &p) : sse__post(app, &p);
+    p.topic        = topic;
+    p.has_id       = event->id != NULL;
+    p.key          = event->key;
+    p.except       = event->except;
+    p.except_who   = event->except_who;
+    p.except_list  = event->except_list;
+    p.except_count = event->except_count;
+    p.ephemeral    = event->ephemeral;
+    here           = sse__is_owner(app);
+    delivered      = here ? app->net->counts.delivered : 0;
+    error          = here ? sse__publish(app, &p) : sse__post(app, &p);
+    if (event->receivers && !error)
+        *event->receivers = here ? (int)(app->net->counts.delivered - delivered) : -1;
+    return error;
 }
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
