@@ -152,7 +152,15 @@
            return *(int *)user < 5 ? 1000 : SSE_END;
        }
 
-     on_close runs exactly once per stream, even if the stream could not be opened: free user there.
+     sse_stream_wake(s) calls a step that sleeps at once, from any thread. on_close runs exactly once
+     per stream, even if the stream could not be opened: free user there.
+
+       sse_stream_stats now;
+       if (sse_stream_stats_get(s, &now) == SSE_OK)             // also in on_close
+           printf("%s: %d s, %llu bytes\n", now.peer, now.age_s, (unsigned long long)now.bytes);
+
+     A producer that can slow down asks sse_stream_pending(s), the bytes that wait for one peer.
+     sse_streams_labels tells how many streams of each label there are.
 
      How a stream ends decides whether its client comes back.
 
@@ -197,7 +205,16 @@
      Any thread may publish. An event goes to all subscribers, formatted and compressed once. Names
      need no registration and may be built from request text ("room.42"); patterns ("room.*") have a
      function of their own and may not. A client that sends the id of its stream (sse_stream_id)
-     along can be left out of the events it causes: .except = sse_stream_find(app, id).
+     along can be left out of the events it causes: .except = sse_stream_find(app, id); all tabs of
+     a person are by .except_who, any number of streams by .except_list.
+
+       int n;
+       sse_publish(app, "order.7", &(sse_event){ .data = text, .except_who = me, .receivers = &n });
+       if (n == 0) send_mail(text);                             // nobody is looking
+       sse_publish_json(app, "news", "price", "{\"of\":%s,\"eur\":%.2f}", name, eur);
+
+     sse_publish_json and sse_stream_send_json write the data as sse_json does: %s is a quoted JSON
+     string, and the compiler checks the values.
 
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db,
                                                       .on_join = here, .on_leave = here });
@@ -214,6 +231,15 @@
      on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
      lose nothing (they are closed and come back), or the oldest events, or all but the newest of
      each key.
+
+       sse_topic_listen(app, "room.*", heard, NULL);
+
+       static void heard(sse_app *app, const char *topic, const sse_event *event, void *user) {
+           count_words(topic, event->data);                     // on the loop, in order
+       }
+
+     The program can listen, too, to what its other parts, its threads and its tables (chapter 8)
+     publish: to count, to log, to pass on.
 
    4. Live views
 
@@ -426,7 +452,9 @@
      Views hear of commits from this connection, another one, another thread or another process: the
      sqlite3 shell, a cron job, a Python script. A wake means "look again", never a promised row.
      Commits of your own take effect in the same turn of the loop, those of other processes within
-     milliseconds where there is inotify, within 100 ms elsewhere.
+     milliseconds where there is inotify, within 100 ms elsewhere. So does the program:
+
+       sse_on_commit(app, db, "prices taxes", reload, NULL);   // once a turn, before views render
 
        sse_topic_from_table(app, "orders", db,
                             "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
@@ -705,6 +733,7 @@
      sse_stream_open          turns a request into a stream
      sse_stream_is_open       is it open?
      sse_stream_send          sends one event to one stream
+     sse_stream_send_json     sends formatted JSON
      sse_stream_write         sends bytes as they are
      sse_stream_end           ends a stream
      sse_stream_reconnect     ends it so that its client comes back
@@ -730,6 +759,7 @@
      sse_topic_listen         the program hears what is published
      sse_topic_unlisten       ends that
      sse_publish              sends an event to all subscribers, from any thread
+     sse_publish_json         the same with formatted JSON
      sse_live                 a live view, shared
      sse_live_each            a live view, private
      sse_touch                renders a view again, from any thread
@@ -1738,6 +1768,13 @@ SSE_API bool sse_stream_is_open(sse_stream s);
    SSE_E_SYNTAX (check_utf8); SSE_E_NOMEM, SSE_E_FULL (over max_queue_bytes): the stream closes. */
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 
+/* Queues an event whose data is written by sse_json: %s is a quoted JSON string.
+       sse_stream_send_json(s, "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
+   event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL or
+   holds what the printf family refuses. */
+SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt,
+    ...) SSE__PRINTF(3, 4);
+
 /* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
@@ -1926,6 +1963,13 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
    SSE_E_NOMEM; from other threads also SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from
    another one it takes effect in one of the loop's next turns. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
+
+/* Publishes an event whose data is written by sse_json:
+       sse_publish_json(app, "news", "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
+   event: its name; NULL: none. Returns and threads: as sse_publish; SSE_E_ARG for a format that is
+   NULL or holds what the printf family refuses. */
+SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
+    ...) SSE__PRINTF(4, 5);
 
 /* event: as sse_topic_history tells it, without an id if it has none; valid until return. */
 typedef void (*sse_topic_fn)(sse_app *app, const char *topic, const sse_event *event, void *user);
@@ -13501,6 +13545,26 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     return sse__stream_push_new(stream, m);
 }
 
+/* The event of this name whose data was formatted into text; an error of that. */
+static int sse__event_of_text(sse_event *event, const char *name, sse_buf *text) {
+    *event       = sse__event_new(NULL);
+    event->event = name;
+    event->data  = sse_buf_text(text);
+    return text->error;
+}
+
+SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt, ...) {
+    sse_buf   text = {NULL, 0, 0, SSE_OK};
+    sse_event whole;
+    int       error;
+    if (!fmt) return SSE_E_ARG;
+    SSE__FORMAT(&text, sse__escape_json, "null", fmt);
+    error = sse__event_of_text(&whole, event, &text);
+    if (!error) error = sse_stream_send(s, &whole);
+    sse_buf_free(&text);
+    return error;
+}
+
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     sse__stream  *stream;
     sse__message *m;
@@ -16610,6 +16674,19 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
     return sse__call_failed(app, sse__publish_event(app, topic, event));
+}
+
+SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
+                             ...) {
+    sse_buf   text = {NULL, 0, 0, SSE_OK};
+    sse_event whole;
+    int       error;
+    if (!fmt) return sse__call_failed(app, SSE_E_ARG);
+    SSE__FORMAT(&text, sse__escape_json, "null", fmt);
+    error = sse__event_of_text(&whole, event, &text);
+    if (!error) error = sse__publish_event(app, topic, &whole);
+    sse_buf_free(&text);
+    return sse__call_failed(app, error);
 }
 
 /* ---- looking in ------------------------------------------------------------------------- */

@@ -231,10 +231,37 @@ static void waking(void) {
     dial_free(app);
 }
 
+/* ---- JSON ---- */
+
+static void json(void) {
+    const sse_stream none = {NULL, 0, 0};
+    const char      *missing = NULL;
+    app = dial_app(NULL);
+    opening = subscribe_twice;
+    sse_live(app, "/view", render, NULL);
+    dial(app, "/s", NULL);
+    is_int(sse_stream_send_json(newest, "price", "{\"of\":%s,\"eur\":%.2f}", "\"tea\"\n", 1.5), 0,
+        "to a stream");
+    is_int(sse_publish_json(app, "a", NULL, "[%d,%s]", 7, missing), 0, "to a topic");
+    turns(app, 3);
+    is_int(times(&clients[0], "event: price\ndata: {\"of\":\"\\\"tea\\\"\\n\",\"eur\":1.50}\n\n"), 1,
+        "a named event, its values quoted");
+    is_int(times(&clients[0], "\r\ndata: [7,null]\n\n"), 1, "one without a name");
+    is_int(sse_stream_send_json(newest, NULL, NULL), SSE_E_ARG, "no format");
+    is_int(sse_publish_json(app, "a", NULL, NULL), SSE_E_ARG, "no format for a topic");
+    is_int(sse_publish_json(app, NULL, NULL, "1"), SSE_E_ARG, "no topic");
+    is_int(sse_publish_json(app, "a", "a\nb", "1"), SSE_E_FIELD, "a name of two lines");
+    is_int(sse_publish_json(app, "a", NULL, "%99999d", 1), SSE_E_ARG, "a format that is refused");
+    is_int(sse_stream_send_json(newest, NULL, "%99999d", 1), SSE_E_ARG, "likewise to a stream");
+    is_int(sse_stream_send_json(none, NULL, "1"), SSE_E_CLOSED, "a closed stream");
+    dial_free(app);
+}
+
 int main(void) {
     stats();
     lost();
     labels();
     waking();
+    json();
     return tap_done();
 }
