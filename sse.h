@@ -152,12 +152,14 @@
            return *(int *)user < 5 ? 1000 : SSE_END;
        }
 
-     sse_stream_wake(s) calls a step that sleeps at once, from any thread. on_close runs exactly once
-     per stream, even if the stream could not be opened: free user there.
+     sse_stream_wake(s) calls a step that sleeps at once, from any thread. on_close runs exactly
+     once per stream, even if the stream could not be opened: free user there.
 
-       sse_stream_stats now;
-       if (sse_stream_stats_get(s, &now) == SSE_OK)             // also in on_close
-           printf("%s: %d s, %llu bytes\n", now.peer, now.age_s, (unsigned long long)now.bytes);
+       static void gone(sse_stream s, sse_reason reason, void *user) {    // .on_close = gone
+           sse_stream_stats was;
+           if (sse_stream_stats_get(s, &was) == SSE_OK)
+               printf("%s stayed for %d s\n", was.who ? was.who : "somebody", was.age_s);
+       }
 
      A producer that can slow down asks sse_stream_pending(s), the bytes that wait for one peer.
      sse_streams_labels tells how many streams of each label there are.
@@ -208,10 +210,14 @@
      along can be left out of the events it causes: .except = sse_stream_find(app, id); all tabs of
      a person are by .except_who, any number of streams by .except_list.
 
-       int n;
-       sse_publish(app, "order.7", &(sse_event){ .data = text, .except_who = me, .receivers = &n });
-       if (n == 0) send_mail(text);                             // nobody is looking
-       sse_publish_json(app, "news", "price", "{\"of\":%s,\"eur\":%.2f}", name, eur);
+       static void tell(const char *me, const char *said) {
+           int n;
+           sse_publish(app, "room.7",
+                       &(sse_event){ .data = said, .except_who = me, .receivers = &n });
+           if (n == 0) puts("nobody else is there");
+       }
+
+       sse_publish_json(app, "news", "price", "{\"of\":%s,\"eur\":%.2f}", name, 1.5);
 
      sse_publish_json and sse_stream_send_json write the data as sse_json does: %s is a quoted JSON
      string, and the compiler checks the values.
@@ -235,7 +241,7 @@
        sse_topic_listen(app, "room.*", heard, NULL);
 
        static void heard(sse_app *app, const char *topic, const sse_event *event, void *user) {
-           count_words(topic, event->data);                     // on the loop, in order
+           printf("%s: %s\n", topic, event->data ? event->data : "");    // on the loop, in order
        }
 
      The program can listen, too, to what its other parts, its threads and its tables (chapter 8)
@@ -454,7 +460,8 @@
      Commits of your own take effect in the same turn of the loop, those of other processes within
      milliseconds where there is inotify, within 100 ms elsewhere. So does the program:
 
-       sse_on_commit(app, db, "prices taxes", reload, NULL);   // once a turn, before views render
+       static void reload(sse_app *app, sse_db *db, void *user);    // once a turn, before the views
+       sse_on_commit(app, db, "prices taxes", reload, NULL);
 
        sse_topic_from_table(app, "orders", db,
                             "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
@@ -1983,8 +1990,8 @@ typedef void (*sse_topic_fn)(sse_app *app, const char *topic, const sse_event *e
    the turn after), not what was published before it listened, nor gap events. A durable event may
    be heard before it is on the disk.
    name: '*' stands for any run of characters, as in sse_topic: never made from request text.
-   copied. The same name, fn and user again: nothing changes. user: borrowed until sse_topic_unlisten
-   or sse_app_free.
+   copied. The same name, fn and user again: nothing changes. user: borrowed until
+   sse_topic_unlisten or sse_app_free.
    Returns: 0; SSE_E_ARG: no name or fn; SSE_E_NOMEM: sse_serve answers these too; SSE_E_THREAD.
    Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, void *user);
@@ -16593,7 +16600,8 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     rule  = exact ? exact->rule : sse__rule_for(topics, name);
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
     out   = sse__publication_leave_out(p, app, topic != NULL);
-    if (!out.failed && error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
+    if (out.failed) error = SSE_E_NOMEM;
+    if (error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
     if (m) {
         if (topic) {
             sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, out.absent);

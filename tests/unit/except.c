@@ -40,9 +40,9 @@ static void got(const char *data, const char *want, const char *name) { /* "1001
 }
 
 static void begin(const sse_topic_options *options) {
-    static const char *const paths[] = {"/s?who=ann", "/s?who=ann&like=1", "/s?who=bob", "/s?like=1",
-        "/s?who=eve"};
-    int i;
+    static const char *const paths[] = {"/s?who=ann", "/s?who=ann&like=1", "/s?who=bob",
+        "/s?like=1", "/s?who=eve"};
+    int                      i;
     app = dial_app(NULL);
     if (options) sse_topic(app, "a", options);
     opening = subscribe;

@@ -120,7 +120,8 @@ static void lost(void) {
     is_int(now.events, 3, "but queued");
     for (i = 0; i < 40; i++) say(app, "drop", large);
     now = stats_of(s);
-    ok(now.waiting <= 1048576 && now.bytes == body_of(c), "what was dropped is not counted as sent");
+    ok(now.waiting <= 1048576 && now.bytes == body_of(c),
+        "what was dropped is not counted as sent");
     dial_free(app);
 }
 
@@ -162,7 +163,7 @@ static void labels(void) {
 
 /* ---- waking ---- */
 
-static int steps;
+static int        steps;
 static sse_stream sleeper;
 
 static int step(sse_stream s, void *user) {
@@ -244,8 +245,8 @@ static void json(void) {
         "to a stream");
     is_int(sse_publish_json(app, "a", NULL, "[%d,%s]", 7, missing), 0, "to a topic");
     turns(app, 3);
-    is_int(times(&clients[0], "event: price\ndata: {\"of\":\"\\\"tea\\\"\\n\",\"eur\":1.50}\n\n"), 1,
-        "a named event, its values quoted");
+    is_int(times(&clients[0], "event: price\ndata: {\"of\":\"\\\"tea\\\"\\n\",\"eur\":1.50}\n\n"),
+        1, "a named event, its values quoted");
     is_int(times(&clients[0], "\r\ndata: [7,null]\n\n"), 1, "one without a name");
     is_int(sse_stream_send_json(newest, NULL, NULL), SSE_E_ARG, "no format");
     is_int(sse_publish_json(app, "a", NULL, NULL), SSE_E_ARG, "no format for a topic");

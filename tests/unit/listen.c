@@ -74,7 +74,8 @@ static void topics(void) {
     sse_publish(app, "room.8", &event);
     hears("", "nothing at once");
     turns(app, 2);
-    hears("ann:news=1 ann:room.7=two\nlines ann:room.8=/typing ", "in their order, in the next turn");
+    hears("ann:news=1 ann:room.7=two\nlines ann:room.8=/typing ",
+        "in their order, in the next turn");
     publish("news", "4");
     is_int(sse_topic_unlisten(app, "news", on_event, ann), 0, "it ends");
     is_int(sse_topic_unlisten(app, "news", on_event, ann), SSE_E_ABSENT, "once");
@@ -185,7 +186,8 @@ static void rows(void) {
     sse_db_migrate(box, "CREATE TABLE box (id INTEGER PRIMARY KEY, body, name)");
     app = dial_app(NULL);
     is_int(sse_topic_from_table(app, "orders", box,
-        "SELECT id, body, name FROM box WHERE id > ? ORDER BY id"), 0, "rows are events");
+               "SELECT id, body, name FROM box WHERE id > ? ORDER BY id"),
+        0, "rows are events");
     turns(app, 1);
     sse_db_exec(box, "INSERT INTO box VALUES(1, 'early', NULL)");
     turns(app, 3);
