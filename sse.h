@@ -537,14 +537,15 @@
    11. Threads
 
      Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user
-     code needs no locks. From other threads call sse_publish, sse_touch, sse_call, sse_stop and
-     sse_stopping, and nothing else; a call that is not allowed answers SSE_E_THREAD. Long work, a
-     commit on a slow SD card included, goes to sse_offload(app, work, done, user): work runs on a
-     thread of a small pool, done on the loop. Functions that read or write a request (sse_query,
-     sse_out, each sse_set_, sse_finish) are never for work: extract what it needs before, and write
-     the reply in done. sse_serve_background runs the loop in a thread of its own. No callback runs
-     inside a call of yours, except by functions that take one to run now (sse_streams_each,
-     sse_db_write), the logger and the allocator.
+     code needs no locks. From other threads call sse_publish, sse_publish_json, sse_touch,
+     sse_stream_wake, sse_call, sse_stop and sse_stopping, and nothing else; a call that is not
+     allowed answers SSE_E_THREAD. Long work, a commit on a slow SD card included, goes to
+     sse_offload(app, work, done, user): work runs on a thread of a small pool, done on the loop.
+     Functions that read or write a request (sse_query, sse_out, each sse_set_, sse_finish) are
+     never for work: extract what it needs before, and write the reply in done. sse_serve_background
+     runs the loop in a thread of its own. No callback runs inside a call of yours, except by
+     functions that take one to run now (sse_streams_each, sse_db_write), the logger and the
+     allocator.
 
        typedef struct job { sse_req *req; long long below, found; } job;
 
