@@ -236,14 +236,14 @@ static void waking(void) {
 
 static void json(void) {
     const sse_stream none = {NULL, 0, 0};
-    const char      *missing = NULL;
     app = dial_app(NULL);
     opening = subscribe_twice;
     sse_live(app, "/view", render, NULL);
     dial(app, "/s", NULL);
     is_int(sse_stream_send_json(newest, "price", "{\"of\":%s,\"eur\":%.2f}", "\"tea\"\n", 1.5), 0,
         "to a stream");
-    is_int(sse_publish_json(app, "a", NULL, "[%d,%s]", 7, missing), 0, "to a topic");
+    is_int(sse_publish_json(app, "a", NULL, "[%d,%s]", 7, sse_stream_meta(newest, "none")), 0,
+        "to a topic");
     turns(app, 3);
     is_int(times(&clients[0], "event: price\ndata: {\"of\":\"\\\"tea\\\"\\n\",\"eur\":1.50}\n\n"),
         1, "a named event, its values quoted");
