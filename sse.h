@@ -161,7 +161,17 @@
            return *(int *)user < 5 ? 1000 : SSE_END;
        }
 
-     on_close runs exactly once per stream, even if the stream could not be opened: free user there.
+     sse_stream_wake(s) calls a step that sleeps at once, from any thread. on_close runs exactly
+     once per stream, even if the stream could not be opened: free user there.
+
+       static void gone(sse_stream s, sse_reason reason, void *user) {    // .on_close = gone
+           sse_stream_stats was;
+           if (sse_stream_stats_get(s, &was) == SSE_OK)
+               printf("%s stayed for %d s\n", was.who ? was.who : "somebody", was.age_s);
+       }
+
+     A producer that can slow down asks sse_stream_pending(s), the bytes that wait for one peer.
+     sse_streams_labels tells how many streams of each label there are.
 
      How a stream ends decides whether its client comes back.
 
@@ -206,7 +216,20 @@
      Any thread may publish. An event goes to all subscribers, formatted and compressed once. Names
      need no registration and may be built from request text ("room.42"); patterns ("room.*") have a
      function of their own and may not. A client that sends the id of its stream (sse_stream_id)
-     along can be left out of the events it causes: .except = sse_stream_find(app, id).
+     along can be left out of the events it causes: .except = sse_stream_find(app, id); all tabs of
+     a person are by .except_who, any number of streams by .except_list.
+
+       static void tell(const char *me, const char *said) {
+           int n;
+           sse_publish(app, "room.7",
+                       &(sse_event){ .data = said, .except_who = me, .receivers = &n });
+           if (n == 0) puts("nobody else is there");
+       }
+
+       sse_publish_json(app, "news", "price", "{\"of\":%s,\"eur\":%.2f}", name, 1.5);
+
+     sse_publish_json and sse_stream_send_json write the data as sse_json does: %s is a quoted JSON
+     string, and the compiler checks the values.
 
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db,
                                                       .on_join = here, .on_leave = here });
@@ -223,6 +246,15 @@
      on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
      lose nothing (they are closed and come back), or the oldest events, or all but the newest of
      each key.
+
+       sse_topic_listen(app, "room.*", heard, NULL);
+
+       static void heard(sse_app *app, const char *topic, const sse_event *event, void *user) {
+           printf("%s: %s\n", topic, event->data ? event->data : "");    // on the loop, in order
+       }
+
+     The program can listen, too, to what its other parts, its threads and its tables (chapter 8)
+     publish: to count, to log, to pass on.
 
    4. Live views
 
@@ -463,7 +495,10 @@
      Views hear of commits from this connection, another one, another thread or another process: the
      sqlite3 shell, a cron job, a Python script. A wake means "look again", never a promised row.
      Commits of your own take effect in the same turn of the loop, those of other processes within
-     milliseconds where there is inotify, within 100 ms elsewhere.
+     milliseconds where there is inotify, within 100 ms elsewhere. So does the program:
+
+       static void reload(sse_app *app, sse_db *db, void *user);    // once a turn, before the views
+       sse_on_commit(app, db, "prices taxes", reload, NULL);
 
        sse_topic_from_table(app, "orders", db,
                             "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
@@ -539,14 +574,15 @@
    11. Threads
 
      Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user
-     code needs no locks. From other threads call sse_publish, sse_touch, sse_call, sse_stop and
-     sse_stopping, and nothing else; a call that is not allowed answers SSE_E_THREAD. Long work, a
-     commit on a slow SD card included, goes to sse_offload(app, work, done, user): work runs on a
-     thread of a small pool, done on the loop. Functions that read or write a request (sse_query,
-     sse_out, each sse_set_, sse_finish) are never for work: extract what it needs before, and write
-     the reply in done. sse_serve_background runs the loop in a thread of its own. No callback runs
-     inside a call of yours, except by functions that take one to run now (sse_streams_each,
-     sse_db_write), the logger and the allocator.
+     code needs no locks. From other threads call sse_publish, sse_publish_json, sse_touch,
+     sse_stream_wake, sse_call, sse_stop and sse_stopping, and nothing else; a call that is not
+     allowed answers SSE_E_THREAD. Long work, a commit on a slow SD card included, goes to
+     sse_offload(app, work, done, user): work runs on a thread of a small pool, done on the loop.
+     Functions that read or write a request (sse_query, sse_out, each sse_set_, sse_finish) are
+     never for work: extract what it needs before, and write the reply in done. sse_serve_background
+     runs the loop in a thread of its own. No callback runs inside a call of yours, except by
+     functions that take one to run now (sse_streams_each, sse_db_write), the logger and the
+     allocator.
 
        typedef struct job { sse_req *req; long long below, found; } job;
 
@@ -758,6 +794,7 @@
      sse_stream_open          turns a request into a stream
      sse_stream_is_open       is it open?
      sse_stream_send          sends one event to one stream
+     sse_stream_send_json     sends formatted JSON
      sse_stream_write         sends bytes as they are
      sse_stream_end           ends a stream
      sse_stream_reconnect     ends it so that its client comes back
@@ -765,8 +802,12 @@
      sse_stream_find          the stream of that text
      sse_stream_meta          a text kept with a stream
      sse_stream_set_meta      sets it
+     sse_stream_stats_get     what is known of a stream: whose, age, sent, waiting
+     sse_stream_pending       the bytes that wait for it
+     sse_stream_wake          calls its step soon, from any thread
      sse_streams_count        how many streams match
      sse_streams_each         calls a function for each
+     sse_streams_labels       each label, and how many streams have it
      sse_streams_close        ends them
      sse_subscribe            subscribes a stream to a topic
      sse_unsubscribe          ends that
@@ -776,7 +817,10 @@
      sse_topic_who            who is subscribed
      sse_topic_history        the events a topic keeps
      sse_topic_from_table     rows of a table become events, each once
+     sse_topic_listen         the program hears what is published
+     sse_topic_unlisten       ends that
      sse_publish              sends an event to all subscribers, from any thread
+     sse_publish_json         the same with formatted JSON
      sse_live                 a live view, shared
      sse_live_each            a live view, private
      sse_touch                renders a view again, from any thread
@@ -788,6 +832,7 @@
      sse_db_error             the latest error
      sse_db_exec              runs a statement with bound values
      sse_db_post              the same on a thread, answered on the loop
+     sse_on_commit            the program hears of commits
      sse_db_query             runs a query with bound values
      sse_db_next              the next row
      sse_db_done              leaves a query early
@@ -1068,6 +1113,13 @@ typedef struct sse_event {
     sse_stream  except;             /* not on the wire: everyone but this one. default: everyone */
     bool        ephemeral;          /* not on the wire: not for the history, carries no id.
                                        default: false */
+    const char *except_who;         /* not on the wire: everyone but the streams of this .who that
+                                       are open now. default: everyone */
+    const sse_stream *except_list;  /* not on the wire: everyone but these, except_count of them;
+                                       closed ones are passed over. default: everyone */
+    int         except_count;       /* default: 0 */
+    int        *receivers;          /* not on the wire: sse_publish writes there how many streams it
+                                       queued the event for. default: not wanted */
 } sse_event;
 
 /* Appends an event as it goes over the wire, Datastar content byte for byte as the SDK
@@ -1856,6 +1908,13 @@ SSE_API bool sse_stream_is_open(sse_stream s);
    SSE_E_SYNTAX (check_utf8); SSE_E_NOMEM, SSE_E_FULL (over max_queue_bytes): the stream closes. */
 SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 
+/* Queues an event whose data is written by sse_json: %s is a quoted JSON string.
+       sse_stream_send_json(s, "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
+   event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL or
+   holds what the printf family refuses. */
+SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt,
+    ...) SSE__PRINTF(3, 4);
+
 /* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
@@ -1880,6 +1939,38 @@ SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name);
 SSE_API int         sse_stream_set_meta(sse_stream s, const char *name, const char *value);
 
+/* What is known of a stream now. */
+typedef struct sse_stream_stats {
+    const char *label, *who;  /* as in its options, NULL: none; valid until on_close has returned */
+    char        peer[48];     /* "192.0.2.1", "2001:db8::1", "unix": who connected. Behind a proxy
+                                 that is the proxy: keep sse_peer with sse_stream_set_meta. "" in
+                                 on_close */
+    int         age_s;        /* since it was opened */
+    int         idle_s;       /* since something was queued for it last, heartbeats included */
+    uint64_t    events;       /* that were queued for it, also by sse_stream_write; from 0 again
+                                 after 2^32 */
+    uint64_t    bytes;        /* that the system took of what was queued, compressed, with
+                                 heartbeats; without the head of the reply */
+    size_t      waiting;      /* bytes that it did not take yet: sse_stream_pending */
+    int         topics, views; /* it is subscribed to, patterns included; it shows. 0 in on_close */
+} sse_stream_stats;
+
+/* Also in on_close: of a whole life then, for a log. Returns: 0; SSE_E_ARG: out is NULL;
+   SSE_E_CLOSED; SSE_E_THREAD. After an error out is as it was. */
+SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out);
+
+/* The bytes that wait for a stream because its peer did not take them yet (or the disk not, see
+   sse_topic): for a producer that can slow down. Of what a callback sends, all wait until it has
+   returned. SSE_E_CLOSED; SSE_E_THREAD. */
+SSE_API long long sse_stream_pending(sse_stream s);
+
+/* Calls the step of a stream in the loop's next turn, however long it meant to sleep, or, if bytes
+   wait for the peer, when they have left. Several wakes in a turn are one. A step that wakes its
+   own stream is called when what it returns says.
+   Returns: 0; SSE_E_CLOSED; SSE_E_STATE: it has no step; from other threads 0, or as sse_call.
+   Threads: any. In callbacks: yes. */
+SSE_API int sse_stream_wake(sse_stream s);
+
 /* Chooses streams: those that match every field set. An empty filter is an error unless all is set.
    NULL means any: check first that a name taken from a request is not NULL. */
 typedef struct sse_filter {
@@ -1893,6 +1984,11 @@ SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter); /* or SSE
    false. fn may do anything. Returns how many fn saw; SSE_E_ARG; SSE_E_NOMEM: fn saw none. */
 SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
     bool (*fn)(sse_stream s, void *user), void *user);
+/* Calls fn for each label that open streams have, with how many have it, until fn returns false; in
+   any order. label: valid until fn returns. fn may do anything. Returns how many fn saw; SSE_E_ARG;
+   SSE_E_NOMEM: fn saw none. */
+SSE_API int sse_streams_labels(sse_app *app,
+    bool (*fn)(const char *label, int streams, void *user), void *user);
 /* Ends each with last (NULL: its own option). Returns how many, or SSE_E_ARG. */
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last);
 
@@ -1998,11 +2094,45 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
 /* Sends an event to all subscribers, formatted once, however many they are. event: borrowed until
    return. With a history it is kept, unless .ephemeral, and gets an id; one that it brings itself
    is sent as it is, and found again (the newest of that name) when a client comes back with it.
-   .except holds for the live flow: the same client, back on a new stream, is another.
+   .except, .except_who and .except_list hold together, for the streams that are open now: the same
+   client, back on a new stream, is another.
+   .receivers counts each stream once, however many of its subscriptions match; not those that still
+   catch up with a history, which get the event from there, and nobody who comes back later. 0 if
+   the call fails; from other threads -1, as it is not known yet.
    Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8),
    SSE_E_NOMEM; from other threads also SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from
    another one it takes effect in one of the loop's next turns. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
+
+/* Publishes an event whose data is written by sse_json:
+       sse_publish_json(app, "news", "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
+   event: its name; NULL: none. Returns and threads: as sse_publish; SSE_E_ARG for a format that is
+   NULL or holds what the printf family refuses. */
+SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
+    ...) SSE__PRINTF(4, 5);
+
+/* event: as sse_topic_history tells it, without an id if it has none; valid until return. */
+typedef void (*sse_topic_fn)(sse_app *app, const char *topic, const sse_event *event, void *user);
+
+/* The program itself hears what is published to a topic, by whichever thread, and the rows of
+   sse_topic_from_table as they are sent:
+       sse_topic_listen(app, "orders.*", heard, NULL);
+   fn runs on the loop in its next turn, never inside the call that publishes, in the order of the
+   events and not before anything that was published earlier; at the latest in sse_app_free. It
+   hears events without subscribers, ephemeral ones and those of its own making (which then come in
+   the turn after), not what was published before it listened, nor gap events. A durable event may
+   be heard before it is on the disk.
+   name: '*' stands for any run of characters, as in sse_topic: never made from request text.
+   copied. The same name, fn and user again: nothing changes. user: borrowed until
+   sse_topic_unlisten or sse_app_free.
+   Returns: 0; SSE_E_ARG: no name or fn; SSE_E_NOMEM: sse_serve answers these too; SSE_E_THREAD.
+   Threads: loop. In callbacks: yes. */
+SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, void *user);
+
+/* Ends what the same arguments began: fn is not called again, not for events that wait either.
+   Returns: 0; SSE_E_ABSENT: it does not listen; SSE_E_ARG; SSE_E_THREAD. Threads: loop. In
+   callbacks, fn as well: yes. */
+SSE_API int sse_topic_unlisten(sse_app *app, const char *name, sse_topic_fn fn, void *user);
 
 /* Calls fn for each person (.who of their streams) that is subscribed to a topic by name, once, in
    the order they came, until it returns false. s: one of their streams, {0} while they are leaving.
@@ -2221,6 +2351,23 @@ typedef struct sse_db_post_options {
    BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
     ...) SSE__PRINTF(3, 4);
+
+typedef void (*sse_commit_fn)(sse_app *app, sse_db *db, void *user);
+
+/* Calls fn after commits that touched one of the tables, by this program (sse_db_post included) or
+   any other process:
+       sse_on_commit(app, db, "prices taxes", reload, NULL);
+   Once a turn, however many commits there were, and before live views render in that turn, so that
+   they show what fn has computed. It means "look again": which rows, and whether they differ, is
+   not known; where in doubt it is called. fn may do anything; what it commits itself counts as
+   well, and if it touches these tables fn is called again, a moment later.
+   tables: as those of sse_live_options. copied. NULL: all tables of db. A word that is no table
+   when the loop first turns is logged, and fn then follows all.
+   user: borrowed until sse_db_close or sse_app_free, which end it.
+   Returns: 0; SSE_E_ARG: no db or fn; SSE_E_STATE: another app follows db; an error of db;
+   SSE_E_NOMEM; SSE_E_THREAD. sse_serve answers it too. Threads: loop. In callbacks: yes. */
+SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+    void *user);
 
 /* Starts a query; copies its values. Returned, freed by the sse_db_next that answers false, else by
    sse_db_done; NULL after an error, and sse_db_next(NULL) is false, so this is all:
@@ -7355,11 +7502,12 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
    unreferenced functions (--gc-sections) drops the whole section. */
 typedef void (*sse__stage)(sse_app *app);
 enum {
-    SSE__TURN_CHANGES, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED, SSE__TURN_SAVE,
+    SSE__TURN_CHANGES, SSE__TURN_COMMITS, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED,
+    SSE__TURN_SAVE,
     SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__FREE_SAVE,                                    /* before connections go */
-    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_FILES,
+    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_FILES,
     SSE__STAGES
 };
 
@@ -13277,23 +13425,25 @@ typedef struct sse__stream_extra {
 typedef struct sse__stream {
     sse_app    *app;
     sse__conn  *conn;        /* NULL: not opened yet, or closing */
-    uint64_t    publication; /* the last one that it was sent */
+    uint64_t    publication; /* the last one that it was sent, or left out of */
     uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
-    uint64_t    last_sent;   /* when something was last queued */
+    uint64_t    bytes;       /* queued, less those that were taken out again */
+    uint32_t    events;
+    uint32_t    last_sent;   /* when something was last queued: see stream_ago */
+    uint32_t    stuck_since; /* likewise; 0: the peer takes what it is sent */
     uint32_t    max_queue;
     uint8_t     phase;       /* sse__stream_phase */
     uint8_t     reason, encoding;
-    bool        framed;      /* HTTP/1.1: in chunks */
-    bool        replaying;   /* events with numbers reach it from >>replay, not from >>channel */
-    bool        raw;         /* bytes of another type than events */
-    bool        own_history, drain;
+    bool        framed : 1;    /* HTTP/1.1: in chunks */
+    bool        replaying : 1; /* events with numbers reach it from >>replay, not from >>channel */
+    bool        raw : 1;       /* bytes of another type than events */
+    bool        own_history : 1, drain : 1;
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
     sse__link   closing;     /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
     sse_req    *req;         /* until the handler that opened it has returned; else NULL */
-    uint64_t    stuck_since; /* 0: the peer takes what it is sent */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
     void       *user;
     sse__stream_extra *extra; /* to be written to: stream_own_extra */
@@ -13313,6 +13463,9 @@ typedef struct sse__streams {
     /* Upcall to >>replay, for a stream that is replaying: req: its handler has returned, which
        says where its client left it; NULL: its queue is empty. */
     void     (*replay)(sse__stream *stream, sse_req *req);
+    /* Upcall to >>publish, while the program listens to topics, else NULL. m: what it is to hear;
+       NULL: only asked. False: it does not listen to this one. */
+    bool     (*hear)(sse_app *app, const char *topic, sse__message *m);
 } sse__streams;
 
 static sse__stream_extra *sse__stream_own_extra(sse__stream *stream) { /* NULL: no memory */
@@ -13405,6 +13558,17 @@ static sse_stream sse__stream_handle(const sse__stream *stream) {
 }
 
 SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
+
+/* A stream keeps the lower half of two times of the loop: enough for 49 days, and no option of its
+   counts more than 25. Never 0. */
+static uint32_t sse__stream_now(const sse__stream *stream) {
+    const uint32_t now = (uint32_t)stream->app->loop.wheel.now;
+    return now ? now : UINT32_MAX; /* a moment ago */
+}
+
+static uint32_t sse__stream_ago(const sse__stream *stream, uint32_t when) { /* milliseconds */
+    return (uint32_t)stream->app->loop.wheel.now - when;
+}
 
 /* Whether an event fits within max bytes of queue. One may be of any size; 64: what frames it. */
 static bool sse__stream_has_room(const sse__stream *stream, const sse__message *m, size_t max) {
@@ -13581,21 +13745,27 @@ static void sse__stream_free(sse__stream *stream) {
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     sse_stats *counts;
+    size_t     before;
     int        error;
     if (!c) return SSE_E_CLOSED;
     counts = &c->net->counts;
+    before = c->out.bytes;
     error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                             : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
     if (error) {
         if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
         return error;
     }
-    stream->last_sent = stream->app->loop.wheel.now;
+    stream->bytes += (uint64_t)c->out.bytes - before; /* a push may take an older one out */
+    stream->last_sent = sse__stream_now(stream);
     if (c->out.bytes > counts->queue_high) counts->queue_high = c->out.bytes;
     if (sse__conn_is_held(c) && c->out.count * sizeof(sse__out) <= stream->max_queue)
         return SSE_OK; /* not its peer's fault, and the bytes are shared */
-    if (sse__queue_size(&c->out) > stream->max_queue)
+    if (sse__queue_size(&c->out) > stream->max_queue) {
+        before = c->out.bytes;
         counts->drops += sse__queue_shed(&c->out, stream->max_queue);
+        stream->bytes -= before - c->out.bytes;
+    }
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
@@ -13611,6 +13781,7 @@ static int sse__stream_deliver(sse__stream *stream, const sse__message *plain,
         return SSE_E_NOMEM;
     }
     counts->delivered++;
+    stream->events++;
     counts->bytes_events += plain->bare_to - plain->bare_from;
     counts->bytes_frames += m->bare_to - m->bare_from;
     return sse__stream_queue(stream, m);
@@ -13727,6 +13898,26 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     return sse__stream_push_new(stream, m);
 }
 
+/* The event of this name whose data was formatted into text; an error of that. */
+static int sse__event_of_text(sse_event *event, const char *name, sse_buf *text) {
+    *event       = sse__event_new(NULL);
+    event->event = name;
+    event->data  = sse_buf_text(text);
+    return text->error;
+}
+
+SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt, ...) {
+    sse_buf   text = {NULL, 0, 0, SSE_OK};
+    sse_event whole;
+    int       error;
+    if (!fmt) return SSE_E_ARG;
+    SSE__FORMAT(&text, sse__escape_json, "null", fmt);
+    error = sse__event_of_text(&whole, event, &text);
+    if (!error) error = sse_stream_send(s, &whole);
+    sse_buf_free(&text);
+    return error;
+}
+
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     sse__stream  *stream;
     sse__message *m;
@@ -13840,7 +14031,7 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     }
     sse__message_begin(&b);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
-    stream->last_sent = stream->app->loop.wheel.now;
+    stream->last_sent = sse__stream_now(stream);
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
     if (m) (void)sse__stream_push_new(stream, m);
@@ -13861,19 +14052,19 @@ static uint64_t sse__earlier(uint64_t a, uint64_t b) { return a && (!b || a < b)
 static void sse__stream_schedule(sse__stream *stream) {
     const uint64_t now     = stream->app->loop.wheel.now;
     const bool     waiting = stream->conn->out.count > 0;
+    const uint32_t idle    = waiting ? 0 : sse__stream_ago(stream, stream->last_sent);
+    const uint32_t stuck   = stream->stuck_since ? sse__stream_ago(stream, stream->stuck_since) : 0;
     uint64_t       next    = 0; /* never */
-    if (stream->ping_ms > 0)
-        next = (waiting ? now : stream->last_sent) + (uint64_t)stream->ping_ms;
+    if (stream->ping_ms > 0) next = now - idle + (uint64_t)stream->ping_ms;
     if (stream->send_timeout_ms > 0)
-        next = sse__earlier(next, (stream->stuck_since ? stream->stuck_since : now) +
-                                      (uint64_t)stream->send_timeout_ms);
+        next = sse__earlier(next, now - stuck + (uint64_t)stream->send_timeout_ms);
     next = sse__earlier(next, stream->extra->ends_at);
     if (!waiting) next = sse__earlier(next, stream->extra->step_at);
     sse__conn_deadline(stream->conn, next == 0 ? SSE_OFF : next <= now ? 0 : (int)(next - now));
 }
 
-static bool sse__stream_due(uint64_t since, int ms, uint64_t now) { /* ms 0: never */
-    return ms > 0 && now - since >= (uint64_t)ms;
+static bool sse__stream_due(const sse__stream *stream, uint32_t since, int ms) { /* ms 0: never */
+    return ms > 0 && sse__stream_ago(stream, since) >= (uint32_t)ms;
 }
 
 /* Upcall of >>conn: the deadline passed. */
@@ -13883,9 +14074,9 @@ static void sse__stream_tick(sse__conn *c) {
     const bool     waiting = c->out.count > 0;
     if (!waiting || c->progressed || sse__conn_is_held(c))
         stream->stuck_since = 0; /* slow, not stuck */
-    if (waiting && !stream->stuck_since) stream->stuck_since = now;
+    if (waiting && !stream->stuck_since) stream->stuck_since = sse__stream_now(stream);
     c->progressed = false;
-    if (waiting && sse__stream_due(stream->stuck_since, stream->send_timeout_ms, now)) {
+    if (waiting && sse__stream_due(stream, stream->stuck_since, stream->send_timeout_ms)) {
         sse__stream_cut(stream, SSE_BY_TIMEOUT);
         return;
     }
@@ -13894,7 +14085,7 @@ static void sse__stream_tick(sse__conn *c) {
     else if (!waiting && stream->extra->step_at && now >= stream->extra->step_at)
         sse__stream_step(stream, now);
     if (!waiting && sse__stream_lives(stream) &&
-        sse__stream_due(stream->last_sent, stream->ping_ms, now))
+        sse__stream_due(stream, stream->last_sent, stream->ping_ms))
         sse__stream_ping(stream);
     if (sse__stream_lives(stream)) sse__stream_schedule(stream);
 }
@@ -14157,7 +14348,7 @@ static sse__stream *sse__stream_make(sse_app *app, const sse_stream_options *o) 
     stream->ping_ms         = stream->raw ? 0 : sse__ms_option(o->ping_ms, 15000);
     stream->send_timeout_ms = sse__ms_option(timeout, 0);
     stream->max_queue       = queue > UINT32_MAX ? UINT32_MAX : (uint32_t)queue;
-    stream->last_sent       = now;
+    stream->last_sent       = sse__stream_now(stream);
     stream->opened_s        = (uint32_t)(now / 1000);
     stream->extra           = &sse__no_extra;
     return stream;
@@ -14301,6 +14492,70 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     return SSE_OK;
 }
 
+SSE_API long long sse_stream_pending(sse_stream s) {
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    return error ? error : (long long)stream->conn->out.bytes;
+}
+
+SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out) {
+    sse__stream     *stream;
+    const int        error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
+    const sse__sub  *sub;
+    const sse__conn *c;
+    char             peer[INET6_ADDRSTRLEN];
+    if (error || !out) return error ? error : SSE_E_ARG;
+    memset(out, 0, sizeof *out);
+    c           = stream->conn;
+    out->label  = sse__group_name(stream->extra->label);
+    out->who    = sse__stream_who(stream);
+    out->age_s  = (int)((uint32_t)(s.app->loop.wheel.now / 1000) - stream->opened_s);
+    out->idle_s = (int)(sse__stream_ago(stream, stream->last_sent) / 1000);
+    out->events = stream->events;
+    out->bytes  = stream->bytes;
+    if (c) {
+        snprintf(out->peer, sizeof out->peer, "%s", sse__peer_write(&c->peer, peer));
+        out->waiting = c->out.bytes;
+        out->bytes -= out->bytes < out->waiting ? out->bytes : out->waiting; /* the head waits */
+    }
+    for (sub = stream->subs; sub; sub = sub->next) {
+        if (sub->channel->topic) out->topics++;
+        else out->views++;
+    }
+    return SSE_OK;
+}
+
+/* ---- waking ---------------------------------------------------------------------------- */
+
+static int sse__stream_wake(sse_stream s) { /* on the loop */
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    if (error) return error;
+    if (!stream->extra->step) return SSE_E_STATE;
+    stream->extra->step_at = s.app->loop.wheel.now;
+    sse__stream_schedule(stream);
+    return SSE_OK;
+}
+
+static void sse__stream_wake_posted(sse_app *app, void *user) { /* it may be gone by now */
+    (void)app;
+    (void)sse__stream_wake(*(sse_stream *)user);
+    SSE_FREE(user);
+}
+
+SSE_API int sse_stream_wake(sse_stream s) {
+    sse_stream *copy;
+    int         error;
+    if (!s.app) return SSE_E_CLOSED;
+    if (sse__is_owner(s.app)) return sse__stream_wake(s);
+    copy = SSE__NEW(sse_stream);
+    if (!copy) return SSE_E_NOMEM;
+    *copy = s;
+    error = sse__app_post(s.app, sse__stream_wake_posted, copy, sizeof *copy);
+    if (error) SSE_FREE(copy);
+    return error;
+}
+
 /*==========================================================================
   >>channel   what many streams are sent: once compressed, for each encoding
   Uses: >>stream >>message >>frame      Tests: tests/wire/frames.test.mjs tests/unit/topics.c
@@ -14343,16 +14598,17 @@ static sse__broadcast sse__channel_broadcast(sse__channel *channel, sse__message
     return b;
 }
 
-/* Queues a message for all but one: the one loop that grows with the number of subscribers.
-   Streams that overflow are only marked, so the list stays as it is. Passes over streams that have
-   had this publication (0: none has), and over those that are replaying, if it has a number. */
-static void sse__channel_send(sse__channel *channel, sse__message *m, const sse__stream *except,
-                              uint64_t publication, sse__streams *streams) {
+/* Queues a message for all: the one loop that grows with the number of subscribers. Streams that
+   overflow are only marked, so the list stays as it is. Passes over streams that have had this
+   publication (0: none has) or are to be left out, which looks the same, and over those that are
+   replaying, if it has a number. */
+static void sse__channel_send(sse__channel *channel, sse__message *m, uint64_t publication,
+                              sse__streams *streams) {
     sse__broadcast b = sse__channel_broadcast(channel, m, streams);
     sse__link     *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
-        if (stream == except || !sse__stream_lives(stream) ||
+        if (!sse__stream_lives(stream) ||
             (publication && stream->publication == publication) || (m->seq && stream->replaying))
             continue;
         stream->publication = publication;
@@ -14366,6 +14622,7 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, const sse_
 static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse__streams *streams) {
     sse__broadcast b;
     sse__link     *link;
+    size_t         before;
     m->block->owner = channel;
     b = sse__channel_broadcast(channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
@@ -14373,8 +14630,11 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
         sse__stream *stream = sub->in.stream;
         if (!sse__stream_lives(stream)) continue;
         sub->awaits_state = false;
-        if (sse__conn_forget(stream->conn, channel, NULL))
+        before = stream->conn->out.bytes;
+        if (sse__conn_forget(stream->conn, channel, NULL)) {
             stream->mark = 0; /* it refers to that frame */
+            stream->bytes -= before - stream->conn->out.bytes;
+        }
         (void)sse__broadcast_to(&b, stream);
     }
     sse__broadcast_end(&b);
@@ -14484,8 +14744,18 @@ typedef struct sse__limits {
     char       *gap_event;
 } sse__limits;
 
+/* Streams that an event was not for, and that would yet find it in its history. Few events have
+   any: NULL. */
+typedef struct sse__absent { uint32_t count; struct { uint32_t slot, gen; } at[1]; } sse__absent;
+
+static bool sse__absent_has(const sse__absent *absent, const sse__stream *stream) {
+    uint32_t i = 0, n = absent ? absent->count : 0;
+    while (i < n && (absent->at[i].slot != stream->slot || absent->at[i].gen != stream->gen)) i++;
+    return i < n;
+}
+
 /* at: the loop's time; below 0: before this machine started. */
-typedef struct sse__entry { sse__message *message; int64_t at; sse_stream except; } sse__entry;
+typedef struct sse__entry { sse__message *message; int64_t at; sse__absent *absent; } sse__entry;
 
 typedef struct sse__history {
     sse__sequence *sequence;
@@ -14582,9 +14852,11 @@ static void sse__history_mark_dirty(sse__history *h) { /* its store has to be wr
 static bool sse__history_is_saved(const sse__history *h) { return !h->dirty.next && !h->flying; }
 
 static void sse__history_drop_oldest(sse__history *h) {
-    sse__message *m = h->at[h->first++].message;
+    sse__entry   *e = &h->at[h->first++];
+    sse__message *m = e->message;
     h->lost = m->seq;
     h->bytes -= sse__message_bytes(m).len;
+    SSE_FREE(e->absent);
     sse__message_drop(m);
     if (!--h->count) h->first = 0;
 }
@@ -14630,8 +14902,9 @@ static void sse__history_renew(sse__history *h, uint64_t newest) { /* K3 */
     sse__list_add(&h->sequence->histories, &h->all);
 }
 
-/* Keeps an event, for which history_room made room; holds a reference to its message. */
-static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse_stream except) {
+/* Keeps an event, for which history_room made room; holds a reference to its message; takes absent.
+   */
+static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse__absent *absent) {
     sse__entry *e;
     SSE_ASSERT(!h->count || sse__history_seq(h, h->count - 1) < m->seq); /* K1 */
     SSE_ASSERT(h->first + h->count < h->cap);
@@ -14639,7 +14912,7 @@ static void sse__history_add(sse__history *h, sse__message *m, int64_t at, sse_s
     e          = sse__history_entry(h, h->count++);
     e->message = sse__message_hold(m);
     e->at      = at;
-    e->except  = except;
+    e->absent  = absent;
     h->bytes += sse__message_bytes(m).len;
     sse__history_trim(h);
 }
@@ -15110,7 +15383,6 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
 /* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it
    is lost: K2. */
 static int sse__history_load(sse__history *h) {
-    const sse_stream nobody = {NULL, 0, 0};
     sse__sequence   *sequence = h->sequence;
     const int64_t    now  = (int64_t)sequence->app->loop.wheel.now;
     const int64_t    wall = now + sse__wall_ahead(sequence->app);
@@ -15137,7 +15409,7 @@ static int sse__history_load(sse__history *h) {
         sse__put_str(&b, sse_db_blob(rows, 3));
         m         = sse__message_new(&b, &meta);
         no_memory = !m || !sse__history_room(h);
-        if (!no_memory) sse__history_add(h, m, now - age, nobody);
+        if (!no_memory) sse__history_add(h, m, now - age, NULL);
         if (!no_memory) h->saved = meta.seq;
         sse__message_drop(m);
     }
@@ -15430,7 +15702,8 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
     if (m) {
         o->app->net->counts.events++;
         sse__outbox_hold_back(o, m);
-        sse__channel_send(o->channel, m, NULL, ++streams->publication, streams);
+        sse__channel_send(o->channel, m, ++streams->publication, streams);
+        if (streams->hear) (void)streams->hear(o->app, o->topic, m);
     }
     o->last = id;
     return ++o->sent < SSE__OUTBOX_ROWS;
@@ -15461,7 +15734,7 @@ static void sse__outbox_restart(sse__outbox *o) {
     sse__log(o->app, SSE_LOG_WARNING,
              "the table of topic %s gives ids again that were sent, up to %llu: all begin anew",
              o->topic, (unsigned long long)o->last);
-    if (m) sse__channel_send(o->channel, m, NULL, 0, streams);
+    if (m) sse__channel_send(o->channel, m, 0, streams);
     sse__message_drop(m);
     for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next)
         SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
@@ -15484,12 +15757,17 @@ static void sse__outbox_catch_up(sse__outbox *o) { /* B3 */
     }
 }
 
+static bool sse__outbox_is_read(const sse__outbox *o) { /* by anybody */
+    const sse__streams *streams = o->app->streams;
+    return o->channel->count || (streams->hear && streams->hear(o->app, o->topic, NULL));
+}
+
 static void sse__outbox_run(sse__outbox *o) {
     const char *why;
     int         error;
     o->sent = 0;
-    error   = o->channel->count ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
-                                : sse__outbox_before(o, 0, &o->last);
+    error   = sse__outbox_is_read(o) ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
+                                     : sse__outbox_before(o, 0, &o->last);
     o->changed = !error && o->sent == SSE__OUTBOX_ROWS;
     if (o->sent) o->remains = UINT64_MAX;
     else if (!error && sse__outbox_was_reset(o)) sse__outbox_restart(o);
@@ -15733,6 +16011,7 @@ typedef struct sse__topics {
     const char   *loading;         /* the pattern whose histories are read back; NULL: none */
     bool          load_overflow;   /* one of them had to go again for another */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
+    struct sse__hearing *hearing;  /* of >>publish. NULL: the program has listened to none */
 } sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also none */
@@ -16287,7 +16566,7 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
         const sse__entry *e   = sse__history_entry(top->history, top->i);
         if (e->message->seq != seq) { /* O1 */
             if (!sse__stream_has_room(stream, e->message, stream->max_queue)) break;
-            if (e->except.slot != stream->slot || e->except.gen != stream->gen)
+            if (!sse__absent_has(e->absent, stream))
                 (void)sse__stream_push(stream, e->message);
             seq = e->message->seq;
         }
@@ -16448,6 +16727,8 @@ static void sse__stream_replay(sse__stream *stream, sse_req *req) {
 
   O1  An event reaches a stream once, however many of its subscriptions match.
       Held by tests/wire/topics.test.mjs.
+  O5  The program hears events in their order, from an alarm: not inside the
+      call that publishes them. Held by tests/unit/listen.c.
 ==========================================================================*/
 
 /* ---- subscribing ------------------------------------------------------------------------ */
@@ -16557,13 +16838,15 @@ typedef struct sse__publication {
     sse_buf     text;
     const char *topic, *key;
     sse_stream  except;
+    const char *except_who;
+    const sse_stream *except_list;
+    int         except_count;
     bool        has_id, ephemeral;
 } sse__publication;
 
 /* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and
    "*.b", are tried one by one. */
-static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m,
-                                     const sse__stream *except) {
+static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__message *m) {
     sse__streams *streams = topics->app->streams;
     size_t        n;
     for (n = 0; n <= name.len && n <= SSE__PREFIX_MAX; n++) {
@@ -16573,7 +16856,7 @@ static void sse__publish_to_patterns(sse__topics *topics, sse_str name, sse__mes
         topic = sse__pattern_of(sse__map_find(&topics->patterns, key), key);
         for (; topic; topic = sse__pattern_of(topic->node.next, key))
             if (sse__pattern_match(topic->node.key.ptr, name))
-                sse__channel_send(&topic->channel, m, except, streams->publication, streams);
+                sse__channel_send(&topic->channel, m, streams->publication, streams);
     }
 }
 
@@ -16598,40 +16881,93 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     return m;
 }
 
+/* The streams that a publication leaves out. */
+typedef struct sse__left_out {
+    sse_app     *app;
+    uint64_t     publication; /* they are marked as if they had had it: O1 */
+    sse__absent *absent;      /* those of them that may look into its history */
+    size_t       cap;
+    bool         kept, failed;
+} sse__left_out;
+
+static void sse__leave_out(sse__left_out *out, sse__stream *stream) { /* NULL: none */
+    const uint32_t n = out->absent ? out->absent->count : 0;
+    sse__absent   *more;
+    if (!stream || stream->app != out->app || !sse__stream_lives(stream) || out->failed) return;
+    if (stream->publication == out->publication) return; /* named twice */
+    stream->publication = out->publication;
+    if (!out->kept || (!stream->replaying && stream->phase != SSE__STREAM_OPENING)) return;
+    if (n == out->cap) {
+        out->cap = out->cap ? out->cap * 2 : 1;
+        more     = (sse__absent *)SSE_REALLOC(out->absent,
+                                              sizeof *more + out->cap * sizeof more->at[0]);
+        out->failed = !more;
+        if (!more) return;
+        out->absent = more;
+    }
+    out->absent->at[n].slot = stream->slot;
+    out->absent->at[n].gen  = stream->gen;
+    out->absent->count      = n + 1;
+}
+
+static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_app *app,
+                                                bool kept) {
+    const sse__group *person;
+    const sse__link  *link;
+    sse__left_out     out;
+    int               i;
+    memset(&out, 0, sizeof out);
+    out.app         = app;
+    out.publication = ++app->streams->publication; /* O1 */
+    out.kept        = kept;
+    sse__leave_out(&out, sse__stream_open_one(p->except));
+    for (i = 0; i < p->except_count; i++)
+        sse__leave_out(&out, sse__stream_open_one(p->except_list[i]));
+    person = p->except_who ? sse__group_find(&app->streams->people, p->except_who) : NULL;
+    for (link = person ? person->members.next : NULL; link && link != &person->members;
+         link = link->next)
+        sse__leave_out(&out, SSE__CONTAINER(link, sse__member, link)->stream);
+    return out;
+}
+
 /* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
    one that there is no memory for went to nobody, and costs nothing that is kept already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
-    const sse__stream *except = sse__stream_open_one(p->except);
     const uint64_t     told   = app->net->told;
     const sse__rule   *rule;
     int                error  = SSE_OK;
     sse__message      *m      = NULL;
     sse__topic        *topic, *exact; /* topic NULL: it is not to be kept */
+    sse__left_out      out;
     topic = p->ephemeral ? NULL : sse__topic_with_history(topics, p->topic, &error);
     exact = topic ? topic : sse__topic_find(topics, name);
     rule  = exact ? exact->rule : sse__rule_for(topics, name);
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
+    out   = sse__publication_leave_out(p, app, topic != NULL);
+    if (out.failed) error = SSE_E_NOMEM;
     if (error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
     if (m) {
         if (topic) {
-            sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, p->except);
+            sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, out.absent);
             sse__history_mark_dirty(topic->history);
         }
         if (app->net->told != told) m->block->after = app->net->told; /* C5: whenever it is sent */
-        app->streams->publication++; /* O1 */
         app->net->counts.events++;
-        if (exact)
-            sse__channel_send(&exact->channel, m, except, app->streams->publication, app->streams);
-        sse__publish_to_patterns(topics, name, m, except);
-    } else sse_buf_free(&p->text);
+        if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
+        sse__publish_to_patterns(topics, name, m);
+        if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
+    } else {
+        sse_buf_free(&p->text);
+        SSE_FREE(out.absent);
+    }
     if (topic) sse__topic_release(topic);
     sse__message_drop(m);
     return m ? SSE_OK : SSE_E_NOMEM;
 }
 
-/* A publication of another thread on its way to the loop: its topic and key stand behind it. */
+/* A publication of another thread on its way to the loop: what it points to stands behind it. */
 static void sse__posted_run(sse_app *app, void *user) {
     sse__publication *p = (sse__publication *)user;
     if (sse__publish(app, p))
@@ -16641,13 +16977,20 @@ static void sse__posted_run(sse_app *app, void *user) {
 
 static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on failure too */
     const size_t      topic = strlen(p->topic) + 1, key = p->key ? strlen(p->key) + 1 : 0;
-    sse__publication *copy  = (sse__publication *)sse__zalloc(sizeof *copy + topic + key);
+    const size_t      who   = p->except_who ? strlen(p->except_who) + 1 : 0;
+    const size_t      list  = (size_t)p->except_count * sizeof *p->except_list;
+    const size_t      size  = sizeof *p + list + topic + key + who;
+    sse__publication *copy  = (sse__publication *)sse__zalloc(size);
     int               error = SSE_E_NOMEM;
     if (copy) {
-        *copy       = *p;
-        copy->topic = (char *)memcpy(copy + 1, p->topic, topic);
-        if (key) copy->key = (char *)memcpy((char *)(copy + 1) + topic, p->key, key);
-        error = sse__app_post(app, sse__posted_run, copy, sizeof *copy + p->text.cap);
+        char *at = (char *)(copy + 1);
+        *copy    = *p;
+        if (list) copy->except_list = (sse_stream *)memcpy(at, p->except_list, list);
+        at += list;
+        copy->topic = (char *)memcpy(at, p->topic, topic);
+        if (key) copy->key = (char *)memcpy(at + topic, p->key, key);
+        if (who) copy->except_who = (char *)memcpy(at + topic + key, p->except_who, who);
+        error = sse__app_post(app, sse__posted_run, copy, size + p->text.cap);
     }
     if (error) {
         sse_buf_free(&p->text);
@@ -16658,21 +17001,46 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
 
 static int sse__publish_event(sse_app *app, const char *topic, const sse_event *event) {
     sse__publication p;
+    uint64_t         delivered;
+    bool             here;
     int              error;
-    if (!app || !topic || !event) return SSE_E_ARG;
+    if (event && event->receivers) *event->receivers = 0;
+    if (!app || !topic || !event || event->except_count < 0) return SSE_E_ARG;
+    if (event->except_count && !event->except_list) return SSE_E_ARG;
     memset(&p, 0, sizeof p);
     error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
-    p.topic     = topic;
-    p.has_id    = event->id != NULL;
-    p.key       = event->key;
-    p.except    = event->except;
-    p.ephemeral = event->ephemeral;
-    return sse__is_owner(app) ? sse__publish(app, &p) : sse__post(app, &p);
+    p.topic        = topic;
+    p.has_id       = event->id != NULL;
+    p.key          = event->key;
+    p.except       = event->except;
+    p.except_who   = event->except_who;
+    p.except_list  = event->except_list;
+    p.except_count = event->except_count;
+    p.ephemeral    = event->ephemeral;
+    here           = sse__is_owner(app);
+    delivered      = here ? app->net->counts.delivered : 0;
+    error          = here ? sse__publish(app, &p) : sse__post(app, &p);
+    if (event->receivers && !error)
+        *event->receivers = here ? (int)(app->net->counts.delivered - delivered) : -1;
+    return error;
 }
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
     return sse__call_failed(app, sse__publish_event(app, topic, event));
+}
+
+SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
+                             ...) {
+    sse_buf   text = {NULL, 0, 0, SSE_OK};
+    sse_event whole;
+    int       error;
+    if (!fmt) return sse__call_failed(app, SSE_E_ARG);
+    SSE__FORMAT(&text, sse__escape_json, "null", fmt);
+    error = sse__event_of_text(&whole, event, &text);
+    if (!error) error = sse__publish_event(app, topic, &whole);
+    sse_buf_free(&text);
+    return sse__call_failed(app, error);
 }
 
 /* ---- looking in ------------------------------------------------------------------------- */
@@ -16686,6 +17054,21 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic,
     return t && t->presence ? sse__presence_each(t->presence, &t->channel, fn, user) : 0;
 }
 
+/* Reads an event back from its message. parts: {0}, or of the event before; the event points to
+   them. */
+static int sse__message_read(const sse__message *m, sse_buf parts[3], sse_event *event) {
+    int i;
+    *event = sse__event_new(NULL);
+    for (i = 0; i < 3; i++) sse_buf_free(&parts[i]); /* being there tells an empty one from none */
+    sse__event_read(sse__message_bytes(m), parts);
+    if (parts[0].error || parts[1].error || parts[2].error) return SSE_E_NOMEM;
+    event->data     = parts[0].ptr ? sse_buf_text(&parts[0]) : NULL;
+    event->data_len = parts[0].len;
+    event->event    = parts[1].len ? sse_buf_text(&parts[1]) : NULL;
+    event->id       = parts[2].ptr ? sse_buf_text(&parts[2]) : NULL;
+    return SSE_OK;
+}
+
 /* What fn does may move what is kept, so an entry is found by its number. */
 static int sse__history_each(const sse__history *h, uint32_t i,
                              bool (*fn)(const sse_event *event, void *user), void *user) {
@@ -16697,18 +17080,11 @@ static int sse__history_each(const sse__history *h, uint32_t i,
     while (more && i < h->count && sse__history_seq(h, i) <= last) {
         const sse__message *m   = sse__history_entry(h, i)->message;
         const uint64_t      seq = m->seq;
-        sse_event           event = sse__event_new(NULL);
-        sse_buf_free(&parts[0]); /* its being there tells lines from none */
-        parts[1].len = parts[2].len = 0;
-        sse__event_read(sse__message_bytes(m), parts);
-        if (parts[0].error || parts[1].error || parts[2].error) {
+        sse_event           event;
+        if (sse__message_read(m, parts, &event)) {
             n = SSE_E_NOMEM;
             break;
         }
-        event.data     = parts[0].ptr ? sse_buf_text(&parts[0]) : NULL;
-        event.data_len = parts[0].len;
-        event.event    = parts[1].len ? sse_buf_text(&parts[1]) : NULL;
-        event.id       = sse_buf_text(&parts[2]);
         n++;
         more = fn(&event, user);
         i    = sse__history_after(h, seq);
@@ -16735,6 +17111,188 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     t->named = named;
     sse__topic_release(t);
     return n;
+}
+
+/* ---- the program listens ---------------------------------------------------------------- */
+
+/* fn NULL: it has ended, and is freed when nobody goes down the list. since: it hears the events
+   after that one of hearing.count. */
+typedef struct sse__ear {
+    struct sse__ear *next;
+    sse_topic_fn     fn;
+    void            *user;
+    uint64_t         since;
+    char             name[1];
+} sse__ear;
+
+/* An event that is yet to be heard. */
+typedef struct sse__heard {
+    struct sse__heard *next;
+    sse__message      *m;
+    uint64_t           number;
+    char               topic[1];
+} sse__heard;
+
+typedef struct sse__hearing {
+    sse_app    *app;
+    sse__alarm  alarm;   /* set while events wait: the next turn tells them */
+    sse__ear   *ears;    /* in the order they came */
+    sse__heard *events, **events_end;
+    uint64_t    count;   /* of events so far */
+    bool        telling;
+} sse__hearing;
+
+static bool sse__ear_hears(const sse__ear *ear, const char *topic) {
+    return ear->fn && sse__pattern_match(ear->name, sse__text(topic));
+}
+
+/* Upcall of >>outbox, and so called above. */
+static bool sse__hear(sse_app *app, const char *topic, sse__message *m) {
+    sse__hearing  *hearing = app->topics->hearing;
+    const size_t   n       = strlen(topic) + 1;
+    const sse__ear *ear    = hearing->ears;
+    sse__heard     *heard;
+    while (ear && !sse__ear_hears(ear, topic)) ear = ear->next;
+    if (!ear || !m) return ear != NULL;
+    heard = (sse__heard *)sse__zalloc(sizeof *heard + n);
+    if (!heard) {
+        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
+                 topic);
+        return true;
+    }
+    memcpy(heard->topic, topic, n);
+    heard->m             = sse__message_hold(m);
+    heard->number        = ++hearing->count;
+    *hearing->events_end = heard;
+    hearing->events_end  = &heard->next;
+    if (!hearing->alarm.link.next) sse__alarm_set(&app->loop.wheel, &hearing->alarm, 0);
+    return true;
+}
+
+static void sse__heard_free(sse__heard *heard) {
+    sse__message_drop(heard->m);
+    SSE_FREE(heard);
+}
+
+/* Those that have ended go. Without any, publishing asks nobody. */
+static void sse__hearing_reap(sse__hearing *hearing) {
+    sse__ear **at = &hearing->ears, *ear;
+    if (hearing->telling) return;
+    while ((ear = *at) != NULL) {
+        if (ear->fn) {
+            at = &ear->next;
+            continue;
+        }
+        *at = ear->next;
+        SSE_FREE(ear);
+    }
+    hearing->app->streams->hear = hearing->ears ? sse__hear : NULL;
+}
+
+static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
+    sse_app  *app = hearing->app;
+    sse_buf   parts[3];
+    sse_event event;
+    sse__ear *ear;
+    int       i;
+    memset(parts, 0, sizeof parts);
+    if (sse__message_read(heard->m, parts, &event))
+        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
+                 heard->topic);
+    else
+        for (ear = hearing->ears; ear; ear = ear->next) { /* fn may add some, and end any */
+            if (ear->since >= heard->number || !sse__ear_hears(ear, heard->topic)) continue;
+            app->loop.upcall++;
+            ear->fn(app, heard->topic, &event, ear->user);
+        }
+    for (i = 0; i < 3; i++) sse_buf_free(&parts[i]);
+}
+
+static void sse__hearing_tell(sse__alarm *alarm) { /* O5: what fn publishes waits for the next */
+    sse__hearing *hearing = SSE__CONTAINER(alarm, sse__hearing, alarm);
+    sse__heard   *heard, *events = hearing->events;
+    hearing->events     = NULL;
+    hearing->events_end = &hearing->events;
+    hearing->telling    = true;
+    while ((heard = events) != NULL) {
+        events = heard->next;
+        sse__heard_tell(hearing, heard);
+        sse__heard_free(heard);
+    }
+    hearing->telling = false;
+    sse__hearing_reap(hearing);
+}
+
+static void sse__hearing_free(sse_app *app) {
+    sse__hearing *hearing = app->topics->hearing;
+    sse__heard   *heard;
+    sse__ear     *ear;
+    sse__alarm_cancel(&hearing->alarm);
+    while ((heard = hearing->events) != NULL) {
+        hearing->events = heard->next;
+        sse__heard_free(heard);
+    }
+    for (ear = hearing->ears; ear; ear = ear->next) ear->fn = NULL;
+    sse__hearing_reap(hearing);
+    SSE_FREE(hearing);
+}
+
+/* The first to listen brings this in. NULL: no memory. */
+static sse__hearing *sse__hearing_use(sse_app *app) {
+    sse__hearing *hearing = app->topics->hearing;
+    if (hearing) return hearing;
+    hearing = SSE__NEW(sse__hearing);
+    if (!hearing) return NULL;
+    hearing->app        = app;
+    hearing->alarm.fn   = sse__hearing_tell;
+    hearing->events_end = &hearing->events;
+    app->topics->hearing           = hearing;
+    app->stages[SSE__FREE_HEARING] = sse__hearing_free;
+    return hearing;
+}
+
+/* Where it is in the list, or would go. */
+static sse__ear **sse__ear_find(sse__hearing *hearing, const char *name, sse_topic_fn fn,
+                                const void *user) {
+    sse__ear **at = &hearing->ears;
+    while (*at && ((*at)->fn != fn || (*at)->user != user || strcmp((*at)->name, name) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
+    sse__hearing *hearing;
+    sse__ear    **at = NULL, *ear;
+    size_t        n;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__nonempty(name) || !fn)
+        return sse__refuse(app, SSE_E_ARG, "sse_topic_listen: %s",
+                           fn ? "a topic without a name" : "fn is NULL");
+    hearing = sse__hearing_use(app);
+    if (hearing) at = sse__ear_find(hearing, name, fn, user);
+    if (at && *at) return SSE_OK;
+    n   = strlen(name) + 1;
+    ear = at ? (sse__ear *)sse__zalloc(sizeof *ear + n) : NULL;
+    if (!ear) return sse__config_fail(app, SSE_E_NOMEM, "sse_topic_listen:", name);
+    memcpy(ear->name, name, n);
+    ear->fn    = fn;
+    ear->user  = user;
+    ear->since = hearing->count;
+    *at        = ear;
+    app->streams->hear = sse__hear;
+    return SSE_OK;
+}
+
+SSE_API int sse_topic_unlisten(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
+    sse__ear *ear;
+    if (!app || !name || !fn) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    ear = app->topics->hearing ? *sse__ear_find(app->topics->hearing, name, fn, user) : NULL;
+    if (!ear) return SSE_E_ABSENT;
+    ear->fn = NULL;
+    sse__hearing_reap(app->topics->hearing);
+    return SSE_OK;
 }
 
 /* ---- many streams at once --------------------------------------------------------------- */
@@ -16815,6 +17373,47 @@ SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
         if (sse__walk_matches(&w, SSE__CONTAINER(link, sse__stream, closing))) n--;
     return n;
+}
+
+/* The streams of a group that are not closing. */
+static int sse__group_living(const sse__group *group, const sse__link *closing) {
+    const sse__link *link;
+    int              n = (int)group->count;
+    for (link = closing->next; link != closing; link = link->next)
+        n -= SSE__CONTAINER(link, const sse__stream, closing)->extra->label == group;
+    return n;
+}
+
+/* Labels and numbers are gathered first: fn may do anything. */
+SSE_API int sse_streams_labels(sse_app *app,
+                               bool (*fn)(const char *label, int streams, void *user),
+                               void *user) {
+    sse_buf          found = {NULL, 0, 0, SSE_OK};
+    const sse__node *node;
+    const char      *label;
+    uint32_t         i;
+    size_t           at;
+    int              n, seen = 0;
+    if (!app || !fn) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    for (i = 0; i < app->streams->labels.cap; i++)
+        for (node = app->streams->labels.buckets[i]; node; node = node->next) {
+            n = sse__group_living(SSE__CONTAINER(node, const sse__group, node),
+                                  &app->streams->closing);
+            if (n <= 0) continue;
+            sse_raw(&found, &n, sizeof n);
+            sse_raw(&found, node->key.ptr, node->key.len + 1);
+        }
+    for (at = 0; at < found.len && !found.error; at += strlen(label) + 1) {
+        memcpy(&n, found.ptr + at, sizeof n);
+        at += sizeof n;
+        label = found.ptr + at;
+        seen++;
+        if (!fn(label, n, user)) break;
+    }
+    if (found.error) seen = found.error;
+    sse_buf_free(&found);
+    return seen;
 }
 
 /* Handles are gathered first, so that fn may do anything to the lists. */
@@ -17599,6 +18198,8 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
   G2  A commit is told at least once. Only names narrow it down, and only
       those of D4; where in doubt it is any table of the database.
   G3  At rest the loop wakes for the slow look and for nothing else.
+  G4  A function of sse_on_commit is called once a turn, before views render.
+      Held by tests/unit/listen.c.
 ==========================================================================*/
 
 #ifndef SSE_NO_SQLITE
@@ -17623,6 +18224,15 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
 } sse__dbfile;
 
+/* What sse_on_commit was given. due: it is to be called in this turn. */
+typedef struct sse__commit_hook {
+    struct sse__commit_hook *next;
+    sse_commit_fn fn;
+    void         *user;
+    bool          due, verified; /* verified: its tables were compared with the database */
+    char          tables[1];     /* "": all */
+} sse__commit_hook;
+
 /* A database that is followed. */
 typedef struct sse__changes sse__changes;
 struct sse__changes {
@@ -17631,6 +18241,7 @@ struct sse__changes {
     sse_db       *db;
     /* table: "main.msgs"; ptr NULL: any of db. It may mark what is to be rendered, no more. */
     void        (*fn)(sse_app *app, sse_db *db, sse_str table);
+    sse__commit_hook *hooks; /* in the order they came */
     sse__dbfile  *files;
     sse__alarm    alarm;     /* the next look; each is twice as far away as the last, until slow */
     int           delay_ms, slow_ms; /* delay_ms 0: starting */
@@ -18008,6 +18619,11 @@ static void sse__changes_end(void *user) { /* also when the program closes the d
         close(ch->notify_fd);
     }
     sse__changes_close_files(ch);
+    while (ch->hooks) {
+        sse__commit_hook *hook = ch->hooks;
+        ch->hooks = hook->next;
+        SSE_FREE(hook);
+    }
     ch->db->on_close = NULL;
     SSE_FREE(ch);
 }
@@ -18058,6 +18674,90 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     return SSE_OK;
 }
 
+/* One that is followed was opened before a fork. */
+static bool sse__changes_are_elsewhere(const sse_app *app) {
+    const sse__changes *ch = app->changes;
+    while (ch && !sse__db_is_elsewhere(ch->db)) ch = ch->next;
+    return ch != NULL;
+}
+
+/* ---- the program follows, too ---- */
+
+static sse__changes *sse__changes_of(sse_app *app, const sse_db *db) {
+    sse__changes *ch = app->changes;
+    while (ch->db != db) ch = ch->next;
+    return ch;
+}
+
+static void sse__changes_to_hooks(sse_app *app, sse_db *db, sse_str table) {
+    sse__commit_hook *hook = sse__changes_of(app, db)->hooks;
+    sse__changes_to_all(app, db, table);
+    for (; hook; hook = hook->next)
+        if (sse__tables_include(sse__text(hook->tables), table)) hook->due = true;
+}
+
+/* Late, as for views. One that follows all tables has missed what was committed before. */
+static void sse__hooks_verify(sse__changes *ch) {
+    sse__commit_hook *hook;
+    for (hook = ch->hooks; hook; hook = hook->next) {
+        sse_str word;
+        if (hook->verified) continue;
+        hook->verified = true;
+        word           = sse__changes_unknown(ch->db, sse__text(hook->tables));
+        if (!word.ptr) continue;
+        sse__log(ch->app, SSE_LOG_WARNING, "sse_on_commit: %.*s is no table: it follows all tables",
+                 SSE_STR(word));
+        hook->tables[0] = '\0'; /* G2 */
+        hook->due       = true;
+    }
+}
+
+/* The first hook that is due, of *ch; NULL: none. */
+static sse__commit_hook *sse__hook_due(sse_app *app, sse__changes **ch) {
+    sse__commit_hook *hook = NULL;
+    for (*ch = app->changes; *ch; *ch = (*ch)->next) {
+        hook = (*ch)->hooks;
+        while (hook && !hook->due) hook = hook->next;
+        if (hook) break;
+    }
+    return hook;
+}
+
+/* What hooks do may close a database, so each is looked for from the start. What they commit shows
+   in this turn's views, and is for the hooks of the next: G4. */
+static void sse__hooks_run(sse_app *app) {
+    sse__commit_hook *hook;
+    sse__changes     *ch;
+    for (ch = app->changes; ch; ch = ch->next) sse__hooks_verify(ch);
+    hook = sse__hook_due(app, &ch);
+    if (!hook) return;
+    for (; hook; hook = sse__hook_due(app, &ch)) {
+        hook->due = false;
+        app->loop.upcall++;
+        hook->fn(app, ch->db, hook->user);
+    }
+    sse__changes_look(app);
+    if (sse__hook_due(app, &ch)) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
+}
+
+/* db is followed. tables NULL: all. */
+static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+                         void *user) {
+    const sse_str      text = sse__text(tables);
+    sse__changes      *ch   = sse__changes_of(app, db);
+    sse__commit_hook **at   = &ch->hooks;
+    sse__commit_hook  *hook = (sse__commit_hook *)sse__zalloc(sizeof *hook + text.len + 1);
+    if (!hook) return SSE_E_NOMEM;
+    if (text.len) memcpy(hook->tables, text.ptr, text.len);
+    hook->fn   = fn;
+    hook->user = user;
+    while (*at) at = &(*at)->next;
+    *at    = hook;
+    ch->fn = sse__changes_to_hooks;
+    app->stages[SSE__TURN_COMMITS] = sse__hooks_run;
+    return SSE_OK;
+}
+
 #else
 
 static int sse__changes_watch(sse_app *app, sse_db *db) {
@@ -18065,7 +18765,34 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     return sse__db_open_error(db);
 }
 
+static bool sse__changes_are_elsewhere(const sse_app *app) {
+    (void)app;
+    return false;
+}
+
+static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+                         void *user) {
+    (void)app, (void)db, (void)tables, (void)fn, (void)user;
+    return SSE_E_NOT_BUILT;
+}
+
 #endif /* SSE_NO_SQLITE */
+
+SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
+                          void *user) {
+    const char *words = "";
+    int         error;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!db || !fn)
+        return sse__refuse(app, SSE_E_ARG, "sse_on_commit: %s is NULL", db ? "fn" : "db");
+    error = sse__changes_watch(app, db);
+    if (!error) error = sse__hook_add(app, db, tables, fn, user);
+    if (!error) return SSE_OK;
+    if (error == SSE_E_STATE) words = "db belongs to another app";
+    else if (error != SSE_E_DB || !sse_db_error(db, &words)) words = sse_error_text(error);
+    return sse__refuse(app, error, "sse_on_commit: %s", words);
+}
 
 /* The words for sse_topic_from_table's errors. */
 static const char *sse__feed_fault(sse_db *db, int error) {
@@ -19243,7 +19970,8 @@ static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
              (unsigned long)stream->gen, sse__group_name(stream->extra->label),
              sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
              (unsigned long long)(now / 1000 - stream->opened_s),
-             (unsigned long long)(now - stream->last_sent) / 1000, (unsigned long long)queue,
+             (unsigned long long)sse__stream_ago(stream, stream->last_sent) / 1000,
+             (unsigned long long)queue,
              queue > stream->max_queue / 2);
 }
 
@@ -19491,6 +20219,7 @@ static int sse__server_check_databases(sse_app *app) {
         if (sse__db_is_elsewhere(rows->db)) whose = "topic";
     for (; store; store = store->next)
         if (sse__db_is_elsewhere(store->db)) whose = "topic";
+    if (!whose && sse__changes_are_elsewhere(app)) whose = "function of sse_on_commit";
     if (!whose) return SSE_OK;
     return sse__refuse(app, SSE_E_STATE, "a %s uses a database that was opened before this process "
                                          "was forked: call sse_db_open after fork() or daemon()",

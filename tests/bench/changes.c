@@ -29,8 +29,7 @@ static void view(sse_view *v, sse_buf *out, void *user) {
 }
 
 static void events(sse_req *req, void *user) {
-    static const sse_event hello = {NULL, "welcome", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
-        NULL, {NULL, 0, 0}, false};
+    static const sse_event hello = {.data = "welcome"};
     sse_stream             s = sse_stream_open(req, NULL);
     (void)user;
     sse_subscribe(s, "news");

@@ -120,8 +120,7 @@ static void tick(sse_app *app, void *user) {
 }
 
 static void mix(sse_req *req, void *user) {
-    static const sse_event farewell = {"message", "bye", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL,
-        NULL, NULL, {NULL, 0, 0}, false};
+    static const sse_event farewell = {.event = "message", .data = "bye"};
     const char            *views = sse_query(req, "views"), *topics = sse_query(req, "topics");
     sse_stream_options     o;
     sse_stream             s;

@@ -222,12 +222,9 @@ static void count_closed(sse_stream s, sse_reason reason, void *user) {
 }
 
 static void stream(sse_req *req, void *user) { /* /stream/{kind}: one kind an option */
-    static const sse_event first = {"first", "1", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
-        NULL, {NULL, 0, 0}, false};
-    static const sse_event last = {"last", "2", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL,
-        NULL, {NULL, 0, 0}, false};
-    static const sse_event bad = {"a\nb", "2", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL,
-        {NULL, 0, 0}, false};
+    static const sse_event first = {.event = "first", .data = "1"};
+    static const sse_event last = {.event = "last", .data = "2"};
+    static const sse_event bad = {.event = "a\nb", .data = "2"};
     const char            *kind = sse_param(req, "kind");
     sse_stream_options     o;
     sse_stream             s;

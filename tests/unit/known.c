@@ -1,0 +1,268 @@
+/* known.c: what is known of streams: whose, how old, what was sent, what waits; labels and how many
+   streams have each; and steps that are woken. */
+#define _DEFAULT_SOURCE
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include "dial.h"
+
+static sse_app *app;
+
+static sse_stream_stats stats_of(sse_stream s) {
+    sse_stream_stats stats;
+    memset(&stats, 0xFF, sizeof stats);
+    is_int(sse_stream_stats_get(s, &stats), 0, "stats");
+    return stats;
+}
+
+static size_t body_of(const client *c) { /* bytes behind its head */
+    const char *end = strstr(c->got, "\r\n\r\n");
+    return end ? c->len - (size_t)(end + 4 - c->got) : 0;
+}
+
+static void subscribe_twice(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "a");
+    sse_subscribe_pattern(s, "b.*");
+    sse_stream_view(s, "/view");
+}
+
+static void render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p id=\"x\">hello</p>");
+}
+
+static sse_stream_stats at_close;
+
+static void note_at_close(sse_stream s, sse_reason reason) {
+    (void)reason;
+    at_close = stats_of(s);
+    is_str(at_close.label, "tab", "the label is there in on_close");
+    is_int(sse_stream_pending(s), SSE_E_CLOSED, "nothing waits any more");
+}
+
+static void stats(void) {
+    client          *c;
+    sse_stream_stats now;
+    sse_stream       first;
+    app = dial_app(NULL);
+    sse_live(app, "/view", render, NULL);
+    opening = subscribe_twice;
+    closing = note_at_close;
+    c = dial(app, "/s?who=ann&label=tab", NULL);
+    first = newest;
+    turns(app, 3);
+    now = stats_of(first);
+    is_str(now.label, "tab", "its label");
+    is_str(now.who, "ann", "whose it is");
+    is_str(now.peer, "127.0.0.1", "its peer");
+    is_int(now.topics * 10 + now.views, 21, "topics and patterns, and views");
+    is_int(now.events, 1, "the view's state");
+    is_int(now.bytes, (long long)body_of(c), "all bytes of it are sent");
+    is_int((long long)now.waiting, 0, "none waits");
+    is_int(now.age_s * 10 + now.idle_s, 0, "it is young");
+    say(app, "a", "one");
+    say(app, "b.2", "two");
+    ok(sse_stream_pending(first) > 16, "what was queued waits until the callback has returned");
+    is_int(stats_of(first).bytes, (long long)body_of(c), "and is not sent");
+    turns(app, 2);
+    is_int(sse_stream_pending(first), 0, "then it has left");
+    now = stats_of(first);
+    is_int(now.events, 3, "events");
+    is_int(now.bytes, (long long)body_of(c), "their bytes");
+    app->loop.wheel.now += 61000;
+    now = stats_of(first);
+    is_int(now.age_s, 61, "a minute later it is older");
+    is_int(now.idle_s, 61, "and was idle for as long");
+    app->loop.wheel.now -= 61000;
+    is_int(sse_stream_stats_get(first, NULL), SSE_E_ARG, "to nowhere");
+    dial(app, "/s", NULL);
+    now = stats_of(newest);
+    ok(!now.label && !now.who, "neither label nor owner");
+    closing = NULL;
+    sse_stream_end(newest, NULL);
+    closing = note_at_close;
+    sse_stream_end(first, NULL);
+    is_int(sse_stream_pending(first), SSE_E_CLOSED, "an ended stream");
+    hang_up(&clients[1]);
+    closing = NULL;
+    turns(app, 3);
+    is_int(sse_stream_stats_get(first, &now), SSE_E_CLOSED, "is gone");
+    dial_free(app);
+}
+
+/* What slow readers lose was not sent; nor were older states of a view, and of a key. */
+static void lost(void) {
+    const client     *c;
+    sse_stream_stats  now;
+    sse_topic_options options;
+    sse_event         event;
+    sse_stream        s;
+    static char       large[60000];
+    int               i;
+    memset(&options, 0, sizeof options);
+    memset(&event, 0, sizeof event);
+    memset(large, 'x', sizeof large - 1);
+    app = dial_app(NULL);
+    options.overflow = SSE_DROP_OLDEST;
+    sse_topic(app, "drop", &options);
+    options.overflow = SSE_KEEP_NEWEST;
+    sse_topic(app, "newest", &options);
+    c = dial(app, "/s", NULL);
+    s = newest;
+    sse_subscribe(s, "drop");
+    sse_subscribe(s, "newest");
+    for (i = 0; i < 3; i++) say(app, "newest", "state");
+    turns(app, 2);
+    now = stats_of(s);
+    is_int(now.bytes, (long long)body_of(c), "older ones of a key were not sent");
+    is_int(now.events, 3, "but queued");
+    for (i = 0; i < 40; i++) say(app, "drop", large);
+    now = stats_of(s);
+    ok(now.waiting <= 1048576 && now.bytes == body_of(c),
+        "what was dropped is not counted as sent");
+    dial_free(app);
+}
+
+/* ---- labels ---- */
+
+static char listed[200];
+static int  most;
+
+static bool list(const char *label, int n, void *user) {
+    const size_t len = strlen(listed);
+    (void)user;
+    snprintf(listed + len, sizeof listed - len, "%s=%d ", label, n);
+    sse_stream_end(newest, NULL);
+    return --most != 0;
+}
+
+static void labels(void) {
+    sse_stream two;
+    app = dial_app(NULL);
+    is_int(sse_streams_labels(app, list, NULL), 0, "no streams");
+    dial(app, "/s?label=tab", NULL);
+    dial(app, "/s?label=tab", NULL);
+    two = newest;
+    dial(app, "/s?label=api", NULL);
+    dial(app, "/s", NULL);
+    is_int(sse_streams_labels(app, list, NULL), 2, "two labels");
+    ok(strstr(listed, "tab=2 ") && strstr(listed, "api=1 "), "with their streams: %s", listed);
+    listed[0] = '\0';
+    most = 1;
+    is_int(sse_streams_labels(app, list, NULL), 1, "until fn returns false");
+    listed[0] = '\0';
+    sse_stream_end(two, NULL);
+    sse_streams_labels(app, list, NULL);
+    ok(strstr(listed, "tab=1 ") != NULL, "those that close are not counted: %s", listed);
+    is_int(sse_streams_labels(app, NULL, NULL), SSE_E_ARG, "no function");
+    is_int(sse_streams_labels(NULL, list, NULL), SSE_E_ARG, "no app");
+    dial_free(app);
+}
+
+/* ---- waking ---- */
+
+static int        steps;
+static sse_stream sleeper;
+
+static int step(sse_stream s, void *user) {
+    sse_event event;
+    (void)user;
+    memset(&event, 0, sizeof event);
+    event.data = "step";
+    sse_stream_send(s, &event);
+    steps++;
+    if (steps == 4) is_int(sse_stream_wake(s), 0, "a step may wake itself");
+    return 3600000;
+}
+
+static void open_sleeper(sse_req *req, void *user) {
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    o.step = step;
+    o.user = user;
+    sleeper = sse_stream_open(req, &o);
+}
+
+#ifndef SSE_NO_THREADS
+static void *wake_elsewhere(void *user) {
+    *(int *)user = sse_stream_wake(sleeper);
+    return NULL;
+}
+
+static void wake_from_thread(void) {
+    pthread_t thread;
+    int       error = -1;
+    pthread_create(&thread, NULL, wake_elsewhere, &error);
+    pthread_join(thread, NULL);
+    is_int(error, 0, "from another thread");
+}
+#else
+static void wake_from_thread(void) { sse_stream_wake(sleeper); }
+#endif
+
+static void waking(void) {
+    const sse_stream none = {NULL, 0, 0};
+    int              i;
+    app = dial_app(NULL);
+    sse_get(app, "/sleeper", open_sleeper, NULL);
+    dial(app, "/sleeper", NULL);
+    turns(app, 3);
+    is_int(steps, 1, "the first step");
+    is_int(sse_stream_wake(sleeper) + sse_stream_wake(sleeper), 0, "woken, twice");
+    is_int(steps, 1, "not inside the call");
+    turns(app, 3);
+    is_int(steps, 2, "called once, an hour early");
+    wake_from_thread();
+    for (i = 0; i < 100 && steps < 3; i++) turns(app, 1);
+    is_int(steps, 3, "it wakes");
+    sse_stream_wake(sleeper);
+    turns(app, 5);
+    is_int(steps, 4, "then what it returns counts");
+    is_int(times(&clients[0], "data: step\n"), 4, "all steps were sent");
+    dial(app, "/s", NULL);
+    is_int(sse_stream_wake(newest), SSE_E_STATE, "a stream without a step");
+    sse_stream_end(sleeper, NULL);
+    is_int(sse_stream_wake(sleeper), SSE_E_CLOSED, "one that has ended");
+    is_int(sse_stream_wake(none), SSE_E_CLOSED, "none");
+    wake_from_thread();
+    turns(app, 3);
+    is_int(steps, 4, "a thread may come too late");
+    dial_free(app);
+}
+
+/* ---- JSON ---- */
+
+static void json(void) {
+    const sse_stream none = {NULL, 0, 0};
+    app = dial_app(NULL);
+    opening = subscribe_twice;
+    sse_live(app, "/view", render, NULL);
+    dial(app, "/s", NULL);
+    is_int(sse_stream_send_json(newest, "price", "{\"of\":%s,\"eur\":%.2f}", "\"tea\"\n", 1.5), 0,
+        "to a stream");
+    is_int(sse_publish_json(app, "a", NULL, "[%d,%s]", 7, sse_stream_meta(newest, "none")), 0,
+        "to a topic");
+    turns(app, 3);
+    is_int(times(&clients[0], "event: price\ndata: {\"of\":\"\\\"tea\\\"\\n\",\"eur\":1.50}\n\n"),
+        1, "a named event, its values quoted");
+    is_int(times(&clients[0], "\r\ndata: [7,null]\n\n"), 1, "one without a name");
+    is_int(sse_stream_send_json(newest, NULL, NULL), SSE_E_ARG, "no format");
+    is_int(sse_publish_json(app, "a", NULL, NULL), SSE_E_ARG, "no format for a topic");
+    is_int(sse_publish_json(app, NULL, NULL, "1"), SSE_E_ARG, "no topic");
+    is_int(sse_publish_json(app, "a", "a\nb", "1"), SSE_E_FIELD, "a name of two lines");
+    is_int(sse_publish_json(app, "a", NULL, "%99999d", 1), SSE_E_ARG, "a format that is refused");
+    is_int(sse_stream_send_json(newest, NULL, "%99999d", 1), SSE_E_ARG, "likewise to a stream");
+    is_int(sse_stream_send_json(none, NULL, "1"), SSE_E_CLOSED, "a closed stream");
+    dial_free(app);
+}
+
+int main(void) {
+    stats();
+    lost();
+    labels();
+    waking();
+    json();
+    return tap_done();
+}

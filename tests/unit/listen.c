@@ -1,0 +1,350 @@
+/* listen.c: what the program itself hears: events of topics, rows of tables, commits. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+static long  fail_at; /* the allocation that fails; 0: none */
+static void *failing_realloc(void *p, size_t n) {
+    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+}
+#define SSE_MALLOC(n)     failing_realloc(NULL, n)
+#define SSE_REALLOC(p, n) failing_realloc(p, n)
+#define SSE_FREE(p)       free(p)
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include "dial.h"
+
+static sse_app *app;
+static char     heard[2000]; /* "who:topic=data " for each call */
+static int      inside;      /* a call of the program's that must not call back */
+static char     ann[] = "ann", bob[] = "bob";
+
+static void note(const char *who, const char *topic, const sse_event *event) {
+    const size_t n = strlen(heard);
+    if (inside) ok(false, "%s is called inside a call", who);
+    snprintf(heard + n, sizeof heard - n, "%s:%s=%s%s%s ", who, topic,
+        event->data ? event->data : "-", event->event ? "/" : "", event->event ? event->event : "");
+}
+
+static void on_event(sse_app *a, const char *topic, const sse_event *event, void *user) {
+    (void)a;
+    note((const char *)user, topic, event);
+}
+
+static void on_once(sse_app *a, const char *topic, const sse_event *event, void *user) {
+    on_event(a, topic, event, user);
+    is_int(sse_topic_unlisten(a, "*", on_once, user), 0, "it may end itself");
+    is_int(sse_topic_listen(a, "news", on_event, bob), 0, "and begin another");
+}
+
+static void on_echo(sse_app *a, const char *topic, const sse_event *event, void *user) {
+    on_event(a, topic, event, user);
+    if (event->data_len < 3) say(a, topic, event->data_len == 1 ? "22" : "333");
+}
+
+static void on_last_word(sse_app *a, void *user) {
+    (void)user;
+    say(a, "news", "last");
+}
+
+static void hears(const char *want, const char *name) {
+    is_str(heard, want, name);
+    heard[0] = '\0';
+}
+
+static void publish(const char *topic, const char *data) {
+    inside = 1;
+    say(app, topic, data);
+    inside = 0;
+}
+
+static void topics(void) {
+    sse_event event;
+    app = dial_app(NULL);
+    ok(!app->streams->hear, "publishing asks nobody while nobody listens");
+    is_int(sse_topic_listen(app, "news", on_event, ann), 0, "to a topic");
+    is_int(sse_topic_listen(app, "room.*", on_event, ann), 0, "to a pattern");
+    is_int(sse_topic_listen(app, "news", on_event, ann), 0, "twice the same");
+    publish("news", "1");
+    publish("room.7", "two\nlines");
+    publish("other", "3");
+    memset(&event, 0, sizeof event);
+    event.event = "typing";
+    event.ephemeral = true;
+    sse_publish(app, "room.8", &event);
+    hears("", "nothing at once");
+    turns(app, 2);
+    hears("ann:news=1 ann:room.7=two\nlines ann:room.8=/typing ",
+        "in their order, in the next turn");
+    publish("news", "4");
+    is_int(sse_topic_unlisten(app, "news", on_event, ann), 0, "it ends");
+    is_int(sse_topic_unlisten(app, "news", on_event, ann), SSE_E_ABSENT, "once");
+    is_int(sse_topic_listen(app, "news", on_event, bob), 0, "another begins");
+    publish("news", "5");
+    turns(app, 2);
+    hears("bob:news=5 ", "neither what waits when one ends, nor what was before one began");
+    sse_topic_unlisten(app, "news", on_event, bob);
+    sse_topic_unlisten(app, "room.*", on_event, ann);
+    ok(!app->streams->hear, "and nobody is asked any more");
+    dial_free(app);
+}
+
+static void in_callbacks(void) {
+    sse_app_options options;
+    memset(&options, 0, sizeof options);
+    options.on_exit = on_last_word;
+    app = dial_app(&options);
+    turns(app, 1);
+    sse_topic_listen(app, "*", on_once, ann);
+    publish("news", "1");
+    publish("news", "2");
+    turns(app, 2);
+    hears("ann:news=1 ", "one that ended itself hears no more, one that it began nothing earlier");
+    publish("news", "3");
+    turns(app, 2);
+    hears("bob:news=3 ", "but what comes then");
+    sse_topic_unlisten(app, "news", on_event, bob);
+    sse_topic_listen(app, "news", on_echo, ann);
+    publish("news", "1");
+    turns(app, 4);
+    hears("ann:news=1 ann:news=22 ann:news=333 ", "what it publishes itself comes in later turns");
+    dial_free(app);
+    hears("ann:news=last ", "the last event is heard in sse_app_free");
+}
+
+static void without_memory(void) {
+    sse_event event;
+    int       n, error = -1, lost = 0;
+    app = dial_app(NULL);
+    for (n = 1; n < 20 && error; n++) {
+        app->config_error = 0;
+        fail_at = n;
+        error = sse_topic_listen(app, "news", on_event, ann);
+        fail_at = 0;
+        if (error) is_int(error, SSE_E_NOMEM, "without memory it does not listen");
+    }
+    is_int(error, 0, "with memory it does");
+    app->config_error = 0;
+    memset(&event, 0, sizeof event);
+    event.data = "x";
+    for (n = 1; n < 20; n++) {
+        fail_at = n;
+        error = sse_publish(app, "news", &event);
+        fail_at = 0;
+        turns(app, 2);
+        if (!error && !heard[0]) lost++;
+        else if (!error) is_str(heard, "ann:news=x ", "heard once");
+        heard[0] = '\0';
+    }
+    is_int(lost, 1, "an event is not heard if there is no memory to keep it until then");
+    dial_free(app);
+}
+
+static void refused(void) {
+    const char *why;
+    app = sse_app_new(NULL);
+    is_int(sse_topic_listen(NULL, "a", on_event, NULL), SSE_E_ARG, "no app");
+    is_int(sse_topic_listen(app, "", on_event, NULL), SSE_E_ARG, "no name");
+    is_int(sse_app_error(app, &why), SSE_E_ARG, "it sticks");
+    is_str(why, "sse_topic_listen: a topic without a name", "in words");
+    is_int(sse_topic_listen(app, "a", NULL, NULL), SSE_E_ARG, "no function");
+    is_int(sse_topic_unlisten(app, "a", on_event, NULL), SSE_E_ABSENT, "nobody listens");
+    is_int(sse_topic_unlisten(app, NULL, on_event, NULL), SSE_E_ARG, "to nothing");
+    sse_app_free(app);
+}
+
+#ifndef SSE_NO_THREADS
+static void *publish_elsewhere(void *user) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = "from a thread";
+    event.id = "7";
+    *(int *)user = sse_publish(app, "news", &event) + sse_topic_listen(app, "a", on_event, NULL);
+    return NULL;
+}
+
+static void threads(void) {
+    pthread_t thread;
+    int       error = 0;
+    app = dial_app(NULL);
+    sse_topic_listen(app, "news", on_event, ann);
+    turns(app, 1);
+    pthread_create(&thread, NULL, publish_elsewhere, &error);
+    pthread_join(thread, NULL);
+    is_int(error, SSE_E_THREAD, "another thread publishes, but does not listen");
+    turns(app, 3);
+    hears("ann:news=from a thread ", "it is heard");
+    dial_free(app);
+}
+#else
+static void threads(void) {}
+#endif
+
+#ifndef SSE_NO_SQLITE
+static void rows(void) {
+    sse_db *box = sse_db_open(":memory:", NULL);
+    sse_db_migrate(box, "CREATE TABLE box (id INTEGER PRIMARY KEY, body, name)");
+    app = dial_app(NULL);
+    is_int(sse_topic_from_table(app, "orders", box,
+               "SELECT id, body, name FROM box WHERE id > ? ORDER BY id"),
+        0, "rows are events");
+    turns(app, 1);
+    sse_db_exec(box, "INSERT INTO box VALUES(1, 'early', NULL)");
+    turns(app, 3);
+    sse_topic_listen(app, "ord*", on_event, ann);
+    sse_db_exec(box, "INSERT INTO box VALUES(2, 'tea', 'new')");
+    sse_db_exec(box, "INSERT INTO box VALUES(3, 'milk', NULL)");
+    turns(app, 4);
+    hears("ann:orders=tea/new ann:orders=milk ", "rows are heard, without any subscriber");
+    dial_free(app);
+    sse_db_close(box);
+}
+
+static sse_db *db;
+static int     commits[3], again;
+static char    rendered[100];
+
+static void on_commit(sse_app *a, sse_db *which, void *user) {
+    int *n = (int *)user;
+    is_int(a == app && which == db && !inside, 1, "told on the loop, of this database");
+    ++*n;
+    if (again && again--) sse_db_exec(db, "INSERT INTO t VALUES(9)");
+}
+
+static void on_commit_close(sse_app *a, sse_db *which, void *user) {
+    on_commit(a, which, user);
+    sse_db_close(db);
+    db = NULL;
+}
+
+static void render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    snprintf(rendered, sizeof rendered, "%d %d", commits[0], commits[1]);
+    sse_puts(html, rendered);
+}
+
+static void counts(int first, int second, int third, const char *name) {
+    char got[60], want[60];
+    snprintf(got, sizeof got, "%d %d %d", commits[0], commits[1], commits[2]);
+    snprintf(want, sizeof want, "%d %d %d", first, second, third);
+    is_str(got, want, name);
+    memset(commits, 0, sizeof commits);
+}
+
+static void settle(int ms) {
+    const uint64_t end = sse__clock_ms() + (uint64_t)ms;
+    while (sse__clock_ms() < end) turns(app, 1);
+}
+
+static void commits_are_heard(void) {
+    char             path[] = "/tmp/sse-listen-XXXXXX", name[100];
+    sse_live_options live;
+    sqlite3         *other;
+    memset(&live, 0, sizeof live);
+    if (!mkdtemp(path)) return;
+    snprintf(name, sizeof name, "%s/app.db", path);
+    db = sse_db_open(name, NULL);
+    sse_db_migrate(db, "CREATE TABLE t (a); CREATE TABLE u (a); CREATE TABLE w (a)");
+    app = dial_app(NULL);
+    is_int(sse_on_commit(app, db, "t u", on_commit, &commits[0]), 0, "two tables");
+    is_int(sse_on_commit(app, db, "w", on_commit, &commits[1]), 0, "another");
+    is_int(sse_on_commit(app, db, NULL, on_commit, &commits[2]), 0, "any");
+    live.db = db;
+    live.tables = "t";
+    sse_live(app, "/view", render, &live);
+    dial(app, "/view", NULL);
+    settle(20);
+    memset(commits, 0, sizeof commits);
+    inside = 1;
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    inside = 0;
+    turns(app, 1);
+    is_str(rendered, "1 0", "before views render");
+    settle(30);
+    counts(1, 0, 1, "one call for the commits of a turn, for those whose tables they touched");
+    sse_db_exec(db, "BEGIN");
+    sse_db_exec(db, "INSERT INTO w VALUES(1)");
+    sse_db_exec(db, "ROLLBACK");
+    settle(30);
+    counts(0, 0, 0, "none for what was rolled back");
+    again = 1;
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    settle(60);
+    counts(2, 0, 2, "what one commits itself is told again, and that is the end of it");
+    sqlite3_open(name, &other);
+    is_int(sqlite3_exec(other, "INSERT INTO w VALUES(2)", NULL, NULL, NULL), SQLITE_OK,
+        "another connection commits");
+    settle(300);
+    ok(commits[0] == 1 && commits[1] == 1 && commits[2] == 1, "all are told of another's commit");
+    sqlite3_close(other);
+    memset(commits, 0, sizeof commits);
+    is_int(sse_on_commit(app, db, "w", on_commit_close, &commits[2]), 0, "one more");
+    sse_db_exec(db, "INSERT INTO w VALUES(3)");
+    turns(app, 3);
+    counts(0, 1, 2, "one may close the database");
+    ok(!app->changes, "which ends the following");
+    dial_free(app);
+    unlink(name);
+    rmdir(path);
+}
+
+static char logged[200];
+
+static void on_log(int level, const char *line, void *user) {
+    (void)level, (void)user;
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+static void commits_are_refused(void) {
+    sse_app_options options;
+    sse_app        *second = sse_app_new(NULL);
+    const char     *why;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    db = sse_db_open(":memory:", NULL);
+    sse_db_migrate(db, "CREATE TABLE t (a)");
+    app = dial_app(&options);
+    is_int(sse_on_commit(app, db, "t tt", on_commit, &commits[0]), 0, "a misspelt table");
+    turns(app, 1);
+    is_str(logged, "sse_on_commit: tt is no table: it follows all tables", "is told");
+    is_int(commits[0], 1, "and what may have been missed");
+    is_int(sse_on_commit(second, db, "t", on_commit, NULL), SSE_E_STATE, "one app follows it");
+    sse_app_error(second, &why);
+    is_str(why, "sse_on_commit: db belongs to another app", "in words");
+    is_int(sse_on_commit(app, NULL, "t", on_commit, NULL), SSE_E_ARG, "no database");
+    is_int(sse_on_commit(app, db, "t", NULL, NULL), SSE_E_ARG, "no function");
+    is_int(sse_on_commit(NULL, db, "t", on_commit, NULL), SSE_E_ARG, "no app");
+    fail_at = 1;
+    is_int(sse_on_commit(app, db, "t", on_commit, &commits[1]), SSE_E_NOMEM, "without memory");
+    fail_at = 0;
+    commits[0] = 0;
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    turns(app, 2);
+    counts(1, 0, 0, "it follows nothing, the others do");
+    sse_app_free(second);
+    dial_free(app);
+    sse_db_close(db);
+    memset(commits, 0, sizeof commits);
+}
+#else
+static void rows(void) {}
+static void commits_are_heard(void) {
+    app = sse_app_new(NULL);
+    is_int(sse_on_commit(app, sse_db_open("x", NULL), NULL, NULL, NULL), SSE_E_ARG, "no function");
+    sse_app_free(app);
+}
+static void commits_are_refused(void) {}
+#endif
+
+int main(void) {
+    topics();
+    in_callbacks();
+    without_memory();
+    refused();
+    threads();
+    rows();
+    commits_are_heard();
+    commits_are_refused();
+    return tap_done();
+}
