@@ -116,8 +116,34 @@
 
      Bodies up to max_body_bytes are there when the handler runs; together they take at most
      max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
-     arrive: give the route .body_later and call sse_body_read, or sse_body_parts for the files of a
-     form.
+     arrive: give the route .body_later (without it these calls answer SSE_E_STATE) and call
+     sse_body_read, or sse_body_parts for the files of a form:
+
+       sse_route(app, "/upload", upload, NULL,
+                 &(sse_route_options){ .method = "POST", .body_later = true,
+                                       .max_body_bytes = SSE_UNLIMITED });
+
+       static int part(sse_req *req, const sse_part *p, sse_str chunk, int status, void *user) {
+           FILE *file = (FILE *)user;
+           if (!p) {                                                // the last call of all
+               fclose(file);
+               if (status == SSE_OK) sse_redirect(req, "/");
+           } else if (p->filename && fwrite(chunk.ptr, 1, chunk.len, file) < chunk.len) {
+               fclose(file);
+               sse_fail(req, 507, "the disk is full");
+               return 1;                                            // no more calls
+           }
+           return 0;
+       }
+
+       static void upload(sse_req *req, void *user) {
+           FILE *file = fopen("upload.bin", "wb");                  // never a name from the client
+           if (!file) sse_fail(req, 500, "cannot write");
+           else if (sse_body_parts(req, part, file) != SSE_OK) fclose(file);
+       }
+
+     sse_header(req, "Content-Length") is about the size to come: a view (chapter 4) that is touched
+     in part shows the progress.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
@@ -228,7 +254,8 @@
      A view is rendered once per change, however many clients watch, and output equal to the last is
      not sent. A client that joins gets the present state at once; a slow reader gets the newest
      state, not a queue of old ones. A view changes when a commit of any process touches its tables,
-     when every_ms have passed, or when the program calls sse_touch(app, "/feed").
+     when every_ms have passed, or when the program calls sse_touch(app, "/feed"), which answers 0
+     for a path that nobody watches, and so for a misspelt one.
 
      Its guard may refuse a request, or open the stream itself with what only the request knows;
      .stream is then ignored:
@@ -273,6 +300,23 @@
      answers a form that works without a script, too: <form method="post" action="/tell"
      data-on:submit="@post('/tell', {contentType: 'form'})">. examples/chat.c has one that keeps
      what was typed until the server has it.
+
+     An action shows what its handler writes: HTML is patched into the page by the ids of its
+     elements, the object of sse_out_json into the signals. An error shows nothing, so what the user
+     is to read about a mistake is a reply like any other:
+
+       if (sse_header(req, "Datastar-Request"))
+           sse_html(sse_out(req), "<p id=\"wrong\">%s is no number</p>", text);
+       else sse_fail(req, 400, "%s is no number", text);
+
+     And
+
+       if (sse_header(req, "Datastar-Request"))
+           sse_stream_end(sse_stream_open(req, NULL), &(sse_event){ .redirect = "/login" });
+       else sse_redirect(req, "/login");
+
+     is what a before hook says to pages whose login is over. A plain redirect would not lead them
+     there: the browser follows it unseen, and the login page becomes what the action patches in.
 
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
@@ -574,7 +618,8 @@
            port or range, or unix
        live view /feed: .tables without a .db
 
-     Once the app runs, a mistake fails only its own call, and is logged in the same way. Warnings
+     Once the app runs, a mistake fails only its own call, and is logged in the same way; one in an
+     event, a cookie or a header is only answered by its call: print sse_error_text(rc). Warnings
      and errors go to stderr; on_log gets all lines, information and debug too. Mistakes of peers
      are a counter and a debug line; where you may have to change an option (.allowed_hosts,
      .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL) serves a live page
@@ -863,11 +908,11 @@
      app.run(ssl=)                           not there: a proxy in front
      app.start_server()                      sse_listen, sse_poll; or sse_serve_background
      app.shutdown()                          sse_stop
-     "/<int:id>", "/<re:...:x>"              "/{id}" and sse_parse_int; no patterns
+     "/<int:id>", "/<re:...:x>"              "/{id}" and sse_parse_int; <id> and :id are plain text
      "/<path:rest>"                          sse_mount
      @app.before_request                     sse_before
      @app.after_request                      .on_reply: it sees the reply, it cannot change it
-     @app.errorhandler(404)                  not there: sse_fail says the text
+     @app.errorhandler(404)                  sse_mount(app, "/", fn, NULL), sse_set_status in it
      abort(404), HTTPException               sse_fail(req, 404, "...")
      app.mount(subapp, url_prefix=)          routes with that prefix, sse_before for it
      request.args, request.form, .json       sse_query, sse_form, sse_signal
