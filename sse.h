@@ -52,6 +52,7 @@
      >>route      paths to handlers
      >>frame      br and gzip: one compression for all subscribers
      >>sys        the system: includes, clock, mutexes, random bytes
+     >>password   random bytes and password hashes, for programs
      >>loop       poller (epoll | poll), timing wheel, calls from other threads
      >>core       struct sse_app, and what every section says through it
      >>timers     timers, watches and calls of the program
@@ -73,6 +74,7 @@
      >>topics     names, their options, what keeps them
      >>replay     streams that are behind: catching up, resuming by Last-Event-ID
      >>publish    subscribe and publish; many streams at once
+     >>upload     bodies into files, off the loop
      >>live       views: render once, share
      >>changes    commits to SQLite wake views and topics
      >>app        routes, hooks, guards, one request from head to log
@@ -117,33 +119,18 @@
      Bodies up to max_body_bytes are there when the handler runs; together they take at most
      max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
      arrive: give the route .body_later (without it these calls answer SSE_E_STATE) and call
-     sse_body_read, or sse_body_parts for the files of a form:
+     sse_body_read, or sse_body_parts for the files of a form. For a file that is to be kept
 
-       sse_route(app, "/upload", upload, NULL,
+       sse_route(app, "/firmware", upload, NULL,
                  &(sse_route_options){ .method = "POST", .body_later = true,
-                                       .max_body_bytes = SSE_UNLIMITED });
-
-       static int part(sse_req *req, const sse_part *p, sse_str chunk, int status, void *user) {
-           FILE *file = (FILE *)user;
-           if (!p) {                                                // the last call of all
-               fclose(file);
-               if (status == SSE_OK) sse_redirect(req, "/");
-           } else if (p->filename && fwrite(chunk.ptr, 1, chunk.len, file) < chunk.len) {
-               fclose(file);
-               sse_fail(req, 507, "the disk is full");
-               return 1;                                            // no more calls
-           }
-           return 0;
-       }
+                                       .max_body_bytes = 64 << 20 });
 
        static void upload(sse_req *req, void *user) {
-           FILE *file = fopen("upload.bin", "wb");                  // never a name from the client
-           if (!file) sse_fail(req, 500, "cannot write");
-           else if (sse_body_parts(req, part, file) != SSE_OK) fclose(file);
+           sse_body_to_file(req, "firmware.bin", NULL, &(sse_body_file_options){ .topic = "up" });
        }
 
-     sse_header(req, "Content-Length") is about the size to come: a view (chapter 4) that is touched
-     in part shows the progress.
+     writes it on another thread, puts it in its place once it is whole and on the disk, and tells
+     the topic "up" of the progress.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
@@ -384,21 +371,47 @@
 
        sse_set_cookie_signed(req, "session", name, NULL);           // sse_cookie_signed reads it
 
+       typedef struct attempt {
+           sse_req    *req;
+           const char *name, *password, *hash;
+           bool        right;
+       } attempt;
+
+       static void check(sse_app *app, void *user) {             // on a thread: half a second
+           attempt *a = (attempt *)user;
+           (void)app;
+           a->right = sse_password_check(a->password, a->hash, 0);
+       }
+
+       static void checked(sse_app *app, void *user) {           // on the loop
+           attempt *a   = (attempt *)user;
+           sse_req *req = a->req;
+           (void)app;
+           if (a->right)
+               sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", a->name), NULL);
+           sse_redirect(req, a->right ? "/" : "/?wrong");
+           sse_finish(req);
+           free(a);
+       }
+
        static void login(sse_req *req, void *user) {             // POST /login
            const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
+           attempt *a = (attempt *)calloc(1, sizeof *a);
            (void)user;
-           if (!name || !password || !is_right(name, password)) {
-               sse_redirect(req, "/?wrong");
-               return;
-           }
-           sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
-           sse_redirect(req, "/");
+           if (a && name && password) {
+               *a = (attempt){ req, name, password, hash_of(name), false };
+               if (sse_offload(sse_req_app(req), check, checked, a) == 0) {
+                   sse_defer(req);
+                   return;
+               }
+               sse_fail(req, 503, "too many log in, try again");
+           } else sse_redirect(req, "/?wrong");
+           free(a);
        }
 
        static void logout(sse_req *req, void *user) {            // POST /logout
-           const sse_cookie_options gone = { .max_age_s = SSE_OFF };
            (void)user;
-           sse_set_cookie(req, "session", "", &gone);
+           sse_cookie_delete(req, "session", NULL);
            sse_redirect(req, "/");
        }
 
@@ -407,12 +420,14 @@
            return session && strncmp(session, "session:", 8) == 0 ? session + 8 : NULL;
        }
 
-     That is a login (examples/login.c is the whole program). The forms need no token: a POST from a
-     page of another origin is refused before its handler runs, by the Origin and Sec-Fetch-Site
-     that browsers send, and SameSite=Lax withholds the cookie from it. This holds for all unsafe
-     methods; any page may cause a GET, so let GET change nothing. A reply that redirects is 303, so
-     that a reload does not send the form again. A session that must end at once, everywhere, needs
-     a row in a database: sign its id instead of a name.
+     That is a login (examples/login.c is the whole program). sse_password_hash made the hash that
+     is kept. To check one is slow on purpose, so it runs on a thread; it takes as long for a name
+     that nobody has. The forms need no token: a POST from a page of another origin is refused
+     before its handler runs, by the Origin and Sec-Fetch-Site that browsers send, and SameSite=Lax
+     withholds the cookie from it. This holds for all unsafe methods; any page may cause a GET, so
+     let GET change nothing. A reply that redirects is 303, so that a reload does not send the form
+     again. A session that must end at once, everywhere, needs a row in a database: sign its id
+     instead of a name.
 
        const char *t = sse_req_sign(req, "confirm:ann@example.com");      // a link: /confirm?t=...
        const char *who = sse_req_unsign(req, sse_query(req, "t"), 86400); // the value, or NULL
@@ -658,8 +673,8 @@
      serve(log_access=True)                  .access_log, or sse_log_access
      serve(ssl_cert=)                        not there: a proxy; name it in .trusted_proxies
      serve(websockets=)                      not there: a stream one way, sse_post the other
-     @app.get, post, put, delete             sse_get, sse_post, sse_put, sse_delete
-     @app.patch, @app.route(method, path)    sse_route with .method = "PATCH"
+     @app.get, post, put, patch, delete      sse_get, sse_post, sse_put, sse_patch, sse_delete
+     @app.route(method, path)                sse_route with .method
      "/room/{id}", req["params"]             the same path, sse_param(req, "id")
      app.mount(prefix, fn)                   sse_mount; the rest is sse_param(req, "path")
      @app.before                             sse_before(app, NULL, fn, NULL)
@@ -679,13 +694,13 @@
      its finally:                            .on_close, exactly once; free .user there
      ":" every 15 s                          .ping_ms, 15000 by default; .on_ping
      req["path"], req["method"]              sse_path, sse_method
-     req["query"]                            sse_query: the first value of a name
-     req["headers"], header_values(req, h)   sse_header, sse_header_at(req, h, i)
-     req["cookies"], req["client"]           sse_cookie, sse_peer
+     req["query"], a list if repeated        sse_query, sse_query_at(req, name, i), sse_query_all
+     req["headers"], header_values(req, h)   sse_header, sse_header_at(req, h, i), sse_header_all
+     req["cookies"], req["client"]           sse_cookie, sse_cookie_all, sse_peer
      req["server"], req["authority"]         sse_header(req, "Host")
      req["scheme"]                           not there: cookies are Secure over TLS by themselves
      req["http_version"]                     not there
-     req["user"] = name, in a hook           sse_set_attr, read by sse_attr
+     req["user"] = name, in a hook           sse_set_attr, read by sse_attr; sse_set_attr_ptr
      await body(req)                         sse_body: it is there when the handler runs
      body(max_size=): ValueError             .max_body_bytes of the app or of sse_route: 413
      async for chunk in body_stream(req)     .body_later of sse_route, sse_body_read
@@ -719,7 +734,7 @@
      the datastar.js in vendor/              sse_datastar(app, "/datastar.js", file or NULL)
      a loop: wait, query, yield html         sse_live with .db and .tables
      the same for each user                  sse_live_each
-     apsw, a cursor, a transaction           sse_db_query, sse_db_exec, sse_db_write
+     apsw: a cursor, a transaction           sse_db_query, sse_db_exec, sse_db_write
      serve_background(app), ServerState      sse_serve_background, an sse_server
      stop_background(state)                  sse_stop_background(server, 3000)
      dev_alive(port)                         sse_alive(port)
@@ -778,7 +793,7 @@
      reconnecting in JavaScript              sse_scripts(html, SSE_SCRIPT_ALL)
      threads, several event loops            a loop per app, sse_serve_background
      request.query_params, path_params       sse_query, sse_param
-     await request.form(), UploadFile        sse_form, sse_body_parts
+     await request.form(), UploadFile        sse_form, sse_body_parts, sse_body_to_file
      Depends(user), Middleware               .guard of sse_route, sse_before
      HTTPException(404)                      sse_fail(req, 404, "...")
      pydantic models                         not there: sse_parse_int(sse_signal(...), -1)
@@ -917,18 +932,19 @@
      app.mount(subapp, url_prefix=)          routes with that prefix, sse_before for it
      request.args, request.form, .json       sse_query, sse_form, sse_signal
      args.get("n", 0, type=int)              sse_parse_int(sse_query(req, "n"), 0)
-     args.getlist("tag")                     not there: sse_query gives the first
-     request.g                               sse_set_attr, sse_attr
+     args.getlist("tag")                     sse_query_at(req, "tag", i), sse_form_at
+     request.g                               sse_set_attr, sse_set_attr_ptr
      request.client_addr                     sse_peer
      request.stream, max_body_length         sse_body_read with .body_later
      max_content_length, max_readline        .max_body_bytes, .max_header_bytes
      with_form_data, FileUpload              sse_body_parts
-     FileUpload.save(path)                   not there: write each chunk in the sse_part_fn
-     res.set_cookie, delete_cookie           sse_set_cookie; .max_age_s = SSE_OFF
+     FileUpload.save(path)                   sse_body_to_file, with .field
+     res.set_cookie, delete_cookie           sse_set_cookie, sse_cookie_delete
      Response.redirect, send_file            sse_redirect (303, not 302), sse_send_file
      a generator as body: MJPEG, CSV         .type = "text/csv", sse_stream_write
      Session, with_session                   sse_set_cookie_signed, sse_cookie_signed
      Login, login_user, logout_user          chapter 7: login, logout, logged_in
+     a password's hash                       sse_password_hash, sse_password_check
      BasicAuth, TokenAuth                    sse_auth_basic, sse_auth_bearer
      CORS, CSRF                              .cors_origins; by itself, .allowed_origins
      Template, websocket, TestClient         not there
@@ -961,7 +977,7 @@
      include(urls, {"channels": ["a"]})      sse_get, sse_subscribe(s, "a") in its handler
      {"format-channels": ["obj-{id}"]}       sse_fmt(req, "obj-%s", sse_param(req, "id"))
      "events/<channel>/"                     sse_subscribe(s, sse_param(req, "channel"))
-     ?channel=a&channel=b                    not there: ?channels=a,b and a loop of yours
+     ?channel=a&channel=b                    sse_query_at(req, "channel", i) until NULL
      channel_limit=10                        not there: count; the app's .max_topics
      get_channels_for_request                the handler that subscribes
      can_read_channel(user, channel)         .guard, or an if before sse_subscribe
@@ -987,6 +1003,7 @@
      MAX_PENDING = 10                        .max_queue_bytes, .overflow
      ReconnectingEventSource                 sse_scripts(html, SSE_SCRIPT_ALL)
      es-meta, a signed URL                   sse_req_sign, sse_req_unsign
+     django.contrib.auth's passwords         sse_password_check reads them (PBKDF2)
      request.user                            .who of a stream; sse_attr, set by a hook
      EventsViewSet, messages_types=          sse_get; .event
      SSEEventRenderer, the browsable API     not there: sse_monitor for the operator
@@ -1014,6 +1031,10 @@
      sse_sha256_add           hashes a piece
      sse_sha256_end           the hash of all pieces
      sse_hmac_sha256          a keyed hash
+     sse_random               bytes that nobody can guess
+     sse_password_hash        a password's hash, to keep
+     sse_password_check       is it the password of that hash?
+     sse_password_outdated    is it time to hash it anew?
      sse_event_write          writes an event into a buffer
      sse_patch_elements       Datastar: patch HTML into the page
      sse_remove_elements      Datastar: remove what a selector finds
@@ -1058,6 +1079,7 @@
      sse_get                  a route for GET and HEAD
      sse_post                 a route for POST
      sse_put                  a route for PUT
+     sse_patch                a route for PATCH
      sse_delete               a route for DELETE
      sse_mount                a route for everything below a prefix
      sse_route                a route with options
@@ -1067,11 +1089,18 @@
      sse_path                 its path
      sse_param                a path parameter
      sse_query                a query parameter
+     sse_query_at             the i-th of a name
+     sse_query_all            all parameters of the query
+     sse_query_raw            the query as it was sent
      sse_query_bytes          a query parameter as bytes
      sse_form                 a form field
+     sse_form_at              the i-th of a name
+     sse_form_all             all fields of the form
      sse_header               a header
      sse_header_at            the i-th header of a name
+     sse_header_all           all headers
      sse_cookie               a cookie
+     sse_cookie_all           all cookies
      sse_cookie_signed        a signed cookie
      sse_auth_basic           user and password
      sse_auth_bearer          a token
@@ -1080,9 +1109,12 @@
      sse_body_read            the body as it comes
      sse_body_parts           a multipart form as it comes
      sse_body_pause           holds the body back
+     sse_body_to_file         the body, or the file of a form, into a file
      sse_signal               a Datastar signal, or a value of a JSON body
      sse_attr                 what a hook left for the handler
      sse_set_attr             leaves it there
+     sse_attr_ptr             likewise a pointer
+     sse_set_attr_ptr         leaves it there
      sse_fmt                  text that lives as long as the request
      sse_req_sign             signs a value with the app's secret: for links and forms
      sse_req_unsign           checks such a value and reads it
@@ -1093,6 +1125,7 @@
      sse_set_header           adds a header
      sse_set_cookie           sets a cookie
      sse_set_cookie_signed    sets a signed one
+     sse_cookie_delete        takes a cookie from the browser
      sse_redirect             sends the browser elsewhere
      sse_fail                 an error as the reply
      sse_come_back            no room: come back later
@@ -1324,6 +1357,30 @@ SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n);
 SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]); /* makes s {0} again */
 SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
     const void *bytes, size_t n);
+
+/* Fills to with n bytes that nobody can guess, from the system (getrandom, or /dev/urandom): for
+   tokens and keys. Waits, just after boot, until there are some.
+   Returns: 0; SSE_E_IO if the system has none: use nothing of to; SSE_E_ARG if to is NULL.
+   Threads: any. */
+SSE_API int sse_random(void *to, size_t n);
+
+/* Appends the hash of a password, to keep: "pbkdf2_sha256$rounds$salt$hash", with a random salt, as
+   Django writes and reads it. It takes long on purpose: call it in the work of sse_offload where
+   others wait for the loop.
+   rounds:  how long. 0: 600000, which takes half a second on a fast core, seconds on a small board.
+   Returns: 0; SSE_E_ARG if password is NULL or rounds is not within 0..100000000; SSE_E_IO without
+            random bytes; SSE_E_NOMEM.
+   Threads: any, one per buffer.   Spec: PBKDF2 with HMAC-SHA-256, RFC 8018 5.2. */
+SSE_API int sse_password_hash(sse_buf *out, const char *password, int rounds);
+
+/* Is password the one of hash? False as well if either is NULL, or if neither sse_password_hash nor
+   Django's PBKDF2 wrote hash; it then takes as long as a hash of that many rounds (0: 600000), so
+   that the time does not tell whether an account exists. Threads: any. */
+SSE_API bool sse_password_check(const char *password, const char *hash, int rounds);
+
+/* Was hash made with fewer rounds (0: 600000), or in another way? After a login that was right,
+   hash the password anew then. Threads: any. */
+SSE_API bool sse_password_outdated(const char *hash, int rounds);
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -1768,8 +1825,8 @@ typedef struct sse_stats {
                                                     that slow readers lost */
 } sse_stats;
 
-/* Returns: 0; SSE_E_ARG: NULL. Threads: any; others than the loop's see the end of its latest
-   turn. */
+/* Returns: 0; SSE_E_ARG: NULL, and out is zero. Threads: any; others than the loop's see the end of
+   its latest turn. */
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
 
 /* Adds a live page about the server at GET prefix: connections, streams (each may be closed there),
@@ -1795,6 +1852,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 SSE_API int sse_get(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user);
+SSE_API int sse_patch(sse_app *app, const char *path, sse_handler fn, void *user);
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user);
 
 /* Any method, and all paths below prefix; the rest of the path is sse_param(req, "path"). Otherwise
@@ -1846,13 +1904,18 @@ SSE_API sse_str     sse_body(sse_req *req);   /* {NULL, 0} without one, and with
    UTF-8 is refused with 400: put free text into the query. */
 SSE_API const char *sse_param(sse_req *req, const char *name);
 
-/* The first query parameter of that name, ?name=value; "" where it has no value. As bytes, with
-   binary_query, it may hold a NUL. */
+/* The first query parameter of that name, ?name=value; "" where it has no value; the i-th, from 0.
+   As bytes, with binary_query, it may hold a NUL. Raw: all of the query as the client sent it;
+   {NULL, 0} without one. */
 SSE_API const char *sse_query(sse_req *req, const char *name);
+SSE_API const char *sse_query_at(sse_req *req, const char *name, int i);
 SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
+SSE_API sse_str     sse_query_raw(sse_req *req);
 
-/* A field of an urlencoded or multipart body; files are read with sse_body_parts. */
+/* A field of an urlencoded or multipart body, the first or the i-th of that name; files are read
+   with sse_body_to_file or sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
+SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
 /* The first header of that name, in any case; the i-th, from 0. */
 SSE_API const char *sse_header(sse_req *req, const char *name);
@@ -1861,6 +1924,14 @@ SSE_API const char *sse_header_at(sse_req *req, const char *name, int i);
 /* A cookie; a signed one: NULL also if it is forged or older than max_age_s (0: 3600). */
 SSE_API const char *sse_cookie(sse_req *req, const char *name);
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s);
+
+/* All there are, in the order they came: for (p = sse_form_all(req); p; p = p->next). NULL: none,
+   or no memory. Names of headers are as the client wrote them. */
+typedef struct sse_pair { const char *name, *value; struct sse_pair *next; } sse_pair;
+SSE_API const sse_pair *sse_query_all(sse_req *req);
+SSE_API const sse_pair *sse_form_all(sse_req *req);
+SSE_API const sse_pair *sse_header_all(sse_req *req);
+SSE_API const sse_pair *sse_cookie_all(sse_req *req);
 
 /* Bodies larger than memory, in routes with .body_later: the handler calls one of these, and fn
    gets the body as it arrives. The first call of fn comes after the handler has returned; the last
@@ -1899,12 +1970,46 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
    In callbacks: yes. */
 SSE_API int sse_body_pause(sse_req *req, bool pause);
 
+/* Writes the body, or a file of a form, to a file, on other threads, so that the loop waits for no
+   disk: in routes with .body_later. Defers the request and finishes it. The file appears at path
+   once it is whole and on the disk, and replaces the one that is there; until then it is
+   path.part-RANDOM, which is removed after a failure (kill -9 leaves it).
+   path:    copied; never made from request text as it is.
+   done:    runs on the loop when the file is there, or failed, and may write the reply. If it
+            writes none: 204; 413 if the file was too large; 400 for a form that is not well-formed
+            or lacks the file; 507 on a full disk; else 500. NULL: nothing runs.
+   options: borrowed until return; NULL: all defaults.
+   Returns: 0, and done will be called, once; else as sse_body_read, or sse_body_parts with .field;
+            SSE_E_ARG: no path. Threads: loop. In callbacks: in the handler. */
+typedef struct sse_body_file_options {
+    const char *field;              /* the file input of a form, by its name; other fields are
+                                       passed over. default: the body itself */
+    size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
+    int         mode;               /* permissions, less the umask. default: 0600 */
+    const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
+                                       most ten a second, and one at the end; without total if the
+                                       client does not say it. default: none */
+    void       *user;               /* for done. borrowed until that returns */
+} sse_body_file_options;
+typedef struct sse_body_file {      /* valid until done returns */
+    int                error;       /* 0: it is there; SSE_E_FULL: too large; SSE_E_CLOSED: the peer
+                                       left; SSE_E_SYNTAX, SSE_E_ABSENT: the form; SSE_E_IO: the
+                                       disk; SSE_E_NOMEM */
+    const char        *path;
+    const char        *filename, *type; /* of a form: as the client calls it; NULL: not given */
+    unsigned long long bytes;       /* that came */
+} sse_body_file;
+typedef void (*sse_body_file_fn)(sse_req *req, const sse_body_file *file, void *user);
+SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn done,
+    const sse_body_file_options *options);
+
 /* A Datastar signal by path ("user.name", "items.0.id"; "" is all of them), or a value of any JSON
    body: text of a string, number, true or false; JSON of an object or array; NULL for null and what
    is absent. Comes from the query parameter `datastar` of GET, HEAD and DELETE, from the body
-   otherwise ({"datastar":{...}} is unwrapped; a form answers by its fields). JSON that is not
-   well-formed fails the request with 400 and the offset. It is read once: a call takes about as
-   long whatever there is of it, for some 32 bytes of memory a value.
+   otherwise, and of a DELETE whose query has none ({"datastar":{...}} is unwrapped; a form answers
+   by its fields). JSON that is not well-formed fails the request with 400 and the offset. It is
+   read once: a call takes about as long whatever there is of it, for some 32 bytes of memory a
+   value.
    Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
@@ -1913,6 +2018,11 @@ SSE_API const char *sse_signal(sse_req *req, const char *path);
    answered. Threads: loop. */
 SSE_API const char *sse_attr(sse_req *req, const char *name);
 SSE_API int         sse_set_attr(sse_req *req, const char *name, const char *value);
+
+/* Likewise pointers, under names of their own. ptr: borrowed until the request is answered; NULL
+   removes it. The copy of its request that a private view (sse_live_each) keeps has none. */
+SSE_API void *sse_attr_ptr(sse_req *req, const char *name);
+SSE_API int   sse_set_attr_ptr(sse_req *req, const char *name, void *ptr);
 
 /* Text that lives as long as the request, formatted as by sse_printf; never NULL, "" without
    memory. Threads: loop. */
@@ -1978,6 +2088,8 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
+SSE_API int sse_cookie_delete(sse_req *req, const char *name,
+    const sse_cookie_options *options); /* .path and .domain as it was set with */
 /* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s). */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
@@ -7073,6 +7185,143 @@ static bool sse__random(void *out, size_t n) {
 }
 
 /*==========================================================================
+  >>password   random bytes and password hashes, for programs
+  Uses: >>sys >>sign >>format >>text >>buf >>base
+  Tests: tests/unit/password.c
+
+      pbkdf2_sha256 "$" rounds "$" salt "$" base64(PBKDF2-HMAC-SHA256)
+                                                         as Django writes it
+
+  PW1  A check takes as long for an account that does not exist (hash NULL)
+       as for a wrong password.
+  PW2  Hashes are compared in constant time (SG2).
+==========================================================================*/
+
+enum { SSE__PASSWORD_MOST = 100000000 }; /* rounds */
+
+static int sse__password_rounds(int rounds) { /* the default of all three calls */
+    return rounds > 0 && rounds <= SSE__PASSWORD_MOST ? rounds : 600000;
+}
+
+SSE_API int sse_random(void *to, size_t n) {
+    if (!to && n) return SSE_E_ARG;
+    return sse__random(to, n) ? SSE_OK : SSE_E_IO;
+}
+
+/* h = SHA-256 of one block of which h is the state before and u, 32 bytes of it, the last: the
+   padding of all such texts, 64 + 32 bytes long, is the same. */
+static void sse__pbkdf2_hash(uint32_t u[8], const uint32_t state[8]) {
+    unsigned char block[64] = {0};
+    int           i;
+    for (i = 0; i < 32; i++) block[i] = (unsigned char)(u[i / 4] >> (24 - 8 * (i % 4)));
+    block[32] = 0x80;
+    block[62] = (64 + 32) * 8 / 256;
+    memcpy(u, state, 8 * sizeof u[0]);
+    sse__sha256_block(u, block);
+}
+
+/* The state of SHA-256 behind the key's block, masked as HMAC does for its inner or outer hash. */
+static void sse__hmac_state(uint32_t state[8], const unsigned char key[64], unsigned char mask) {
+    sse_sha256    s;
+    unsigned char block[64];
+    int           i;
+    for (i = 0; i < 64; i++) block[i] = key[i] ^ mask;
+    memset(&s, 0, sizeof s);
+    sse_sha256_add(&s, block, sizeof block);
+    memcpy(state, s.h, sizeof s.h);
+}
+
+/* RFC 8018 5.2, of one block. rounds > 0 */
+static void sse__pbkdf2(unsigned char out[32], sse_str password, sse_str salt, long rounds) {
+    unsigned char key[64] = {0}, first[32];
+    uint32_t      inner[8], outer[8], u[8], sum[8];
+    sse_sha256    s;
+    long          round;
+    int           i;
+    memset(&s, 0, sizeof s);
+    if (password.len <= sizeof key) memcpy(key, password.ptr, password.len);
+    else {
+        sse_sha256_add(&s, password.ptr, password.len);
+        sse_sha256_end(&s, key);
+    }
+    sse__hmac_state(inner, key, 0x36);
+    sse__hmac_state(outer, key, 0x5C);
+    memcpy(s.h, inner, sizeof inner);
+    s.n = sizeof key;
+    sse_sha256_add(&s, salt.ptr, salt.len);
+    sse_sha256_add(&s, "\0\0\0\1", 4);
+    sse_sha256_end(&s, first);
+    for (i = 0; i < 8; i++)
+        u[i] = (uint32_t)first[4 * i] << 24 | (uint32_t)first[4 * i + 1] << 16 |
+               (uint32_t)first[4 * i + 2] << 8 | first[4 * i + 3];
+    sse__pbkdf2_hash(u, outer);
+    memcpy(sum, u, sizeof sum);
+    for (round = 1; round < rounds; round++) {
+        sse__pbkdf2_hash(u, inner);
+        sse__pbkdf2_hash(u, outer);
+        for (i = 0; i < 8; i++) sum[i] ^= u[i];
+    }
+    for (i = 0; i < 32; i++) out[i] = (unsigned char)(sum[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+static void sse__password_put(sse_buf *b, const char *password, sse_str salt, long rounds) {
+    unsigned char hash[32];
+    size_t        from;
+    sse__pbkdf2(hash, sse__text(password), salt, rounds);
+    sse_printf(b, "pbkdf2_sha256$%ld$%.*s$", rounds, SSE_STR(salt));
+    from = b->len;
+    sse__base64url_put(b, sse__str((const char *)hash, sizeof hash));
+    sse__put_char(b, '='); /* RFC 4648 4 pads, and has two other characters */
+    for (; from < b->len; from++)
+        b->ptr[from] = (char)(b->ptr[from] == '-' ? '+' : b->ptr[from] == '_' ? '/' : b->ptr[from]);
+}
+
+/* Splits hash; false: none that sse_password_hash wrote */
+static bool sse__password_parts(const char *hash, sse_str *salt, uint64_t *rounds) {
+    sse_str rest = sse__text(hash), count;
+    if (!hash || !sse__eq(sse__cut(&rest, '$', false), SSE__LIT("pbkdf2_sha256"))) return false;
+    count = sse__cut(&rest, '$', false);
+    *salt = sse__cut(&rest, '$', false);
+    return sse__parse_u64(count, SSE__PASSWORD_MOST, rounds) && *rounds && salt->len && rest.len;
+}
+
+SSE_API int sse_password_hash(sse_buf *out, const char *password, int rounds) {
+    unsigned char random[16];
+    sse_buf       salt = {NULL, 0, 0, SSE_OK};
+    if (!out || !password || rounds < 0 || rounds > SSE__PASSWORD_MOST) return SSE_E_ARG;
+    if (!sse__random(random, sizeof random)) return SSE_E_IO;
+    sse__base64url_put(&salt, sse__str((const char *)random, sizeof random));
+    if (salt.error) sse_buf_fail(out, salt.error);
+    else
+        sse__password_put(out, password, sse__str(salt.ptr, salt.len),
+                          sse__password_rounds(rounds));
+    sse_buf_free(&salt);
+    return out->error;
+}
+
+SSE_API bool sse_password_check(const char *password, const char *hash, int rounds) {
+    sse_buf  b    = {NULL, 0, 0, SSE_OK};
+    sse_str  salt = SSE__LIT("salt");
+    uint64_t n;
+    bool     same;
+    if (!sse__password_parts(hash, &salt, &n)) {
+        hash = NULL; /* PW1 */
+        n    = (uint64_t)sse__password_rounds(rounds);
+    }
+    sse__password_put(&b, password ? password : "", salt, (long)n);
+    same = password && hash && !b.error &&
+           sse__equal_secret(sse__str(b.ptr, b.len), sse__text(hash)); /* PW2 */
+    sse_buf_free(&b);
+    return same;
+}
+
+SSE_API bool sse_password_outdated(const char *hash, int rounds) {
+    sse_str  salt;
+    uint64_t n;
+    return !sse__password_parts(hash, &salt, &n) || n < (uint64_t)sse__password_rounds(rounds);
+}
+
+/*==========================================================================
   >>loop   poller (epoll | poll), timing wheel, calls from other threads
   Uses: >>sys >>table >>base            Tests: tests/unit/loop.c
 
@@ -11394,7 +11643,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
   Tests: R1, R2 tests/wire/requests.test.mjs
 ==========================================================================*/
 
-typedef struct sse__pair { const char *name, *value; struct sse__pair *next; } sse__pair;
+typedef sse_pair sse__pair;
 typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* end NULL: not read yet */
 
 enum { SSE__ETAG = 72 };
@@ -11440,8 +11689,9 @@ struct sse_req {
     sse__route  *route;
     sse__route  *others;    /* route NULL: those of its path for other methods */
     int          denied;    /* 421 or 403, by its Host or Origin; else 0 */
-    sse__pairs   query, form, cookies;
+    sse__pairs   query, form, cookies, headers_all;
     sse__pair   *attrs;
+    struct sse__pointer *pointers; /* of sse_set_attr_ptr */
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;    /* the JSON; ptr NULL: none */
     bool         signals_read;
@@ -11628,9 +11878,10 @@ static void sse__pairs_add(sse_req *req, sse__pairs *pairs, const char *name, co
     pairs->end  = &pair->next;
 }
 
-static const char *sse__pairs_find(const sse__pair *pair, const char *name) {
-    for (; pair && name; pair = pair->next)
-        if (strcmp(pair->name, name) == 0) return pair->value;
+/* The i-th of that name; NULL: there are not so many. */
+static const char *sse__pairs_at(const sse__pair *pair, const char *name, int i) {
+    for (; pair && name && i >= 0; pair = pair->next)
+        if (strcmp(pair->name, name) == 0 && i-- == 0) return pair->value;
     return NULL;
 }
 
@@ -11650,11 +11901,18 @@ static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
     return fine;
 }
 
-SSE_API const char *sse_query(sse_req *req, const char *name) {
+SSE_API const sse_pair *sse_query_all(sse_req *req) {
     if (!req->query.end) /* R2; a NUL was refused with the head */
         (void)sse__pairs_parse(req, &req->query, req->query_text);
-    return sse__pairs_find(req->query.first, name);
+    return req->query.first;
 }
+
+SSE_API const char *sse_query_at(sse_req *req, const char *name, int i) {
+    return sse__pairs_at(sse_query_all(req), name, i);
+}
+
+SSE_API const char *sse_query(sse_req *req, const char *name) { return sse_query_at(req, name, 0); }
+SSE_API sse_str     sse_query_raw(sse_req *req) { return req->query_text; }
 
 static sse_str sse__req_decode(sse_req *req, sse_str s) { /* ptr NULL: broken, or no memory */
     char        *bytes = sse__req_text(req, s);
@@ -11673,7 +11931,18 @@ SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
     return sse__str(NULL, 0);
 }
 
-SSE_API const char *sse_cookie(sse_req *req, const char *name) {
+SSE_API const sse_pair *sse_header_all(sse_req *req) {
+    const sse__field *field = req->head.fields, *end = field + req->head.nfields;
+    if (req->headers_all.end) return req->headers_all.first;
+    req->headers_all.end = &req->headers_all.first;
+    for (; field < end; field++)
+        sse__pairs_add(req, &req->headers_all,
+                       sse__req_text(req, sse__slice_str(req->bytes, field->name)),
+                       sse__req_text(req, sse__slice_str(req->bytes, field->value)));
+    return req->headers_all.first;
+}
+
+SSE_API const sse_pair *sse_cookie_all(sse_req *req) {
     sse_str  text, key, value;
     uint32_t i;
     if (!req->cookies.end) {
@@ -11683,7 +11952,11 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
                 sse__pairs_add(req, &req->cookies, sse__req_text(req, key),
                                sse__req_text(req, value));
     }
-    return sse__pairs_find(req->cookies.first, name);
+    return req->cookies.first;
+}
+
+SSE_API const char *sse_cookie(sse_req *req, const char *name) {
+    return sse__pairs_at(sse_cookie_all(req), name, 0);
 }
 
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
@@ -11705,7 +11978,7 @@ SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_ag
 }
 
 SSE_API const char *sse_attr(sse_req *req, const char *name) {
-    return sse__pairs_find(req->attrs, name);
+    return sse__pairs_at(req->attrs, name, 0);
 }
 
 /* Sets a name in a list that lives in an arena; value NULL removes it. What was there stays until
@@ -11731,6 +12004,40 @@ SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     if (sse__req_thread(req)) return SSE_E_THREAD;
     if (!name) return sse__req_error(req, SSE_E_ARG);
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
+}
+
+typedef struct sse__pointer {
+    struct sse__pointer *next;
+    const char          *name;
+    void                *ptr;
+} sse__pointer;
+
+static sse__pointer *sse__req_pointer(const sse_req *req, const char *name) { /* NULL: none */
+    sse__pointer *at = req->pointers;
+    while (at && name && strcmp(at->name, name) != 0) at = at->next;
+    return name ? at : NULL;
+}
+
+SSE_API void *sse_attr_ptr(sse_req *req, const char *name) {
+    const sse__pointer *at = sse__req_pointer(req, name);
+    return at ? at->ptr : NULL;
+}
+
+SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
+    sse__pointer *at;
+    if (sse__req_thread(req)) return SSE_E_THREAD;
+    if (!name) return sse__req_error(req, SSE_E_ARG);
+    at = sse__req_pointer(req, name);
+    if (!at) {
+        const char *copy = sse__arena_text(&req->arena, sse__text(name));
+        at = copy ? (sse__pointer *)sse__arena_get(&req->arena, sizeof *at) : NULL;
+        if (!at) return sse__req_error(req, SSE_E_NOMEM);
+        at->name      = copy;
+        at->next      = req->pointers;
+        req->pointers = at;
+    }
+    at->ptr = ptr;
+    return SSE_OK;
 }
 
 /* Gives the request a copy of its attrs, so that setting some changes none of those before. False:
@@ -11801,7 +12108,7 @@ static bool sse__form_parts(sse_req *req) {
     return event == SSE__PART_DONE;
 }
 
-SSE_API const char *sse_form(sse_req *req, const char *name) {
+SSE_API const sse_pair *sse_form_all(sse_req *req) {
     bool fine = true;
     if (!req->form.end) {
         req->form.end = &req->form.first;
@@ -11809,8 +12116,14 @@ SSE_API const char *sse_form(sse_req *req, const char *name) {
         else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body);
         if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
     }
-    return sse__pairs_find(req->form.first, name);
+    return req->form.first;
 }
+
+SSE_API const char *sse_form_at(sse_req *req, const char *name, int i) {
+    return sse__pairs_at(sse_form_all(req), name, i);
+}
+
+SSE_API const char *sse_form(sse_req *req, const char *name) { return sse_form_at(req, name, 0); }
 
 /* ---- bodies as they come ----------------------------------------------------- */
 
@@ -11892,7 +12205,8 @@ static void sse__req_read_signals(sse_req *req) {
     uint64_t key[2];
     int      error;
     req->signals_read = true;
-    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "DELETE"))
+    if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") ||
+        (sse__req_is(req, "DELETE") && sse_query(req, "datastar"))) /* before 1.0 in its body */
         json = sse__text(sse_query(req, "datastar"));
     if (!json.len) return;
     error = sse__json_check(json, &offset);
@@ -12155,6 +12469,14 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     return sse__req_error(req, b->error);
 }
 
+SSE_API int sse_cookie_delete(sse_req *req, const char *name, const sse_cookie_options *options) {
+    sse_cookie_options gone;
+    memset(&gone, 0, sizeof gone);
+    if (options) gone = *options;
+    gone.max_age_s = SSE_OFF;
+    return sse_set_cookie(req, name, "", &gone);
+}
+
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
                                   const sse_cookie_options *options) {
     sse_buf text  = {NULL, 0, 0, SSE_OK};
@@ -12342,23 +12664,26 @@ static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go f
     SSE_FREE(gone);
 }
 
-/* Appends bytes as a whole file if that is shorter. False: no memory for it. The window is as large
-   as the bytes: more would be memory for nothing. */
+static uint32_t sse__brotli_window(size_t n) { /* as large as the bytes */
+    uint32_t window = 16;
+    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
+    return window;
+}
+
+/* Appends bytes as a whole file if that is shorter. False: no memory for it. */
 static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
     sse__brotli_memory  memory;
     BrotliEncoderState *state;
     const uint8_t      *in   = (const uint8_t *)bytes.ptr;
     uint8_t            *room = (uint8_t *)sse__buf_room(out, bytes.len);
     size_t              left = bytes.len, n = bytes.len;
-    uint32_t            window = 16;
-    volatile bool       there  = false; /* read behind the jump */
+    volatile bool       there = false; /* read behind the jump */
     memory.blocks = NULL;
     if (!room) return false;
-    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
     if (!setjmp(memory.none_left)) {
         state = BrotliEncoderCreateInstance(sse__brotli_get, sse__brotli_put, &memory);
         BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t)quality);
-        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, window);
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, sse__brotli_window(bytes.len));
         BrotliEncoderSetParameter(state, BROTLI_PARAM_SIZE_HINT, (uint32_t)bytes.len);
         (void)BrotliEncoderCompressStream(state, BROTLI_OPERATION_FINISH, &left, &in, &n, &room,
                                           NULL);
@@ -16916,6 +17241,206 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 }
 
 /*==========================================================================
+  >>upload   bodies into files, off the loop
+  Uses: >>publish >>request >>reply >>offload >>loop >>format >>buf >>base
+  Tests: tests/unit/upload.c
+
+  What comes in is gathered; a job of sse_offload writes it while the next is
+  gathered, and the body is held back while that is too much.
+
+      GATHERING <--[upload_step]--> WRITING       as often as it takes
+          |
+          `--[upload_step]--> LAST --[upload_done]--> over
+             all is in, or something failed: the file is synced and renamed,
+             or removed
+
+  UP1  At most one job of an upload runs, and only it touches the file: the
+       loop looks at what it left when it is over.
+  UP2  The file is at its path whole, or not at all: it is written beside it
+       under a name of its own and renamed when it is on the disk.
+==========================================================================*/
+
+enum { SSE__UPLOAD_PIECE = 65536, SSE__UPLOAD_MOST = 262144, SSE__UPLOAD_EVENT_MS = 100 };
+
+typedef struct sse__upload {
+    sse_req         *req;
+    sse_body_file_fn done;
+    void            *user;
+    const char      *path, *partial, *field, *topic; /* partial: the file until it is whole */
+    uint64_t         max_bytes, total;
+    sse_body_file    file;      /* .bytes: gathered, or dropped because of an error */
+    sse_buf          gathered, written; /* written: the job's */
+    bool             all_in, found, writing, last; /* found: the field has come */
+    uint64_t         told_ms;   /* when the topic heard of it */
+    /* the job's, while one runs: UP1 */
+    int              fd, mode, error, error_number;
+} sse__upload;
+
+static void sse__upload_failed(sse__upload *u, int error) {
+    if (!u->error) u->error = error;
+    u->error_number = errno;
+}
+
+static void sse__upload_put(sse__upload *u) { /* on the job's thread */
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    size_t    at    = 0;
+    if (u->fd < 0) u->fd = SSE__SYS(open(u->partial, flags, u->mode));
+    if (u->fd < 0) sse__upload_failed(u, SSE_E_IO);
+    while (!u->error && at < u->written.len) {
+        const ssize_t n = SSE__SYS(write(u->fd, u->written.ptr + at, u->written.len - at));
+        if (n < 0 && errno != EINTR) sse__upload_failed(u, SSE_E_IO);
+        else if (n > 0) at += (size_t)n;
+    }
+}
+
+/* A rename is on the disk when its directory is. That some file systems cannot sync one is no error
+   of the file. */
+static void sse__upload_sync_directory(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char       *dir   = slash > path ? sse__strdup(sse__str(path, (size_t)(slash - path))) : NULL;
+    const int   fd    = SSE__SYS(open(dir ? dir : slash ? "/" : ".", O_RDONLY | O_CLOEXEC));
+    if (fd >= 0) (void)SSE__SYS(fsync(fd));
+    if (fd >= 0) close(fd);
+    SSE_FREE(dir);
+}
+
+static void sse__upload_close(sse__upload *u) { /* likewise: UP2 */
+    const bool made = u->fd >= 0;
+    if (!u->error && SSE__SYS(fsync(u->fd)) < 0) sse__upload_failed(u, SSE_E_IO);
+    if (made && close(u->fd) < 0 && !u->error) sse__upload_failed(u, SSE_E_IO);
+    u->fd = -1;
+    if (!u->error && SSE__SYS(rename(u->partial, u->path)) < 0) sse__upload_failed(u, SSE_E_IO);
+    if (!u->error) sse__upload_sync_directory(u->path);
+    else if (made) unlink(u->partial);
+}
+
+static void sse__upload_work(sse_app *app, void *user) {
+    sse__upload *u = (sse__upload *)user;
+    (void)app;
+    if (!u->error) sse__upload_put(u);
+    if (u->last) sse__upload_close(u);
+}
+
+static void sse__upload_tell(sse__upload *u, uint64_t now) {
+    sse_event event;
+    sse_buf   data = {NULL, 0, 0, SSE_OK};
+    if (!u->topic || (!u->last && now - u->told_ms < SSE__UPLOAD_EVENT_MS)) return;
+    u->told_ms = now;
+    sse_printf(&data, u->total ? "{\"bytes\":%llu,\"total\":%llu}" : "{\"bytes\":%llu}",
+               (unsigned long long)u->file.bytes, (unsigned long long)u->total);
+    memset(&event, 0, sizeof event);
+    event.event     = "progress";
+    event.data      = sse_buf_text(&data);
+    event.key       = "progress";
+    event.ephemeral = true;
+    if (!data.error) sse_publish(sse_req_app(u->req), u->topic, &event);
+    sse_buf_free(&data);
+}
+
+static void sse__upload_answer(sse__upload *u) { /* what done left open */
+    sse_req *req = u->req;
+    if (u->file.error == SSE_OK || u->file.error == SSE_E_CLOSED) return;
+    if (req->out.len || req->status || req->failed || req->file) return;
+    if (u->file.error == SSE_E_FULL) sse_fail(req, 413, "the file is too large");
+    else if (u->file.error == SSE_E_ABSENT)
+        sse_fail(req, 400, "the form has no file named %s", u->field);
+    else if (u->file.error == SSE_E_IO && u->error_number == ENOSPC)
+        sse_fail(req, 507, "the disk is full");
+    else sse_fail(req, 500, "the file could not be kept");
+}
+
+/* No job runs: what the last one left is looked at, and the next begun if there is work for it. */
+static void sse__upload_next(sse_app *app, void *user) {
+    sse__upload *u = (sse__upload *)user;
+    sse_buf      swap;
+    if (u->writing && !u->file.error) u->file.error = u->error;
+    u->writing     = false;
+    u->written.len = 0;
+    sse__upload_tell(u, app->loop.wheel.now);
+    if (u->last) {
+        u->req->body_fn = NULL; /* what is still to come is nobody's */
+        if (u->done) u->done(u->req, &u->file, u->user);
+        sse__upload_answer(u);
+        sse_buf_free(&u->gathered);
+        sse_buf_free(&u->written);
+        sse_finish(u->req);
+        return;
+    }
+    u->last = u->all_in || u->file.error;
+    if (!u->last && u->gathered.len < SSE__UPLOAD_PIECE) return;
+    swap        = u->written;
+    u->written  = u->gathered;
+    u->gathered = swap;
+    u->error    = u->file.error;
+    u->writing  = true;
+    sse_body_pause(u->req, false);
+    if (!sse__pool_do(app, &app->pool, sse__upload_work, sse__upload_next, u)) return;
+    sse__upload_work(app, u); /* no threads, or none to be had: here */
+    sse__upload_next(app, u);
+}
+
+static int sse__upload_chunk(sse_req *req, sse_str chunk, int status, void *user) {
+    sse__upload *u = (sse__upload *)user;
+    if (status != 1) {
+        u->all_in = true;
+        if (!u->file.error && u->field && !u->found) u->file.error = SSE_E_ABSENT;
+        if (status) u->file.error = status;
+    } else if (!u->file.error) {
+        u->file.bytes += chunk.len;
+        sse_raw(&u->gathered, chunk.ptr, chunk.len);
+        u->file.error = u->file.bytes > u->max_bytes ? SSE_E_FULL : u->gathered.error;
+    }
+    if (!u->writing) sse__upload_next(sse_req_app(req), u);
+    else if (u->gathered.len >= SSE__UPLOAD_MOST) sse_body_pause(req, true);
+    return u->file.error;
+}
+
+static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, int status,
+                            void *user) {
+    sse__upload *u = (sse__upload *)user;
+    if (!part) return sse__upload_chunk(req, chunk, status, u);
+    if (!part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (!u->found) {
+        u->file.filename = sse_fmt(req, "%s", part->filename);
+        u->file.type     = part->type ? sse_fmt(req, "%s", part->type) : NULL;
+    }
+    u->found = true;
+    if (status != 1) u->field = ""; /* it is over: a second of its name is another file */
+    return status == 1 ? sse__upload_chunk(req, chunk, status, u) : 0;
+}
+
+SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn done,
+                             const sse_body_file_options *options) {
+    unsigned char random[12];
+    sse_buf       name = {NULL, 0, 0, SSE_OK};
+    sse__upload  *u    = (sse__upload *)sse__arena_get(&req->arena, sizeof *u);
+    int           error;
+    if (!u) return sse__req_error(req, SSE_E_NOMEM);
+    if (!path || !*path) return sse__req_error(req, SSE_E_ARG);
+    if (!sse__random(random, sizeof random)) return sse__req_error(req, SSE_E_IO);
+    memset(u, 0, sizeof *u);
+    u->req       = req;
+    u->done      = done;
+    u->fd        = -1;
+    u->mode      = options && options->mode ? options->mode : 0600;
+    u->max_bytes = options && options->max_bytes ? options->max_bytes : SSE_UNLIMITED;
+    u->user      = options ? options->user : NULL;
+    u->field     = options && options->field ? sse_fmt(req, "%s", options->field) : NULL;
+    u->topic     = options && options->topic ? sse_fmt(req, "%s", options->topic) : NULL;
+    u->total     = (uint64_t)sse_parse_int(sse_header(req, "Content-Length"), 0);
+    sse__base64url_put(&name, sse__str((const char *)random, sizeof random));
+    u->file.path = u->path = sse_fmt(req, "%s", path);
+    u->partial   = sse_fmt(req, "%s.part-%s", path, sse_buf_text(&name));
+    sse_buf_free(&name);
+    if (!u->path || !u->partial) return SSE_E_NOMEM;
+    error = u->field ? sse_body_parts(req, sse__upload_part, u)
+                     : sse_body_read(req, sse__upload_chunk, u);
+    if (!error) error = sse_defer(req);
+    if (error) req->body_fn = NULL;
+    return error;
+}
+
+/*==========================================================================
   >>live   views: render once, share
   Uses: >>channel >>stream >>route >>datastar >>db
   Tests: tests/unit/live.c tests/wire/live.test.mjs
@@ -18441,6 +18966,9 @@ SSE_API int sse_post(sse_app *app, const char *path, sse_handler fn, void *user)
 SSE_API int sse_put(sse_app *app, const char *path, sse_handler fn, void *user) {
     return sse__method_route(app, "PUT", path, fn, user);
 }
+SSE_API int sse_patch(sse_app *app, const char *path, sse_handler fn, void *user) {
+    return sse__method_route(app, "PATCH", path, fn, user);
+}
 SSE_API int sse_delete(sse_app *app, const char *path, sse_handler fn, void *user) {
     return sse__method_route(app, "DELETE", path, fn, user);
 }
@@ -19474,6 +20002,7 @@ static void sse__stats_show(sse_app *app) {
 #endif
 
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
+    if (out) memset(out, 0, sizeof *out);
     if (!app || !out) return SSE_E_ARG;
     if (sse__is_owner(app)) {
         *out = sse__stats_read(app);

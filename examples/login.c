@@ -21,28 +21,53 @@ static const char page_form[] =
     "                       required></label>\n"
     "<button>Log in</button></form>\n";
 
-static const char *ann = "secret";                        // her password
+static sse_buf ann;                                       // the hash of her password
 
-// Passwords that are stored are hashed: crypt(3).
-static bool is_right(const char *name, const char *password) {
-    return strcmp(name, "ann") == 0 && strcmp(password, ann) == 0;
+static const char *hash_of(const char *name) {            // elsewhere a column of a table
+    return strcmp(name, "ann") == 0 ? sse_buf_text(&ann) : NULL;
+}
+
+typedef struct attempt {
+    sse_req    *req;
+    const char *name, *password, *hash;
+    bool        right;
+} attempt;
+
+static void check(sse_app *app, void *user) {             // on a thread: half a second
+    attempt *a = (attempt *)user;
+    (void)app;
+    a->right = sse_password_check(a->password, a->hash, 0);
+}
+
+static void checked(sse_app *app, void *user) {           // on the loop
+    attempt *a   = (attempt *)user;
+    sse_req *req = a->req;
+    (void)app;
+    if (a->right)
+        sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", a->name), NULL);
+    sse_redirect(req, a->right ? "/" : "/?wrong");
+    sse_finish(req);
+    free(a);
 }
 
 static void login(sse_req *req, void *user) {             // POST /login
     const char *name = sse_form(req, "name"), *password = sse_form(req, "password");
+    attempt *a = (attempt *)calloc(1, sizeof *a);
     (void)user;
-    if (!name || !password || !is_right(name, password)) {
-        sse_redirect(req, "/?wrong");
-        return;
-    }
-    sse_set_cookie_signed(req, "session", sse_fmt(req, "session:%s", name), NULL);
-    sse_redirect(req, "/");
+    if (a && name && password) {
+        *a = (attempt){ req, name, password, hash_of(name), false };
+        if (sse_offload(sse_req_app(req), check, checked, a) == 0) {
+            sse_defer(req);
+            return;
+        }
+        sse_fail(req, 503, "too many log in, try again");
+    } else sse_redirect(req, "/?wrong");
+    free(a);
 }
 
 static void logout(sse_req *req, void *user) {            // POST /logout
-    const sse_cookie_options gone = { .max_age_s = SSE_OFF };
     (void)user;
-    sse_set_cookie(req, "session", "", &gone);
+    sse_cookie_delete(req, "session", NULL);
     sse_redirect(req, "/");
 }
 
@@ -72,7 +97,7 @@ static void ready(sse_app *app, void *user) {
 
 int main(void) {
     sse_app *app = sse_app_new(&(sse_app_options){ .secret = getenv("SECRET"), .on_init = ready });
-    if (getenv("PASSWORD")) ann = getenv("PASSWORD");
+    sse_password_hash(&ann, getenv("PASSWORD") ? getenv("PASSWORD") : "secret", 0);
     sse_get(app, "/", page, NULL);
     sse_post(app, "/login", login, NULL);
     sse_post(app, "/logout", logout, NULL);

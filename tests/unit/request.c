@@ -1,0 +1,156 @@
+/* Tests of >>request: all names and values of a request, in order; the i-th of a name; pointers
+   that hooks leave; signals of DELETE in either place; a cookie that is taken back; PATCH. */
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include "dial.h"
+
+static void list(sse_buf *out, const char *what, const sse_pair *p) {
+    sse_printf(out, "%s:", what);
+    for (; p; p = p->next) sse_printf(out, "[%s=%s]", p->name, p->value);
+    sse_puts(out, "\n");
+}
+
+static void all(sse_req *req, void *user) {
+    sse_buf *out = sse_out(req);
+    sse_str  raw = sse_query_raw(req);
+    int      i;
+    (void)user;
+    list(out, "query", sse_query_all(req));
+    list(out, "form", sse_form_all(req));
+    list(out, "headers", sse_header_all(req));
+    list(out, "cookies", sse_cookie_all(req));
+    for (i = 0; sse_query_at(req, "a", i); i++)
+        sse_printf(out, "a%d=%s ", i, sse_query_at(req, "a", i));
+    for (i = 0; sse_form_at(req, "f", i); i++)
+        sse_printf(out, "f%d=%s ", i, sse_form_at(req, "f", i));
+    sse_printf(out, "raw=%.*s%s ", SSE_STR(raw), raw.ptr ? "" : "(none)");
+    sse_printf(out, "no=%d%d%d%d\n", sse_query_at(req, "a", -1) == NULL,
+        sse_query_at(req, NULL, 0) == NULL, sse_form_at(req, "zz", 0) == NULL,
+        sse_query_at(req, "a", 99) == NULL);
+}
+
+static int mine = 5, yours = 6;
+
+static void hook(sse_req *req, void *user) {
+    (void)user;
+    if (sse_query(req, "twice")) sse_set_attr_ptr(req, "me", &yours);
+    if (!sse_query(req, "none")) sse_set_attr_ptr(req, "me", &mine);
+    if (sse_query(req, "gone")) sse_set_attr_ptr(req, "me", NULL);
+    sse_set_attr(req, "me", "text");
+}
+
+static void pointer(sse_req *req, void *user) {
+    const int *me = (const int *)sse_attr_ptr(req, "me");
+    (void)user;
+    sse_printf(sse_out(req), "me=%d text=%s other=%d null=%d %d", me ? *me : -1,
+        sse_attr(req, "me"), sse_attr_ptr(req, "you") == NULL, sse_attr_ptr(req, NULL) == NULL,
+        sse_set_attr_ptr(req, NULL, &mine) == SSE_E_ARG);
+}
+
+static void signals(sse_req *req, void *user) {
+    const char *text = sse_signal(req, "text");
+    (void)user;
+    sse_printf(sse_out(req), "text=%s", text ? text : "(none)");
+}
+
+static void forget(sse_req *req, void *user) {
+    sse_cookie_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.path = "/deep";
+    o.max_age_s = 100;
+    sse_cookie_delete(req, "a", NULL);
+    sse_cookie_delete(req, "b", &o);
+    sse_printf(sse_out(req), "%d %d", sse_cookie_delete(req, "bad name", NULL),
+        sse_cookie_delete(req, NULL, NULL));
+}
+
+static const char *ask(sse_app *app, const char *request) {
+    struct sockaddr_in to;
+    client            *c = &clients[nclients++];
+    int                i;
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)sse_port(app));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    c->got = (char *)calloc(1, RECEIVED);
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
+        send(c->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
+        return "";
+    for (i = 0; i < 500 && !strstr(c->got, "\r\n\r\n"); i++) turns(app, 1);
+    turns(app, 2);
+    return c->got;
+}
+
+static void says(sse_app *app, const char *request, const char *what) {
+    const char *got = ask(app, request);
+    ok(strstr(got, what) != NULL, "%.*s", (int)strcspn(request, "\r"), request);
+    if (!strstr(got, what)) tap_show("got", got, strlen(got));
+}
+
+int main(void) {
+    sse_app *app = dial_app(NULL);
+    sse_before(app, "/pointer", hook, NULL);
+    sse_get(app, "/all", all, NULL);
+    sse_post(app, "/all", all, NULL);
+    sse_get(app, "/pointer", pointer, NULL);
+    sse_delete(app, "/signals", signals, NULL);
+    sse_get(app, "/signals", signals, NULL);
+    sse_get(app, "/forget", forget, NULL);
+    is_int(sse_patch(app, "/thing", signals, NULL), SSE_OK, "a route for PATCH");
+
+    says(app,
+        "GET /all?a=1&b=&a=2&c&a=%20x HTTP/1.1\r\nHost: localhost\r\nX-A: one\r\nx-a:  two \r\n"
+        "Cookie: k=v; l=w\r\ncookie: m=n\r\n\r\n",
+        "query:[a=1][b=][a=2][c=][a= x]\nform:\n"
+        "headers:[Host=localhost][X-A=one][x-a=two][Cookie=k=v; l=w][cookie=m=n]\n"
+        "cookies:[k=v][l=w][m=n]\n"
+        "a0=1 a1=2 a2= x raw=a=1&b=&a=2&c&a=%20x no=1111");
+    says(app,
+        "POST /all HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 15\r\n\r\n"
+        "f=1&g=2&f=3&f=+",
+        "query:\nform:[f=1][g=2][f=3][f= ]\n");
+    says(app,
+        "POST /all HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\nf=1&f=2",
+        "f0=1 f1=2 raw=(none)");
+    says(app, "GET /all? HTTP/1.1\r\nHost: localhost\r\n\r\n", "raw= no=1111");
+
+    says(app, "GET /pointer HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "me=5 text=text other=1 null=1 1");
+    says(app, "GET /pointer?twice HTTP/1.1\r\nHost: localhost\r\n\r\n", "me=5 text=text");
+    says(app, "GET /pointer?none HTTP/1.1\r\nHost: localhost\r\n\r\n", "me=-1 text=text");
+    says(app, "GET /pointer?gone HTTP/1.1\r\nHost: localhost\r\n\r\n", "me=-1 text=text");
+
+    says(app,
+        "DELETE /signals?datastar=%7B%22text%22%3A%22q%22%7D HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "text=q");
+    says(app,
+        "DELETE /signals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Content-Length: 15\r\n\r\n{\"text\":\"body\"}",
+        "text=body");
+    says(app,
+        "DELETE /signals?datastar=%7B%22text%22%3A%22q%22%7D HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"text\":\"body\"}",
+        "text=q");
+    says(app, "DELETE /signals HTTP/1.1\r\nHost: localhost\r\n\r\n", "text=(none)");
+    says(app,
+        "GET /signals HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Content-Length: 15\r\n\r\n{\"text\":\"body\"}",
+        "text=(none)");
+    says(app,
+        "PATCH /thing HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        "Content-Length: 15\r\n\r\n{\"text\":\"body\"}",
+        "text=body");
+    says(app, "PUT /thing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+        "Allow: PATCH");
+
+    says(app, "GET /forget HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "Set-Cookie: a=; Path=/; SameSite=Lax; Max-Age=0; HttpOnly\r\n"
+        "Set-Cookie: b=; Path=/deep; SameSite=Lax; Max-Age=0; HttpOnly\r\n");
+    dial_free(app);
+    return tap_done();
+}

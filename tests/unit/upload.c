@@ -1,0 +1,342 @@
+/* Tests of >>upload: bodies and files of forms that become files, whole or not at all; what is
+   refused, fails, leaves in the middle or is stopped. */
+#define SSE__SYS(call) (fails(#call) ? -1 : (call))
+static int fails(const char *call);
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include "dial.h"
+#include <dirent.h>
+
+static int      fail_write, fail_sync; /* errno of the writes of a file, of fsync */
+static unsigned interrupts;
+
+static int fails(const char *call) {
+    if (strncmp(call, "write(u->fd", 11) == 0)
+        errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
+    else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
+    else errno = 0;
+    return errno;
+}
+
+static char               dir[] = "/tmp/sse-upload-XXXXXX", path[64];
+static int                dones, last_error, answers; /* answers: done writes a reply */
+static unsigned long long last_bytes;
+static char               last_name[64];
+
+static void done(sse_req *req, const sse_body_file *file, void *user) {
+    dones++;
+    last_error = file->error;
+    last_bytes = file->bytes;
+    snprintf(last_name, sizeof last_name, "%s", file->filename ? file->filename : "-");
+    is_str(file->path, path, "done is told where");
+    if (answers) sse_printf(sse_out(req), "kept %d", *(int *)user);
+}
+
+static int number = 7;
+
+static void put(sse_req *req, void *user) {
+    sse_body_file_options o = *(sse_body_file_options *)user;
+    o.user = &number;
+    sse_body_to_file(req, path, done, &o);
+}
+
+static sse_app *app_with(sse_body_file_options *o) {
+    sse_route_options r;
+    sse_app          *app = dial_app(NULL);
+    memset(&r, 0, sizeof r);
+    r.body_later = true;
+    r.max_body_bytes = 3000000;
+    r.method = "PUT";
+    sse_route(app, "/file", put, o, &r);
+    sse_put(app, "/early", put, o); /* whose body is there already */
+    dones = last_error = 0;
+    unlink(path);
+    return app;
+}
+
+static client *begin(sse_app *app, const char *head) {
+    struct sockaddr_in to;
+    client            *c = &clients[nclients++];
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)sse_port(app));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    c->got = (char *)calloc(1, RECEIVED);
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
+        send(c->fd, head, strlen(head), MSG_NOSIGNAL) < 0)
+        perror("connect");
+    return c;
+}
+
+static void more(sse_app *app, client *c, const void *bytes,
+    size_t n) { /* all of it, turning the loop while it does not take it */
+    const char *p = (const char *)bytes;
+    while (n && !c->over) {
+        const ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) p += sent, n -= (size_t)sent;
+        else if (errno != EAGAIN) return;
+        turns(app, 1);
+    }
+}
+
+static void answered(sse_app *app, client *c) {
+    int i;
+    for (i = 0; i < 3000 && !c->over && !strstr(c->got, "\r\n\r\n"); i++) turns(app, 1);
+}
+
+static int files(void) { /* in the directory */
+    DIR           *d = opendir(dir);
+    struct dirent *e;
+    int            n = 0;
+    while ((e = readdir(d)) != NULL) n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
+}
+
+static char *big;
+enum { BIG = 2500000 };
+
+static size_t same(void) { /* how much of the file is as it was sent */
+    FILE  *f = fopen(path, "rb");
+    char  *p = (char *)malloc(BIG + 1);
+    size_t n = f ? fread(p, 1, BIG + 1, f) : 0;
+    if (f) fclose(f);
+    n = n <= BIG && memcmp(p, big, n) == 0 ? n : 0;
+    free(p);
+    return n;
+}
+
+static client *send_all(sse_app *app, size_t n) {
+    char    head[200];
+    client *c;
+    snprintf(head, sizeof head,
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: %lu\r\n\r\n", (unsigned long)n);
+    c = begin(app, head);
+    more(app, c, big, n);
+    answered(app, c);
+    return c;
+}
+
+static void whole(void) {
+    static const size_t   sizes[] = {0, 1, 65535, 65536, 65537, 262144, BIG};
+    sse_body_file_options o;
+    struct stat           s;
+    size_t                i;
+    sse_app              *app;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < SSE__COUNT(sizes); i++) {
+        app = app_with(&o);
+        ok(strncmp(send_all(app, sizes[i])->got, "HTTP/1.1 204", 12) == 0, "%lu bytes: 204",
+            (unsigned long)sizes[i]);
+        is_int((long long)same(), (long long)sizes[i], "... and the file is there");
+        ok(dones == 1 && !last_error && last_bytes == sizes[i], "... and done heard of it, once");
+        is_int(files(), 1, "... and nothing beside it");
+        ok(stat(path, &s) == 0 && (s.st_mode & 0777) == 0600, "... for the owner alone");
+        dial_free(app);
+    }
+    answers = 1;
+    o.mode = 0644;
+    app = app_with(&o);
+    ok(strstr(send_all(app, 10)->got, "kept 7") != NULL, "done writes the reply");
+    ok(stat(path, &s) == 0 && (s.st_mode & 0777) == (0644 & ~022),
+        "the mode is what was asked for");
+    ok(strncmp(send_all(app, 20)->got, "HTTP/1.1 200", 12) == 0 && same() == 20,
+        "a second one replaces the first");
+    answers = 0;
+    dial_free(app);
+}
+
+static void chunked(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    more(app, c, "5\r\nhello\r\n", 10);
+    turns(app, 20);
+    is_int(files(), 0, "nothing to see before it is whole, nor of what is still gathered");
+    more(app, c, "0\r\n\r\n", 5);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && last_bytes == 5, "a chunked body");
+    dial_free(app);
+}
+
+static void forms(void) {
+    static const char head[] =
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\n"
+        "Content-Type: multipart/form-data; boundary=xx\r\nContent-Length: %d\r\n\r\n";
+    static const char *const body[] = {
+        ("--xx\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhi\r\n--xx\r\n"
+         "Content-Disposition: form-data; name=\"firmware\"; filename=\"../a.bin\"\r\n"
+         "Content-Type: application/octet-stream\r\n\r\nBYTES\r\n--xx\r\n"
+         "Content-Disposition: form-data; name=\"firmware\"; filename=\"b\"\r\n\r\nOTHER\r\n"
+         "--xx--\r\n"),
+        "--xx\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhi\r\n--xx--\r\n",
+        "--xx\r\nContent-Disposition: form-data; name=\"firmware\"\r\n\r\nno file\r\n--xx--\r\n",
+        "--xx\r\nContent-Disposition: form-data; name=\"firmware\"; filename=\"a\"\r\n\r\nBYT"};
+    static const char *const said[] = {"HTTP/1.1 204", "HTTP/1.1 400", "HTTP/1.1 400",
+        "HTTP/1.1 400"};
+    static const int         why[] = {0, SSE_E_ABSENT, SSE_E_ABSENT, SSE_E_SYNTAX};
+    sse_body_file_options    o;
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    o.field = "firmware";
+    for (i = 0; i < SSE__COUNT(body); i++) {
+        sse_app *app = app_with(&o);
+        char     text[300];
+        client  *c;
+        snprintf(text, sizeof text, head, (int)strlen(body[i]));
+        c = begin(app, text);
+        more(app, c, body[i], strlen(body[i]));
+        answered(app, c);
+        ok(strncmp(c->got, said[i], 12) == 0, "form %d: %.12s", (int)i, c->got);
+        is_int(last_error, why[i], "... the reason");
+        is_int(dones, 1, "... done once");
+        is_int(files(), i == 0, "... a file only if it was there");
+        if (i == 0) {
+            char  got[10] = {0};
+            FILE *f = fopen(path, "rb");
+            is_int((long long)fread(got, 1, 9, f), 5, "the bytes of that file alone");
+            fclose(f);
+            is_str(got, "BYTES", "... of the first of its name");
+            is_str(last_name, "../a.bin", "the stranger's name is told");
+        }
+        dial_free(app);
+    }
+}
+
+static void refused(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    memset(&o, 0, sizeof o);
+    o.max_bytes = 100000;
+    app = app_with(&o);
+    c = send_all(app, 100001);
+    ok(strncmp(c->got, "HTTP/1.1 413", 12) == 0 && last_error == SSE_E_FULL,
+        "a byte too many: 413 (%.12s)", c->got);
+    is_int(files(), 0, "... and no file");
+    ok(strncmp(send_all(app, 100000)->got, "HTTP/1.1 204", 12) == 0, "as many as may be");
+    dial_free(app);
+    app = app_with(&o);
+    c = begin(app, "PUT /early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi");
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 500", 12) == 0 && !dones,
+        "not in a route whose body is there already");
+    dial_free(app);
+    o.field = "x";
+    app = app_with(&o);
+    c = send_all(app, 2);
+    ok(strncmp(c->got, "HTTP/1.1 415", 12) == 0 && !dones, "a field of what is no form: 415");
+    dial_free(app);
+}
+
+static void leaves(void) { /* in the middle: gathered, or written already */
+    static const size_t   sent[] = {10, 300000, 1000000};
+    sse_body_file_options o;
+    size_t                i;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < SSE__COUNT(sent); i++) {
+        sse_app *app = app_with(&o);
+        client  *c =
+            begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+        int n;
+        more(app, c, big, sent[i]);
+        turns(app, 5);
+        hang_up(c);
+        for (n = 0; n < 3000 && !dones; n++) turns(app, 1);
+        ok(dones == 1 && last_error == SSE_E_CLOSED, "it left after %lu bytes",
+            (unsigned long)sent[i]);
+        turns(app, 3);
+        is_int(files(), 0, "... nothing of it is left");
+        dial_free(app);
+    }
+    for (i = 0; i < 3 * SSE__COUNT(sent); i++) {
+        sse_app *app = app_with(&o);
+        client  *c =
+            begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+        more(app, c, big, sent[i / 3]);
+        turns(app, 2 + (int)i % 3); /* a job runs, or its end waits */
+        dial_free(app);
+        ok(dones == 1, "the app is freed after %lu bytes: done once", (unsigned long)sent[i / 3]);
+        is_int(files(), 0, "... nothing of it is left");
+    }
+}
+
+static void disk(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    char                  keep[64];
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    fail_write = ENOSPC;
+    ok(strncmp(send_all(app, 300000)->got, "HTTP/1.1 507", 12) == 0 && last_error == SSE_E_IO,
+        "the disk is full: 507");
+    is_int(files(), 0, "... nothing is left");
+    fail_write = EIO;
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0, "it fails: 500");
+    fail_write = 0;
+    fail_sync = EIO;
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0, "it cannot be synced: 500");
+    is_int(files(), 0, "... nothing is left");
+    fail_sync = 0;
+    snprintf(keep, sizeof keep, "%s", path);
+    snprintf(path, sizeof path, "%s/none/file", dir);
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0 && last_error == SSE_E_IO,
+        "there is no such directory: 500");
+    snprintf(path, sizeof path, "%s", keep);
+    mkdir(path, 0700);
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0,
+        "a directory stands in its place: 500");
+    is_int(files(), 1, "... nothing beside it is left");
+    rmdir(path);
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "and then it is well");
+    dial_free(app);
+}
+
+static void follow(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "up");
+}
+
+static void progress(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *watcher;
+    memset(&o, 0, sizeof o);
+    o.topic = "up";
+    app = app_with(&o);
+    opening = follow;
+    watcher = dial(app, "/s", NULL);
+    send_all(app, BIG);
+    turns(app, 5);
+    ok(strstr(watcher->got, "event: progress\ndata: {\"bytes\":2500000,\"total\":2500000}") != NULL,
+        "a topic hears of the end");
+    ok(times(watcher, "event: progress") >= 1 && times(watcher, "event: progress") < 50,
+        "... and on the way, not of each piece (%d)", times(watcher, "event: progress"));
+    dial_free(app);
+}
+
+int main(void) {
+    size_t i;
+    signal(SIGPIPE, SIG_IGN);
+    umask(022);
+    if (!mkdtemp(dir)) return 1;
+    snprintf(path, sizeof path, "%s/file", dir);
+    big = (char *)malloc(BIG);
+    for (i = 0; i < BIG; i++) big[i] = (char)(i * 2654435761u >> 13);
+    whole();
+    chunked();
+    forms();
+    refused();
+    leaves();
+    disk();
+    progress();
+    unlink(path);
+    ok(rmdir(dir) == 0, "nothing is left behind");
+    free(big);
+    return tap_done();
+}
