@@ -838,7 +838,7 @@
      @broadcast_action                       sse_publish at the end of the handler
      SSERouteConfig.validate_fn              .guard
      SSERouteConfig.error_handler            sse_fail, before the stream is open
-     async_error_generator(text)             sse_stream_end(s, &(sse_event){ .event = "error" })
+     async_error_generator(text)             sse_stream_end(s, &event), its name not "error"
      create_conditional_sse_route            a handler with an if; else sse_set_status(req, 204)
      connection_type, conn_type=             .label
      ConnectionRegistry, SSEConnection       the app, an sse_stream
@@ -919,6 +919,7 @@
      heartbeats by hand                      .ping_ms
      no receive()                            sse_post; sse_stream_id names the stream
      Microdot(), app.run(host, port)         sse_app_new, sse_serve
+     @app.route, get, post, put, patch, ...  sse_route, sse_get, sse_post, sse_put, sse_patch
      app.run(debug=True)                     .on_log
      app.run(ssl=)                           not there: a proxy in front
      app.start_server()                      sse_listen, sse_poll; or sse_serve_background
@@ -927,6 +928,8 @@
      "/<path:rest>"                          sse_mount
      @app.before_request                     sse_before
      @app.after_request                      .on_reply: it sees the reply, it cannot change it
+     @app.after_error_request                the same .on_reply
+     return body, status, headers            sse_out, sse_set_status, sse_set_header
      @app.errorhandler(404)                  sse_mount(app, "/", fn, NULL), sse_set_status in it
      abort(404), HTTPException               sse_fail(req, 404, "...")
      app.mount(subapp, url_prefix=)          routes with that prefix, sse_before for it
@@ -935,15 +938,19 @@
      args.getlist("tag")                     sse_query_at(req, "tag", i), sse_form_at
      request.g                               sse_set_attr, sse_set_attr_ptr
      request.client_addr                     sse_peer
+     request.headers, cookies, path, method  sse_header, sse_cookie, sse_path, sse_method
+     request.subapp, url_prefix, route       not there: the user pointer of the route
      request.stream, max_body_length         sse_body_read with .body_later
      max_content_length, max_readline        .max_body_bytes, .max_header_bytes
      with_form_data, FileUpload              sse_body_parts
      FileUpload.save(path)                   sse_body_to_file, with .field
+     FileUpload.read, copy                   the chunks that the sse_part_fn gets
      res.set_cookie, delete_cookie           sse_set_cookie, sse_cookie_delete
      Response.redirect, send_file            sse_redirect (303, not 302), sse_send_file
+     send_file(compressed=, max_age=)        x.br and x.gz by themselves; .cache_control
      a generator as body: MJPEG, CSV         .type = "text/csv", sse_stream_write
      Session, with_session                   sse_set_cookie_signed, sse_cookie_signed
-     Login, login_user, logout_user          chapter 7: login, logout, logged_in
+     Login, login_user, logout_user, fresh   chapter 7: login, logout, logged_in
      a password's hash                       sse_password_hash, sse_password_check
      BasicAuth, TokenAuth                    sse_auth_basic, sse_auth_bearer
      CORS, CSRF                              .cors_origins; by itself, .allowed_origins
