@@ -633,8 +633,7 @@
            port or range, or unix
        live view /feed: .tables without a .db
 
-     Once the app runs, a mistake fails only its own call, and is logged in the same way; one in an
-     event, a cookie or a header is only answered by its call: print sse_error_text(rc). Warnings
+     Once the app runs, a mistake fails only its own call, and is logged in the same way. Warnings
      and errors go to stderr; on_log gets all lines, information and debug too. Mistakes of peers
      are a counter and a debug line; where you may have to change an option (.allowed_hosts,
      .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL) serves a live page
