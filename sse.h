@@ -953,7 +953,7 @@
      a password's hash                       sse_password_hash, sse_password_check
      BasicAuth, TokenAuth                    sse_auth_basic, sse_auth_bearer
      CORS, CSRF                              .cors_origins; by itself, .allowed_origins
-     Template, websocket, TestClient         not there
+     Template, websocket                     not there
      MicroPython boards                      a Linux board; .compress_window = 16, SSE_NO_ macros
 
      django-async-sse
