@@ -4053,7 +4053,7 @@ static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const 
     while (slots < values) slots *= 2;
     if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
     x->text  = json;
-    x->key   = (key[0] & 0x3FFFFFFF) | 0x40000000; /* small ones spread nothing */
+    x->key   = (key[0] ^ key[1] * 0x9E3779B97F4A7C15u) % 0x7FFFFFFE + 1; /* any but 0 */
     x->count = 0;
     x->mask  = (uint32_t)slots - 1;
     x->nodes = (sse__json_node *)sse__arena_get(a, bytes);
@@ -20260,7 +20260,7 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     if (runs) { /* two threads in one loop */
         sse__refuse(app, SSE_E_STATE,
                     "sse_serve_background: the app has a loop already: stop that first");
-        app->config_error = SSE_OK; /* it may serve again when that has stopped */
+        if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again */
         return NULL;
     }
     if (sse__list_empty(&app->net->listeners) &&
