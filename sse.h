@@ -32,7 +32,7 @@
 
    Contents
 
-     The manual: chapters 1 to 15, each from code to reasons. Then the API index, the configuration
+     The manual: chapters 1 to 16, each from code to reasons. Then the API index, the configuration
      macros, the declarations with their contracts, and the implementation, bottom-up. Search for
      the tag of a section:
 
@@ -118,10 +118,14 @@
 
      Bodies up to max_body_bytes are there when the handler runs; together they take at most
      max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
-     arrive: give the route .body_later and call sse_body_read, or sse_body_parts for the files of a
-     form. For a file that is to be kept
+     arrive: give the route .body_later (without it these calls answer SSE_E_STATE) and call
+     sse_body_read, or sse_body_parts for the files of a form. For a file that is to be kept
 
-       static void upload(sse_req *req, void *user) {          // a route with .body_later
+       sse_route(app, "/firmware", upload, NULL,
+                 &(sse_route_options){ .method = "POST", .body_later = true,
+                                       .max_body_bytes = 64 << 20 });
+
+       static void upload(sse_req *req, void *user) {
            sse_body_to_file(req, "firmware.bin", NULL, &(sse_body_file_options){ .topic = "up" });
        }
 
@@ -269,7 +273,8 @@
      A view is rendered once per change, however many clients watch, and output equal to the last is
      not sent. A client that joins gets the present state at once; a slow reader gets the newest
      state, not a queue of old ones. A view changes when a commit of any process touches its tables,
-     when every_ms have passed, or when the program calls sse_touch(app, "/feed").
+     when every_ms have passed, or when the program calls sse_touch(app, "/feed"), which answers 0
+     for a path that nobody watches, and so for a misspelt one.
 
      Its guard may refuse a request, or open the stream itself with what only the request knows;
      .stream is then ignored:
@@ -314,6 +319,23 @@
      answers a form that works without a script, too: <form method="post" action="/tell"
      data-on:submit="@post('/tell', {contentType: 'form'})">. examples/chat.c has one that keeps
      what was typed until the server has it.
+
+     An action shows what its handler writes: HTML is patched into the page by the ids of its
+     elements, the object of sse_out_json into the signals. An error shows nothing, so what the user
+     is to read about a mistake is a reply like any other:
+
+       if (sse_header(req, "Datastar-Request"))
+           sse_html(sse_out(req), "<p id=\"wrong\">%s is no number</p>", text);
+       else sse_fail(req, 400, "%s is no number", text);
+
+     And
+
+       if (sse_header(req, "Datastar-Request"))
+           sse_stream_end(sse_stream_open(req, NULL), &(sse_event){ .redirect = "/login" });
+       else sse_redirect(req, "/login");
+
+     is what a before hook says to pages whose login is over. A plain redirect would not lead them
+     there: the browser follows it unseen, and the login page becomes what the action patches in.
 
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
@@ -666,6 +688,369 @@
      beside them. Past a limit a peer gets the exact 4xx and a closed connection; the program gets
      SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
      Windows, no template language, no HTTP client.
+
+   16. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
+
+     On the left is what you know, on the right what does it here, or "not there" and what to do
+     instead. A name with a dot in front is an option of the call beside it, of sse_stream_open, or
+     of sse_app_new. s is an sse_stream, b and html are an sse_buf.
+
+     Three habits change. A handler returns at once: what a generator did in a loop is a .step, a
+     timer or a view. Everything of yours runs on one thread: no await, no locks. And HTML is sent
+     whole, again and again: views and their compression find what changed.
+
+     py-sse
+
+     create_app()                            sse_app_new(NULL)
+     create_app(on_init=, on_del=)           .on_init, .on_exit
+     create_app(routes={...})                sse_get and its siblings, one call for each
+     serve(app, host=, port=)                sse_serve(app, &options): .host, .port
+     serve(log_access=True)                  .access_log, or sse_log_access
+     serve(ssl_cert=)                        not there: a proxy; name it in .trusted_proxies
+     serve(websockets=)                      not there: a stream one way, sse_post the other
+     @app.get, post, put, patch, delete      sse_get, sse_post, sse_put, sse_patch, sse_delete
+     @app.route(method, path)                sse_route with .method
+     "/room/{id}", req["params"]             the same path, sse_param(req, "id")
+     app.mount(prefix, fn)                   sse_mount; the rest is sse_param(req, "path")
+     @app.before                             sse_before(app, NULL, fn, NULL)
+     @app.before(methods=[...])              sse_before, and compare sse_method in it
+     a hook that returns something           a hook that writes, redirects, fails or opens a stream
+     return "<h1>...", return a Tag          sse_html(sse_out(req), ...); as it is: sse_puts
+     html_tags, __html__                     not there: sse_html, whose %s is escaped
+     return {...}                            sse_json(sse_out_json(req), ...)
+     return bytes, req["_content_type"]      sse_raw(sse_out(req), ...), sse_set_type
+     return None: 204                        write nothing
+     return url, 303                         sse_redirect(req, url); sse_set_status before it
+     return text, 404                        sse_fail(req, 404, "%s", text)
+     an exception: 500                       500 if nothing was written and a call failed
+     an async generator as handler           sse_stream_open(req, &options) with .step
+     yield text                              sse_stream_send, or sse_stream_write as it is
+     await asyncio.sleep(1) in it            return 1000 from .step
+     its finally:                            .on_close, exactly once; free .user there
+     ":" every 15 s                          .ping_ms, 15000 by default; .on_ping
+     req["path"], req["method"]              sse_path, sse_method
+     req["query"], a list if repeated        sse_query, sse_query_at(req, name, i), sse_query_all
+     req["headers"], header_values(req, h)   sse_header, sse_header_at(req, h, i), sse_header_all
+     req["cookies"], req["client"]           sse_cookie, sse_cookie_all, sse_peer
+     req["server"], req["authority"]         sse_header(req, "Host")
+     req["scheme"]                           not there: cookies are Secure over TLS by themselves
+     req["http_version"]                     not there
+     req["user"] = name, in a hook           sse_set_attr, read by sse_attr; sse_set_attr_ptr
+     await body(req)                         sse_body: it is there when the handler runs
+     body(max_size=): ValueError             .max_body_bytes of the app or of sse_route: 413
+     async for chunk in body_stream(req)     .body_later of sse_route, sse_body_read
+     json.loads(await body(req))             sse_signal(req, "items.0.id"), sse_json_get
+     await signals(req)                      sse_signal(req, "name"); "" is all of them
+     set_cookie(req, name, value, path=)     sse_set_cookie(req, name, value, &options)
+     max_age=, domain=, samesite=, secure=   .max_age_s, .domain, .same_site, .secure
+     httponly=True                           the default; .script_readable is the other
+     create_signer(secret)                   .secret of the app; "new old" rotates it
+     create_signer(): a random secret        no .secret
+     signer.sign(value)                      sse_req_sign, sse_sign: the same format
+     signer.unsign(text, max_age=3600)       sse_req_unsign, sse_unsign; 0 is 3600
+     max_age=None                            SSE_OFF
+     signer.sign(value, ts=)                 not there: the time is always now
+     set_cookie(..., signer.sign(user))      sse_set_cookie_signed, sse_cookie_signed
+     static(app, prefix, directory)          sse_static(app, prefix, dir, NULL)
+     static(app, "/icon.svg", file)          sse_get and sse_send_file; .files from memory
+     Range, 206, 416, Cache-Control          by themselves, with ETags; .cache_control
+     create_relay()                          nothing: topics belong to the app
+     relay.publish(topic, data)              sse_publish, from any thread
+     relay.subscribe("chat.*")               sse_subscribe_pattern; exact: sse_subscribe
+     subscribe() in code, for no client      not there: call a function beside sse_publish
+     its queue without a limit               .max_queue_bytes, and .overflow of sse_topic
+     patch_elements(html)                    sse_patch_elements, or .elements of an sse_event
+     selector=, mode=, namespace=            .selector, .mode, .ns of sse_patch_options
+     use_view_transition=                    .view_transition, .view_transition_selector
+     patch_signals(dict, only_if_missing=)   sse_patch_signals, .signals; .only_if_missing
+     remove_signals("a", "b")                sse_remove_signals(b, names, 2)
+     execute_script(js)                      sse_execute_script, or .script
+     auto_remove=False, attributes=          .keep_script, .attributes
+     the datastar.js in vendor/              sse_datastar(app, "/datastar.js", file or NULL)
+     a loop: wait, query, yield html         sse_live with .db and .tables
+     the same for each user                  sse_live_each
+     apsw: a cursor, a transaction           sse_db_query, sse_db_exec, sse_db_write
+     serve_background(app), ServerState      sse_serve_background, an sse_server
+     stop_background(state)                  sse_stop_background(server, 3000)
+     dev_alive(port)                         sse_alive(port)
+     app.before(request_logger(relay))       sse_log_topic(app, "dev.request"); after the reply
+     load_env(".env")                        sse_load_env(".env")
+     start_tunnel(port), its kwargs          sse_tunnel_start(app, NULL), after sse_listen
+     tunnel.url, TunnelState                 sse_tunnel_url(tunnel, 5000)
+     stop_tunnel(tunnel)                     sse_tunnel_stop
+
+     sse-starlette
+
+     EventSourceResponse(generator())        sse_stream_open(req, &options) with .step
+     content: an async iterator              .step: it sends, and returns the ms to its next call
+     content: a sync iterator, on a thread   a thread of yours that calls sse_publish
+     content: a memory channel's end         sse_subscribe
+     status_code=, headers=                  .status, sse_set_header before sse_stream_open
+     media_type=                             .type: any other is a raw stream, sse_stream_write
+     background=                             .on_close; long work: sse_offload
+     data_sender_callable=                   sse_every, sse_watch or any callback may send
+     ping=15, DEFAULT_PING_INTERVAL          .ping_ms = 15000, the default
+     ping=0                                  .ping_ms = SSE_OFF
+     response.ping_interval = n              not there: fixed when the stream opens
+     ping_message_factory=                   .on_ping
+     ": ping - <time>"                       an empty comment, only after silence
+     sep="\r\n", DEFAULT_SEPARATOR           not there: always \n, which all clients read
+     send_timeout=                           .send_timeout_ms; 30000 by default
+     SendTimeoutError                        SSE_BY_TIMEOUT, the reason in .on_close
+     client_close_handler_callable=          .on_close, with its reason (SSE_BY_PEER, ...)
+     shutdown_event=                         sse_stopping in .step, or .on_stop
+     shutdown_grace_period=                  .grace_ms of sse_serve, 5000 by default, for all
+     a farewell event                        .last, or sse_stream_end(s, &event)
+     AppStatus.should_exit                   sse_stopping(app)
+     AppStatus.should_exit = True            sse_stop, also in a signal handler
+     AppStatus.handle_exit                   by itself; .no_signal_handlers
+     disable_automatic_graceful_drain()      .drain: open until sse_stream_end, or .grace_ms
+     enable_automatic_graceful_drain_mode    the default
+     uvicorn --timeout-graceful-shutdown     .grace_ms
+     enable_compression(): NotImplemented    br and gzip are on; .no_compression
+     Cache-Control: no-store                 no-cache; another one by sse_set_header
+     X-Accel-Buffering: no                   the same
+     ServerSentEvent(data=)                  sse_event .data; \r, \n, \r\n begin a new line
+     event=, id=, retry=, comment=           .event, .id, .retry_ms, .comment
+     line breaks removed from id and event   SSE_E_FIELD, and nothing is sent
+     retry: TypeError unless int             SSE_E_ARG if negative
+     event.encode()                          sse_event_write
+     JSONServerSentEvent(data)               sse_json into an sse_buf, .data = sse_buf_text(&b)
+     yield {"data": ..., "id": ...}          sse_stream_send(s, &(sse_event){ ... })
+     yield bytes, ensure_bytes               sse_stream_write
+     await request.is_disconnected()         seldom needed: sse_stream_is_open
+     asyncio.CancelledError                  .on_close, exactly once
+     the Last-Event-ID header                .history: it resumes; sse_header(req, ...) reads it
+     a set of queues, one per client         sse_publish, sse_subscribe
+     anyio.create_memory_object_stream(10)   .max_queue_bytes
+     a database session in the generator     one sse_db for the loop; sse_db_query in .step
+     a limiter of connections                .max_connections, .max_per_peer, sse_come_back
+     reconnecting in JavaScript              sse_scripts(html, SSE_SCRIPT_ALL)
+     threads, several event loops            a loop per app, sse_serve_background
+     request.query_params, path_params       sse_query, sse_param
+     await request.form(), UploadFile        sse_form, sse_body_parts, sse_body_to_file
+     Depends(user), Middleware               .guard of sse_route, sse_before
+     HTTPException(404)                      sse_fail(req, 404, "...")
+     pydantic models                         not there: sse_parse_int(sse_signal(...), -1)
+     CORSMiddleware                          .cors_origins, .cors_credentials
+     TestClient                              not there: sse_serve_background on SSE_ANY_PORT
+     WebSocket denial responses              not there: no WebSocket
+     lifespan                                .on_init, .on_exit
+     the logger sse_starlette                .on_log, which gets SSE_LOG_DEBUG as well
+     uvicorn, granian, daphne, workers       sse_serve: one process, one loop, no server besides
+
+     cjm-fasthtml-sse
+
+     SSEBroadcastManager, BroadcastManager   nothing: topics belong to the app
+     max_queue_size=100                      .max_queue_bytes, .overflow
+     history_size=50                         .history = 50 of sse_topic
+     default_timeout=, broadcast(timeout=)   not there: sending never waits
+     register_connection, register           sse_stream_open, then sse_subscribe
+     unregister_connection, unregister       by itself when it closes; sse_unsubscribe
+     connection_id                           sse_stream_id, and back: sse_stream_find
+     metadata=, metadata_fn=                 sse_stream_set_meta, sse_stream_meta
+     broadcast(type, data)                   sse_publish with .event and .data
+     broadcast(exclude={id})                 .except = sse_stream_find(app, id): one stream
+     its count of those notified             sse_streams_count with .topic
+     "timestamp" in each message             not there: put it into .data
+     target_ids=                             .selector, or sse_htmx_oob for each
+     send_to(id, type, data)                 sse_stream_send(sse_stream_find(app, id), &event)
+     BroadcastMessage.to_dict, to_json       sse_json
+     to_sse, sse_message                     sse_event_write; html for htmx: .data
+     on_connect(fn)                          the handler that opens; .on_join of sse_topic
+     on_disconnect(fn)                       .on_close; .on_leave, which waits for a reload
+     on_broadcast(fn), add_message_handler   not there: change the event before sse_publish
+     connection_count, get_connection_count  sse_streams_count, sse_stats_get
+     get_history(limit)                      sse_topic_history(app, topic, limit, fn, user)
+     send_history=True                       .greet
+     clear_history()                         not there: .history_age_ms
+     close_all_connections()                 sse_streams_close with .all
+     create_broadcast_endpoint, ..._handler  a handler: sse_stream_open, sse_subscribe
+     setup_sse_routes, setup_broadcast_...   sse_get for each
+     @sse_route, create_sse_route            sse_get
+     sse_endpoint, sse_generator_endpoint    sse_get
+     message_filter=                         several topics; subscribe to those wanted
+     @broadcast_action                       sse_publish at the end of the handler
+     SSERouteConfig.validate_fn              .guard
+     SSERouteConfig.error_handler            sse_fail, before the stream is open
+     async_error_generator(text)             sse_stream_end(s, &event), its name not "error"
+     create_conditional_sse_route            a handler with an if; else sse_set_status(req, 204)
+     connection_type, conn_type=             .label
+     ConnectionRegistry, SSEConnection       the app, an sse_stream
+     add_connection(queue_size=)             .max_queue_bytes
+     get_connection(id)                      sse_stream_find
+     get_connections(type)                   sse_streams_each with .label
+     get_active_connections(type)            the same: closed streams are not among them
+     remove_connection, close()              sse_stream_end, sse_stream_reconnect
+     is_active(), ConnectionState            sse_stream_is_open; an sse_reason in .on_close
+     created_at, last_activity               the table of sse_monitor; in a program: not there
+     message_count, get_stats()              sse_stats_get, for all streams together
+     SSEConnection.send(data, timeout)       sse_stream_send, which never waits
+     heartbeat(), heartbeat_interval=        by itself, .ping_ms
+     StreamConfig.timeout                    .lifetime_ms; its client comes back
+     send_initial_message, initial_message   .first
+     send_close_message, close_message       .last
+     debug=True                              .on_log, which gets SSE_LOG_DEBUG
+     SSEStream.stream(source, transform_fn)  .step
+     SSEStream.stop()                        sse_stream_end
+     SSEShutdownHandler, shutdown_delay      by itself; .last, .on_stop, .grace_ms
+     MultiStreamManager, StreamEndpoint      sse_live(app, "/job/{id}/status", fn, &options)
+     create_element(entity_id, stream_name)  sse_htmx_element(html, sse_fmt(...), "message", NULL)
+     create_multi_stream_row                 one stream for all: sse_stream_view
+     SSEElementUpdater, register(type)       the render function of a view
+     create_elements, set_default_handler    sse_patch_elements, sse_htmx_oob; if and else
+     add_preprocessor, add_postprocessor     functions of yours, called in the render function
+     SSEResponseBuilder, add_rule            if and else in the render function
+     add_always, set_context, build          the same
+     UpdateRule, create_conditional_resp...  the same
+     create_state_response_builder           a switch in the render function
+     SSEEventDispatcher, SSEEvent            not there: call functions; topics are for clients
+     @on("job:*"), add_handler, priority=    not there; clients: sse_subscribe_pattern
+     add_middleware, add_filter, dispatch    not there
+     register_namespace, full_type           "job.done": a name with a dot
+     OOBStreamBuilder, MultiUpdateBuilder    one sse_buf, sse_htmx_oob several times
+     add_element(el, target_id, swap_mode)   sse_htmx_oob(b, target_id, swap, html, NULL)
+     add_element(wrap=)                      the last argument, "tbody"; NULL: "div"
+     oob_element, oob_update(id, content)    sse_htmx_oob(b, id, NULL, html, NULL)
+     oob_swap(element, "outerHTML")          sse_htmx_oob(b, id, "outerHTML", html, NULL)
+     add_sse_attrs, create_sse_element       sse_htmx_element(b, url, "message", NULL)
+     @sse_element(endpoint=)                 the same
+     events=[...], sse-swap                  "a,b", the third argument
+     hidden=True, **attrs                    "hidden", the fourth argument
+     auto_close=True, sse-close              answer 204, or let a script close it
+     sse_progress_element(job_id)            sse_htmx_element with sse_fmt(req, "/job/%s", id)
+     sse_status_element(job_id)              the same
+     get_htmx_idx, insert_htmx_sse_ext       <script src> of yours; not there: files of htmx
+     cleanup_sse_on_unload                   SSE_SCRIPT_UNLOAD
+     create_reconnection_script              SSE_SCRIPT_RECONNECT
+     max_retries=, check_interval=           .max_retries, .retry_ms, .max_retry_ms
+     create_sse_monitor, SSEMonitorConfig    SSE_SCRIPT_STATUS
+     sse_element_id                          not needed: it is about all streams of the page
+     status_element_id                       <p data-sse-status>
+     status_indicators                       data-open, data-connecting, data-closed; CSS
+     auto_reconnect, reconnect_delay         SSE_SCRIPT_RECONNECT, .retry_ms
+     heartbeat_timeout                       .idle_ms
+     reconnecting when a tab is shown        SSE_SCRIPT_RECONNECT does it
+     create_connection_manager_script        SSE_SCRIPT_STATS; for the operator: sse_monitor
+     synchronised tabs                       sse_publish; one stream for all: SSE_SCRIPT_TABS
+
+     microdot.sse and microdot
+
+     @with_sse                               sse_stream_open in a handler of sse_get
+     sse_response(request, fn)               the same; .status, sse_set_header
+     the SSE object                          an sse_stream, a value to copy and keep
+     await sse.send("text")                  sse_stream_send(s, &(sse_event){ .data = "text" })
+     sse.send(a dict or list)                sse_json into an sse_buf, .data = sse_buf_text(&b)
+     sse.send(bytes)                         .data with .data_len
+     sse.send(42)                            sse_printf into an sse_buf
+     event=, event_id=                       .event, .id
+     retry= in seconds                       .retry_ms, in milliseconds
+     comment=True                            .comment
+     text of several lines                   each becomes a data line
+     await asyncio.sleep(1)                  return 1000 from .step
+     returning from the function             return SSE_END from .step; sse_stream_end
+     an exception in the function            return SSE_RECONNECT from .step
+     CancelledError, the client left         .on_close with SSE_BY_PEER
+     heartbeats by hand                      .ping_ms
+     no receive()                            sse_post; sse_stream_id names the stream
+     Microdot(), app.run(host, port)         sse_app_new, sse_serve
+     @app.route, get, post, put, patch, ...  sse_route, sse_get, sse_post, sse_put, sse_patch
+     app.run(debug=True)                     .on_log
+     app.run(ssl=)                           not there: a proxy in front
+     app.start_server()                      sse_listen, sse_poll; or sse_serve_background
+     app.shutdown()                          sse_stop
+     "/<int:id>", "/<re:...:x>"              "/{id}" and sse_parse_int; <id> and :id are plain text
+     "/<path:rest>"                          sse_mount
+     @app.before_request                     sse_before
+     @app.after_request                      .on_reply: it sees the reply, it cannot change it
+     @app.after_error_request                the same .on_reply
+     return body, status, headers            sse_out, sse_set_status, sse_set_header
+     @app.errorhandler(404)                  sse_mount(app, "/", fn, NULL), sse_set_status in it
+     abort(404), HTTPException               sse_fail(req, 404, "...")
+     app.mount(subapp, url_prefix=)          routes with that prefix, sse_before for it
+     request.args, request.form, .json       sse_query, sse_form, sse_signal
+     args.get("n", 0, type=int)              sse_parse_int(sse_query(req, "n"), 0)
+     args.getlist("tag")                     sse_query_at(req, "tag", i), sse_form_at
+     request.g                               sse_set_attr, sse_set_attr_ptr
+     request.client_addr                     sse_peer
+     request.headers, cookies, path, method  sse_header, sse_cookie, sse_path, sse_method
+     request.subapp, url_prefix, route       not there: the user pointer of the route
+     request.stream, max_body_length         sse_body_read with .body_later
+     max_content_length, max_readline        .max_body_bytes, .max_header_bytes
+     with_form_data, FileUpload              sse_body_parts
+     FileUpload.save(path)                   sse_body_to_file, with .field
+     FileUpload.read, copy                   the chunks that the sse_part_fn gets
+     res.set_cookie, delete_cookie           sse_set_cookie, sse_cookie_delete
+     Response.redirect, send_file            sse_redirect (303, not 302), sse_send_file
+     send_file(compressed=, max_age=)        x.br and x.gz by themselves; .cache_control
+     a generator as body: MJPEG, CSV         .type = "text/csv", sse_stream_write
+     Session, with_session                   sse_set_cookie_signed, sse_cookie_signed
+     Login, login_user, logout_user, fresh   chapter 7: login, logout, logged_in
+     a password's hash                       sse_password_hash, sse_password_check
+     BasicAuth, TokenAuth                    sse_auth_basic, sse_auth_bearer
+     CORS, CSRF                              .cors_origins; by itself, .allowed_origins
+     Template, websocket                     not there
+     MicroPython boards                      a Linux board; .compress_window = 16, SSE_NO_ macros
+
+     django-async-sse
+
+     SseStreamView                           sse_live, or sse_stream_open with .step
+     stream(self, request, lat, lng)         a render function, sse_view_param(view, "lat")
+     re_path("weather/(..),(..)/"), as_view  "/weather/{lat},{lng}"
+     request.GET in stream()                 .query = "units", sse_view_param(view, "units")
+     yield Event(data, event)                sse_event .data, .event
+     yield JsonEvent(event, data)            sse_json; of a view: .format = SSE_AS_DATA, .event
+     data_to_string, to_content, str(event)  sse_event_write
+     yield JsonEvent("ping", None)           .ping_ms
+     await asyncio.sleep(30)                 .every_ms = 30000
+     if wp.created != last_update            not needed: equal output is not sent
+     WeatherPoint.objects.filter(...)        sse_db_query; with .db no polling either
+     uvicorn project.asgi --loop uvloop      sse_serve
+
+     django-eventstream
+
+     send_event(channel, type, data)         sse_publish(app, topic, &event), from any thread
+     json_encode=False                       .data is sent as it is
+     skip_user_ids=                          .except: one stream, not all of a user
+     async_publish=                          always: it never waits for a client
+     send_event in a shell, a command        INSERT by any process; sse_topic_from_table, sse_live
+     get_current_event_id(channels)          the .id of sse_topic_history(app, topic, 1, ...)
+     get_events(request, limit)              sse_topic_history
+     include(urls, {"channels": ["a"]})      sse_get, sse_subscribe(s, "a") in its handler
+     {"format-channels": ["obj-{id}"]}       sse_fmt(req, "obj-%s", sse_param(req, "id"))
+     "events/<channel>/"                     sse_subscribe(s, sse_param(req, "channel"))
+     ?channel=a&channel=b                    sse_query_at(req, "channel", i) until NULL
+     channel_limit=10                        not there: count; the app's .max_topics
+     get_channels_for_request                the handler that subscribes
+     can_read_channel(user, channel)         .guard, or an if before sse_subscribe
+     EventPermissionError                    sse_fail(req, 403, "...")
+     channel_permission_changed(user, ch)    sse_streams_close with .who and .topic
+     is_channel_reliable(channel)            sse_topic(app, "room.*", &options) with .history
+     STORAGE_CLASS: DjangoModelStorage       .db of sse_topic: in the file before anybody sees it
+     STORAGE_CLASS: RedisStorage             not there: SQLite
+     StorageBase of your own                 sse_topic_from_table: any table with ids
+     24 hours, EVENT_TIMEOUT                 .history_age_ms = 86400000
+     EVENTSTREAM_REDIS, several processes    sse_topic_from_table on a shared file
+     GRIP_URL, Pushpin, Fastly Fanout        not there: one process serves thousands
+     EVENTSTREAM_ALLOW_ORIGINS               .cors_origins
+     EVENTSTREAM_ALLOW_CREDENTIALS           .cors_credentials
+     EVENTSTREAM_ALLOW_HEADERS               by itself: those that the browser asks for
+     "a:1,b:7" as Last-Event-ID              one id for all topics of a stream
+     ?lastEventId=                           the same
+     the event stream-open                   .first
+     the event stream-reset                  the event "gap"; .gap_event gives it a name
+     the event stream-error                  sse_fail; when open: sse_stream_end(s, &event)
+     the event keep-alive, every 20 s        .ping_ms: a comment, not an event
+     2 KB of padding first                   not there: for browsers of 2012
+     MAX_PENDING = 10                        .max_queue_bytes, .overflow
+     ReconnectingEventSource                 sse_scripts(html, SSE_SCRIPT_ALL)
+     es-meta, a signed URL                   sse_req_sign, sse_req_unsign
+     django.contrib.auth's passwords         sse_password_check reads them (PBKDF2)
+     request.user                            .who of a stream; sse_attr, set by a hook
+     EventsViewSet, messages_types=          sse_get; .event
+     SSEEventRenderer, the browsable API     not there: sse_monitor for the operator
+     the admin of Event, EventCounter        the sqlite3 shell
+     runserver_ngrok                         sse_tunnel_start(app, NULL)
 
    API index
 

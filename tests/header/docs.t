@@ -73,9 +73,29 @@ for my $name (keys %known) {
     my $part = $name;
     $stem{$part} = 1 while $part =~ s/[^_]+_?$// && length $part;
 }
-my @prose = map { /\b((?:sse|SSE)_(?!_)\w*)/g } $text =~ m{/\*.*?\*/}gs;
+my $coming = chapter('Coming from'); # its left column has the names of other packages
+my $ours   = $text =~ s{\Q$coming\E}{ $coming =~ s/^ {5}(?=\S.{38} \S).{39}/     /gmr }er;
+my @prose = map { /\b((?:sse|SSE)_(?!_)\w*)/g } $ours =~ m{/\*.*?\*/}gs;
 my %wrong = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} && $_ !~ /^sse_(noun|x)/ } @prose;
 is_empty([sort keys %wrong], 'every name in the comments exists');
+
+# What others call it: two columns, and all that is on the right is declared, to the letter.
+my ($lead, @groups) = split /^\n {5}\S.*\n\n/m, $coming; # at the names of the packages
+my @rows  = map { grep { length } split /\n/ } @groups;
+my $plain = $public =~ s{/\*.*?\*/}{}gsr;
+my %field = map { $_ => 1 } map { /(\w+)(?=\)\(|[,;])/g }
+    $plain =~ /typedef struct \w+ \{(.*?)^\} \w+;/gms, $plain =~ /typedef struct \w+ \{([^\n]*)\}/g;
+my %declared = map { $_ => 1 } $plain =~ /\b((?:sse|SSE)_\w+)/g, $text =~ /X\((SSE_\w+)/g;
+my (%strange, @crooked);
+for my $row (@rows) {
+    my ($left, $right) = $row =~ /^ {5}(\S.{38}) (\S.*)$/ or push @crooked, $row and next;
+    push @crooked, $row if $left =~ /\S {2,}\S/ || $right =~ / {2}/;
+    $strange{$_} = 1 for grep { !$declared{$_} } $right =~ /\b((?:sse|SSE)_(?!NO_)\w+)/g;
+    $strange{".$_"} = 1 for grep { !$field{$_} } $right =~ /(?<![\w."])\.([a-z]\w*)/g;
+}
+ok(@rows > 150, 'there is a line for what other packages offer');
+is_empty(\@crooked, '... in two columns');
+is_empty([sort keys %strange], '... and every function and option there is declared');
 
 # Contracts: a declaration has a comment on its line or in its block.
 my @bare;
