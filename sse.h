@@ -78,6 +78,7 @@
      >>app        routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
+     >>test       requests without a network, in a time that stands still
      >>env        for development: probing a port, reading a .env file
      >>tunnel     a public address, through an agent such as ngrok
      >>scripts    scripts for pages with EventSource
@@ -649,6 +650,10 @@
      sse_poll                 your own loop: one turn
      sse_serve_background     serves from a thread of its own
      sse_stop_background      stops that server
+     sse_test_request         testing: a request to the app, without a network
+     sse_test_run             testing: lets the app's time pass
+     sse_test_header          testing: a header of a reply
+     sse_test_close           testing: hangs up
      sse_alive                does a server answer at this port?
      sse_load_env             reads a .env file into the environment
      sse_tunnel_start         shows the app to the world through ngrok, ssh -R or another agent
@@ -1349,6 +1354,52 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms);
 typedef struct sse_server sse_server;
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options);
 SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
+
+/* A reply in the hands of a test. {0} before its first use. What it points to is valid until the
+   next sse_test_ call. */
+typedef struct sse_test_reply {
+    int         status;   /* 0: none yet, as a handler has deferred it */
+    const char *head;     /* the status line and the fields, each ends with LF. "": none yet */
+    const char *body;     /* what has come of it, without framing; of a stream its events. Ends with
+                             a NUL that is not counted; "": nothing */
+    size_t      body_len;
+    bool        open;     /* more may come */
+    bool        complete; /* that was all. Neither: it was cut off, and its client would come back */
+    struct sse__test_conn *conn; /* the library's */
+} sse_test_reply;
+
+/* Sends a request to an app that does not listen, and turns its loop until nothing moves any more:
+   the reply is there, or what has come of a stream. This goes through all that a request of the
+   network goes through: limits, hooks, guards, compression, logs.
+   With the first of these calls the app's time stands still, the time of day (of signed values and
+   logs) too: nothing times out, no timer fires, until sse_test_run. What waits for other threads
+   (sse_offload, sse_db_post, histories in a database) is waited for, up to 10 s.
+   request: "POST /say?x=1". headers: "Name: value" lines, each ended by LF; NULL: none. Host:
+   localhost, Content-Length and, for a body, Content-Type: application/x-www-form-urlencoded are
+   added where they are not given; no Accept-Encoding is, so bodies are not compressed. The peer is
+   127.0.0.1. body: text; NULL: none.
+   reply: is filled in, and stays where it is until sse_test_close or sse_app_free, as it grows. One
+   that was used before is closed first.
+   Returns: 0; SSE_E_ARG: request, headers or reply; what sse_serve would answer (a mistake made
+   while setting up); SSE_E_STATE: called from a callback, the app has stopped, or the loop is not
+   at rest after 10,000 turns or 10 s (logged); SSE_E_FULL: max_connections; SSE_E_IO; SSE_E_NOMEM;
+   SSE_E_THREAD. Threads: the one that made the app. */
+SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
+                             const char *body, sse_test_reply *reply);
+
+/* Lets ms of the app's time pass, in no time: timers, steps, heartbeats and timeouts come in order,
+   each at its moment, and all replies that are open grow. 0: only what moves now, behind calls of
+   the test's own such as sse_publish. Returns: 0; SSE_E_ARG: NULL, or a negative ms; or as
+   sse_test_request. */
+SSE_API int sse_test_run(sse_app *app, int ms);
+
+/* A field of the reply's head, the first of that name in any case; NULL: absent. Valid until the
+   reply is closed. */
+SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *name);
+
+/* Hangs up, if the reply is open, lets the app notice, and frees it: reply is {0} again. Also after
+   sse_app_free. Returns: 0; SSE_E_ARG: NULL; or, behind that, as sse_test_run. */
+SSE_API int sse_test_close(sse_test_reply *reply);
 
 /* Counters since the app was made, and present numbers. */
 typedef struct sse_stats {
@@ -6694,6 +6745,8 @@ static bool sse__random(void *out, size_t n) {
   W4  A turn runs a limited number of calls, and calls that wait take a
       limited number of bytes: other threads can neither keep the loop from
       the rest of its work, and from stopping, nor fill the memory.
+  W5  Whatever an app does by time asks sse__loop_clock_ms, or for the time
+      of day sse__loop_wall_ms: >>test can make both stand still.
 ==========================================================================*/
 
 /* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among
@@ -6975,8 +7028,21 @@ typedef struct sse__loop {
     volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
+    uint64_t       still_ms;       /* what the clock shows while it stands still: W5. 0: it runs */
+    int64_t        still_wall_ms;  /* and by how much the time of day is ahead of it then */
     uint32_t       upcall;         /* counts callbacks of the program: equal means the same one */
 } sse__loop;
+
+static uint64_t sse__loop_clock_ms(const sse__loop *loop) { /* W5 */
+    return loop->still_ms ? loop->still_ms : sse__clock_ms();
+}
+
+static int64_t sse__loop_wall_ms(const sse__loop *loop) { /* since 1970: W5 */
+    struct timespec t;
+    if (loop->still_ms) return (int64_t)loop->still_ms + loop->still_wall_ms;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000;
+}
 
 static void sse__loop_drain_wake(sse__source *source, int events) {
     sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
@@ -6996,7 +7062,7 @@ static int sse__loop_open(sse__loop *loop) {
     loop->wake.fd = loop->wake_fd = -1;
     loop->wake.fn = sse__loop_drain_wake;
     sse__mutex_init(&loop->mutex);
-    sse__wheel_init(&loop->wheel, sse__clock_ms());
+    sse__wheel_init(&loop->wheel, sse__loop_clock_ms(loop));
     error = sse__poller_open(&loop->poller);
     if (error) return error;
     if (SSE__SYS(pipe(fds))) return SSE_E_IO;
@@ -7062,11 +7128,11 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
 }
 
 static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
-    const int next = sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
+    const int next = sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop));
     int       n;
     if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
     n               = sse__poller_wait(&loop->poller, timeout_ms);
-    loop->wheel.now = sse__clock_ms(); /* before alarms are set by it: the wait may be long */
+    loop->wheel.now = sse__loop_clock_ms(loop); /* before alarms are set by it: the wait may be long */
     sse__poller_dispatch(&loop->poller, n);
     sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
@@ -7090,7 +7156,7 @@ enum {
     SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__FREE_SAVE,                                    /* before connections go */
-    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_FILES,
+    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_VIEWS, SSE__FREE_TEST, SSE__FREE_FILES,
     SSE__STAGES
 };
 
@@ -7120,6 +7186,7 @@ struct sse_app {
     struct sse__monitor *monitor;
     struct sse_server  *server;
     struct sse_tunnel   *tunnel;
+    struct sse__test    *test;
     char                *tunnel_host;          /* requests may name it */
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
@@ -7340,7 +7407,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     t->slot     = handle.slot;
     t->every_ms = every_ms;
     t->alarm.fn = sse__timer_fire;
-    sse__alarm_set(&app->loop.wheel, &t->alarm, sse__clock_ms() + (uint64_t)ms);
+    sse__alarm_set(&app->loop.wheel, &t->alarm, sse__loop_clock_ms(&app->loop) + (uint64_t)ms);
     handle.app = app;
     return handle;
 }
@@ -7507,7 +7574,8 @@ static void sse__app_drain(sse_app *app) {
     while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX);
     while (!sse__list_empty(&app->watches))
         sse__watch_end(SSE__CONTAINER(app->watches.next, sse__watch, link));
-    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* these, and requests that calls finished */
+    /* these, and requests that calls finished */
+    sse__wheel_advance(&loop->wheel, sse__loop_clock_ms(loop));
 }
 
 /*==========================================================================
@@ -7531,6 +7599,7 @@ static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, ss
 }
 
 static void sse__disk_wait(sse_app *app) { (void)app; }
+static bool sse__pools_work(sse_app *app) { return (void)app, false; }
 #else
 typedef struct sse__job {
     sse__call  call; /* J1 */
@@ -7673,6 +7742,20 @@ static void sse__disk_wait(sse_app *app) {
     pthread_mutex_lock(&pool->mutex);
     while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->changed, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
+}
+
+static bool sse__pool_works(sse__pool *pool) {
+    bool works;
+    if (!pool) return false;
+    pthread_mutex_lock(&pool->mutex);
+    works = pool->jobs || pool->idle < pool->count;
+    pthread_mutex_unlock(&pool->mutex);
+    return works;
+}
+
+/* Whether jobs are under way: their done functions are no calls of the loop yet. */
+static bool sse__pools_work(sse_app *app) {
+    return sse__pool_works(app->pool) || sse__pool_works(app->disk) || sse__pool_works(app->packer);
 }
 #endif
 
@@ -9924,7 +10007,7 @@ static void sse__conn_compress_next(sse__conn *c) {
 /* ---- refusing ------------------------------------------------------------------ */
 
 static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
-    const int64_t now = (int64_t)time(NULL);
+    const int64_t now = sse__loop_wall_ms(&app->loop) / 1000;
     if (now != app->date_at) {
         sse__date_write(app->date, now);
         app->date_at = now;
@@ -10203,7 +10286,7 @@ static void sse__conn_process(sse__conn *c) {
         const uint64_t done     = net->counts.requests - first;
         if (answered && done >= SSE__REQUESTS_A_TURN) break;
         if (answered && done % 8 == 2 && sse__conn_input(c)->len > net->used &&
-            sse__clock_ms() - net->loop->wheel.now >= 2)
+            sse__loop_clock_ms(net->loop) - net->loop->wheel.now >= 2)
             break;
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
@@ -10501,18 +10584,27 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
     sse__alarm_set(&net->loop->wheel, &net->retry, now + SSE__PAUSE_MS);
 }
 
-static void sse__listener_event(sse__source *source, int events) {
-    sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
+/* Makes a connection of fd, or refuses it: false. */
+static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *peer) {
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
+    const bool     surplus = net->count - net->surplus >= max || sse__net_peer_full(net, peer);
+    if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
+        return true;
+    sse__net_refuse(net, fd);
+    return false;
+}
+
+static void sse__listener_event(sse__source *source, int events) {
+    sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
+    sse__net      *net = l->net;
     int            i;
     (void)events;
     for (i = 0; i < 256; i++) { /* a crowd comes in portions: the others have their turn, too */
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;
         sse__peer               peer;
-        bool                    surplus;
         int                     fd;
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
@@ -10522,10 +10614,8 @@ static void sse__listener_event(sse__source *source, int events) {
         if (fd < 0) return;
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
-        peer    = sse__peer_of(&from);
-        surplus = net->count - net->surplus >= max || sse__net_peer_full(net, &peer);
-        if ((surplus && net->surplus >= surplus_max) || sse__conn_new(l, fd, &peer, surplus))
-            sse__net_refuse(net, fd);
+        peer = sse__peer_of(&from);
+        (void)sse__listener_take(l, fd, &peer);
     }
 }
 
@@ -11287,15 +11377,23 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
     return sse__pairs_find(req->cookies.first, name);
 }
 
+/* With the app's secret, at the app's time: W5. */
+static int sse__req_sign(sse_buf *b, const sse_req *req, const char *value) {
+    const int64_t now_s = sse__loop_wall_ms(&req->app->loop) / 1000;
+    return sse__sign_at(b, sse__app_secret(req->app), value, (uint64_t)now_s);
+}
+
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
     sse_buf   b     = {NULL, 0, 0, SSE_OK};
-    const int error = sse_sign(&b, sse__app_secret(req->app), value);
+    const int error = sse__req_sign(&b, req, value);
     return sse__req_take_text(req, &b, sse__req_error(req, error));
 }
 
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
-    sse_buf   b     = {NULL, 0, 0, SSE_OK};
-    const int error = sse_unsign(&b, sse__app_secret(req->app), text, max_age_s);
+    sse_buf       b     = {NULL, 0, 0, SSE_OK};
+    const int64_t now_s = sse__loop_wall_ms(&req->app->loop) / 1000;
+    const int     error = sse__unsign_at(&b, sse__app_secret(req->app), text, max_age_s,
+                                         (uint64_t)now_s);
     if (error == SSE_E_NOMEM)
         sse__req_error(req, error); /* a forged text is no failure of the program */
     return sse__req_take_text(req, &b, error);
@@ -11761,7 +11859,7 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
-    error = value ? sse_sign(&text, sse__app_secret(req->app), value) : SSE_E_ARG;
+    error = value ? sse__req_sign(&text, req, value) : SSE_E_ARG;
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -14318,9 +14416,7 @@ enum { SSE__CLOCK_JUMP_MS = 10000 };
 
 /* By how much the time of day is ahead of the loop's. */
 static int64_t sse__wall_ahead(const sse_app *app) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000 - (int64_t)app->loop.wheel.now;
+    return sse__loop_wall_ms(&app->loop) - (int64_t)app->loop.wheel.now;
 }
 
 /* A store tells of earlier starts. What those had in memory only is lost, except to a history that
@@ -14620,7 +14716,7 @@ static void sse__sequence_retry(sse__alarm *alarm) {
 
 static void sse__sequence_retry_later(sse__sequence *sequence) { /* the turn's time is old */
     sse__alarm_set(&sequence->app->loop.wheel, &sequence->again,
-                   sse__clock_ms() + SSE__SAVE_AGAIN_MS);
+                   sse__loop_clock_ms(&sequence->app->loop) + SSE__SAVE_AGAIN_MS);
 }
 
 static void sse__store_failed(sse__sequence *sequence, sse__store *store, const char *why) {
@@ -17254,7 +17350,8 @@ static bool sse__changes_wrote(const sse__changes *ch) {
 
 static void sse__changes_schedule(sse__changes *ch, int delay_ms) {
     ch->delay_ms = delay_ms < ch->slow_ms ? delay_ms : ch->slow_ms;
-    sse__alarm_set(&ch->app->loop.wheel, &ch->alarm, sse__clock_ms() + (uint64_t)ch->delay_ms);
+    sse__alarm_set(&ch->app->loop.wheel, &ch->alarm,
+                   sse__loop_clock_ms(&ch->app->loop) + (uint64_t)ch->delay_ms);
 }
 
 /* False: something is not known yet, look again. */
@@ -17735,7 +17832,7 @@ static void sse__req_log_access(sse_req *req) {
     sse_buf       b      = {NULL, 0, 0, SSE_OK};
     char          when[30];
     size_t        i;
-    sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    sse__date_write(when, sse__loop_wall_ms(&app->loop) / 1000); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
     when[7] = when[11] = '/';
     sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17,
                sse_method(req));
@@ -18949,6 +19046,16 @@ static int sse__server_check_databases(sse_app *app) {
                        whose);
 }
 
+/* What setting up left behind: a mistake, or a database that is broken or another process's. */
+static int sse__server_check(sse_app *app) {
+    if (app->config_error) return app->config_error;
+    if (sse__db_faults.broken)
+        return sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
+                                          "(sse_db_close forgets it): %s",
+                           sse__db_faults.broken_why);
+    return sse__server_check_databases(app);
+}
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
     const sse_serve_options *o = options ? options : &defaults;
@@ -18957,12 +19064,8 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
-    if (sse__db_faults.broken)
-        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
-                                           "(sse_db_close forgets it): %s",
-                            sse__db_faults.broken_why);
-    else error = sse__serve_check(app, what, o);
-    if (!error) error = sse__server_check_databases(app);
+    error = sse__server_check(app);
+    if (!error) error = sse__serve_check(app, what, o);
     if (!error) {
         server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
@@ -19247,7 +19350,7 @@ SSE_API int sse_next_ms(sse_app *app) {
     int ms;
     if (!app) return SSE_E_ARG;
     if (sse__turn_has_work(app)) return 0;
-    ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    ms = sse__wheel_next_ms(&app->loop.wheel, sse__loop_clock_ms(&app->loop));
     if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
     return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* no descriptor tells of more */
 }
@@ -19422,6 +19525,366 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);
     return NULL;
+}
+
+/*==========================================================================
+  >>test   requests without a network, in a time that stands still
+  Uses: everything above                Tests: tests/unit/testing.c
+
+  A socketpair: one end becomes a connection like those that a listener
+  accepts, the other is the test's. Clock and time of day stand still (W5);
+  sse_test_run moves them from alarm to alarm.
+
+  TE1  Between two calls nothing can move: the loop has no work, no byte
+       waits on a socket of a test, and no thread of ours has a job.
+  TE2  An alarm fires when the app's time is its own, not later.
+==========================================================================*/
+
+enum {
+    SSE__TEST_TURNS   = 10000, /* in which something moved, at one moment */
+    SSE__TEST_WAIT_MS = 10000, /* real ones */
+    SSE__TEST_READ    = 65536
+};
+
+typedef struct sse__test { sse__link conns; } sse__test;
+
+typedef struct sse__test_conn {
+    sse__link       link;    /* in test.conns, until the app is freed */
+    sse_app        *app;     /* NULL: it is freed */
+    sse_test_reply *reply;
+    int             fd;      /* -1: the reply is over */
+    bool            complete;
+    sse_buf         out, in; /* sent bytes of out have left; in is not decoded yet */
+    size_t          sent;
+    sse_buf         head, lines, body; /* lines: head again, with a NUL behind each line */
+    int             status;
+    bool            bodiless, bounded, chunked;
+    uint64_t        left;    /* bounded: of the body */
+    sse__chunked    chunks;
+} sse__test_conn;
+
+/* ---- requests ---- */
+
+/* The value of the first line of that name; absent: there is none. */
+static sse_str sse__test_field(sse_str lines, char end, const char *name) {
+    while (lines.len) {
+        sse_str value = sse__cut(&lines, end, false);
+        if (sse__is_word(sse__cut(&value, ':', false), name) && value.ptr) return sse__trim(value);
+    }
+    return sse__str(NULL, 0);
+}
+
+static bool sse__test_put_fields(sse_buf *b, const char *headers) { /* false: one is no field */
+    sse_str rest = sse__text(headers);
+    while (rest.len) {
+        sse_str       value = sse__cut(&rest, '\n', false);
+        const sse_str line  = value, name = sse__cut(&value, ':', false);
+        if (!sse__is_token(name) || !value.ptr || !sse__field_value_ok(sse__trim(value)))
+            return false;
+        sse_printf(b, "%.*s\r\n", SSE_STR(line));
+    }
+    return true;
+}
+
+static int sse__test_put_request(sse_buf *b, const char *request, const char *headers,
+                                 const char *body) {
+    const sse_str given  = sse__text(headers);
+    sse_str       target = sse__text(request);
+    const sse_str method = sse__cut(&target, ' ', false);
+    const char   *p;
+    if (!sse__is_token(method) || !target.len) return SSE_E_ARG;
+    for (p = target.ptr; *p; p++)
+        if ((unsigned char)*p <= 0x20 || *p == 0x7F) return SSE_E_ARG;
+    sse_printf(b, "%s HTTP/1.1\r\n", request);
+    if (!sse__test_put_fields(b, headers)) return SSE_E_ARG;
+    if (!sse__test_field(given, '\n', "Host").ptr) sse_puts(b, "Host: localhost\r\n");
+    if (body && !sse__test_field(given, '\n', "Content-Length").ptr &&
+        !sse__test_field(given, '\n', "Transfer-Encoding").ptr)
+        sse_printf(b, "Content-Length: %zu\r\n", strlen(body));
+    if (body && !sse__test_field(given, '\n', "Content-Type").ptr)
+        sse_puts(b, "Content-Type: application/x-www-form-urlencoded\r\n");
+    sse_puts(b, "\r\n");
+    sse_puts(b, body ? body : "");
+    return b->error;
+}
+
+/* ---- replies ---- */
+
+static void sse__test_hang_up(sse__test_conn *t) {
+    if (t->fd >= 0) close(t->fd);
+    t->fd = -1;
+}
+
+/* Drops the first n bytes of the input. */
+static void sse__test_drop_input(sse__test_conn *t, size_t n) {
+    t->in.len -= n;
+    if (n) memmove(t->in.ptr, t->in.ptr + n, t->in.len);
+}
+
+/* Takes a head off the input. False: none is in. */
+static bool sse__test_take_head(sse__test_conn *t) {
+    const char *text = sse_buf_text(&t->in), *end = strstr(text, "\r\n\r\n");
+    sse_str     rest, line, value;
+    if (!end) return false;
+    rest      = sse__str(text, (size_t)(end - text) + 2);
+    t->status = (int)strtol(strchr(text, ' ') ? strchr(text, ' ') : "0", NULL, 10);
+    while (rest.len && t->status >= 200) { /* others are interim (RFC 9110 15.2) */
+        line = sse__cut(&rest, '\n', false);
+        line.len--;
+        sse_printf(&t->head, "%.*s\n", SSE_STR(line));
+        sse_raw(&t->lines, line.ptr, line.len);
+        sse_raw(&t->lines, "", 1);
+    }
+    sse__test_drop_input(t, (size_t)(end - text) + 4);
+    if (t->status < 200) {
+        t->status = 0;
+        return true;
+    }
+    if (t->status == 204 || t->status == 304) t->bodiless = true; /* RFC 9112 6.3 */
+    rest       = sse__str(t->lines.ptr, t->lines.len);
+    t->chunked = sse__is_word(sse__test_field(rest, '\0', "Transfer-Encoding"), "chunked");
+    value      = sse__test_field(rest, '\0', "Content-Length");
+    t->bounded = !t->chunked && sse__parse_u64(value, UINT64_MAX, &t->left);
+    sse__chunked_init(&t->chunks, UINT64_MAX);
+    return true;
+}
+
+/* Decodes what has come. A reply that is whole is hung up on. */
+static void sse__test_decode(sse__test_conn *t) {
+    size_t used = t->in.len, made = t->in.len;
+    int    over = 0; /* 1: all is in; negative: it cannot be read */
+    while (!t->status && sse__test_take_head(t)) {}
+    if (!t->status) return;
+    used = made = t->in.len;
+    if (t->bodiless) over = 1;
+    else if (t->chunked)
+        over = sse__chunked_decode(&t->chunks, t->in.ptr, t->in.len, &used, &made);
+    else if (t->bounded) {
+        used = made = t->left < t->in.len ? (size_t)t->left : t->in.len;
+        t->left -= used;
+        over = t->left == 0;
+    }
+    if (!t->bodiless) sse_raw(&t->body, t->in.ptr, made);
+    sse__test_drop_input(t, used);
+    t->complete = over > 0;
+    if (over) sse__test_hang_up(t);
+}
+
+/* Sends and receives what can be. False: nothing. */
+static bool sse__test_move(sse__test_conn *t) {
+    bool    moved = false;
+    ssize_t n     = 0;
+    char   *room;
+    while (t->fd >= 0 && t->sent < t->out.len) {
+        n = SSE__SYS(send(t->fd, t->out.ptr + t->sent, t->out.len - t->sent,
+                          MSG_DONTWAIT | SSE__NOSIGNAL));
+        if (n <= 0) break; /* no room yet; or its reply says why nothing more is wanted */
+        t->sent += (size_t)n;
+        moved = true;
+    }
+    while (t->fd >= 0 && (room = sse__buf_room(&t->in, SSE__TEST_READ)) != NULL) {
+        n = SSE__SYS(recv(t->fd, room, SSE__TEST_READ, MSG_DONTWAIT));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+        moved = true;
+        if (n > 0) t->in.len += (size_t)n;
+        sse__test_decode(t);
+        if (n > 0 || t->fd < 0) continue;
+        t->complete = n == 0 && t->status && !t->chunked && !t->bounded;
+        sse__test_hang_up(t);
+    }
+    if (t->in.error || t->body.error) sse__test_hang_up(t);
+    return moved;
+}
+
+static bool sse__test_move_all(sse_app *app) {
+    sse__link *link;
+    bool       moved = false;
+    for (link = app->test->conns.next; link != &app->test->conns; link = link->next)
+        if (sse__test_move(SSE__CONTAINER(link, sse__test_conn, link))) moved = true;
+    return moved;
+}
+
+/* Tells the program. SSE_E_NOMEM: something is missing. */
+static int sse__test_show(sse__test_conn *t) {
+    sse_test_reply *r = t->reply;
+    r->status   = t->status;
+    r->head     = sse_buf_text(&t->head);
+    r->body     = sse_buf_text(&t->body);
+    r->body_len = t->body.len;
+    r->open     = t->fd >= 0;
+    r->complete = t->complete;
+    return t->in.error || t->head.error || t->lines.error || t->body.error ? SSE_E_NOMEM : SSE_OK;
+}
+
+/* ---- time ---- */
+
+static void sse__test_free(sse_app *app) { /* replies stay, as they are */
+    sse__test *test = app->test;
+    while (!sse__list_empty(&test->conns)) {
+        sse__test_conn *t = SSE__CONTAINER(test->conns.next, sse__test_conn, link);
+        sse__list_remove(&t->link);
+        sse__test_hang_up(t);
+        (void)sse__test_show(t);
+        t->app = NULL;
+    }
+    SSE_FREE(test);
+}
+
+/* The first call stops the time. */
+static int sse__test_begin(sse_app *app) {
+    int error = app ? SSE_OK : SSE_E_ARG;
+    if (!error && !sse__on_loop(app)) error = SSE_E_THREAD;
+    if (!error) error = sse__server_check(app);
+    if (error) return error;
+    if (app->server->turning || app->server->over) return SSE_E_STATE;
+    if (app->test) return SSE_OK;
+    app->test = SSE__NEW(sse__test);
+    if (!app->test) return SSE_E_NOMEM;
+    sse__list_init(&app->test->conns);
+    app->stages[SSE__FREE_TEST] = sse__test_free;
+    app->loop.still_wall_ms     = sse__loop_wall_ms(&app->loop);
+    app->loop.still_ms          = sse__clock_ms();
+    app->loop.still_wall_ms -= (int64_t)app->loop.still_ms;
+    return SSE_OK;
+}
+
+/* Work for the loop that it need not wait for. */
+static bool sse__test_loop_works(sse_app *app) {
+    sse__loop *loop = &app->loop;
+    bool       calls;
+    sse__lock(&loop->mutex);
+    calls = loop->calls || loop->taken;
+    sse__unlock(&loop->mutex);
+    return calls || sse__turn_has_work(app) ||
+           sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop)) == 0;
+}
+
+/* Turns the loop until nothing moves any more: TE1. */
+static int sse__test_settle(sse_app *app) {
+    const uint64_t end = sse__clock_ms() + SSE__TEST_WAIT_MS;
+    bool           moved = true, away = false;
+    int            turns = 0, running = 1;
+    while (running > 0 && (moved || away)) {
+        const uint32_t before = app->loop.upcall;
+        if (turns >= SSE__TEST_TURNS || sse__clock_ms() > end)
+            return sse__refuse(app, SSE_E_STATE, "sse_test: the app is not at rest after %d turns "
+                                                 "or %d s%s",
+                               (int)SSE__TEST_TURNS, SSE__TEST_WAIT_MS / 1000,
+                               away ? ": work on other threads" : ": a step or timer of 0 ms?");
+        running = sse_poll(app, away && !moved ? 10 : 0);
+        moved   = sse__test_move_all(app);
+        away    = running > 0 && sse__pools_work(app); /* asked before their calls are looked for */
+        if (app->loop.upcall != before || sse__test_loop_works(app)) moved = true;
+        turns += moved;
+    }
+    return running < 0 ? running : SSE_OK;
+}
+
+/* The end of every call of the program. */
+static int sse__test_end(sse_app *app, int error) {
+    sse__link *link;
+    for (link = app->test->conns.next; link != &app->test->conns; link = link->next) {
+        const int e = sse__test_show(SSE__CONTAINER(link, sse__test_conn, link));
+        if (!error) error = e;
+    }
+    return error;
+}
+
+SSE_API int sse_test_run(sse_app *app, int ms) {
+    int      error = ms < 0 ? SSE_E_ARG : sse__test_begin(app);
+    uint64_t left  = (uint64_t)ms;
+    if (error) return error;
+    error = sse__test_settle(app);
+    while (!error && left && !app->server->over) { /* TE2 */
+        const int next = sse__wheel_next_ms(&app->loop.wheel, app->loop.still_ms);
+        uint64_t  step = next > 0 ? (uint64_t)next : left;
+        if (step > left) step = left;
+        app->loop.still_ms += step;
+        left -= step;
+        error = sse__test_settle(app);
+    }
+    return sse__test_end(app, error);
+}
+
+/* ---- for tests ---- */
+
+static void sse__test_conn_free(sse__test_conn *t) {
+    sse__test_hang_up(t);
+    sse__list_remove(&t->link);
+    sse_buf_free(&t->out);
+    sse_buf_free(&t->in);
+    sse_buf_free(&t->head);
+    sse_buf_free(&t->lines);
+    sse_buf_free(&t->body);
+    SSE_FREE(t);
+}
+
+/* Gives one end of a socketpair to the app. */
+static int sse__test_connect(sse_app *app, sse__test_conn *t) {
+    sse__listener l;
+    sse__peer     peer;
+    int           fds[2];
+    memset(&l, 0, sizeof l);
+    memset(&peer, 0, sizeof peer);
+    l.net            = app->net;
+    l.loopback       = true;
+    peer.port        = 1;
+    peer.address[12] = 127;
+    peer.address[15] = 1;
+    memcpy(peer.address, sse__ipv4_mapped, sizeof sse__ipv4_mapped);
+    if (SSE__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds))) return SSE_E_IO;
+    t->fd = fds[0];
+    if (sse__set_flags(fds[0]) || sse__set_flags(fds[1])) {
+        close(fds[1]);
+        return SSE_E_IO;
+    }
+    sse__socket_tune(fds[0], 0); /* no SIGPIPE, where that is an option of a socket */
+    sse__socket_tune(fds[1], 0);
+    return sse__listener_take(&l, fds[1], &peer) ? SSE_OK : SSE_E_FULL;
+}
+
+SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
+                             const char *body, sse_test_reply *reply) {
+    sse__test_conn *t;
+    int             error = request && reply ? sse__test_begin(app) : SSE_E_ARG;
+    if (!error && reply->conn) error = sse_test_close(reply);
+    if (error) return error;
+    t = SSE__NEW(sse__test_conn);
+    if (!t) return SSE_E_NOMEM;
+    t->fd       = -1;
+    t->bodiless = strncmp(request, "HEAD ", 5) == 0;
+    error       = sse__test_put_request(&t->out, request, headers, body);
+    if (!error) error = sse__test_connect(app, t);
+    if (error) {
+        sse__test_conn_free(t);
+        return error;
+    }
+    t->app      = app;
+    t->reply    = reply;
+    reply->conn = t;
+    sse__list_add(&app->test->conns, &t->link);
+    (void)sse__test_move(t);
+    return sse__test_end(app, sse__test_settle(app));
+}
+
+SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *name) {
+    sse_str value = sse__str(NULL, 0);
+    if (reply && reply->conn && name)
+        value = sse__test_field(sse__str(reply->conn->lines.ptr, reply->conn->lines.len), '\0',
+                                name);
+    return value.ptr;
+}
+
+SSE_API int sse_test_close(sse_test_reply *reply) {
+    sse_app *app;
+    if (!reply) return SSE_E_ARG;
+    app = reply->conn ? reply->conn->app : NULL;
+    if (reply->conn) sse__test_conn_free(reply->conn);
+    memset(reply, 0, sizeof *reply);
+    if (!app || app->server->over) return SSE_OK;
+    if (app->server->turning) return SSE_E_STATE; /* a callback: the app notices later */
+    return sse__test_end(app, sse__test_settle(app));
 }
 
 /*==========================================================================
