@@ -32,7 +32,7 @@
 
    Contents
 
-     The manual: chapters 1 to 15, each from code to reasons. Then the API index, the configuration
+     The manual: chapters 1 to 16, each from code to reasons. Then the API index, the configuration
      macros, the declarations with their contracts, and the implementation, bottom-up. Search for
      the tag of a section:
 
@@ -594,6 +594,38 @@
      beside them. Past a limit a peer gets the exact 4xx and a closed connection; the program gets
      SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
      Windows, no template language, no HTTP client.
+
+   16. Testing your app
+
+       static int test(sse_app *app) {                           // the routes are there
+           sse_test_reply r = {0}, feed = {0};
+           bool fine;
+           sse_test_request(app, "GET /feed", NULL, NULL, &feed);               // it stays open
+           sse_test_request(app, "POST /say", NULL, "text=hello", &r);          // a form
+           fine = feed.open && r.status == 303 && strstr(feed.body, "hello") != NULL;
+           sse_test_run(app, 3600000);                           // an hour passes, in no time
+           fine = fine && strstr(feed.body, "nobody has spoken for an hour") != NULL;
+           sse_test_close(&r);
+           sse_test_close(&feed);                                // its on_close has run
+           return fine ? 0 : 1;
+       }
+
+     No port is opened, and nothing waits: from the first of these calls on the app's time stands
+     still, and moves by sse_test_run alone, from one timer, step, heartbeat or timeout to the next.
+     Requests go through all that those of the network go through, as if sent from this machine.
+     What handlers hand to other threads (sse_offload, sse_db_post) has come back when the call
+     returns. A session is carried on by a header of the next request:
+
+       static void members_page(sse_app *app, sse_test_reply *r) {
+           char cookie[500];
+           sse_test_request(app, "POST /login", NULL, "name=ann&password=secret", r);
+           snprintf(cookie, sizeof cookie, "Cookie: %s", sse_test_header(r, "Set-Cookie"));
+           sse_test_request(app, "GET /", cookie, NULL, r);
+       }
+
+     Attributes behind the value of a cookie do no harm there. Of the world outside (commits of
+     other processes, descriptors that are watched) the app hears by the next call, at the earliest;
+     threads of the program's own are not waited for. examples/tested.c tests itself.
 
    API index
 
@@ -1358,17 +1390,17 @@ SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
 /* A reply in the hands of a test. {0} before its first use. What it points to is valid until the
    next sse_test_ call. */
 typedef struct sse_test_reply {
-    int         status;   /* 0: none yet, as a handler has deferred it */
+    int         status;   /* 0: none yet */
     const char *head;     /* the status line and the fields, each ends with LF. "": none yet */
     const char *body;     /* what has come of it, without framing; of a stream its events. Ends with
                              a NUL that is not counted; "": nothing */
     size_t      body_len;
     bool        open;     /* more may come */
-    bool        complete; /* that was all. Neither: it was cut off, and its client would come back */
+    bool        complete; /* that was all. Neither: it was cut off; its client would come back */
     struct sse__test_conn *conn; /* the library's */
 } sse_test_reply;
 
-/* Sends a request to an app that does not listen, and turns its loop until nothing moves any more:
+/* Sends a request to an app that need not listen, and turns its loop until nothing moves any more:
    the reply is there, or what has come of a stream. This goes through all that a request of the
    network goes through: limits, hooks, guards, compression, logs.
    With the first of these calls the app's time stands still, the time of day (of signed values and
@@ -7131,8 +7163,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
     const int next = sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop));
     int       n;
     if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
-    n               = sse__poller_wait(&loop->poller, timeout_ms);
-    loop->wheel.now = sse__loop_clock_ms(loop); /* before alarms are set by it: the wait may be long */
+    n = sse__poller_wait(&loop->poller, timeout_ms);
+    /* before alarms are set by it: the wait may be long */
+    loop->wheel.now = sse__loop_clock_ms(loop);
     sse__poller_dispatch(&loop->poller, n);
     sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
@@ -17832,7 +17865,8 @@ static void sse__req_log_access(sse_req *req) {
     sse_buf       b      = {NULL, 0, 0, SSE_OK};
     char          when[30];
     size_t        i;
-    sse__date_write(when, sse__loop_wall_ms(&app->loop) / 1000); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    sse__date_write(when, sse__loop_wall_ms(&app->loop) / 1000);
     when[7] = when[11] = '/';
     sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17,
                sse_method(req));
@@ -19844,6 +19878,17 @@ static int sse__test_connect(sse_app *app, sse__test_conn *t) {
     return sse__listener_take(&l, fds[1], &peer) ? SSE_OK : SSE_E_FULL;
 }
 
+SSE_API int sse_test_close(sse_test_reply *reply) {
+    sse_app *app;
+    if (!reply) return SSE_E_ARG;
+    app = reply->conn ? reply->conn->app : NULL;
+    if (reply->conn) sse__test_conn_free(reply->conn);
+    memset(reply, 0, sizeof *reply);
+    if (!app || app->server->over) return SSE_OK;
+    if (app->server->turning) return SSE_E_STATE; /* a callback: the app notices later */
+    return sse__test_end(app, sse__test_settle(app));
+}
+
 SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
                              const char *body, sse_test_reply *reply) {
     sse__test_conn *t;
@@ -19874,17 +19919,6 @@ SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *nam
         value = sse__test_field(sse__str(reply->conn->lines.ptr, reply->conn->lines.len), '\0',
                                 name);
     return value.ptr;
-}
-
-SSE_API int sse_test_close(sse_test_reply *reply) {
-    sse_app *app;
-    if (!reply) return SSE_E_ARG;
-    app = reply->conn ? reply->conn->app : NULL;
-    if (reply->conn) sse__test_conn_free(reply->conn);
-    memset(reply, 0, sizeof *reply);
-    if (!app || app->server->over) return SSE_OK;
-    if (app->server->turning) return SSE_E_STATE; /* a callback: the app notices later */
-    return sse__test_end(app, sse__test_settle(app));
 }
 
 /*==========================================================================
