@@ -248,7 +248,25 @@
      a thousand rooms, leave .db out and touch the room that changed.
 
      A render that fails (its buffer, its database, or sse_buf_fail) leaves the last state on every
-     screen and is tried again.
+     screen and is tried again. One that has nothing to show yet says so, and is called again with
+     the next change:
+
+       static void weather(sse_view *view, sse_buf *html, void *user) {
+           const char *const *news = (const char *const *)user;   // NULL until the first reading
+           if (!*news) sse_view_skip(html);
+           else sse_html(html, "<p id=\"weather\">%s</p>", *news);
+       }
+
+     Several views go on one stream, shared and private ones, and are taken off again:
+
+       static void everything(sse_req *req, void *user) {
+           sse_stream s = sse_stream_open(req, NULL);
+           sse_stream_view(s, "/feed");
+           sse_stream_view(s, "/mine?page=1");                      // of sse_live_each
+       }
+       static void next(sse_stream s) {
+           sse_stream_unview(s, "/feed");
+       }
 
    5. Datastar
 
@@ -765,7 +783,9 @@
      sse_live_each            a live view, private
      sse_touch                renders a view again, from any thread
      sse_view_param           a view's parameter
+     sse_view_skip            in a render: there is nothing to show yet
      sse_stream_view          shows a view on a stream that is open
+     sse_stream_unview        takes it off again
      sse_db_open              opens an SQLite database
      sse_db_attach            uses a connection of yours
      sse_db_close             closes it
@@ -2059,15 +2079,32 @@ SSE_API int sse_touch(sse_app *app, const char *path);
 /* A path parameter or listed query parameter; NULL if absent. Valid until the render returns. */
 SSE_API const char *sse_view_param(sse_view *view, const char *name);
 
+/* Says in a render that there is nothing to show yet. What it wrote is dropped, and nothing is
+   sent: the last state stays; streams that join before there was one are open without. That is no
+   failure: the view is rendered again with the next change, and when another stream joins before
+   there is a state. html: the buffer of the render. A database that reported an error meanwhile is
+   still a failure. Returns: 0; SSE_E_STATE, and nothing happens: html is another buffer, of a page
+   that calls the render itself. Threads: loop. In callbacks: in renders. */
+SSE_API int sse_view_skip(sse_buf *html);
+
 /* Shows a live view on a stream that is open already: several views on one connection (a browser
    has six). In the stream's opening handler the before hooks of that path and the route's guard run
    first, with its path and parameters, and its query ahead of that of the request. A reply of
    theirs refuses the view, and goes nowhere else, as do the attrs they set; one that would reply
    later (sse_defer) refuses it; a stream that a guard opens is this one. In later calls they are
-   not asked.
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, one of sse_live_each, or a raw stream;
-   SSE_E_STATE: refused, or called by a hook or guard that is being asked; SSE_E_FULL: max_views. */
+   not asked. A view of sse_live_each needs the opening handler: its render gets a copy of that
+   request as the guard saw it, with the attrs that the guard set.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or a raw stream; SSE_E_STATE: refused,
+   or called by a hook or guard that is being asked, or of sse_live_each and too late; SSE_E_FULL:
+   max_views; SSE_E_NOMEM. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
+
+/* Takes a view off a stream, which stays open; a state that still waits unsent is taken back.
+   live_path: as for sse_stream_view; or the path and query of the request, for the view that it was
+   opened for.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: the stream does not show it; SSE_E_STATE: the view is being
+   rendered. Threads: loop. In callbacks: yes. */
+SSE_API int sse_stream_unview(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------ */
 
@@ -11759,6 +11796,8 @@ static sse_req *sse__req_copy(const sse_req *from) {
     req->bytes = req->input.ptr;
     if (!error && from->query_text.ptr)
         req->query_text = sse__slice_str(req->bytes, req->head.query);
+    if (!sse__eq(req->query_text, from->query_text)) /* of a view: see sse__live_guard_allows */
+        req->query_text = sse__text(sse__req_text(req, from->query_text));
     for (i = 0; i < SSE__MAX_PARAMS; i++)
         if (from->params[i]) req->params[i] = sse__req_text(req, sse__text(from->params[i]));
     for (pair = from->attrs; pair; pair = pair->next)
@@ -16697,6 +16736,7 @@ struct sse_view {
     sse__arena    texts;
     sse__pair    *params;
     sse_req      *req;               /* of sse_live_each: a copy, for the stream's life */
+    sse_str       query;             /* of sse_live_each: as the stream was told to show it */
     sse__message *state;             /* the last render that succeeded */
     uint64_t      rendered_at;
     int           failures;          /* in a row: backs off */
@@ -16708,6 +16748,7 @@ typedef struct sse__views {
     sse__map  shared, each;          /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
+    sse_view *rendering;             /* in hand; else NULL */
     sse__route_node *routes;         /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
 } sse__views;
@@ -16753,6 +16794,15 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 #endif
 
 /* ---- rendering ----------------------------------------------------------------------- */
+
+/* The buffer of the render in hand, and whether it skips. Renders do not nest. */
+static SSE__THREAD struct { const sse_buf *html; bool skips; } sse__render_now;
+
+SSE_API int sse_view_skip(sse_buf *html) {
+    if (!html || html != sse__render_now.html) return SSE_E_STATE;
+    sse__render_now.skips = true;
+    return SSE_OK;
+}
 
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
 static int sse__view_message(const sse__live *live, sse_buf *html, sse__message **m) {
@@ -16809,17 +16859,23 @@ static void sse__view_render(sse_view *view) {
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
+    sse__render_now.html  = &views->html;
+    sse__render_now.skips = false;
+    views->rendering      = view;
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
+    views->rendering     = NULL;
+    sse__render_now.html = NULL;
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error) error = sse__view_message(live, &views->html, &m);
+    if (!error && !sse__render_now.skips) error = sse__view_message(live, &views->html, &m);
     if (error) {
         sse__view_failed(view, error);
         return;
     }
     view->failures = 0;
+    if (sse__render_now.skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
         sse__channel_send_snapshots(&view->channel, view->state, streams);
@@ -16984,12 +17040,36 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
     return SSE_OK;
 }
 
-static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no memory */
-    sse_view *view = sse__view_new(live);
-    if (view) view->req = sse__req_copy(req);
-    if (!view || view->req) return view;
-    sse__view_free(view);
+/* The view of sse_live_each that a stream shows; NULL: it does not. */
+static sse_view *sse__view_each_of(const sse__target *t, const sse__stream *stream) {
+    sse__group *group = sse__group_find(&t->live->app->views->each, t->path);
+    sse__link  *link  = group ? group->members.next : NULL;
+    for (; group && link != &group->members; link = link->next) {
+        sse_view *view = SSE__CONTAINER(link, sse_view, in.link);
+        if (view->in.stream == stream && sse__eq(view->query, t->query)) return view;
+    }
     return NULL;
+}
+
+/* Makes one for a request. NULL: no memory. */
+static sse_view *sse__view_each(const sse__target *t, sse_req *req) {
+    sse_view *view = sse__view_new(t->live);
+    bool      fine = view && (view->req = sse__req_copy(req)) != NULL;
+    if (fine && t->query.ptr) {
+        view->query.ptr = sse__arena_text(&view->texts, t->query);
+        view->query.len = t->query.len;
+        fine            = view->query.ptr != NULL;
+    }
+    if (fine) return view;
+    if (view) sse__view_free(view);
+    return NULL;
+}
+
+/* Adds the stream for which it was made. NULL: there is none. The view is freed on failure. */
+static int sse__view_each_join(sse_view *view, const char *path, sse__stream *stream) {
+    sse__map *each = &view->live->app->views->each;
+    if (stream && !sse__group_join(each, path, &view->in, stream, &view->fellows)) stream = NULL;
+    return sse__view_join(view, stream);
 }
 
 /* ---- routes --------------------------------------------------------------------------- */
@@ -17001,6 +17081,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse_view    *view;
     sse__stream *stream;
     sse__target  t;
+    int          error;
     if (live->guard) live->guard(req, live->user);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     memset(&t, 0, sizeof t);
@@ -17008,7 +17089,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     t.route = req->route;
     t.query = req->query_text;
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
-    view = live->render ? sse__view_get(&t, true) : sse__view_each(live, req);
+    view = live->render ? sse__view_get(&t, true) : sse__view_each(&t, req);
     if (!view) { /* no memory, or max_views */
         if (req->stream) sse__stream_turn_away(req->stream);
         else (void)sse_come_back(req, 0);
@@ -17016,10 +17097,9 @@ static void sse__live_handler(sse_req *req, void *user) {
     }
     stream = req->stream;
     if (!stream) stream = sse__stream_get(sse_stream_open(req, &live->stream));
-    if (stream && live->render_each &&
-        !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows))
-        stream = NULL; /* no memory */
-    if (sse__view_join(view, stream) && req->stream) sse__stream_turn_away(req->stream);
+    error = live->render ? sse__view_join(view, stream)
+                         : sse__view_each_join(view, req->path, stream);
+    if (error && req->stream) sse__stream_turn_away(req->stream);
 }
 
 /* Takes "/path?query" apart. t->path: free it. */
@@ -17038,8 +17118,9 @@ static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
 
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs,
    as for a request of its own: with its path and parameters, and its query ahead of that of the
-   request. They can only refuse: the reply itself has begun. */
-static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
+   request. They can only refuse: the reply itself has begun. each: set to a view of sse_live_each
+   that is made for the request as they saw it; NULL: for a shared one, or without memory. */
+static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view **each) {
     const sse_req saved = *req;
     const bool    own   = sse__req_own_attrs(req);
     bool          allowed;
@@ -17058,6 +17139,7 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
     if (own) req->app->views->ask_hooks(req);
     if (own && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
     allowed = own && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
+    if (allowed && t->live->render_each) *each = sse__view_each(t, req);
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
     req->file        = NULL;
@@ -17073,26 +17155,60 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
     return allowed;
 }
 
+/* Shows a view on the stream of a handler that still runs, or (shared ones only) of an earlier
+   one. */
+static int sse__stream_show(const sse__target *t, sse__stream *stream, const char *call) {
+    sse_req  *req  = stream->req;
+    sse_view *view = NULL;
+    if (!t->live) return SSE_E_ARG;
+    if (t->live->render_each) {
+        if (!req)
+            return sse__refuse(stream->app, SSE_E_STATE, "%s %s: a view of sse_live_each is shown "
+                                                         "by the handler that opens the stream",
+                               call, t->path);
+        if (sse__view_each_of(t, stream)) return SSE_OK;
+    }
+    if (req && (sse__req_may(req, SSE__MAY_SHOW, call) || !sse__live_guard_allows(t, req, &view)))
+        return SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
+    if (!sse__stream_lives(stream)) { /* by what a guard did */
+        if (view) sse__view_free(view);
+        return SSE_E_CLOSED;
+    }
+    if (t->live->render_each)
+        return view ? sse__view_each_join(view, t->path, stream) : SSE_E_NOMEM;
+    view = sse__view_get(t, true);
+    return view ? sse__view_join(view, stream) : SSE_E_FULL;
+}
+
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     static const char call[] = "sse_stream_view";
     sse__stream *stream;
     sse__target  t;
-    sse_view    *view;
     int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
     if (error) return error;
-    error = SSE_E_ARG;
     sse__target_find(&t, s.app, live_path ? live_path : "");
-    if (t.live && stream->req &&
-        (sse__req_may(stream->req, SSE__MAY_SHOW, call) ||
-         !sse__live_guard_allows(&t, stream->req)))
-        error = SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
-    else if (!sse__stream_lives(stream)) error = SSE_E_CLOSED; /* by what a guard did */
-    else if (t.live && t.live->render) {
-        view  = sse__view_get(&t, true);
-        error = view ? sse__view_join(view, stream) : SSE_E_FULL;
-    }
+    error = sse__stream_show(&t, stream, call);
     SSE_FREE(t.path);
     return error;
+}
+
+SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
+    sse__stream *stream;
+    sse__target  t;
+    sse_view    *view = NULL;
+    sse__sub    *sub  = NULL;
+    int          error = sse__stream_may(s, SSE__USE_JOIN, "sse_stream_unview", &stream);
+    if (error) return error;
+    sse__target_find(&t, s.app, live_path ? live_path : "");
+    if (t.live) view = t.live->render ? sse__view_get(&t, false) : sse__view_each_of(&t, stream);
+    if (view) sub = sse__channel_find(&view->channel, stream);
+    SSE_FREE(t.path);
+    if (!sub) return SSE_E_ARG;
+    if (view == s.app->views->rendering) return SSE_E_STATE;
+    while (sse__conn_forget(stream->conn, &view->channel, NULL))
+        stream->mark = 0; /* it refers to that frame */
+    sse__channel_leave(sub); /* with the last one the view is freed */
+    return SSE_OK;
 }
 
 /* ---- touching -------------------------------------------------------------------------- */
