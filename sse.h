@@ -126,7 +126,7 @@
      11 has an example.
 
      sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never
-     anything outside the directory.
+     anything outside the directory; sse_static(app, "/favicon.ico", "art/icon.ico", NULL) one file.
 
    2. Streams
 
@@ -504,6 +504,7 @@
    10. Your own loop
 
        sse_listen(app, NULL);
+       sse_stop_on_signals(app);                                    // as sse_serve does
        for (;;) {
            struct pollfd p = { sse_fd(app), POLLIN, 0 };
            poll(&p, 1, sse_next_ms(app));
@@ -694,6 +695,7 @@
      sse_serve                listens and runs until stopped
      sse_port                 the port that was opened
      sse_stop                 begins the stop
+     sse_stop_on_signals      SIGINT and SIGTERM begin it: for a loop of your own
      sse_stopping             is it stopping?
      sse_fd                   your own loop: the descriptor to wait for
      sse_next_ms              your own loop: how long to wait at most
@@ -755,7 +757,7 @@
      sse_defer                keeps the request beyond its handler
      sse_finish               sends the reply of a deferred request
      sse_send_file            a file as the reply
-     sse_static               a directory of files
+     sse_static               a directory of files, or one file
      sse_datastar             Datastar's client, the real one or the one built in
      sse_stream_open          turns a request into a stream
      sse_stream_is_open       is it open?
@@ -1326,9 +1328,11 @@ typedef struct sse_serve_options {
     int         grace_ms;           /* from sse_stop until connections still open are cut, also
                                        those of clients that are done but keep their side open.
                                        default: 5000; SSE_OFF: at once */
-    bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second
-                                       one at once */
+    bool        no_signal_handlers; /* of sse_serve alone, which calls sse_stop_on_signals.
+                                       default: false: it does */
     bool        access_log;         /* calls sse_log_access. default: false */
+    int         unix_mode;          /* of the file of a unix socket, who may connect: 0660. A file
+                                       mode, to 0777. default: what the umask leaves of 0777 */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -1353,6 +1357,14 @@ SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once:
                                             flight are finished, then grace_ms. Threads: any; also
                                             signal handlers */
 SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
+
+/* From now on SIGINT and SIGTERM stop the app as sse_stop does, a second one at once, until it has
+   stopped or is freed; then the handlers that were there before are in force again. sse_serve calls
+   it, unless no_signal_handlers; a program that calls sse_listen and sse_poll may. It also wakes a
+   loop that waits for sse_fd. One app of a process.
+   Returns: 0, also if it was called before; SSE_E_ARG: NULL; SSE_E_STATE: another app has them;
+   SSE_E_THREAD. Threads: loop. */
+SSE_API int sse_stop_on_signals(sse_app *app);
 
 /* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second.
    Threads: any. */
@@ -1730,9 +1742,10 @@ typedef struct sse_static_options {
    clients that accept it; else text of up to 1 MiB is compressed once and the result kept, up to 4
    MiB in all; larger text is compressed as it leaves. If a file becomes shorter while it is sent,
    or cannot be read to its end, the connection closes. dir: looked up now, copied; NULL with
-   .files. options: borrowed until return; NULL: all defaults. Returns: 0; SSE_E_IO: no such
-   directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file without a
-   path that begins with / or without bytes; or as sse_mount. */
+   .files. If it is a file, prefix is the path of that file, and nothing else is served.
+   options: borrowed until return; NULL: all defaults. Returns: 0; SSE_E_IO: no such directory or
+   file; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file without a path
+   that begins with / or without bytes; or as sse_mount. */
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     const sse_static_options *options);
 
@@ -10826,8 +10839,8 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-/* Or -1 with errno. */
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) {
+/* Or -1 with errno. unix_mode, if not 0, is in force before anybody can connect. */
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, int unix_mode) {
     const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
@@ -10835,9 +10848,11 @@ static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) 
     else sse__socket_tune(fd, app->options.send_timeout_ms);
     if (family == AF_INET6)
         sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
-    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 &&
-        SSE__SYS(listen(fd, backlog)) == 0)
-        return fd;
+    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0) {
+        if ((!unix_mode || SSE__SYS(chmod(a->to.un.sun_path, (mode_t)unix_mode)) == 0) &&
+            SSE__SYS(listen(fd, backlog)) == 0)
+            return fd;
+    }
     saved = errno;
     close(fd);
     errno = saved;
@@ -11110,8 +11125,11 @@ static const char *sse__app_secret(sse_app *app) {
 static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
     const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
                                   {"backlog", o->backlog, 0, INT32_MAX},
-                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
+                                  {"unix_mode", o->unix_mode, 0, 0777}};
     sse__address a;
+    if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
+        return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
         return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
     if (o->host[0] == '[')
@@ -12741,6 +12759,7 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
 
 typedef struct sse__dir {
     char           *root;  /* as realpath writes it */
+    char           *only;  /* the one file in it that is served; NULL: all of them */
     char           *cache_control;
     const sse_file *files; /* instead of a directory; else NULL */
     bool            dotfiles, no_index;
@@ -12750,6 +12769,7 @@ static void sse__dir_free(void *user) {
     sse__dir *dir = (sse__dir *)user;
     if (!dir) return;
     free(dir->root); /* from realpath */
+    SSE_FREE(dir->only);
     SSE_FREE(dir->cache_control);
     SSE_FREE(dir);
 }
@@ -12832,8 +12852,8 @@ static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, 
 
 static void sse__dir_handler(sse_req *req, void *user) {
     const sse__dir *dir    = (const sse__dir *)user;
-    sse_str         path   = sse__text(sse_param(req, "path")), query;
-    const bool      slash  = req->path[strlen(req->path) - 1] == '/';
+    sse_str         path   = sse__text(dir->only ? dir->only : sse_param(req, "path")), query;
+    const bool      slash  = !dir->only && req->path[strlen(req->path) - 1] == '/';
     bool            is_dir = false;
     sse__files_use(req->app);
     if (!sse__req_is(req, "GET") && !req->head_only) {
@@ -12844,11 +12864,12 @@ static void sse__dir_handler(sse_req *req, void *user) {
     }
     if (slash && dir->no_index) path = sse__str(NULL, 0);
     else if (slash) path = sse__text(sse_fmt(req, "%.*sindex.html", SSE_STR(path)));
-    if (path.ptr && !sse__dir_hides(dir, path) && sse__dir_take_best(req, dir, path, &is_dir)) {
+    if (path.ptr && (dir->only || !sse__dir_hides(dir, path)) &&
+        sse__dir_take_best(req, dir, path, &is_dir)) {
         if (!req->type) req->type = sse__mime(path);
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
-    } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
+    } else if ((is_dir || !path.len) && !slash && !dir->only && !dir->no_index) {
         /* the same path with a slash, or the links of its index would go astray; as it came */
         path  = sse__slice_str(req->bytes, req->head.path);
         query = req->query_text.ptr ? req->query_text : sse__str("", 0);
@@ -18343,13 +18364,21 @@ static void sse__router_close(sse__router *router) {
 
 /* ---- setting up: files and Datastar's client -------------------------------------------- */
 
-/* The directory's own path, without links. NULL: why is in errno. */
-static char *sse__dir_real(const char *dir) {
+/* Sets d->root to the path of a directory, without links; or of the directory that a file is in,
+   and d->only to its name. False: why is in errno. */
+static bool sse__dir_find(sse__dir *d, const char *path) {
     struct stat st;
-    if (stat(dir, &st)) return NULL;
-    if (S_ISDIR(st.st_mode)) return realpath(dir, NULL);
+    char       *slash;
+    if (stat(path, &st)) return false;
     errno = ENOTDIR;
-    return NULL;
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) return false;
+    d->root = realpath(path, NULL);
+    if (!d->root || S_ISDIR(st.st_mode)) return d->root != NULL;
+    slash   = strrchr(d->root, '/');
+    d->only = sse__strdup(sse__text(slash + 1));
+    slash[slash == d->root] = '\0'; /* of "/file" the slash is the directory */
+    errno = ENOMEM;
+    return d->only != NULL;
 }
 
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
@@ -18359,6 +18388,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     const char     *cache = o->cache_control ? o->cache_control : "no-cache";
     const char     *at    = prefix ? prefix : "";
     const sse_file *file;
+    sse_route_options route;
     sse__dir       *d;
     int             error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
@@ -18379,9 +18409,12 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     d->dotfiles      = o->dotfiles;
     d->no_index      = o->no_index;
     d->cache_control = sse__strdup(sse__text(cache));
-    d->root          = o->files ? NULL : sse__dir_real(dir);
-    if (d->cache_control && (d->root || d->files))
-        return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    if (d->cache_control && (d->files || sse__dir_find(d, dir))) {
+        if (!d->only) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+        memset(&route, 0, sizeof route);
+        route.free_user = sse__dir_free;
+        return sse_route(app, prefix, sse__dir_handler, d, &route);
+    }
     error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
                 error == SSE_E_IO ? strerror(errno) : sse_error_text(error));
@@ -19141,6 +19174,7 @@ struct sse_server {
     sse__alarm   grace;      /* armed when the app stops */
     int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
     int          armed_ms;   /* what grace is armed with; -1: not yet */
+    void       (*signals_back)(sse_app *app); /* set by sse_stop_on_signals */
     bool         inited;     /* on_init has run, on_exit has not: Y2 */
     bool         turning;    /* within a turn: callbacks run */
     bool         background; /* guarded by loop.mutex: its thread is not joined yet */
@@ -19161,7 +19195,7 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     int          fd, error = sse__address_parse(&a, host, port);
     if (error) return error;
     local = a.to.any.sa_family == AF_UNIX;
-    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
+    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, o->unix_mode);
     if (fd < 0) {
         if (errno == EADDRINUSE)
             remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
@@ -19207,7 +19241,7 @@ static int sse__server_check(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
@@ -19274,6 +19308,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     server->turning = false;
     sse__alarm_cancel(&server->grace);
     server->over = true;
+    if (server->signals_back) server->signals_back(app);
 }
 
 static void sse__server_grace_over(sse__alarm *alarm) {
@@ -19507,10 +19542,11 @@ SSE_API int sse_next_ms(sse_app *app) {
 
 /* ---- serving -------------------------------------------------------------------------- */
 
-/* Signal handlers know no app: the one that serves with handlers on. */
+/* Signal handlers know no app: the latest one that has them. */
 static sse_app *volatile sse__signal_app;
 static volatile sig_atomic_t sse__signals;
-static bool sse__signal_serving;
+static bool sse__signals_taken;
+static struct sigaction sse__signals_before[2]; /* of SIGINT and SIGTERM */
 
 static void sse__on_signal(int number) {
     const int saved = errno;
@@ -19523,31 +19559,41 @@ static void sse__on_signal(int number) {
     errno = saved;
 }
 
+/* The app has them no longer. sse__signal_app stays: a program that ends here need not free it, leak
+   checkers agree. */
+static void sse__signals_back(sse_app *app) {
+    if (!sse__signals_taken || sse__signal_app != app) return;
+    sigaction(SIGINT, &sse__signals_before[0], NULL);
+    sigaction(SIGTERM, &sse__signals_before[1], NULL);
+    sse__signals_taken = false;
+}
+
+SSE_API int sse_stop_on_signals(sse_app *app) {
+    struct sigaction action;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (sse__signals_taken) return app == sse__signal_app ? SSE_OK : SSE_E_STATE;
+    memset(&action, 0, sizeof action);
+    action.sa_handler  = sse__on_signal;
+    sse__signals       = 0;
+    sse__signal_app    = app;
+    sse__signals_taken = true;
+    app->server->signals_back = sse__signals_back;
+    sigaction(SIGINT, &action, &sse__signals_before[0]);
+    sigaction(SIGTERM, &action, &sse__signals_before[1]);
+    return SSE_OK;
+}
+
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
-    const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
-    struct sigaction action, old_int, old_term;
-    int              error;
+    int error;
     if (!app) return SSE_E_ARG;
     error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
     if (!error && sse__list_empty(&app->net->listeners))
         error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = sse__on_signal;
-    if (handlers) {
-        sse__signals        = 0;
-        sse__signal_app     = app;
-        sse__signal_serving = true;
-        sigaction(SIGINT, &action, &old_int);
-        sigaction(SIGTERM, &action, &old_term);
-    }
+    if (!options || !options->no_signal_handlers) (void)sse_stop_on_signals(app);
     while ((error = sse_poll(app, -1)) > 0) {}
-    if (handlers) {
-        sigaction(SIGINT, &old_int, NULL);
-        sigaction(SIGTERM, &old_term, NULL);
-        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not
-                                        free it, leak checkers agree */
-    }
+    if (error) sse__signals_back(app);
     return error;
 }
 
@@ -19624,6 +19670,7 @@ static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for conn
    of some. */
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
+    if (app->server->signals_back) app->server->signals_back(app);
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
