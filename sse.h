@@ -397,9 +397,10 @@
 
      A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's
      name: sign "session:ann" where text of strangers is signed as well, lest a value signed for one
-     purpose serve another. Keys rotate: .secret = "new old". The format is that of py-sse, so that
-     a Python and a C program can share sessions. Without a .secret a random one is used, and
-     sessions end with the process.
+     purpose serve another. Keys rotate: .secret = "new old". One of any bytes is
+     written in base64, "base64:jzwU8uNlkVg=" (openssl rand -base64 32 makes longer ones). The
+     format is that of py-sse, so that a Python and a C program can share sessions. Without a
+     .secret a random one is used, and sessions end with the process.
 
    8. SQLite
 
@@ -962,16 +963,18 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value);
 /* Appends value with the time and a signature, all URL-safe: what a cookie or a link may carry. It
    is signed, not hidden.
    secrets: one or more, separated by spaces; the first signs, all verify, so a secret can be
-   replaced: "new old".
-   Returns: 0; SSE_E_ARG if out or value is NULL or there is no secret; SSE_E_NOMEM. Threads: any,
-   one per buffer. */
+   replaced: "new old". A word that begins with "base64:" stands for the bytes that the rest of it
+   decodes to, so that a secret may hold any: spaces, NULs, what openssl rand makes.
+   Returns: 0; SSE_E_ARG if out or value is NULL, there is no secret, or one is not base64;
+   SSE_E_NOMEM. Threads: any, one per buffer. Spec: RFC 4648 4 and 5. */
 SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value);
 
 /* Appends the value that sse_sign wrote into text. After a failure out holds what it held before.
    max_age_s: older is refused. 0: 3600; SSE_OFF: any age. A value dated more than a minute ahead is
    refused as well.
    Returns: 0; SSE_E_ABSENT if text is NULL; SSE_E_SIGNATURE if it is forged, damaged or too old;
-            SSE_E_ARG if there is no secret; SSE_E_NOMEM. Threads: any, one per buffer. */
+            SSE_E_ARG if there is no secret, or one is not base64; SSE_E_NOMEM. Threads: any, one
+            per buffer. */
 SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s);
 
 /* {0} is ready for use */
@@ -1203,8 +1206,9 @@ enum { SSE_READ = 1, SSE_WRITE = 2 };
 enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
 
 typedef struct sse_app_options {
-    const char *secret;             /* signs cookies; "new old": the first signs, all verify.
-                                       default: random: sessions end with the process */
+    const char *secret;             /* signs cookies; "new old": the first signs, all verify;
+                                       "base64:AAECAw==": as bytes, see sse_sign. default: random:
+                                       sessions end with the process */
     sse_app_fn  on_init;            /* listening, before the first request. default: none */
     sse_app_fn  on_exit;            /* the last stream is closed. default: none */
     sse_log_fn  on_log;             /* default: warnings and errors to stderr */
@@ -3839,22 +3843,54 @@ static bool sse__secret_next(sse_str *secrets, sse_str *secret) {
     return false;
 }
 
-/* With its dot; text may lie in out */
-static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
+/* Appends the bytes that a secret stands for. False: it is not base64, of one byte at least, though
+   it begins as if; or no memory (key->error). */
+static bool sse__secret_key(sse_buf *key, sse_str secret) {
+    const sse_str prefix = SSE__LIT("base64:");
+    sse_str       text;
+    if (secret.len < prefix.len || !sse__eq(sse__str(secret.ptr, prefix.len), prefix)) {
+        sse_raw(key, secret.ptr, secret.len);
+        return key->error == SSE_OK;
+    }
+    text = sse__str_skip(secret, prefix.len);
+    if (sse__base64_get(key, text, false)) return key->len > 0;
+    key->len = 0;
+    return sse__base64_get(key, text, true) && key->len > 0;
+}
+
+static bool sse__secret_is_fine(sse_str word) { /* without memory: it may be */
+    sse_buf    key  = {NULL, 0, 0, SSE_OK};
+    const bool fine = sse__secret_key(&key, word) || key.error;
+    sse_buf_free(&key);
+    return fine;
+}
+
+/* With its dot; text may lie in out. Returns 0, SSE_E_ARG or SSE_E_NOMEM. */
+static int sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
+    sse_buf       key  = {NULL, 0, 0, SSE_OK};
+    const bool    fine = sse__secret_key(&key, secret);
+    const int     error = fine ? SSE_OK : key.error ? key.error : SSE_E_ARG;
     unsigned char mac[32];
-    sse_hmac_sha256(mac, secret.ptr, secret.len, text.ptr, text.len);
-    sse__put_char(out, '.');
-    sse__base64url_put(out, sse__str((const char *)mac, sizeof mac));
+    if (fine) {
+        sse_hmac_sha256(mac, key.ptr, key.len, text.ptr, text.len);
+        sse__put_char(out, '.');
+        sse__base64url_put(out, sse__str((const char *)mac, sizeof mac));
+    }
+    sse_buf_free(&key);
+    return error ? error : out->error;
 }
 
 static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, uint64_t now) {
     const size_t from = out ? out->len : 0;
     sse_str      rest = sse__text(secrets), secret;
+    int          error;
     if (!out || !value || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     sse__base64url_put(out, sse__text(value));
     sse_printf(out, ".%llx", (unsigned long long)now);
-    if (!out->error) sse__put_signature(out, secret, sse__str(out->ptr + from, out->len - from));
-    return out->error;
+    if (out->error) return out->error;
+    error = sse__put_signature(out, secret, sse__str(out->ptr + from, out->len - from));
+    if (error) out->len = from;
+    return error;
 }
 
 static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: SG1 */
@@ -3875,6 +3911,7 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     sse_str      rest = sse__text(secrets), secret, value, time, is_signed, tail = sse__text(text);
     uint64_t     when;
     bool         mine = false;
+    int          error;
     if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     if (!text) return SSE_E_ABSENT;
     value = sse__cut(&tail, '.', false);
@@ -3882,12 +3919,12 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     if (!tail.ptr) return SSE_E_SIGNATURE;
     is_signed = sse__str(text, value.len + 1 + time.len);
     do {
-        sse__put_signature(out, secret, is_signed);
-        mine = !out->error && sse__equal_secret(sse__str_skip(sse__text(text), is_signed.len),
-                                                sse__str(out->ptr + from, out->len - from));
+        error = sse__put_signature(out, secret, is_signed);
+        mine  = !error && sse__equal_secret(sse__str_skip(sse__text(text), is_signed.len),
+                                            sse__str(out->ptr + from, out->len - from));
         out->len = from;
+        if (error) return error;
     } while (!mine && sse__secret_next(&rest, &secret));
-    if (out->error) return out->error;
     if (!mine || !sse__hex_time(time, &when)) return SSE_E_SIGNATURE;
     if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
     if (when > now ? when - now > SSE__SIGN_AHEAD_S
@@ -11047,7 +11084,8 @@ static const struct {
 } sse__option_texts[] = {
 #define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine}
 #define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
-    SSE__TEXT(secret, NULL, "words by spaces, the first one signs"),
+    SSE__TEXT(secret, sse__secret_is_fine,
+              "words by spaces, the first one signs; behind base64: comes base64"),
     SSE__TEXT(trusted_proxies, sse__is_proxy,
               "an address as inet_ntop writes it, without port or range, or unix"),
     SSE__TEXT(allowed_hosts, sse__is_host_name,
@@ -11072,9 +11110,10 @@ static int sse__options_texts(sse_app *app) {
             word = sse__cut(&rest, ' ', false);
             if (!word.len) continue;
             empty = false;
-            if (sse__option_texts[i].fine && !sse__option_texts[i].fine(word))
-                return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", name,
-                                   SSE_STR(word), wanted);
+            if (sse__option_texts[i].fine(word)) continue;
+            if (i == 0) word = SSE__LIT("base64:..."); /* a secret is not for the log */
+            return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", name,
+                               SSE_STR(word), wanted);
         }
         if (empty)
             return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", name,
@@ -19559,8 +19598,8 @@ static void sse__on_signal(int number) {
     errno = saved;
 }
 
-/* The app has them no longer. sse__signal_app stays: a program that ends here need not free it, leak
-   checkers agree. */
+/* The app has them no longer. sse__signal_app stays: a program that ends here need not free it,
+   leak checkers agree. */
 static void sse__signals_back(sse_app *app) {
     if (!sse__signals_taken || sse__signal_app != app) return;
     sigaction(SIGINT, &sse__signals_before[0], NULL);
