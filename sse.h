@@ -32,7 +32,7 @@
 
    Contents
 
-     The manual: chapters 1 to 16, each from code to reasons. Then the API index, the configuration
+     The manual: chapters 1 to 17, each from code to reasons. Then the API index, the configuration
      macros, the declarations with their contracts, and the implementation, bottom-up. Search for
      the tag of a section:
 
@@ -646,6 +646,31 @@
      Attributes behind the value of a cookie do no harm there. Of the world outside (commits of
      other processes, descriptors that are watched) the app hears by the next call, at the earliest;
      threads of the program's own are not waited for. examples/tested.c tests itself.
+
+   17. C++
+
+       static void events(sse_req *req, void *) {                   // from C++11 on
+           sse_stream s = sse_stream_open(req, nullptr);
+           sse_event hello = {};
+           hello.data = "hello";
+           sse_stream_send(s, &hello);
+       }
+       static void routes(sse_app *app) {
+           sse_get(app, "/events", events, nullptr);
+           sse_get(app, "/", [](sse_req *req, void *) { sse_puts(sse_out(req), "hi"); }, nullptr);
+       }
+
+     C++ has no &(sse_event){ ... }. A variable of that type does: what is not set is zero, as in C.
+     C++20 has the names of fields as well, in the order of the declaration, and with sse_ref the
+     examples of this manual stay one expression (-Wextra of g++ also wants to see the other fields:
+     -Wno-missing-field-initializers):
+
+       static void greet(sse_stream s) {                            // from C++20 on
+           sse_stream_send(s, sse_ref(sse_event{ .event = "hi", .data = "hello" }));
+       }
+
+     A handler is a function or a lambda that captures nothing, and throws nothing: no exception
+     may pass through the loop, which is C. The implementation itself compiles as both.
 
    API index
 
@@ -2287,6 +2312,11 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus
+}
+/* What &(sse_event){ ... } is in C: the address of a temporary, which lives until the call that it
+   is an argument of has returned. From C++20 on: sse_ref(sse_event{ .data = "hello" }). */
+extern "C++" {
+template <class T> inline const T *sse_ref(const T &value) { return &value; }
 }
 #endif
 #endif /* SSE_H */
