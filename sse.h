@@ -10502,7 +10502,7 @@ static void sse__conn_read(sse__conn *c) {
    where each connection has its turn. */
 static void sse__conn_event(sse__source *source, int events) {
     sse__conn *c = SSE__CONTAINER(source, sse__conn, source);
-    if (events & (SSE_READ | SSE__HANGUP)) c->readable = true;
+    if (events & SSE_READ || events & SSE__HANGUP) c->readable = true;
     if (events & SSE_WRITE) c->writable = true;
     if (events & SSE__HANGUP) c->hangup = true;
     if (events & SSE__BROKEN || (c->hangup && c->state == SSE__STREAM)) sse__conn_close(c);
@@ -12200,23 +12200,27 @@ static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go f
     SSE_FREE(gone);
 }
 
-/* Appends bytes as a whole file if that is shorter. False: no memory for it. The window is as large
-   as the bytes: more would be memory for nothing. */
+/* As large as the bytes: more would be memory for nothing. */
+static uint32_t sse__brotli_window(size_t n) {
+    uint32_t window = 16;
+    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
+    return window;
+}
+
+/* Appends bytes as a whole file if that is shorter. False: no memory for it. */
 static bool sse__brotli(sse_buf *out, sse_str bytes, int quality) {
     sse__brotli_memory  memory;
     BrotliEncoderState *state;
     const uint8_t      *in   = (const uint8_t *)bytes.ptr;
     uint8_t            *room = (uint8_t *)sse__buf_room(out, bytes.len);
     size_t              left = bytes.len, n = bytes.len;
-    uint32_t            window = 16;
-    volatile bool       there  = false; /* read behind the jump */
+    volatile bool       there = false; /* read behind the jump */
     memory.blocks = NULL;
     if (!room) return false;
-    while (window < 22 && n > ((size_t)1 << window) - 16) window++;
     if (!setjmp(memory.none_left)) {
         state = BrotliEncoderCreateInstance(sse__brotli_get, sse__brotli_put, &memory);
         BrotliEncoderSetParameter(state, BROTLI_PARAM_QUALITY, (uint32_t)quality);
-        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, window);
+        BrotliEncoderSetParameter(state, BROTLI_PARAM_LGWIN, sse__brotli_window(bytes.len));
         BrotliEncoderSetParameter(state, BROTLI_PARAM_SIZE_HINT, (uint32_t)bytes.len);
         (void)BrotliEncoderCompressStream(state, BROTLI_OPERATION_FINISH, &left, &in, &n, &room,
                                           NULL);
