@@ -115,10 +115,7 @@ static void requests(void) {
 }
 
 static void refusals(void) {
-    sse_app_options o;
-    memset(&o, 0, sizeof o);
-    o.max_connections = 1;
-    app = new_app(&o);
+    app = new_app(NULL);
     is_int(ask("GET"), SSE_E_ARG, "no path");
     is_int(ask("GET /a b"), SSE_E_ARG, "a space in it");
     is_int(ask("GET /\r\nX: y"), SSE_E_ARG, "a line break in it");
@@ -276,6 +273,23 @@ static void sessions(void) {
     sse_app_free(app);
 }
 
+static void limits(void) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.max_connections = 1;
+    app = new_app(&o);
+    sse_get(app, "/feed", stream, NULL);
+    sse_test_request(app, "GET /feed", NULL, NULL, &feed);
+    sse_test_request(app, "GET /feed", NULL, NULL, &r);
+    is_int(r.status, 503, "one connection too many is refused as on the network");
+    sse_test_close(&feed);
+    sse_test_request(app, "GET /feed", NULL, NULL, &r);
+    ok(r.status == 200 && r.open, "a connection that was hung up on leaves its room");
+    sse_app_free(app);
+    ok(!r.open && r.status == 200, "the end of the app hangs up");
+    sse_test_close(&r);
+}
+
 static void timeouts(void) {
     app = new_app(NULL);
     sse_post(app, "/length", length, NULL);
@@ -417,6 +431,7 @@ int main(void) {
     refusals();
     streams();
     sessions();
+    limits();
     timeouts();
     no_rest();
     threads();
