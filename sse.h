@@ -32,7 +32,7 @@
 
    Contents
 
-     The manual: chapters 1 to 16, each from code to reasons. Then the API index, the configuration
+     The manual: chapters 1 to 18, each from code to reasons. Then the API index, the configuration
      macros, the declarations with their contracts, and the implementation, bottom-up. Search for
      the tag of a section:
 
@@ -80,6 +80,7 @@
      >>app        routes, hooks, guards, one request from head to log
      >>monitor    counters, a page that shows them live, metrics
      >>server     make and free an app, listen, turn the loop, stop
+     >>test       requests without a network, in a time that stands still
      >>env        for development: probing a port, reading a .env file
      >>tunnel     a public address, through an agent such as ngrok
      >>scripts    scripts for pages with EventSource
@@ -138,7 +139,7 @@
      11 has an example.
 
      sse_static(app, "/static", "public", NULL) serves files with ETags and ranges, and never
-     anything outside the directory.
+     anything outside the directory; sse_static(app, "/favicon.ico", "art/icon.ico", NULL) one file.
 
    2. Streams
 
@@ -293,7 +294,25 @@
      a thousand rooms, leave .db out and touch the room that changed.
 
      A render that fails (its buffer, its database, or sse_buf_fail) leaves the last state on every
-     screen and is tried again.
+     screen and is tried again. One that has nothing to show yet says so, and is called again with
+     the next change:
+
+       static void weather(sse_view *view, sse_buf *html, void *user) {
+           const char *const *news = (const char *const *)user;   // NULL until the first reading
+           if (!*news) sse_view_skip(html);
+           else sse_html(html, "<p id=\"weather\">%s</p>", *news);
+       }
+
+     Several views go on one stream, shared and private ones, and are taken off again:
+
+       static void everything(sse_req *req, void *user) {
+           sse_stream s = sse_stream_open(req, NULL);
+           sse_stream_view(s, "/feed");
+           sse_stream_view(s, "/mine?page=1");                      // of sse_live_each
+       }
+       static void next(sse_stream s) {
+           sse_stream_unview(s, "/feed");
+       }
 
    5. Datastar
 
@@ -469,9 +488,10 @@
 
      A signed value can be read by everyone and changed by nobody. It is not bound to its cookie's
      name: sign "session:ann" where text of strangers is signed as well, lest a value signed for one
-     purpose serve another. Keys rotate: .secret = "new old". The format is that of py-sse, so that
-     a Python and a C program can share sessions. Without a .secret a random one is used, and
-     sessions end with the process.
+     purpose serve another. Keys rotate: .secret = "new old". One of any bytes is
+     written in base64, "base64:jzwU8uNlkVg=" (openssl rand -base64 32 makes longer ones). The
+     format is that of py-sse, so that a Python and a C program can share sessions. Without a
+     .secret a random one is used, and sessions end with the process.
 
    8. SQLite
 
@@ -579,6 +599,7 @@
    10. Your own loop
 
        sse_listen(app, NULL);
+       sse_stop_on_signals(app);                                    // as sse_serve does
        for (;;) {
            struct pollfd p = { sse_fd(app), POLLIN, 0 };
            poll(&p, 1, sse_next_ms(app));
@@ -689,7 +710,64 @@
      SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
      Windows, no template language, no HTTP client.
 
-   16. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
+   16. Testing your app
+
+       static int test(sse_app *app) {                           // the routes are there
+           sse_test_reply r = {0}, feed = {0};
+           bool fine;
+           sse_test_request(app, "GET /feed", NULL, NULL, &feed);               // it stays open
+           sse_test_request(app, "POST /say", NULL, "text=hello", &r);          // a form
+           fine = feed.open && r.status == 303 && strstr(feed.body, "hello") != NULL;
+           sse_test_run(app, 3600000);                           // an hour passes, in no time
+           fine = fine && strstr(feed.body, "nobody has spoken for an hour") != NULL;
+           sse_test_close(&r);
+           sse_test_close(&feed);                                // its on_close has run
+           return fine ? 0 : 1;
+       }
+
+     No port is opened, and nothing waits: from the first of these calls on the app's time stands
+     still, and moves by sse_test_run alone, from one timer, step, heartbeat or timeout to the next.
+     Requests go through all that those of the network go through, as if sent from this machine.
+     What handlers hand to other threads (sse_offload, sse_db_post) has come back when the call
+     returns. A session is carried on by a header of the next request:
+
+       static void members_page(sse_app *app, sse_test_reply *r) {
+           char cookie[500];
+           sse_test_request(app, "POST /login", NULL, "name=ann&password=secret", r);
+           snprintf(cookie, sizeof cookie, "Cookie: %s", sse_test_header(r, "Set-Cookie"));
+           sse_test_request(app, "GET /", cookie, NULL, r);
+       }
+
+     Attributes behind the value of a cookie do no harm there. Of the world outside (commits of
+     other processes, descriptors that are watched) the app hears by the next call, at the earliest;
+     threads of the program's own are not waited for. examples/tested.c tests itself.
+
+   17. C++
+
+       static void events(sse_req *req, void *) {                   // from C++11 on
+           sse_stream s = sse_stream_open(req, nullptr);
+           sse_event hello = {};
+           hello.data = "hello";
+           sse_stream_send(s, &hello);
+       }
+       static void routes(sse_app *app) {
+           sse_get(app, "/events", events, nullptr);
+           sse_get(app, "/", [](sse_req *req, void *) { sse_puts(sse_out(req), "hi"); }, nullptr);
+       }
+
+     C++ has no &(sse_event){ ... }. A variable of that type does: what is not set is zero, as in C.
+     C++20 has the names of fields as well, in the order of the declaration, and with sse_ref the
+     examples of this manual stay one expression (-Wextra of g++ also wants to see the other fields:
+     -Wno-missing-field-initializers):
+
+       static void greet(sse_stream s) {                            // from C++20 on
+           sse_stream_send(s, sse_ref(sse_event{ .event = "hi", .data = "hello" }));
+       }
+
+     A handler is a function or a lambda that captures nothing, and throws nothing: no exception
+     may pass through the loop, which is C. The implementation itself compiles as both.
+
+   18. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
 
      On the left is what you know, on the right what does it here, or "not there" and what to do
      instead. A name with a dot in front is an option of the call beside it, of sse_stream_open, or
@@ -757,7 +835,7 @@
      create_relay()                          nothing: topics belong to the app
      relay.publish(topic, data)              sse_publish, from any thread
      relay.subscribe("chat.*")               sse_subscribe_pattern; exact: sse_subscribe
-     subscribe() in code, for no client      not there: call a function beside sse_publish
+     subscribe() in code, for no client      sse_topic_listen
      its queue without a limit               .max_queue_bytes, and .overflow of sse_topic
      patch_elements(html)                    sse_patch_elements, or .elements of an sse_event
      selector=, mode=, namespace=            .selector, .mode, .ns of sse_patch_options
@@ -785,6 +863,7 @@
      content: an async iterator              .step: it sends, and returns the ms to its next call
      content: a sync iterator, on a thread   a thread of yours that calls sse_publish
      content: a memory channel's end         sse_subscribe
+     a task that waits for an asyncio.Event  .step, woken by sse_stream_wake
      status_code=, headers=                  .status, sse_set_header before sse_stream_open
      media_type=                             .type: any other is a raw stream, sse_stream_write
      background=                             .on_close; long work: sse_offload
@@ -815,7 +894,7 @@
      line breaks removed from id and event   SSE_E_FIELD, and nothing is sent
      retry: TypeError unless int             SSE_E_ARG if negative
      event.encode()                          sse_event_write
-     JSONServerSentEvent(data)               sse_json into an sse_buf, .data = sse_buf_text(&b)
+     JSONServerSentEvent(data)               sse_stream_send_json, sse_publish_json
      yield {"data": ..., "id": ...}          sse_stream_send(s, &(sse_event){ ... })
      yield bytes, ensure_bytes               sse_stream_write
      await request.is_disconnected()         seldom needed: sse_stream_is_open
@@ -833,7 +912,7 @@
      HTTPException(404)                      sse_fail(req, 404, "...")
      pydantic models                         not there: sse_parse_int(sse_signal(...), -1)
      CORSMiddleware                          .cors_origins, .cors_credentials
-     TestClient                              not there: sse_serve_background on SSE_ANY_PORT
+     TestClient                              sse_test_request, sse_test_run: no socket, no waiting
      WebSocket denial responses              not there: no WebSocket
      lifespan                                .on_init, .on_exit
      the logger sse_starlette                .on_log, which gets SSE_LOG_DEBUG as well
@@ -850,8 +929,8 @@
      connection_id                           sse_stream_id, and back: sse_stream_find
      metadata=, metadata_fn=                 sse_stream_set_meta, sse_stream_meta
      broadcast(type, data)                   sse_publish with .event and .data
-     broadcast(exclude={id})                 .except = sse_stream_find(app, id): one stream
-     its count of those notified             sse_streams_count with .topic
+     broadcast(exclude={id})                 .except, .except_list, .except_who
+     its count of those notified             .receivers of sse_publish
      "timestamp" in each message             not there: put it into .data
      target_ids=                             .selector, or sse_htmx_oob for each
      send_to(id, type, data)                 sse_stream_send(sse_stream_find(app, id), &event)
@@ -859,7 +938,7 @@
      to_sse, sse_message                     sse_event_write; html for htmx: .data
      on_connect(fn)                          the handler that opens; .on_join of sse_topic
      on_disconnect(fn)                       .on_close; .on_leave, which waits for a reload
-     on_broadcast(fn), add_message_handler   not there: change the event before sse_publish
+     on_broadcast(fn), add_message_handler   sse_topic_listen; to change it: before sse_publish
      connection_count, get_connection_count  sse_streams_count, sse_stats_get
      get_history(limit)                      sse_topic_history(app, topic, limit, fn, user)
      send_history=True                       .greet
@@ -883,8 +962,8 @@
      get_active_connections(type)            the same: closed streams are not among them
      remove_connection, close()              sse_stream_end, sse_stream_reconnect
      is_active(), ConnectionState            sse_stream_is_open; an sse_reason in .on_close
-     created_at, last_activity               the table of sse_monitor; in a program: not there
-     message_count, get_stats()              sse_stats_get, for all streams together
+     created_at, last_activity               sse_stream_stats_get: .age_s, .idle_s
+     message_count, get_stats()              sse_stream_stats_get: .events; all: sse_stats_get
      SSEConnection.send(data, timeout)       sse_stream_send, which never waits
      heartbeat(), heartbeat_interval=        by itself, .ping_ms
      StreamConfig.timeout                    .lifetime_ms; its client comes back
@@ -904,9 +983,10 @@
      add_always, set_context, build          the same
      UpdateRule, create_conditional_resp...  the same
      create_state_response_builder           a switch in the render function
-     SSEEventDispatcher, SSEEvent            not there: call functions; topics are for clients
-     @on("job:*"), add_handler, priority=    not there; clients: sse_subscribe_pattern
+     SSEEventDispatcher, SSEEvent            sse_topic_listen: functions that hear topics
+     @on("job:*"), add_handler, priority=    sse_topic_listen(app, "job.*", fn, user), in order
      add_middleware, add_filter, dispatch    not there
+     clear_handlers()                        sse_topic_unlisten
      register_namespace, full_type           "job.done": a name with a dot
      OOBStreamBuilder, MultiUpdateBuilder    one sse_buf, sse_htmx_oob several times
      add_element(el, target_id, swap_mode)   sse_htmx_oob(b, target_id, swap, html, NULL)
@@ -940,7 +1020,7 @@
      sse_response(request, fn)               the same; .status, sse_set_header
      the SSE object                          an sse_stream, a value to copy and keep
      await sse.send("text")                  sse_stream_send(s, &(sse_event){ .data = "text" })
-     sse.send(a dict or list)                sse_json into an sse_buf, .data = sse_buf_text(&b)
+     sse.send(a dict or list)                sse_stream_send_json(s, NULL, "{\"n\":%d}", n)
      sse.send(bytes)                         .data with .data_len
      sse.send(42)                            sse_printf into an sse_buf
      event=, event_id=                       .event, .id
@@ -999,7 +1079,7 @@
      re_path("weather/(..),(..)/"), as_view  "/weather/{lat},{lng}"
      request.GET in stream()                 .query = "units", sse_view_param(view, "units")
      yield Event(data, event)                sse_event .data, .event
-     yield JsonEvent(event, data)            sse_json; of a view: .format = SSE_AS_DATA, .event
+     yield JsonEvent(event, data)            sse_stream_send_json; a view: SSE_AS_DATA, .event
      data_to_string, to_content, str(event)  sse_event_write
      yield JsonEvent("ping", None)           .ping_ms
      await asyncio.sleep(30)                 .every_ms = 30000
@@ -1011,7 +1091,7 @@
 
      send_event(channel, type, data)         sse_publish(app, topic, &event), from any thread
      json_encode=False                       .data is sent as it is
-     skip_user_ids=                          .except: one stream, not all of a user
+     skip_user_ids=                          .except_who
      async_publish=                          always: it never waits for a client
      send_event in a shell, a command        INSERT by any process; sse_topic_from_table, sse_live
      get_current_event_id(channels)          the .id of sse_topic_history(app, topic, 1, ...)
@@ -1022,6 +1102,7 @@
      ?channel=a&channel=b                    sse_query_at(req, "channel", i) until NULL
      channel_limit=10                        not there: count; the app's .max_topics
      get_channels_for_request                the handler that subscribes
+     post_save signals of a model            sse_on_commit
      can_read_channel(user, channel)         .guard, or an if before sse_subscribe
      EventPermissionError                    sse_fail(req, 403, "...")
      channel_permission_changed(user, ch)    sse_streams_close with .who and .topic
@@ -1105,12 +1186,17 @@
      sse_serve                listens and runs until stopped
      sse_port                 the port that was opened
      sse_stop                 begins the stop
+     sse_stop_on_signals      SIGINT and SIGTERM begin it: for a loop of your own
      sse_stopping             is it stopping?
      sse_fd                   your own loop: the descriptor to wait for
      sse_next_ms              your own loop: how long to wait at most
      sse_poll                 your own loop: one turn
      sse_serve_background     serves from a thread of its own
      sse_stop_background      stops that server
+     sse_test_request         testing: a request to the app, without a network
+     sse_test_run             testing: lets the app's time pass
+     sse_test_header          testing: a header of a reply
+     sse_test_close           testing: hangs up
      sse_alive                does a server answer at this port?
      sse_load_env             reads a .env file into the environment
      sse_tunnel_start         shows the app to the world through ngrok, ssh -R or another agent
@@ -1174,7 +1260,7 @@
      sse_defer                keeps the request beyond its handler
      sse_finish               sends the reply of a deferred request
      sse_send_file            a file as the reply
-     sse_static               a directory of files
+     sse_static               a directory of files, or one file
      sse_datastar             Datastar's client, the real one or the one built in
      sse_stream_open          turns a request into a stream
      sse_stream_is_open       is it open?
@@ -1210,7 +1296,9 @@
      sse_live_each            a live view, private
      sse_touch                renders a view again, from any thread
      sse_view_param           a view's parameter
+     sse_view_skip            in a render: there is nothing to show yet
      sse_stream_view          shows a view on a stream that is open
+     sse_stream_unview        takes it off again
      sse_db_open              opens an SQLite database
      sse_db_attach            uses a connection of yours
      sse_db_close             closes it
@@ -1386,16 +1474,18 @@ SSE_API int sse_json_get(sse_str json, const char *path, sse_str *value);
 /* Appends value with the time and a signature, all URL-safe: what a cookie or a link may carry. It
    is signed, not hidden.
    secrets: one or more, separated by spaces; the first signs, all verify, so a secret can be
-   replaced: "new old".
-   Returns: 0; SSE_E_ARG if out or value is NULL or there is no secret; SSE_E_NOMEM. Threads: any,
-   one per buffer. */
+   replaced: "new old". A word that begins with "base64:" stands for the bytes that the rest of it
+   decodes to, so that a secret may hold any: spaces, NULs, what openssl rand makes.
+   Returns: 0; SSE_E_ARG if out or value is NULL, there is no secret, or one is not base64;
+   SSE_E_NOMEM. Threads: any, one per buffer. Spec: RFC 4648 4 and 5. */
 SSE_API int sse_sign(sse_buf *out, const char *secrets, const char *value);
 
 /* Appends the value that sse_sign wrote into text. After a failure out holds what it held before.
    max_age_s: older is refused. 0: 3600; SSE_OFF: any age. A value dated more than a minute ahead is
    refused as well.
    Returns: 0; SSE_E_ABSENT if text is NULL; SSE_E_SIGNATURE if it is forged, damaged or too old;
-            SSE_E_ARG if there is no secret; SSE_E_NOMEM. Threads: any, one per buffer. */
+            SSE_E_ARG if there is no secret, or one is not base64; SSE_E_NOMEM. Threads: any, one
+            per buffer. */
 SSE_API int sse_unsign(sse_buf *out, const char *secrets, const char *text, int max_age_s);
 
 /* {0} is ready for use */
@@ -1658,8 +1748,9 @@ enum { SSE_READ = 1, SSE_WRITE = 2 };
 enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
 
 typedef struct sse_app_options {
-    const char *secret;             /* signs cookies; "new old": the first signs, all verify.
-                                       default: random: sessions end with the process */
+    const char *secret;             /* signs cookies; "new old": the first signs, all verify;
+                                       "base64:AAECAw==": as bytes, see sse_sign. default: random:
+                                       sessions end with the process */
     sse_app_fn  on_init;            /* listening, before the first request. default: none */
     sse_app_fn  on_exit;            /* the last stream is closed. default: none */
     sse_log_fn  on_log;             /* default: warnings and errors to stderr */
@@ -1783,9 +1874,11 @@ typedef struct sse_serve_options {
     int         grace_ms;           /* from sse_stop until connections still open are cut, also
                                        those of clients that are done but keep their side open.
                                        default: 5000; SSE_OFF: at once */
-    bool        no_signal_handlers; /* default: false: SIGINT and SIGTERM stop the app, the second
-                                       one at once */
+    bool        no_signal_handlers; /* of sse_serve alone, which calls sse_stop_on_signals.
+                                       default: false: it does */
     bool        access_log;         /* calls sse_log_access. default: false */
+    int         unix_mode;          /* of the file of a unix socket, who may connect: 0660. A file
+                                       mode, to 0777. default: what the umask leaves of 0777 */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -1810,6 +1903,14 @@ SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once:
                                             flight are finished, then grace_ms. Threads: any; also
                                             signal handlers */
 SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
+
+/* From now on SIGINT and SIGTERM stop the app as sse_stop does, a second one at once, until it has
+   stopped or is freed; then the handlers that were there before are in force again. sse_serve calls
+   it, unless no_signal_handlers; a program that calls sse_listen and sse_poll may. It also wakes a
+   loop that waits for sse_fd. One app of a process.
+   Returns: 0, also if it was called before; SSE_E_ARG: NULL; SSE_E_STATE: another app has them;
+   SSE_E_THREAD. Threads: loop. */
+SSE_API int sse_stop_on_signals(sse_app *app);
 
 /* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second.
    Threads: any. */
@@ -1863,6 +1964,52 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms);
 typedef struct sse_server sse_server;
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options);
 SSE_API int         sse_stop_background(sse_server *server, int timeout_ms);
+
+/* A reply in the hands of a test. {0} before its first use. What it points to is valid until the
+   next sse_test_ call. */
+typedef struct sse_test_reply {
+    int         status;   /* 0: none yet */
+    const char *head;     /* the status line and the fields, each ends with LF. "": none yet */
+    const char *body;     /* what has come of it, without framing; of a stream its events. Ends with
+                             a NUL that is not counted; "": nothing */
+    size_t      body_len;
+    bool        open;     /* more may come */
+    bool        complete; /* that was all. Neither: it was cut off; its client would come back */
+    struct sse__test_conn *conn; /* the library's */
+} sse_test_reply;
+
+/* Sends a request to an app that need not listen, and turns its loop until nothing moves any more:
+   the reply is there, or what has come of a stream. This goes through all that a request of the
+   network goes through: limits, hooks, guards, compression, logs.
+   With the first of these calls the app's time stands still, the time of day (of signed values and
+   logs) too: nothing times out, no timer fires, until sse_test_run. What waits for other threads
+   (sse_offload, sse_db_post, histories in a database) is waited for, up to 10 s.
+   request: "POST /say?x=1". headers: "Name: value" lines, each ended by LF; NULL: none. Host:
+   localhost, Content-Length and, for a body, Content-Type: application/x-www-form-urlencoded are
+   added where they are not given; no Accept-Encoding is, so bodies are not compressed. The peer is
+   127.0.0.1. body: text; NULL: none.
+   reply: is filled in, and stays where it is until sse_test_close or sse_app_free, as it grows. One
+   that was used before is closed first.
+   Returns: 0; SSE_E_ARG: request, headers or reply; what sse_serve would answer (a mistake made
+   while setting up); SSE_E_STATE: called from a callback, the app has stopped, or the loop is not
+   at rest after 10,000 turns or 10 s (logged); SSE_E_FULL: max_connections; SSE_E_IO; SSE_E_NOMEM;
+   SSE_E_THREAD. Threads: the one that made the app. */
+SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
+                             const char *body, sse_test_reply *reply);
+
+/* Lets ms of the app's time pass, in no time: timers, steps, heartbeats and timeouts come in order,
+   each at its moment, and all replies that are open grow. 0: only what moves now, behind calls of
+   the test's own such as sse_publish. Returns: 0; SSE_E_ARG: NULL, or a negative ms; or as
+   sse_test_request. */
+SSE_API int sse_test_run(sse_app *app, int ms);
+
+/* A field of the reply's head, the first of that name in any case; NULL: absent. Valid until the
+   reply is closed. */
+SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *name);
+
+/* Hangs up, if the reply is open, lets the app notice, and frees it: reply is {0} again. Also after
+   sse_app_free. Returns: 0; SSE_E_ARG: NULL; or, behind that, as sse_test_run. */
+SSE_API int sse_test_close(sse_test_reply *reply);
 
 /* Counters since the app was made, and present numbers. */
 typedef struct sse_stats {
@@ -2196,9 +2343,10 @@ typedef struct sse_static_options {
    clients that accept it; else text of up to 1 MiB is compressed once and the result kept, up to 4
    MiB in all; larger text is compressed as it leaves. If a file becomes shorter while it is sent,
    or cannot be read to its end, the connection closes. dir: looked up now, copied; NULL with
-   .files. options: borrowed until return; NULL: all defaults. Returns: 0; SSE_E_IO: no such
-   directory; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file without a
-   path that begins with / or without bytes; or as sse_mount. */
+   .files. If it is a file, prefix is the path of that file, and nothing else is served.
+   options: borrowed until return; NULL: all defaults. Returns: 0; SSE_E_IO: no such directory or
+   file; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file without a path
+   that begins with / or without bytes; or as sse_mount. */
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     const sse_static_options *options);
 
@@ -2623,15 +2771,32 @@ SSE_API int sse_touch(sse_app *app, const char *path);
 /* A path parameter or listed query parameter; NULL if absent. Valid until the render returns. */
 SSE_API const char *sse_view_param(sse_view *view, const char *name);
 
+/* Says in a render that there is nothing to show yet. What it wrote is dropped, and nothing is
+   sent: the last state stays; streams that join before there was one are open without. That is no
+   failure: the view is rendered again with the next change, and when another stream joins before
+   there is a state. html: the buffer of the render. A database that reported an error meanwhile is
+   still a failure. Returns: 0; SSE_E_STATE, and nothing happens: html is another buffer, of a page
+   that calls the render itself. Threads: loop. In callbacks: in renders. */
+SSE_API int sse_view_skip(sse_buf *html);
+
 /* Shows a live view on a stream that is open already: several views on one connection (a browser
    has six). In the stream's opening handler the before hooks of that path and the route's guard run
    first, with its path and parameters, and its query ahead of that of the request. A reply of
    theirs refuses the view, and goes nowhere else, as do the attrs they set; one that would reply
    later (sse_defer) refuses it; a stream that a guard opens is this one. In later calls they are
-   not asked.
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, one of sse_live_each, or a raw stream;
-   SSE_E_STATE: refused, or called by a hook or guard that is being asked; SSE_E_FULL: max_views. */
+   not asked. A view of sse_live_each needs the opening handler: its render gets a copy of that
+   request as the guard saw it, with the attrs that the guard set.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or a raw stream; SSE_E_STATE: refused,
+   or called by a hook or guard that is being asked, or of sse_live_each and too late; SSE_E_FULL:
+   max_views; SSE_E_NOMEM. */
 SSE_API int sse_stream_view(sse_stream s, const char *live_path);
+
+/* Takes a view off a stream, which stays open; a state that still waits unsent is taken back.
+   live_path: as for sse_stream_view; or the path and query of the request, for the view that it was
+   opened for.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: the stream does not show it; SSE_E_STATE: the view is being
+   rendered. Threads: loop. In callbacks: yes. */
+SSE_API int sse_stream_unview(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------ */
 
@@ -2814,6 +2979,11 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus
+}
+/* What &(sse_event){ ... } is in C: the address of a temporary, which lives until the call that it
+   is an argument of has returned. From C++20 on: sse_ref(sse_event{ .data = "hello" }). */
+extern "C++" {
+template <class T> inline const T *sse_ref(const T &value) { return &value; }
 }
 #endif
 #endif /* SSE_H */
@@ -4370,22 +4540,54 @@ static bool sse__secret_next(sse_str *secrets, sse_str *secret) {
     return false;
 }
 
-/* With its dot; text may lie in out */
-static void sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
+/* Appends the bytes that a secret stands for. False: it is not base64, of one byte at least, though
+   it begins as if; or no memory (key->error). */
+static bool sse__secret_key(sse_buf *key, sse_str secret) {
+    const sse_str prefix = SSE__LIT("base64:");
+    sse_str       text;
+    if (secret.len < prefix.len || !sse__eq(sse__str(secret.ptr, prefix.len), prefix)) {
+        sse_raw(key, secret.ptr, secret.len);
+        return key->error == SSE_OK;
+    }
+    text = sse__str_skip(secret, prefix.len);
+    if (sse__base64_get(key, text, false)) return key->len > 0;
+    key->len = 0;
+    return sse__base64_get(key, text, true) && key->len > 0;
+}
+
+static bool sse__secret_is_fine(sse_str word) { /* without memory: it may be */
+    sse_buf    key  = {NULL, 0, 0, SSE_OK};
+    const bool fine = sse__secret_key(&key, word) || key.error;
+    sse_buf_free(&key);
+    return fine;
+}
+
+/* With its dot; text may lie in out. Returns 0, SSE_E_ARG or SSE_E_NOMEM. */
+static int sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
+    sse_buf       key  = {NULL, 0, 0, SSE_OK};
+    const bool    fine = sse__secret_key(&key, secret);
+    const int     error = fine ? SSE_OK : key.error ? key.error : SSE_E_ARG;
     unsigned char mac[32];
-    sse_hmac_sha256(mac, secret.ptr, secret.len, text.ptr, text.len);
-    sse__put_char(out, '.');
-    sse__base64url_put(out, sse__str((const char *)mac, sizeof mac));
+    if (fine) {
+        sse_hmac_sha256(mac, key.ptr, key.len, text.ptr, text.len);
+        sse__put_char(out, '.');
+        sse__base64url_put(out, sse__str((const char *)mac, sizeof mac));
+    }
+    sse_buf_free(&key);
+    return error ? error : out->error;
 }
 
 static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, uint64_t now) {
     const size_t from = out ? out->len : 0;
     sse_str      rest = sse__text(secrets), secret;
+    int          error;
     if (!out || !value || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     sse__base64url_put(out, sse__text(value));
     sse_printf(out, ".%llx", (unsigned long long)now);
-    if (!out->error) sse__put_signature(out, secret, sse__str(out->ptr + from, out->len - from));
-    return out->error;
+    if (out->error) return out->error;
+    error = sse__put_signature(out, secret, sse__str(out->ptr + from, out->len - from));
+    if (error) out->len = from;
+    return error;
 }
 
 static bool sse__hex_time(sse_str s, uint64_t *v) { /* in the one spelling that %x has: SG1 */
@@ -4406,6 +4608,7 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     sse_str      rest = sse__text(secrets), secret, value, time, is_signed, tail = sse__text(text);
     uint64_t     when;
     bool         mine = false;
+    int          error;
     if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
     if (!text) return SSE_E_ABSENT;
     value = sse__cut(&tail, '.', false);
@@ -4413,12 +4616,12 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     if (!tail.ptr) return SSE_E_SIGNATURE;
     is_signed = sse__str(text, value.len + 1 + time.len);
     do {
-        sse__put_signature(out, secret, is_signed);
-        mine = !out->error && sse__equal_secret(sse__str_skip(sse__text(text), is_signed.len),
-                                                sse__str(out->ptr + from, out->len - from));
+        error = sse__put_signature(out, secret, is_signed);
+        mine  = !error && sse__equal_secret(sse__str_skip(sse__text(text), is_signed.len),
+                                            sse__str(out->ptr + from, out->len - from));
         out->len = from;
+        if (error) return error;
     } while (!mine && sse__secret_next(&rest, &secret));
-    if (out->error) return out->error;
     if (!mine || !sse__hex_time(time, &when)) return SSE_E_SIGNATURE;
     if (max_age_s == 0) max_age_s = SSE__SIGN_AGE_S;
     if (when > now ? when - now > SSE__SIGN_AHEAD_S
@@ -7495,6 +7698,8 @@ SSE_API bool sse_password_outdated(const char *hash, int rounds) {
   W4  A turn runs a limited number of calls, and calls that wait take a
       limited number of bytes: other threads can neither keep the loop from
       the rest of its work, and from stopping, nor fill the memory.
+  W5  Whatever an app does by time asks sse__loop_clock_ms, or for the time
+      of day sse__loop_wall_ms: >>test can make both stand still.
 ==========================================================================*/
 
 /* glibc packs struct epoll_event by an attribute that it hides from other compilers, tcc among
@@ -7776,8 +7981,21 @@ typedef struct sse__loop {
     volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
+    uint64_t       still_ms;       /* what the clock shows while it stands still: W5. 0: it runs */
+    int64_t        still_wall_ms;  /* and by how much the time of day is ahead of it then */
     uint32_t       upcall;         /* counts callbacks of the program: equal means the same one */
 } sse__loop;
+
+static uint64_t sse__loop_clock_ms(const sse__loop *loop) { /* W5 */
+    return loop->still_ms ? loop->still_ms : sse__clock_ms();
+}
+
+static int64_t sse__loop_wall_ms(const sse__loop *loop) { /* since 1970: W5 */
+    struct timespec t;
+    if (loop->still_ms) return (int64_t)loop->still_ms + loop->still_wall_ms;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000;
+}
 
 static void sse__loop_drain_wake(sse__source *source, int events) {
     sse__loop *loop = SSE__CONTAINER(source, sse__loop, wake);
@@ -7797,7 +8015,7 @@ static int sse__loop_open(sse__loop *loop) {
     loop->wake.fd = loop->wake_fd = -1;
     loop->wake.fn = sse__loop_drain_wake;
     sse__mutex_init(&loop->mutex);
-    sse__wheel_init(&loop->wheel, sse__clock_ms());
+    sse__wheel_init(&loop->wheel, sse__loop_clock_ms(loop));
     error = sse__poller_open(&loop->poller);
     if (error) return error;
     if (SSE__SYS(pipe(fds))) return SSE_E_IO;
@@ -7863,11 +8081,12 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
 }
 
 static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
-    const int next = sse__wheel_next_ms(&loop->wheel, sse__clock_ms());
+    const int next = sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop));
     int       n;
     if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
-    n               = sse__poller_wait(&loop->poller, timeout_ms);
-    loop->wheel.now = sse__clock_ms(); /* before alarms are set by it: the wait may be long */
+    n = sse__poller_wait(&loop->poller, timeout_ms);
+    /* before alarms are set by it: the wait may be long */
+    loop->wheel.now = sse__loop_clock_ms(loop);
     sse__poller_dispatch(&loop->poller, n);
     sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
@@ -7892,7 +8111,8 @@ enum {
     SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__FREE_SAVE,                                    /* before connections go */
-    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_FILES,
+    SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_TEST,
+    SSE__FREE_FILES,
     SSE__STAGES
 };
 
@@ -7922,6 +8142,7 @@ struct sse_app {
     struct sse__monitor *monitor;
     struct sse_server  *server;
     struct sse_tunnel   *tunnel;
+    struct sse__test    *test;
     char                *tunnel_host;          /* requests may name it */
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
@@ -8142,7 +8363,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     t->slot     = handle.slot;
     t->every_ms = every_ms;
     t->alarm.fn = sse__timer_fire;
-    sse__alarm_set(&app->loop.wheel, &t->alarm, sse__clock_ms() + (uint64_t)ms);
+    sse__alarm_set(&app->loop.wheel, &t->alarm, sse__loop_clock_ms(&app->loop) + (uint64_t)ms);
     handle.app = app;
     return handle;
 }
@@ -8309,7 +8530,8 @@ static void sse__app_drain(sse_app *app) {
     while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX);
     while (!sse__list_empty(&app->watches))
         sse__watch_end(SSE__CONTAINER(app->watches.next, sse__watch, link));
-    sse__wheel_advance(&loop->wheel, sse__clock_ms()); /* these, and requests that calls finished */
+    /* these, and requests that calls finished */
+    sse__wheel_advance(&loop->wheel, sse__loop_clock_ms(loop));
 }
 
 /*==========================================================================
@@ -8333,6 +8555,7 @@ static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, ss
 }
 
 static void sse__disk_wait(sse_app *app) { (void)app; }
+static bool sse__pools_work(sse_app *app) { return (void)app, false; }
 #else
 typedef struct sse__job {
     sse__call  call; /* J1 */
@@ -8475,6 +8698,20 @@ static void sse__disk_wait(sse_app *app) {
     pthread_mutex_lock(&pool->mutex);
     while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->changed, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
+}
+
+static bool sse__pool_works(sse__pool *pool) {
+    bool works;
+    if (!pool) return false;
+    pthread_mutex_lock(&pool->mutex);
+    works = pool->jobs || pool->idle < pool->count;
+    pthread_mutex_unlock(&pool->mutex);
+    return works;
+}
+
+/* Whether jobs are under way: their done functions are no calls of the loop yet. */
+static bool sse__pools_work(sse_app *app) {
+    return sse__pool_works(app->pool) || sse__pool_works(app->disk) || sse__pool_works(app->packer);
 }
 #endif
 
@@ -10726,7 +10963,7 @@ static void sse__conn_compress_next(sse__conn *c) {
 /* ---- refusing ------------------------------------------------------------------ */
 
 static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
-    const int64_t now = (int64_t)time(NULL);
+    const int64_t now = sse__loop_wall_ms(&app->loop) / 1000;
     if (now != app->date_at) {
         sse__date_write(app->date, now);
         app->date_at = now;
@@ -11005,7 +11242,7 @@ static void sse__conn_process(sse__conn *c) {
         const uint64_t done     = net->counts.requests - first;
         if (answered && done >= SSE__REQUESTS_A_TURN) break;
         if (answered && done % 8 == 2 && sse__conn_input(c)->len > net->used &&
-            sse__clock_ms() - net->loop->wheel.now >= 2)
+            sse__loop_clock_ms(net->loop) - net->loop->wheel.now >= 2)
             break;
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
@@ -11303,18 +11540,27 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
     sse__alarm_set(&net->loop->wheel, &net->retry, now + SSE__PAUSE_MS);
 }
 
-static void sse__listener_event(sse__source *source, int events) {
-    sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
+/* Makes a connection of fd, or refuses it: false. */
+static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *peer) {
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
+    const bool     surplus = net->count - net->surplus >= max || sse__net_peer_full(net, peer);
+    if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
+        return true;
+    sse__net_refuse(net, fd);
+    return false;
+}
+
+static void sse__listener_event(sse__source *source, int events) {
+    sse__listener *l   = SSE__CONTAINER(source, sse__listener, source);
+    sse__net      *net = l->net;
     int            i;
     (void)events;
     for (i = 0; i < 256; i++) { /* a crowd comes in portions: the others have their turn, too */
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;
         sse__peer               peer;
-        bool                    surplus;
         int                     fd;
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
@@ -11324,10 +11570,8 @@ static void sse__listener_event(sse__source *source, int events) {
         if (fd < 0) return;
         (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         (void)fcntl(fd, F_SETFL, O_NONBLOCK);
-        peer    = sse__peer_of(&from);
-        surplus = net->count - net->surplus >= max || sse__net_peer_full(net, &peer);
-        if ((surplus && net->surplus >= surplus_max) || sse__conn_new(l, fd, &peer, surplus))
-            sse__net_refuse(net, fd);
+        peer = sse__peer_of(&from);
+        (void)sse__listener_take(l, fd, &peer);
     }
 }
 
@@ -11468,8 +11712,8 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-/* Or -1 with errno. */
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) {
+/* Or -1 with errno. unix_mode, if not 0, is in force before anybody can connect. */
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, int unix_mode) {
     const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
@@ -11477,9 +11721,11 @@ static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog) 
     else sse__socket_tune(fd, app->options.send_timeout_ms);
     if (family == AF_INET6)
         sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
-    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0 &&
-        SSE__SYS(listen(fd, backlog)) == 0)
-        return fd;
+    if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0) {
+        if ((!unix_mode || SSE__SYS(chmod(a->to.un.sun_path, (mode_t)unix_mode)) == 0) &&
+            SSE__SYS(listen(fd, backlog)) == 0)
+            return fd;
+    }
     saved = errno;
     close(fd);
     errno = saved;
@@ -11674,7 +11920,8 @@ static const struct {
 } sse__option_texts[] = {
 #define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine}
 #define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
-    SSE__TEXT(secret, NULL, "words by spaces, the first one signs"),
+    SSE__TEXT(secret, sse__secret_is_fine,
+              "words by spaces, the first one signs; behind base64: comes base64"),
     SSE__TEXT(trusted_proxies, sse__is_proxy,
               "an address as inet_ntop writes it, without port or range, or unix"),
     SSE__TEXT(allowed_hosts, sse__is_host_name,
@@ -11699,9 +11946,10 @@ static int sse__options_texts(sse_app *app) {
             word = sse__cut(&rest, ' ', false);
             if (!word.len) continue;
             empty = false;
-            if (sse__option_texts[i].fine && !sse__option_texts[i].fine(word))
-                return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", name,
-                                   SSE_STR(word), wanted);
+            if (sse__option_texts[i].fine(word)) continue;
+            if (i == 0) word = SSE__LIT("base64:..."); /* a secret is not for the log */
+            return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%.*s\": %s", name,
+                               SSE_STR(word), wanted);
         }
         if (empty)
             return sse__refuse(app, SSE_E_ARG, "sse_app_new: .%s \"%s\": empty: %s, or NULL", name,
@@ -11752,8 +12000,11 @@ static const char *sse__app_secret(sse_app *app) {
 static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
     const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
                                   {"backlog", o->backlog, 0, INT32_MAX},
-                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
+                                  {"unix_mode", o->unix_mode, 0, 0777}};
     sse__address a;
+    if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
+        return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
         return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
     if (o->host[0] == '[')
@@ -12113,15 +12364,23 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
     return sse__pairs_at(sse_cookie_all(req), name, 0);
 }
 
+/* With the app's secret, at the app's time: W5. */
+static int sse__req_sign(sse_buf *b, const sse_req *req, const char *value) {
+    const int64_t now_s = sse__loop_wall_ms(&req->app->loop) / 1000;
+    return sse__sign_at(b, sse__app_secret(req->app), value, (uint64_t)now_s);
+}
+
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
     sse_buf   b     = {NULL, 0, 0, SSE_OK};
-    const int error = sse_sign(&b, sse__app_secret(req->app), value);
+    const int error = sse__req_sign(&b, req, value);
     return sse__req_take_text(req, &b, sse__req_error(req, error));
 }
 
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
-    sse_buf   b     = {NULL, 0, 0, SSE_OK};
-    const int error = sse_unsign(&b, sse__app_secret(req->app), text, max_age_s);
+    sse_buf       b     = {NULL, 0, 0, SSE_OK};
+    const int64_t now_s = sse__loop_wall_ms(&req->app->loop) / 1000;
+    const int     error = sse__unsign_at(&b, sse__app_secret(req->app), text, max_age_s,
+                                         (uint64_t)now_s);
     if (error == SSE_E_NOMEM)
         sse__req_error(req, error); /* a forged text is no failure of the program */
     return sse__req_take_text(req, &b, error);
@@ -12495,6 +12754,8 @@ static sse_req *sse__req_copy(const sse_req *from) {
     req->bytes = req->input.ptr;
     if (!error && from->query_text.ptr)
         req->query_text = sse__slice_str(req->bytes, req->head.query);
+    if (!sse__eq(req->query_text, from->query_text)) /* of a view: see sse__live_guard_allows */
+        req->query_text = sse__text(sse__req_text(req, from->query_text));
     for (i = 0; i < SSE__MAX_PARAMS; i++)
         if (from->params[i]) req->params[i] = sse__req_text(req, sse__text(from->params[i]));
     for (pair = from->attrs; pair; pair = pair->next)
@@ -12636,7 +12897,7 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
-    error = value ? sse_sign(&text, sse__app_secret(req->app), value) : SSE_E_ARG;
+    error = value ? sse__req_sign(&text, req, value) : SSE_E_ARG;
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -12818,7 +13079,8 @@ static void sse__brotli_put(void *user, void *bytes) { /* its latest blocks go f
     SSE_FREE(gone);
 }
 
-static uint32_t sse__brotli_window(size_t n) { /* as large as the bytes */
+/* As large as the bytes: more would be memory for nothing. */
+static uint32_t sse__brotli_window(size_t n) {
     uint32_t window = 16;
     while (window < 22 && n > ((size_t)1 << window) - 16) window++;
     return window;
@@ -13449,6 +13711,7 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
 
 typedef struct sse__dir {
     char           *root;  /* as realpath writes it */
+    char           *only;  /* the one file in it that is served; NULL: all of them */
     char           *cache_control;
     const sse_file *files; /* instead of a directory; else NULL */
     bool            dotfiles, no_index;
@@ -13458,6 +13721,7 @@ static void sse__dir_free(void *user) {
     sse__dir *dir = (sse__dir *)user;
     if (!dir) return;
     free(dir->root); /* from realpath */
+    SSE_FREE(dir->only);
     SSE_FREE(dir->cache_control);
     SSE_FREE(dir);
 }
@@ -13540,8 +13804,8 @@ static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, 
 
 static void sse__dir_handler(sse_req *req, void *user) {
     const sse__dir *dir    = (const sse__dir *)user;
-    sse_str         path   = sse__text(sse_param(req, "path")), query;
-    const bool      slash  = req->path[strlen(req->path) - 1] == '/';
+    sse_str         path   = sse__text(dir->only ? dir->only : sse_param(req, "path")), query;
+    const bool      slash  = !dir->only && req->path[strlen(req->path) - 1] == '/';
     bool            is_dir = false;
     sse__files_use(req->app);
     if (!sse__req_is(req, "GET") && !req->head_only) {
@@ -13552,11 +13816,12 @@ static void sse__dir_handler(sse_req *req, void *user) {
     }
     if (slash && dir->no_index) path = sse__str(NULL, 0);
     else if (slash) path = sse__text(sse_fmt(req, "%.*sindex.html", SSE_STR(path)));
-    if (path.ptr && !sse__dir_hides(dir, path) && sse__dir_take_best(req, dir, path, &is_dir)) {
+    if (path.ptr && (dir->only || !sse__dir_hides(dir, path)) &&
+        sse__dir_take_best(req, dir, path, &is_dir)) {
         if (!req->type) req->type = sse__mime(path);
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
-    } else if ((is_dir || !path.len) && !slash && !dir->no_index) {
+    } else if ((is_dir || !path.len) && !slash && !dir->only && !dir->no_index) {
         /* the same path with a slash, or the links of its index would go astray; as it came */
         path  = sse__slice_str(req->bytes, req->head.path);
         query = req->query_text.ptr ? req->query_text : sse__str("", 0);
@@ -15321,9 +15586,7 @@ enum { SSE__CLOCK_JUMP_MS = 10000 };
 
 /* By how much the time of day is ahead of the loop's. */
 static int64_t sse__wall_ahead(const sse_app *app) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + (int64_t)t.tv_nsec / 1000000 - (int64_t)app->loop.wheel.now;
+    return sse__loop_wall_ms(&app->loop) - (int64_t)app->loop.wheel.now;
 }
 
 /* A store tells of earlier starts. What those had in memory only is lost, except to a history that
@@ -15623,7 +15886,7 @@ static void sse__sequence_retry(sse__alarm *alarm) {
 
 static void sse__sequence_retry_later(sse__sequence *sequence) { /* the turn's time is old */
     sse__alarm_set(&sequence->app->loop.wheel, &sequence->again,
-                   sse__clock_ms() + SSE__SAVE_AGAIN_MS);
+                   sse__loop_clock_ms(&sequence->app->loop) + SSE__SAVE_AGAIN_MS);
 }
 
 static void sse__store_failed(sse__sequence *sequence, sse__store *store, const char *why) {
@@ -18097,6 +18360,7 @@ struct sse_view {
     sse__arena    texts;
     sse__pair    *params;
     sse_req      *req;               /* of sse_live_each: a copy, for the stream's life */
+    sse_str       query;             /* of sse_live_each: as the stream was told to show it */
     sse__message *state;             /* the last render that succeeded */
     uint64_t      rendered_at;
     int           failures;          /* in a row: backs off */
@@ -18108,6 +18372,7 @@ typedef struct sse__views {
     sse__map  shared, each;          /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
+    sse_view *rendering;             /* in hand; else NULL */
     sse__route_node *routes;         /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
 } sse__views;
@@ -18153,6 +18418,15 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 #endif
 
 /* ---- rendering ----------------------------------------------------------------------- */
+
+/* The buffer of the render in hand, and whether it skips. Renders do not nest. */
+static SSE__THREAD struct { const sse_buf *html; bool skips; } sse__render_now;
+
+SSE_API int sse_view_skip(sse_buf *html) {
+    if (!html || html != sse__render_now.html) return SSE_E_STATE;
+    sse__render_now.skips = true;
+    return SSE_OK;
+}
 
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
 static int sse__view_message(const sse__live *live, sse_buf *html, sse__message **m) {
@@ -18209,17 +18483,23 @@ static void sse__view_render(sse_view *view) {
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
+    sse__render_now.html  = &views->html;
+    sse__render_now.skips = false;
+    views->rendering      = view;
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
+    views->rendering     = NULL;
+    sse__render_now.html = NULL;
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error) error = sse__view_message(live, &views->html, &m);
+    if (!error && !sse__render_now.skips) error = sse__view_message(live, &views->html, &m);
     if (error) {
         sse__view_failed(view, error);
         return;
     }
     view->failures = 0;
+    if (sse__render_now.skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
         sse__channel_send_snapshots(&view->channel, view->state, streams);
@@ -18384,12 +18664,36 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
     return SSE_OK;
 }
 
-static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no memory */
-    sse_view *view = sse__view_new(live);
-    if (view) view->req = sse__req_copy(req);
-    if (!view || view->req) return view;
-    sse__view_free(view);
+/* The view of sse_live_each that a stream shows; NULL: it does not. */
+static sse_view *sse__view_each_of(const sse__target *t, const sse__stream *stream) {
+    sse__group *group = sse__group_find(&t->live->app->views->each, t->path);
+    sse__link  *link  = group ? group->members.next : NULL;
+    for (; group && link != &group->members; link = link->next) {
+        sse_view *view = SSE__CONTAINER(link, sse_view, in.link);
+        if (view->in.stream == stream && sse__eq(view->query, t->query)) return view;
+    }
     return NULL;
+}
+
+/* Makes one for a request. NULL: no memory. */
+static sse_view *sse__view_each(const sse__target *t, sse_req *req) {
+    sse_view *view = sse__view_new(t->live);
+    bool      fine = view && (view->req = sse__req_copy(req)) != NULL;
+    if (fine && t->query.ptr) {
+        view->query.ptr = sse__arena_text(&view->texts, t->query);
+        view->query.len = t->query.len;
+        fine            = view->query.ptr != NULL;
+    }
+    if (fine) return view;
+    if (view) sse__view_free(view);
+    return NULL;
+}
+
+/* Adds the stream for which it was made. NULL: there is none. The view is freed on failure. */
+static int sse__view_each_join(sse_view *view, const char *path, sse__stream *stream) {
+    sse__map *each = &view->live->app->views->each;
+    if (stream && !sse__group_join(each, path, &view->in, stream, &view->fellows)) stream = NULL;
+    return sse__view_join(view, stream);
 }
 
 /* ---- routes --------------------------------------------------------------------------- */
@@ -18401,6 +18705,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse_view    *view;
     sse__stream *stream;
     sse__target  t;
+    int          error;
     if (live->guard) live->guard(req, live->user);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     memset(&t, 0, sizeof t);
@@ -18408,7 +18713,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     t.route = req->route;
     t.query = req->query_text;
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
-    view = live->render ? sse__view_get(&t, true) : sse__view_each(live, req);
+    view = live->render ? sse__view_get(&t, true) : sse__view_each(&t, req);
     if (!view) { /* no memory, or max_views */
         if (req->stream) sse__stream_turn_away(req->stream);
         else (void)sse_come_back(req, 0);
@@ -18416,10 +18721,9 @@ static void sse__live_handler(sse_req *req, void *user) {
     }
     stream = req->stream;
     if (!stream) stream = sse__stream_get(sse_stream_open(req, &live->stream));
-    if (stream && live->render_each &&
-        !sse__group_join(&views->each, req->path, &view->in, stream, &view->fellows))
-        stream = NULL; /* no memory */
-    if (sse__view_join(view, stream) && req->stream) sse__stream_turn_away(req->stream);
+    error = live->render ? sse__view_join(view, stream)
+                         : sse__view_each_join(view, req->path, stream);
+    if (error && req->stream) sse__stream_turn_away(req->stream);
 }
 
 /* Takes "/path?query" apart. t->path: free it. */
@@ -18438,8 +18742,9 @@ static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
 
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs,
    as for a request of its own: with its path and parameters, and its query ahead of that of the
-   request. They can only refuse: the reply itself has begun. */
-static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
+   request. They can only refuse: the reply itself has begun. each: set to a view of sse_live_each
+   that is made for the request as they saw it; NULL: for a shared one, or without memory. */
+static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view **each) {
     const sse_req saved = *req;
     const bool    own   = sse__req_own_attrs(req);
     bool          allowed;
@@ -18458,6 +18763,7 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
     if (own) req->app->views->ask_hooks(req);
     if (own && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
     allowed = own && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
+    if (allowed && t->live->render_each) *each = sse__view_each(t, req);
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
     req->file        = NULL;
@@ -18473,26 +18779,60 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
     return allowed;
 }
 
+/* Shows a view on the stream of a handler that still runs, or (shared ones only) of an earlier
+   one. */
+static int sse__stream_show(const sse__target *t, sse__stream *stream, const char *call) {
+    sse_req  *req  = stream->req;
+    sse_view *view = NULL;
+    if (!t->live) return SSE_E_ARG;
+    if (t->live->render_each) {
+        if (!req)
+            return sse__refuse(stream->app, SSE_E_STATE, "%s %s: a view of sse_live_each is shown "
+                                                         "by the handler that opens the stream",
+                               call, t->path);
+        if (sse__view_each_of(t, stream)) return SSE_OK;
+    }
+    if (req && (sse__req_may(req, SSE__MAY_SHOW, call) || !sse__live_guard_allows(t, req, &view)))
+        return SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
+    if (!sse__stream_lives(stream)) { /* by what a guard did */
+        if (view) sse__view_free(view);
+        return SSE_E_CLOSED;
+    }
+    if (t->live->render_each)
+        return view ? sse__view_each_join(view, t->path, stream) : SSE_E_NOMEM;
+    view = sse__view_get(t, true);
+    return view ? sse__view_join(view, stream) : SSE_E_FULL;
+}
+
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     static const char call[] = "sse_stream_view";
     sse__stream *stream;
     sse__target  t;
-    sse_view    *view;
     int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
     if (error) return error;
-    error = SSE_E_ARG;
     sse__target_find(&t, s.app, live_path ? live_path : "");
-    if (t.live && stream->req &&
-        (sse__req_may(stream->req, SSE__MAY_SHOW, call) ||
-         !sse__live_guard_allows(&t, stream->req)))
-        error = SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
-    else if (!sse__stream_lives(stream)) error = SSE_E_CLOSED; /* by what a guard did */
-    else if (t.live && t.live->render) {
-        view  = sse__view_get(&t, true);
-        error = view ? sse__view_join(view, stream) : SSE_E_FULL;
-    }
+    error = sse__stream_show(&t, stream, call);
     SSE_FREE(t.path);
     return error;
+}
+
+SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
+    sse__stream *stream;
+    sse__target  t;
+    sse_view    *view = NULL;
+    sse__sub    *sub  = NULL;
+    int          error = sse__stream_may(s, SSE__USE_JOIN, "sse_stream_unview", &stream);
+    if (error) return error;
+    sse__target_find(&t, s.app, live_path ? live_path : "");
+    if (t.live) view = t.live->render ? sse__view_get(&t, false) : sse__view_each_of(&t, stream);
+    if (view) sub = sse__channel_find(&view->channel, stream);
+    SSE_FREE(t.path);
+    if (!sub) return SSE_E_ARG;
+    if (view == s.app->views->rendering) return SSE_E_STATE;
+    while (sse__conn_forget(stream->conn, &view->channel, NULL))
+        stream->mark = 0; /* it refers to that frame */
+    sse__channel_leave(sub); /* with the last one the view is freed */
+    return SSE_OK;
 }
 
 /* ---- touching -------------------------------------------------------------------------- */
@@ -18795,7 +19135,8 @@ static bool sse__changes_wrote(const sse__changes *ch) {
 
 static void sse__changes_schedule(sse__changes *ch, int delay_ms) {
     ch->delay_ms = delay_ms < ch->slow_ms ? delay_ms : ch->slow_ms;
-    sse__alarm_set(&ch->app->loop.wheel, &ch->alarm, sse__clock_ms() + (uint64_t)ch->delay_ms);
+    sse__alarm_set(&ch->app->loop.wheel, &ch->alarm,
+                   sse__loop_clock_ms(&ch->app->loop) + (uint64_t)ch->delay_ms);
 }
 
 /* False: something is not known yet, look again. */
@@ -19392,7 +19733,8 @@ static void sse__req_log_access(sse_req *req) {
     sse_buf       b      = {NULL, 0, 0, SSE_OK};
     char          when[30];
     size_t        i;
-    sse__date_write(when, (int64_t)time(NULL)); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+    sse__date_write(when, sse__loop_wall_ms(&app->loop) / 1000);
     when[7] = when[11] = '/';
     sse_printf(&b, "%s - - [%.11s:%.8s +0000] \"%s ", sse_peer(req), when + 5, when + 17,
                sse_method(req));
@@ -19756,13 +20098,21 @@ static void sse__router_close(sse__router *router) {
 
 /* ---- setting up: files and Datastar's client -------------------------------------------- */
 
-/* The directory's own path, without links. NULL: why is in errno. */
-static char *sse__dir_real(const char *dir) {
+/* Sets d->root to the path of a directory, without links; or of the directory that a file is in,
+   and d->only to its name. False: why is in errno. */
+static bool sse__dir_find(sse__dir *d, const char *path) {
     struct stat st;
-    if (stat(dir, &st)) return NULL;
-    if (S_ISDIR(st.st_mode)) return realpath(dir, NULL);
+    char       *slash;
+    if (stat(path, &st)) return false;
     errno = ENOTDIR;
-    return NULL;
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode)) return false;
+    d->root = realpath(path, NULL);
+    if (!d->root || S_ISDIR(st.st_mode)) return d->root != NULL;
+    slash   = strrchr(d->root, '/');
+    d->only = sse__strdup(sse__text(slash + 1));
+    slash[slash == d->root] = '\0'; /* of "/file" the slash is the directory */
+    errno = ENOMEM;
+    return d->only != NULL;
 }
 
 SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
@@ -19772,6 +20122,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     const char     *cache = o->cache_control ? o->cache_control : "no-cache";
     const char     *at    = prefix ? prefix : "";
     const sse_file *file;
+    sse_route_options route;
     sse__dir       *d;
     int             error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
@@ -19792,9 +20143,12 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     d->dotfiles      = o->dotfiles;
     d->no_index      = o->no_index;
     d->cache_control = sse__strdup(sse__text(cache));
-    d->root          = o->files ? NULL : sse__dir_real(dir);
-    if (d->cache_control && (d->root || d->files))
-        return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+    if (d->cache_control && (d->files || sse__dir_find(d, dir))) {
+        if (!d->only) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
+        memset(&route, 0, sizeof route);
+        route.free_user = sse__dir_free;
+        return sse_route(app, prefix, sse__dir_handler, d, &route);
+    }
     error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
                 error == SSE_E_IO ? strerror(errno) : sse_error_text(error));
@@ -20555,6 +20909,7 @@ struct sse_server {
     sse__alarm   grace;      /* armed when the app stops */
     int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
     int          armed_ms;   /* what grace is armed with; -1: not yet */
+    void       (*signals_back)(sse_app *app); /* set by sse_stop_on_signals */
     bool         inited;     /* on_init has run, on_exit has not: Y2 */
     bool         turning;    /* within a turn: callbacks run */
     bool         background; /* guarded by loop.mutex: its thread is not joined yet */
@@ -20575,7 +20930,7 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     int          fd, error = sse__address_parse(&a, host, port);
     if (error) return error;
     local = a.to.any.sa_family == AF_UNIX;
-    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096);
+    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, o->unix_mode);
     if (fd < 0) {
         if (errno == EADDRINUSE)
             remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
@@ -20611,20 +20966,26 @@ static int sse__server_check_databases(sse_app *app) {
                        whose);
 }
 
+/* What setting up left behind: a mistake, or a database that is broken or another process's. */
+static int sse__server_check(sse_app *app) {
+    if (app->config_error) return app->config_error;
+    if (sse__db_faults.broken)
+        return sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
+                                          "(sse_db_close forgets it): %s",
+                           sse__db_faults.broken_why);
+    return sse__server_check_databases(app);
+}
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
-    if (sse__db_faults.broken)
-        error = sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
-                                           "(sse_db_close forgets it): %s",
-                            sse__db_faults.broken_why);
-    else error = sse__serve_check(app, what, o);
-    if (!error) error = sse__server_check_databases(app);
+    error = sse__server_check(app);
+    if (!error) error = sse__serve_check(app, what, o);
     if (!error) {
         server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
@@ -20683,6 +21044,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     server->turning = false;
     sse__alarm_cancel(&server->grace);
     server->over = true;
+    if (server->signals_back) server->signals_back(app);
 }
 
 static void sse__server_grace_over(sse__alarm *alarm) {
@@ -20910,17 +21272,18 @@ SSE_API int sse_next_ms(sse_app *app) {
     int ms;
     if (!app) return SSE_E_ARG;
     if (sse__turn_has_work(app)) return 0;
-    ms = sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms());
+    ms = sse__wheel_next_ms(&app->loop.wheel, sse__loop_clock_ms(&app->loop));
     if (sse__poller_fd(&app->loop.poller) >= 0) return ms;
     return ms < 0 || ms > SSE__UNTOLD_MS ? SSE__UNTOLD_MS : ms; /* no descriptor tells of more */
 }
 
 /* ---- serving -------------------------------------------------------------------------- */
 
-/* Signal handlers know no app: the one that serves with handlers on. */
+/* Signal handlers know no app: the latest one that has them. */
 static sse_app *volatile sse__signal_app;
 static volatile sig_atomic_t sse__signals;
-static bool sse__signal_serving;
+static bool sse__signals_taken;
+static struct sigaction sse__signals_before[2]; /* of SIGINT and SIGTERM */
 
 static void sse__on_signal(int number) {
     const int saved = errno;
@@ -20933,31 +21296,41 @@ static void sse__on_signal(int number) {
     errno = saved;
 }
 
+/* The app has them no longer. sse__signal_app stays: a program that ends here need not free it,
+   leak checkers agree. */
+static void sse__signals_back(sse_app *app) {
+    if (!sse__signals_taken || sse__signal_app != app) return;
+    sigaction(SIGINT, &sse__signals_before[0], NULL);
+    sigaction(SIGTERM, &sse__signals_before[1], NULL);
+    sse__signals_taken = false;
+}
+
+SSE_API int sse_stop_on_signals(sse_app *app) {
+    struct sigaction action;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (sse__signals_taken) return app == sse__signal_app ? SSE_OK : SSE_E_STATE;
+    memset(&action, 0, sizeof action);
+    action.sa_handler  = sse__on_signal;
+    sse__signals       = 0;
+    sse__signal_app    = app;
+    sse__signals_taken = true;
+    app->server->signals_back = sse__signals_back;
+    sigaction(SIGINT, &action, &sse__signals_before[0]);
+    sigaction(SIGTERM, &action, &sse__signals_before[1]);
+    return SSE_OK;
+}
+
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
-    const bool       handlers = !(options && options->no_signal_handlers) && !sse__signal_serving;
-    struct sigaction action, old_int, old_term;
-    int              error;
+    int error;
     if (!app) return SSE_E_ARG;
     error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
     if (!error && sse__list_empty(&app->net->listeners))
         error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = sse__on_signal;
-    if (handlers) {
-        sse__signals        = 0;
-        sse__signal_app     = app;
-        sse__signal_serving = true;
-        sigaction(SIGINT, &action, &old_int);
-        sigaction(SIGTERM, &action, &old_term);
-    }
+    if (!options || !options->no_signal_handlers) (void)sse_stop_on_signals(app);
     while ((error = sse_poll(app, -1)) > 0) {}
-    if (handlers) {
-        sigaction(SIGINT, &old_int, NULL);
-        sigaction(SIGTERM, &old_term, NULL);
-        sse__signal_serving = false; /* sse__signal_app stays: a program that ends here need not
-                                        free it, leak checkers agree */
-    }
+    if (error) sse__signals_back(app);
     return error;
 }
 
@@ -21034,6 +21407,7 @@ static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for conn
    of some. */
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
+    if (app->server->signals_back) app->server->signals_back(app);
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
@@ -21085,6 +21459,366 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);
     return NULL;
+}
+
+/*==========================================================================
+  >>test   requests without a network, in a time that stands still
+  Uses: everything above                Tests: tests/unit/testing.c
+
+  A socketpair: one end becomes a connection like those that a listener
+  accepts, the other is the test's. Clock and time of day stand still (W5);
+  sse_test_run moves them from alarm to alarm.
+
+  TE1  Between two calls nothing can move: the loop has no work, no byte
+       waits on a socket of a test, and no thread of ours has a job.
+  TE2  An alarm fires when the app's time is its own, not later.
+==========================================================================*/
+
+enum {
+    SSE__TEST_TURNS   = 10000, /* in which something moved, at one moment */
+    SSE__TEST_WAIT_MS = 10000, /* real ones */
+    SSE__TEST_READ    = 65536
+};
+
+typedef struct sse__test { sse__link conns; } sse__test;
+
+typedef struct sse__test_conn {
+    sse__link       link;    /* in test.conns, until the app is freed */
+    sse_app        *app;     /* NULL: it is freed */
+    sse_test_reply *reply;
+    int             fd;      /* -1: the reply is over */
+    bool            complete;
+    sse_buf         out, in; /* sent bytes of out have left; in is not decoded yet */
+    size_t          sent;
+    sse_buf         head, lines, body; /* lines: head again, with a NUL behind each line */
+    int             status;
+    bool            bodiless, bounded, chunked;
+    uint64_t        left;    /* bounded: of the body */
+    sse__chunked    chunks;
+} sse__test_conn;
+
+/* ---- requests ---- */
+
+/* The value of the first line of that name; absent: there is none. */
+static sse_str sse__test_field(sse_str lines, char end, const char *name) {
+    while (lines.len) {
+        sse_str value = sse__cut(&lines, end, false);
+        if (sse__is_word(sse__cut(&value, ':', false), name) && value.ptr) return sse__trim(value);
+    }
+    return sse__str(NULL, 0);
+}
+
+static bool sse__test_put_fields(sse_buf *b, const char *headers) { /* false: one is no field */
+    sse_str rest = sse__text(headers);
+    while (rest.len) {
+        sse_str       value = sse__cut(&rest, '\n', false);
+        const sse_str line  = value, name = sse__cut(&value, ':', false);
+        if (!sse__is_token(name) || !value.ptr || !sse__field_value_ok(sse__trim(value)))
+            return false;
+        sse_printf(b, "%.*s\r\n", SSE_STR(line));
+    }
+    return true;
+}
+
+static int sse__test_put_request(sse_buf *b, const char *request, const char *headers,
+                                 const char *body) {
+    const sse_str given  = sse__text(headers);
+    sse_str       target = sse__text(request);
+    const sse_str method = sse__cut(&target, ' ', false);
+    const char   *p;
+    if (!sse__is_token(method) || !target.len) return SSE_E_ARG;
+    for (p = target.ptr; *p; p++)
+        if ((unsigned char)*p <= 0x20 || *p == 0x7F) return SSE_E_ARG;
+    sse_printf(b, "%s HTTP/1.1\r\n", request);
+    if (!sse__test_put_fields(b, headers)) return SSE_E_ARG;
+    if (!sse__test_field(given, '\n', "Host").ptr) sse_puts(b, "Host: localhost\r\n");
+    if (body && !sse__test_field(given, '\n', "Content-Length").ptr &&
+        !sse__test_field(given, '\n', "Transfer-Encoding").ptr)
+        sse_printf(b, "Content-Length: %zu\r\n", strlen(body));
+    if (body && !sse__test_field(given, '\n', "Content-Type").ptr)
+        sse_puts(b, "Content-Type: application/x-www-form-urlencoded\r\n");
+    sse_puts(b, "\r\n");
+    sse_puts(b, body ? body : "");
+    return b->error;
+}
+
+/* ---- replies ---- */
+
+static void sse__test_hang_up(sse__test_conn *t) {
+    if (t->fd >= 0) close(t->fd);
+    t->fd = -1;
+}
+
+/* Drops the first n bytes of the input. */
+static void sse__test_drop_input(sse__test_conn *t, size_t n) {
+    t->in.len -= n;
+    if (n) memmove(t->in.ptr, t->in.ptr + n, t->in.len);
+}
+
+/* Takes a head off the input. False: none is in. */
+static bool sse__test_take_head(sse__test_conn *t) {
+    const char *text = sse_buf_text(&t->in), *end = strstr(text, "\r\n\r\n");
+    sse_str     rest, line, value;
+    if (!end) return false;
+    rest      = sse__str(text, (size_t)(end - text) + 2);
+    t->status = (int)strtol(strchr(text, ' ') ? strchr(text, ' ') : "0", NULL, 10);
+    while (rest.len && t->status >= 200) { /* others are interim (RFC 9110 15.2) */
+        line = sse__cut(&rest, '\n', false);
+        line.len--;
+        sse_printf(&t->head, "%.*s\n", SSE_STR(line));
+        sse_raw(&t->lines, line.ptr, line.len);
+        sse_raw(&t->lines, "", 1);
+    }
+    sse__test_drop_input(t, (size_t)(end - text) + 4);
+    if (t->status < 200) {
+        t->status = 0;
+        return true;
+    }
+    if (t->status == 204 || t->status == 304) t->bodiless = true; /* RFC 9112 6.3 */
+    rest       = sse__str(t->lines.ptr, t->lines.len);
+    t->chunked = sse__is_word(sse__test_field(rest, '\0', "Transfer-Encoding"), "chunked");
+    value      = sse__test_field(rest, '\0', "Content-Length");
+    t->bounded = !t->chunked && sse__parse_u64(value, UINT64_MAX, &t->left);
+    sse__chunked_init(&t->chunks, UINT64_MAX);
+    return true;
+}
+
+/* Decodes what has come. A reply that is whole is hung up on. */
+static void sse__test_decode(sse__test_conn *t) {
+    size_t used = t->in.len, made = t->in.len;
+    int    over = 0; /* 1: all is in; negative: it cannot be read */
+    while (!t->status && sse__test_take_head(t)) {}
+    if (!t->status) return;
+    used = made = t->in.len;
+    if (t->bodiless) over = 1;
+    else if (t->chunked)
+        over = sse__chunked_decode(&t->chunks, t->in.ptr, t->in.len, &used, &made);
+    else if (t->bounded) {
+        used = made = t->left < t->in.len ? (size_t)t->left : t->in.len;
+        t->left -= used;
+        over = t->left == 0;
+    }
+    if (!t->bodiless) sse_raw(&t->body, t->in.ptr, made);
+    sse__test_drop_input(t, used);
+    t->complete = over > 0;
+    if (over) sse__test_hang_up(t);
+}
+
+/* Sends and receives what can be. False: nothing. */
+static bool sse__test_move(sse__test_conn *t) {
+    bool    moved = false;
+    ssize_t n     = 0;
+    char   *room;
+    while (t->fd >= 0 && t->sent < t->out.len) {
+        n = SSE__SYS(send(t->fd, t->out.ptr + t->sent, t->out.len - t->sent,
+                          MSG_DONTWAIT | SSE__NOSIGNAL));
+        if (n <= 0) break; /* no room yet; or its reply says why nothing more is wanted */
+        t->sent += (size_t)n;
+        moved = true;
+    }
+    while (t->fd >= 0 && (room = sse__buf_room(&t->in, SSE__TEST_READ)) != NULL) {
+        n = SSE__SYS(recv(t->fd, room, SSE__TEST_READ, MSG_DONTWAIT));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+        moved = true;
+        if (n > 0) t->in.len += (size_t)n;
+        sse__test_decode(t);
+        if (n > 0 || t->fd < 0) continue;
+        t->complete = n == 0 && t->status && !t->chunked && !t->bounded;
+        sse__test_hang_up(t);
+    }
+    if (t->in.error || t->body.error) sse__test_hang_up(t);
+    return moved;
+}
+
+static bool sse__test_move_all(sse_app *app) {
+    sse__link *link;
+    bool       moved = false;
+    for (link = app->test->conns.next; link != &app->test->conns; link = link->next)
+        if (sse__test_move(SSE__CONTAINER(link, sse__test_conn, link))) moved = true;
+    return moved;
+}
+
+/* Tells the program. SSE_E_NOMEM: something is missing. */
+static int sse__test_show(sse__test_conn *t) {
+    sse_test_reply *r = t->reply;
+    r->status   = t->status;
+    r->head     = sse_buf_text(&t->head);
+    r->body     = sse_buf_text(&t->body);
+    r->body_len = t->body.len;
+    r->open     = t->fd >= 0;
+    r->complete = t->complete;
+    return t->in.error || t->head.error || t->lines.error || t->body.error ? SSE_E_NOMEM : SSE_OK;
+}
+
+/* ---- time ---- */
+
+static void sse__test_free(sse_app *app) { /* replies stay, as they are */
+    sse__test *test = app->test;
+    while (!sse__list_empty(&test->conns)) {
+        sse__test_conn *t = SSE__CONTAINER(test->conns.next, sse__test_conn, link);
+        sse__list_remove(&t->link);
+        sse__test_hang_up(t);
+        (void)sse__test_show(t);
+        t->app = NULL;
+    }
+    SSE_FREE(test);
+}
+
+/* The first call stops the time. */
+static int sse__test_begin(sse_app *app) {
+    int error = app ? SSE_OK : SSE_E_ARG;
+    if (!error && !sse__on_loop(app)) error = SSE_E_THREAD;
+    if (!error) error = sse__server_check(app);
+    if (error) return error;
+    if (app->server->turning || app->server->over) return SSE_E_STATE;
+    if (app->test) return SSE_OK;
+    app->test = SSE__NEW(sse__test);
+    if (!app->test) return SSE_E_NOMEM;
+    sse__list_init(&app->test->conns);
+    app->stages[SSE__FREE_TEST] = sse__test_free;
+    app->loop.still_wall_ms     = sse__loop_wall_ms(&app->loop);
+    app->loop.still_ms          = sse__clock_ms();
+    app->loop.still_wall_ms -= (int64_t)app->loop.still_ms;
+    return SSE_OK;
+}
+
+/* Work for the loop that it need not wait for. */
+static bool sse__test_loop_works(sse_app *app) {
+    sse__loop *loop = &app->loop;
+    bool       calls;
+    sse__lock(&loop->mutex);
+    calls = loop->calls || loop->taken;
+    sse__unlock(&loop->mutex);
+    return calls || sse__turn_has_work(app) ||
+           sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop)) == 0;
+}
+
+/* Turns the loop until nothing moves any more: TE1. */
+static int sse__test_settle(sse_app *app) {
+    const uint64_t end = sse__clock_ms() + SSE__TEST_WAIT_MS;
+    bool           moved = true, away = false;
+    int            turns = 0, running = 1;
+    while (running > 0 && (moved || away)) {
+        const uint32_t before = app->loop.upcall;
+        if (turns >= SSE__TEST_TURNS || sse__clock_ms() > end)
+            return sse__refuse(app, SSE_E_STATE, "sse_test: the app is not at rest after %d turns "
+                                                 "or %d s%s",
+                               (int)SSE__TEST_TURNS, SSE__TEST_WAIT_MS / 1000,
+                               away ? ": work on other threads" : ": a step or timer of 0 ms?");
+        running = sse_poll(app, away && !moved ? 10 : 0);
+        moved   = sse__test_move_all(app);
+        away    = running > 0 && sse__pools_work(app); /* asked before their calls are looked for */
+        if (app->loop.upcall != before || sse__test_loop_works(app)) moved = true;
+        turns += moved;
+    }
+    return running < 0 ? running : SSE_OK;
+}
+
+/* The end of every call of the program. */
+static int sse__test_end(sse_app *app, int error) {
+    sse__link *link;
+    for (link = app->test->conns.next; link != &app->test->conns; link = link->next) {
+        const int e = sse__test_show(SSE__CONTAINER(link, sse__test_conn, link));
+        if (!error) error = e;
+    }
+    return error;
+}
+
+SSE_API int sse_test_run(sse_app *app, int ms) {
+    int      error = ms < 0 ? SSE_E_ARG : sse__test_begin(app);
+    uint64_t left  = (uint64_t)ms;
+    if (error) return error;
+    error = sse__test_settle(app);
+    while (!error && left && !app->server->over) { /* TE2 */
+        const int next = sse__wheel_next_ms(&app->loop.wheel, app->loop.still_ms);
+        uint64_t  step = next > 0 ? (uint64_t)next : left;
+        if (step > left) step = left;
+        app->loop.still_ms += step;
+        left -= step;
+        error = sse__test_settle(app);
+    }
+    return sse__test_end(app, error);
+}
+
+/* ---- for tests ---- */
+
+static void sse__test_conn_free(sse__test_conn *t) {
+    sse__test_hang_up(t);
+    sse__list_remove(&t->link);
+    sse_buf_free(&t->out);
+    sse_buf_free(&t->in);
+    sse_buf_free(&t->head);
+    sse_buf_free(&t->lines);
+    sse_buf_free(&t->body);
+    SSE_FREE(t);
+}
+
+/* Gives one end of a socketpair to the app. */
+static int sse__test_connect(sse_app *app, sse__test_conn *t) {
+    sse__listener l;
+    sse__peer     peer;
+    int           fds[2];
+    memset(&l, 0, sizeof l);
+    memset(&peer, 0, sizeof peer);
+    l.net            = app->net;
+    l.loopback       = true;
+    peer.port        = 1;
+    peer.address[12] = 127;
+    peer.address[15] = 1;
+    memcpy(peer.address, sse__ipv4_mapped, sizeof sse__ipv4_mapped);
+    if (SSE__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds))) return SSE_E_IO;
+    t->fd = fds[0];
+    if (sse__set_flags(fds[0]) || sse__set_flags(fds[1])) {
+        close(fds[1]);
+        return SSE_E_IO;
+    }
+    sse__socket_tune(fds[0], 0); /* no SIGPIPE, where that is an option of a socket */
+    sse__socket_tune(fds[1], 0);
+    return sse__listener_take(&l, fds[1], &peer) ? SSE_OK : SSE_E_FULL;
+}
+
+SSE_API int sse_test_close(sse_test_reply *reply) {
+    sse_app *app;
+    if (!reply) return SSE_E_ARG;
+    app = reply->conn ? reply->conn->app : NULL;
+    if (reply->conn) sse__test_conn_free(reply->conn);
+    memset(reply, 0, sizeof *reply);
+    if (!app || app->server->over) return SSE_OK;
+    if (app->server->turning) return SSE_E_STATE; /* a callback: the app notices later */
+    return sse__test_end(app, sse__test_settle(app));
+}
+
+SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
+                             const char *body, sse_test_reply *reply) {
+    sse__test_conn *t;
+    int             error = request && reply ? sse__test_begin(app) : SSE_E_ARG;
+    if (!error && reply->conn) error = sse_test_close(reply);
+    if (error) return error;
+    t = SSE__NEW(sse__test_conn);
+    if (!t) return SSE_E_NOMEM;
+    t->fd       = -1;
+    t->bodiless = strncmp(request, "HEAD ", 5) == 0;
+    error       = sse__test_put_request(&t->out, request, headers, body);
+    if (!error) error = sse__test_connect(app, t);
+    if (error) {
+        sse__test_conn_free(t);
+        return error;
+    }
+    t->app      = app;
+    t->reply    = reply;
+    reply->conn = t;
+    sse__list_add(&app->test->conns, &t->link);
+    (void)sse__test_move(t);
+    return sse__test_end(app, sse__test_settle(app));
+}
+
+SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *name) {
+    sse_str value = sse__str(NULL, 0);
+    if (reply && reply->conn && name)
+        value = sse__test_field(sse__str(reply->conn->lines.ptr, reply->conn->lines.len), '\0',
+                                name);
+    return value.ptr;
 }
 
 /*==========================================================================

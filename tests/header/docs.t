@@ -153,6 +153,17 @@ while ($manual =~ /^ {3}(\d+)\. ([^\n]+)\n(.*?)(?=^ {3}\d+\. |^ {3}API index)/ms
     my @blocks = map { s/^ {7}//mgr } $body =~ /((?:^ {7}[^\n]*\n(?:\n(?= {7}))*)+)/mg;
     @blocks = grep { /[;}]\s*(?:\/\/.*)?$/m && !/^</ } @blocks;
     $examples{$number} = join '', @blocks;
+    if ($title eq 'C++') { # the first block is of C++11, the others need a later one
+        for (['c++11', 0], ['c++20', $#blocks]) {
+            my ($std, $last) = @$_;
+            my $file = spew("$std.cpp", join '', "#include \"sse.h\"\n", @blocks[0 .. $last]);
+            compiles("the examples of chapter $number, $title, compile as $std", 'g++', "-std=$std",
+                qw(-I. -fsyntax-only -Wall -Wextra -Wpedantic -Werror -Wno-unused-function
+                -Wno-missing-field-initializers), $file);
+        }
+        is(scalar @blocks, 2, 'there is one for each');
+        next;
+    }
     compiled("the examples of chapter $number, $title, compile", "chapter$number.c", @blocks)
         if @blocks;
 }

@@ -74,6 +74,19 @@ my @cited = map { /\b([A-Z]{1,2}\d{1,2})\b/g } $private =~ m{/\*.*?\*/}gs;
 is_empty(\@twice, 'a tag of an invariant is defined once');
 is_empty([grep { !$tags{$_} && $_ ne 'C99' } @cited], 'a tag that is cited exists');
 
+# W5: what an app does by time asks its loop for it. Real time is for what other threads and
+# processes do meanwhile, for times of files, and for functions without an app.
+my %real = map { $_ => 1 } qw(sse__clock_ms sse__loop_clock_ms sse__loop_wall_ms sse_sign sse_unsign
+    sse__db_job_begin sse__dbfile_ask_writer sse__file_dated sse__files_clock_us sse__test_begin
+    sse__test_settle sse_tunnel_url);
+my @asking;
+for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
+    my ($name, $body) = /^(?:static|SSE_API)\b[^;{=]*?\b(sse_\w+)\([^;{]*\)[^;{]*\{(.*)/s or next;
+    push @asking, $name
+        if !$real{$name} && $body =~ /\b(?:sse__clock_ms|clock_gettime|time|gettimeofday)\(/;
+}
+is_empty(\@asking, 'the clock of the system is read by few');
+
 my $comments = () = join("\n", $text =~ m{/\*.*?\*/|//[^\n]*}gs) =~ /\n|\z/g;
 diag(sprintf '%d functions, median %d lines, longest %d; %d lines, %d %% with comments',
     scalar @lengths, $lengths[@lengths / 2], $lengths[-1], scalar @lines,

@@ -47,6 +47,56 @@ static bool compressed(sse_app *app, int i, const char *coding) {
     return is;
 }
 
+static void put_file(const char *name, const char *text) {
+    char  path[64];
+    FILE *f;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    f = fopen(path, "w");
+    if (!f || fputs(text, f) < 0 || fclose(f)) exit(1);
+}
+
+/* One file, at a path of its own. */
+static void one_file(void) {
+    sse_static_options o;
+    sse_test_reply     r;
+    sse_app           *app = sse_app_new(NULL);
+    char               path[64];
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.cache_control = "max-age=60";
+    put_file(".icon.svg", "<svg/>");
+    put_file("page.html", "<p>page");
+    put_file("page.html.gz", "as if compressed");
+    snprintf(path, sizeof path, "%s/.icon.svg", dir);
+    is_int(sse_static(app, "/favicon.svg", path, &o), 0, "a file instead of a directory");
+    snprintf(path, sizeof path, "%s/page.html", dir);
+    is_int(sse_static(app, "/", path, NULL), 0, "... also at /");
+    sse_test_request(app, "GET /favicon.svg?v=2", NULL, NULL, &r);
+    is_str(r.body, "<svg/>", "... is served at that path, dotfile or not");
+    is_str(sse_test_header(&r, "Content-Type"), "image/svg+xml", "... by the type of its name");
+    is_str(sse_test_header(&r, "Cache-Control"), "max-age=60", "... and as the options say");
+    sse_test_request(app, "HEAD /favicon.svg", NULL, NULL, &r);
+    is_str(sse_test_header(&r, "Content-Length"), "6", "... HEAD, too");
+    sse_test_request(app, "GET /favicon.svg", "Range: bytes=1-3\n", NULL, &r);
+    ok(r.status == 206 && strcmp(r.body, "svg") == 0, "... in parts");
+    sse_test_request(app, "POST /favicon.svg", NULL, "", &r);
+    is_int(r.status, 405, "... and only read");
+    sse_test_request(app, "GET /favicon.svg/", NULL, NULL, &r);
+    is_int(r.status, 404, "... nothing below it");
+    sse_test_request(app, "GET /page.html", NULL, NULL, &r);
+    is_int(r.status, 404, "... nothing beside it");
+    sse_test_request(app, "GET /", "Accept-Encoding: gzip\n", NULL, &r);
+    is_str(r.body, "as if compressed", "... but for its compressed form");
+    sse_test_request(app, "GET /", NULL, NULL, &r);
+    is_str(r.body, "<p>page", "... no index.html below it");
+    remove(path);
+    mkdir(path, 0700);
+    sse_test_request(app, "GET /", NULL, NULL, &r);
+    is_int(r.status, 404, "... a directory in its place is none");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 int main(void) {
     static const char *const codings[] = {"gzip", "br"};
     sse_app                 *app;
@@ -55,6 +105,7 @@ int main(void) {
     int                      round, i, k, whole = 0;
     if (!mkdtemp(dir)) return 1;
     make_files();
+    one_file();
     app = dial_app(NULL);
     sse_get(app, "/file/{n}", send_file, dir);
     ok(compressed(app, 0, "gzip") && compressed(app, 0, "gzip"),

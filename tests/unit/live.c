@@ -280,10 +280,193 @@ static size_t compared_by_touching(int views) {
     return n;
 }
 
+/* ---- views that have nothing to show yet ---- */
+
+static int             skips, problems; /* how often the next renders skip; lines in the log */
+static sse_app_options quiet;
+
+static void on_problem(int level, const char *line, void *user) {
+    (void)line, (void)user;
+    problems += level <= SSE_LOG_WARNING;
+}
+
+static sse_app *test_app(void) {
+    memset(&quiet, 0, sizeof quiet);
+    quiet.on_log = on_problem;
+    renders = problems = 0;
+    return app = sse_app_new(&quiet);
+}
+
+static int in(const sse_test_reply *r, const char *what) { /* how often */
+    const char *at = r->body;
+    int         n = 0;
+    for (; (at = strstr(at, what)) != NULL; at += strlen(what)) n++;
+    return n;
+}
+
+static int get(const char *path, sse_test_reply *r) {
+    char request[100];
+    snprintf(request, sizeof request, "GET %s", path);
+    return sse_test_request(app, request, NULL, NULL, r);
+}
+
+static void render_or_skip(sse_view *view, sse_buf *html, void *user) {
+    render(view, html, user);
+    if (skips-- > 0) is_int(sse_view_skip(html), 0, "skipping");
+}
+
+static void each_or_skip(sse_req *req, sse_buf *html, void *user) {
+    render_each(req, html, user);
+    if (skips-- > 0) sse_view_skip(html);
+}
+
+static void whole_page(sse_req *req, void *user) {
+    (void)user;
+    sse_puts(sse_out(req), "page ");
+    is_int(sse_view_skip(sse_out(req)), SSE_E_STATE, "a page cannot skip");
+}
+
+static void skipping(void) {
+    sse_test_reply one, two;
+    memset(&one, 0, sizeof one);
+    memset(&two, 0, sizeof two);
+    test_app();
+    sse_live(app, "/room/{id}", render_or_skip, NULL);
+    sse_live_each(app, "/mine", each_or_skip, NULL);
+    sse_get(app, "/page", whole_page, NULL);
+    get("/page", &one);
+    is_str(one.body, "page ", "and loses nothing");
+    is_int(sse_view_skip(NULL), SSE_E_STATE, "nor can nothing");
+    skips = 2;
+    get("/room/7", &one);
+    ok(one.open && one.status == 200 && one.body_len == 0 && renders == 1, "no state yet");
+    get("/room/7", &two);
+    ok(two.open && two.body_len == 0 && renders == 2, "nor for who joins: it was asked again");
+    sse_test_run(app, 10000);
+    ok(renders == 2 && app->net->counts.renders_failed == 0, "it is no failure, and not retried");
+    sse_touch(app, "/room/7");
+    sse_test_run(app, 0);
+    ok(in(&one, "7 - 3</p>") == 1 && in(&two, "7 - 3</p>") == 1, "the next change shows all");
+    skips = 1;
+    sse_touch(app, "/room/7");
+    sse_test_run(app, 20000);
+    ok(in(&one, "data: elements ") == 1 && one.open, "later the last state stays");
+    get("/room/7", &two);
+    is_int(in(&two, "7 - 3</p>"), 1, "also for who joins");
+    sse_touch(app, "/room/7");
+    sse_test_run(app, 0);
+    ok(in(&one, "7 - 5</p>") == 1 && in(&two, "7 - 5</p>") == 1, "until there is another");
+    skips = 1;
+    get("/mine", &one);
+    ok(one.open && one.body_len == 0, "a private view skips as well");
+    sse_touch(app, "/mine");
+    sse_test_run(app, 0);
+    is_int(in(&one, "data: elements "), 1, "until it has something");
+    is_int(problems, 0, "the log has heard of none of it");
+    sse_app_free(app);
+    sse_test_close(&one);
+    sse_test_close(&two);
+}
+
+/* ---- several views on a stream, and fewer ---- */
+
+static void name_guard(sse_req *req, void *user) {
+    const char *me = sse_query(req, "me");
+    (void)user;
+    if (me && strcmp(me, "no") == 0) sse_fail(req, 403, "no");
+    else sse_set_attr(req, "me", me ? me : "nobody");
+}
+
+static void several(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    newest = s;
+    is_int(sse_stream_view(s, "/mine/1?me=ann"), 0, "a private view on a stream that is open");
+    is_int(sse_stream_view(s, "/mine/1?me=ann"), 0, "twice is once");
+    is_int(sse_stream_view(s, "/mine/1?me=bob"), 0, "another query is another view");
+    is_int(sse_stream_view(s, "/mine/1?me=no"), SSE_E_STATE, "its guard refuses");
+    is_int(sse_stream_view(s, "/room/7"), 0, "a shared one beside them");
+    is_int(sse_stream_view(s, "/room/8"), 0, "and another");
+    is_int(sse_stream_unview(s, "/room/9"), SSE_E_ARG, "one that is not shown");
+    is_int(sse_stream_unview(s, "/nowhere"), SSE_E_ARG, "one that there is not");
+    is_int(sse_stream_unview(s, NULL), SSE_E_ARG, "none");
+}
+
+static void only_briefly(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    sse_stream_view(s, "/room/7"); /* it has a state, which is queued now */
+    is_int(sse_stream_unview(s, "/room/7"), 0, "a view is taken off at once");
+}
+
+static void unviews_itself(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "self");
+    is_int(sse_stream_unview(newest, "/self"), SSE_E_STATE, "not in its own render");
+}
+
+static void shows_self(sse_req *req, void *user) {
+    (void)user;
+    newest = sse_stream_open(req, NULL);
+    sse_stream_view(newest, "/self");
+}
+
+static void several_views(void) {
+    sse_live_options o = options_of(name_guard);
+    sse_test_reply   all, one;
+    memset(&all, 0, sizeof all);
+    memset(&one, 0, sizeof one);
+    test_app();
+    sse_live(app, "/room/{id}", render, NULL);
+    sse_live(app, "/self", unviews_itself, NULL);
+    sse_live_each(app, "/mine/{id}", render_each, &o);
+    sse_get(app, "/all", several, NULL);
+    sse_get(app, "/brief", only_briefly, NULL);
+    sse_get(app, "/selfish", shows_self, NULL);
+    get("/all?me=request", &all);
+    ok(in(&all, "<p id=\"x\">ann ") == 1 && in(&all, "<p id=\"x\">bob ") == 1,
+        "each private view is rendered for what its guard saw");
+    ok(in(&all, "data: elements ") == 4, "with the shared ones");
+    sse_touch(app, "/mine/1");
+    sse_test_run(app, 0);
+    is_int(in(&all, "data: elements "), 6, "touching their path renders both");
+    is_int(sse_stream_unview(newest, "/mine/1?me=bob"), 0, "one of them goes");
+    is_int(sse_stream_unview(newest, "/mine/1?me=bob"), SSE_E_ARG, "once");
+    is_int(sse_stream_unview(newest, "/room/8"), 0, "and a shared one, with its view");
+    is_int((long long)app->views->shared.count, 1, "which is gone");
+    sse_touch(app, "/mine/1");
+    sse_touch(app, "/room/8");
+    sse_test_run(app, 0);
+    ok(in(&all, "data: elements ") == 7 && in(&all, "<p id=\"x\">ann ") == 3, "the other goes on");
+    is_int(sse_stream_view(newest, "/mine/1?me=bob"), SSE_E_STATE, "later there is no request");
+    is_int(problems, 1, "which the log says");
+    is_int(sse_stream_view(newest, "/room/8"), 0, "a shared one comes back");
+    sse_test_run(app, 0);
+    is_int(in(&all, "data: elements "), 8, "with its state");
+    get("/brief", &one);
+    ok(one.open && one.body_len == 0, "a state that has not left is taken back");
+    sse_touch(app, "/room/7");
+    sse_test_run(app, 0);
+    ok(one.body_len == 0 && in(&all, "data: elements ") == 9, "others still follow");
+    get("/mine/1?me=eve", &one);
+    get("/selfish", &one);
+    is_int(in(&one, "data: elements self"), 1, "what it rendered is sent");
+    is_int(sse_stream_unview(newest, "/self"), 0, "afterwards it can go");
+    sse_test_close(&all);
+    is_int(sse_stream_unview(newest, "/self"), SSE_E_ARG, "and is gone");
+    sse_test_close(&one);
+    is_int(sse_stream_unview(newest, "/self"), SSE_E_CLOSED, "with its stream");
+    is_int((long long)app->views->shared.count + (long long)app->views->each.count, 0,
+        "no view is left");
+    sse_app_free(app);
+}
+
 int main(void) {
     size_t few, many;
     guards();
     guards_on_streams();
+    skipping();
+    several_views();
     limits();
     few = compared_by_touching(10);
     many = compared_by_touching(300);

@@ -120,9 +120,18 @@ static void test_app_texts(void) {
         const char *value, *text;
     } bad[] = {
 #define TEXT(field) offsetof(sse_app_options, field)
-        {TEXT(secret), "", ".secret \"\": empty: words by spaces, the first one signs, or NULL"},
+        {TEXT(secret), "",
+            ".secret \"\": empty: words by spaces, the first one signs; "
+            "behind base64: comes base64, or NULL"},
         {TEXT(secret), "  ",
-            ".secret \"  \": empty: words by spaces, the first one signs, or NULL"},
+            ".secret \"  \": empty: words by spaces, the first one signs; "
+            "behind base64: comes base64, or NULL"},
+        {TEXT(secret), "fine base64:no+",
+            ".secret \"base64:...\": words by spaces, the first one signs; "
+            "behind base64: comes base64"},
+        {TEXT(secret), "base64:",
+            ".secret \"base64:...\": words by spaces, the first one signs; "
+            "behind base64: comes base64"},
         {TEXT(trusted_proxies), "10.0.0.1 10.0.0.0/8",
             ".trusted_proxies \"10.0.0.0/8\": an address as inet_ntop writes it, without port or "
             "range, or unix"},
@@ -168,6 +177,7 @@ static void test_app_texts(void) {
         const char *value;
     } good[] = {
         {TEXT(secret), "new old"},
+        {TEXT(secret), "new base64:AAECAw== base64:-_8 base64"},
         {TEXT(trusted_proxies), "unix 10.0.0.1 2001:db8::1 ::1"},
         {TEXT(allowed_hosts), "a.example [::1] *"},
         {TEXT(allowed_origins), "https://a.example http://b.example:8080 null http://[::1]:443"},
@@ -315,8 +325,8 @@ static void test_files_and_hooks(void) {
     refused(app, sse_static(app, "/a", "/nothing/here", NULL), SSE_E_IO,
         "static files at /a: directory /nothing/here: No such file or directory");
     app = fresh();
-    refused(app, sse_static(app, "/a", "sse.h", NULL), SSE_E_IO,
-        "static files at /a: directory sse.h: Not a directory");
+    refused(app, sse_static(app, "/a", "/dev/null", NULL), SSE_E_IO,
+        "static files at /a: directory /dev/null: Not a directory");
     app = fresh();
     o.cache_control = "a\nb";
     refused(app, sse_static(app, "/a", "tests", &o), SSE_E_FIELD,

@@ -746,11 +746,11 @@ static void activation(void) {
     int          kept[2], i, fd, port, tcp, local, unpassed;
     sse_app     *app = app_new();
     sse__address_parse(&a, "127.0.0.1", 0);
-    tcp = sse__socket_listen(app, &a, 16);
+    tcp = sse__socket_listen(app, &a, 16, 0);
     port = sse__bound_port(tcp);
     snprintf(path, sizeof path, "unix:/tmp/sse-passed-%d", (int)getpid());
     sse__address_parse(&a, path, 0);
-    local = sse__socket_listen(app, &a, 16);
+    local = sse__socket_listen(app, &a, 16, 0);
     sse_app_free(app);
     tcp = fcntl(tcp, F_DUPFD, 20);
     local = fcntl(local, F_DUPFD, 20);
@@ -795,6 +795,74 @@ static void activation(void) {
     }
 }
 
+/* ---- signals, and a loop of one's own ---- */
+
+static volatile int earlier; /* signals that the program's own handler got */
+
+static void own_handler(int number) {
+    (void)number;
+    earlier++;
+}
+
+static void signals(void) {
+    struct sigaction mine, now;
+    sse_app         *app = app_new(), *other = app_new();
+    memset(&mine, 0, sizeof mine);
+    mine.sa_handler = own_handler;
+    sigaction(SIGTERM, &mine, NULL);
+    is_int(sse_stop_on_signals(NULL), SSE_E_ARG, "signals for no app");
+    sse_listen(app, any_port(60000));
+    turns(app, 2);
+    raise(SIGTERM);
+    ok(earlier == 1 && !sse_stopping(app), "sse_listen takes no signals");
+    is_int(sse_stop_on_signals(app), 0, "sse_stop_on_signals does");
+    is_int(sse_stop_on_signals(app), 0, "... once is enough");
+    is_int(sse_stop_on_signals(other), SSE_E_STATE, "... one app of a process");
+    raise(SIGTERM);
+    ok(earlier == 1 && sse_stopping(app), "... and the app stops");
+    while (sse_poll(app, 0) > 0) {
+    }
+    sigaction(SIGTERM, NULL, &now);
+    ok(now.sa_handler == own_handler, "... then the program's handlers are in force again");
+    is_int(sse_stop_on_signals(other), 0, "... and another app may have them");
+    sse_app_free(other);
+    sigaction(SIGTERM, NULL, &now);
+    ok(now.sa_handler == own_handler, "... which gives them back when it is freed");
+    signal(SIGTERM, SIG_DFL);
+    sse_app_free(app);
+}
+
+/* ---- who may connect to a unix socket ---- */
+
+static void unix_modes(void) {
+    static const int  modes[] = {0, 0600, 0666};
+    sse_serve_options o;
+    char              path[64];
+    struct stat       st;
+    sse_app          *app;
+    int               i;
+    const mode_t      before = umask(027);
+    memset(&o, 0, sizeof o);
+    snprintf(path, sizeof path, "unix:/tmp/sse-mode-%d", (int)getpid());
+    o.host = path;
+    for (i = 0; i < 3; i++) {
+        app = app_new();
+        o.unix_mode = modes[i];
+        is_int(sse_listen(app, &o), 0, "a unix socket");
+        is_int(stat(path + 5, &st), 0, "... has a file");
+        is_int(st.st_mode & 0777, modes[i] ? modes[i] : 0750, "... of this mode");
+        sse_app_free(app);
+    }
+    umask(before);
+    app = app_new();
+    o.unix_mode = 01777;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a mode that is none");
+    o.unix_mode = 0600;
+    o.host = NULL;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a mode for a TCP address");
+    sse_app_free(app);
+}
+
 int main(void) {
     stop_order();
     grace();
@@ -811,5 +879,7 @@ int main(void) {
     flood();
     notify();
     activation();
+    signals();
+    unix_modes();
     return tap_done();
 }

@@ -209,6 +209,31 @@ static void secrets(void) {
     is_str(unsign("s", NULL, 0, then), sse_error_text(SSE_E_ABSENT), "NULL is no text");
 }
 
+static void secrets_of_bytes(void) {
+    static const char key[] = "a secret\0of any bytes\xFF"; /* 22 of them */
+    const char       *text = "dg.6553f100", *signature;
+    unsigned char     mac[32];
+    sse_buf           b = {0};
+    sse_hmac_sha256(mac, key, 22, text, strlen(text));
+    sse_printf(&b, "%s.", text);
+    sse__base64url_put(&b, sse__str((const char *)mac, 32));
+    signature = sse_buf_text(&b);
+    is_str(sign("base64:YSBzZWNyZXQAb2YgYW55IGJ5dGVz/w==", "v", then), signature,
+        "a secret in base64 is its bytes");
+    is_str(sign("base64:YSBzZWNyZXQAb2YgYW55IGJ5dGVz_w", "v", then), signature,
+        "also in that of URLs");
+    is_str(unsign("new base64:YSBzZWNyZXQAb2YgYW55IGJ5dGVz/w==", signature, 0, then), "v",
+        "one of several, as they rotate");
+    is_str(sign("base64:c2VjcmV0", "v", then), sign("secret", "v", then),
+        "bytes that are a word sign like the word");
+    is_str(sign("base64", "v", then), sign("base64:YmFzZTY0", "v", then),
+        "without a colon: a word");
+    is_str(sign("base64:c2VjcmV0=", "v", then), sse_error_text(SSE_E_ARG), "one that is damaged");
+    is_str(sign("base64:", "v", then), sse_error_text(SSE_E_ARG), "or empty");
+    is_str(unsign("base64:*", signature, 0, then), sse_error_text(SSE_E_ARG), "verifies nothing");
+    sse_buf_free(&b);
+}
+
 static void ages(void) {
     const char *text = sign("s", "v", then), *far = sign("s", "v", UINT64_MAX);
     is_str(unsign("s", text, 0, then + 3600), "v", "by default it holds an hour");
@@ -325,6 +350,7 @@ int main(void) {
     macs();
     as_py_sse();
     secrets();
+    secrets_of_bytes();
     ages();
     forgeries();
     memory();

@@ -271,6 +271,19 @@ test('later', async () => {
   await server.stops()
 })
 
+test('tested', async () => {
+  const tap = execFileSync(path.join(root, 'build/tested'), ['test'], { encoding: 'utf8' })
+  assert.match(tap, /^(ok \d+ - .*\n){9}1\.\.9\n$/)
+  const server = await Server.start('tested')
+  assert.match(await get_page(server), /src="\/datastar\.js".*<output id="clock">0:00</s)
+  const clock = await listen(server, '/clock', { headers: datastar_headers })
+  const back = await form(server, '/start', { minutes: '2' })
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  await until(() => elements(clock.last)?.includes('1:59'), 'the second second')
+  clock.close()
+  await server.stops()
+})
+
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples')).filter(name => name.endsWith('.c'))) {

@@ -55,6 +55,7 @@ static void slow(sse_req *req, void *user) {
 static void count(sse_req *req, void *user) {
     sse_stats s;
     (void)user;
+    memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
     sse_json(sse_out_json(req), "{\"streams\":%llu}", (unsigned long long)s.streams);
 }
