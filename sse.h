@@ -830,7 +830,7 @@
      signer.sign(value, ts=)                 not there: the time is always now
      set_cookie(..., signer.sign(user))      sse_set_cookie_signed, sse_cookie_signed
      static(app, prefix, directory)          sse_static(app, prefix, dir, NULL)
-     static(app, "/icon.svg", file)          sse_get and sse_send_file; .files from memory
+     static(app, "/icon.svg", file)          sse_static(app, "/icon.svg", file, NULL)
      Range, 206, 416, Cache-Control          by themselves, with ETags; .cache_control
      create_relay()                          nothing: topics belong to the app
      relay.publish(topic, data)              sse_publish, from any thread
