@@ -388,6 +388,12 @@
        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
        sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced
 
+       int n = sse_db_exec(db, "INSERT INTO users(name) VALUES(%s)", name);
+       if (n == SSE_E_CONFLICT) sse_fail(req, 409, "%s is taken", name);
+
+     A constraint of the table decides what may be in it, for every program that writes; a handler
+     needs no look ahead. (Other errors answer 500 by themselves.)
+
      sse_db_open always gives an object; a database that did not open answers its error to every
      call and makes sse_serve fail with a message, in every app of this thread, until sse_db_close.
      Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a
@@ -818,7 +824,7 @@ extern "C" {
     X(SSE_OK, 0, "no error")                                                                       \
     X(SSE_E_NOMEM, -1, "out of memory")                                                            \
     X(SSE_E_ARG, -2, "an argument or option is outside its range")                                 \
-    X(SSE_E_STATE, -3, "not possible now: the reply or stream has already begun, or ended")        \
+    X(SSE_E_STATE, -3, "not possible now: something has begun already, or ended: see the log")     \
     X(SSE_E_CLOSED, -4, "the stream or its peer is gone")                                          \
     X(SSE_E_FIELD, -5, "a field holds a line break, NUL or another character not allowed there")\
     X(SSE_E_FULL, -6, "a limit is reached: raise the max_ option, or try later")                   \
@@ -829,7 +835,8 @@ extern "C" {
     X(SSE_E_THREAD, -11, "not allowed on this thread: use sse_call")                               \
     X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                            \
     X(SSE_E_ABSENT, -13, "there is nothing by that name")                                          \
-    X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")
+    X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")                           \
+    X(SSE_E_CONFLICT, -17, "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
     SSE_ERRORS(SSE__ENUM)
@@ -2049,9 +2056,12 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
                    done, id, prefix); */
 
 /* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without
-   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms. If a
-   call fails in a handler whose reply is no error, SQLite's words are logged as a warning, once a
-   second for each statement. */
+   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms;
+   SSE_E_CONFLICT if a constraint forbids it (UNIQUE, CHECK, FOREIGN KEY, NOT NULL, a type of a
+   STRICT table, RAISE of a trigger): sse_db_error says which; SSE_E_STATE if a query that is still
+   open, or this transaction, began to read before another connection committed, so that it cannot
+   write: end it and try again. If a call fails in a handler whose reply is no error, SQLite's words
+   and the name of the file are logged as a warning, once a second for each statement. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* The outcome of a posted statement. Borrowed, for the call. */
@@ -2122,8 +2132,9 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
    another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
    most once.
    Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
-   the commit could not get it; SSE_E_STATE if fn ended the transaction itself; else the error of
-   BEGIN or COMMIT (rolled back). */
+   the commit could not get it; SSE_E_CONFLICT if a constraint forbids the commit (DEFERRABLE
+   INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or
+   COMMIT (rolled back). */
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at
@@ -7746,9 +7757,11 @@ static bool sse__db_log_due(sse_app *app) {
 
 #include <sqlite3.h>
 
-static void sse__db_count(const char *words) { /* D3 */
+/* D3. file: its name, for a log; NULL: the words have it, or there is none. */
+static void sse__db_count(const char *file, const char *words) {
     sse__db_faults.failed++;
-    snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s", words);
+    snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
+             file ? ": " : "", words);
 }
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
@@ -7885,15 +7898,18 @@ static bool sse__tables_include(sse_str tables, sse_str changed) {
 
 /* ---- errors ---- */
 
-/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about;
-   both may be NULL. */
+/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about,
+   or db->file; both may be NULL. */
 static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql) {
+    const char *file = db->file;
+    if (!file && db->raw) file = sqlite3_db_filename(db->raw, "main");
+    if (file && (!*file || sql == db->file || strcmp(file, ":memory:") == 0)) file = NULL;
     db->error         = error;
     db->message.len   = 0;
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    sse__db_count(sse_buf_text(&db->message));
+    sse__db_count(file, sse_buf_text(&db->message));
     return error;
 }
 
@@ -7902,14 +7918,17 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
     switch (rc & 0xFF) {
     case SQLITE_OK: case SQLITE_ROW: case SQLITE_DONE: return SSE_OK;
     case SQLITE_NOMEM: return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
+    case SQLITE_CONSTRAINT: return sse__db_fail(db, SSE_E_CONFLICT, sqlite3_errmsg(db->raw), sql);
     case SQLITE_BUSY: case SQLITE_LOCKED: break;
     default: return sse__db_fail(db, SSE_E_DB, sqlite3_errmsg(db->raw), sql);
     }
     if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT)
         return sse__db_fail(db, SSE_E_BUSY, sqlite3_errmsg(db->raw), sql);
-    return sse__db_fail(db, SSE_E_BUSY, "a query that is still open reads what was there before "
-                        "another's commit: end it (sse_db_done) before writing, or do both in "
-                        "sse_db_write", sql);
+    return sse__db_fail(db, SSE_E_STATE, sqlite3_get_autocommit(db->raw)
+        ? "a query that is still open reads what was there before another's commit: end it "
+          "(sse_db_done) before writing, or do both in sse_db_write"
+        : "the transaction began by reading, and another connection has committed since: roll it "
+          "back and begin again, with sse_db_write, which takes the lock first", sql);
 }
 
 /* Notes that db is broken, for the reason in its message, or no longer is, as a later try
@@ -7921,7 +7940,7 @@ static int sse__db_broke(sse_db *db, uint32_t by, int error) {
     sse__db_faults.broken    = db;
     sse__db_faults.broken_by = by;
     snprintf(sse__db_faults.broken_why, sizeof sse__db_faults.broken_why, "%s",
-             sse_buf_text(&db->message));
+             sse__db_faults.words);
     return error;
 }
 
@@ -7955,7 +7974,8 @@ static bool sse__db_undo_due(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_count(db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
+        sse__db_count(NULL, db && db->message.len ? sse_buf_text(&db->message)
+                                                  : "the database is NULL");
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -8597,7 +8617,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         db->open_error = sse__db_fail(db, why ? SSE_E_ARG : SSE_E_NOMEM, why, NULL);
         return db;
     }
-    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), file); /* for good */
+    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), db->file); /* for good */
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
@@ -8695,6 +8715,14 @@ static const char *sse__db_path(const sse_db *db) {
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
 
+/* In words for a log, with the name of the file: an error that a call with db just gave, on this
+   thread. */
+static const char *sse__db_why(sse_db *db, int error) {
+    if (db && db->open_error) (void)sse__db_ready(db); /* says it once more */
+    else if (!db || error != db->error) return sse_error_text(error); /* no call with db did */
+    return sse__db_faults.words;
+}
+
 #else
 
 /* Everything answers SSE_E_NOT_BUILT, and sse_db_open gives one database, which failed for that
@@ -8712,6 +8740,7 @@ static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
+static const char *sse__db_why(sse_db *db, int error) { return sse_error_text(error); }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     static sse_db failed = {SSE_E_NOT_BUILT};
@@ -8920,8 +8949,9 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
-    if (changes < 0)
-        p->result.error = sse__arena_text(&p->texts, sse__text(sse_buf_text(&on->message)));
+    if (changes < 0) /* without done it is for the log */
+        p->result.error = sse__arena_text(&p->texts, sse__text(p->to.done
+            ? sse_buf_text(&on->message) : sse__db_faults.words));
     if (!p->result.error) p->result.error = sse_error_text(changes);
 }
 
@@ -8977,7 +9007,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     }
     if (!error) error = sse__db_end(on, nested, SSE_OK);
     /* A deferred constraint, say. Run alone they show which of them broke it. */
-    if (error == SSE_E_DB && on->is_writer) return false;
+    if (error == SSE_E_CONFLICT && on->is_writer) return false;
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
 }
@@ -14461,7 +14491,11 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     if (!store) return SSE_E_NOMEM;
     store->db = db;
     error     = sse__store_own(sequence, store);
-    if (!error) error = sse_db_write(db, sse__store_tables, NULL);
+    if (!error) {
+        error = sse_db_write(db, sse__store_tables, NULL);
+        if (error == SSE_E_STATE)
+            sse__refuse(sequence->app, error, "a topic's .db: %s", sse__db_why(db, error));
+    }
     if (!error) error = sse__store_read(sequence, store);
     if (error) {
         sse__store_free(store);
@@ -14544,18 +14578,15 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
 /* In one transaction. A holder of its lock is waited for once: then the events go out unkept, and
    the store is tried again once a second without waiting. */
 static void sse__save_run(sse__save *save) {
-    sse_db     *db = save->job.on;
-    const char *why;
+    sse_db *db = save->job.on;
     save->error = sse__db_job_enter(&save->job);
     if (!save->error) {
         sse__db_wait(db, save->waits);
         save->error = sse_db_write(db, sse__save_write, save);
         sse__db_wait(db, true);
     }
-    if (save->error) {
-        (void)sse_db_error(db, &why);
-        snprintf(save->why, sizeof save->why, "%s", why);
-    }
+    if (save->error)
+        snprintf(save->why, sizeof save->why, "%s", sse__db_why(db, save->error));
     sse__db_job_leave(&save->job);
 }
 
@@ -14772,7 +14803,6 @@ static int sse__history_load(sse__history *h) {
     sse_db     *db     = h->limits.store->db;
     long long   lost   = 0;
     sse_rows   *rows   = NULL;
-    const char *why    = "";
     bool        no_memory = false;
     int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
@@ -14800,11 +14830,11 @@ static int sse__history_load(sse__history *h) {
         sse_db_done(rows);
         return SSE_E_NOMEM;
     }
-    error = sse_db_error(db, &why);
+    error = sse_db_error(db, NULL);
     if (!error || error == SSE_E_NOMEM) return error;
     h->lost = sequence->last; /* K2 */
     sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
-             why);
+             sse__db_why(db, error));
     return SSE_OK;
 }
 
@@ -15140,8 +15170,7 @@ static void sse__outbox_catch_up(sse__outbox *o) { /* B3 */
 }
 
 static void sse__outbox_run(sse__outbox *o) {
-    const char *why;
-    int         error;
+    int error;
     o->sent = 0;
     error   = o->channel->count ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
                                 : sse__outbox_before(o, 0, &o->last);
@@ -15149,9 +15178,8 @@ static void sse__outbox_run(sse__outbox *o) {
     if (o->sent) o->remains = UINT64_MAX;
     else if (!error && sse__outbox_was_reset(o)) sse__outbox_restart(o);
     if (error) {
-        (void)sse_db_error(o->db, &why);
         sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", o->topic,
-                 *why ? why : sse_error_text(error));
+                 sse__db_why(o->db, error));
         sse__alarm_set(&o->app->loop.wheel, &o->retry,
                        o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
     }
@@ -15701,7 +15729,7 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     if (error) sse__rule_free(rule);
     else error = sse__rule_add(app->topics, rule);
     if (!error || error == SSE_E_STATE) return error; /* that was told with its reason */
-    return sse__config_fail(app, error, "topic", name);
+    return sse__refuse(app, error, "topic %s: %s", name, sse__db_why(o.db, error));
 }
 
 /* Makes the rows that sql selects the events of a topic. */
@@ -17524,14 +17552,12 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
 
 /* The words for sse_topic_from_table's errors. */
 static const char *sse__feed_fault(sse_db *db, int error) {
-    const char *words = "";
     if (error == SSE_E_ARG)
         return "the SELECT needs one ? for the id to go on after, and gives id, data and, if "
                "wanted, the event's name";
     if (error == SSE_E_STATE)
         return "in use already, or it has a history, or db belongs to another app";
-    if (error != SSE_E_DB || !sse_db_error(db, &words)) return sse_error_text(error);
-    return words;
+    return sse__db_why(db, error);
 }
 
 SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql) {
@@ -18287,7 +18313,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     error = sse__live_copy_options(live, path, &o);
     if (!error && o.db) error = sse__changes_watch(app, o.db);
     if (!error) return sse_get(app, path, sse__live_handler, live);
-    return sse__config_fail(app, error, "live view", path);
+    return sse__refuse(app, error, "live view %s: %s", path, sse__db_why(o.db, error));
 }
 
 SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
