@@ -580,6 +580,11 @@
            port or range, or unix
        live view /feed: .tables without a .db
 
+     A callback that holds the loop for .slow_ms (250) or more holds every client; it is named:
+
+       handler of GET /report held the loop for 812 ms, and with it every client: sse_offload and
+           sse_db_post take what lasts (.slow_ms)
+
      Once the app runs, a mistake fails only its own call, and is logged in the same way. Warnings
      and errors go to stderr; on_log gets all lines, information and debug too. Mistakes of peers
      are a counter and a debug line; where you may have to change an option (.allowed_hosts,
@@ -1203,6 +1208,11 @@ typedef struct sse_app_options {
                                        with Retry-After, unless it is the only one. Bodies that are
                                        read in place (.body_later) do not count. default: 67108864;
                                        SSE_UNLIMITED */
+    int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
+                                       step, timer, watch, call, ...) that holds the loop for so
+                                       long is a warning that names it, once a second for each kind
+                                       of callback; on_init and on_exit are not measured.
+                                       default: 250; SSE_OFF */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -7105,6 +7115,20 @@ enum {
     SSE__STAGES
 };
 
+/* Callbacks of the program, by kind, as a log names them. */
+#define SSE__CALLBACK_KINDS(X)                                                                     \
+    X(HANDLER, "handler") X(HOOK, "before hook") X(GUARD, "guard") X(BODY, "reader of the body")   \
+    X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
+    X(CLOSE, "on_close") X(REPLY, "on_reply") X(PRESENCE, "on_join or on_leave")                   \
+    X(TIMER, "timer") X(WATCH, "watch") X(CALL, "sse_call") X(DONE, "done of sse_offload")         \
+    X(POSTED, "done of sse_db_post")
+enum {
+#define SSE__KIND(kind, name) SSE__IN_##kind,
+    SSE__CALLBACK_KINDS(SSE__KIND)
+#undef SSE__KIND
+    SSE__CALLBACKS
+};
+
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
    makes and frees them all. */
 struct sse__stream;
@@ -7139,6 +7163,7 @@ struct sse_app {
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
+    uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -7176,6 +7201,35 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
     *told = now;
     return SSE_LOG_WARNING;
+}
+
+/* When a callback of the program begins. 0: nobody wants to know. */
+static uint64_t sse__upcall_begin(const sse_app *app) {
+    return app->options.slow_ms > 0 ? sse__clock_ms() : 0;
+}
+
+/* It has returned. While it ran the loop stood still, and with it every client. fmt: which one of
+   its kind it was. */
+SSE__PRINTF(4, 5)
+static void sse__upcall_end(sse_app *app, int kind, uint64_t began, const char *fmt, ...) {
+    static const char *const kinds[] = {
+#define SSE__KIND(kind, name) name,
+        SSE__CALLBACK_KINDS(SSE__KIND)
+#undef SSE__KIND
+    };
+    const uint64_t now  = began ? sse__clock_ms() : 0;
+    uint64_t      *told = &app->slow_warned_ms[kind];
+    char           which[200];
+    va_list        ap;
+    if (!began || now - began < (uint64_t)app->options.slow_ms) return;
+    if (*told && now - *told < 1000) return;
+    *told = now;
+    va_start(ap, fmt);
+    vsnprintf(which, sizeof which, fmt, ap);
+    va_end(ap);
+    sse__log(app, SSE_LOG_WARNING, "%s%s held the loop for %llu ms, and with it every client: "
+             "sse_offload and sse_db_post take what lasts (.slow_ms)", kinds[kind], which,
+             (unsigned long long)(now - began));
 }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. */
@@ -7271,15 +7325,19 @@ typedef struct sse__app_call {
     sse_app   *app;
     sse_app_fn fn;
     void      *user;
+    bool       asked; /* by sse_call */
 } sse__app_call;
 
 static void sse__app_call_run(sse__call *call) {
-    sse__app_call *c = SSE__CONTAINER(call, sse__app_call, call);
+    sse__app_call *c     = SSE__CONTAINER(call, sse__app_call, call);
+    const uint64_t began = c->asked ? sse__upcall_begin(c->app) : 0;
     c->fn(c->app, c->user);
+    sse__upcall_end(c->app, SSE__IN_CALL, began, "%s", "");
     SSE_FREE(c);
 }
 
-/* Calls fn on the loop, from any thread. bytes: the size of what user points to, for W4. */
+/* Calls fn on the loop, from any thread. bytes: the size of what user points to, for W4; 0: the
+   program asked, and nobody knows. */
 static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) {
     sse__app_call *c = SSE__NEW(sse__app_call);
     int            error;
@@ -7289,6 +7347,7 @@ static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) 
     c->app        = app;
     c->fn         = fn;
     c->user       = user;
+    c->asked      = !bytes;
     error         = sse__loop_post(&app->loop, &c->call);
     if (error) SSE_FREE(c);
     return error;
@@ -7306,7 +7365,7 @@ typedef struct sse__timer {
     sse_app_fn fn;
     void      *user;
     uint32_t   slot;           /* in app->timers, until it has ended */
-    int        every_ms;       /* 0: once */
+    int        ms, every_ms;   /* as it was asked for; every_ms 0: once */
     bool       running, ended; /* TI1: one that ends while it runs is freed afterwards */
 } sse__timer;
 
@@ -7319,13 +7378,16 @@ static void sse__timer_end(sse__timer *t) {
 }
 
 static void sse__timer_fire(sse__alarm *alarm) {
-    sse__timer *t   = SSE__CONTAINER(alarm, sse__timer, alarm);
-    sse__wheel *w   = &t->app->loop.wheel;
-    uint64_t    due = alarm->due + (uint64_t)t->every_ms;
-    t->running      = true;
+    sse__timer    *t     = SSE__CONTAINER(alarm, sse__timer, alarm);
+    sse__wheel    *w     = &t->app->loop.wheel;
+    uint64_t       due   = alarm->due + (uint64_t)t->every_ms;
+    const uint64_t began = sse__upcall_begin(t->app);
+    t->running = true;
     t->app->loop.upcall++;
     if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
+    sse__upcall_end(t->app, SSE__IN_TIMER, began, " of sse_%s, %d ms,",
+                    t->every_ms ? "every" : "after", t->ms);
     t->running = false;
     if (t->ended) {
         SSE_FREE(t);
@@ -7349,6 +7411,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     t->fn       = fn;
     t->user     = user;
     t->slot     = handle.slot;
+    t->ms       = ms;
     t->every_ms = every_ms;
     t->alarm.fn = sse__timer_fire;
     sse__alarm_set(&app->loop.wheel, &t->alarm, sse__clock_ms() + (uint64_t)ms);
@@ -7431,12 +7494,16 @@ static void sse__lines_fire(sse__watch *w) {
 }
 
 static void sse__watch_fire(sse__source *source, int events) {
-    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
+    sse__watch *w  = SSE__CONTAINER(source, sse__watch, source);
+    const int   fd = source->fd;
+    uint64_t    began;
     if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading, writing shows it */
     events &= w->events;
     w->app->loop.upcall++;
-    if (events && w->fn) w->fn(w->app, source->fd, events, w->user);
+    began = sse__upcall_begin(w->app);
+    if (events && w->fn) w->fn(w->app, fd, events, w->user);
     else if (events) sse__lines_fire(w);
+    sse__upcall_end(w->app, SSE__IN_WATCH, began, " of descriptor %d", fd);
 }
 
 static void sse__watch_fire_always(sse__alarm *alarm) { /* once a turn */
@@ -7548,6 +7615,7 @@ typedef struct sse__job {
     sse_app   *app;
     sse_app_fn work, done;
     void      *user;
+    bool       asked; /* by sse_offload */
 } sse__job;
 
 typedef struct sse__pool {
@@ -7561,8 +7629,10 @@ typedef struct sse__pool {
 } sse__pool;
 
 static void sse__job_landed(sse__call *call) { /* on the loop */
-    sse__job *job = SSE__CONTAINER(call, sse__job, call);
+    sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
+    const uint64_t began = job->asked ? sse__upcall_begin(job->app) : 0;
     if (job->done) job->done(job->app, job->user);
+    sse__upcall_end(job->app, SSE__IN_DONE, began, "%s", "");
     SSE_FREE(job);
 }
 
@@ -7659,6 +7729,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
     job->work    = work;
     job->done    = done;
     job->user    = user;
+    job->asked   = at == &app->pool;
     pthread_mutex_lock(&pool->mutex);
     /* A thread starts when none is idle for the job, and stays. That it cannot is an error only if
        there is no other, which would come to the job in the end. */
@@ -9033,11 +9104,13 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
     if (!posts->answered) sse__db_job_end(&posts->job);
     posts->answered = true;
     while (posts->first) {
-        sse__dbpost *p = posts->first;
+        sse__dbpost   *p     = posts->first;
+        const uint64_t began = sse__upcall_begin(posts->app);
         posts->first = p->next; /* PO1 */
         if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
         else if (p->result.changes < 0)
             sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
+        sse__upcall_end(posts->app, SSE__IN_POSTED, began, " of %s", p->sql.format);
         sse__dbpost_free(p);
     }
 }
@@ -9068,7 +9141,7 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
         error = SSE_E_NOT_BUILT;
         if (posts->job.on->is_writer)
             error = sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts);
-        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, 0);
+        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
     } while (error);
 }
 
@@ -10832,6 +10905,7 @@ static const sse__option sse__option_numbers[] = {
     SSE__INT(body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
     SSE__INT(keepalive_ms, 60000, SSE_OFF, INT32_MAX),
     SSE__INT(send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+    SSE__INT(slow_ms, 250, SSE_OFF, INT32_MAX),
     SSE__INT(compress_window, 18, 16, 24),
     SSE__INT(compress_quality, 5, 1, 11)};
 #undef SSE__INT
@@ -12954,6 +13028,7 @@ typedef struct sse__stream_extra {
     sse__message  *last;
     sse__group    *label, *who;          /* NULL: none */
     sse__member    with_label, with_who;
+    const char    *path;  /* of the route that opened it, for the log. NULL: not known */
     char          *id;
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
@@ -13034,6 +13109,13 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
     SSE_ASSERT(allowed[stream->phase] >> to & 1);
     (void)allowed;
     stream->phase = (uint8_t)to;
+}
+
+/* A callback of the stream's has returned. */
+static void sse__stream_upcall_end(const sse__stream *stream, int kind, uint64_t began) {
+    const char *path = stream->extra->path;
+    sse__upcall_end(stream->app, kind, began, " of %s (stream %lu-%lu)", path ? path : "a stream",
+                    (unsigned long)stream->slot, (unsigned long)stream->gen);
 }
 
 static int sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
@@ -13516,15 +13598,17 @@ SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) {
 /* ---- time --------------------------------------------------------------------------- */
 
 static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
-    sse__streams *streams = stream->app->streams;
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__message *m = NULL;
+    sse__streams  *streams = stream->app->streams;
+    const uint64_t began   = stream->extra->on_ping ? sse__upcall_begin(stream->app) : 0;
+    sse_buf        b = {NULL, 0, 0, SSE_OK};
+    sse__message  *m = NULL;
     if (!stream->extra->on_ping) {
         (void)sse__stream_queue(stream, streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
+    sse__stream_upcall_end(stream, SSE__IN_PING, began);
     stream->last_sent = stream->app->loop.wheel.now;
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
@@ -13532,9 +13616,11 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 }
 
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
-    int ms;
+    const uint64_t began = sse__upcall_begin(stream->app);
+    int            ms;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    sse__stream_upcall_end(stream, SSE__IN_STEP, began);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
@@ -13602,9 +13688,14 @@ static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_
 
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
+    uint64_t began;
     if (stream->phase != SSE__STREAM_OPEN) return;
     sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
-    if (stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->extra->on_stop) {
+        began = sse__upcall_begin(stream->app);
+        stream->extra->on_stop(sse__stream_handle(stream), stream->user);
+        sse__stream_upcall_end(stream, SSE__IN_STOP, began);
+    }
     if (!sse__stream_lives(stream)) return;
     if (!stream->extra->step && !stream->drain) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
@@ -13638,8 +13729,11 @@ static void sse__streams_run_closed(sse_app *app) {
         while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
         streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
-        if (stream->on_close)
+        if (stream->on_close) {
+            const uint64_t began = sse__upcall_begin(app);
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+            sse__stream_upcall_end(stream, SSE__IN_CLOSE, began);
+        }
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
@@ -13893,6 +13987,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (!error) error = sse__stream_first(req->app, &o, &first);
     if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
     if (!error) sse__stream_fields(stream, req, &o);
+    if (stream->extra != &sse__no_extra && req->route) stream->extra->path = req->route->path;
     if (error || req->head_only) { /* a head may be all it asked for */
         if (error) sse__req_error(req, error);
         else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
@@ -15273,10 +15368,13 @@ static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
     sse__presence *presence = p->presence;
     const sse_topic_options *o = presence->options;
     void (*fn)(sse_app *app, const char *topic, const char *who, void *user);
+    uint64_t began;
     if (o && (p->streams > 0) != p->told) {
         fn      = p->told ? o->on_leave : o->on_join;
         p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
+        began   = sse__upcall_begin(presence->app);
         if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
+        sse__upcall_end(presence->app, SSE__IN_PRESENCE, began, " of topic %s", presence->topic);
     }
     if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
     sse__person_free(p);
@@ -16702,14 +16800,17 @@ static void sse__view_render(sse_view *view) {
     sse__views    *views    = live->app->views;
     const uint64_t failures = sse__db_error_count();
     sse__message  *m = NULL;
+    uint64_t       began;
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
+    began = sse__upcall_begin(live->app);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
+    sse__upcall_end(live->app, SSE__IN_RENDER, began, " of live view %s", live->path);
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
@@ -16894,13 +16995,20 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 /* ---- routes --------------------------------------------------------------------------- */
 
 /* The handler of every live route. Its guard may have opened the stream. */
+static void sse__live_ask_guard(const sse__live *live, sse_req *req) {
+    const uint64_t began = sse__upcall_begin(live->app);
+    if (!live->guard) return;
+    live->guard(req, live->user);
+    sse__upcall_end(live->app, SSE__IN_GUARD, began, " of live view %s", live->path);
+}
+
 static void sse__live_handler(sse_req *req, void *user) {
     sse__live   *live  = (sse__live *)user;
     sse__views  *views = live->app->views;
     sse_view    *view;
     sse__stream *stream;
     sse__target  t;
-    if (live->guard) live->guard(req, live->user);
+    sse__live_ask_guard(live, req);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     memset(&t, 0, sizeof t);
     t.live  = live;
@@ -16955,7 +17063,7 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req) {
     memset(req->params, 0, sizeof req->params);
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
     if (own) req->app->views->ask_hooks(req);
-    if (own && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
+    if (own && !sse__req_answered(req)) sse__live_ask_guard(t->live, req);
     allowed = own && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
@@ -17717,8 +17825,21 @@ static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
 
 static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     sse__hook *hook = sse__req_hook(req, req->app->router->before);
-    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next))
+    uint64_t   began;
+    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) {
+        began = sse__upcall_begin(req->app);
         hook->fn(req, hook->user);
+        sse__upcall_end(req->app, SSE__IN_HOOK, began, " of %s",
+                        *hook->prefix ? hook->prefix : "all paths");
+    }
+}
+
+/* fn: of its route; NULL: there is none. */
+static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
+    const sse__route *route = req->route;
+    const uint64_t    began = fn ? sse__upcall_begin(req->app) : 0;
+    if (fn) fn(req, route->user);
+    sse__upcall_end(req->app, kind, began, " of %s %s", route->method, route->path);
 }
 
 static void sse__req_dispatch(sse_req *req) {
@@ -17747,8 +17868,8 @@ static void sse__req_dispatch(sse_req *req) {
         sse__req_not_found(req);
         return;
     }
-    if (req->route->guard) req->route->guard(req, req->route->user);
-    if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
+    sse__req_call(req, SSE__IN_GUARD, req->route->guard);
+    if (!sse__req_answered(req)) sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
 }
 
 /* ---- logs of requests ------------------------------------------------------------ */
@@ -17821,6 +17942,7 @@ static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse_app   *app = req->app;
     sse__conn *c;
+    uint64_t   began;
     sse__req_end_body(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
@@ -17836,7 +17958,11 @@ static void sse__req_conclude(sse_req *req) {
     if (req->status >= 500) app->net->counts.replies_5xx++;
     else if (req->status >= 400) app->net->counts.replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
-    if (app->options.on_reply) app->options.on_reply(req, app->options.user);
+    if (app->options.on_reply) {
+        began = sse__upcall_begin(app);
+        app->options.on_reply(req, app->options.user);
+        sse__upcall_end(app, SSE__IN_REPLY, began, " to %s", req->path);
+    }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
     if (app->router->spare) {
@@ -17945,11 +18071,14 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_error_count();
     sse_req            *req = c->req;
+    uint64_t            began;
     int                 rc;
     if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
-    rc = req->body_fn(req, chunk, status, req->body_user);
+    began = sse__upcall_begin(req->app);
+    rc    = req->body_fn(req, chunk, status, req->body_user);
+    sse__upcall_end(req->app, SSE__IN_BODY, began, " of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
