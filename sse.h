@@ -585,11 +585,16 @@
        handler of GET /report held the loop for 812 ms, and with it every client: sse_offload and
            sse_db_post take what lasts (.slow_ms)
 
-     Once the app runs, a mistake fails only its own call, and is logged in the same way. Warnings
-     and errors go to stderr; on_log gets all lines, information and debug too. Mistakes of peers
-     are a counter and a debug line; where you may have to change an option (.allowed_hosts,
-     .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL) serves a live page
-     about the server, and /_sse/metrics for Prometheus.
+     Once the app runs, a mistake fails only its own call, and is logged in the same way, once a
+     second for each call:
+
+       sse_set_header: X-Who: the value holds a line break or another control character (/greet)
+
+     So are a step that ends its stream by an error, and a deferred request that is not answered
+     within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
+     too. Mistakes of peers are a counter and a debug line; where you may have to change an option
+     (.allowed_hosts, .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL)
+     serves a live page about the server, and /_sse/metrics for Prometheus.
 
    14. Access
 
@@ -1010,9 +1015,9 @@ typedef struct sse_event {
    event: borrowed until return.
    Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a
    script "</script" or "<!--", a redirect a control character or javascript:; SSE_E_ARG for NULL,
-   an event with nothing in it, two contents at once, signals that are no JSON object (or nest
-   deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the
-   selector it needs; else b's own error. Then nothing is appended.
+   an event with nothing in it, .patch without content, two contents at once, signals that are no
+   JSON object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a
+   mode without the selector it needs; else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
@@ -1611,7 +1616,8 @@ SSE_API int sse_come_back(sse_req *req, int ms);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
-   reply, never a stream (see sse_stream_open).
+   reply, never a stream (see sse_stream_open). One that is not answered within a minute is named in
+   the log, once.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -1697,7 +1703,8 @@ typedef struct sse_stream_options {
                                     SSE_UNLIMITED */
     int       (*step)(sse_stream s, void *user);
                                  /* a generator: sends, and returns the ms until its next call, or
-                                    SSE_RECONNECT, or SSE_END (or any other negative number). First
+                                    SSE_RECONNECT, or SSE_END (any other negative number ends the
+                                    stream as an error, which is logged with what it means). First
                                     call after the handler; never while unsent bytes wait; at once
                                     when the app stops, see sse_stopping. default: none */
     void      (*on_stop)(sse_stream s, void *user);
@@ -3870,16 +3877,27 @@ static sse_patch_options sse__patch_options(const sse_event *e) {
     return e->patch ? *e->patch : none;
 }
 
-static int sse__elements_check(const sse_patch_options *p) {
+/* What is wrong with an event, and the field to change; *error stays as it is for NULL, nothing. */
+static const char *sse__fault(int *error, int to, const char *text) {
+    *error = to;
+    return text;
+}
+
+static const char *sse__elements_fault(const sse_patch_options *p, int *error) {
     const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
-    if (!sse__has_no_newline(p->selector) || !sse__has_no_newline(p->view_transition_selector) ||
-        !sse__has_no_newline(ns))
-        return SSE_E_FIELD;
+    if (!sse__has_no_newline(p->selector))
+        return sse__fault(error, SSE_E_FIELD, ".patch: .selector holds a line break");
+    if (!sse__has_no_newline(p->view_transition_selector))
+        return sse__fault(error, SSE_E_FIELD,
+                          ".patch: .view_transition_selector holds a line break");
+    if (!sse__has_no_newline(ns))
+        return sse__fault(error, SSE_E_FIELD, ".patch: .ns holds a line break");
     if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0)
-        return SSE_E_ARG;
-    if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE) return SSE_E_ARG;
-    if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE) return SSE_OK;
-    return sse__nonempty(p->selector) ? SSE_OK : SSE_E_ARG;
+        return sse__fault(error, SSE_E_ARG, ".patch: .ns is none of html, svg, mathml");
+    if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE)
+        return sse__fault(error, SSE_E_ARG, ".patch: .mode is none of sse_mode");
+    if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__nonempty(p->selector)) return NULL;
+    return sse__fault(error, SSE_E_ARG, ".patch: this .mode needs a .selector");
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
@@ -3908,22 +3926,49 @@ static int sse__signals_check(sse_str json) {
     return sse_json_get(json, "", &all) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
 }
 
-/* Whether e can be written; publishing asks before it does any work. DS1 */
-static int sse__event_check(const sse_event *e) {
-    sse_patch_options patch;
-    int               contents, plain;
-    if (!e) return SSE_E_ARG;
+static const char *sse__content_fault(const sse_event *e, int *error) {
+    const sse_patch_options patch = sse__patch_options(e);
+    if (e->elements) return sse__elements_fault(&patch, error);
+    if (e->signals) *error = sse__signals_check(sse__event_text(e, e->signals));
+    else if (e->script) *error = sse__script_check(sse__event_text(e, e->script));
+    else if (e->redirect) *error = sse__redirect_check(e->redirect);
+    if (!*error) return NULL;
+    return e->signals  ? ".signals are no JSON object, or nest too deep"
+           : e->script ? ".script holds </script or <!--"
+                       : ".redirect is empty, javascript: or holds a control character";
+}
+
+/* NULL: e can be written. */
+static const char *sse__event_fault(const sse_event *e, int *error) {
+    int contents, plain;
+    *error = SSE_OK;
+    if (!e) return sse__fault(error, SSE_E_ARG, "the event is NULL");
     contents =
         (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
-    plain    = e->data || sse__nonempty(e->event);
-    patch    = sse__patch_options(e);
-    if (!sse__has_no_newline(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
-    if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
-    if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
-    if (e->elements) return sse__elements_check(&patch);
-    if (e->signals) return sse__signals_check(sse__event_text(e, e->signals));
-    if (e->script) return sse__script_check(sse__event_text(e, e->script));
-    return e->redirect ? sse__redirect_check(e->redirect) : SSE_OK;
+    plain = e->data || sse__nonempty(e->event);
+    if (!sse__has_no_newline(e->event))
+        return sse__fault(error, SSE_E_FIELD, ".event holds a line break");
+    if (!sse__is_id(e->id))
+        return sse__fault(error, SSE_E_FIELD,
+                          ".id holds a control character, or a blank at an end");
+    if (e->retry_ms < 0) return sse__fault(error, SSE_E_ARG, ".retry_ms is negative");
+    if (contents + plain > 1)
+        return sse__fault(error, SSE_E_ARG, "two of .data or .event, .elements, .signals, .script, "
+                                            ".redirect: send two events");
+    if (contents + plain > 0) return sse__content_fault(e, error);
+    if (e->patch)
+        return sse__fault(error, SSE_E_ARG, ".patch without .elements, .signals, .script or "
+                                            ".redirect: to remove, .elements is \"\"");
+    if (!e->id && !e->comment && !e->retry_ms)
+        return sse__fault(error, SSE_E_ARG, "there is nothing in it");
+    return NULL;
+}
+
+/* Whether e can be written; publishing asks before it does any work. DS1 */
+static int sse__event_check(const sse_event *e) {
+    int error;
+    (void)sse__event_fault(e, &error);
+    return error;
 }
 
 /* NULL or "": nothing */
@@ -7164,6 +7209,7 @@ struct sse_app {
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
+    struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -7203,33 +7249,40 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
     return SSE_LOG_WARNING;
 }
 
-/* When a callback of the program begins. 0: nobody wants to know. */
-static uint64_t sse__upcall_begin(const sse_app *app) {
-    return app->options.slow_ms > 0 ? sse__clock_ms() : 0;
+/* A callback of the program that runs. app NULL: it is not measured. */
+typedef struct sse__upcall { sse_app *app; int kind; uint64_t began; } sse__upcall;
+
+static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
+    sse__upcall u;
+    u.app   = app && app->options.slow_ms > 0 ? app : NULL;
+    u.kind  = kind;
+    u.began = u.app ? sse__clock_ms() : 0;
+    return u;
 }
 
 /* It has returned. While it ran the loop stood still, and with it every client. fmt: which one of
    its kind it was. */
-SSE__PRINTF(4, 5)
-static void sse__upcall_end(sse_app *app, int kind, uint64_t began, const char *fmt, ...) {
+SSE__PRINTF(2, 3)
+static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     static const char *const kinds[] = {
 #define SSE__KIND(kind, name) name,
         SSE__CALLBACK_KINDS(SSE__KIND)
 #undef SSE__KIND
     };
-    const uint64_t now  = began ? sse__clock_ms() : 0;
-    uint64_t      *told = &app->slow_warned_ms[kind];
+    const uint64_t now = u->app ? sse__clock_ms() : 0;
+    uint64_t      *told;
     char           which[200];
     va_list        ap;
-    if (!began || now - began < (uint64_t)app->options.slow_ms) return;
+    if (!u->app || now - u->began < (uint64_t)u->app->options.slow_ms) return;
+    told = &u->app->slow_warned_ms[u->kind];
     if (*told && now - *told < 1000) return;
     *told = now;
     va_start(ap, fmt);
     vsnprintf(which, sizeof which, fmt, ap);
     va_end(ap);
-    sse__log(app, SSE_LOG_WARNING, "%s%s held the loop for %llu ms, and with it every client: "
-             "sse_offload and sse_db_post take what lasts (.slow_ms)", kinds[kind], which,
-             (unsigned long long)(now - began));
+    sse__log(u->app, SSE_LOG_WARNING, "%s%s held the loop for %llu ms, and with it every client: "
+             "sse_offload and sse_db_post take what lasts (.slow_ms)", kinds[u->kind], which,
+             (unsigned long long)(now - u->began));
 }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. */
@@ -7249,6 +7302,33 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
         if (!app->loop.owned) app->config_error = error;
     }
     sse__unlock(&app->loop.mutex);
+    return error;
+}
+
+/* A call at run time is refused, in words that begin with its name and a colon, and name the field
+   and the reason. A warning once a second for each call, as a peer may be why. Returns error.
+   Threads: any. */
+SSE__PRINTF(3, 4)
+static int sse__refused(sse_app *app, int error, const char *fmt, ...) {
+    const uint64_t now = sse__clock_ms();
+    char           text[400];
+    uint32_t       call;
+    bool           due;
+    size_t         i = 0;
+    va_list        ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    call = sse__hash(sse__str(text, strcspn(text, ":"))) | 1; /* 0: a place that is free */
+    sse__lock(&app->loop.mutex);
+    while (i + 1 < SSE__COUNT(app->refused) && app->refused[i].call &&
+           app->refused[i].call != call)
+        i++;
+    due = !app->refused[i].call || now - app->refused[i].told_ms >= 1000;
+    if (due) app->refused[i].told_ms = now;
+    app->refused[i].call = call;
+    sse__unlock(&app->loop.mutex);
+    sse__log(app, due ? SSE_LOG_WARNING : SSE_LOG_DEBUG, "%s", text);
     return error;
 }
 
@@ -7330,9 +7410,9 @@ typedef struct sse__app_call {
 
 static void sse__app_call_run(sse__call *call) {
     sse__app_call *c     = SSE__CONTAINER(call, sse__app_call, call);
-    const uint64_t began = c->asked ? sse__upcall_begin(c->app) : 0;
+    const sse__upcall upcall = sse__upcall_begin(c->asked ? c->app : NULL, SSE__IN_CALL);
     c->fn(c->app, c->user);
-    sse__upcall_end(c->app, SSE__IN_CALL, began, "%s", "");
+    sse__upcall_end(&upcall, "%s", "");
     SSE_FREE(c);
 }
 
@@ -7381,13 +7461,12 @@ static void sse__timer_fire(sse__alarm *alarm) {
     sse__timer    *t     = SSE__CONTAINER(alarm, sse__timer, alarm);
     sse__wheel    *w     = &t->app->loop.wheel;
     uint64_t       due   = alarm->due + (uint64_t)t->every_ms;
-    const uint64_t began = sse__upcall_begin(t->app);
+    const sse__upcall upcall = sse__upcall_begin(t->app, SSE__IN_TIMER);
     t->running = true;
     t->app->loop.upcall++;
     if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
-    sse__upcall_end(t->app, SSE__IN_TIMER, began, " of sse_%s, %d ms,",
-                    t->every_ms ? "every" : "after", t->ms);
+    sse__upcall_end(&upcall, " of sse_%s, %d ms,", t->every_ms ? "every" : "after", t->ms);
     t->running = false;
     if (t->ended) {
         SSE_FREE(t);
@@ -7496,14 +7575,14 @@ static void sse__lines_fire(sse__watch *w) {
 static void sse__watch_fire(sse__source *source, int events) {
     sse__watch *w  = SSE__CONTAINER(source, sse__watch, source);
     const int   fd = source->fd;
-    uint64_t    began;
+    sse__upcall upcall;
     if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading, writing shows it */
     events &= w->events;
     w->app->loop.upcall++;
-    began = sse__upcall_begin(w->app);
+    upcall = sse__upcall_begin(w->app, SSE__IN_WATCH);
     if (events && w->fn) w->fn(w->app, fd, events, w->user);
     else if (events) sse__lines_fire(w);
-    sse__upcall_end(w->app, SSE__IN_WATCH, began, " of descriptor %d", fd);
+    sse__upcall_end(&upcall, " of descriptor %d", fd);
 }
 
 static void sse__watch_fire_always(sse__alarm *alarm) { /* once a turn */
@@ -7630,9 +7709,9 @@ typedef struct sse__pool {
 
 static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
-    const uint64_t began = job->asked ? sse__upcall_begin(job->app) : 0;
+    const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
     if (job->done) job->done(job->app, job->user);
-    sse__upcall_end(job->app, SSE__IN_DONE, began, "%s", "");
+    sse__upcall_end(&upcall, "%s", "");
     SSE_FREE(job);
 }
 
@@ -9105,12 +9184,12 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
     posts->answered = true;
     while (posts->first) {
         sse__dbpost   *p     = posts->first;
-        const uint64_t began = sse__upcall_begin(posts->app);
+        const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
         if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
         else if (p->result.changes < 0)
             sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
-        sse__upcall_end(posts->app, SSE__IN_POSTED, began, " of %s", p->sql.format);
+        sse__upcall_end(&upcall, " of %s", p->sql.format);
         sse__dbpost_free(p);
     }
 }
@@ -11131,7 +11210,7 @@ struct sse_req {
     sse_buf      astray;     /* what other threads than the loop's write to: never holds anything */
     sse__conn   *conn;       /* NULL once the client has left */
     sse__peer    peer;
-    sse__alarm   finish;     /* armed by sse_finish */
+    sse__alarm   finish;     /* armed by sse_finish; before that, for when it does not come */
     sse__link    kept;       /* in router.kept, once it has outlived its handler */
     sse_buf      input;      /* owned, if it outlives its handler; else {0}: the connection's */
     char        *bytes;
@@ -11163,6 +11242,7 @@ struct sse_req {
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
     bool         deferred;   /* it outlives its handler, until sse_finish */
+    bool         watched;    /* and is named if that does not come */
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
     bool         stream_asked; /* its handler tried to open a stream */
@@ -11196,6 +11276,11 @@ static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
 static int sse__req_error(sse_req *req, int error) {
     if (error && (!req->error || error == SSE_E_NOMEM)) req->error = error;
     return error;
+}
+
+/* A call with it is refused, for the reason why. */
+static int sse__req_refused(sse_req *req, int error, const char *call, const char *why) {
+    return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
 }
 
 /* Whether the calling thread may write to it. The loop's own, that of every handler, is known
@@ -11282,7 +11367,9 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     if (req->failed) return SSE_E_STATE; /* the first one stays */
     SSE__FORMAT(&text, sse__put_str, "", fmt);
     sse__req_fail(req, known, sse__req_take_text(req, &text, text.error));
-    return status == known ? SSE_OK : SSE_E_ARG;
+    if (status == known) return SSE_OK;
+    return sse__refused(req->app, SSE_E_ARG, "sse_fail: %d is not within 400..599 (%s)", status,
+                        req->path);
 }
 
 SSE_API sse_app *sse_req_app(sse_req *req) { return req->app; }
@@ -11434,7 +11521,7 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     if (sse__req_thread(req)) return SSE_E_THREAD;
-    if (!name) return sse__req_error(req, SSE_E_ARG);
+    if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr", "name is NULL");
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
 }
 
@@ -11778,7 +11865,9 @@ SSE_API sse_buf *sse_out_json(sse_req *req) {
 SSE_API int sse_set_status(sse_req *req, int status) {
     const int error = sse__reply_unsettled(req, "sse_set_status");
     if (error) return error;
-    if (status < 200 || status > 599) return sse__req_error(req, SSE_E_ARG);
+    if (status < 200 || status > 599)
+        return sse__req_refused(req, SSE_E_ARG, "sse_set_status",
+                                sse_fmt(req, "%d is not within 200..599", status));
     req->status = status;
     return SSE_OK;
 }
@@ -11791,8 +11880,11 @@ SSE_API int sse_set_type(sse_req *req, const char *content_type) {
     const sse_str type  = sse__text(content_type);
     const int     error = sse__reply_unsettled(req, "sse_set_type");
     if (error) return error;
-    if (!type.len) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
-    if (!sse__field_value_ok(type)) return sse__req_error(req, SSE_E_FIELD);
+    if (!type.len) /* a browser would guess */
+        return sse__req_refused(req, SSE_E_ARG, "sse_set_type", "content_type is NULL or empty");
+    if (!sse__field_value_ok(type))
+        return sse__req_refused(req, SSE_E_FIELD, "sse_set_type",
+                                "content_type holds a line break or another control character");
     req->type = sse__req_text(req, type);
     return req->type ? SSE_OK : SSE_E_NOMEM;
 }
@@ -11810,11 +11902,17 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] =
         "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
+    const char   *why   = NULL;
     const int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_header");
     if (error) return error;
-    if (!sse__is_token(field) || sse__wordlist_has(ours, field) ||
-        !sse__field_value_ok(sse__text(value)))
-        return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(field)) why = "the name is not that of a header";
+    else if (sse__wordlist_has(ours, field)) why = "that is the library's own to write";
+    else if (!value) why = "the value is NULL";
+    else if (!sse__field_value_ok(sse__text(value)))
+        why = "the value holds a line break or another control character";
+    if (why)
+        return sse__req_refused(req, SSE_E_FIELD, "sse_set_header",
+                                sse_fmt(req, "%.80s: %s", name ? name : "NULL", why));
     if (sse__is_word(field, "content-type")) return sse_set_type(req, value);
     sse__put_field(&req->headers, name, value);
     return sse__req_error(req, req->headers.error);
@@ -11822,19 +11920,24 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
 
 /* What browsers take as it is meant: they ignore other values silently, and the cookie is then
    wider than it should be. */
-static bool sse__cookie_options_ok(const sse_cookie_options *o, const char *name, bool secure) {
+static const char *sse__cookie_fault(const sse_cookie_options *o, const char *name, bool secure) {
     const char   *p    = o->path ? o->path : "/";
     const sse_str site = sse__text(o->same_site);
     const bool    host = strncmp(name, "__Host-", 7) == 0; /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
-    if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
-    if (!secure && (strncmp(name, "__Secure-", 9) == 0 || sse__is_word(site, "None"))) return false;
-    if (o->max_age_s < SSE_OFF || *p != '/') return false;
+    if (host && (!secure || o->domain || strcmp(p, "/") != 0))
+        return "a __Host- cookie needs .secure, no .domain, and / as .path";
+    if (!secure && strncmp(name, "__Secure-", 9) == 0) return "a __Secure- cookie needs .secure";
+    if (!secure && sse__is_word(site, "None")) return ".same_site None needs .secure";
+    if (o->max_age_s < SSE_OFF) return ".max_age_s is negative";
+    if (*p != '/') return ".path does not begin with /";
     if (o->domain && (!o->domain[0] || !sse__all_in_class(sse__text(o->domain), SSE__HOST)))
-        return false;
-    if (site.ptr && !sse__wordlist_has("Strict Lax None", site)) return false;
+        return ".domain is no host name";
+    if (site.ptr && !sse__wordlist_has("Strict Lax None", site))
+        return ".same_site is none of Strict, Lax, None";
     for (; *p; p++) /* RFC 6265 4.1.1, path-value */
-        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';') return false;
-    return true;
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';')
+            return ".path holds a semicolon, a control character or one that is not ASCII";
+    return NULL;
 }
 
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
@@ -11843,13 +11946,19 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *o = options ? options : &defaults;
     sse_buf  *b     = &req->headers;
     const int error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie");
-    bool      secure;
+    const char *why = NULL;
+    bool        secure, broken;
     if (error) return error;
-    if (!sse__is_token(sse__text(name)) || !value ||
-        !sse__all_in_class(sse__text(value), SSE__COOKIE))
-        return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(sse__text(name))) why = "the name is no token";
+    else if (!value) why = "the value is NULL";
+    else if (!sse__all_in_class(sse__text(value), SSE__COOKIE))
+        why = "the value holds a space, quote, comma, semicolon or control character";
     secure = o->secure || sse__req_over_tls(req);
-    if (!sse__cookie_options_ok(o, name, secure)) return sse__req_error(req, SSE_E_ARG);
+    broken = why != NULL;
+    if (!why) why = sse__cookie_fault(o, name, secure);
+    if (why)
+        return sse__req_refused(req, broken ? SSE_E_FIELD : SSE_E_ARG, "sse_set_cookie",
+                                sse_fmt(req, "%.80s: %s", name ? name : "NULL", why));
     sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, o->path ? o->path : "/",
                o->same_site ? o->same_site : "Lax");
     if (o->domain) sse_printf(b, "; Domain=%s", o->domain);
@@ -11865,7 +11974,10 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
-    error = value ? sse_sign(&text, sse__app_secret(req->app), value) : SSE_E_ARG;
+    if (!value)
+        return sse__req_refused(req, SSE_E_ARG, "sse_set_cookie_signed",
+                                sse_fmt(req, "%.80s: the value is NULL", name ? name : "NULL"));
+    error = sse_sign(&text, sse__app_secret(req->app), value);
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -11887,12 +11999,12 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
     if (error) return error;
     for (i = 0; i < target.len; i++)
         if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F)
-            return sse__req_error(req, SSE_E_FIELD);
-    if (!sse__redirect_ok(target)) {
-        sse__log(req->app, SSE_LOG_ERROR,
-                 "sse_redirect: \"%s\" is no relative reference, http or https", url ? url : "");
-        return sse__req_error(req, SSE_E_ARG);
-    }
+            return sse__req_refused(req, SSE_E_FIELD, "sse_redirect",
+                                    "url holds a space or a control character");
+    if (!sse__redirect_ok(target))
+        return sse__req_refused(req, SSE_E_ARG, "sse_redirect",
+                                sse_fmt(req, "\"%.100s\" is no relative reference, http or https",
+                                        url ? url : ""));
     if (req->status < 300 || req->status > 399) req->status = 303;
     return sse_set_header(req, "Location", url);
 }
@@ -11948,7 +12060,8 @@ SSE_API int sse_defer(sse_req *req) {
     const int error = sse__req_may(req, SSE__MAY_DEFER, "sse_defer");
     if (error == SSE_E_STATE) sse__req_answers_later(req);
     if (error) return error;
-    if (req->deferred) return SSE_E_STATE;
+    if (req->deferred)
+        return sse__refused(req->app, SSE_E_STATE, "sse_defer: a second time (%s)", req->path);
     req->deferred = sse__req_own_fields(req);
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
@@ -11958,7 +12071,9 @@ SSE_API int sse_finish(sse_req *req) {
     bool      here;
     if (error) return error;
     here = req->phase == SSE__REQ_HANDLED;
-    if (!req->deferred) return SSE_E_STATE;
+    if (!req->deferred)
+        return sse__refused(req->app, SSE_E_STATE, "sse_finish: without sse_defer: the reply "
+                            "leaves when the handler returns (%s)", req->path);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     /* By an alarm, this turn or the next: the caller is not to find itself in a hook, nor the
        request freed. */
@@ -12189,7 +12304,7 @@ static void sse__reply_send(sse_req *req, sse__block *block, uint64_t first, uin
 
 SSE_API int sse_come_back(sse_req *req, int ms) {
     int error;
-    if (ms < 0) return sse__req_error(req, SSE_E_ARG);
+    if (ms < 0) return sse__req_refused(req, SSE_E_ARG, "sse_come_back", "ms is negative");
     error = sse_fail(req, 503, "there is no room at the moment: come back later");
     if (error) return error;
     req->come_back_ms = ms ? ms : SSE__COME_BACK_MS;
@@ -12931,6 +13046,16 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
     return error || *out ? error : SSE_E_NOMEM;
 }
 
+/* Says why an event was refused by call, if it was. Returns error. */
+static int sse__event_refused(sse_app *app, const char *call, const sse_event *event, int error) {
+    int         what;
+    const char *fault = sse__event_fault(event, &what);
+    if (!app || (error != SSE_E_ARG && error != SSE_E_FIELD && error != SSE_E_SYNTAX)) return error;
+    if (!fault && error != SSE_E_SYNTAX) return error;
+    return sse__refused(app, error, "%s: %s", call,
+                        fault ? fault : "it is not UTF-8, which .check_utf8 wants");
+}
+
 static sse__message *sse__message_of_bytes(sse_str bytes) { /* NULL: no memory */
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse__message_begin(&b);
@@ -12951,7 +13076,8 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>message >>reply >>conn >>loop    Tests: tests/wire/stream.test.mjs tests/unit/stream.c
+  Uses: >>message >>reply >>conn >>db >>loop
+  Tests: tests/wire/stream.test.mjs tests/unit/stream.c
 
   The life of a stream; [f] is the function that makes the change:
 
@@ -13112,9 +13238,9 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
 }
 
 /* A callback of the stream's has returned. */
-static void sse__stream_upcall_end(const sse__stream *stream, int kind, uint64_t began) {
+static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall) {
     const char *path = stream->extra->path;
-    sse__upcall_end(stream->app, kind, began, " of %s (stream %lu-%lu)", path ? path : "a stream",
+    sse__upcall_end(upcall, " of %s (stream %lu-%lu)", path ? path : "a stream",
                     (unsigned long)stream->slot, (unsigned long)stream->gen);
 }
 
@@ -13488,8 +13614,9 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     sse__stream  *stream;
     sse__message *m;
     int           error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send", &stream);
-    if (!error) error = sse__message_of_event(stream->app, event, &m);
     if (error) return error;
+    error = sse__message_of_event(stream->app, event, &m);
+    if (error) return sse__event_refused(stream->app, "sse_stream_send", event, error);
     stream->app->net->counts.events++;
     return sse__stream_push_new(stream, m);
 }
@@ -13499,7 +13626,7 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     sse__message *m;
     const int     error = sse__stream_may(s, SSE__USE_IT, "sse_stream_write", &stream);
     if (error || !n) return error; /* an empty chunk would end the body */
-    if (!bytes) return SSE_E_ARG;
+    if (!bytes) return sse__refused(s.app, SSE_E_ARG, "sse_stream_write: bytes is NULL");
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
     return m ? sse__stream_push_new(stream, m) : SSE_E_NOMEM;
 }
@@ -13580,7 +13707,9 @@ static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
     sse__stream  *stream;
     int           error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     if (error) return error;
-    if (!last || !stream->raw) error = sse__farewell(stream->app, last, &m);
+    if (!last || !stream->raw)
+        error = sse__event_refused(stream->app, whole ? "sse_stream_end" : "sse_stream_reconnect",
+                                   last, sse__farewell(stream->app, last, &m));
     else error = sse__stream_is_raw(stream, whole ? "sse_stream_end: a last event"
                                                   : "sse_stream_reconnect: a last event");
     sse__stream_end_with(stream, last != NULL, m, whole);
@@ -13599,7 +13728,7 @@ SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) {
 
 static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     sse__streams  *streams = stream->app->streams;
-    const uint64_t began   = stream->extra->on_ping ? sse__upcall_begin(stream->app) : 0;
+    sse__upcall    upcall;
     sse_buf        b = {NULL, 0, 0, SSE_OK};
     sse__message  *m = NULL;
     if (!stream->extra->on_ping) {
@@ -13607,20 +13736,36 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
         return;
     }
     sse__message_begin(&b);
+    upcall = sse__upcall_begin(stream->app, SSE__IN_PING);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
-    sse__stream_upcall_end(stream, SSE__IN_PING, began);
+    sse__stream_upcall_end(stream, &upcall);
     stream->last_sent = stream->app->loop.wheel.now;
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
     if (m) (void)sse__stream_push_new(stream, m);
 }
 
+/* The step has said the end. Where that looks like an error, it says why. SSE_END and SSE_RECONNECT
+   are also errors by their numbers: those count by what the library saw. */
+static void sse__stream_step_failed(const sse__stream *stream, int ms, bool db_failed) {
+    const char *path = stream->extra->path, *why = NULL;
+    if (ms < SSE_RECONNECT) why = sse_error_text(ms);
+    else if (stream->app->call_error) why = sse_error_text(stream->app->call_error);
+    if (db_failed) why = sse__db_faults.words;
+    if (!why) return;
+    sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s) by %d: %s",
+                 path ? path : "of no route", ms, why);
+}
+
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
-    const uint64_t began = sse__upcall_begin(stream->app);
-    int            ms;
+    const sse__upcall   upcall   = sse__upcall_begin(stream->app, SSE__IN_STEP);
+    const unsigned long failures = sse__db_error_count();
+    int                 ms;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
+    stream->app->call_error = SSE_OK;
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
-    sse__stream_upcall_end(stream, SSE__IN_STEP, began);
+    sse__stream_upcall_end(stream, &upcall);
+    if (ms < 0) sse__stream_step_failed(stream, ms, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
@@ -13688,13 +13833,13 @@ static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_
 
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
-    uint64_t began;
+    sse__upcall upcall;
     if (stream->phase != SSE__STREAM_OPEN) return;
     sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
     if (stream->extra->on_stop) {
-        began = sse__upcall_begin(stream->app);
+        upcall = sse__upcall_begin(stream->app, SSE__IN_STOP);
         stream->extra->on_stop(sse__stream_handle(stream), stream->user);
-        sse__stream_upcall_end(stream, SSE__IN_STOP, began);
+        sse__stream_upcall_end(stream, &upcall);
     }
     if (!sse__stream_lives(stream)) return;
     if (!stream->extra->step && !stream->drain) {
@@ -13730,9 +13875,9 @@ static void sse__streams_run_closed(sse_app *app) {
         streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
         if (stream->on_close) {
-            const uint64_t began = sse__upcall_begin(app);
+            const sse__upcall upcall = sse__upcall_begin(app, SSE__IN_CLOSE);
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
-            sse__stream_upcall_end(stream, SSE__IN_CLOSE, began);
+            sse__stream_upcall_end(stream, &upcall);
         }
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
@@ -15026,6 +15171,7 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     char              id[SSE__ID_ROOM + 1];
     sse_buf           b = {NULL, 0, 0, SSE_OK};
     sse_event         event = sse__event_new(NULL);
+    const char       *why;
     int               error;
     *m = NULL;
     if (number <= 0 || meta.seq <= after) {
@@ -15044,8 +15190,9 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
         return *m ? SSE_OK : SSE_E_NOMEM;
     }
     if (error == SSE_E_NOMEM) return error;
-    sse__log(o->app, SSE_LOG_WARNING, "row %lld of an outbox is no event: %s", number,
-             sse_error_text(error));
+    why = sse__event_fault(&event, &error);
+    sse__log(o->app, SSE_LOG_WARNING, "row %lld of topic %s is no event: %s", number, o->topic,
+             why ? why : "it is not UTF-8, which .check_utf8 wants");
     return SSE_OK;
 }
 
@@ -15368,13 +15515,13 @@ static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
     sse__presence *presence = p->presence;
     const sse_topic_options *o = presence->options;
     void (*fn)(sse_app *app, const char *topic, const char *who, void *user);
-    uint64_t began;
+    sse__upcall upcall;
     if (o && (p->streams > 0) != p->told) {
         fn      = p->told ? o->on_leave : o->on_join;
         p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
-        began   = sse__upcall_begin(presence->app);
+        upcall  = sse__upcall_begin(presence->app, SSE__IN_PRESENCE);
         if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
-        sse__upcall_end(presence->app, SSE__IN_PRESENCE, began, " of topic %s", presence->topic);
+        sse__upcall_end(&upcall, " of topic %s", presence->topic);
     }
     if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
     sse__person_free(p);
@@ -16292,7 +16439,8 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     sse__topic  *topic;
     sse__stream *stream;
     int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
-    if (!error && !sse__nonempty(name)) error = SSE_E_ARG;
+    if (!error && !sse__nonempty(name))
+        error = sse__refused(s.app, SSE_E_ARG, "%s: a topic without a name", call);
     if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
     if (!error) {
         s.app->streams->replay = sse__stream_replay;
@@ -16453,7 +16601,10 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
 }
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
-    return sse__call_failed(app, sse__publish_event(app, topic, event));
+    const int error = sse__publish_event(app, topic, event);
+    if (app && !topic) sse__refused(app, error, "sse_publish: topic is NULL");
+    else if (error) sse__event_refused(app, "sse_publish", event, error);
+    return sse__call_failed(app, error);
 }
 
 /* ---- looking in ------------------------------------------------------------------------- */
@@ -16575,8 +16726,11 @@ static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: no more */
 }
 
 static int sse__filter_check(sse_app *app, const sse_filter *f) {
-    if (!app || !f || (!f->all && !f->label && !f->who && !f->topic)) return SSE_E_ARG;
-    return sse__on_loop(app) ? SSE_OK : SSE_E_THREAD;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (f && (f->all || f->label || f->who || f->topic)) return SSE_OK;
+    return sse__refused(app, SSE_E_ARG, "sse_streams_...: the filter is empty: a name in it is "
+                                        "NULL, or .all is meant");
 }
 
 /* The common question asks for one thing and is answered without a walk: by the length of the
@@ -16800,17 +16954,17 @@ static void sse__view_render(sse_view *view) {
     sse__views    *views    = live->app->views;
     const uint64_t failures = sse__db_error_count();
     sse__message  *m = NULL;
-    uint64_t       began;
+    sse__upcall    upcall;
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
-    began = sse__upcall_begin(live->app);
+    upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
-    sse__upcall_end(live->app, SSE__IN_RENDER, began, " of live view %s", live->path);
+    sse__upcall_end(&upcall, " of live view %s", live->path);
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
@@ -16996,10 +17150,10 @@ static sse_view *sse__view_each(sse__live *live, sse_req *req) { /* NULL: no mem
 
 /* The handler of every live route. Its guard may have opened the stream. */
 static void sse__live_ask_guard(const sse__live *live, sse_req *req) {
-    const uint64_t began = sse__upcall_begin(live->app);
+    const sse__upcall upcall = sse__upcall_begin(live->app, SSE__IN_GUARD);
     if (!live->guard) return;
     live->guard(req, live->user);
-    sse__upcall_end(live->app, SSE__IN_GUARD, began, " of live view %s", live->path);
+    sse__upcall_end(&upcall, " of live view %s", live->path);
 }
 
 static void sse__live_handler(sse_req *req, void *user) {
@@ -17825,21 +17979,20 @@ static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
 
 static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     sse__hook *hook = sse__req_hook(req, req->app->router->before);
-    uint64_t   began;
+    sse__upcall upcall;
     for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) {
-        began = sse__upcall_begin(req->app);
+        upcall = sse__upcall_begin(req->app, SSE__IN_HOOK);
         hook->fn(req, hook->user);
-        sse__upcall_end(req->app, SSE__IN_HOOK, began, " of %s",
-                        *hook->prefix ? hook->prefix : "all paths");
+        sse__upcall_end(&upcall, " of %s", *hook->prefix ? hook->prefix : "all paths");
     }
 }
 
 /* fn: of its route; NULL: there is none. */
 static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
-    const sse__route *route = req->route;
-    const uint64_t    began = fn ? sse__upcall_begin(req->app) : 0;
+    const sse__route *route  = req->route;
+    const sse__upcall upcall = sse__upcall_begin(fn ? req->app : NULL, kind);
     if (fn) fn(req, route->user);
-    sse__upcall_end(req->app, kind, began, " of %s %s", route->method, route->path);
+    sse__upcall_end(&upcall, " of %s %s", route->method, route->path);
 }
 
 static void sse__req_dispatch(sse_req *req) {
@@ -17942,7 +18095,7 @@ static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse_app   *app = req->app;
     sse__conn *c;
-    uint64_t   began;
+    sse__upcall upcall;
     sse__req_end_body(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
@@ -17959,9 +18112,9 @@ static void sse__req_conclude(sse_req *req) {
     else if (req->status >= 400) app->net->counts.replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) {
-        began = sse__upcall_begin(app);
+        upcall = sse__upcall_begin(app, SSE__IN_REPLY);
         app->options.on_reply(req, app->options.user);
-        sse__upcall_end(app, SSE__IN_REPLY, began, " to %s", req->path);
+        sse__upcall_end(&upcall, " to %s", req->path);
     }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
@@ -17973,8 +18126,17 @@ static void sse__req_conclude(sse_req *req) {
     app->router->spare = req;
 }
 
-static void sse__req_finish_alarm(sse__alarm *alarm) { /* sse_finish was called */
-    sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish));
+enum { SSE__UNANSWERED_MS = 60000 };
+
+/* sse_finish was called; or nobody has for a minute, which is said once: a request that is lost is
+   memory that is lost, and a client that waits. */
+static void sse__req_finish_alarm(sse__alarm *alarm) {
+    sse_req *req = SSE__CONTAINER(alarm, sse_req, finish);
+    if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
+    else
+        sse__log(req->app, SSE_LOG_WARNING, "%s %s was deferred a minute ago and is not answered "
+                 "yet%s: sse_finish does that", sse_method(req), req->path,
+                 req->conn ? "" : " (its client has left)");
 }
 
 static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
@@ -17983,6 +18145,10 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
         return;
     }
     sse__req_set_phase(req, SSE__REQ_WAITING);
+    if (req->deferred && !req->watched)
+        sse__alarm_set(&req->app->loop.wheel, &req->finish,
+                       req->app->loop.wheel.now + SSE__UNANSWERED_MS);
+    req->watched = req->deferred;
     if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
     if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
     req->conn->req = req;
@@ -18071,14 +18237,14 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_error_count();
     sse_req            *req = c->req;
-    uint64_t            began;
+    sse__upcall         upcall;
     int                 rc;
     if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
-    began = sse__upcall_begin(req->app);
-    rc    = req->body_fn(req, chunk, status, req->body_user);
-    sse__upcall_end(req->app, SSE__IN_BODY, began, " of %s", req->path);
+    upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
+    rc     = req->body_fn(req, chunk, status, req->body_user);
+    sse__upcall_end(&upcall, " of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
@@ -18384,6 +18550,8 @@ static int sse__live_copy_options(sse__live *live, const char *path, const sse_l
 static const char *sse__live_fault(const sse_live_options *o) {
     const sse_stream_options *stream = o->stream;
     sse_patch_options         patch;
+    const char               *fault;
+    int                       error;
     memset(&patch, 0, sizeof patch);
     if (o->patch) patch = *o->patch;
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
@@ -18392,8 +18560,8 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (sse__nonempty(o->event) && o->format != SSE_AS_DATA)
         return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
     if (!sse__has_no_newline(o->event)) return ".event holds a line break";
-    if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch))
-        return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
+    fault = o->format == SSE_AS_ELEMENTS ? sse__elements_fault(&patch, &error) : NULL;
+    if (fault) return fault;
     if (!stream) return NULL;
     if (stream->first || stream->last) return ".stream: .first and .last are the view's own";
     if (!stream->type && !stream->status && !stream->step) return NULL;

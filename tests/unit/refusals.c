@@ -381,7 +381,7 @@ static void test_live(void) {
     patch.mode = SSE_APPEND;
     o.patch = &patch;
     live_refused(&o,
-        ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector");
+        ".patch: this .mode needs a .selector");
     o.stream = &stream;
     stream.first = &event;
     live_refused(&o, ".stream: .first and .last are the view's own");

@@ -178,7 +178,214 @@ static void test_slow(void) {
     dial_free(app);
 }
 
+/* ---- refusals ---- */
+
+static int refused_with(sse_req *req, const char *what) { /* a call of a handler that is refused */
+    sse_cookie_options o;
+    memset(&o, 0, sizeof o);
+    o.path = "x";
+    if (!strcmp(what, "status")) return sse_set_status(req, 99);
+    if (!strcmp(what, "type")) return sse_set_type(req, "");
+    if (!strcmp(what, "typ2")) return sse_set_type(req, "a\nb");
+    if (!strcmp(what, "name")) return sse_set_header(req, "a b", "c");
+    if (!strcmp(what, "ours")) return sse_set_header(req, "Content-Length", "7");
+    if (!strcmp(what, "null")) return sse_set_header(req, "X-A", NULL);
+    if (!strcmp(what, "value")) return sse_set_header(req, "X-A", "secret\r\n");
+    if (!strcmp(what, "cookie")) return sse_set_cookie(req, "a", "b c", NULL);
+    if (!strcmp(what, "path")) return sse_set_cookie(req, "a", "b", &o);
+    if (!strcmp(what, "signed")) return sse_set_cookie_signed(req, "a", NULL, NULL);
+    if (!strcmp(what, "blank")) return sse_redirect(req, "/a b");
+    if (!strcmp(what, "script")) return sse_redirect(req, "javascript:x");
+    if (!strcmp(what, "attr")) return sse_set_attr(req, NULL, "x");
+    if (!strcmp(what, "back")) return sse_come_back(req, -1);
+    if (!strcmp(what, "fail")) return sse_fail(req, 200, "x");
+    if (!strcmp(what, "finish")) return sse_finish(req);
+    return 0;
+}
+
+static void refuses(sse_req *req, void *user) {
+    (void)user;
+    ok(refused_with(req, sse_query(req, "what")) < 0, "%s is refused", sse_query(req, "what"));
+}
+
+static void test_refused(void) {
+    static const char *const calls[][2] = {
+        {"status", "sse_set_status: 99 is not within 200..599 (/refuses)"},
+        {"type", "sse_set_type: content_type is NULL or empty (/refuses)"},
+        {"typ2", "sse_set_type: content_type holds a line break"},
+        {"name", "sse_set_header: a b: the name is not that of a header (/refuses)"},
+        {"ours", "sse_set_header: Content-Length: that is the library's own to write"},
+        {"null", "sse_set_header: X-A: the value is NULL"},
+        {"value", "sse_set_header: X-A: the value holds a line break"},
+        {"cookie", "sse_set_cookie: a: the value holds a space"},
+        {"path", "sse_set_cookie: a: .path does not begin with / (/refuses)"},
+        {"signed", "sse_set_cookie_signed: a: the value is NULL"},
+        {"blank", "sse_redirect: url holds a space"},
+        {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
+        {"attr", "sse_set_attr: name is NULL"},
+        {"back", "sse_come_back: ms is negative"},
+        {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
+        {"finish", "sse_finish: without sse_defer"}};
+    char     path[64];
+    size_t   i;
+    sse_app *app;
+    for (i = 0; i < SSE__COUNT(calls); i++) {
+        app = fresh(SSE_OFF);
+        sse_get(app, "/refuses", refuses, NULL);
+        snprintf(path, sizeof path, "/refuses?what=%s", calls[i][0]);
+        dial(app, path, NULL);
+        is_said(calls[i][1]);
+        ok(!strstr(warned, "secret"), "... not the value");
+        dial(app, path, NULL);
+        is_int(said(calls[i][1]), 1, "... once a second");
+        dial_free(app);
+    }
+}
+
+static void test_events(void) {
+    static const struct { sse_event event; int error; const char *words; } events[] = {
+        {{"a\nb", "x", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_FIELD, ".event holds a l"},
+        {{0, "x", 0, "a\n", 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_FIELD, ".id holds a con"},
+        {{0, "x", 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, ".retry_ms is negative"},
+        {{0, "x", 0, 0, 0, 0, "<p>", 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, "two of .data or"},
+        {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, "there is nothing in it"},
+        {{0, 0, 0, 0, 0, 0, 0, "[1]", 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, ".signals are no JSON"},
+        {{0, 0, 0, 0, 0, 0, 0, 0, "</script", 0, 0, 0, {0, 0, 0}, 0}, SSE_E_FIELD, ".script holds"},
+        {{0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, ".redirect is empty"}};
+    sse_patch_options patch;
+    sse_event         event;
+    sse_filter        nobody;
+    sse_app          *app;
+    char              line[200];
+    size_t            i;
+    memset(&patch, 0, sizeof patch);
+    memset(&event, 0, sizeof event);
+    memset(&nobody, 0, sizeof nobody);
+    for (i = 0; i < SSE__COUNT(events); i++) {
+        app = fresh(SSE_OFF);
+        dial(app, "/s", NULL);
+        is_int(sse_publish(app, "t", &events[i].event), events[i].error, "no event to publish");
+        snprintf(line, sizeof line, "sse_publish: %s", events[i].words);
+        is_said(line);
+        is_int(sse_stream_send(newest, &events[i].event), events[i].error, "... to send");
+        snprintf(line, sizeof line, "sse_stream_send: %s", events[i].words);
+        is_said(line);
+        is_int(sse_stream_end(newest, &events[i].event), events[i].error, "... to end with");
+        snprintf(line, sizeof line, "sse_stream_end: %s", events[i].words);
+        is_said(line);
+        dial_free(app);
+    }
+    app = fresh(SSE_OFF);
+    event.id = "7"; /* a removal that was meant */
+    patch.mode = SSE_REMOVE;
+    patch.selector = "#a";
+    event.patch = &patch;
+    is_int(sse_publish(app, "t", &event), SSE_E_ARG, "a patch of nothing");
+    is_said("sse_publish: .patch without .elements");
+    is_int(sse_publish(app, NULL, &event), SSE_E_ARG, "a topic of no name");
+    is_int(sse_streams_close(app, &nobody, NULL), SSE_E_ARG, "a filter that names nobody");
+    is_said("the filter is empty");
+    dial(app, "/s", NULL);
+    is_int(sse_subscribe(newest, ""), SSE_E_ARG, "a topic without a name");
+    is_said("sse_subscribe: a topic without a name");
+    dial_free(app);
+}
+
+/* ---- steps, and requests that nobody answers ---- */
+
+static int fails_by(sse_stream s, void *user) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    if (!user) return sse_publish(s.app, "t", &event);
+    if (strcmp((const char *)user, "db")) return SSE_END;
+#ifndef SSE_NO_SQLITE
+    {
+        sse_db *db = sse_db_open(":memory:", NULL);
+        sse_db_exec(db, "INSERT INTO nowhere VALUES(1)");
+        sse_db_close(db);
+    }
+#endif
+    return SSE_END;
+}
+
+static int fails_plainly(sse_stream s, void *user) { return (void)s, (void)user, SSE_E_IO; }
+
+static void steps_by(sse_req *req, void *user) {
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    o.step = user && !strcmp((const char *)user, "io") ? fails_plainly : fails_by;
+    o.user = user;
+    sse_stream_open(req, &o);
+}
+
+static void test_steps(void) {
+    sse_app *app = fresh(SSE_OFF);
+    sse_get(app, "/io", steps_by, (void *)"io");
+    dial(app, "/io", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/io) by -7: SSE_E_IO: ");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    sse_get(app, "/publish", steps_by, NULL);
+    dial(app, "/publish", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/publish) by -2: SSE_E_ARG: ");
+    dial_free(app);
+#ifndef SSE_NO_SQLITE
+    app = fresh(SSE_OFF);
+    sse_get(app, "/db", steps_by, (void *)"db");
+    dial(app, "/db", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/db) by -1: no such table: nowhere");
+    dial_free(app);
+#endif
+    app = fresh(SSE_OFF);
+    sse_get(app, "/end", steps_by, (void *)"end");
+    dial(app, "/end", NULL);
+    turns(app, 5);
+    is_str(warned, "", "an end that is none of these says nothing");
+    dial_free(app);
+}
+
+static sse_req *forgotten;
+
+static void forgets(sse_req *req, void *user) {
+    (void)user;
+    forgotten = req;
+    sse_defer(req);
+}
+
+static void test_deferred(void) {
+    sse_app *app = fresh(SSE_OFF);
+    client  *c;
+    const struct linger reset = {1, 0};
+    sse_get(app, "/forgotten", forgets, NULL);
+    c = dial(app, "/forgotten", NULL);
+    ok(forgotten->finish.due >= app->loop.wheel.now + 55000, "a minute to answer");
+    sse__alarm_set(&app->loop.wheel, &forgotten->finish, 0); /* it is over */
+    turns(app, 3);
+    is_said("GET /forgotten was deferred a minute ago and is not answered yet");
+    turns(app, 3);
+    is_int(said("/forgotten"), 1, "... which is said once");
+    sse_puts(sse_out(forgotten), "here");
+    is_int(sse_finish(forgotten), SSE_OK, "it can still be answered");
+    turns(app, 3);
+    ok(strstr(c->got, "here") != NULL, "... and is");
+    c = dial(app, "/forgotten", NULL);
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    hang_up(c);
+    turns(app, 3);
+    sse__alarm_set(&app->loop.wheel, &forgotten->finish, 0);
+    turns(app, 3);
+    is_said("is not answered yet (its client has left)");
+    dial_free(app);
+}
+
 int main(void) {
     test_slow();
+    test_refused();
+    test_events();
+    test_steps();
+    test_deferred();
     return tap_done();
 }
