@@ -1408,8 +1408,9 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 /* ---- routes and hooks ------------------------------------------------------------------------ */
 
 /* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at
-   most 16 of them. Names go before patterns, patterns in the order they were added; the prefix of a
-   mount is a name: it goes before the patterns beside it, and behind the routes below it. Copied.
+   most 16 of them. "/room/:id" and a * are refused: sse_mount is for all below. Names go before
+   patterns, patterns in the order they were added; the prefix of a mount is a name: it goes before
+   the patterns beside it, and behind the routes below it. Copied.
    GET routes answer HEAD too; OPTIONS and 405 are automatic.
    user: borrowed until the app is freed.
    Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is
@@ -1445,7 +1446,8 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
    headers, cookies and attrs are no answer.
    prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is
    freed.
-   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first; SSE_E_NOMEM. sse_serve answers it
+   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first, or with a { or * (it is taken as it
+   is); SSE_E_NOMEM. sse_serve answers it
    too. Threads: loop. */
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
@@ -1993,7 +1995,9 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 
 /* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route
    ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
-   watches; SSE_E_ARG; SSE_E_NOMEM; from other threads also as sse_call.
+   watches; SSE_E_ABSENT: no live view has such a path (from other threads that is only logged);
+   SSE_E_ARG: path is NULL, or without a slash first; SSE_E_NOMEM; from other threads also as
+   sse_call.
    Threads: any. In callbacks: yes. */
 SSE_API int sse_touch(sse_app *app, const char *path);
 
@@ -5384,6 +5388,10 @@ static void sse__route_node_clear(sse__route_node *s) { /* everything below and 
 }
 
 /* Why a path that the program wrote is refused; NULL: it is fine. A mount has no params. */
+static bool sse__is_name_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 static const char *sse__route_path_error(const char *path, bool mount) {
     const char *p, *open = NULL, *other; /* open: the { of the param that p is in */
     int         count = 0;
@@ -5400,6 +5408,11 @@ static const char *sse__route_path_error(const char *path, bool mount) {
         case '%':
             if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
                 return "paths are matched decoded: write the character, not its %XX";
+            break;
+        case '*': return "a * is no pattern: {name} is a segment, sse_mount all that is below";
+        case ':':
+            if (p > path && p[-1] == '/' && sse__is_name_char(p[1]))
+                return "a segment that varies is {name}, not :name";
             break;
         case '?': return "a path has no query: what follows the ? is read with sse_query";
         case '{':
@@ -17259,43 +17272,56 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
 /* ---- touching -------------------------------------------------------------------------- */
 
 /* All views of "/room/{id}", as it was given to sse_live; else the one of "/room/7": V4. On the
-   loop; takes the path. */
-static void sse__touch(sse_app *app, void *user) {
-    char        *path  = (char *)user;
+   loop. */
+static int sse__touch_path(sse_app *app, const char *path) {
     sse__views  *views = app->views;
     sse_view    *view  = NULL;
     sse__group  *group = NULL;
     sse__live   *live  = NULL;
     sse__link   *link;
     sse__target  t;
+    int          error = SSE_OK;
     for (link = views->lives.next; link != &views->lives && !live; link = link->next) {
         live = SSE__CONTAINER(link, sse__live, link);
         if (!sse__eq(sse__text(live->path), sse__text(path))) live = NULL;
     }
-    if (live) sse__live_mark(live);
-    else {
-        sse__target_find(&t, app, path);
-        if (t.live && t.live->render) view = sse__view_get(&t, false);
-        else if (t.live) group = sse__group_find(&views->each, t.path);
-        if (view) sse__view_mark(view);
-        for (link = group ? group->members.next : NULL; group && link != &group->members;
-             link = link->next)
-            sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
-        SSE_FREE(t.path);
+    if (live) {
+        sse__live_mark(live);
+        return SSE_OK;
     }
-    SSE_FREE(path);
+    memset(&t, 0, sizeof t);
+    if (views->routes) sse__target_find(&t, app, path); /* else there is no live view at all */
+    if (t.live && t.live->render) view = sse__view_get(&t, false);
+    else if (t.live) group = sse__group_find(&views->each, t.path);
+    if (!t.path && views->routes) error = SSE_E_NOMEM;
+    else if (!t.live)
+        error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
+    if (view) sse__view_mark(view);
+    for (link = group ? group->members.next : NULL; group && link != &group->members;
+         link = link->next)
+        sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
+    SSE_FREE(t.path);
+    return error;
+}
+
+static void sse__touch_posted(sse_app *app, void *user) {
+    (void)sse__touch_path(app, (const char *)user);
+    SSE_FREE(user);
 }
 
 SSE_API int sse_touch(sse_app *app, const char *path) {
-    int   error = SSE_E_ARG;
-    char *copy  = NULL;
-    if (app && path && path[0] == '/') {
+    char *copy;
+    int   error;
+    if (!app) return SSE_E_ARG;
+    if (!path || path[0] != '/')
+        error = sse__refused(app, SSE_E_ARG, "sse_touch: %s: a path begins with /",
+                             path ? path : "NULL");
+    else if (sse__is_owner(app)) error = sse__touch_path(app, path);
+    else {
         copy  = sse__strdup(sse__text(path));
-        error = copy ? SSE_OK : SSE_E_NOMEM;
+        error = copy ? sse__app_post(app, sse__touch_posted, copy, strlen(copy)) : SSE_E_NOMEM;
+        if (error) SSE_FREE(copy);
     }
-    if (!error && sse__is_owner(app)) sse__touch(app, copy);
-    else if (!error) error = sse__app_post(app, sse__touch, copy, strlen(copy));
-    if (error) SSE_FREE(copy);
     return sse__call_failed(app, error);
 }
 
@@ -17721,8 +17747,9 @@ static void sse__changes_verify(sse__changes *ch) {
         sse_str    word = sse__str(NULL, 0);
         if (live->db == ch->db) word = sse__changes_unknown(ch->db, sse__text(live->tables));
         if (!word.ptr) continue;
-        sse__log(ch->app, SSE_LOG_WARNING, "live view %s: %.*s is no table: it follows all tables",
-                 live->path, SSE_STR(word));
+        sse__log(ch->app, SSE_LOG_WARNING,
+                 "live view %s: .tables: %.*s is no table of %s: it follows all tables", live->path,
+                 SSE_STR(word), ch->db->file ? ch->db->file : "its database");
         live->tables = NULL; /* G2 */
     }
 }
@@ -18386,13 +18413,16 @@ SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *us
 }
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    const char *at = prefix ? prefix : "";
+    const char *at = prefix ? prefix : "", *fault;
     sse__hook  *hook, **end;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !fn)
         return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", at);
     if (prefix && *at != '/')
         return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", at);
+    if (strchr(at, '{')) fault = "a prefix is taken as it is: it has no params";
+    else fault = sse__route_path_error(at, true);
+    if (fault) return sse__refuse(app, SSE_E_ARG, "before hook %s: %s", at, fault);
     hook = (sse__hook *)sse__zalloc(sizeof *hook + strlen(at) + 1);
     if (!hook) return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
     hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));

@@ -1,10 +1,12 @@
 /* What the library says by itself: callbacks that hold the loop, calls that are refused, names that
    match nothing, requests that nobody answers. */
+#define _DEFAULT_SOURCE
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 
 #include "dial.h"
+#include <stdlib.h>
 
 static char warned[8192]; /* all warnings and errors, each with a line break */
 
@@ -347,6 +349,109 @@ static void test_steps(void) {
     dial_free(app);
 }
 
+/* ---- names that match nothing ---- */
+
+static void no_render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p id=a>");
+}
+
+static void *touches_elsewhere(void *user) { return sse_touch((sse_app *)user, "/rom/9"), user; }
+
+static void test_names(void) {
+    static const struct { const char *path, *words; int fine; } paths[] = {
+        {"/x/:id", "a segment that varies is {name}, not :name", 0},
+        {"/:id/x", "a segment that varies is {name}, not :name", 0},
+        {"/files/*", "a * is no pattern: {name} is a segment, sse_mount all that is below", 0},
+        {"/files/*.css", "a * is no pattern: {name} is a segment, sse_mount all that is below", 0},
+        {"/a:b", "", 1},
+        {"/:1", "", 1}};
+    sse_app *app;
+    size_t   i;
+    for (i = 0; i < SSE__COUNT(paths); i++) {
+        app = fresh(SSE_OFF);
+        is_int(sse_get(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG, "a route");
+        ok(strstr(warned, paths[i].words) != NULL, "... %s", paths[i].words);
+        warned[0] = '\0';
+        is_int(sse_mount(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
+            "a mount");
+        is_int(sse_before(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
+            "a hook");
+        if (paths[i].fine) is_str(warned, "", "... nothing is said");
+        else is_int(said(paths[i].words), 2, "... said of both");
+        dial_free(app);
+    }
+    app = fresh(SSE_OFF);
+    is_int(sse_before(app, "/room/{id}", answers, NULL), SSE_E_ARG, "a prefix with a param");
+    is_said("before hook /room/{id}: a prefix is taken as it is: it has no params");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    is_int(sse_touch(app, "/room/9"), SSE_E_ABSENT, "a touch where there is no live view");
+    sse_live(app, "/room/{id}", no_render, NULL);
+    sse_get(app, "/page", answers, NULL);
+    warned[0] = '\0';
+    is_int(sse_touch(app, "/room/9"), 0, "... nobody watches one");
+    is_int(sse_touch(app, "/room/{id}"), 0, "... or any of them");
+    is_str(warned, "", "... is nothing to speak of");
+    poll(NULL, 0, 1001);
+    is_int(sse_touch(app, "/rom/9"), SSE_E_ABSENT, "a name that is misspelled");
+    is_said("sse_touch: no live view has the path /rom/9");
+    is_int(sse_touch(app, "/page"), SSE_E_ABSENT, "a route that is no view");
+    is_int(sse_touch(app, NULL), SSE_E_ARG, "no path");
+#if !defined(SSE_NO_THREADS)
+    {
+        pthread_t thread;
+        warned[0] = '\0';
+        poll(NULL, 0, 1001);
+        turns(app, 1);
+        if (!pthread_create(&thread, NULL, touches_elsewhere, app)) pthread_join(thread, NULL);
+        turns(app, 2);
+        is_said("sse_touch: no live view has the path /rom/9");
+    }
+#endif
+    dial_free(app);
+}
+
+#ifndef SSE_NO_SQLITE
+static void test_tables(void) {
+    static char      file[] = "/tmp/sse-words-XXXXXX";
+    const int        fd = mkstemp(file);
+    sse_db          *db = sse_db_open(file, NULL);
+    sse_live_options live;
+    char             line[200], aside[64];
+    sse_app         *app = fresh(SSE_OFF);
+    memset(&live, 0, sizeof live);
+    close(fd);
+    live.db = db;
+    live.tables = "nope";
+    sse_live(app, "/view", no_render, &live);
+    turns(app, 2);
+    snprintf(line, sizeof line, "live view /view: .tables: nope is no table of %s: it follows all",
+        file);
+    is_said(line);
+    warned[0] = '\0';
+    ok(sse_topic_from_table(app, "t", db, "SELECT id, body FROM nope WHERE id > ?") < 0,
+        "rows of a table that there is not");
+    snprintf(line, sizeof line, "topic t from a table: %s: no such table: nope", file);
+    is_said(line);
+    dial_free(app);
+    sse_db_close(db);
+    unlink(file);
+    snprintf(aside, sizeof aside, "%s-wal", file);
+    unlink(aside);
+    snprintf(aside, sizeof aside, "%s-shm", file);
+    unlink(aside);
+    app = fresh(SSE_OFF);
+    db = sse_db_open("/nowhere/at.db", NULL);
+    live.db = db;
+    live.tables = NULL;
+    ok(sse_live(app, "/view", no_render, &live) < 0, "a view of a database that did not open");
+    is_said("live view /view: unable to open database file [/nowhere/at.db]");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
 static sse_req *forgotten;
 
 static void forgets(sse_req *req, void *user) {
@@ -387,5 +492,9 @@ int main(void) {
     test_events();
     test_steps();
     test_deferred();
+    test_names();
+#ifndef SSE_NO_SQLITE
+    test_tables();
+#endif
     return tap_done();
 }
