@@ -503,7 +503,7 @@
 
      Or bring your descriptors into this loop: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO
      line, a serial port or a Redis connection, sse_watch_lines for what comes in lines, sse_every
-     and sse_after for time.
+     and sse_after for time. An edge at a GPIO of sysfs is SSE_PRI.
 
    11. Threads
 
@@ -1150,14 +1150,14 @@ typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer;
 
 typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
-/* events: SSE_READ, SSE_WRITE or both. */
+/* events: SSE_READ, SSE_WRITE, SSE_PRI, or several of them. */
 typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
 /* line NULL: end of file or error, and the watch is gone. */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
 /* Called from any thread, several at a time. line: no newline, valid until return. */
 typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
-enum { SSE_READ = 1, SSE_WRITE = 2 };
+enum { SSE_READ = 1, SSE_WRITE = 2, SSE_PRI = 4 };
 enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
 
 typedef struct sse_app_options {
@@ -1255,10 +1255,14 @@ SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user);
 SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has ended. In its own
                                                         callback: yes */
 
-/* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second
-   call changes it, events 0 removes it: do that before close(fd). fd stays yours. user: borrowed
-   until removed.
-   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO; SSE_E_STATE: the app is being freed.
+/* Calls fn while fd is readable or writable (level-triggered), or, SSE_PRI, has an exceptional
+   condition (POLLPRI): an edge at the value file of a GPIO in sysfs (watch it for SSE_PRI alone;
+   fn goes to its start by lseek and reads it, and once before), out-of-band data. One watch per
+   descriptor: a second call changes it, events 0 removes it: do that before close(fd). fd stays
+   yours. user: borrowed until removed. A plain file is always ready: fn is called at once again
+   where it moved the file's offset, else ten times a second; SSE_PRI it never is.
+   Returns: 0; SSE_E_ARG, SSE_E_IO: it says which argument is wrong, or what the system said of fd,
+   in the log; SSE_E_NOMEM; SSE_E_STATE: the app is being freed.
    Threads: loop. In callbacks: yes. */
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
 
@@ -1300,7 +1304,9 @@ typedef struct sse_serve_options {
 
 /* Opens a listening socket; several calls, several addresses. options: borrowed until return;
    NULL: all defaults. Started by systemd with sockets (LISTEN_FDS), the first call listens on those
-   instead of host and port. NOTIFY_SOCKET is told READY=1 and STOPPING=1.
+   instead of host and port. NOTIFY_SOCKET is told READY=1 and STOPPING=1, and, with
+   WatchdogSec= (WATCHDOG_USEC), WATCHDOG=1 twice in that time, by a timer of the loop: with
+   Restart=on-watchdog a loop that hangs is started anew.
    Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and
    another try may do; or the mistake made while setting up. Threads: the one that will run the
    loop. */
@@ -6673,6 +6679,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -6899,9 +6906,10 @@ struct sse__source {
     void   (*fn)(sse__source *source, int events);
 };
 
-/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken.
-   Wish: edge-triggered where the system can be (epoll): the source remembers that it is ready. */
-enum { SSE__HANGUP = 4, SSE__BROKEN = 8, SSE__EDGE = 16 };
+/* Beside SSE_READ, SSE_WRITE and SSE_PRI. Events: the peer shut its sending side; the connection is
+   broken. Wish: edge-triggered where the system can be (epoll): the source remembers that it is
+   ready. */
+enum { SSE__HANGUP = 8, SSE__BROKEN = 16, SSE__EDGE = 32 };
 
 #if SSE__EPOLL
 typedef struct sse__poller { int fd; struct epoll_event ready[256]; } sse__poller;
@@ -6921,6 +6929,7 @@ static int sse__poller_control(sse__poller *p, int op, sse__source *source, int 
     e.data.ptr = source;
     if (wish & SSE_READ) e.events |= EPOLLIN;
     if (wish & SSE_WRITE) e.events |= EPOLLOUT;
+    if (wish & SSE_PRI) e.events |= EPOLLPRI;
     if (wish & SSE__EDGE) e.events |= (unsigned)EPOLLET | EPOLLRDHUP;
     return SSE__SYS(epoll_ctl(p->fd, op, source->fd, &e)) ? SSE_E_IO : SSE_OK;
 }
@@ -6952,6 +6961,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
         int            events = 0;
         if (got & EPOLLIN) events |= SSE_READ;
         if (got & EPOLLOUT) events |= SSE_WRITE;
+        if (got & EPOLLPRI) events |= SSE_PRI;
         if (got & EPOLLRDHUP) events |= SSE__HANGUP;
         if (got & (EPOLLHUP | EPOLLERR)) events |= SSE__BROKEN;
         if (source->fd >= 0) source->fn(source, events); /* W1 */
@@ -6976,7 +6986,8 @@ static void sse__poller_close(sse__poller *p) {
 
 static void sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
     p->fds[source->index].events =
-        (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
+        (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0) |
+                (wish & SSE_PRI ? POLLPRI : 0));
 }
 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
@@ -7021,6 +7032,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
         if (!got || !p->sources[i]) continue;
         if (got & POLLIN) events |= SSE_READ;
         if (got & POLLOUT) events |= SSE_WRITE;
+        if (got & POLLPRI) events |= SSE_PRI;
         if (got & (POLLHUP | POLLERR | POLLNVAL)) events |= SSE__BROKEN;
         p->sources[i]->fn(p->sources[i], events);
     }
@@ -7518,6 +7530,8 @@ SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
 }
 
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) {
+    if (app && (ms < 0 || !fn))
+        sse__refused(app, SSE_E_ARG, "sse_after: %s", fn ? "ms is negative" : "fn is NULL");
     return sse__timer_start(app, ms, 0, fn, user);
 }
 
@@ -7545,7 +7559,7 @@ typedef struct sse__watch {
     bool        always;  /* a plain file */
 } sse__watch;
 
-enum { SSE__LINE_MAX = 65535 };
+enum { SSE__LINE_MAX = 65535, SSE__WATCH_AGAIN_MS = 100 };
 
 static void sse__watch_free(sse__alarm *alarm) {
     sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
@@ -7598,10 +7612,15 @@ static void sse__watch_fire(sse__source *source, int events) {
     sse__upcall_end(&upcall, " of descriptor %d", fd);
 }
 
-static void sse__watch_fire_always(sse__alarm *alarm) { /* once a turn */
-    sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
+/* Once a turn; where that moves nothing, a while later: a watch that does not end at the end of its
+   file must not turn the loop for ever. */
+static void sse__watch_fire_always(sse__alarm *alarm) {
+    sse__watch *w  = SSE__CONTAINER(alarm, sse__watch, alarm);
+    const off_t at = lseek(w->source.fd, 0, SEEK_CUR);
     sse__watch_fire(&w->source, w->events);
-    if (w->source.fd >= 0) sse__alarm_set(&w->app->loop.wheel, alarm, 0);
+    if (w->source.fd < 0) return;
+    sse__alarm_set(&w->app->loop.wheel, alarm, lseek(w->source.fd, 0, SEEK_CUR) != at
+                   ? 0 : w->app->loop.wheel.now + SSE__WATCH_AGAIN_MS);
 }
 
 static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches a handful of them */
@@ -7615,6 +7634,8 @@ static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches 
 
 /* init: the functions and events that the program gave; no events: the watch of fd ends. */
 static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
+    const char *call = init->fn || !init->events ? "sse_watch" : "sse_watch_lines";
+    struct stat st;
     sse__watch *w;
     int         error;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
@@ -7622,6 +7643,8 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     if (w) sse__watch_end(w); /* anew: the number may name another file by now */
     if (!init->events) return SSE_OK;
     if (app->loop.closing) return SSE_E_STATE;
+    if (fstat(fd, &st))
+        return sse__refused(app, SSE_E_IO, "%s: descriptor %d: %s", call, fd, strerror(errno));
     w = SSE__NEW(sse__watch);
     if (!w) return SSE_E_NOMEM;
     *w           = *init;
@@ -7629,10 +7652,20 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     w->source.fd = fd;
     w->source.fn = sse__watch_fire;
     w->alarm.fn  = sse__watch_fire_always;
-    error        = sse__poller_add(&app->loop.poller, &w->source, w->events);
-    w->always    = error == SSE_E_IO && errno == EPERM; /* epoll takes no plain files */
-    if (w->always) sse__alarm_set(&app->loop.wheel, &w->alarm, 0);
-    else if (error) {
+    errno        = EPERM;
+    error        = SSE_E_IO;
+    if (!S_ISREG(st.st_mode)) /* epoll does not take it, to poll it is always ready */
+        error = sse__poller_add(&app->loop.poller, &w->source, w->events);
+    w->always = error == SSE_E_IO && errno == EPERM; /* of others /dev/null */
+    if (w->always) w->events &= SSE_READ | SSE_WRITE;
+    if (w->always && w->events) {
+        error = SSE_OK;
+        sse__alarm_set(&app->loop.wheel, &w->alarm, 0);
+    }
+    if (error) {
+        if (error == SSE_E_IO)
+            sse__refused(app, error, "%s: descriptor %d cannot be waited for: %s", call, fd,
+                         strerror(errno));
         SSE_FREE(w);
         return error;
     }
@@ -7640,9 +7673,19 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     return SSE_OK;
 }
 
+static int sse__watch_no_fd(sse_app *app, const char *call, int fd) {
+    return sse__refused(app, SSE_E_ARG, "%s: descriptor %d is none: did opening it fail?", call,
+                        fd);
+}
+
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
     sse__watch init;
-    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
+    if (!app) return SSE_E_ARG;
+    if (fd < 0) return sse__watch_no_fd(app, "sse_watch", fd);
+    if (events & ~(SSE_READ | SSE_WRITE | SSE_PRI))
+        return sse__refused(app, SSE_E_ARG,
+                            "sse_watch: events %d: of SSE_READ, SSE_WRITE, SSE_PRI, or 0", events);
+    if (events && !fn) return sse__refused(app, SSE_E_ARG, "sse_watch: fn is NULL");
     memset(&init, 0, sizeof init);
     init.fn     = fn;
     init.user   = user;
@@ -7652,7 +7695,9 @@ SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user
 
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user) {
     sse__watch init;
-    if (!app || fd < 0 || !fn) return SSE_E_ARG;
+    if (!app) return SSE_E_ARG;
+    if (fd < 0) return sse__watch_no_fd(app, "sse_watch_lines", fd);
+    if (!fn) return sse__refused(app, SSE_E_ARG, "sse_watch_lines: fn is NULL");
     memset(&init, 0, sizeof init);
     init.line_fn = fn;
     init.user    = user;
@@ -19245,6 +19290,8 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 struct sse_server {
     sse_app     *app;
     sse__alarm   grace;      /* armed when the app stops */
+    sse__alarm   watchdog;   /* of systemd, while it runs */
+    int          watchdog_ms;
     int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
     int          armed_ms;   /* what grace is armed with; -1: not yet */
     bool         inited;     /* on_init has run, on_exit has not: Y2 */
@@ -19357,6 +19404,28 @@ static void sse__server_own(sse_app *app, bool owned) {
     sse__unlock(&app->loop.mutex);
 }
 
+/* ---- the watchdog of systemd (WatchdogSec=) ---- */
+
+/* By a timer of the loop, so that a loop that hangs is seen. Spec: sd_watchdog_enabled(3). */
+static void sse__server_alive(sse__alarm *alarm) {
+    struct sse_server *server = SSE__CONTAINER(alarm, struct sse_server, watchdog);
+    const sse__wheel  *wheel  = &server->app->loop.wheel;
+    sse__notify("WATCHDOG=1");
+    sse__alarm_set(&server->app->loop.wheel, alarm, wheel->now + (uint64_t)server->watchdog_ms);
+}
+
+static void sse__server_watch(sse_app *app) {
+    const long long usec = sse_parse_int(getenv("WATCHDOG_USEC"), 0);
+    const char     *pid  = getenv("WATCHDOG_PID");
+    if (usec <= 0 || !getenv("NOTIFY_SOCKET")) return;
+    if (pid && sse_parse_int(pid, 0) != (long long)getpid()) return;
+    app->server->watchdog_ms = usec / 2000 > INT32_MAX ? INT32_MAX
+                               : usec < 2000           ? 1
+                                                       : (int)(usec / 2000);
+    app->server->watchdog.fn = sse__server_alive;
+    sse__server_alive(&app->server->watchdog);
+}
+
 static void sse__server_end(sse_app *app) { /* Y2 */
     struct sse_server *server = app->server;
     sse__link          *link;
@@ -19373,6 +19442,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
     server->turning = false;
     sse__alarm_cancel(&server->grace);
+    sse__alarm_cancel(&server->watchdog);
     server->over = true;
 }
 
@@ -19578,6 +19648,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         server->inited = true;
         if (app->options.on_init) app->options.on_init(app, app->options.user);
         sse__notify("READY=1");
+        sse__server_watch(app);
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
