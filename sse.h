@@ -2036,7 +2036,9 @@ typedef struct sse_db_options {
 /* A database belongs to one thread at a time, after sse_serve to the loop. A NULL or failed
    database is accepted by every function here and answers an error, so opening need not be checked:
    sse_serve reports it. All functions that take a db set what sse_db_error tells. Threads: one per
-   database, whatever threading mode SQLite was built with.
+   database, whatever threading mode SQLite was built with. What a loop uses, no other thread may
+   while that loop runs: such a call answers SSE_E_THREAD (those without an error NULL, false or 0),
+   changes nothing and is logged; sse_db_close then does nothing.
 
    A database belongs to the process that opened it. In a child, after fork() or daemon(), every
    function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
@@ -7165,7 +7167,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c
+  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c
   CO1  No line break of a peer's making gets into the log: control
        characters become '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the
@@ -7204,6 +7206,7 @@ enum {
 struct sse__stream;
 struct sse_app {
     sse__loop            loop;
+    sse_app             *next;                /* of all apps, see app_of_loop */
     sse__slots           timers;              /* >>timers */
     sse__link            watches;
     sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
@@ -7408,6 +7411,43 @@ static bool sse__on_loop(sse_app *app) {
     sse__unlock(&app->loop.mutex);
     return mine;
 }
+
+#if defined(SSE_NO_THREADS)
+static void sse__apps_add(sse_app *app) { (void)app; }
+static void sse__apps_remove(sse_app *app) { (void)app; }
+#else
+/* All apps of the process: only by them is it known whether another thread runs a loop. */
+static struct { pthread_mutex_t mutex; sse_app *first; } sse__apps = {
+    PTHREAD_MUTEX_INITIALIZER, NULL};
+
+static void sse__apps_add(sse_app *app) {
+    pthread_mutex_lock(&sse__apps.mutex);
+    app->next       = sse__apps.first;
+    sse__apps.first = app;
+    pthread_mutex_unlock(&sse__apps.mutex);
+}
+
+static void sse__apps_remove(sse_app *app) {
+    sse_app **at = &sse__apps.first;
+    pthread_mutex_lock(&sse__apps.mutex);
+    while (*at && *at != app) at = &(*at)->next;
+    if (*at) *at = app->next;
+    pthread_mutex_unlock(&sse__apps.mutex);
+}
+
+/* The app whose loop runs on a thread, or NULL. sse__apps.mutex is held. */
+static sse_app *sse__app_of_loop(sse__thread_id thread) {
+    sse_app *app   = sse__apps.first;
+    bool     found = false;
+    for (; app; app = app->next) {
+        sse__lock(&app->loop.mutex);
+        found = app->loop.owned && sse__thread_equal(app->loop.owner, thread);
+        sse__unlock(&app->loop.mutex);
+        if (found) break;
+    }
+    return app;
+}
+#endif
 
 /* Remembers that a call on the loop failed, for the handler that runs: its silence is then no
    success. */
@@ -7912,7 +7952,7 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
+  Uses: >>timers >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
 
   A sse_db owns a connection and the statements prepared on it, which are
   kept for the next time. Each is a sse_rows:
@@ -7931,6 +7971,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   D4  db->pending names all tables that statements run here may have
       changed since >>changes last took it; too many names, never too few.
       What was rolled back stays named: it costs one render.
+  D7  What a thread that runs a loop uses, no other thread does, until the
+      loop has ended; from a thread without one a db goes to any other.
   D6  What sse_db_write has to undo is undone before anything else runs, or
       nothing does: a transaction left open would swallow later statements.
 ==========================================================================*/
@@ -8013,6 +8055,7 @@ struct sse_rows {
 struct sse_db {
     sqlite3       *raw;
     pid_t          process;      /* that opened it */
+    sse__thread_id thread;       /* that opened it, or used it last: D7 */
     char          *file;         /* NULL: attached */
     int            busy_ms;
     bool           read_only;
@@ -8165,6 +8208,45 @@ static int sse__db_fail_elsewhere(sse_db *db) {
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
 
+static const char sse__db_astray[] =
+    "a database is used on one thread, and the loop of another uses this one: open one for this "
+    "thread, with sse_db_open";
+
+#if defined(SSE_NO_THREADS)
+static bool sse__db_is_astray(const sse_db *db) { return (void)db, false; }
+static bool sse__db_adopt(sse_db *db) { return (void)db, true; }
+#else
+static bool sse__db_is_astray(const sse_db *db) { /* D7. It may be NULL */
+    bool astray;
+    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return false;
+    pthread_mutex_lock(&sse__apps.mutex);
+    astray = sse__app_of_loop(db->thread) != NULL;
+    pthread_mutex_unlock(&sse__apps.mutex);
+    return astray;
+}
+
+static void sse__db_say_astray(sse_app *app, void *user) { /* a call of the loop: frees user */
+    (void)sse__refused(app, SSE_E_THREAD, "sse_db: %s: %s", (char *)user, sse__db_astray);
+    SSE_FREE(user);
+}
+
+/* False: a loop on another thread has it, and its app is told; nothing of db is touched then. */
+static bool sse__db_adopt(sse_db *db) { /* D7 */
+    sse_app *app;
+    char    *file;
+    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return true;
+    pthread_mutex_lock(&sse__apps.mutex);
+    app = sse__app_of_loop(db->thread);
+    if (app) {
+        file = sse__strdup(sse__text(db->file ? db->file : "attached"));
+        if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
+    } else db->thread = sse__thread_self();
+    pthread_mutex_unlock(&sse__apps.mutex);
+    if (app) sse__db_count(db->file, sse__db_astray);
+    return !app;
+}
+#endif
+
 /* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
    yet. */
 static bool sse__db_undo_due(sse_db *db) {
@@ -8198,7 +8280,7 @@ static bool sse__db_ready(sse_db *db) {
 /* Every public function begins with it, but the rows of a query, which ask once: it costs a system
    call. */
 static bool sse__db_enter(sse_db *db) {
-    if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
+    if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db) && sse__db_ready(db);
     sse__db_fail_elsewhere(db);
     return false;
 }
@@ -8207,12 +8289,19 @@ static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : S
 
 static int sse__db_status(const sse_db *db) {
     const int error = sse__db_open_error(db);
+    if (sse__db_is_astray(db)) return SSE_E_THREAD;
     return error ? error : db->error;
 }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int  error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
-    const bool told  = db && db->message.len && !db->message.error; /* memory may have lacked */
+    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
+    bool      told  = false; /* memory may have lacked */
+    if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
+        sse__db_count(db->file, sse__db_astray);
+        if (text) *text = sse__db_faults.words;
+        return error;
+    }
+    if (db) told = db->message.len && !db->message.error;
     if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
 }
@@ -8804,6 +8893,7 @@ static sse_db *sse__db_new(sqlite3 *raw) {
     if (!db) return NULL;
     db->raw      = raw;
     db->process  = getpid();
+    db->thread   = sse__thread_self();
     db->max_rows = SSE_UNLIMITED;
     return db;
 }
@@ -8863,7 +8953,7 @@ static int sse__db_reopen(sse_db *db) {
 
 SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
-    if (!db) return;
+    if (!db || (ours && !sse__db_adopt(db))) return;
     if (ours) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
     sse_db_close(db->writer);
@@ -19785,6 +19875,7 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
 /* ---- making and freeing ------------------------------------------------------------ */
 
 static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for connections */
+    sse__apps_remove(app);
     sse__options_free(app);
     sse__loop_close(&app->loop);
     SSE_FREE(app);
@@ -19842,6 +19933,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error) error = sse__options_check(app);
     app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
+    sse__apps_add(app);
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);

@@ -279,8 +279,9 @@ static int adds_orphan(sse_db *db, void *user) {
 }
 
 static void constraints(void) {
-    static const struct { const char *sql, *words; } broken[] = {
-        {"INSERT INTO c VALUES(1, 'a', 1, NULL)", "UNIQUE constraint failed: c.id"},
+    static const struct {
+        const char *sql, *words;
+    } broken[] = {{"INSERT INTO c VALUES(1, 'a', 1, NULL)", "UNIQUE constraint failed: c.id"},
         {"INSERT INTO c VALUES(2, NULL, 1, NULL)", "NOT NULL constraint failed: c.name"},
         {"INSERT INTO c VALUES(2, 'a', 0, NULL)", "CHECK constraint failed"},
         {"INSERT INTO c VALUES(2, 'a', 1, 9)", "FOREIGN KEY constraint failed"},
@@ -289,17 +290,17 @@ static void constraints(void) {
     long long n;
     size_t    i;
     sse_db_migrate(db, "CREATE TABLE c(id INTEGER PRIMARY KEY, name TEXT NOT NULL, n CHECK(n > 0),"
-        " parent REFERENCES c(id)); INSERT INTO c VALUES(1, 'a', 1, NULL);"
-        "CREATE TABLE late(id REFERENCES c(id) DEFERRABLE INITIALLY DEFERRED);"
-        "CREATE TRIGGER t BEFORE UPDATE ON c WHEN new.name = 'never'"
-        " BEGIN SELECT RAISE(ABORT, 'not that name'); END");
+                       " parent REFERENCES c(id)); INSERT INTO c VALUES(1, 'a', 1, NULL);"
+                       "CREATE TABLE late(id REFERENCES c(id) DEFERRABLE INITIALLY DEFERRED);"
+                       "CREATE TRIGGER t BEFORE UPDATE ON c WHEN new.name = 'never'"
+                       " BEGIN SELECT RAISE(ABORT, 'not that name'); END");
     for (i = 0; i < SSE__COUNT(broken); i++) {
         is_int(sse_db_exec(db, broken[i].sql), SSE_E_CONFLICT, "a constraint is a conflict");
         says(db, SSE_E_CONFLICT, broken[i].words, "whose words are SQLite's");
         ok(strstr(sse__db_faults.words, "/c.db: ") != NULL, "and, in a log, name the file");
     }
-    is_int(sse_db_one(db, &n, "INSERT INTO c VALUES(1, 'b', 1, NULL) RETURNING id"),
-        SSE_E_CONFLICT, "likewise of a statement that returns a row");
+    is_int(sse_db_one(db, &n, "INSERT INTO c VALUES(1, 'b', 1, NULL) RETURNING id"), SSE_E_CONFLICT,
+        "likewise of a statement that returns a row");
     ok(!sse_db_next(sse_db_query(db, "INSERT INTO c VALUES(1, 'b', 1, NULL)")), "and of a query");
     says(db, SSE_E_CONFLICT, "UNIQUE", "which says so");
     is_int(sse_db_write(db, adds_orphan, NULL), SSE_E_CONFLICT, "and of a commit");
@@ -309,7 +310,7 @@ static void constraints(void) {
 }
 
 static void stale_transaction(void) {
-    sse_db *db = sse_db_open(file("s.db"), NULL), *other = sse_db_open(file("s.db"), NULL);
+    sse_db   *db = sse_db_open(file("s.db"), NULL), *other = sse_db_open(file("s.db"), NULL);
     long long n;
     sse_db_exec(db, "CREATE TABLE t(a)");
     sse_db_exec(db, "BEGIN");

@@ -211,23 +211,22 @@ static void refuses(sse_req *req, void *user) {
 }
 
 static void test_refused(void) {
-    static const char *const calls[][2] = {
-        {"status", "sse_set_status: 99 is not within 200..599 (/refuses)"},
-        {"type", "sse_set_type: content_type is NULL or empty (/refuses)"},
-        {"typ2", "sse_set_type: content_type holds a line break"},
-        {"name", "sse_set_header: a b: the name is not that of a header (/refuses)"},
-        {"ours", "sse_set_header: Content-Length: that is the library's own to write"},
-        {"null", "sse_set_header: X-A: the value is NULL"},
-        {"value", "sse_set_header: X-A: the value holds a line break"},
-        {"cookie", "sse_set_cookie: a: the value holds a space"},
-        {"path", "sse_set_cookie: a: .path does not begin with / (/refuses)"},
-        {"signed", "sse_set_cookie_signed: a: the value is NULL"},
-        {"blank", "sse_redirect: url holds a space"},
-        {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
-        {"attr", "sse_set_attr: name is NULL"},
-        {"back", "sse_come_back: ms is negative"},
-        {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
-        {"finish", "sse_finish: without sse_defer"}};
+    static const char *const calls[][2] =
+        {{"status", "sse_set_status: 99 is not within 200..599 (/refuses)"},
+            {"type", "sse_set_type: content_type is NULL or empty (/refuses)"},
+            {"typ2", "sse_set_type: content_type holds a line break"},
+            {"name", "sse_set_header: a b: the name is not that of a header (/refuses)"},
+            {"ours", "sse_set_header: Content-Length: that is the library's own to write"},
+            {"null", "sse_set_header: X-A: the value is NULL"},
+            {"value", "sse_set_header: X-A: the value holds a line break"},
+            {"cookie", "sse_set_cookie: a: the value holds a space"},
+            {"path", "sse_set_cookie: a: .path does not begin with / (/refuses)"},
+            {"signed", "sse_set_cookie_signed: a: the value is NULL"},
+            {"blank", "sse_redirect: url holds a space"},
+            {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
+            {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
+            {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
+            {"finish", "sse_finish: without sse_defer"}};
     char     path[64];
     size_t   i;
     sse_app *app;
@@ -245,8 +244,12 @@ static void test_refused(void) {
 }
 
 static void test_events(void) {
-    static const struct { sse_event event; int error; const char *words; } events[] = {
-        {{"a\nb", "x", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_FIELD, ".event holds a l"},
+    static const struct {
+        sse_event   event;
+        int         error;
+        const char *words;
+    } events[] = {{{"a\nb", "x", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_FIELD,
+                      ".event holds a l"},
         {{0, "x", 0, "a\n", 0, 0, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_FIELD, ".id holds a con"},
         {{0, "x", 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, ".retry_ms is negative"},
         {{0, "x", 0, 0, 0, 0, "<p>", 0, 0, 0, 0, 0, {0, 0, 0}, 0}, SSE_E_ARG, "two of .data or"},
@@ -359,18 +362,20 @@ static void no_render(sse_view *view, sse_buf *html, void *user) {
 static void *touches_elsewhere(void *user) { return sse_touch((sse_app *)user, "/rom/9"), user; }
 
 static void test_names(void) {
-    static const struct { const char *path, *words; int fine; } paths[] = {
-        {"/x/:id", "a segment that varies is {name}, not :name", 0},
+    static const struct {
+        const char *path, *words;
+        int         fine;
+    } paths[] = {{"/x/:id", "a segment that varies is {name}, not :name", 0},
         {"/:id/x", "a segment that varies is {name}, not :name", 0},
         {"/files/*", "a * is no pattern: {name} is a segment, sse_mount all that is below", 0},
         {"/files/*.css", "a * is no pattern: {name} is a segment, sse_mount all that is below", 0},
-        {"/a:b", "", 1},
-        {"/:1", "", 1}};
+        {"/a:b", "", 1}, {"/:1", "", 1}};
     sse_app *app;
     size_t   i;
     for (i = 0; i < SSE__COUNT(paths); i++) {
         app = fresh(SSE_OFF);
-        is_int(sse_get(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG, "a route");
+        is_int(sse_get(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
+            "a route");
         ok(strstr(warned, paths[i].words) != NULL, "... %s", paths[i].words);
         warned[0] = '\0';
         is_int(sse_mount(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
@@ -452,6 +457,81 @@ static void test_tables(void) {
 }
 #endif
 
+/* ---- a database on two threads ---- */
+
+#if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
+static int  astray_exec, astray_error, astray_write, own_exec;
+static bool astray_done;
+static char astray_words[300];
+
+static int no_write(sse_db *db, void *user) { return (void)db, (void)user, 0; }
+
+static void use_astray(sse_app *app, void *user) { /* work on a thread of the pool */
+    sse_db     *db = (sse_db *)user, *own;
+    const char *why;
+    long long   n;
+    (void)app;
+    astray_exec = sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    astray_error = sse_db_error(db, &why);
+    snprintf(astray_words, sizeof astray_words, "%s", why);
+    astray_write = sse_db_write(db, no_write, NULL);
+    ok(!sse_db_next(sse_db_query(db, "SELECT 1")), "no rows on another thread");
+    is_int(sse_db_one(db, &n, "SELECT 1"), SSE_E_THREAD, "nor one");
+    sse_db_close(db); /* does nothing */
+    own = sse_db_open(":memory:", NULL);
+    own_exec = sse_db_exec(own, "CREATE TABLE t(a)");
+    sse_db_close(own);
+}
+
+static void used_astray(sse_app *app, void *user) { (void)app, (void)user, astray_done = true; }
+
+static void *runs_loop(void *user) {
+    while (sse_poll((sse_app *)user, 5) > 0) {
+    }
+    return NULL;
+}
+
+static void uses_db(sse_app *app, void *user) {
+    (void)app;
+    is_int(sse_db_exec((sse_db *)user, "INSERT INTO t VALUES(2)"), 1, "the loop's thread may");
+}
+
+static void test_astray(void) {
+    sse_app    *app = fresh(SSE_OFF);
+    sse_db     *db = sse_db_open(":memory:", NULL);
+    const char *why;
+    long long   n = 0;
+    int         i;
+    pthread_t   thread;
+    is_int(sse_db_exec(db, "CREATE TABLE t(a)"), 0, "(a table)");
+    turns(app, 1);
+    sse_db_exec(db, "DELETE FROM t");
+    is_int(sse_offload(app, use_astray, used_astray, db), 0, "work");
+    for (i = 0; i < 500 && !astray_done; i++) turns(app, 1);
+    turns(app, 2);
+    is_int(astray_exec, SSE_E_THREAD, "the loop's database in work: refused");
+    is_int(astray_error, SSE_E_THREAD, "... as sse_db_error tells");
+    ok(strstr(astray_words, "open one for this thread") != NULL, "... in words: %s", astray_words);
+    is_int(astray_write, SSE_E_THREAD, "... a transaction likewise");
+    is_int(own_exec, 0, "one of its own is fine");
+    is_said("sse_db: :memory:: a database is used on one thread");
+    is_int(sse_db_error(db, &why), SSE_OK, "the loop's own is as it was");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t"), 0, "... and is used on");
+    is_int(n, 0, "... with nothing written");
+    dial_free(app);
+    app = fresh(SSE_OFF); /* handed to the thread of another loop, and back */
+    sse_call(app, uses_db, db);
+    ok(!pthread_create(&thread, NULL, runs_loop, app), "a loop on another thread");
+    poll(NULL, 0, 100);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), SSE_E_THREAD, "... has the database");
+    sse_stop(app);
+    pthread_join(thread, NULL);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), 1, "until it has stopped");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
 static sse_req *forgotten;
 
 static void forgets(sse_req *req, void *user) {
@@ -461,8 +541,8 @@ static void forgets(sse_req *req, void *user) {
 }
 
 static void test_deferred(void) {
-    sse_app *app = fresh(SSE_OFF);
-    client  *c;
+    sse_app            *app = fresh(SSE_OFF);
+    client             *c;
     const struct linger reset = {1, 0};
     sse_get(app, "/forgotten", forgets, NULL);
     c = dial(app, "/forgotten", NULL);
@@ -495,6 +575,9 @@ int main(void) {
     test_names();
 #ifndef SSE_NO_SQLITE
     test_tables();
+#endif
+#if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
+    test_astray();
 #endif
     return tap_done();
 }
