@@ -7985,7 +7985,7 @@ static SSE__THREAD struct {
     char          words[300];      /* of the latest of them, for a log */
     const sse_db *broken;          /* did not open, or was not migrated: no app listens */
     uint32_t      broken_by;
-    char          broken_why[200];
+    char          broken_why[300];
 } sse__db_faults;
 
 /* broken_by. All lists are one: a list that went well is the one that failed before. */
@@ -14920,7 +14920,7 @@ typedef struct sse__save {
     int64_t           clock, shift; /* shift: by how much the times in the store are wrong */
     bool              waits;        /* for a lock */
     int               error;
-    char              why[200];
+    char              why[300];
 } sse__save;
 
 typedef struct sse__flight {
@@ -17338,7 +17338,7 @@ static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
     path     = sse__cut(&rest, '?', false);
     t->query = rest;
     t->path  = (char *)SSE_MALLOC(path.len + 2);
-    if (!t->path || sse__path_decode(t->path, path) <= 0 ||
+    if (!t->path || sse__path_decode(t->path, path) <= 0 || !app->views->routes ||
         !sse__route_find(app->views->routes, sse__text(t->path), &t->found))
         return;
     t->route = sse__route_of(t->found.at->routes, SSE__LIT("GET"));
@@ -17399,7 +17399,10 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     else if (t.live && t.live->render) {
         view  = sse__view_get(&t, true);
         error = view ? sse__view_join(view, stream) : SSE_E_FULL;
-    }
+    } else
+        sse__refused(s.app, error, "%s: %s has the path %s", call,
+                     t.live ? "a view of sse_live_each" : "no live view",
+                     live_path ? live_path : "NULL");
     SSE_FREE(t.path);
     return error;
 }
@@ -17424,11 +17427,10 @@ static int sse__touch_path(sse_app *app, const char *path) {
         sse__live_mark(live);
         return SSE_OK;
     }
-    memset(&t, 0, sizeof t);
-    if (views->routes) sse__target_find(&t, app, path); /* else there is no live view at all */
+    sse__target_find(&t, app, path);
     if (t.live && t.live->render) view = sse__view_get(&t, false);
     else if (t.live) group = sse__group_find(&views->each, t.path);
-    if (!t.path && views->routes) error = SSE_E_NOMEM;
+    if (!t.path) error = SSE_E_NOMEM;
     else if (!t.live)
         error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
     if (view) sse__view_mark(view);

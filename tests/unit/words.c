@@ -392,6 +392,9 @@ static void test_names(void) {
     dial_free(app);
     app = fresh(SSE_OFF);
     is_int(sse_touch(app, "/room/9"), SSE_E_ABSENT, "a touch where there is no live view");
+    dial(app, "/s", NULL);
+    is_int(sse_stream_view(newest, "/room/9"), SSE_E_ARG, "nor can it be shown");
+    is_said("sse_stream_view: no live view has the path /room/9");
     sse_live(app, "/room/{id}", no_render, NULL);
     sse_get(app, "/page", answers, NULL);
     warned[0] = '\0';
