@@ -7971,10 +7971,10 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   D4  db->pending names all tables that statements run here may have
       changed since >>changes last took it; too many names, never too few.
       What was rolled back stays named: it costs one render.
-  D7  What a thread that runs a loop uses, no other thread does, until the
-      loop has ended; from a thread without one a db goes to any other.
   D6  What sse_db_write has to undo is undone before anything else runs, or
       nothing does: a transaction left open would swallow later statements.
+  D7  What a thread that runs a loop uses, no other thread does, until the
+      loop has ended; from a thread without one a db goes to any other.
 ==========================================================================*/
 
 /* Failures of this thread's databases. They know no app and no handler, and are the thread's
