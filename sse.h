@@ -7436,7 +7436,7 @@ static void sse__apps_remove(sse_app *app) {
 }
 
 /* The app whose loop runs on a thread, or NULL. sse__apps.mutex is held. */
-static sse_app *sse__app_of_loop(sse__thread_id thread) {
+SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread) { /* without SQLite */
     sse_app *app   = sse__apps.first;
     bool     found = false;
     for (; app; app = app->next) {
@@ -10599,7 +10599,7 @@ static void sse__conn_read(sse__conn *c) {
    where each connection has its turn. */
 static void sse__conn_event(sse__source *source, int events) {
     sse__conn *c = SSE__CONTAINER(source, sse__conn, source);
-    if (events & (SSE_READ | SSE__HANGUP)) c->readable = true;
+    if (events & ((int)SSE_READ | (int)SSE__HANGUP)) c->readable = true;
     if (events & SSE_WRITE) c->writable = true;
     if (events & SSE__HANGUP) c->hangup = true;
     if (events & SSE__BROKEN || (c->hangup && c->state == SSE__STREAM)) sse__conn_close(c);
