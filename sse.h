@@ -499,6 +499,12 @@
        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
        sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced
 
+       int n = sse_db_exec(db, "INSERT INTO users(name) VALUES(%s)", name);
+       if (n == SSE_E_CONFLICT) sse_fail(req, 409, "%s is taken", name);
+
+     A constraint of the table decides what may be in it, for every program that writes; a handler
+     needs no look ahead. (Other errors answer 500 by themselves.)
+
      sse_db_open always gives an object; a database that did not open answers its error to every
      call and makes sse_serve fail with a message, in every app of this thread, until sse_db_close.
      Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a
@@ -612,7 +618,7 @@
 
      Or bring your descriptors into this loop: sse_watch(app, fd, SSE_READ, fn, NULL) for a GPIO
      line, a serial port or a Redis connection, sse_watch_lines for what comes in lines, sse_every
-     and sse_after for time.
+     and sse_after for time. An edge at a GPIO of sysfs is SSE_PRI.
 
    11. Threads
 
@@ -690,11 +696,21 @@
            port or range, or unix
        live view /feed: .tables without a .db
 
-     Once the app runs, a mistake fails only its own call, and is logged in the same way. Warnings
-     and errors go to stderr; on_log gets all lines, information and debug too. Mistakes of peers
-     are a counter and a debug line; where you may have to change an option (.allowed_hosts,
-     .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL) serves a live page
-     about the server, and /_sse/metrics for Prometheus.
+     A callback that holds the loop for .slow_ms (250) or more holds every client; it is named:
+
+       handler of GET /report held the loop for 812 ms, and with it every client: sse_offload and
+           sse_db_post take what lasts (.slow_ms)
+
+     Once the app runs, a mistake fails only its own call, and is logged in the same way, once a
+     second for each call:
+
+       sse_set_header: X-Who: the value holds a line break or another control character (/greet)
+
+     So are a step that ends its stream by an error, and a deferred request that is not answered
+     within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
+     too. Mistakes of peers are a counter and a debug line; where you may have to change an option
+     (.allowed_hosts, .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL)
+     serves a live page about the server, and /_sse/metrics for Prometheus.
 
    14. Access
 
@@ -1389,7 +1405,7 @@ extern "C" {
     X(SSE_OK, 0, "no error")                                                                       \
     X(SSE_E_NOMEM, -1, "out of memory")                                                            \
     X(SSE_E_ARG, -2, "an argument or option is outside its range")                                 \
-    X(SSE_E_STATE, -3, "not possible now: the reply or stream has already begun, or ended")        \
+    X(SSE_E_STATE, -3, "not possible now: something has begun already, or ended: see the log")     \
     X(SSE_E_CLOSED, -4, "the stream or its peer is gone")                                          \
     X(SSE_E_FIELD, -5, "a field holds a line break, NUL or another character not allowed there")\
     X(SSE_E_FULL, -6, "a limit is reached: raise the max_ option, or try later")                   \
@@ -1400,7 +1416,8 @@ extern "C" {
     X(SSE_E_THREAD, -11, "not allowed on this thread: use sse_call")                               \
     X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                            \
     X(SSE_E_ABSENT, -13, "there is nothing by that name")                                          \
-    X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")
+    X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")                           \
+    X(SSE_E_CONFLICT, -17, "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
     SSE_ERRORS(SSE__ENUM)
@@ -1602,9 +1619,9 @@ typedef struct sse_event {
    event: borrowed until return.
    Returns: 0; SSE_E_FIELD if event, selector or ns holds a line break, id what a header cannot, a
    script "</script" or "<!--", a redirect a control character or javascript:; SSE_E_ARG for NULL,
-   an event with nothing in it, two contents at once, signals that are no JSON object (or nest
-   deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a mode without the
-   selector it needs; else b's own error. Then nothing is appended.
+   an event with nothing in it, .patch without content, two contents at once, signals that are no
+   JSON object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a
+   mode without the selector it needs; else b's own error. Then nothing is appended.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
@@ -1737,14 +1754,14 @@ typedef struct sse_timer { sse_app *app; uint32_t slot, gen; } sse_timer;
 
 typedef void (*sse_handler)(sse_req *req, void *user);
 typedef void (*sse_app_fn)(sse_app *app, void *user);
-/* events: SSE_READ, SSE_WRITE or both. */
+/* events: SSE_READ, SSE_WRITE, SSE_PRI, or several of them. */
 typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
 /* line NULL: end of file or error, and the watch is gone. */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
 /* Called from any thread, several at a time. line: no newline, valid until return. */
 typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
-enum { SSE_READ = 1, SSE_WRITE = 2 };
+enum { SSE_READ = 1, SSE_WRITE = 2, SSE_PRI = 4 };
 enum { SSE_LOG_ERROR, SSE_LOG_WARNING, SSE_LOG_INFO, SSE_LOG_DEBUG };
 
 typedef struct sse_app_options {
@@ -1801,6 +1818,11 @@ typedef struct sse_app_options {
                                        with Retry-After, unless it is the only one. Bodies that are
                                        read in place (.body_later) do not count. default: 67108864;
                                        SSE_UNLIMITED */
+    int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
+                                       step, timer, watch, call, ...) that holds the loop for so
+                                       long is a warning that names it, once a second for each kind
+                                       of callback; on_init and on_exit are not measured.
+                                       default: 250; SSE_OFF */
 } sse_app_options;
 
 /* Makes an app. options: borrowed until return, texts are copied; NULL: all defaults.
@@ -1838,10 +1860,14 @@ SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user);
 SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has ended. In its own
                                                         callback: yes */
 
-/* Calls fn while fd is readable or writable (level-triggered). One watch per descriptor: a second
-   call changes it, events 0 removes it: do that before close(fd). fd stays yours. user: borrowed
-   until removed.
-   Returns: 0; SSE_E_ARG; SSE_E_NOMEM; SSE_E_IO; SSE_E_STATE: the app is being freed.
+/* Calls fn while fd is readable or writable (level-triggered), or, SSE_PRI, has an exceptional
+   condition (POLLPRI): an edge at the value file of a GPIO in sysfs (watch it for SSE_PRI alone;
+   fn goes to its start by lseek and reads it, and once before), out-of-band data. One watch per
+   descriptor: a second call changes it, events 0 removes it: do that before close(fd). fd stays
+   yours. user: borrowed until removed. A plain file is always ready: fn is called at once again
+   where it moved the file's offset, else ten times a second; SSE_PRI it never is.
+   Returns: 0; SSE_E_ARG, SSE_E_IO: it says which argument is wrong, or what the system said of fd,
+   in the log; SSE_E_NOMEM; SSE_E_STATE: the app is being freed.
    Threads: loop. In callbacks: yes. */
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
 
@@ -1885,7 +1911,9 @@ typedef struct sse_serve_options {
 
 /* Opens a listening socket; several calls, several addresses. options: borrowed until return;
    NULL: all defaults. Started by systemd with sockets (LISTEN_FDS), the first call listens on those
-   instead of host and port. NOTIFY_SOCKET is told READY=1 and STOPPING=1.
+   instead of host and port. NOTIFY_SOCKET is told READY=1 and STOPPING=1, and, with
+   WatchdogSec= (WATCHDOG_USEC), WATCHDOG=1 twice in that time, by a timer of the loop: with
+   Restart=on-watchdog a loop that hangs is started anew.
    Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and
    another try may do; or the mistake made while setting up. Threads: the one that will run the
    loop. */
@@ -2047,8 +2075,9 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 /* ---- routes and hooks ------------------------------------------------------------------------ */
 
 /* path: "/room/{id}" or "/weather/{lat},{lng}"; a param is not empty and ends at the segment; at
-   most 16 of them. Names go before patterns, patterns in the order they were added; the prefix of a
-   mount is a name: it goes before the patterns beside it, and behind the routes below it. Copied.
+   most 16 of them. "/room/:id" and a * are refused: sse_mount is for all below. Names go before
+   patterns, patterns in the order they were added; the prefix of a mount is a name: it goes before
+   the patterns beside it, and behind the routes below it. Copied.
    GET routes answer HEAD too; OPTIONS and 405 are automatic.
    user: borrowed until the app is freed.
    Returns: 0; SSE_E_ARG: path, prefix or fn; SSE_E_STATE: a route of that method and shape is
@@ -2085,7 +2114,8 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
    headers, cookies and attrs are no answer.
    prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is
    freed.
-   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first; SSE_E_NOMEM. sse_serve answers it
+   Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first, or with a { or * (it is taken as it
+   is); SSE_E_NOMEM. sse_serve answers it
    too. Threads: loop. */
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
@@ -2310,7 +2340,8 @@ SSE_API int sse_come_back(sse_req *req, int ms);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
-   reply, never a stream (see sse_stream_open).
+   reply, never a stream (see sse_stream_open). One that is not answered within a minute is named in
+   the log, once.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -2397,7 +2428,8 @@ typedef struct sse_stream_options {
                                     SSE_UNLIMITED */
     int       (*step)(sse_stream s, void *user);
                                  /* a generator: sends, and returns the ms until its next call, or
-                                    SSE_RECONNECT, or SSE_END (or any other negative number). First
+                                    SSE_RECONNECT, or SSE_END (any other negative number ends the
+                                    stream as an error, which is logged with what it means). First
                                     call after the handler; never while unsent bytes wait; at once
                                     when the app stops, see sse_stopping. default: none */
     void      (*on_stop)(sse_stream s, void *user);
@@ -2764,7 +2796,9 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 
 /* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route
    ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
-   watches; SSE_E_ARG; SSE_E_NOMEM; from other threads also as sse_call.
+   watches; SSE_E_ABSENT: no live view has such a path (from other threads that is only logged);
+   SSE_E_ARG: path is NULL, or without a slash first; SSE_E_NOMEM; from other threads also as
+   sse_call.
    Threads: any. In callbacks: yes. */
 SSE_API int sse_touch(sse_app *app, const char *path);
 
@@ -2814,7 +2848,9 @@ typedef struct sse_db_options {
 /* A database belongs to one thread at a time, after sse_serve to the loop. A NULL or failed
    database is accepted by every function here and answers an error, so opening need not be checked:
    sse_serve reports it. All functions that take a db set what sse_db_error tells. Threads: one per
-   database, whatever threading mode SQLite was built with.
+   database, whatever threading mode SQLite was built with. What a loop uses, no other thread may
+   while that loop runs: such a call answers SSE_E_THREAD (those without an error NULL, false or 0),
+   changes nothing and is logged; sse_db_close then does nothing.
 
    A database belongs to the process that opened it. In a child, after fork() or daemon(), every
    function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
@@ -2861,9 +2897,12 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
                    done, id, prefix); */
 
 /* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without
-   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms. If a
-   call fails in a handler whose reply is no error, SQLite's words are logged as a warning, once a
-   second for each statement. */
+   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms;
+   SSE_E_CONFLICT if a constraint forbids it (UNIQUE, CHECK, FOREIGN KEY, NOT NULL, a type of a
+   STRICT table, RAISE of a trigger): sse_db_error says which; SSE_E_STATE if a query that is still
+   open, or this transaction, began to read before another connection committed, so that it cannot
+   write: end it and try again. If a call fails in a handler whose reply is no error, SQLite's words
+   and the name of the file are logged as a warning, once a second for each statement. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* The outcome of a posted statement. Borrowed, for the call. */
@@ -2951,8 +2990,9 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
    another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
    most once.
    Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
-   the commit could not get it; SSE_E_STATE if fn ended the transaction itself; else the error of
-   BEGIN or COMMIT (rolled back). */
+   the commit could not get it; SSE_E_CONFLICT if a constraint forbids the commit (DEFERRABLE
+   INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or
+   COMMIT (rolled back). */
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at
@@ -4716,16 +4756,27 @@ static sse_patch_options sse__patch_options(const sse_event *e) {
     return e->patch ? *e->patch : none;
 }
 
-static int sse__elements_check(const sse_patch_options *p) {
+/* What is wrong with an event, and the field to change; *error stays as it is for NULL, nothing. */
+static const char *sse__fault(int *error, int to, const char *text) {
+    *error = to;
+    return text;
+}
+
+static const char *sse__elements_fault(const sse_patch_options *p, int *error) {
     const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
-    if (!sse__has_no_newline(p->selector) || !sse__has_no_newline(p->view_transition_selector) ||
-        !sse__has_no_newline(ns))
-        return SSE_E_FIELD;
+    if (!sse__has_no_newline(p->selector))
+        return sse__fault(error, SSE_E_FIELD, ".patch: .selector holds a line break");
+    if (!sse__has_no_newline(p->view_transition_selector))
+        return sse__fault(error, SSE_E_FIELD,
+                          ".patch: .view_transition_selector holds a line break");
+    if (!sse__has_no_newline(ns))
+        return sse__fault(error, SSE_E_FIELD, ".patch: .ns holds a line break");
     if (strcmp(ns, "html") != 0 && strcmp(ns, "svg") != 0 && strcmp(ns, "mathml") != 0)
-        return SSE_E_ARG;
-    if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE) return SSE_E_ARG;
-    if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE) return SSE_OK;
-    return sse__nonempty(p->selector) ? SSE_OK : SSE_E_ARG;
+        return sse__fault(error, SSE_E_ARG, ".patch: .ns is none of html, svg, mathml");
+    if ((int)p->mode < SSE_OUTER || (int)p->mode > SSE_REMOVE)
+        return sse__fault(error, SSE_E_ARG, ".patch: .mode is none of sse_mode");
+    if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__nonempty(p->selector)) return NULL;
+    return sse__fault(error, SSE_E_ARG, ".patch: this .mode needs a .selector");
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
@@ -4754,22 +4805,49 @@ static int sse__signals_check(sse_str json) {
     return sse_json_get(json, "", &all) || all.ptr[0] != '{' ? SSE_E_ARG : SSE_OK;
 }
 
-/* Whether e can be written; publishing asks before it does any work. DS1 */
-static int sse__event_check(const sse_event *e) {
-    sse_patch_options patch;
-    int               contents, plain;
-    if (!e) return SSE_E_ARG;
+static const char *sse__content_fault(const sse_event *e, int *error) {
+    const sse_patch_options patch = sse__patch_options(e);
+    if (e->elements) return sse__elements_fault(&patch, error);
+    if (e->signals) *error = sse__signals_check(sse__event_text(e, e->signals));
+    else if (e->script) *error = sse__script_check(sse__event_text(e, e->script));
+    else if (e->redirect) *error = sse__redirect_check(e->redirect);
+    if (!*error) return NULL;
+    return e->signals  ? ".signals are no JSON object, or nest too deep"
+           : e->script ? ".script holds </script or <!--"
+                       : ".redirect is empty, javascript: or holds a control character";
+}
+
+/* NULL: e can be written. */
+static const char *sse__event_fault(const sse_event *e, int *error) {
+    int contents, plain;
+    *error = SSE_OK;
+    if (!e) return sse__fault(error, SSE_E_ARG, "the event is NULL");
     contents =
         (e->elements != NULL) + (e->signals != NULL) + (e->script != NULL) + (e->redirect != NULL);
-    plain    = e->data || sse__nonempty(e->event);
-    patch    = sse__patch_options(e);
-    if (!sse__has_no_newline(e->event) || !sse__is_id(e->id)) return SSE_E_FIELD;
-    if (e->retry_ms < 0 || contents + plain > 1) return SSE_E_ARG;
-    if (contents + plain == 0 && !e->id && !e->comment && !e->retry_ms) return SSE_E_ARG;
-    if (e->elements) return sse__elements_check(&patch);
-    if (e->signals) return sse__signals_check(sse__event_text(e, e->signals));
-    if (e->script) return sse__script_check(sse__event_text(e, e->script));
-    return e->redirect ? sse__redirect_check(e->redirect) : SSE_OK;
+    plain = e->data || sse__nonempty(e->event);
+    if (!sse__has_no_newline(e->event))
+        return sse__fault(error, SSE_E_FIELD, ".event holds a line break");
+    if (!sse__is_id(e->id))
+        return sse__fault(error, SSE_E_FIELD,
+                          ".id holds a control character, or a blank at an end");
+    if (e->retry_ms < 0) return sse__fault(error, SSE_E_ARG, ".retry_ms is negative");
+    if (contents + plain > 1)
+        return sse__fault(error, SSE_E_ARG, "two of .data or .event, .elements, .signals, .script, "
+                                            ".redirect: send two events");
+    if (contents + plain > 0) return sse__content_fault(e, error);
+    if (e->patch)
+        return sse__fault(error, SSE_E_ARG, ".patch without .elements, .signals, .script or "
+                                            ".redirect: to remove, .elements is \"\"");
+    if (!e->id && !e->comment && !e->retry_ms)
+        return sse__fault(error, SSE_E_ARG, "there is nothing in it");
+    return NULL;
+}
+
+/* Whether e can be written; publishing asks before it does any work. DS1 */
+static int sse__event_check(const sse_event *e) {
+    int error;
+    (void)sse__event_fault(e, &error);
+    return error;
 }
 
 /* NULL or "": nothing */
@@ -6185,6 +6263,10 @@ static void sse__route_node_clear(sse__route_node *s) { /* everything below and 
 }
 
 /* Why a path that the program wrote is refused; NULL: it is fine. A mount has no params. */
+static bool sse__is_name_char(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 static const char *sse__route_path_error(const char *path, bool mount) {
     const char *p, *open = NULL, *other; /* open: the { of the param that p is in */
     int         count = 0;
@@ -6201,6 +6283,11 @@ static const char *sse__route_path_error(const char *path, bool mount) {
         case '%':
             if (sse__hex_value(p[1]) >= 0 && sse__hex_value(p[2]) >= 0)
                 return "paths are matched decoded: write the character, not its %XX";
+            break;
+        case '*': return "a * is no pattern: {name} is a segment, sse_mount all that is below";
+        case ':':
+            if (p > path && p[-1] == '/' && sse__is_name_char(p[1]))
+                return "a segment that varies is {name}, not :name";
             break;
         case '?': return "a path has no query: what follows the ? is read with sse_query";
         case '{':
@@ -7461,6 +7548,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -7826,9 +7914,10 @@ struct sse__source {
     void   (*fn)(sse__source *source, int events);
 };
 
-/* Beside SSE_READ and SSE_WRITE. Events: the peer shut its sending side; the connection is broken.
-   Wish: edge-triggered where the system can be (epoll): the source remembers that it is ready. */
-enum { SSE__HANGUP = 4, SSE__BROKEN = 8, SSE__EDGE = 16 };
+/* Beside SSE_READ, SSE_WRITE and SSE_PRI. Events: the peer shut its sending side; the connection is
+   broken. Wish: edge-triggered where the system can be (epoll): the source remembers that it is
+   ready. */
+enum { SSE__HANGUP = 8, SSE__BROKEN = 16, SSE__EDGE = 32 };
 
 #if SSE__EPOLL
 typedef struct sse__poller { int fd; struct epoll_event ready[256]; } sse__poller;
@@ -7848,6 +7937,7 @@ static int sse__poller_control(sse__poller *p, int op, sse__source *source, int 
     e.data.ptr = source;
     if (wish & SSE_READ) e.events |= EPOLLIN;
     if (wish & SSE_WRITE) e.events |= EPOLLOUT;
+    if (wish & SSE_PRI) e.events |= EPOLLPRI;
     if (wish & SSE__EDGE) e.events |= (unsigned)EPOLLET | EPOLLRDHUP;
     return SSE__SYS(epoll_ctl(p->fd, op, source->fd, &e)) ? SSE_E_IO : SSE_OK;
 }
@@ -7879,6 +7969,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
         int            events = 0;
         if (got & EPOLLIN) events |= SSE_READ;
         if (got & EPOLLOUT) events |= SSE_WRITE;
+        if (got & EPOLLPRI) events |= SSE_PRI;
         if (got & EPOLLRDHUP) events |= SSE__HANGUP;
         if (got & (EPOLLHUP | EPOLLERR)) events |= SSE__BROKEN;
         if (source->fd >= 0) source->fn(source, events); /* W1 */
@@ -7903,7 +7994,8 @@ static void sse__poller_close(sse__poller *p) {
 
 static void sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
     p->fds[source->index].events =
-        (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0));
+        (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0) |
+                (wish & SSE_PRI ? POLLPRI : 0));
 }
 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
@@ -7948,6 +8040,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
         if (!got || !p->sources[i]) continue;
         if (got & POLLIN) events |= SSE_READ;
         if (got & POLLOUT) events |= SSE_WRITE;
+        if (got & POLLPRI) events |= SSE_PRI;
         if (got & (POLLHUP | POLLERR | POLLNVAL)) events |= SSE__BROKEN;
         p->sources[i]->fn(p->sources[i], events);
     }
@@ -8094,7 +8187,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until somet
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c
+  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c
   CO1  No line break of a peer's making gets into the log: control
        characters become '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the
@@ -8116,11 +8209,26 @@ enum {
     SSE__STAGES
 };
 
+/* Callbacks of the program, by kind, as a log names them. */
+#define SSE__CALLBACK_KINDS(X)                                                                     \
+    X(HANDLER, "handler") X(HOOK, "before hook") X(GUARD, "guard") X(BODY, "reader of the body")   \
+    X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
+    X(CLOSE, "on_close") X(REPLY, "on_reply") X(PRESENCE, "on_join or on_leave")                   \
+    X(TIMER, "timer") X(WATCH, "watch") X(CALL, "sse_call") X(DONE, "done of sse_offload")         \
+    X(POSTED, "done of sse_db_post")
+enum {
+#define SSE__KIND(kind, name) SSE__IN_##kind,
+    SSE__CALLBACK_KINDS(SSE__KIND)
+#undef SSE__KIND
+    SSE__CALLBACKS
+};
+
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
    makes and frees them all. */
 struct sse__stream;
 struct sse_app {
     sse__loop            loop;
+    sse_app             *next;                /* of all apps, see app_of_loop */
     sse__slots           timers;              /* >>timers */
     sse__link            watches;
     sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
@@ -8151,6 +8259,8 @@ struct sse_app {
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
+    uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
+    struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -8190,6 +8300,42 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
     return SSE_LOG_WARNING;
 }
 
+/* A callback of the program that runs. app NULL: it is not measured. */
+typedef struct sse__upcall { sse_app *app; int kind; uint64_t began; } sse__upcall;
+
+static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
+    sse__upcall u;
+    u.app   = app && app->options.slow_ms > 0 ? app : NULL;
+    u.kind  = kind;
+    u.began = u.app ? sse__clock_ms() : 0;
+    return u;
+}
+
+/* It has returned. While it ran the loop stood still, and with it every client. fmt: which one of
+   its kind it was. */
+SSE__PRINTF(2, 3)
+static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
+    static const char *const kinds[] = {
+#define SSE__KIND(kind, name) name,
+        SSE__CALLBACK_KINDS(SSE__KIND)
+#undef SSE__KIND
+    };
+    const uint64_t now = u->app ? sse__clock_ms() : 0;
+    uint64_t      *told;
+    char           which[200];
+    va_list        ap;
+    if (!u->app || now - u->began < (uint64_t)u->app->options.slow_ms) return;
+    told = &u->app->slow_warned_ms[u->kind];
+    if (*told && now - *told < 1000) return;
+    *told = now;
+    va_start(ap, fmt);
+    vsnprintf(which, sizeof which, fmt, ap);
+    va_end(ap);
+    sse__log(u->app, SSE_LOG_WARNING, "%s%s held the loop for %llu ms, and with it every client: "
+             "sse_offload and sse_db_post take what lasts (.slow_ms)", kinds[u->kind], which,
+             (unsigned long long)(now - u->began));
+}
+
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. */
 SSE__PRINTF(3, 4)
 static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
@@ -8207,6 +8353,33 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
         if (!app->loop.owned) app->config_error = error;
     }
     sse__unlock(&app->loop.mutex);
+    return error;
+}
+
+/* A call at run time is refused, in words that begin with its name and a colon, and name the field
+   and the reason. A warning once a second for each call, as a peer may be why. Returns error.
+   Threads: any. */
+SSE__PRINTF(3, 4)
+static int sse__refused(sse_app *app, int error, const char *fmt, ...) {
+    const uint64_t now = sse__clock_ms();
+    char           text[400];
+    uint32_t       call;
+    bool           due;
+    size_t         i = 0;
+    va_list        ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    call = sse__hash(sse__str(text, strcspn(text, ":"))) | 1; /* 0: a place that is free */
+    sse__lock(&app->loop.mutex);
+    while (i + 1 < SSE__COUNT(app->refused) && app->refused[i].call &&
+           app->refused[i].call != call)
+        i++;
+    due = !app->refused[i].call || now - app->refused[i].told_ms >= 1000;
+    if (due) app->refused[i].told_ms = now;
+    app->refused[i].call = call;
+    sse__unlock(&app->loop.mutex);
+    sse__log(app, due ? SSE_LOG_WARNING : SSE_LOG_DEBUG, "%s", text);
     return error;
 }
 
@@ -8262,6 +8435,43 @@ static bool sse__on_loop(sse_app *app) {
     return mine;
 }
 
+#if defined(SSE_NO_THREADS)
+static void sse__apps_add(sse_app *app) { (void)app; }
+static void sse__apps_remove(sse_app *app) { (void)app; }
+#else
+/* All apps of the process: only by them is it known whether another thread runs a loop. */
+static struct { pthread_mutex_t mutex; sse_app *first; } sse__apps = {
+    PTHREAD_MUTEX_INITIALIZER, NULL};
+
+static void sse__apps_add(sse_app *app) {
+    pthread_mutex_lock(&sse__apps.mutex);
+    app->next       = sse__apps.first;
+    sse__apps.first = app;
+    pthread_mutex_unlock(&sse__apps.mutex);
+}
+
+static void sse__apps_remove(sse_app *app) {
+    sse_app **at = &sse__apps.first;
+    pthread_mutex_lock(&sse__apps.mutex);
+    while (*at && *at != app) at = &(*at)->next;
+    if (*at) *at = app->next;
+    pthread_mutex_unlock(&sse__apps.mutex);
+}
+
+/* The app whose loop runs on a thread, or NULL. sse__apps.mutex is held. */
+SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread) { /* without SQLite */
+    sse_app *app   = sse__apps.first;
+    bool     found = false;
+    for (; app; app = app->next) {
+        sse__lock(&app->loop.mutex);
+        found = app->loop.owned && sse__thread_equal(app->loop.owner, thread);
+        sse__unlock(&app->loop.mutex);
+        if (found) break;
+    }
+    return app;
+}
+#endif
+
 /* Remembers that a call on the loop failed, for the handler that runs: its silence is then no
    success. */
 static int sse__call_failed(sse_app *app, int error) {
@@ -8283,15 +8493,19 @@ typedef struct sse__app_call {
     sse_app   *app;
     sse_app_fn fn;
     void      *user;
+    bool       asked; /* by sse_call */
 } sse__app_call;
 
 static void sse__app_call_run(sse__call *call) {
-    sse__app_call *c = SSE__CONTAINER(call, sse__app_call, call);
+    sse__app_call *c     = SSE__CONTAINER(call, sse__app_call, call);
+    const sse__upcall upcall = sse__upcall_begin(c->asked ? c->app : NULL, SSE__IN_CALL);
     c->fn(c->app, c->user);
+    sse__upcall_end(&upcall, "%s", "");
     SSE_FREE(c);
 }
 
-/* Calls fn on the loop, from any thread. bytes: the size of what user points to, for W4. */
+/* Calls fn on the loop, from any thread. bytes: the size of what user points to, for W4; 0: the
+   program asked, and nobody knows. */
 static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) {
     sse__app_call *c = SSE__NEW(sse__app_call);
     int            error;
@@ -8301,6 +8515,7 @@ static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) 
     c->app        = app;
     c->fn         = fn;
     c->user       = user;
+    c->asked      = !bytes;
     error         = sse__loop_post(&app->loop, &c->call);
     if (error) SSE_FREE(c);
     return error;
@@ -8318,7 +8533,7 @@ typedef struct sse__timer {
     sse_app_fn fn;
     void      *user;
     uint32_t   slot;           /* in app->timers, until it has ended */
-    int        every_ms;       /* 0: once */
+    int        ms, every_ms;   /* as it was asked for; every_ms 0: once */
     bool       running, ended; /* TI1: one that ends while it runs is freed afterwards */
 } sse__timer;
 
@@ -8331,13 +8546,15 @@ static void sse__timer_end(sse__timer *t) {
 }
 
 static void sse__timer_fire(sse__alarm *alarm) {
-    sse__timer *t   = SSE__CONTAINER(alarm, sse__timer, alarm);
-    sse__wheel *w   = &t->app->loop.wheel;
-    uint64_t    due = alarm->due + (uint64_t)t->every_ms;
-    t->running      = true;
+    sse__timer    *t     = SSE__CONTAINER(alarm, sse__timer, alarm);
+    sse__wheel    *w     = &t->app->loop.wheel;
+    uint64_t       due   = alarm->due + (uint64_t)t->every_ms;
+    const sse__upcall upcall = sse__upcall_begin(t->app, SSE__IN_TIMER);
+    t->running = true;
     t->app->loop.upcall++;
     if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
+    sse__upcall_end(&upcall, " of sse_%s, %d ms,", t->every_ms ? "every" : "after", t->ms);
     t->running = false;
     if (t->ended) {
         SSE_FREE(t);
@@ -8361,6 +8578,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     t->fn       = fn;
     t->user     = user;
     t->slot     = handle.slot;
+    t->ms       = ms;
     t->every_ms = every_ms;
     t->alarm.fn = sse__timer_fire;
     sse__alarm_set(&app->loop.wheel, &t->alarm, sse__loop_clock_ms(&app->loop) + (uint64_t)ms);
@@ -8375,6 +8593,8 @@ SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
 }
 
 SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) {
+    if (app && (ms < 0 || !fn))
+        sse__refused(app, SSE_E_ARG, "sse_after: %s", fn ? "ms is negative" : "fn is NULL");
     return sse__timer_start(app, ms, 0, fn, user);
 }
 
@@ -8402,7 +8622,7 @@ typedef struct sse__watch {
     bool        always;  /* a plain file */
 } sse__watch;
 
-enum { SSE__LINE_MAX = 65535 };
+enum { SSE__LINE_MAX = 65535, SSE__WATCH_AGAIN_MS = 100 };
 
 static void sse__watch_free(sse__alarm *alarm) {
     sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
@@ -8443,18 +8663,27 @@ static void sse__lines_fire(sse__watch *w) {
 }
 
 static void sse__watch_fire(sse__source *source, int events) {
-    sse__watch *w = SSE__CONTAINER(source, sse__watch, source);
+    sse__watch *w  = SSE__CONTAINER(source, sse__watch, source);
+    const int   fd = source->fd;
+    sse__upcall upcall;
     if (events & (SSE__HANGUP | SSE__BROKEN)) events |= w->events; /* reading, writing shows it */
     events &= w->events;
     w->app->loop.upcall++;
-    if (events && w->fn) w->fn(w->app, source->fd, events, w->user);
+    upcall = sse__upcall_begin(w->app, SSE__IN_WATCH);
+    if (events && w->fn) w->fn(w->app, fd, events, w->user);
     else if (events) sse__lines_fire(w);
+    sse__upcall_end(&upcall, " of descriptor %d", fd);
 }
 
-static void sse__watch_fire_always(sse__alarm *alarm) { /* once a turn */
-    sse__watch *w = SSE__CONTAINER(alarm, sse__watch, alarm);
+/* Once a turn; where that moves nothing, a while later: a watch that does not end at the end of its
+   file must not turn the loop for ever. */
+static void sse__watch_fire_always(sse__alarm *alarm) {
+    sse__watch *w  = SSE__CONTAINER(alarm, sse__watch, alarm);
+    const off_t at = lseek(w->source.fd, 0, SEEK_CUR);
     sse__watch_fire(&w->source, w->events);
-    if (w->source.fd >= 0) sse__alarm_set(&w->app->loop.wheel, alarm, 0);
+    if (w->source.fd < 0) return;
+    sse__alarm_set(&w->app->loop.wheel, alarm, lseek(w->source.fd, 0, SEEK_CUR) != at
+                   ? 0 : w->app->loop.wheel.now + SSE__WATCH_AGAIN_MS);
 }
 
 static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches a handful of them */
@@ -8468,6 +8697,8 @@ static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches 
 
 /* init: the functions and events that the program gave; no events: the watch of fd ends. */
 static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
+    const char *call = init->fn || !init->events ? "sse_watch" : "sse_watch_lines";
+    struct stat st;
     sse__watch *w;
     int         error;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
@@ -8475,6 +8706,8 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     if (w) sse__watch_end(w); /* anew: the number may name another file by now */
     if (!init->events) return SSE_OK;
     if (app->loop.closing) return SSE_E_STATE;
+    if (fstat(fd, &st))
+        return sse__refused(app, SSE_E_IO, "%s: descriptor %d: %s", call, fd, strerror(errno));
     w = SSE__NEW(sse__watch);
     if (!w) return SSE_E_NOMEM;
     *w           = *init;
@@ -8482,10 +8715,20 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     w->source.fd = fd;
     w->source.fn = sse__watch_fire;
     w->alarm.fn  = sse__watch_fire_always;
-    error        = sse__poller_add(&app->loop.poller, &w->source, w->events);
-    w->always    = error == SSE_E_IO && errno == EPERM; /* epoll takes no plain files */
-    if (w->always) sse__alarm_set(&app->loop.wheel, &w->alarm, 0);
-    else if (error) {
+    errno        = EPERM;
+    error        = SSE_E_IO;
+    if (!S_ISREG(st.st_mode)) /* epoll does not take it, to poll it is always ready */
+        error = sse__poller_add(&app->loop.poller, &w->source, w->events);
+    w->always = error == SSE_E_IO && errno == EPERM; /* of others /dev/null */
+    if (w->always) w->events &= SSE_READ | SSE_WRITE;
+    if (w->always && w->events) {
+        error = SSE_OK;
+        sse__alarm_set(&app->loop.wheel, &w->alarm, 0);
+    }
+    if (error) {
+        if (error == SSE_E_IO)
+            sse__refused(app, error, "%s: descriptor %d cannot be waited for: %s", call, fd,
+                         strerror(errno));
         SSE_FREE(w);
         return error;
     }
@@ -8493,9 +8736,19 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     return SSE_OK;
 }
 
+static int sse__watch_no_fd(sse_app *app, const char *call, int fd) {
+    return sse__refused(app, SSE_E_ARG, "%s: descriptor %d is none: did opening it fail?", call,
+                        fd);
+}
+
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user) {
     sse__watch init;
-    if (!app || fd < 0 || (events & ~(SSE_READ | SSE_WRITE)) || (events && !fn)) return SSE_E_ARG;
+    if (!app) return SSE_E_ARG;
+    if (fd < 0) return sse__watch_no_fd(app, "sse_watch", fd);
+    if (events & ~(SSE_READ | SSE_WRITE | SSE_PRI))
+        return sse__refused(app, SSE_E_ARG,
+                            "sse_watch: events %d: of SSE_READ, SSE_WRITE, SSE_PRI, or 0", events);
+    if (events && !fn) return sse__refused(app, SSE_E_ARG, "sse_watch: fn is NULL");
     memset(&init, 0, sizeof init);
     init.fn     = fn;
     init.user   = user;
@@ -8505,7 +8758,9 @@ SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user
 
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user) {
     sse__watch init;
-    if (!app || fd < 0 || !fn) return SSE_E_ARG;
+    if (!app) return SSE_E_ARG;
+    if (fd < 0) return sse__watch_no_fd(app, "sse_watch_lines", fd);
+    if (!fn) return sse__refused(app, SSE_E_ARG, "sse_watch_lines: fn is NULL");
     memset(&init, 0, sizeof init);
     init.line_fn = fn;
     init.user    = user;
@@ -8562,6 +8817,7 @@ typedef struct sse__job {
     sse_app   *app;
     sse_app_fn work, done;
     void      *user;
+    bool       asked; /* by sse_offload */
 } sse__job;
 
 typedef struct sse__pool {
@@ -8575,8 +8831,10 @@ typedef struct sse__pool {
 } sse__pool;
 
 static void sse__job_landed(sse__call *call) { /* on the loop */
-    sse__job *job = SSE__CONTAINER(call, sse__job, call);
+    sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
+    const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
     if (job->done) job->done(job->app, job->user);
+    sse__upcall_end(&upcall, "%s", "");
     SSE_FREE(job);
 }
 
@@ -8673,6 +8931,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
     job->work    = work;
     job->done    = done;
     job->user    = user;
+    job->asked   = at == &app->pool;
     pthread_mutex_lock(&pool->mutex);
     /* A thread starts when none is idle for the job, and stays. That it cannot is an error only if
        there is no other, which would come to the job in the end. */
@@ -8732,7 +8991,7 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
+  Uses: >>timers >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
 
   A sse_db owns a connection and the statements prepared on it, which are
   kept for the next time. Each is a sse_rows:
@@ -8753,6 +9012,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       What was rolled back stays named: it costs one render.
   D6  What sse_db_write has to undo is undone before anything else runs, or
       nothing does: a transaction left open would swallow later statements.
+  D7  What a thread that runs a loop uses, no other thread does, until the
+      loop has ended; from a thread without one a db goes to any other.
 ==========================================================================*/
 
 /* Failures of this thread's databases. They know no app and no handler, and are the thread's
@@ -8763,7 +9024,7 @@ static SSE__THREAD struct {
     char          words[300];      /* of the latest of them, for a log */
     const sse_db *broken;          /* did not open, or was not migrated: no app listens */
     uint32_t      broken_by;
-    char          broken_why[200];
+    char          broken_why[300];
 } sse__db_faults;
 
 /* broken_by. All lists are one: a list that went well is the one that failed before. */
@@ -8785,9 +9046,11 @@ static bool sse__db_log_due(sse_app *app) {
 
 #include <sqlite3.h>
 
-static void sse__db_count(const char *words) { /* D3 */
+/* D3. file: its name, for a log; NULL: the words have it, or there is none. */
+static void sse__db_count(const char *file, const char *words) {
     sse__db_faults.failed++;
-    snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s", words);
+    snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
+             file ? ": " : "", words);
 }
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
@@ -8831,6 +9094,7 @@ struct sse_rows {
 struct sse_db {
     sqlite3       *raw;
     pid_t          process;      /* that opened it */
+    sse__thread_id thread;       /* that opened it, or used it last: D7 */
     char          *file;         /* NULL: attached */
     int            busy_ms;
     bool           read_only;
@@ -8924,15 +9188,18 @@ static bool sse__tables_include(sse_str tables, sse_str changed) {
 
 /* ---- errors ---- */
 
-/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about;
-   both may be NULL. */
+/* Records an error as the latest: D3. text: what SQLite or we say; sql: the statement it is about,
+   or db->file; both may be NULL. */
 static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql) {
+    const char *file = db->file;
+    if (!file && db->raw) file = sqlite3_db_filename(db->raw, "main");
+    if (file && (!*file || sql == db->file || strcmp(file, ":memory:") == 0)) file = NULL;
     db->error         = error;
     db->message.len   = 0;
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    sse__db_count(sse_buf_text(&db->message));
+    sse__db_count(file, sse_buf_text(&db->message));
     return error;
 }
 
@@ -8941,14 +9208,17 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
     switch (rc & 0xFF) {
     case SQLITE_OK: case SQLITE_ROW: case SQLITE_DONE: return SSE_OK;
     case SQLITE_NOMEM: return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
+    case SQLITE_CONSTRAINT: return sse__db_fail(db, SSE_E_CONFLICT, sqlite3_errmsg(db->raw), sql);
     case SQLITE_BUSY: case SQLITE_LOCKED: break;
     default: return sse__db_fail(db, SSE_E_DB, sqlite3_errmsg(db->raw), sql);
     }
     if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT)
         return sse__db_fail(db, SSE_E_BUSY, sqlite3_errmsg(db->raw), sql);
-    return sse__db_fail(db, SSE_E_BUSY, "a query that is still open reads what was there before "
-                        "another's commit: end it (sse_db_done) before writing, or do both in "
-                        "sse_db_write", sql);
+    return sse__db_fail(db, SSE_E_STATE, sqlite3_get_autocommit(db->raw)
+        ? "a query that is still open reads what was there before another's commit: end it "
+          "(sse_db_done) before writing, or do both in sse_db_write"
+        : "the transaction began by reading, and another connection has committed since: roll it "
+          "back and begin again, with sse_db_write, which takes the lock first", sql);
 }
 
 /* Notes that db is broken, for the reason in its message, or no longer is, as a later try
@@ -8960,7 +9230,7 @@ static int sse__db_broke(sse_db *db, uint32_t by, int error) {
     sse__db_faults.broken    = db;
     sse__db_faults.broken_by = by;
     snprintf(sse__db_faults.broken_why, sizeof sse__db_faults.broken_why, "%s",
-             sse_buf_text(&db->message));
+             sse__db_faults.words);
     return error;
 }
 
@@ -8976,6 +9246,45 @@ static int sse__db_fail_elsewhere(sse_db *db) {
              "after fork() or daemon()", (long)db->process, (long)getpid());
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
+
+static const char sse__db_astray[] =
+    "a database is used on one thread, and the loop of another uses this one: open one for this "
+    "thread, with sse_db_open";
+
+#if defined(SSE_NO_THREADS)
+static bool sse__db_is_astray(const sse_db *db) { return (void)db, false; }
+static bool sse__db_adopt(sse_db *db) { return (void)db, true; }
+#else
+static bool sse__db_is_astray(const sse_db *db) { /* D7. It may be NULL */
+    bool astray;
+    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return false;
+    pthread_mutex_lock(&sse__apps.mutex);
+    astray = sse__app_of_loop(db->thread) != NULL;
+    pthread_mutex_unlock(&sse__apps.mutex);
+    return astray;
+}
+
+static void sse__db_say_astray(sse_app *app, void *user) { /* a call of the loop: frees user */
+    (void)sse__refused(app, SSE_E_THREAD, "sse_db: %s: %s", (char *)user, sse__db_astray);
+    SSE_FREE(user);
+}
+
+/* False: a loop on another thread has it, and its app is told; nothing of db is touched then. */
+static bool sse__db_adopt(sse_db *db) { /* D7 */
+    sse_app *app;
+    char    *file;
+    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return true;
+    pthread_mutex_lock(&sse__apps.mutex);
+    app = sse__app_of_loop(db->thread);
+    if (app) {
+        file = sse__strdup(sse__text(db->file ? db->file : "attached"));
+        if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
+    } else db->thread = sse__thread_self();
+    pthread_mutex_unlock(&sse__apps.mutex);
+    if (app) sse__db_count(db->file, sse__db_astray);
+    return !app;
+}
+#endif
 
 /* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
    yet. */
@@ -8994,7 +9303,8 @@ static bool sse__db_undo_due(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_count(db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
+        sse__db_count(NULL, db && db->message.len ? sse_buf_text(&db->message)
+                                                  : "the database is NULL");
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -9009,7 +9319,7 @@ static bool sse__db_ready(sse_db *db) {
 /* Every public function begins with it, but the rows of a query, which ask once: it costs a system
    call. */
 static bool sse__db_enter(sse_db *db) {
-    if (!sse__db_is_elsewhere(db)) return sse__db_ready(db);
+    if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db) && sse__db_ready(db);
     sse__db_fail_elsewhere(db);
     return false;
 }
@@ -9018,12 +9328,19 @@ static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : S
 
 static int sse__db_status(const sse_db *db) {
     const int error = sse__db_open_error(db);
+    if (sse__db_is_astray(db)) return SSE_E_THREAD;
     return error ? error : db->error;
 }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int  error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
-    const bool told  = db && db->message.len && !db->message.error; /* memory may have lacked */
+    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
+    bool      told  = false; /* memory may have lacked */
+    if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
+        sse__db_count(db->file, sse__db_astray);
+        if (text) *text = sse__db_faults.words;
+        return error;
+    }
+    if (db) told = db->message.len && !db->message.error;
     if (text) *text = !error ? "" : told ? sse_buf_text(&db->message) : sse_error_text(error);
     return error;
 }
@@ -9615,6 +9932,7 @@ static sse_db *sse__db_new(sqlite3 *raw) {
     if (!db) return NULL;
     db->raw      = raw;
     db->process  = getpid();
+    db->thread   = sse__thread_self();
     db->max_rows = SSE_UNLIMITED;
     return db;
 }
@@ -9636,7 +9954,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
         db->open_error = sse__db_fail(db, why ? SSE_E_ARG : SSE_E_NOMEM, why, NULL);
         return db;
     }
-    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), file); /* for good */
+    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), db->file); /* for good */
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
@@ -9674,7 +9992,7 @@ static int sse__db_reopen(sse_db *db) {
 
 SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
-    if (!db) return;
+    if (!db || (ours && !sse__db_adopt(db))) return;
     if (ours) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
     sse_db_close(db->writer);
@@ -9734,6 +10052,14 @@ static const char *sse__db_path(const sse_db *db) {
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
 
+/* In words for a log, with the name of the file: an error that a call with db just gave, on this
+   thread. */
+static const char *sse__db_why(sse_db *db, int error) {
+    if (db && db->open_error) (void)sse__db_ready(db); /* says it once more */
+    else if (!db || error != db->error) return sse_error_text(error); /* no call with db did */
+    return sse__db_faults.words;
+}
+
 #else
 
 /* Everything answers SSE_E_NOT_BUILT, and sse_db_open gives one database, which failed for that
@@ -9751,6 +10077,7 @@ static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
+static const char *sse__db_why(sse_db *db, int error) { return sse_error_text(error); }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     static sse_db failed = {SSE_E_NOT_BUILT};
@@ -9959,8 +10286,9 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
-    if (changes < 0)
-        p->result.error = sse__arena_text(&p->texts, sse__text(sse_buf_text(&on->message)));
+    if (changes < 0) /* without done it is for the log */
+        p->result.error = sse__arena_text(&p->texts, sse__text(p->to.done
+            ? sse_buf_text(&on->message) : sse__db_faults.words));
     if (!p->result.error) p->result.error = sse_error_text(changes);
 }
 
@@ -10016,7 +10344,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     }
     if (!error) error = sse__db_end(on, nested, SSE_OK);
     /* A deferred constraint, say. Run alone they show which of them broke it. */
-    if (error == SSE_E_DB && on->is_writer) return false;
+    if (error == SSE_E_CONFLICT && on->is_writer) return false;
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
 }
@@ -10042,11 +10370,13 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
     if (!posts->answered) sse__db_job_end(&posts->job);
     posts->answered = true;
     while (posts->first) {
-        sse__dbpost *p = posts->first;
+        sse__dbpost   *p     = posts->first;
+        const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
         if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
         else if (p->result.changes < 0)
             sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
+        sse__upcall_end(&upcall, " of %s", p->sql.format);
         sse__dbpost_free(p);
     }
 }
@@ -10077,7 +10407,7 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
         error = SSE_E_NOT_BUILT;
         if (posts->job.on->is_writer)
             error = sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts);
-        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, 0);
+        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
     } while (error);
 }
 
@@ -11850,6 +12180,7 @@ static const sse__option sse__option_numbers[] = {
     SSE__INT(body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
     SSE__INT(keepalive_ms, 60000, SSE_OFF, INT32_MAX),
     SSE__INT(send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+    SSE__INT(slow_ms, 250, SSE_OFF, INT32_MAX),
     SSE__INT(compress_window, 18, 16, 24),
     SSE__INT(compress_quality, 5, 1, 11)};
 #undef SSE__INT
@@ -12080,7 +12411,7 @@ struct sse_req {
     sse_buf      astray;     /* what other threads than the loop's write to: never holds anything */
     sse__conn   *conn;       /* NULL once the client has left */
     sse__peer    peer;
-    sse__alarm   finish;     /* armed by sse_finish */
+    sse__alarm   finish;     /* armed by sse_finish; before that, for when it does not come */
     sse__link    kept;       /* in router.kept, once it has outlived its handler */
     sse_buf      input;      /* owned, if it outlives its handler; else {0}: the connection's */
     char        *bytes;
@@ -12113,6 +12444,7 @@ struct sse_req {
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
     bool         deferred;   /* it outlives its handler, until sse_finish */
+    bool         watched;    /* and is named if that does not come */
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
     bool         stream_asked; /* its handler tried to open a stream */
@@ -12146,6 +12478,11 @@ static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
 static int sse__req_error(sse_req *req, int error) {
     if (error && (!req->error || error == SSE_E_NOMEM)) req->error = error;
     return error;
+}
+
+/* A call with it is refused, for the reason why. */
+static int sse__req_refused(sse_req *req, int error, const char *call, const char *why) {
+    return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
 }
 
 /* Whether the calling thread may write to it. The loop's own, that of every handler, is known
@@ -12232,7 +12569,9 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     if (req->failed) return SSE_E_STATE; /* the first one stays */
     SSE__FORMAT(&text, sse__put_str, "", fmt);
     sse__req_fail(req, known, sse__req_take_text(req, &text, text.error));
-    return status == known ? SSE_OK : SSE_E_ARG;
+    if (status == known) return SSE_OK;
+    return sse__refused(req->app, SSE_E_ARG, "sse_fail: %d is not within 400..599 (%s)", status,
+                        req->path);
 }
 
 SSE_API sse_app *sse_req_app(sse_req *req) { return req->app; }
@@ -12415,7 +12754,7 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     if (sse__req_thread(req)) return SSE_E_THREAD;
-    if (!name) return sse__req_error(req, SSE_E_ARG);
+    if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr", "name is NULL");
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
 }
 
@@ -12802,7 +13141,9 @@ SSE_API sse_buf *sse_out_json(sse_req *req) {
 SSE_API int sse_set_status(sse_req *req, int status) {
     const int error = sse__reply_unsettled(req, "sse_set_status");
     if (error) return error;
-    if (status < 200 || status > 599) return sse__req_error(req, SSE_E_ARG);
+    if (status < 200 || status > 599)
+        return sse__req_refused(req, SSE_E_ARG, "sse_set_status",
+                                sse_fmt(req, "%d is not within 200..599", status));
     req->status = status;
     return SSE_OK;
 }
@@ -12815,8 +13156,11 @@ SSE_API int sse_set_type(sse_req *req, const char *content_type) {
     const sse_str type  = sse__text(content_type);
     const int     error = sse__reply_unsettled(req, "sse_set_type");
     if (error) return error;
-    if (!type.len) return sse__req_error(req, SSE_E_ARG); /* a browser would guess */
-    if (!sse__field_value_ok(type)) return sse__req_error(req, SSE_E_FIELD);
+    if (!type.len) /* a browser would guess */
+        return sse__req_refused(req, SSE_E_ARG, "sse_set_type", "content_type is NULL or empty");
+    if (!sse__field_value_ok(type))
+        return sse__req_refused(req, SSE_E_FIELD, "sse_set_type",
+                                "content_type holds a line break or another control character");
     req->type = sse__req_text(req, type);
     return req->type ? SSE_OK : SSE_E_NOMEM;
 }
@@ -12834,11 +13178,17 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
     static const char ours[] =
         "content-length transfer-encoding connection keep-alive date upgrade";
     const sse_str field = sse__text(name);
+    const char   *why   = NULL;
     const int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_header");
     if (error) return error;
-    if (!sse__is_token(field) || sse__wordlist_has(ours, field) ||
-        !sse__field_value_ok(sse__text(value)))
-        return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(field)) why = "the name is not that of a header";
+    else if (sse__wordlist_has(ours, field)) why = "that is the library's own to write";
+    else if (!value) why = "the value is NULL";
+    else if (!sse__field_value_ok(sse__text(value)))
+        why = "the value holds a line break or another control character";
+    if (why)
+        return sse__req_refused(req, SSE_E_FIELD, "sse_set_header",
+                                sse_fmt(req, "%.80s: %s", name ? name : "NULL", why));
     if (sse__is_word(field, "content-type")) return sse_set_type(req, value);
     sse__put_field(&req->headers, name, value);
     return sse__req_error(req, req->headers.error);
@@ -12846,19 +13196,24 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
 
 /* What browsers take as it is meant: they ignore other values silently, and the cookie is then
    wider than it should be. */
-static bool sse__cookie_options_ok(const sse_cookie_options *o, const char *name, bool secure) {
+static const char *sse__cookie_fault(const sse_cookie_options *o, const char *name, bool secure) {
     const char   *p    = o->path ? o->path : "/";
     const sse_str site = sse__text(o->same_site);
     const bool    host = strncmp(name, "__Host-", 7) == 0; /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
-    if (host && (!secure || o->domain || strcmp(p, "/") != 0)) return false;
-    if (!secure && (strncmp(name, "__Secure-", 9) == 0 || sse__is_word(site, "None"))) return false;
-    if (o->max_age_s < SSE_OFF || *p != '/') return false;
+    if (host && (!secure || o->domain || strcmp(p, "/") != 0))
+        return "a __Host- cookie needs .secure, no .domain, and / as .path";
+    if (!secure && strncmp(name, "__Secure-", 9) == 0) return "a __Secure- cookie needs .secure";
+    if (!secure && sse__is_word(site, "None")) return ".same_site None needs .secure";
+    if (o->max_age_s < SSE_OFF) return ".max_age_s is negative";
+    if (*p != '/') return ".path does not begin with /";
     if (o->domain && (!o->domain[0] || !sse__all_in_class(sse__text(o->domain), SSE__HOST)))
-        return false;
-    if (site.ptr && !sse__wordlist_has("Strict Lax None", site)) return false;
+        return ".domain is no host name";
+    if (site.ptr && !sse__wordlist_has("Strict Lax None", site))
+        return ".same_site is none of Strict, Lax, None";
     for (; *p; p++) /* RFC 6265 4.1.1, path-value */
-        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';') return false;
-    return true;
+        if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7F || *p == ';')
+            return ".path holds a semicolon, a control character or one that is not ASCII";
+    return NULL;
 }
 
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
@@ -12867,13 +13222,19 @@ SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *o = options ? options : &defaults;
     sse_buf  *b     = &req->headers;
     const int error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie");
-    bool      secure;
+    const char *why = NULL;
+    bool        secure, broken;
     if (error) return error;
-    if (!sse__is_token(sse__text(name)) || !value ||
-        !sse__all_in_class(sse__text(value), SSE__COOKIE))
-        return sse__req_error(req, SSE_E_FIELD);
+    if (!sse__is_token(sse__text(name))) why = "the name is no token";
+    else if (!value) why = "the value is NULL";
+    else if (!sse__all_in_class(sse__text(value), SSE__COOKIE))
+        why = "the value holds a space, quote, comma, semicolon or control character";
     secure = o->secure || sse__req_over_tls(req);
-    if (!sse__cookie_options_ok(o, name, secure)) return sse__req_error(req, SSE_E_ARG);
+    broken = why != NULL;
+    if (!why) why = sse__cookie_fault(o, name, secure);
+    if (why)
+        return sse__req_refused(req, broken ? SSE_E_FIELD : SSE_E_ARG, "sse_set_cookie",
+                                sse_fmt(req, "%.80s: %s", name ? name : "NULL", why));
     sse_printf(b, "Set-Cookie: %s=%s; Path=%s; SameSite=%s", name, value, o->path ? o->path : "/",
                o->same_site ? o->same_site : "Lax");
     if (o->domain) sse_printf(b, "; Domain=%s", o->domain);
@@ -12897,7 +13258,10 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     sse_buf text  = {NULL, 0, 0, SSE_OK};
     int     error = sse__req_may(req, SSE__MAY_WRITE, "sse_set_cookie_signed");
     if (error) return error;
-    error = value ? sse__req_sign(&text, req, value) : SSE_E_ARG;
+    if (!value)
+        return sse__req_refused(req, SSE_E_ARG, "sse_set_cookie_signed",
+                                sse_fmt(req, "%.80s: the value is NULL", name ? name : "NULL"));
+    error = sse__req_sign(&text, req, value);
     if (!error) error = sse_set_cookie(req, name, sse_buf_text(&text), options);
     sse_buf_free(&text);
     return sse__req_error(req, error);
@@ -12919,12 +13283,12 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
     if (error) return error;
     for (i = 0; i < target.len; i++)
         if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F)
-            return sse__req_error(req, SSE_E_FIELD);
-    if (!sse__redirect_ok(target)) {
-        sse__log(req->app, SSE_LOG_ERROR,
-                 "sse_redirect: \"%s\" is no relative reference, http or https", url ? url : "");
-        return sse__req_error(req, SSE_E_ARG);
-    }
+            return sse__req_refused(req, SSE_E_FIELD, "sse_redirect",
+                                    "url holds a space or a control character");
+    if (!sse__redirect_ok(target))
+        return sse__req_refused(req, SSE_E_ARG, "sse_redirect",
+                                sse_fmt(req, "\"%.100s\" is no relative reference, http or https",
+                                        url ? url : ""));
     if (req->status < 300 || req->status > 399) req->status = 303;
     return sse_set_header(req, "Location", url);
 }
@@ -12980,7 +13344,8 @@ SSE_API int sse_defer(sse_req *req) {
     const int error = sse__req_may(req, SSE__MAY_DEFER, "sse_defer");
     if (error == SSE_E_STATE) sse__req_answers_later(req);
     if (error) return error;
-    if (req->deferred) return SSE_E_STATE;
+    if (req->deferred)
+        return sse__refused(req->app, SSE_E_STATE, "sse_defer: a second time (%s)", req->path);
     req->deferred = sse__req_own_fields(req);
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
@@ -12990,7 +13355,9 @@ SSE_API int sse_finish(sse_req *req) {
     bool      here;
     if (error) return error;
     here = req->phase == SSE__REQ_HANDLED;
-    if (!req->deferred) return SSE_E_STATE;
+    if (!req->deferred)
+        return sse__refused(req->app, SSE_E_STATE, "sse_finish: without sse_defer: the reply "
+                            "leaves when the handler returns (%s)", req->path);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     /* By an alarm, this turn or the next: the caller is not to find itself in a hook, nor the
        request freed. */
@@ -13225,7 +13592,7 @@ static void sse__reply_send(sse_req *req, sse__block *block, uint64_t first, uin
 
 SSE_API int sse_come_back(sse_req *req, int ms) {
     int error;
-    if (ms < 0) return sse__req_error(req, SSE_E_ARG);
+    if (ms < 0) return sse__req_refused(req, SSE_E_ARG, "sse_come_back", "ms is negative");
     error = sse_fail(req, 503, "there is no room at the moment: come back later");
     if (error) return error;
     req->come_back_ms = ms ? ms : SSE__COME_BACK_MS;
@@ -13970,6 +14337,16 @@ static int sse__message_of_event(const sse_app *app, const sse_event *event, sse
     return error || *out ? error : SSE_E_NOMEM;
 }
 
+/* Says why an event was refused by call, if it was. Returns error. */
+static int sse__event_refused(sse_app *app, const char *call, const sse_event *event, int error) {
+    int         what;
+    const char *fault = sse__event_fault(event, &what);
+    if (!app || (error != SSE_E_ARG && error != SSE_E_FIELD && error != SSE_E_SYNTAX)) return error;
+    if (!fault && error != SSE_E_SYNTAX) return error;
+    return sse__refused(app, error, "%s: %s", call,
+                        fault ? fault : "it is not UTF-8, which .check_utf8 wants");
+}
+
 static sse__message *sse__message_of_bytes(sse_str bytes) { /* NULL: no memory */
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse__message_begin(&b);
@@ -13990,7 +14367,8 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>message >>reply >>conn >>loop    Tests: tests/wire/stream.test.mjs tests/unit/stream.c
+  Uses: >>message >>reply >>conn >>db >>loop
+  Tests: tests/wire/stream.test.mjs tests/unit/stream.c
 
   The life of a stream; [f] is the function that makes the change:
 
@@ -14067,6 +14445,7 @@ typedef struct sse__stream_extra {
     sse__message  *last;
     sse__group    *label, *who;          /* NULL: none */
     sse__member    with_label, with_who;
+    const char    *path;  /* of the route that opened it, for the log. NULL: not known */
     char          *id;
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
@@ -14152,6 +14531,13 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
     SSE_ASSERT(allowed[stream->phase] >> to & 1);
     (void)allowed;
     stream->phase = (uint8_t)to;
+}
+
+/* A callback of the stream's has returned. */
+static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall) {
+    const char *path = stream->extra->path;
+    sse__upcall_end(upcall, " of %s (stream %lu-%lu)", path ? path : "a stream",
+                    (unsigned long)stream->slot, (unsigned long)stream->gen);
 }
 
 static int sse__stream_misused(const sse__stream *stream, const char *call, const char *when) {
@@ -14542,8 +14928,9 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     sse__stream  *stream;
     sse__message *m;
     int           error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send", &stream);
-    if (!error) error = sse__message_of_event(stream->app, event, &m);
     if (error) return error;
+    error = sse__message_of_event(stream->app, event, &m);
+    if (error) return sse__event_refused(stream->app, "sse_stream_send", event, error);
     stream->app->net->counts.events++;
     return sse__stream_push_new(stream, m);
 }
@@ -14573,7 +14960,7 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     sse__message *m;
     const int     error = sse__stream_may(s, SSE__USE_IT, "sse_stream_write", &stream);
     if (error || !n) return error; /* an empty chunk would end the body */
-    if (!bytes) return SSE_E_ARG;
+    if (!bytes) return sse__refused(s.app, SSE_E_ARG, "sse_stream_write: bytes is NULL");
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
     return m ? sse__stream_push_new(stream, m) : SSE_E_NOMEM;
 }
@@ -14654,7 +15041,9 @@ static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
     sse__stream  *stream;
     int           error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
     if (error) return error;
-    if (!last || !stream->raw) error = sse__farewell(stream->app, last, &m);
+    if (!last || !stream->raw)
+        error = sse__event_refused(stream->app, whole ? "sse_stream_end" : "sse_stream_reconnect",
+                                   last, sse__farewell(stream->app, last, &m));
     else error = sse__stream_is_raw(stream, whole ? "sse_stream_end: a last event"
                                                   : "sse_stream_reconnect: a last event");
     sse__stream_end_with(stream, last != NULL, m, whole);
@@ -14672,25 +15061,45 @@ SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last) {
 /* ---- time --------------------------------------------------------------------------- */
 
 static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
-    sse__streams *streams = stream->app->streams;
-    sse_buf       b = {NULL, 0, 0, SSE_OK};
-    sse__message *m = NULL;
+    sse__streams  *streams = stream->app->streams;
+    sse__upcall    upcall;
+    sse_buf        b = {NULL, 0, 0, SSE_OK};
+    sse__message  *m = NULL;
     if (!stream->extra->on_ping) {
         (void)sse__stream_queue(stream, streams->pings[stream->encoding]);
         return;
     }
     sse__message_begin(&b);
+    upcall = sse__upcall_begin(stream->app, SSE__IN_PING);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
+    sse__stream_upcall_end(stream, &upcall);
     stream->last_sent = sse__stream_now(stream);
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
     if (m) (void)sse__stream_push_new(stream, m);
 }
 
+/* The step has said the end. Where that looks like an error, it says why. SSE_END and SSE_RECONNECT
+   are also errors by their numbers: those count by what the library saw. */
+static void sse__stream_step_failed(const sse__stream *stream, int ms, bool db_failed) {
+    const char *path = stream->extra->path, *why = NULL;
+    if (ms < SSE_RECONNECT) why = sse_error_text(ms);
+    else if (stream->app->call_error) why = sse_error_text(stream->app->call_error);
+    if (db_failed) why = sse__db_faults.words;
+    if (!why) return;
+    sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s) by %d: %s",
+                 path ? path : "of no route", ms, why);
+}
+
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
-    int ms;
+    const sse__upcall   upcall   = sse__upcall_begin(stream->app, SSE__IN_STEP);
+    const unsigned long failures = sse__db_error_count();
+    int                 ms;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
+    stream->app->call_error = SSE_OK;
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    sse__stream_upcall_end(stream, &upcall);
+    if (ms < 0) sse__stream_step_failed(stream, ms, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
     else stream->extra->step_at = now + (uint64_t)ms;
@@ -14758,9 +15167,14 @@ static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_
 
 /* The app stops, and this stream: at once, or when it has sent what it still must. */
 static void sse__stream_stop(sse__stream *stream) {
+    sse__upcall upcall;
     if (stream->phase != SSE__STREAM_OPEN) return;
     sse__stream_set_phase(stream, SSE__STREAM_STOPPING);
-    if (stream->extra->on_stop) stream->extra->on_stop(sse__stream_handle(stream), stream->user);
+    if (stream->extra->on_stop) {
+        upcall = sse__upcall_begin(stream->app, SSE__IN_STOP);
+        stream->extra->on_stop(sse__stream_handle(stream), stream->user);
+        sse__stream_upcall_end(stream, &upcall);
+    }
     if (!sse__stream_lives(stream)) return;
     if (!stream->extra->step && !stream->drain) {
         sse__stream_finish(stream, SSE_BY_STOP, false);
@@ -14794,8 +15208,11 @@ static void sse__streams_run_closed(sse_app *app) {
         while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
         streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
-        if (stream->on_close)
+        if (stream->on_close) {
+            const sse__upcall upcall = sse__upcall_begin(app, SSE__IN_CLOSE);
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
+            sse__stream_upcall_end(stream, &upcall);
+        }
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
@@ -15049,6 +15466,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (!error) error = sse__stream_first(req->app, &o, &first);
     if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
     if (!error) sse__stream_fields(stream, req, &o);
+    if (stream->extra != &sse__no_extra && req->route) stream->extra->path = req->route->path;
     if (error || req->head_only) { /* a head may be all it asked for */
         if (error) sse__req_error(req, error);
         else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
@@ -15727,7 +16145,11 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     if (!store) return SSE_E_NOMEM;
     store->db = db;
     error     = sse__store_own(sequence, store);
-    if (!error) error = sse_db_write(db, sse__store_tables, NULL);
+    if (!error) {
+        error = sse_db_write(db, sse__store_tables, NULL);
+        if (error == SSE_E_STATE)
+            sse__refuse(sequence->app, error, "a topic's .db: %s", sse__db_why(db, error));
+    }
     if (!error) error = sse__store_read(sequence, store);
     if (error) {
         sse__store_free(store);
@@ -15764,7 +16186,7 @@ typedef struct sse__save {
     int64_t           clock, shift; /* shift: by how much the times in the store are wrong */
     bool              waits;        /* for a lock */
     int               error;
-    char              why[200];
+    char              why[300];
 } sse__save;
 
 typedef struct sse__flight {
@@ -15810,18 +16232,15 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
 /* In one transaction. A holder of its lock is waited for once: then the events go out unkept, and
    the store is tried again once a second without waiting. */
 static void sse__save_run(sse__save *save) {
-    sse_db     *db = save->job.on;
-    const char *why;
+    sse_db *db = save->job.on;
     save->error = sse__db_job_enter(&save->job);
     if (!save->error) {
         sse__db_wait(db, save->waits);
         save->error = sse_db_write(db, sse__save_write, save);
         sse__db_wait(db, true);
     }
-    if (save->error) {
-        (void)sse_db_error(db, &why);
-        snprintf(save->why, sizeof save->why, "%s", why);
-    }
+    if (save->error)
+        snprintf(save->why, sizeof save->why, "%s", sse__db_why(db, save->error));
     sse__db_job_leave(&save->job);
 }
 
@@ -16037,7 +16456,6 @@ static int sse__history_load(sse__history *h) {
     sse_db     *db     = h->limits.store->db;
     long long   lost   = 0;
     sse_rows   *rows   = NULL;
-    const char *why    = "";
     bool        no_memory = false;
     int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
@@ -16065,11 +16483,11 @@ static int sse__history_load(sse__history *h) {
         sse_db_done(rows);
         return SSE_E_NOMEM;
     }
-    error = sse_db_error(db, &why);
+    error = sse_db_error(db, NULL);
     if (!error || error == SSE_E_NOMEM) return error;
     h->lost = sequence->last; /* K2 */
     sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
-             why);
+             sse__db_why(db, error));
     return SSE_OK;
 }
 
@@ -16166,6 +16584,7 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     char              id[SSE__ID_ROOM + 1];
     sse_buf           b = {NULL, 0, 0, SSE_OK};
     sse_event         event = sse__event_new(NULL);
+    const char       *why;
     int               error;
     *m = NULL;
     if (number <= 0 || meta.seq <= after) {
@@ -16184,8 +16603,9 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
         return *m ? SSE_OK : SSE_E_NOMEM;
     }
     if (error == SSE_E_NOMEM) return error;
-    sse__log(o->app, SSE_LOG_WARNING, "row %lld of an outbox is no event: %s", number,
-             sse_error_text(error));
+    why = sse__event_fault(&event, &error);
+    sse__log(o->app, SSE_LOG_WARNING, "row %lld of topic %s is no event: %s", number, o->topic,
+             why ? why : "it is not UTF-8, which .check_utf8 wants");
     return SSE_OK;
 }
 
@@ -16411,8 +16831,7 @@ static bool sse__outbox_is_read(const sse__outbox *o) { /* by anybody */
 }
 
 static void sse__outbox_run(sse__outbox *o) {
-    const char *why;
-    int         error;
+    int error;
     o->sent = 0;
     error   = sse__outbox_is_read(o) ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
                                      : sse__outbox_before(o, 0, &o->last);
@@ -16420,9 +16839,8 @@ static void sse__outbox_run(sse__outbox *o) {
     if (o->sent) o->remains = UINT64_MAX;
     else if (!error && sse__outbox_was_reset(o)) sse__outbox_restart(o);
     if (error) {
-        (void)sse_db_error(o->db, &why);
         sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", o->topic,
-                 *why ? why : sse_error_text(error));
+                 sse__db_why(o->db, error));
         sse__alarm_set(&o->app->loop.wheel, &o->retry,
                        o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
     }
@@ -16516,10 +16934,13 @@ static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
     sse__presence *presence = p->presence;
     const sse_topic_options *o = presence->options;
     void (*fn)(sse_app *app, const char *topic, const char *who, void *user);
+    sse__upcall upcall;
     if (o && (p->streams > 0) != p->told) {
         fn      = p->told ? o->on_leave : o->on_join;
         p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
+        upcall  = sse__upcall_begin(presence->app, SSE__IN_PRESENCE);
         if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
+        sse__upcall_end(&upcall, " of topic %s", presence->topic);
     }
     if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
     sse__person_free(p);
@@ -16973,7 +17394,7 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     if (error) sse__rule_free(rule);
     else error = sse__rule_add(app->topics, rule);
     if (!error || error == SSE_E_STATE) return error; /* that was told with its reason */
-    return sse__config_fail(app, error, "topic", name);
+    return sse__refuse(app, error, "topic %s: %s", name, sse__db_why(o.db, error));
 }
 
 /* Makes the rows that sql selects the events of a topic. */
@@ -17440,7 +17861,8 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     sse__topic  *topic;
     sse__stream *stream;
     int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
-    if (!error && !sse__nonempty(name)) error = SSE_E_ARG;
+    if (!error && !sse__nonempty(name))
+        error = sse__refused(s.app, SSE_E_ARG, "%s: a topic without a name", call);
     if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
     if (!error) {
         s.app->streams->replay = sse__stream_replay;
@@ -17675,7 +18097,10 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
 }
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
-    return sse__call_failed(app, sse__publish_event(app, topic, event));
+    const int error = sse__publish_event(app, topic, event);
+    if (app && !topic) sse__refused(app, error, "sse_publish: topic is NULL");
+    else if (error) sse__event_refused(app, "sse_publish", event, error);
+    return sse__call_failed(app, error);
 }
 
 SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
@@ -18000,8 +18425,11 @@ static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: no more */
 }
 
 static int sse__filter_check(sse_app *app, const sse_filter *f) {
-    if (!app || !f || (!f->all && !f->label && !f->who && !f->topic)) return SSE_E_ARG;
-    return sse__on_loop(app) ? SSE_OK : SSE_E_THREAD;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (f && (f->all || f->label || f->who || f->topic)) return SSE_OK;
+    return sse__refused(app, SSE_E_ARG, "sse_streams_...: the filter is empty: a name in it is "
+                                        "NULL, or .all is meant");
 }
 
 /* The common question asks for one thing and is answered without a walk: by the length of the
@@ -18477,6 +18905,7 @@ static void sse__view_render(sse_view *view) {
     sse__views    *views    = live->app->views;
     const uint64_t failures = sse__db_error_count();
     sse__message  *m = NULL;
+    sse__upcall    upcall;
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
@@ -18486,8 +18915,10 @@ static void sse__view_render(sse_view *view) {
     sse__render_now.html  = &views->html;
     sse__render_now.skips = false;
     views->rendering      = view;
+    upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
+    sse__upcall_end(&upcall, " of live view %s", live->path);
     views->rendering     = NULL;
     sse__render_now.html = NULL;
     live->app->net->counts.renders++;
@@ -18699,6 +19130,13 @@ static int sse__view_each_join(sse_view *view, const char *path, sse__stream *st
 /* ---- routes --------------------------------------------------------------------------- */
 
 /* The handler of every live route. Its guard may have opened the stream. */
+static void sse__live_ask_guard(const sse__live *live, sse_req *req) {
+    const sse__upcall upcall = sse__upcall_begin(live->app, SSE__IN_GUARD);
+    if (!live->guard) return;
+    live->guard(req, live->user);
+    sse__upcall_end(&upcall, " of live view %s", live->path);
+}
+
 static void sse__live_handler(sse_req *req, void *user) {
     sse__live   *live  = (sse__live *)user;
     sse__views  *views = live->app->views;
@@ -18706,7 +19144,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     sse__stream *stream;
     sse__target  t;
     int          error;
-    if (live->guard) live->guard(req, live->user);
+    sse__live_ask_guard(live, req);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
     memset(&t, 0, sizeof t);
     t.live  = live;
@@ -18733,7 +19171,7 @@ static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
     path     = sse__cut(&rest, '?', false);
     t->query = rest;
     t->path  = (char *)SSE_MALLOC(path.len + 2);
-    if (!t->path || sse__path_decode(t->path, path) <= 0 ||
+    if (!t->path || sse__path_decode(t->path, path) <= 0 || !app->views->routes ||
         !sse__route_find(app->views->routes, sse__text(t->path), &t->found))
         return;
     t->route = sse__route_of(t->found.at->routes, SSE__LIT("GET"));
@@ -18761,7 +19199,7 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view 
     memset(req->params, 0, sizeof req->params);
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
     if (own) req->app->views->ask_hooks(req);
-    if (own && t->live->guard && !sse__req_answered(req)) t->live->guard(req, t->live->user);
+    if (own && !sse__req_answered(req)) sse__live_ask_guard(t->live, req);
     allowed = own && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
     if (allowed && t->live->render_each) *each = sse__view_each(t, req);
     if (req->file) sse__block_drop(req->file->block);
@@ -18784,7 +19222,9 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view 
 static int sse__stream_show(const sse__target *t, sse__stream *stream, const char *call) {
     sse_req  *req  = stream->req;
     sse_view *view = NULL;
-    if (!t->live) return SSE_E_ARG;
+    if (!t->live)
+        return sse__refused(stream->app, SSE_E_ARG, "%s: no live view has the path %s", call,
+                            t->path);
     if (t->live->render_each) {
         if (!req)
             return sse__refuse(stream->app, SSE_E_STATE, "%s %s: a view of sse_live_each is shown "
@@ -18838,43 +19278,55 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
 /* ---- touching -------------------------------------------------------------------------- */
 
 /* All views of "/room/{id}", as it was given to sse_live; else the one of "/room/7": V4. On the
-   loop; takes the path. */
-static void sse__touch(sse_app *app, void *user) {
-    char        *path  = (char *)user;
+   loop. */
+static int sse__touch_path(sse_app *app, const char *path) {
     sse__views  *views = app->views;
     sse_view    *view  = NULL;
     sse__group  *group = NULL;
     sse__live   *live  = NULL;
     sse__link   *link;
     sse__target  t;
+    int          error = SSE_OK;
     for (link = views->lives.next; link != &views->lives && !live; link = link->next) {
         live = SSE__CONTAINER(link, sse__live, link);
         if (!sse__eq(sse__text(live->path), sse__text(path))) live = NULL;
     }
-    if (live) sse__live_mark(live);
-    else {
-        sse__target_find(&t, app, path);
-        if (t.live && t.live->render) view = sse__view_get(&t, false);
-        else if (t.live) group = sse__group_find(&views->each, t.path);
-        if (view) sse__view_mark(view);
-        for (link = group ? group->members.next : NULL; group && link != &group->members;
-             link = link->next)
-            sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
-        SSE_FREE(t.path);
+    if (live) {
+        sse__live_mark(live);
+        return SSE_OK;
     }
-    SSE_FREE(path);
+    sse__target_find(&t, app, path);
+    if (t.live && t.live->render) view = sse__view_get(&t, false);
+    else if (t.live) group = sse__group_find(&views->each, t.path);
+    if (!t.path) error = SSE_E_NOMEM;
+    else if (!t.live)
+        error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
+    if (view) sse__view_mark(view);
+    for (link = group ? group->members.next : NULL; group && link != &group->members;
+         link = link->next)
+        sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
+    SSE_FREE(t.path);
+    return error;
+}
+
+static void sse__touch_posted(sse_app *app, void *user) {
+    (void)sse__touch_path(app, (const char *)user);
+    SSE_FREE(user);
 }
 
 SSE_API int sse_touch(sse_app *app, const char *path) {
-    int   error = SSE_E_ARG;
-    char *copy  = NULL;
-    if (app && path && path[0] == '/') {
+    char *copy;
+    int   error;
+    if (!app) return SSE_E_ARG;
+    if (!path || path[0] != '/')
+        error = sse__refused(app, SSE_E_ARG, "sse_touch: %s: a path begins with /",
+                             path ? path : "NULL");
+    else if (sse__is_owner(app)) error = sse__touch_path(app, path);
+    else {
         copy  = sse__strdup(sse__text(path));
-        error = copy ? SSE_OK : SSE_E_NOMEM;
+        error = copy ? sse__app_post(app, sse__touch_posted, copy, strlen(copy)) : SSE_E_NOMEM;
+        if (error) SSE_FREE(copy);
     }
-    if (!error && sse__is_owner(app)) sse__touch(app, copy);
-    else if (!error) error = sse__app_post(app, sse__touch, copy, strlen(copy));
-    if (error) SSE_FREE(copy);
     return sse__call_failed(app, error);
 }
 
@@ -19313,8 +19765,9 @@ static void sse__changes_verify(sse__changes *ch) {
         sse_str    word = sse__str(NULL, 0);
         if (live->db == ch->db) word = sse__changes_unknown(ch->db, sse__text(live->tables));
         if (!word.ptr) continue;
-        sse__log(ch->app, SSE_LOG_WARNING, "live view %s: %.*s is no table: it follows all tables",
-                 live->path, SSE_STR(word));
+        sse__log(ch->app, SSE_LOG_WARNING,
+                 "live view %s: .tables: %.*s is no table of %s: it follows all tables", live->path,
+                 SSE_STR(word), ch->db->file ? ch->db->file : "its database");
         live->tables = NULL; /* G2 */
     }
 }
@@ -19522,14 +19975,12 @@ SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_comm
 
 /* The words for sse_topic_from_table's errors. */
 static const char *sse__feed_fault(sse_db *db, int error) {
-    const char *words = "";
     if (error == SSE_E_ARG)
         return "the SELECT needs one ? for the id to go on after, and gives id, data and, if "
                "wanted, the event's name";
     if (error == SSE_E_STATE)
         return "in use already, or it has a history, or db belongs to another app";
-    if (error != SSE_E_DB || !sse_db_error(db, &words)) return sse_error_text(error);
-    return words;
+    return sse__db_why(db, error);
 }
 
 SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql) {
@@ -19689,8 +20140,20 @@ static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
 
 static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     sse__hook *hook = sse__req_hook(req, req->app->router->before);
-    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next))
+    sse__upcall upcall;
+    for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) {
+        upcall = sse__upcall_begin(req->app, SSE__IN_HOOK);
         hook->fn(req, hook->user);
+        sse__upcall_end(&upcall, " of %s", *hook->prefix ? hook->prefix : "all paths");
+    }
+}
+
+/* fn: of its route; NULL: there is none. */
+static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
+    const sse__route *route  = req->route;
+    const sse__upcall upcall = sse__upcall_begin(fn ? req->app : NULL, kind);
+    if (fn) fn(req, route->user);
+    sse__upcall_end(&upcall, " of %s %s", route->method, route->path);
 }
 
 static void sse__req_dispatch(sse_req *req) {
@@ -19719,8 +20182,8 @@ static void sse__req_dispatch(sse_req *req) {
         sse__req_not_found(req);
         return;
     }
-    if (req->route->guard) req->route->guard(req, req->route->user);
-    if (!sse__req_answered(req)) req->route->fn(req, req->route->user);
+    sse__req_call(req, SSE__IN_GUARD, req->route->guard);
+    if (!sse__req_answered(req)) sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
 }
 
 /* ---- logs of requests ------------------------------------------------------------ */
@@ -19794,6 +20257,7 @@ static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse_app   *app = req->app;
     sse__conn *c;
+    sse__upcall upcall;
     sse__req_end_body(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
@@ -19809,7 +20273,11 @@ static void sse__req_conclude(sse_req *req) {
     if (req->status >= 500) app->net->counts.replies_5xx++;
     else if (req->status >= 400) app->net->counts.replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
-    if (app->options.on_reply) app->options.on_reply(req, app->options.user);
+    if (app->options.on_reply) {
+        upcall = sse__upcall_begin(app, SSE__IN_REPLY);
+        app->options.on_reply(req, app->options.user);
+        sse__upcall_end(&upcall, " to %s", req->path);
+    }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
     if (app->router->spare) {
@@ -19820,8 +20288,17 @@ static void sse__req_conclude(sse_req *req) {
     app->router->spare = req;
 }
 
-static void sse__req_finish_alarm(sse__alarm *alarm) { /* sse_finish was called */
-    sse__req_conclude(SSE__CONTAINER(alarm, sse_req, finish));
+enum { SSE__UNANSWERED_MS = 60000 };
+
+/* sse_finish was called; or nobody has for a minute, which is said once: a request that is lost is
+   memory that is lost, and a client that waits. */
+static void sse__req_finish_alarm(sse__alarm *alarm) {
+    sse_req *req = SSE__CONTAINER(alarm, sse_req, finish);
+    if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
+    else
+        sse__log(req->app, SSE_LOG_WARNING, "%s %s was deferred a minute ago and is not answered "
+                 "yet%s: sse_finish does that", sse_method(req), req->path,
+                 req->conn ? "" : " (its client has left)");
 }
 
 static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
@@ -19830,6 +20307,10 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
         return;
     }
     sse__req_set_phase(req, SSE__REQ_WAITING);
+    if (req->deferred && !req->watched)
+        sse__alarm_set(&req->app->loop.wheel, &req->finish,
+                       req->app->loop.wheel.now + SSE__UNANSWERED_MS);
+    req->watched = req->deferred;
     if (!req->kept.next) sse__list_add(&req->app->router->kept, &req->kept);
     if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
     req->conn->req = req;
@@ -19918,11 +20399,14 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     const unsigned long failures = sse__db_error_count();
     sse_req            *req = c->req;
+    sse__upcall         upcall;
     int                 rc;
     if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
-    rc = req->body_fn(req, chunk, status, req->body_user);
+    upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
+    rc     = req->body_fn(req, chunk, status, req->body_user);
+    sse__upcall_end(&upcall, " of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
@@ -20067,13 +20551,16 @@ SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *us
 }
 
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
-    const char *at = prefix ? prefix : "";
+    const char *at = prefix ? prefix : "", *fault;
     sse__hook  *hook, **end;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !fn)
         return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", at);
     if (prefix && *at != '/')
         return sse__refuse(app, SSE_E_ARG, "before hook %s: a prefix begins with /; NULL: all", at);
+    if (strchr(at, '{')) fault = "a prefix is taken as it is: it has no params";
+    else fault = sse__route_path_error(at, true);
+    if (fault) return sse__refuse(app, SSE_E_ARG, "before hook %s: %s", at, fault);
     hook = (sse__hook *)sse__zalloc(sizeof *hook + strlen(at) + 1);
     if (!hook) return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
     hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));
@@ -20243,6 +20730,8 @@ static int sse__live_copy_options(sse__live *live, const char *path, const sse_l
 static const char *sse__live_fault(const sse_live_options *o) {
     const sse_stream_options *stream = o->stream;
     sse_patch_options         patch;
+    const char               *fault;
+    int                       error;
     memset(&patch, 0, sizeof patch);
     if (o->patch) patch = *o->patch;
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
@@ -20251,8 +20740,8 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (sse__nonempty(o->event) && o->format != SSE_AS_DATA)
         return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
     if (!sse__has_no_newline(o->event)) return ".event holds a line break";
-    if (o->format == SSE_AS_ELEMENTS && sse__elements_check(&patch))
-        return ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector";
+    fault = o->format == SSE_AS_ELEMENTS ? sse__elements_fault(&patch, &error) : NULL;
+    if (fault) return fault;
     if (!stream) return NULL;
     if (stream->first || stream->last) return ".stream: .first and .last are the view's own";
     if (!stream->type && !stream->status && !stream->step) return NULL;
@@ -20301,7 +20790,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     error = sse__live_copy_options(live, path, &o);
     if (!error && o.db) error = sse__changes_watch(app, o.db);
     if (!error) return sse_get(app, path, sse__live_handler, live);
-    return sse__config_fail(app, error, "live view", path);
+    return sse__refuse(app, error, "live view %s: %s", path, sse__db_why(o.db, error));
 }
 
 SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
@@ -20907,6 +21396,8 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 struct sse_server {
     sse_app     *app;
     sse__alarm   grace;      /* armed when the app stops */
+    sse__alarm   watchdog;   /* of systemd, while it runs */
+    int          watchdog_ms;
     int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
     int          armed_ms;   /* what grace is armed with; -1: not yet */
     void       (*signals_back)(sse_app *app); /* set by sse_stop_on_signals */
@@ -21027,6 +21518,28 @@ static void sse__server_own(sse_app *app, bool owned) {
     sse__unlock(&app->loop.mutex);
 }
 
+/* ---- the watchdog of systemd (WatchdogSec=) ---- */
+
+/* By a timer of the loop, so that a loop that hangs is seen. Spec: sd_watchdog_enabled(3). */
+static void sse__server_alive(sse__alarm *alarm) {
+    struct sse_server *server = SSE__CONTAINER(alarm, struct sse_server, watchdog);
+    const sse__wheel  *wheel  = &server->app->loop.wheel;
+    sse__notify("WATCHDOG=1");
+    sse__alarm_set(&server->app->loop.wheel, alarm, wheel->now + (uint64_t)server->watchdog_ms);
+}
+
+static void sse__server_watch(sse_app *app) {
+    const long long usec = sse_parse_int(getenv("WATCHDOG_USEC"), 0);
+    const char     *pid  = getenv("WATCHDOG_PID");
+    if (usec <= 0 || !getenv("NOTIFY_SOCKET")) return;
+    if (pid && sse_parse_int(pid, 0) != (long long)getpid()) return;
+    app->server->watchdog_ms = usec / 2000 > INT32_MAX ? INT32_MAX
+                               : usec < 2000           ? 1
+                                                       : (int)(usec / 2000);
+    app->server->watchdog.fn = sse__server_alive;
+    sse__server_alive(&app->server->watchdog);
+}
+
 static void sse__server_end(sse_app *app) { /* Y2 */
     struct sse_server *server = app->server;
     sse__link          *link;
@@ -21043,6 +21556,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
     server->turning = false;
     sse__alarm_cancel(&server->grace);
+    sse__alarm_cancel(&server->watchdog);
     server->over = true;
     if (server->signals_back) server->signals_back(app);
 }
@@ -21250,6 +21764,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         server->inited = true;
         if (app->options.on_init) app->options.on_init(app, app->options.user);
         sse__notify("READY=1");
+        sse__server_watch(app);
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
@@ -21397,6 +21912,7 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
 /* ---- making and freeing ------------------------------------------------------------ */
 
 static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for connections */
+    sse__apps_remove(app);
     sse__options_free(app);
     sse__loop_close(&app->loop);
     SSE_FREE(app);
@@ -21455,6 +21971,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error) error = sse__options_check(app);
     app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
+    sse__apps_add(app);
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);

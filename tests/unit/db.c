@@ -273,6 +273,58 @@ static int ends_itself(sse_db *db, void *user) {
     return 0;
 }
 
+static int adds_orphan(sse_db *db, void *user) {
+    (void)user;
+    return sse_db_exec(db, "INSERT INTO late VALUES(5)") < 0 ? -1 : 0;
+}
+
+static void constraints(void) {
+    static const struct {
+        const char *sql, *words;
+    } broken[] = {{"INSERT INTO c VALUES(1, 'a', 1, NULL)", "UNIQUE constraint failed: c.id"},
+        {"INSERT INTO c VALUES(2, NULL, 1, NULL)", "NOT NULL constraint failed: c.name"},
+        {"INSERT INTO c VALUES(2, 'a', 0, NULL)", "CHECK constraint failed"},
+        {"INSERT INTO c VALUES(2, 'a', 1, 9)", "FOREIGN KEY constraint failed"},
+        {"UPDATE c SET name = 'never'", "not that name"}};
+    sse_db   *db = sse_db_open(file("c.db"), NULL);
+    long long n;
+    size_t    i;
+    sse_db_migrate(db, "CREATE TABLE c(id INTEGER PRIMARY KEY, name TEXT NOT NULL, n CHECK(n > 0),"
+                       " parent REFERENCES c(id)); INSERT INTO c VALUES(1, 'a', 1, NULL);"
+                       "CREATE TABLE late(id REFERENCES c(id) DEFERRABLE INITIALLY DEFERRED);"
+                       "CREATE TRIGGER t BEFORE UPDATE ON c WHEN new.name = 'never'"
+                       " BEGIN SELECT RAISE(ABORT, 'not that name'); END");
+    for (i = 0; i < SSE__COUNT(broken); i++) {
+        is_int(sse_db_exec(db, broken[i].sql), SSE_E_CONFLICT, "a constraint is a conflict");
+        says(db, SSE_E_CONFLICT, broken[i].words, "whose words are SQLite's");
+        ok(strstr(sse__db_faults.words, "/c.db: ") != NULL, "and, in a log, name the file");
+    }
+    is_int(sse_db_one(db, &n, "INSERT INTO c VALUES(1, 'b', 1, NULL) RETURNING id"), SSE_E_CONFLICT,
+        "likewise of a statement that returns a row");
+    ok(!sse_db_next(sse_db_query(db, "INSERT INTO c VALUES(1, 'b', 1, NULL)")), "and of a query");
+    says(db, SSE_E_CONFLICT, "UNIQUE", "which says so");
+    is_int(sse_db_write(db, adds_orphan, NULL), SSE_E_CONFLICT, "and of a commit");
+    is_int(sse_db_exec(db, "INSERT INTO late VALUES(1)"), 1, "nothing of it is left");
+    ok(strncmp(sse_error_text(SSE_E_CONFLICT), "SSE_E_CONFLICT: ", 16) == 0, "it has a name");
+    sse_db_close(db);
+}
+
+static void stale_transaction(void) {
+    sse_db   *db = sse_db_open(file("s.db"), NULL), *other = sse_db_open(file("s.db"), NULL);
+    long long n;
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    sse_db_exec(db, "BEGIN");
+    (void)sse_db_one(db, &n, "SELECT count(*) FROM t");
+    sse_db_exec(other, "INSERT INTO t VALUES(1)");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(2)"), SSE_E_STATE,
+        "a write in a transaction that read before another's commit");
+    says(db, SSE_E_STATE, "roll it back", "is told what to do");
+    sse_db_exec(db, "ROLLBACK");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(2)"), 1, "which helps");
+    sse_db_close(other);
+    sse_db_close(db);
+}
+
 static void transactions(void) {
     sse_db_options quick = {SSE_OFF, 0, false};
     sse_db        *db = sse_db_open(file("t.db"), NULL), *other = sse_db_open(file("t.db"), &quick);
@@ -300,10 +352,11 @@ static void transactions(void) {
     rows = sse_db_query(db, "SELECT a FROM t");
     sse_db_next(rows);
     sse_db_exec(other, "INSERT INTO t VALUES(6)");
-    is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), SSE_E_BUSY,
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), SSE_E_STATE,
         "a write while a query reads what was there before another's commit");
-    says(db, SSE_E_BUSY, "sse_db_done",
+    says(db, SSE_E_STATE, "sse_db_done",
         "says that the query is to be ended, not that somebody holds a lock");
+    ok(strstr(sse__db_faults.words, file("t.db")) == sse__db_faults.words, "a log names the file");
     sse_db_done(rows);
     is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), 1, "... and then there is a write");
     sse_db_close(other);
@@ -684,7 +737,7 @@ static void without_memory(void) {
 }
 
 static void broken(void) { /* a program that does not ask whether its database opened */
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0};
     sse_app          *app = sse_app_new(NULL);
     sse_db           *db = sse_db_open("/nowhere/at/all.db", NULL);
     const char       *why;
@@ -699,7 +752,7 @@ static void broken(void) { /* a program that does not ask whether its database o
 }
 
 static int listens(void) {
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0};
     sse_app          *app = sse_app_new(NULL);
     const char       *why;
     const int         rc = sse_listen(app, &any);
@@ -747,7 +800,7 @@ static void view_nothing(sse_view *view, sse_buf *html, void *user) {
 /* What a child finds that goes on with the database of its parent; a bit for each answer that is
    wrong. */
 static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0};
     sse_topic_options kept;
     sse_app          *app = sse_app_new(NULL);
     const char       *why;
@@ -774,7 +827,7 @@ static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
 }
 
 static void forked(void) { /* between sse_db_open and sse_serve */
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0};
     sse_live_options  live;
     int               round, status = -1;
     /* used by a view, by a topic's history, by a topic's rows */
@@ -851,6 +904,8 @@ int main(void) {
     refusals();
     rows();
     cache();
+    constraints();
+    stale_transaction();
     transactions();
     migrations();
     rebuilt_table();

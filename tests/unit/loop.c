@@ -2,6 +2,10 @@
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #if !defined(SSE_NO_THREADS)
 #include <pthread.h>
 #endif
@@ -188,6 +192,101 @@ static void test_loop(void) {
     close(null_fd);
 }
 
+/* ---- descriptors that no poller takes, and urgent bytes ---- */
+
+static char said[600]; /* the latest warning */
+static int  nfired, fired_events;
+
+static void on_log(int level, const char *text, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(said, sizeof said, "%s", text);
+}
+
+static void fire(sse_app *app, int fd, int events, void *user) {
+    char c;
+    (void)app;
+    nfired++;
+    fired_events = events;
+    if (user && read(fd, &c, 1) < 0) nfired += 1000;
+}
+
+static int turns_in(sse_app *app, int ms) { /* how many turns of the loop */
+    const uint64_t until = sse__clock_ms() + (uint64_t)ms;
+    int            n = 0;
+    while (sse__clock_ms() < until && sse_poll(app, 20) > 0) n++;
+    return n;
+}
+
+static void test_plain_file(sse_app *app) {
+    char      name[] = "/tmp/sse-loop-XXXXXX";
+    const int fd = mkstemp(name);
+    int       turned;
+    if (fd < 0 || write(fd, "0123456789", 10) != 10) return;
+    unlink(name);
+    nfired = 0;
+    is_int(sse_watch(app, fd, SSE_READ, fire, NULL), 0, "a plain file that nobody reads");
+    turned = turns_in(app, 350);
+    ok(nfired >= 2 && nfired <= 8 && turned < 60, "... does not turn the loop (%d calls, %d turns)",
+        nfired, turned);
+    lseek(fd, 0, SEEK_SET);
+    nfired = 0;
+    is_int(sse_watch(app, fd, SSE_READ, fire, app), 0, "one that is read");
+    turns_in(app, 60);
+    ok(nfired >= 11 && nfired < 20, "... is read at once, and then rarely (%d)", nfired);
+    is_int(sse_watch(app, fd, 0, NULL, NULL), 0, "(no more)");
+    said[0] = '\0';
+    is_int(sse_watch(app, fd, SSE_PRI, fire, NULL), SSE_E_IO, "it has no urgent bytes");
+    ok(strstr(said, "cannot be waited for: ") != NULL, "... in words: %s", said);
+    close(fd);
+    said[0] = '\0';
+    poll(NULL, 0, 1001);
+    is_int(sse_watch(app, fd, SSE_READ, fire, NULL), SSE_E_IO, "a descriptor that is closed");
+    ok(strstr(said, "sse_watch: descriptor ") && strstr(said, strerror(EBADF)), "... likewise: %s",
+        said);
+    is_int(sse_watch_lines(app, -1, line, NULL), SSE_E_ARG, "none at all");
+    ok(strstr(said, "sse_watch_lines: descriptor -1 is none") != NULL, "... likewise: %s", said);
+}
+
+static void test_urgent(sse_app *app) { /* the byte is out of band, as an edge of a GPIO is */
+    const int          listener = socket(AF_INET, SOCK_STREAM, 0);
+    const int          sender = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to;
+    socklen_t          n = sizeof to;
+    int                fd;
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(listener, (struct sockaddr *)&to, n) || listen(listener, 1) ||
+        getsockname(listener, (struct sockaddr *)&to, &n) ||
+        connect(sender, (struct sockaddr *)&to, n))
+        return;
+    fd = accept(listener, NULL, NULL);
+    nfired = 0;
+    is_int(sse_watch(app, fd, SSE_PRI, fire, NULL), 0, "a watch for urgent bytes");
+    ok(send(sender, "a", 1, 0) == 1, "(an ordinary one)");
+    turns_in(app, 60);
+    is_int(nfired, 0, "... is not told of others");
+    ok(send(sender, "!", 1, MSG_OOB) == 1, "(an urgent one)");
+    turns_in(app, 60);
+    ok(nfired > 0, "... but of these");
+    is_int(fired_events, SSE_PRI, "... as such");
+    sse_watch(app, fd, 0, NULL, NULL);
+    close(fd);
+    close(sender);
+    close(listener);
+}
+
+static void test_descriptors(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    app = sse_app_new(&o);
+    test_plain_file(app);
+    test_urgent(app);
+    sse_app_free(app);
+}
+
 static int  late;
 static void watch_late(sse_app *app, void *user) {
     late = sse_watch(app, *(int *)user, SSE_READ, readable, NULL);
@@ -262,6 +361,7 @@ int main(void) {
     test_wheel();
     test_due_again();
     test_loop();
+    test_descriptors();
     test_late();
     test_many_calls();
     return tap_done();

@@ -390,8 +390,7 @@ static void test_live(void) {
     live_refused(&o, ".event holds a line break");
     patch.mode = SSE_APPEND;
     o.patch = &patch;
-    live_refused(&o,
-        ".patch: a line break, an unknown .mode or .ns, or a .mode that needs a .selector");
+    live_refused(&o, ".patch: this .mode needs a .selector");
     o.stream = &stream;
     stream.first = &event;
     live_refused(&o, ".stream: .first and .last are the view's own");

@@ -721,6 +721,48 @@ static void notified(const char *variable, const char *path, size_t len) {
     unsetenv("NOTIFY_SOCKET");
 }
 
+/* What systemd is told with this WATCHDOG_USEC, in so many ms; busy: of them the loop is held. */
+static int alive(const char *usec, const char *pid, int ms, int held) {
+    const uint64_t until = sse__clock_ms() + (uint64_t)ms;
+    char           path[64];
+    int            fd, n = 0;
+    sse_app       *app = app_new();
+    snprintf(path, sizeof path, "/tmp/sse-watchdog-%d", (int)getpid());
+    fd = notify_socket(path, strlen(path));
+    setenv("NOTIFY_SOCKET", path, 1);
+    setenv("WATCHDOG_USEC", usec, 1);
+    if (pid) setenv("WATCHDOG_PID", pid, 1);
+    sse_listen(app, any_port(0));
+    turns(app, 1);
+    if (held) poll(NULL, 0, held);
+    while (sse__clock_ms() < until && !held) sse_poll(app, 10);
+    while (readable(fd, 0)) {
+        char      text[64];
+        const int got = (int)recv(fd, text, sizeof text - 1, 0);
+        text[got < 0 ? 0 : got] = '\0';
+        n += strcmp(text, "WATCHDOG=1") == 0;
+    }
+    sse_app_free(app);
+    close(fd);
+    unlink(path);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+    unsetenv("WATCHDOG_PID");
+    return n;
+}
+
+static void watchdog(void) {
+    char pid[32];
+    int  n = alive("100000", NULL, 400, 0);
+    ok(n >= 4 && n <= 10, "the watchdog is told at half its time (%d)", n);
+    is_int(alive("100000", NULL, 0, 400), 1, "... not by a loop that is held");
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    ok(alive("100000", pid, 200, 0) >= 2, "it is this process that it watches");
+    is_int(alive("100000", "1", 200, 0), 0, "... or another, which tells it");
+    is_int(alive("0", NULL, 100, 0), 0, "no watchdog");
+    is_int(alive("x", NULL, 100, 0), 0, "... nor is this one");
+}
+
 static void notify(void) {
     char path[64], abstract[64];
     snprintf(path, sizeof path, "/tmp/sse-notify-%d", (int)getpid());
@@ -878,6 +920,7 @@ int main(void) {
     no_events();
     flood();
     notify();
+    watchdog();
     activation();
     signals();
     unix_modes();

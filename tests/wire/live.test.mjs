@@ -59,10 +59,10 @@ test('touching a path renders its view, touching a route all of its views, once 
   await until(() => shows(a)?.includes('two') && shows(b)?.includes('three'), 'both follow')
   assert.equal((await stats()).renders, before + 3)
   await set('x', 'two', '/room/z')
-  await set('x', 'two', '/nowhere')
   await settle()
   assert.equal((await stats()).renders, before + 3, 'what nobody watches is not rendered')
-  assert.equal((await request(server, 'POST', '/set?name=x&value=y&touch=nopath')).status, 400)
+  for (const none of ['nopath', '/nowhere', '/room'])
+    assert.equal((await request(server, 'POST', `/set?name=x&value=y&touch=${none}`)).status, 400)
   a.close(); b.close()
 })
 

@@ -1,0 +1,588 @@
+/* What the library says by itself: callbacks that hold the loop, calls that are refused, names that
+   match nothing, requests that nobody answers. */
+#define _DEFAULT_SOURCE
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+#include "dial.h"
+#include <stdlib.h>
+
+static char warned[8192]; /* all warnings and errors, each with a line break */
+
+static void on_log(int level, const char *text, void *user) {
+    const size_t n = strlen(warned);
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(warned + n, sizeof warned - n, "%s\n", text);
+}
+
+static void on_reply(sse_req *req, void *user);
+
+static sse_app *fresh(int slow_ms) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.slow_ms = slow_ms;
+    o.on_reply = on_reply;
+    warned[0] = '\0';
+    return dial_app(&o);
+}
+
+static int said(const char *what) { /* how many lines hold it */
+    const char *at = warned;
+    int         n = 0;
+    while ((at = strstr(at, what)) != NULL) n++, at = strchr(at, '\n');
+    return n;
+}
+
+static void is_said(const char *what) { ok(said(what) == 1, "said: %s\n# %s", what, warned); }
+
+/* ---- callbacks that hold the loop ---- */
+
+enum { HOLD_MS = 40 };
+
+static void hold(void) { poll(NULL, 0, HOLD_MS); }
+
+static void on_reply(sse_req *req, void *user) {
+    (void)user;
+    if (strcmp(sse_path(req), "/reply") == 0) hold();
+}
+
+static void holds(sse_req *req, void *user) {
+    hold();
+    if (user) sse_puts(sse_out(req), (const char *)user);
+}
+
+static void answers(sse_req *req, void *user) { sse_puts(sse_out(req), (const char *)user); }
+static void holds_app(sse_app *app, void *user) { (void)app, (void)user, hold(); }
+
+static void holds_fd(sse_app *app, int fd, int events, void *user) {
+    (void)events, (void)user;
+    sse_watch(app, fd, 0, NULL, NULL);
+    hold();
+}
+
+static void holds_render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    hold();
+    sse_puts(html, "<p id=a>");
+}
+
+static int holds_step(sse_stream s, void *user) {
+    (void)s, (void)user;
+    hold();
+    return SSE_END;
+}
+
+static void holds_closed(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)reason, (void)user;
+    hold();
+}
+
+static void steps(sse_req *req, void *user) {
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    *(void **)(void *)&o.user = user;
+    o.step = holds_step;
+    o.on_close = holds_closed;
+    sse_stream_open(req, &o);
+}
+
+static void holds_person(sse_app *app, const char *topic, const char *who, void *user) {
+    (void)app, (void)topic, (void)who, (void)user;
+    hold();
+}
+
+static void joins(sse_req *req, sse_stream s) { (void)req, sse_subscribe(s, "room"); }
+
+static int holds_body(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)req, (void)chunk, (void)status, (void)user;
+    hold();
+    return 0;
+}
+
+static void reads(sse_req *req, void *user) { sse_body_read(req, holds_body, user); }
+
+static void done_holds(sse_app *app, void *user) { (void)user, holds_app(app, NULL); }
+static void no_work(sse_app *app, void *user) { (void)app, (void)user; }
+
+static void hold_everywhere(sse_app *app) {
+    sse_route_options guarded, later;
+    sse_live_options  live;
+    sse_topic_options topic;
+    int               fds[2], i;
+    memset(&guarded, 0, sizeof guarded);
+    memset(&later, 0, sizeof later);
+    memset(&live, 0, sizeof live);
+    memset(&topic, 0, sizeof topic);
+    guarded.guard = holds;
+    later.body_later = true;
+    live.guard = holds;
+    topic.on_join = holds_person;
+    topic.leave_ms = SSE_OFF;
+    sse_get(app, "/handler/{id}", holds, (void *)"a");
+    sse_before(app, "/hooked", holds, NULL);
+    sse_get(app, "/hooked", answers, (void *)"a");
+    sse_route(app, "/guarded", answers, (void *)"a", &guarded);
+    sse_route(app, "/body", reads, NULL, &later);
+    sse_live(app, "/view", holds_render, &live);
+    sse_get(app, "/step", steps, NULL);
+    sse_get(app, "/reply", answers, (void *)"a");
+    sse_topic(app, "room", &topic);
+    dial(app, "/handler/7", NULL);
+    dial(app, "/handler/8", NULL);
+    dial(app, "/hooked", NULL);
+    dial(app, "/guarded", NULL);
+    dial(app, "/body", NULL);
+    dial(app, "/view", NULL);
+    dial(app, "/step", NULL);
+    dial(app, "/reply", NULL);
+    opening = joins;
+    dial(app, "/s?who=ann", NULL);
+    sse_after(app, 1, holds_app, NULL);
+    sse_call(app, holds_app, NULL);
+    sse_offload(app, no_work, done_holds, NULL);
+    if (pipe(fds) || write(fds[1], "a", 1) != 1) return;
+    sse_watch(app, fds[0], SSE_READ, holds_fd, NULL);
+    for (i = 0; i < 20; i++) turns(app, 5);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void test_slow(void) {
+    sse_app *app = fresh(HOLD_MS / 2);
+    hold_everywhere(app);
+    is_said("handler of GET /handler/{id} held the loop for "); /* once a second */
+    is_said("before hook of /hooked held the loop for ");
+    ok(said("guard of GET /guarded held") + said("guard of live view /view held") == 1,
+        "of two guards in a second one is told");
+    is_said("reader of the body of /body held ");
+    is_said("render of live view /view held ");
+    is_said("step of /step (stream ");
+    is_said("on_close of /step (stream ");
+    is_said("on_reply to /reply held ");
+    is_said("on_join or on_leave of topic room held ");
+    is_said("timer of sse_after, 1 ms, held ");
+    is_said("watch of descriptor ");
+    is_said("sse_call held ");
+#if !defined(SSE_NO_THREADS)
+    is_said("done of sse_offload held ");
+#endif
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    hold_everywhere(app);
+    is_str(warned, "", "SSE_OFF: nothing is said");
+    dial_free(app);
+    app = fresh(0);
+    is_int(app->options.slow_ms, 250, "the default");
+    hold_everywhere(app);
+    is_int(said("held the loop for "), 0, "... says nothing of what is quick");
+    dial_free(app);
+}
+
+/* ---- refusals ---- */
+
+static int refused_with(sse_req *req, const char *what) { /* a call of a handler that is refused */
+    sse_cookie_options o;
+    memset(&o, 0, sizeof o);
+    o.path = "x";
+    if (!strcmp(what, "status")) return sse_set_status(req, 99);
+    if (!strcmp(what, "type")) return sse_set_type(req, "");
+    if (!strcmp(what, "typ2")) return sse_set_type(req, "a\nb");
+    if (!strcmp(what, "name")) return sse_set_header(req, "a b", "c");
+    if (!strcmp(what, "ours")) return sse_set_header(req, "Content-Length", "7");
+    if (!strcmp(what, "null")) return sse_set_header(req, "X-A", NULL);
+    if (!strcmp(what, "value")) return sse_set_header(req, "X-A", "secret\r\n");
+    if (!strcmp(what, "cookie")) return sse_set_cookie(req, "a", "b c", NULL);
+    if (!strcmp(what, "path")) return sse_set_cookie(req, "a", "b", &o);
+    if (!strcmp(what, "signed")) return sse_set_cookie_signed(req, "a", NULL, NULL);
+    if (!strcmp(what, "blank")) return sse_redirect(req, "/a b");
+    if (!strcmp(what, "script")) return sse_redirect(req, "javascript:x");
+    if (!strcmp(what, "attr")) return sse_set_attr(req, NULL, "x");
+    if (!strcmp(what, "back")) return sse_come_back(req, -1);
+    if (!strcmp(what, "fail")) return sse_fail(req, 200, "x");
+    if (!strcmp(what, "finish")) return sse_finish(req);
+    return 0;
+}
+
+static void refuses(sse_req *req, void *user) {
+    (void)user;
+    ok(refused_with(req, sse_query(req, "what")) < 0, "%s is refused", sse_query(req, "what"));
+}
+
+static void test_refused(void) {
+    static const char *const calls[][2] =
+        {{"status", "sse_set_status: 99 is not within 200..599 (/refuses)"},
+            {"type", "sse_set_type: content_type is NULL or empty (/refuses)"},
+            {"typ2", "sse_set_type: content_type holds a line break"},
+            {"name", "sse_set_header: a b: the name is not that of a header (/refuses)"},
+            {"ours", "sse_set_header: Content-Length: that is the library's own to write"},
+            {"null", "sse_set_header: X-A: the value is NULL"},
+            {"value", "sse_set_header: X-A: the value holds a line break"},
+            {"cookie", "sse_set_cookie: a: the value holds a space"},
+            {"path", "sse_set_cookie: a: .path does not begin with / (/refuses)"},
+            {"signed", "sse_set_cookie_signed: a: the value is NULL"},
+            {"blank", "sse_redirect: url holds a space"},
+            {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
+            {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
+            {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
+            {"finish", "sse_finish: without sse_defer"}};
+    char     path[64];
+    size_t   i;
+    sse_app *app;
+    for (i = 0; i < SSE__COUNT(calls); i++) {
+        app = fresh(SSE_OFF);
+        sse_get(app, "/refuses", refuses, NULL);
+        snprintf(path, sizeof path, "/refuses?what=%s", calls[i][0]);
+        dial(app, path, NULL);
+        is_said(calls[i][1]);
+        ok(!strstr(warned, "secret"), "... not the value");
+        dial(app, path, NULL);
+        is_int(said(calls[i][1]), 1, "... once a second");
+        dial_free(app);
+    }
+}
+
+static void test_events(void) {
+    static const struct {
+        sse_event   event;
+        int         error;
+        const char *words;
+    } events[] = {{{.event = "a\nb", .data = "x"}, SSE_E_FIELD, ".event holds a l"},
+        {{.data = "x", .id = "a\n"}, SSE_E_FIELD, ".id holds a con"},
+        {{.data = "x", .retry_ms = -1}, SSE_E_ARG, ".retry_ms is negative"},
+        {{.data = "x", .elements = "<p>"}, SSE_E_ARG, "two of .data or"},
+        {{.data = NULL}, SSE_E_ARG, "there is nothing in it"},
+        {{.signals = "[1]"}, SSE_E_ARG, ".signals are no JSON"},
+        {{.script = "</script"}, SSE_E_FIELD, ".script holds"},
+        {{.redirect = ""}, SSE_E_ARG, ".redirect is empty"}};
+    sse_patch_options patch;
+    sse_event         event;
+    sse_filter        nobody;
+    sse_app          *app;
+    char              line[200];
+    size_t            i;
+    memset(&patch, 0, sizeof patch);
+    memset(&event, 0, sizeof event);
+    memset(&nobody, 0, sizeof nobody);
+    for (i = 0; i < SSE__COUNT(events); i++) {
+        app = fresh(SSE_OFF);
+        dial(app, "/s", NULL);
+        is_int(sse_publish(app, "t", &events[i].event), events[i].error, "no event to publish");
+        snprintf(line, sizeof line, "sse_publish: %s", events[i].words);
+        is_said(line);
+        is_int(sse_stream_send(newest, &events[i].event), events[i].error, "... to send");
+        snprintf(line, sizeof line, "sse_stream_send: %s", events[i].words);
+        is_said(line);
+        is_int(sse_stream_end(newest, &events[i].event), events[i].error, "... to end with");
+        snprintf(line, sizeof line, "sse_stream_end: %s", events[i].words);
+        is_said(line);
+        dial_free(app);
+    }
+    app = fresh(SSE_OFF);
+    event.id = "7"; /* a removal that was meant */
+    patch.mode = SSE_REMOVE;
+    patch.selector = "#a";
+    event.patch = &patch;
+    is_int(sse_publish(app, "t", &event), SSE_E_ARG, "a patch of nothing");
+    is_said("sse_publish: .patch without .elements");
+    is_int(sse_publish(app, NULL, &event), SSE_E_ARG, "a topic of no name");
+    is_int(sse_streams_close(app, &nobody, NULL), SSE_E_ARG, "a filter that names nobody");
+    is_said("the filter is empty");
+    dial(app, "/s", NULL);
+    is_int(sse_subscribe(newest, ""), SSE_E_ARG, "a topic without a name");
+    is_said("sse_subscribe: a topic without a name");
+    dial_free(app);
+}
+
+/* ---- steps, and requests that nobody answers ---- */
+
+static int fails_by(sse_stream s, void *user) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    if (!user) return sse_publish(s.app, "t", &event);
+    if (strcmp((const char *)user, "db")) return SSE_END;
+#ifndef SSE_NO_SQLITE
+    {
+        sse_db *db = sse_db_open(":memory:", NULL);
+        sse_db_exec(db, "INSERT INTO nowhere VALUES(1)");
+        sse_db_close(db);
+    }
+#endif
+    return SSE_END;
+}
+
+static int fails_plainly(sse_stream s, void *user) { return (void)s, (void)user, SSE_E_IO; }
+
+static void steps_by(sse_req *req, void *user) {
+    sse_stream_options o;
+    memset(&o, 0, sizeof o);
+    o.step = user && !strcmp((const char *)user, "io") ? fails_plainly : fails_by;
+    o.user = user;
+    sse_stream_open(req, &o);
+}
+
+static void test_steps(void) {
+    sse_app *app = fresh(SSE_OFF);
+    sse_get(app, "/io", steps_by, (void *)"io");
+    dial(app, "/io", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/io) by -7: SSE_E_IO: ");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    sse_get(app, "/publish", steps_by, NULL);
+    dial(app, "/publish", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/publish) by -2: SSE_E_ARG: ");
+    dial_free(app);
+#ifndef SSE_NO_SQLITE
+    app = fresh(SSE_OFF);
+    sse_get(app, "/db", steps_by, (void *)"db");
+    dial(app, "/db", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/db) by -1: no such table: nowhere");
+    dial_free(app);
+#endif
+    app = fresh(SSE_OFF);
+    sse_get(app, "/end", steps_by, (void *)"end");
+    dial(app, "/end", NULL);
+    turns(app, 5);
+    is_str(warned, "", "an end that is none of these says nothing");
+    dial_free(app);
+}
+
+/* ---- names that match nothing ---- */
+
+static void no_render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p id=a>");
+}
+
+static void *touches_elsewhere(void *user) { return sse_touch((sse_app *)user, "/rom/9"), user; }
+
+static void test_names(void) {
+    static const struct {
+        const char *path, *words;
+        int         fine;
+    } paths[] = {{"/x/:id", "a segment that varies is {name}, not :name", 0},
+        {"/:id/x", "a segment that varies is {name}, not :name", 0},
+        {"/files/*", "a * is no pattern: {name} is a segment, sse_mount all that is below", 0},
+        {"/files/*.css", "a * is no pattern: {name} is a segment, sse_mount all that is below", 0},
+        {"/a:b", "", 1}, {"/:1", "", 1}};
+    sse_app *app;
+    size_t   i;
+    for (i = 0; i < SSE__COUNT(paths); i++) {
+        app = fresh(SSE_OFF);
+        is_int(sse_get(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
+            "a route");
+        ok(strstr(warned, paths[i].words) != NULL, "... %s", paths[i].words);
+        warned[0] = '\0';
+        is_int(sse_mount(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
+            "a mount");
+        is_int(sse_before(app, paths[i].path, answers, NULL), paths[i].fine ? 0 : SSE_E_ARG,
+            "a hook");
+        if (paths[i].fine) is_str(warned, "", "... nothing is said");
+        else is_int(said(paths[i].words), 2, "... said of both");
+        dial_free(app);
+    }
+    app = fresh(SSE_OFF);
+    is_int(sse_before(app, "/room/{id}", answers, NULL), SSE_E_ARG, "a prefix with a param");
+    is_said("before hook /room/{id}: a prefix is taken as it is: it has no params");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    is_int(sse_touch(app, "/room/9"), SSE_E_ABSENT, "a touch where there is no live view");
+    dial(app, "/s", NULL);
+    is_int(sse_stream_view(newest, "/room/9"), SSE_E_ARG, "nor can it be shown");
+    is_said("sse_stream_view: no live view has the path /room/9");
+    sse_live(app, "/room/{id}", no_render, NULL);
+    sse_get(app, "/page", answers, NULL);
+    warned[0] = '\0';
+    is_int(sse_touch(app, "/room/9"), 0, "... nobody watches one");
+    is_int(sse_touch(app, "/room/{id}"), 0, "... or any of them");
+    is_str(warned, "", "... is nothing to speak of");
+    poll(NULL, 0, 1001);
+    is_int(sse_touch(app, "/rom/9"), SSE_E_ABSENT, "a name that is misspelled");
+    is_said("sse_touch: no live view has the path /rom/9");
+    is_int(sse_touch(app, "/page"), SSE_E_ABSENT, "a route that is no view");
+    is_int(sse_touch(app, NULL), SSE_E_ARG, "no path");
+#if !defined(SSE_NO_THREADS)
+    {
+        pthread_t thread;
+        warned[0] = '\0';
+        poll(NULL, 0, 1001);
+        turns(app, 1);
+        if (!pthread_create(&thread, NULL, touches_elsewhere, app)) pthread_join(thread, NULL);
+        turns(app, 2);
+        is_said("sse_touch: no live view has the path /rom/9");
+    }
+#endif
+    dial_free(app);
+}
+
+#ifndef SSE_NO_SQLITE
+static void test_tables(void) {
+    static char      file[] = "/tmp/sse-words-XXXXXX";
+    const int        fd = mkstemp(file);
+    sse_db          *db = sse_db_open(file, NULL);
+    sse_live_options live;
+    char             line[200], aside[64];
+    sse_app         *app = fresh(SSE_OFF);
+    memset(&live, 0, sizeof live);
+    close(fd);
+    live.db = db;
+    live.tables = "nope";
+    sse_live(app, "/view", no_render, &live);
+    turns(app, 2);
+    snprintf(line, sizeof line, "live view /view: .tables: nope is no table of %s: it follows all",
+        file);
+    is_said(line);
+    warned[0] = '\0';
+    ok(sse_topic_from_table(app, "t", db, "SELECT id, body FROM nope WHERE id > ?") < 0,
+        "rows of a table that there is not");
+    snprintf(line, sizeof line, "topic t from a table: %s: no such table: nope", file);
+    is_said(line);
+    dial_free(app);
+    sse_db_close(db);
+    unlink(file);
+    snprintf(aside, sizeof aside, "%s-wal", file);
+    unlink(aside);
+    snprintf(aside, sizeof aside, "%s-shm", file);
+    unlink(aside);
+    app = fresh(SSE_OFF);
+    db = sse_db_open("/nowhere/at.db", NULL);
+    live.db = db;
+    live.tables = NULL;
+    ok(sse_live(app, "/view", no_render, &live) < 0, "a view of a database that did not open");
+    is_said("live view /view: unable to open database file [/nowhere/at.db]");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
+/* ---- a database on two threads ---- */
+
+#if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
+static int  astray_exec, astray_error, astray_write, astray_one, own_exec;
+static bool astray_done;
+static char astray_words[300];
+
+static int no_write(sse_db *db, void *user) { return (void)db, (void)user, 0; }
+
+static void use_astray(sse_app *app, void *user) { /* work on a thread of the pool */
+    sse_db     *db = (sse_db *)user, *own;
+    const char *why;
+    long long   n;
+    (void)app;
+    astray_exec = sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    astray_error = sse_db_error(db, &why);
+    snprintf(astray_words, sizeof astray_words, "%s", why);
+    astray_write = sse_db_write(db, no_write, NULL);
+    astray_one = sse_db_next(sse_db_query(db, "SELECT 1")) ? 0 : sse_db_one(db, &n, "SELECT 1");
+    sse_db_close(db); /* does nothing */
+    own = sse_db_open(":memory:", NULL);
+    own_exec = sse_db_exec(own, "CREATE TABLE t(a)");
+    sse_db_close(own);
+}
+
+static void used_astray(sse_app *app, void *user) { (void)app, (void)user, astray_done = true; }
+
+static void *runs_loop(void *user) {
+    while (sse_poll((sse_app *)user, 5) > 0) {
+    }
+    return NULL;
+}
+
+static void uses_db(sse_app *app, void *user) {
+    (void)app;
+    own_exec = sse_db_exec((sse_db *)user, "INSERT INTO t VALUES(2)");
+}
+
+static void test_astray(void) {
+    sse_app    *app = fresh(SSE_OFF);
+    sse_db     *db = sse_db_open(":memory:", NULL);
+    const char *why;
+    long long   n = 0;
+    int         i;
+    pthread_t   thread;
+    sse_stats   stats;
+    is_int(sse_db_exec(db, "CREATE TABLE t(a)"), 0, "(a table)");
+    turns(app, 1);
+    sse_db_exec(db, "DELETE FROM t");
+    is_int(sse_offload(app, use_astray, used_astray, db), 0, "work");
+    for (i = 0; i < 500 && !astray_done; i++) turns(app, 1);
+    turns(app, 2);
+    is_int(astray_exec, SSE_E_THREAD, "the loop's database in work: refused");
+    is_int(astray_error, SSE_E_THREAD, "... as sse_db_error tells");
+    ok(strstr(astray_words, "open one for this thread") != NULL, "... in words: %s", astray_words);
+    is_int(astray_write, SSE_E_THREAD, "... a transaction likewise");
+    is_int(astray_one, SSE_E_THREAD, "... rows likewise");
+    is_int(own_exec, 0, "one of its own is fine");
+    is_said("sse_db: :memory:: a database is used on one thread");
+    is_int(sse_db_error(db, &why), SSE_OK, "the loop's own is as it was");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t"), 0, "... and is used on");
+    is_int(n, 0, "... with nothing written");
+    dial_free(app);
+    app = fresh(SSE_OFF); /* handed to the thread of another loop, and back */
+    sse_call(app, uses_db, db);
+    ok(!pthread_create(&thread, NULL, runs_loop, app), "a loop on another thread");
+    poll(NULL, 0, 100);
+    sse_stats_get(app, &stats); /* as of a turn of the loop */
+    is_int(own_exec, 1, "... takes the database over");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), SSE_E_THREAD, "... and has it");
+    sse_stop(app);
+    pthread_join(thread, NULL);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), 1, "until it has stopped");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
+static sse_req *forgotten;
+
+static void forgets(sse_req *req, void *user) {
+    (void)user;
+    forgotten = req;
+    sse_defer(req);
+}
+
+static void test_deferred(void) {
+    sse_app            *app = fresh(SSE_OFF);
+    client             *c;
+    const struct linger reset = {1, 0};
+    sse_get(app, "/forgotten", forgets, NULL);
+    c = dial(app, "/forgotten", NULL);
+    ok(forgotten->finish.due >= app->loop.wheel.now + 55000, "a minute to answer");
+    sse__alarm_set(&app->loop.wheel, &forgotten->finish, 0); /* it is over */
+    turns(app, 3);
+    is_said("GET /forgotten was deferred a minute ago and is not answered yet");
+    turns(app, 3);
+    is_int(said("/forgotten"), 1, "... which is said once");
+    sse_puts(sse_out(forgotten), "here");
+    is_int(sse_finish(forgotten), SSE_OK, "it can still be answered");
+    turns(app, 3);
+    ok(strstr(c->got, "here") != NULL, "... and is");
+    c = dial(app, "/forgotten", NULL);
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    hang_up(c);
+    turns(app, 3);
+    sse__alarm_set(&app->loop.wheel, &forgotten->finish, 0);
+    turns(app, 3);
+    is_said("is not answered yet (its client has left)");
+    dial_free(app);
+}
+
+int main(void) {
+    test_slow();
+    test_refused();
+    test_events();
+    test_steps();
+    test_deferred();
+    test_names();
+#ifndef SSE_NO_SQLITE
+    test_tables();
+#endif
+#if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
+    test_astray();
+#endif
+    return tap_done();
+}
