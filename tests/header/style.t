@@ -75,8 +75,8 @@ is_empty(\@twice, 'a tag of an invariant is defined once');
 is_empty([grep { !$tags{$_} && $_ ne 'C99' } @cited], 'a tag that is cited exists');
 
 # W5: what an app does by time asks its loop for it. Real time is for what other threads and
-# processes do meanwhile, for times of files, for how long a callback took, and for functions without
-# an app.
+# processes do meanwhile, for times of files, for how long a callback took, and for functions
+# without an app.
 my %real = map { $_ => 1 } qw(sse__clock_ms sse__loop_clock_ms sse__loop_wall_ms sse_sign sse_unsign
     sse__db_job_begin sse__dbfile_ask_writer sse__file_dated sse__files_clock_us sse__refused
     sse__test_begin sse__test_settle sse__upcall_begin sse__upcall_end sse_tunnel_url);
