@@ -726,6 +726,9 @@
      SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
      Windows, no template language, no HTTP client.
 
+     On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
+     more, or dated after 2038, are not found.
+
    16. Testing your app
 
        static int test(sse_app *app) {                           // the routes are there
@@ -11707,7 +11710,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
     else if (c->state == SSE__LINGER && c->resets) {
         if (sse__conn_may_reset(c)) sse__conn_close(c);
     } else {
-        net->counts.timeouts++;
+        net->counts.timeouts += c->state != SSE__IDLE; /* which is how kept connections end */
         if (cut) sse__conn_close(c);
         else (void)sse__conn_refuse(c, 408, NULL, NULL);
     }
@@ -12607,6 +12610,20 @@ static sse_str sse__req_field(const sse_req *req, unsigned id) {
     return sse__head_value(&req->head, req->bytes, id, 0);
 }
 
+/* A field that is a list may come on several lines, which mean one: RFC 9110 5.3. */
+static sse_str sse__req_list(sse_req *req, unsigned id) {
+    sse_str  line = sse__req_field(req, id);
+    sse_buf  all  = {NULL, 0, 0, SSE_OK};
+    uint32_t i;
+    if (!sse__head_value(&req->head, req->bytes, id, 1).ptr) return line;
+    for (i = 0; (line = sse__head_value(&req->head, req->bytes, id, i)).ptr; i++)
+        sse_printf(&all, "%s%.*s", i ? ", " : "", SSE_STR(line));
+    line = sse__text(sse__arena_text(&req->arena, sse__text(sse_buf_text(&all))));
+    sse__req_error(req, line.ptr ? all.error : SSE_E_NOMEM);
+    sse_buf_free(&all);
+    return line;
+}
+
 /* ---- lists of names and values ------------------------------------------- */
 
 static void sse__pairs_add(sse_req *req, sse__pairs *pairs, const char *name, const char *value) {
@@ -13014,6 +13031,22 @@ static bool sse__hops_last(const sse_req *req, sse__hops *h, sse_str *element) {
     return sse__forwarded_last(&h->rest, element);
 }
 
+/* As inet_ntop writes it, IPv4 as such, for it is compared with trusted_proxies: proxies differ in
+   case, zeros and ::ffff:. What has no such form, an address with a zone, stays as it is. */
+static sse_str sse__address_canonical(sse_str address, char text[INET6_ADDRSTRLEN]) {
+    struct in6_addr six;
+    struct in_addr  four;
+    if (address.len >= INET6_ADDRSTRLEN) return address;
+    memcpy(text, address.ptr, address.len);
+    text[address.len] = '\0';
+    if (inet_pton(AF_INET6, text, &six) == 1 && IN6_IS_ADDR_V4MAPPED(&six)) {
+        memcpy(&four, six.s6_addr + 12, sizeof four);
+        return sse__text(inet_ntop(AF_INET, &four, text, INET6_ADDRSTRLEN));
+    }
+    if (inet_pton(AF_INET6, text, &six) != 1) return address;
+    return sse__text(inet_ntop(AF_INET6, &six, text, INET6_ADDRSTRLEN));
+}
+
 /* The nearest address that is not one of our proxies: each proxy appends the peer that it heard, so
    the list is believed from its end. */
 SSE_API const char *sse_peer(sse_req *req) {
@@ -13028,7 +13061,7 @@ SSE_API const char *sse_peer(sse_req *req) {
            sse__hops_last(req, &hops, &element)) {
         address = sse__forwarded_address(element);
         if (!address.ptr) break;
-        text = sse__req_text(req, address);
+        text = sse__req_text(req, sse__address_canonical(address, own));
     }
     req->peer_text = text ? text : "";
     return req->peer_text;
@@ -13371,6 +13404,17 @@ static bool sse__status_is_bare(int status) { /* RFC 9110 15.3.5 */
     return status == 204 || status == 205 || status == 304;
 }
 
+/* The value of the first field of that name which the program set; absent: none. */
+static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
+    sse_str rest = sse__str(headers->ptr, headers->len), line;
+    while (rest.len) {
+        line = sse__cut(&rest, '\r', false);
+        if (line.len && line.ptr[0] == '\n') line = sse__str_skip(line, 1);
+        if (sse__eq_nocase(sse__cut(&line, ':', false), name)) return sse__trim(line);
+    }
+    return sse__str(NULL, 0);
+}
+
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the
    connection for 1.0. There is no Server field: it would help only attackers. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type,
@@ -13391,20 +13435,11 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     }
     if (!req->conn->keep_alive) sse_puts(b, "Connection: close\r\n");
     else if (req->head.minor == 0) sse_puts(b, "Connection: keep-alive\r\n");
+    if (status == 401 && !sse__headers_value(&req->headers, SSE__LIT("www-authenticate")).ptr)
+        sse_puts(b, "WWW-Authenticate: Session\r\n"); /* some challenge: RFC 9110 15.5.2 */
     if (req->headers.error) sse_buf_fail(b, req->headers.error); /* or the body would be misread */
     sse_raw(b, req->headers.ptr, req->headers.len);
     sse_raw(b, "\r\n", 2);
-}
-
-/* The value of the first field of that name which the program set; absent: none. */
-static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
-    sse_str rest = sse__str(headers->ptr, headers->len), line;
-    while (rest.len) {
-        line = sse__cut(&rest, '\r', false);
-        if (line.len && line.ptr[0] == '\n') line = sse__str_skip(line, 1);
-        if (sse__eq_nocase(sse__cut(&line, ':', false), name)) return sse__trim(line);
-    }
-    return sse__str(NULL, 0);
 }
 
 /* ---- compression ----------------------------------------------------------------- */
@@ -13515,8 +13550,8 @@ static bool sse__reply_varies(const sse_req *req, uint64_t length) {
 
 /* SSE__BR or SSE__GZIP (the bits of SSE__ACCEPT_ have the same numbers), or 0: as it is. What is
    compressed while it leaves has no length, so it needs chunks to show its end. */
-static int sse__reply_encoding(const sse_req *req, bool whole) {
-    const sse_str  accepted = sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING);
+static int sse__reply_encoding(sse_req *req, bool whole) {
+    const sse_str  accepted = sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING);
     const unsigned coding   = sse__accept_encoding(accepted, SSE__CODINGS);
     return coding == SSE__ACCEPT_IDENTITY || (!whole && req->head.minor == 0) ? 0 : (int)coding;
 }
@@ -13765,7 +13800,7 @@ static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
     const sse__file *file = req->file;
     const sse_str etag  = sse__text(file->etag);
     const sse_str match = sse__text(sse_header(req, "if-match"));
-    const sse_str none_match = sse__req_field(req, SSE__FIELD_IF_NONE_MATCH);
+    const sse_str none_match = sse__req_list(req, SSE__FIELD_IF_NONE_MATCH);
     const sse_str range      = sse__req_field(req, SSE__FIELD_RANGE);
     const sse_str if_range   = sse__req_field(req, SSE__FIELD_IF_RANGE);
     const sse_str unmodified = sse__text(sse_header(req, "if-unmodified-since"));
@@ -13978,6 +14013,7 @@ static void sse__file_answer(sse_req *req) {
     sse_buf    *set  = &req->headers;
     sse__block *block;
     char        when[30];
+    const int64_t now = (int64_t)(sse__loop_wall_ms(&req->app->loop) / 1000);
     uint64_t    first = 0, last = 0, n;
     int         status = req->status;
     bool        bare;
@@ -13990,8 +14026,8 @@ static void sse__file_answer(sse_req *req) {
     n = status == 206 ? last - first + 1 : bare ? 0 : file->size;
     req->status = status;
     sse__put_field(set, "ETag", file->etag);
-    if (file->modified) {
-        sse__date_write(when, file->modified);
+    if (file->modified) { /* never later than Date: RFC 9110 8.8.2.1 */
+        sse__date_write(when, file->modified < now ? file->modified : now);
         sse__put_field(set, "Last-Modified", when);
     }
     sse_puts(set, "Accept-Ranges: bytes\r\n");
@@ -14154,7 +14190,7 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
 
 /* The file itself or, for clients that accept it, a compressed one beside it. */
 static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, bool *is_dir) {
-    const sse_str accepted = sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING);
+    const sse_str accepted = sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING);
     unsigned      offered  = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, coding;
     bool          ignored;
     while (!req->file) {
@@ -14189,12 +14225,14 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
         sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
     } else if ((is_dir || !path.len) && !slash && !dir->only && !dir->no_index) {
-        /* the same path with a slash, or the links of its index would go astray; as it came */
+        /* the same path with a slash, or the links of its index would go astray; as it came, and
+           relative: a proxy may have taken a prefix off */
         path  = sse__slice_str(req->bytes, req->head.path);
+        while (memchr(path.ptr, '/', path.len)) (void)sse__cut(&path, '/', false);
         query = req->query_text.ptr ? req->query_text : sse__str("", 0);
         sse_set_status(req, 301);
-        sse_redirect(req, sse_fmt(req, "%.*s/%s%.*s", SSE_STR(path), req->query_text.ptr ? "?" : "",
-                                  SSE_STR(query)));
+        sse_redirect(req, sse_fmt(req, "./%.*s/%s%.*s", SSE_STR(path),
+                                  req->query_text.ptr ? "?" : "", SSE_STR(query)));
     } else if (req->error == SSE_E_IO) {
         sse_fail(req, 503, "%s", sse__status_text(503));
     } else {
@@ -15302,7 +15340,7 @@ static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stre
     if (!o->no_compression && sse__app_encoder(stream->app) &&
         sse__stream_may_set(req, SSE__LIT("content-encoding"))) {
         sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
-        chosen = sse__accept_encoding(sse__req_field(req, SSE__FIELD_ACCEPT_ENCODING), offered);
+        chosen = sse__accept_encoding(sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING), offered);
         if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
         if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
         if (stream->encoding) sse__put_encoding(req, stream->encoding);
@@ -15472,7 +15510,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
         else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
         req->head_stream = !error;
         sse__message_drop(first);
-        sse__stream_mark_cut(stream, SSE_BY_ERROR);
+        sse__stream_mark_cut(stream, error ? SSE_BY_ERROR : SSE_BY_END);
         return closed;
     }
     sse__req_set_phase(req, SSE__REQ_STREAMING);

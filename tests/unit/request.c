@@ -4,6 +4,8 @@
 #include "../../sse.h"
 #include "../tap.h"
 #include "dial.h"
+#include <fcntl.h>
+#include <sys/stat.h>
 
 static void list(sse_buf *out, const char *what, const sse_pair *p) {
     sse_printf(out, "%s:", what);
@@ -90,6 +92,103 @@ static void says(sse_app *app, const char *request, const char *what) {
     if (!strstr(got, what)) tap_show("got", got, strlen(got));
 }
 
+/* ---- what RFC 9110 asks of replies ---- */
+
+static void text(sse_req *req, void *user) {
+    int i;
+    (void)user;
+    for (i = 0; i < 100; i++) sse_puts(sse_out(req), "long enough to be compressed, ");
+}
+
+static void denied(sse_req *req, void *user) {
+    (void)user;
+    sse_fail(req, 401, "who are you?");
+}
+
+static void peer(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "peer=%s;", sse_peer(req));
+}
+
+static void rules(void) {
+    static const struct {
+        const char *forwarded, *peer;
+    } hops[] = {{"203.0.113.9", "203.0.113.9"}, {"::ffff:203.0.113.9", "203.0.113.9"},
+        {"2001:DB8:0:0::1", "2001:db8::1"}, {"203.0.113.9, 2001:DB8:0:0:0:0:0:7", "203.0.113.9"},
+        {"203.0.113.9, ::FFFF:198.51.100.1", "203.0.113.9"}, {"2001:db8::9", "2001:db8::9"}};
+    sse_app_options o;
+    sse_stats       stats;
+    sse_app        *app;
+    char request[300], dir[] = "/tmp/sse-request-XXXXXX", file[64], said[64], *date, *modified;
+    const char     *got;
+    FILE           *f;
+    struct timespec later[2];
+    size_t          i;
+    memset(&o, 0, sizeof o);
+    o.trusted_proxies = "127.0.0.1 2001:db8::7 198.51.100.1";
+    app = dial_app(&o);
+    sse_get(app, "/text", text, NULL);
+    sse_get(app, "/denied", denied, NULL);
+    sse_get(app, "/peer", peer, NULL);
+    says(app,
+        "GET /text HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n"
+        "Accept-Encoding: gzip\r\n\r\n",
+        "Content-Encoding: gzip");
+    says(app, "GET /denied HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\nWWW-Authenticate: ");
+    for (i = 0; i < SSE__COUNT(hops); i++) {
+        snprintf(request, sizeof request,
+            "GET /peer HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: %s\r\n\r\n",
+            hops[i].forwarded);
+        snprintf(said, sizeof said, "peer=%s;", hops[i].peer);
+        says(app, request, said);
+    }
+
+    if (!mkdtemp(dir)) return;
+    sse_static(app, "/files", dir, NULL);
+    snprintf(file, sizeof file, "%s/sub", dir);
+    mkdir(file, 0700);
+    says(app, "GET /files/sub?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "\r\nLocation: ./sub/?a=b\r\n"); /* a proxy may have taken a prefix off */
+    rmdir(file);
+    snprintf(file, sizeof file, "%s/new", dir);
+    f = fopen(file, "w");
+    if (f) fputs("from the future", f), fclose(f);
+    memset(later, 0, sizeof later);
+    later[0].tv_sec = later[1].tv_sec = time(NULL) + 86400;
+    utimensat(AT_FDCWD, file, later, 0);
+    got = ask(app, "GET /files/new HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    date = strstr(got, "\r\nDate: ");
+    modified = strstr(got, "\r\nLast-Modified: ");
+    ok(date && modified && strncmp(date + 8, modified + 17, 29) == 0,
+        "no file was modified later than now");
+    unlink(file);
+    rmdir(dir);
+
+    ask(app, "HEAD /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    sse_stats_get(app, &stats);
+    ok(stats.closed[SSE_BY_ERROR] == 0 && stats.closed[SSE_BY_END] == 1,
+        "HEAD of a stream is no error");
+    dial_free(app);
+}
+
+static void kept_connections(void) {
+    sse_app_options o;
+    sse_stats       stats;
+    sse_app        *app;
+    client         *c;
+    int             i;
+    memset(&o, 0, sizeof o);
+    o.keepalive_ms = 20;
+    app = dial_app(&o);
+    sse_get(app, "/text", text, NULL);
+    ask(app, "GET /text HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    c = &clients[nclients - 1];
+    for (i = 0; i < 2000 && !c->over; i++) turns(app, 1);
+    sse_stats_get(app, &stats);
+    ok(c->over && stats.timeouts == 0, "that a kept connection ends is no timeout");
+    dial_free(app);
+}
+
 int main(void) {
     sse_app *app = dial_app(NULL);
     sse_before(app, "/pointer", hook, NULL);
@@ -152,5 +251,7 @@ int main(void) {
         "Set-Cookie: a=; Path=/; SameSite=Lax; Max-Age=0; HttpOnly\r\n"
         "Set-Cookie: b=; Path=/deep; SameSite=Lax; Max-Age=0; HttpOnly\r\n");
     dial_free(app);
+    rules();
+    kept_connections();
     return tap_done();
 }
