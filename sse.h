@@ -3057,11 +3057,11 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
   sse__turn                        [server] one round of the loop
     sse__loop_wait                 until something is ready, or due
       sse__poller_dispatch         what is ready: a connection only notes it
-    sse__net_run                  all connections with something to do, in turn
+    sse__net_run                   all connections with something to do, in turn
       sse__conn_read               recv, into a buffer that all share
         sse__conn_process          as many requests as a turn allows
-          sse__conn_parse          a whole head? else what there is is kept [conn_keep]
-            ~sse__on_head [head]   the request is made
+          sse__conn_parse          a whole head? else what has come is kept
+            sse__on_head           the request is made
               sse__req_begin
               sse__req_route       to its handler, by its path
             sse__conn_head         with a body to come: within the limits?
