@@ -2030,8 +2030,8 @@ SSE_API int sse_test_request(sse_app *app, const char *request, const char *head
 
 /* Lets ms of the app's time pass, in no time: timers, steps, heartbeats and timeouts come in order,
    each at its moment, and all replies that are open grow. 0: only what moves now, behind calls of
-   the test's own such as sse_publish. Returns: 0; SSE_E_ARG: NULL, or a negative ms; or as
-   sse_test_request. */
+   the test's own such as sse_publish; behind sse_app_new it stops the time before timers are set.
+   Returns: 0; SSE_E_ARG: NULL, or a negative ms; or as sse_test_request. */
 SSE_API int sse_test_run(sse_app *app, int ms);
 
 /* A field of the reply's head, the first of that name in any case; NULL: absent. Valid until the

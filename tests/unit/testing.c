@@ -199,6 +199,7 @@ static void streams(void) {
     uint64_t       began;
     memset(&second_feed, 0, sizeof second_feed);
     app = new_app(NULL);
+    sse_test_run(app, 0); /* the time stands still before timers are set */
     sse_get(app, "/feed", stream, NULL);
     sse_get(app, "/steps", steps, &left);
     sse_every(app, 1000, second, NULL);
