@@ -2150,8 +2150,8 @@ SSE_API const char *sse_query_at(sse_req *req, const char *name, int i);
 SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
 SSE_API sse_str     sse_query_raw(sse_req *req);
 
-/* A field of an urlencoded or multipart body, the first or the i-th of that name; files are read
-   with sse_body_to_file or sse_body_parts. */
+/* A field of an urlencoded or multipart body, the first or the i-th of that name; NULL with
+   body_later. Files are read with sse_body_to_file or sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
@@ -2211,14 +2211,15 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 /* Writes the body, or a file of a form, to a file, on other threads, so that the loop waits for no
    disk: in routes with .body_later. Defers the request and finishes it. The file appears at path
    once it is whole and on the disk, and replaces the one that is there; until then it is
-   path.part-RANDOM, which is removed after a failure (kill -9 leaves it).
+   path.part-RANDOM, 22 bytes longer, which is removed after a failure (kill -9 leaves it).
    path:    copied; never made from request text as it is.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
             writes none: 204; 413 if the file was too large; 400 for a form that is not well-formed
             or lacks the file; 507 on a full disk; else 500. NULL: nothing runs.
    options: borrowed until return; NULL: all defaults.
-   Returns: 0, and done will be called, once; else as sse_body_read, or sse_body_parts with .field;
-            SSE_E_ARG: no path. Threads: loop. In callbacks: in the handler. */
+   Returns: 0, and done will be called, once, and sse_finish is not yours; else as sse_body_read, or
+            sse_body_parts with .field; SSE_E_ARG: no path, or a .mode outside 0..0777; SSE_E_STATE:
+            also if the request is deferred already. Threads: loop. In callbacks: in the handler. */
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
                                        passed over. default: the body itself */
@@ -11584,6 +11585,7 @@ static void sse__conn_process(sse__conn *c) {
     }
     sse__conn_stash_input(c);
     sse__conn_send_gathered(c);
+    if (c->state == SSE__IDLE && c->inbox && c->inbox->bytes.len) more = true; /* the reply has left */
     c->crowded   = more && c->inbox;
     net->current = NULL;
     if (more && c->state != SSE__CLOSED) sse__conn_schedule(c);
@@ -12456,6 +12458,7 @@ struct sse_req {
     sse_body_fn  body_fn;    /* of sse_body_read, until its last call */
     void        *body_user;
     bool         body_asked; /* once is all */
+    bool         uploading;  /* sse_body_to_file will finish it */
     int          encoding;   /* SSE__BR, SSE__GZIP: it is compressed while it leaves; else 0 */
     uint64_t     sent;       /* bytes of the body, for the access log; before they are compressed */
 };
@@ -12881,6 +12884,7 @@ SSE_API const sse_pair *sse_form_all(sse_req *req) {
     bool fine = true;
     if (!req->form.end) {
         req->form.end = &req->form.first;
+        if (req->route && req->route->body_later) return NULL; /* it is not there */
         if (sse__req_is_multipart(req)) fine = sse__form_parts(req);
         else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body);
         if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
@@ -13391,6 +13395,9 @@ SSE_API int sse_finish(sse_req *req) {
     if (!req->deferred)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: without sse_defer: the reply "
                             "leaves when the handler returns (%s)", req->path);
+    if (req->uploading)
+        return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
+                            "the file is there (%s)", req->path);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     /* By an alarm, this turn or the next: the caller is not to find itself in a hook, nor the
        request freed. */
@@ -18604,7 +18611,7 @@ typedef struct sse__upload {
     uint64_t         max_bytes, total;
     sse_body_file    file;      /* .bytes: gathered, or dropped because of an error */
     sse_buf          gathered, written; /* written: the job's */
-    bool             all_in, found, writing, last; /* found: the field has come */
+    bool             all_in, found, over, writing, last; /* found, over: the field begins, ends */
     uint64_t         told_ms;   /* when the topic heard of it */
     /* the job's, while one runs: UP1 */
     int              fd, mode, error, error_number;
@@ -18697,6 +18704,7 @@ static void sse__upload_next(sse_app *app, void *user) {
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
+        u->req->uploading = false;
         sse_finish(u->req);
         return;
     }
@@ -18733,24 +18741,31 @@ static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, i
                             void *user) {
     sse__upload *u = (sse__upload *)user;
     if (!part) return sse__upload_chunk(req, chunk, status, u);
-    if (!part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (u->over || !part->filename || strcmp(part->name, u->field) != 0) return 0;
     if (!u->found) {
         u->file.filename = sse_fmt(req, "%s", part->filename);
         u->file.type     = part->type ? sse_fmt(req, "%s", part->type) : NULL;
     }
     u->found = true;
-    if (status != 1) u->field = ""; /* it is over: a second of its name is another file */
+    u->over  = status != 1; /* a second one of its name is another file */
     return status == 1 ? sse__upload_chunk(req, chunk, status, u) : 0;
 }
 
 SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn done,
                              const sse_body_file_options *options) {
+    static const char call[] = "sse_body_to_file";
     unsigned char random[12];
     sse_buf       name = {NULL, 0, 0, SSE_OK};
-    sse__upload  *u    = (sse__upload *)sse__arena_get(&req->arena, sizeof *u);
+    sse__upload  *u;
     int           error;
+    if (!path || !*path) return sse__req_refused(req, SSE_E_ARG, call, "there is no path");
+    if (options && (options->mode < 0 || options->mode > 0777))
+        return sse__req_refused(req, SSE_E_ARG, call, ".mode is not within 0..0777");
+    if (req->deferred) /* and would be finished twice */
+        return sse__req_refused(req, SSE_E_STATE, call, "the request is deferred already");
+    if (req->body_asked) return sse__req_refused(req, SSE_E_STATE, call, "its body has a reader");
+    u = (sse__upload *)sse__arena_get(&req->arena, sizeof *u);
     if (!u) return sse__req_error(req, SSE_E_NOMEM);
-    if (!path || !*path) return sse__req_error(req, SSE_E_ARG);
     if (!sse__random(random, sizeof random)) return sse__req_error(req, SSE_E_IO);
     memset(u, 0, sizeof *u);
     u->req       = req;
@@ -18769,8 +18784,10 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     if (!u->path || !u->partial) return SSE_E_NOMEM;
     error = u->field ? sse_body_parts(req, sse__upload_part, u)
                      : sse_body_read(req, sse__upload_chunk, u);
-    if (!error) error = sse_defer(req);
+    if (error) return error;
+    error = sse_defer(req);
     if (error) req->body_fn = NULL;
+    else req->uploading = true;
     return error;
 }
 

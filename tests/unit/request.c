@@ -189,6 +189,44 @@ static void kept_connections(void) {
     dial_free(app);
 }
 
+static void echo(sse_req *req, void *user) {
+    const sse_str body = sse_body(req);
+    (void)user;
+    sse_raw(sse_out(req), body.ptr, body.len);
+}
+
+/* Requests in flight behind a large reply are answered although their client sends no more. */
+static void half_closed(void) {
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 20000\r\n\r\n";
+    static const char next[] = "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_app          *app = dial_app(NULL);
+    sse_buf           all;
+    int               i, n;
+    memset(&all, 0, sizeof all);
+    sse_post(app, "/echo", echo, NULL);
+    sse_puts(&all, head);
+    for (i = 0; i < 2000; i++) sse_puts(&all, "0123456789");
+    for (i = 0; i < 3; i++) sse_puts(&all, next);
+    for (i = 0; i < 4; i++) {
+        struct sockaddr_in to;
+        client            *c = &clients[nclients++];
+        memset(&to, 0, sizeof to);
+        to.sin_family = AF_INET;
+        to.sin_port = htons((uint16_t)sse_port(app));
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        c->fd = socket(AF_INET, SOCK_STREAM, 0);
+        c->got = (char *)calloc(1, RECEIVED);
+        if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) return;
+        if (send(c->fd, all.ptr, all.len, MSG_NOSIGNAL) < 0) return;
+        if (i) shutdown(c->fd, SHUT_WR);
+        for (n = 0; n < 300 && !c->over && times(c, "HTTP/1.1 ") < 4; n++) turns(app, 1);
+        is_int(times(c, "HTTP/1.1 "), 4, i ? "its side is closed" : "its side is open");
+    }
+    sse_buf_free(&all);
+    dial_free(app);
+}
+
 int main(void) {
     sse_app *app = dial_app(NULL);
     sse_before(app, "/pointer", hook, NULL);
@@ -253,5 +291,6 @@ int main(void) {
     dial_free(app);
     rules();
     kept_connections();
+    half_closed();
     return tap_done();
 }

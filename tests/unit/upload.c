@@ -41,6 +41,42 @@ static void put(sse_req *req, void *user) {
     sse_body_to_file(req, path, done, &o);
 }
 
+/* ---- misuse ---- */
+
+static int answers_of[4];
+
+static void twice(sse_req *req, void *user) { /* the first goes on */
+    sse_body_file_options o;
+    memset(&o, 0, sizeof o);
+    (void)user;
+    answers_of[0] = sse_body_to_file(req, path, done, &o);
+    answers_of[1] = sse_body_to_file(req, "/nowhere/else", done, &o);
+    answers_of[2] = sse_finish(req);
+}
+
+static void deferred(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    answers_of[0] = sse_body_to_file(req, path, done, NULL);
+    sse_finish(req);
+}
+
+static void odd_mode(sse_req *req, void *user) {
+    sse_body_file_options o;
+    memset(&o, 0, sizeof o);
+    (void)user;
+    o.mode = -1;
+    answers_of[0] = sse_body_to_file(req, path, done, &o);
+    o.mode = 04755;
+    answers_of[1] = sse_body_to_file(req, path, done, &o);
+}
+
+static void look_first(sse_req *req, void *user) { /* a hook for everything, say */
+    (void)user;
+    answers_of[0] = sse_form(req, "csrf") == NULL && sse_signal(req, "csrf") == NULL;
+    answers_of[1] = sse_body_to_file(req, path, done, NULL);
+}
+
 static sse_app *app_with(sse_body_file_options *o) {
     sse_route_options r;
     sse_app          *app = dial_app(NULL);
@@ -50,6 +86,10 @@ static sse_app *app_with(sse_body_file_options *o) {
     r.method = "PUT";
     sse_route(app, "/file", put, o, &r);
     sse_put(app, "/early", put, o); /* whose body is there already */
+    sse_route(app, "/twice", twice, NULL, &r);
+    sse_route(app, "/deferred", deferred, NULL, &r);
+    sse_route(app, "/mode", odd_mode, NULL, &r);
+    sse_route(app, "/look", look_first, NULL, &r);
     dones = last_error = 0;
     unlink(path);
     return app;
@@ -234,6 +274,57 @@ static void refused(void) {
     dial_free(app);
 }
 
+static client *sends(sse_app *app, const char *where, const char *type, const char *body) {
+    char    head[300];
+    client *c;
+    snprintf(head, sizeof head,
+        "PUT %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %lu\r\n\r\n",
+        where, type, (unsigned long)strlen(body));
+    c = begin(app, head);
+    turns(app, 3);
+    more(app, c, body, strlen(body));
+    answered(app, c);
+    return c;
+}
+
+static void misused(void) {
+    static const char form[] = "--xx\r\nContent-Disposition: form-data; name=\"f\"; "
+                               "filename=\"a\"\r\n\r\ndata\r\n--xx--\r\n";
+    static const char nameless[] =
+        "--xx\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\ndata\r\n--xx\r\n"
+        "Content-Disposition: form-data; name=\"\"; filename=\"b\"\r\n\r\nEVIL\r\n--xx--\r\n";
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    c = sends(app, "/twice", "text/plain", "hello");
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 || strncmp(c->got, "HTTP/1.1 500", 12) == 0,
+        "asked for twice: there is an answer (%.12s)", c->got);
+    ok(answers_of[0] == 0 && answers_of[1] == SSE_E_STATE && answers_of[2] == SSE_E_STATE,
+        "... the second is refused, and to finish it");
+    ok(dones == 1 && last_error == 0 && last_bytes == 5, "... and the first went on");
+    unlink(path);
+    dones = 0;
+    c = sends(app, "/deferred", "text/plain", "hello");
+    ok(answers_of[0] == SSE_E_STATE && strncmp(c->got, "HTTP/1.1 500", 12) == 0 && !dones,
+        "deferred already: refused, and no success (%.12s)", c->got);
+    c = sends(app, "/mode", "text/plain", "hello");
+    ok(answers_of[0] == SSE_E_ARG && answers_of[1] == SSE_E_ARG &&
+            strncmp(c->got, "HTTP/1.1 500", 12) == 0,
+        "permissions are 0..0777");
+    c = sends(app, "/look", "multipart/form-data; boundary=xx", form);
+    ok(answers_of[0] && answers_of[1] == 0 && strncmp(c->got, "HTTP/1.1 204", 12) == 0,
+        "a form that is still to come is not malformed (%.12s)", c->got);
+    dial_free(app);
+    o.field = "f";
+    app = app_with(&o);
+    c = sends(app, "/file", "multipart/form-data; boundary=xx", nameless);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && last_bytes == 4,
+        "a part without a name is not part of the file");
+    dial_free(app);
+}
+
 static void leaves(void) { /* in the middle: gathered, or written already */
     static const size_t   sent[] = {10, 300000, 1000000};
     sse_body_file_options o;
@@ -332,6 +423,7 @@ int main(void) {
     chunked();
     forms();
     refused();
+    misused();
     leaves();
     disk();
     progress();
