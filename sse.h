@@ -11585,7 +11585,7 @@ static void sse__conn_process(sse__conn *c) {
     }
     sse__conn_stash_input(c);
     sse__conn_send_gathered(c);
-    if (c->state == SSE__IDLE && c->inbox && c->inbox->bytes.len) more = true; /* the reply has left */
+    if (c->state == SSE__IDLE && c->inbox && c->inbox->bytes.len) more = true; /* next */
     c->crowded   = more && c->inbox;
     net->current = NULL;
     if (more && c->state != SSE__CLOSED) sse__conn_schedule(c);
