@@ -1471,8 +1471,9 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is                                               NULL prints nothing
-   A precision counts bytes before they are made safe. %n, wide characters, a width past 9999 and
-   such a precision of a number fail the buffer with SSE_E_ARG. */
+   sse_json prints null for infinity and NaN, which JSON lacks. A precision counts bytes before they
+   are made safe. %n, wide characters, a width past 9999 and such a precision of a number fail the
+   buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -4103,7 +4104,11 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
             len = (size_t)snprintf(local, sizeof local, "%p", piece.p);
             put = sse__put_str;
             break;
-        default: sse__put_number(b, &piece); continue;
+        default:
+            if (*null_text && !strchr("duxXo", piece.conv) && !(piece.f - piece.f <= 0))
+                sse_puts(b, null_text); /* JSON has no infinity, nor NaN */
+            else sse__put_number(b, &piece);
+            continue;
         }
         if (!text) {
             sse_puts(b, null_text);

@@ -285,6 +285,14 @@ static void languages(void) {
     sse_json(&b, "%c,%d,%.1f", '"', 5, 0.5);
     is_str(sse_buf_text(&b), "&lt;x\"\\\"\",5,0.5", "%c is made safe, numbers are safe");
     sse_buf_free(&b);
+    sse_buf_free(&b);
+    sse_json(&b, "[%f,%g,%e,%.2f,%8.1f]", (double)INFINITY, (double)-INFINITY, (double)NAN, 0.0,
+        1e10);
+    is_str(sse_buf_text(&b), "[null,null,null,0.00,10000000000.0]", "JSON has no infinity");
+    sse_buf_free(&b);
+    sse_html(&b, "%f", (double)INFINITY);
+    is_str(sse_buf_text(&b), "inf", "... but other languages do");
+    sse_buf_free(&b);
 }
 
 static void unterminated(void) { /* bytes that end where the readable memory ends */
