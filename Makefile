@@ -15,7 +15,8 @@ names    = $(basename $(notdir $(wildcard $(1))))
 examples = $(patsubst %,build/%,$(call names,examples/*.c))
 units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell \
-           grep -lsE 'pthread_create|sse_offload|sse_db_post|what is acknowledged' tests/unit/*.c)))
+           grep -lsE 'pthread_create|sse_offload|sse_db_post|body_to_file|what is acknowledged' \
+           tests/unit/*.c)))
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/o2/unit/%) \

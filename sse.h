@@ -8224,7 +8224,8 @@ enum {
     X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
     X(CLOSE, "on_close") X(REPLY, "on_reply") X(PRESENCE, "on_join or on_leave")                   \
     X(TIMER, "timer") X(WATCH, "watch") X(CALL, "sse_call") X(DONE, "done of sse_offload")         \
-    X(POSTED, "done of sse_db_post")
+    X(POSTED, "done of sse_db_post") X(KEPT, "done of sse_body_to_file")                           \
+    X(HEARD, "listener") X(COMMIT, "fn of sse_on_commit")
 enum {
 #define SSE__KIND(kind, name) SSE__IN_##kind,
     SSE__CALLBACK_KINDS(SSE__KIND)
@@ -8250,14 +8251,14 @@ struct sse_app {
     struct sse__pool    *pool, *disk, *packer; /* the last two of one thread each: for databases, */
     struct sse__net     *net;                  /* for files to compress */
     struct sse__encoder *encoder; /* NULL: nothing is compressed */
-    struct sse__file_cache   *files;   /* compressed ones, kept */
+    struct sse__file_cache *files; /* compressed ones, kept */
     struct sse__streams *streams;
     struct sse__topics  *topics;
     struct sse__views   *views;
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__monitor *monitor;
-    struct sse_server  *server;
+    struct sse_server   *server;
     struct sse_tunnel   *tunnel;
     struct sse__test    *test;
     char                *tunnel_host;          /* requests may name it */
@@ -11590,7 +11591,8 @@ static void sse__conn_process(sse__conn *c) {
     }
     sse__conn_stash_input(c);
     sse__conn_send_gathered(c);
-    if (c->state == SSE__IDLE && c->inbox && c->inbox->bytes.len) more = true; /* next */
+    /* requests wait behind a reply that has just left */
+    if (c->state == SSE__IDLE && c->inbox && c->inbox->bytes.len) more = true;
     c->crowded   = more && c->inbox;
     net->current = NULL;
     if (more && c->state != SSE__CLOSED) sse__conn_schedule(c);
@@ -18313,11 +18315,12 @@ static void sse__hearing_reap(sse__hearing *hearing) {
 }
 
 static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
-    sse_app  *app = hearing->app;
-    sse_buf   parts[3];
-    sse_event event;
-    sse__ear *ear;
-    int       i;
+    sse_app    *app = hearing->app;
+    sse_buf     parts[3];
+    sse_event   event;
+    sse__ear   *ear;
+    sse__upcall upcall;
+    int         i;
     memset(parts, 0, sizeof parts);
     if (sse__message_read(heard->m, parts, &event))
         sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
@@ -18326,7 +18329,9 @@ static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
         for (ear = hearing->ears; ear; ear = ear->next) { /* fn may add some, and end any */
             if (ear->since >= heard->number || !sse__ear_hears(ear, heard->topic)) continue;
             app->loop.upcall++;
+            upcall = sse__upcall_begin(app, SSE__IN_HEARD);
             ear->fn(app, heard->topic, &event, ear->user);
+            sse__upcall_end(&upcall, " of topic %s", heard->topic);
         }
     for (i = 0; i < 3; i++) sse_buf_free(&parts[i]);
 }
@@ -18594,9 +18599,9 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
   What comes in is gathered; a job of sse_offload writes it while the next is
   gathered, and the body is held back while that is too much.
 
-      GATHERING <--[upload_step]--> WRITING       as often as it takes
+      gathering <--[upload_next]--> writing      as often as it takes
           |
-          `--[upload_step]--> LAST --[upload_done]--> over
+          `--[upload_next]--> last --[upload_next]--> over
              all is in, or something failed: the file is synced and renamed,
              or removed
 
@@ -18642,9 +18647,10 @@ static void sse__upload_put(sse__upload *u) { /* on the job's thread */
 /* A rename is on the disk when its directory is. That some file systems cannot sync one is no error
    of the file. */
 static void sse__upload_sync_directory(const char *path) {
-    const char *slash = strrchr(path, '/');
-    char       *dir   = slash > path ? sse__strdup(sse__str(path, (size_t)(slash - path))) : NULL;
-    const int   fd    = SSE__SYS(open(dir ? dir : slash ? "/" : ".", O_RDONLY | O_CLOEXEC));
+    const char   *slash = strrchr(path, '/');
+    const sse_str name  = slash ? sse__str(path, (size_t)(slash - path) + 1) : SSE__LIT(".");
+    char         *dir   = sse__strdup(name);
+    const int     fd    = dir ? SSE__SYS(open(dir, O_RDONLY | O_CLOEXEC)) : -1;
     if (fd >= 0) (void)SSE__SYS(fsync(fd));
     if (fd >= 0) close(fd);
     SSE_FREE(dir);
@@ -18704,8 +18710,10 @@ static void sse__upload_next(sse_app *app, void *user) {
     u->written.len = 0;
     sse__upload_tell(u, app->loop.wheel.now);
     if (u->last) {
+        const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
         u->req->body_fn = NULL; /* what is still to come is nobody's */
         if (u->done) u->done(u->req, &u->file, u->user);
+        sse__upcall_end(&upcall, " of %s", u->req->path);
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
@@ -18777,7 +18785,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     u->done      = done;
     u->fd        = -1;
     u->mode      = options && options->mode ? options->mode : 0600;
-    u->max_bytes = options && options->max_bytes ? options->max_bytes : SSE_UNLIMITED;
+    u->max_bytes = options && options->max_bytes ? options->max_bytes : UINT64_MAX;
     u->user      = options ? options->user : NULL;
     u->field     = options && options->field ? sse_fmt(req, "%s", options->field) : NULL;
     u->topic     = options && options->topic ? sse_fmt(req, "%s", options->topic) : NULL;
@@ -18785,8 +18793,9 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     sse__base64url_put(&name, sse__str((const char *)random, sizeof random));
     u->file.path = u->path = sse_fmt(req, "%s", path);
     u->partial   = sse_fmt(req, "%s.part-%s", path, sse_buf_text(&name));
+    error        = name.error;
     sse_buf_free(&name);
-    if (!u->path || !u->partial) return SSE_E_NOMEM;
+    if (error || req->error == SSE_E_NOMEM) return sse__req_error(req, SSE_E_NOMEM);
     error = u->field ? sse_body_parts(req, sse__upload_part, u)
                      : sse_body_read(req, sse__upload_chunk, u);
     if (error) return error;
@@ -19967,13 +19976,16 @@ static sse__commit_hook *sse__hook_due(sse_app *app, sse__changes **ch) {
 static void sse__hooks_run(sse_app *app) {
     sse__commit_hook *hook;
     sse__changes     *ch;
+    sse__upcall       upcall;
     for (ch = app->changes; ch; ch = ch->next) sse__hooks_verify(ch);
     hook = sse__hook_due(app, &ch);
     if (!hook) return;
     for (; hook; hook = sse__hook_due(app, &ch)) {
         hook->due = false;
         app->loop.upcall++;
+        upcall = sse__upcall_begin(app, SSE__IN_COMMIT);
         hook->fn(app, ch->db, hook->user);
+        sse__upcall_end(&upcall, "%s", ""); /* its database may be closed */
     }
     sse__changes_look(app);
     if (sse__hook_due(app, &ch)) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);

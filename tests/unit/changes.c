@@ -555,8 +555,8 @@ static int burst(const char *name, int children, int each, int ours) {
 }
 
 static void processes(void) {
-    double from, worst = 0, took;
-    int    i, good = 0, status;
+    double from, took;
+    int    i, good = 0, soon = 0, status;
     char   command[700];
     begin("many.db", "WAL");
     if (system("command -v sqlite3 > /dev/null") == 0) {
@@ -571,11 +571,11 @@ static void processes(void) {
         child_writes("many.db", 1);
         while (!heard[0] && ms_now() - from < 900) turn(50);
         took = ms_now() - from;
-        worst = took > worst ? took : worst;
+        soon += took < 200;
         heard[0] = '\0';
         wait(&status);
     }
-    ok(worst < 800, "another process is heard, from its start, in %.1f ms at most", worst);
+    ok(soon > 5, "another process is heard within 200 ms of its start (%d of 10)", soon);
     for (i = 0; i < 5; i++) good += burst("many.db", 3, 20, 20);
     is_int(good, 5, "after bursts from four processes the last state was seen");
     end();

@@ -103,8 +103,43 @@ static int holds_body(sse_req *req, sse_str chunk, int status, void *user) {
 
 static void reads(sse_req *req, void *user) { sse_body_read(req, holds_body, user); }
 
+static void holds_event(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    (void)app, (void)topic, (void)event, (void)user;
+    hold();
+}
+
+static void holds_file(sse_req *req, const sse_body_file *file, void *user) {
+    (void)req, (void)file, (void)user;
+    hold();
+}
+
+static void keeps(sse_req *req, void *user) {
+    sse_body_to_file(req, "/nowhere/file", holds_file, NULL);
+    (void)user;
+}
+
 static void done_holds(sse_app *app, void *user) { (void)user, holds_app(app, NULL); }
 static void no_work(sse_app *app, void *user) { (void)app, (void)user; }
+
+#ifndef SSE_NO_SQLITE
+static void holds_commit(sse_app *app, sse_db *db, void *user) {
+    (void)db, (void)user;
+    holds_app(app, NULL);
+}
+
+static void hold_commits(sse_app *app) {
+    sse_db *db = sse_db_open(":memory:", NULL);
+    int     i;
+    sse_db_migrate(db, "CREATE TABLE t(a)");
+    sse_on_commit(app, db, NULL, holds_commit, NULL);
+    for (i = 0; i < 3; i++) turns(app, 1);
+    sse_db_exec(db, "INSERT INTO t(a) VALUES(1)");
+    for (i = 0; i < 5; i++) turns(app, 1);
+    sse_db_close(db);
+}
+#else
+static void hold_commits(sse_app *app) { (void)app; }
+#endif
 
 static void hold_everywhere(sse_app *app) {
     sse_route_options guarded, later;
@@ -125,6 +160,8 @@ static void hold_everywhere(sse_app *app) {
     sse_get(app, "/hooked", answers, (void *)"a");
     sse_route(app, "/guarded", answers, (void *)"a", &guarded);
     sse_route(app, "/body", reads, NULL, &later);
+    sse_route(app, "/file", keeps, NULL, &later);
+    sse_topic_listen(app, "news", holds_event, NULL);
     sse_live(app, "/view", holds_render, &live);
     sse_get(app, "/step", steps, NULL);
     sse_get(app, "/reply", answers, (void *)"a");
@@ -134,6 +171,8 @@ static void hold_everywhere(sse_app *app) {
     dial(app, "/hooked", NULL);
     dial(app, "/guarded", NULL);
     dial(app, "/body", NULL);
+    dial(app, "/file", NULL);
+    say(app, "news", "a");
     dial(app, "/view", NULL);
     dial(app, "/step", NULL);
     dial(app, "/reply", NULL);
@@ -145,6 +184,7 @@ static void hold_everywhere(sse_app *app) {
     if (pipe(fds) || write(fds[1], "a", 1) != 1) return;
     sse_watch(app, fds[0], SSE_READ, holds_fd, NULL);
     for (i = 0; i < 20; i++) turns(app, 5);
+    hold_commits(app);
     close(fds[0]);
     close(fds[1]);
 }
@@ -157,6 +197,11 @@ static void test_slow(void) {
     ok(said("guard of GET /guarded held") + said("guard of live view /view held") == 1,
         "of two guards in a second one is told");
     is_said("reader of the body of /body held ");
+    is_said("done of sse_body_to_file of /file held ");
+    is_said("listener of topic news held ");
+#if !defined(SSE_NO_SQLITE)
+    is_said("fn of sse_on_commit held ");
+#endif
     is_said("render of live view /view held ");
     is_said("step of /step (stream ");
     is_said("on_close of /step (stream ");
