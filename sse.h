@@ -4538,6 +4538,11 @@ SSE_API void sse_sha256_add(sse_sha256 *s, const void *bytes, size_t n) {
     }
 }
 
+static void sse__sha256_put(unsigned char out[32], const uint32_t h[8]) { /* big-endian */
+    int i;
+    for (i = 0; i < 32; i++) out[i] = (unsigned char)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
 SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
     static const unsigned char pad[64] = {0x80};
     const uint64_t bits = s->n * 8;
@@ -4547,29 +4552,34 @@ SSE_API void sse_sha256_end(sse_sha256 *s, unsigned char out[32]) {
     sse_sha256_add(s, pad, 64 - (size_t)((s->n + 8) % 64));
     sse_sha256_add(s, length, sizeof length);
     SSE_ASSERT(s->n % 64 == 0);
-    for (i = 0; i < 32; i++) out[i] = (unsigned char)(s->h[i / 4] >> (24 - 8 * (i % 4)));
+    sse__sha256_put(out, s->h);
     memset(s, 0, sizeof *s);
 }
 
-/* RFC 2104: the hash of the text behind the key, then that of the first hash behind another key */
-SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
-                             const void *bytes, size_t n) {
+/* Both hashes of RFC 2104, once they have read the key. */
+static void sse__hmac_begin(sse_sha256 *inner, sse_sha256 *outer, const void *key, size_t key_len) {
     unsigned char block[64] = {0};
-    sse_sha256    s;
     int           i;
-    memset(&s, 0, sizeof s);
+    memset(inner, 0, sizeof *inner);
+    memset(outer, 0, sizeof *outer);
     if (key_len > sizeof block) {
-        sse_sha256_add(&s, key, key_len);
-        sse_sha256_end(&s, block);
+        sse_sha256_add(inner, key, key_len);
+        sse_sha256_end(inner, block);
     } else if (key_len) memcpy(block, key, key_len);
     for (i = 0; i < 64; i++) block[i] ^= 0x36;
-    sse_sha256_add(&s, block, sizeof block);
-    sse_sha256_add(&s, bytes, n);
-    sse_sha256_end(&s, out);
+    sse_sha256_add(inner, block, sizeof block);
     for (i = 0; i < 64; i++) block[i] ^= 0x36 ^ 0x5C;
-    sse_sha256_add(&s, block, sizeof block);
-    sse_sha256_add(&s, out, 32);
-    sse_sha256_end(&s, out);
+    sse_sha256_add(outer, block, sizeof block);
+}
+
+SSE_API void sse_hmac_sha256(unsigned char out[32], const void *key, size_t key_len,
+                             const void *bytes, size_t n) {
+    sse_sha256 inner, outer;
+    sse__hmac_begin(&inner, &outer, key, key_len);
+    sse_sha256_add(&inner, bytes, n);
+    sse_sha256_end(&inner, out);
+    sse_sha256_add(&outer, out, 32);
+    sse_sha256_end(&outer, out);
 }
 
 static bool sse__equal_secret(sse_str a, sse_str b) { /* SG2; that the lengths differ may be seen */
@@ -7661,60 +7671,39 @@ SSE_API int sse_random(void *to, size_t n) {
     return sse__random(to, n) ? SSE_OK : SSE_E_IO;
 }
 
-/* h = SHA-256 of one block of which h is the state before and u, 32 bytes of it, the last: the
-   padding of all such texts, 64 + 32 bytes long, is the same. */
+/* u = the hash of what state has read, one block, and of u behind it, 32 bytes: the padding of all
+   such texts, 64 + 32 bytes long, is the same. */
 static void sse__pbkdf2_hash(uint32_t u[8], const uint32_t state[8]) {
     unsigned char block[64] = {0};
-    int           i;
-    for (i = 0; i < 32; i++) block[i] = (unsigned char)(u[i / 4] >> (24 - 8 * (i % 4)));
+    sse__sha256_put(block, u);
     block[32] = 0x80;
     block[62] = (64 + 32) * 8 / 256;
     memcpy(u, state, 8 * sizeof u[0]);
     sse__sha256_block(u, block);
 }
 
-/* The state of SHA-256 behind the key's block, masked as HMAC does for its inner or outer hash. */
-static void sse__hmac_state(uint32_t state[8], const unsigned char key[64], unsigned char mask) {
-    sse_sha256    s;
-    unsigned char block[64];
-    int           i;
-    for (i = 0; i < 64; i++) block[i] = key[i] ^ mask;
-    memset(&s, 0, sizeof s);
-    sse_sha256_add(&s, block, sizeof block);
-    memcpy(state, s.h, sizeof s.h);
-}
-
 /* RFC 8018 5.2, of one block. rounds > 0 */
 static void sse__pbkdf2(unsigned char out[32], sse_str password, sse_str salt, long rounds) {
-    unsigned char key[64] = {0}, first[32];
-    uint32_t      inner[8], outer[8], u[8], sum[8];
-    sse_sha256    s;
-    long          round;
-    int           i;
-    memset(&s, 0, sizeof s);
-    if (password.len <= sizeof key) memcpy(key, password.ptr, password.len);
-    else {
-        sse_sha256_add(&s, password.ptr, password.len);
-        sse_sha256_end(&s, key);
-    }
-    sse__hmac_state(inner, key, 0x36);
-    sse__hmac_state(outer, key, 0x5C);
-    memcpy(s.h, inner, sizeof inner);
-    s.n = sizeof key;
-    sse_sha256_add(&s, salt.ptr, salt.len);
-    sse_sha256_add(&s, "\0\0\0\1", 4);
-    sse_sha256_end(&s, first);
+    sse_sha256 inner, outer, first;
+    uint32_t   u[8], sum[8];
+    long       round;
+    int        i;
+    sse__hmac_begin(&inner, &outer, password.ptr, password.len);
+    first = inner;
+    sse_sha256_add(&first, salt.ptr, salt.len);
+    sse_sha256_add(&first, "\0\0\0\1", 4);
+    sse_sha256_end(&first, out);
     for (i = 0; i < 8; i++)
-        u[i] = (uint32_t)first[4 * i] << 24 | (uint32_t)first[4 * i + 1] << 16 |
-               (uint32_t)first[4 * i + 2] << 8 | first[4 * i + 3];
-    sse__pbkdf2_hash(u, outer);
+        u[i] = (uint32_t)out[4 * i] << 24 | (uint32_t)out[4 * i + 1] << 16 |
+               (uint32_t)out[4 * i + 2] << 8 | out[4 * i + 3];
+    sse__pbkdf2_hash(u, outer.h);
     memcpy(sum, u, sizeof sum);
     for (round = 1; round < rounds; round++) {
-        sse__pbkdf2_hash(u, inner);
-        sse__pbkdf2_hash(u, outer);
+        sse__pbkdf2_hash(u, inner.h);
+        sse__pbkdf2_hash(u, outer.h);
         for (i = 0; i < 8; i++) sum[i] ^= u[i];
     }
-    for (i = 0; i < 32; i++) out[i] = (unsigned char)(sum[i / 4] >> (24 - 8 * (i % 4)));
+    sse__sha256_put(out, sum);
 }
 
 static void sse__password_put(sse_buf *b, const char *password, sse_str salt, long rounds) {
