@@ -71,24 +71,31 @@ static sse_app *dial_app(const sse_app_options *options) {
     return app;
 }
 
-/* Asks for a path, with these head lines or as an EventSource, and turns the loop until it is
-   answered. Returns the client. */
-static client *dial(sse_app *app, const char *path, const char *head) {
+/* A client that has sent these bytes, if it could. */
+static client *send_from_new(sse_app *app, const void *bytes, size_t n) {
     struct sockaddr_in to;
-    char               request[1024];
     client            *c = &clients[nclients++];
-    int                i;
     memset(&to, 0, sizeof to);
     to.sin_family = AF_INET;
     to.sin_port = htons((uint16_t)sse_port(app));
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     c->got = (char *)calloc(1, RECEIVED);
+    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
+        send(c->fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
+        perror("a client");
+    return c;
+}
+
+/* Asks for a path, with these head lines or as an EventSource, and turns the loop until it is
+   answered. Returns the client. */
+static client *dial(sse_app *app, const char *path, const char *head) {
+    char    request[1024];
+    client *c;
+    int     i;
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path,
         head ? head : "Accept: text/event-stream\r\n");
-    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
-        send(c->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
-        return c;
+    c = send_from_new(app, request, strlen(request));
     for (i = 0; i < 500 && !c->len; i++) turns(app, 1);
     return c;
 }

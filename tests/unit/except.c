@@ -1,14 +1,7 @@
 /* except.c: streams that a publication leaves out, at once and in what they catch up with; and how
    many got it. */
 #define _DEFAULT_SOURCE
-#include <stdlib.h>
-static long  fail_at; /* the allocation that fails; 0: none */
-static void *failing_realloc(void *p, size_t n) {
-    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
-}
-#define SSE_MALLOC(n)     failing_realloc(NULL, n)
-#define SSE_REALLOC(p, n) failing_realloc(p, n)
-#define SSE_FREE(p)       free(p)
+#include "nth.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 

@@ -1,13 +1,6 @@
 /* presence.c: people come and go, in every order, also from within their own callbacks. */
 #define _DEFAULT_SOURCE
-#include <stdlib.h>
-static long  fail_at; /* the allocation that fails; 0: none */
-static void *failing_realloc(void *p, size_t n) {
-    return fail_at && --fail_at == 0 ? NULL : realloc(p, n);
-}
-#define SSE_MALLOC(n)     failing_realloc(NULL, n)
-#define SSE_REALLOC(p, n) failing_realloc(p, n)
-#define SSE_FREE(p)       free(p)
+#include "nth.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 

@@ -69,18 +69,8 @@ static void forget(sse_req *req, void *user) {
 }
 
 static const char *ask(sse_app *app, const char *request) {
-    struct sockaddr_in to;
-    client            *c = &clients[nclients++];
-    int                i;
-    memset(&to, 0, sizeof to);
-    to.sin_family = AF_INET;
-    to.sin_port = htons((uint16_t)sse_port(app));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    c->got = (char *)calloc(1, RECEIVED);
-    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
-        send(c->fd, request, strlen(request), MSG_NOSIGNAL) < 0)
-        return "";
+    client *c = send_from_new(app, request, strlen(request));
+    int     i;
     for (i = 0; i < 500 && !strstr(c->got, "\r\n\r\n"); i++) turns(app, 1);
     turns(app, 2);
     return c->got;
@@ -209,16 +199,7 @@ static void half_closed(void) {
     for (i = 0; i < 2000; i++) sse_puts(&all, "0123456789");
     for (i = 0; i < 3; i++) sse_puts(&all, next);
     for (i = 0; i < 4; i++) {
-        struct sockaddr_in to;
-        client            *c = &clients[nclients++];
-        memset(&to, 0, sizeof to);
-        to.sin_family = AF_INET;
-        to.sin_port = htons((uint16_t)sse_port(app));
-        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        c->fd = socket(AF_INET, SOCK_STREAM, 0);
-        c->got = (char *)calloc(1, RECEIVED);
-        if (connect(c->fd, (struct sockaddr *)&to, sizeof to)) return;
-        if (send(c->fd, all.ptr, all.len, MSG_NOSIGNAL) < 0) return;
+        client *c = send_from_new(app, all.ptr, all.len);
         if (i) shutdown(c->fd, SHUT_WR);
         for (n = 0; n < 300 && !c->over && times(c, "HTTP/1.1 ") < 4; n++) turns(app, 1);
         is_int(times(c, "HTTP/1.1 "), 4, i ? "its side is closed" : "its side is open");

@@ -96,18 +96,7 @@ static sse_app *app_with(sse_body_file_options *o) {
 }
 
 static client *begin(sse_app *app, const char *head) {
-    struct sockaddr_in to;
-    client            *c = &clients[nclients++];
-    memset(&to, 0, sizeof to);
-    to.sin_family = AF_INET;
-    to.sin_port = htons((uint16_t)sse_port(app));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM, 0);
-    c->got = (char *)calloc(1, RECEIVED);
-    if (connect(c->fd, (struct sockaddr *)&to, sizeof to) ||
-        send(c->fd, head, strlen(head), MSG_NOSIGNAL) < 0)
-        perror("connect");
-    return c;
+    return send_from_new(app, head, strlen(head));
 }
 
 static void more(sse_app *app, client *c, const void *bytes,
