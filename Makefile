@@ -17,10 +17,14 @@ units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell \
            grep -lsE 'pthread_create|sse_offload|sse_db_post|body_to_file|what is acknowledged' \
            tests/unit/*.c)))
+polled   = $(basename $(notdir $(shell \
+           grep -lsE 'dial_app|sse_app_new|sse__loop_open' tests/unit/*.c)))
+headers  = tests/tap.h $(wildcard tests/unit/*.h)
 fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/o2/unit/%) \
-           $(threaded:%=build/tsan/unit/%) $(fuzzers:%=build/replay/%)
+           $(polled:%=build/poll/unit/%) $(threaded:%=build/tsan/unit/%) \
+           $(fuzzers:%=build/replay/%)
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
            $(addprefix build/clang/,server sqlite disk faults) \
@@ -96,12 +100,16 @@ build/datastar-format: tests/datastar/format.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-build/asan/unit/%: tests/unit/%.c tests/tap.h sse.h
+build/asan/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-# The other poller: what tcc builds, and the servers that tests/wire/poll.t starts.
-build/tcc/unit/%: tests/unit/%.c tests/tap.h sse.h
+# The other poller, which tcc's programs have as well: unit tests, and the servers of poll.t.
+build/poll/unit/%: tests/unit/%.c $(headers) sse.h
+	@mkdir -p $(@D)
+	clang -std=c11 -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
+build/tcc/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	tcc -w $(CHECKS) $< -o $@ $(LIBS)
 
@@ -109,11 +117,11 @@ build/poll/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-build/o2/unit/%: tests/unit/%.c tests/tap.h sse.h
+build/o2/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	gcc -std=gnu17 -O2 $(CHECKS) $(WARN) $< -o $@ $(LIBS)
 
-build/tsan/unit/%: tests/unit/%.c tests/tap.h sse.h
+build/tsan/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
