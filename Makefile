@@ -136,6 +136,7 @@ build/asan/%: tests/wire/%.c sse.h
 
 # 40 MB are compressed there: optimised.
 build/asan/compress: ASAN += -O1
+build/asan/unit/file build/poll/unit/file: ASAN += -O1
 
 build/tsan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)

@@ -140,7 +140,7 @@ for (const program of live) for (const client of clients_of(program)) {
       if (talkers[program]) await post(server, talkers[program], `to tab ${i}`)
       else if (program === 'sensor')
         await tab.evaluate(() => { document.getElementById('age').textContent = '' })
-      const before = await state(tab)
+      const before = program === 'sensor' ? '' : await state(tab)
       await until(async () => talkers[program] ? (await state(tab)).includes(`to tab ${i}`)
         : await state(tab) !== before, `tab ${i} to follow`, 15000)
     }
