@@ -16365,6 +16365,8 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
             sse__history_mark_dirty(t->history);
             continue;
         }
+        if (!t->history->count) /* nothing keeps its topic any more: it goes when the alarm fires */
+            sse__alarm_set(&sequence->app->loop.wheel, &t->history->age, 0);
         t->history->saved_lost = t->lost;
         if (t->count) t->history->saved = t->entries[t->count - 1].message->seq;
     }
