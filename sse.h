@@ -11054,6 +11054,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     sse__out   *out;
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
+    SSE_ASSERT(c->net->current != c || !c->net->out.len); /* C2 */
     if (block->key.ptr) (void)sse__conn_forget(c, NULL, block);
     if (q->count == q->cap && !sse__queue_grow(q)) {
         sse__conn_close(c);
@@ -14822,10 +14823,12 @@ static void sse__stream_free(sse__stream *stream) {
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     sse_stats *counts;
+    uint64_t   due;
     size_t     before;
     int        error;
     if (!c) return SSE_E_CLOSED;
     counts = &c->net->counts;
+    due    = c->alarm.due;
     before = c->out.bytes;
     error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                             : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
@@ -14833,6 +14836,8 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
         if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
         return error;
     }
+    SSE_ASSERT(c->alarm.due == due); /* S3 */
+    (void)due;
     stream->bytes += (uint64_t)c->out.bytes - before; /* a push may take an older one out */
     stream->last_sent = sse__stream_now(stream);
     if (c->out.bytes > counts->queue_high) counts->queue_high = c->out.bytes;
@@ -16875,6 +16880,7 @@ static bool sse__outbox_is_read(const sse__outbox *o) { /* by anybody */
 
 static void sse__outbox_run(sse__outbox *o) {
     int error;
+    SSE_ASSERT(sse__db_is_idle(o->db)); /* B2 */
     o->sent = 0;
     error   = sse__outbox_is_read(o) ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
                                      : sse__outbox_before(o, 0, &o->last);
@@ -18969,6 +18975,8 @@ static void sse__view_render(sse_view *view) {
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
+    SSE_ASSERT(!view->rendered_at || live->app->loop.wheel.now - view->rendered_at >=
+                                         (uint64_t)live->min_interval_ms); /* V1 */
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
@@ -19125,6 +19133,7 @@ static sse_view *sse__view_get(const sse__target *t, bool make) {
                 view->texts  = k.texts;
                 view->params = k.params;
                 t->live->count += view->params != NULL;
+                SSE_ASSERT(t->live->count <= t->live->max_views); /* V4 */
                 memset(&k.texts, 0, sizeof k.texts);
             } else {
                 sse__view_free(view);
@@ -19622,8 +19631,10 @@ static void sse__changes_tell_names(sse__changes *ch, sse_str schema, const sse_
     for (at = 0; at < set->list.len; at += strlen(set->list.ptr + at) + 1) {
         const sse_str name = sse__text(set->list.ptr + at);
         if (name.len > schema.len && name.ptr[schema.len] == '.' &&
-            sse__eq_nocase(sse__str(name.ptr, schema.len), schema))
+            sse__eq_nocase(sse__str(name.ptr, schema.len), schema)) {
+            SSE_ASSERT(sse__db_is_idle(ch->db)); /* G1 */
             ch->fn(ch->app, ch->db, name);
+        }
     }
 }
 
@@ -21615,6 +21626,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     }
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
+    SSE_ASSERT(!app->streams->all.count); /* Y2 */
     server->turning = true; /* on_exit is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
     server->turning = false;
@@ -21767,14 +21779,51 @@ static void sse__check_stream(const sse__stream *stream) {
     (void)lives;
 }
 
+/* Whether a view is dirty. */
+static bool sse__check_views(const sse_app *app) {
+    const sse__link *live, *link, *in;
+    bool             dirty = false;
+    for (live = app->views->lives.next; live != &app->views->lives; live = live->next) {
+        const sse__live *l = SSE__CONTAINER(live, sse__live, link);
+        for (link = l->views.next; link != &l->views; link = link->next) {
+            const sse_view *view = SSE__CONTAINER(link, sse_view, link);
+            dirty = dirty || view->dirty;
+            for (in = view->channel.subs.next; in != &view->channel.subs; in = in->next) {
+                const sse__sub *sub = SSE__CONTAINER(in, sse__sub, in.link);
+                SSE_ASSERT(!sub->awaits_state || !view->state ||
+                           !sse__stream_lives(sub->in.stream)); /* V2 */
+                (void)sub;
+            }
+        }
+    }
+    return dirty;
+}
+
+static void sse__check_topics(const sse_app *app) {
+    const sse__map  *map = &app->topics->exact;
+    const sse__node *node;
+    uint32_t         i;
+    for (i = 0; i < map->cap; i++)
+        for (node = map->buckets[i]; node; node = node->next) {
+            const sse__topic   *topic = SSE__CONTAINER(node, sse__topic, node);
+            const sse__history *h     = topic->history;
+            SSE_ASSERT(topic->channel.count || topic->presence || topic->named ||
+                       (h && (h->count || h->age.link.next || !sse__history_is_saved(h)))); /* O2 */
+            (void)topic, (void)h;
+        }
+}
+
 static void sse__check_all(sse_app *app) {
     const sse__slots *streams = &app->streams->all;
+    bool       works = sse__check_views(app);
     size_t     held = 0;
     uint32_t   i, count = 0;
     sse__link *link;
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
-        sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
-        held += SSE__CONTAINER(link, sse__conn, all)->held;
+        const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        sse__check_conn(c);
+        held += c->held;
+        works = works || (c->work.next && !c->waits);
     }
     for (link = app->router->kept.next; link != &app->router->kept; link = link->next) {
         const sse_req *req = SSE__CONTAINER(link, sse_req, kept);
@@ -21794,7 +21843,10 @@ static void sse__check_all(sse_app *app) {
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
         count++;
     SSE_ASSERT(count == streams->count); /* S6 */
-    (void)held;
+    sse__check_topics(app);
+    works = works || !sse__list_empty(&app->streams->closing);
+    SSE_ASSERT(!works || sse__turn_has_work(app)); /* Y1 */
+    (void)held, (void)works;
 }
 #else
 static void sse__check_all(sse_app *app) { (void)app; }
