@@ -3131,7 +3131,8 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
 /*==========================================================================
   >>base   compilers, allocation, checked sizes, errors              [pure]
   Uses: libc                            Tests: tests/unit/base.c
-  BA1  Sizes that come from outside are added and multiplied only here.
+  BA1  A sum or product of sizes that does not fit is told and never used:
+       what comes from outside is added and multiplied only here.
 ==========================================================================*/
 
 #include <stdio.h>
@@ -3622,10 +3623,9 @@ static void sse__map_free(sse__map *m) {
 
 /*==========================================================================
   >>text   characters, UTF-8, escaping, percent, base64url, numbers  [pure]
-  Uses: >>buf >>base                    Tests: tests/unit/text.c
-  T1  Every escaper copies runs of plain bytes at once; its language reads
-      back exactly the bytes put in (JSON, which has only characters, reads
-      U+FFFD for a byte that is not UTF-8). Proved by tests/fuzz/text.c.
+  Uses: >>buf >>base                    Tests: tests/unit/text.c tests/fuzz/text.c
+  T1  The language of an escaper reads back exactly the bytes put in (JSON,
+      which has only characters, reads U+FFFD for a byte that is not UTF-8).
 ==========================================================================*/
 
 enum { /* classes of characters */
@@ -3715,7 +3715,8 @@ static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Appends s so that the language reads it back unchanged: T1 */
+/* Appends s so that the language reads it back unchanged: T1. Runs of plain bytes are copied at
+   once. */
 typedef void (*sse__escaper)(sse_buf *b, sse_str s);
 
 static void sse__put_hex(sse_buf *b, const char *prefix, char c, const char *digits) {
@@ -4142,13 +4143,12 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
-  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
+  Uses: >>text >>buf >>base             Tests: tests/unit/json.c tests/fuzz/json.c
   JS1  A single scan: no recursion, no allocation, and a value is handed out
        only when the last byte has proved well-formed.
-  JS2  Up to the first wrong byte the text could still have become JSON
-       (tests/fuzz/json.c).
+  JS2  Up to the first wrong byte the text could still have become JSON.
   JS3  Text for C callers is UTF-8 without NUL.
-  JS4  An index answers each path as a scan would (tests/unit/json.c).
+  JS4  An index answers each path as a scan would.
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
@@ -4471,15 +4471,15 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
 
 /*==========================================================================
   >>sign   SHA-256, HMAC, signed values     [pure, but for the time of day]
-  Uses: >>format >>text >>buf >>base    Tests: tests/unit/sign.c
+  Uses: >>format >>text >>buf >>base    Tests: tests/unit/sign.c tests/header/style.t
 
       base64url(value) "." hex(unix seconds) "." base64url(HMAC-SHA256)
       `------------- signed --------------'  as py-sse writes it
 
   SG1  The signature covers the text itself: value and time are decoded only
        when it matches, and have one spelling each.
-  SG2  Comparing secrets and signatures takes the same time wherever they
-       differ.
+  SG2  Secrets, signatures and hashes are compared by sse__equal_secret,
+       which takes the same time wherever they differ.
   Only sse_sign and sse_unsign, at the end, look at the clock.
 ==========================================================================*/
 
@@ -7657,7 +7657,6 @@ static bool sse__random(void *out, size_t n) {
 
   PW1  A check takes as long for an account that does not exist (hash NULL)
        as for a wrong password.
-  PW2  Hashes are compared in constant time (SG2).
 ==========================================================================*/
 
 enum { SSE__PASSWORD_MOST = 100000000 }; /* rounds */
@@ -7752,7 +7751,7 @@ SSE_API bool sse_password_check(const char *password, const char *hash, int roun
     }
     sse__password_put(&b, password ? password : "", salt, (long)n);
     same = password && hash && !b.error &&
-           sse__equal_secret(sse__str(b.ptr, b.len), sse__text(hash)); /* PW2 */
+           sse__equal_secret(sse__str(b.ptr, b.len), sse__text(hash)); /* SG2 */
     sse_buf_free(&b);
     return same;
 }
@@ -7765,7 +7764,7 @@ SSE_API bool sse_password_outdated(const char *hash, int rounds) {
 
 /*==========================================================================
   >>loop   poller (epoll | poll), timing wheel, calls from other threads
-  Uses: >>sys >>table >>base            Tests: tests/unit/loop.c
+  Uses: >>sys >>table >>base            Tests: tests/unit/loop.c tests/header/style.t
 
   It knows no app. A section that waits for something embeds one of these in
   a struct of its own, gets that struct back by SSE__CONTAINER when its
@@ -8990,7 +8989,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>timers >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
+  Uses: >>timers >>core >>sys >>format >>text >>buf >>base
+  Tests: tests/unit/db.c words.c
 
   A sse_db owns a connection and the statements prepared on it, which are
   kept for the next time. Each is a sse_rows:
@@ -10128,9 +10128,9 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
   connection, db->writer; back on the loop each is answered, and those that
   came meanwhile are the next job:
 
-      db->waiting --[take]--> in hand --[work]--> worked --[answer]--> answered
-                      ^                                                   |
-                      +---------------- while some wait ------------------+
+      db->waiting -------> in hand -------> worked -------> answered
+          [dbposts_take]    ^  [dbposts_work]  [dbposts_answer]    |
+                            +----------- while some wait ----------+
 
   The job of >>history that saves events uses the same connection.
 
@@ -10537,7 +10537,6 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
   C6  app.body_bytes is the sum of held, of all connections and requests: a
       body that is not read in place counts from its first byte on until
       its request is freed.
-  Tests: C2 tests/wire/conn.test.mjs, C3 and C6 sse__check_all each turn
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -11717,7 +11716,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 /*==========================================================================
   >>listen   sockets that listen, and what comes in by them
-  Uses: >>conn >>http >>loop >>base     Tests: tests/unit/server.c tests/wire/limits.test.mjs
+  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/server.c
 
   It owns the listeners, and makes connections of what they accept.
 
@@ -11725,7 +11724,6 @@ static void sse__conn_alarm(sse__alarm *alarm) {
        to be refused in words; without room for that it is closed.
   LI2  Without a descriptor left the loop neither spins nor leaves a client
        waiting for good: it pauses, then gives up its spare one to refuse.
-  Tests: LI1 tests/wire/limits.test.mjs, LI2 tests/wire/faults.test.mjs
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -12349,7 +12347,8 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>options >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
+  Uses: >>options >>conn >>http >>json >>sign >>text
+  Tests: tests/wire/requests.test.mjs tests/unit/request.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
   A handler's view of the two; >>app makes, routes and frees them.
@@ -12378,7 +12377,6 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
   R1  Texts handed out live in the request's input or its arena: both stay
       until the request is freed.
   R2  Only what the program asks for is decoded.
-  Tests: R1, R2 tests/wire/requests.test.mjs
 ==========================================================================*/
 
 typedef sse_pair sse__pair;
@@ -13141,7 +13139,8 @@ static sse_req *sse__req_copy(const sse_req *from) {
 
 /*==========================================================================
   >>reply   what a handler writes
-  Uses: >>request >>conn >>http >>sign  Tests: tests/wire/replies.test.mjs
+  Uses: >>request >>conn >>http >>sign
+  Tests: tests/wire/replies.test.mjs tests/unit/request.c
 
   What calls of the program leave in struct sse_req becomes a reply here: its
   status, head and body, compressed for clients that accept it.
@@ -13150,7 +13149,6 @@ static sse_req *sse__req_copy(const sse_req *from) {
       no line break, no NUL, no field that is ours to write.
   A2  A reply has a Content-Length and leaves in one write if it fits, except
       one that is compressed while it leaves: that has chunks.
-  Tests: A1, A2 tests/wire/replies.test.mjs
 ==========================================================================*/
 
 /* Whether sse_fail has not settled what the reply is. */
@@ -13702,7 +13700,6 @@ static void sse__reply_answer(sse_req *req) {
 
   FL1  A path of a request becomes a path of the system only in file_find,
        and what that finds lies inside the directory served.
-  Tests: FL1 tests/wire/replies.test.mjs
 ==========================================================================*/
 
 /* A plain file's descriptor, or -1. */
@@ -14258,7 +14255,6 @@ static void sse__dir_handler(sse_req *req, void *user) {
   The id is the one that a history or a table gives; there is room for it.
 
   MS1  A message never changes, but for its key frames, which are added.
-       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
 /* framed_from: where the chunk's frame begins, which ends 2 bytes behind bare_to. seq: its number
@@ -14410,7 +14406,7 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
   Uses: >>message >>reply >>conn >>db >>loop
-  Tests: tests/wire/stream.test.mjs tests/unit/stream.c
+  Tests: tests/wire/stream.test.mjs ends.test.mjs tests/unit/stream.c streams.c
 
   The life of a stream; [f] is the function that makes the change:
 
@@ -14443,15 +14439,14 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
   S2  on_close runs exactly once, at the end of the turn, never inside a
-      call of the program's. Held by tests/unit/stream.c.
-  S3  Sending touches one stream and its connection: no timer moves
-      [stream_tick looks at what was sent].
+      call of the program's.
+  S3  Sending touches one stream and its connection: no timer moves. What
+      was sent is looked at later [stream_tick].
   S4  The streams of a person, of a label or of a topic are found without
-      looking at any other. Held by tests/unit/streams.c.
+      looking at any other.
   S5  A body is complete only where the program ended it. To clients that
       read by fetch, Datastar above all, a complete one is finished: after
       any other end, which to them is a broken connection, they reconnect.
-      Held by tests/wire/stream.test.mjs.
   S6  Between two turns a stream has a connection, or is in the list of
       those that close: never both. No handler of one still runs then.
   S7  Nothing that has a number, and no step, comes before OPEN.
@@ -15682,7 +15677,6 @@ SSE_API int sse_stream_wake(sse_stream s) {
 
   CH1  Each event is compressed at most twice for an encoding, however many
        streams there are: once as a delta and once as a key, if one needs it.
-       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
 /* The codec of an encoding, told of the next event. NULL: there is none; then its streams get
@@ -15781,7 +15775,7 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c topics.c lost.c
+  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c topics.c lost.c store.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -15798,12 +15792,10 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
   K2  After .lost and .missing a history lacks nothing: a client that has had
       all up to there can be sent the rest. What one lost is remembered when
       it goes: by its store, or by the rule that made it [topic_forget].
-      Held by tests/unit/lost.c.
   K3  A list of histories is in the order of .newest: what is new is found at
       its end, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
       on a file beside it, which ends with the process [store_own].
-      Held by tests/unit/store.c.
   K5  Stores are written by the disk's thread, one flight at a time; what is
       published meanwhile goes with the next. A flight has copies of all it
       needs, and the histories in it stay until it has landed.
@@ -16586,17 +16578,16 @@ static void sse__sequence_close(sse__sequence *sequence) {
   The table is the history: nothing of it is kept here but one number.
 
       rows up to .last: [outbox_refill] --> a stream that is replaying, page by page
-      rows behind it:   [outbox_read, at the end of a turn] --> all others; .last moves on
+      rows behind it:   [outbox_run] --> all others, at the end of a turn; .last moves on
 
   B1  Rows up to .last went to every stream that is not replaying, rows behind
       it to none. A stream that is replaying reads up to .last; then it is not.
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
       replaced or its sequence set back, and all begin anew [outbox_restart].
-      Held by tests/wire/sqlite.test.mjs.
   B3  A client that comes from another server may have had rows that this one
       has not read yet. Its stream counts as replaying until they are
-      [outbox_catch_up]. Held by tests/unit/lost.c.
+      [outbox_catch_up].
 ==========================================================================*/
 
 enum {
@@ -16928,7 +16919,7 @@ static void sse__outboxes_changed(sse_app *app, const sse_db *db, sse_str table)
   E1  Callbacks run from a person's alarm, and nothing else frees a person:
       neither happens inside a call of the program's.
   E2  on_join and on_leave of a person alternate. Who came and went before
-      the loop turned was never here. Both held by tests/unit/presence.c.
+      the loop turned was never here.
 ==========================================================================*/
 
 /* The people of one topic; there while it has any. options: their callbacks; NULL: none. */
@@ -17082,7 +17073,7 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 
 /*==========================================================================
   >>topics   names, their options, what keeps them
-  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c streams.c
+  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c streams.c lost.c
 
       [topic_get] --> in use: somebody is subscribed or present, or sse_topic named it
                         |  ^
@@ -17093,7 +17084,7 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
                                                           room for another [topics_evict]
 
   O2  A topic is kept while somebody is subscribed or present, while it has
-      a history, or because sse_topic named it. Held by tests/unit/streams.c.
+      a history, or because sse_topic named it.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
@@ -17472,7 +17463,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
 
 /*==========================================================================
   >>replay   streams that are behind: they catch up, and resume by Last-Event-ID
-  Uses: >>topics >>history >>outbox     Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
+  Uses: >>topics >>history >>outbox
+  Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs ends.test.mjs
 
   A stream that subscribes in its opening handler to a topic with a history
   is replaying: it gets what has a number from the histories, in order, as
@@ -17488,12 +17480,12 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
       its id                                         reason   [found by]
       is not of this start, and what it may have     unknown  [resume_find]
         missed is not all in databases
-      is followed by what was trimmed: by count,     expired  [history.lost,
-        bytes or age                                           topics.load_lost]
+      is followed by what was trimmed: by count,     expired  [history.lost]
+        bytes or age                                          [topics.load_lost]
       is followed by what no store took, and that    expired  [history.missing]
         is no more
-      is followed by what went with a history that   expired  [sub_keepers: rule.gone,
-        had to make room, or with its topic                    sequence.on_disk_upto]
+      is followed by what went with a history that   expired  [rule.gone]
+        had to make room, or with its topic                   [sequence.on_disk_upto]
       belongs to a pattern whose histories did not   expired  [stream_load]
         all find room to be read again
       is a row that its table no longer has          expired  [outbox_resume]
@@ -17503,13 +17495,12 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
   (unknown) [outbox_restart]. A stream that replays more slowly than what it
   has yet to get is trimmed is closed [merge_one]: its client comes back, and
   is told. Without anything kept there is nothing to miss, and no gap.
-  Each line is held by tests/unit/lost.c or tests/wire/topics.test.mjs.
 
   O3  Being up to date and replaying meet at one number: a stream gets what
       has one either from the histories or from the live flow.
   O4  A client that may miss what a history keeps has an id to come back
       with, also before its first event: what is published meanwhile is not
-      lost. Both held by tests/wire/topics.test.mjs.
+      lost.
 ==========================================================================*/
 
 typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
@@ -17837,16 +17828,16 @@ static void sse__stream_replay(sse__stream *stream, sse_req *req) {
 
 /*==========================================================================
   >>publish   subscribe and publish; many streams at once
-  Uses: >>replay >>topics >>channel     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>replay >>topics >>channel
+  Tests: tests/unit/topics.c listen.c tests/wire/topics.test.mjs
 
   publish --> number, history --> [channel_send] --> all streams that are not replaying
                      |
                      +--> [stream_refill] --> a stream that is
 
   O1  An event reaches a stream once, however many of its subscriptions match.
-      Held by tests/wire/topics.test.mjs.
   O5  The program hears events in their order, from an alarm: not inside the
-      call that publishes them. Held by tests/unit/listen.c.
+      call that publishes them.
 ==========================================================================*/
 
 /* ---- subscribing ------------------------------------------------------------------------ */
@@ -18821,7 +18812,6 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
       touching or joining one of them looks at no other.
-  All held by tests/unit/live.c and tests/wire/live.test.mjs.
 ==========================================================================*/
 
 typedef struct sse__live {           /* one sse_live or sse_live_each */
@@ -19424,7 +19414,7 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 /*==========================================================================
   >>changes   commits to SQLite wake views and topics
   Uses: >>live >>topics >>posts >>db >>timers >>core >>loop >>sys
-  Tests: tests/unit/changes.c
+  Tests: tests/unit/changes.c listen.c
 
   Two counters of SQLite, each of which moves when ANOTHER connection commits
   (PRAGMA data_version), show whether there was a commit and whose it was; a
@@ -19445,7 +19435,6 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
       those of D4; where in doubt it is any table of the database.
   G3  At rest the loop wakes for the slow look and for nothing else.
   G4  A function of sse_on_commit is called once a turn, before views render.
-      Held by tests/unit/listen.c.
 ==========================================================================*/
 
 #ifndef SSE_NO_SQLITE
@@ -23372,7 +23361,7 @@ SSE_API void sse_scripts(sse_buf *b, unsigned which) {
 
 /*==========================================================================
   >>client   Datastar's language, a part of it, for pages without internet   [pure]
-  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
+  Uses: >>buf >>base     Tests: tests/unit/client.c tests/browser/client.test.mjs
   JC1  Each piece is a literal of at most 4095 characters; in the order of
        sse__client_write they are one JavaScript module.
   JC2  As sent, in gzip and in br, it has at most 5 KB (5120 bytes).

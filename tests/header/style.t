@@ -88,6 +88,19 @@ for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
 }
 is_empty(\@asking, 'the clock of the system is read by few');
 
+# SG2: what compares a secret, a signature or a hash does it by sse__equal_secret and nothing else.
+my %secret = map { $_ => 1 } qw(sse__unsign_at sse_password_check sse_stream_find
+    sse_auth_basic sse_auth_bearer);
+my @compares;
+for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
+    my ($name, $body) = /^(?:static|SSE_API)\b[^;{=]*?\b(sse_\w+)\([^;{]*\)[^;{]*\{(.*)/s or next;
+    delete $secret{$name} if $body =~ /\bsse__equal_secret\(/;
+    push @compares, $name
+        if $body =~ /\bsse__equal_secret\(/ && $body =~ /\b(?:memcmp|str\w*cmp|sse__eq)\(/;
+}
+is_empty([sort keys %secret], 'secrets are compared as secrets');
+is_empty(\@compares, '... and nothing else is compared beside them');
+
 my $comments = () = join("\n", $text =~ m{/\*.*?\*/|//[^\n]*}gs) =~ /\n|\z/g;
 diag(sprintf '%d functions, median %d lines, longest %d; %d lines, %d %% with comments',
     scalar @lengths, $lengths[@lengths / 2], $lengths[-1], scalar @lines,

@@ -1,5 +1,5 @@
-/* What a history lost is remembered, however its topic ended: who comes back for it is told, and
-   nobody else is. */
+/* K2. What a history lost is remembered, however its topic ended: who comes back for it is told,
+   and nobody else is. */
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 #include <unistd.h>
@@ -224,7 +224,7 @@ static void unknown(void) {
 }
 
 /* On one table: who changes servers may be ahead of the one it comes to. */
-static void two_servers(void) {
+static void two_servers(void) { /* B3 */
     static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id",
                       rq[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n";
     char      file[] = "/tmp/sse-lost-XXXXXX", name[64], request[200];
