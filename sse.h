@@ -32,9 +32,12 @@
 
    Contents
 
-     The manual: chapters 1 to 18, each from code to reasons. Then the API index, the configuration
-     macros, the declarations with their contracts, and the implementation, bottom-up. Search for
-     the tag of a section:
+     The manual, each chapter from code to reasons: 1 routes and replies, 2 streams, 3 topics, 4
+     live views, 5 Datastar, 6 HTMX, 7 signed values, 8 SQLite, 9 compression, 10 your own loop, 11
+     threads, 12 ownership, 13 errors and logs, 14 access, 15 limits, 16 testing your app, 17 C++,
+     18 coming from other libraries. Then the API index, the configuration macros, the declarations
+     with their contracts, and the implementation, bottom-up, which begins with where to look for
+     what. Search for the tag of a section:
 
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
@@ -3052,6 +3055,23 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
      frame   route   form   http   field
      event   datastar   htmx   sign   json   format   text   table   buf   base
 
+  Where to look, by the question:
+     who frees a connection                [conn]    sse__net_reap
+     where the memory of a client is       [http]    sse__head_parse (its heads)
+       bounded                             [conn]    sse__conn_has_room (its bodies),
+                                                     sse__conn_wants_input (what it sends ahead)
+                                           [stream]  sse__stream_queue (what it is sent)
+     where request smuggling is refused    [http]    sse__head_finish
+     where a slow reader is cut            [stream]  sse__stream_queue, sse__stream_tick
+     which client gets a delta, which a    [stream]  sse__broadcast_frame
+       key
+     why a client got a gap event          [replay]  the table there; sse__stream_gap
+     where a commit of another process     [changes] the third walk; sse__dbfile_who_committed
+       becomes an event of a view
+     what wakes the loop                   [loop]    sse__loop_wait
+     which thread runs which callback      [core]    SSE__CALLBACK_KINDS
+     what happens at a stop, in order      [server]  sse__server_begin_stop, sse__server_end
+
   Three walks through it. Names that stand to the right are called by the one
   that they stand under. tests/header/walks.t holds them to it.
 
@@ -3108,7 +3128,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
     sse__flight_land
       sse__net_keep                who waited for it may be written now
 
-  One commit:
+  One commit, of this process or of another one:
   sse__turn
     sse__stages_run
       ~sse__changes_look [stages]
@@ -8170,7 +8190,10 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
     sse__unlock(&loop->mutex);
 }
 
-static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
+/* Waits, -1: until something happens, and handles it. What wakes the loop: a descriptor that is
+   ready; the alarm that is due next; a byte in its pipe, for calls of any thread (loop_wake) and
+   for sse_stop. */
+static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
     const int next = sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop));
     int       n;
     if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
@@ -8206,7 +8229,9 @@ enum {
     SSE__STAGES
 };
 
-/* Callbacks of the program, by kind, as a log names them. */
+/* Callbacks of the program, by kind, as a log names them. All run on the thread of the loop, which
+   the calls that they make check (sse__on_loop). Of other callbacks, work of sse_offload runs on a
+   thread of its pool, and on_log on the thread that logs. */
 #define SSE__CALLBACK_KINDS(X)                                                                     \
     X(HANDLER, "handler") X(HOOK, "before hook") X(GUARD, "guard") X(BODY, "reader of the body")   \
     X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
@@ -14813,8 +14838,9 @@ static void sse__stream_free(sse__stream *stream) {
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is
-   over its limit and nothing in it may be lost: S3. */
+/* Queues a message as it is; holds a reference to its bytes: S3. A slow reader is cut here: one
+   whose queue is over max_queue_bytes, where nothing in it may be lost. (One that takes nothing for
+   send_timeout_ms is cut by stream_tick.) */
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     sse_stats *counts;
@@ -14909,7 +14935,8 @@ static sse__broadcast sse__broadcast_begin(const sse__streams *streams, sse__mes
     return b;
 }
 
-/* The frame that a stream can decode; moves its mark on. NULL: no memory. */
+/* The frame that a stream can decode: a delta if it is in sync, that is, if it has had all before;
+   else a key. Moves its mark on. NULL: no memory. */
 static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream) { /* CH1 */
     const int   encoding = stream->encoding;
     sse__codec *codec    = b->codecs[encoding];
@@ -21450,6 +21477,9 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
+  A stop:  listeners close --> streams: on_stop, last event --> idle connections
+                close --> turns, until all have gone or grace_ms is over
+                --> what is open is cut --> on_close --> on_exit
   Y1  Nothing is left to do when the loop waits without a time limit.
   Y2  on_exit runs once for each on_init, after the last on_close.
 ==========================================================================*/

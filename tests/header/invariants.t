@@ -59,6 +59,9 @@ sub wrong { # what is wrong with the invariants of a file
     while ($source =~ m{\bSSE_ASSERT\((?:[^;"]|"[^"]*")*\);[ ]*/\*(.*?)\*/}gs) {
         $fine{$_} = 1 for $1 =~ /\b($tag)\b/g;
     }
+    my %known = map { $_ => 1 } map { /\b($tag)\b/g } $source =~ m{/\*.*?\*/}gs;
+    push @wrong, map { "$_ is cited, and not defined" }
+        grep { !$home{$_} && !/^C(?:89|99|11)$/ } sort keys %known;
     push @wrong, map { "$_ of >>$home{$_} is neither asserted nor cited by a test of its section" }
         grep { !$fine{$_} } sort keys %home;
     for my $file (sort keys %$cited) {
@@ -89,6 +92,8 @@ is_deeply(wrong("$private$banner", \%else),
     'but not one that the section does not name');
 is_deeply(wrong($private, \%more), ['tests/unit/base.c cites QQ1, which is not defined'],
     'a test cites what is not there');
+is_deeply(wrong("$private/* see QQ2 */\n", \%cited), ['QQ2 is cited, and not defined'],
+    'a comment cites what is not there');
 is_deeply(wrong("$private$banner$banner", \%more), ['QQ1 is defined twice'],
     'one tag, two meanings');
 

@@ -64,16 +64,6 @@ cmp_ok($lengths[@lengths / 2], '<=', 16, 'the median function is short');
 cmp_ok(scalar(grep { $_ > 40 } @lengths), '<=', @lengths / 20,
     'hardly any function is past 40 lines');
 
-# Tags of invariants: each is defined once in the file, in the banner of its section, and what
-# comments cite exists.
-my (%tags, @twice);
-for my $banner ($private =~ m{^/\*=+\n(  >>.*?)=+\*/}msg) {
-    $tags{$_}++ and push @twice, $_ for $banner =~ /^  ([A-Z]{1,2}\d+)  \S/mg;
-}
-my @cited = map { /\b([A-Z]{1,2}\d{1,2})\b/g } $private =~ m{/\*.*?\*/}gs;
-is_empty(\@twice, 'a tag of an invariant is defined once');
-is_empty([grep { !$tags{$_} && $_ ne 'C99' } @cited], 'a tag that is cited exists');
-
 # W5: what an app does by time asks its loop for it. Real time is for what other threads and
 # processes do meanwhile, for times of files, for how long a callback took, and for functions
 # without an app.
