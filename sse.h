@@ -7579,7 +7579,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 
 /*==========================================================================
   >>sys   the system: includes, clock, mutexes, random bytes
-  Uses: >>base                          Tests: tests/unit/random.c
+  Uses: libc, POSIX                     Tests: tests/unit/random.c
   SY1  Bytes that must not be guessed come from the kernel, or there are
        none: nothing else is ever taken in their place.
 ==========================================================================*/
@@ -8814,7 +8814,7 @@ static void sse__app_drain(sse_app *app) {
 
 /*==========================================================================
   >>offload   work on other threads, its end on the loop
-  Uses: >>core >>loop >>sys >>base      Tests: tests/unit/offload.c
+  Uses: >>core >>loop >>base            Tests: tests/unit/offload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: its jobs are done in the order in which they
@@ -9014,7 +9014,7 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>timers >>core >>sys >>format >>text >>buf >>base
+  Uses: >>timers >>core >>sys >>format >>buf >>base
   Tests: tests/unit/db.c words.c
 
   A sse_db owns a connection and the statements prepared on it, which are
@@ -10510,7 +10510,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 
 /*==========================================================================
   >>conn   connections: read, queue, write, time out
-  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
+  Uses: >>core >>frame >>http >>format  Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
   request begins and ends; what to answer is decided by >>app, see the upcalls.
@@ -12172,7 +12172,7 @@ static void sse__notify(const char *state) {
 
 /*==========================================================================
   >>options   defaults and limits of options, texts that can never match
-  Uses: >>listen >>loop >>field >>text >>base    Tests: tests/unit/refusals.c
+  Uses: >>listen >>core >>sign >>field >>base    Tests: tests/unit/refusals.c
 
   OP1  What app.options says is valid and complete: numbers are within their
        limits, texts are the app's own copies.
@@ -12372,7 +12372,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>options >>conn >>http >>json >>sign >>text
+  Uses: >>options >>conn >>route >>form >>http >>json >>sign
   Tests: tests/wire/requests.test.mjs tests/unit/request.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
@@ -13718,7 +13718,7 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
+  Uses: >>reply >>conn >>offload >>http Tests: tests/wire/replies.test.mjs tests/unit/file.c
 
   A file, or bytes in memory, is the reply: whole, in part, or compressed. It
   owns the cache of compressed files.
@@ -14268,7 +14268,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
 
 /*==========================================================================
   >>message   an event, made once for all streams that get it
-  Uses: >>conn >>event >>frame          Tests: tests/unit/topics.c tests/wire/frames.test.mjs
+  Uses: >>conn >>frame >>datastar       Tests: tests/unit/topics.c tests/wire/frames.test.mjs
 
   The bytes of a message, the HTTP chunk frame around them included, are made
   once, and the queues of all streams that get it point to them:
@@ -14430,7 +14430,7 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>message >>reply >>conn >>db >>loop
+  Uses: >>message >>reply >>conn >>db
   Tests: tests/wire/stream.test.mjs ends.test.mjs tests/unit/stream.c streams.c
 
   The life of a stream; [f] is the function that makes the change:
@@ -15802,7 +15802,7 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c topics.c lost.c store.c
+  Uses: >>stream >>posts >>loop         Tests: tests/unit/history.c topics.c lost.c store.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -17100,7 +17100,7 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 
 /*==========================================================================
   >>topics   names, their options, what keeps them
-  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c streams.c lost.c
+  Uses: >>presence >>outbox >>history   Tests: tests/unit/topics.c streams.c lost.c
 
       [topic_get] --> in use: somebody is subscribed or present, or sse_topic named it
                         |  ^
@@ -18608,7 +18608,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /*==========================================================================
   >>upload   bodies into files, off the loop
-  Uses: >>publish >>request >>reply >>offload >>loop >>format >>buf >>base
+  Uses: >>publish >>request >>reply >>offload >>format >>buf >>base
   Tests: tests/unit/upload.c
 
   What comes in is gathered; a job of sse_offload writes it while the next is
@@ -19440,7 +19440,7 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 
 /*==========================================================================
   >>changes   commits to SQLite wake views and topics
-  Uses: >>live >>topics >>posts >>db >>timers >>core >>loop >>sys
+  Uses: >>live >>topics >>db >>timers >>core >>loop >>sys
   Tests: tests/unit/changes.c listen.c
 
   Two counters of SQLite, each of which moves when ANOTHER connection commits
@@ -20089,7 +20089,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 
 /*==========================================================================
   >>app   routes, hooks, guards, one request from head to log
-  Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/replies.test.mjs
+  Uses: >>changes >>publish >>file >>route         Tests: tests/wire/replies.test.mjs
 
   head [on_head] --> its request, its route --> body, if any [on_request]
       --> Host, CORS, Origin --> hooks --> 404, 405, OPTIONS
@@ -20895,7 +20895,7 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
-  Uses: >>app >>live >>topics >>stream >>conn >>loop >>format
+  Uses: >>app >>topics >>stream >>format
   Tests: tests/wire/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
@@ -22474,7 +22474,7 @@ SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *nam
 
 /*==========================================================================
   >>env   while developing: is it up, what is in .env
-  Uses: >>listen >>field >>text >>buf >>base    Tests: tests/unit/env.c
+  Uses: >>listen >>field >>buf >>base   Tests: tests/unit/env.c
 ==========================================================================*/
 
 SSE_API bool sse_alive(int port) {
@@ -22619,7 +22619,7 @@ SSE_API int sse_load_env(const char *file) {
 
 /*==========================================================================
   >>tunnel   a public address, by a program of somebody else's
-  Uses: >>server >>loop >>base          Tests: tests/wire/tunnel.test.mjs
+  Uses: >>server >>base                 Tests: tests/wire/tunnel.test.mjs
 
   Owns the agent: a process group of a shell, the agent's program and a
   watcher, the pipe that they live by, and the pipe that tells the address.
