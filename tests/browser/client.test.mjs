@@ -1046,7 +1046,6 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
 
 // ---- what only the one that is built in promises ------------------------------------------------
 
-// JC2
 wire_test('the built-in client has at most 5 KB as sent', async t => {
   const server = await Server.start('asan/client', { env: { DATASTAR_JS: '' } })
   const whole = await request(server, 'GET', '/datastar.js')

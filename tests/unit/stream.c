@@ -324,7 +324,7 @@ static void open_late(sse_req *req, void *user) { /* /late/{after} */
     opened += sse_stream_is_open(sse_stream_open(req, &o));
 }
 
-static void opening_late(void) {
+static void opening_late(void) { /* S2: on_close once */
     static const struct {
         const char *target, *head, *why;
     } rows[] = {
