@@ -32,12 +32,12 @@
 
    Contents
 
-     The manual, each chapter from code to reasons: 1 routes and replies, 2 streams, 3 topics, 4
-     live views, 5 Datastar, 6 HTMX, 7 signed values, 8 SQLite, 9 compression, 10 your own loop, 11
-     threads, 12 ownership, 13 errors and logs, 14 access, 15 limits, 16 testing your app, 17 C++,
-     18 coming from other libraries. Then the API index, the configuration macros, the declarations
-     with their contracts, and the implementation, bottom-up, which begins with where to look for
-     what. Search for the tag of a section:
+     The manual, each chapter from code to reasons: (1) routes and replies, (2) streams, (3) topics,
+     (4) live views, (5) Datastar, (6) HTMX, (7) signed values, (8) SQLite, (9) compression,
+     (10) your own loop, (11) threads, (12) ownership, (13) errors and logs, (14) access,
+     (15) limits, (16) testing your app, (17) C++, (18) coming from other packages. Then the API
+     index, the configuration macros, the declarations with their contracts, and the implementation,
+     bottom-up, which begins with where to look for what. Search for the tag of a section:
 
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
