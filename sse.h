@@ -23832,8 +23832,9 @@ static void sse__client_write(sse_buf *b) { (void)b; }
    - A section uses only what stands above it. Upcalls go through function pointers, or are declared
      in a block that names the section that defines them. `make layers` proves it. Sections marked
      [pure] do no I/O, read no clock and keep no state outside their arguments.
-   - Numbered invariants stand in the banner of their section, each tag once in the file; asserts
-     and comments cite them.
+   - Numbered invariants stand in the banner of their section, each tag once in the file. Each is
+     asserted, with its tag behind the assert, or a test that the section's Tests: line names cites
+     the tag at the check that would fail.
    - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base.
      Nothing here exits, aborts or prints but the default logger.
    - A fault that was mended has a test. `make check` takes seconds, `make test` runs everything.
