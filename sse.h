@@ -32,9 +32,12 @@
 
    Contents
 
-     The manual: chapters 1 to 18, each from code to reasons. Then the API index, the configuration
-     macros, the declarations with their contracts, and the implementation, bottom-up. Search for
-     the tag of a section:
+     The manual, each chapter from code to reasons: (1) routes and replies, (2) streams, (3) topics,
+     (4) live views, (5) Datastar, (6) HTMX, (7) signed values, (8) SQLite, (9) compression,
+     (10) your own loop, (11) threads, (12) ownership, (13) errors and logs, (14) access,
+     (15) limits, (16) testing your app, (17) C++, (18) coming from other packages. Then the API
+     index, the configuration macros, the declarations with their contracts, and the implementation,
+     bottom-up, which begins with where to look for what. Search for the tag of a section:
 
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
@@ -3052,6 +3055,23 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
      frame   route   form   http   field
      event   datastar   htmx   sign   json   format   text   table   buf   base
 
+  Where to look, by the question:
+     who frees a connection                [conn]    sse__net_reap
+     where the memory of a client is       [http]    sse__head_parse (its heads)
+       bounded                             [conn]    sse__conn_has_room (its bodies),
+                                                     sse__conn_wants_input (what it sends ahead)
+                                           [stream]  sse__stream_queue (what it is sent)
+     where request smuggling is refused    [http]    sse__head_finish
+     where a slow reader is cut            [stream]  sse__stream_queue, sse__stream_tick
+     which client gets a delta, which a    [stream]  sse__broadcast_frame
+       key
+     why a client got a gap event          [replay]  the table there; sse__stream_gap
+     where a commit of another process     [changes] the third walk; sse__dbfile_who_committed
+       becomes an event of a view
+     what wakes the loop                   [loop]    sse__loop_wait
+     which thread runs which callback      [core]    SSE__CALLBACK_KINDS
+     what happens at a stop, in order      [server]  sse__server_begin_stop, sse__server_end
+
   Three walks through it. Names that stand to the right are called by the one
   that they stand under. tests/header/walks.t holds them to it.
 
@@ -3108,7 +3128,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
     sse__flight_land
       sse__net_keep                who waited for it may be written now
 
-  One commit:
+  One commit, of this process or of another one:
   sse__turn
     sse__stages_run
       ~sse__changes_look [stages]
@@ -3131,7 +3151,8 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
 /*==========================================================================
   >>base   compilers, allocation, checked sizes, errors              [pure]
   Uses: libc                            Tests: tests/unit/base.c
-  BA1  Sizes that come from outside are added and multiplied only here.
+  BA1  A sum or product of sizes that does not fit is told and never used:
+       what comes from outside is added and multiplied only here.
 ==========================================================================*/
 
 #include <stdio.h>
@@ -3622,10 +3643,9 @@ static void sse__map_free(sse__map *m) {
 
 /*==========================================================================
   >>text   characters, UTF-8, escaping, percent, base64url, numbers  [pure]
-  Uses: >>buf >>base                    Tests: tests/unit/text.c
-  T1  Every escaper copies runs of plain bytes at once; its language reads
-      back exactly the bytes put in (JSON, which has only characters, reads
-      U+FFFD for a byte that is not UTF-8). Proved by tests/fuzz/text.c.
+  Uses: >>buf >>base                    Tests: tests/unit/text.c tests/fuzz/text.c
+  T1  The language of an escaper reads back exactly the bytes put in (JSON,
+      which has only characters, reads U+FFFD for a byte that is not UTF-8).
 ==========================================================================*/
 
 enum { /* classes of characters */
@@ -3715,7 +3735,8 @@ static int sse__hex_value(char c) { /* -1: not a hexadecimal digit */
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Appends s so that the language reads it back unchanged: T1 */
+/* Appends s so that the language reads it back unchanged: T1. Runs of plain bytes are copied at
+   once. */
 typedef void (*sse__escaper)(sse_buf *b, sse_str s);
 
 static void sse__put_hex(sse_buf *b, const char *prefix, char c, const char *digits) {
@@ -4142,13 +4163,12 @@ SSE_API void sse_js(sse_buf *b, const char *fmt, ...) { SSE__FORMAT(b, sse__esca
 
 /*==========================================================================
   >>json   reader by path, validator (RFC 8259)                      [pure]
-  Uses: >>text >>buf >>base             Tests: tests/unit/json.c
+  Uses: >>text >>buf >>base             Tests: tests/unit/json.c tests/fuzz/json.c
   JS1  A single scan: no recursion, no allocation, and a value is handed out
        only when the last byte has proved well-formed.
-  JS2  Up to the first wrong byte the text could still have become JSON
-       (tests/fuzz/json.c).
+  JS2  Up to the first wrong byte the text could still have become JSON.
   JS3  Text for C callers is UTF-8 without NUL.
-  JS4  An index answers each path as a scan would (tests/unit/json.c).
+  JS4  An index answers each path as a scan would.
 ==========================================================================*/
 
 #ifndef SSE_JSON_DEPTH
@@ -4471,15 +4491,15 @@ static int sse__json_to_text(sse__arena *a, sse_str value, const char **text) {
 
 /*==========================================================================
   >>sign   SHA-256, HMAC, signed values     [pure, but for the time of day]
-  Uses: >>format >>text >>buf >>base    Tests: tests/unit/sign.c
+  Uses: >>format >>text >>buf >>base    Tests: tests/unit/sign.c tests/header/style.t
 
       base64url(value) "." hex(unix seconds) "." base64url(HMAC-SHA256)
       `------------- signed --------------'  as py-sse writes it
 
   SG1  The signature covers the text itself: value and time are decoded only
        when it matches, and have one spelling each.
-  SG2  Comparing secrets and signatures takes the same time wherever they
-       differ.
+  SG2  Secrets, signatures and hashes are compared by sse__equal_secret,
+       which takes the same time wherever they differ.
   Only sse_sign and sse_unsign, at the end, look at the clock.
 ==========================================================================*/
 
@@ -7559,7 +7579,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 
 /*==========================================================================
   >>sys   the system: includes, clock, mutexes, random bytes
-  Uses: >>base                          Tests: tests/unit/random.c
+  Uses: libc, POSIX                     Tests: tests/unit/random.c
   SY1  Bytes that must not be guessed come from the kernel, or there are
        none: nothing else is ever taken in their place.
 ==========================================================================*/
@@ -7657,7 +7677,6 @@ static bool sse__random(void *out, size_t n) {
 
   PW1  A check takes as long for an account that does not exist (hash NULL)
        as for a wrong password.
-  PW2  Hashes are compared in constant time (SG2).
 ==========================================================================*/
 
 enum { SSE__PASSWORD_MOST = 100000000 }; /* rounds */
@@ -7752,7 +7771,7 @@ SSE_API bool sse_password_check(const char *password, const char *hash, int roun
     }
     sse__password_put(&b, password ? password : "", salt, (long)n);
     same = password && hash && !b.error &&
-           sse__equal_secret(sse__str(b.ptr, b.len), sse__text(hash)); /* PW2 */
+           sse__equal_secret(sse__str(b.ptr, b.len), sse__text(hash)); /* SG2 */
     sse_buf_free(&b);
     return same;
 }
@@ -7765,7 +7784,7 @@ SSE_API bool sse_password_outdated(const char *hash, int rounds) {
 
 /*==========================================================================
   >>loop   poller (epoll | poll), timing wheel, calls from other threads
-  Uses: >>sys >>table >>base            Tests: tests/unit/loop.c
+  Uses: >>sys >>table >>base            Tests: tests/unit/loop.c tests/header/style.t
 
   It knows no app. A section that waits for something embeds one of these in
   a struct of its own, gets that struct back by SSE__CONTAINER when its
@@ -8171,7 +8190,10 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
     sse__unlock(&loop->mutex);
 }
 
-static void sse__loop_wait(sse__loop *loop, int timeout_ms) { /* -1: until something happens */
+/* Waits, -1: until something happens, and handles it. What wakes the loop: a descriptor that is
+   ready; the alarm that is due next; a byte in its pipe, for calls of any thread (loop_wake) and
+   for sse_stop. */
+static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
     const int next = sse__wheel_next_ms(&loop->wheel, sse__loop_clock_ms(loop));
     int       n;
     if (next >= 0 && (timeout_ms < 0 || next < timeout_ms)) timeout_ms = next;
@@ -8207,7 +8229,9 @@ enum {
     SSE__STAGES
 };
 
-/* Callbacks of the program, by kind, as a log names them. */
+/* Callbacks of the program, by kind, as a log names them. All run on the thread of the loop, which
+   the calls that they make check (sse__on_loop). Of other callbacks, work of sse_offload runs on a
+   thread of its pool, and on_log on the thread that logs. */
 #define SSE__CALLBACK_KINDS(X)                                                                     \
     X(HANDLER, "handler") X(HOOK, "before hook") X(GUARD, "guard") X(BODY, "reader of the body")   \
     X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
@@ -8790,7 +8814,7 @@ static void sse__app_drain(sse_app *app) {
 
 /*==========================================================================
   >>offload   work on other threads, its end on the loop
-  Uses: >>core >>loop >>sys >>base      Tests: tests/unit/offload.c
+  Uses: >>core >>loop >>base            Tests: tests/unit/offload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: its jobs are done in the order in which they
@@ -8990,7 +9014,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
 
 /*==========================================================================
   >>db   SQLite: formats become bound statements
-  Uses: >>timers >>core >>sys >>format >>text >>buf >>base    Tests: tests/unit/db.c
+  Uses: >>timers >>core >>sys >>format >>buf >>base
+  Tests: tests/unit/db.c words.c
 
   A sse_db owns a connection and the statements prepared on it, which are
   kept for the next time. Each is a sse_rows:
@@ -10128,9 +10153,9 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
   connection, db->writer; back on the loop each is answered, and those that
   came meanwhile are the next job:
 
-      db->waiting --[take]--> in hand --[work]--> worked --[answer]--> answered
-                      ^                                                   |
-                      +---------------- while some wait ------------------+
+      db->waiting -------> in hand -------> worked -------> answered
+          [dbposts_take]    ^  [dbposts_work]  [dbposts_answer]    |
+                            +----------- while some wait ----------+
 
   The job of >>history that saves events uses the same connection.
 
@@ -10485,7 +10510,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 
 /*==========================================================================
   >>conn   connections: read, queue, write, time out
-  Uses: >>loop >>frame >>http >>buf     Tests: tests/wire/conn.test.mjs tests/unit/conn.c
+  Uses: >>core >>frame >>http >>format  Tests: tests/wire/conn.test.mjs tests/unit/conn.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
   request begins and ends; what to answer is decided by >>app, see the upcalls.
@@ -10537,7 +10562,6 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
   C6  app.body_bytes is the sum of held, of all connections and requests: a
       body that is not read in place counts from its first byte on until
       its request is freed.
-  Tests: C2 tests/wire/conn.test.mjs, C3 and C6 sse__check_all each turn
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -11054,6 +11078,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     sse__out   *out;
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
+    SSE_ASSERT(c->net->current != c || !c->net->out.len); /* C2 */
     if (block->key.ptr) (void)sse__conn_forget(c, NULL, block);
     if (q->count == q->cap && !sse__queue_grow(q)) {
         sse__conn_close(c);
@@ -11716,7 +11741,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 /*==========================================================================
   >>listen   sockets that listen, and what comes in by them
-  Uses: >>conn >>http >>loop >>base     Tests: tests/unit/server.c tests/wire/limits.test.mjs
+  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/server.c
 
   It owns the listeners, and makes connections of what they accept.
 
@@ -11724,7 +11749,6 @@ static void sse__conn_alarm(sse__alarm *alarm) {
        to be refused in words; without room for that it is closed.
   LI2  Without a descriptor left the loop neither spins nor leaves a client
        waiting for good: it pauses, then gives up its spare one to refuse.
-  Tests: LI1 tests/wire/limits.test.mjs, LI2 tests/wire/faults.test.mjs
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -12148,7 +12172,7 @@ static void sse__notify(const char *state) {
 
 /*==========================================================================
   >>options   defaults and limits of options, texts that can never match
-  Uses: >>listen >>loop >>field >>text >>base    Tests: tests/unit/refusals.c
+  Uses: >>listen >>core >>sign >>field >>base    Tests: tests/unit/refusals.c
 
   OP1  What app.options says is valid and complete: numbers are within their
        limits, texts are the app's own copies.
@@ -12348,7 +12372,8 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>options >>conn >>http >>json >>sign >>text   Tests: tests/wire/requests.test.mjs
+  Uses: >>options >>conn >>route >>form >>http >>json >>sign
+  Tests: tests/wire/requests.test.mjs tests/unit/request.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
   A handler's view of the two; >>app makes, routes and frees them.
@@ -12377,7 +12402,6 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
   R1  Texts handed out live in the request's input or its arena: both stay
       until the request is freed.
   R2  Only what the program asks for is decoded.
-  Tests: R1, R2 tests/wire/requests.test.mjs
 ==========================================================================*/
 
 typedef sse_pair sse__pair;
@@ -13140,7 +13164,8 @@ static sse_req *sse__req_copy(const sse_req *from) {
 
 /*==========================================================================
   >>reply   what a handler writes
-  Uses: >>request >>conn >>http >>sign  Tests: tests/wire/replies.test.mjs
+  Uses: >>request >>conn >>http >>sign
+  Tests: tests/wire/replies.test.mjs tests/unit/request.c
 
   What calls of the program leave in struct sse_req becomes a reply here: its
   status, head and body, compressed for clients that accept it.
@@ -13149,7 +13174,6 @@ static sse_req *sse__req_copy(const sse_req *from) {
       no line break, no NUL, no field that is ours to write.
   A2  A reply has a Content-Length and leaves in one write if it fits, except
       one that is compressed while it leaves: that has chunks.
-  Tests: A1, A2 tests/wire/replies.test.mjs
 ==========================================================================*/
 
 /* Whether sse_fail has not settled what the reply is. */
@@ -13694,14 +13718,13 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>http           Tests: tests/wire/replies.test.mjs tests/unit/file.c
+  Uses: >>reply >>conn >>offload >>http Tests: tests/wire/replies.test.mjs tests/unit/file.c
 
   A file, or bytes in memory, is the reply: whole, in part, or compressed. It
   owns the cache of compressed files.
 
   FL1  A path of a request becomes a path of the system only in file_find,
        and what that finds lies inside the directory served.
-  Tests: FL1 tests/wire/replies.test.mjs
 ==========================================================================*/
 
 /* A plain file's descriptor, or -1. */
@@ -14245,7 +14268,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
 
 /*==========================================================================
   >>message   an event, made once for all streams that get it
-  Uses: >>conn >>event >>frame          Tests: tests/unit/topics.c tests/wire/frames.test.mjs
+  Uses: >>conn >>frame >>datastar       Tests: tests/unit/topics.c tests/wire/frames.test.mjs
 
   The bytes of a message, the HTTP chunk frame around them included, are made
   once, and the queues of all streams that get it point to them:
@@ -14257,7 +14280,6 @@ static void sse__dir_handler(sse_req *req, void *user) {
   The id is the one that a history or a table gives; there is room for it.
 
   MS1  A message never changes, but for its key frames, which are added.
-       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
 /* framed_from: where the chunk's frame begins, which ends 2 bytes behind bare_to. seq: its number
@@ -14408,8 +14430,8 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>message >>reply >>conn >>db >>loop
-  Tests: tests/wire/stream.test.mjs tests/unit/stream.c
+  Uses: >>message >>reply >>conn >>db
+  Tests: tests/wire/stream.test.mjs ends.test.mjs tests/unit/stream.c streams.c
 
   The life of a stream; [f] is the function that makes the change:
 
@@ -14442,15 +14464,14 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
   S1  A handle finds its stream until on_close has returned; a stream that
       is closing takes nothing more.
   S2  on_close runs exactly once, at the end of the turn, never inside a
-      call of the program's. Held by tests/unit/stream.c.
-  S3  Sending touches one stream and its connection: no timer moves
-      [stream_tick looks at what was sent].
+      call of the program's.
+  S3  Sending touches one stream and its connection: no timer moves. What
+      was sent is looked at later [stream_tick].
   S4  The streams of a person, of a label or of a topic are found without
-      looking at any other. Held by tests/unit/streams.c.
+      looking at any other.
   S5  A body is complete only where the program ended it. To clients that
       read by fetch, Datastar above all, a complete one is finished: after
       any other end, which to them is a broken connection, they reconnect.
-      Held by tests/wire/stream.test.mjs.
   S6  Between two turns a stream has a connection, or is in the list of
       those that close: never both. No handler of one still runs then.
   S7  Nothing that has a number, and no step, comes before OPEN.
@@ -14817,15 +14838,18 @@ static void sse__stream_free(sse__stream *stream) {
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-/* Queues a message as it is; holds a reference to its bytes. The stream closes if its queue is
-   over its limit and nothing in it may be lost: S3. */
+/* Queues a message as it is; holds a reference to its bytes: S3. A slow reader is cut here: one
+   whose queue is over max_queue_bytes, where nothing in it may be lost. (One that takes nothing for
+   send_timeout_ms is cut by stream_tick.) */
 static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     sse__conn *c = stream->conn;
     sse_stats *counts;
+    uint64_t   due;
     size_t     before;
     int        error;
     if (!c) return SSE_E_CLOSED;
     counts = &c->net->counts;
+    due    = c->alarm.due;
     before = c->out.bytes;
     error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                             : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
@@ -14833,6 +14857,8 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
         if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
         return error;
     }
+    SSE_ASSERT(c->alarm.due == due); /* S3 */
+    (void)due;
     stream->bytes += (uint64_t)c->out.bytes - before; /* a push may take an older one out */
     stream->last_sent = sse__stream_now(stream);
     if (c->out.bytes > counts->queue_high) counts->queue_high = c->out.bytes;
@@ -14909,7 +14935,8 @@ static sse__broadcast sse__broadcast_begin(const sse__streams *streams, sse__mes
     return b;
 }
 
-/* The frame that a stream can decode; moves its mark on. NULL: no memory. */
+/* The frame that a stream can decode: a delta if it is in sync, that is, if it has had all before;
+   else a key. Moves its mark on. NULL: no memory. */
 static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream) { /* CH1 */
     const int   encoding = stream->encoding;
     sse__codec *codec    = b->codecs[encoding];
@@ -15677,7 +15704,6 @@ SSE_API int sse_stream_wake(sse_stream s) {
 
   CH1  Each event is compressed at most twice for an encoding, however many
        streams there are: once as a delta and once as a key, if one needs it.
-       Held by tests/wire/frames.test.mjs.
 ==========================================================================*/
 
 /* The codec of an encoding, told of the next event. NULL: there is none; then its streams get
@@ -15776,7 +15802,7 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>db >>loop            Tests: tests/unit/history.c topics.c lost.c
+  Uses: >>stream >>posts >>loop         Tests: tests/unit/history.c topics.c lost.c store.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -15793,12 +15819,10 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
   K2  After .lost and .missing a history lacks nothing: a client that has had
       all up to there can be sent the rest. What one lost is remembered when
       it goes: by its store, or by the rule that made it [topic_forget].
-      Held by tests/unit/lost.c.
   K3  A list of histories is in the order of .newest: what is new is found at
       its end, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
       on a file beside it, which ends with the process [store_own].
-      Held by tests/unit/store.c.
   K5  Stores are written by the disk's thread, one flight at a time; what is
       published meanwhile goes with the next. A flight has copies of all it
       needs, and the histories in it stay until it has landed.
@@ -16365,6 +16389,8 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
             sse__history_mark_dirty(t->history);
             continue;
         }
+        if (!t->history->count) /* nothing keeps its topic any more: it goes when the alarm fires */
+            sse__alarm_set(&sequence->app->loop.wheel, &t->history->age, 0);
         t->history->saved_lost = t->lost;
         if (t->count) t->history->saved = t->entries[t->count - 1].message->seq;
     }
@@ -16579,17 +16605,16 @@ static void sse__sequence_close(sse__sequence *sequence) {
   The table is the history: nothing of it is kept here but one number.
 
       rows up to .last: [outbox_refill] --> a stream that is replaying, page by page
-      rows behind it:   [outbox_read, at the end of a turn] --> all others; .last moves on
+      rows behind it:   [outbox_run] --> all others, at the end of a turn; .last moves on
 
   B1  Rows up to .last went to every stream that is not replaying, rows behind
       it to none. A stream that is replaying reads up to .last; then it is not.
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
       replaced or its sequence set back, and all begin anew [outbox_restart].
-      Held by tests/wire/sqlite.test.mjs.
   B3  A client that comes from another server may have had rows that this one
       has not read yet. Its stream counts as replaying until they are
-      [outbox_catch_up]. Held by tests/unit/lost.c.
+      [outbox_catch_up].
 ==========================================================================*/
 
 enum {
@@ -16873,6 +16898,7 @@ static bool sse__outbox_is_read(const sse__outbox *o) { /* by anybody */
 
 static void sse__outbox_run(sse__outbox *o) {
     int error;
+    SSE_ASSERT(sse__db_is_idle(o->db)); /* B2 */
     o->sent = 0;
     error   = sse__outbox_is_read(o) ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
                                      : sse__outbox_before(o, 0, &o->last);
@@ -16920,7 +16946,7 @@ static void sse__outboxes_changed(sse_app *app, const sse_db *db, sse_str table)
   E1  Callbacks run from a person's alarm, and nothing else frees a person:
       neither happens inside a call of the program's.
   E2  on_join and on_leave of a person alternate. Who came and went before
-      the loop turned was never here. Both held by tests/unit/presence.c.
+      the loop turned was never here.
 ==========================================================================*/
 
 /* The people of one topic; there while it has any. options: their callbacks; NULL: none. */
@@ -17074,7 +17100,7 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 
 /*==========================================================================
   >>topics   names, their options, what keeps them
-  Uses: >>presence >>outbox >>history >>channel    Tests: tests/unit/topics.c streams.c
+  Uses: >>presence >>outbox >>history   Tests: tests/unit/topics.c streams.c lost.c
 
       [topic_get] --> in use: somebody is subscribed or present, or sse_topic named it
                         |  ^
@@ -17085,7 +17111,7 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
                                                           room for another [topics_evict]
 
   O2  A topic is kept while somebody is subscribed or present, while it has
-      a history, or because sse_topic named it. Held by tests/unit/streams.c.
+      a history, or because sse_topic named it.
 ==========================================================================*/
 
 /* The options of sse_topic, for one name or for all that match. */
@@ -17464,7 +17490,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
 
 /*==========================================================================
   >>replay   streams that are behind: they catch up, and resume by Last-Event-ID
-  Uses: >>topics >>history >>outbox     Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs
+  Uses: >>topics >>history >>outbox
+  Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs ends.test.mjs
 
   A stream that subscribes in its opening handler to a topic with a history
   is replaying: it gets what has a number from the histories, in order, as
@@ -17480,12 +17507,12 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
       its id                                         reason   [found by]
       is not of this start, and what it may have     unknown  [resume_find]
         missed is not all in databases
-      is followed by what was trimmed: by count,     expired  [history.lost,
-        bytes or age                                           topics.load_lost]
+      is followed by what was trimmed: by count,     expired  [history.lost]
+        bytes or age                                          [topics.load_lost]
       is followed by what no store took, and that    expired  [history.missing]
         is no more
-      is followed by what went with a history that   expired  [sub_keepers: rule.gone,
-        had to make room, or with its topic                    sequence.on_disk_upto]
+      is followed by what went with a history that   expired  [rule.gone]
+        had to make room, or with its topic                   [sequence.on_disk_upto]
       belongs to a pattern whose histories did not   expired  [stream_load]
         all find room to be read again
       is a row that its table no longer has          expired  [outbox_resume]
@@ -17495,13 +17522,12 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
   (unknown) [outbox_restart]. A stream that replays more slowly than what it
   has yet to get is trimmed is closed [merge_one]: its client comes back, and
   is told. Without anything kept there is nothing to miss, and no gap.
-  Each line is held by tests/unit/lost.c or tests/wire/topics.test.mjs.
 
   O3  Being up to date and replaying meet at one number: a stream gets what
       has one either from the histories or from the live flow.
   O4  A client that may miss what a history keeps has an id to come back
       with, also before its first event: what is published meanwhile is not
-      lost. Both held by tests/wire/topics.test.mjs.
+      lost.
 ==========================================================================*/
 
 typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
@@ -17829,16 +17855,16 @@ static void sse__stream_replay(sse__stream *stream, sse_req *req) {
 
 /*==========================================================================
   >>publish   subscribe and publish; many streams at once
-  Uses: >>replay >>topics >>channel     Tests: tests/unit/topics.c tests/wire/topics.test.mjs
+  Uses: >>replay >>topics >>channel
+  Tests: tests/unit/topics.c listen.c tests/wire/topics.test.mjs
 
   publish --> number, history --> [channel_send] --> all streams that are not replaying
                      |
                      +--> [stream_refill] --> a stream that is
 
   O1  An event reaches a stream once, however many of its subscriptions match.
-      Held by tests/wire/topics.test.mjs.
   O5  The program hears events in their order, from an alarm: not inside the
-      call that publishes them. Held by tests/unit/listen.c.
+      call that publishes them.
 ==========================================================================*/
 
 /* ---- subscribing ------------------------------------------------------------------------ */
@@ -18582,7 +18608,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /*==========================================================================
   >>upload   bodies into files, off the loop
-  Uses: >>publish >>request >>reply >>offload >>loop >>format >>buf >>base
+  Uses: >>publish >>request >>reply >>offload >>format >>buf >>base
   Tests: tests/unit/upload.c
 
   What comes in is gathered; a job of sse_offload writes it while the next is
@@ -18813,7 +18839,6 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
       touching or joining one of them looks at no other.
-  All held by tests/unit/live.c and tests/wire/live.test.mjs.
 ==========================================================================*/
 
 typedef struct sse__live {           /* one sse_live or sse_live_each */
@@ -18967,6 +18992,8 @@ static void sse__view_render(sse_view *view) {
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
+    SSE_ASSERT(!view->rendered_at || live->app->loop.wheel.now - view->rendered_at >=
+                                         (uint64_t)live->min_interval_ms); /* V1 */
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
@@ -19123,6 +19150,7 @@ static sse_view *sse__view_get(const sse__target *t, bool make) {
                 view->texts  = k.texts;
                 view->params = k.params;
                 t->live->count += view->params != NULL;
+                SSE_ASSERT(t->live->count <= t->live->max_views); /* V4 */
                 memset(&k.texts, 0, sizeof k.texts);
             } else {
                 sse__view_free(view);
@@ -19412,8 +19440,8 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 
 /*==========================================================================
   >>changes   commits to SQLite wake views and topics
-  Uses: >>live >>topics >>posts >>db >>timers >>core >>loop >>sys
-  Tests: tests/unit/changes.c
+  Uses: >>live >>topics >>db >>timers >>core >>loop >>sys
+  Tests: tests/unit/changes.c listen.c
 
   Two counters of SQLite, each of which moves when ANOTHER connection commits
   (PRAGMA data_version), show whether there was a commit and whose it was; a
@@ -19434,7 +19462,6 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
       those of D4; where in doubt it is any table of the database.
   G3  At rest the loop wakes for the slow look and for nothing else.
   G4  A function of sse_on_commit is called once a turn, before views render.
-      Held by tests/unit/listen.c.
 ==========================================================================*/
 
 #ifndef SSE_NO_SQLITE
@@ -19620,8 +19647,10 @@ static void sse__changes_tell_names(sse__changes *ch, sse_str schema, const sse_
     for (at = 0; at < set->list.len; at += strlen(set->list.ptr + at) + 1) {
         const sse_str name = sse__text(set->list.ptr + at);
         if (name.len > schema.len && name.ptr[schema.len] == '.' &&
-            sse__eq_nocase(sse__str(name.ptr, schema.len), schema))
+            sse__eq_nocase(sse__str(name.ptr, schema.len), schema)) {
+            SSE_ASSERT(sse__db_is_idle(ch->db)); /* G1 */
             ch->fn(ch->app, ch->db, name);
+        }
     }
 }
 
@@ -20060,7 +20089,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 
 /*==========================================================================
   >>app   routes, hooks, guards, one request from head to log
-  Uses: >>live >>topics >>stream >>reply >>route   Tests: tests/wire/replies.test.mjs
+  Uses: >>changes >>publish >>file >>route         Tests: tests/wire/replies.test.mjs
 
   head [on_head] --> its request, its route --> body, if any [on_request]
       --> Host, CORS, Origin --> hooks --> 404, 405, OPTIONS
@@ -20866,7 +20895,7 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
-  Uses: >>app >>live >>topics >>stream >>conn >>loop >>format
+  Uses: >>app >>topics >>stream >>format
   Tests: tests/wire/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
@@ -21448,6 +21477,9 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
   A turn:  wait --> read, handle --> changes --> render --> on_close
                 --> write --> free what closed
+  A stop:  listeners close --> streams: on_stop, last event --> idle connections
+                close --> turns, until all have gone or grace_ms is over
+                --> what is open is cut --> on_close --> on_exit
   Y1  Nothing is left to do when the loop waits without a time limit.
   Y2  on_exit runs once for each on_init, after the last on_close.
 ==========================================================================*/
@@ -21613,6 +21645,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     }
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
+    SSE_ASSERT(!app->streams->all.count); /* Y2 */
     server->turning = true; /* on_exit is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
     server->turning = false;
@@ -21765,14 +21798,51 @@ static void sse__check_stream(const sse__stream *stream) {
     (void)lives;
 }
 
+/* Whether a view is dirty. */
+static bool sse__check_views(const sse_app *app) {
+    const sse__link *live, *link, *in;
+    bool             dirty = false;
+    for (live = app->views->lives.next; live != &app->views->lives; live = live->next) {
+        const sse__live *l = SSE__CONTAINER(live, sse__live, link);
+        for (link = l->views.next; link != &l->views; link = link->next) {
+            const sse_view *view = SSE__CONTAINER(link, sse_view, link);
+            dirty = dirty || view->dirty;
+            for (in = view->channel.subs.next; in != &view->channel.subs; in = in->next) {
+                const sse__sub *sub = SSE__CONTAINER(in, sse__sub, in.link);
+                SSE_ASSERT(!sub->awaits_state || !view->state ||
+                           !sse__stream_lives(sub->in.stream)); /* V2 */
+                (void)sub;
+            }
+        }
+    }
+    return dirty;
+}
+
+static void sse__check_topics(const sse_app *app) {
+    const sse__map  *map = &app->topics->exact;
+    const sse__node *node;
+    uint32_t         i;
+    for (i = 0; i < map->cap; i++)
+        for (node = map->buckets[i]; node; node = node->next) {
+            const sse__topic   *topic = SSE__CONTAINER(node, sse__topic, node);
+            const sse__history *h     = topic->history;
+            SSE_ASSERT(topic->channel.count || topic->presence || topic->named ||
+                       (h && (h->count || h->age.link.next || !sse__history_is_saved(h)))); /* O2 */
+            (void)topic, (void)h;
+        }
+}
+
 static void sse__check_all(sse_app *app) {
     const sse__slots *streams = &app->streams->all;
+    bool       works = sse__check_views(app);
     size_t     held = 0;
     uint32_t   i, count = 0;
     sse__link *link;
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
-        sse__check_conn(SSE__CONTAINER(link, sse__conn, all));
-        held += SSE__CONTAINER(link, sse__conn, all)->held;
+        const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        sse__check_conn(c);
+        held += c->held;
+        works = works || (c->work.next && !c->waits);
     }
     for (link = app->router->kept.next; link != &app->router->kept; link = link->next) {
         const sse_req *req = SSE__CONTAINER(link, sse_req, kept);
@@ -21792,7 +21862,10 @@ static void sse__check_all(sse_app *app) {
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
         count++;
     SSE_ASSERT(count == streams->count); /* S6 */
-    (void)held;
+    sse__check_topics(app);
+    works = works || !sse__list_empty(&app->streams->closing);
+    SSE_ASSERT(!works || sse__turn_has_work(app)); /* Y1 */
+    (void)held, (void)works;
 }
 #else
 static void sse__check_all(sse_app *app) { (void)app; }
@@ -22401,7 +22474,7 @@ SSE_API const char *sse_test_header(const sse_test_reply *reply, const char *nam
 
 /*==========================================================================
   >>env   while developing: is it up, what is in .env
-  Uses: >>listen >>field >>text >>buf >>base    Tests: tests/unit/env.c
+  Uses: >>listen >>field >>buf >>base   Tests: tests/unit/env.c
 ==========================================================================*/
 
 SSE_API bool sse_alive(int port) {
@@ -22546,7 +22619,7 @@ SSE_API int sse_load_env(const char *file) {
 
 /*==========================================================================
   >>tunnel   a public address, by a program of somebody else's
-  Uses: >>server >>loop >>base          Tests: tests/wire/tunnel.test.mjs
+  Uses: >>server >>base                 Tests: tests/wire/tunnel.test.mjs
 
   Owns the agent: a process group of a shell, the agent's program and a
   watcher, the pipe that they live by, and the pipe that tells the address.
@@ -23318,7 +23391,7 @@ SSE_API void sse_scripts(sse_buf *b, unsigned which) {
 
 /*==========================================================================
   >>client   Datastar's language, a part of it, for pages without internet   [pure]
-  Uses: >>buf >>base                    Tests: tests/browser/client.test.mjs
+  Uses: >>buf >>base     Tests: tests/unit/client.c tests/browser/client.test.mjs
   JC1  Each piece is a literal of at most 4095 characters; in the order of
        sse__client_write they are one JavaScript module.
   JC2  As sent, in gzip and in br, it has at most 5 KB (5120 bytes).
@@ -23759,8 +23832,9 @@ static void sse__client_write(sse_buf *b) { (void)b; }
    - A section uses only what stands above it. Upcalls go through function pointers, or are declared
      in a block that names the section that defines them. `make layers` proves it. Sections marked
      [pure] do no I/O, read no clock and keep no state outside their arguments.
-   - Numbered invariants stand in the banner of their section, each tag once in the file; asserts
-     and comments cite them.
+   - Numbered invariants stand in the banner of their section, each tag once in the file. Each is
+     asserted, with its tag behind the assert, or a test that the section's Tests: line names cites
+     the tag at the check that would fail.
    - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base.
      Nothing here exits, aborts or prints but the default logger.
    - A fault that was mended has a test. `make check` takes seconds, `make test` runs everything.

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CHECK(error ? found == error : found == SSE_OK || found == SSE_E_ABSENT);
     CHECK(found ? !value.ptr
                 : value.ptr >= json.ptr && value.len <= json.len - (size_t)(value.ptr - json.ptr));
-    /* J2 */
+    /* JS2 */
     if (error)
         CHECK(sse__json_check(sse__str(json.ptr, offset), &again) == SSE_OK || again == offset);
     else CHECK(offset == json.len);

@@ -35,7 +35,7 @@ static void check_js(sse_str s) {
     sse_buf_free(&b);
 }
 
-static void check_url(sse_str s) { /* decoding gives back what was encoded */
+static void check_url(sse_str s) { /* T1: decoding gives back what was encoded */
     sse_buf b = {0};
     size_t  n;
     sse__escape_url(&b, s);

@@ -49,22 +49,41 @@ is_empty([$rest =~ /^(?:static|SSE_API)\b[^;={]*\)\s*(?:SSE__\w+(?:\([^)]*\))?)?
     'no other forward declarations');
 
 # The Uses: line of a pure section names the sections whose functions, types and macros it uses, all
-# of them and no other.
-my (%home, %code, %uses, @order);
+# of them and no other. That of any other section names some that it uses; what it uses besides is
+# used by those.
+my (%home, %code, %uses, %pure, %all, @order);
 for my $section (split m{^/\*=+\n  (?=>>\w)}m, $rest) {
     my ($name, $banner, $body) = $section =~ m{^>>(\w+)(.*?)\*/\n(.*)}s or next;
-    $uses{$name} = [$banner =~ /Uses: (.*?)(?:  |\n)/ ? $1 =~ />>(\w+)/g : ()]
-        if $banner =~ /\[pure/;
+    $uses{$name} = [$banner =~ /Uses: (.*?)(?:  |\n)/ ? $1 =~ />>(\w+)/g : ()];
+    $uses{$name} = [@order] if $all{$name} = $banner =~ /Uses: everything above/;
+    $pure{$name} = $banner =~ /\[pure/;
     $code{$name} = $body =~ s{/\*.*?\*/|"(?:\\.|[^"\\\n])*"}{}gsr;
     push @order, $name;
     $home{$_} //= $name for $code{$name} =~ /^(?:static|SSE_API)\b[^;={]*?\b(sse_\w+)\(/mg,
         $code{$name} =~ /^#define (SSE__\w+)/mg,
         $code{$name} =~ /^(?:typedef )?(?:struct|enum) (sse__\w+) \{/mg;
+    $home{$_} //= $name for map { /\b(SSE__\w+)/g }
+        $code{$name} =~ /^(?:typedef )?enum(?: \w+)? \{(.*?)\}/msg;
 }
-for my $name (grep { $uses{$_} } @order) {
-    my %used = map { $home{$_} => 1 } grep { $home{$_} && $home{$_} ne $name }
-        $code{$name} =~ /\b((?:sse_|SSE__)\w+)/g;
-    is_deeply($uses{$name}, [grep { $used{$_} } reverse @order],
-        ">>$name: its Uses line is what it uses");
+sub reached { # with what they use
+    my (%seen, $next);
+    my @left = @_;
+    while (defined($next = shift @left)) { push @left, @{$uses{$next} // []} unless $seen{$next}++ }
+    return \%seen;
+}
+my @above;
+for my $name (@order) {
+    my $code = $code{$name} =~ s/\bstruct sse_\w+//gr; # pointers to structs of any section
+    my %used = map { $home{$_} => 1 } grep { $home{$_} } $code =~ /\b((?:sse_|SSE__)\w+)/g;
+    my @used = grep { $used{$_} } reverse @above;
+    push @above, $name;
+    next if $all{$name};
+    if ($pure{$name}) { is_deeply($uses{$name}, \@used, ">>$name: its Uses line is what it uses") }
+    else {
+        my $reached = reached(@{$uses{$name}});
+        is_empty([map({ "it does not use >>$_" } grep { !$used{$_} } @{$uses{$name}}),
+                  map({ "it uses >>$_, which its line does not lead to" }
+                      grep { !$reached->{$_} } @used)], ">>$name: its Uses line is true");
+    }
 }
 done_testing();

@@ -64,16 +64,6 @@ cmp_ok($lengths[@lengths / 2], '<=', 16, 'the median function is short');
 cmp_ok(scalar(grep { $_ > 40 } @lengths), '<=', @lengths / 20,
     'hardly any function is past 40 lines');
 
-# Tags of invariants: each is defined once in the file, in the banner of its section, and what
-# comments cite exists.
-my (%tags, @twice);
-for my $banner ($private =~ m{^/\*=+\n(  >>.*?)=+\*/}msg) {
-    $tags{$_}++ and push @twice, $_ for $banner =~ /^  ([A-Z]{1,2}\d+)  \S/mg;
-}
-my @cited = map { /\b([A-Z]{1,2}\d{1,2})\b/g } $private =~ m{/\*.*?\*/}gs;
-is_empty(\@twice, 'a tag of an invariant is defined once');
-is_empty([grep { !$tags{$_} && $_ ne 'C99' } @cited], 'a tag that is cited exists');
-
 # W5: what an app does by time asks its loop for it. Real time is for what other threads and
 # processes do meanwhile, for times of files, for how long a callback took, and for functions
 # without an app.
@@ -87,6 +77,19 @@ for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
         if !$real{$name} && $body =~ /\b(?:sse__clock_ms|clock_gettime|time|gettimeofday)\(/;
 }
 is_empty(\@asking, 'the clock of the system is read by few');
+
+# SG2: what compares a secret, a signature or a hash does it by sse__equal_secret and nothing else.
+my %secret = map { $_ => 1 } qw(sse__unsign_at sse_password_check sse_stream_find
+    sse_auth_basic sse_auth_bearer);
+my @compares;
+for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
+    my ($name, $body) = /^(?:static|SSE_API)\b[^;{=]*?\b(sse_\w+)\([^;{]*\)[^;{]*\{(.*)/s or next;
+    delete $secret{$name} if $body =~ /\bsse__equal_secret\(/;
+    push @compares, $name
+        if $body =~ /\bsse__equal_secret\(/ && $body =~ /\b(?:memcmp|str\w*cmp|sse__eq)\(/;
+}
+is_empty([sort keys %secret], 'secrets are compared as secrets');
+is_empty(\@compares, '... and nothing else is compared beside them');
 
 my $comments = () = join("\n", $text =~ m{/\*.*?\*/|//[^\n]*}gs) =~ /\n|\z/g;
 diag(sprintf '%d functions, median %d lines, longest %d; %d lines, %d %% with comments',

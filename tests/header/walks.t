@@ -35,4 +35,15 @@ for my $line (split /\n/, $walks) {
 }
 is_empty(\@bad, 'the walks go where the code goes');
 ok(keys %seen > 40, 'and name ' . keys(%seen) . ' functions');
+
+# Where to look: what is named for a question stands in the section named before it.
+my ($where) = $private =~ /^  Where to look.*?\n(.*?)\n\n/ms or BAIL_OUT('nowhere to look');
+my ($section, @astray) = ('');
+for my $word ($where =~ /(\[\w+\]|\b(?:sse__|SSE__)\w+)/g) {
+    if ($word =~ /\[(\w+)\]/) { $section = $1; next }
+    my ($body) = $private =~ m{^/\*=+\n  >>$section .*?\*/\n(.*?)(?=^/\*=+\n  >>|\z)}ms;
+    push @astray, "$word is not in >>$section"
+        unless ($body // '') =~ /^(?:static\b[^\n;=]*\b$word\([^;\{]*\{|#define $word\()/m;
+}
+is_empty(\@astray, 'and where to look is where it is');
 done_testing();

@@ -17,7 +17,7 @@ static void *test_realloc(void *p, size_t n) {
     return fails || n > 1u << 30 ? NULL : realloc(p, n);
 }
 
-static void sizes(void) { /* against division, on the edges */
+static void sizes(void) { /* BA1: against division, on the edges */
     static const size_t edges[] = {0, 1, 2, 3, 7, SIZE_MAX / 3, SIZE_MAX / 2, SIZE_MAX / 2 + 1,
         SIZE_MAX - 1, SIZE_MAX, (size_t)1 << (sizeof(size_t) * 4),
         ((size_t)1 << (sizeof(size_t) * 4)) - 1};

@@ -132,7 +132,7 @@ static int partly_undone(sse_db *d, void *user) {
     return 0;
 }
 
-static void by_us(const char *mode) {
+static void by_us(const char *mode) { /* G2 */
     char name[32];
     snprintf(name, sizeof name, "own-%s.db", mode);
     begin(name, mode);
@@ -599,7 +599,7 @@ static void blind(void) {
     end();
 }
 
-static void at_rest(void) {
+static void at_rest(void) { /* G3 */
     uint64_t stop;
     begin("rest.db", "WAL");
     own("INSERT INTO t(a) VALUES(1)");

@@ -31,10 +31,19 @@ static const char *field(const client *c, const char *name) {
 }
 
 static void test_text(void) {
-    sse_buf b = {NULL, 0, 0, SSE_OK};
-    size_t  i, wrong = 0;
+    static const size_t pieces[] = {sizeof sse__client_signals, sizeof sse__client_expressions,
+        sizeof sse__client_request, sizeof sse__client_stream, sizeof sse__client_morph,
+        sizeof sse__client_attributes, sizeof sse__client_plugins};
+    sse_buf             b = {NULL, 0, 0, SSE_OK};
+    size_t              i, wrong = 0, sum = 0;
+    for (i = 0; i < SSE__COUNT(pieces); i++) {
+        wrong += pieces[i] > 4095 + 1;
+        sum += pieces[i] - 1;
+    }
+    is_int(wrong, 0, "no piece is longer than a literal may be"); /* JC1 */
     sse__client_write(&b);
     ok(!b.error && b.len > 10000 && b.len < 16384, "%lu bytes of JavaScript", (unsigned long)b.len);
+    is_int((long long)b.len, (long long)sum, "all pieces");
     for (i = 0; i < b.len; i++)
         wrong += (unsigned char)b.ptr[i] > 126 || b.ptr[i] == '\t' ||
                  (b.ptr[i] == '\n' && i && strchr(" \n", b.ptr[i - 1]));
@@ -68,6 +77,10 @@ static void test_served(void) {
     ok(strcmp(field(c, "Content-Encoding"), "Content-Encoding: gzip") == 0 &&
             strcmp(field(c, "ETag: ") + 6, etag) != 0,
         "gzip has an ETag of its own");
+    ok(atoi(field(c, "Content-Length: ") + 16) <= 5120, "5 KB at most in gzip"); /* JC2 */
+    c = dial(app, "/own.js", "Accept-Encoding: br\r\n");
+    ok(strstr(c->got, "\r\n\r\n") && atoi(field(c, "Content-Length: ") + 16) <= 5120,
+        "... and in br: %s", field(c, "Content-Length: "));
     c = dial(app, "/own.js", "Range: bytes=0-9\r\n");
     ok(strstr(c->got, "206 Partial Content") && strstr(c->got, "Content-Range: bytes 0-9/"),
         "a range of it");

@@ -19,12 +19,12 @@ static void *try_realloc(void *p, size_t n) {
 
 static sse_buf out;
 
-static void wrote(int error, const char *want, const char *name) {
+static void wrote(int error, const char *want, const char *name) { /* DS2 */
     is_str(error ? sse_error_text(error) : sse_buf_text(&out), want, name);
     sse_buf_free(&out);
 }
 
-static void refused(int error, int want, const char *name) {
+static void refused(int error, int want, const char *name) { /* DS1 */
     ok(error == want && out.len == 0 && out.error == SSE_OK, "refused: %s", name);
     if (error != want) printf("#   %s\n", sse_error_text(error));
     sse_buf_free(&out);

@@ -73,7 +73,7 @@ static const char *said(sse_db *db) {
             printf("#   %s\n", said(db));                                       \
     } while (0)
 
-static void values(void) {
+static void values(void) { /* D1 */
     sse_db   *db = sse_db_open(":memory:", NULL);
     sse_str   blob = {"a\0b", 3}, none = {NULL, 0}, empty = {"", 0}, got_blob;
     sse_rows *r;
@@ -148,7 +148,7 @@ static void refusals(void) {
     is_int(sse_db_exec(db, NULL), SSE_E_ARG, "NULL is refused");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
-    ok(sse__db_error_count() == errors + 12, "every failure is counted, once");
+    ok(sse__db_error_count() == errors + 12, "every failure is counted, once"); /* D3 */
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
     is_int(sse_db_error(db, NULL), 0, "forgets it");
     ok(sse__db_error_count() == errors + 12, "the count does not");
@@ -621,7 +621,7 @@ static int write_u_undo_t(sse_db *db, void *user) {
     return 0;
 }
 
-static void names(void) {
+static void names(void) { /* D4 */
     sse_db  *db = sse_db_open(":memory:", NULL);
     sqlite3 *raw;
     sse_db_migrate(db,

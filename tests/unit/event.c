@@ -142,7 +142,7 @@ static unsigned random_below(unsigned n) {
     return (random_state >> 8) % n;
 }
 
-static void test_round_trip(void) {
+static void test_round_trip(void) { /* EV1 */
     static const char alphabet[] = {'a', ' ', ':', '\n', '\r', '\0', '\n', 'd', '\xE2', '\x82',
         '\xAC', '\t'};
     int               round, wrong = 0;

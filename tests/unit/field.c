@@ -166,6 +166,8 @@ static void test_etags(void) {
             "strong: %s in %s", cases[i].etag, cases[i].list);
     }
     ok(!sse__etag_match(sse__str(NULL, 0), SSE__LIT("\"a\""), true), "no list, no match");
+    ok(!sse__etag_match(sse__str("\"a\"", 2), SSE__LIT("\"a\""), true),
+        "half a tag is none"); /* FD2 */
 }
 
 static void test_ranges(void) {

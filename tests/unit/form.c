@@ -83,7 +83,7 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
 #define PART(headers, data) \
     "--XX\r\nContent-Disposition: form-data; " headers "\r\n\r\n" data "\r\n"
 
-static void test_multipart(void) {
+static void test_multipart(void) { /* M1 */
     static const struct {
         const char *body, *want;
     } cases[] = {

@@ -261,7 +261,7 @@ static const char *family(void (*fn)(sse_buf *, const char *, ...), const char *
     return sse_buf_text(&b);
 }
 
-static void languages(void) {
+static void languages(void) { /* P1 */
     static const char mixed[] = "<a href='x?y=1&z'>\"\\\n";
     sse_buf           b = {0};
     is_str(family(sse_html, "<b>%s</b>&", mixed),

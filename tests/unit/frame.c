@@ -240,6 +240,34 @@ static void test_fixed_bytes(void) {
     sse_buf_free(&b);
 }
 
+/* Z5: behind the head of each compressed block there is one type of block each, no postfix, no
+   context mode but the first, one tree. */
+static void test_one_tree(void) {
+    static const char *const names[] = {"chat", "signals"};
+    unsigned                 e, seen = 0, wrong = 0;
+    int                      i;
+    for (e = 0; e < SSE__COUNT(names); e++) {
+        sse__encoder   *p = sse__encoder_new(16);
+        struct workload w = workload_new(names[e], 20, 5);
+        sse_buf         b = {NULL, 0, 0, 0};
+        for (i = 0; i < w.count; i++) {
+            uint64_t bits = 0;
+            b.len = 0;
+            sse__frame_key(p, SSE__BR, w.event[i], &b);
+            if (b.len < 8) continue;
+            memcpy(&bits, b.ptr, 5);
+            /* ISLAST 0, MNIBBLES 4, MLEN, ISUNCOMPRESSED 0 */
+            if ((bits & 7) || (bits >> 19 & 1)) continue;
+            seen++;
+            wrong += (bits >> 20 & 0x1FFF) != 0;
+        }
+        sse_buf_free(&b);
+        workload_free(&w);
+        sse__encoder_free(p);
+    }
+    ok(seen > 20 && !wrong, "one tree of each kind in %u frames", seen);
+}
+
 static void test_marks(void) {
     sse__encoder *p = sse__encoder_new(18);
     sse__codec   *c = sse__codec_new(p, SSE__BR, 18, 0), *other = sse__codec_new(p, SSE__BR, 18, 0);
@@ -344,7 +372,7 @@ static void test_memory(void) {
     workload_free(&w);
 }
 
-static void test_failing_allocations(void) {
+static void test_failing_allocations(void) { /* Z8 */
     sse_str       event = sse__text("data: the quick brown fox jumps over the lazy dog\n\n");
     sse__encoder *p = sse__encoder_new(18);
     sse__codec   *c;
@@ -386,6 +414,7 @@ int main(void) {
     test_parse();
     test_crc();
     test_fixed_bytes();
+    test_one_tree();
     test_marks();
     test_again();
     test_memory();

@@ -136,7 +136,7 @@ static void test_portable(void) {
     size_t       i;
     for (i = 0; i < SSE__COUNT(sse__scripts) && strlen(sse__scripts[i].text) <= longest; i++) {
     }
-    ok(i == SSE__COUNT(sse__scripts), "X1: no script is longer than a literal may be");
+    ok(i == SSE__COUNT(sse__scripts), "no script is longer than a literal may be"); /* X1 */
 }
 
 int main(void) {

@@ -60,7 +60,7 @@ static int same(const parsed *a, const parsed *b) {
            a->h.keep_alive == b->h.keep_alive && a->h.expect_continue == b->h.expect_continue;
 }
 
-/* Parses whole, then in all other ways; 0 and a diagnostic if any differs. */
+/* H2: parses whole, then in all other ways; 0 and a diagnostic if any differs. */
 static int parse_every_way(parsed *whole, const char *bytes, size_t len) {
     parsed bytewise, cut;
     size_t i;
@@ -290,7 +290,7 @@ static const struct {
     HOST(400, "\"a\""),
     HOST(400, "a\tb"),
     HOST(400, "a:80 0"),
-/* Content-Length */
+/* H3: Content-Length */
 #define LENGTH(status, n) CASE(status, POST("Content-Length: " n "\r\n"))
     LENGTH(200, "0"),
     LENGTH(200, "5"),
@@ -318,7 +318,7 @@ static const struct {
     LENGTH(400, "5\r\nContent-Length: 5"),
     LENGTH(400, "5\r\ncontent-length: 6"),
     LENGTH(400, "5\r\nX: y\r\nCONTENT-LENGTH: 5"),
-/* Transfer-Encoding */
+/* H3: Transfer-Encoding */
 #define CODING(status, n) CASE(status, POST("Transfer-Encoding: " n "\r\n"))
     CODING(200, "chunked"),
     CODING(200, "CHUNKED"),

@@ -316,7 +316,7 @@ static bool as_scanned(const sse__json_index *x, const char *path) {
     return found.ptr == value.ptr && (!found.ptr || found.len == value.len);
 }
 
-static void indexed(void) {
+static void indexed(void) { /* JS4 */
     static const char *const texts[] = {"7", " [] ", "{}", "[[0,1],[2,[3]]]",
         "{\"a\":{\"b\":1},\"a\":2}", "{\"a\":2,\"a\":{\"b\":1,\"b\":{}}}", "{\"\":{\"\":1}}",
         "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"\\u0061\":1,\"\\\\\":[2],\"\\ud83d\\ude00\":3}",
@@ -396,7 +396,7 @@ static void generated(void) {
     ok(found > 10000, "%d values were looked up", found);
 }
 
-static void near_misses(void) {
+static void near_misses(void) { /* JS2 */
     static const char alphabet[] =
         "{}[]\",:.eE+-019truefalsn\\/u \t\n\r\x01\x7F\x80\xBF\xC3\xE0\xED\xF0\xF4\xFF";
     int    i, good = 0, bad = 0, differ = 0;
@@ -636,7 +636,7 @@ static void texts(void) {
     is_str(text_of("{\"a\" : \"\\u0000\"}"), "{\"a\" : \"\\u0000\"}", "an object as it is written");
     is_str(text_of("null"), "(null)", "null is absent");
     is_str(text_of("\"null\""), "null", "but not the string");
-    is_str(text_of("\"a\\u0000b\""), sse_error_text(SSE_E_FIELD), "a NUL is refused");
+    is_str(text_of("\"a\\u0000b\""), sse_error_text(SSE_E_FIELD), "a NUL is refused"); /* JS3 */
     is_int(sse__json_to_text(&arena, sse__text(NULL), &text), SSE_OK, "an absent value");
     ok(!text, "has no text");
     alloc_fails = true;

@@ -51,7 +51,7 @@ static void publish(const char *topic, const char *data) {
     inside = 0;
 }
 
-static void topics(void) {
+static void topics(void) { /* O5 */
     sse_event event;
     app = dial_app(NULL);
     ok(!app->streams->hear, "publishing asks nobody while nobody listens");
@@ -255,7 +255,8 @@ static void commits_are_heard(void) {
     turns(app, 1);
     is_str(rendered, "1 0", "before views render");
     settle(30);
-    counts(1, 0, 1, "one call for the commits of a turn, for those whose tables they touched");
+    counts(1, 0, 1,
+        "one call for the commits of a turn, for those whose tables they touched"); /* G4 */
     sse_db_exec(db, "BEGIN");
     sse_db_exec(db, "INSERT INTO w VALUES(1)");
     sse_db_exec(db, "ROLLBACK");

@@ -130,10 +130,55 @@ static void idle(void) { /* a pool whose threads all wait */
     sse_app_free(app);
 }
 
+/* J2 */
+static int turns_of_disk, at_once, most_at_once;
+
+static void disk_work(sse_app *app, void *user) {
+    struct timespec pause = {0, 1000000};
+    (void)app;
+    pthread_mutex_lock(&gate);
+    if (++at_once > most_at_once) most_at_once = at_once;
+    pthread_mutex_unlock(&gate);
+    pause.tv_nsec *= (long)(3 - ((task *)user)->finished % 3);
+    nanosleep(&pause, NULL);
+    pthread_mutex_lock(&gate);
+    ((task *)user)->worked = turns_of_disk++;
+    at_once--;
+    pthread_mutex_unlock(&gate);
+}
+
+static void disk_done(sse_app *app, void *user) {
+    (void)user;
+    if (--left == 0) sse_stop(app);
+}
+
+static void disk(void) { /* while all threads of the pool are taken */
+    task     tasks[20], taken[4];
+    sse_app *app = start();
+    int      i, wrong = 0;
+    memset(tasks, 0, sizeof tasks);
+    memset(taken, 0, sizeof taken);
+    for (i = 0; i < 4; i++) sse_offload(app, until_stop, NULL, &taken[i]);
+    for (i = 0; i < 20; i++) {
+        tasks[i].finished = i;
+        left += sse__disk_do(app, disk_work, disk_done, &tasks[i]) == SSE_OK;
+    }
+    is_int(left, 20, "the disk's jobs are accepted");
+    run(app);
+    for (i = 0; i < 20; i++) wrong += tasks[i].worked != i;
+    is_int(wrong, 0, "done in their order");
+    is_int(most_at_once, 1, "one at a time");
+    is_int(app->disk ? app->disk->count : 0, 1, "by one thread");
+    sse_app_free(app);
+    for (i = 0; i < 4; i++) wrong += taken[i].worked != 1;
+    is_int(wrong, 0, "which waited for no work of the program's");
+}
+
 int main(void) {
     many();
     freed_early();
     limits();
     idle();
+    disk();
     return tap_done();
 }

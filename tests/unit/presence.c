@@ -49,7 +49,7 @@ static sse_topic_options options_of(int leave_ms) {
     return o;
 }
 
-static void test_states(void) { /* the section alone */
+static void test_states(void) { /* E1: the section alone */
     const sse_topic_options o = options_of(0), slow = options_of(20);
     sse_app                *app = sse_app_new(NULL);
     present = sse__presence_new(app, "t", &o, NULL, gone);
@@ -109,7 +109,7 @@ static void in_and_out(const char *who, bool joins) {
     sse__presence_leave(present, who);
 }
 
-static void test_within(void) {
+static void test_within(void) { /* E2 */
     const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
     present = sse__presence_new(app, "t", &o, NULL, gone);

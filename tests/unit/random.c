@@ -40,7 +40,7 @@ int main(void) {
 #endif
     fails = 2;
     fail_errno = EACCES;
-    ok(!sse__random(&byte, 1), "neither call nor file: false");
+    ok(!sse__random(&byte, 1), "neither call nor file: false"); /* SY1 */
     fails = 0;
     ok(sse__random(&byte, 0), "no bytes are always to be had");
     return tap_done();

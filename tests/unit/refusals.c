@@ -45,11 +45,22 @@ static void test_app_error(void) {
     is_str(why, "", "... and no words");
     (void)sse_get(app, "one", handler, NULL);
     (void)sse_get(app, "two", handler, NULL);
-    is_int(sse_app_error(app, &why), SSE_E_ARG, "the first mistake stays");
+    is_int(sse_app_error(app, &why), SSE_E_ARG, "the first mistake stays"); /* CO2 */
     is_str(why, "route GET one: a path begins with /", "... with its words");
     is_int(sse_app_error(app, NULL), SSE_E_ARG, "which need not be asked for");
+    sse__log(app, SSE_LOG_WARNING, "%s", "GET /a\r\nb\x7F\xC3\xA9");
+    is_str(logged(), "GET /a??b?\xC3\xA9", "what peers send stays in its line"); /* CO1 */
     is_int(sse_app_error(NULL, &why), SSE_E_ARG, "no app");
     ok(*why, "... has a reason too");
+    sse_app_free(app);
+}
+
+/* CO2: once it runs, a mistake is the call's own. */
+static void test_at_run_time(void) {
+    sse_app *app = fresh();
+    ok(sse_poll(app, 0) > 0, "a new app runs");
+    is_int(sse_get(app, "none", handler, NULL), SSE_E_ARG, "a mistake of a call at run time");
+    ok(sse_poll(app, 0) > 0, "... leaves it running");
     sse_app_free(app);
 }
 
@@ -114,7 +125,7 @@ static void app_refused(const char *text, const char *name) {
     line[0] = '\0';
 }
 
-static void test_app_texts(void) {
+static void test_app_texts(void) { /* OP1 */
     static const struct {
         size_t      at;
         const char *value, *text;
@@ -463,6 +474,7 @@ static void test_topics(void) {
 
 int main(void) {
     test_app_error();
+    test_at_run_time();
     test_routes();
     test_app_texts();
     test_app_numbers();

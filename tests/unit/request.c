@@ -1,5 +1,8 @@
 /* Tests of >>request: all names and values of a request, in order; the i-th of a name; pointers
-   that hooks leave; signals of DELETE in either place; a cookie that is taken back; PATCH. */
+   that hooks leave; signals of DELETE in either place; a cookie that is taken back; PATCH; texts
+   that stay; replies by how many writes. */
+static int writes; /* to sockets */
+#define SSE__SYS(call) (writes += #call[0] == 's' && #call[1] == 'e' && #call[2] == 'n', call)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -208,6 +211,88 @@ static void half_closed(void) {
     dial_free(app);
 }
 
+/* ---- texts that stay, and what nobody asks for ---- */
+
+static sse_req    *kept;
+static sse_str     body_then;
+static const char *texts_then[4];
+
+static void keep(sse_req *req, void *user) {
+    (void)user;
+    kept = req;
+    body_then = sse_body(req);
+    texts_then[0] = sse_header(req, "X-A");
+    texts_then[1] = sse_query(req, "q");
+    texts_then[2] = sse_cookie(req, "c");
+    texts_then[3] = sse_path(req);
+    sse_defer(req);
+}
+
+static void texts_stay(void) { /* R1: while others come, and its client leaves */
+    static const char asks[] = "POST /keep?q=%C3%A9 HTTP/1.1\r\nHost: localhost\r\nX-A: one\r\n"
+                               "Cookie: c=v\r\nContent-Length: 5\r\n\r\nfirst";
+    static const char other[] = "POST /all?q=zzzzzz HTTP/1.1\r\nHost: localhost\r\nX-A: zzz\r\n"
+                                "Cookie: c=z\r\nContent-Length: 5\r\n\r\nzzzzz";
+    sse_app          *app = dial_app(NULL);
+    client           *c;
+    int               i;
+    sse_post(app, "/keep", keep, NULL);
+    sse_post(app, "/all", all, NULL);
+    c = send_from_new(app, asks, strlen(asks));
+    for (i = 0; i < 500 && !kept; i++) turns(app, 1);
+    for (i = 0; i < 3; i++) ask(app, other);
+    hang_up(c);
+    turns(app, 5);
+    for (i = 0; i < 3; i++) ask(app, other);
+    is_mem(body_then.ptr, body_then.len, "first", 5, "a body stays");
+    is_str(texts_then[0], "one", "so does the value of a header");
+    is_str(texts_then[1], "\xC3\xA9", "... of the query");
+    is_str(texts_then[2], "v", "... of a cookie");
+    is_str(texts_then[3], "/keep", "and the path");
+    sse_finish(kept);
+    turns(app, 3);
+    dial_free(app);
+}
+
+static int  decoded[3]; /* before it asked for the query, for the signals, behind both */
+static void lazy(sse_req *req, void *user) {
+    (void)user;
+    decoded[0] = req->query.end || req->cookies.end || req->form.end || req->signals_read;
+    (void)sse_query(req, "a");
+    decoded[1] = req->query.end && !req->cookies.end && !req->signals_read;
+    (void)sse_signal(req, "a");
+    decoded[2] = req->signals_read && !req->cookies.end && !req->form.end;
+}
+
+static void only_what_is_asked_for(void) { /* R2 */
+    sse_app *app = dial_app(NULL);
+    sse_post(app, "/lazy", lazy, NULL);
+    ask(app, "POST /lazy?a=1 HTTP/1.1\r\nHost: localhost\r\nCookie: c=v\r\n"
+             "Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
+    ok(!decoded[0], "nothing is decoded before a handler runs");
+    ok(decoded[1], "then the query, when it asks for that");
+    ok(decoded[2], "and the signals");
+    dial_free(app);
+}
+
+static void large_text(sse_req *req, void *user) { /* of ?n= bytes */
+    int n = (int)sse_parse_int(sse_query(req, "n"), 0);
+    (void)user;
+    for (; n > 0; n--) sse_puts(sse_out(req), "x");
+}
+
+static void one_write(void) { /* A2 */
+    sse_app *app = dial_app(NULL);
+    sse_get(app, "/text", large_text, NULL);
+    writes = 0;
+    says(app, "GET /text?n=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n", "Content-Length: 10000\r\n");
+    is_int(writes, 1, "head and body leave in one write");
+    writes = 0;
+    says(app, "GET /text?n=20000 HTTP/1.1\r\nHost: localhost\r\n\r\n", "Content-Length: 20000\r\n");
+    is_int(writes, 1, "also where the body is not copied");
+    dial_free(app);
+}
+
 int main(void) {
     sse_app *app = dial_app(NULL);
     sse_before(app, "/pointer", hook, NULL);
@@ -273,5 +358,8 @@ int main(void) {
     rules();
     kept_connections();
     half_closed();
+    texts_stay();
+    only_what_is_asked_for();
+    one_write();
     return tap_done();
 }

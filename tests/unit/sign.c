@@ -248,7 +248,7 @@ static void ages(void) {
     is_str(unsign("s", far, 0, UINT64_MAX), "v", "though it may come");
 }
 
-/* The first list is signed with the right secret: only the spelling is wrong. */
+/* SG1. The first list is signed with the right secret: only the spelling is wrong. */
 static void forgeries(void) {
     static const char *const spelt[] = {"YQ.6553F100.T8bBSi2Vlxfz_lnSP4RVXxNQ7af4EP9vGXnA-Q0Z_Ag",
         "YQ.06553f100.2v8HwwtW3KIBfsmOQblsDeGJvVuc4uBKLwBTLHCPI5w",
@@ -329,6 +329,32 @@ static void comparing(void) {
     ok(sse__equal_secret(sse__text(NULL), sse__text("")), "nothing equals nothing");
 }
 
+/* SG2: how much CPU time it takes, at best, to see that the byte at this place differs. */
+static clock_t cost(char *a, char *b, size_t n, size_t at) {
+    clock_t best = -1;
+    int     i, equal = 0;
+    b[at] ^= 1;
+    for (i = 0; i < 5; i++) {
+        const clock_t began = clock();
+        clock_t       took;
+        equal += sse__equal_secret(sse__str(a, n), sse__str(b, n));
+        took = clock() - began;
+        if (best < 0 || took < best) best = took;
+    }
+    b[at] ^= 1;
+    return equal ? -1 : best;
+}
+
+static void same_cost(void) {
+    const size_t n = 4000000;
+    char        *a = (char *)calloc(1, n), *b = (char *)calloc(1, n);
+    clock_t      first = cost(a, b, n, 0), last = cost(a, b, n, n - 1);
+    ok(last > 0 && first > last / 4, "the first byte costs what the last does (%ld, %ld)",
+        (long)first, (long)last);
+    free(a);
+    free(b);
+}
+
 static void by_the_clock(void) {
     sse_buf text = {0}, value = {0};
     is_int(sse_sign(&text, "k", "now"), SSE_OK, "sse_sign");
@@ -355,6 +381,7 @@ int main(void) {
     forgeries();
     memory();
     comparing();
+    same_cost();
     by_the_clock();
     no_buffer();
     return tap_done();

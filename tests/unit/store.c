@@ -81,7 +81,7 @@ static sse_db *impatient(void) {
 
 /* ---- whose a file is ---- */
 
-static void one_server(void) {
+static void one_server(void) { /* K4 */
     sse_db     *a = impatient(), *b = impatient(), *c = impatient();
     sse_app    *first = new_app(), *second = new_app();
     const char *why;

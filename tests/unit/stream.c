@@ -194,7 +194,7 @@ static void *reach(void) { /* then makes the call, unless a callback has */
     return NULL;
 }
 
-static void each_call(void) {
+static void each_call(void) { /* S2: on_close is one of the places */
     enum { O = SSE_OK, C = SSE_E_CLOSED, S = SSE_E_STATE, A = SSE_E_ARG, T = SSE_E_THREAD };
     static const char all[] = "open id found meta ", after[] = "after its end was said";
     static const char raw[] = "on a raw stream, whose .type is not text/event-stream";
@@ -324,7 +324,7 @@ static void open_late(sse_req *req, void *user) { /* /late/{after} */
     opened += sse_stream_is_open(sse_stream_open(req, &o));
 }
 
-static void opening_late(void) {
+static void opening_late(void) { /* S2: on_close once */
     static const struct {
         const char *target, *head, *why;
     } rows[] = {

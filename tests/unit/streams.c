@@ -498,7 +498,7 @@ static void cost_of_names(void) {
         (unsigned long)small, (unsigned long)large);
 }
 
-static void cost_of_filters(void) { /* steps through lists, not matches */
+static void cost_of_filters(void) { /* S4: steps through lists, not matches */
     sse_filter f;
     sse__walk  w;
     char       path[64];

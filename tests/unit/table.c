@@ -65,7 +65,7 @@ static void test_slots(void) {
     SSE_FREE(t.at);
 }
 
-/* L2. The vectors are those of the reference implementation: key 00 01 .. 0f, text 00 01 .. */
+/* SipHash: the vectors are those of the reference implementation: key 00 01 .. 0f, text 00 01 .. */
 static void test_hash(void) {
     const uint64_t key[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0908u},
                    other[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0909u};
@@ -77,7 +77,23 @@ static void test_hash(void) {
         "... of another key");
 }
 
-static void test_maps(void) {
+/* L2: one name lies elsewhere in each map. */
+static void test_keys(void) {
+    static item items[2][8];
+    sse__map    maps[2];
+    int         i, k, same = 0;
+    memset(maps, 0, sizeof maps);
+    for (k = 0; k < 2; k++)
+        for (i = 0; i < 8; i++) {
+            snprintf(items[k][i].name, sizeof items[k][i].name, "name %d", i);
+            sse__map_add(&maps[k], &items[k][i].node, sse__text(items[k][i].name));
+        }
+    for (i = 0; i < 8; i++) same += items[0][i].node.hash == items[1][i].node.hash;
+    ok(same < 4, "each map has a key of its own");
+    for (k = 0; k < 2; k++) sse__map_free(&maps[k]);
+}
+
+static void test_maps(void) { /* L1: what is found is the item that was added */
     static item items[2000];
     sse__map    m;
     sse__node  *node;
@@ -108,6 +124,7 @@ int main(void) {
     test_lists();
     test_slots();
     test_hash();
+    test_keys();
     test_maps();
     return tap_done();
 }

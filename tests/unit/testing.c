@@ -212,7 +212,7 @@ static void streams(void) {
     sse_test_run(app, 1);
     is_str(told, "1 ", "but then");
     sse_test_run(app, 2600);
-    is_str(told, "1 once 2 3 ", "timers fire in order");
+    is_str(told, "1 once 2 3 ", "timers fire in order"); /* TE2 */
     say("hello");
     ok(!strstr(feed.body, "hello"), "what the test publishes");
     sse_test_run(app, 0);
@@ -381,7 +381,7 @@ static void render(sse_view *view, sse_buf *html, void *user) {
     sse_printf(html, "<p id=\"n\">%lld", n);
 }
 
-static void threads(void) {
+static void threads(void) { /* TE1 */
     sse_live_options  o;
     sse_topic_options keeps;
     char              path[40];

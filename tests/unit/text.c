@@ -188,6 +188,7 @@ static size_t make_text(char *p, size_t room) {
     return n;
 }
 
+/* T1 */
 static void round_trips(const char *name, sse__escaper escape,
     size_t (*read)(const char *, size_t, char *), bool utf8_only) {
     char   text[400], want[1200], got[1200], label[80];

@@ -258,7 +258,58 @@ static void test_read_without_memory(sse_db *db) { /* at a restart */
 }
 #endif
 
+/* ---- one frame for all ---- */
+
+static void join_all(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "all");
+}
+
+/* How many blocks the streams of an encoding have last in their queues. */
+static int last_blocks(sse_app *app, int encoding) {
+    const sse__channel *channel = &sse__topic_find(app->topics, SSE__LIT("all"))->channel;
+    const sse__block   *seen[8];
+    sse__link          *link;
+    int                 n = 0, i;
+    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
+        const sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
+        const sse__block  *block;
+        if (stream->encoding != encoding) continue;
+        block = sse__queue_at(&stream->conn->out, stream->conn->out.count - 1)->block;
+        for (i = 0; i < n && seen[i] != block; i++) {
+        }
+        if (i == n && n < 8) seen[n++] = block;
+    }
+    return n;
+}
+
+static void test_one_frame(void) { /* CH1 */
+    static const char *const heads[] = {"Accept: text/event-stream\r\n",
+        "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n",
+        "Accept: text/event-stream\r\nAccept-Encoding: br\r\n"};
+    static const int         encodings[] = {SSE__IDENTITY, SSE__GZIP, SSE__BR};
+    sse_app                 *app = dial_app(NULL);
+    sse_event                event;
+    const int                kinds = SSE__HAS_COMPRESSION ? 3 : 1;
+    int                      i;
+    memset(&event, 0, sizeof event);
+    event.data = "to all that are here";
+    opening = join_all;
+    for (i = 0; i < 15; i++) dial(app, "/s", heads[i % 3]);
+    sse_publish(app, "all", &event);
+    for (i = 0; i < kinds; i++)
+        is_int(last_blocks(app, encodings[i]), 1, "the first event is one block for an encoding");
+    turns(app, 2);
+    for (i = 0; i < 15; i++) dial(app, "/s", heads[i % 3]);
+    sse_publish(app, "all", &event);
+    for (i = 0; i < kinds; i++)
+        is_int(last_blocks(app, encodings[i]), i ? 2 : 1,
+            "with newcomers it is two, if it is compressed: a delta and a key");
+    dial_free(app);
+}
+
 int main(void) {
+    test_one_frame();
     long    n, m;
     sse_db *db;
     test_patterns();

@@ -148,7 +148,7 @@ static client *send_all(sse_app *app, size_t n) {
     return c;
 }
 
-static void whole(void) {
+static void whole(void) { /* UP1: jobs that met would mix the pieces */
     static const size_t   sizes[] = {0, 1, 65535, 65536, 65537, 262144, BIG};
     sse_body_file_options o;
     struct stat           s;
@@ -314,7 +314,7 @@ static void misused(void) {
     dial_free(app);
 }
 
-static void leaves(void) { /* in the middle: gathered, or written already */
+static void leaves(void) { /* UP2: in the middle: gathered, or written already */
     static const size_t   sent[] = {10, 300000, 1000000};
     sse_body_file_options o;
     size_t                i;

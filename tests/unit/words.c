@@ -542,7 +542,7 @@ static void uses_db(sse_app *app, void *user) {
     own_exec = sse_db_exec((sse_db *)user, "INSERT INTO t VALUES(2)");
 }
 
-static void test_astray(void) {
+static void test_astray(void) { /* D7 */
     sse_app    *app = fresh(SSE_OFF);
     sse_db     *db = sse_db_open(":memory:", NULL);
     const char *why;

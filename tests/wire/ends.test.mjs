@@ -50,6 +50,7 @@ test('what the program ends is whole: sse_stream_end, SSE_END, sse_streams_close
   }
 })
 
+// S5
 test('every other end breaks off, behind the last event: lifetime, reconnect, SSE_RECONNECT',
     async () => {
   for (const encoding of encodings)
@@ -314,6 +315,7 @@ test('a stream that is opened while the app stops ends like the others', async (
   assert.equal((await stopping).code, 0)
 })
 
+// O4
 test('a stream on a topic with a history has an id before its first event: ' +
     'nothing is lost while its quiet client is away', async () => {
   for (const [first, again] of [['/topic/kept.a', '/topic/kept.a'],

@@ -114,6 +114,7 @@ function judge(reader) {
   assert.equal(reader.chunked, reader.minor === 1)
 }
 
+// MS1: what the clients decode is what was sent
 test(`${seconds} s of joining, stalling and leaving`, async t => {
   const readers = new Set(), decoded = { br: 0, gzip: 0, identity: 0 }
   let skipped = 0, wire = 0

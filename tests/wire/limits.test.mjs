@@ -18,6 +18,7 @@ async function got(server, text = get('/')) {
   return socket.got
 }
 
+// LI1
 test('max_connections: those above it are told, the others served', async () => {
   const server = await start('max_connections=5')
   const first = await sockets(server, 5)
@@ -51,6 +52,7 @@ test('max_per_peer', async () => {
   }
 })
 
+// LI2
 test('out of descriptors: who waits is served when another leaves, or told; no spin, and on again',
     async () => {
   const server = await start('max_connections=1000', `root=${root}tests`)

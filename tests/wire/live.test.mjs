@@ -77,6 +77,7 @@ test('what comes out the same is not sent', async () => {
   s.close()
 })
 
+// V3
 test('a render that fails leaves the last state, and is tried again', async () => {
   const s = await listen(server, '/room/bad')
   await until(() => s.last, 'the state')

@@ -60,6 +60,7 @@ test('the page is whole: no outside files, nothing inline', async () => {
   }
 })
 
+// N1
 test('nothing is computed while nobody watches', async () => {
   const quiet = await counters()
   assert.equal(quiet.views, 0)

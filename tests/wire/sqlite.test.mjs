@@ -60,6 +60,7 @@ test('a client that saw no row yet misses none', async () => {
   close(again)
 })
 
+// B2
 test('what is rolled back is no event, also where a transaction spans turns', async () => {
   const stream = await listen(server, '/rows')
   await place(stream)

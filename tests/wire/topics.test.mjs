@@ -254,6 +254,7 @@ test('except: everyone but the one who spoke', async () => {
   close(a, b)
 })
 
+// O1
 test('patterns match anywhere, once; an exact name is exact', async () => {
   const any = await listen(server, '/topics/p.1?pattern=p.*')
   const inner = await listen(server, '/topics/,?pattern=p.*.end')
@@ -288,6 +289,7 @@ test('max_topics bounds what is kept: the history not used for longest goes', as
   await small.stops()
 })
 
+// O3
 test('a replay larger than the queue flows as it is read', async () => {
   const body = 'x'.repeat(10000)
   await say(server, 'large.1', body, '?count=1500') // 15 MB
