@@ -3553,9 +3553,13 @@ static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
 typedef struct sse__node { struct sse__node *next; sse_str key; uint32_t hash; } sse__node;
 typedef struct sse__map {
     sse__node **buckets;
-    uint64_t    key[2];     /* L2 */
+    uint64_t    key[2];     /* L2: the app's map_key */
     uint32_t    cap, count; /* cap: a power of two, or 0 */
 } sse__map;
+
+static void sse__map_seed(sse__map *m, const uint64_t key[2]) { /* while it is empty */
+    m->key[0] = key[0], m->key[1] = key[1];
+}
 
 static sse__node *sse__map_find(const sse__map *m, sse_str key) {
     sse__node *node;
@@ -3572,11 +3576,6 @@ static bool sse__map_grow(sse__map *m) {
     sse__node    **buckets = (sse__node **)sse__zalloc(cap * sizeof *buckets), *node;
     uint32_t       i;
     if (!buckets) return false;
-    /* L2: where things lie in memory is different in each process, and no peer is told */
-    if (!m->cap) {
-        m->key[0] = (uintptr_t)buckets;
-        m->key[1] = (uintptr_t)m;
-    }
     for (i = 0; i < m->cap; i++)
         while ((node = m->buckets[i]) != NULL) {
             m->buckets[i] = node->next;
@@ -6341,6 +6340,7 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
     child = (sse__route_node *)sse__zalloc(sizeof *child + text.len + 1);
     if (!child) return NULL;
     child->text = sse__copy_text((char *)(child + 1), text);
+    sse__map_seed(&child->literals, parent->literals.key);
     if (pattern) *at = child;
     else if (!sse__map_add(&parent->literals, &child->node, sse__text(child->text))) {
         SSE_FREE(child);
@@ -8228,6 +8228,7 @@ struct sse__stream;
 struct sse_app {
     sse__loop            loop;
     sse_app             *next;                /* of all apps, see app_of_loop */
+    uint64_t             map_key[2];          /* of its maps, random: L2 */
     sse__slots           timers;              /* >>timers */
     sse__link            watches;
     sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
@@ -16995,6 +16996,7 @@ static sse__presence *sse__presence_new(sse_app *app, const char *topic,
     sse__presence *presence = SSE__NEW(sse__presence);
     if (!presence) return NULL;
     sse__list_init(&presence->here);
+    sse__map_seed(&presence->people, app->map_key);
     presence->app      = app;
     presence->topic    = topic;
     presence->options  = options;
@@ -22001,6 +22003,23 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__app_drop(app);
 }
 
+/* Draws the key of all maps, before anything is in one. False: the kernel has no random bytes; then
+   it is of the time and of where things lie in memory, which a peer hardly knows. */
+static bool sse__app_seed(sse_app *app) {
+    uint64_t   key[2];
+    const bool drawn = sse__random(key, sizeof key);
+    if (!drawn) key[0] = (uintptr_t)app, key[1] = (uintptr_t)&key ^ sse__clock_ms() << 32;
+    app->map_key[0] = key[0], app->map_key[1] = key[1];
+    sse__map_seed(&app->router->root.literals, key);
+    sse__map_seed(&app->streams->labels, key);
+    sse__map_seed(&app->streams->people, key);
+    sse__map_seed(&app->topics->exact, key);
+    sse__map_seed(&app->topics->patterns, key);
+    sse__map_seed(&app->views->shared, key);
+    sse__map_seed(&app->views->each, key);
+    return drawn;
+}
+
 /* An app and the parts that are there from its first moment, in use or not. */
 typedef struct sse__whole {
     sse_app            app;
@@ -22015,6 +22034,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse__whole *whole = SSE__NEW(sse__whole);
     sse_app    *app   = (sse_app *)whole;
     int         error, loop_error;
+    bool        drawn;
     if (!whole) return NULL;
     app->router  = &whole->router;
     app->streams = &whole->streams;
@@ -22026,6 +22046,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
+    drawn      = sse__app_seed(app);
     error      = sse__options_copy(app, options);
     loop_error = sse__app_open(app);
     if (!error) error = loop_error;
@@ -22033,6 +22054,9 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
     sse__apps_add(app);
+    if (!drawn)
+        sse__log(app, SSE_LOG_WARNING, "sse_app_new: no random bytes are to be had: a peer might "
+                 "guess which names slow the app down");
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);
