@@ -2345,8 +2345,8 @@ SSE_API int sse_come_back(sse_req *req, int ms);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
-   reply, never a stream (see sse_stream_open). One that is not answered within a minute is named in
-   the log, once.
+   reply, never a stream (see sse_stream_open). What is written later is refused, with a line in the
+   log. One that is not answered within a minute is named in the log, once.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -12446,6 +12446,8 @@ struct sse_req {
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
     bool         deferred;   /* it outlives its handler, until sse_finish */
+    size_t       final_len;  /* of out, and the errors, at sse_finish: nothing later counts */
+    int          final_out_error, final_error;
     bool         watched;    /* and is named if that does not come */
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
@@ -13168,7 +13170,8 @@ SSE_API sse_buf *sse_out(sse_req *req) {
 
 SSE_API sse_buf *sse_out_json(sse_req *req) {
     sse_buf *out = sse_out(req);
-    if (out == &req->out && !req->failed && !req->type) req->type = "application/json";
+    if (out == &req->out && !out->error && !req->failed && !req->type)
+        req->type = "application/json";
     return out;
 }
 
@@ -13396,6 +13399,9 @@ SSE_API int sse_finish(sse_req *req) {
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
+    req->final_len       = req->out.len;
+    req->final_out_error = req->out.error;
+    req->final_error     = req->error;
     /* By an alarm, this turn or the next: the caller is not to find itself in a hook, nor the
        request freed. */
     if (!here) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
@@ -20315,6 +20321,17 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
+/* Takes back what was written, or went wrong, after sse_finish: by its caller, who may have kept the
+   buffer, or by the last call of the body's reader. */
+static void sse__req_restore(sse_req *req) {
+    if (req->out.len > req->final_len)
+        (void)sse__refused(req->app, SSE_E_STATE, "sse_out: what was written after sse_finish is not "
+                           "sent (%s)", req->path);
+    req->out.len   = req->final_len;
+    req->out.error = req->final_out_error;
+    req->error     = req->final_error;
+}
+
 /* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
@@ -20322,6 +20339,7 @@ static void sse__req_conclude(sse_req *req) {
     sse__conn *c;
     sse__upcall upcall;
     sse__req_end_body(req);
+    if (req->phase == SSE__REQ_FINISHED) sse__req_restore(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
