@@ -8398,6 +8398,14 @@ SSE_API int sse_app_error(sse_app *app, const char **text) {
     return error;
 }
 
+/* Why a file mode is refused; NULL: it is fine. */
+static const char *sse__mode_fault(char text[96], const char *option, int mode) {
+    if (mode >= 0 && mode <= 0777) return NULL;
+    snprintf(text, 96, mode < 0 ? "%s %d%s" : "%s 0%o%s", option, mode,
+             ": not within 0..0777, a file mode in octal such as 0660");
+    return text;
+}
+
 /* An option and the values it may have. A lower bound of SSE_OFF: a time that can be turned off. */
 typedef struct sse__bounds { const char *name; long long value, min, max; } sse__bounds;
 
@@ -12333,9 +12341,11 @@ static const char *sse__app_secret(sse_app *app) {
 static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
     const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
                                   {"backlog", o->backlog, 0, INT32_MAX},
-                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
-                                  {"unix_mode", o->unix_mode, 0, 0777}};
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
     sse__address a;
+    char         text[96];
+    if (sse__mode_fault(text, ".unix_mode", o->unix_mode))
+        return sse__refuse(app, SSE_E_ARG, "%s: %s", what, text);
     if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
         return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
@@ -18768,9 +18778,10 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     sse_buf       name = {NULL, 0, 0, SSE_OK};
     sse__upload  *u;
     int           error;
+    char          fault[96];
     if (!path || !*path) return sse__req_refused(req, SSE_E_ARG, call, "there is no path");
-    if (options && (options->mode < 0 || options->mode > 0777))
-        return sse__req_refused(req, SSE_E_ARG, call, ".mode is not within 0..0777");
+    if (options && sse__mode_fault(fault, ".mode", options->mode))
+        return sse__req_refused(req, SSE_E_ARG, call, fault);
     if (req->deferred) /* and would be finished twice */
         return sse__req_refused(req, SSE_E_STATE, call, "the request is deferred already");
     if (req->body_asked) return sse__req_refused(req, SSE_E_STATE, call, "its body has a reader");

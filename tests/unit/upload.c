@@ -61,14 +61,24 @@ static void deferred(sse_req *req, void *user) {
     sse_finish(req);
 }
 
+static char mode_words[200];
+
+static void hear_mode(int level, const char *text, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(mode_words, sizeof mode_words, "%s", text);
+}
+
 static void odd_mode(sse_req *req, void *user) {
     sse_body_file_options o;
     memset(&o, 0, sizeof o);
     (void)user;
     o.mode = -1;
     answers_of[0] = sse_body_to_file(req, path, done, &o);
-    o.mode = 04755;
+    o.mode = 644;
+    sse_req_app(req)->options.on_log = hear_mode;
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     answers_of[1] = sse_body_to_file(req, path, done, &o);
+    sse_req_app(req)->options.on_log = NULL;
 }
 
 static void look_first(sse_req *req, void *user) { /* a hook for everything, say */
@@ -302,6 +312,10 @@ static void misused(void) {
     ok(answers_of[0] == SSE_E_ARG && answers_of[1] == SSE_E_ARG &&
             strncmp(c->got, "HTTP/1.1 500", 12) == 0,
         "permissions are 0..0777");
+    is_str(mode_words,
+        "sse_body_to_file: .mode 01204: not within 0..0777, a file mode in octal such as 0660 "
+        "(/mode)",
+        "... which is said in octal");
     c = sends(app, "/look", "multipart/form-data; boundary=xx", form);
     ok(answers_of[0] && answers_of[1] == 0 && strncmp(c->got, "HTTP/1.1 204", 12) == 0,
         "a form that is still to come is not malformed (%.12s)", c->got);
