@@ -2390,7 +2390,8 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
    so that pages need no internet.
    file: the real client, served as it is whenever it is there; it is looked for at each request.
    NULL, "", or not there: the client that is built in, which knows a part of Datastar's language
-   (chapter 5); with SSE_NO_CLIENT 404 and a line in the log. Copied.
+   (chapter 5); so too, with a warning, if it is empty, a directory, or cannot be read. With
+   SSE_NO_CLIENT 404 and a line in the log. Copied.
    Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In
    callbacks: yes. */
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
@@ -20739,8 +20740,11 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
    when it is first asked for. */
 typedef struct sse__client {
     char   *file; /* right behind this struct */
+    int     told; /* why that is not served, as it was said last: errno, or EMPTY; 0: it was not */
     sse_buf built_in;
 } sse__client;
+
+enum { SSE__CLIENT_EMPTY = -1 };
 
 static void sse__client_free(void *user) {
     sse__client *client = (sse__client *)user;
@@ -20748,12 +20752,33 @@ static void sse__client_free(void *user) {
     SSE_FREE(client);
 }
 
+/* Opens the file. -1, with errno: it cannot be served. That it is not there may be meant; what else
+   is in its place is said, once until it changes. */
+static int sse__client_open(sse_app *app, const char *path, sse__client *client, struct stat *st) {
+    int fd  = sse__file_open(client->file, st);
+    int why = fd < 0 ? errno : 0;
+    if (SSE__HAS_CLIENT && fd >= 0 && !st->st_size) {
+        close(fd);
+        fd  = -1;
+        why = SSE__CLIENT_EMPTY;
+    }
+    if (why == ENOENT) why = 0;
+    if (SSE__HAS_CLIENT && why && why != client->told && !sse__file_was_short(why))
+        sse__log(app, SSE_LOG_WARNING, "the Datastar client at %s: %s: %s: the one that is built "
+                 "in is served instead", path, client->file,
+                 why == SSE__CLIENT_EMPTY ? "it is empty"
+                 : why == EINVAL          ? "it is no plain file" : strerror(why));
+    if (!sse__file_was_short(why)) client->told = why;
+    errno = why;
+    return fd;
+}
+
 static void sse__client_handler(sse_req *req, void *user) {
     sse__client *client = (sse__client *)user;
     sse_buf     *b      = &client->built_in;
     sse_file     file   = {"/datastar.js", NULL, 0};
     struct stat  st;
-    const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
+    const int    fd = client->file ? sse__client_open(req->app, req->path, client, &st) : -1;
     sse__files_use(req->app);
     if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
     else if (client->file && (!SSE__HAS_CLIENT || sse__file_was_short(errno)))
@@ -20774,6 +20799,7 @@ static void sse__client_handler(sse_req *req, void *user) {
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     sse_route_options options;
     sse__client      *client;
+    struct stat       st;
     const char       *at = path ? path : "";
     if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
     if (!SSE__HAS_CLIENT && !file)
@@ -20784,6 +20810,10 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     if (file) client->file = sse__copy_text((char *)(client + 1), sse__text(file));
     memset(&options, 0, sizeof options);
     options.free_user = sse__client_free;
+    if (app && file) {
+        const int fd = sse__client_open(app, at, client, &st);
+        if (fd >= 0) close(fd);
+    }
     return sse_route(app, path, sse__client_handler, client, &options);
 }
 
