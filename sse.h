@@ -320,9 +320,9 @@
        <input data-bind:text><button data-on:click="@post('/say')">say</button>
 
      Views speak Datastar unless told otherwise: what a render writes is patched into the page by
-     the ids of its elements. sse_signal(req, "text") reads a signal of the request, or any path
-     into them ("user.name", "items.0.id"). An event carries .elements, .signals, .script or
-     .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
+     the ids of its outermost elements. sse_signal(req, "text") reads a signal of the request, or
+     any path into them ("user.name", "items.0.id"). An event carries .elements, .signals, .script
+     or .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
      siblings write the same bytes into a buffer.
 
        sse_post(app, "/tell", tell, NULL);
@@ -2774,7 +2774,8 @@ typedef struct sse_live_options {
     sse_format  format;          /* default: SSE_AS_ELEMENTS */
     const char *event;           /* name of the event, with SSE_AS_DATA. default: none, "message" in
                                     the browser */
-    const sse_patch_options *patch;   /* copied. default: by element ids, outer */
+    const sse_patch_options *patch;   /* copied. default: outer, by the id of each outermost
+                                         element; the log names a view that has none there */
     const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ...; not
                                          of one that the guard opens. copied. default: none */
     void       *user;            /* for render and guard. borrowed until the app is freed.
@@ -4781,6 +4782,10 @@ static const char *sse__fault(int *error, int to, const char *text) {
     return text;
 }
 
+static bool sse__is_html_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
 static const char *sse__elements_fault(const sse_patch_options *p, int *error) {
     const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
     if (!sse__has_no_newline(p->selector))
@@ -4796,6 +4801,53 @@ static const char *sse__elements_fault(const sse_patch_options *p, int *error) {
         return sse__fault(error, SSE_E_ARG, ".patch: .mode is none of sse_mode");
     if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__nonempty(p->selector)) return NULL;
     return sse__fault(error, SSE_E_ARG, ".patch: this .mode needs a .selector");
+}
+
+/* Goes over the attributes of a tag, from behind its name; whether one is an id. 1: yes, 0: no, -1:
+   the tag does not end. */
+static int sse__tag_has_id(const char *p, const char *end) {
+    while (p < end && *p != '>') {
+        const char *name = p, *value = NULL;
+        size_t      len;
+        char        quote = 0;
+        while (p < end && !strchr(" \t\r\n\f/>=", *p)) p++;
+        len = (size_t)(p - name);
+        while (len && p < end && sse__is_html_space(*p)) p++;
+        if (len && p < end && *p == '=') {
+            for (p++; p < end && sse__is_html_space(*p); p++) {}
+            if (p < end && (*p == '"' || *p == '\'')) quote = *p++;
+            value = p;
+            while (p < end && (quote ? *p != quote : *p != '>' && !sse__is_html_space(*p))) p++;
+            if (p == end) return -1;
+        }
+        if (value && p > value && sse__is_word(sse__str(name, len), "id")) return 1;
+        if (quote || (!len && p < end)) p++;
+    }
+    return p < end ? 0 : -1;
+}
+
+/* Whether Datastar finds nothing to patch by the first element of html, as that has no id. False
+   for what is no more than space and comments, or is not well-formed: it is not ours to judge. */
+static bool sse__html_lacks_id(sse_str html) {
+    const char *p = html.len ? html.ptr : "", *const end = p + html.len;
+    bool        text = false;
+    while (p < end) {
+        const sse_str rest = sse__str(p, (size_t)(end - p));
+        const char   *name = p + 1;
+        if (sse__starts(rest, SSE__LIT("<!"))) {
+            const bool comment = sse__starts(rest, SSE__LIT("<!--"));
+            p += 2;
+            while (p < end && (*p != '>' || (comment && (p[-1] != '-' || p[-2] != '-')))) p++;
+            if (p++ == end) return false;
+        } else if (*p == '<' && name < end && (*name | 32) >= 'a' && (*name | 32) <= 'z') {
+            sse_str tag;
+            while (p < end && !sse__is_html_space(*p) && *p != '/' && *p != '>') p++;
+            tag = sse__str(name, (size_t)(p - name));
+            return !sse__is_word(tag, "html") && !sse__is_word(tag, "head") &&
+                   !sse__is_word(tag, "body") && sse__tag_has_id(p, end) == 0;
+        } else text |= !sse__is_html_space(*p++);
+    }
+    return text;
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
@@ -18848,6 +18900,7 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     int             every_ms, min_interval_ms;
     uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
     uint64_t        told_full;       /* when that was last a warning: see sse__log_level_limited */
+    bool            told_id;         /* that what it renders has no id */
     sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
@@ -18934,6 +18987,19 @@ SSE_API int sse_view_skip(sse_buf *html) {
     return SSE_OK;
 }
 
+/* Datastar says only on its console that it found nothing to patch. */
+static void sse__view_check_id(sse__live *live, const sse_buf *html) {
+    const sse_mode mode = live->patch.mode;
+    if (live->told_id || live->format != SSE_AS_ELEMENTS || sse__nonempty(live->patch.selector) ||
+        (mode != SSE_OUTER && mode != SSE_REPLACE) ||
+        !sse__html_lacks_id(sse__str(html->ptr, html->len)))
+        return;
+    live->told_id = true;
+    sse__log(live->app, SSE_LOG_WARNING, "live view %s: Datastar finds what to patch by the id of "
+             "the outermost element, and this one has none: write <div id=\"...\">, or give "
+             ".patch a .selector", live->path);
+}
+
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
 static int sse__view_message(const sse__live *live, sse_buf *html, sse__message **m) {
     const char *text  = sse_buf_text(html);
@@ -19002,7 +19068,10 @@ static void sse__view_render(sse_view *view) {
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error && !sse__render_now.skips) error = sse__view_message(live, &views->html, &m);
+    if (!error && !sse__render_now.skips) {
+        sse__view_check_id(live, &views->html);
+        error = sse__view_message(live, &views->html, &m);
+    }
     if (error) {
         sse__view_failed(view, error);
         return;
@@ -20333,12 +20402,12 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
-/* Takes back what was written, or went wrong, after sse_finish: by its caller, who may have kept the
-   buffer, or by the last call of the body's reader. */
+/* Takes back what was written, or went wrong, after sse_finish: by its caller, who may have kept
+   the buffer, or by the last call of the body's reader. */
 static void sse__req_restore(sse_req *req) {
     if (req->out.len > req->final_len)
-        (void)sse__refused(req->app, SSE_E_STATE, "sse_out: what was written after sse_finish is not "
-                           "sent (%s)", req->path);
+        (void)sse__refused(req->app, SSE_E_STATE, "sse_out: what was written after sse_finish is "
+                           "not sent (%s)", req->path);
     req->out.len   = req->final_len;
     req->out.error = req->final_out_error;
     req->error     = req->final_error;
@@ -22063,11 +22132,11 @@ SSE_API void sse_app_free(sse_app *app) {
 }
 
 /* Draws the key of all maps, before anything is in one. False: the kernel has no random bytes; then
-   it is of the time and of where things lie in memory, which a peer hardly knows. */
+   it is where things lie in memory, which a peer hardly knows. */
 static bool sse__app_seed(sse_app *app) {
     uint64_t   key[2];
     const bool drawn = sse__random(key, sizeof key);
-    if (!drawn) key[0] = (uintptr_t)app, key[1] = (uintptr_t)&key ^ sse__clock_ms() << 32;
+    if (!drawn) key[0] = (uintptr_t)app, key[1] = (uintptr_t)&key;
     app->map_key[0] = key[0], app->map_key[1] = key[1];
     sse__map_seed(&app->router->root.literals, key);
     sse__map_seed(&app->streams->labels, key);

@@ -101,8 +101,10 @@ static void asks(sse_app *app, const char *words, const char *name) {
         ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL,
             "the client built in instead of %s", name);
     if (words)
-        snprintf(want, sizeof want, "the Datastar client at /datastar.js: %s: %s: the one that is "
-                 "built in is served instead\n", file, words);
+        snprintf(want, sizeof want,
+            "the Datastar client at /datastar.js: %s: %s: the one that is "
+            "built in is served instead\n",
+            file, words);
     is_str(said, want, words ? "... which is said, once" : "... which is nothing to say");
     said[0] = '\0';
 }

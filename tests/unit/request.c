@@ -257,8 +257,8 @@ static void finishes(sse_req *req, void *user) {
 }
 
 static void finished(void) {
-    static const char *const hows[] = {"", "o", "k", "f", "s", "x", "q", "r", "t", "okfsxr",
-        "e", "eo", "ek", "ef", "eokfsxqr", "et"};
+    static const char *const hows[] = {"", "o", "k", "f", "s", "x", "q", "r", "t", "okfsxr", "e",
+        "eo", "ek", "ef", "eokfsxqr", "et"};
     sse_app_options          o;
     sse_route_options        later;
     sse_test_reply           r;
