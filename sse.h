@@ -9178,7 +9178,7 @@ struct sse_db {
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
     int            writer_jobs;
-    uint64_t       writer_since;
+    uint64_t       writer_since, writer_doubt_ms; /* doubt: see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
     volatile int   stale;
     struct sse__dbposts *posts;
@@ -19672,7 +19672,7 @@ typedef enum sse__committer {
 } sse__committer;
 
 /* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
-   and it may have committed already: unknown, but not for long. */
+   and it may have committed already: unknown, but not for long, as another process may have. */
 static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
     const sse_db  *w   = db->writer;
     const int      saw = f->writer_saw;
@@ -19680,8 +19680,8 @@ static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
     bool           got;
     if (!w || strcmp(f->schema, "main") != 0) return SSE__BY_OTHERS;
     if (db->writer_jobs)
-        return sse__clock_ms() - db->writer_since < SSE__WRITER_MS ? SSE__BY_UNKNOWN
-                                                                   : SSE__BY_OTHERS;
+        return sse__clock_ms() - db->writer_since < db->writer_doubt_ms ? SSE__BY_UNKNOWN
+                                                                        : SSE__BY_OTHERS;
     version = w->raw ? sse__version_prepare(w->raw, "main") : NULL;
     got     = sse__version_read(version, &f->writer_saw);
     sqlite3_finalize(version);
@@ -19995,6 +19995,7 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     app->changes      = ch;
     db->on_close      = sse__changes_end;
     db->on_close_user = ch;
+    db->writer_doubt_ms = SSE__WRITER_MS;
     sse__changes_refresh(ch);
     sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
     return SSE_OK;

@@ -353,6 +353,7 @@ static void views(void) { /* hear of what was posted, and of its table only */
     live.db = db;
     live.tables = "child";
     sse_live(app, "/v", view, &live);
+    db->writer_doubt_ms = 1000000; /* a thread that is slow is not taken for another process */
     (void)dial(app, "/v", NULL);
     /* the first one opens the connection, which may wake any */
     sse_db_post(db, &o, "UPDATE t SET txt = txt");
