@@ -18059,6 +18059,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     }
     if (key.error) sse_buf_fail(&p->text, key.error);
     m = sse__message_new(&p->text, &meta);
+    if (!m && kept) topics->sequence.last--; /* nobody has seen that number */
     sse_buf_free(&key);
     return m;
 }
@@ -18113,7 +18114,8 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
 }
 
 /* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
-   one that there is no memory for went to nobody, and costs nothing that is kept already. */
+   one that there is no memory for went to nobody, and costs no number, nor anything that is kept
+   already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
