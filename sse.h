@@ -712,6 +712,15 @@
      (.allowed_hosts, .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL)
      serves a live page about the server, and /_sse/metrics for Prometheus.
 
+     What writes an event into a buffer of yours has no app to log with; its words are had from
+
+       static bool fine(const sse_event *event) {
+           const char *why;
+           if (sse_event_check(event, &why) == SSE_OK) return true;
+           fprintf(stderr, "not sent: %s\n", why);              // .patch: this .mode needs ...
+           return false;
+       }
+
    14. Access
 
      On loopback a request for a host name that is not this server's is refused (DNS rebinding):
@@ -1178,6 +1187,7 @@
      sse_password_check       is it the password of that hash?
      sse_password_outdated    is it time to hash it anew?
      sse_event_write          writes an event into a buffer
+     sse_event_check          which field of an event is wrong, in words
      sse_patch_elements       Datastar: patch HTML into the page
      sse_remove_elements      Datastar: remove what a selector finds
      sse_patch_signals        Datastar: merge signals
@@ -1625,14 +1635,22 @@ typedef struct sse_event {
    script "</script" or "<!--", a redirect a control character or javascript:; SSE_E_ARG for NULL,
    an event with nothing in it, .patch without content, two contents at once, signals that are no
    JSON object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a
-   mode without the selector it needs; else b's own error. Then nothing is appended.
+   mode without the selector it needs; else b's own error. Then nothing is appended, and a refusal
+   leaves b as it was: sse_event_check has the words for it.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
+/* Whether sse_event_write, and what sends or publishes, would refuse the event: the same answers,
+   but for those about memory. Where there is an app these are logged with the same words.
+   why: NULL: not wanted; else names the field and the reason, "" if there is none. Static.
+   Threads: any. */
+SSE_API int sse_event_check(const sse_event *event, const char **why);
+
 /* The functions of the Datastar SDKs: each appends what sse_event_write would for that one content,
-   with the same answers. options NULL: all defaults; texts are borrowed until return. For an id or
-   a retry use sse_event_write. Names of signals nest: "user.name" removes {"user":{"name":null}};
-   one with an empty part or more than 64 parts is SSE_E_FIELD. */
+   with the same answers: check them, as nobody else sees a refusal, and b does not fail with it.
+   options NULL: all defaults; texts are borrowed until return. For an id or a retry use
+   sse_event_write. Names of signals nest: "user.name" removes {"user":{"name":null}}; one with an
+   empty part or more than 64 parts is SSE_E_FIELD. */
 SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options);
 SSE_API int sse_remove_elements(sse_buf *b, const char *selector);
 SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options);
@@ -4969,6 +4987,13 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
         sse_puts(b, "</script>\n");
     }
     sse__put_char(b, '\n');
+}
+
+SSE_API int sse_event_check(const sse_event *event, const char **why) {
+    int               error;
+    const char *const fault = sse__event_fault(event, &error);
+    if (why) *why = fault ? fault : "";
+    return error;
 }
 
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event) {
