@@ -2245,8 +2245,10 @@ typedef struct sse_body_file_options {
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
-                                       most ten a second, and one at the end; without total if the
-                                       client does not say it. default: none */
+                                       most ten a second, and one at the end. total: of the file; of
+                                       one in a form, meanwhile, with the fields behind it, as no
+                                       client says more; none if it does not say how much it sends.
+                                       default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -13014,6 +13016,7 @@ typedef struct sse__parts {
     sse_part       part;
     sse_part_fn    fn;
     void          *user;
+    uint64_t       came, at; /* bytes of the body; where in it the piece begins that fn has */
     char           memory[SSE__PART_HEADERS];
 } sse__parts;
 
@@ -13030,9 +13033,11 @@ static int sse__parts_chunk(sse_req *req, sse_str chunk, int status, void *user)
     sse__parts *p = (sse__parts *)user;
     int         event, rc = 0;
     if (status != 1) return sse__parts_end(req, p, status);
+    p->came += chunk.len;
     while (rc == 0 && (event = sse__multipart_next(&p->m, &chunk)) != SSE__PART_MORE &&
            event != SSE__PART_DONE) {
         if (event < 0) return sse__parts_end(req, p, SSE_E_SYNTAX);
+        p->at = p->came - chunk.len - (event == SSE__PART_DATA ? p->m.data.len : 0);
         if (event == SSE__PART_BEGIN) {
             p->part.name     = p->m.name;
             p->part.filename = p->m.filename;
@@ -13052,6 +13057,7 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     }
     p->fn   = fn;
     p->user = user;
+    p->came = 0;
     return sse_body_read(req, sse__parts_chunk, p);
 }
 
@@ -18765,6 +18771,8 @@ static void sse__upload_tell(sse__upload *u, uint64_t now) {
     sse_buf   data = {NULL, 0, 0, SSE_OK};
     if (!u->topic || (!u->last && now - u->told_ms < SSE__UPLOAD_EVENT_MS)) return;
     u->told_ms = now;
+    if (u->total && ((u->last && !u->file.error) || u->total < u->file.bytes))
+        u->total = u->file.bytes;
     sse_printf(&data, u->total ? "{\"bytes\":%llu,\"total\":%llu}" : "{\"bytes\":%llu}",
                (unsigned long long)u->file.bytes, (unsigned long long)u->total);
     memset(&event, 0, sizeof event);
@@ -18837,11 +18845,19 @@ static int sse__upload_chunk(sse_req *req, sse_str chunk, int status, void *user
     return u->file.error;
 }
 
+/* At the first byte of the file: of the body, less what stands in front, and the delimiter behind
+   it. What other fields are to follow nobody knows. */
+static void sse__upload_measure(sse__upload *u, const sse__parts *p) {
+    const uint64_t rest = p->m.delimiter_len + 4; /* "--" and CR LF */
+    if (u->total > p->at + rest) u->total -= p->at + rest;
+}
+
 static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, int status,
                             void *user) {
     sse__upload *u = (sse__upload *)user;
     if (!part) return sse__upload_chunk(req, chunk, status, u);
     if (u->over || !part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (!u->found && status == 1) sse__upload_measure(u, (const sse__parts *)req->body_user);
     if (!u->found) {
         u->file.filename = sse_fmt(req, "%s", part->filename);
         u->file.type     = part->type ? sse_fmt(req, "%s", part->type) : NULL;

@@ -414,6 +414,67 @@ static void progress(void) {
     dial_free(app);
 }
 
+/* The total of a file in a form: of it alone, as far as that can be known. */
+static void progress_of_form(const char *before, const char *behind, bool chunks) {
+    static const char end[] = "\r\n--xx--\r\n";
+    enum { SIZE = 1500000, FIRST = 600000 };
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *watcher, *c;
+    char                  head[300], chunk[32], want[100];
+    unsigned long         body;
+    int                   i;
+    memset(&o, 0, sizeof o);
+    o.topic = "up";
+    o.field = "f";
+    app = app_with(&o);
+    opening = follow;
+    watcher = dial(app, "/s", NULL);
+    body = (unsigned long)(strlen(before) + SIZE + strlen(behind) + sizeof end - 1);
+    snprintf(chunk, sizeof chunk, chunks ? "Transfer-Encoding: chunked" : "Content-Length: %lu",
+        body);
+    snprintf(head, sizeof head,
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+        "Content-Type: multipart/form-data; boundary=xx\r\n\r\n",
+        chunk);
+    c = begin(app, head);
+    snprintf(chunk, sizeof chunk, "%lx\r\n", body);
+    if (chunks) more(app, c, chunk, strlen(chunk));
+    more(app, c, before, strlen(before));
+    more(app, c, big, FIRST);
+    for (i = 0; i < 3000 && !times(watcher, "event: progress"); i++) turns(app, 1);
+    ok(strstr(watcher->got, "\"bytes\":") != NULL, "a topic hears of a file in a form");
+    if (chunks) ok(!strstr(watcher->got, "total"), "... of no total, where the client says none");
+    else {
+        snprintf(want, sizeof want, "\"total\":%lu}\n", SIZE + (unsigned long)strlen(behind));
+        is_int(times(watcher, "\"total\":"), times(watcher, want), want);
+    }
+    more(app, c, big + FIRST, SIZE - FIRST);
+    more(app, c, behind, strlen(behind));
+    more(app, c, end, sizeof end - 1);
+    if (chunks) more(app, c, "\r\n0\r\n\r\n", 7);
+    answered(app, c);
+    turns(app, 5);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && last_bytes == SIZE, "... which is kept");
+    ok(strstr(watcher->got,
+           chunks ? "{\"bytes\":1500000}\n" : "{\"bytes\":1500000,\"total\":1500000}\n") != NULL,
+        "... and is all of it at the end");
+    dial_free(app);
+}
+
+static void progress_of_forms(void) {
+    static const char first[] = "--xx\r\nContent-Disposition: form-data; name=f; filename=a\r\n"
+                                "\r\n";
+    static const char field[] =
+        "--xx\r\nContent-Disposition: form-data; name=t\r\n\r\ntext\r\n"
+        "--xx\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\n";
+    static const char later[] = "\r\n--xx\r\nContent-Disposition: form-data; name=t\r\n\r\ntext";
+    progress_of_form(first, "", false);
+    progress_of_form(field, "", false);
+    progress_of_form(field, later, false);
+    progress_of_form(field, "", true);
+}
+
 int main(void) {
     size_t i;
     signal(SIGPIPE, SIG_IGN);
@@ -430,6 +491,7 @@ int main(void) {
     leaves();
     disk();
     progress();
+    progress_of_forms();
     unlink(path);
     ok(rmdir(dir) == 0, "nothing is left behind");
     free(big);
