@@ -8523,29 +8523,27 @@ static bool sse__on_loop(sse_app *app) {
     return mine;
 }
 
-#if defined(SSE_NO_THREADS)
-static void sse__apps_add(sse_app *app) { (void)app; }
-static void sse__apps_remove(sse_app *app) { (void)app; }
-#else
-/* All apps of the process: only by them is it known whether another thread runs a loop. */
-static struct { pthread_mutex_t mutex; sse_app *first; } sse__apps = {
-    PTHREAD_MUTEX_INITIALIZER, NULL};
+/* All apps of the process: only by them is it known whether another thread runs a loop, and whose
+   a buffer is. */
+static struct { sse__mutex mutex; sse_app *first; } sse__apps = {
+    SSE__IF_THREADS(PTHREAD_MUTEX_INITIALIZER, 0), NULL};
 
 static void sse__apps_add(sse_app *app) {
-    pthread_mutex_lock(&sse__apps.mutex);
+    sse__lock(&sse__apps.mutex);
     app->next       = sse__apps.first;
     sse__apps.first = app;
-    pthread_mutex_unlock(&sse__apps.mutex);
+    sse__unlock(&sse__apps.mutex);
 }
 
 static void sse__apps_remove(sse_app *app) {
     sse_app **at = &sse__apps.first;
-    pthread_mutex_lock(&sse__apps.mutex);
+    sse__lock(&sse__apps.mutex);
     while (*at && *at != app) at = &(*at)->next;
     if (*at) *at = app->next;
-    pthread_mutex_unlock(&sse__apps.mutex);
+    sse__unlock(&sse__apps.mutex);
 }
 
+#if !defined(SSE_NO_THREADS)
 /* The app whose loop runs on a thread, or NULL. sse__apps.mutex is held. */
 SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread) { /* without SQLite */
     sse_app *app   = sse__apps.first;
@@ -18975,6 +18973,7 @@ typedef struct sse__views {
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
     sse_view *rendering;             /* in hand; else NULL */
+    bool      skips;                 /* sse_view_skip was called in it */
     sse__route_node *routes;         /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
 } sse__views;
@@ -19021,13 +19020,15 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 
 /* ---- rendering ----------------------------------------------------------------------- */
 
-/* The buffer of the render in hand, and whether it skips. Renders do not nest. */
-static SSE__THREAD struct { const sse_buf *html; bool skips; } sse__render_now;
-
+/* The app is looked for: a buffer does not know whose it is. Renders do not nest. */
 SSE_API int sse_view_skip(sse_buf *html) {
-    if (!html || html != sse__render_now.html) return SSE_E_STATE;
-    sse__render_now.skips = true;
-    return SSE_OK;
+    sse_app *app;
+    bool     now = false;
+    sse__lock(&sse__apps.mutex);
+    for (app = sse__apps.first; app && &app->views->html != html;) app = app->next;
+    if (app) now = app->views->skips = app->views->rendering != NULL;
+    sse__unlock(&sse__apps.mutex);
+    return now ? SSE_OK : SSE_E_STATE;
 }
 
 /* Datastar says only on its console that it found nothing to patch. */
@@ -19099,19 +19100,17 @@ static void sse__view_render(sse_view *view) {
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
-    sse__render_now.html  = &views->html;
-    sse__render_now.skips = false;
-    views->rendering      = view;
+    views->skips     = false;
+    views->rendering = view;
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
     sse__upcall_end(&upcall, " of live view %s", live->path);
-    views->rendering     = NULL;
-    sse__render_now.html = NULL;
+    views->rendering = NULL;
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error && !sse__render_now.skips) {
+    if (!error && !views->skips) {
         sse__view_check_id(live, &views->html);
         error = sse__view_message(live, &views->html, &m);
     }
@@ -19120,7 +19119,7 @@ static void sse__view_render(sse_view *view) {
         return;
     }
     view->failures = 0;
-    if (sse__render_now.skips) return; /* who awaits a state still does: V2 */
+    if (views->skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
         sse__channel_send_snapshots(&view->channel, view->state, streams);

@@ -337,6 +337,7 @@ static void skipping(void) {
     get("/page", &one);
     is_str(one.body, "page ", "and loses nothing");
     is_int(sse_view_skip(NULL), SSE_E_STATE, "nor can nothing");
+    is_int(sse_view_skip(&app->views->html), SSE_E_STATE, "nor a render that is over");
     skips = 2;
     get("/room/7", &one);
     ok(one.open && one.status == 200 && one.body_len == 0 && renders == 1, "no state yet");
