@@ -736,7 +736,7 @@
      Windows, no template language, no HTTP client.
 
      On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
-     more, or dated after 2038, are not found.
+     more, or dated after 2038, are answered by 500 and a line in the log.
 
    16. Testing your app
 
@@ -13807,12 +13807,19 @@ static void sse__reply_answer(sse_req *req) {
 static int sse__file_open(const char *path, struct stat *st) {
     /* a FIFO must not hold us up */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode)) return fd;
-    if (fd >= 0) {
-        close(fd);
-        errno = S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
-    }
+    int       why;
+    if (fd < 0) return -1;
+    why = fstat(fd, st) ? errno : S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
+    if (!why) return fd;
+    close(fd);
+    errno = why;
     return -1;
+}
+
+/* Why a file cannot be opened, for a log. EOVERFLOW: its size or date does not fit, in 32 bits. */
+static const char *sse__file_words(int why) {
+    return why == EOVERFLOW ? "of 2 GiB and more, or dated after 2038: compile with "
+                              "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64" : strerror(why);
 }
 
 /* The system ran out of what may be there again soon: that says nothing about the file. */
@@ -14200,8 +14207,9 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     fd = sse__file_open(file, &st);
     if (fd < 0) {
         const int why = errno;
-        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(why));
+        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, sse__file_words(why));
         if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
+        else if (why == EOVERFLOW) sse_fail(req, 500, "%s", sse__status_text(500));
         else sse_fail(req, 404, "there is nothing at %s", req->path);
         return SSE_E_IO;
     }
@@ -14250,15 +14258,17 @@ static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix,
     sse_buf      name = {NULL, 0, 0, SSE_OK};
     const size_t root = strlen(dir->root);
     char        *real;
-    int          fd = -1;
+    int          fd = -1, why;
     sse_printf(&name, "%s/%.*s%s", dir->root, SSE_STR(path), suffix);
     errno = ENOMEM;
     real  = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
     sse_buf_free(&name);
     if (real && strncmp(real, dir->root, root) == 0 &&
         (real[root] == '/' || real[root] == '\0' || root == 1)) {
-        fd = sse__file_open(real, st);
+        fd  = sse__file_open(real, st);
+        why = errno;
         *is_dir = fd < 0 && stat(real, st) == 0 && S_ISDIR(st->st_mode);
+        errno   = why;
     }
     free(real);
     return fd;
@@ -14287,6 +14297,10 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
     }
     fd = sse__file_find(dir, path, suffix, &st, is_dir);
     if (fd < 0 && sse__file_was_short(errno)) sse__req_error(req, SSE_E_IO);
+    if (fd < 0 && errno == EOVERFLOW) {
+        (void)sse__req_refused(req, SSE_E_IO, "sse_static", sse__file_words(errno));
+        sse_fail(req, 500, "%s", sse__status_text(500));
+    }
     return fd >= 0 && sse__file_from_fd(req, fd, &st);
 }
 
@@ -20843,7 +20857,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     }
     error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
-                error == SSE_E_IO ? strerror(errno) : sse_error_text(error));
+                error == SSE_E_IO ? sse__file_words(errno) : sse_error_text(error));
     sse__dir_free(d);
     return error;
 }
