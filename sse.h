@@ -323,9 +323,9 @@
        <input data-bind:text><button data-on:click="@post('/say')">say</button>
 
      Views speak Datastar unless told otherwise: what a render writes is patched into the page by
-     the ids of its elements. sse_signal(req, "text") reads a signal of the request, or any path
-     into them ("user.name", "items.0.id"). An event carries .elements, .signals, .script or
-     .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
+     the ids of its outermost elements. sse_signal(req, "text") reads a signal of the request, or
+     any path into them ("user.name", "items.0.id"). An event carries .elements, .signals, .script
+     or .redirect instead of data, with .patch saying where and how; sse_patch_elements and its
      siblings write the same bytes into a buffer.
 
        sse_post(app, "/tell", tell, NULL);
@@ -715,6 +715,15 @@
      (.allowed_hosts, .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL)
      serves a live page about the server, and /_sse/metrics for Prometheus.
 
+     What writes an event into a buffer of yours has no app to log with; its words are had from
+
+       static bool fine(const sse_event *event) {
+           const char *why;
+           if (sse_event_check(event, &why) == SSE_OK) return true;
+           fprintf(stderr, "not sent: %s\n", why);              // .patch: this .mode needs ...
+           return false;
+       }
+
    14. Access
 
      On loopback a request for a host name that is not this server's is refused (DNS rebinding):
@@ -730,7 +739,7 @@
      Windows, no template language, no HTTP client.
 
      On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
-     more, or dated after 2038, are not found.
+     more, or dated after 2038, are answered by 500 and a line in the log.
 
    16. Testing your app
 
@@ -1181,6 +1190,7 @@
      sse_password_check       is it the password of that hash?
      sse_password_outdated    is it time to hash it anew?
      sse_event_write          writes an event into a buffer
+     sse_event_check          which field of an event is wrong, in words
      sse_patch_elements       Datastar: patch HTML into the page
      sse_remove_elements      Datastar: remove what a selector finds
      sse_patch_signals        Datastar: merge signals
@@ -1628,14 +1638,22 @@ typedef struct sse_event {
    script "</script" or "<!--", a redirect a control character or javascript:; SSE_E_ARG for NULL,
    an event with nothing in it, .patch without content, two contents at once, signals that are no
    JSON object (or nest deeper than SSE_JSON_DEPTH), a negative retry_ms, an unknown mode or ns, a
-   mode without the selector it needs; else b's own error. Then nothing is appended.
+   mode without the selector it needs; else b's own error. Then nothing is appended, and a refusal
+   leaves b as it was: sse_event_check has the words for it.
    Threads: any, one per buffer. Spec: WHATWG HTML 9.2.5. */
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event);
 
+/* Whether sse_event_write, and what sends or publishes, would refuse the event: the same answers,
+   but for those about memory. Where there is an app these are logged with the same words.
+   why: NULL: not wanted; else names the field and the reason, "" if there is none. Static.
+   Threads: any. */
+SSE_API int sse_event_check(const sse_event *event, const char **why);
+
 /* The functions of the Datastar SDKs: each appends what sse_event_write would for that one content,
-   with the same answers. options NULL: all defaults; texts are borrowed until return. For an id or
-   a retry use sse_event_write. Names of signals nest: "user.name" removes {"user":{"name":null}};
-   one with an empty part or more than 64 parts is SSE_E_FIELD. */
+   with the same answers: check them, as nobody else sees a refusal, and b does not fail with it.
+   options NULL: all defaults; texts are borrowed until return. For an id or a retry use
+   sse_event_write. Names of signals nest: "user.name" removes {"user":{"name":null}}; one with an
+   empty part or more than 64 parts is SSE_E_FIELD. */
 SSE_API int sse_patch_elements(sse_buf *b, const char *html, const sse_patch_options *options);
 SSE_API int sse_remove_elements(sse_buf *b, const char *selector);
 SSE_API int sse_patch_signals(sse_buf *b, const char *json, const sse_patch_options *options);
@@ -2230,8 +2248,10 @@ typedef struct sse_body_file_options {
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
-                                       most ten a second, and one at the end; without total if the
-                                       client does not say it. default: none */
+                                       most ten a second, and one at the end. total: of the file; of
+                                       one in a form, meanwhile, with the fields behind it, as no
+                                       client says more; none if it does not say how much it sends.
+                                       default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -2348,8 +2368,8 @@ SSE_API int sse_come_back(sse_req *req, int ms);
 
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
-   reply, never a stream (see sse_stream_open). One that is not answered within a minute is named in
-   the log, once.
+   reply, never a stream (see sse_stream_open). What is written later is refused, with a line in the
+   log. One that is not answered within a minute is named in the log, once.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -2393,7 +2413,8 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
    so that pages need no internet.
    file: the real client, served as it is whenever it is there; it is looked for at each request.
    NULL, "", or not there: the client that is built in, which knows a part of Datastar's language
-   (chapter 5); with SSE_NO_CLIENT 404 and a line in the log. Copied.
+   (chapter 5); so too, with a warning, if it is empty, a directory, or cannot be read. With
+   SSE_NO_CLIENT 404 and a line in the log. Copied.
    Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In
    callbacks: yes. */
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
@@ -2776,7 +2797,8 @@ typedef struct sse_live_options {
     sse_format  format;          /* default: SSE_AS_ELEMENTS */
     const char *event;           /* name of the event, with SSE_AS_DATA. default: none, "message" in
                                     the browser */
-    const sse_patch_options *patch;   /* copied. default: by element ids, outer */
+    const sse_patch_options *patch;   /* copied. default: outer, by the id of each outermost
+                                         element; the log names a view that has none there */
     const sse_stream_options *stream; /* of its streams: ping, lifetime, label, on_close, ...; not
                                          of one that the guard opens. copied. default: none */
     void       *user;            /* for render and guard. borrowed until the app is freed.
@@ -3574,9 +3596,13 @@ static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
 typedef struct sse__node { struct sse__node *next; sse_str key; uint32_t hash; } sse__node;
 typedef struct sse__map {
     sse__node **buckets;
-    uint64_t    key[2];     /* L2 */
+    uint64_t    key[2];     /* L2: the app's map_key */
     uint32_t    cap, count; /* cap: a power of two, or 0 */
 } sse__map;
+
+static void sse__map_seed(sse__map *m, const uint64_t key[2]) { /* while it is empty */
+    m->key[0] = key[0], m->key[1] = key[1];
+}
 
 static sse__node *sse__map_find(const sse__map *m, sse_str key) {
     sse__node *node;
@@ -3593,11 +3619,6 @@ static bool sse__map_grow(sse__map *m) {
     sse__node    **buckets = (sse__node **)sse__zalloc(cap * sizeof *buckets), *node;
     uint32_t       i;
     if (!buckets) return false;
-    /* L2: where things lie in memory is different in each process, and no peer is told */
-    if (!m->cap) {
-        m->key[0] = (uintptr_t)buckets;
-        m->key[1] = (uintptr_t)m;
-    }
     for (i = 0; i < m->cap; i++)
         while ((node = m->buckets[i]) != NULL) {
             m->buckets[i] = node->next;
@@ -4801,6 +4822,10 @@ static const char *sse__fault(int *error, int to, const char *text) {
     return text;
 }
 
+static bool sse__is_html_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+}
+
 static const char *sse__elements_fault(const sse_patch_options *p, int *error) {
     const char *ns = sse__nonempty(p->ns) ? p->ns : "html";
     if (!sse__has_no_newline(p->selector))
@@ -4816,6 +4841,53 @@ static const char *sse__elements_fault(const sse_patch_options *p, int *error) {
         return sse__fault(error, SSE_E_ARG, ".patch: .mode is none of sse_mode");
     if (p->mode == SSE_OUTER || p->mode == SSE_REPLACE || sse__nonempty(p->selector)) return NULL;
     return sse__fault(error, SSE_E_ARG, ".patch: this .mode needs a .selector");
+}
+
+/* Goes over the attributes of a tag, from behind its name; whether one is an id. 1: yes, 0: no, -1:
+   the tag does not end. */
+static int sse__tag_has_id(const char *p, const char *end) {
+    while (p < end && *p != '>') {
+        const char *name = p, *value = NULL;
+        size_t      len;
+        char        quote = 0;
+        while (p < end && !strchr(" \t\r\n\f/>=", *p)) p++;
+        len = (size_t)(p - name);
+        while (len && p < end && sse__is_html_space(*p)) p++;
+        if (len && p < end && *p == '=') {
+            for (p++; p < end && sse__is_html_space(*p); p++) {}
+            if (p < end && (*p == '"' || *p == '\'')) quote = *p++;
+            value = p;
+            while (p < end && (quote ? *p != quote : *p != '>' && !sse__is_html_space(*p))) p++;
+            if (p == end) return -1;
+        }
+        if (value && p > value && sse__is_word(sse__str(name, len), "id")) return 1;
+        if (quote || (!len && p < end)) p++;
+    }
+    return p < end ? 0 : -1;
+}
+
+/* Whether Datastar finds nothing to patch by the first element of html, as that has no id. False
+   for what is no more than space and comments, or is not well-formed: it is not ours to judge. */
+static bool sse__html_lacks_id(sse_str html) {
+    const char *p = html.len ? html.ptr : "", *const end = p + html.len;
+    bool        text = false;
+    while (p < end) {
+        const sse_str rest = sse__str(p, (size_t)(end - p));
+        const char   *name = p + 1;
+        if (sse__starts(rest, SSE__LIT("<!"))) {
+            const bool comment = sse__starts(rest, SSE__LIT("<!--"));
+            p += 2;
+            while (p < end && (*p != '>' || (comment && (p[-1] != '-' || p[-2] != '-')))) p++;
+            if (p++ == end) return false;
+        } else if (*p == '<' && name < end && (*name | 32) >= 'a' && (*name | 32) <= 'z') {
+            sse_str tag;
+            while (p < end && !sse__is_html_space(*p) && *p != '/' && *p != '>') p++;
+            tag = sse__str(name, (size_t)(p - name));
+            return !sse__is_word(tag, "html") && !sse__is_word(tag, "head") &&
+                   !sse__is_word(tag, "body") && sse__tag_has_id(p, end) == 0;
+        } else text |= !sse__is_html_space(*p++);
+    }
+    return text;
 }
 
 /* HTML 4.12.1.3: "</script" ends the element; after "<!--" its end tag may be overlooked. */
@@ -4937,6 +5009,13 @@ static void sse__event_put(sse_buf *b, const sse_event *e) { /* DS2 */
         sse_puts(b, "</script>\n");
     }
     sse__put_char(b, '\n');
+}
+
+SSE_API int sse_event_check(const sse_event *event, const char **why) {
+    int               error;
+    const char *const fault = sse__event_fault(event, &error);
+    if (why) *why = fault ? fault : "";
+    return error;
 }
 
 SSE_API int sse_event_write(sse_buf *b, const sse_event *event) {
@@ -6361,6 +6440,7 @@ static sse__route_node *sse__route_node_child(sse__route_node *parent, sse_buf *
     child = (sse__route_node *)sse__zalloc(sizeof *child + text.len + 1);
     if (!child) return NULL;
     child->text = sse__copy_text((char *)(child + 1), text);
+    sse__map_seed(&child->literals, parent->literals.key);
     if (pattern) *at = child;
     else if (!sse__map_add(&parent->literals, &child->node, sse__text(child->text))) {
         SSE_FREE(child);
@@ -8252,6 +8332,7 @@ struct sse__stream;
 struct sse_app {
     sse__loop            loop;
     sse_app             *next;                /* of all apps, see app_of_loop */
+    uint64_t             map_key[2];          /* of its maps, random: L2 */
     sse__slots           timers;              /* >>timers */
     sse__link            watches;
     sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
@@ -8421,6 +8502,14 @@ SSE_API int sse_app_error(sse_app *app, const char **text) {
     return error;
 }
 
+/* Why a file mode is refused; NULL: it is fine. */
+static const char *sse__mode_fault(char text[96], const char *option, int mode) {
+    if (mode >= 0 && mode <= 0777) return NULL;
+    snprintf(text, 96, mode < 0 ? "%s %d%s" : "%s 0%o%s", option, mode,
+             ": not within 0..0777, a file mode in octal such as 0660");
+    return text;
+}
+
 /* An option and the values it may have. A lower bound of SSE_OFF: a time that can be turned off. */
 typedef struct sse__bounds { const char *name; long long value, min, max; } sse__bounds;
 
@@ -8458,29 +8547,27 @@ static bool sse__on_loop(sse_app *app) {
     return mine;
 }
 
-#if defined(SSE_NO_THREADS)
-static void sse__apps_add(sse_app *app) { (void)app; }
-static void sse__apps_remove(sse_app *app) { (void)app; }
-#else
-/* All apps of the process: only by them is it known whether another thread runs a loop. */
-static struct { pthread_mutex_t mutex; sse_app *first; } sse__apps = {
-    PTHREAD_MUTEX_INITIALIZER, NULL};
+/* All apps of the process: only by them is it known whether another thread runs a loop, and whose
+   a buffer is. */
+static struct { sse__mutex mutex; sse_app *first; } sse__apps = {
+    SSE__IF_THREADS(PTHREAD_MUTEX_INITIALIZER, 0), NULL};
 
 static void sse__apps_add(sse_app *app) {
-    pthread_mutex_lock(&sse__apps.mutex);
+    sse__lock(&sse__apps.mutex);
     app->next       = sse__apps.first;
     sse__apps.first = app;
-    pthread_mutex_unlock(&sse__apps.mutex);
+    sse__unlock(&sse__apps.mutex);
 }
 
 static void sse__apps_remove(sse_app *app) {
     sse_app **at = &sse__apps.first;
-    pthread_mutex_lock(&sse__apps.mutex);
+    sse__lock(&sse__apps.mutex);
     while (*at && *at != app) at = &(*at)->next;
     if (*at) *at = app->next;
-    pthread_mutex_unlock(&sse__apps.mutex);
+    sse__unlock(&sse__apps.mutex);
 }
 
+#if !defined(SSE_NO_THREADS)
 /* The app whose loop runs on a thread, or NULL. sse__apps.mutex is held. */
 SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread) { /* without SQLite */
     sse_app *app   = sse__apps.first;
@@ -9141,7 +9228,7 @@ struct sse_db {
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
     int            writer_jobs;
-    uint64_t       writer_since;
+    uint64_t       writer_since, writer_doubt_ms; /* doubt: see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
     volatile int   stale;
     struct sse__dbposts *posts;
@@ -12356,9 +12443,11 @@ static const char *sse__app_secret(sse_app *app) {
 static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
     const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
                                   {"backlog", o->backlog, 0, INT32_MAX},
-                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
-                                  {"unix_mode", o->unix_mode, 0, 0777}};
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
     sse__address a;
+    char         text[96];
+    if (sse__mode_fault(text, ".unix_mode", o->unix_mode))
+        return sse__refuse(app, SSE_E_ARG, "%s: %s", what, text);
     if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
         return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
@@ -12469,6 +12558,8 @@ struct sse_req {
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
     bool         deferred;   /* it outlives its handler, until sse_finish */
+    size_t       final_len;  /* of out, and the errors, at sse_finish: nothing later counts */
+    int          final_out_error, final_error;
     bool         watched;    /* and is named if that does not come */
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
@@ -12947,6 +13038,7 @@ typedef struct sse__parts {
     sse_part       part;
     sse_part_fn    fn;
     void          *user;
+    uint64_t       came, at; /* bytes of the body; where in it the piece begins that fn has */
     char           memory[SSE__PART_HEADERS];
 } sse__parts;
 
@@ -12963,9 +13055,11 @@ static int sse__parts_chunk(sse_req *req, sse_str chunk, int status, void *user)
     sse__parts *p = (sse__parts *)user;
     int         event, rc = 0;
     if (status != 1) return sse__parts_end(req, p, status);
+    p->came += chunk.len;
     while (rc == 0 && (event = sse__multipart_next(&p->m, &chunk)) != SSE__PART_MORE &&
            event != SSE__PART_DONE) {
         if (event < 0) return sse__parts_end(req, p, SSE_E_SYNTAX);
+        p->at = p->came - chunk.len - (event == SSE__PART_DATA ? p->m.data.len : 0);
         if (event == SSE__PART_BEGIN) {
             p->part.name     = p->m.name;
             p->part.filename = p->m.filename;
@@ -12985,6 +13079,7 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     }
     p->fn   = fn;
     p->user = user;
+    p->came = 0;
     return sse_body_read(req, sse__parts_chunk, p);
 }
 
@@ -13191,7 +13286,8 @@ SSE_API sse_buf *sse_out(sse_req *req) {
 
 SSE_API sse_buf *sse_out_json(sse_req *req) {
     sse_buf *out = sse_out(req);
-    if (out == &req->out && !req->failed && !req->type) req->type = "application/json";
+    if (out == &req->out && !out->error && !req->failed && !req->type)
+        req->type = "application/json";
     return out;
 }
 
@@ -13419,6 +13515,9 @@ SSE_API int sse_finish(sse_req *req) {
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
+    req->final_len       = req->out.len;
+    req->final_out_error = req->out.error;
+    req->final_error     = req->error;
     /* By an alarm, this turn or the next: the caller is not to find itself in a hook, nor the
        request freed. */
     if (!here) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
@@ -13731,12 +13830,19 @@ static void sse__reply_answer(sse_req *req) {
 static int sse__file_open(const char *path, struct stat *st) {
     /* a FIFO must not hold us up */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (fd >= 0 && fstat(fd, st) == 0 && S_ISREG(st->st_mode)) return fd;
-    if (fd >= 0) {
-        close(fd);
-        errno = S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
-    }
+    int       why;
+    if (fd < 0) return -1;
+    why = fstat(fd, st) ? errno : S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
+    if (!why) return fd;
+    close(fd);
+    errno = why;
     return -1;
+}
+
+/* Why a file cannot be opened, for a log. EOVERFLOW: its size or date does not fit, in 32 bits. */
+static const char *sse__file_words(int why) {
+    return why == EOVERFLOW ? "of 2 GiB and more, or dated after 2038: compile with "
+                              "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64" : strerror(why);
 }
 
 /* The system ran out of what may be there again soon: that says nothing about the file. */
@@ -14124,8 +14230,9 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     fd = sse__file_open(file, &st);
     if (fd < 0) {
         const int why = errno;
-        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, strerror(why));
+        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, sse__file_words(why));
         if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
+        else if (why == EOVERFLOW) sse_fail(req, 500, "%s", sse__status_text(500));
         else sse_fail(req, 404, "there is nothing at %s", req->path);
         return SSE_E_IO;
     }
@@ -14174,15 +14281,17 @@ static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix,
     sse_buf      name = {NULL, 0, 0, SSE_OK};
     const size_t root = strlen(dir->root);
     char        *real;
-    int          fd = -1;
+    int          fd = -1, why;
     sse_printf(&name, "%s/%.*s%s", dir->root, SSE_STR(path), suffix);
     errno = ENOMEM;
     real  = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
     sse_buf_free(&name);
     if (real && strncmp(real, dir->root, root) == 0 &&
         (real[root] == '/' || real[root] == '\0' || root == 1)) {
-        fd = sse__file_open(real, st);
+        fd  = sse__file_open(real, st);
+        why = errno;
         *is_dir = fd < 0 && stat(real, st) == 0 && S_ISDIR(st->st_mode);
+        errno   = why;
     }
     free(real);
     return fd;
@@ -14211,6 +14320,10 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
     }
     fd = sse__file_find(dir, path, suffix, &st, is_dir);
     if (fd < 0 && sse__file_was_short(errno)) sse__req_error(req, SSE_E_IO);
+    if (fd < 0 && errno == EOVERFLOW) {
+        (void)sse__req_refused(req, SSE_E_IO, "sse_static", sse__file_words(errno));
+        sse_fail(req, 500, "%s", sse__status_text(500));
+    }
     return fd >= 0 && sse__file_from_fd(req, fd, &st);
 }
 
@@ -17021,6 +17134,7 @@ static sse__presence *sse__presence_new(sse_app *app, const char *topic,
     sse__presence *presence = SSE__NEW(sse__presence);
     if (!presence) return NULL;
     sse__list_init(&presence->here);
+    sse__map_seed(&presence->people, app->map_key);
     presence->app      = app;
     presence->topic    = topic;
     presence->options  = options;
@@ -18014,6 +18128,7 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     }
     if (key.error) sse_buf_fail(&p->text, key.error);
     m = sse__message_new(&p->text, &meta);
+    if (!m && kept) topics->sequence.last--; /* nobody has seen that number */
     sse_buf_free(&key);
     return m;
 }
@@ -18068,7 +18183,8 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
 }
 
 /* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
-   one that there is no memory for went to nobody, and costs nothing that is kept already. */
+   one that there is no memory for went to nobody, and costs no number, nor anything that is kept
+   already. */
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
@@ -18693,6 +18809,8 @@ static void sse__upload_tell(sse__upload *u, uint64_t now) {
     sse_buf   data = {NULL, 0, 0, SSE_OK};
     if (!u->topic || (!u->last && now - u->told_ms < SSE__UPLOAD_EVENT_MS)) return;
     u->told_ms = now;
+    if (u->total && ((u->last && !u->file.error) || u->total < u->file.bytes))
+        u->total = u->file.bytes;
     sse_printf(&data, u->total ? "{\"bytes\":%llu,\"total\":%llu}" : "{\"bytes\":%llu}",
                (unsigned long long)u->file.bytes, (unsigned long long)u->total);
     memset(&event, 0, sizeof event);
@@ -18765,11 +18883,19 @@ static int sse__upload_chunk(sse_req *req, sse_str chunk, int status, void *user
     return u->file.error;
 }
 
+/* At the first byte of the file: of the body, less what stands in front, and the delimiter behind
+   it. What other fields are to follow nobody knows. */
+static void sse__upload_measure(sse__upload *u, const sse__parts *p) {
+    const uint64_t rest = p->m.delimiter_len + 4; /* "--" and CR LF */
+    if (u->total > p->at + rest) u->total -= p->at + rest;
+}
+
 static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, int status,
                             void *user) {
     sse__upload *u = (sse__upload *)user;
     if (!part) return sse__upload_chunk(req, chunk, status, u);
     if (u->over || !part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (!u->found && status == 1) sse__upload_measure(u, (const sse__parts *)req->body_user);
     if (!u->found) {
         u->file.filename = sse_fmt(req, "%s", part->filename);
         u->file.type     = part->type ? sse_fmt(req, "%s", part->type) : NULL;
@@ -18786,9 +18912,10 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     sse_buf       name = {NULL, 0, 0, SSE_OK};
     sse__upload  *u;
     int           error;
+    char          fault[96];
     if (!path || !*path) return sse__req_refused(req, SSE_E_ARG, call, "there is no path");
-    if (options && (options->mode < 0 || options->mode > 0777))
-        return sse__req_refused(req, SSE_E_ARG, call, ".mode is not within 0..0777");
+    if (options && sse__mode_fault(fault, ".mode", options->mode))
+        return sse__req_refused(req, SSE_E_ARG, call, fault);
     if (req->deferred) /* and would be finished twice */
         return sse__req_refused(req, SSE_E_STATE, call, "the request is deferred already");
     if (req->body_asked) return sse__req_refused(req, SSE_E_STATE, call, "its body has a reader");
@@ -18853,6 +18980,7 @@ typedef struct sse__live {           /* one sse_live or sse_live_each */
     int             every_ms, min_interval_ms;
     uint32_t        count, max_views; /* of those that parameters tell apart: V4 */
     uint64_t        told_full;       /* when that was last a warning: see sse__log_level_limited */
+    bool            told_id;         /* that what it renders has no id */
     sse__link       views;
     sse_format      format;
     sse_patch_options  patch;
@@ -18884,6 +19012,7 @@ typedef struct sse__views {
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
     sse_view *rendering;             /* in hand; else NULL */
+    bool      skips;                 /* sse_view_skip was called in it */
     sse__route_node *routes;         /* borrowed from >>app, to find the live route of a path */
     void        (*ask_hooks)(sse_req *req); /* upcall to >>app: the before hooks of its path */
 } sse__views;
@@ -18930,13 +19059,28 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 
 /* ---- rendering ----------------------------------------------------------------------- */
 
-/* The buffer of the render in hand, and whether it skips. Renders do not nest. */
-static SSE__THREAD struct { const sse_buf *html; bool skips; } sse__render_now;
-
+/* The app is looked for: a buffer does not know whose it is. Renders do not nest. */
 SSE_API int sse_view_skip(sse_buf *html) {
-    if (!html || html != sse__render_now.html) return SSE_E_STATE;
-    sse__render_now.skips = true;
-    return SSE_OK;
+    sse_app *app;
+    bool     now = false;
+    sse__lock(&sse__apps.mutex);
+    for (app = sse__apps.first; app && &app->views->html != html;) app = app->next;
+    if (app) now = app->views->skips = app->views->rendering != NULL;
+    sse__unlock(&sse__apps.mutex);
+    return now ? SSE_OK : SSE_E_STATE;
+}
+
+/* Datastar says only on its console that it found nothing to patch. */
+static void sse__view_check_id(sse__live *live, const sse_buf *html) {
+    const sse_mode mode = live->patch.mode;
+    if (live->told_id || live->format != SSE_AS_ELEMENTS || sse__nonempty(live->patch.selector) ||
+        (mode != SSE_OUTER && mode != SSE_REPLACE) ||
+        !sse__html_lacks_id(sse__str(html->ptr, html->len)))
+        return;
+    live->told_id = true;
+    sse__log(live->app, SSE_LOG_WARNING, "live view %s: Datastar finds what to patch by the id of "
+             "the outermost element, and this one has none: write <div id=\"...\">, or give "
+             ".patch a .selector", live->path);
 }
 
 /* Turns what was rendered into a message. The output is its data, so that it may hold anything. */
@@ -18997,25 +19141,26 @@ static void sse__view_render(sse_view *view) {
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
-    sse__render_now.html  = &views->html;
-    sse__render_now.skips = false;
-    views->rendering      = view;
+    views->skips     = false;
+    views->rendering = view;
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
     sse__upcall_end(&upcall, " of live view %s", live->path);
-    views->rendering     = NULL;
-    sse__render_now.html = NULL;
+    views->rendering = NULL;
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error && !sse__render_now.skips) error = sse__view_message(live, &views->html, &m);
+    if (!error && !views->skips) {
+        sse__view_check_id(live, &views->html);
+        error = sse__view_message(live, &views->html, &m);
+    }
     if (error) {
         sse__view_failed(view, error);
         return;
     }
     view->failures = 0;
-    if (sse__render_now.skips) return; /* who awaits a state still does: V2 */
+    if (views->skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
         sse__channel_send_snapshots(&view->channel, view->state, streams);
@@ -19610,7 +19755,7 @@ typedef enum sse__committer {
 } sse__committer;
 
 /* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
-   and it may have committed already: unknown, but not for long. */
+   and it may have committed already: unknown, but not for long, as another process may have. */
 static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
     const sse_db  *w   = db->writer;
     const int      saw = f->writer_saw;
@@ -19618,8 +19763,8 @@ static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
     bool           got;
     if (!w || strcmp(f->schema, "main") != 0) return SSE__BY_OTHERS;
     if (db->writer_jobs)
-        return sse__clock_ms() - db->writer_since < SSE__WRITER_MS ? SSE__BY_UNKNOWN
-                                                                   : SSE__BY_OTHERS;
+        return sse__clock_ms() - db->writer_since < db->writer_doubt_ms ? SSE__BY_UNKNOWN
+                                                                        : SSE__BY_OTHERS;
     version = w->raw ? sse__version_prepare(w->raw, "main") : NULL;
     got     = sse__version_read(version, &f->writer_saw);
     sqlite3_finalize(version);
@@ -19935,6 +20080,7 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     app->changes      = ch;
     db->on_close      = sse__changes_end;
     db->on_close_user = ch;
+    db->writer_doubt_ms = SSE__WRITER_MS;
     sse__changes_refresh(ch);
     sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
     return SSE_OK;
@@ -20342,6 +20488,17 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
+/* Takes back what was written, or went wrong, after sse_finish: by its caller, who may have kept
+   the buffer, or by the last call of the body's reader. */
+static void sse__req_restore(sse_req *req) {
+    if (req->out.len > req->final_len)
+        (void)sse__refused(req->app, SSE_E_STATE, "sse_out: what was written after sse_finish is "
+                           "not sent (%s)", req->path);
+    req->out.len   = req->final_len;
+    req->out.error = req->final_out_error;
+    req->error     = req->final_error;
+}
+
 /* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
@@ -20349,6 +20506,7 @@ static void sse__req_conclude(sse_req *req) {
     sse__conn *c;
     sse__upcall upcall;
     sse__req_end_body(req);
+    if (req->phase == SSE__REQ_FINISHED) sse__req_restore(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
@@ -20728,7 +20886,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     }
     error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
-                error == SSE_E_IO ? strerror(errno) : sse_error_text(error));
+                error == SSE_E_IO ? sse__file_words(errno) : sse_error_text(error));
     sse__dir_free(d);
     return error;
 }
@@ -20737,8 +20895,11 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
    when it is first asked for. */
 typedef struct sse__client {
     char   *file; /* right behind this struct */
+    int     told; /* why that is not served, as it was said last: errno, or EMPTY; 0: it was not */
     sse_buf built_in;
 } sse__client;
+
+enum { SSE__CLIENT_EMPTY = -1 };
 
 static void sse__client_free(void *user) {
     sse__client *client = (sse__client *)user;
@@ -20746,12 +20907,33 @@ static void sse__client_free(void *user) {
     SSE_FREE(client);
 }
 
+/* Opens the file. -1, with errno: it cannot be served. That it is not there may be meant; what else
+   is in its place is said, once until it changes. */
+static int sse__client_open(sse_app *app, const char *path, sse__client *client, struct stat *st) {
+    int fd  = sse__file_open(client->file, st);
+    int why = fd < 0 ? errno : 0;
+    if (SSE__HAS_CLIENT && fd >= 0 && !st->st_size) {
+        close(fd);
+        fd  = -1;
+        why = SSE__CLIENT_EMPTY;
+    }
+    if (why == ENOENT) why = 0;
+    if (SSE__HAS_CLIENT && why && why != client->told && !sse__file_was_short(why))
+        sse__log(app, SSE_LOG_WARNING, "the Datastar client at %s: %s: %s: the one that is built "
+                 "in is served instead", path, client->file,
+                 why == SSE__CLIENT_EMPTY ? "it is empty"
+                 : why == EINVAL          ? "it is no plain file" : strerror(why));
+    if (!sse__file_was_short(why)) client->told = why;
+    errno = why;
+    return fd;
+}
+
 static void sse__client_handler(sse_req *req, void *user) {
     sse__client *client = (sse__client *)user;
     sse_buf     *b      = &client->built_in;
     sse_file     file   = {"/datastar.js", NULL, 0};
     struct stat  st;
-    const int    fd = client->file ? sse__file_open(client->file, &st) : -1;
+    const int    fd = client->file ? sse__client_open(req->app, req->path, client, &st) : -1;
     sse__files_use(req->app);
     if (fd >= 0) (void)sse__file_from_fd(req, fd, &st);
     else if (client->file && (!SSE__HAS_CLIENT || sse__file_was_short(errno)))
@@ -20772,6 +20954,7 @@ static void sse__client_handler(sse_req *req, void *user) {
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     sse_route_options options;
     sse__client      *client;
+    struct stat       st;
     const char       *at = path ? path : "";
     if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
     if (!SSE__HAS_CLIENT && !file)
@@ -20782,6 +20965,10 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     if (file) client->file = sse__copy_text((char *)(client + 1), sse__text(file));
     memset(&options, 0, sizeof options);
     options.free_user = sse__client_free;
+    if (app && file) {
+        const int fd = sse__client_open(app, at, client, &st);
+        if (fd >= 0) close(fd);
+    }
     return sse_route(app, path, sse__client_handler, client, &options);
 }
 
@@ -22074,6 +22261,23 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__app_drop(app);
 }
 
+/* Draws the key of all maps, before anything is in one. False: the kernel has no random bytes; then
+   it is where things lie in memory, which a peer hardly knows. */
+static bool sse__app_seed(sse_app *app) {
+    uint64_t   key[2];
+    const bool drawn = sse__random(key, sizeof key);
+    if (!drawn) key[0] = (uintptr_t)app, key[1] = (uintptr_t)&key;
+    app->map_key[0] = key[0], app->map_key[1] = key[1];
+    sse__map_seed(&app->router->root.literals, key);
+    sse__map_seed(&app->streams->labels, key);
+    sse__map_seed(&app->streams->people, key);
+    sse__map_seed(&app->topics->exact, key);
+    sse__map_seed(&app->topics->patterns, key);
+    sse__map_seed(&app->views->shared, key);
+    sse__map_seed(&app->views->each, key);
+    return drawn;
+}
+
 /* An app and the parts that are there from its first moment, in use or not. */
 typedef struct sse__whole {
     sse_app            app;
@@ -22088,6 +22292,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse__whole *whole = SSE__NEW(sse__whole);
     sse_app    *app   = (sse_app *)whole;
     int         error, loop_error;
+    bool        drawn;
     if (!whole) return NULL;
     app->router  = &whole->router;
     app->streams = &whole->streams;
@@ -22099,6 +22304,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
+    drawn      = sse__app_seed(app);
     error      = sse__options_copy(app, options);
     loop_error = sse__app_open(app);
     if (!error) error = loop_error;
@@ -22106,6 +22312,9 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
     sse__apps_add(app);
+    if (!drawn)
+        sse__log(app, SSE_LOG_WARNING, "sse_app_new: no random bytes are to be had: a peer might "
+                 "guess which names slow the app down");
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);

@@ -99,6 +99,58 @@ static void test_served(void) {
     dial_free(app);
 }
 
+static char said[2000]; /* warnings, a line each */
+
+static void hear_log(int level, const char *line, void *user) {
+    const size_t n = strlen(said);
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(said + n, sizeof said - n, "%s\n", line);
+}
+
+static void asks(sse_app *app, const char *words, const char *name) {
+    char want[300] = "";
+    int  i;
+    for (i = 0; i < 3; i++)
+        ok(strstr(dial(app, "/datastar.js", "")->got, "MutationObserver") != NULL,
+            "the client built in instead of %s", name);
+    if (words)
+        snprintf(want, sizeof want,
+            "the Datastar client at /datastar.js: %s: %s: the one that is "
+            "built in is served instead\n",
+            file, words);
+    is_str(said, want, words ? "... which is said, once" : "... which is nothing to say");
+    said[0] = '\0';
+}
+
+/* What stands in the place of the file and cannot be served is told of: when the route is made, and
+   when it comes later. */
+static void test_told(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = hear_log;
+    mkdir(file, 0700);
+    app = dial_app(&o);
+    is_int(sse_datastar(app, "/datastar.js", file), 0, "a directory instead of a file");
+    ok(strstr(said, "Is a directory") != NULL, "is told of at once");
+    asks(app, "Is a directory", "a directory");
+    rmdir(file);
+    asks(app, NULL, "what is not there");
+    put_file("");
+    asks(app, "it is empty", "an empty file");
+    put_file("real();\n");
+    ok(strstr(dial(app, "/datastar.js", "")->got, "real();") != NULL, "a file that is right");
+    put_file("");
+    asks(app, "it is empty", "one that is empty again");
+    unlink(file);
+    is_int(mkfifo(file, 0600), 0, "a FIFO");
+    asks(app, "it is no plain file", "a FIFO");
+    unlink(file);
+    if (symlink(file, file) == 0) asks(app, strerror(ELOOP), "a link that leads nowhere");
+    unlink(file);
+    dial_free(app);
+}
+
 static void test_no_memory(void) {
     long n;
     int  error = -1, refusals = 0, short_replies = 0, whole = 0;
@@ -133,6 +185,7 @@ int main(void) {
     snprintf(file, sizeof file, "/tmp/sse-client-%ld.x", (long)getpid());
     test_text();
     test_served();
+    test_told();
     test_no_memory();
     is_int(sse_datastar(NULL, "/a", NULL), SSE_E_ARG, "no app");
     return tap_done();

@@ -256,6 +256,80 @@ static void test_events(void) {
     refused(sse_event_write(&out, &e), SSE_E_FIELD, "a line break in the id of elements");
 }
 
+/* What is refused is told in words that name the field, also where there is no app to log them. */
+static void test_words(void) {
+    sse_patch_options line = defaults(), transition = defaults(), space = defaults(),
+                      strange = defaults(), mode = defaults(), inner = defaults();
+    sse_event   e[22];
+    const char *why;
+    size_t      i;
+    static const struct {
+        int         error;
+        const char *words;
+    } want[SSE__COUNT(e)] = {
+        {SSE_OK, ""},
+        {SSE_E_ARG, "there is nothing in it"},
+        {SSE_E_FIELD, ".event holds a line break"},
+        {SSE_E_FIELD, ".id holds a control character, or a blank at an end"},
+        {SSE_E_FIELD, ".id holds a control character, or a blank at an end"},
+        {SSE_E_ARG, ".retry_ms is negative"},
+        {SSE_E_ARG,
+            "two of .data or .event, .elements, .signals, .script, .redirect: send two events"},
+        {SSE_E_ARG, ".patch without .elements, .signals, .script or .redirect: to remove, "
+                    ".elements is \"\""},
+        {SSE_E_FIELD, ".patch: .selector holds a line break"},
+        {SSE_E_FIELD, ".patch: .view_transition_selector holds a line break"},
+        {SSE_E_FIELD, ".patch: .ns holds a line break"},
+        {SSE_E_ARG, ".patch: .ns is none of html, svg, mathml"},
+        {SSE_E_ARG, ".patch: .mode is none of sse_mode"},
+        {SSE_E_ARG, ".patch: this .mode needs a .selector"},
+        {SSE_E_ARG, ".signals are no JSON object, or nest too deep"},
+        {SSE_E_ARG, ".signals are no JSON object, or nest too deep"},
+        {SSE_E_FIELD, ".script holds </script or <!--"},
+        {SSE_E_ARG, ".redirect is empty, javascript: or holds a control character"},
+        {SSE_E_FIELD, ".redirect is empty, javascript: or holds a control character"},
+        {SSE_E_FIELD, ".redirect is empty, javascript: or holds a control character"},
+        {SSE_OK, ""},
+        {SSE_OK, ""},
+    };
+    for (i = 0; i < SSE__COUNT(e); i++) e[i] = none();
+    line.selector = "a\nb", transition.view_transition_selector = "a\rb", space.ns = "svg\n";
+    strange.ns = "xml", mode.mode = (sse_mode)99, inner.mode = SSE_INNER;
+    e[0].data = "x";
+    e[2].data = "x", e[2].event = "a\nb";
+    e[3].data = "x", e[3].id = "a\nb";
+    e[4].data = "x", e[4].id = " a";
+    e[5].data = "x", e[5].retry_ms = -1;
+    e[6].data = "x", e[6].elements = "y";
+    e[7].patch = &line;
+    e[8].elements = "x", e[8].patch = &line;
+    e[9].elements = "x", e[9].patch = &transition;
+    e[10].elements = "x", e[10].patch = &space;
+    e[11].elements = "x", e[11].patch = &strange;
+    e[12].elements = "x", e[12].patch = &mode;
+    e[13].elements = "x", e[13].patch = &inner;
+    e[14].signals = "[]";
+    e[15].signals = "{";
+    e[16].script = "</script>";
+    e[17].redirect = "";
+    e[18].redirect = "javascript:x";
+    e[19].redirect = "a\nb";
+    e[20].comment = "x";
+    e[21].redirect = "/a";
+    for (i = 0; i < SSE__COUNT(e); i++) {
+        why = NULL;
+        is_int(sse_event_check(&e[i], &why), want[i].error, want[i].words);
+        is_str(why, want[i].words, "... in words");
+        is_int(sse_event_check(&e[i], NULL), want[i].error, "... which need not be asked for");
+        is_int(sse_event_write(&out, &e[i]), want[i].error, "... as the one who writes it says");
+        ok(out.error == SSE_OK && (out.len == 0) == (want[i].error != SSE_OK),
+            "... and a refusal leaves the buffer as it was");
+        sse_buf_free(&out);
+    }
+    is_int(sse_event_check(NULL, &why), SSE_E_ARG, "no event");
+    is_str(why, "the event is NULL", "... in words");
+}
+
 static void test_follow(void) {
     static const char *const nowhere[] = {NULL, ""};
     size_t                   i;
@@ -304,6 +378,7 @@ int main(void) {
     test_scripts();
     test_redirect();
     test_events();
+    test_words();
     test_follow();
     test_no_memory();
     return tap_done();

@@ -337,6 +337,7 @@ static void skipping(void) {
     get("/page", &one);
     is_str(one.body, "page ", "and loses nothing");
     is_int(sse_view_skip(NULL), SSE_E_STATE, "nor can nothing");
+    is_int(sse_view_skip(&app->views->html), SSE_E_STATE, "nor a render that is over");
     skips = 2;
     get("/room/7", &one);
     ok(one.open && one.status == 200 && one.body_len == 0 && renders == 1, "no state yet");
@@ -461,8 +462,115 @@ static void several_views(void) {
     sse_app_free(app);
 }
 
+/* ---- what Datastar finds by its id ---- */
+
+static char        no_id[600]; /* what the log says of it */
+static int         no_ids;
+static const char *text_now;
+
+static void on_no_id(int level, const char *line, void *user) {
+    (void)user;
+    if (level > SSE_LOG_WARNING || !strstr(line, "Datastar")) return;
+    no_ids++;
+    snprintf(no_id, sizeof no_id, "%s", line);
+}
+
+static void render_text(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, text_now);
+}
+
+static void each_text(sse_req *req, sse_buf *html, void *user) {
+    (void)req, (void)user;
+    sse_puts(html, text_now);
+}
+
+static void test_ids(void) {
+    static const struct {
+        const char *text;
+        int         lacks; /* what would find its element */
+        sse_format  format;
+        sse_mode    mode;
+        const char *selector;
+    } rows[] = {
+        {"<p>a</p>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p>a</p>", 1, SSE_AS_ELEMENTS, SSE_OUTER, ""},
+        {"<p>a</p>", 1, SSE_AS_ELEMENTS, SSE_REPLACE, NULL},
+        {"<p>a</p>", 0, SSE_AS_ELEMENTS, SSE_OUTER, "#a"},
+        {"<p>a</p>", 0, SSE_AS_ELEMENTS, SSE_REPLACE, "#a"},
+        {"<p>a</p>", 0, SSE_AS_ELEMENTS, SSE_INNER, "#a"},
+        {"<p>a</p>", 0, SSE_AS_ELEMENTS, SSE_APPEND, "#a"},
+        {"<p>a</p>", 0, SSE_AS_ELEMENTS, SSE_REMOVE, "#a"},
+        {"<p>a</p>", 0, SSE_AS_DATA, SSE_OUTER, NULL},
+        {"{\"a\":\"<p>\"}", 0, SSE_AS_SIGNALS, SSE_OUTER, NULL},
+        {"<p id=\"a\">a</p>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id='a'>a</p>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id=a>a</p>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<P\n\tID\n=\n\"a\">a", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<br/id=a>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p class=\"> id=a\" hidden id=a>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p class=\"> id=a\" hidden>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p class='\" id=a'>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p data-id=\"a\" idx=a>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id>a", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id=\"\">a", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id= >a", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p><b id=a></b>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"  \n<!-- <p> --><!doctype x><p id=a>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<!-- id=a --><p>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"1 < 2 <p id=a>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"plain text", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"</p> <", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<!doctype html><html><body>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<HEAD><title>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<body class=x>", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<header>", 1, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {" \n<!-- nothing -->", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<!-- no end", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p class=\"no end", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+        {"<p id=", 0, SSE_AS_ELEMENTS, SSE_OUTER, NULL},
+    };
+    size_t i, k;
+    for (i = 0; i < SSE__COUNT(rows); i++)
+        for (k = 0; k < 2; k++) {
+            sse_live_options  o = options_of(NULL);
+            sse_patch_options patch;
+            sse_app_options   app_options;
+            sse_test_reply    one, two;
+            memset(&patch, 0, sizeof patch);
+            memset(&app_options, 0, sizeof app_options);
+            memset(&one, 0, sizeof one);
+            memset(&two, 0, sizeof two);
+            app_options.on_log = on_no_id;
+            app = sse_app_new(&app_options);
+            patch.mode = rows[i].mode;
+            patch.selector = rows[i].selector;
+            o.patch = rows[i].format == SSE_AS_ELEMENTS ? &patch : NULL;
+            o.format = rows[i].format;
+            no_ids = 0;
+            text_now = rows[i].text;
+            is_int(k ? sse_live_each(app, "/view/{a}", each_text, &o)
+                     : sse_live(app, "/view/{a}", render_text, &o),
+                0, text_now);
+            get("/view/1", &one);
+            get("/view/2", &two);
+            sse_touch(app, "/view/{a}");
+            sse_test_run(app, 0);
+            is_int(no_ids, rows[i].lacks, "is told of once, if only an id could find its element");
+            sse_test_close(&one);
+            sse_test_close(&two);
+            sse_app_free(app);
+        }
+    is_int(strncmp(no_id, "live view /view/{a}: ", 21), 0, no_id);
+    ok(strstr(no_id, "id=\"...\"") && strstr(no_id, ".selector"), "... which says what to add");
+}
+
 int main(void) {
     size_t few, many;
+    test_ids();
     guards();
     guards_on_streams();
     skipping();

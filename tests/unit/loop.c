@@ -241,10 +241,10 @@ static void fire(sse_app *app, int fd, int events, void *user) {
     if (user && read(fd, &c, 1) < 0) nfired += 1000;
 }
 
-static int turns_in(sse_app *app, int ms) { /* how many turns of the loop */
-    const uint64_t until = sse__clock_ms() + (uint64_t)ms;
+static int turns_until(sse_app *app, int fired) { /* how many turns of the loop */
+    const uint64_t until = sse__clock_ms() + 60000;
     int            n = 0;
-    while (sse__clock_ms() < until && sse_poll(app, 20) > 0) n++;
+    while (nfired < fired && sse__clock_ms() < until && sse_poll(app, 20) > 0) n++;
     return n;
 }
 
@@ -252,18 +252,22 @@ static void test_plain_file(sse_app *app) {
     char      name[] = "/tmp/sse-loop-XXXXXX";
     const int fd = mkstemp(name);
     int       turned;
+    uint64_t  began;
     if (fd < 0 || write(fd, "0123456789", 10) != 10) return;
     unlink(name);
     nfired = 0;
     is_int(sse_watch(app, fd, SSE_READ, fire, NULL), 0, "a plain file that nobody reads");
-    turned = turns_in(app, 350);
-    ok(nfired >= 2 && nfired <= 8 && turned < 60, "... does not turn the loop (%d calls, %d turns)",
-        nfired, turned);
+    turned = turns_until(app, 4);
+    ok(nfired == 4 && turned < 60, "... does not turn the loop (%d calls, %d turns)", nfired,
+        turned);
     lseek(fd, 0, SEEK_SET);
     nfired = 0;
     is_int(sse_watch(app, fd, SSE_READ, fire, app), 0, "one that is read");
-    turns_in(app, 60);
-    ok(nfired >= 11 && nfired < 20, "... is read at once, and then rarely (%d)", nfired);
+    began = sse__clock_ms();
+    turned = turns_until(app, 11);
+    ok(nfired >= 11 && turned < 25, "... is read at once (%d calls, %d turns)", nfired, turned);
+    turns_until(app, 14);
+    ok(sse__clock_ms() - began >= 2 * SSE__WATCH_AGAIN_MS, "... and then rarely");
     is_int(sse_watch(app, fd, 0, NULL, NULL), 0, "(no more)");
     said[0] = '\0';
     is_int(sse_watch(app, fd, SSE_PRI, fire, NULL), SSE_E_IO, "it has no urgent bytes");
@@ -283,7 +287,7 @@ static void test_urgent(sse_app *app) { /* the byte is out of band, as an edge o
     const int          sender = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in to;
     socklen_t          n = sizeof to;
-    int                fd;
+    int                fd, turned;
     memset(&to, 0, sizeof to);
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -295,10 +299,10 @@ static void test_urgent(sse_app *app) { /* the byte is out of band, as an edge o
     nfired = 0;
     is_int(sse_watch(app, fd, SSE_PRI, fire, NULL), 0, "a watch for urgent bytes");
     ok(send(sender, "a", 1, 0) == 1, "(an ordinary one)");
-    turns_in(app, 60);
+    for (turned = 0; turned < 3; turned++) sse_poll(app, 20);
     is_int(nfired, 0, "... is not told of others");
     ok(send(sender, "!", 1, MSG_OOB) == 1, "(an urgent one)");
-    turns_in(app, 60);
+    turns_until(app, 1);
     ok(nfired > 0, "... but of these");
     is_int(fired_events, SSE_PRI, "... as such");
     sse_watch(app, fd, 0, NULL, NULL);

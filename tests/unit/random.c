@@ -1,11 +1,12 @@
 /* Tests of sse__random: where the bytes come from when the kernel gives few, none, or is
-   interrupted. */
+   interrupted; and of the keys that maps take from it. */
 #include <stddef.h>
 #define SSE__SYS(call) (fail_next() ? -1 : (call))
 static int fail_next(void);
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
+#include <sys/wait.h>
 
 static int fails, fail_errno; /* that many of the calls to come fail */
 
@@ -31,6 +32,79 @@ static bool looks_random(int count, int error) {
            zeros(a, sizeof a) < 600 && memcmp(a, b, 1000) != 0;
 }
 
+static char warned[512];
+
+static void hear_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level == SSE_LOG_WARNING) snprintf(warned, sizeof warned, "%s", line);
+}
+
+static void page(sse_req *req, void *user) { (void)user, (void)req; }
+
+static void gone(sse__presence *presence) { (void)presence; }
+
+/* What an app of this process hashes a name to: in each map, and the same in all. */
+static uint64_t hash_of_an_app(void) {
+    const sse_str     name = SSE__LIT("a name");
+    sse_topic_options options;
+    sse_app_options   o;
+    sse_app          *app;
+    sse__presence    *presence;
+    sse__node        *child;
+    uint64_t          hash;
+    bool              same;
+    memset(&options, 0, sizeof options);
+    memset(&o, 0, sizeof o);
+    o.on_log = hear_log;
+    app = sse_app_new(&o);
+    sse_get(app, "/a/b", page, NULL);
+    presence = sse__presence_new(app, "a topic", &options, NULL, gone);
+    child = sse__map_any(&app->router->root.literals);
+    hash = sse__sip_hash(app->topics->exact.key, name);
+    same = hash == sse__sip_hash(app->topics->patterns.key, name) &&
+           hash == sse__sip_hash(app->streams->labels.key, name) &&
+           hash == sse__sip_hash(app->streams->people.key, name) &&
+           hash == sse__sip_hash(app->views->shared.key, name) &&
+           hash == sse__sip_hash(app->views->each.key, name) &&
+           hash == sse__sip_hash(app->router->root.literals.key, name) &&
+           hash == sse__sip_hash(presence->people.key, name) && child &&
+           hash == sse__sip_hash(SSE__CONTAINER(child, sse__route_node, node)->literals.key, name);
+    sse__presence_free(presence);
+    sse_app_free(app);
+    return same ? hash : 0;
+}
+
+/* The same in a process whose memory looks exactly like this one's. */
+static uint64_t hash_of_a_twin(void) {
+    uint64_t hash = 0;
+    int      to[2], status;
+    pid_t    child;
+    fflush(NULL);
+    if (pipe(to) || (child = fork()) < 0) return 0;
+    if (!child) {
+        hash = hash_of_an_app();
+        _exit(write(to[1], &hash, sizeof hash) != sizeof hash);
+    }
+    close(to[1]);
+    if (read(to[0], &hash, sizeof hash) != sizeof hash) hash = 0;
+    close(to[0]);
+    return waitpid(child, &status, 0) == child && status == 0 ? hash : 0;
+}
+
+static void test_keys_of_maps(void) {
+    const uint64_t one = hash_of_a_twin(), other = hash_of_a_twin();
+    ok(one && other, "all maps of an app have one key");
+    ok(one != other, "which is another in a process that has all its memory at the same addresses");
+    is_str(warned, "", "nothing is said of it");
+    fail_errno = EACCES;
+    fails = 100;
+    ok(!sse__random(warned, 1), "where the kernel gives none");
+    fails = 100 - fails; /* as many calls as an app tries */
+    ok(hash_of_an_app() != 0, "an app is made without random bytes, too");
+    ok(strstr(warned, "no random bytes"), "... with a warning: %s", warned);
+    fails = 0;
+}
+
 int main(void) {
     unsigned char byte;
     ok(looks_random(0, 0), "100,000 bytes");
@@ -43,5 +117,6 @@ int main(void) {
     ok(!sse__random(&byte, 1), "neither call nor file: false"); /* SY1 */
     fails = 0;
     ok(sse__random(&byte, 0), "no bytes are always to be had");
+    test_keys_of_maps();
     return tap_done();
 }

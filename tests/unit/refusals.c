@@ -297,6 +297,18 @@ static void test_listening(void) {
     is_int(sse_listen(app, &o), SSE_E_ARG, "a negative time");
     app_refused("sse_listen: .grace_ms -2: less than -1, SSE_OFF", "... is logged");
     o.grace_ms = 0;
+    o.host = "unix:/tmp/sse-refusals";
+    o.unix_mode = 660;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a mode that is decimal");
+    app_refused("sse_listen: .unix_mode 01224: not within 0..0777, a file mode in octal such as "
+                "0660",
+        "... is told as what it is");
+    o.unix_mode = -1;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a negative mode");
+    app_refused("sse_listen: .unix_mode -1: not within 0..0777, a file mode in octal such as 0660",
+        "... likewise");
+    o.unix_mode = 0;
+    o.host = NULL;
     is_int(sse_listen(app, &o), SSE_OK, "the next try may do");
     o.port = sse_port(app);
     is_int(sse_listen(app, &o), SSE_E_IO, "a port in use");

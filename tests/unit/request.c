@@ -293,6 +293,91 @@ static void one_write(void) { /* A2 */
     dial_free(app);
 }
 
+/* ---- what comes after sse_finish ---- */
+
+static char warnings[2000]; /* a line each */
+static int  last_calls;
+
+static void on_warning(int level, const char *line, void *user) {
+    const size_t n = strlen(warnings);
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(warnings + n, sizeof warnings - n, "%s\n", line);
+}
+
+static void finish(sse_app *app, void *user) {
+    (void)app;
+    sse_finish((sse_req *)user);
+    sse_puts(sse_out((sse_req *)user), "too late");
+}
+
+/* Its last call comes after sse_finish, as the handler did not wait for the body. */
+static int reader(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk, (void)user;
+    if (status == 1) return 0;
+    last_calls++;
+    sse_puts(sse_out(req), "too late");
+    sse_set_status(req, 201);
+    sse_body_read(req, reader, NULL);
+    return 0;
+}
+
+static void finishes(sse_req *req, void *user) {
+    const char *how = sse_query(req, "how");
+    sse_buf    *out = sse_out(req);
+    (void)user;
+    if (strchr(how, 'r')) sse_body_read(req, reader, NULL);
+    sse_defer(req);
+    if (!strchr(how, 'e')) sse_puts(out, "whole");
+    if (strchr(how, 't')) {
+        sse_after(sse_req_app(req), 0, finish, req);
+        return;
+    }
+    sse_finish(req);
+    if (strchr(how, 'o')) sse_puts(sse_out(req), "too late");
+    if (strchr(how, 'k')) sse_puts(out, "too late"); /* kept from before */
+    if (strchr(how, 'f')) sse_buf_fail(out, SSE_E_NOMEM);
+    if (strchr(how, 's')) sse_set_status(req, 201);
+    if (strchr(how, 'x')) sse_fail(req, 400, "too late");
+    if (strchr(how, 'q')) sse_set_header(req, "X", "a\nb");
+}
+
+static void finished(void) {
+    static const char *const hows[] = {"", "o", "k", "f", "s", "x", "q", "r", "t", "okfsxr", "e",
+        "eo", "ek", "ef", "eokfsxqr", "et"};
+    sse_app_options          o;
+    sse_route_options        later;
+    sse_test_reply           r;
+    sse_app                 *app;
+    char                     what[64];
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    memset(&later, 0, sizeof later);
+    memset(&r, 0, sizeof r);
+    o.on_log = on_warning;
+    app = sse_app_new(&o);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/finish", finishes, NULL, &later);
+    for (i = 0; i < SSE__COUNT(hows); i++) {
+        const char *lines = warnings;
+        int         n = 0, empty = strchr(hows[i], 'e') != NULL;
+        warnings[0] = '\0';
+        last_calls = 0;
+        memset(app->refused, 0, sizeof app->refused); /* such things are said once a second */
+        app->phase_warned_ms = 0;
+        snprintf(what, sizeof what, "POST /finish?how=%s", hows[i]);
+        sse_test_request(app, what, NULL, "a body", &r);
+        ok(r.status == (empty ? 204 : 200) && strcmp(r.body, empty ? "" : "whole") == 0,
+            "a reply that is finished stays as it was (%s): %d %s", hows[i], r.status, r.body);
+        is_int(last_calls, strchr(hows[i], 'r') != NULL, "... and a reader has its last call");
+        for (; (lines = strchr(lines, '\n')) != NULL; lines++) n++;
+        ok(strpbrk(hows[i], "oksqrt") ? n == 1 && strstr(warnings, "after sse_finish") : n == 0,
+            "... what is late is refused in a line: %s", warnings);
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 int main(void) {
     sse_app *app = dial_app(NULL);
     sse_before(app, "/pointer", hook, NULL);
@@ -361,5 +446,6 @@ int main(void) {
     texts_stay();
     only_what_is_asked_for();
     one_write();
+    finished();
     return tap_done();
 }

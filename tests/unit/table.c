@@ -77,22 +77,6 @@ static void test_hash(void) {
         "... of another key");
 }
 
-/* L2: one name lies elsewhere in each map. */
-static void test_keys(void) {
-    static item items[2][8];
-    sse__map    maps[2];
-    int         i, k, same = 0;
-    memset(maps, 0, sizeof maps);
-    for (k = 0; k < 2; k++)
-        for (i = 0; i < 8; i++) {
-            snprintf(items[k][i].name, sizeof items[k][i].name, "name %d", i);
-            sse__map_add(&maps[k], &items[k][i].node, sse__text(items[k][i].name));
-        }
-    for (i = 0; i < 8; i++) same += items[0][i].node.hash == items[1][i].node.hash;
-    ok(same < 4, "each map has a key of its own");
-    for (k = 0; k < 2; k++) sse__map_free(&maps[k]);
-}
-
 static void test_maps(void) { /* L1: what is found is the item that was added */
     static item items[2000];
     sse__map    m;
@@ -120,11 +104,41 @@ static void test_maps(void) { /* L1: what is found is the item that was added */
     sse__map_free(&m);
 }
 
+/* Names that all lie in one bucket under one key spread under another. L2 */
+static void test_chosen_names(void) {
+    enum { CHOSEN = 256 };
+    static item    items[CHOSEN];
+    const uint64_t keys[2] = {1, 2}, others[2] = {1, 3};
+    sse__map       m;
+    uint32_t       i, n = 0, longest = 0;
+    size_t         number;
+    memset(&m, 0, sizeof m);
+    for (number = 0; n < CHOSEN; number++) {
+        snprintf(items[n].name, sizeof items[n].name, "name %lu", (unsigned long)number);
+        n += sse__sip_hash(keys, sse__text(items[n].name)) % CHOSEN == 0;
+    }
+    sse__map_seed(&m, keys);
+    for (n = 0; n < CHOSEN; n++) sse__map_add(&m, &items[n].node, sse__text(items[n].name));
+    is_int(m.cap, CHOSEN, "a map with as many buckets as names");
+    for (i = 0, n = 0; i < m.cap; i++) n += m.buckets[i] != NULL;
+    is_int(n, 1, "whose key is known may have all of them in one bucket");
+    sse__map_free(&m);
+    sse__map_seed(&m, others);
+    for (n = 0; n < CHOSEN; n++) sse__map_add(&m, &items[n].node, sse__text(items[n].name));
+    for (i = 0; i < m.cap; i++) {
+        const sse__node *node = m.buckets[i];
+        for (n = 0; node; node = node->next) n++;
+        if (n > longest) longest = n;
+    }
+    ok(longest < 10, "with another key the most in one is %u", (unsigned)longest);
+    sse__map_free(&m);
+}
+
 int main(void) {
     test_lists();
     test_slots();
     test_hash();
-    test_keys();
     test_maps();
+    test_chosen_names();
     return tap_done();
 }

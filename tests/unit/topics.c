@@ -223,12 +223,16 @@ static void test_kept_without_memory(sse_db *db) {
     sse_topic_options o;
     sse_app          *app = sse_app_new(NULL);
     int               refused;
+    uint64_t          number;
     memset(&o, 0, sizeof o);
     o.history = 1000;
     o.db = db;
     sse_topic(app, "t", &o);
+    (void)kept(app);
+    number = app->topics->sequence.last;
     refused = publish_without_memory(app);
     ok(refused > 70, "%d publications are refused for lack of memory", refused);
+    is_int((long long)(app->topics->sequence.last - number), 70, "... and use up no number");
     is_int(kept(app), 70, "... and all others are kept, each once");
     sse_poll(app, 0);
     sse_app_free(app);

@@ -61,14 +61,24 @@ static void deferred(sse_req *req, void *user) {
     sse_finish(req);
 }
 
+static char mode_words[200];
+
+static void hear_mode(int level, const char *text, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(mode_words, sizeof mode_words, "%s", text);
+}
+
 static void odd_mode(sse_req *req, void *user) {
     sse_body_file_options o;
     memset(&o, 0, sizeof o);
     (void)user;
     o.mode = -1;
     answers_of[0] = sse_body_to_file(req, path, done, &o);
-    o.mode = 04755;
+    o.mode = 644;
+    sse_req_app(req)->options.on_log = hear_mode;
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     answers_of[1] = sse_body_to_file(req, path, done, &o);
+    sse_req_app(req)->options.on_log = NULL;
 }
 
 static void look_first(sse_req *req, void *user) { /* a hook for everything, say */
@@ -302,6 +312,10 @@ static void misused(void) {
     ok(answers_of[0] == SSE_E_ARG && answers_of[1] == SSE_E_ARG &&
             strncmp(c->got, "HTTP/1.1 500", 12) == 0,
         "permissions are 0..0777");
+    is_str(mode_words,
+        "sse_body_to_file: .mode 01204: not within 0..0777, a file mode in octal such as 0660 "
+        "(/mode)",
+        "... which is said in octal");
     c = sends(app, "/look", "multipart/form-data; boundary=xx", form);
     ok(answers_of[0] && answers_of[1] == 0 && strncmp(c->got, "HTTP/1.1 204", 12) == 0,
         "a form that is still to come is not malformed (%.12s)", c->got);
@@ -400,6 +414,67 @@ static void progress(void) {
     dial_free(app);
 }
 
+/* The total of a file in a form: of it alone, as far as that can be known. */
+static void progress_of_form(const char *before, const char *behind, bool chunks) {
+    static const char end[] = "\r\n--xx--\r\n";
+    enum { SIZE = 1500000, FIRST = 600000 };
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *watcher, *c;
+    char                  head[300], chunk[32], want[100];
+    unsigned long         body;
+    int                   i;
+    memset(&o, 0, sizeof o);
+    o.topic = "up";
+    o.field = "f";
+    app = app_with(&o);
+    opening = follow;
+    watcher = dial(app, "/s", NULL);
+    body = (unsigned long)(strlen(before) + SIZE + strlen(behind) + sizeof end - 1);
+    snprintf(chunk, sizeof chunk, chunks ? "Transfer-Encoding: chunked" : "Content-Length: %lu",
+        body);
+    snprintf(head, sizeof head,
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+        "Content-Type: multipart/form-data; boundary=xx\r\n\r\n",
+        chunk);
+    c = begin(app, head);
+    snprintf(chunk, sizeof chunk, "%lx\r\n", body);
+    if (chunks) more(app, c, chunk, strlen(chunk));
+    more(app, c, before, strlen(before));
+    more(app, c, big, FIRST);
+    for (i = 0; i < 3000 && !times(watcher, "event: progress"); i++) turns(app, 1);
+    ok(strstr(watcher->got, "\"bytes\":") != NULL, "a topic hears of a file in a form");
+    if (chunks) ok(!strstr(watcher->got, "total"), "... of no total, where the client says none");
+    else {
+        snprintf(want, sizeof want, "\"total\":%lu}\n", SIZE + (unsigned long)strlen(behind));
+        is_int(times(watcher, "\"total\":"), times(watcher, want), want);
+    }
+    more(app, c, big + FIRST, SIZE - FIRST);
+    more(app, c, behind, strlen(behind));
+    more(app, c, end, sizeof end - 1);
+    if (chunks) more(app, c, "\r\n0\r\n\r\n", 7);
+    answered(app, c);
+    turns(app, 5);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && last_bytes == SIZE, "... which is kept");
+    ok(strstr(watcher->got,
+           chunks ? "{\"bytes\":1500000}\n" : "{\"bytes\":1500000,\"total\":1500000}\n") != NULL,
+        "... and is all of it at the end");
+    dial_free(app);
+}
+
+static void progress_of_forms(void) {
+    static const char first[] = "--xx\r\nContent-Disposition: form-data; name=f; filename=a\r\n"
+                                "\r\n";
+    static const char field[] =
+        "--xx\r\nContent-Disposition: form-data; name=t\r\n\r\ntext\r\n"
+        "--xx\r\nContent-Disposition: form-data; name=f; filename=a\r\n\r\n";
+    static const char later[] = "\r\n--xx\r\nContent-Disposition: form-data; name=t\r\n\r\ntext";
+    progress_of_form(first, "", false);
+    progress_of_form(field, "", false);
+    progress_of_form(field, later, false);
+    progress_of_form(field, "", true);
+}
+
 int main(void) {
     size_t i;
     signal(SIGPIPE, SIG_IGN);
@@ -416,6 +491,7 @@ int main(void) {
     leaves();
     disk();
     progress();
+    progress_of_forms();
     unlink(path);
     ok(rmdir(dir) == 0, "nothing is left behind");
     free(big);

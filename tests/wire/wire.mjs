@@ -85,7 +85,7 @@ export class Server {
     this.url = `http://127.0.0.1:${this.port}`
   }
 
-  async stop({ signal = 'SIGTERM', timeout_ms = 10000, keep = false } = {}) {
+  async stop({ signal = 'SIGTERM', timeout_ms = 30000, keep = false } = {}) {
     this.child.kill(signal)
     const late = setTimeout(() => {
       this.stderr += `\nstill running ${timeout_ms} ms after ${signal}`
