@@ -5461,33 +5461,44 @@ static sse_str sse__forwarded_address(sse_str element) {
     return sse__is_ipv4(host.name) ? host.name : sse__text(NULL);
 }
 
-/* From the IANA registry; "Unknown" for any other. */
-static const char *sse__status_text(int status) {
-    static const char texts[] = /* one string: a switch would take twice the room */
-        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
-        "200 OK\0" "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0"
-        "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0" "207 Multi-Status\0"
-        "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
-        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0"
-        "307 Temporary Redirect\0" "308 Permanent Redirect\0" "400 Bad Request\0"
-        "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0" "404 Not Found\0"
-        "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
-        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0"
-        "412 Precondition Failed\0" "413 Content Too Large\0" "414 URI Too Long\0"
-        "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0" "417 Expectation Failed\0"
-        "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
-        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0"
-        "428 Precondition Required\0" "429 Too Many Requests\0"
-        "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
-        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0"
-        "503 Service Unavailable\0" "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0"
-        "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
-        "511 Network Authentication Required\0";
-    const char   *p = texts;
+/* In texts, each with its number and a NUL; NULL: it is not there. One string: a switch would take
+   twice the room. */
+static const char *sse__status_find(const char *texts, int status) {
     char          room[20];
     const sse_str number = sse__digits(room, (unsigned)status);
-    while (*p && !sse__eq(sse__str(p, 3), number)) p += strlen(p) + 1;
-    return *p ? p + 4 : "Unknown";
+    while (*texts && !sse__eq(sse__str(texts, 3), number)) texts += strlen(texts) + 1;
+    return *texts ? texts + 4 : NULL;
+}
+
+/* What the library answers by itself. */
+static const char *sse__status_own(int status) {
+    const char *const text = sse__status_find(
+        "200 OK\0" "204 No Content\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0"
+        "405 Method Not Allowed\0" "408 Request Timeout\0" "411 Length Required\0"
+        "413 Content Too Large\0" "414 URI Too Long\0" "417 Expectation Failed\0"
+        "421 Misdirected Request\0" "431 Request Header Fields Too Large\0"
+        "500 Internal Server Error\0" "501 Not Implemented\0" "503 Service Unavailable\0"
+        "505 HTTP Version Not Supported\0", status);
+    return text ? text : "Unknown";
+}
+
+/* From the IANA registry; "Unknown" for any other. */
+static const char *sse__status_text(int status) {
+    const char *const text = sse__status_find(
+        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
+        "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0" "205 Reset Content\0"
+        "206 Partial Content\0" "207 Multi-Status\0" "208 Already Reported\0" "226 IM Used\0"
+        "300 Multiple Choices\0" "301 Moved Permanently\0" "302 Found\0" "303 See Other\0"
+        "304 Not Modified\0" "305 Use Proxy\0" "307 Temporary Redirect\0"
+        "308 Permanent Redirect\0" "401 Unauthorized\0" "402 Payment Required\0"
+        "406 Not Acceptable\0" "407 Proxy Authentication Required\0" "409 Conflict\0" "410 Gone\0"
+        "412 Precondition Failed\0" "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0"
+        "422 Unprocessable Content\0" "423 Locked\0" "424 Failed Dependency\0" "425 Too Early\0"
+        "426 Upgrade Required\0" "428 Precondition Required\0" "429 Too Many Requests\0"
+        "451 Unavailable For Legal Reasons\0" "502 Bad Gateway\0" "504 Gateway Timeout\0"
+        "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
+        "511 Network Authentication Required\0", status);
+    return text ? text : sse__status_own(status);
 }
 
 /* The media type of a file by the end of its name; "application/octet-stream" where that says
@@ -8233,6 +8244,8 @@ struct sse_app {
     sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
     void               (*stream_begun)(struct sse__stream *stream); /* its handler has returned */
     void               (*file_answer)(struct sse_req *req); /* a file is its reply */
+    const char        *(*status_text)(int status); /* sse__status_own, until one is set */
+    bool               (*cors)(struct sse_req *req); /* NULL: no cors_origins */
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
     int                  config_error; /* the first mistake of setting up: CO2 */
     int                  refusal;      /* that one, or the latest since it runs; why: in words */
@@ -11317,7 +11330,7 @@ static void sse__put_retry_event(sse_buf *b, int ms, bool framed) {
    behind it, see conn_break. */
 static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *bytes,
                              const sse__head *head) {
-    const char *text = sse__status_text(status), *date = sse__date_now(app);
+    const char *text = sse__status_own(status), *date = sse__date_now(app);
     if (status == 503 && head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN) {
         sse_printf(b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", date);
         sse_printf(b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
@@ -11343,7 +11356,7 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     c->keep_alive = false;
     if (c->req) sse__on_gone(c); /* it reads its body */
     (void)sse__conn_hold(c, 0);
-    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
+    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
@@ -12444,6 +12457,7 @@ struct sse_req {
     bool         head_only;  /* HEAD: a reply as to GET, without its body */
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
+    bool         challenged; /* WWW-Authenticate is set */
     bool         deferred;   /* it outlives its handler, until sse_finish */
     bool         watched;    /* and is named if that does not come */
     bool         head_stream; /* HEAD of what would be a stream: no length */
@@ -12559,8 +12573,16 @@ static void sse__req_fail(sse_req *req, int status, const char *text) {
     req->failed    = true;
     req->status    = status;
     req->type      = "text/plain; charset=utf-8";
-    req->failure   = text ? text : sse__status_text(status);
+    req->failure   = text ? text : sse__status_own(status);
     req->out.error = SSE_E_STATE; /* what is written from now on goes nowhere */
+}
+
+/* For handlers of the library's own, and one of sse__status_own. */
+SSE__PRINTF(3, 4)
+static void sse__req_deny(sse_req *req, int status, const char *fmt, ...) {
+    sse_buf text = {NULL, 0, 0, SSE_OK};
+    SSE__FORMAT(&text, sse__put_str, "", fmt);
+    sse__req_fail(req, status, sse__req_take_text(req, &text, text.error));
 }
 
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
@@ -12569,6 +12591,7 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     sse_buf   text  = {NULL, 0, 0, SSE_OK};
     if (error) return error;
     if (req->failed) return SSE_E_STATE; /* the first one stays */
+    req->app->status_text = sse__status_text;
     SSE__FORMAT(&text, sse__put_str, "", fmt);
     sse__req_fail(req, known, sse__req_take_text(req, &text, text.error));
     if (status == known) return SSE_OK;
@@ -13178,6 +13201,7 @@ SSE_API int sse_set_status(sse_req *req, int status) {
         return sse__req_refused(req, SSE_E_ARG, "sse_set_status",
                                 sse_fmt(req, "%d is not within 200..599", status));
     req->status = status;
+    req->app->status_text = sse__status_text;
     return SSE_OK;
 }
 
@@ -13223,6 +13247,7 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
         return sse__req_refused(req, SSE_E_FIELD, "sse_set_header",
                                 sse_fmt(req, "%.80s: %s", name ? name : "NULL", why));
     if (sse__is_word(field, "content-type")) return sse_set_type(req, value);
+    if (sse__is_word(field, "www-authenticate")) req->challenged = true;
     sse__put_field(&req->headers, name, value);
     return sse__req_error(req, req->headers.error);
 }
@@ -13323,6 +13348,7 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
                                 sse_fmt(req, "\"%.100s\" is no relative reference, http or https",
                                         url ? url : ""));
     if (req->status < 300 || req->status > 399) req->status = 303;
+    req->app->status_text = sse__status_text;
     return sse_set_header(req, "Location", url);
 }
 
@@ -13425,7 +13451,7 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     sse_raw(b, "HTTP/1.1 ", 9);
     sse__put_u64(b, (unsigned)status);
     sse__put_char(b, ' ');
-    sse_puts(b, sse__status_text(status));
+    sse_puts(b, req->app->status_text(status));
     sse_raw(b, "\r\nDate: ", 8);
     sse_raw(b, sse__date_now(req->app), 29);
     sse_raw(b, "\r\n", 2);
@@ -13438,7 +13464,7 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     }
     if (!req->conn->keep_alive) sse_puts(b, "Connection: close\r\n");
     else if (req->head.minor == 0) sse_puts(b, "Connection: keep-alive\r\n");
-    if (status == 401 && !sse__headers_value(&req->headers, SSE__LIT("www-authenticate")).ptr)
+    if (status == 401 && !req->challenged)
         sse_puts(b, "WWW-Authenticate: Session\r\n"); /* some challenge: RFC 9110 15.5.2 */
     if (req->headers.error) sse_buf_fail(b, req->headers.error); /* or the body would be misread */
     sse_raw(b, req->headers.ptr, req->headers.len);
@@ -14089,6 +14115,7 @@ static ssize_t sse__file_send(int fd, const sse__block *rest, size_t n) {
 static void sse__files_use(sse_app *app) {
     app->net->send_file          = sse__file_send;
     app->file_answer             = sse__file_answer;
+    app->status_text             = sse__status_text;
     app->stages[SSE__FREE_FILES] = sse__file_cache_free;
 }
 
@@ -15506,6 +15533,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (!error) error = sse__stream_set_options(stream, &o);
     if (!error) error = sse__stream_first(req->app, &o, &first);
     if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
+    if (o.status) req->app->status_text = sse__status_text;
     if (!error) sse__stream_fields(stream, req, &o);
     if (stream->extra != &sse__no_extra && req->route) stream->extra->path = req->route->path;
     if (error || req->head_only) { /* a head may be all it asked for */
@@ -20133,7 +20161,6 @@ static bool sse__req_origin_ok(const sse_req *req) {
 static bool sse__req_cors(sse_req *req) {
     const sse_app_options *o = &req->app->options;
     const char *origin, *method, *headers;
-    if (!o->cors_origins) return false;
     sse_set_header(req, "Vary", "Origin"); /* of a refusal too: each page has its own */
     origin = sse_header(req, "origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
@@ -20145,7 +20172,7 @@ static bool sse__req_cors(sse_req *req) {
     headers = sse_header(req, "access-control-request-headers");
     if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
     sse_set_header(req, "Access-Control-Max-Age", "600");
-    sse_set_status(req, 204);
+    req->status = 204;
     return true;
 }
 
@@ -20173,16 +20200,18 @@ static void sse__req_not_found(sse_req *req) {
     const sse__route *other = req->others;
     sse_buf           allow = {NULL, 0, 0, SSE_OK};
     if (!other) {
-        sse_fail(req, 404, "there is nothing at %s", req->path);
+        sse__req_deny(req, 404, "there is nothing at %s", req->path);
         return;
     }
     for (; other; other = other->next)
         sse_printf(&allow, strcmp(other->method, "GET") ? "%s, " : "%s, HEAD, ", other->method);
     sse_puts(&allow, "OPTIONS");
-    if (sse__req_is(req, "OPTIONS")) sse_set_status(req, 204);
+    if (sse__req_is(req, "OPTIONS")) req->status = 204;
     else
-        sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
-    sse_set_header(req, "Allow", sse_buf_text(&allow));
+        sse__req_deny(req, 405, "%s is not allowed here, but %s", sse_method(req),
+                      sse_buf_text(&allow));
+    sse__put_field(&req->headers, "Allow", sse_buf_text(&allow));
+    sse__req_error(req, req->headers.error);
     sse_buf_free(&allow);
 }
 
@@ -20219,21 +20248,22 @@ static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
 
 static void sse__req_dispatch(sse_req *req) {
     if (req->path[0] == '*') { /* OPTIONS *, RFC 9110 9.3.7 */
-        sse_set_status(req, 204);
+        req->status = 204;
         return;
     }
     if (req->denied == 421) {
         sse__log(req->app, sse__log_level_limited(req->app, &req->app->host_warned_ms),
                  "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
-        sse_fail(req, 421, "this server does not answer for that host; "
-                           "if it is yours, add it to allowed_hosts");
+        sse__req_deny(req, 421, "this server does not answer for that host; "
+                                "if it is yours, add it to allowed_hosts");
         return;
     }
-    if (sse__req_cors(req)) return; /* before logins: a browser sends no cookie with a preflight */
+    /* before logins: a browser sends no cookie with a preflight */
+    if (req->app->cors && req->app->cors(req)) return;
     if (req->denied) {
-        sse_fail(req, 403, "a page of another origin may not do this; "
-                           "if it is yours, add it to allowed_origins");
+        sse__req_deny(req, 403, "a page of another origin may not do this; "
+                                "if it is yours, add it to allowed_origins");
         return;
     }
     sse__req_ask_hooks(req);
@@ -22022,6 +22052,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->views   = &whole->views;
     app->server  = &whole->server;
     app->streams->app = app->topics->app = app->views->app = app->server->app = app;
+    app->status_text  = sse__status_own;
+    if (options && options->cors_origins) app->cors = sse__req_cors;
     sse__list_init(&app->router->kept);
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
