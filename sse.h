@@ -10739,6 +10739,7 @@ typedef struct sse__net {
     sse__loop     *loop;
     const sse__stream_calls *stream_calls;
     ssize_t      (*send_file)(int fd, const sse__block *rest, size_t n); /* set by the first file */
+    bool         (*peer_full)(const struct sse__net *net, const sse__peer *peer); /* max_per_peer */
     sse__link      listeners;
     sse__link      work;        /* connections with something to read or write */
     sse__link      to_compress; /* whose body needs its next piece: first come, first served */
@@ -11790,7 +11791,7 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     const int        most = net->app->options.max_per_peer;
     const sse__link *link;
     int              n = 0;
-    if (most == 0 || !peer->port || sse__peer_trusted(net->app, peer)) return false;
+    if (!peer->port || sse__peer_trusted(net->app, peer)) return false;
     for (link = net->conns.next; link != &net->conns; link = link->next)
         n += !memcmp(SSE__CONTAINER(link, sse__conn, all)->peer.address, peer->address, 16);
     return n >= most;
@@ -11889,7 +11890,8 @@ static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
-    const bool     surplus = net->count - net->surplus >= max || sse__net_peer_full(net, peer);
+    const bool     surplus = net->count - net->surplus >= max ||
+                             (net->peer_full && net->peer_full(net, peer));
     if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
         return true;
     sse__net_refuse(net, fd);
@@ -12167,38 +12169,26 @@ static void sse__notify(const char *state) {
        limits, texts are the app's own copies.
 ==========================================================================*/
 
-/* Numbers. max 0: any value. */
-typedef struct sse__option {
-    char     name[20];
-    uint16_t at, is_size;
-    int32_t  otherwise, min, max;
-} sse__option;
-
-#define SSE__INT(name, otherwise, min, max)                                                        \
-    {#name, offsetof(sse_app_options, name), 0, otherwise, min, max}
-#define SSE__SIZE(name, otherwise, min, max)                                                       \
-    {#name, offsetof(sse_app_options, name), 1, otherwise, min, max}
-static const sse__option sse__option_numbers[] = {
-    SSE__SIZE(max_header_bytes, 16384, 128, 1 << 24),
-    SSE__SIZE(max_body_bytes, 1 << 20, 0, 0),
-    SSE__SIZE(max_queue_bytes, 1 << 20, 0, 0),
-    SSE__SIZE(max_call_bytes, 64 << 20, 0, 0),
-    SSE__SIZE(max_bodies_bytes, 64 << 20, 0, 0),
-    SSE__SIZE(compress_min_bytes, 1024, 0, 0),
-    SSE__INT(max_headers, 100, 1, 10000),
-    SSE__INT(max_connections, 0, 1, INT32_MAX), /* its default is not a constant */
-    SSE__INT(max_per_peer, 0, 0, INT32_MAX),
-    SSE__INT(max_views, 1000, 1, INT32_MAX),
-    SSE__INT(max_topics, 10000, 1, INT32_MAX),
-    SSE__INT(header_timeout_ms, 10000, SSE_OFF, INT32_MAX),
-    SSE__INT(body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
-    SSE__INT(keepalive_ms, 60000, SSE_OFF, INT32_MAX),
-    SSE__INT(send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
-    SSE__INT(slow_ms, 250, SSE_OFF, INT32_MAX),
-    SSE__INT(compress_window, 18, 16, 24),
-    SSE__INT(compress_quality, 5, 1, 11)};
-#undef SSE__INT
-#undef SSE__SIZE
+/* Numbers: X(1: a size_t, name, its default, min, max); max 0: any value. */
+#define SSE__NUMBERS(X)                                                                            \
+    X(1, max_header_bytes, 16384, 128, 1 << 24)                                                    \
+    X(1, max_body_bytes, 1 << 20, 0, 0)                                                            \
+    X(1, max_queue_bytes, 1 << 20, 0, 0)                                                           \
+    X(1, max_call_bytes, 64 << 20, 0, 0)                                                           \
+    X(1, max_bodies_bytes, 64 << 20, 0, 0)                                                         \
+    X(1, compress_min_bytes, 1024, 0, 0)                                                           \
+    X(0, max_headers, 100, 1, 10000)                                                               \
+    X(0, max_connections, sse__default_connections(), 1, INT32_MAX)                                \
+    X(0, max_per_peer, 0, 0, INT32_MAX)                                                            \
+    X(0, max_views, 1000, 1, INT32_MAX)                                                            \
+    X(0, max_topics, 10000, 1, INT32_MAX)                                                          \
+    X(0, header_timeout_ms, 10000, SSE_OFF, INT32_MAX)                                             \
+    X(0, body_timeout_ms, 30000, SSE_OFF, INT32_MAX)                                               \
+    X(0, keepalive_ms, 60000, SSE_OFF, INT32_MAX)                                                  \
+    X(0, send_timeout_ms, 30000, SSE_OFF, INT32_MAX)                                               \
+    X(0, slow_ms, 250, SSE_OFF, INT32_MAX)                                                         \
+    X(0, compress_window, 18, 16, 24)                                                              \
+    X(0, compress_quality, 5, 1, 11)
 
 /* The tenth that is left is for files, databases and the program's own. */
 static int sse__default_connections(void) {
@@ -12207,21 +12197,35 @@ static int sse__default_connections(void) {
     return known ? (int)(limit.rlim_cur / 10 * 9) : 9000000;
 }
 
+static void sse__options_default(sse_app_options *o) {
+#define SSE__NUMBER(is_size, name, otherwise, min, max) o->name = otherwise;
+    SSE__NUMBERS(SSE__NUMBER)
+#undef SSE__NUMBER
+}
+
 /* Sets what is 0 to its default, and checks the rest. */
 static int sse__options_numbers(sse_app *app) {
-    const sse__option *o;
-    sse__bounds        b;
-    int                error = SSE_OK;
-    if (!app->options.max_connections) app->options.max_connections = sse__default_connections();
-    for (o = sse__option_numbers; !error && o < (&sse__option_numbers)[1]; o++) {
-        void *at = (char *)&app->options + o->at;
-        if (o->is_size && !*(size_t *)at) *(size_t *)at = (size_t)o->otherwise;
-        if (!o->is_size && !*(int *)at) *(int *)at = o->otherwise;
-        b.name  = o->name;
-        b.value = o->is_size ? (long long)*(size_t *)at : *(int *)at;
-        b.min   = o->min;
-        b.max   = o->max;
-        if (o->max) error = sse__check_bounds(app, "sse_app_new", &b, 1);
+    static const struct { char name[20]; uint16_t at, is_size; int32_t min, max; } numbers[] = {
+#define SSE__NUMBER(is_size, name, otherwise, min, max)                                            \
+    {#name, offsetof(sse_app_options, name), is_size, min, max},
+        SSE__NUMBERS(SSE__NUMBER)
+#undef SSE__NUMBER
+    };
+    sse_app_options otherwise;
+    sse__bounds     b;
+    size_t          i;
+    int             error = SSE_OK;
+    sse__options_default(&otherwise);
+    for (i = 0; !error && i < SSE__COUNT(numbers); i++) {
+        char      *at  = (char *)&app->options + numbers[i].at;
+        const bool big = numbers[i].is_size;
+        b.value = big ? (long long)*(size_t *)(void *)at : *(int *)(void *)at;
+        if (!b.value)
+            memcpy(at, (char *)&otherwise + numbers[i].at, big ? sizeof(size_t) : sizeof(int));
+        b.name = numbers[i].name;
+        b.min  = numbers[i].min;
+        b.max  = numbers[i].max;
+        if (b.value && b.max) error = sse__check_bounds(app, "sse_app_new", &b, 1);
     }
     return error;
 }
@@ -12257,24 +12261,27 @@ static bool sse__is_origin(sse_str word) {
     return !sse__is_word(origin.host.port, sse__is_word(origin.scheme, "https") ? "443" : "80");
 }
 
-/* Lists of words by spaces, each of which must be one that can match. fine NULL: any is. */
+/* Lists of words by spaces: X(name, whether a word can match, what is wanted). */
+#define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
+#define SSE__TEXTS(X)                                                                              \
+    X(secret, sse__secret_is_fine,                                                                 \
+      "words by spaces, the first one signs; behind base64: comes base64")                         \
+    X(trusted_proxies, sse__is_proxy,                                                              \
+      "an address as inet_ntop writes it, without port or range, or unix")                         \
+    X(allowed_hosts, sse__is_host_name,                                                            \
+      "a host name without scheme and port, IPv6 in brackets, or *")                               \
+    X(allowed_origins, sse__is_origin, SSE__ORIGIN)                                                \
+    X(cors_origins, sse__is_origin, SSE__ORIGIN)
+
 static const struct {
     const char *name, *wanted;
     size_t      at;
     bool      (*fine)(sse_str word);
 } sse__option_texts[] = {
-#define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine}
-#define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
-    SSE__TEXT(secret, sse__secret_is_fine,
-              "words by spaces, the first one signs; behind base64: comes base64"),
-    SSE__TEXT(trusted_proxies, sse__is_proxy,
-              "an address as inet_ntop writes it, without port or range, or unix"),
-    SSE__TEXT(allowed_hosts, sse__is_host_name,
-              "a host name without scheme and port, IPv6 in brackets, or *"),
-    SSE__TEXT(allowed_origins, sse__is_origin, SSE__ORIGIN),
-    SSE__TEXT(cors_origins, sse__is_origin, SSE__ORIGIN)};
+#define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine},
+    SSE__TEXTS(SSE__TEXT)
 #undef SSE__TEXT
-#undef SSE__ORIGIN
+};
 
 static const char **sse__option_text(sse_app *app, size_t i) {
     return (const char **)(void *)((char *)&app->options + sse__option_texts[i].at);
@@ -12311,7 +12318,7 @@ static int sse__options_texts(sse_app *app) {
 static int sse__options_copy(sse_app *app, const sse_app_options *options) {
     size_t i;
     int    error = SSE_OK;
-    if (options) app->options = *options;
+    app->options = *options;
     for (i = 0; i < SSE__COUNT(sse__option_texts); i++) {
         const char **text = sse__option_text(app, i);
         if (*text && !(*text = sse__strdup(sse__text(*text)))) error = SSE_E_NOMEM;
@@ -12325,8 +12332,9 @@ static int sse__options_check(sse_app *app) { /* OP1 */
 }
 
 static void sse__options_free(sse_app *app) {
-    size_t i;
-    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) SSE_FREE((void *)*sse__option_text(app, i));
+#define SSE__TEXT(name, fine, wanted) SSE_FREE((void *)app->options.name);
+    SSE__TEXTS(SSE__TEXT)
+#undef SSE__TEXT
 }
 
 /* What the app signs with: without a secret of the program's, one for as long as the process lives,
@@ -22058,12 +22066,14 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
-    error      = sse__options_copy(app, options);
+    sse__options_default(&app->options);
+    error      = options ? sse__options_copy(app, options) : SSE_OK;
     loop_error = sse__app_open(app);
     if (!error) error = loop_error;
-    if (!error) error = sse__options_check(app);
+    if (!error && options) error = sse__options_check(app);
     app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
+    if (!error && options && options->max_per_peer) app->net->peer_full = sse__net_peer_full;
     sse__apps_add(app);
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
