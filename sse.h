@@ -8218,19 +8218,12 @@ enum {
     SSE__STAGES
 };
 
-/* Callbacks of the program, by kind, as a log names them. */
-#define SSE__CALLBACK_KINDS(X)                                                                     \
-    X(HANDLER, "handler") X(HOOK, "before hook") X(GUARD, "guard") X(BODY, "reader of the body")   \
-    X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
-    X(CLOSE, "on_close") X(REPLY, "on_reply") X(PRESENCE, "on_join or on_leave")                   \
-    X(TIMER, "timer") X(WATCH, "watch") X(CALL, "sse_call") X(DONE, "done of sse_offload")         \
-    X(POSTED, "done of sse_db_post") X(KEPT, "done of sse_body_to_file")                           \
-    X(HEARD, "listener") X(COMMIT, "fn of sse_on_commit")
+/* Callbacks of the program, by kind. */
 enum {
-#define SSE__KIND(kind, name) SSE__IN_##kind,
-    SSE__CALLBACK_KINDS(SSE__KIND)
-#undef SSE__KIND
-    SSE__CALLBACKS
+    SSE__IN_HANDLER, SSE__IN_HOOK, SSE__IN_GUARD, SSE__IN_BODY, SSE__IN_RENDER, SSE__IN_STEP,
+    SSE__IN_PING, SSE__IN_STOP, SSE__IN_CLOSE, SSE__IN_REPLY, SSE__IN_PRESENCE, SSE__IN_TIMER,
+    SSE__IN_WATCH, SSE__IN_CALL, SSE__IN_DONE, SSE__IN_POSTED, SSE__IN_KEPT, SSE__IN_HEARD,
+    SSE__IN_COMMIT, SSE__CALLBACKS
 };
 
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
@@ -8323,18 +8316,13 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     return u;
 }
 
-/* It has returned. While it ran the loop stood still, and with it every client. fmt: which one of
-   its kind it was. */
+/* It has returned. While it ran the loop stood still, and with it every client. fmt: which one it
+   was, its kind first. */
 SSE__PRINTF(2, 3)
 static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
-    static const char *const kinds[] = {
-#define SSE__KIND(kind, name) name,
-        SSE__CALLBACK_KINDS(SSE__KIND)
-#undef SSE__KIND
-    };
     const uint64_t now = u->app ? sse__clock_ms() : 0;
     uint64_t      *told;
-    char           which[200];
+    char           which[224];
     va_list        ap;
     if (!u->app || now - u->began < (uint64_t)u->app->options.slow_ms) return;
     told = &u->app->slow_warned_ms[u->kind];
@@ -8343,8 +8331,8 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(which, sizeof which, fmt, ap);
     va_end(ap);
-    sse__log(u->app, SSE_LOG_WARNING, "%s%s held the loop for %llu ms, and with it every client: "
-             "sse_offload and sse_db_post take what lasts (.slow_ms)", kinds[u->kind], which,
+    sse__log(u->app, SSE_LOG_WARNING, "%s held the loop for %llu ms, and with it every client: "
+             "sse_offload and sse_db_post take what lasts (.slow_ms)", which,
              (unsigned long long)(now - u->began));
 }
 
@@ -8512,7 +8500,7 @@ static void sse__app_call_run(sse__call *call) {
     sse__app_call *c     = SSE__CONTAINER(call, sse__app_call, call);
     const sse__upcall upcall = sse__upcall_begin(c->asked ? c->app : NULL, SSE__IN_CALL);
     c->fn(c->app, c->user);
-    sse__upcall_end(&upcall, "%s", "");
+    sse__upcall_end(&upcall, "sse_call");
     SSE_FREE(c);
 }
 
@@ -8566,7 +8554,7 @@ static void sse__timer_fire(sse__alarm *alarm) {
     t->app->loop.upcall++;
     if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
-    sse__upcall_end(&upcall, " of sse_%s, %d ms,", t->every_ms ? "every" : "after", t->ms);
+    sse__upcall_end(&upcall, "timer of sse_%s, %d ms,", t->every_ms ? "every" : "after", t->ms);
     t->running = false;
     if (t->ended) {
         SSE_FREE(t);
@@ -8684,7 +8672,7 @@ static void sse__watch_fire(sse__source *source, int events) {
     upcall = sse__upcall_begin(w->app, SSE__IN_WATCH);
     if (events && w->fn) w->fn(w->app, fd, events, w->user);
     else if (events) sse__lines_fire(w);
-    sse__upcall_end(&upcall, " of descriptor %d", fd);
+    sse__upcall_end(&upcall, "watch of descriptor %d", fd);
 }
 
 /* Once a turn; where that moves nothing, a while later: a watch that does not end at the end of its
@@ -8846,7 +8834,7 @@ static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
     const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
     if (job->done) job->done(job->app, job->user);
-    sse__upcall_end(&upcall, "%s", "");
+    sse__upcall_end(&upcall, "done of sse_offload");
     SSE_FREE(job);
 }
 
@@ -10388,7 +10376,7 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
         else if (p->result.changes < 0)
             sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
-        sse__upcall_end(&upcall, " of %s", p->sql.format);
+        sse__upcall_end(&upcall, "done of sse_db_post of %s", p->sql.format);
         sse__dbpost_free(p);
     }
 }
@@ -14610,9 +14598,10 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
 }
 
 /* A callback of the stream's has returned. */
-static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall) {
+static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall,
+                                   const char *name) {
     const char *path = stream->extra->path;
-    sse__upcall_end(upcall, " of %s (stream %lu-%lu)", path ? path : "a stream",
+    sse__upcall_end(upcall, "%s of %s (stream %lu-%lu)", name, path ? path : "a stream",
                     (unsigned long)stream->slot, (unsigned long)stream->gen);
 }
 
@@ -15148,7 +15137,7 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     sse__message_begin(&b);
     upcall = sse__upcall_begin(stream->app, SSE__IN_PING);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
-    sse__stream_upcall_end(stream, &upcall);
+    sse__stream_upcall_end(stream, &upcall, "on_ping");
     stream->last_sent = sse__stream_now(stream);
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
@@ -15174,7 +15163,7 @@ static void sse__stream_step(sse__stream *stream, uint64_t now) {
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     stream->app->call_error = SSE_OK;
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
-    sse__stream_upcall_end(stream, &upcall);
+    sse__stream_upcall_end(stream, &upcall, "step");
     if (ms < 0) sse__stream_step_failed(stream, ms, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
@@ -15249,7 +15238,7 @@ static void sse__stream_stop(sse__stream *stream) {
     if (stream->extra->on_stop) {
         upcall = sse__upcall_begin(stream->app, SSE__IN_STOP);
         stream->extra->on_stop(sse__stream_handle(stream), stream->user);
-        sse__stream_upcall_end(stream, &upcall);
+        sse__stream_upcall_end(stream, &upcall, "on_stop");
     }
     if (!sse__stream_lives(stream)) return;
     if (!stream->extra->step && !stream->drain) {
@@ -15287,7 +15276,7 @@ static void sse__streams_run_closed(sse_app *app) {
         if (stream->on_close) {
             const sse__upcall upcall = sse__upcall_begin(app, SSE__IN_CLOSE);
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
-            sse__stream_upcall_end(stream, &upcall);
+            sse__stream_upcall_end(stream, &upcall, "on_close");
         }
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
@@ -17017,7 +17006,7 @@ static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
         p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
         upcall  = sse__upcall_begin(presence->app, SSE__IN_PRESENCE);
         if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
-        sse__upcall_end(&upcall, " of topic %s", presence->topic);
+        sse__upcall_end(&upcall, "on_join or on_leave of topic %s", presence->topic);
     }
     if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
     sse__person_free(p);
@@ -18356,7 +18345,7 @@ static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
             app->loop.upcall++;
             upcall = sse__upcall_begin(app, SSE__IN_HEARD);
             ear->fn(app, heard->topic, &event, ear->user);
-            sse__upcall_end(&upcall, " of topic %s", heard->topic);
+            sse__upcall_end(&upcall, "listener of topic %s", heard->topic);
         }
     for (i = 0; i < 3; i++) sse_buf_free(&parts[i]);
 }
@@ -18738,7 +18727,7 @@ static void sse__upload_next(sse_app *app, void *user) {
         const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
         u->req->body_fn = NULL; /* what is still to come is nobody's */
         if (u->done) u->done(u->req, &u->file, u->user);
-        sse__upcall_end(&upcall, " of %s", u->req->path);
+        sse__upcall_end(&upcall, "done of sse_body_to_file of %s", u->req->path);
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
@@ -19012,7 +19001,7 @@ static void sse__view_render(sse_view *view) {
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
-    sse__upcall_end(&upcall, " of live view %s", live->path);
+    sse__upcall_end(&upcall, "render of live view %s", live->path);
     views->rendering     = NULL;
     sse__render_now.html = NULL;
     live->app->net->counts.renders++;
@@ -19228,7 +19217,7 @@ static void sse__live_ask_guard(const sse__live *live, sse_req *req) {
     const sse__upcall upcall = sse__upcall_begin(live->app, SSE__IN_GUARD);
     if (!live->guard) return;
     live->guard(req, live->user);
-    sse__upcall_end(&upcall, " of live view %s", live->path);
+    sse__upcall_end(&upcall, "guard of live view %s", live->path);
 }
 
 static void sse__live_handler(sse_req *req, void *user) {
@@ -20010,7 +19999,7 @@ static void sse__hooks_run(sse_app *app) {
         app->loop.upcall++;
         upcall = sse__upcall_begin(app, SSE__IN_COMMIT);
         hook->fn(app, ch->db, hook->user);
-        sse__upcall_end(&upcall, "%s", ""); /* its database may be closed */
+        sse__upcall_end(&upcall, "fn of sse_on_commit"); /* its database may be closed */
     }
     sse__changes_look(app);
     if (sse__hook_due(app, &ch)) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
@@ -20242,7 +20231,7 @@ static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) {
         upcall = sse__upcall_begin(req->app, SSE__IN_HOOK);
         hook->fn(req, hook->user);
-        sse__upcall_end(&upcall, " of %s", *hook->prefix ? hook->prefix : "all paths");
+        sse__upcall_end(&upcall, "before hook of %s", *hook->prefix ? hook->prefix : "all paths");
     }
 }
 
@@ -20251,7 +20240,8 @@ static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
     const sse__route *route  = req->route;
     const sse__upcall upcall = sse__upcall_begin(fn ? req->app : NULL, kind);
     if (fn) fn(req, route->user);
-    sse__upcall_end(&upcall, " of %s %s", route->method, route->path);
+    sse__upcall_end(&upcall, "%s of %s %s", kind == SSE__IN_GUARD ? "guard" : "handler",
+                    route->method, route->path);
 }
 
 static void sse__req_dispatch(sse_req *req) {
@@ -20375,7 +20365,7 @@ static void sse__req_conclude(sse_req *req) {
     if (app->options.on_reply) {
         upcall = sse__upcall_begin(app, SSE__IN_REPLY);
         app->options.on_reply(req, app->options.user);
-        sse__upcall_end(&upcall, " to %s", req->path);
+        sse__upcall_end(&upcall, "on_reply to %s", req->path);
     }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
@@ -20505,7 +20495,7 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     req->app->call_error = SSE_OK;
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
     rc     = req->body_fn(req, chunk, status, req->body_user);
-    sse__upcall_end(&upcall, " of %s", req->path);
+    sse__upcall_end(&upcall, "reader of the body of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
