@@ -9030,7 +9030,15 @@ static SSE__THREAD struct {
 /* broken_by. All lists are one: a list that went well is the one that failed before. */
 enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
 
-static unsigned long sse__db_error_count(void) { return sse__db_faults.failed; }
+#ifdef SSE_NO_SQLITE
+#define SSE__HAS_DB 0 /* nothing can */
+#else
+#define SSE__HAS_DB 1
+#endif
+
+static unsigned long sse__db_error_count(void) {
+    return SSE__HAS_DB ? sse__db_faults.failed : 0;
+}
 
 /* Whether to log the words of the latest failure: each text once a second, and by the size of the
    table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
@@ -11197,7 +11205,7 @@ static void sse__conn_flush(sse__conn *c) {
             c->waits = true;
             return;
         }
-        if (sse__queue_at(&c->out, 0)->block->encoding) {
+        if (SSE__HAS_COMPRESSION && sse__queue_at(&c->out, 0)->block->encoding) {
             if (!c->work.next) sse__list_add(&net->to_compress, &c->work);
             return;
         }
@@ -11657,7 +11665,7 @@ static bool sse__net_has_work(const sse__net *net) {
 static void sse__net_run(sse__net *net) {
     sse__link  now;
     sse__conn *c;
-    if (!sse__list_empty(&net->to_compress)) {
+    if (SSE__HAS_COMPRESSION && !sse__list_empty(&net->to_compress)) {
         c = SSE__CONTAINER(net->to_compress.next, sse__conn, work);
         sse__list_remove(&c->work);
         sse__conn_compress_next(c);
@@ -12508,7 +12516,7 @@ static int sse__req_thread(sse_req *req) {
 /* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log;
    NULL: no line in it. */
 static int sse__req_may(sse_req *req, unsigned what, const char *call) {
-    static const struct { unsigned may; const char *when; } phases[] = {
+    static const struct { unsigned char may; char when[43]; } phases[] = { /* no pointers */
         {0, "before its handler"},
         {SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY,
          "while its handler runs"},
@@ -13605,7 +13613,7 @@ static void sse__reply_compress(sse_req *req) {
     const int     quality = req->app->options.compress_quality;
     sse_buf       out     = {NULL, 0, 0, SSE_OK};
     int           encoding;
-    if (req->status == 206 || sse__status_is_bare(req->status)) return;
+    if (!SSE__HAS_COMPRESSION || req->status == 206 || sse__status_is_bare(req->status)) return;
     if (!sse__reply_varies(req, plain.len)) return;
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     encoding = sse__reply_encoding(req, whole);
@@ -21549,7 +21557,7 @@ static int sse__server_check_databases(sse_app *app) {
 /* What setting up left behind: a mistake, or a database that is broken or another process's. */
 static int sse__server_check(sse_app *app) {
     if (app->config_error) return app->config_error;
-    if (sse__db_faults.broken)
+    if (SSE__HAS_DB && sse__db_faults.broken)
         return sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
                                           "(sse_db_close forgets it): %s",
                            sse__db_faults.broken_why);
