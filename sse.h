@@ -11997,9 +11997,7 @@ static bool sse__address_unix(sse__address *a, sse_str path) { /* false: it is e
     return true;
 }
 
-static int sse__address_parse(sse__address *a, const char *host, int port) {
-    if (strncmp(host, "unix:", 5) == 0)
-        return sse__address_unix(a, sse__text(host + 5)) ? SSE_OK : SSE_E_ARG;
+static int sse__address_inet(sse__address *a, const char *host, int port) {
     memset(a, 0, sizeof *a);
     if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
     if (inet_pton(AF_INET, host, &a->to.in.sin_addr) == 1) {
@@ -12013,6 +12011,13 @@ static int sse__address_parse(sse__address *a, const char *host, int port) {
         a->len                = sizeof a->to.in6;
     }
     return SSE_OK;
+}
+
+static bool sse__host_is_unix(const char *host) { return host && strncmp(host, "unix:", 5) == 0; }
+
+static int sse__address_parse(sse__address *a, const char *host, int port) {
+    if (!sse__host_is_unix(host)) return sse__address_inet(a, host, port);
+    return sse__address_unix(a, sse__text(host + 5)) ? SSE_OK : SSE_E_ARG;
 }
 
 static void sse__socket_option(int fd, int level, int name, int value) {
@@ -12054,12 +12059,14 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-/* Or -1 with errno. unix_mode, if not 0, is in force before anybody can connect. */
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, int unix_mode) {
+/* Or -1 with errno. local: a is of a unix socket. unix_mode, if not 0, is in force before anybody
+   can connect. */
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, bool local,
+                              int unix_mode) {
     const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
-    if (family == AF_UNIX) sse__unix_clear(a);
+    if (local) sse__unix_clear(a);
     else sse__socket_tune(fd, app->options.send_timeout_ms);
     if (family == AF_INET6)
         sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
@@ -12352,7 +12359,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
                                   {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
                                   {"unix_mode", o->unix_mode, 0, 0777}};
     sse__address a;
-    if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
+    if (o->unix_mode && !sse__host_is_unix(o->host))
         return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
         return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
@@ -21510,15 +21517,14 @@ struct sse_server {
 
 /* ---- listening and ports ----------------------------------------------------------- */
 
-static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
+/* local: a unix socket. */
+static int sse__listen_at(sse_app *app, const sse_serve_options *o, bool local) {
     const char  *host = o->host ? o->host : "127.0.0.1", *remedy = "";
     const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
     sse__address a;
-    bool         local; /* a unix socket */
-    int          fd, error = sse__address_parse(&a, host, port);
+    int fd, error = local ? sse__address_parse(&a, host, 0) : sse__address_inet(&a, host, port);
     if (error) return error;
-    local = a.to.any.sa_family == AF_UNIX;
-    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, o->unix_mode);
+    fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, local, o->unix_mode);
     if (fd < 0) {
         if (errno == EADDRINUSE)
             remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
@@ -21573,7 +21579,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     error = sse__server_check(app);
-    if (!error) error = sse__serve_check(app, what, o);
+    if (!error && options) error = sse__serve_check(app, what, options);
     if (!error) {
         server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
@@ -21585,7 +21591,8 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
         server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
         error = sse__listen_passed(app);
-        if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
+        if (error == SSE_E_ABSENT)
+            error = sse__listen_at(app, o, options && sse__host_is_unix(options->host));
     }
     app->config_error = SSE_OK; /* the next address, or another try, may do */
     return error;
