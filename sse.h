@@ -3179,11 +3179,15 @@ extern "C" {
 #define SSE__CONTAINER(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 
 SSE_API const char *sse_error_text(int error) {
-    switch (error) {
-#define SSE__CASE(name, value, text) case name: return #name ": " text;
-        SSE_ERRORS(SSE__CASE)
-#undef SSE__CASE
-    }
+#define SSE__VALUE(name, value, text) name,
+#define SSE__TEXT(name, value, text) #name ": " text "\0"
+    static const signed char values[] = {SSE_ERRORS(SSE__VALUE)};
+    const char *p = SSE_ERRORS(SSE__TEXT); /* one string: a switch would take more room */
+    size_t      i;
+#undef SSE__VALUE
+#undef SSE__TEXT
+    for (i = 0; i < SSE__COUNT(values); i++, p += strlen(p) + 1)
+        if (values[i] == error) return p;
     return "unknown error";
 }
 
@@ -5257,8 +5261,8 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     return 206;
 }
 
-/* Month and day from 1; UTC */
-typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date;
+/* Month and day from 1; UTC. weekday: of date_of; 0: Thursday */
+typedef struct sse__date { int year, month, day, hour, minute, second, weekday; } sse__date;
 
 /* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year,
    and (153 m + 2) / 5 counts the days before month m. gmtime and timegm are not used: one is not
@@ -5283,6 +5287,7 @@ static void sse__date_of(int64_t time, sse__date *d) {
     d->hour   = seconds / 3600;
     d->minute = seconds / 60 % 60;
     d->second = seconds % 60;
+    d->weekday = (int)((days + 6) % 7);
 }
 
 static const char sse__day_names[7][10] = { /* from 1970-01-01 */
@@ -5298,8 +5303,8 @@ static void sse__date_write(char out[30], int64_t time) {
     char          text[80];
     sse__date_of(time < earliest ? earliest : time > latest ? latest : time, &d);
     snprintf(text, sizeof text, "%.3s, %02d %s %04d %02d:%02d:%02d GMT",
-             sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], d.day, sse__month_names[d.month - 1],
-             d.year, d.hour, d.minute, d.second);
+             sse__day_names[d.weekday], d.day, sse__month_names[d.month - 1], d.year, d.hour,
+             d.minute, d.second);
     memcpy(out, text, 30);
 }
 
@@ -11743,7 +11748,8 @@ typedef struct sse__listener {
     sse__source source;
     sse__link   link;
     sse__net   *net;
-    char       *unix_path; /* removed in the end; NULL: none */
+    char       *unix_path; /* of end */
+    void      (*end)(struct sse__listener *l); /* removes it; NULL: there is none to remove */
     bool        loopback;
 } sse__listener;
 
@@ -11948,8 +11954,7 @@ static void sse__net_stop_listening(sse__net *net) {
         sse__listener *l = SSE__CONTAINER(net->listeners.next, sse__listener, link);
         sse__poller_remove(&net->loop->poller, &l->source);
         close(l->source.fd);
-        if (l->unix_path) unlink(l->unix_path);
-        SSE_FREE(l->unix_path);
+        if (l->end) l->end(l);
         sse__list_remove(&l->link);
         SSE_FREE(l);
     }
@@ -12094,8 +12099,7 @@ static int sse__bound_port(int fd) { /* 0: a unix socket */
     return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : 0;
 }
 
-/* Takes fd. The file of unix_path is removed in the end. */
-static int sse__listener_add(sse_app *app, int fd, const char *unix_path) {
+static int sse__listener_add(sse_app *app, int fd) { /* takes fd */
     sse__listener *l = SSE__NEW(sse__listener);
     int            error = SSE_E_NOMEM;
     sse__address   a;
@@ -12111,10 +12115,21 @@ static int sse__listener_add(sse_app *app, int fd, const char *unix_path) {
         close(fd);
         return error;
     }
-    if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
     sse__list_add(&app->net->listeners, &l->link);
     if (!app->net->port) app->net->port = sse__bound_port(fd);
     return SSE_OK;
+}
+
+static void sse__listener_end_unix(sse__listener *l) {
+    if (l->unix_path) unlink(l->unix_path);
+    SSE_FREE(l->unix_path);
+}
+
+/* The file of the latest listener is removed in the end. */
+static void sse__listener_own_file(sse_app *app, const sse__address *a) {
+    sse__listener *l = SSE__CONTAINER(app->net->listeners.prev, sse__listener, link);
+    l->unix_path = sse__strdup(sse__text(a->to.un.sun_path));
+    l->end       = sse__listener_end_unix;
 }
 
 /* ---- systemd: sockets it opened, and messages to it ------------------------------- */
@@ -12144,7 +12159,7 @@ static int sse__listen_passed(sse_app *app) {
         sse__socket_tune(fd, app->options.send_timeout_ms); /* without effect on a unix socket */
         sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd,
                  sse__bound_port(fd));
-        error = sse__listener_add(app, fd, NULL);
+        error = sse__listener_add(app, fd);
     }
     return error;
 }
@@ -12476,6 +12491,8 @@ struct sse_req {
     bool         stream_asked; /* its handler tried to open a stream */
     struct sse__stream *stream; /* that its handler opened; NULL when that has returned */
     sse__file   *file;       /* sse_send_file: what to send instead of out */
+    void       (*wait)(sse_req *req); /* for its end, set by what makes it outlive its handler */
+    void       (*take_body)(sse_req *req, sse_str chunk, int status); /* set with body_fn */
     sse_body_fn  body_fn;    /* of sse_body_read, until its last call */
     void        *body_user;
     bool         body_asked; /* once is all */
@@ -12500,6 +12517,10 @@ static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
     (void)allowed;
     req->phase = (uint8_t)to;
 }
+
+/* upcalls, defined in >>app */
+static void sse__req_wait(sse_req *req);
+static void sse__req_take_body(sse_req *req, sse_str chunk, int status);
 
 /* Remembers that a call failed: silence is then no success. */
 static int sse__req_error(sse_req *req, int error) {
@@ -12941,6 +12962,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     req->body_asked = true;
     req->body_fn    = fn;
     req->body_user  = user;
+    req->take_body  = sse__req_take_body;
+    req->wait       = sse__req_wait;
     return SSE_OK;
 }
 
@@ -13416,6 +13439,7 @@ SSE_API int sse_defer(sse_req *req) {
     if (error) return error;
     if (req->deferred)
         return sse__refused(req->app, SSE_E_STATE, "sse_defer: a second time (%s)", req->path);
+    req->wait     = sse__req_wait;
     req->deferred = sse__req_own_fields(req);
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
@@ -20126,6 +20150,8 @@ typedef struct sse__hook { /* of sse_before */
 typedef struct sse__router {
     sse__route_node root;
     sse__hook      *before;
+    sse__hook    *(*hook)(const sse_req *req, sse__hook *from); /* NULL, both: there is none */
+    void          (*ask_hooks)(sse_req *req);
     sse__link       kept;  /* requests that outlive their handlers; freed with the app */
     sse_req        *spare; /* kept for the next: most are answered before another comes */
 } sse__router;
@@ -20279,7 +20305,7 @@ static void sse__req_dispatch(sse_req *req) {
                                 "if it is yours, add it to allowed_origins");
         return;
     }
-    sse__req_ask_hooks(req);
+    if (req->app->router->ask_hooks) req->app->router->ask_hooks(req);
     if (sse__req_answered(req)) return;
     if (req->error == SSE_E_NOMEM) return; /* what a hook should have set may be missing */
     if (!req->route) {
@@ -20405,12 +20431,9 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
                  req->conn ? "" : " (its client has left)");
 }
 
-static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
-    if (req->phase != SSE__REQ_HANDLED || !(req->deferred || req->body_fn)) {
-        sse__req_conclude(req);
-        return;
-    }
+static void sse__req_wait(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_WAITING);
+    req->finish.fn = sse__req_finish_alarm;
     if (req->deferred && !req->watched)
         sse__alarm_set(&req->app->loop.wheel, &req->finish,
                        req->app->loop.wheel.now + SSE__UNANSWERED_MS);
@@ -20419,6 +20442,11 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
     req->conn->req = req;
     if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
+}
+
+static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
+    if (req->phase == SSE__REQ_HANDLED && (req->deferred || req->body_fn)) req->wait(req);
+    else sse__req_conclude(req);
 }
 
 /* A call with a database has failed while its handler, or its body's reader, ran. A reply that says
@@ -20465,7 +20493,6 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head)
     req->app       = app;
     req->conn      = c;
     req->peer      = c->peer;
-    req->finish.fn = sse__req_finish_alarm;
     sse__req_bind(req, bytes, head);
     req->head_only = sse__req_is(req, "HEAD");
     return req;
@@ -20476,6 +20503,7 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     const sse_str path = sse__slice_str(bytes, head->path);
     sse_app      *app  = c->net->app;
     sse_req      *req  = sse__req_begin(c, bytes, head);
+    const sse__router *router = app->router;
     char         *decoded;
     c->req = req;
     if (!req) return 503;
@@ -20491,7 +20519,7 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     c->in_place      = req->route && req->route->body_later;
     c->net->max_body = app->options.max_body_bytes;
     if (req->route && req->route->max_body_bytes) c->net->max_body = req->route->max_body_bytes;
-    if (req->denied || (!req->route && !sse__req_hook(req, app->router->before))) {
+    if (req->denied || (!req->route && !(router->hook && router->hook(req, router->before)))) {
         c->in_place      = true; /* the answer is no, whatever the body is: it need not be sent */
         c->net->max_body = SSE_UNLIMITED;
     }
@@ -20500,12 +20528,11 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is
    the last. */
-static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
+static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     const unsigned long failures = sse__db_error_count();
-    sse_req            *req = c->req;
     sse__upcall         upcall;
     int                 rc;
-    if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
+    if (!req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
@@ -20515,6 +20542,10 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
+}
+
+static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
+    if (c->req && c->req->take_body) c->req->take_body(c->req, chunk, status);
 }
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
@@ -20672,6 +20703,8 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
     hook->user   = user;
     for (end = &app->router->before; *end;) end = &(*end)->next;
     *end = hook;
+    app->router->hook      = sse__req_hook;
+    app->router->ask_hooks = sse__req_ask_hooks;
     return SSE_OK;
 }
 
@@ -21531,7 +21564,8 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o, bool local) 
         return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port,
                            strerror(errno), remedy);
     }
-    error = sse__listener_add(app, fd, local ? a.to.un.sun_path : NULL);
+    error = sse__listener_add(app, fd);
+    if (!error && local) sse__listener_own_file(app, &a);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
     sse__log(app, SSE_LOG_INFO, local               ? "listening on %s"
                                 : strchr(host, ':') ? "listening on http://[%s]:%d"
