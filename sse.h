@@ -20203,7 +20203,7 @@ static bool sse__req_cors(sse_req *req) {
     origin = sse_header(req, "origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
-    if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
+    if (o->cors_credentials) sse_puts(&req->headers, "Access-Control-Allow-Credentials: true\r\n");
     method = sse_header(req, "access-control-request-method");
     if (!method || !sse__req_is(req, "OPTIONS")) return false;
     sse_set_header(req, "Access-Control-Allow-Methods", method);
