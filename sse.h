@@ -5475,21 +5475,26 @@ static const char *sse__status_find(const char *texts, int status) {
     return *texts ? texts + 4 : NULL;
 }
 
-/* What the library answers by itself. */
-static const char *sse__status_own(int status) {
-    const char *const text = sse__status_find(
+/* What the library answers by itself, the usual first; NULL: another. */
+static const char *sse__status_usual(int status) {
+    return sse__status_find(
         "200 OK\0" "204 No Content\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0"
         "405 Method Not Allowed\0" "408 Request Timeout\0" "411 Length Required\0"
         "413 Content Too Large\0" "414 URI Too Long\0" "417 Expectation Failed\0"
         "421 Misdirected Request\0" "431 Request Header Fields Too Large\0"
         "500 Internal Server Error\0" "501 Not Implemented\0" "503 Service Unavailable\0"
         "505 HTTP Version Not Supported\0", status);
+}
+
+static const char *sse__status_own(int status) {
+    const char *const text = sse__status_usual(status);
     return text ? text : "Unknown";
 }
 
 /* From the IANA registry; "Unknown" for any other. */
 static const char *sse__status_text(int status) {
-    const char *const text = sse__status_find(
+    const char *text = sse__status_usual(status);
+    if (!text) text = sse__status_find(
         "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
         "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0" "205 Reset Content\0"
         "206 Partial Content\0" "207 Multi-Status\0" "208 Already Reported\0" "226 IM Used\0"
@@ -5503,7 +5508,7 @@ static const char *sse__status_text(int status) {
         "451 Unavailable For Legal Reasons\0" "502 Bad Gateway\0" "504 Gateway Timeout\0"
         "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
         "511 Network Authentication Required\0", status);
-    return text ? text : sse__status_own(status);
+    return text ? text : "Unknown";
 }
 
 /* The media type of a file by the end of its name; "application/octet-stream" where that says
@@ -11748,8 +11753,8 @@ typedef struct sse__listener {
     sse__source source;
     sse__link   link;
     sse__net   *net;
-    char       *unix_path; /* of end */
-    void      (*end)(struct sse__listener *l); /* removes it; NULL: there is none to remove */
+    char       *unix_path; /* removed by end */
+    void      (*end)(struct sse__listener *l); /* NULL: it has no file */
     bool        loopback;
 } sse__listener;
 
@@ -12544,7 +12549,8 @@ static int sse__req_thread(sse_req *req) {
 /* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log;
    NULL: no line in it. */
 static int sse__req_may(sse_req *req, unsigned what, const char *call) {
-    static const struct { unsigned char may; char when[43]; } phases[] = { /* no pointers */
+    /* texts in place: each pointer in a table costs a relocation as well */
+    static const struct { unsigned char may; char when[43]; } phases[] = {
         {0, "before its handler"},
         {SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY,
          "while its handler runs"},
