@@ -3091,7 +3091,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
      where a commit of another process     [changes] the third walk; sse__dbfile_who_committed
        becomes an event of a view
      what wakes the loop                   [loop]    sse__loop_wait
-     which thread runs which callback      [core]    SSE__CALLBACK_KINDS
+     which thread runs which callback      [core]    sse__upcall_begin
      what happens at a stop, in order      [server]  sse__server_begin_stop, sse__server_end
 
   Three walks through it. Names that stand to the right are called by the one
@@ -3222,11 +3222,15 @@ extern "C" {
 #define SSE__CONTAINER(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 
 SSE_API const char *sse_error_text(int error) {
-    switch (error) {
-#define SSE__CASE(name, value, text) case name: return #name ": " text;
-        SSE_ERRORS(SSE__CASE)
-#undef SSE__CASE
-    }
+#define SSE__VALUE(name, value, text) name,
+#define SSE__TEXT(name, value, text) #name ": " text "\0"
+    static const signed char values[] = {SSE_ERRORS(SSE__VALUE)};
+    const char *p = SSE_ERRORS(SSE__TEXT); /* one string: a switch would take more room */
+    size_t      i;
+#undef SSE__VALUE
+#undef SSE__TEXT
+    for (i = 0; i < SSE__COUNT(values); i++, p += strlen(p) + 1)
+        if (values[i] == error) return p;
     return "unknown error";
 }
 
@@ -5356,8 +5360,8 @@ static int sse__range(sse_str value, uint64_t size, uint64_t *first, uint64_t *l
     return 206;
 }
 
-/* Month and day from 1; UTC */
-typedef struct sse__date { int year, month, day, hour, minute, second; } sse__date;
+/* Month and day from 1; UTC. weekday: of date_of; 0: Thursday */
+typedef struct sse__date { int year, month, day, hour, minute, second, weekday; } sse__date;
 
 /* Days from 1970-01-01. Years begin in March here: the leap day is then the last of its year,
    and (153 m + 2) / 5 counts the days before month m. gmtime and timegm are not used: one is not
@@ -5382,6 +5386,7 @@ static void sse__date_of(int64_t time, sse__date *d) {
     d->hour   = seconds / 3600;
     d->minute = seconds / 60 % 60;
     d->second = seconds % 60;
+    d->weekday = (int)((days + 6) % 7);
 }
 
 static const char sse__day_names[7][10] = { /* from 1970-01-01 */
@@ -5397,8 +5402,8 @@ static void sse__date_write(char out[30], int64_t time) {
     char          text[80];
     sse__date_of(time < earliest ? earliest : time > latest ? latest : time, &d);
     snprintf(text, sizeof text, "%.3s, %02d %s %04d %02d:%02d:%02d GMT",
-             sse__day_names[(sse__date_days(&d) % 7 + 7) % 7], d.day, sse__month_names[d.month - 1],
-             d.year, d.hour, d.minute, d.second);
+             sse__day_names[d.weekday], d.day, sse__month_names[d.month - 1], d.year, d.hour,
+             d.minute, d.second);
     memcpy(out, text, 30);
 }
 
@@ -5560,33 +5565,49 @@ static sse_str sse__forwarded_address(sse_str element) {
     return sse__is_ipv4(host.name) ? host.name : sse__text(NULL);
 }
 
-/* From the IANA registry; "Unknown" for any other. */
-static const char *sse__status_text(int status) {
-    static const char texts[] = /* one string: a switch would take twice the room */
-        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
-        "200 OK\0" "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0"
-        "204 No Content\0" "205 Reset Content\0" "206 Partial Content\0" "207 Multi-Status\0"
-        "208 Already Reported\0" "226 IM Used\0" "300 Multiple Choices\0" "301 Moved Permanently\0"
-        "302 Found\0" "303 See Other\0" "304 Not Modified\0" "305 Use Proxy\0"
-        "307 Temporary Redirect\0" "308 Permanent Redirect\0" "400 Bad Request\0"
-        "401 Unauthorized\0" "402 Payment Required\0" "403 Forbidden\0" "404 Not Found\0"
-        "405 Method Not Allowed\0" "406 Not Acceptable\0" "407 Proxy Authentication Required\0"
-        "408 Request Timeout\0" "409 Conflict\0" "410 Gone\0" "411 Length Required\0"
-        "412 Precondition Failed\0" "413 Content Too Large\0" "414 URI Too Long\0"
-        "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0" "417 Expectation Failed\0"
-        "421 Misdirected Request\0" "422 Unprocessable Content\0" "423 Locked\0"
-        "424 Failed Dependency\0" "425 Too Early\0" "426 Upgrade Required\0"
-        "428 Precondition Required\0" "429 Too Many Requests\0"
-        "431 Request Header Fields Too Large\0" "451 Unavailable For Legal Reasons\0"
-        "500 Internal Server Error\0" "501 Not Implemented\0" "502 Bad Gateway\0"
-        "503 Service Unavailable\0" "504 Gateway Timeout\0" "505 HTTP Version Not Supported\0"
-        "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
-        "511 Network Authentication Required\0";
-    const char   *p = texts;
+/* In texts, each with its number and a NUL; NULL: it is not there. One string: a switch would take
+   twice the room. */
+static const char *sse__status_find(const char *texts, int status) {
     char          room[20];
     const sse_str number = sse__digits(room, (unsigned)status);
-    while (*p && !sse__eq(sse__str(p, 3), number)) p += strlen(p) + 1;
-    return *p ? p + 4 : "Unknown";
+    while (*texts && !sse__eq(sse__str(texts, 3), number)) texts += strlen(texts) + 1;
+    return *texts ? texts + 4 : NULL;
+}
+
+/* What the library answers by itself, the usual first; NULL: another. */
+static const char *sse__status_usual(int status) {
+    return sse__status_find(
+        "200 OK\0" "204 No Content\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0"
+        "405 Method Not Allowed\0" "408 Request Timeout\0" "411 Length Required\0"
+        "413 Content Too Large\0" "414 URI Too Long\0" "417 Expectation Failed\0"
+        "421 Misdirected Request\0" "431 Request Header Fields Too Large\0"
+        "500 Internal Server Error\0" "501 Not Implemented\0" "503 Service Unavailable\0"
+        "505 HTTP Version Not Supported\0", status);
+}
+
+static const char *sse__status_own(int status) {
+    const char *const text = sse__status_usual(status);
+    return text ? text : "Unknown";
+}
+
+/* From the IANA registry; "Unknown" for any other. */
+static const char *sse__status_text(int status) {
+    const char *text = sse__status_usual(status);
+    if (!text) text = sse__status_find(
+        "100 Continue\0" "101 Switching Protocols\0" "102 Processing\0" "103 Early Hints\0"
+        "201 Created\0" "202 Accepted\0" "203 Non-Authoritative Information\0" "205 Reset Content\0"
+        "206 Partial Content\0" "207 Multi-Status\0" "208 Already Reported\0" "226 IM Used\0"
+        "300 Multiple Choices\0" "301 Moved Permanently\0" "302 Found\0" "303 See Other\0"
+        "304 Not Modified\0" "305 Use Proxy\0" "307 Temporary Redirect\0"
+        "308 Permanent Redirect\0" "401 Unauthorized\0" "402 Payment Required\0"
+        "406 Not Acceptable\0" "407 Proxy Authentication Required\0" "409 Conflict\0" "410 Gone\0"
+        "412 Precondition Failed\0" "415 Unsupported Media Type\0" "416 Range Not Satisfiable\0"
+        "422 Unprocessable Content\0" "423 Locked\0" "424 Failed Dependency\0" "425 Too Early\0"
+        "426 Upgrade Required\0" "428 Precondition Required\0" "429 Too Many Requests\0"
+        "451 Unavailable For Legal Reasons\0" "502 Bad Gateway\0" "504 Gateway Timeout\0"
+        "506 Variant Also Negotiates\0" "507 Insufficient Storage\0" "508 Loop Detected\0"
+        "511 Network Authentication Required\0", status);
+    return text ? text : "Unknown";
 }
 
 /* The media type of a file by the end of its name; "application/octet-stream" where that says
@@ -8309,21 +8330,14 @@ enum {
     SSE__STAGES
 };
 
-/* Callbacks of the program, by kind, as a log names them. All run on the thread of the loop, which
-   the calls that they make check (sse__on_loop). Of other callbacks, work of sse_offload runs on a
-   thread of its pool, and on_log on the thread that logs. */
-#define SSE__CALLBACK_KINDS(X)                                                                     \
-    X(HANDLER, "handler") X(HOOK, "before hook") X(GUARD, "guard") X(BODY, "reader of the body")   \
-    X(RENDER, "render") X(STEP, "step") X(PING, "on_ping") X(STOP, "on_stop")                      \
-    X(CLOSE, "on_close") X(REPLY, "on_reply") X(PRESENCE, "on_join or on_leave")                   \
-    X(TIMER, "timer") X(WATCH, "watch") X(CALL, "sse_call") X(DONE, "done of sse_offload")         \
-    X(POSTED, "done of sse_db_post") X(KEPT, "done of sse_body_to_file")                           \
-    X(HEARD, "listener") X(COMMIT, "fn of sse_on_commit")
+/* Callbacks of the program, by kind. All run on the thread of the loop, which the calls that they
+   make check (sse__on_loop). Of other callbacks, work of sse_offload runs on a thread of its pool,
+   and on_log on the thread that logs. */
 enum {
-#define SSE__KIND(kind, name) SSE__IN_##kind,
-    SSE__CALLBACK_KINDS(SSE__KIND)
-#undef SSE__KIND
-    SSE__CALLBACKS
+    SSE__IN_HANDLER, SSE__IN_HOOK, SSE__IN_GUARD, SSE__IN_BODY, SSE__IN_RENDER, SSE__IN_STEP,
+    SSE__IN_PING, SSE__IN_STOP, SSE__IN_CLOSE, SSE__IN_REPLY, SSE__IN_PRESENCE, SSE__IN_TIMER,
+    SSE__IN_WATCH, SSE__IN_CALL, SSE__IN_DONE, SSE__IN_POSTED, SSE__IN_KEPT, SSE__IN_HEARD,
+    SSE__IN_COMMIT, SSE__CALLBACKS
 };
 
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
@@ -8338,6 +8352,8 @@ struct sse_app {
     sse__stage           stages[SSE__STAGES]; /* NULL: not in use */
     void               (*stream_begun)(struct sse__stream *stream); /* its handler has returned */
     void               (*file_answer)(struct sse_req *req); /* a file is its reply */
+    const char        *(*status_text)(int status); /* sse__status_own, until one is set */
+    bool               (*cors)(struct sse_req *req); /* NULL: no cors_origins */
     sse_app_options      options; /* with the defaults filled in; its texts belong to the app */
     int                  config_error; /* the first mistake of setting up: CO2 */
     int                  refusal;      /* that one, or the latest since it runs; why: in words */
@@ -8415,18 +8431,13 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     return u;
 }
 
-/* It has returned. While it ran the loop stood still, and with it every client. fmt: which one of
-   its kind it was. */
+/* It has returned. While it ran the loop stood still, and with it every client. fmt: which one it
+   was, its kind first. */
 SSE__PRINTF(2, 3)
 static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
-    static const char *const kinds[] = {
-#define SSE__KIND(kind, name) name,
-        SSE__CALLBACK_KINDS(SSE__KIND)
-#undef SSE__KIND
-    };
     const uint64_t now = u->app ? sse__clock_ms() : 0;
     uint64_t      *told;
-    char           which[200];
+    char           which[224];
     va_list        ap;
     if (!u->app || now - u->began < (uint64_t)u->app->options.slow_ms) return;
     told = &u->app->slow_warned_ms[u->kind];
@@ -8435,8 +8446,8 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     va_start(ap, fmt);
     vsnprintf(which, sizeof which, fmt, ap);
     va_end(ap);
-    sse__log(u->app, SSE_LOG_WARNING, "%s%s held the loop for %llu ms, and with it every client: "
-             "sse_offload and sse_db_post take what lasts (.slow_ms)", kinds[u->kind], which,
+    sse__log(u->app, SSE_LOG_WARNING, "%s held the loop for %llu ms, and with it every client: "
+             "sse_offload and sse_db_post take what lasts (.slow_ms)", which,
              (unsigned long long)(now - u->began));
 }
 
@@ -8610,7 +8621,7 @@ static void sse__app_call_run(sse__call *call) {
     sse__app_call *c     = SSE__CONTAINER(call, sse__app_call, call);
     const sse__upcall upcall = sse__upcall_begin(c->asked ? c->app : NULL, SSE__IN_CALL);
     c->fn(c->app, c->user);
-    sse__upcall_end(&upcall, "%s", "");
+    sse__upcall_end(&upcall, "sse_call");
     SSE_FREE(c);
 }
 
@@ -8664,7 +8675,7 @@ static void sse__timer_fire(sse__alarm *alarm) {
     t->app->loop.upcall++;
     if (!t->every_ms) sse__timer_end(t); /* before fn: in there it has already ended */
     t->fn(t->app, t->user);
-    sse__upcall_end(&upcall, " of sse_%s, %d ms,", t->every_ms ? "every" : "after", t->ms);
+    sse__upcall_end(&upcall, "timer of sse_%s, %d ms,", t->every_ms ? "every" : "after", t->ms);
     t->running = false;
     if (t->ended) {
         SSE_FREE(t);
@@ -8782,7 +8793,7 @@ static void sse__watch_fire(sse__source *source, int events) {
     upcall = sse__upcall_begin(w->app, SSE__IN_WATCH);
     if (events && w->fn) w->fn(w->app, fd, events, w->user);
     else if (events) sse__lines_fire(w);
-    sse__upcall_end(&upcall, " of descriptor %d", fd);
+    sse__upcall_end(&upcall, "watch of descriptor %d", fd);
 }
 
 /* Once a turn; where that moves nothing, a while later: a watch that does not end at the end of its
@@ -8944,7 +8955,7 @@ static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
     const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
     if (job->done) job->done(job->app, job->user);
-    sse__upcall_end(&upcall, "%s", "");
+    sse__upcall_end(&upcall, "done of sse_offload");
     SSE_FREE(job);
 }
 
@@ -9141,7 +9152,15 @@ static SSE__THREAD struct {
 /* broken_by. All lists are one: a list that went well is the one that failed before. */
 enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
 
-static unsigned long sse__db_error_count(void) { return sse__db_faults.failed; }
+#ifdef SSE_NO_SQLITE
+#define SSE__HAS_DB 0 /* nothing can */
+#else
+#define SSE__HAS_DB 1
+#endif
+
+static unsigned long sse__db_error_count(void) {
+    return SSE__HAS_DB ? sse__db_faults.failed : 0;
+}
 
 /* Whether to log the words of the latest failure: each text once a second, and by the size of the
    table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
@@ -10487,7 +10506,7 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
         else if (p->result.changes < 0)
             sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
-        sse__upcall_end(&upcall, " of %s", p->sql.format);
+        sse__upcall_end(&upcall, "done of sse_db_post of %s", p->sql.format);
         sse__dbpost_free(p);
     }
 }
@@ -10837,6 +10856,7 @@ typedef struct sse__net {
     sse__loop     *loop;
     const sse__stream_calls *stream_calls;
     ssize_t      (*send_file)(int fd, const sse__block *rest, size_t n); /* set by the first file */
+    bool         (*peer_full)(const struct sse__net *net, const sse__peer *peer); /* max_per_peer */
     sse__link      listeners;
     sse__link      work;        /* connections with something to read or write */
     sse__link      to_compress; /* whose body needs its next piece: first come, first served */
@@ -11307,7 +11327,7 @@ static void sse__conn_flush(sse__conn *c) {
             c->waits = true;
             return;
         }
-        if (sse__queue_at(&c->out, 0)->block->encoding) {
+        if (SSE__HAS_COMPRESSION && sse__queue_at(&c->out, 0)->block->encoding) {
             if (!c->work.next) sse__list_add(&net->to_compress, &c->work);
             return;
         }
@@ -11429,7 +11449,7 @@ static void sse__put_retry_event(sse_buf *b, int ms, bool framed) {
    behind it, see conn_break. */
 static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *bytes,
                              const sse__head *head) {
-    const char *text = sse__status_text(status), *date = sse__date_now(app);
+    const char *text = sse__status_own(status), *date = sse__date_now(app);
     if (status == 503 && head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN) {
         sse_printf(b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", date);
         sse_printf(b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
@@ -11455,7 +11475,7 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     c->keep_alive = false;
     if (c->req) sse__on_gone(c); /* it reads its body */
     (void)sse__conn_hold(c, 0);
-    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_text(status));
+    sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
@@ -11767,7 +11787,7 @@ static bool sse__net_has_work(const sse__net *net) {
 static void sse__net_run(sse__net *net) {
     sse__link  now;
     sse__conn *c;
-    if (!sse__list_empty(&net->to_compress)) {
+    if (SSE__HAS_COMPRESSION && !sse__list_empty(&net->to_compress)) {
         c = SSE__CONTAINER(net->to_compress.next, sse__conn, work);
         sse__list_remove(&c->work);
         sse__conn_compress_next(c);
@@ -11844,7 +11864,8 @@ typedef struct sse__listener {
     sse__source source;
     sse__link   link;
     sse__net   *net;
-    char       *unix_path; /* removed in the end; NULL: none */
+    char       *unix_path; /* removed by end */
+    void      (*end)(struct sse__listener *l); /* NULL: it has no file */
     bool        loopback;
 } sse__listener;
 
@@ -11888,7 +11909,7 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     const int        most = net->app->options.max_per_peer;
     const sse__link *link;
     int              n = 0;
-    if (most == 0 || !peer->port || sse__peer_trusted(net->app, peer)) return false;
+    if (!peer->port || sse__peer_trusted(net->app, peer)) return false;
     for (link = net->conns.next; link != &net->conns; link = link->next)
         n += !memcmp(SSE__CONTAINER(link, sse__conn, all)->peer.address, peer->address, 16);
     return n >= most;
@@ -11987,7 +12008,8 @@ static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
-    const bool     surplus = net->count - net->surplus >= max || sse__net_peer_full(net, peer);
+    const bool     surplus = net->count - net->surplus >= max ||
+                             (net->peer_full && net->peer_full(net, peer));
     if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
         return true;
     sse__net_refuse(net, fd);
@@ -12048,8 +12070,7 @@ static void sse__net_stop_listening(sse__net *net) {
         sse__listener *l = SSE__CONTAINER(net->listeners.next, sse__listener, link);
         sse__poller_remove(&net->loop->poller, &l->source);
         close(l->source.fd);
-        if (l->unix_path) unlink(l->unix_path);
-        SSE_FREE(l->unix_path);
+        if (l->end) l->end(l);
         sse__list_remove(&l->link);
         SSE_FREE(l);
     }
@@ -12097,9 +12118,7 @@ static bool sse__address_unix(sse__address *a, sse_str path) { /* false: it is e
     return true;
 }
 
-static int sse__address_parse(sse__address *a, const char *host, int port) {
-    if (strncmp(host, "unix:", 5) == 0)
-        return sse__address_unix(a, sse__text(host + 5)) ? SSE_OK : SSE_E_ARG;
+static int sse__address_inet(sse__address *a, const char *host, int port) {
     memset(a, 0, sizeof *a);
     if (strcmp(host, "localhost") == 0) host = "127.0.0.1";
     if (inet_pton(AF_INET, host, &a->to.in.sin_addr) == 1) {
@@ -12113,6 +12132,13 @@ static int sse__address_parse(sse__address *a, const char *host, int port) {
         a->len                = sizeof a->to.in6;
     }
     return SSE_OK;
+}
+
+static bool sse__host_is_unix(const char *host) { return host && strncmp(host, "unix:", 5) == 0; }
+
+static int sse__address_parse(sse__address *a, const char *host, int port) {
+    if (!sse__host_is_unix(host)) return sse__address_inet(a, host, port);
+    return sse__address_unix(a, sse__text(host + 5)) ? SSE_OK : SSE_E_ARG;
 }
 
 static void sse__socket_option(int fd, int level, int name, int value) {
@@ -12154,12 +12180,14 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-/* Or -1 with errno. unix_mode, if not 0, is in force before anybody can connect. */
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, int unix_mode) {
+/* Or -1 with errno. local: a is of a unix socket. unix_mode, if not 0, is in force before anybody
+   can connect. */
+static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, bool local,
+                              int unix_mode) {
     const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
-    if (family == AF_UNIX) sse__unix_clear(a);
+    if (local) sse__unix_clear(a);
     else sse__socket_tune(fd, app->options.send_timeout_ms);
     if (family == AF_INET6)
         sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
@@ -12187,8 +12215,7 @@ static int sse__bound_port(int fd) { /* 0: a unix socket */
     return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : 0;
 }
 
-/* Takes fd. The file of unix_path is removed in the end. */
-static int sse__listener_add(sse_app *app, int fd, const char *unix_path) {
+static int sse__listener_add(sse_app *app, int fd) { /* takes fd */
     sse__listener *l = SSE__NEW(sse__listener);
     int            error = SSE_E_NOMEM;
     sse__address   a;
@@ -12204,10 +12231,21 @@ static int sse__listener_add(sse_app *app, int fd, const char *unix_path) {
         close(fd);
         return error;
     }
-    if (unix_path) l->unix_path = sse__strdup(sse__text(unix_path));
     sse__list_add(&app->net->listeners, &l->link);
     if (!app->net->port) app->net->port = sse__bound_port(fd);
     return SSE_OK;
+}
+
+static void sse__listener_end_unix(sse__listener *l) {
+    if (l->unix_path) unlink(l->unix_path);
+    SSE_FREE(l->unix_path);
+}
+
+/* The file of the latest listener is removed in the end. */
+static void sse__listener_own_file(sse_app *app, const sse__address *a) {
+    sse__listener *l = SSE__CONTAINER(app->net->listeners.prev, sse__listener, link);
+    l->unix_path = sse__strdup(sse__text(a->to.un.sun_path));
+    l->end       = sse__listener_end_unix;
 }
 
 /* ---- systemd: sockets it opened, and messages to it ------------------------------- */
@@ -12237,7 +12275,7 @@ static int sse__listen_passed(sse_app *app) {
         sse__socket_tune(fd, app->options.send_timeout_ms); /* without effect on a unix socket */
         sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd,
                  sse__bound_port(fd));
-        error = sse__listener_add(app, fd, NULL);
+        error = sse__listener_add(app, fd);
     }
     return error;
 }
@@ -12265,38 +12303,26 @@ static void sse__notify(const char *state) {
        limits, texts are the app's own copies.
 ==========================================================================*/
 
-/* Numbers. max 0: any value. */
-typedef struct sse__option {
-    char     name[20];
-    uint16_t at, is_size;
-    int32_t  otherwise, min, max;
-} sse__option;
-
-#define SSE__INT(name, otherwise, min, max)                                                        \
-    {#name, offsetof(sse_app_options, name), 0, otherwise, min, max}
-#define SSE__SIZE(name, otherwise, min, max)                                                       \
-    {#name, offsetof(sse_app_options, name), 1, otherwise, min, max}
-static const sse__option sse__option_numbers[] = {
-    SSE__SIZE(max_header_bytes, 16384, 128, 1 << 24),
-    SSE__SIZE(max_body_bytes, 1 << 20, 0, 0),
-    SSE__SIZE(max_queue_bytes, 1 << 20, 0, 0),
-    SSE__SIZE(max_call_bytes, 64 << 20, 0, 0),
-    SSE__SIZE(max_bodies_bytes, 64 << 20, 0, 0),
-    SSE__SIZE(compress_min_bytes, 1024, 0, 0),
-    SSE__INT(max_headers, 100, 1, 10000),
-    SSE__INT(max_connections, 0, 1, INT32_MAX), /* its default is not a constant */
-    SSE__INT(max_per_peer, 0, 0, INT32_MAX),
-    SSE__INT(max_views, 1000, 1, INT32_MAX),
-    SSE__INT(max_topics, 10000, 1, INT32_MAX),
-    SSE__INT(header_timeout_ms, 10000, SSE_OFF, INT32_MAX),
-    SSE__INT(body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
-    SSE__INT(keepalive_ms, 60000, SSE_OFF, INT32_MAX),
-    SSE__INT(send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
-    SSE__INT(slow_ms, 250, SSE_OFF, INT32_MAX),
-    SSE__INT(compress_window, 18, 16, 24),
-    SSE__INT(compress_quality, 5, 1, 11)};
-#undef SSE__INT
-#undef SSE__SIZE
+/* Numbers: X(1: a size_t, name, its default, min, max); max 0: any value. */
+#define SSE__NUMBERS(X)                                                                            \
+    X(1, max_header_bytes, 16384, 128, 1 << 24)                                                    \
+    X(1, max_body_bytes, 1 << 20, 0, 0)                                                            \
+    X(1, max_queue_bytes, 1 << 20, 0, 0)                                                           \
+    X(1, max_call_bytes, 64 << 20, 0, 0)                                                           \
+    X(1, max_bodies_bytes, 64 << 20, 0, 0)                                                         \
+    X(1, compress_min_bytes, 1024, 0, 0)                                                           \
+    X(0, max_headers, 100, 1, 10000)                                                               \
+    X(0, max_connections, sse__default_connections(), 1, INT32_MAX)                                \
+    X(0, max_per_peer, 0, 0, INT32_MAX)                                                            \
+    X(0, max_views, 1000, 1, INT32_MAX)                                                            \
+    X(0, max_topics, 10000, 1, INT32_MAX)                                                          \
+    X(0, header_timeout_ms, 10000, SSE_OFF, INT32_MAX)                                             \
+    X(0, body_timeout_ms, 30000, SSE_OFF, INT32_MAX)                                               \
+    X(0, keepalive_ms, 60000, SSE_OFF, INT32_MAX)                                                  \
+    X(0, send_timeout_ms, 30000, SSE_OFF, INT32_MAX)                                               \
+    X(0, slow_ms, 250, SSE_OFF, INT32_MAX)                                                         \
+    X(0, compress_window, 18, 16, 24)                                                              \
+    X(0, compress_quality, 5, 1, 11)
 
 /* The tenth that is left is for files, databases and the program's own. */
 static int sse__default_connections(void) {
@@ -12305,21 +12331,35 @@ static int sse__default_connections(void) {
     return known ? (int)(limit.rlim_cur / 10 * 9) : 9000000;
 }
 
+static void sse__options_default(sse_app_options *o) {
+#define SSE__NUMBER(is_size, name, otherwise, min, max) o->name = otherwise;
+    SSE__NUMBERS(SSE__NUMBER)
+#undef SSE__NUMBER
+}
+
 /* Sets what is 0 to its default, and checks the rest. */
 static int sse__options_numbers(sse_app *app) {
-    const sse__option *o;
-    sse__bounds        b;
-    int                error = SSE_OK;
-    if (!app->options.max_connections) app->options.max_connections = sse__default_connections();
-    for (o = sse__option_numbers; !error && o < (&sse__option_numbers)[1]; o++) {
-        void *at = (char *)&app->options + o->at;
-        if (o->is_size && !*(size_t *)at) *(size_t *)at = (size_t)o->otherwise;
-        if (!o->is_size && !*(int *)at) *(int *)at = o->otherwise;
-        b.name  = o->name;
-        b.value = o->is_size ? (long long)*(size_t *)at : *(int *)at;
-        b.min   = o->min;
-        b.max   = o->max;
-        if (o->max) error = sse__check_bounds(app, "sse_app_new", &b, 1);
+    static const struct { char name[20]; uint16_t at, is_size; int32_t min, max; } numbers[] = {
+#define SSE__NUMBER(is_size, name, otherwise, min, max)                                            \
+    {#name, offsetof(sse_app_options, name), is_size, min, max},
+        SSE__NUMBERS(SSE__NUMBER)
+#undef SSE__NUMBER
+    };
+    sse_app_options otherwise;
+    sse__bounds     b;
+    size_t          i;
+    int             error = SSE_OK;
+    sse__options_default(&otherwise);
+    for (i = 0; !error && i < SSE__COUNT(numbers); i++) {
+        char      *at  = (char *)&app->options + numbers[i].at;
+        const bool big = numbers[i].is_size;
+        b.value = big ? (long long)*(size_t *)(void *)at : *(int *)(void *)at;
+        if (!b.value)
+            memcpy(at, (char *)&otherwise + numbers[i].at, big ? sizeof(size_t) : sizeof(int));
+        b.name = numbers[i].name;
+        b.min  = numbers[i].min;
+        b.max  = numbers[i].max;
+        if (b.value && b.max) error = sse__check_bounds(app, "sse_app_new", &b, 1);
     }
     return error;
 }
@@ -12355,24 +12395,27 @@ static bool sse__is_origin(sse_str word) {
     return !sse__is_word(origin.host.port, sse__is_word(origin.scheme, "https") ? "443" : "80");
 }
 
-/* Lists of words by spaces, each of which must be one that can match. fine NULL: any is. */
+/* Lists of words by spaces: X(name, whether a word can match, what is wanted). */
+#define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
+#define SSE__TEXTS(X)                                                                              \
+    X(secret, sse__secret_is_fine,                                                                 \
+      "words by spaces, the first one signs; behind base64: comes base64")                         \
+    X(trusted_proxies, sse__is_proxy,                                                              \
+      "an address as inet_ntop writes it, without port or range, or unix")                         \
+    X(allowed_hosts, sse__is_host_name,                                                            \
+      "a host name without scheme and port, IPv6 in brackets, or *")                               \
+    X(allowed_origins, sse__is_origin, SSE__ORIGIN)                                                \
+    X(cors_origins, sse__is_origin, SSE__ORIGIN)
+
 static const struct {
     const char *name, *wanted;
     size_t      at;
     bool      (*fine)(sse_str word);
 } sse__option_texts[] = {
-#define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine}
-#define SSE__ORIGIN "as browsers say it: https://example.com, without path and usual port, or *"
-    SSE__TEXT(secret, sse__secret_is_fine,
-              "words by spaces, the first one signs; behind base64: comes base64"),
-    SSE__TEXT(trusted_proxies, sse__is_proxy,
-              "an address as inet_ntop writes it, without port or range, or unix"),
-    SSE__TEXT(allowed_hosts, sse__is_host_name,
-              "a host name without scheme and port, IPv6 in brackets, or *"),
-    SSE__TEXT(allowed_origins, sse__is_origin, SSE__ORIGIN),
-    SSE__TEXT(cors_origins, sse__is_origin, SSE__ORIGIN)};
+#define SSE__TEXT(name, fine, wanted) {#name, wanted, offsetof(sse_app_options, name), fine},
+    SSE__TEXTS(SSE__TEXT)
 #undef SSE__TEXT
-#undef SSE__ORIGIN
+};
 
 static const char **sse__option_text(sse_app *app, size_t i) {
     return (const char **)(void *)((char *)&app->options + sse__option_texts[i].at);
@@ -12409,7 +12452,7 @@ static int sse__options_texts(sse_app *app) {
 static int sse__options_copy(sse_app *app, const sse_app_options *options) {
     size_t i;
     int    error = SSE_OK;
-    if (options) app->options = *options;
+    app->options = *options;
     for (i = 0; i < SSE__COUNT(sse__option_texts); i++) {
         const char **text = sse__option_text(app, i);
         if (*text && !(*text = sse__strdup(sse__text(*text)))) error = SSE_E_NOMEM;
@@ -12423,8 +12466,9 @@ static int sse__options_check(sse_app *app) { /* OP1 */
 }
 
 static void sse__options_free(sse_app *app) {
-    size_t i;
-    for (i = 0; i < SSE__COUNT(sse__option_texts); i++) SSE_FREE((void *)*sse__option_text(app, i));
+#define SSE__TEXT(name, fine, wanted) SSE_FREE((void *)app->options.name);
+    SSE__TEXTS(SSE__TEXT)
+#undef SSE__TEXT
 }
 
 /* What the app signs with: without a secret of the program's, one for as long as the process lives,
@@ -12448,7 +12492,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
     char         text[96];
     if (sse__mode_fault(text, ".unix_mode", o->unix_mode))
         return sse__refuse(app, SSE_E_ARG, "%s: %s", what, text);
-    if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
+    if (o->unix_mode && !sse__host_is_unix(o->host))
         return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
         return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
@@ -12557,6 +12601,7 @@ struct sse_req {
     bool         head_only;  /* HEAD: a reply as to GET, without its body */
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
+    bool         challenged; /* WWW-Authenticate is set */
     bool         deferred;   /* it outlives its handler, until sse_finish */
     size_t       final_len;  /* of out, and the errors, at sse_finish: nothing later counts */
     int          final_out_error, final_error;
@@ -12566,6 +12611,8 @@ struct sse_req {
     bool         stream_asked; /* its handler tried to open a stream */
     struct sse__stream *stream; /* that its handler opened; NULL when that has returned */
     sse__file   *file;       /* sse_send_file: what to send instead of out */
+    void       (*wait)(sse_req *req); /* for its end, set by what makes it outlive its handler */
+    void       (*take_body)(sse_req *req, sse_str chunk, int status); /* set with body_fn */
     sse_body_fn  body_fn;    /* of sse_body_read, until its last call */
     void        *body_user;
     bool         body_asked; /* once is all */
@@ -12591,6 +12638,10 @@ static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
     req->phase = (uint8_t)to;
 }
 
+/* upcalls, defined in >>app */
+static void sse__req_wait(sse_req *req);
+static void sse__req_take_body(sse_req *req, sse_str chunk, int status);
+
 /* Remembers that a call failed: silence is then no success. */
 static int sse__req_error(sse_req *req, int error) {
     if (error && (!req->error || error == SSE_E_NOMEM)) req->error = error;
@@ -12613,7 +12664,8 @@ static int sse__req_thread(sse_req *req) {
 /* Whether call may be made now, by the phase: else SSE_E_STATE, or SSE_E_THREAD. call: for the log;
    NULL: no line in it. */
 static int sse__req_may(sse_req *req, unsigned what, const char *call) {
-    static const struct { unsigned may; const char *when; } phases[] = {
+    /* texts in place: each pointer in a table costs a relocation as well */
+    static const struct { unsigned char may; char when[43]; } phases[] = {
         {0, "before its handler"},
         {SSE__MAY_WRITE | SSE__MAY_DEFER | SSE__MAY_FINISH | SSE__MAY_STREAM | SSE__MAY_ASK_BODY,
          "while its handler runs"},
@@ -12674,8 +12726,16 @@ static void sse__req_fail(sse_req *req, int status, const char *text) {
     req->failed    = true;
     req->status    = status;
     req->type      = "text/plain; charset=utf-8";
-    req->failure   = text ? text : sse__status_text(status);
+    req->failure   = text ? text : sse__status_own(status);
     req->out.error = SSE_E_STATE; /* what is written from now on goes nowhere */
+}
+
+/* For handlers of the library's own, and one of sse__status_own. */
+SSE__PRINTF(3, 4)
+static void sse__req_deny(sse_req *req, int status, const char *fmt, ...) {
+    sse_buf text = {NULL, 0, 0, SSE_OK};
+    SSE__FORMAT(&text, sse__put_str, "", fmt);
+    sse__req_fail(req, status, sse__req_take_text(req, &text, text.error));
 }
 
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
@@ -12684,6 +12744,7 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
     sse_buf   text  = {NULL, 0, 0, SSE_OK};
     if (error) return error;
     if (req->failed) return SSE_E_STATE; /* the first one stays */
+    req->app->status_text = sse__status_text;
     SSE__FORMAT(&text, sse__put_str, "", fmt);
     sse__req_fail(req, known, sse__req_take_text(req, &text, text.error));
     if (status == known) return SSE_OK;
@@ -13022,6 +13083,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     req->body_asked = true;
     req->body_fn    = fn;
     req->body_user  = user;
+    req->take_body  = sse__req_take_body;
+    req->wait       = sse__req_wait;
     return SSE_OK;
 }
 
@@ -13298,6 +13361,7 @@ SSE_API int sse_set_status(sse_req *req, int status) {
         return sse__req_refused(req, SSE_E_ARG, "sse_set_status",
                                 sse_fmt(req, "%d is not within 200..599", status));
     req->status = status;
+    req->app->status_text = sse__status_text;
     return SSE_OK;
 }
 
@@ -13343,6 +13407,7 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
         return sse__req_refused(req, SSE_E_FIELD, "sse_set_header",
                                 sse_fmt(req, "%.80s: %s", name ? name : "NULL", why));
     if (sse__is_word(field, "content-type")) return sse_set_type(req, value);
+    if (sse__is_word(field, "www-authenticate")) req->challenged = true;
     sse__put_field(&req->headers, name, value);
     return sse__req_error(req, req->headers.error);
 }
@@ -13443,6 +13508,7 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
                                 sse_fmt(req, "\"%.100s\" is no relative reference, http or https",
                                         url ? url : ""));
     if (req->status < 300 || req->status > 399) req->status = 303;
+    req->app->status_text = sse__status_text;
     return sse_set_header(req, "Location", url);
 }
 
@@ -13499,6 +13565,7 @@ SSE_API int sse_defer(sse_req *req) {
     if (error) return error;
     if (req->deferred)
         return sse__refused(req->app, SSE_E_STATE, "sse_defer: a second time (%s)", req->path);
+    req->wait     = sse__req_wait;
     req->deferred = sse__req_own_fields(req);
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
@@ -13548,7 +13615,7 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     sse_raw(b, "HTTP/1.1 ", 9);
     sse__put_u64(b, (unsigned)status);
     sse__put_char(b, ' ');
-    sse_puts(b, sse__status_text(status));
+    sse_puts(b, req->app->status_text(status));
     sse_raw(b, "\r\nDate: ", 8);
     sse_raw(b, sse__date_now(req->app), 29);
     sse_raw(b, "\r\n", 2);
@@ -13561,7 +13628,7 @@ static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char
     }
     if (!req->conn->keep_alive) sse_puts(b, "Connection: close\r\n");
     else if (req->head.minor == 0) sse_puts(b, "Connection: keep-alive\r\n");
-    if (status == 401 && !sse__headers_value(&req->headers, SSE__LIT("www-authenticate")).ptr)
+    if (status == 401 && !req->challenged)
         sse_puts(b, "WWW-Authenticate: Session\r\n"); /* some challenge: RFC 9110 15.5.2 */
     if (req->headers.error) sse_buf_fail(b, req->headers.error); /* or the body would be misread */
     sse_raw(b, req->headers.ptr, req->headers.len);
@@ -13706,7 +13773,7 @@ static void sse__reply_compress(sse_req *req) {
     const int     quality = req->app->options.compress_quality;
     sse_buf       out     = {NULL, 0, 0, SSE_OK};
     int           encoding;
-    if (req->status == 206 || sse__status_is_bare(req->status)) return;
+    if (!SSE__HAS_COMPRESSION || req->status == 206 || sse__status_is_bare(req->status)) return;
     if (!sse__reply_varies(req, plain.len)) return;
     sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
     encoding = sse__reply_encoding(req, whole);
@@ -14218,6 +14285,7 @@ static ssize_t sse__file_send(int fd, const sse__block *rest, size_t n) {
 static void sse__files_use(sse_app *app) {
     app->net->send_file          = sse__file_send;
     app->file_answer             = sse__file_answer;
+    app->status_text             = sse__status_text;
     app->stages[SSE__FREE_FILES] = sse__file_cache_free;
 }
 
@@ -14709,9 +14777,10 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
 }
 
 /* A callback of the stream's has returned. */
-static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall) {
+static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall,
+                                   const char *name) {
     const char *path = stream->extra->path;
-    sse__upcall_end(upcall, " of %s (stream %lu-%lu)", path ? path : "a stream",
+    sse__upcall_end(upcall, "%s of %s (stream %lu-%lu)", name, path ? path : "a stream",
                     (unsigned long)stream->slot, (unsigned long)stream->gen);
 }
 
@@ -15253,7 +15322,7 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     sse__message_begin(&b);
     upcall = sse__upcall_begin(stream->app, SSE__IN_PING);
     stream->extra->on_ping(sse__stream_handle(stream), &b, stream->user);
-    sse__stream_upcall_end(stream, &upcall);
+    sse__stream_upcall_end(stream, &upcall, "on_ping");
     stream->last_sent = sse__stream_now(stream);
     if (b.len > SSE__ROOM && sse__stream_lives(stream)) m = sse__message_new(&b, NULL);
     sse_buf_free(&b);
@@ -15279,7 +15348,7 @@ static void sse__stream_step(sse__stream *stream, uint64_t now) {
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     stream->app->call_error = SSE_OK;
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
-    sse__stream_upcall_end(stream, &upcall);
+    sse__stream_upcall_end(stream, &upcall, "step");
     if (ms < 0) sse__stream_step_failed(stream, ms, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
@@ -15354,7 +15423,7 @@ static void sse__stream_stop(sse__stream *stream) {
     if (stream->extra->on_stop) {
         upcall = sse__upcall_begin(stream->app, SSE__IN_STOP);
         stream->extra->on_stop(sse__stream_handle(stream), stream->user);
-        sse__stream_upcall_end(stream, &upcall);
+        sse__stream_upcall_end(stream, &upcall, "on_stop");
     }
     if (!sse__stream_lives(stream)) return;
     if (!stream->extra->step && !stream->drain) {
@@ -15392,7 +15461,7 @@ static void sse__streams_run_closed(sse_app *app) {
         if (stream->on_close) {
             const sse__upcall upcall = sse__upcall_begin(app, SSE__IN_CLOSE);
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
-            sse__stream_upcall_end(stream, &upcall);
+            sse__stream_upcall_end(stream, &upcall, "on_close");
         }
         sse__list_remove(&stream->closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
@@ -15646,6 +15715,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (!error) error = sse__stream_set_options(stream, &o);
     if (!error) error = sse__stream_first(req->app, &o, &first);
     if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
+    if (o.status) req->app->status_text = sse__status_text;
     if (!error) sse__stream_fields(stream, req, &o);
     if (stream->extra != &sse__no_extra && req->route) stream->extra->path = req->route->path;
     if (error || req->head_only) { /* a head may be all it asked for */
@@ -17120,7 +17190,7 @@ static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
         p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
         upcall  = sse__upcall_begin(presence->app, SSE__IN_PRESENCE);
         if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
-        sse__upcall_end(&upcall, " of topic %s", presence->topic);
+        sse__upcall_end(&upcall, "on_join or on_leave of topic %s", presence->topic);
     }
     if (p->streams || p->told) return; /* a callback that changed that has set the alarm again */
     sse__person_free(p);
@@ -18462,7 +18532,7 @@ static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
             app->loop.upcall++;
             upcall = sse__upcall_begin(app, SSE__IN_HEARD);
             ear->fn(app, heard->topic, &event, ear->user);
-            sse__upcall_end(&upcall, " of topic %s", heard->topic);
+            sse__upcall_end(&upcall, "listener of topic %s", heard->topic);
         }
     for (i = 0; i < 3; i++) sse_buf_free(&parts[i]);
 }
@@ -18846,7 +18916,7 @@ static void sse__upload_next(sse_app *app, void *user) {
         const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
         u->req->body_fn = NULL; /* what is still to come is nobody's */
         if (u->done) u->done(u->req, &u->file, u->user);
-        sse__upcall_end(&upcall, " of %s", u->req->path);
+        sse__upcall_end(&upcall, "done of sse_body_to_file of %s", u->req->path);
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
@@ -19146,7 +19216,7 @@ static void sse__view_render(sse_view *view) {
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
-    sse__upcall_end(&upcall, " of live view %s", live->path);
+    sse__upcall_end(&upcall, "render of live view %s", live->path);
     views->rendering = NULL;
     live->app->net->counts.renders++;
     error = views->html.error;
@@ -19365,7 +19435,7 @@ static void sse__live_ask_guard(const sse__live *live, sse_req *req) {
     const sse__upcall upcall = sse__upcall_begin(live->app, SSE__IN_GUARD);
     if (!live->guard) return;
     live->guard(req, live->user);
-    sse__upcall_end(&upcall, " of live view %s", live->path);
+    sse__upcall_end(&upcall, "guard of live view %s", live->path);
 }
 
 static void sse__live_handler(sse_req *req, void *user) {
@@ -20149,7 +20219,7 @@ static void sse__hooks_run(sse_app *app) {
         app->loop.upcall++;
         upcall = sse__upcall_begin(app, SSE__IN_COMMIT);
         hook->fn(app, ch->db, hook->user);
-        sse__upcall_end(&upcall, "%s", ""); /* its database may be closed */
+        sse__upcall_end(&upcall, "fn of sse_on_commit"); /* its database may be closed */
     }
     sse__changes_look(app);
     if (sse__hook_due(app, &ch)) sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
@@ -20261,6 +20331,8 @@ typedef struct sse__hook { /* of sse_before */
 typedef struct sse__router {
     sse__route_node root;
     sse__hook      *before;
+    sse__hook    *(*hook)(const sse_req *req, sse__hook *from); /* NULL, both: there is none */
+    void          (*ask_hooks)(sse_req *req);
     sse__link       kept;  /* requests that outlive their handlers; freed with the app */
     sse_req        *spare; /* kept for the next: most are answered before another comes */
 } sse__router;
@@ -20308,19 +20380,18 @@ static bool sse__req_origin_ok(const sse_req *req) {
 static bool sse__req_cors(sse_req *req) {
     const sse_app_options *o = &req->app->options;
     const char *origin, *method, *headers;
-    if (!o->cors_origins) return false;
     sse_set_header(req, "Vary", "Origin"); /* of a refusal too: each page has its own */
     origin = sse_header(req, "origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
-    if (o->cors_credentials) sse_set_header(req, "Access-Control-Allow-Credentials", "true");
+    if (o->cors_credentials) sse_puts(&req->headers, "Access-Control-Allow-Credentials: true\r\n");
     method = sse_header(req, "access-control-request-method");
     if (!method || !sse__req_is(req, "OPTIONS")) return false;
     sse_set_header(req, "Access-Control-Allow-Methods", method);
     headers = sse_header(req, "access-control-request-headers");
     if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
     sse_set_header(req, "Access-Control-Max-Age", "600");
-    sse_set_status(req, 204);
+    req->status = 204;
     return true;
 }
 
@@ -20348,16 +20419,18 @@ static void sse__req_not_found(sse_req *req) {
     const sse__route *other = req->others;
     sse_buf           allow = {NULL, 0, 0, SSE_OK};
     if (!other) {
-        sse_fail(req, 404, "there is nothing at %s", req->path);
+        sse__req_deny(req, 404, "there is nothing at %s", req->path);
         return;
     }
     for (; other; other = other->next)
         sse_printf(&allow, strcmp(other->method, "GET") ? "%s, " : "%s, HEAD, ", other->method);
     sse_puts(&allow, "OPTIONS");
-    if (sse__req_is(req, "OPTIONS")) sse_set_status(req, 204);
+    if (sse__req_is(req, "OPTIONS")) req->status = 204;
     else
-        sse_fail(req, 405, "%s is not allowed here, but %s", sse_method(req), sse_buf_text(&allow));
-    sse_set_header(req, "Allow", sse_buf_text(&allow));
+        sse__req_deny(req, 405, "%s is not allowed here, but %s", sse_method(req),
+                      sse_buf_text(&allow));
+    sse__put_field(&req->headers, "Allow", sse_buf_text(&allow));
+    sse__req_error(req, req->headers.error);
     sse_buf_free(&allow);
 }
 
@@ -20380,7 +20453,7 @@ static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     for (; hook && !sse__req_answered(req); hook = sse__req_hook(req, hook->next)) {
         upcall = sse__upcall_begin(req->app, SSE__IN_HOOK);
         hook->fn(req, hook->user);
-        sse__upcall_end(&upcall, " of %s", *hook->prefix ? hook->prefix : "all paths");
+        sse__upcall_end(&upcall, "before hook of %s", *hook->prefix ? hook->prefix : "all paths");
     }
 }
 
@@ -20389,29 +20462,31 @@ static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
     const sse__route *route  = req->route;
     const sse__upcall upcall = sse__upcall_begin(fn ? req->app : NULL, kind);
     if (fn) fn(req, route->user);
-    sse__upcall_end(&upcall, " of %s %s", route->method, route->path);
+    sse__upcall_end(&upcall, "%s of %s %s", kind == SSE__IN_GUARD ? "guard" : "handler",
+                    route->method, route->path);
 }
 
 static void sse__req_dispatch(sse_req *req) {
     if (req->path[0] == '*') { /* OPTIONS *, RFC 9110 9.3.7 */
-        sse_set_status(req, 204);
+        req->status = 204;
         return;
     }
     if (req->denied == 421) {
         sse__log(req->app, sse__log_level_limited(req->app, &req->app->host_warned_ms),
                  "refused a request for the host \"%.*s\": if it is yours, add it to allowed_hosts",
                  SSE_STR(sse__slice_str(req->bytes, req->head.host)));
-        sse_fail(req, 421, "this server does not answer for that host; "
-                           "if it is yours, add it to allowed_hosts");
+        sse__req_deny(req, 421, "this server does not answer for that host; "
+                                "if it is yours, add it to allowed_hosts");
         return;
     }
-    if (sse__req_cors(req)) return; /* before logins: a browser sends no cookie with a preflight */
+    /* before logins: a browser sends no cookie with a preflight */
+    if (req->app->cors && req->app->cors(req)) return;
     if (req->denied) {
-        sse_fail(req, 403, "a page of another origin may not do this; "
-                           "if it is yours, add it to allowed_origins");
+        sse__req_deny(req, 403, "a page of another origin may not do this; "
+                                "if it is yours, add it to allowed_origins");
         return;
     }
-    sse__req_ask_hooks(req);
+    if (req->app->router->ask_hooks) req->app->router->ask_hooks(req);
     if (sse__req_answered(req)) return;
     if (req->error == SSE_E_NOMEM) return; /* what a hook should have set may be missing */
     if (!req->route) {
@@ -20524,7 +20599,7 @@ static void sse__req_conclude(sse_req *req) {
     if (app->options.on_reply) {
         upcall = sse__upcall_begin(app, SSE__IN_REPLY);
         app->options.on_reply(req, app->options.user);
-        sse__upcall_end(&upcall, " to %s", req->path);
+        sse__upcall_end(&upcall, "on_reply to %s", req->path);
     }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
@@ -20549,12 +20624,9 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
                  req->conn ? "" : " (its client has left)");
 }
 
-static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
-    if (req->phase != SSE__REQ_HANDLED || !(req->deferred || req->body_fn)) {
-        sse__req_conclude(req);
-        return;
-    }
+static void sse__req_wait(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_WAITING);
+    req->finish.fn = sse__req_finish_alarm;
     if (req->deferred && !req->watched)
         sse__alarm_set(&req->app->loop.wheel, &req->finish,
                        req->app->loop.wheel.now + SSE__UNANSWERED_MS);
@@ -20563,6 +20635,11 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     if (!req->input.ptr) sse__conn_take_input(req->conn, &req->input); /* R1 */
     req->conn->req = req;
     if (req->body_fn && !req->conn->paused) sse__conn_continue(req->conn);
+}
+
+static void sse__req_after(sse_req *req) { /* its handler, or its body's reader, has returned */
+    if (req->phase == SSE__REQ_HANDLED && (req->deferred || req->body_fn)) req->wait(req);
+    else sse__req_conclude(req);
 }
 
 /* A call with a database has failed while its handler, or its body's reader, ran. A reply that says
@@ -20609,7 +20686,6 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head)
     req->app       = app;
     req->conn      = c;
     req->peer      = c->peer;
-    req->finish.fn = sse__req_finish_alarm;
     sse__req_bind(req, bytes, head);
     req->head_only = sse__req_is(req, "HEAD");
     return req;
@@ -20620,6 +20696,7 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     const sse_str path = sse__slice_str(bytes, head->path);
     sse_app      *app  = c->net->app;
     sse_req      *req  = sse__req_begin(c, bytes, head);
+    const sse__router *router = app->router;
     char         *decoded;
     c->req = req;
     if (!req) return 503;
@@ -20635,7 +20712,7 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     c->in_place      = req->route && req->route->body_later;
     c->net->max_body = app->options.max_body_bytes;
     if (req->route && req->route->max_body_bytes) c->net->max_body = req->route->max_body_bytes;
-    if (req->denied || (!req->route && !sse__req_hook(req, app->router->before))) {
+    if (req->denied || (!req->route && !(router->hook && router->hook(req, router->before)))) {
         c->in_place      = true; /* the answer is no, whatever the body is: it need not be sent */
         c->net->max_body = SSE_UNLIMITED;
     }
@@ -20644,21 +20721,24 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 
 /* Hands the program a piece of its body. The call that ends it, by status or by its own answer, is
    the last. */
-static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
+static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     const unsigned long failures = sse__db_error_count();
-    sse_req            *req = c->req;
     sse__upcall         upcall;
     int                 rc;
-    if (!req || !req->body_fn || req->phase == SSE__REQ_FINISHED) return;
+    if (!req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
     rc     = req->body_fn(req, chunk, status, req->body_user);
-    sse__upcall_end(&upcall, " of %s", req->path);
+    sse__upcall_end(&upcall, "reader of the body of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (req->app->call_error) req->call_error = req->app->call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
+}
+
+static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
+    if (c->req && c->req->take_body) c->req->take_body(c->req, chunk, status);
 }
 
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
@@ -20816,6 +20896,8 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
     hook->user   = user;
     for (end = &app->router->before; *end;) end = &(*end)->next;
     *end = hook;
+    app->router->hook      = sse__req_hook;
+    app->router->ask_hooks = sse__req_ask_hooks;
     return SSE_OK;
 }
 
@@ -21693,22 +21775,22 @@ struct sse_server {
 
 /* ---- listening and ports ----------------------------------------------------------- */
 
-static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
+/* local: a unix socket. */
+static int sse__listen_at(sse_app *app, const sse_serve_options *o, bool local) {
     const char  *host = o->host ? o->host : "127.0.0.1", *remedy = "";
     const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
     sse__address a;
-    bool         local; /* a unix socket */
-    int          fd, error = sse__address_parse(&a, host, port);
+    int fd, error = local ? sse__address_parse(&a, host, 0) : sse__address_inet(&a, host, port);
     if (error) return error;
-    local = a.to.any.sa_family == AF_UNIX;
-    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, o->unix_mode);
+    fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, local, o->unix_mode);
     if (fd < 0) {
         if (errno == EADDRINUSE)
             remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
         return sse__refuse(app, SSE_E_IO, "cannot listen on %s port %d: %s%s", host, port,
                            strerror(errno), remedy);
     }
-    error = sse__listener_add(app, fd, local ? a.to.un.sun_path : NULL);
+    error = sse__listener_add(app, fd);
+    if (!error && local) sse__listener_own_file(app, &a);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
     sse__log(app, SSE_LOG_INFO, local               ? "listening on %s"
                                 : strchr(host, ':') ? "listening on http://[%s]:%d"
@@ -21740,7 +21822,7 @@ static int sse__server_check_databases(sse_app *app) {
 /* What setting up left behind: a mistake, or a database that is broken or another process's. */
 static int sse__server_check(sse_app *app) {
     if (app->config_error) return app->config_error;
-    if (sse__db_faults.broken)
+    if (SSE__HAS_DB && sse__db_faults.broken)
         return sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
                                           "(sse_db_close forgets it): %s",
                            sse__db_faults.broken_why);
@@ -21756,7 +21838,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     error = sse__server_check(app);
-    if (!error) error = sse__serve_check(app, what, o);
+    if (!error && options) error = sse__serve_check(app, what, options);
     if (!error) {
         server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
@@ -21768,7 +21850,8 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
         server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
         error = sse__listen_passed(app);
-        if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
+        if (error == SSE_E_ABSENT)
+            error = sse__listen_at(app, o, options && sse__host_is_unix(options->host));
     }
     app->config_error = SSE_OK; /* the next address, or another try, may do */
     return error;
@@ -22300,17 +22383,21 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->views   = &whole->views;
     app->server  = &whole->server;
     app->streams->app = app->topics->app = app->views->app = app->server->app = app;
+    app->status_text  = sse__status_own;
+    if (options && options->cors_origins) app->cors = sse__req_cors;
     sse__list_init(&app->router->kept);
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);
     drawn      = sse__app_seed(app);
-    error      = sse__options_copy(app, options);
+    sse__options_default(&app->options);
+    error      = options ? sse__options_copy(app, options) : SSE_OK;
     loop_error = sse__app_open(app);
     if (!error) error = loop_error;
-    if (!error) error = sse__options_check(app);
+    if (!error && options) error = sse__options_check(app);
     app->loop.max_call_bytes = app->options.max_call_bytes;
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
+    if (!error && options && options->max_per_peer) app->net->peer_full = sse__net_peer_full;
     sse__apps_add(app);
     if (!drawn)
         sse__log(app, SSE_LOG_WARNING, "sse_app_new: no random bytes are to be had: a peer might "

@@ -14,6 +14,7 @@ my $subscribe = 'sse_subscribe(sse_stream_open(req, NULL), "t");';
 my $publish   = 'sse_publish(app, "t", &(sse_event){ .data = "x" });';
 my @rows  = (
     ['hello', '', ''],
+    ['options', '', '', '&(sse_app_options){ .slow_ms = 9 }', '&(sse_serve_options){ .port = 9 }'],
     ['streams', 'sse_stream_send(sse_stream_open(req, NULL), &(sse_event){ .data = "x" });', ''],
     ['topics', $subscribe, $publish],
     ['a history', $subscribe,
@@ -33,7 +34,8 @@ $rows[-1][1] = join ' ', map { $_->[1] } @rows[1 .. $#rows - 1];
 $rows[-1][2] = join ' ', map { $_->[2] } @rows[1 .. $#rows - 1];
 
 sub bytes { # of a program
-    my ($in_handler, $in_main, @more) = @_;
+    my ($row, @more) = @_;
+    my (undef, $in_handler, $in_main, $of_app, $of_serve) = (@$row, 'NULL', 'NULL');
     open my $f, '>', "$dir/a.c" or die $!;
     print $f <<"END";
 #define SSE_IMPLEMENTATION
@@ -45,10 +47,10 @@ static void hello(sse_req *req, void *user) {
     $in_handler
 }
 int main(void) {
-    sse_app *app = sse_app_new(NULL);
+    sse_app *app = sse_app_new($of_app);
     sse_get(app, "/", hello, NULL);
     $in_main
-    return sse_serve(app, NULL);
+    return sse_serve(app, $of_serve);
 }
 END
     close $f;
@@ -61,8 +63,8 @@ END
 my @small = qw(-fno-asynchronous-unwind-tables -fno-unwind-tables -DSSE_NO_COMPRESSION);
 my ($base, $base_small);
 for my $row (@rows) {
-    my ($name, @calls) = @$row;
-    my ($n, $m) = (bytes(@calls), bytes(@calls, @small));
+    my ($name)  = @$row;
+    my ($n, $m) = (bytes($row), bytes($row, @small));
     if (defined $base) {
         printf "%-20s %+9.1f KB %+27.1f KB\n",
             $name, ($n - $base) / 1024, ($m - $base_small) / 1024;

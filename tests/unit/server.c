@@ -800,11 +800,11 @@ static void activation(void) {
     int          kept[2], i, fd, port, tcp, local, unpassed;
     sse_app     *app = app_new();
     sse__address_parse(&a, "127.0.0.1", 0);
-    tcp = sse__socket_listen(app, &a, 16, 0);
+    tcp = sse__socket_listen(app, &a, 16, false, 0);
     port = sse__bound_port(tcp);
     snprintf(path, sizeof path, "unix:/tmp/sse-passed-%d", (int)getpid());
     sse__address_parse(&a, path, 0);
-    local = sse__socket_listen(app, &a, 16, 0);
+    local = sse__socket_listen(app, &a, 16, true, 0);
     sse_app_free(app);
     tcp = fcntl(tcp, F_DUPFD, 20);
     local = fcntl(local, F_DUPFD, 20);
