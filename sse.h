@@ -1909,6 +1909,9 @@ typedef struct sse_serve_options {
     bool        access_log;         /* calls sse_log_access. default: false */
     int         unix_mode;          /* of the file of a unix socket, who may connect: 0660. A file
                                        mode, to 0777. default: what the umask leaves of 0777 */
+    bool        reuse_port;         /* SO_REUSEPORT: several processes, each with this option and of
+                                       the same user, share the port; the system spreads new
+                                       connections among them (Linux, FreeBSD). default: false */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -12031,6 +12034,15 @@ static void sse__socket_tune(int fd, int send_timeout_ms) {
 #endif
 }
 
+/* What makes several sockets share a port evenly: on FreeBSD the plain option does not. */
+#if defined(SO_REUSEPORT_LB)
+#define SSE__REUSE_PORT SO_REUSEPORT_LB
+#elif defined(SO_REUSEPORT)
+#define SSE__REUSE_PORT SO_REUSEPORT
+#endif
+
+static int sse__backlog(const sse_serve_options *o) { return o->backlog ? o->backlog : 4096; }
+
 /* A unix socket's file outlives its server. It is in the way only if nobody answers there any more.
    */
 static void sse__unix_clear(const sse__address *a) {
@@ -12043,18 +12055,21 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-/* Or -1 with errno. unix_mode, if not 0, is in force before anybody can connect. */
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, int unix_mode) {
+/* Or -1 with errno. A unix_mode is in force before anybody can connect. */
+static int sse__socket_listen(sse_app *app, const sse__address *a, const sse_serve_options *o) {
     const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
     if (family == AF_UNIX) sse__unix_clear(a);
     else sse__socket_tune(fd, app->options.send_timeout_ms);
+#if defined(SSE__REUSE_PORT)
+    if (o->reuse_port) sse__socket_option(fd, SOL_SOCKET, SSE__REUSE_PORT, 1);
+#endif
     if (family == AF_INET6)
         sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
     if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0) {
-        if ((!unix_mode || SSE__SYS(chmod(a->to.un.sun_path, (mode_t)unix_mode)) == 0) &&
-            SSE__SYS(listen(fd, backlog)) == 0)
+        if ((!o->unix_mode || SSE__SYS(chmod(a->to.un.sun_path, (mode_t)o->unix_mode)) == 0) &&
+            SSE__SYS(listen(fd, sse__backlog(o))) == 0)
             return fd;
     }
     saved = errno;
@@ -12335,8 +12350,14 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
                                   {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
                                   {"unix_mode", o->unix_mode, 0, 0777}};
     sse__address a;
-    if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
-        return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
+    const bool   local = o->host && strncmp(o->host, "unix:", 5) == 0;
+    if (local ? o->reuse_port : o->unix_mode != 0)
+        return sse__refuse(app, SSE_E_ARG, "%s: .%s is for a .host %s", what,
+                           local ? "reuse_port" : "unix_mode", local ? "with a port" : "unix:/path");
+#if !defined(SSE__REUSE_PORT)
+    if (o->reuse_port)
+        return sse__refuse(app, SSE_E_NOT_BUILT, "%s: .reuse_port: not on this system", what);
+#endif
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
         return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
     if (o->host[0] == '[')
@@ -21482,7 +21503,7 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o) {
     int          fd, error = sse__address_parse(&a, host, port);
     if (error) return error;
     local = a.to.any.sa_family == AF_UNIX;
-    fd    = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, o->unix_mode);
+    fd    = sse__socket_listen(app, &a, o);
     if (fd < 0) {
         if (errno == EADDRINUSE)
             remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
@@ -21529,7 +21550,7 @@ static int sse__server_check(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, false};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
