@@ -784,10 +784,10 @@ static void notify(void) {
 /* Puts listening sockets where a service manager would: at 3 and 4. What is there now is kept. */
 static void activation(void) {
     static const sse_serve_options plain;
-    sse__address a;
-    char         pid[32], path[64];
-    int          kept[2], i, fd, port, tcp, local, unpassed;
-    sse_app     *app = app_new();
+    sse__address                   a;
+    char                           pid[32], path[64];
+    int                            kept[2], i, fd, port, tcp, local, unpassed;
+    sse_app                       *app = app_new();
     sse__address_parse(&a, "127.0.0.1", 0);
     tcp = sse__socket_listen(app, &a, &plain);
     port = sse__bound_port(tcp);
