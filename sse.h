@@ -32,7 +32,7 @@
 
    Contents
 
-     The manual: chapters 1 to 18, each from code to reasons. Then the API index, the configuration
+     The manual: chapters 1 to 19, each from code to reasons. Then the API index, the configuration
      macros, the declarations with their contracts, and the implementation, bottom-up. Search for
      the tag of a section:
 
@@ -730,7 +730,50 @@
      On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
      more, or dated after 2038, are not found.
 
-   16. Testing your app
+   16. Going live
+
+       sse_app *app = sse_app_new(NULL);
+       sse_upgrade_on_signal(app, NULL);                            // ahead of sse_listen, sse_serve
+       sse_serve(app, &(sse_serve_options){ .port = 8000 });
+
+     A restart without a gap in service: kill -USR2 starts the program anew, from the file that has
+     its name by then, and hands it the listening sockets. While the new process sets up the old one
+     serves; once the new one serves, the old one answers what it has begun, ends its streams one
+     after the other within .spread_ms (5 seconds), so that ten thousand pages do not come back at
+     once, and ends. No connection is refused. A new process that does not come to serve is ended,
+     the reason is in the log, and the old one goes on: a broken build takes nothing down. Put the
+     new file in place with mv; a running program cannot be written to. Between the two SQLite
+     is common ground: live views and sse_topic_from_table go on exactly; topics in memory begin
+     anew (their clients get the gap event), and an app with a topic that has a .db needs a plain
+     restart. Signed cookies stay valid if there is a .secret.
+
+     A program with a loop of its own calls sse_upgrade_on_signal ahead of sse_listen, and turns its
+     loop until sse_poll answers 0. sse_upgrade begins the same without a signal, from a route for
+     deployments, say. With systemd, reload is the upgrade:
+
+         [Service]
+         Type=notify-reload
+         ReloadSignal=SIGUSR2
+         ExecStart=/opt/app/server
+         WorkingDirectory=/var/lib/app
+         Restart=on-failure
+         WatchdogSec=30
+
+     Type=notify-reload is of systemd 253; before that, Type=notify and ExecReload=/bin/kill -USR2
+     $MAINPID. An app.socket unit keeps the address open over plain restarts as well. As process 1
+     of a container the old process must not end: start a new container instead.
+
+       sse_serve(app, &(sse_serve_options){ .port = 8000, .reuse_port = true });
+
+     Several processes: each does all its set-up, from sse_db_open on, after the fork, and listens
+     with .reuse_port; the system spreads the connections. examples/processes.c has four of them on
+     one SQLite file, and starts those anew that die. What they have in common is the file: live
+     views, sse_on_commit and sse_topic_from_table hear of the commits of all, and a client that
+     comes back to another process goes on after its Last-Event-ID. Topics that are published to,
+     with or without a history, and presence belong to one process. What waits to be accepted by a
+     process that dies is reset; its client connects again, to one of the others.
+
+   17. Testing your app
 
        static int test(sse_app *app) {                           // the routes are there
            sse_test_reply r = {0}, feed = {0};
@@ -762,7 +805,7 @@
      other processes, descriptors that are watched) the app hears by the next call, at the earliest;
      threads of the program's own are not waited for. examples/tested.c tests itself.
 
-   17. C++
+   18. C++
 
        static void events(sse_req *req, void *) {                   // from C++11 on
            sse_stream s = sse_stream_open(req, nullptr);
@@ -787,7 +830,7 @@
      A handler is a function or a lambda that captures nothing, and throws nothing: no exception
      may pass through the loop, which is C. The implementation itself compiles as both.
 
-   18. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
+   19. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
 
      On the left is what you know, on the right what does it here, or "not there" and what to do
      instead. A name with a dot in front is an option of the call beside it, of sse_stream_open, or
@@ -1972,7 +2015,9 @@ typedef struct sse_upgrade_options {
    have their addresses, open others anew, and what is left is closed. Of descriptors the new
    process has 0 to 2, the sockets, and those of the program's own that are not close-on-exec.
    NOTIFY_SOCKET is told RELOADING=1, then the MAINPID= of the new process.
-   While both run each has its own topics in memory and its own presence.
+   While both run each has its own topics in memory and its own presence; live views and the topics
+   of sse_topic_from_table are the same in both. An app in which a topic keeps its history in a
+   database (.db) is not upgraded: one process at a time has that.
    options: borrowed until return; NULL: all defaults.
    Returns: 0; SSE_E_ARG: an option, or no argv is known; SSE_E_STATE: the app listens already, or
    it was called before in this process; SSE_E_NOMEM; SSE_E_IO; SSE_E_THREAD; sse_serve answers
@@ -23056,6 +23101,12 @@ static void sse__upgrade_begin(sse__upgrade *u) {
     char     line[64];
     int      fds[2], error = 0;
     if (u->pid || app->net->leaving || sse_stopping(app)) return;
+    if (app->topics->sequence.stores) { /* K4 */
+        sse__upgrade_failed(u, "a topic keeps its history in a database (.db), which one process "
+                               "has at a time: stop this one and start the next, or make the "
+                               "topic with sse_topic_from_table");
+        return;
+    }
     snprintf(line, sizeof line, "RELOADING=1\nMONOTONIC_USEC=%llu",
              (unsigned long long)sse__loop_clock_ms(&app->loop) * 1000);
     sse__notify(line);

@@ -215,6 +215,24 @@ static void fails(void) {
     sse_app_free(app);
 }
 
+/* A history in a file has one server: the next one could only wait for it. */
+static void kept(void) {
+#ifndef SSE_NO_SQLITE
+    sse_topic_options o;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = app_with("exit 3", 0, 0);
+    memset(&o, 0, sizeof o);
+    o.history = 10;
+    o.db = db;
+    is_int(sse_topic(app, "kept", &o), 0, "a topic in a database");
+    sse_upgrade(app);
+    poll_until(app, "no upgrade: a topic keeps its history in a database");
+    ok(answers(app), "and this one serves");
+    sse_app_free(app);
+    sse_db_close(db);
+#endif
+}
+
 /* ---- it is told to stop meanwhile ---- */
 
 static void stopped(void) {
@@ -418,6 +436,7 @@ int main(void) {
     for (fd = 3; fd < 1024; fd++) close(fd); /* whatever it was started with */
     refused();
     fails();
+    kept();
     stopped();
     handed();
     spread();
