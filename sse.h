@@ -733,7 +733,7 @@
    16. Going live
 
        sse_app *app = sse_app_new(NULL);
-       sse_upgrade_on_signal(app, NULL);                            // ahead of sse_listen, sse_serve
+       sse_upgrade_on_signal(app, NULL);                            // before sse_listen, sse_serve
        sse_serve(app, &(sse_serve_options){ .port = 8000 });
 
      A restart without a gap in service: kill -USR2 starts the program anew, from the file that has
