@@ -35,9 +35,10 @@
      The manual, each chapter from code to reasons: (1) routes and replies, (2) streams, (3) topics,
      (4) live views, (5) Datastar, (6) HTMX, (7) signed values, (8) SQLite, (9) compression,
      (10) your own loop, (11) threads, (12) ownership, (13) errors and logs, (14) access,
-     (15) limits, (16) testing your app, (17) C++, (18) coming from other packages. Then the API
-     index, the configuration macros, the declarations with their contracts, and the implementation,
-     bottom-up, which begins with where to look for what. Search for the tag of a section:
+     (15) limits, (16) going live, (17) testing your app, (18) C++, (19) coming from other packages.
+     Then the API index, the configuration macros, the declarations with their contracts, and the
+     implementation, bottom-up, which begins with where to look for what. Search for the tag of a
+     section:
 
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
@@ -86,6 +87,7 @@
      >>test       requests without a network, in a time that stands still
      >>env        for development: probing a port, reading a .env file
      >>tunnel     a public address, through an agent such as ngrok
+     >>upgrade    the next process takes over, without a gap in service
      >>scripts    scripts for pages with EventSource
      >>client     a client for part of Datastar's language, for pages without internet
 
@@ -741,7 +743,50 @@
      On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
      more, or dated after 2038, are answered by 500 and a line in the log.
 
-   16. Testing your app
+   16. Going live
+
+       sse_app *app = sse_app_new(NULL);
+       sse_upgrade_on_signal(app, NULL);                            // before sse_listen, sse_serve
+       sse_serve(app, &(sse_serve_options){ .port = 8000 });
+
+     A restart without a gap in service: kill -USR2 starts the program anew, from the file that has
+     its name by then, and hands it the listening sockets. While the new process sets up the old one
+     serves; once the new one serves, the old one answers what it has begun, ends its streams one
+     after the other within .spread_ms (5 seconds), so that ten thousand pages do not come back at
+     once, and ends. No connection is refused. A new process that does not come to serve is ended,
+     the reason is in the log, and the old one goes on: a broken build takes nothing down. Put the
+     new file in place with mv; a running program cannot be written to. Between the two SQLite
+     is common ground: live views and sse_topic_from_table go on exactly; topics in memory begin
+     anew (their clients get the gap event), and an app with a topic that has a .db needs a plain
+     restart. Signed cookies stay valid if there is a .secret.
+
+     A program with a loop of its own calls sse_upgrade_on_signal ahead of sse_listen, and turns its
+     loop until sse_poll answers 0. sse_upgrade begins the same without a signal, from a route for
+     deployments, say. With systemd, reload is the upgrade:
+
+         [Service]
+         Type=notify-reload
+         ReloadSignal=SIGUSR2
+         ExecStart=/opt/app/server
+         WorkingDirectory=/var/lib/app
+         Restart=on-failure
+         WatchdogSec=30
+
+     Type=notify-reload is of systemd 253; before that, Type=notify and ExecReload=/bin/kill -USR2
+     $MAINPID. An app.socket unit keeps the address open over plain restarts as well. As process 1
+     of a container the old process must not end: start a new container instead.
+
+       sse_serve(app, &(sse_serve_options){ .port = 8000, .reuse_port = true });
+
+     Several processes: each does all its set-up, from sse_db_open on, after the fork, and listens
+     with .reuse_port; the system spreads the connections. examples/processes.c has four of them on
+     one SQLite file, and starts those anew that die. What they have in common is the file: live
+     views, sse_on_commit and sse_topic_from_table hear of the commits of all, and a client that
+     comes back to another process goes on after its Last-Event-ID. Topics that are published to,
+     with or without a history, and presence belong to one process. What waits to be accepted by a
+     process that dies is reset; its client connects again, to one of the others.
+
+   17. Testing your app
 
        static int test(sse_app *app) {                           // the routes are there
            sse_test_reply r = {0}, feed = {0};
@@ -773,7 +818,7 @@
      other processes, descriptors that are watched) the app hears by the next call, at the earliest;
      threads of the program's own are not waited for. examples/tested.c tests itself.
 
-   17. C++
+   18. C++
 
        static void events(sse_req *req, void *) {                   // from C++11 on
            sse_stream s = sse_stream_open(req, nullptr);
@@ -798,7 +843,7 @@
      A handler is a function or a lambda that captures nothing, and throws nothing: no exception
      may pass through the loop, which is C. The implementation itself compiles as both.
 
-   18. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
+   19. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
 
      On the left is what you know, on the right what does it here, or "not there" and what to do
      instead. A name with a dot in front is an option of the call beside it, of sse_stream_open, or
@@ -1220,6 +1265,8 @@
      sse_stop                 begins the stop
      sse_stop_on_signals      SIGINT and SIGTERM begin it: for a loop of your own
      sse_stopping             is it stopping?
+     sse_upgrade_on_signal    SIGUSR2 starts the program anew, without a gap in service
+     sse_upgrade              so does this call
      sse_fd                   your own loop: the descriptor to wait for
      sse_next_ms              your own loop: how long to wait at most
      sse_poll                 your own loop: one turn
@@ -1930,6 +1977,9 @@ typedef struct sse_serve_options {
     bool        access_log;         /* calls sse_log_access. default: false */
     int         unix_mode;          /* of the file of a unix socket, who may connect: 0660. A file
                                        mode, to 0777. default: what the umask leaves of 0777 */
+    bool        reuse_port;         /* SO_REUSEPORT: several processes, each with this option and of
+                                       the same user, share the port; the system spreads new
+                                       connections among them (Linux, FreeBSD). default: false */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -1955,7 +2005,8 @@ SSE_API int  sse_stop(sse_app *app);     /* begins the stop and returns at once:
                                             streams get on_stop and their last event, replies in
                                             flight are finished, then grace_ms. Threads: any; also
                                             signal handlers */
-SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
+SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called; in a step also: its stream is to
+                                            end (sse_upgrade). Threads: any */
 
 /* From now on SIGINT and SIGTERM stop the app as sse_stop does, a second one at once, until it has
    stopped or is freed; then the handlers that were there before are in force again. sse_serve calls
@@ -1964,6 +2015,42 @@ SSE_API bool sse_stopping(sse_app *app); /* sse_stop was called. Threads: any */
    Returns: 0, also if it was called before; SSE_E_ARG: NULL; SSE_E_STATE: another app has them;
    SSE_E_THREAD. Threads: loop. */
 SSE_API int sse_stop_on_signals(sse_app *app);
+
+typedef struct sse_upgrade_options {
+    char *const *argv;      /* of the new process, as main gets it, ends with NULL: copied. argv[0]
+                               without a slash is looked for in PATH. default: as this process was
+                               started, where there is /proc; needed elsewhere */
+    int          signal;    /* that begins it. default: SIGUSR2; SSE_OFF: none, only sse_upgrade */
+    int          start_ms;  /* until the new process must serve. default: 30000 */
+    int          spread_ms; /* in which this process then ends its streams, a few at a time.
+                               default: 5000; SSE_OFF: all at once */
+} sse_upgrade_options;
+
+/* A restart without a gap in service. From now on SIGUSR2 starts the program anew, from the file
+   that then has its name, and hands it the listening sockets: no connection is refused. Once the
+   new process serves (on_init has returned) this one accepts no more, answers what it has
+   begun and what still comes by kept connections (Connection: close), ends its streams one after
+   the other in spread_ms, each as a stop would (on_stop, its last event, SSE_BY_STOP), and then
+   stops as by sse_stop: sse_serve returns 0. A new process that ends before that, or does not serve
+   within start_ms, is killed and logged as an error, and this one goes on.
+   Call it ahead of sse_listen and sse_serve. In the new process these take over the sockets that
+   have their addresses, open others anew, and what is left is closed. Of descriptors the new
+   process has 0 to 2, the sockets, and those of the program's own that are not close-on-exec.
+   NOTIFY_SOCKET is told RELOADING=1, then the MAINPID= of the new process.
+   While both run each has its own topics in memory and its own presence; live views and the topics
+   of sse_topic_from_table are the same in both. An app in which a topic keeps its history in a
+   database (.db) is not upgraded: one process at a time has that.
+   options: borrowed until return; NULL: all defaults.
+   Returns: 0; SSE_E_ARG: an option, or no argv is known; SSE_E_STATE: the app listens already, or
+   it was called before in this process; SSE_E_NOMEM; SSE_E_IO; SSE_E_THREAD; sse_serve answers
+   these too. Threads: the one that will run the loop. */
+SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *options);
+
+/* Begins it at once, as the signal does, and returns: the log has what becomes of it. Nothing
+   happens while one is under way, or the app stops.
+   Returns: 0; SSE_E_ARG: NULL; SSE_E_STATE: without sse_upgrade_on_signal. Threads: any; also
+   signal handlers. */
+SSE_API int sse_upgrade(sse_app *app);
 
 /* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second.
    Threads: any. */
@@ -8322,7 +8409,8 @@ typedef void (*sse__stage)(sse_app *app);
 enum {
     SSE__TURN_CHANGES, SSE__TURN_COMMITS, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED,
     SSE__TURN_SAVE,
-    SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
+    SSE__STOP_UPGRADE, SSE__STOP_STREAMS, SSE__STOP_OVER, /* over: the grace period is */
+    SSE__END_UPGRADE,
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__FREE_SAVE,                                    /* before connections go */
     SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_TEST,
@@ -8370,6 +8458,9 @@ struct sse_app {
     struct sse__monitor *monitor;
     struct sse_server   *server;
     struct sse_tunnel   *tunnel;
+    struct sse__upgrade *upgrade;
+    /* Listens on a socket that was handed over, if one has this address, else SSE_E_ABSENT. */
+    int                (*listen_handed)(sse_app *app, const sse_serve_options *o);
     struct sse__test    *test;
     char                *tunnel_host;          /* requests may name it */
     char                 date[30];             /* of the second date_at, for replies */
@@ -10849,6 +10940,7 @@ typedef struct sse__stream_calls {
     void (*sent)(sse__conn *c); /* the queue ran empty */
     void (*gone)(sse__conn *c); /* it closed */
     void (*cut)(sse__conn *c);  /* the app stops: it is to close */
+    void (*leave)(sse_app *app, uint64_t part, uint64_t whole); /* so many stop, see >>upgrade */
 } sse__stream_calls;
 
 typedef struct sse__net {
@@ -10864,6 +10956,7 @@ typedef struct sse__net {
     sse__link      closed;      /* to be freed at the end of the turn: C1 */
     sse__link      conns;       /* all that are not closed */
     int            port;        /* of the first listener; 0: none yet, or a unix socket */
+    bool           leaving;     /* another process serves: connections end with their request */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
     uint32_t       told_in;     /* loop.upcall when told last moved: see conn_after */
@@ -11602,7 +11695,8 @@ static bool sse__conn_parse(sse__conn *c) {
         return false;
     }
     /* the reply can still say so */
-    c->keep_alive = got > 0 && head->keep_alive && !SSE__FLAG(net->loop->stop);
+    c->keep_alive =
+        got > 0 && head->keep_alive && !net->leaving && !SSE__FLAG(net->loop->stop);
     if (got < 0 || c->surplus) {
         net->used = in->len;
         return got < 0 ? sse__conn_refuse(c, -got, p, NULL) : sse__conn_refuse(c, 503, p, head);
@@ -11867,6 +11961,7 @@ typedef struct sse__listener {
     char       *unix_path; /* removed by end */
     void      (*end)(struct sse__listener *l); /* NULL: it has no file */
     bool        loopback;
+    bool        passed;    /* by LISTEN_FDS */
 } sse__listener;
 
 static const unsigned char sse__ipv4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
@@ -12168,6 +12263,19 @@ static void sse__socket_tune(int fd, int send_timeout_ms) {
 #endif
 }
 
+/* What makes several sockets share a port evenly: on FreeBSD the plain option does not. */
+#if defined(SO_REUSEPORT_LB)
+#define SSE__REUSE_PORT SO_REUSEPORT_LB
+#elif defined(SO_REUSEPORT)
+#define SSE__REUSE_PORT SO_REUSEPORT
+#endif
+
+static int sse__port(const sse_serve_options *o) { /* 0: any */
+    return o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
+}
+
+static int sse__backlog(const sse_serve_options *o) { return o->backlog ? o->backlog : 4096; }
+
 /* A unix socket's file outlives its server. It is in the way only if nobody answers there any more.
    */
 static void sse__unix_clear(const sse__address *a) {
@@ -12180,20 +12288,23 @@ static void sse__unix_clear(const sse__address *a) {
     close(fd);
 }
 
-/* Or -1 with errno. local: a is of a unix socket. unix_mode, if not 0, is in force before anybody
-   can connect. */
-static int sse__socket_listen(sse_app *app, const sse__address *a, int backlog, bool local,
-                              int unix_mode) {
+/* Or -1 with errno. local: a is of a unix socket. A unix_mode is in force before anybody can
+   connect. */
+static int sse__socket_listen(sse_app *app, const sse__address *a, bool local,
+                              const sse_serve_options *o) {
     const int family = a->to.any.sa_family, fd = SSE__SYS(socket(family, SOCK_STREAM, 0));
     int       saved;
     if (fd < 0) return -1;
     if (local) sse__unix_clear(a);
     else sse__socket_tune(fd, app->options.send_timeout_ms);
+#if defined(SSE__REUSE_PORT)
+    if (o->reuse_port) sse__socket_option(fd, SOL_SOCKET, SSE__REUSE_PORT, 1);
+#endif
     if (family == AF_INET6)
         sse__socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" takes IPv4 as well */
     if (sse__set_flags(fd) == SSE_OK && SSE__SYS(bind(fd, &a->to.any, a->len)) == 0) {
-        if ((!unix_mode || SSE__SYS(chmod(a->to.un.sun_path, (mode_t)unix_mode)) == 0) &&
-            SSE__SYS(listen(fd, backlog)) == 0)
+        if ((!o->unix_mode || SSE__SYS(chmod(a->to.un.sun_path, (mode_t)o->unix_mode)) == 0) &&
+            SSE__SYS(listen(fd, sse__backlog(o))) == 0)
             return fd;
     }
     saved = errno;
@@ -12241,10 +12352,13 @@ static void sse__listener_end_unix(sse__listener *l) {
     SSE_FREE(l->unix_path);
 }
 
-/* The file of the latest listener is removed in the end. */
-static void sse__listener_own_file(sse_app *app, const sse__address *a) {
-    sse__listener *l = SSE__CONTAINER(app->net->listeners.prev, sse__listener, link);
-    l->unix_path = sse__strdup(sse__text(a->to.un.sun_path));
+static sse__listener *sse__listener_last(const sse_app *app) {
+    return SSE__CONTAINER(app->net->listeners.prev, sse__listener, link);
+}
+
+/* The file of a unix socket, which its end removes. */
+static void sse__listener_own_file(sse__listener *l, const char *path) {
+    l->unix_path = sse__strdup(sse__text(path));
     l->end       = sse__listener_end_unix;
 }
 
@@ -12254,6 +12368,19 @@ static int sse__socket_value(int fd, int name) { /* -1: it has none */
     int       value;
     socklen_t n = sizeof value;
     return getsockopt(fd, SOL_SOCKET, name, &value, &n) ? -1 : value;
+}
+
+/* Listens on a socket that another process opened, and that the variable from tells of. */
+static int sse__listen_on(sse_app *app, int fd, const char *from) {
+    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM ||
+        sse__socket_value(fd, SO_ACCEPTCONN) <= 0 || sse__set_flags(fd))
+        return sse__refuse(app, SSE_E_IO,
+                           "descriptor %d of %s is no listening stream socket: "
+                           "ListenStream= and Accept=no are needed", fd, from);
+    sse__socket_tune(fd, app->options.send_timeout_ms); /* without effect on a unix socket */
+    sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of %s", fd,
+             sse__bound_port(fd), from);
+    return sse__listener_add(app, fd);
 }
 
 /* Takes the sockets passed to this process, once: later calls find the variables gone.
@@ -12267,15 +12394,8 @@ static int sse__listen_passed(sse_app *app) {
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     for (fd = 3; fd < 3 + (int)count && !error; fd++) {
-        if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM ||
-            sse__socket_value(fd, SO_ACCEPTCONN) <= 0 || sse__set_flags(fd))
-            return sse__refuse(app, SSE_E_IO,
-                               "descriptor %d of LISTEN_FDS is no listening stream socket: "
-                               "ListenStream= and Accept=no are needed", fd);
-        sse__socket_tune(fd, app->options.send_timeout_ms); /* without effect on a unix socket */
-        sse__log(app, SSE_LOG_INFO, "listening on descriptor %d, port %d, of LISTEN_FDS", fd,
-                 sse__bound_port(fd));
-        error = sse__listener_add(app, fd);
+        error = sse__listen_on(app, fd, "LISTEN_FDS");
+        if (!error) sse__listener_last(app)->passed = true;
     }
     return error;
 }
@@ -12489,11 +12609,18 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
                                   {"backlog", o->backlog, 0, INT32_MAX},
                                   {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
     sse__address a;
+    const bool   local = sse__host_is_unix(o->host);
     char         text[96];
     if (sse__mode_fault(text, ".unix_mode", o->unix_mode))
         return sse__refuse(app, SSE_E_ARG, "%s: %s", what, text);
-    if (o->unix_mode && !sse__host_is_unix(o->host))
-        return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
+    if (local ? o->reuse_port : o->unix_mode != 0)
+        return sse__refuse(app, SSE_E_ARG, "%s: %s", what,
+                           local ? ".reuse_port is for a .host with a port"
+                                 : ".unix_mode is for a .host unix:/path");
+#if !defined(SSE__REUSE_PORT)
+    if (o->reuse_port)
+        return sse__refuse(app, SSE_E_NOT_BUILT, "%s: .reuse_port: not on this system", what);
+#endif
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
         return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
     if (o->host[0] == '[')
@@ -14732,6 +14859,7 @@ typedef struct sse__streams {
     sse__message *farewell;    /* the latest last event: many have the same. NULL: there was none */
     struct sse__outbox *outboxes; /* of >>outbox: tables whose rows are events */
     uint64_t   publication;    /* counts them */
+    volatile int last_step;    /* a step runs whose stream is to stop */
     /* Upcall to >>replay, for a stream that is replaying: req: its handler has returned, which
        says where its client left it; NULL: its queue is empty. */
     void     (*replay)(sse__stream *stream, sse_req *req);
@@ -15347,7 +15475,9 @@ static void sse__stream_step(sse__stream *stream, uint64_t now) {
     int                 ms;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     stream->app->call_error = SSE_OK;
+    if (stream->phase == SSE__STREAM_STOPPING) SSE__FLAG_SET(stream->app->streams->last_step);
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
+    SSE__FLAG_CLEAR(stream->app->streams->last_step);
     sse__stream_upcall_end(stream, &upcall, "step");
     if (ms < 0) sse__stream_step_failed(stream, ms, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
@@ -15447,6 +15577,24 @@ static void sse__streams_stop_all(sse_app *app, bool over) {
     }
 }
 
+/* Upcall of >>upgrade: of the streams that are open this part, rounded up, is told to stop. */
+static void sse__streams_leave(sse_app *app, uint64_t part, uint64_t whole) {
+    sse__streams *streams = app->streams;
+    uint64_t      n = 0;
+    uint32_t      i;
+    for (i = 0; i < streams->all.used; i++) {
+        const sse__stream *stream = (const sse__stream *)streams->all.at[i].item;
+        n += stream && stream->phase == SSE__STREAM_OPEN;
+    }
+    n = (n * part + whole - 1) / whole;
+    for (i = 0; i < streams->all.used && n > 0; i++) {
+        sse__stream *stream = (sse__stream *)streams->all.at[i].item;
+        if (!stream || stream->phase != SSE__STREAM_OPEN) continue;
+        sse__stream_stop(stream);
+        n--;
+    }
+}
+
 static void sse__streams_stop(sse_app *app) { sse__streams_stop_all(app, false); }
 static void sse__streams_over(sse_app *app) { sse__streams_stop_all(app, true); }
 
@@ -15526,7 +15674,8 @@ static bool sse__streams_pings(sse_app *app) { /* false: no memory */
 /* The first stream brings the section in. False: no memory. */
 static bool sse__streams_use(sse_app *app) {
     static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent,
-                                            sse__stream_conn_gone, sse__stream_cut_conn};
+                                            sse__stream_conn_gone, sse__stream_cut_conn,
+                                            sse__streams_leave};
     app->stages[SSE__FREE_STREAMS] = sse__streams_free;
     if (!sse__streams_pings(app)) return false;
     app->stages[SSE__TURN_CLOSED]  = sse__streams_run_closed;
@@ -21778,11 +21927,11 @@ struct sse_server {
 /* local: a unix socket. */
 static int sse__listen_at(sse_app *app, const sse_serve_options *o, bool local) {
     const char  *host = o->host ? o->host : "127.0.0.1", *remedy = "";
-    const int    port = o->port == 0 ? 8000 : o->port == SSE_ANY_PORT ? 0 : o->port;
+    const int    port = sse__port(o);
     sse__address a;
     int fd, error = local ? sse__address_parse(&a, host, 0) : sse__address_inet(&a, host, port);
     if (error) return error;
-    fd = sse__socket_listen(app, &a, o->backlog ? o->backlog : 4096, local, o->unix_mode);
+    fd = sse__socket_listen(app, &a, local, o);
     if (fd < 0) {
         if (errno == EADDRINUSE)
             remedy = local ? "; choose another path" : "; choose another .port, or SSE_ANY_PORT";
@@ -21790,7 +21939,7 @@ static int sse__listen_at(sse_app *app, const sse_serve_options *o, bool local) 
                            strerror(errno), remedy);
     }
     error = sse__listener_add(app, fd);
-    if (!error && local) sse__listener_own_file(app, &a);
+    if (!error && local) sse__listener_own_file(sse__listener_last(app), a.to.un.sun_path);
     if (error) return sse__config_fail(app, error, "cannot listen on", host);
     sse__log(app, SSE_LOG_INFO, local               ? "listening on %s"
                                 : strchr(host, ':') ? "listening on http://[%s]:%d"
@@ -21830,7 +21979,7 @@ static int sse__server_check(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, false};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
@@ -21844,12 +21993,13 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
         if (server->over) { /* it has stopped, and shall serve again */
             SSE__FLAG_CLEAR(app->loop.stop);
             SSE__FLAG_CLEAR(server->stopped);
-            server->stopping = server->over = false;
+            server->stopping = server->over = app->net->leaving = false;
             app->net->port   = 0;
         }
         server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
         error = sse__listen_passed(app);
+        if (error == SSE_E_ABSENT && app->listen_handed) error = app->listen_handed(app, o);
         if (error == SSE_E_ABSENT)
             error = sse__listen_at(app, o, options && sse__host_is_unix(options->host));
     }
@@ -21872,7 +22022,11 @@ SSE_API int sse_stop(sse_app *app) { /* async-signal-safe: a store and a write *
     return SSE_OK;
 }
 
-SSE_API bool sse_stopping(sse_app *app) { return app && SSE__FLAG(app->loop.stop); }
+/* A step whose stream is to stop is told so, also if the app does not stop yet. */
+SSE_API bool sse_stopping(sse_app *app) {
+    if (!app) return false;
+    return SSE__FLAG(app->loop.stop) || (SSE__FLAG(app->streams->last_step) && sse__is_owner(app));
+}
 
 static void sse__server_own(sse_app *app, bool owned) {
     sse__lock(&app->loop.mutex);
@@ -21951,14 +22105,14 @@ static void sse__server_begin_stop(sse_app *app) {
     sse__link *link, *next;
     app->server->stopping = true;
     app->server->armed_ms = -1;
-    sse__notify("STOPPING=1");
+    if (!app->net->leaving) sse__notify("STOPPING=1");
     sse__net_stop_listening(app->net);
-    sse__stages_run(app, SSE__STOP_STREAMS, SSE__STOP_STREAMS);
+    sse__stages_run(app, SSE__STOP_UPGRADE, SSE__STOP_STREAMS);
     for (link = app->net->conns.next; link != &app->net->conns; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next = link->next;
         c->keep_alive = false;
-        if (c->state == SSE__IDLE) sse__conn_close(c);
+        if (c->state == SSE__IDLE && !app->net->leaving) sse__conn_close(c);
     }
 }
 
@@ -22332,7 +22486,7 @@ SSE_API void sse_app_free(sse_app *app) {
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
     if (app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* now no thread of ours posts */
+    sse__stages_run(app, SSE__END_UPGRADE, SSE__END_CHANGES); /* now no thread of ours posts */
     sse__app_drain(app);
     sse__stages_run(app, SSE__FREE_SAVE, SSE__FREE_SAVE);
     sse__net_close(app->net);
@@ -23127,6 +23281,530 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
         if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(sse__watch_find(t->app, t->out));
     }
     return t->url;
+}
+
+/*==========================================================================
+  >>upgrade   the next process takes over, without a gap in service
+  Uses: >>server >>conn >>listen >>loop >>base
+  Tests: tests/wire/upgrade.test.mjs tests/unit/upgrade.c
+
+     this process                              the next one
+     serves on                                 sets up [upgrade_inherit]
+       [upgrade_begin] -- sockets, a link -->  listens [upgrade_take]
+       [upgrade_told] <-------- R -----------  its first turn [upgrade_ready]
+     leaves [upgrade_slice, upgrade_leave]     serves
+     stops [sse_stop]
+
+  The environment variable SSE_LISTENERS has the id of the process that hands over, a space, and a
+  letter for each descriptor from 3 on: s a listener that came by LISTEN_FDS, u one whose file its
+  process removes, l any other. The link is behind the last.
+
+  U1  A listener is closed here only after the next process has said that it
+      serves, or in the end: until then both accept, from one queue.
+  U2  The file of a unix socket is removed by the process that serves last:
+      the next one owns it from R on, this one before.
+  U3  The next process gets none of our descriptors but 0 to 2, the
+      listeners and the link.
+==========================================================================*/
+
+enum { SSE__SLICE_MS = 50 }; /* between the streams that end now and those that are next */
+
+typedef struct sse__upgrade {
+    sse_app    *app;
+    char      **argv;      /* NULL at its end, as of env */
+    char       *program;   /* argv[0], as a path from anywhere, unless it is to be found in PATH */
+    int         signal;    /* 0: none */
+    int         start_ms, spread_ms;
+    struct sigaction before;
+    sse__source asked;     /* the reading end of a pipe; its writing end is sse__upgrade_fd */
+    sse__source link;      /* to the next process, while that starts; fd -1: none does */
+    pid_t       pid;       /* of that one; 0: none starts */
+    sse__alarm  late;      /* it takes too long */
+    sse__alarm  slice;     /* leaving, until: */
+    uint64_t    leaves_at, sliced_at;
+    sse__alarm  first;     /* the first turn, in a process that took over */
+    int         from;      /* the link to the process before; -1: none */
+    char       *handed;    /* letters of the listeners it handed over, from 3 on: those that were
+                              taken are capital. NULL: none */
+} sse__upgrade;
+
+static volatile int sse__upgrade_fd = -1; /* signal handlers know no app. -1: not set up */
+
+static void sse__upgrade_on_signal(int number) {
+    const int saved = errno;
+    (void)number;
+    if (write(sse__upgrade_fd, "", 1) < 0) errno = saved; /* full: it is awake already */
+    errno = saved;
+}
+
+SSE_API int sse_upgrade(sse_app *app) {
+    if (!app) return SSE_E_ARG;
+    if (!app->upgrade) return SSE_E_STATE;
+    if (write(sse__upgrade_fd, "", 1) < 0) return SSE_OK; /* likewise */
+    return SSE_OK;
+}
+
+/* ---- starting the next process --------------------------------------------------------- */
+
+static void sse__upgrade_unlink(sse__upgrade *u) { /* lets go of the next process */
+    if (u->link.fd >= 0) {
+        sse__poller_remove(&u->app->loop.poller, &u->link);
+        close(u->link.fd);
+    }
+    u->link.fd = -1;
+    u->pid     = 0;
+    sse__alarm_cancel(&u->late);
+}
+
+/* This process goes on, or stops. */
+static void sse__upgrade_failed(sse__upgrade *u, const char *why) {
+    char how[64] = "";
+    int  status  = 0;
+    if (u->pid) {
+        kill(u->pid, SIGKILL); /* without effect if it has ended */
+        while (waitpid(u->pid, &status, 0) < 0 && errno == EINTR) {}
+        snprintf(how, sizeof how, " (process %ld, %s %d)", (long)u->pid,
+                 WIFEXITED(status) ? "exit status" : "signal",
+                 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+    }
+    sse__log(u->app, SSE_LOG_ERROR, "no upgrade: %s%s", why, how);
+    sse__upgrade_unlink(u);
+    if (!sse_stopping(u->app)) sse__notify("READY=1");
+}
+
+static void sse__upgrade_late(sse__alarm *alarm) {
+    sse__upgrade_failed(SSE__CONTAINER(alarm, sse__upgrade, late),
+                        "the new process does not serve in time (.start_ms)");
+}
+
+/* The environment of the next process: this one's, without what is about this one alone. text:
+   where the listeners stand, as NAME=value. NULL: no memory. */
+static char **sse__upgrade_env(char *text) {
+    static const char *const ours[] = {"SSE_LISTENERS=", "LISTEN_PID=", "LISTEN_FDS=",
+                                       "LISTEN_FDNAMES=", "WATCHDOG_PID="};
+    size_t n = 0, i, k;
+    char **env;
+    while (environ && environ[n]) n++;
+    env = (char **)sse__zalloc((n + 2) * sizeof *env);
+    if (!env) return NULL;
+    for (n = i = 0; environ && environ[i]; i++) {
+        for (k = 0; k < SSE__COUNT(ours); k++)
+            if (strncmp(environ[i], ours[k], strlen(ours[k])) == 0) break;
+        if (k == SSE__COUNT(ours)) env[n++] = environ[i];
+    }
+    env[n] = text;
+    return env;
+}
+
+/* Copies the n descriptors to numbers above those that the next process is to have, so that none is
+   overwritten before it is handed on: high, -1 where that failed. False: errno. */
+static bool sse__upgrade_copy(const sse_app *app, int link, int *high, int n) {
+    sse__link *l = app->net->listeners.next;
+    int        i;
+    for (i = 0; i < n; i++) high[i] = -1;
+    for (i = 0; i < n; i++) {
+        const int fd = i + 1 == n ? link : SSE__CONTAINER(l, sse__listener, link)->source.fd;
+        high[i] = SSE__SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3 + n));
+        if (high[i] < 0) return false;
+        l = l->next;
+    }
+    return true;
+}
+
+/* U3. No fork: that would run a copy of a program with threads. Returns 0 or an errno. */
+static int sse__upgrade_exec(sse__upgrade *u, char **env, const int *high, int n) {
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t          attributes;
+    sigset_t                   mask;
+    int                        error, i;
+    (void)SSE__IF_THREADS(pthread_sigmask, sigprocmask)(SIG_SETMASK, NULL, &mask);
+    sigdelset(&mask, SIGINT);
+    sigdelset(&mask, SIGTERM);
+    if (u->signal) sigdelset(&mask, u->signal);
+    error = posix_spawn_file_actions_init(&files);
+    if (error) return error;
+    error = posix_spawnattr_init(&attributes);
+    for (i = 0; i < n && !error; i++)
+        error = posix_spawn_file_actions_adddup2(&files, high[i], 3 + i);
+    if (!error) {
+        posix_spawnattr_setsigmask(&attributes, &mask);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+        error = posix_spawnp(&u->pid, u->program, &files, &attributes, u->argv, env);
+        if (error) u->pid = 0;
+        posix_spawnattr_destroy(&attributes);
+    }
+    posix_spawn_file_actions_destroy(&files);
+    return error;
+}
+
+/* Starts it with link as its end of the link. Returns 0 or an errno. */
+static int sse__upgrade_spawn(sse__upgrade *u, int link) {
+    const sse_app *app  = u->app;
+    sse_buf        text = {NULL, 0, 0, SSE_OK};
+    sse__link     *l;
+    char         **env  = NULL;
+    int           *high = NULL, n = 1, i, error = ENOMEM;
+    sse_printf(&text, "SSE_LISTENERS=%ld ", (long)getpid());
+    for (l = app->net->listeners.next; l != &app->net->listeners; l = l->next, n++) {
+        const sse__listener *listener = SSE__CONTAINER(l, sse__listener, link);
+        sse__put_char(&text, listener->passed ? 's' : listener->unix_path ? 'u' : 'l');
+    }
+    sse__put_char(&text, '\0');
+    if (!text.error) env = sse__upgrade_env(text.ptr);
+    if (env) high = (int *)sse__zalloc((size_t)n * sizeof *high);
+    if (high) {
+        error = sse__upgrade_copy(app, link, high, n) ? 0 : errno;
+        if (!error) error = sse__upgrade_exec(u, env, high, n);
+        for (i = 0; i < n; i++)
+            if (high[i] >= 0) close(high[i]);
+    }
+    SSE_FREE(high);
+    SSE_FREE(env);
+    sse_buf_free(&text);
+    return error;
+}
+
+/* Somebody wants it. */
+static void sse__upgrade_begin(sse__upgrade *u) {
+    sse_app *app = u->app;
+    char     line[64];
+    int      fds[2], error = 0;
+    if (u->pid || app->net->leaving || sse_stopping(app)) return;
+    if (app->topics->sequence.stores) { /* K4 */
+        sse__upgrade_failed(u, "a topic keeps its history in a database (.db), which one process "
+                               "has at a time: stop this one and start the next, or make the "
+                               "topic with sse_topic_from_table");
+        return;
+    }
+    snprintf(line, sizeof line, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)sse__loop_clock_ms(&app->loop) * 1000);
+    sse__notify(line);
+    if (SSE__SYS(socketpair(AF_UNIX, SOCK_STREAM, 0, fds))) error = errno;
+    else {
+        u->link.fd = fds[0];
+        if (sse__set_flags(fds[0]) || sse__set_flags(fds[1])) error = errno;
+        else if (sse__poller_add(&app->loop.poller, &u->link, SSE_READ)) error = ENOMEM;
+        if (error) close(fds[0]), u->link.fd = -1;
+        if (!error) error = sse__upgrade_spawn(u, fds[1]);
+        close(fds[1]);
+    }
+    if (error) {
+        sse__upgrade_failed(u, strerror(error));
+        return;
+    }
+    sse__log(app, SSE_LOG_INFO, "upgrade: process %ld starts", (long)u->pid);
+    sse__alarm_set(&app->loop.wheel, &u->late, app->loop.wheel.now + (uint64_t)u->start_ms);
+}
+
+static void sse__upgrade_asked(sse__source *source, int events) {
+    char bytes[64];
+    (void)events;
+    while (read(source->fd, bytes, sizeof bytes) > 0) {}
+    sse__upgrade_begin(SSE__CONTAINER(source, sse__upgrade, asked));
+}
+
+/* ---- leaving ------------------------------------------------------------------------------ */
+
+/* Closes connections that were kept and are idle, which clients have to expect (RFC 9112, 9.3.1);
+   not those whose first request, or next one, is on its way. */
+static void sse__upgrade_close_idle(sse__net *net) {
+    sse__link *link, *next;
+    char       byte;
+    for (link = net->conns.next; link != &net->conns; link = next) {
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        next = link->next;
+        if (c->state == SSE__IDLE && c->keep_alive &&
+            SSE__SYS(recv(c->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)) <= 0)
+            sse__conn_close(c);
+    }
+}
+
+/* The next process serves: U1. Connections that are idle stay until the streams have ended: those
+   whose clients send a request meanwhile close with its answer. */
+static void sse__upgrade_leave(sse__upgrade *u) {
+    sse_app   *app = u->app;
+    sse__link *link;
+    char       line[64];
+    snprintf(line, sizeof line, "MAINPID=%ld\nREADY=1", (long)u->pid);
+    sse__notify(line);
+    sse__log(app, SSE_LOG_INFO, "upgrade: process %ld serves, this one ends", (long)u->pid);
+    sse__upgrade_unlink(u);
+    sse__alarm_cancel(&app->server->watchdog);
+    for (link = app->net->listeners.next; link != &app->net->listeners; link = link->next) {
+        sse__listener *l = SSE__CONTAINER(link, sse__listener, link);
+        SSE_FREE(l->unix_path); /* U2 */
+        l->unix_path = NULL;
+    }
+    sse__net_stop_listening(app->net);
+    app->net->leaving = true;
+    for (link = app->net->conns.next; link != &app->net->conns; link = link->next) {
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        if (c->state != SSE__IDLE) c->keep_alive = false; /* of idle ones it tells who was kept */
+    }
+    u->leaves_at = app->loop.wheel.now + (uint64_t)u->spread_ms;
+    u->sliced_at = app->loop.wheel.now - SSE__SLICE_MS;
+}
+
+static void sse__upgrade_slice(sse__alarm *alarm) {
+    sse__upgrade  *u    = SSE__CONTAINER(alarm, sse__upgrade, slice);
+    sse__net      *net  = u->app->net;
+    const uint64_t now  = u->app->loop.wheel.now;
+    uint64_t       left, part;
+    if (!net->leaving) sse__upgrade_leave(u);
+    left = now < u->leaves_at ? u->leaves_at - now : 0;
+    part = now - u->sliced_at; /* as much of the time as of the streams */
+    u->sliced_at = now;
+    if (net->stream_calls) net->stream_calls->leave(u->app, part, part + left);
+    if (left && net->count) {
+        sse__alarm_set(&u->app->loop.wheel, alarm, now + SSE__SLICE_MS);
+        return;
+    }
+    sse__upgrade_close_idle(net);
+    (void)sse_stop(u->app);
+}
+
+/* Upcall of the poller: R, or the next process has ended. */
+static void sse__upgrade_told(sse__source *source, int events) {
+    sse__upgrade *u = SSE__CONTAINER(source, sse__upgrade, link);
+    char          what;
+    const ssize_t n = SSE__SYS(recv(source->fd, &what, 1, MSG_DONTWAIT));
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+    if (n != 1) {
+        sse__upgrade_failed(u, "the new process ended before it served");
+        return;
+    }
+    sse__alarm_cancel(&u->late);
+    /* behind the other events of this turn, of which some may be of the listeners */
+    sse__alarm_set(&u->app->loop.wheel, &u->slice, u->app->loop.wheel.now);
+}
+
+/* ---- in the next process ------------------------------------------------------------------- */
+
+/* Finds what the process before hands over, once: later processes find the variable gone. */
+static void sse__upgrade_inherit(sse__upgrade *u) {
+    sse_str  rest = sse__text(getenv("SSE_LISTENERS"));
+    uint64_t pid;
+    int      fd;
+    if (!sse__parse_u64(sse__cut(&rest, ' ', false), INT32_MAX, &pid) ||
+        pid != (uint64_t)getppid() || !rest.len || rest.len > 1024)
+        return;
+    fd = 3 + (int)rest.len;
+    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM || sse__set_flags(fd)) return;
+    u->from   = fd;
+    u->handed = sse__strdup(rest);
+    for (fd = 3; u->handed && u->handed[fd - 3]; fd++) (void)sse__set_flags(fd);
+    unsetenv("SSE_LISTENERS");
+}
+
+static bool sse__upgrade_fits(int fd, const sse__address *want) { /* port 0: any */
+    sse__address is;
+    if (!sse__address_of(&is, fd) || is.to.any.sa_family != want->to.any.sa_family) return false;
+    if (is.to.any.sa_family == AF_UNIX)
+        return strncmp(is.to.un.sun_path, want->to.un.sun_path, sizeof is.to.un.sun_path) == 0;
+    if (is.to.any.sa_family == AF_INET6)
+        return memcmp(&is.to.in6.sin6_addr, &want->to.in6.sin6_addr, 16) == 0 &&
+               (!want->to.in6.sin6_port || is.to.in6.sin6_port == want->to.in6.sin6_port);
+    return is.to.in.sin_addr.s_addr == want->to.in.sin_addr.s_addr &&
+           (!want->to.in.sin_port || is.to.in.sin_port == want->to.in.sin_port);
+}
+
+/* Upcall of sse_listen. Sockets of a service manager are taken as LISTEN_FDS would be, all by the
+   first call; of others the one at this address. */
+static int sse__upgrade_take(sse_app *app, const sse_serve_options *o) {
+    char        *letter = app->upgrade->handed;
+    const bool   all    = strchr(letter, 's') != NULL;
+    int          fd = 3, error = SSE_E_ABSENT;
+    sse__address a;
+    if (sse__address_parse(&a, o->host ? o->host : "127.0.0.1", sse__port(o))) return SSE_E_ARG;
+    for (; *letter && (error == SSE_E_ABSENT || (all && !error)); letter++, fd++) {
+        if (all ? *letter != 's' : *letter < 'a' || !sse__upgrade_fits(fd, &a)) continue;
+        error = sse__listen_on(app, fd, "SSE_LISTENERS");
+        if (error) break;
+        if (!all) (void)listen(fd, sse__backlog(o));
+        sse__listener_last(app)->passed = all;
+        *letter = (char)(*letter - 'a' + 'A');
+    }
+    return error;
+}
+
+/* The file of this listener's socket is ours to remove. */
+static void sse__upgrade_own(sse_app *app, int fd) { /* U2 */
+    sse__link   *link = app->net->listeners.next;
+    sse__address a;
+    for (; link != &app->net->listeners; link = link->next) {
+        sse__listener *l = SSE__CONTAINER(link, sse__listener, link);
+        if (l->source.fd == fd && sse__address_of(&a, fd))
+            sse__listener_own_file(l, a.to.un.sun_path);
+    }
+}
+
+/* The first turn: the program serves. What it does not listen on any more is closed. */
+static void sse__upgrade_ready(sse__alarm *alarm) {
+    sse__upgrade *u = SSE__CONTAINER(alarm, sse__upgrade, first);
+    const char   *letter = u->handed;
+    sse__address  a;
+    int           fd = 3;
+    if (sse_stopping(u->app)) return; /* the process before goes on, when the link is closed */
+    for (; *letter; letter++, fd++) {
+        if (*letter == 'U') sse__upgrade_own(u->app, fd);
+        if (*letter == 'u' && sse__address_of(&a, fd)) unlink(a.to.un.sun_path);
+        if (*letter >= 'a') close(fd);
+    }
+    (void)(SSE__SYS(send(u->from, "R", 1, SSE__NOSIGNAL)) < 0); /* it is gone: so much the better */
+    close(u->from);
+    u->from = -1;
+    SSE_FREE(u->handed);
+    u->handed             = NULL;
+    u->app->listen_handed = NULL;
+}
+
+/* ---- setting up ------------------------------------------------------------------------------ */
+
+/* argv from the words of text, each of which ends with a NUL, in one allocation. NULL: no memory,
+   or there are none. */
+static char **sse__upgrade_words(sse_str text) {
+    size_t n = 0, i;
+    char **argv, *at;
+    for (i = 0; i < text.len; i++) n += text.ptr[i] == '\0';
+    argv = n ? (char **)sse__zalloc((n + 1) * sizeof *argv + text.len) : NULL;
+    if (!argv) return NULL;
+    at = (char *)(argv + n + 1);
+    memcpy(at, text.ptr, text.len);
+    for (i = 0; i < n; i++, at += strlen(at) + 1) argv[i] = at;
+    return argv;
+}
+
+/* What this process was started with, unless the program says it. */
+static void sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
+    sse_buf b  = {NULL, 0, 0, SSE_OK};
+    int     fd = argv ? -1 : open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n  = 1;
+    for (; argv && *argv; argv++) sse_raw(&b, *argv, strlen(*argv) + 1);
+    while (fd >= 0 && n > 0) {
+        char *room = sse__buf_room(&b, 4096);
+        n = room ? SSE__SYS(read(fd, room, 4096)) : -1;
+        if (n > 0) b.len += (size_t)n;
+    }
+    if (fd >= 0) close(fd);
+    if (!b.error) u->argv = sse__upgrade_words(sse__str(b.ptr, b.len));
+    sse_buf_free(&b);
+}
+
+/* The program may change its directory later, and argv[0] be said from this one. */
+static void sse__upgrade_path(sse__upgrade *u) {
+    const char *name = u->argv ? u->argv[0] : NULL;
+    char        dir[4096];
+    sse_buf     b = {NULL, 0, 0, SSE_OK};
+    if (!name) return;
+    if (name[0] != '/' && strchr(name, '/') && getcwd(dir, sizeof dir))
+        sse_printf(&b, "%s/", dir);
+    sse_puts(&b, name);
+    if (!b.error) u->program = sse__strdup(sse__str(b.ptr, b.len));
+    sse_buf_free(&b);
+}
+
+static void sse__upgrade_stop(sse_app *app) {
+    if (app->upgrade->pid) sse__upgrade_failed(app->upgrade, "this process was told to stop");
+}
+
+static void sse__upgrade_end(sse_app *app) {
+    sse__upgrade *u = app->upgrade;
+    sse__upgrade_stop(app);
+    if (u->signal) sigaction(u->signal, &u->before, NULL);
+    sse__alarm_cancel(&u->slice);
+    sse__alarm_cancel(&u->first);
+    if (u->asked.fd >= 0) {
+        sse__poller_remove(&app->loop.poller, &u->asked);
+        close(u->asked.fd);
+        close(sse__upgrade_fd);
+        sse__upgrade_fd = -1;
+    }
+    if (u->from >= 0) close(u->from);
+    SSE_FREE(u->handed);
+    SSE_FREE(u->program);
+    SSE_FREE(u->argv);
+    SSE_FREE(u);
+    app->upgrade       = NULL;
+    app->listen_handed = NULL;
+}
+
+/* The pipe that wakes the loop, and the signal. Returns 0 or an error. */
+static int sse__upgrade_listen(sse__upgrade *u) {
+    struct sigaction action;
+    int              fds[2];
+    if (SSE__SYS(pipe(fds))) return SSE_E_IO;
+    u->asked.fd = fds[0];
+    if (sse__set_flags(fds[0]) || sse__set_flags(fds[1]) ||
+        sse__poller_add(&u->app->loop.poller, &u->asked, SSE_READ)) {
+        close(fds[0]);
+        close(fds[1]);
+        u->asked.fd = -1;
+        return SSE_E_IO;
+    }
+    sse__upgrade_fd = fds[1];
+    if (!u->signal) return SSE_OK;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = sse__upgrade_on_signal;
+    action.sa_flags   = SA_RESTART;
+    if (sigaction(u->signal, &action, &u->before) == 0) return SSE_OK;
+    u->signal = 0;
+    return SSE_E_ARG;
+}
+
+static sse__upgrade *sse__upgrade_new(sse_app *app, const sse_upgrade_options *o) {
+    sse__upgrade *u = SSE__NEW(sse__upgrade);
+    if (!u) return NULL;
+    u->app       = app;
+    u->signal    = o->signal == 0 ? SIGUSR2 : o->signal < 0 ? 0 : o->signal;
+    u->start_ms  = o->start_ms ? o->start_ms : 30000;
+    u->spread_ms = o->spread_ms == 0 ? 5000 : o->spread_ms < 0 ? 0 : o->spread_ms;
+    u->asked.fd  = u->link.fd = u->from = -1;
+    u->asked.fn  = sse__upgrade_asked;
+    u->link.fn   = sse__upgrade_told;
+    u->late.fn   = sse__upgrade_late;
+    u->slice.fn  = sse__upgrade_slice;
+    u->first.fn  = sse__upgrade_ready;
+    sse__upgrade_argv(u, o->argv);
+    sse__upgrade_path(u);
+    return u;
+}
+
+SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *options) {
+    static const sse_upgrade_options defaults = {NULL, 0, 0, 0};
+    const sse_upgrade_options *o = options ? options : &defaults;
+    const sse__bounds bounds[] = {{"signal", o->signal, SSE_OFF, 64},
+                                  {"start_ms", o->start_ms, 0, INT32_MAX},
+                                  {"spread_ms", o->spread_ms, SSE_OFF, INT32_MAX}};
+    sse__upgrade *u;
+    int           error;
+    if (!app) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    error = sse__check_bounds(app, "sse_upgrade_on_signal", bounds, SSE__COUNT(bounds));
+    if (error) return error;
+    if (sse__upgrade_fd >= 0 || !sse__list_empty(&app->net->listeners))
+        return sse__refuse(app, SSE_E_STATE, "sse_upgrade_on_signal: %s",
+                           sse__upgrade_fd >= 0 ? "once in a process"
+                                                : "call it before sse_listen");
+    u = sse__upgrade_new(app, o);
+    if (!u) return sse__config_fail(app, SSE_E_NOMEM, "sse_upgrade_on_signal:", "no upgrade");
+    app->upgrade = u;
+    app->stages[SSE__STOP_UPGRADE] = sse__upgrade_stop;
+    app->stages[SSE__END_UPGRADE]  = sse__upgrade_end;
+    sse__upgrade_inherit(u);
+    if (u->handed) {
+        app->listen_handed = sse__upgrade_take;
+        sse__alarm_set(&app->loop.wheel, &u->first, app->loop.wheel.now);
+    }
+    if (!u->program) error = u->argv ? SSE_E_NOMEM : SSE_E_ARG;
+    if (!error) error = sse__upgrade_listen(u);
+    if (!error) return SSE_OK;
+    sse__upgrade_end(app);
+    app->stages[SSE__STOP_UPGRADE] = app->stages[SSE__END_UPGRADE] = NULL;
+    return sse__refuse(app, error, "sse_upgrade_on_signal: %s",
+                       error != SSE_E_ARG ? sse_error_text(error)
+                       : o->signal        ? ".signal: there is none of this number"
+                                          : ".argv is needed here: main's");
 }
 
 /*==========================================================================

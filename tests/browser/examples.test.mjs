@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { root, Server, sleep, test, until } from '../wire/wire.mjs'
+import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
 import { asked, browser, clients, is_back, open, post, says_so, talkers, type, user,
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  numbers: 'live', login: '', later: '' }
+  processes: 'live', numbers: 'live', login: '', later: '' }
 const live = Object.keys(pages).filter(program => pages[program])
 const clients_of = program => ['chat', 'life'].includes(program) ? clients : ['']
 
@@ -74,6 +74,7 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
         'A longer line, which takes more than one row on a phone: ' + 'words '.repeat(20),
         'x'.repeat(150)])
         await post(server, talkers[program], text)
+    if (program === 'processes') for (let i = 0; i < 9; i++) await press(server, `first${i}`)
     const views = []
     for (const scheme of ['light', 'dark'])
         for (const [width, height] of [[390, 844], [1280, 800]]) {
@@ -106,6 +107,8 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
     await server.stops()
   })
 }
+
+const press = (server, key) => request(server, 'POST', `/press?key=${key}`, { agent: false })
 
 // Hides the other tabs, as a browser does.
 async function bring_to_front(pages, front) {
@@ -141,6 +144,7 @@ for (const program of live) for (const client of clients_of(program)) {
       else if (program === 'sensor')
         await tab.evaluate(() => { document.getElementById('age').textContent = '' })
       const before = program === 'sensor' ? '' : await state(tab)
+      if (program === 'processes') await press(server, i)
       await until(async () => talkers[program] ? (await state(tab)).includes(`to tab ${i}`)
         : await state(tab) !== before, `tab ${i} to follow`, 15000)
     }

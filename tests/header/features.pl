@@ -29,6 +29,7 @@ my @rows  = (
     ['Datastar\'s client', '', 'sse_datastar(app, "/datastar.js", NULL);'],
     ['scripts', 'sse_scripts(sse_out(req), SSE_SCRIPT_ALL);', ''],
     ['a tunnel', '', 'sse_tunnel_start(app, NULL);'],
+    ['an upgrade', '', 'sse_upgrade_on_signal(app, NULL);'],
     ['all of these', '', '']);
 $rows[-1][1] = join ' ', map { $_->[1] } @rows[1 .. $#rows - 1];
 $rows[-1][2] = join ' ', map { $_->[2] } @rows[1 .. $#rows - 1];

@@ -795,16 +795,17 @@ static void notify(void) {
 
 /* Puts listening sockets where a service manager would: at 3 and 4. What is there now is kept. */
 static void activation(void) {
-    sse__address a;
-    char         pid[32], path[64];
-    int          kept[2], i, fd, port, tcp, local, unpassed;
-    sse_app     *app = app_new();
+    static const sse_serve_options plain;
+    sse__address                   a;
+    char                           pid[32], path[64];
+    int                            kept[2], i, fd, port, tcp, local, unpassed;
+    sse_app                       *app = app_new();
     sse__address_parse(&a, "127.0.0.1", 0);
-    tcp = sse__socket_listen(app, &a, 16, false, 0);
+    tcp = sse__socket_listen(app, &a, false, &plain);
     port = sse__bound_port(tcp);
     snprintf(path, sizeof path, "unix:/tmp/sse-passed-%d", (int)getpid());
     sse__address_parse(&a, path, 0);
-    local = sse__socket_listen(app, &a, 16, true, 0);
+    local = sse__socket_listen(app, &a, true, &plain);
     sse_app_free(app);
     tcp = fcntl(tcp, F_DUPFD, 20);
     local = fcntl(local, F_DUPFD, 20);
@@ -917,7 +918,45 @@ static void unix_modes(void) {
     sse_app_free(app);
 }
 
+/* ---- several processes at one port ---- */
+
+/* Two apps stand for two processes: to the system, sockets count. */
+static void shared_port(void) {
+    sse_serve_options o;
+    sse_app          *one = app_new(), *two = app_new(), *three = app_new();
+    int               fds[64], n = 0, i, answered = 0;
+    sse_stats         stats;
+    memset(&o, 0, sizeof o);
+    o.port = SSE_ANY_PORT;
+    o.reuse_port = true;
+    is_int(sse_listen(one, &o), 0, "a port that may be shared");
+    o.port = sse_port(one);
+    is_int(sse_listen(two, &o), 0, "... is");
+    is_int(sse_port(two), sse_port(one), "... by both");
+    o.reuse_port = false;
+    is_int(sse_listen(three, &o), SSE_E_IO, "... not with who does not want to");
+    for (i = 0; i < 64; i++) n += (fds[i] = dial(o.port, "/")) >= 0;
+    is_int(n, 64, "64 connect");
+    turns(one, 5);
+    turns(two, 5);
+    for (i = 0; i < 64; i++) {
+        answered += strstr(read_until(fds[i], "hello"), "200 OK") != NULL;
+        close(fds[i]);
+    }
+    is_int(answered, 64, "and are answered");
+    sse_stats_get(one, &stats);
+    n = (int)stats.accepted;
+    ok(n > 0 && n < 64, "by both: one has %d of them", n);
+    o.reuse_port = true;
+    o.host = "unix:/tmp/x";
+    is_int(sse_listen(three, &o), SSE_E_ARG, "a unix socket has no port to share");
+    sse_app_free(one);
+    sse_app_free(two);
+    sse_app_free(three);
+}
+
 int main(void) {
+    shared_port();
     stop_order();
     grace();
     states();

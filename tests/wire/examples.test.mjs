@@ -238,6 +238,27 @@ test('outbox', async () => {
   await server.stops()
 })
 
+test('processes', async () => {
+  const server = await Server.start('processes'), keys = Array.from({ length: 20 }, (_, i) => i)
+  const press = key => request(server, 'POST', `/press?key=${key}`,
+    { headers: fetch_headers, agent: false })
+  assert.match(await get_page(server), /<p>Process \d+ made this page\.<\/p>/)
+  const feeds = await Promise.all(keys.map(() => listen(server, '/feed?lastEventId=')))
+  for (const key of keys) assert.equal((await press(key)).status, 204)
+  assert.equal((await press(0)).status, 204) // the answer to the first try was lost
+  const back = await form(server, '/press', {})
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  const pressed = ({ events }) => events.filter(({ event }) => event === 'message')
+  await until(() => feeds.every(feed => pressed(feed).length === 21), 'all, at each process')
+  const ids = sql(server, 'SELECT id FROM presses ORDER BY id').toString().trim().split('\n')
+  for (const feed of feeds) assert.deepEqual(pressed(feed).map(({ id }) => id), ids)
+  assert.equal((await get_page(server)).match(/<li data-id=\d+>taken by \d+<\/li>/g).length, 20)
+  refuse(server, 'presses')
+  assert.equal((await press('refused')).status, 500)
+  feeds.forEach(feed => feed.close())
+  await server.stops()
+})
+
 test('login', async () => {
   const server = await Server.start('login', { env: { PASSWORD: 'open sesame' } })
   const page = cookie => get_page(server, '/', cookie ? { Cookie: cookie } : {})

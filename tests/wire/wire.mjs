@@ -60,7 +60,8 @@ export class Server {
 
   async #spawn() {
     this.stdout = this.stderr = ''
-    const child = this.child = spawn(path.join(root, 'build', this.program), this.args, {
+    const program = path.resolve(root, 'build', this.program)
+    const child = this.child = spawn(program, this.args, {
       cwd: this.dir,
       env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1',
         TSAN_OPTIONS: 'halt_on_error=1', ...this.env },

@@ -1,0 +1,445 @@
+/* upgrade.c: what is handed to the next process, what becomes of this one, with shells that stand
+   for the next. The whole of it, under load: tests/wire/upgrade.test.mjs. */
+#define _DEFAULT_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+static char logged[4096];
+static int  stops, closed, by_stop;
+
+static void on_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level > SSE_LOG_INFO || strlen(logged) + strlen(line) + 2 > sizeof logged) return;
+    strcat(strcat(logged, line), "\n");
+}
+
+static void hello(sse_req *req, void *user) {
+    (void)user;
+    sse_puts(sse_out(req), "hello");
+}
+
+static void on_stop(sse_stream s, void *user) {
+    (void)s;
+    (void)user;
+    stops++;
+}
+
+static void on_close(sse_stream s, sse_reason reason, void *user) {
+    (void)s;
+    (void)user;
+    closed++;
+    by_stop += reason == SSE_BY_STOP;
+}
+
+static void events(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.on_stop = on_stop;
+    o.on_close = on_close;
+    sse_subscribe(sse_stream_open(req, &o), "news");
+}
+
+static int step(sse_stream s, void *user) { /* says the end when it is told to */
+    (void)user;
+    return sse_stopping(s.app) ? SSE_RECONNECT : 60000;
+}
+
+static void steps(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.step = step;
+    o.on_close = on_close;
+    sse_stream_open(req, &o);
+}
+
+static sse_app *app_new(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    app = sse_app_new(&o);
+    sse_get(app, "/", hello, NULL);
+    sse_get(app, "/events", events, NULL);
+    sse_get(app, "/steps", steps, NULL);
+    logged[0] = '\0';
+    stops = closed = by_stop = 0;
+    return app;
+}
+
+static int listens(sse_app *app) {
+    sse_serve_options o;
+    memset(&o, 0, sizeof o);
+    o.port = SSE_ANY_PORT;
+    o.grace_ms = 1000;
+    return sse_listen(app, &o);
+}
+
+/* An app that hands over to a shell which runs this script; 4 is the link. */
+static sse_app *app_with(const char *script, int start_ms, int spread_ms) {
+    char                words[3][400] = {"sh", "-c", ""};
+    char               *argv[4];
+    sse_upgrade_options o;
+    sse_app            *app = app_new();
+    int                 i;
+    snprintf(words[2], sizeof words[2], "%s", script);
+    for (i = 0; i < 3; i++) argv[i] = words[i];
+    argv[3] = NULL;
+    memset(&o, 0, sizeof o);
+    o.argv = argv;
+    o.start_ms = start_ms;
+    o.spread_ms = spread_ms;
+    is_int(sse_upgrade_on_signal(app, &o), 0, script);
+    is_int(listens(app), 0, "... listens");
+    return app;
+}
+
+static void poll_until(sse_app *app, const char *words) { /* the log has them; 5 s */
+    const uint64_t until = sse__clock_ms() + 5000;
+    while (!strstr(logged, words) && sse__clock_ms() < until && sse_poll(app, 20) > 0) {
+    }
+    ok(strstr(logged, words) != NULL, "it says: %s", words);
+    if (!strstr(logged, words)) printf("# %s", logged);
+}
+
+static int dial(sse_app *app) {
+    struct sockaddr_in to;
+    const int          fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_port = htons((uint16_t)sse_port(app));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to)) return -1;
+    sse_poll(app, 10);
+    return fd;
+}
+
+static bool answers(sse_app *app) { /* over the network */
+    const char ask[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char       text[512];
+    const int  fd = dial(app);
+    ssize_t    n;
+    int        i;
+    if (send(fd, ask, strlen(ask), 0) > 0)
+        for (i = 0; i < 5; i++) sse_poll(app, 10);
+    n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "hello") != NULL;
+}
+
+/* ---- what is refused ---- */
+
+static void refused(void) {
+    sse_upgrade_options o;
+    const char         *why;
+    sse_app            *app = app_new(), *other;
+    memset(&o, 0, sizeof o);
+    is_int(sse_upgrade(NULL), SSE_E_ARG, "no app");
+    is_int(sse_upgrade_on_signal(NULL, NULL), SSE_E_ARG, "no app to set up");
+    is_int(sse_upgrade(app), SSE_E_STATE, "it was not set up");
+    is_int(listens(app), 0, "an app listens");
+    is_int(sse_upgrade_on_signal(app, NULL), SSE_E_STATE, "then it is too late");
+    sse_app_error(app, &why);
+    is_str(why, "sse_upgrade_on_signal: call it before sse_listen", "... which is said");
+    sse_app_free(app);
+    app = app_new();
+    o.signal = 65;
+    is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal out of bounds");
+    sse_app_free(app);
+    app = app_new();
+    o.signal = SIGKILL;
+    is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal that nobody can catch");
+    is_int(listens(app), SSE_E_ARG, "... which sse_listen answers, too");
+    sse_app_free(app);
+    app = app_new();
+    o.signal = SSE_OFF;
+    o.start_ms = -1;
+    is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a negative time");
+    sse_app_free(app);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "all defaults");
+    other = app_new();
+    is_int(sse_upgrade_on_signal(other, NULL), SSE_E_STATE, "once in a process");
+    sse_app_free(other);
+    sse_app_free(app);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "... at a time");
+    sse_app_free(app);
+    ok(signal(SIGUSR2, SIG_DFL) == SIG_DFL, "the signal is given back");
+}
+
+/* ---- the next process fails: this one goes on ---- */
+
+static void fails(void) {
+    static const struct {
+        const char *script, *words;
+        int         start_ms;
+    } cases[] = {
+        {"exit 3", "no upgrade: the new process ended before it served (process", 0},
+        {"exit 3", ", exit status 3)", 0},
+        {"kill -ABRT $$", ", signal 6)", 0},
+        {"exec sleep 60", "the new process does not serve in time (.start_ms)", 50},
+        {"exec sleep 60 4>&-", "the new process ended before it served", 0},
+    };
+    size_t              i;
+    sse_upgrade_options o;
+    char               *argv[2];
+    sse_app            *app;
+    for (i = 0; i < SSE__COUNT(cases); i++) {
+        app = app_with(cases[i].script, cases[i].start_ms, 0);
+        raise(SIGUSR2);
+        poll_until(app, cases[i].words);
+        is_int(waitpid(-1, NULL, WNOHANG), -1, "nothing is left of it");
+        ok(answers(app), "and this one serves");
+        logged[0] = '\0';
+        is_int(sse_upgrade(app), 0, "once more");
+        poll_until(app, cases[i].words);
+        ok(answers(app) && !sse_stopping(app), "and serves still");
+        sse_app_free(app);
+    }
+    app = app_new();
+    memset(&o, 0, sizeof o);
+    argv[0] = (char *)"/nowhere/at/all";
+    argv[1] = NULL;
+    o.argv = argv;
+    sse_upgrade_on_signal(app, &o);
+    listens(app);
+    sse_upgrade(app);
+    poll_until(app, "no upgrade: No such file or directory");
+    ok(answers(app), "and this one serves");
+    sse_app_free(app);
+}
+
+/* A history in a file has one server: the next one could only wait for it. */
+static void kept(void) {
+#ifndef SSE_NO_SQLITE
+    sse_topic_options o;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = app_with("exit 3", 0, 0);
+    memset(&o, 0, sizeof o);
+    o.history = 10;
+    o.db = db;
+    is_int(sse_topic(app, "kept", &o), 0, "a topic in a database");
+    sse_upgrade(app);
+    poll_until(app, "no upgrade: a topic keeps its history in a database");
+    ok(answers(app), "and this one serves");
+    sse_app_free(app);
+    sse_db_close(db);
+#endif
+}
+
+/* ---- it is told to stop meanwhile ---- */
+
+static void stopped(void) {
+    sse_app *app = app_with("exec sleep 60", 0, 0);
+    sse_upgrade(app);
+    poll_until(app, "starts");
+    sse_stop(app);
+    while (sse_poll(app, 100) > 0) {
+    }
+    ok(strstr(logged, "this process was told to stop") != NULL, "a stop ends the new one, too");
+    is_int(waitpid(-1, NULL, WNOHANG), -1, "... which is gone");
+    sse_app_free(app);
+    app = app_with("exec sleep 60", 0, 0);
+    sse_upgrade(app);
+    poll_until(app, "starts");
+    sse_app_free(app);
+    is_int(waitpid(-1, NULL, WNOHANG), -1, "so does the end of the app");
+}
+
+/* ---- what the next process has ---- */
+
+static int notify_socket(const char *path) {
+    sse__address a;
+    const int    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sse__address_unix(&a, sse__text(path));
+    unlink(path);
+    return bind(fd, &a.to.any, a.len) ? -1 : fd;
+}
+
+static const char *notified(int fd) { /* "": nothing */
+    static char   text[200];
+    const ssize_t n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void handed(void) {
+    char     dir[] = "/tmp/sse-upgrade-XXXXXX", path[64], file[64], script[300], got[2000] = "";
+    char     want[200];
+    int      fd, open_fd, i;
+    FILE    *f;
+    sse_app *app;
+    if (!mkdtemp(dir)) return;
+    snprintf(path, sizeof path, "%s/notify", dir);
+    snprintf(file, sizeof file, "%s/got", dir);
+    snprintf(script, sizeof script,
+        "exec >%s; ls /proc/$$/fd; echo; env; printf R >&4; exec sleep 0.2", file);
+    fd = notify_socket(path);
+    setenv("NOTIFY_SOCKET", path, 1);
+    setenv("LISTEN_PID", "1", 1); /* of another process: neither ours nor the next one's */
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("WATCHDOG_PID", "1", 1);
+    app = app_with(script, 0, 200);
+    sse_poll(app, 0);
+    is_str(notified(fd), "READY=1", "the manager is told when it serves");
+    ok(answers(app), "it has had a connection");
+    open_fd = dial(app);
+    raise(SIGUSR2);
+    poll_until(app, "serves, this one ends");
+    ok(strncmp(notified(fd), "RELOADING=1\nMONOTONIC_USEC=", 27) == 0, "... and of the upgrade");
+    snprintf(want, sizeof want, "MAINPID=%ld\nREADY=1",
+        strtol(strstr(logged, "process ") + 8, NULL, 10));
+    is_str(notified(fd), want, "... and who serves");
+    ok(!sse_stopping(app) && app->net->leaving, "it leaves");
+    while (sse_poll(app, 100) > 0) {
+    }
+    ok(sse_stopping(app), "... and stops");
+    is_str(notified(fd), "", "... of which the manager is told nothing: another one serves");
+    sse_app_free(app);
+    f = fopen(file, "r");
+    i = f ? (int)fread(got, 1, sizeof got - 1, f) : 0;
+    got[i > 0 ? i : 0] = '\0';
+    if (f) fclose(f);
+    ok(strncmp(got, "0\n1\n2\n3\n4\n\n", 11) == 0,
+        "the next process has 0 to 2, the listener and the link");
+    snprintf(want, sizeof want, "\nSSE_LISTENERS=%ld l\n", (long)getpid());
+    ok(strstr(got, want) != NULL, "it is told which is what");
+    ok(!strstr(got, "\nLISTEN_") && !strstr(got, "\nWATCHDOG_PID"),
+        "and nothing that is about this process");
+    ok(strstr(got, "\nNOTIFY_SOCKET=") != NULL, "all else stays");
+    close(fd);
+    close(open_fd);
+    unlink(path);
+    unlink(file);
+    rmdir(dir);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("WATCHDOG_PID");
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
+}
+
+/* ---- what it does with that ---- */
+
+static void inherits(void) {
+    char              text[64], path[64], was[2][64];
+    int               fds[8], n = 0, link[2], i, port[2];
+    sse_serve_options o;
+    sse__address      a;
+    sse_app          *app = app_new();
+    sse__listener    *last;
+    memset(&o, 0, sizeof o);
+    snprintf(path, sizeof path, "unix:/tmp/sse-handed-%d", (int)getpid());
+    snprintf(was[0], sizeof was[0], "/tmp/sse-handed-%d", (int)getpid());
+    snprintf(was[1], sizeof was[1], "/tmp/sse-left-%d", (int)getpid());
+    sse__address_parse(&a, "127.0.0.1", 0);
+    for (i = 0; i < 2; i++) {
+        fds[n++] = sse__socket_listen(app, &a, false, &o);
+        port[i] = sse__bound_port(fds[n - 1]);
+    }
+    for (i = 0; i < 2; i++) {
+        sse__address_unix(&a, sse__text(was[i]));
+        fds[n++] = sse__socket_listen(app, &a, true, &o);
+    }
+    sse_app_free(app);
+    ok(socketpair(AF_UNIX, SOCK_STREAM, 0, link) == 0, "a link");
+    fds[n++] = link[1];
+    for (i = 0; i < n; i++) fds[i] = fcntl(fds[i], F_DUPFD, 40);
+    link[0] = fcntl(link[0], F_DUPFD, 40);
+    for (i = 3; i < 40; i++) close(i);
+    for (i = 0; i < n; i++) dup2(fds[i], 3 + i);
+    for (i = 0; i < n; i++) close(fds[i]);
+
+    snprintf(text, sizeof text, "%ld lluu", (long)getpid()); /* of another process */
+    setenv("SSE_LISTENERS", text, 1);
+    app = app_new();
+    sse_upgrade_on_signal(app, NULL);
+    ok(!app->upgrade->handed && getenv("SSE_LISTENERS"), "what is for another process stays");
+    sse_app_free(app);
+
+    snprintf(text, sizeof text, "%ld lluu", (long)getppid());
+    setenv("SSE_LISTENERS", text, 1);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "a process that takes over");
+    ok(!getenv("SSE_LISTENERS"), "... once");
+    o.port = port[1];
+    is_int(sse_listen(app, &o), 0, "it listens");
+    is_int(sse_port(app), port[1], "... on the second socket, which has this port");
+    is_int(sse__listener_last(app)->source.fd, 4, "... as it was handed over");
+    o.host = path;
+    o.port = 0;
+    is_int(sse_listen(app, &o), 0, "and on a path");
+    last = sse__listener_last(app);
+    ok(last->source.fd == 5 && !last->unix_path, "... whose file is not ours yet");
+    o.host = NULL;
+    o.port = SSE_ANY_PORT;
+    is_int(sse_listen(app, &o), 0, "and on any port");
+    is_int(sse__bound_port(sse__listener_last(app)->source.fd), port[0], "... that is left");
+    is_int(sse_listen(app, &o), 0, "and on one more");
+    ok(sse__bound_port(sse__listener_last(app)->source.fd) != port[0], "... which is new");
+    ok(recv(link[0], text, 1, MSG_DONTWAIT) < 0, "it does not serve yet");
+    sse_poll(app, 0);
+    ok(recv(link[0], text, 1, MSG_DONTWAIT) == 1 && text[0] == 'R', "its first turn: it says so");
+    ok(recv(link[0], text, 1, MSG_DONTWAIT) == 0, "and no more");
+    is_str(last->unix_path, was[0], "the file is its own from now on");
+    ok(access(was[1], F_OK) != 0, "the one that nobody listens at is removed");
+    ok(answers(app), "it serves");
+    for (i = 3; i < 8; i++) /* U3 */
+        ok(fcntl(i, F_GETFD) < 0 || fcntl(i, F_GETFD) == FD_CLOEXEC, "%d: no child inherits it", i);
+    sse_app_free(app);
+    ok(access(was[0], F_OK) != 0, "and its end removes the file");
+    close(link[0]);
+}
+
+/* ---- how it leaves: exactly, in a time that stands still ---- */
+
+static void spread(void) {
+    enum { N = 100, STEPS = 20 };
+    static sse_test_reply r[N + STEPS];
+    sse_upgrade_options   o;
+    sse_app              *app = app_new();
+    int                   i, most = 0, was = 0, slices = 0;
+    memset(&o, 0, sizeof o);
+    o.spread_ms = 1000;
+    sse_upgrade_on_signal(app, &o);
+    for (i = 0; i < N + STEPS; i++)
+        sse_test_request(app, i < N ? "GET /events" : "GET /steps", NULL, NULL, &r[i]);
+    app->upgrade->pid = getpid();
+    sse__upgrade_slice(&app->upgrade->slice);
+    sse_test_run(app, 1);
+    for (i = 0; i < 21; i++) {
+        if (closed - was > most) most = closed - was;
+        slices += closed > was;
+        was = closed;
+        ok(closed >= 5 * i && closed <= 6 * (i + 1), "after %d ms %d are gone", i * 50, closed);
+        sse_test_run(app, 50);
+    }
+    ok(most == 6 && slices == 21, "never more than %d at once, in %d slices", most, slices);
+    is_int(closed, N + STEPS, "in the end all");
+    ok(stops == N && by_stop == N, "each was told, those with a step by sse_stopping");
+    for (i = 0; i < N + STEPS; i++) {
+        if (r[i].complete) ok(false, "stream %d looks complete", i);
+        sse_test_close(&r[i]);
+    }
+    sse_app_free(app);
+}
+
+int main(void) {
+    int fd;
+    for (fd = 3; fd < 1024; fd++) close(fd); /* whatever it was started with */
+    refused();
+    fails();
+    kept();
+    stopped();
+    handed();
+    spread();
+    inherits();
+    return tap_done();
+}
