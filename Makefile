@@ -162,7 +162,16 @@ build/fuzz/%: tests/fuzz/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) -O1 -fsanitize=fuzzer $(WARN) $< -o $@ $(LIBS)
 
-build/bench/%: tests/bench/%.c sse.h
+# Those that need no more than what is public share the rest.
+build/bench/sse.o: sse.h
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 -x c -DSSE_IMPLEMENTATION -c $< -o $@
+
+build/bench/fanout build/bench/requests: build/bench/%: tests/bench/%.c \
+    $(wildcard tests/bench/*.h) build/bench/sse.o
+	$(CC) -std=c11 -O2 -I. $(WARN) $< build/bench/sse.o -o $@ $(LIBS)
+
+build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -I. $(WARN) $< -o $@ $(LIBS)
 

@@ -30,7 +30,7 @@ __attribute__((unused)) static int bare_listen(int out) {
 
 __attribute__((unused)) static int connected(int port) { /* -1: nobody listens, or no descriptor */
     struct sockaddr_in to;
-    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
+    const int          fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     memset(&to, 0, sizeof to);
     to.sin_family = AF_INET;
     to.sin_port = htons((uint16_t)port);
