@@ -175,6 +175,7 @@ static void app_open(void) {
     memset(&kept, 0, sizeof kept);
     memset(&serve, 0, sizeof serve);
     options.max_topics = 250000;
+    options.max_connections = MOST;
     options.no_compression = true;
     serve.port = SSE_ANY_PORT;
     room.on_join = came_or_went;
