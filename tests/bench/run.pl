@@ -234,7 +234,7 @@ sub table_of { # all that a measure says
         my $floor = $of->{'bare loop'};
         $text .= "\n| $row->[2] | median | half of the rounds | of the bare loop |\n" .
             "|---|---|---|---|\n";
-        for my $name (ordered($of)) {
+        for my $name (ordered($of, $row->[3])) {
             my ($median, $low, $high) = @{$of->{$name}};
             my $against = $floor && $floor->[0] > 0 && $row->[3] ne 'bytes' && $row->[3] ne 's'
                 ? sprintf '%.2f', $median / $floor->[0] : '';
@@ -247,12 +247,14 @@ sub table_of { # all that a measure says
     return "$text\n";
 }
 
-sub ordered { # the names: ours, the floor, and the others by what they need or do
-    my ($of) = @_;
+sub ordered { # the names: ours, the floor, and the others, the best first
+    my ($of, $unit) = @_;
+    my $sign  = defined $unit && $unit eq '' ? -1 : 1; # a rate: the more the better
     my %first = ('sse.h' => 2, 'bare loop' => 1);
     my $size  = sub { ref $of->{$_[0]} eq 'ARRAY' ? $of->{$_[0]}[0] : 0 };
     return sort {
-        ($first{$b} || 0) <=> ($first{$a} || 0) || $size->($a) <=> $size->($b) || $a cmp $b
+        ($first{$b} || 0) <=> ($first{$a} || 0)
+            || $sign * ($size->($a) <=> $size->($b)) || $a cmp $b
     } keys %$of;
 }
 
