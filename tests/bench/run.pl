@@ -116,7 +116,7 @@ sub plan {
         return;
     }
     bench('growth', 60, 'scale');
-    bench('the Game of Life to 1, 1,000 and 10,000', 25, 'subscribers', 4);
+    bench('the Game of Life to 1, 1,000 and 10,000', 25, 'subscribers', 0, 4);
     bench('from a commit to 1,000 readers', 20, 'changes', 200);
     bench('compression against libbrotli and zlib', 40, 'frame');
     bench('other clients beside loads', 65, 'fair', 4, 20);
