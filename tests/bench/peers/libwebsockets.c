@@ -1,6 +1,6 @@
 /* What tests/bench/peers.c asks of a server, by libwebsockets: /hello, and /events with as many
-   events of 1 KB for all as a byte on standard input says. Its own
-   loop: on libuv and libev it was slower. Build with -lwebsockets. */
+   events of 1 KB for all as a byte on standard input says. On its default loop, which is poll().
+   Build with -lwebsockets. */
 #include <libwebsockets.h>
 #include <signal.h>
 #include <stdlib.h>
