@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make run` or `make test` lacks: with apt-get where there is one, elsewhere it names
-# the packages.
-# usage: sh tests/setup.sh run|test
+# Installs what `make run`, `make test` or `make bench` lacks: with apt-get where there is one,
+# elsewhere it names the packages. A server that is only to be measured may be missing.
+# usage: sh tests/setup.sh run|test|bench
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p build
@@ -19,6 +19,20 @@ lacks() { # lacks PACKAGE COMMAND...: notes the package if the command fails
 # Whatever is made in build/ is made beside its place and moved there whole: an interrupted set-up
 # begins anew.
 
+works() { # works NAME PROGRAM: what was unpacked to build/NAME.new runs
+    if [ "$1" != nchan ]; then
+        "build/$1.new/$2" -v || "build/$1.new/$2" version
+        return
+    fi
+    # nchan, a module of nginx, makes one directory where no option can move it: to /tmp.
+    perl -pi -e 's{/var/lib/nginx/body}{/tmp/sse-nchan-body}' "build/nchan.new/$2"
+    echo "load_module $PWD/build/nchan.new/$2; pid $PWD/build/nchan.new/pid; events {}" \
+        >build/nchan.new/conf
+    nginx=build/nginx/usr/sbin/nginx
+    [ -x $nginx ] || nginx=nginx
+    $nginx -t -p "$PWD/build/nchan.new" -c "$PWD/build/nchan.new/conf" -e stderr
+}
+
 # unpack NAME PROGRAM PACKAGE...: the program, from the first package that has it, to build/NAME
 unpack() {
     name=$1 program=$2
@@ -29,7 +43,7 @@ unpack() {
         {
             (cd "build/$name.new" && apt-get -qq download "$package" &&
                 dpkg-deb -x "$package"_*.deb . && rm "$package"_*.deb) &&
-                { "build/$name.new/$program" -v || "build/$name.new/$program" version; } &&
+                works "$name" "$program" &&
                 mv "build/$name.new" "build/$name"
         } >build/setup.log 2>&1 && return 0
         rm -rf "build/$name.new"
@@ -95,6 +109,43 @@ install() {
 
 node_is_recent() { node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
 
+# unpacked NAME PROGRAM PACKAGE...: for servers that Debian would start, were they installed
+unpacked() {
+    [ ! -x "/$2" ] && [ ! -d "build/$1" ] || return 0
+    echo "Unpacking to build/$1: $1"
+    unpack "$@" || { update && unpack "$@"; } || {
+        cat build/setup.log >&2
+        echo "$1 is missing: please install it" >&2
+        exit 1
+    }
+}
+
+npm_installed() { # npm_installed FROM TO: what FROM/package.json names, to TO
+    ! cmp -s "$1/package.json" "$2/package.json" || return 0
+    names=$(sed -n 's/^    "\(.*\)": "\(.*\)",*$/\1@\2/p' "$1/package.json" | tr '\n' ' ')
+    echo "Installing with npm to $2: $names"
+    rm -rf "$2" "$2.new"
+    mkdir -p "$2.new"
+    cp "$1/package.json" "$2.new/package.json"
+    (cd "$2.new" && npm install --no-audit --no-fund --ignore-scripts --loglevel=error) \
+        >build/setup.log 2>&1 ||
+        { cat build/setup.log >&2; exit 1; }
+    mv "$2.new" "$2"
+}
+
+# servers that only `make bench` wants
+peers() {
+    lacks libwebsockets-dev links "$cc" libwebsockets.h -lwebsockets
+    lacks libmicrohttpd-dev links "$cc" microhttpd.h -lmicrohttpd
+    lacks "nodejs ca-certificates" command -v node
+    lacks npm command -v npm
+    (install) || echo "These are not measured:$missing"
+    missing=
+    (unpacked nginx usr/sbin/nginx nginx nginx-core) || return 0
+    (unpacked nchan usr/lib/nginx/modules/ngx_nchan_module.so libnginx-mod-nchan) || return 0
+    ! command -v npm >/dev/null || (npm_installed tests/bench build/bench/node) || return 0
+}
+
 lacks "gcc libc6-dev" links "$cc" stdio.h
 lacks libsqlite3-dev links "$cc" sqlite3.h -lsqlite3
 lacks libbrotli-dev links "$cc" brotli/encode.h -lbrotlienc
@@ -125,7 +176,12 @@ if [ "$1" = test ]; then
         lacks firefox-esr command -v firefox-esr
     fi
 fi
+if [ "$1" = bench ]; then
+    lacks zlib1g-dev links "$cc" zlib.h -lz
+    lacks perl perl -MTime::HiRes -MPOSIX -e 1
+fi
 install
+[ "$1" != bench ] || peers
 [ "$1" = test ] || exit 0
 
 # The sanitizers' runtime is a package of its own where clang is split finely.
@@ -134,33 +190,13 @@ if ! fuzzes >/dev/null 2>&1; then
     install
 fi
 
-# unpacked NAME PROGRAM PACKAGE...: for servers that Debian would start, were they installed
-unpacked() {
-    [ ! -x "/$2" ] && [ ! -d "build/$1" ] || return 0
-    echo "Unpacking to build/$1: $1"
-    unpack "$@" || { update && unpack "$@"; } || {
-        cat build/setup.log >&2
-        echo "$1 is missing: please install it" >&2
-        exit 1
-    }
-}
 unpacked nginx usr/sbin/nginx nginx nginx-core # the second has the program on older Ubuntus
 unpacked caddy usr/bin/caddy caddy
 if ! node_is_recent; then
     echo "node is older than 18: please install a newer one" >&2
     exit 1
 fi
-if ! cmp -s tests/package.json build/node/package.json; then
-    names=$(sed -n 's/^    "\(.*\)": "\(.*\)",*$/\1@\2/p' tests/package.json | tr '\n' ' ')
-    echo "Installing with npm to build/node: $names"
-    rm -rf build/node build/node.new
-    mkdir -p build/node.new
-    cp tests/package.json build/node.new/package.json
-    (cd build/node.new && npm install --no-audit --no-fund --ignore-scripts --loglevel=error) \
-        >build/setup.log 2>&1 ||
-        { cat build/setup.log >&2; exit 1; }
-    mv build/node.new build/node
-fi
+npm_installed tests build/node
 if ! command -v chromium >/dev/null && [ ! -d build/browsers ]; then
     echo "Installing with playwright to build/browsers: chromium"
     rm -rf build/browsers.new

@@ -105,6 +105,7 @@ static double measure(const char *name, const char *target, int port, int rounds
     static double ms[MOST];
     sqlite3      *other = NULL;
     int           i;
+    crowd.coding = "br";
     crowd_join(&crowd, port, target, READERS, 10);
     if (crowd.joined < READERS) exit(1);
     sqlite3_open(file, &other);

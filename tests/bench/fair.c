@@ -53,8 +53,7 @@ static int serve(const char *busy_ms) {
     memset(&plain, 0, sizeof plain);
     (void)sched_setscheduler(0, SCHED_OTHER, &plain);
     on_core(0);
-    /* if it may: what else the machine does is not what is measured */
-    (void)setpriority(PRIO_PROCESS, 0, -10);
+    before_others();
     memset(&options, 0, sizeof options);
     memset(&topic, 0, sizeof topic);
     memset(&at, 0, sizeof at);

@@ -1,248 +1,163 @@
-/* One event of 1 KB to 1,000 readers again and again, plain, against a bare loop of send(); then
-   the same with eight events at a time, and what a subscriber costs that only listens. The servers
-   have one core, the readers the other; the next round begins when all have read the last one, so
-   that the kernel has the same to do for both.
+/* One event of 1 KB to 1,000 readers again and again, plain, against a bare loop of send(): by
+   turns, and both at once on one core; then with eight events at a time, how late events come at a
+   modest rate, and what a subscriber costs that only listens. The servers have one core, the
+   readers the other; the next round begins when all have read the last one, so that the kernel has
+   the same to do for both.
    usage: fanout [SECONDS]   default: 5 for each comparison */
 #define _GNU_SOURCE
-#define SSE_IMPLEMENTATION
 #include "sse.h"
 #include "crowd.h"
+#include "figures.h"
+#include "bare.h"
+#include "watching.h"
+#include "own.h"
 
-enum { READERS = 1000, EVENT = 1024, TURNS = 60 };
-
-static const char frame_head[] =
-    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-static int go[2]; /* a byte: the next round, please, of so many events */
-
-/* ---- the bare loop: no parsing, no queues, no timers ---- */
-
-static void bare_send(int fd, const char *p, size_t n) { /* a full socket is waited for */
-    while (n) {
-        const ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
-        if (sent <= 0) _exit(0);
-        p += sent;
-        n -= (size_t)sent;
-    }
-}
-
-static void bare(int out, int unused) {
-    static int fds[READERS];
-    char       event[EVENT + 64], request[1024];
-    const int  listener = bare_listen(out),
-              n = snprintf(event, sizeof event, "%x\r\ndata: %0*d\n\n\r\n", EVENT, EVENT - 8, 0);
-    int i;
-    (void)unused;
-    for (i = 0; i < READERS; i++) {
-        fds[i] = accept(listener, NULL, NULL);
-        if (recv(fds[i], request, sizeof request, 0) <= 0) _exit(0);
-        bare_send(fds[i], frame_head, sizeof frame_head - 1);
-        bare_send(fds[i], event, (size_t)n); /* joined */
-    }
-    while (read(go[0], request, 1) == 1)
-        while (request[0]-- > 0)
-            for (i = 0; i < READERS; i++) bare_send(fds[i], event, (size_t)n);
-}
-
-/* ---- ours ---- */
-
-static void events(sse_req *req, void *user) {
-    static const sse_event hello = {.data = "welcome"};
-    sse_stream             s = sse_stream_open(req, NULL);
-    (void)user;
-    sse_stream_send(s, &hello);
-    sse_subscribe(s, "news");
-}
-
-static sse_app *app_open(int out) {
-    sse_serve_options serve;
-    sse_app          *app = sse_app_new(NULL);
-    memset(&serve, 0, sizeof serve);
-    serve.port = SSE_ANY_PORT;
-    sse_get(app, "/", events, NULL);
-    if (sse_listen(app, &serve)) _exit(1);
-    dprintf(out, "http://127.0.0.1:%d", sse_port(app));
-    return app;
-}
-
-static void publish(sse_app *app, int fd, int ready, void *user) {
-    char count;
-    (void)ready;
-    if (read(fd, &count, 1) != 1) _exit(0);
-    while (count-- > 0) sse_publish(app, "news", (const sse_event *)user);
-}
-
-static void ours(int out, int unused) {
-    char      data[EVENT];
-    sse_app  *app = app_open(out);
-    sse_event event;
-    (void)unused;
-    memset(&event, 0, sizeof event);
-    memset(data, '0', sizeof data);
-    data[EVENT - 8] = '\0';
-    event.data = data;
-    sse_watch(app, go[0], SSE_READ, publish, &event);
-    while (sse_poll(app, -1) > 0) {
-    }
-}
-
-static void idle(int out, int ms) { /* an event every ms, if any */
-    sse_app  *app = app_open(out);
-    sse_event event;
-    uint64_t  last = 0;
-    memset(&event, 0, sizeof event);
-    event.data = "tick";
-    for (;;) {
-        sse_poll(app, ms ? 1 : -1);
-        if (!ms || app->loop.wheel.now - last < (uint64_t)ms) continue;
-        last = app->loop.wheel.now;
-        sse_publish(app, "news", &event);
-    }
-}
-
-/* ---- measuring ---- */
-
-struct rate {
-    double wall, cpu;
-}; /* events per second, and per second that the server ran */
-
-struct side { /* a server and its readers */
-    const char  *name;
-    struct crowd crowd;
-    int          port, go;
-    pid_t        pid;
-    /* of the time that the server ran; other processes do not count, the kernel's work for it
-       does */
-    clockid_t clock;
-    double    events; /* that all readers got */
-};
-
-static double clock_s(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static struct rate side_rounds(struct side *side, int events_a_round, double seconds) {
-    const char   count = (char)events_a_round;
-    const double from = now_s(), ran = clock_s(side->clock);
-    double       s = 0, events = 0;
-    struct rate  rate;
-    do {
-        const uint64_t round = side->crowd.events + (uint64_t)READERS * (unsigned)events_a_round;
-        if (write(side->go, &count, 1) != 1) break;
-        while (side->crowd.events < round && s < seconds + 5) {
-            crowd_read(&side->crowd, 20);
-            s = now_s() - from;
-        }
-        events += READERS * events_a_round;
-    } while (s < seconds);
-    side->events += events;
-    rate.wall = events / s;
-    rate.cpu = events / (clock_s(side->clock) - ran);
-    return rate;
-}
-
-static void side_open(struct side *side, const char *name, void (*serve)(int, int)) {
-    int warm;
-    side->name = name;
-    side->pid = pipe(go) ? -1 : server_start(serve, 0, &side->port);
-    side->go = go[1];
-    clock_getcpuclockid(side->pid, &side->clock);
-    close(go[0]);
-    crowd_join(&side->crowd, side->port, "/", READERS, 10);
-    for (warm = 0; warm < 20; warm++) side_rounds(side, 1, 0);
-    printf("%-9s %d readers, %d refused\n", name, side->crowd.joined, side->crowd.refused);
-}
-
-static void side_close(struct side *side) {
-    close(side->go);
-    crowd_leave(&side->crowd);
-    server_stop(side->pid);
-}
-
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *p) { /* sorts */
-    qsort(p, TURNS, sizeof *p, by_size);
-    return (p[TURNS / 2 - 1] + p[TURNS / 2]) / 2;
-}
+enum { READERS = 1000, TURNS = 60, PER_S = 20 };
 
 static void show_ratio(const char *what, double *ratio) {
-    const double middle = median(ratio);
+    const double middle = part(ratio, TURNS, 0.5);
     printf("    sse.h / bare loop, %-30s median %.2f, half of the turns %.2f to %.2f, "
            "all %.2f to %.2f\n",
         what, middle, ratio[TURNS / 4], ratio[TURNS - 1 - TURNS / 4], ratio[0], ratio[TURNS - 1]);
+    fflush(stdout);
+}
+
+/* One turn of each of the two. */
+static void turns(struct side *side[2], int events_a_round, double seconds, struct rate rate[2]) {
+    static int first;
+    int        k;
+    first = !first;
+    for (k = 0; k < 2; k++)
+        rate[k ^ first] = side_rounds(side[k ^ first], events_a_round, seconds / 2);
+}
+
+/* A turn of both in the same seconds, each with rounds of its own: they are ready by turns. */
+static void at_once(struct side *side[2], int events_a_round, double seconds, struct rate rate[2]) {
+    struct epoll_event e, ready[2];
+    uint64_t           from_events[2], want[2];
+    double             ran[2], from, s = 0;
+    int                k, poller = epoll_create1(0);
+    memset(&e, 0, sizeof e);
+    e.events = EPOLLIN;
+    from = now_s();
+    for (k = 0; k < 2; k++) {
+        epoll_ctl(poller, EPOLL_CTL_ADD, side[k]->crowd.epoll, &e);
+        want[k] = from_events[k] = side[k]->crowd.events;
+        ran[k] = clock_s(side[k]->clock);
+    }
+    for (; s < seconds; s = now_s() - from) {
+        for (k = 0; k < 2; k++) {
+            if (side[k]->crowd.events >= want[k]) {
+                want[k] += (uint64_t)READERS * (unsigned)events_a_round;
+                side_publish(side[k], events_a_round);
+            }
+            crowd_read(&side[k]->crowd, 0);
+        }
+        epoll_wait(poller, ready, 2, 20);
+    }
+    for (k = 0; k < 2; k++) {
+        const double events = (double)(side[k]->crowd.events - from_events[k]);
+        rate[k].wall = events / s;
+        rate[k].cpu = events / (clock_s(side[k]->clock) - ran[k]);
+        side[k]->events += events;
+    }
+    for (k = 0; k < 2; k++) /* what is on its way is read before the next turn */
+        while (side[k]->crowd.events < want[k] && now_s() < from + s + 5)
+            crowd_read(&side[k]->crowd, 20);
+    close(poller);
 }
 
 /* A machine that others use as well is not as fast from one second to the next: the two take turns,
    the first one is not always the same, and the ratio is that of neighbours. */
-static void compare(struct side *bare_side, struct side *own, int events_a_round, double seconds) {
-    double wall[2][TURNS], cpu[2][TURNS], wall_ratio[TURNS], cpu_ratio[TURNS], user[2][2],
-        system[2][2];
-    int i, k;
+static void compare(const char *how,
+    void (*turn)(struct side *side[2], int events_a_round, double seconds, struct rate rate[2]),
+    struct side *side[2], int events_a_round, double seconds) {
+    double wall[2][TURNS], wall_ratio[TURNS], cpu_ratio[TURNS], user[2][2], system[2][2];
+    int    i, k;
     for (k = 0; k < 2; k++) {
-        struct side *side = k ? own : bare_side;
-        side->events = 0;
-        cpu_s(side->pid, &user[k][0], &system[k][0]);
+        side[k]->events = 0;
+        cpu_s(side[k]->pid, &user[k][0], &system[k][0]);
     }
     for (i = 0; i < TURNS; i++) {
-        for (k = 0; k < 2; k++) {
-            const int         who = (i + k) % 2;
-            const struct rate rate =
-                side_rounds(who ? own : bare_side, events_a_round, seconds / TURNS / 2);
-            wall[who][i] = rate.wall;
-            cpu[who][i] = rate.cpu;
-        }
-        wall_ratio[i] = wall[1][i] / wall[0][i];
-        cpu_ratio[i] = cpu[1][i] / cpu[0][i];
+        struct rate rate[2];
+        turn(side, events_a_round, seconds < TURNS * 0.1 ? 0.1 : seconds / TURNS, rate);
+        for (k = 0; k < 2; k++) wall[k][i] = rate[k].wall;
+        wall_ratio[i] = rate[1].wall / rate[0].wall;
+        cpu_ratio[i] = rate[1].cpu / rate[0].cpu;
     }
+    printf("%s, %d a round, %d turns\n", how, events_a_round, TURNS);
     for (k = 0; k < 2; k++) {
-        struct side *side = k ? own : bare_side;
-        cpu_s(side->pid, &user[k][1], &system[k][1]);
-        printf("%-9s %d a round: %7.0f events/s, %5.2f us user + %5.2f us system each\n",
-            side->name, events_a_round, median(wall[k]),
-            1e6 * (user[k][1] - user[k][0]) / side->events,
-            1e6 * (system[k][1] - system[k][0]) / side->events);
+        cpu_s(side[k]->pid, &user[k][1], &system[k][1]);
+        printf("    %-9s %7.0f events/s, %5.2f us user + %5.2f us system each\n", side[k]->name,
+            part(wall[k], TURNS, 0.5), 1e6 * (user[k][1] - user[k][0]) / side[k]->events,
+            1e6 * (system[k][1] - system[k][0]) / side[k]->events);
     }
     show_ratio("events per second:", wall_ratio);
     show_ratio("events per second of its CPU:", cpu_ratio);
 }
 
-static void memory(int count, int ms) {
-    static struct crowd crowd;
-    int                 port;
-    pid_t               pid = server_start(idle, ms, &port);
-    double              from;
-    long                empty;
+static void lateness(struct side *side[2], double seconds) {
+    enum { PACED = 10, ROOM = 1000000 };
+    static double late[ROOM];
+    double        p50[2][PACED], p99[2][PACED], ratio[PACED];
+    int           i, k;
+    for (i = 0; i < PACED; i++) {
+        for (k = 0; k < 2; k++) {
+            const int    who = (i + k) % 2;
+            const size_t n = side_pace(side[who], PER_S, seconds / PACED / 2, late, ROOM);
+            p99[who][i] = part(late, n, 0.99);
+            p50[who][i] = part(late, n, 0.5);
+        }
+        ratio[i] = p99[1][i] / p99[0][i];
+    }
+    printf("%d events a second to %d readers, how late they come, medians of %d turns\n", PER_S,
+        READERS, PACED);
+    for (k = 0; k < 2; k++)
+        printf("    %-9s p50 %.2f ms, p99 %.2f ms\n", side[k]->name, 1e3 * part(p50[k], PACED, 0.5),
+            1e3 * part(p99[k], PACED, 0.5));
+    printf("    sse.h / bare loop, p99: %.2f\n", part(ratio, PACED, 0.5));
+    fflush(stdout);
+}
+
+static void memory(int count, int per_s) {
+    static struct side side;
+    double             from;
+    long               empty;
+    side_open(&side, "sse.h", own, false);
+    side_join(&side, 10, 0, 10); /* what the first ones cost is not theirs */
     usleep(100000);
-    crowd_join(&crowd, port, "/", 10, 10); /* what the first ones cost is not theirs */
-    empty = rss_kb(pid);
+    empty = rss_kb(side.pid);
     from = now_s();
-    crowd_join(&crowd, port, "/", count, 30);
+    side_join(&side, count, per_s, 30);
     from = now_s() - from;
     usleep(300000);
-    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", crowd.joined,
-        ms ? "while ten events a second flow" : "and listen", from, crowd.refused,
-        (double)(rss_kb(pid) - empty) * 1024 / (count - 10));
-    crowd_leave(&crowd);
-    server_stop(pid);
+    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", side.crowd.joined,
+        per_s ? "while ten events a second flow" : "and listen", from, side.crowd.refused,
+        (double)(rss_kb(side.pid) - empty) * 1024 / (count - 10));
+    side_close(&side);
 }
 
 int main(int argc, char **argv) {
-    static struct side bare_side, own;
+    static struct side floor_side, own_side;
+    struct side       *side[2];
     const double       seconds = argc > 1 ? atof(argv[1]) : 5;
     const int          most = many_descriptors() - 50, count = most < 10000 ? most : 10000;
-    side_open(&bare_side, "bare loop", bare);
-    side_open(&own, "sse.h", ours);
-    compare(&bare_side, &own, 1, seconds);
-    compare(&bare_side, &own, 8, seconds);
-    side_close(&bare_side);
-    side_close(&own);
+    int                k;
+    side[0] = &floor_side;
+    side[1] = &own_side;
+    if (!side_open(side[0], "bare loop", bare_fanout, false)) return 1;
+    if (!side_open(side[1], "sse.h", own, false)) return 1;
+    for (k = 0; k < 2; k++) {
+        side_warm(side[k], READERS);
+        if (side[k]->crowd.joined < READERS) return 1;
+    }
+    compare("by turns", turns, side, 1, seconds);
+    compare("at once on one core", at_once, side, 1, seconds);
+    compare("by turns", turns, side, 8, seconds);
+    lateness(side, seconds);
+    side_close(side[0]);
+    side_close(side[1]);
     memory(count, 0);
-    memory(count, 100);
+    memory(count, 10);
     return 0;
 }

@@ -24,6 +24,7 @@ static void measure(int count, double seconds) {
     usleep(300000);
     empty = rss_kb(pid);
     from = now_s();
+    crowd.coding = "br";
     crowd_join(&crowd, port, "/board", count, 30);
     joined = now_s() - from;
     cpu_s(pid, &user0, &system0);

@@ -8,8 +8,9 @@ use Header;
 use Test::More;
 
 my $program = 'build/node/node_modules/clang-format/index.js';
-my @c       = sort glob 'tests/tap.h tests/*/*.h tests/*/*.c';
-my @all     = grep { -T } glob 'Makefile .clang-format .ci/run tests/* tests/*/* examples/*';
+my @c       = sort glob 'tests/tap.h tests/*/*.h tests/*/*.c tests/bench/peers/*.c';
+my @all     = grep { -T } glob 'Makefile .clang-format .ci/run tests/* tests/*/* tests/bench/peers/*
+    examples/*';
 
 my @wide;
 for my $file (@all) {
