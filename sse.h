@@ -32,7 +32,7 @@
 
    Contents
 
-     The manual: chapters 1 to 18, each from code to reasons. Then the API index, the configuration
+     The manual: chapters 1 to 19, each from code to reasons. Then the API index, the configuration
      macros, the declarations with their contracts, and the implementation, bottom-up. Search for
      the tag of a section:
 
@@ -762,7 +762,47 @@
      other processes, descriptors that are watched) the app hears by the next call, at the earliest;
      threads of the program's own are not waited for. examples/tested.c tests itself.
 
-   17. C++
+   17. More than one machine
+
+       sse_topic(app, "chat", &(sse_topic_options){ .history = 1000, .source = missed });
+
+       typedef struct entry { const char *id, *text; } entry;
+
+       // Each node publishes each entry of the log, in its order, those of its own clients as well.
+       static void arrived(sse_app *app, const entry *e) {
+           sse_publish(app, "chat", &(sse_event){ .id = e->id, .data = e->text });
+       }
+
+       // A client came back whose id is not in memory here: the log is asked for what follows it.
+       static void missed(sse_stream s, const char *name, const char *after, void *user) {
+           ask_log(name, after, s);                              // then answered, or sse_replay_gap
+       }
+       static void answered(sse_stream s, const char *after, const entry *e, int n) {
+           for (; n > 0 && sse_stream_pending(s) < 100000; e++, n--) {
+               sse_stream_send(s, &(sse_event){ .id = e->id, .data = e->text });
+               after = e->id;
+           }
+           sse_replay_end(s, after);                             // asked again, if that was not all
+       }
+
+     Nodes do not know each other. They follow one log: a Redis stream, a topic of Kafka or NATS, a
+     table of a database server. What clients post goes there, and comes back to all nodes. A client
+     that comes back to any of them goes on from memory, if all that it missed is there, which is
+     the rule: the log is asked only for clients of a node that has just started, or that were away
+     for long. Its stream is held meanwhile, and what is published waits in memory: each event
+     arrives once and in order, whichever nodes, or the log, are killed, frozen or restarted. A node
+     that is behind its client is no reason for a gap: it holds the stream until it has caught up.
+
+     examples/cluster.c is all of it with Redis: hiredis in this loop (redis.h, 60 lines), a chat
+     whose pages roam, and who is there on all nodes, by keys that expire.
+
+     For presence, .except and .receivers a node counts its own streams only. A page that follows
+     several topics has one id, so these share one log: name it in .source_name, write the topic
+     into each entry, and send the entries for which sse_subscribed(s, topic) holds. Views and
+     outbox topics (chapter 8) meet in SQLite, on one machine. Any proxy in front will do; sticky
+     sessions are not needed.
+
+   18. C++
 
        static void events(sse_req *req, void *) {                   // from C++11 on
            sse_stream s = sse_stream_open(req, nullptr);
@@ -787,7 +827,7 @@
      A handler is a function or a lambda that captures nothing, and throws nothing: no exception
      may pass through the loop, which is C. The implementation itself compiles as both.
 
-   18. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
+   19. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
 
      On the left is what you know, on the right what does it here, or "not there" and what to do
      instead. A name with a dot in front is an option of the call beside it, of sse_stream_open, or

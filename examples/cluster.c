@@ -11,7 +11,6 @@ static char    seen[64] = "0-0";                                 // its last ent
 static sse_buf here;                                             // HTML: who is there
 static int     node;
 
-// ---- the log ----
 static void put(sse_stream *s, const redisReply *entry) {        // to a stream, or to all
     redisReply **field = entry->element[1]->element;             // who, ann, text, hello
     sse_buf html = {0};
@@ -48,8 +47,7 @@ static void begin(redis *r) {                                    // when it is d
     redisAsyncCommand(r->to, placed, NULL, "XRANGE chat %s %s", seen, seen);
 }
 
-// ---- what a page missed ----
-typedef struct asked { sse_stream s; char after[128]; } asked;
+typedef struct asked { sse_stream s; char after[128]; } asked;    // what a page missed
 
 static void answered(redisAsyncContext *to, void *reply, void *user) {
     asked      *a = user;
@@ -82,7 +80,7 @@ static void missed(sse_stream s, const char *name, const char *after, void *user
     if (after) sse_stream_reconnect(s, NULL);                    // Redis is down
 }
 
-// ---- who is there: a key for each node, which expires with it ----
+// Who is there: a key for each node, which expires with it.
 static bool add_name(const char *who, sse_stream s, void *html) {
     (void)s;
     sse_html(html, "<li>%s <small>%d</small></li>", who, node);

@@ -32,7 +32,7 @@ static const char page_script[] =
     "<footer role=\"status\"></footer>\n"
     "<form><input name=\"text\" aria-label=\"Message\" autocomplete=\"off\" maxlength=\"500\"\n"
     "  placeholder=\"Say something\" required autofocus><button>Say</button></form><script>\n"
-    "const [log, here, node, form] = document.querySelectorAll('main, ul, h1 small, form')\n"
+    "const [node, here, log, form] = document.querySelectorAll('h1 small, ul, main, form')\n"
     "const feed = new EventSource(`/feed${location.search || '?'}&lastEventId=${log.dataset.id}`)\n"
     "const on = (name, fn) => feed.addEventListener(name, e => fn(e.data))\n"
     "const show = html => { log.insertAdjacentHTML('beforeend', html); log.scrollTop = 1e9 }\n"

@@ -168,8 +168,8 @@ test(`${total} events to ${pages} pages that roam, through crashes`, async () =>
     assert(texts.includes(text), `${text} was acknowledged, and is in the log`)
   const streams = crowd.reduce((sum, page) => sum + page.streams, 0)
   const everywhere = crowd.filter(page => page.ids.size === 3).length
-  console.error(`# cluster: ${log.length} entries, ${streams} streams, ${everywhere} pages at all ` +
-    `nodes, ${refused} posts refused`)
+  console.error(`# cluster: ${log.length} entries, ${streams} streams, ` +
+    `${everywhere} pages at all nodes, ${refused} posts refused`)
   assert(streams > 2 * pages && everywhere > pages / 4, 'pages did roam')
   const here = async node => (await request(node, 'GET', '/')).body.match(/<ul>(.*)<\/ul>/s)[1]
   await until(async () => {
