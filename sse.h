@@ -2448,10 +2448,10 @@ typedef enum sse_reason {
     SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its
                         step returned */
     SSE_BY_STOP,     /* the app stops */
-    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms */
+    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms, or a .source did not answer */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
     SSE_BY_LIFETIME, /* lifetime_ms is over */
-    SSE_BY_ERROR     /* it could not be opened, or memory ran out */
+    SSE_BY_ERROR     /* it could not be opened, memory ran out, or sse_source_restart */
 } sse_reason;
 
 /* Returned by a step: */
@@ -2675,47 +2675,51 @@ typedef struct sse_topic_options {
 /* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none
    of their own; of several such names the longest counts. options: copied; NULL: all defaults, as
    without this call.
-   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic
-   is in use already, .db is kept by another server, or was opened before a fork; an error of db.
+   Returns: 0; SSE_E_ARG: a value is out of range, or options that do not go together (.db without a
+   history); SSE_E_STATE: the topic is in use already, .db is kept by another server, or was opened
+   before a fork, or .source_name has another .source; an error of db.
    sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
 
-/* A topic with a .source is one that many servers share: its events, and their ids, come from a log
-   elsewhere (a Redis stream, a table of a database server), which each of them follows:
+/* A topic with a .source is one that many servers share. Its events and their ids come from a log
+   elsewhere (a Redis stream, a table of a database server) that each of them follows:
        sse_topic(app, "chat", &(sse_topic_options){ .history = 1000, .source = missed });
        sse_publish(app, "chat", &(sse_event){ .id = "1700000000000-0", .data = text });
-   Each server publishes all entries in the order of the log, beginning no later than with the first
-   one that is added after it answers a source. An entry that was published already is passed over,
-   so a follower may read again what it is not sure of. A client that comes back with an id goes on
-   from memory (.history, by default as much as .history_bytes hold) if all that follows the id is
-   there, whichever server gave it. Otherwise its stream is held, events published meanwhile wait in
-   memory, and
+   A server publishes every entry, in the order of the log, from the first one on that is added
+   after it has answered a source, or earlier. An entry that was published before is passed over, so
+   that a follower may read again what it is not sure of; one that could not be published
+   (SSE_E_NOMEM) must be, before the next.
+
+   A client that comes back with an id, whichever server gave it, goes on from memory if all that
+   follows is there (.history; by default as much as .history_bytes hold). So does a newcomer, who
+   has no id, if .greet events are there. Otherwise the stream is held: what is published meanwhile
+   waits in memory, and once all that was queued for the stream has left,
 
        source(s, name, after, user)
 
-   is called on the loop, never inside a call of the program's, once what was sent before has left.
-   name: .source_name, or the topic. after: the last id that its client has had, as a client sent
-   it: check its form; NULL: it is to begin, as newcomers do: with the newest entries, or with none.
-   Newcomers (no id) are served from memory where that holds .greet events. Both are valid until
-   return. The program answers once, within .source_ms, at once or later, by one of
+   is called on the loop, never inside a call of the program's. name: .source_name, or the topic.
+   after: the last id that the client has had, in its own words: not every text is an id of yours;
+   NULL: it is to begin, as newcomers do, with the newest entries or with none. Both are valid until
+   return, or until s leaves the topic. The program answers once, within .source_ms, in the call or
+   later, by one of
 
-       sse_stream_send, some times, then sse_replay_end    what follows after, as much as it likes
+       sse_stream_send, some times, then sse_replay_end    what follows after, or a part of that
        sse_replay_gap                                      after is not in the log any more
        sse_stream_reconnect(s, NULL)                       the log cannot be read: come back later
 
-   and is asked again, each time the queue is empty, until the stream is where memory goes on, or
-   nothing more has come. So a page at a time is enough, sse_stream_pending tells when it is large
-   enough, and a slow reader waits for nobody but itself. A client whose id is ahead of this server
-   (it was served by one that is faster) is held until this server has come there. Each event
-   arrives once and in order, whatever restarts; a stream that ends while it is held (its peer left,
-   the server stops, .source_ms are over) comes back with the last id that it got, and its source is
-   not told: calls for it answer SSE_E_CLOSED.
+   and is asked again, each time the queue is empty, until memory goes on from there, or nothing
+   more follows. So it need send one page at a time, sse_stream_pending tells when to end one, and a
+   slow reader keeps nobody waiting. A client whose id is ahead of this server, as another one was
+   faster, is then held until this one is there too, however long that takes. Each event arrives
+   once and in order. A stream that ends while it is held (its peer left, the server stops,
+   .source_ms are over: SSE_BY_TIMEOUT) comes back with the last id that it got; the source is not
+   told, its answer gets SSE_E_CLOSED.
 
-   One id is for one log: such a topic shares a stream only with topics of the same .source_name and
-   with topics that give no ids, and patterns do not match it. Where several topics share a log
-   (each entry names its topic), source is called once for a stream and sends the entries for which
-   sse_subscribed is true. Events published without an id are not kept: those of presence, say.
-   Ids are up to 127 bytes. Not with .db. */
+   An id is for one log: such a topic shares a stream only with topics of the same .source_name, and
+   with those that give no ids; patterns do not match it. Where several topics share a log, each
+   entry names its topic: source is called once for a stream, and sends the entries for which
+   sse_subscribed is true. Events published without an id are not kept. Ids have up to 127 bytes.
+   Not with .db. */
 
 /* Answers a source: all up to last_id has been sent, which may be more than what was sent, where
    the rest is not for this stream. last_id: copied; the id that was asked for: nothing follows it
@@ -2760,7 +2764,7 @@ SSE_API bool sse_subscribed(sse_stream s, const char *topic);
    none.
 
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not
-   text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table;
+   text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table, .source;
    SSE_E_NOMEM. Where this leaves a stream without any subscription, view or step when its handler
    returns, that is logged and its client told to come back. Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
@@ -14831,7 +14835,7 @@ struct sse__channel {
     bool        single;                 /* its one stream does not share: it has no codecs */
     struct sse__topic  *topic;          /* NULL: it is a view's */
     struct sse__outbox *outbox;         /* of the topic; NULL: none */
-    struct sse__upstream *source;         /* likewise */
+    struct sse__upstream *source;       /* likewise */
     /* Upcall: a sub is about to go; may free the channel if count is 0. */
     void      (*left)(sse__channel *channel, struct sse__sub *sub);
 };
@@ -17226,16 +17230,16 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 enum { SSE__PLACE_MAX = 127 }; /* bytes of an id */
 
 typedef struct sse__upstream {
-    struct sse__upstream *next;  /* in topics.sources, if several topics share it */
+    struct sse__upstream *next;     /* in topics.sources, if several topics share it */
     sse__sequence *sequence;
-    char       *name;
-    void      (*ask)(sse_stream s, const char *name, const char *after, void *user);
-    int       (*compare)(const char *a, const char *b);
-    void       *user;
-    int         wait_ms;       /* 0: for ever */
-    sse__message *floor, *newest; /* by their ids: SO1, SO2. NULL: nothing was published */
-    sse__link   held;
-    sse__alarm  news;          /* newest has moved on, and streams are held */
+    char          *name;
+    void         (*ask)(sse_stream s, const char *name, const char *after, void *user);
+    int          (*compare)(const char *a, const char *b);
+    void          *user;
+    int            wait_ms;         /* 0: for ever */
+    sse__message  *floor, *newest;  /* by their ids: SO1, SO2. NULL: nothing was published */
+    sse__link      held;
+    sse__alarm     news;            /* newest has moved on, and streams are held */
 } sse__upstream;
 
 typedef enum sse__held_phase {
@@ -17245,14 +17249,14 @@ typedef enum sse__held_phase {
 /* A stream that is held. A place of no bytes: before all. */
 typedef struct sse__held {
     sse__held_phase phase;
-    sse__link    link;         /* in source.held */
-    sse__upstream *source;
-    sse__stream *stream;
-    sse__alarm   alarm;        /* to ask; while ASKED: it takes too long */
-    uint64_t     asked;        /* the last number that was given then: SO3 */
-    uint32_t     events;       /* that the stream had been sent then */
-    bool         resumes;      /* its client came back with an id, and misses nothing */
-    char         place[SSE__PLACE_MAX + 1];
+    sse__link       link;     /* in source.held */
+    sse__upstream  *source;
+    sse__stream    *stream;
+    sse__alarm      alarm;    /* to ask; while ASKED: it takes too long */
+    uint64_t        asked;    /* the last number that was given then: SO3 */
+    uint32_t        events;   /* that the stream had been sent then */
+    bool            resumes;  /* its client came back with an id, and misses nothing */
+    char            place[SSE__PLACE_MAX + 1];
 } sse__held;
 
 /* The default order of ids. */
@@ -17368,7 +17372,7 @@ static void sse__upstream_news(sse__alarm *alarm) {
 
 /* NULL: no memory. */
 static sse__upstream *sse__upstream_new(sse__sequence *sequence, sse_str name,
-                                    const sse_topic_options *o) {
+                                        const sse_topic_options *o) {
     sse__upstream *source = SSE__NEW(sse__upstream);
     if (!source) return NULL;
     sse__list_init(&source->held);
@@ -17413,12 +17417,12 @@ static void sse__held_ask(sse__held *held) {
 }
 
 static void sse__held_alarm(sse__alarm *alarm) {
-    sse__held   *held   = SSE__CONTAINER(alarm, sse__held, alarm);
+    sse__held     *held   = SSE__CONTAINER(alarm, sse__held, alarm);
     sse__upstream *source = held->source;
-    sse__stream *stream = held->stream;
-    sse_app     *app    = stream->app;
-    char         place[SSE__PLACE_MAX + 1];
-    sse__upcall  upcall;
+    sse__stream   *stream = held->stream;
+    sse_app       *app    = stream->app;
+    char           place[SSE__PLACE_MAX + 1];
+    sse__upcall    upcall;
     if (!sse__stream_lives(stream)) return;
     if (held->phase == SSE__HELD_ASKED) {
         sse__log(app, sse__log_level_limited(app, &app->stream_warned_ms),
@@ -17481,7 +17485,7 @@ typedef struct sse__rule {
     sse_topic_options options;
     sse__limits       limits;
     uint64_t          gone; /* numbers up to there may be lacking: of histories that went. K2 */
-    sse__upstream      *source; /* that its topics share with others. NULL: none, or each its own */
+    sse__upstream    *source; /* that its topics share with others. NULL: none, or each its own */
 } sse__rule;
 
 typedef struct sse__topic {
@@ -17509,7 +17513,7 @@ typedef struct sse__topics {
     bool          load_overflow;   /* one of them had to go again for another */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
     struct sse__hearing *hearing;  /* of >>publish. NULL: the program has listened to none */
-    sse__upstream  *sources;         /* that have a .source_name */
+    sse__upstream *sources;        /* that have a .source_name */
 } sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also none */
@@ -17851,6 +17855,7 @@ static int sse__rule_share(sse__topics *topics, sse__rule *rule, const sse_topic
         return sse__refuse(topics->app, SSE_E_STATE,
                            "topic %s: the .source of .source_name %s, or its .user, is another one",
                            rule->name, source->name);
+    else sse__upstream_raise(source); /* its topics may have had events, which nobody kept: SO2 */
     rule->source = source;
     return SSE_OK;
 }
@@ -17927,6 +17932,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
         all find room to be read again
       is a row that its table no longer has          expired  [outbox_resume]
       is above all rows, and is none                 unknown  [outbox_resume]
+      is gone from a log elsewhere: its source says  expired  [replay_gap]
+      is for such a log, and is no id                unknown  [upstream_resume]
 
   While it is connected there is one reason more: its table gives ids again
   (unknown) [outbox_restart]. A stream that replays more slowly than what it
@@ -18143,7 +18150,7 @@ static uint32_t sse__history_behind(const sse__history *h, const sse__upstream *
 typedef enum sse__where { SSE__IN_MEMORY, SSE__NOT_ALL_IN_MEMORY, SSE__AHEAD } sse__where;
 
 static sse__where sse__upstream_where(const sse__upstream *source, const sse__stream *stream,
-                                    const char *place) {
+                                      const char *place) {
     const sse__sub *sub;
     int             order;
     if (!source->newest) return SSE__AHEAD;
@@ -18158,9 +18165,9 @@ static sse__where sse__upstream_where(const sse__upstream *source, const sse__st
     return SSE__IN_MEMORY;
 }
 
-/* All streams of a source go on behind a place, by the numbers of this app. */
+/* The stream is to go on behind a place, by the numbers of this app. */
 static void sse__upstream_place(const sse__upstream *source, const sse__stream *stream,
-                              const char *place) {
+                                const char *place) {
     sse__sub *sub;
     for (sub = stream->subs; sub; sub = sub->next) {
         const sse__history *h = sub->channel->source ? sub->channel->topic->history : NULL;
@@ -18436,15 +18443,17 @@ SSE_API int sse_replay_gap(sse_stream s) {
 
 SSE_API int sse_source_restart(sse_app *app, const char *name) {
     sse__upstream *source;
-    sse__topic  *topic;
-    sse__link   *all, *link, *next;
-    uint32_t     i;
+    sse__topic    *topic;
+    sse__link     *all, *link, *next;
+    uint32_t       i;
     if (!app || !name) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     topic  = sse__topic_find(app->topics, sse__text(name));
     source = sse__upstream_named(app->topics, name);
     if (!source && topic) source = topic->channel.source;
     if (!source) return SSE_E_ABSENT;
+    sse__upstream_set(&source->newest, NULL);
+    sse__upstream_set(&source->floor, NULL);
     for (i = 0; i < app->streams->all.used; i++) {
         sse__stream *stream = (sse__stream *)app->streams->all.at[i].item;
         if (stream && sse__stream_lives(stream) && sse__stream_upstream(stream) == source)
@@ -18453,15 +18462,13 @@ SSE_API int sse_source_restart(sse_app *app, const char *name) {
     all = &app->topics->sequence.histories;
     for (link = all->next; link != all; link = next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, all);
-        next  = link->next; /* the topic may go, and its history with it */
+        next  = link->next; /* the topic may go, with its history, and a source of its own */
         topic = sse__topic_find(app->topics, sse__text(h->topic));
         if (topic->channel.source != source) continue;
         while (h->count) sse__history_drop_oldest(h);
         h->trimmed = false;
         sse__topic_release(topic);
     }
-    sse__upstream_set(&source->newest, NULL);
-    sse__upstream_set(&source->floor, NULL);
     return SSE_OK;
 }
 

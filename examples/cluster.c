@@ -11,22 +11,22 @@ static char    seen[64] = "0-0";                                 // its last ent
 static sse_buf here;                                             // HTML: who is there
 static int     node;
 
-static void put(sse_stream *s, const redisReply *entry) {        // to a stream, or to all
+static int put(sse_stream *s, const redisReply *entry) {         // to a stream, or to all
     redisReply **field = entry->element[1]->element;             // who, ann, text, hello
     sse_buf html = {0};
-    if (entry->element[1]->elements < 4) return;                 // somebody else's
+    if (entry->element[1]->elements < 4) return 0;               // somebody else's
     sse_html(&html, "<p><b>%s</b>%s</p>", field[1]->str, field[3]->str);
     sse_event said = { .event = "said", .id = entry->element[0]->str, .data = sse_buf_text(&html) };
-    if (s) sse_stream_send(*s, &said);
-    else sse_publish(tail.app, "chat", &said);
+    int error = s ? sse_stream_send(*s, &said) : sse_publish(tail.app, "chat", &said);
     sse_buf_free(&html);
+    return error;
 }
 
 static void follow(redisAsyncContext *to, void *reply, void *user) {
     redisReply *r = redis_good(to, reply);
     redisReply *list = r && r->elements ? r->element[0]->element[1] : NULL;
     for (size_t i = 0; list && i < list->elements; i++) {        // of all nodes, ours as well
-        put(NULL, list->element[i]);
+        if (put(NULL, list->element[i])) break;                  // no memory: read again
         snprintf(seen, sizeof seen, "%s", list->element[i]->element[0]->str);
     }
     if (r) redisAsyncCommand(to, follow, user, "XREAD COUNT 500 BLOCK 5000 STREAMS chat %s", seen);
@@ -58,7 +58,7 @@ static void answered(redisAsyncContext *to, void *reply, void *user) {
     else if (i == 0 && strcmp(a->after, "0-0") != 0) sse_replay_gap(a->s);   // trimmed, or no id
     else {
         for (; i < r->elements && sse_stream_pending(a->s) < 100000; i++) {
-            put(&a->s, r->element[i]);
+            if (put(&a->s, r->element[i])) break;
             last = r->element[i]->element[0]->str;
         }
         sse_replay_end(a->s, last);                              // asked again, if that was not all

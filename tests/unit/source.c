@@ -638,6 +638,20 @@ static void test_restart(void) {
     sse_test_close(&beside);
 }
 
+static void test_restart_unused(void) {
+    const sse_topic_options t = source_options(5);
+    node                    n;
+    begin(&n, 5);
+    sse_topic(n.app, "room.*", &t);
+    add_to("room.1", "m1.");
+    add_to("room.2", "m2.");
+    follow(&n, 2);
+    is_int(sse_source_restart(n.app, "room.1"), 0, "a topic that nobody follows");
+    is_int(sse_source_restart(n.app, "room.1"), SSE_E_ABSENT, "is gone then");
+    ok(sse__topic_find(n.app->topics, sse__text("room.2")) != NULL, "others stay");
+    sse_app_free(n.app);
+}
+
 /* ---- publishing ---- */
 
 static void test_publish(void) {
@@ -968,6 +982,7 @@ int main(void) {
     test_overflow();
     test_stop();
     test_restart();
+    test_restart_unused();
     test_publish();
     test_shared();
     test_evicted();
