@@ -126,7 +126,8 @@ static void ask_log(const char *name, const char *after, sse_stream s) {
 END
 my $around = 'sse_req *req, sse_buf *html, const char *name, const char *id, int fd, ' .
     'sse_handler guard, sse_fd_fn fn';
-my $use = join ' ', map { "(void)$_;" } qw(app db text here hash_of ask_log req html name id fd guard fn);
+my @used = qw(app db text here hash_of ask_log req html name id fd guard fn);
+my $use  = join ' ', map { "(void)$_;" } @used;
 
 my $body = qr/\b[^\n]*\{[^\n]*\n(?:(?!\}).*\n)*\}[^\n]*\n/; # of what begins with static or typedef
 

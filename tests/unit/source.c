@@ -529,6 +529,15 @@ static void test_ends(void) {
     come(&n, "GET /feed", id_of(1), &r);
     sse_test_run(n.app, 3600000);
     ok(r.open, ".source_ms off: it may take any time");
+    come(&n, "GET /feed?topic=chat%20free", id_of(1), &other_stream);
+    sse_unsubscribe(newest, "chat");
+    sse_subscribe(newest, "chat");
+    sse_publish(n.app, "chat", &(sse_event){.id = "1-1", .data = "first"});
+    sse_test_run(n.app, 0);
+    is_str(got(&other_stream), "first ", "unsubscribed and subscribed again before any event");
+    is_int(sse_source_restart(n.app, "chat"), 0, "all begins anew");
+    come(&n, "GET /feed", id_of(1), &r);
+    asks[0] = asks[--nasks];
     come(&n, "GET /feed", NULL, &other_stream);
     nasks = 1;
     is_int(answer(5), 0, "an answer");
@@ -749,7 +758,7 @@ static void test_shared(void) {
 static void test_evicted(void) {
     sse_topic_options t = source_options(5);
     sse_app_options   o;
-    sse_test_reply    r = {0};
+    sse_test_reply    r = {0}, second = {0};
     node              n;
     memset(&o, 0, sizeof o);
     o.max_topics = 2;
@@ -773,9 +782,9 @@ static void test_evicted(void) {
     is_str(got(&r), "m2. ", "and comes");
     sse_subscribe(newest, "room.1");
     sse_publish(n.app, "room.9", &(sse_event){.id = "200-1", .data = "nowhere"});
-    sse_unsubscribe(newest, "room.1");
-    come(&n, "GET /feed?topic=room.2", id_of(5), &r);
+    come(&n, "GET /feed?topic=room.2", id_of(5), &second);
     is_int(nasks, 1, "also what found no room");
+    sse_test_close(&second);
     sse_app_free(n.app);
     sse_test_close(&r);
 }

@@ -176,4 +176,4 @@ test(`${total} events to ${pages} pages that roam, through crashes`, async () =>
     const names = await Promise.all(nodes.map(here))
     return names.every(html => all.every(page => html.includes(`<li>${page.name} <`)))
   }, 'who is there, at every node', 60000)
-}, 180000)
+}, 180000 * Math.ceil(total / 5000))
