@@ -12,7 +12,8 @@ FUZZ ?= 30
 MAKE1 = $(MAKE) --no-print-directory
 
 names    = $(basename $(notdir $(wildcard $(1))))
-examples = $(patsubst %,build/%,$(call names,examples/*.c))
+hiredis  = $(wildcard /usr/include/hiredis/async.h /usr/local/include/hiredis/async.h)
+examples = $(patsubst %,build/%,$(filter-out $(if $(hiredis),,cluster),$(call names,examples/*.c)))
 units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell \
            grep -lsE 'pthread_create|sse_offload|sse_db_post|body_to_file|what is acknowledged' \
@@ -89,6 +90,10 @@ help: ## print this list
 build/%: examples/%.c sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c99 -O2 -I. $(WARN) $< -o $@ $(LIBS)
+
+# Only this one needs hiredis: it is left out where that is not installed.
+build/cluster: LIBS += -lhiredis
+build/cluster: examples/redis.h examples/cluster_page.h
 
 build/outside: tests/outside/server.c sse.h
 	@mkdir -p $(@D)

@@ -35,10 +35,10 @@
      The manual, each chapter from code to reasons: (1) routes and replies, (2) streams, (3) topics,
      (4) live views, (5) Datastar, (6) HTMX, (7) signed values, (8) SQLite, (9) compression,
      (10) your own loop, (11) threads, (12) ownership, (13) errors and logs, (14) access,
-     (15) limits, (16) going live, (17) testing your app, (18) C++, (19) coming from other packages.
-     Then the API index, the configuration macros, the declarations with their contracts, and the
-     implementation, bottom-up, which begins with where to look for what. Search for the tag of a
-     section:
+     (15) limits, (16) going live, (17) testing your app, (18) more than one machine, (19) C++,
+     (20) coming from other packages. Then the API index, the configuration macros, the declarations
+     with their contracts, and the implementation, bottom-up, which begins with where to look for
+     what. Search for the tag of a section:
 
      >>base       compilers, allocation, checked sizes, errors
      >>buf        growing buffers, arenas
@@ -75,6 +75,7 @@
      >>history    what topics keep: numbers, rings, tables of SQLite
      >>outbox     rows of a table as events
      >>presence   who is here: on_join, on_leave
+     >>source     logs elsewhere, and the streams that wait for them
      >>topics     names, their options, what keeps them
      >>replay     streams that are behind: catching up, resuming by Last-Event-ID
      >>publish    subscribe and publish; many streams at once
@@ -818,7 +819,47 @@
      other processes, descriptors that are watched) the app hears by the next call, at the earliest;
      threads of the program's own are not waited for. examples/tested.c tests itself.
 
-   18. C++
+   18. More than one machine
+
+       sse_topic(app, "chat", &(sse_topic_options){ .history = 1000, .source = missed });
+
+       typedef struct entry { const char *id, *text; } entry;
+
+       // Each node publishes each entry of the log, in its order, those of its own clients as well.
+       static void arrived(sse_app *app, const entry *e) {
+           sse_publish(app, "chat", &(sse_event){ .id = e->id, .data = e->text });
+       }
+
+       // A client came back whose id is not in memory here: the log is asked for what follows it.
+       static void missed(sse_stream s, const char *name, const char *after, void *user) {
+           ask_log(name, after, s);                              // then answered, or sse_replay_gap
+       }
+       static void answered(sse_stream s, const char *after, const entry *e, int n) {
+           for (; n > 0 && sse_stream_pending(s) < 100000; e++, n--) {
+               sse_stream_send(s, &(sse_event){ .id = e->id, .data = e->text });
+               after = e->id;
+           }
+           sse_replay_end(s, after);                             // asked again, if that was not all
+       }
+
+     Nodes do not know each other. They follow one log: a Redis stream, a topic of Kafka or NATS, a
+     table of a database server. What clients post goes there, and comes back to all nodes. A client
+     that comes back to any of them goes on from memory, if all that it missed is there, which is
+     the rule: the log is asked only for clients of a node that has just started, or that were away
+     for long. Its stream is held meanwhile, and what is published waits in memory: each event
+     arrives once and in order, whichever nodes, or the log, are killed, frozen or restarted. A node
+     that is behind its client is no reason for a gap: it holds the stream until it has caught up.
+
+     examples/cluster.c is all of it with Redis: hiredis in this loop (redis.h, 60 lines), a chat
+     whose pages roam, and who is there on all nodes, by keys that expire.
+
+     For presence, .except and .receivers a node counts its own streams only. A page that follows
+     several topics has one id, so these share one log: name it in .source_name, write the topic
+     into each entry, and send the entries for which sse_subscribed(s, topic) holds. Views and
+     outbox topics (chapter 8) meet in SQLite, on one machine. Any proxy in front will do; sticky
+     sessions are not needed.
+
+   19. C++
 
        static void events(sse_req *req, void *) {                   // from C++11 on
            sse_stream s = sse_stream_open(req, nullptr);
@@ -843,7 +884,7 @@
      A handler is a function or a lambda that captures nothing, and throws nothing: no exception
      may pass through the loop, which is C. The implementation itself compiles as both.
 
-   19. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
+   20. Coming from py-sse, sse-starlette, cjm-fasthtml-sse, microdot.sse, django-async-sse
 
      On the left is what you know, on the right what does it here, or "not there" and what to do
      instead. A name with a dot in front is an option of the call beside it, of sse_stream_open, or
@@ -1363,12 +1404,16 @@
      sse_unsubscribe          ends that
      sse_subscribe_pattern    subscribes to all topics that match
      sse_unsubscribe_pattern  ends that
+     sse_subscribed           is it subscribed to a topic?
      sse_topic                history, presence and slow readers of a topic
      sse_topic_who            who is subscribed
      sse_topic_history        the events a topic keeps
      sse_topic_from_table     rows of a table become events, each once
      sse_topic_listen         the program hears what is published
      sse_topic_unlisten       ends that
+     sse_replay_end           a source elsewhere has sent what there is, up to an id
+     sse_replay_gap           a source elsewhere does not have it any more
+     sse_source_restart       a source elsewhere has lost what comes next
      sse_publish              sends an event to all subscribers, from any thread
      sse_publish_json         the same with formatted JSON
      sse_live                 a live view, shared
@@ -2514,10 +2559,10 @@ typedef enum sse_reason {
     SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its
                         step returned */
     SSE_BY_STOP,     /* the app stops */
-    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms */
+    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms, or a .source did not answer */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
     SSE_BY_LIFETIME, /* lifetime_ms is over */
-    SSE_BY_ERROR     /* it could not be opened, or memory ran out */
+    SSE_BY_ERROR     /* it could not be opened, memory ran out, or sse_source_restart */
 } sse_reason;
 
 /* Returned by a step: */
@@ -2725,16 +2770,90 @@ typedef struct sse_topic_options {
     void (*on_leave)(sse_app *app, const char *topic, const char *who, void *user);
                              /* the last one has been gone for leave_ms. default: none */
     int    leave_ms;         /* so that a reload is no leave. default: 3000; SSE_OFF: none */
-    void  *user;             /* for these two. borrowed until the app is freed. default: NULL */
+    void  *user;             /* for these two, and source. borrowed until the app is freed.
+                                default: NULL */
+    void (*source)(sse_stream s, const char *name, const char *after, void *user);
+                             /* sends what is not in memory here: below. default: none */
+    const char *source_name; /* topics with the same one share one order of ids. default: the
+                                topic's own name */
+    int    source_ms;        /* how long an answer of source may take. default: 10000; SSE_OFF: any
+                                time */
+    int  (*compare)(const char *a, const char *b);
+                             /* which of two ids comes first, as strcmp. default: digits by their
+                                value, all else by byte: "9-2", "9-10", "10-0" */
 } sse_topic_options;
 
 /* Sets the options of a topic, or, for a name with '*', of all topics that match it and have none
    of their own; of several such names the longest counts. options: copied; NULL: all defaults, as
    without this call.
-   Returns: 0; SSE_E_ARG: a value is out of range, or .db without a history; SSE_E_STATE: the topic
-   is in use already, .db is kept by another server, or was opened before a fork; an error of db.
+   Returns: 0; SSE_E_ARG: a value is out of range, or options that do not go together (.db without a
+   history); SSE_E_STATE: the topic is in use already, .db is kept by another server, or was opened
+   before a fork, or .source_name has another .source; an error of db.
    sse_serve answers it too. Threads: loop. In callbacks: yes. */
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options);
+
+/* A topic with a .source is one that many servers share. Its events and their ids come from a log
+   elsewhere (a Redis stream, a table of a database server) that each of them follows:
+       sse_topic(app, "chat", &(sse_topic_options){ .history = 1000, .source = missed });
+       sse_publish(app, "chat", &(sse_event){ .id = "1700000000000-0", .data = text });
+   A server publishes every entry, in the order of the log, from the first one on that is added
+   after it has answered a source, or earlier. An entry that was published before is passed over, so
+   that a follower may read again what it is not sure of; one that could not be published
+   (SSE_E_NOMEM) must be, before the next.
+
+   A client that comes back with an id, whichever server gave it, goes on from memory if all that
+   follows is there (.history; by default as much as .history_bytes hold). So does a newcomer, who
+   has no id, if .greet events are there. Otherwise the stream is held: what is published meanwhile
+   waits in memory, and once all that was queued for the stream has left,
+
+       source(s, name, after, user)
+
+   is called on the loop, never inside a call of the program's. name: .source_name, or the topic.
+   after: the last id that the client has had, in its own words: not every text is an id of yours;
+   NULL: it is to begin, as newcomers do, with the newest entries or with none. Both are valid until
+   return, or until s leaves the topic. The program answers once, within .source_ms, in the call or
+   later, by one of
+
+       sse_stream_send, some times, then sse_replay_end    what follows after, or a part of that
+       sse_replay_gap                                      after is not in the log any more
+       sse_stream_reconnect(s, NULL)                       the log cannot be read: come back later
+
+   and is asked again, each time the queue is empty, until memory goes on from there, or nothing
+   more follows. So it need send one page at a time, sse_stream_pending tells when to end one, and a
+   slow reader keeps nobody waiting. A client whose id is ahead of this server, as another one was
+   faster, is then held until this one is there too, however long that takes. Each event arrives
+   once and in order. A stream that ends while it is held (its peer left, the server stops,
+   .source_ms are over: SSE_BY_TIMEOUT) comes back with the last id that it got; the source is not
+   told, its answer gets SSE_E_CLOSED.
+
+   An id is for one log: such a topic shares a stream only with topics of the same .source_name, and
+   with those that give no ids; patterns do not match it. Where several topics share a log, each
+   entry names its topic: source is called once for a stream, and sends the entries for which
+   sse_subscribed is true. Events published without an id are not kept. Ids have up to 127 bytes.
+   Not with .db. */
+
+/* Answers a source: all up to last_id has been sent, which may be more than what was sent, where
+   the rest is not for this stream. last_id: copied; the id that was asked for: nothing follows it
+   yet; NULL, if after was NULL: the log is empty.
+   Returns: 0; SSE_E_CLOSED; SSE_E_STATE: no source was asked, or it has answered; SSE_E_ARG: no
+   id, or one before after; the answer is then still due. Threads: loop. In callbacks: yes. */
+SSE_API int sse_replay_end(sse_stream s, const char *last_id);
+
+/* Answers a source: what follows after is gone. The client gets the gap event (.gap_event,
+   {"reason":"expired"}), and the source is asked how it is to begin: after is NULL. Returns and
+   threads: as sse_replay_end; SSE_E_STATE also if after was NULL. */
+SSE_API int sse_replay_gap(sse_stream s);
+
+/* Says that the log of a source has lost what would come next, to a server that was away for too
+   long or after the log itself was set back: memory is forgotten, and all streams of its topics
+   come back, to be asked for at their source. name: .source_name, or the topic.
+   Returns: 0; SSE_E_ABSENT: no such source; SSE_E_ARG; SSE_E_THREAD. Threads: loop. In callbacks:
+   yes. */
+SSE_API int sse_source_restart(sse_app *app, const char *name);
+
+/* Whether a stream is subscribed to a topic, by its name or a pattern; false if it is closed.
+   Threads: loop. */
+SSE_API bool sse_subscribed(sse_stream s, const char *topic);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
    a plain character, so a name may be built from request text. A topic begins with its first
@@ -2756,7 +2875,7 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    none.
 
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not
-   text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table;
+   text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table, .source;
    SSE_E_NOMEM. Where this leaves a stream without any subscription, view or step when its handler
    returns, that is logged and its client told to come back. Threads: loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
@@ -2780,9 +2899,10 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
    .receivers counts each stream once, however many of its subscriptions match; not those that still
    catch up with a history, which get the event from there, and nobody who comes back later. 0 if
    the call fails; from other threads -1, as it is not known yet.
-   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG, SSE_E_SYNTAX (check_utf8),
-   SSE_E_NOMEM; from other threads also SSE_E_FULL and SSE_E_STATE, as sse_call. Threads: any; from
-   another one it takes effect in one of the loop's next turns. In callbacks: yes. */
+   Returns: 0, also if nobody is subscribed; SSE_E_FIELD, SSE_E_ARG (also: an id that no .source
+   gives at this place), SSE_E_SYNTAX (check_utf8), SSE_E_NOMEM; from other threads also SSE_E_FULL
+   and SSE_E_STATE, as sse_call. Threads: any; from another one it takes effect in one of the loop's
+   next turns. In callbacks: yes. */
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event);
 
 /* Publishes an event whose data is written by sse_json:
@@ -8425,7 +8545,7 @@ enum {
     SSE__IN_HANDLER, SSE__IN_HOOK, SSE__IN_GUARD, SSE__IN_BODY, SSE__IN_RENDER, SSE__IN_STEP,
     SSE__IN_PING, SSE__IN_STOP, SSE__IN_CLOSE, SSE__IN_REPLY, SSE__IN_PRESENCE, SSE__IN_TIMER,
     SSE__IN_WATCH, SSE__IN_CALL, SSE__IN_DONE, SSE__IN_POSTED, SSE__IN_KEPT, SSE__IN_HEARD,
-    SSE__IN_COMMIT, SSE__CALLBACKS
+    SSE__IN_COMMIT, SSE__IN_SOURCE, SSE__CALLBACKS
 };
 
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
@@ -14819,6 +14939,7 @@ typedef struct sse__stream_extra {
     char          *id;
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
+    struct sse__held *held; /* of >>source, while it waits for one. NULL: it does not */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -15045,6 +15166,7 @@ struct sse__channel {
     bool        single;                 /* its one stream does not share: it has no codecs */
     struct sse__topic  *topic;          /* NULL: it is a view's */
     struct sse__outbox *outbox;         /* of the topic; NULL: none */
+    struct sse__upstream *source;       /* likewise */
     /* Upcall: a sub is about to go; may free the channel if count is 0. */
     void      (*left)(sse__channel *channel, struct sse__sub *sub);
 };
@@ -16207,6 +16329,7 @@ typedef struct sse__limits {
     uint64_t    max_age;
     sse__store *store;
     char       *gap_event;
+    bool        sourced; /* by a log elsewhere: patterns do not match it */
 } sse__limits;
 
 /* Streams that an event was not for, and that would yet find it in its history. Few events have
@@ -16234,6 +16357,7 @@ typedef struct sse__history {
     uint64_t       lost;             /* numbers up to there were trimmed, or an earlier start's */
     uint64_t       saved, saved_lost; /* the last number, and .lost, that its store has */
     bool           flying;           /* it is in the flight: K5 */
+    bool           trimmed;          /* something was */
     uint64_t       missing;          /* numbers up to there may be missing: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
 } sse__history;
@@ -16319,7 +16443,8 @@ static bool sse__history_is_saved(const sse__history *h) { return !h->dirty.next
 static void sse__history_drop_oldest(sse__history *h) {
     sse__entry   *e = &h->at[h->first++];
     sse__message *m = e->message;
-    h->lost = m->seq;
+    h->lost    = m->seq;
+    h->trimmed = true;
     h->bytes -= sse__message_bytes(m).len;
     SSE_FREE(e->absent);
     sse__message_drop(m);
@@ -17432,8 +17557,273 @@ static int sse__presence_each(const sse__presence *presence, const sse__channel 
 }
 
 /*==========================================================================
+  >>source   logs elsewhere, and the streams that wait for them
+  Uses: >>history >>stream >>loop       Tests: tests/unit/source.c
+
+  Many servers follow a log; each has in memory what it was told of since it
+  started, as far as its histories keep it:
+
+      the log   --a--b--c--d--e--f--g--h--i--j-->
+                         ^floor      ^newest
+
+  A client that comes back with an id from there goes on from memory. Any
+  other stream is held:
+
+      ASK    its queue empties, then [held_alarm] calls the source --> ASKED
+      ASKED  the program sends, then says how far it came [replay_end]:
+               on, into memory   it goes on from there [held_joins]
+               on, not yet       --> ASK
+               no further        --> AHEAD
+      AHEAD  nothing followed its id in the log: it waits until the newest
+             here is not before that id [held_joins]
+
+  SO1  Newest only moves on. Entries reach memory in the order of the log,
+       each once: what is not behind newest is not published again.
+  SO2  From floor on, memory lacks only what a history trimmed, and a history
+       that trimmed lacks nothing behind its oldest entry.
+  SO3  A stream joins where it lacks nothing: its id is within memory, or the
+       log had nothing behind it when asked, and memory has all that came
+       since then [held_joins].
+==========================================================================*/
+
+enum { SSE__PLACE_MAX = 127 }; /* bytes of an id */
+
+typedef struct sse__upstream {
+    struct sse__upstream *next;     /* in topics.sources, if several topics share it */
+    sse__sequence *sequence;
+    char          *name;
+    void         (*ask)(sse_stream s, const char *name, const char *after, void *user);
+    int          (*compare)(const char *a, const char *b);
+    void          *user;
+    int            wait_ms;         /* 0: for ever */
+    sse__message  *floor, *newest;  /* by their ids: SO1, SO2. NULL: nothing was published */
+    sse__link      held;
+    sse__alarm     news;            /* newest has moved on, and streams are held */
+} sse__upstream;
+
+typedef enum sse__held_phase {
+    SSE__HELD_ASK, SSE__HELD_ASKED, SSE__HELD_AHEAD /* drawn above */
+} sse__held_phase;
+
+/* A stream that is held. A place of no bytes: before all. */
+typedef struct sse__held {
+    sse__held_phase phase;
+    sse__link       link;     /* in source.held */
+    sse__upstream  *source;
+    sse__stream    *stream;
+    sse__alarm      alarm;    /* to ask; while ASKED: it takes too long */
+    uint64_t        asked;    /* the last number that was given then: SO3 */
+    uint32_t        events;   /* that the stream had been sent then */
+    bool            resumes;  /* its client came back with an id, and misses nothing */
+    char            place[SSE__PLACE_MAX + 1];
+} sse__held;
+
+/* The default order of ids. */
+static int sse__place_compare(const char *a, const char *b) {
+    while (*a && *b) {
+        const size_t n = strspn(a, "0123456789"), m = strspn(b, "0123456789");
+        size_t       zeros_a = strspn(a, "0"), zeros_b = strspn(b, "0");
+        int          order;
+        if (!n || !m) {
+            if (*a != *b) break;
+            a++;
+            b++;
+            continue;
+        }
+        if (zeros_a == n) zeros_a--; /* one digit counts */
+        if (zeros_b == m) zeros_b--;
+        if (n - zeros_a != m - zeros_b) return n - zeros_a < m - zeros_b ? -1 : 1;
+        order = memcmp(a + zeros_a, b + zeros_b, n - zeros_a);
+        if (order) return order;
+        a += n;
+        b += m;
+    }
+    return (unsigned char)*a - (unsigned char)*b;
+}
+
+static bool sse__place_ok(const char *id) { /* NULL: no */
+    return sse__nonempty(id) && strlen(id) <= SSE__PLACE_MAX && sse__has_no_newline(id);
+}
+
+static void sse__place_set(char place[SSE__PLACE_MAX + 1], sse_str id) { /* which is ok */
+    SSE_ASSERT(id.len <= SSE__PLACE_MAX);
+    if (id.len) memcpy(place, id.ptr, id.len);
+    place[id.len] = '\0';
+}
+
+/* How a place and the id of an event that a source gave stand to each other. */
+static int sse__place_against(const sse__upstream *source, const char *place,
+                              const sse__message *m) {
+    char id[SSE__PLACE_MAX + 1];
+    if (!*place) return -1;
+    sse__place_set(id, sse__message_id(m));
+    return source->compare(place, id);
+}
+
+static void sse__upstream_set(sse__message **at, sse__message *m) { /* m: NULL: none */
+    if (m) sse__message_hold(m);
+    sse__message_drop(*at);
+    *at = m;
+}
+
+/* Memory may lack what was published so far: SO2. */
+static void sse__upstream_raise(sse__upstream *source) {
+    if (source) sse__upstream_set(&source->floor, source->newest);
+}
+
+static void sse__upstream_free(sse__upstream *source) { /* no stream is held. NULL: does nothing */
+    if (!source) return;
+    SSE_ASSERT(sse__list_empty(&source->held));
+    sse__alarm_cancel(&source->news);
+    sse__message_drop(source->floor);
+    sse__message_drop(source->newest);
+    SSE_FREE(source->name);
+    SSE_FREE(source);
+}
+
+/* ---- what is published ------------------------------------------------------------------ */
+
+/* Whether an event is the next of the log. h: of its topic; NULL: it is kept nowhere. *error: it
+   cannot be one of the log. SO1, SO2. */
+static bool sse__upstream_takes(const sse__upstream *source, const sse__history *h,
+                                const sse__message *m, int *error) {
+    const sse_str id = sse__message_id(m);
+    char          place[SSE__PLACE_MAX + 1];
+    uint32_t      i = h ? h->count : 0;
+    int           order = -1;
+    if (!id.len || id.len > SSE__PLACE_MAX) {
+        *error = sse__refused(source->sequence->app, SSE_E_ARG,
+                              "sse_publish: .id has %d bytes, where a .source (%s) gives 1 to %d",
+                              (int)id.len, source->name, SSE__PLACE_MAX);
+        return false;
+    }
+    sse__place_set(place, id);
+    if (!source->newest || sse__place_against(source, place, source->newest) > 0) return true;
+    while (i && order < 0)
+        order = sse__place_against(source, place, sse__history_entry(h, --i)->message);
+    if (!h || !order || (order < 0 && h->trimmed) ||
+        sse__place_against(source, place, source->floor) <= 0)
+        return false; /* it was published before */
+    *error = sse__refused(source->sequence->app, SSE_E_ARG,
+                          "sse_publish: .id %s comes after a later one of %s, as .compare orders "
+                          "them: it is not sent", place, source->name);
+    return false;
+}
+
+static void sse__upstream_moved(sse__upstream *source, sse__message *m) { /* m is the newest */
+    if (!source->floor) sse__upstream_set(&source->floor, m);
+    sse__upstream_set(&source->newest, m);
+    if (!sse__list_empty(&source->held) && !source->news.link.next)
+        sse__alarm_set(&source->sequence->app->loop.wheel, &source->news, 0);
+}
+
+/* Streams that are ahead may go on: the upcall to >>replay looks. */
+static void sse__upstream_news(sse__alarm *alarm) {
+    sse__upstream *source = SSE__CONTAINER(alarm, sse__upstream, news);
+    sse__link   *link, *next;
+    for (link = source->held.next; link != &source->held; link = next) {
+        sse__held *held = SSE__CONTAINER(link, sse__held, link);
+        next = link->next; /* it may go */
+        if (held->phase == SSE__HELD_AHEAD && sse__stream_lives(held->stream))
+            held->stream->app->streams->replay(held->stream, NULL);
+    }
+}
+
+/* NULL: no memory. */
+static sse__upstream *sse__upstream_new(sse__sequence *sequence, sse_str name,
+                                        const sse_topic_options *o) {
+    sse__upstream *source = SSE__NEW(sse__upstream);
+    if (!source) return NULL;
+    sse__list_init(&source->held);
+    source->sequence = sequence;
+    source->name     = sse__strdup(name);
+    source->ask      = o->source;
+    source->user     = o->user;
+    source->compare  = o->compare ? o->compare : sse__place_compare;
+    source->wait_ms  = sse__ms_option(o->source_ms, 10000);
+    source->news.fn  = sse__upstream_news;
+    if (source->name) return source;
+    sse__upstream_free(source);
+    return NULL;
+}
+
+/* ---- who is held --------------------------------------------------------------------------- */
+
+static sse__upstream *sse__stream_upstream(const sse__stream *stream) { /* NULL: it has none */
+    const sse__sub *sub = stream->subs;
+    while (sub && !sub->channel->source) sub = sub->next;
+    return sub ? sub->channel->source : NULL;
+}
+
+static void sse__held_free(sse__held *held) {
+    held->stream->extra->held = NULL;
+    sse__alarm_cancel(&held->alarm);
+    sse__list_remove(&held->link);
+    SSE_FREE(held);
+}
+
+static void sse__upstream_left(sse__stream *stream) { /* a sub of the stream has gone */
+    if (!stream->extra->held || sse__stream_upstream(stream)) return;
+    sse__held_free(stream->extra->held);
+    stream->replaying = false;
+}
+
+/* Asks soon, if nothing waits for its peer: >>stream tells when that is so. */
+static void sse__held_ask(sse__held *held) {
+    sse__wheel *wheel = &held->stream->app->loop.wheel;
+    held->phase = SSE__HELD_ASK;
+    if (!held->stream->conn->out.count) sse__alarm_set(wheel, &held->alarm, 0);
+}
+
+static void sse__held_alarm(sse__alarm *alarm) {
+    sse__held     *held   = SSE__CONTAINER(alarm, sse__held, alarm);
+    sse__upstream *source = held->source;
+    sse__stream   *stream = held->stream;
+    sse_app       *app    = stream->app;
+    char           place[SSE__PLACE_MAX + 1];
+    sse__upcall    upcall;
+    if (!sse__stream_lives(stream)) return;
+    if (held->phase == SSE__HELD_ASKED) {
+        sse__log(app, sse__log_level_limited(app, &app->stream_warned_ms),
+                 "the source of %s has not answered for %d ms (.source_ms): its client comes back",
+                 source->name, source->wait_ms);
+        sse__stream_cut(stream, SSE_BY_TIMEOUT);
+        return;
+    }
+    held->phase  = SSE__HELD_ASKED;
+    held->asked  = source->sequence->last;
+    held->events = stream->events;
+    if (source->wait_ms)
+        sse__alarm_set(&app->loop.wheel, &held->alarm,
+                       app->loop.wheel.now + (uint64_t)source->wait_ms);
+    memcpy(place, held->place, sizeof place); /* the callback may let it go */
+    upcall = sse__upcall_begin(app, SSE__IN_SOURCE);
+    source->ask(sse__stream_handle(stream), source->name, *place ? place : NULL, source->user);
+    sse__stream_upcall_end(stream, &upcall, "source"); /* it may be gone, with its topic */
+}
+
+/* Holds a stream at a place (NULL: before all) until its source has been asked. */
+static void sse__upstream_hold(sse__upstream *source, sse__stream *stream, const char *place) {
+    sse__held *held = sse__stream_own_extra(stream) ? SSE__NEW(sse__held) : NULL;
+    if (!held) {
+        sse__stream_cut(stream, SSE_BY_ERROR); /* its client comes back */
+        return;
+    }
+    held->source   = source;
+    held->stream   = stream;
+    held->alarm.fn = sse__held_alarm;
+    held->resumes  = place != NULL;
+    sse__place_set(held->place, sse__text(place));
+    sse__list_add(&source->held, &held->link);
+    stream->extra->held = held;
+    stream->replaying   = true;
+    sse__held_ask(held);
+}
+
+/*==========================================================================
   >>topics   names, their options, what keeps them
-  Uses: >>presence >>outbox >>history   Tests: tests/unit/topics.c streams.c lost.c
+  Uses: >>source >>presence >>outbox >>history
+  Tests: tests/unit/topics.c streams.c lost.c
 
       [topic_get] --> in use: somebody is subscribed or present, or sse_topic named it
                         |  ^
@@ -17454,6 +17844,7 @@ typedef struct sse__rule {
     sse_topic_options options;
     sse__limits       limits;
     uint64_t          gone; /* numbers up to there may be lacking: of histories that went. K2 */
+    sse__upstream    *source; /* that its topics share with others. NULL: none, or each its own */
 } sse__rule;
 
 typedef struct sse__topic {
@@ -17481,6 +17872,7 @@ typedef struct sse__topics {
     bool          load_overflow;   /* one of them had to go again for another */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
     struct sse__hearing *hearing;  /* of >>publish. NULL: the program has listened to none */
+    sse__upstream *sources;        /* that have a .source_name */
 } sse__topics;
 
 static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any run, also none */
@@ -17522,6 +17914,8 @@ static void sse__topic_free(sse__topic *topic) {
     sse__list_remove(&topic->idle);
     sse__history_free(topic->history);
     sse__outbox_free(topic->channel.outbox);
+    if (topic->channel.source && topic->channel.source != topic->rule->source)
+        sse__upstream_free(topic->channel.source);
     sse__presence_free(topic->presence);
     SSE_FREE((char *)topic->node.key.ptr);
     SSE_FREE(topic);
@@ -17538,6 +17932,7 @@ static void sse__topic_forget(sse__topic *topic) {
                                                             : &topic->rule->gone;
     }
     if (known && *known < upto) *known = upto;
+    sse__upstream_raise(topic->channel.source);
     sse__topic_free(topic);
 }
 
@@ -17574,6 +17969,7 @@ static bool sse__topics_evict(sse__topics *topics) {
 
 static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
     sse__topic *topic = channel->topic;
+    if (channel->source) sse__upstream_left(sub->in.stream);
     if (topic->presence)
         sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
     sse__topic_release(topic);
@@ -17627,6 +18023,14 @@ static sse__topic *sse__topic_new(sse__topics *topics, sse_str name, bool patter
             return NULL;
         }
     }
+    if (rule && rule->options.source && !pattern) {
+        topic->channel.source = rule->source
+            ? rule->source : sse__upstream_new(&topics->sequence, name, &rule->options);
+        if (!topic->channel.source) {
+            sse__topic_free(topic);
+            return NULL;
+        }
+    }
     *error = SSE_OK;
     return topic;
 }
@@ -17676,7 +18080,7 @@ static void sse__rule_free(sse__rule *rule) {
 }
 
 static bool sse__topic_keeps(const sse_topic_options *o) {
-    return o->history || o->history_bytes || o->history_age_ms;
+    return o->history || o->history_bytes || o->history_age_ms || o->source;
 }
 
 static int sse__topic_check(sse_app *app, const char *name, const sse_topic_options *o) {
@@ -17685,6 +18089,7 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
         {"history_age_ms", o->history_age_ms, 0, INT32_MAX},
         {"greet", o->greet, 0, INT32_MAX},
         {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX},
+        {"source_ms", o->source_ms, SSE_OFF, INT32_MAX},
         {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
     char what[200];
     if (!sse__nonempty(name))
@@ -17694,6 +18099,12 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
     if (o->db && !sse__topic_keeps(o))
         return sse__refuse(app, SSE_E_ARG, "topic %s: .db without a history: set .history, "
                                            ".history_bytes or .history_age_ms", name);
+    if (o->db && o->source)
+        return sse__refuse(app, SSE_E_ARG, "topic %s: .db with a .source, which keeps its events",
+                           name);
+    if (!o->source && (o->source_name || o->source_ms || o->compare))
+        return sse__refuse(app, SSE_E_ARG, "topic %s: .source_name, .source_ms and .compare are "
+                                           "for a .source: there is none", name);
     snprintf(what, sizeof what, "topic %s", name);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
@@ -17710,6 +18121,7 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) {
         rule->limits.max_count = o->history ? (uint32_t)o->history : UINT32_MAX;
         rule->limits.max_bytes = o->history_bytes ? o->history_bytes : 4194304;
         rule->limits.max_age   = (uint64_t)o->history_age_ms;
+        rule->limits.sourced   = o->source != NULL;
     }
     if (rule->name && (rule->limits.gap_event || !named_gap)) return rule;
     sse__rule_free(rule);
@@ -17756,6 +18168,11 @@ static void sse__topics_free(sse_app *app) { /* no stream is left; on_leave is n
     sse__map_free(&topics->patterns);
     sse__rules_free(topics->rules);
     sse__rules_free(topics->named);
+    while (topics->sources) {
+        sse__upstream *next = topics->sources->next;
+        sse__upstream_free(topics->sources);
+        topics->sources = next;
+    }
     sse__sequence_close(&topics->sequence);
 }
 
@@ -17778,6 +18195,30 @@ static bool sse__topics_use(sse_app *app) {
     return true;
 }
 
+/* NULL: none, or one of a single topic. */
+static sse__upstream *sse__upstream_named(const sse__topics *topics, const char *name) {
+    sse__upstream *source = topics->sources;
+    while (source && strcmp(source->name, name) != 0) source = source->next;
+    return source;
+}
+
+/* Finds or makes the source that a rule shares with others. */
+static int sse__rule_share(sse__topics *topics, sse__rule *rule, const sse_topic_options *o) {
+    sse__upstream *source = sse__upstream_named(topics, o->source_name);
+    if (!source) {
+        source = sse__upstream_new(&topics->sequence, sse__text(o->source_name), o);
+        if (!source) return SSE_E_NOMEM;
+        source->next    = topics->sources;
+        topics->sources = source;
+    } else if (source->ask != o->source || source->user != o->user)
+        return sse__refuse(topics->app, SSE_E_STATE,
+                           "topic %s: the .source of .source_name %s, or its .user, is another one",
+                           rule->name, source->name);
+    else sse__upstream_raise(source); /* its topics may have had events, which nobody kept: SO2 */
+    rule->source = source;
+    return SSE_OK;
+}
+
 SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *options) {
     sse_topic_options o;
     sse__rule        *rule;
@@ -17791,6 +18232,7 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     rule = sse__topics_use(app) ? sse__rule_new(name, &o) : NULL;
     if (!rule) return sse__config_fail(app, SSE_E_NOMEM, "topic", name);
     if (o.db) error = sse__store_open(&app->topics->sequence, o.db, &rule->limits.store);
+    if (sse__nonempty(o.source_name)) error = sse__rule_share(app->topics, rule, &o);
     if (error) sse__rule_free(rule);
     else error = sse__rule_add(app->topics, rule);
     if (!error || error == SSE_E_STATE) return error; /* that was told with its reason */
@@ -17850,6 +18292,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
         all find room to be read again
       is a row that its table no longer has          expired  [outbox_resume]
       is above all rows, and is none                 unknown  [outbox_resume]
+      is gone from a log elsewhere: its source says  expired  [replay_gap]
+      is for such a log, and is no id                unknown  [upstream_resume]
 
   While it is connected there is one reason more: its table gives ids again
   (unknown) [outbox_restart]. A stream that replays more slowly than what it
@@ -17880,7 +18324,9 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
             SSE_ASSERT(link->next == all ||
                        h->newest <= SSE__CONTAINER(link->next, sse__history, all)->newest); /* K3 */
             if (h->newest <= after) break;
-            if (sse__pattern_match(topic->node.key.ptr, sse__text(h->topic))) fn(h, sub, user);
+            if (!h->limits.sourced &&
+                sse__pattern_match(topic->node.key.ptr, sse__text(h->topic)))
+                fn(h, sub, user);
         }
     }
 }
@@ -17895,7 +18341,7 @@ static void sse__keepers_add(sse__keepers *k, const sse__rule *rule) {
 }
 
 static void sse__keepers_add_rule(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
-    if (!sse__rule_keeps(rule)) return;
+    if (!sse__rule_keeps(rule) || rule->limits.sourced) return;
     sse__keepers_add(k, rule);
     if (k->gone < rule->gone) k->gone = rule->gone;
     if (!rule->limits.store && k->gone < earlier) k->gone = earlier;
@@ -18045,6 +18491,76 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     return seq;
 }
 
+/* ---- catching up with a log elsewhere ------------------------------------------------------- */
+
+/* The index of the first entry behind a place: they are in the order of their ids, SO1. */
+static uint32_t sse__history_behind(const sse__history *h, const sse__upstream *source,
+                                    const char *place) {
+    uint32_t low = 0, high = h->count;
+    while (low < high) {
+        const uint32_t mid = low + (high - low) / 2;
+        if (sse__place_against(source, place, sse__history_entry(h, mid)->message) < 0) high = mid;
+        else low = mid + 1;
+    }
+    return low;
+}
+
+/* Where a place is, seen from what memory has of the topics of a stream: SO2. */
+typedef enum sse__where { SSE__IN_MEMORY, SSE__NOT_ALL_IN_MEMORY, SSE__AHEAD } sse__where;
+
+static sse__where sse__upstream_where(const sse__upstream *source, const sse__stream *stream,
+                                      const char *place) {
+    const sse__sub *sub;
+    int             order;
+    if (!source->newest) return SSE__AHEAD;
+    order = sse__place_against(source, place, source->newest);
+    if (order >= 0) return order ? SSE__AHEAD : SSE__IN_MEMORY;
+    if (sse__place_against(source, place, source->floor) < 0) return SSE__NOT_ALL_IN_MEMORY;
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__history *h = sub->channel->source ? sub->channel->topic->history : NULL;
+        if (h && h->trimmed && !sse__history_behind(h, source, place))
+            return SSE__NOT_ALL_IN_MEMORY;
+    }
+    return SSE__IN_MEMORY;
+}
+
+/* The stream is to go on behind a place, by the numbers of this app. */
+static void sse__upstream_place(const sse__upstream *source, const sse__stream *stream,
+                                const char *place) {
+    sse__sub *sub;
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__history *h = sub->channel->source ? sub->channel->topic->history : NULL;
+        const uint32_t      i = h ? sse__history_behind(h, source, place) : 0;
+        if (h && i) sub->after = sse__history_seq(h, i - 1);
+        else if (h) sub->after = h->count ? h->lost : source->sequence->last;
+    }
+}
+
+static bool sse__held_has_all(const sse__held *held) { /* that was published since it was asked */
+    const sse__sub *sub = held->stream->subs;
+    while (sub && (!sub->channel->source ||
+                   sub->channel->topic->history->lost <= held->asked))
+        sub = sub->next;
+    return !sub;
+}
+
+/* Looks whether a stream that is held may go on from memory, and lets it go if so: SO3. */
+static bool sse__held_joins(sse__held *held) {
+    sse__stream     *stream = held->stream;
+    const sse__where where  = sse__upstream_where(held->source, stream, held->place);
+    const bool       no_more = held->phase == SSE__HELD_AHEAD;
+    if (held->phase == SSE__HELD_ASKED) return false;
+    if (where == SSE__IN_MEMORY ||
+        (where == SSE__NOT_ALL_IN_MEMORY && no_more && sse__held_has_all(held))) {
+        sse__upstream_place(held->source, stream, held->place);
+        if (held->resumes) stream->app->net->counts.resumes++;
+        sse__held_free(held);
+        return true;
+    }
+    if (where == SSE__NOT_ALL_IN_MEMORY || !no_more) sse__held_ask(held);
+    return false;
+}
+
 static void sse__stream_refill(sse__stream *stream) {
     sse__sub  *sub = sse__stream_row_sub(stream);
     sse__merge m;
@@ -18054,6 +18570,7 @@ static void sse__stream_refill(sse__stream *stream) {
         sse__outbox_refill(sub);
         return;
     }
+    if (stream->extra->held && !sse__held_joins(stream->extra->held)) return;
     memset(&m, 0, sizeof m);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->channel->topic && sub->after < after) after = sub->after;
@@ -18125,15 +18642,18 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
 static void sse__stream_send_position(sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
     const sse__sub      *rows     = sse__stream_row_sub(stream);
+    const sse__upstream   *source   = sse__stream_upstream(stream);
     char          id[SSE__ID_ROOM + 1];
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     sse__message *m;
+    if (source && !source->newest) return; /* no place is known */
     sse__message_begin(&b);
-    if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->after);
+    if (source) sse_printf(&b, "id: %.*s\n", SSE_STR(sse__message_id(source->newest)));
+    else if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->after);
     else sse__put_str(&b, sse__id_line(id, sequence->epoch, sequence->last));
     sse__put_char(&b, '\n');
     m = sse__message_new(&b, NULL);
-    if (m && !rows && !sse__sequence_is_reserved(sequence))
+    if (m && !rows && !source && !sse__sequence_is_reserved(sequence))
         m->block->after = stream->app->net->told; /* K1 */
     (void)sse__stream_push_new(stream, m);
 }
@@ -18152,17 +18672,58 @@ static void sse__stream_gap(sse__stream *stream, bool expired) {
     (void)sse__stream_push_new(stream, sse__message_gap(stream->app, name, expired));
 }
 
+/* Whether memory has the events that greet a newcomer, and knows where it is then: O4. */
+static bool sse__upstream_greets(const sse__upstream *source, const sse__stream *stream) {
+    const sse__sub *sub;
+    for (sub = stream->subs; sub; sub = sub->next) {
+        const sse__topic *topic = sub->channel->source ? sub->channel->topic : NULL;
+        if (topic && topic->rule->options.greet > 0 &&
+            topic->history->count < (uint32_t)topic->rule->options.greet)
+            return false;
+    }
+    return source->newest != NULL;
+}
+
+/* The same as stream_resume where the log is elsewhere: goes on from memory, or is held. */
+static void sse__upstream_resume(sse__upstream *source, sse__stream *stream, const char *id) {
+    sse_stats     *counts    = &stream->app->net->counts;
+    const uint64_t delivered = counts->delivered;
+    bool           memory;
+    if (!sse__nonempty(id)) memory = sse__upstream_greets(source, stream);
+    else if (sse__place_ok(id)) {
+        memory = sse__upstream_where(source, stream, id) == SSE__IN_MEMORY;
+        if (memory) sse__upstream_place(source, stream, id);
+        if (memory) counts->resumes++;
+    } else {
+        memory = false;
+        id     = NULL;
+        sse__stream_gap(stream, false);
+        if (!sse__stream_lives(stream)) return;
+    }
+    if (!memory) sse__upstream_hold(source, stream, sse__nonempty(id) ? id : NULL);
+    else {
+        sse__stream_refill(stream);
+        if (sse__stream_lives(stream) && !sse__nonempty(id) && counts->delivered == delivered)
+            sse__stream_send_position(stream); /* O4 */
+    }
+}
+
 /* The opening handler has returned: what it subscribed to begins to flow, from where the client
    left it. */
 static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     sse_stats  *counts = &stream->app->net->counts;
     sse__sub   *sub, *rows = sse__stream_row_sub(stream);
+    sse__upstream *source = sse__stream_upstream(stream);
     const char *id = sse_header(req, "last-event-id");
     bool        resumed, placed = false; /* placed: its client has an id of this start */
     uint64_t    delivered;
     sse__resume r;
     memset(&r, 0, sizeof r);
     if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
+    if (source) {
+        sse__upstream_resume(source, stream, id);
+        return;
+    }
     if (sse__nonempty(id)) {
         r.id = sse__text(id);
         if (rows) r.lost = !sse__outbox_resume(rows->channel->outbox, r.id, &r.seq, &r.found);
@@ -18180,10 +18741,94 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
         sse__stream_send_position(stream); /* O4 */
 }
 
-/* Upcall of >>stream. */
+/* Upcall of >>stream, and of >>source. */
 static void sse__stream_replay(sse__stream *stream, sse_req *req) {
     if (req) sse__stream_resume(stream, req);
     else sse__stream_refill(stream);
+}
+
+/* ---- a source answers ------------------------------------------------------------------- */
+
+/* Finds the stream whose source has to answer; else *out is NULL, and the answer an error. */
+static int sse__upstream_may_answer(sse_stream s, const char *call, sse__held **out) {
+    sse__stream *stream;
+    const int    error = sse__stream_may(s, SSE__USE_EVENT, call, &stream);
+    *out = NULL;
+    if (error) return error;
+    if (!stream->extra->held || stream->extra->held->phase != SSE__HELD_ASKED)
+        return sse__stream_misused(stream, call, "where no source was asked, or it has answered");
+    *out = stream->extra->held;
+    return SSE_OK;
+}
+
+SSE_API int sse_replay_end(sse_stream s, const char *last_id) {
+    sse__held *held;
+    bool       on;
+    const int  error = sse__upstream_may_answer(s, "sse_replay_end", &held);
+    if (error) return error;
+    if (last_id ? !sse__place_ok(last_id) : *held->place != '\0')
+        return sse__refused(s.app, SSE_E_ARG, "sse_replay_end: last_id is no id of 1 to %d bytes",
+                            SSE__PLACE_MAX);
+    if (last_id && *held->place && held->source->compare(last_id, held->place) < 0)
+        return sse__refused(s.app, SSE_E_ARG,
+                            "sse_replay_end: last_id %s comes before %s, as .compare orders them",
+                            last_id, held->place);
+    sse__alarm_cancel(&held->alarm);
+    on = last_id && (!*held->place || held->source->compare(last_id, held->place) > 0);
+    held->phase = on ? SSE__HELD_ASK : SSE__HELD_AHEAD;
+    if (on) sse__place_set(held->place, sse__text(last_id));
+    if (on && held->stream->events == held->events) { /* its client has no id for that: O4 */
+        sse_event at = sse__event_new(NULL);
+        at.id = held->place;
+        sse_stream_send(s, &at);
+    }
+    if (sse__stream_lives(held->stream)) sse__stream_refill(held->stream);
+    return SSE_OK;
+}
+
+SSE_API int sse_replay_gap(sse_stream s) {
+    sse__held *held;
+    const int  error = sse__upstream_may_answer(s, "sse_replay_gap", &held);
+    if (error) return error;
+    if (!*held->place)
+        return sse__stream_misused(held->stream, "sse_replay_gap", "where after was NULL");
+    sse__alarm_cancel(&held->alarm);
+    held->place[0] = '\0';
+    held->resumes  = false;
+    sse__stream_gap(held->stream, true);
+    if (sse__stream_lives(held->stream)) sse__held_ask(held);
+    return SSE_OK;
+}
+
+SSE_API int sse_source_restart(sse_app *app, const char *name) {
+    sse__upstream *source;
+    sse__topic    *topic;
+    sse__link     *all, *link, *next;
+    uint32_t       i;
+    if (!app || !name) return SSE_E_ARG;
+    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    topic  = sse__topic_find(app->topics, sse__text(name));
+    source = sse__upstream_named(app->topics, name);
+    if (!source && topic) source = topic->channel.source;
+    if (!source) return SSE_E_ABSENT;
+    sse__upstream_set(&source->newest, NULL);
+    sse__upstream_set(&source->floor, NULL);
+    for (i = 0; i < app->streams->all.used; i++) {
+        sse__stream *stream = (sse__stream *)app->streams->all.at[i].item;
+        if (stream && sse__stream_lives(stream) && sse__stream_upstream(stream) == source)
+            sse__stream_cut(stream, SSE_BY_ERROR);
+    }
+    all = &app->topics->sequence.histories;
+    for (link = all->next; link != all; link = next) {
+        sse__history *h = SSE__CONTAINER(link, sse__history, all);
+        next  = link->next; /* the topic may go, with its history, and a source of its own */
+        topic = sse__topic_find(app->topics, sse__text(h->topic));
+        if (topic->channel.source != source) continue;
+        while (h->count) sse__history_drop_oldest(h);
+        h->trimmed = false;
+        sse__topic_release(topic);
+    }
+    return SSE_OK;
 }
 
 /*==========================================================================
@@ -18213,17 +18858,23 @@ static uint64_t sse__topic_greet_after(const sse__topic *topic, bool opening) {
     return (uint32_t)n < h->count ? sse__history_seq(h, h->count - (uint32_t)n - 1) : h->lost;
 }
 
-static bool sse__topic_gives_ids(const sse__topic *topic) {
-    return topic && (topic->pattern || topic->history || topic->channel.outbox);
+/* What the ids of a topic are of: the rows of a table, a log elsewhere, the app's numbers. NULL: it
+   gives none. */
+static const void *sse__topic_ids(const sse__topic *topic) {
+    if (topic && topic->channel.outbox) return topic->channel.outbox;
+    if (topic && topic->channel.source) return topic->channel.source;
+    return topic && (topic->pattern || topic->history) ? topic->owner : NULL;
 }
 
-/* A stream has one Last-Event-ID: it is for the app's numbers, or for the rows of one table. */
+/* A stream has one Last-Event-ID: all that it follows have ids of the same kind, or none. */
 static bool sse__topic_compatible(const sse__topic *topic, const sse__stream *stream) {
-    const sse__sub *sub = stream->subs;
-    if (!topic->channel.outbox)
-        return !sse__topic_gives_ids(topic) || !sse__stream_row_sub(stream);
-    while (sub && !sse__topic_gives_ids(sub->channel->topic)) sub = sub->next;
-    return !sub;
+    const void     *ids = sse__topic_ids(topic), *others;
+    const sse__sub *sub;
+    for (sub = stream->subs; ids && sub; sub = sub->next) {
+        others = sse__topic_ids(sub->channel->topic);
+        if (others && others != ids) return false;
+    }
+    return true;
 }
 
 /* who: NULL: nobody. False: no memory. */
@@ -18251,7 +18902,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     if (!sub) return fits ? SSE_E_NOMEM : SSE_E_STATE;
     sse__list_remove(&topic->idle);
     sub->after = sse__topic_greet_after(topic, opening);
-    if (opening && sse__topic_gives_ids(topic)) stream->replaying = true;            /* S7 */
+    if (opening && sse__topic_ids(topic)) stream->replaying = true;            /* S7 */
     if (!placed && sse__stream_has_history(stream)) sse__stream_send_position(stream); /* O4 */
     return SSE_OK;
 }
@@ -18299,6 +18950,18 @@ SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
 }
 SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) {
     return sse__unsubscribe(s, pattern, true);
+}
+
+SSE_API bool sse_subscribed(sse_stream s, const char *topic) {
+    const sse__stream *stream = sse__stream_open_one(s);
+    const sse__sub    *sub    = stream && topic ? stream->subs : NULL;
+    for (; sub; sub = sub->next) {
+        const sse__topic *t = sub->channel->topic; /* NULL: it is a view's */
+        if (t && (t->pattern ? sse__pattern_match(t->node.key.ptr, sse__text(topic))
+                             : sse__eq(t->node.key, sse__text(topic))))
+            return true;
+    }
+    return false;
 }
 
 /* ---- publishing ------------------------------------------------------------------------- */
@@ -18413,13 +19076,28 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     sse__message      *m      = NULL;
     sse__topic        *topic, *exact; /* topic NULL: it is not to be kept */
     sse__left_out      out;
-    topic = p->ephemeral ? NULL : sse__topic_with_history(topics, p->topic, &error);
-    exact = topic ? topic : sse__topic_find(topics, name);
+    bool               kept;
+    exact = sse__topic_find(topics, name);
     rule  = exact ? exact->rule : sse__rule_for(topics, name);
+    kept  = !p->ephemeral && (p->has_id || !rule || !rule->options.source);
+    topic = kept ? sse__topic_with_history(topics, p->topic, &error) : NULL;
+    if (topic) exact = topic;
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
     out   = sse__publication_leave_out(p, app, topic != NULL);
     if (out.failed) error = SSE_E_NOMEM;
     if (error != SSE_E_NOMEM) m = sse__publication_message(p, topics, rule, topic != NULL);
+    if (m && kept && rule && rule->options.source) {
+        sse__upstream *source = topic ? topic->channel.source : rule->source;
+        error = SSE_OK;
+        if (source && !sse__upstream_takes(source, topic ? topic->history : NULL, m, &error)) {
+            SSE_FREE(out.absent);
+            if (topic) sse__topic_release(topic);
+            sse__message_drop(m);
+            return error;
+        }
+        if (source) sse__upstream_moved(source, m);
+        if (!topic) sse__upstream_raise(source); /* there was no room for it: SO2 */
+    }
     if (m) {
         if (topic) {
             sse__history_add(topic->history, m, (int64_t)app->loop.wheel.now, out.absent);
@@ -18428,7 +19106,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         if (app->net->told != told) m->block->after = app->net->told; /* C5: whenever it is sent */
         app->net->counts.events++;
         if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
-        sse__publish_to_patterns(topics, name, m);
+        if (!rule || !rule->options.source) sse__publish_to_patterns(topics, name, m);
         if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
     } else {
         sse_buf_free(&p->text);
@@ -18442,7 +19120,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
 /* A publication of another thread on its way to the loop: what it points to stands behind it. */
 static void sse__posted_run(sse_app *app, void *user) {
     sse__publication *p = (sse__publication *)user;
-    if (sse__publish(app, p))
+    if (sse__publish(app, p) == SSE_E_NOMEM)
         sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", p->topic);
     SSE_FREE(p);
 }

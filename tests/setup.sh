@@ -167,6 +167,9 @@ if [ "$1" = test ]; then
     lacks openssh-client command -v ssh
     lacks openssh-server test -x /usr/sbin/sshd
     lacks openssl command -v openssl
+    # for examples/cluster.c; the server is in redis-tools, redis-server only starts it
+    lacks libhiredis-dev links "$cc" hiredis/async.h -lhiredis
+    lacks redis-tools sh -c 'command -v redis-server || command -v redis-check-rdb'
     lacks "nodejs ca-certificates" command -v node
     lacks npm command -v npm
     # Ubuntu's browsers are snaps, which do not run everywhere: there playwright fetches its own

@@ -4,13 +4,21 @@
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { after, before } from 'node:test'
+import { Redis } from '../wire/redis.mjs'
 import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
 import { asked, browser, clients, is_back, open, post, says_so, talkers, type, user,
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  processes: 'live', numbers: 'live', login: '', later: '' }
+  processes: 'live', numbers: 'live', cluster: 'live', login: '', later: '' }
 const live = Object.keys(pages).filter(program => pages[program])
+const speakers = { ...talkers, cluster: { lines: 'main p', url: '/', field: 'text' } }
+let redis // which cluster needs
+before(async () => { redis = await Redis.start() })
+after(() => redis.kill())
+const start = (program, client) =>
+  Server.start(program, { env: { DATASTAR_JS: client, REDIS: redis.sock } })
 const clients_of = program => ['chat', 'life'].includes(program) ? clients : ['']
 
 // Texts whose contrast to what is behind them is under 4.5 : 1.
@@ -68,12 +76,12 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
   test(`${program}${client && ' with ' + path.basename(client)}: light and dark, ` +
       `on a phone and on a screen, connected and not`, async () => {
     mkdirSync(path.join(root, 'build/browser'), { recursive: true })
-    const server = await Server.start(program, { env: { DATASTAR_JS: client } })
-    if (talkers[program])
+    const server = await start(program, client)
+    if (speakers[program])
       for (const text of ['Hello, all',
         'A longer line, which takes more than one row on a phone: ' + 'words '.repeat(20),
         'x'.repeat(150)])
-        await post(server, talkers[program], text)
+        await post(server, speakers[program], text)
     if (program === 'processes') for (let i = 0; i < 9; i++) await press(server, `first${i}`)
     const views = []
     for (const scheme of ['light', 'dark'])
@@ -96,7 +104,7 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
     if (pages[program]) {
       await server.restart('SIGKILL', { meanwhile: async () => {
         for (const { page } of views) await says_so(page)
-        if (talkers[program]) for (const { page } of views) await type(page, 'This waits')
+        if (speakers[program]) for (const { page } of views) await type(page, 'This waits')
         await sleep(2500)
         await look('-away')
       } })
@@ -126,7 +134,7 @@ async function bring_to_front(pages, front) {
 for (const program of live) for (const client of clients_of(program)) {
   test(`${program}${client && ' with ' + path.basename(client)}: nine tabs of one browser`,
       async () => {
-    const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+    const server = await start(program, client)
     const context = await user(), tabs = []
     const hides = ['chat', 'life'].includes(program) // their streams close where nobody looks
     const state = page =>
@@ -140,15 +148,15 @@ for (const program of live) for (const client of clients_of(program)) {
     await sleep(1500)
     for (const [i, tab] of tabs.entries()) {
       if (hides) await bring_to_front(tabs, tab)
-      if (talkers[program]) await post(server, talkers[program], `to tab ${i}`)
+      if (speakers[program]) await post(server, speakers[program], `to tab ${i}`)
       else if (program === 'sensor')
         await tab.evaluate(() => { document.getElementById('age').textContent = '' })
       const before = program === 'sensor' ? '' : await state(tab)
       if (program === 'processes') await press(server, i)
-      await until(async () => talkers[program] ? (await state(tab)).includes(`to tab ${i}`)
+      await until(async () => speakers[program] ? (await state(tab)).includes(`to tab ${i}`)
         : await state(tab) !== before, `tab ${i} to follow`, 15000)
     }
-    if (!hides) for (const tab of tabs) for (let i = 0; i < 9; i++) if (talkers[program])
+    if (!hides) for (const tab of tabs) for (let i = 0; i < 9; i++) if (speakers[program])
       await until(async () => (await state(tab)).split(`to tab ${i}`).length === 2,
         'all lines in all tabs, once')
     for (const tab of tabs) assert.deepEqual(tab.errors, [])
@@ -161,7 +169,7 @@ for (const program of ['chat', 'life']) for (const client of clients) {
   test(
       `${program}${client && ' with ' + path.basename(client)}: nine tabs opened in the background`,
       async () => {
-    const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+    const server = await start(program, client)
     const context = await user(), tabs = []
     await context.addInitScript(() =>
       Object.defineProperty(document, 'hidden', { value: true, configurable: true }))

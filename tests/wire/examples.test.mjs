@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { answers, elements, listen, post, request, root, Server, sleep, test,
   until } from './wire.mjs'
+import { Redis } from './redis.mjs'
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -303,6 +304,53 @@ test('tested', async () => {
   await until(() => elements(clock.last)?.includes('1:59'), 'the second second')
   clock.close()
   await server.stops()
+})
+
+test('cluster', async () => {
+  const redis = await Redis.start()
+  const node = number =>
+    Server.start('cluster', { env: { REDIS: redis.sock, NODE: `${number}` } })
+  const [one, two] = [await node(1), await node(2)]
+  const lines = html =>
+    [...html.matchAll(/<p><b>bob<\/b>(.*?)<\/p>/g)].map(match => match[1])
+  const said = stream => stream.events.filter(({ event }) => event === 'said')
+    .map(({ data }) => data.replace(/^.*<\/b>|<\/p>$/g, ''))
+  const say = (server, text) => send(server, '/?me=bob', { text })
+  assert.match(await get_page(one), /<small>from node 1<\/small>.*data-id="0-0"/s)
+  const ann = await listen(one, '/feed?me=%3Cann&lastEventId=0-0')
+  assert.equal((await say(two, '1 < 2')).status, 204)
+  assert.equal((await say(one, '')).status, 400)
+  await until(() => said(ann).length === 1, 'what was said at the other node')
+  assert.deepEqual(said(ann), ['1 &lt; 2'])
+  await until(async () => lines(await get_page(one)).length === 1, 'the page to have it')
+  assert.equal(ann.events.find(({ event }) => event === 'node').data, '1')
+  await until(async () => /<li>&lt;ann <small>1</.test(await get_page(two)), 'ann, at both nodes')
+  ann.close()
+  await say(two, 'missed')
+  const back = await listen(two, '/feed?me=ann', { headers: { 'Last-Event-ID': ann.last.id } })
+  await until(() => said(back).length === 1, 'what was missed')
+  await until(async () => !/&lt;ann/.test(await get_page(one)), 'her to be gone there')
+  const lost = await listen(one, '/feed', { headers: { 'Last-Event-ID': '1-1' } })
+  await until(() => lost.last?.event === 'gap', 'an entry that is gone')
+  const wrong = await listen(one, '/feed', { headers: { 'Last-Event-ID': 'not an id' } })
+  await until(() => wrong.last?.event === 'gap', 'an id that Redis refuses')
+  await redis.kill()
+  await until(async () => (await say(one, 'lost')).status === 503, 'Redis to be missed')
+  assert.match((await say(two, 'lost')).body, /^Redis cannot be reached/)
+  assert.deepEqual(lines(await get_page(one)), ['1 &lt; 2', 'missed'])
+  await redis.again()
+  await until(async () => (await say(one, 'goes on')).status === 204, 'Redis to be back')
+  await until(() => said(back).includes('goes on') && said(lost).includes('goes on'), 'all streams')
+  assert.deepEqual(said(back), ['missed', 'goes on'])
+  await redis.kill()
+  rmSync(path.join(redis.dir, 'appendonlydir'), { recursive: true })
+  await redis.again() // it has lost all
+  await until(async () => (await say(two, 'anew')).status === 204, 'Redis to be back')
+  await until(() => back.closed && lost.closed, 'streams to come back')
+  await until(async () => lines(await get_page(one)).join() === 'anew', 'a new log')
+  for (const stream of [back, lost, wrong]) stream.close()
+  for (const server of [one, two]) await server.stops()
+  await redis.kill()
 })
 
 test('examples are short, and each is tested here', () => {
