@@ -61,6 +61,7 @@
      >>posts      statements that wait for the disk on its own thread
      >>conn       connections: read, queue, write, time out
      >>listen     listeners, and the connections they accept
+     >>senders    threads that write for the loop
      >>options    defaults and limits of options, texts that can never match
      >>request    what a handler reads
      >>reply      what a handler writes
@@ -672,6 +673,10 @@
 
      Calls of other threads wait for the loop in at most max_call_bytes: a producer that outruns the
      loop gets SSE_E_FULL.
+
+     What an event to thousands costs is the system's work for each send. With .senders = 1 in
+     sse_serve_options (or more, on more processors) threads of the library share those calls with
+     the loop, and only those: your code notices nothing.
 
    12. Ownership
 
@@ -1909,6 +1914,11 @@ typedef struct sse_serve_options {
     bool        access_log;         /* calls sse_log_access. default: false */
     int         unix_mode;          /* of the file of a unix socket, who may connect: 0660. A file
                                        mode, to 0777. default: what the umask leaves of 0777 */
+    int         senders;            /* threads that write to sockets while the loop waits for them,
+                                       0 to 16, for events to many clients: at most one less than
+                                       there are processors. Your code runs on the loop all the
+                                       same. Of several calls the largest counts; SSE_NO_THREADS:
+                                       SSE_E_NOT_BUILT. default: 0 */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -3044,7 +3054,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
      app      from a head to its handler and to the log
      live, changes       topics, replay, publish, outbox, presence, history
      message, stream, channel       file       request, reply
-     conn, listen, options       posts, db        offload, timers
+     conn, listen, senders, options       posts, db        offload, timers
      core     struct sse_app, which all of these share
      ------------------------------- below, nobody knows an app -----------
      loop   sys
@@ -8201,6 +8211,7 @@ enum {
     SSE__TURN_SAVE,
     SSE__STOP_STREAMS, SSE__STOP_OVER,                 /* over: the grace period is */
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
+    SSE__END_SENDERS,
     SSE__FREE_SAVE,                                    /* before connections go */
     SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_TEST,
     SSE__FREE_FILES,
@@ -10694,6 +10705,7 @@ typedef struct sse__conn {
     uint8_t looks;                 /* before that: see conn_may_reset */
     bool waits;                    /* it is in net.held */
     bool excused;                  /* past its deadline, with input or room to look at */
+    bool sent_ahead, broken;       /* by >>senders in this pass; what came of it */
     bool loopback;                 /* it came to an address that only this machine reaches */
     bool surplus;                  /* over a limit: here only to be refused */
     sse__peer          peer;
@@ -10726,6 +10738,8 @@ typedef struct sse__net {
     sse__loop     *loop;
     const sse__stream_calls *stream_calls;
     ssize_t      (*send_file)(int fd, const sse__block *rest, size_t n); /* set by the first file */
+    void         (*send_ahead)(struct sse__net *net, const sse__link *pass); /* NULL: no senders */
+    struct sse__senders *senders;
     sse__link      listeners;
     sse__link      work;        /* connections with something to read or write */
     sse__link      to_compress; /* whose body needs its next piece: first come, first served */
@@ -11182,11 +11196,30 @@ static void sse__net_count_sent(sse__net *net, ssize_t n) {
     net->counts.bytes_out += (uint64_t)n;
 }
 
+/* What a call to send came to. False: it is broken; n == 0: a file became shorter, and the peer
+   would misread the next reply. */
+static bool sse__conn_note_sent(sse__conn *c, ssize_t n, int error) {
+    if (n > 0) {
+        sse__net_count_sent(c->net, n);
+        sse__queue_advance(&c->out, (size_t)n);
+        c->progressed = true;
+        if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
+    } else if (n < 0 && (error == EAGAIN || error == EWOULDBLOCK)) c->writable = false;
+    else return n < 0 && error == EINTR;
+    return true;
+}
+
 static void sse__conn_flush(sse__conn *c) {
     sse__net *net  = c->net;
     size_t    left = SSE__WRITES_A_TURN;
     ssize_t   n;
-    if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
+    if (c->state == SSE__CLOSED) return;
+    if (c->broken) {
+        sse__conn_close(c);
+        return;
+    }
+    if ((c->state == SSE__SEND || c->sent_ahead) && !c->out.count) sse__conn_sent(c);
+    c->sent_ahead = false;
     if (c->state == SSE__CLOSED || !c->out.count) return;
     while (c->out.count && c->writable) {
         if (sse__conn_is_held(c)) {
@@ -11204,16 +11237,8 @@ static void sse__conn_flush(sse__conn *c) {
             return;
         }
         n = sse__conn_send_some(c, left);
-        if (n > 0) {
-            left -= (size_t)n < left ? (size_t)n : left;
-            sse__net_count_sent(net, n);
-            sse__queue_advance(&c->out, (size_t)n);
-            c->progressed = true;
-            if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
-        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            c->writable = false;
-        } else if (n == 0 || errno != EINTR) {
-            /* broken; n == 0: a file became shorter: the peer would misread the next reply */
+        if (n > 0) left -= (size_t)n < left ? (size_t)n : left;
+        if (!sse__conn_note_sent(c, n, errno)) {
             sse__conn_close(c);
             return;
         }
@@ -11662,6 +11687,7 @@ static void sse__net_run(sse__net *net) {
         if (c->state != SSE__CLOSED) sse__conn_schedule(c);
     }
     sse__list_move(&now, &net->work);
+    if (net->send_ahead) net->send_ahead(net, &now);
     while (!sse__list_empty(&now)) {
         c = SSE__CONTAINER(now.next, sse__conn, work);
         sse__list_remove(&c->work);
@@ -12147,6 +12173,200 @@ static void sse__notify(const char *state) {
 }
 
 /*==========================================================================
+  >>senders   threads that write for the loop
+  Uses: >>conn >>core >>table >>sys >>base
+  Tests: tests/unit/senders.c tests/wire/senders.t
+
+  Nearly all that an event to many costs is the system's work for each call to
+  send. Those calls, one for each connection of a pass that can write, are made
+  by several threads at once, while the loop takes part and then waits:
+
+      [net_run] --> [senders_gather] up to 1024 --> [senders_share] --> [senders_note] --> ...
+                                        threads take 8 at a time
+
+  SN1  The threads read queues, and write nothing but what their calls came
+       to: all else stands still until the last of them is done.
+  SN2  What the calls of a pass came to is noted for all its connections
+       before anything else of the pass runs: a handler may take out of a
+       queue what that says has not left yet.
+  SN3  A pass waits only for threads that have begun, so that one which the
+       system wakes late holds nobody up.
+  SN4  Threads are a process's own: behind a fork they are started anew.
+  Tests: SN1 tests/wire/senders.t under TSan, SN2 and SN4 tests/unit/senders.c
+==========================================================================*/
+
+enum { SSE__SENDERS_MOST = 16 };
+
+#if defined(SSE_NO_THREADS)
+static int sse__senders_use(sse_app *app, int n) {
+    (void)app;
+    return n ? SSE_E_NOT_BUILT : SSE_OK;
+}
+#else
+/* Waking a thread costs what a few calls do: for fewer connections the loop is quicker alone. A
+   test sets another number. */
+#ifndef SSE__SENDERS_MIN
+#define SSE__SENDERS_MIN 32
+#endif
+
+enum { SSE__SENDERS_BATCH = 1024, SSE__SENDERS_SHARE = 8 };
+
+typedef struct sse__sending { /* n, error: what its call came to */
+    sse__conn *conn;
+    ssize_t    n;
+    int        error;
+} sse__sending;
+
+typedef struct sse__senders {
+    pthread_mutex_t mutex;      /* guards next, count, working and over */
+    pthread_cond_t  start, done;
+    uint32_t        next, count; /* of the batch: those from next on nobody has taken */
+    int             working;    /* threads that have taken some */
+    bool            over;
+    int             wanted, started;
+    pid_t           process;    /* of the threads: SN4 */
+    pthread_t       threads[SSE__SENDERS_MOST];
+    sse__sending    batch[SSE__SENDERS_BATCH];
+} sse__senders;
+
+/* mutex held, which is given up during the calls. */
+static void sse__senders_work(sse__senders *s) { /* SN1 */
+    while (s->next < s->count) {
+        const uint32_t end = s->count - s->next > SSE__SENDERS_SHARE ? s->next + SSE__SENDERS_SHARE
+                                                                     : s->count;
+        uint32_t i = s->next;
+        s->next = end;
+        s->working++;
+        pthread_mutex_unlock(&s->mutex);
+        for (; i < end; i++) {
+            s->batch[i].n     = sse__conn_send_some(s->batch[i].conn, 0);
+            s->batch[i].error = errno;
+        }
+        pthread_mutex_lock(&s->mutex);
+        s->working--;
+    }
+}
+
+static void *sse__senders_thread(void *user) {
+    sse__senders *s = (sse__senders *)user;
+    pthread_mutex_lock(&s->mutex);
+    while (!s->over) {
+        sse__senders_work(s);
+        if (!s->working) pthread_cond_signal(&s->done);
+        pthread_cond_wait(&s->start, &s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+static void sse__senders_init(sse__senders *s) {
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->start, NULL);
+    pthread_cond_init(&s->done, NULL);
+    s->started = s->working = 0;
+    s->next = s->count = 0;
+    s->process = getpid();
+}
+
+/* Those that are missing: with the first need. Signals are for the threads of the program. */
+static void sse__senders_start(sse_app *app, sse__senders *s) {
+    sigset_t all, before;
+    if (s->process != getpid()) sse__senders_init(s); /* SN4 */
+    if (s->started == s->wanted) return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (s->started < s->wanted &&
+           pthread_create(&s->threads[s->started], NULL, sse__senders_thread, s) == 0)
+        s->started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (s->started < s->wanted)
+        sse__log(app, SSE_LOG_WARNING, ".senders: the system starts %d threads of %d", s->started,
+                 s->wanted);
+    s->wanted = s->started;
+}
+
+static void sse__senders_share(sse__senders *s, uint32_t count) {
+    pthread_mutex_lock(&s->mutex);
+    s->next  = 0;
+    s->count = count;
+    pthread_cond_broadcast(&s->start);
+    sse__senders_work(s);
+    while (s->working) pthread_cond_wait(&s->done, &s->mutex); /* SN3 */
+    s->next = s->count = 0;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Fills the batch with connections that have something in memory to send; how many. *link: where
+   to go on. */
+static uint32_t sse__senders_gather(sse__senders *s, const sse__link *pass,
+                                    const sse__link **link) {
+    uint32_t n = 0;
+    for (; *link != pass && n < SSE__SENDERS_BATCH; *link = (*link)->next) {
+        sse__conn *c = SSE__CONTAINER(*link, sse__conn, work);
+        if (c->out.count && c->writable && !sse__conn_is_held(c) &&
+            !sse__queue_at(&c->out, 0)->block->from)
+            s->batch[n++].conn = c;
+    }
+    return n;
+}
+
+static void sse__senders_note(const sse__senders *s, uint32_t count) { /* SN2 */
+    uint32_t i;
+    for (i = 0; i < count; i++) {
+        sse__conn *c  = s->batch[i].conn;
+        c->sent_ahead = true;
+        c->broken     = !sse__conn_note_sent(c, s->batch[i].n, s->batch[i].error);
+    }
+}
+
+/* The first call for each connection of a pass that can write. */
+static void sse__senders_send(sse__net *net, const sse__link *pass) {
+    sse__senders    *s    = net->senders;
+    const sse__link *link = pass->next;
+    uint32_t         n;
+    while ((n = sse__senders_gather(s, pass, &link)) >= SSE__SENDERS_MIN && n) {
+        sse__senders_start(net->app, s);
+        sse__senders_share(s, n);
+        sse__senders_note(s, n);
+    }
+}
+
+static void sse__senders_end(sse_app *app) {
+    sse__senders *s = app->net->senders;
+    const bool    ours = s->process == getpid();
+    int           i;
+    app->net->send_ahead = NULL;
+    app->net->senders    = NULL;
+    if (ours) {
+        pthread_mutex_lock(&s->mutex);
+        s->over = true;
+        pthread_cond_broadcast(&s->start);
+        pthread_mutex_unlock(&s->mutex);
+        for (i = 0; i < s->started; i++) pthread_join(s->threads[i], NULL);
+        pthread_cond_destroy(&s->start);
+        pthread_cond_destroy(&s->done);
+        pthread_mutex_destroy(&s->mutex);
+    }
+    SSE_FREE(s);
+}
+
+static int sse__senders_use(sse_app *app, int n) { /* as many, or the more that were asked before */
+    sse__senders *s = app->net->senders;
+    if (n == 0) return SSE_OK;
+    if (!s) {
+        s = SSE__NEW(sse__senders);
+        if (!s) return SSE_E_NOMEM;
+        sse__senders_init(s);
+        app->net->senders             = s;
+        app->net->send_ahead          = sse__senders_send;
+        app->stages[SSE__END_SENDERS] = sse__senders_end;
+    }
+    if (n > s->wanted) s->wanted = n;
+    return SSE_OK;
+}
+#endif
+
+/*==========================================================================
   >>options   defaults and limits of options, texts that can never match
   Uses: >>listen >>loop >>field >>text >>base    Tests: tests/unit/refusals.c
 
@@ -12333,8 +12553,12 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
     const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
                                   {"backlog", o->backlog, 0, INT32_MAX},
                                   {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
-                                  {"unix_mode", o->unix_mode, 0, 0777}};
+                                  {"unix_mode", o->unix_mode, 0, 0777},
+                                  {"senders", o->senders, 0, SSE__SENDERS_MOST}};
     sse__address a;
+    if (o->senders && !SSE__IF_THREADS(true, false))
+        return sse__refuse(app, SSE_E_NOT_BUILT, "%s: .senders: %s", what,
+                           sse_error_text(SSE_E_NOT_BUILT));
     if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
         return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
@@ -21529,7 +21753,7 @@ static int sse__server_check(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, 0};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
@@ -21548,7 +21772,9 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
         }
         server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
-        error = sse__listen_passed(app);
+        error = sse__senders_use(app, o->senders);
+        if (error) (void)sse__config_fail(app, error, what, ".senders");
+        else error = sse__listen_passed(app);
         if (error == SSE_E_ABSENT) error = sse__listen_at(app, o);
     }
     app->config_error = SSE_OK; /* the next address, or another try, may do */
@@ -21989,7 +22215,7 @@ SSE_API void sse_app_free(sse_app *app) {
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
     if (app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_CHANGES); /* now no thread of ours posts */
+    sse__stages_run(app, SSE__END_TUNNEL, SSE__END_SENDERS); /* now no thread of ours posts */
     sse__app_drain(app);
     sse__stages_run(app, SSE__FREE_SAVE, SSE__FREE_SAVE);
     sse__net_close(app->net);
