@@ -3113,7 +3113,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
             sse__disk_do
     sse__net_run
       sse__conn_flush
-        sse__conn_send_some        sendmsg: all that waits, in one call
+        sse__conn_send_some        send, or sendmsg: all that waits, in one call
   sse__flight_landed               the thread is done
     sse__flight_land
       sse__net_keep                who waited for it may be written now
@@ -10641,19 +10641,19 @@ static bool sse__block_read(const sse__block *b, uint64_t offset, size_t n, sse_
 
 /* ---- what a connection is made of ------------------------------------------- */
 
-/* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
+/* The queue of a connection. One place inside it, so that one event a turn allocates nothing. */
 typedef struct sse__out { /* after: C5 */
     sse__block *block;
     uint32_t    from, to;
     uint64_t    after;
 } sse__out;
+typedef struct sse__ring { sse__out *at; uint32_t first; } sse__ring;
 typedef struct sse__queue {
-    sse__out *at;                /* a ring */
-    uint32_t  first, count, cap;
-    bool      begun;             /* the first entry is sent in part */
+    union { sse__out one; sse__ring ring; } in; /* one, while ring_bits is 0 */
     size_t    bytes;             /* unsent */
-    sse__crc_state sum;          /* of all entries that were sent whole */
-    sse__out  inside[2];
+    uint32_t  count;
+    uint8_t   ring_bits;         /* the ring has 1 << ring_bits places */
+    bool      begun;             /* the first entry is sent in part */
 } sse__queue;
 
 /* Half a request: its bytes so far and how far the parser is. The fields of the head are right
@@ -10675,40 +10675,43 @@ typedef enum sse__state {
     SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND, SSE__STREAM, SSE__LINGER, SSE__CLOSED
 } sse__state;
 
+/* What an event touches stands first. */
 typedef struct sse__conn {
     sse__source        source;
-    sse__alarm         alarm;
     sse__link          work;       /* in net.work, net.to_compress, net.held or net.closed */
-    sse__link          all;        /* in net.conns */
     struct sse__net   *net;
-    sse__inbox        *inbox;
-    struct sse_req    *req;        /* its body is to come, or it is deferred: no handler runs */
     struct sse__stream *stream;
     sse__queue         out;
-    uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
-    uint64_t           body_left;  /* of a body with a length: bytes still to come */
     uint64_t           after;      /* of what is queued from now on: C5 */
+    uint8_t            state, looks;  /* looks: before it is reset, see conn_may_reset */
+    bool readable : 1, writable : 1;  /* by the last event, or call that would have waited */
+    bool sent_ahead : 1, broken : 1;  /* by >>senders in this pass; what came of it */
+    bool waits : 1;                /* it is in net.held */
+    bool progressed : 1;           /* the peer took some bytes since its stream last looked */
+    bool pipelined : 1;            /* behind a stream: a request waits for its end */
+    bool ended : 1, hangup : 1;    /* all of the peer's input is in; it shut its side */
+    bool keep_alive : 1;           /* of the request in hand */
+    bool in_place : 1;             /* the body is handed on as it comes (body_later) */
+    bool paused : 1;               /* the program wants no more of the body for now */
+    bool expects : 1;              /* the peer waits for 100 (Continue) before it sends the body */
+    bool skip : 1;                 /* the request is answered; its body is dropped */
+    bool crowded : 1;              /* requests are left from its last turn */
+    bool resets : 1;               /* closing it resets it: see conn_break */
+    bool excused : 1;              /* past its deadline, with input or room to look at */
+    bool loopback : 1;             /* it came to an address that only this machine reaches */
+    bool surplus : 1;              /* over a limit: here only to be refused */
+    uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
+    sse__alarm         alarm;
+    sse__link          all;        /* in net.conns */
+    sse__inbox        *inbox;
+    struct sse_req    *req;        /* its body is to come, or it is deferred: no handler runs */
+    union {
+        uint64_t body_left;        /* of a body with a length: bytes still to come */
+        uint32_t sum[2];           /* of a gzip stream: CRC and length of what was sent whole */
+    } of;
     size_t             held;       /* bytes of its body in app.body_bytes; then the request's */
-    uint32_t           progress;   /* bytes since the deadline was last put off */
-    uint8_t            state;
-    bool readable, writable;       /* by the last event, or call that would have waited */
-    bool ended, hangup;            /* all of the peer's input is in; it shut its side */
-    bool keep_alive;               /* of the request in hand */
-    bool in_place;                 /* the body is handed on as it comes (body_later) */
-    bool paused;                   /* the program wants no more of the body for now */
-    bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
-    bool skip;                     /* the request is answered; its body is dropped */
-    bool progressed;               /* the peer took some bytes since its stream last looked */
-    bool pipelined;                /* behind a stream: a request waits for its end */
-    bool crowded;                  /* requests are left from its last turn */
-    bool resets;                   /* closing it resets it: see conn_break */
-    uint8_t looks;                 /* before that: see conn_may_reset */
-    bool waits;                    /* it is in net.held */
-    bool excused;                  /* past its deadline, with input or room to look at */
-    bool sent_ahead, broken;       /* by >>senders in this pass; what came of it */
-    bool loopback;                 /* it came to an address that only this machine reaches */
-    bool surplus;                  /* over a limit: here only to be refused */
     sse__peer          peer;
+    uint32_t           progress;   /* bytes since the deadline was last put off */
 } sse__conn;
 
 /* upcalls, defined in >>app */
@@ -10874,7 +10877,8 @@ static bool sse__conn_hold(sse__conn *c, size_t n) { /* of its body; false: no r
 /* ---- the queue of a connection ------------------------------------------------ */
 
 static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) {
-    return &q->at[(q->first + i) % q->cap];
+    if (!q->ring_bits) return (sse__out *)&q->in.one;
+    return &q->in.ring.at[(q->in.ring.first + i) & ((1u << q->ring_bits) - 1)];
 }
 
 static size_t sse__queue_size(const sse__queue *q) {
@@ -10897,7 +10901,7 @@ static bool sse__queue_fits(const sse__queue *q, size_t max) {
 static void sse__queue_remove(sse__queue *q, uint32_t i) { /* mostly near the front */
     const sse__out gone = *sse__queue_at(q, i);
     for (; i; i--) *sse__queue_at(q, i) = *sse__queue_at(q, i - 1);
-    q->first = (q->first + 1) % q->cap;
+    if (q->ring_bits) q->in.ring.first++;
     q->count--;
     q->bytes -= gone.to - gone.from;
     sse__block_drop(gone.block);
@@ -10905,23 +10909,21 @@ static void sse__queue_remove(sse__queue *q, uint32_t i) { /* mostly near the fr
 
 static void sse__queue_clear(sse__queue *q) {
     while (q->count) sse__queue_remove(q, 0);
-    if (q->at != q->inside) SSE_FREE(q->at);
-    q->at    = q->inside;
-    q->cap   = SSE__COUNT(q->inside);
-    q->first = 0;
-    q->begun = false;
+    if (q->ring_bits) SSE_FREE(q->in.ring.at);
+    q->ring_bits = 0;
+    q->begun     = false;
 }
 
 static bool sse__queue_grow(sse__queue *q) {
-    const uint32_t cap = q->cap * 2;
-    sse__out      *at  = cap > q->cap ? (sse__out *)SSE_MALLOC(cap * sizeof *at) : NULL;
+    const unsigned bits = q->ring_bits ? q->ring_bits + 1u : 2;
+    sse__out      *at   = bits < 27 ? (sse__out *)SSE_MALLOC(sizeof *at << bits) : NULL;
     uint32_t       i;
     if (!at) return false;
     for (i = 0; i < q->count; i++) at[i] = *sse__queue_at(q, i);
-    if (q->at != q->inside) SSE_FREE(q->at);
-    q->at    = at;
-    q->cap   = cap;
-    q->first = 0;
+    if (q->ring_bits) SSE_FREE(q->in.ring.at);
+    q->in.ring.at    = at;
+    q->in.ring.first = 0;
+    q->ring_bits     = (uint8_t)bits;
     return true;
 }
 
@@ -10938,8 +10940,17 @@ static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
     return before - q->count;
 }
 
+static sse__crc_state sse__conn_sum(const sse__conn *c) {
+    sse__crc_state sum = {0, 0, 0};
+    sum.crc = c->of.sum[0];
+    sum.len = c->of.sum[1];
+    return sum;
+}
+
 /* Counts n bytes as sent. */
-static void sse__queue_advance(sse__queue *q, size_t n) {
+static void sse__conn_advance(sse__conn *c, size_t n) {
+    sse__queue    *q = &c->out;
+    sse__crc_state sum;
     while (n) {
         sse__out      *out  = sse__queue_at(q, 0);
         sse__block    *b    = out->block;
@@ -10952,7 +10963,12 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
         }
         if (q->begun) return;
         n -= (size_t)left;
-        if (b->sum.len) sse__crc_append(&q->sum, &b->sum);
+        if (b->sum.len) {
+            sum = sse__conn_sum(c);
+            sse__crc_append(&sum, &b->sum);
+            c->of.sum[0] = sum.crc;
+            c->of.sum[1] = sum.len;
+        }
         sse__queue_remove(q, 0);
     }
 }
@@ -11069,7 +11085,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
     if (block->key.ptr) (void)sse__conn_forget(c, NULL, block);
-    if (q->count == q->cap && !sse__queue_grow(q)) {
+    if (q->count == 1u << q->ring_bits && !sse__queue_grow(q)) {
         sse__conn_close(c);
         return SSE_E_NOMEM;
     }
@@ -11129,7 +11145,7 @@ static void sse__conn_queue_gathered(sse__conn *c) {
    or the connection ends: its bytes must not be read as a request. */
 static void sse__conn_skip_body(sse__conn *c) {
     if (c->state != SSE__BODY || !c->keep_alive) return;
-    c->keep_alive = c->skip = !c->expects && c->body_left <= SSE__SKIP;
+    c->keep_alive = c->skip = !c->expects && c->of.body_left <= SSE__SKIP;
     c->paused          = false;
     c->inbox->max_body = SSE__SKIP;
 }
@@ -11154,7 +11170,8 @@ static void sse__conn_give_up_body(sse__conn *c) {
 /* Hands the system as much of the queue as one call takes; of a file at most max bytes. 32 entries
    fit the stack; a connection with more in its queue is slow anyway. */
 static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
-    const sse__block *rest = sse__queue_at(&c->out, 0)->block;
+    const sse__out   *out  = sse__queue_at(&c->out, 0);
+    const sse__block *rest = out->block;
     struct iovec      iov[32];
     struct msghdr     message;
     uint32_t          i;
@@ -11162,10 +11179,13 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
         if (rest->end - rest->offset < max) max = (size_t)(rest->end - rest->offset);
         return c->net->send_file(c->source.fd, rest, max);
     }
+    if (c->out.count == 1) /* nearly always, and the system has less to copy */
+        return SSE__SYS(send(c->source.fd, rest->bytes + out->from, out->to - out->from,
+                             MSG_DONTWAIT | SSE__NOSIGNAL));
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
     for (i = 0; i < c->out.count && i < SSE__COUNT(iov); i++) {
-        const sse__out *out = sse__queue_at(&c->out, i);
+        out = sse__queue_at(&c->out, i);
         if (out->block->from || out->after > c->net->kept) break; /* C5 */
         iov[i].iov_base = out->block->bytes + out->from;
         iov[i].iov_len  = out->to - out->from;
@@ -11180,7 +11200,7 @@ static void sse__conn_next(sse__conn *c) {
 }
 
 static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
-    if (c->out.at != c->out.inside) sse__queue_clear(&c->out);
+    if (c->out.ring_bits) sse__queue_clear(&c->out);
     if (c->state == SSE__STREAM) c->net->stream_calls->sent(c);
     if (c->state != SSE__SEND) return;
     if (!c->keep_alive) {
@@ -11201,7 +11221,7 @@ static void sse__net_count_sent(sse__net *net, ssize_t n) {
 static bool sse__conn_note_sent(sse__conn *c, ssize_t n, int error) {
     if (n > 0) {
         sse__net_count_sent(c->net, n);
-        sse__queue_advance(&c->out, (size_t)n);
+        sse__conn_advance(c, (size_t)n);
         c->progressed = true;
         if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
     } else if (n < 0 && (error == EAGAIN || error == EWOULDBLOCK)) c->writable = false;
@@ -11457,7 +11477,7 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
                             : known && !sse__conn_has_room(c, length) ? 503
                                                                       : 0;
     if (status) return sse__conn_refuse(c, status, bytes, head);
-    c->body_left = length;
+    c->of.body_left = length;
     c->expects   = head->expect_continue;
     c->skip = c->paused = false;
     if (known && !c->inbox && net->in.len - net->used - at >= length) { /* it is here already */
@@ -11520,9 +11540,9 @@ static int sse__conn_decode(sse__conn *c) {
         status = sse__chunked_decode(&inbox->chunks, raw, len, &used, &made);
         if (status < 0) return status;
     } else {
-        used = made = c->body_left < len ? (size_t)c->body_left : len;
-        c->body_left -= used;
-        status = c->body_left == 0;
+        used = made = c->of.body_left < len ? (size_t)c->of.body_left : len;
+        c->of.body_left -= used;
+        status = c->of.body_left == 0;
     }
     memmove(raw + made, raw + used, len - used);
     inbox->bytes.len -= used - made;
@@ -11821,8 +11841,6 @@ static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, 
     c->writable  = true;
     c->loopback  = l->loopback;
     c->surplus   = surplus;
-    c->out.at    = c->out.inside;
-    c->out.cap   = SSE__COUNT(c->out.inside);
     if (sse__poller_add(&net->loop->poller, &c->source, SSE_READ | SSE_WRITE | SSE__EDGE)) {
         SSE_FREE(c);
         return SSE_E_IO;
@@ -14719,8 +14737,13 @@ typedef struct sse__stream_extra {
 typedef struct sse__stream {
     sse_app    *app;
     sse__conn  *conn;        /* NULL: not opened yet, or closing */
-    uint64_t    publication; /* the last one that it was sent, or left out of */
-    uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
+    union {
+        struct {
+            uint64_t publication; /* the last one that it was sent, or left out of */
+            uint64_t mark;   /* which events its decoder holds: see >>frame. 0: none that count */
+        } has;
+        sse__link closing;   /* detached: in streams.closing: S2 */
+    } of;
     uint64_t    bytes;       /* queued, less those that were taken out again */
     uint32_t    events;
     uint32_t    last_sent;   /* when something was last queued: see stream_ago */
@@ -14732,10 +14755,10 @@ typedef struct sse__stream {
     bool        replaying : 1; /* events with numbers reach it from >>replay, not from >>channel */
     bool        raw : 1;       /* bytes of another type than events */
     bool        own_history : 1, drain : 1;
+    bool        detached : 1;  /* from its connection: it closes */
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
-    sse__link   closing;     /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
     sse_req    *req;         /* until the handler that opened it has returned; else NULL */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
@@ -15004,11 +15027,13 @@ static void sse__channel_leave(sse__sub *sub) {
 static void sse__stream_detach(sse__stream *stream) { /* the end of the turn closes it: S2, S6 */
     if (stream->conn) stream->conn->stream = NULL;
     stream->conn = NULL;
-    sse__list_add(&stream->app->streams->closing, &stream->closing);
+    stream->detached = true;
+    memset(&stream->of, 0, sizeof stream->of);
+    sse__list_add(&stream->app->streams->closing, &stream->of.closing);
 }
 
 static void sse__stream_mark_cut(sse__stream *stream, sse_reason reason) {
-    if (stream->closing.next) return; /* it had come to its end before */
+    if (stream->detached) return; /* it had come to its end before */
     sse__stream_set_phase(stream, SSE__STREAM_CUT);
     stream->reason = (uint8_t)reason;
     sse__stream_detach(stream);
@@ -15138,8 +15163,8 @@ static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream
     const int   encoding = stream->encoding;
     sse__codec *codec    = b->codecs[encoding];
     if (encoding == SSE__IDENTITY) return b->plain;
-    if (!codec) stream->mark = 0;
-    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
+    if (!codec) stream->of.has.mark = 0;
+    if (!codec || sse__codec_follow(codec, &stream->of.has.mark) == SSE__KEY)
         return sse__message_key(b->streams, b->plain, encoding);
     if (!b->deltas[encoding])
         b->deltas[encoding] = sse__message_compress(b->streams, b->plain, encoding, codec);
@@ -15240,7 +15265,7 @@ static void sse__stream_queue_buf(sse__stream *stream, sse_buf *b) {
 /* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
 static void sse__stream_finish_frames(sse__stream *stream) {
     const sse__queue *q   = &stream->conn->out;
-    sse__crc_state    sum = q->sum;
+    sse__crc_state    sum = sse__conn_sum(stream->conn);
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
     uint32_t          i;
     for (i = 0; i < q->count; i++) {
@@ -15469,7 +15494,7 @@ static void sse__streams_over(sse_app *app) { sse__streams_stop_all(app, true); 
 static void sse__streams_run_closed(sse_app *app) {
     sse__streams *streams = app->streams;
     while (!sse__list_empty(&streams->closing)) {
-        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
+        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, of.closing);
         while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
         streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
@@ -15478,7 +15503,7 @@ static void sse__streams_run_closed(sse_app *app) {
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
             sse__stream_upcall_end(stream, &upcall);
         }
-        sse__list_remove(&stream->closing);
+        sse__list_remove(&stream->of.closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
     }
@@ -15604,7 +15629,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__conn *c = req->conn;
     sse_buf    b = {NULL, 0, 0, SSE_OK};
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
-    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it */
+    memset(&c->of, 0, sizeof c->of);
     c->pipelined = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_queue_gathered(c);
@@ -15942,9 +15967,9 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, uint64_t p
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         if (!sse__stream_lives(stream) ||
-            (publication && stream->publication == publication) || (m->seq && stream->replaying))
+            (publication && stream->of.has.publication == publication) || (m->seq && stream->replaying))
             continue;
-        stream->publication = publication;
+        stream->of.has.publication = publication;
         (void)sse__broadcast_to(&b, stream);
     }
     sse__broadcast_end(&b);
@@ -15965,7 +15990,7 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
         sub->awaits_state = false;
         before = stream->conn->out.bytes;
         if (sse__conn_forget(stream->conn, channel, NULL)) {
-            stream->mark = 0; /* it refers to that frame */
+            stream->of.has.mark = 0; /* it refers to that frame */
             stream->bytes -= before - stream->conn->out.bytes;
         }
         (void)sse__broadcast_to(&b, stream);
@@ -15981,8 +16006,8 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
     sse__codec *codec    = channel->codecs[encoding];
     if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
     if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
-    stream->mark = 0;
-    if (codec) (void)sse__codec_follow(codec, &stream->mark);
+    stream->of.has.mark = 0;
+    if (codec) (void)sse__codec_follow(codec, &stream->of.has.mark);
     return sse__stream_deliver(stream, state, sse__message_key(streams, state, encoding));
 }
 
@@ -18229,8 +18254,8 @@ static void sse__leave_out(sse__left_out *out, sse__stream *stream) { /* NULL: n
     const uint32_t n = out->absent ? out->absent->count : 0;
     sse__absent   *more;
     if (!stream || stream->app != out->app || !sse__stream_lives(stream) || out->failed) return;
-    if (stream->publication == out->publication) return; /* named twice */
-    stream->publication = out->publication;
+    if (stream->of.has.publication == out->publication) return; /* named twice */
+    stream->of.has.publication = out->publication;
     if (!out->kept || (!stream->replaying && stream->phase != SSE__STREAM_OPENING)) return;
     if (n == out->cap) {
         out->cap = out->cap ? out->cap * 2 : 1;
@@ -18715,7 +18740,7 @@ SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
     }
     n = (int)w.count;
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
-        if (sse__walk_matches(&w, SSE__CONTAINER(link, sse__stream, closing))) n--;
+        if (sse__walk_matches(&w, SSE__CONTAINER(link, sse__stream, of.closing))) n--;
     return n;
 }
 
@@ -18724,7 +18749,7 @@ static int sse__group_living(const sse__group *group, const sse__link *closing) 
     const sse__link *link;
     int              n = (int)group->count;
     for (link = closing->next; link != closing; link = link->next)
-        n -= SSE__CONTAINER(link, const sse__stream, closing)->extra->label == group;
+        n -= SSE__CONTAINER(link, const sse__stream, of.closing)->extra->label == group;
     return n;
 }
 
@@ -19552,7 +19577,7 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     if (!sub) return SSE_E_ARG;
     if (view == s.app->views->rendering) return SSE_E_STATE;
     while (sse__conn_forget(stream->conn, &view->channel, NULL))
-        stream->mark = 0; /* it refers to that frame */
+        stream->of.has.mark = 0; /* it refers to that frame */
     sse__channel_leave(sub); /* with the last one the view is freed */
     return SSE_OK;
 }
@@ -21974,7 +21999,7 @@ static void sse__check_stream(const sse__stream *stream) {
     const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
     SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
-    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->closing.next && !stream->req);
+    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->detached && !stream->req);
     SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
     SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || stream->drain ||
@@ -22013,7 +22038,7 @@ static void sse__check_all(sse_app *app) {
         SSE_ASSERT(stream->app == app && stream->slot == i); /* S1 */
         SSE_ASSERT(stream->gen == streams->at[i].gen);       /* S1 */
         sse__check_stream(stream);
-        count += !stream->closing.next;
+        count += !stream->detached;
     }
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
         count++;
