@@ -3274,12 +3274,14 @@ static sse_str sse__str_skip(sse_str s, size_t n) {
    an unclosed one reaches to the end. */
 static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
     const sse_str s = *rest;
+    const char   *at = s.len ? (const char *)memchr(s.ptr, separator, s.len) : NULL;
     bool          quoted = false;
-    size_t        i;
-    for (i = 0; i < s.len && (quoted || s.ptr[i] != separator); i++) {
-        if (quotes && s.ptr[i] == '"') quoted = !quoted;
-        if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
-    }
+    size_t        i = at ? (size_t)(at - s.ptr) : s.len;
+    if (quotes && i && memchr(s.ptr, '"', i))
+        for (i = 0; i < s.len && (quoted || s.ptr[i] != separator); i++) {
+            if (s.ptr[i] == '"') quoted = !quoted;
+            if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
+        }
     *rest = i < s.len ? sse__str_skip(s, i + 1) : sse__text(NULL);
     return sse__str(s.ptr, i);
 }
@@ -3297,16 +3299,18 @@ static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL with
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)SSE_MALLOC(n), s) : NULL;
 }
 
-/* The lowest byte that is not 0, counted from 0; v > 0 */
-static unsigned sse__first_byte(uint64_t v) {
+/* The lowest bit that is not 0, and the lowest byte, counted from 0; v > 0 */
+static unsigned sse__first_bit(uint64_t v) {
 #if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(v) >> 3;
+    return (unsigned)__builtin_ctzll(v);
 #else
     unsigned n = 0;
-    for (; !(v & 255); v >>= 8) n++;
+    for (; !(v & 1); v >>= 1) n++;
     return n;
 #endif
 }
+
+static unsigned sse__first_byte(uint64_t v) { return sse__first_bit(v) >> 3; }
 
 /* Little-endian numbers at any address. Where that is the machine's order compilers make one
    instruction of a memcpy. */
@@ -3819,6 +3823,7 @@ static void sse__escape_js(sse_buf *b, sse_str s) {
    is not followed by two digits. A decoded NUL stays in: callers who promise text refuse it. */
 static size_t sse__percent_decode(char *p, size_t n, bool plus) {
     size_t from, to = 0;
+    if (n && !memchr(p, '%', n) && !(plus && memchr(p, '+', n))) return n;
     for (from = 0; from < n; from++, to++) {
         int high, low;
         p[to] = plus && p[from] == '+' ? ' ' : p[from];
@@ -4026,6 +4031,14 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     if (*++p == '%') {
         piece->literal.len++;
         *fmt = p + 1;
+        return true;
+    }
+    if (*p == 's') { /* nearly always: nothing to read between */
+        piece->precision = -1;
+        piece->conv      = 's';
+        piece->plain     = true;
+        piece->p         = va_arg(args->ap, const void *);
+        *fmt             = p + 1;
         return true;
     }
     for (; *p && strchr("-+ #0", *p); p++)
@@ -5600,7 +5613,7 @@ typedef struct sse__head {
     /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
     sse__slice  path, query;
     /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
-    sse__slice  host;
+    sse__slice  host, host_name;     /* host_name: without its port */
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
@@ -5716,6 +5729,7 @@ static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line)
         while (n < path.len && path.ptr[n] != '/' && path.ptr[n] != '?') n++;
         if (!sse__host_parse(sse__str(path.ptr, n), &host)) return -400;
         h->host = sse__slice_of(bytes, sse__str(path.ptr, n));
+        h->host_name = sse__slice_of(bytes, host.name);
         path    = sse__str_skip(path, n);
     }
     for (n = 0; n < path.len && path.ptr[n] != '?';) n++;
@@ -5751,7 +5765,10 @@ static int sse__head_finish(sse__head *h, const char *bytes) {
        9112 3.2. An absolute target has precedence, 3.2.2. */
     if (value.ptr ? !sse__host_parse(value, &host) : h->minor == 1) return -400;
     if (sse__head_value(h, bytes, SSE__FIELD_HOST, 1).ptr) return -400;
-    if (value.ptr && !h->host.len) h->host = sse__slice_of(bytes, value);
+    if (value.ptr && !h->host.len) {
+        h->host      = sse__slice_of(bytes, value);
+        h->host_name = sse__slice_of(bytes, host.name);
+    }
 
     /* The same length twice is refused as well: some proxy joins them, some takes one. */
     value         = sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 0);
@@ -5966,6 +5983,7 @@ static int sse__path_decode(char *out, sse_str raw) {
     memcpy(out, raw.ptr, raw.len);
     path = rest = sse__str(out, sse__decode_text(out, raw.len));
     if (path.len == SIZE_MAX || memchr(out, '\\', path.len)) return -400;
+    if (!memchr(out, '.', path.len) && !memchr(raw.ptr, '%', raw.len)) rest = sse__text(NULL);
     while (rest.ptr) { /* as many segments as there were before */
         const sse_str segment = sse__cut(&rest, '/', false);
         if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
@@ -7610,6 +7628,16 @@ static uint64_t sse__clock_ms(void) {
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The same to within 10 ms or so, where the system has a clock that costs next to nothing. */
+static uint64_t sse__clock_rough_ms(void) {
+#if defined(CLOCK_MONOTONIC_COARSE)
+    struct timespec t;
+    if (!clock_gettime(CLOCK_MONOTONIC_COARSE, &t))
+        return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+#endif
+    return sse__clock_ms();
+}
+
 static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
     const int status = fcntl(fd, F_GETFL);
     if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK)) return SSE_E_IO;
@@ -7869,7 +7897,7 @@ static sse__link *sse__wheel_next_slot(sse__wheel *w, uint64_t *when) {
     for (level = 0; level < SSE__WHEEL_LEVELS; level++)
         while (w->occupied[level]) {
             const int bits = SSE__WHEEL_BITS * level;
-            for (slot = 0; !(w->occupied[level] >> slot & 1); slot++) {}
+            slot = (int)sse__first_bit(w->occupied[level]);
             if (!sse__list_empty(&w->slots[level][slot])) {
                 *when = w->at >> bits >> SSE__WHEEL_BITS << SSE__WHEEL_BITS << bits;
                 *when += (uint64_t)slot << bits;
@@ -8264,6 +8292,11 @@ struct sse_app {
     char                *tunnel_host;          /* requests may name it */
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
+    uint64_t             date_seen;            /* wheel.now when that was looked at */
+    char                 head[100];            /* what replies of head_status begin with, at head_at */
+    size_t               head_len;
+    int64_t              head_at;
+    int                  head_status;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
     char                *topic_of_log;         /* of log_topic. NULL, all three: off */
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
@@ -8313,11 +8346,15 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
 /* A callback of the program that runs. app NULL: it is not measured. */
 typedef struct sse__upcall { sse_app *app; int kind; uint64_t began; } sse__upcall;
 
+static uint64_t sse__upcall_clock(const sse_app *app) { /* twice for each: a rough one, if it does */
+    return app->options.slow_ms < 100 ? sse__clock_ms() : sse__clock_rough_ms();
+}
+
 static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     sse__upcall u;
     u.app   = app && app->options.slow_ms > 0 ? app : NULL;
     u.kind  = kind;
-    u.began = u.app ? sse__clock_ms() : 0;
+    u.began = u.app ? sse__upcall_clock(app) : 0;
     return u;
 }
 
@@ -8330,7 +8367,7 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
         SSE__CALLBACK_KINDS(SSE__KIND)
 #undef SSE__KIND
     };
-    const uint64_t now = u->app ? sse__clock_ms() : 0;
+    const uint64_t now = u->app ? sse__upcall_clock(u->app) : 0;
     uint64_t      *told;
     char           which[200];
     va_list        ap;
@@ -11337,7 +11374,11 @@ static void sse__conn_compress_next(sse__conn *c) {
 /* ---- refusing ------------------------------------------------------------------ */
 
 static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
-    const int64_t now = sse__loop_wall_ms(&app->loop) / 1000;
+    const uint64_t seen = app->loop.wheel.now;
+    int64_t        now;
+    if (app->date_seen == seen && !app->loop.still_ms) return app->date; /* W5 */
+    app->date_seen = seen;
+    now            = sse__loop_wall_ms(&app->loop) / 1000;
     if (now != app->date_at) {
         sse__date_write(app->date, now);
         app->date_at = now;
@@ -13660,17 +13701,25 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
     return sse__str(NULL, 0);
 }
 
+/* The status line and the Date field. Most replies have those of the one before. */
+static sse_str sse__head_begin(sse_app *app, int status) {
+    const char *date = sse__date_now(app);
+    if (app->head_status != status || app->head_at != app->date_at) {
+        app->head_len    = (size_t)snprintf(app->head, sizeof app->head,
+                                            "HTTP/1.1 %d %s\r\nDate: %s\r\n", status,
+                                            sse__status_text(status), date);
+        app->head_status = status;
+        app->head_at     = app->date_at;
+    }
+    return sse__str(app->head, app->head_len);
+}
+
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the
    connection for 1.0. There is no Server field: it would help only attackers. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type,
                                 uint64_t length) {
-    sse_raw(b, "HTTP/1.1 ", 9);
-    sse__put_u64(b, (unsigned)status);
-    sse__put_char(b, ' ');
-    sse_puts(b, sse__status_text(status));
-    sse_raw(b, "\r\nDate: ", 8);
-    sse_raw(b, sse__date_now(req->app), 29);
-    sse_raw(b, "\r\n", 2);
+    const sse_str begin = sse__head_begin(req->app, status);
+    sse__put_str(b, begin);
     if (type) sse__put_field(b, "Content-Type", type);
     if (length == UINT64_MAX && req->head.minor > 0) sse_puts(b, "Transfer-Encoding: chunked\r\n");
     else if (length != UINT64_MAX && status != 204 && status != 304) {
@@ -13884,7 +13933,9 @@ SSE_API int sse_come_back(sse_req *req, int ms) {
    an empty reply; 0: it is not. An action of Datastar must not run again; where its handler has
    tried to open a stream it was none. */
 static int sse__reply_retry_ms(const sse_req *req, bool empty) {
-    const sse__asker asker = sse__head_asker(&req->head, req->bytes);
+    sse__asker asker;
+    if (!empty && !req->come_back_ms) return 0;
+    asker = sse__head_asker(&req->head, req->bytes);
     if (asker == SSE__ASKER_PLAIN) return 0;
     if (req->come_back_ms) return req->come_back_ms;
     return empty && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
@@ -14258,10 +14309,12 @@ static void sse__file_answer(sse_req *req) {
     sse_buf    *set  = &req->headers;
     sse__block *block;
     char        when[30];
-    const int64_t now = (int64_t)(sse__loop_wall_ms(&req->app->loop) / 1000);
+    int64_t     now; /* as Date will say */
     uint64_t    first = 0, last = 0, n;
     int         status = req->status;
     bool        bare;
+    (void)sse__date_now(req->app);
+    now = req->app->date_at;
     sse__file_compress(req);
     block = file->block;
     if (!status) status = sse__file_status(req, &first, &last);
@@ -20352,23 +20405,23 @@ static bool sse__host_is_local(sse_str name) {
 /* DNS rebinding: a page whose name resolves to this machine is known by the Host it sends. */
 static bool sse__req_host_ok(const sse_req *req) {
     const char *allowed = req->app->options.allowed_hosts, *tunnel = req->app->tunnel_host;
-    sse__host   host;
+    const sse_str name = sse__slice_str(req->bytes, req->head.host_name);
     if (!req->head.host.len) return true; /* HTTP/1.0 */
-    if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
-    if (tunnel && sse__is_word(host.name, tunnel)) return true;
-    if (allowed) return sse__wordlist_has(allowed, host.name);
-    return !req->conn->loopback || sse__host_is_local(host.name);
+    if (tunnel && sse__is_word(name, tunnel)) return true;
+    if (allowed) return sse__wordlist_has(allowed, name);
+    return !req->conn->loopback || sse__host_is_local(name);
 }
 
 /* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
    are no browser say nothing. */
 static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
-    const sse_str text = sse__req_field(req, SSE__FIELD_ORIGIN);
+    sse_str       text;
     sse__origin   origin;
     sse__host     host;
     if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
         return true;
+    text = sse__req_field(req, SSE__FIELD_ORIGIN);
     if (!text.ptr)
         return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
     if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text))
@@ -20643,15 +20696,17 @@ static void sse__req_db_failed(sse_req *req) {
    (RFC 1945 8.3). */
 static bool sse__req_lacks_length(const sse_req *req) {
     if (req->head.has_length || req->head.chunked) return false;
+    if (req->bytes[req->head.method.at] != 'P') return false;
     if (!sse__req_is(req, "POST") && !sse__req_is(req, "PUT") && !sse__req_is(req, "PATCH"))
         return false;
     return req->head.minor == 0 || sse__req_field(req, SSE__FIELD_CONTENT_TYPE).ptr;
 }
 
 static bool sse__has_nul(sse_str query) { /* "%00" */
-    size_t i;
-    for (i = 0; i + 2 < query.len; i++)
-        if (memcmp(query.ptr + i, "%00", 3) == 0) return true;
+    while (query.len && query.ptr) {
+        (void)sse__cut(&query, '%', false);
+        if (sse__starts(query, SSE__LIT("00"))) return true;
+    }
     return false;
 }
 
