@@ -8293,7 +8293,7 @@ struct sse_app {
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
     uint64_t             date_seen;            /* wheel.now when that was looked at */
-    char                 head[100];            /* what replies of head_status begin with, at head_at */
+    char                 head[100];            /* what replies of head_status begin with */
     size_t               head_len;
     int64_t              head_at;
     int                  head_status;
@@ -8346,7 +8346,7 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
 /* A callback of the program that runs. app NULL: it is not measured. */
 typedef struct sse__upcall { sse_app *app; int kind; uint64_t began; } sse__upcall;
 
-static uint64_t sse__upcall_clock(const sse_app *app) { /* twice for each: a rough one, if it does */
+static uint64_t sse__upcall_clock(const sse_app *app) { /* a rough one, where it does */
     return app->options.slow_ms < 100 ? sse__clock_ms() : sse__clock_rough_ms();
 }
 
@@ -16020,7 +16020,8 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, uint64_t p
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         if (!sse__stream_lives(stream) ||
-            (publication && stream->of.has.publication == publication) || (m->seq && stream->replaying))
+            (publication && stream->of.has.publication == publication) ||
+            (m->seq && stream->replaying))
             continue;
         stream->of.has.publication = publication;
         (void)sse__broadcast_to(&b, stream);
