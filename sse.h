@@ -12615,9 +12615,6 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
                                   {"unix_mode", o->unix_mode, 0, 0777},
                                   {"senders", o->senders, 0, SSE__SENDERS_MOST}};
     sse__address a;
-    if (o->senders && !SSE__IF_THREADS(true, false))
-        return sse__refuse(app, SSE_E_NOT_BUILT, "%s: .senders: %s", what,
-                           sse_error_text(SSE_E_NOT_BUILT));
     if (o->unix_mode && (!o->host || strncmp(o->host, "unix:", 5) != 0))
         return sse__refuse(app, SSE_E_ARG, "%s: .unix_mode is for a .host unix:/path", what);
     if (!o->host || sse__address_parse(&a, o->host, 0) == SSE_OK)
@@ -21842,7 +21839,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     error = sse__server_check(app);
-    if (!error) error = sse__serve_check(app, what, o);
+    if (!error && options) error = sse__serve_check(app, what, o);
     if (!error) {
         server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
