@@ -8,6 +8,7 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 #include "crowd.h"
+#include <dirent.h>
 
 enum { READERS = 1000, EVENT = 1024, LENGTHS = 8 };
 static const int lengths[LENGTHS] = {4, 8, 16, 32, 64, 128, 512, READERS};
@@ -52,17 +53,29 @@ static void publish(sse_app *app, int fd, int ready, void *user) {
     published = true;
 }
 
+/* The loop has the first core; its thread gets the second, or a busy machine runs the two in turns
+   on one, which says nothing. */
+static void threads_apart(void) {
+    DIR           *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    cpu_set_t      second;
+    CPU_ZERO(&second);
+    CPU_SET(1, &second);
+    while (tasks && (task = readdir(tasks)) != NULL)
+        if (atoi(task->d_name) > 0 && atoi(task->d_name) != getpid())
+            (void)sched_setaffinity(atoi(task->d_name), sizeof second, &second);
+    if (tasks) closedir(tasks);
+}
+
 static void serve(int out, int senders) {
     sse_serve_options o;
     sse_app          *app = sse_app_new(NULL);
     sse_event         event;
     char              data[EVENT];
-    cpu_set_t         all;
+    bool              apart = senders == 0;
     memset(&o, 0, sizeof o);
     memset(&event, 0, sizeof event);
     memset(data, '0', sizeof data);
-    memset(&all, 0xFF, sizeof all);
-    (void)sched_setaffinity(0, sizeof all, &all);
     data[EVENT - 8] = '\0';
     event.data = data;
     o.port = SSE_ANY_PORT;
@@ -81,6 +94,8 @@ static void serve(int out, int senders) {
         if (sse_poll(app, 0) <= 0) return;
         took.wall = clock_s(CLOCK_MONOTONIC) - took.wall;
         took.cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - took.cpu;
+        if (published && !apart) threads_apart();
+        apart = apart || published;
         if (published && write(said[1], &took, sizeof took) != sizeof took) return;
     }
 }
