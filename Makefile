@@ -29,7 +29,7 @@ binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/o2/u
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
            $(addprefix build/clang/,server sqlite disk faults) \
-           $(addprefix build/tsan/,server stopping) \
+           $(addprefix build/tsan/,server stopping) build/senders/topics \
            build/topics build/datastar-format build/slow_fsync.so build/scarce_memory.so
 
 all: $(examples) ## build the examples
@@ -148,6 +148,11 @@ build/asan/unit/file build/poll/unit/file: ASAN += -O1
 build/tsan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 -I. $(TSAN) $(WARN) $< -o $@ $(LIBS)
+
+# Every connection is written to by the threads of .senders: for senders.t.
+build/senders/%: tests/wire/%.c sse.h
+	@mkdir -p $(@D)
+	gcc -std=c11 -I. -DSSE__SENDERS_MIN=1 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 build/clang/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)

@@ -65,6 +65,7 @@
      >>posts      statements that wait for the disk on its own thread
      >>conn       connections: read, queue, write, time out
      >>listen     listeners, and the connections they accept
+     >>senders    threads that write for the loop
      >>options    defaults and limits of options, texts that can never match
      >>request    what a handler reads
      >>reply      what a handler writes
@@ -678,6 +679,10 @@
 
      Calls of other threads wait for the loop in at most max_call_bytes: a producer that outruns the
      loop gets SSE_E_FULL.
+
+     What an event to thousands costs is the system's work for each send. With .senders = 1 in
+     sse_serve_options (or more, on more processors) threads of the library share those calls with
+     the loop, and only those: your code notices nothing.
 
    12. Ownership
 
@@ -2025,6 +2030,11 @@ typedef struct sse_serve_options {
     bool        reuse_port;         /* SO_REUSEPORT: several processes, each with this option and of
                                        the same user, share the port; the system spreads new
                                        connections among them (Linux, FreeBSD). default: false */
+    int         senders;            /* threads that write to sockets while the loop waits for them,
+                                       0 to 16, for events to many clients: at most one less than
+                                       there are processors. Your code runs on the loop all the
+                                       same. Of several calls the largest counts; SSE_NO_THREADS:
+                                       SSE_E_NOT_BUILT. default: 0 */
 } sse_serve_options;
 
 #define SSE_ANY_PORT (-1)
@@ -3276,7 +3286,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
      app      from a head to its handler and to the log
      live, changes       topics, replay, publish, outbox, presence, history
      message, stream, channel       file       request, reply
-     conn, listen, options       posts, db        offload, timers
+     conn, listen, senders, options       posts, db        offload, timers
      core     struct sse_app, which all of these share
      ------------------------------- below, nobody knows an app -----------
      loop   sys
@@ -3352,7 +3362,7 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
             sse__disk_do
     sse__net_run
       sse__conn_flush
-        sse__conn_send_some        sendmsg: all that waits, in one call
+        sse__conn_send_some        send, or sendmsg: all that waits, in one call
   sse__flight_landed               the thread is done
     sse__flight_land
       sse__net_keep                who waited for it may be written now
@@ -3518,12 +3528,14 @@ static sse_str sse__str_skip(sse_str s, size_t n) {
    an unclosed one reaches to the end. */
 static sse_str sse__cut(sse_str *rest, char separator, bool quotes) {
     const sse_str s = *rest;
+    const char   *at = s.len ? (const char *)memchr(s.ptr, separator, s.len) : NULL;
     bool          quoted = false;
-    size_t        i;
-    for (i = 0; i < s.len && (quoted || s.ptr[i] != separator); i++) {
-        if (quotes && s.ptr[i] == '"') quoted = !quoted;
-        if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
-    }
+    size_t        i = at ? (size_t)(at - s.ptr) : s.len;
+    if (quotes && i && memchr(s.ptr, '"', i))
+        for (i = 0; i < s.len && (quoted || s.ptr[i] != separator); i++) {
+            if (s.ptr[i] == '"') quoted = !quoted;
+            if (quoted && s.ptr[i] == '\\' && i + 1 < s.len) i++;
+        }
     *rest = i < s.len ? sse__str_skip(s, i + 1) : sse__text(NULL);
     return sse__str(s.ptr, i);
 }
@@ -3541,16 +3553,18 @@ static char *sse__strdup(sse_str s) { /* returned, free with SSE_FREE; NULL with
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)SSE_MALLOC(n), s) : NULL;
 }
 
-/* The lowest byte that is not 0, counted from 0; v > 0 */
-static unsigned sse__first_byte(uint64_t v) {
+/* The lowest bit that is not 0, and the lowest byte, counted from 0; v > 0 */
+static unsigned sse__first_bit(uint64_t v) {
 #if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(v) >> 3;
+    return (unsigned)__builtin_ctzll(v);
 #else
     unsigned n = 0;
-    for (; !(v & 255); v >>= 8) n++;
+    for (; !(v & 1); v >>= 1) n++;
     return n;
 #endif
 }
+
+static unsigned sse__first_byte(uint64_t v) { return sse__first_bit(v) >> 3; }
 
 /* Little-endian numbers at any address. Where that is the machine's order compilers make one
    instruction of a memcpy. */
@@ -4062,6 +4076,7 @@ static void sse__escape_js(sse_buf *b, sse_str s) {
    is not followed by two digits. A decoded NUL stays in: callers who promise text refuse it. */
 static size_t sse__percent_decode(char *p, size_t n, bool plus) {
     size_t from, to = 0;
+    if (n && !memchr(p, '%', n) && !(plus && memchr(p, '+', n))) return n;
     for (from = 0; from < n; from++, to++) {
         int high, low;
         p[to] = plus && p[from] == '+' ? ' ' : p[from];
@@ -4269,6 +4284,14 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     if (*++p == '%') {
         piece->literal.len++;
         *fmt = p + 1;
+        return true;
+    }
+    if (*p == 's') { /* nearly always: nothing to read between */
+        piece->precision = -1;
+        piece->conv      = 's';
+        piece->plain     = true;
+        piece->p         = va_arg(args->ap, const void *);
+        *fmt             = p + 1;
         return true;
     }
     for (; *p && strchr("-+ #0", *p); p++)
@@ -5917,7 +5940,7 @@ typedef struct sse__head {
     /* of the target, still encoded; path empty in http://host; query.at 0: there is none */
     sse__slice  path, query;
     /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
-    sse__slice  host;
+    sse__slice  host, host_name;     /* host_name: without its port */
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
@@ -6033,6 +6056,7 @@ static int sse__head_request_line(sse__head *h, const char *bytes, sse_str line)
         while (n < path.len && path.ptr[n] != '/' && path.ptr[n] != '?') n++;
         if (!sse__host_parse(sse__str(path.ptr, n), &host)) return -400;
         h->host = sse__slice_of(bytes, sse__str(path.ptr, n));
+        h->host_name = sse__slice_of(bytes, host.name);
         path    = sse__str_skip(path, n);
     }
     for (n = 0; n < path.len && path.ptr[n] != '?';) n++;
@@ -6068,7 +6092,10 @@ static int sse__head_finish(sse__head *h, const char *bytes) {
        9112 3.2. An absolute target has precedence, 3.2.2. */
     if (value.ptr ? !sse__host_parse(value, &host) : h->minor == 1) return -400;
     if (sse__head_value(h, bytes, SSE__FIELD_HOST, 1).ptr) return -400;
-    if (value.ptr && !h->host.len) h->host = sse__slice_of(bytes, value);
+    if (value.ptr && !h->host.len) {
+        h->host      = sse__slice_of(bytes, value);
+        h->host_name = sse__slice_of(bytes, host.name);
+    }
 
     /* The same length twice is refused as well: some proxy joins them, some takes one. */
     value         = sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 0);
@@ -6283,6 +6310,7 @@ static int sse__path_decode(char *out, sse_str raw) {
     memcpy(out, raw.ptr, raw.len);
     path = rest = sse__str(out, sse__decode_text(out, raw.len));
     if (path.len == SIZE_MAX || memchr(out, '\\', path.len)) return -400;
+    if (!memchr(out, '.', path.len) && !memchr(raw.ptr, '%', raw.len)) rest = sse__text(NULL);
     while (rest.ptr) { /* as many segments as there were before */
         const sse_str segment = sse__cut(&rest, '/', false);
         if (sse__eq(segment, SSE__LIT(".")) || sse__eq(segment, SSE__LIT(".."))) return -400;
@@ -7928,6 +7956,16 @@ static uint64_t sse__clock_ms(void) {
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The same to within 10 ms or so, where the system has a clock that costs next to nothing. */
+static uint64_t sse__clock_rough_ms(void) {
+#if defined(CLOCK_MONOTONIC_COARSE)
+    struct timespec t;
+    if (!clock_gettime(CLOCK_MONOTONIC_COARSE, &t))
+        return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+#endif
+    return sse__clock_ms();
+}
+
 static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
     const int status = fcntl(fd, F_GETFL);
     if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK)) return SSE_E_IO;
@@ -8186,7 +8224,7 @@ static sse__link *sse__wheel_next_slot(sse__wheel *w, uint64_t *when) {
     for (level = 0; level < SSE__WHEEL_LEVELS; level++)
         while (w->occupied[level]) {
             const int bits = SSE__WHEEL_BITS * level;
-            for (slot = 0; !(w->occupied[level] >> slot & 1); slot++) {}
+            slot = (int)sse__first_bit(w->occupied[level]);
             if (!sse__list_empty(&w->slots[level][slot])) {
                 *when = w->at >> bits >> SSE__WHEEL_BITS << SSE__WHEEL_BITS << bits;
                 *when += (uint64_t)slot << bits;
@@ -8532,6 +8570,7 @@ enum {
     SSE__STOP_UPGRADE, SSE__STOP_STREAMS, SSE__STOP_OVER, /* over: the grace period is */
     SSE__END_UPGRADE,
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
+    SSE__END_SENDERS,
     SSE__FREE_SAVE,                                    /* before connections go */
     SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_TEST,
     SSE__FREE_FILES,
@@ -8585,6 +8624,11 @@ struct sse_app {
     char                *tunnel_host;          /* requests may name it */
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
+    uint64_t             date_seen;            /* wheel.now when that was looked at */
+    char                 head[100];            /* what replies of head_status begin with */
+    size_t               head_len;
+    int64_t              head_at;
+    int                  head_status;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
     char                *topic_of_log;         /* of log_topic. NULL, all three: off */
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
@@ -8634,11 +8678,15 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
 /* A callback of the program that runs. app NULL: it is not measured. */
 typedef struct sse__upcall { sse_app *app; int kind; uint64_t began; } sse__upcall;
 
+static uint64_t sse__upcall_clock(const sse_app *app) { /* a rough one, where it does */
+    return app->options.slow_ms < 100 ? sse__clock_ms() : sse__clock_rough_ms();
+}
+
 static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     sse__upcall u;
     u.app   = app && app->options.slow_ms > 0 ? app : NULL;
     u.kind  = kind;
-    u.began = u.app ? sse__clock_ms() : 0;
+    u.began = u.app ? sse__upcall_clock(app) : 0;
     return u;
 }
 
@@ -8646,7 +8694,7 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
    was, its kind first. */
 SSE__PRINTF(2, 3)
 static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
-    const uint64_t now = u->app ? sse__clock_ms() : 0;
+    const uint64_t now = u->app ? sse__upcall_clock(u->app) : 0;
     uint64_t      *told;
     char           which[224];
     va_list        ap;
@@ -10971,19 +11019,19 @@ static bool sse__block_read(const sse__block *b, uint64_t offset, size_t n, sse_
 
 /* ---- what a connection is made of ------------------------------------------- */
 
-/* The queue of a connection. Two places inside it, so that one event a turn allocates nothing. */
+/* The queue of a connection. One place inside it, so that one event a turn allocates nothing. */
 typedef struct sse__out { /* after: C5 */
     sse__block *block;
     uint32_t    from, to;
     uint64_t    after;
 } sse__out;
+typedef struct sse__ring { sse__out *at; uint32_t first; } sse__ring;
 typedef struct sse__queue {
-    sse__out *at;                /* a ring */
-    uint32_t  first, count, cap;
-    bool      begun;             /* the first entry is sent in part */
+    union { sse__out one; sse__ring ring; } in; /* one, while ring_bits is 0 */
     size_t    bytes;             /* unsent */
-    sse__crc_state sum;          /* of all entries that were sent whole */
-    sse__out  inside[2];
+    uint32_t  count;
+    uint8_t   ring_bits;         /* the ring has 1 << ring_bits places */
+    bool      begun;             /* the first entry is sent in part */
 } sse__queue;
 
 /* Half a request: its bytes so far and how far the parser is. The fields of the head are right
@@ -11005,39 +11053,43 @@ typedef enum sse__state {
     SSE__IDLE, SSE__HEAD, SSE__BODY, SSE__REPLY, SSE__SEND, SSE__STREAM, SSE__LINGER, SSE__CLOSED
 } sse__state;
 
+/* What an event touches stands first. */
 typedef struct sse__conn {
     sse__source        source;
-    sse__alarm         alarm;
     sse__link          work;       /* in net.work, net.to_compress, net.held or net.closed */
-    sse__link          all;        /* in net.conns */
     struct sse__net   *net;
-    sse__inbox        *inbox;
-    struct sse_req    *req;        /* its body is to come, or it is deferred: no handler runs */
     struct sse__stream *stream;
     sse__queue         out;
-    uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
-    uint64_t           body_left;  /* of a body with a length: bytes still to come */
     uint64_t           after;      /* of what is queued from now on: C5 */
+    uint8_t            state, looks;  /* looks: before it is reset, see conn_may_reset */
+    bool readable : 1, writable : 1;  /* by the last event, or call that would have waited */
+    bool sent_ahead : 1, broken : 1;  /* by >>senders in this pass; what came of it */
+    bool waits : 1;                /* it is in net.held */
+    bool progressed : 1;           /* the peer took some bytes since its stream last looked */
+    bool pipelined : 1;            /* behind a stream: a request waits for its end */
+    bool ended : 1, hangup : 1;    /* all of the peer's input is in; it shut its side */
+    bool keep_alive : 1;           /* of the request in hand */
+    bool in_place : 1;             /* the body is handed on as it comes (body_later) */
+    bool paused : 1;               /* the program wants no more of the body for now */
+    bool expects : 1;              /* the peer waits for 100 (Continue) before it sends the body */
+    bool skip : 1;                 /* the request is answered; its body is dropped */
+    bool crowded : 1;              /* requests are left from its last turn */
+    bool resets : 1;               /* closing it resets it: see conn_break */
+    bool excused : 1;              /* past its deadline, with input or room to look at */
+    bool loopback : 1;             /* it came to an address that only this machine reaches */
+    bool surplus : 1;              /* over a limit: here only to be refused */
+    uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
+    sse__alarm         alarm;
+    sse__link          all;        /* in net.conns */
+    sse__inbox        *inbox;
+    struct sse_req    *req;        /* its body is to come, or it is deferred: no handler runs */
+    union {
+        uint64_t body_left;        /* of a body with a length: bytes still to come */
+        uint32_t sum[2];           /* of a gzip stream: CRC and length of what was sent whole */
+    } of;
     size_t             held;       /* bytes of its body in app.body_bytes; then the request's */
-    uint32_t           progress;   /* bytes since the deadline was last put off */
-    uint8_t            state;
-    bool readable, writable;       /* by the last event, or call that would have waited */
-    bool ended, hangup;            /* all of the peer's input is in; it shut its side */
-    bool keep_alive;               /* of the request in hand */
-    bool in_place;                 /* the body is handed on as it comes (body_later) */
-    bool paused;                   /* the program wants no more of the body for now */
-    bool expects;                  /* the peer waits for 100 (Continue) before it sends the body */
-    bool skip;                     /* the request is answered; its body is dropped */
-    bool progressed;               /* the peer took some bytes since its stream last looked */
-    bool pipelined;                /* behind a stream: a request waits for its end */
-    bool crowded;                  /* requests are left from its last turn */
-    bool resets;                   /* closing it resets it: see conn_break */
-    uint8_t looks;                 /* before that: see conn_may_reset */
-    bool waits;                    /* it is in net.held */
-    bool excused;                  /* past its deadline, with input or room to look at */
-    bool loopback;                 /* it came to an address that only this machine reaches */
-    bool surplus;                  /* over a limit: here only to be refused */
     sse__peer          peer;
+    uint32_t           progress;   /* bytes since the deadline was last put off */
 } sse__conn;
 
 /* upcalls, defined in >>app */
@@ -11069,6 +11121,8 @@ typedef struct sse__net {
     const sse__stream_calls *stream_calls;
     ssize_t      (*send_file)(int fd, const sse__block *rest, size_t n); /* set by the first file */
     bool         (*peer_full)(const struct sse__net *net, const sse__peer *peer); /* max_per_peer */
+    void         (*send_ahead)(struct sse__net *net, const sse__link *pass); /* NULL: no senders */
+    struct sse__senders *senders;
     sse__link      listeners;
     sse__link      work;        /* connections with something to read or write */
     sse__link      to_compress; /* whose body needs its next piece: first come, first served */
@@ -11204,7 +11258,8 @@ static bool sse__conn_hold(sse__conn *c, size_t n) { /* of its body; false: no r
 /* ---- the queue of a connection ------------------------------------------------ */
 
 static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) {
-    return &q->at[(q->first + i) % q->cap];
+    if (!q->ring_bits) return (sse__out *)&q->in.one;
+    return &q->in.ring.at[(q->in.ring.first + i) & ((1u << q->ring_bits) - 1)];
 }
 
 static size_t sse__queue_size(const sse__queue *q) {
@@ -11227,7 +11282,7 @@ static bool sse__queue_fits(const sse__queue *q, size_t max) {
 static void sse__queue_remove(sse__queue *q, uint32_t i) { /* mostly near the front */
     const sse__out gone = *sse__queue_at(q, i);
     for (; i; i--) *sse__queue_at(q, i) = *sse__queue_at(q, i - 1);
-    q->first = (q->first + 1) % q->cap;
+    if (q->ring_bits) q->in.ring.first++;
     q->count--;
     q->bytes -= gone.to - gone.from;
     sse__block_drop(gone.block);
@@ -11235,23 +11290,21 @@ static void sse__queue_remove(sse__queue *q, uint32_t i) { /* mostly near the fr
 
 static void sse__queue_clear(sse__queue *q) {
     while (q->count) sse__queue_remove(q, 0);
-    if (q->at != q->inside) SSE_FREE(q->at);
-    q->at    = q->inside;
-    q->cap   = SSE__COUNT(q->inside);
-    q->first = 0;
-    q->begun = false;
+    if (q->ring_bits) SSE_FREE(q->in.ring.at);
+    q->ring_bits = 0;
+    q->begun     = false;
 }
 
 static bool sse__queue_grow(sse__queue *q) {
-    const uint32_t cap = q->cap * 2;
-    sse__out      *at  = cap > q->cap ? (sse__out *)SSE_MALLOC(cap * sizeof *at) : NULL;
+    const unsigned bits = q->ring_bits ? q->ring_bits + 1u : 2;
+    sse__out      *at   = bits < 27 ? (sse__out *)SSE_MALLOC(sizeof *at << bits) : NULL;
     uint32_t       i;
     if (!at) return false;
     for (i = 0; i < q->count; i++) at[i] = *sse__queue_at(q, i);
-    if (q->at != q->inside) SSE_FREE(q->at);
-    q->at    = at;
-    q->cap   = cap;
-    q->first = 0;
+    if (q->ring_bits) SSE_FREE(q->in.ring.at);
+    q->in.ring.at    = at;
+    q->in.ring.first = 0;
+    q->ring_bits     = (uint8_t)bits;
     return true;
 }
 
@@ -11268,8 +11321,17 @@ static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
     return before - q->count;
 }
 
+static sse__crc_state sse__conn_sum(const sse__conn *c) {
+    sse__crc_state sum = {0, 0, 0};
+    sum.crc = c->of.sum[0];
+    sum.len = c->of.sum[1];
+    return sum;
+}
+
 /* Counts n bytes as sent. */
-static void sse__queue_advance(sse__queue *q, size_t n) {
+static void sse__conn_advance(sse__conn *c, size_t n) {
+    sse__queue    *q = &c->out;
+    sse__crc_state sum;
     while (n) {
         sse__out      *out  = sse__queue_at(q, 0);
         sse__block    *b    = out->block;
@@ -11282,7 +11344,12 @@ static void sse__queue_advance(sse__queue *q, size_t n) {
         }
         if (q->begun) return;
         n -= (size_t)left;
-        if (b->sum.len) sse__crc_append(&q->sum, &b->sum);
+        if (b->sum.len) {
+            sum = sse__conn_sum(c);
+            sse__crc_append(&sum, &b->sum);
+            c->of.sum[0] = sum.crc;
+            c->of.sum[1] = sum.len;
+        }
         sse__queue_remove(q, 0);
     }
 }
@@ -11400,7 +11467,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     if (from == to) return SSE_OK;
     SSE_ASSERT(c->net->current != c || !c->net->out.len); /* C2 */
     if (block->key.ptr) (void)sse__conn_forget(c, NULL, block);
-    if (q->count == q->cap && !sse__queue_grow(q)) {
+    if (q->count == 1u << q->ring_bits && !sse__queue_grow(q)) {
         sse__conn_close(c);
         return SSE_E_NOMEM;
     }
@@ -11460,7 +11527,7 @@ static void sse__conn_queue_gathered(sse__conn *c) {
    or the connection ends: its bytes must not be read as a request. */
 static void sse__conn_skip_body(sse__conn *c) {
     if (c->state != SSE__BODY || !c->keep_alive) return;
-    c->keep_alive = c->skip = !c->expects && c->body_left <= SSE__SKIP;
+    c->keep_alive = c->skip = !c->expects && c->of.body_left <= SSE__SKIP;
     c->paused          = false;
     c->inbox->max_body = SSE__SKIP;
 }
@@ -11485,7 +11552,8 @@ static void sse__conn_give_up_body(sse__conn *c) {
 /* Hands the system as much of the queue as one call takes; of a file at most max bytes. 32 entries
    fit the stack; a connection with more in its queue is slow anyway. */
 static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
-    const sse__block *rest = sse__queue_at(&c->out, 0)->block;
+    const sse__out   *out  = sse__queue_at(&c->out, 0);
+    const sse__block *rest = out->block;
     struct iovec      iov[32];
     struct msghdr     message;
     uint32_t          i;
@@ -11493,10 +11561,13 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
         if (rest->end - rest->offset < max) max = (size_t)(rest->end - rest->offset);
         return c->net->send_file(c->source.fd, rest, max);
     }
+    if (c->out.count == 1) /* nearly always, and the system has less to copy */
+        return SSE__SYS(send(c->source.fd, rest->bytes + out->from, out->to - out->from,
+                             MSG_DONTWAIT | SSE__NOSIGNAL));
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
     for (i = 0; i < c->out.count && i < SSE__COUNT(iov); i++) {
-        const sse__out *out = sse__queue_at(&c->out, i);
+        out = sse__queue_at(&c->out, i);
         if (out->block->from || out->after > c->net->kept) break; /* C5 */
         iov[i].iov_base = out->block->bytes + out->from;
         iov[i].iov_len  = out->to - out->from;
@@ -11511,7 +11582,7 @@ static void sse__conn_next(sse__conn *c) {
 }
 
 static void sse__conn_sent(sse__conn *c) { /* the queue ran empty */
-    if (c->out.at != c->out.inside) sse__queue_clear(&c->out);
+    if (c->out.ring_bits) sse__queue_clear(&c->out);
     if (c->state == SSE__STREAM) c->net->stream_calls->sent(c);
     if (c->state != SSE__SEND) return;
     if (!c->keep_alive) {
@@ -11527,11 +11598,30 @@ static void sse__net_count_sent(sse__net *net, ssize_t n) {
     net->counts.bytes_out += (uint64_t)n;
 }
 
+/* What a call to send came to. False: it is broken; n == 0: a file became shorter, and the peer
+   would misread the next reply. */
+static bool sse__conn_note_sent(sse__conn *c, ssize_t n, int error) {
+    if (n > 0) {
+        sse__net_count_sent(c->net, n);
+        sse__conn_advance(c, (size_t)n);
+        c->progressed = true;
+        if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
+    } else if (n < 0 && (error == EAGAIN || error == EWOULDBLOCK)) c->writable = false;
+    else return n < 0 && error == EINTR;
+    return true;
+}
+
 static void sse__conn_flush(sse__conn *c) {
     sse__net *net  = c->net;
     size_t    left = SSE__WRITES_A_TURN;
     ssize_t   n;
-    if (c->state == SSE__SEND && !c->out.count) sse__conn_sent(c);
+    if (c->state == SSE__CLOSED) return;
+    if (c->broken) {
+        sse__conn_close(c);
+        return;
+    }
+    if ((c->state == SSE__SEND || c->sent_ahead) && !c->out.count) sse__conn_sent(c);
+    c->sent_ahead = false;
     if (c->state == SSE__CLOSED || !c->out.count) return;
     while (c->out.count && c->writable) {
         if (sse__conn_is_held(c)) {
@@ -11549,16 +11639,8 @@ static void sse__conn_flush(sse__conn *c) {
             return;
         }
         n = sse__conn_send_some(c, left);
-        if (n > 0) {
-            left -= (size_t)n < left ? (size_t)n : left;
-            sse__net_count_sent(net, n);
-            sse__queue_advance(&c->out, (size_t)n);
-            c->progressed = true;
-            if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
-        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            c->writable = false;
-        } else if (n == 0 || errno != EINTR) {
-            /* broken; n == 0: a file became shorter: the peer would misread the next reply */
+        if (n > 0) left -= (size_t)n < left ? (size_t)n : left;
+        if (!sse__conn_note_sent(c, n, errno)) {
             sse__conn_close(c);
             return;
         }
@@ -11637,7 +11719,11 @@ static void sse__conn_compress_next(sse__conn *c) {
 /* ---- refusing ------------------------------------------------------------------ */
 
 static const char *sse__date_now(sse_app *app) { /* the Date value, made once a second */
-    const int64_t now = sse__loop_wall_ms(&app->loop) / 1000;
+    const uint64_t seen = app->loop.wheel.now;
+    int64_t        now;
+    if (app->date_seen == seen && !app->loop.still_ms) return app->date; /* W5 */
+    app->date_seen = seen;
+    now            = sse__loop_wall_ms(&app->loop) / 1000;
     if (now != app->date_at) {
         sse__date_write(app->date, now);
         app->date_at = now;
@@ -11777,7 +11863,7 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
                             : known && !sse__conn_has_room(c, length) ? 503
                                                                       : 0;
     if (status) return sse__conn_refuse(c, status, bytes, head);
-    c->body_left = length;
+    c->of.body_left = length;
     c->expects   = head->expect_continue;
     c->skip = c->paused = false;
     if (known && !c->inbox && net->in.len - net->used - at >= length) { /* it is here already */
@@ -11841,9 +11927,9 @@ static int sse__conn_decode(sse__conn *c) {
         status = sse__chunked_decode(&inbox->chunks, raw, len, &used, &made);
         if (status < 0) return status;
     } else {
-        used = made = c->body_left < len ? (size_t)c->body_left : len;
-        c->body_left -= used;
-        status = c->body_left == 0;
+        used = made = c->of.body_left < len ? (size_t)c->of.body_left : len;
+        c->of.body_left -= used;
+        status = c->of.body_left == 0;
     }
     memmove(raw + made, raw + used, len - used);
     inbox->bytes.len -= used - made;
@@ -12008,6 +12094,7 @@ static void sse__net_run(sse__net *net) {
         if (c->state != SSE__CLOSED) sse__conn_schedule(c);
     }
     sse__list_move(&now, &net->work);
+    if (net->send_ahead) net->send_ahead(net, &now);
     while (!sse__list_empty(&now)) {
         c = SSE__CONTAINER(now.next, sse__conn, work);
         sse__list_remove(&c->work);
@@ -12142,8 +12229,6 @@ static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, 
     c->writable  = true;
     c->loopback  = l->loopback;
     c->surplus   = surplus;
-    c->out.at    = c->out.inside;
-    c->out.cap   = SSE__COUNT(c->out.inside);
     if (sse__poller_add(&net->loop->poller, &c->source, SSE_READ | SSE_WRITE | SSE__EDGE)) {
         SSE_FREE(c);
         return SSE_E_IO;
@@ -12536,8 +12621,201 @@ static void sse__notify(const char *state) {
 }
 
 /*==========================================================================
+  >>senders   threads that write for the loop
+  Uses: >>conn >>core >>table >>base     Tests: tests/unit/senders.c tests/wire/senders.t
+
+  Nearly all that an event to many costs is the system's work for each call to
+  send. Those calls, one for each connection of a pass that can write, are made
+  by several threads at once, while the loop takes part and then waits:
+
+      [net_run] --> [senders_gather] up to 1024 --> [senders_share] --> [senders_note] --> ...
+                                        threads take 8 at a time
+
+  SN1  The threads read queues, and write nothing but what their calls came
+       to: all else stands still until the last of them is done.
+  SN2  What the calls of a pass came to is noted for all its connections
+       before anything else of the pass runs: a handler may take out of a
+       queue what that says has not left yet.
+  SN3  A pass waits only for threads that have begun, so that one which the
+       system wakes late holds nobody up.
+  SN4  Threads are a process's own: behind a fork they are started anew.
+==========================================================================*/
+
+enum { SSE__SENDERS_MOST = 16 };
+
+#if defined(SSE_NO_THREADS)
+static int sse__senders_use(sse_app *app, int n) {
+    (void)app;
+    return n ? SSE_E_NOT_BUILT : SSE_OK;
+}
+#else
+/* Waking a thread costs what a few calls do: for fewer connections the loop is quicker alone. A
+   test sets another number. */
+#ifndef SSE__SENDERS_MIN
+#define SSE__SENDERS_MIN 32
+#endif
+
+enum { SSE__SENDERS_BATCH = 1024, SSE__SENDERS_SHARE = 8 };
+
+typedef struct sse__sending { /* n, error: what its call came to */
+    sse__conn *conn;
+    ssize_t    n;
+    int        error;
+} sse__sending;
+
+typedef struct sse__senders {
+    pthread_mutex_t mutex;      /* guards next, count, working and over */
+    pthread_cond_t  start, done;
+    uint32_t        next, count; /* of the batch: those from next on nobody has taken */
+    int             working;    /* threads that have taken some */
+    bool            over;
+    int             wanted, started;
+    pid_t           process;    /* of the threads: SN4 */
+    pthread_t       threads[SSE__SENDERS_MOST];
+    sse__sending    batch[SSE__SENDERS_BATCH];
+} sse__senders;
+
+/* mutex held, which is given up during the calls. */
+static void sse__senders_work(sse__senders *s) { /* SN1 */
+    while (s->next < s->count) {
+        const uint32_t end = s->count - s->next > SSE__SENDERS_SHARE ? s->next + SSE__SENDERS_SHARE
+                                                                     : s->count;
+        uint32_t i = s->next;
+        s->next = end;
+        s->working++;
+        pthread_mutex_unlock(&s->mutex);
+        for (; i < end; i++) {
+            s->batch[i].n     = sse__conn_send_some(s->batch[i].conn, 0);
+            s->batch[i].error = errno;
+        }
+        pthread_mutex_lock(&s->mutex);
+        s->working--;
+    }
+}
+
+static void *sse__senders_thread(void *user) {
+    sse__senders *s = (sse__senders *)user;
+    pthread_mutex_lock(&s->mutex);
+    while (!s->over) {
+        sse__senders_work(s);
+        if (!s->working) pthread_cond_signal(&s->done);
+        pthread_cond_wait(&s->start, &s->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+static void sse__senders_init(sse__senders *s) {
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->start, NULL);
+    pthread_cond_init(&s->done, NULL);
+    s->started = s->working = 0;
+    s->next = s->count = 0;
+    s->process = getpid();
+}
+
+/* Those that are missing: with the first need. Signals are for the threads of the program. */
+static void sse__senders_start(sse_app *app, sse__senders *s) {
+    sigset_t all, before;
+    if (s->process != getpid()) sse__senders_init(s); /* SN4 */
+    if (s->started == s->wanted) return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (s->started < s->wanted &&
+           pthread_create(&s->threads[s->started], NULL, sse__senders_thread, s) == 0)
+        s->started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (s->started < s->wanted)
+        sse__log(app, SSE_LOG_WARNING, ".senders: the system starts %d threads of %d", s->started,
+                 s->wanted);
+    s->wanted = s->started;
+}
+
+static void sse__senders_share(sse__senders *s, uint32_t count) {
+    pthread_mutex_lock(&s->mutex);
+    s->next  = 0;
+    s->count = count;
+    pthread_cond_broadcast(&s->start);
+    sse__senders_work(s);
+    while (s->working) pthread_cond_wait(&s->done, &s->mutex);
+    SSE_ASSERT(s->next == s->count); /* SN3: nobody who comes now finds any */
+    s->next = s->count = 0;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* Fills the batch with connections that have something in memory to send; how many. *link: where
+   to go on. */
+static uint32_t sse__senders_gather(sse__senders *s, const sse__link *pass,
+                                    const sse__link **link) {
+    uint32_t n = 0;
+    for (; *link != pass && n < SSE__SENDERS_BATCH; *link = (*link)->next) {
+        sse__conn *c = SSE__CONTAINER(*link, sse__conn, work);
+        if (c->out.count && c->writable && !sse__conn_is_held(c) &&
+            !sse__queue_at(&c->out, 0)->block->from)
+            s->batch[n++].conn = c;
+    }
+    return n;
+}
+
+static void sse__senders_note(const sse__senders *s, uint32_t count) { /* SN2 */
+    uint32_t i;
+    for (i = 0; i < count; i++) {
+        sse__conn *c  = s->batch[i].conn;
+        c->sent_ahead = true;
+        c->broken     = !sse__conn_note_sent(c, s->batch[i].n, s->batch[i].error);
+    }
+}
+
+/* The first call for each connection of a pass that can write. */
+static void sse__senders_send(sse__net *net, const sse__link *pass) {
+    sse__senders    *s    = net->senders;
+    const sse__link *link = pass->next;
+    uint32_t         n;
+    while ((n = sse__senders_gather(s, pass, &link)) >= SSE__SENDERS_MIN && n) {
+        sse__senders_start(net->app, s);
+        sse__senders_share(s, n);
+        sse__senders_note(s, n);
+    }
+}
+
+static void sse__senders_end(sse_app *app) {
+    sse__senders *s = app->net->senders;
+    const bool    ours = s->process == getpid();
+    int           i;
+    app->net->send_ahead = NULL;
+    app->net->senders    = NULL;
+    if (ours) {
+        pthread_mutex_lock(&s->mutex);
+        s->over = true;
+        pthread_cond_broadcast(&s->start);
+        pthread_mutex_unlock(&s->mutex);
+        for (i = 0; i < s->started; i++) pthread_join(s->threads[i], NULL);
+        pthread_cond_destroy(&s->start);
+        pthread_cond_destroy(&s->done);
+        pthread_mutex_destroy(&s->mutex);
+    }
+    SSE_FREE(s);
+}
+
+static int sse__senders_use(sse_app *app, int n) { /* as many, or the more that were asked before */
+    sse__senders *s = app->net->senders;
+    if (n == 0) return SSE_OK;
+    if (!s) {
+        s = SSE__NEW(sse__senders);
+        if (!s) return SSE_E_NOMEM;
+        sse__senders_init(s);
+        app->net->senders             = s;
+        app->net->send_ahead          = sse__senders_send;
+        app->stages[SSE__END_SENDERS] = sse__senders_end;
+    }
+    if (n > s->wanted) s->wanted = n;
+    return SSE_OK;
+}
+#endif
+
+/*==========================================================================
   >>options   defaults and limits of options, texts that can never match
-  Uses: >>listen >>core >>sign >>field >>base    Tests: tests/unit/refusals.c
+  Uses: >>senders >>listen >>core >>sign >>field >>base    Tests: tests/unit/refusals.c
 
   OP1  What app.options says is valid and complete: numbers are within their
        limits, texts are the app's own copies.
@@ -12727,7 +13005,8 @@ static const char *sse__app_secret(sse_app *app) {
 static int sse__serve_check(sse_app *app, const char *what, const sse_serve_options *o) {
     const sse__bounds bounds[] = {{"port", o->port, SSE_ANY_PORT, 65535},
                                   {"backlog", o->backlog, 0, INT32_MAX},
-                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX}};
+                                  {"grace_ms", o->grace_ms, SSE_OFF, INT32_MAX},
+                                  {"senders", o->senders, 0, SSE__SENDERS_MOST}};
     sse__address a;
     const bool   local = sse__host_is_unix(o->host);
     char         text[96];
@@ -13855,17 +14134,25 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
     return sse__str(NULL, 0);
 }
 
+/* The status line and the Date field. Most replies have those of the one before. */
+static sse_str sse__head_begin(sse_app *app, int status) {
+    const char *date = sse__date_now(app);
+    if (app->head_status != status || app->head_at != app->date_at) {
+        app->head_len    = (size_t)snprintf(app->head, sizeof app->head,
+                                            "HTTP/1.1 %d %s\r\nDate: %s\r\n", status,
+                                            app->status_text(status), date);
+        app->head_status = status;
+        app->head_at     = app->date_at;
+    }
+    return sse__str(app->head, app->head_len);
+}
+
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the
    connection for 1.0. There is no Server field: it would help only attackers. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type,
                                 uint64_t length) {
-    sse_raw(b, "HTTP/1.1 ", 9);
-    sse__put_u64(b, (unsigned)status);
-    sse__put_char(b, ' ');
-    sse_puts(b, req->app->status_text(status));
-    sse_raw(b, "\r\nDate: ", 8);
-    sse_raw(b, sse__date_now(req->app), 29);
-    sse_raw(b, "\r\n", 2);
+    const sse_str begin = sse__head_begin(req->app, status);
+    sse__put_str(b, begin);
     if (type) sse__put_field(b, "Content-Type", type);
     if (length == UINT64_MAX && req->head.minor > 0) sse_puts(b, "Transfer-Encoding: chunked\r\n");
     else if (length != UINT64_MAX && status != 204 && status != 304) {
@@ -14079,7 +14366,9 @@ SSE_API int sse_come_back(sse_req *req, int ms) {
    an empty reply; 0: it is not. An action of Datastar must not run again; where its handler has
    tried to open a stream it was none. */
 static int sse__reply_retry_ms(const sse_req *req, bool empty) {
-    const sse__asker asker = sse__head_asker(&req->head, req->bytes);
+    sse__asker asker;
+    if (!empty && !req->come_back_ms) return 0;
+    asker = sse__head_asker(&req->head, req->bytes);
     if (asker == SSE__ASKER_PLAIN) return 0;
     if (req->come_back_ms) return req->come_back_ms;
     return empty && (asker == SSE__ASKER_EVENTSOURCE || req->stream_asked) ? SSE__COME_BACK_MS : 0;
@@ -14459,10 +14748,12 @@ static void sse__file_answer(sse_req *req) {
     sse_buf    *set  = &req->headers;
     sse__block *block;
     char        when[30];
-    const int64_t now = (int64_t)(sse__loop_wall_ms(&req->app->loop) / 1000);
+    int64_t     now; /* as Date will say */
     uint64_t    first = 0, last = 0, n;
     int         status = req->status;
     bool        bare;
+    (void)sse__date_now(req->app);
+    now = req->app->date_at;
     sse__file_compress(req);
     block = file->block;
     if (!status) status = sse__file_status(req, &first, &last);
@@ -14945,8 +15236,13 @@ typedef struct sse__stream_extra {
 typedef struct sse__stream {
     sse_app    *app;
     sse__conn  *conn;        /* NULL: not opened yet, or closing */
-    uint64_t    publication; /* the last one that it was sent, or left out of */
-    uint64_t    mark;        /* which events its decoder holds: see >>frame. 0: none that count */
+    union {
+        struct {
+            uint64_t publication; /* the last one that it was sent, or left out of */
+            uint64_t mark;   /* which events its decoder holds: see >>frame. 0: none that count */
+        } has;
+        sse__link closing;   /* detached: in streams.closing: S2 */
+    } of;
     uint64_t    bytes;       /* queued, less those that were taken out again */
     uint32_t    events;
     uint32_t    last_sent;   /* when something was last queued: see stream_ago */
@@ -14958,10 +15254,10 @@ typedef struct sse__stream {
     bool        replaying : 1; /* events with numbers reach it from >>replay, not from >>channel */
     bool        raw : 1;       /* bytes of another type than events */
     bool        own_history : 1, drain : 1;
+    bool        detached : 1;  /* from its connection: it closes */
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
-    sse__link   closing;     /* in streams.closing: S2 */
     struct sse__sub *subs;   /* what it is subscribed to */
     sse_req    *req;         /* until the handler that opened it has returned; else NULL */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
@@ -15233,11 +15529,13 @@ static void sse__channel_leave(sse__sub *sub) {
 static void sse__stream_detach(sse__stream *stream) { /* the end of the turn closes it: S2, S6 */
     if (stream->conn) stream->conn->stream = NULL;
     stream->conn = NULL;
-    sse__list_add(&stream->app->streams->closing, &stream->closing);
+    stream->detached = true;
+    memset(&stream->of, 0, sizeof stream->of);
+    sse__list_add(&stream->app->streams->closing, &stream->of.closing);
 }
 
 static void sse__stream_mark_cut(sse__stream *stream, sse_reason reason) {
-    if (stream->closing.next) return; /* it had come to its end before */
+    if (stream->detached) return; /* it had come to its end before */
     sse__stream_set_phase(stream, SSE__STREAM_CUT);
     stream->reason = (uint8_t)reason;
     sse__stream_detach(stream);
@@ -15373,8 +15671,8 @@ static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream
     const int   encoding = stream->encoding;
     sse__codec *codec    = b->codecs[encoding];
     if (encoding == SSE__IDENTITY) return b->plain;
-    if (!codec) stream->mark = 0;
-    if (!codec || sse__codec_follow(codec, &stream->mark) == SSE__KEY)
+    if (!codec) stream->of.has.mark = 0;
+    if (!codec || sse__codec_follow(codec, &stream->of.has.mark) == SSE__KEY)
         return sse__message_key(b->streams, b->plain, encoding);
     if (!b->deltas[encoding])
         b->deltas[encoding] = sse__message_compress(b->streams, b->plain, encoding, codec);
@@ -15475,7 +15773,7 @@ static void sse__stream_queue_buf(sse__stream *stream, sse_buf *b) {
 /* The end of a compressed body. The trailer of gzip covers what was sent and what is queued. */
 static void sse__stream_finish_frames(sse__stream *stream) {
     const sse__queue *q   = &stream->conn->out;
-    sse__crc_state    sum = q->sum;
+    sse__crc_state    sum = sse__conn_sum(stream->conn);
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
     uint32_t          i;
     for (i = 0; i < q->count; i++) {
@@ -15724,7 +16022,7 @@ static void sse__streams_over(sse_app *app) { sse__streams_stop_all(app, true); 
 static void sse__streams_run_closed(sse_app *app) {
     sse__streams *streams = app->streams;
     while (!sse__list_empty(&streams->closing)) {
-        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, closing);
+        sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, of.closing);
         while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
         streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
@@ -15733,7 +16031,7 @@ static void sse__streams_run_closed(sse_app *app) {
             stream->on_close(sse__stream_handle(stream), (sse_reason)stream->reason, stream->user);
             sse__stream_upcall_end(stream, &upcall, "on_close");
         }
-        sse__list_remove(&stream->closing);
+        sse__list_remove(&stream->of.closing);
         sse__slots_remove(&streams->all, stream->slot); /* S1 */
         sse__stream_free(stream);
     }
@@ -15860,7 +16158,7 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__conn *c = req->conn;
     sse_buf    b = {NULL, 0, 0, SSE_OK};
     if (req->head.minor == 0) c->keep_alive = false; /* its end is the end of the connection */
-    memset(&c->out.sum, 0, sizeof c->out.sum);       /* of a gzip stream before it */
+    memset(&c->of, 0, sizeof c->of);
     c->pipelined = false;
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_queue_gathered(c);
@@ -16198,9 +16496,10 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, uint64_t p
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         if (!sse__stream_lives(stream) ||
-            (publication && stream->publication == publication) || (m->seq && stream->replaying))
+            (publication && stream->of.has.publication == publication) ||
+            (m->seq && stream->replaying))
             continue;
-        stream->publication = publication;
+        stream->of.has.publication = publication;
         (void)sse__broadcast_to(&b, stream);
     }
     sse__broadcast_end(&b);
@@ -16221,7 +16520,7 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
         sub->awaits_state = false;
         before = stream->conn->out.bytes;
         if (sse__conn_forget(stream->conn, channel, NULL)) {
-            stream->mark = 0; /* it refers to that frame */
+            stream->of.has.mark = 0; /* it refers to that frame */
             stream->bytes -= before - stream->conn->out.bytes;
         }
         (void)sse__broadcast_to(&b, stream);
@@ -16237,8 +16536,8 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
     sse__codec *codec    = channel->codecs[encoding];
     if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
     if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
-    stream->mark = 0;
-    if (codec) (void)sse__codec_follow(codec, &stream->mark);
+    stream->of.has.mark = 0;
+    if (codec) (void)sse__codec_follow(codec, &stream->of.has.mark);
     return sse__stream_deliver(stream, state, sse__message_key(streams, state, encoding));
 }
 
@@ -19028,8 +19327,8 @@ static void sse__leave_out(sse__left_out *out, sse__stream *stream) { /* NULL: n
     const uint32_t n = out->absent ? out->absent->count : 0;
     sse__absent   *more;
     if (!stream || stream->app != out->app || !sse__stream_lives(stream) || out->failed) return;
-    if (stream->publication == out->publication) return; /* named twice */
-    stream->publication = out->publication;
+    if (stream->of.has.publication == out->publication) return; /* named twice */
+    stream->of.has.publication = out->publication;
     if (!out->kept || (!stream->replaying && stream->phase != SSE__STREAM_OPENING)) return;
     if (n == out->cap) {
         out->cap = out->cap ? out->cap * 2 : 1;
@@ -19530,7 +19829,7 @@ SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
     }
     n = (int)w.count;
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
-        if (sse__walk_matches(&w, SSE__CONTAINER(link, sse__stream, closing))) n--;
+        if (sse__walk_matches(&w, SSE__CONTAINER(link, sse__stream, of.closing))) n--;
     return n;
 }
 
@@ -19539,7 +19838,7 @@ static int sse__group_living(const sse__group *group, const sse__link *closing) 
     const sse__link *link;
     int              n = (int)group->count;
     for (link = closing->next; link != closing; link = link->next)
-        n -= SSE__CONTAINER(link, const sse__stream, closing)->extra->label == group;
+        n -= SSE__CONTAINER(link, const sse__stream, of.closing)->extra->label == group;
     return n;
 }
 
@@ -20398,7 +20697,7 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     if (!sub) return SSE_E_ARG;
     if (view == s.app->views->rendering) return SSE_E_STATE;
     while (sse__conn_forget(stream->conn, &view->channel, NULL))
-        stream->mark = 0; /* it refers to that frame */
+        stream->of.has.mark = 0; /* it refers to that frame */
     sse__channel_leave(sub); /* with the last one the view is freed */
     return SSE_OK;
 }
@@ -21177,23 +21476,23 @@ static bool sse__host_is_local(sse_str name) {
 /* DNS rebinding: a page whose name resolves to this machine is known by the Host it sends. */
 static bool sse__req_host_ok(const sse_req *req) {
     const char *allowed = req->app->options.allowed_hosts, *tunnel = req->app->tunnel_host;
-    sse__host   host;
+    const sse_str name = sse__slice_str(req->bytes, req->head.host_name);
     if (!req->head.host.len) return true; /* HTTP/1.0 */
-    if (!sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host)) return false;
-    if (tunnel && sse__is_word(host.name, tunnel)) return true;
-    if (allowed) return sse__wordlist_has(allowed, host.name);
-    return !req->conn->loopback || sse__host_is_local(host.name);
+    if (tunnel && sse__is_word(name, tunnel)) return true;
+    if (allowed) return sse__wordlist_has(allowed, name);
+    return !req->conn->loopback || sse__host_is_local(name);
 }
 
 /* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
    are no browser say nothing. */
 static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
-    const sse_str text = sse__req_field(req, SSE__FIELD_ORIGIN);
+    sse_str       text;
     sse__origin   origin;
     sse__host     host;
     if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
         return true;
+    text = sse__req_field(req, SSE__FIELD_ORIGIN);
     if (!text.ptr)
         return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
     if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text))
@@ -21485,15 +21784,17 @@ static void sse__req_db_failed(sse_req *req) {
    (RFC 1945 8.3). */
 static bool sse__req_lacks_length(const sse_req *req) {
     if (req->head.has_length || req->head.chunked) return false;
+    if (req->bytes[req->head.method.at] != 'P') return false;
     if (!sse__req_is(req, "POST") && !sse__req_is(req, "PUT") && !sse__req_is(req, "PATCH"))
         return false;
     return req->head.minor == 0 || sse__req_field(req, SSE__FIELD_CONTENT_TYPE).ptr;
 }
 
 static bool sse__has_nul(sse_str query) { /* "%00" */
-    size_t i;
-    for (i = 0; i + 2 < query.len; i++)
-        if (memcmp(query.ptr + i, "%00", 3) == 0) return true;
+    while (query.len && query.ptr) {
+        (void)sse__cut(&query, '%', false);
+        if (sse__starts(query, SSE__LIT("00"))) return true;
+    }
     return false;
 }
 
@@ -22657,7 +22958,7 @@ static int sse__server_check(sse_app *app) {
 }
 
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
-    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, false};
+    static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, false, 0};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
@@ -22665,7 +22966,7 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
     error = sse__server_check(app);
-    if (!error && options) error = sse__serve_check(app, what, options);
+    if (!error && options) error = sse__serve_check(app, what, o);
     if (!error) {
         server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
@@ -22676,7 +22977,9 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
         }
         server->grace_ms = o->grace_ms == 0 ? 5000 : o->grace_ms < 0 ? 0 : o->grace_ms;
         if (o->access_log) (void)sse_log_access(app);
-        error = sse__listen_passed(app);
+        if (options) error = sse__senders_use(app, o->senders);
+        if (error) (void)sse__config_fail(app, error, what, ".senders");
+        else error = sse__listen_passed(app);
         if (error == SSE_E_ABSENT && app->listen_handed) error = app->listen_handed(app, o);
         if (error == SSE_E_ABSENT)
             error = sse__listen_at(app, o, options && sse__host_is_unix(options->host));
@@ -22883,7 +23186,7 @@ static void sse__check_stream(const sse__stream *stream) {
     const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
     SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
-    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->closing.next && !stream->req);
+    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->detached && !stream->req);
     SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
     SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || stream->drain ||
@@ -22959,7 +23262,7 @@ static void sse__check_all(sse_app *app) {
         SSE_ASSERT(stream->app == app && stream->slot == i); /* S1 */
         SSE_ASSERT(stream->gen == streams->at[i].gen);       /* S1 */
         sse__check_stream(stream);
-        count += !stream->closing.next;
+        count += !stream->detached;
     }
     for (link = app->streams->closing.next; link != &app->streams->closing; link = link->next)
         count++;
@@ -23164,7 +23467,7 @@ SSE_API void sse_app_free(sse_app *app) {
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
     if (app->server->inited) sse__server_end(app);
-    sse__stages_run(app, SSE__END_UPGRADE, SSE__END_CHANGES); /* now no thread of ours posts */
+    sse__stages_run(app, SSE__END_UPGRADE, SSE__END_SENDERS); /* now no thread of ours posts */
     sse__app_drain(app);
     sse__stages_run(app, SSE__FREE_SAVE, SSE__FREE_SAVE);
     sse__net_close(app->net);

@@ -406,7 +406,10 @@ static void break_it(int how, int unused) {
     if (how == 4) stream->conn = NULL;
     if (how == 5) stream->gen++;
     if (how == 6) stream->raw = true;
-    if (how == 7) sse__list_add(&app->streams->closing, &stream->closing);
+    if (how == 7) {
+        stream->detached = true;
+        sse__list_add(&app->streams->closing, &stream->of.closing);
+    }
     if (how == 8) app->streams->all.count++;
     if (how == 9) sse__list_remove(&stream->extra->with_label.link);
     sse__check_all(app);

@@ -1,5 +1,5 @@
 /* topics.c: what the tests of streams and topics talk to. It listens on PORT (-1, the default: any)
-   of 127.0.0.1 and prints the number.
+   of 127.0.0.1 and prints the number. SENDERS: so many threads write.
    usage: topics [DATABASE] */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
@@ -424,6 +424,7 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/stats", stats, NULL);
     serve.port = (int)sse_parse_int(port, SSE_ANY_PORT);
     serve.grace_ms = 1000;
+    serve.senders = (int)sse_parse_int(getenv("SENDERS"), 0);
     error = sse_serve(the_app, &serve);
     sse_app_free(the_app);
     sse_db_close(db);

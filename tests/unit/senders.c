@@ -1,0 +1,230 @@
+/* Threads that write for the loop: what they send is what the loop would have sent. Here even one
+   connection is sent by them. */
+#ifndef SSE_DEBUG_CHECKS
+#define SSE_DEBUG_CHECKS
+#endif
+#define SSE__SENDERS_MIN 1
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include "dial.h"
+#include <sys/wait.h>
+
+#if !defined(SSE_NO_THREADS)
+static sse_app *senders_app(int n) {
+    sse_app          *app = dial_app(NULL);
+    sse_serve_options serve;
+    memset(&serve, 0, sizeof serve);
+    serve.port = SSE_ANY_PORT;
+    serve.senders = n;
+    is_int(sse_listen(app, &serve), 0, "a listener with senders");
+    return app;
+}
+
+static void news(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "news");
+}
+
+static int in_order(const client *c, int count) { /* whether it has the events 0 to count - 1 */
+    const char *at = c->got;
+    char        text[32];
+    int         i;
+    for (i = 0; i < count && at; i++) {
+        snprintf(text, sizeof text, "\r\ndata: %d\n\n\r\n", i);
+        at = strstr(at, text);
+    }
+    return at != NULL && times(c, "data: ") == count;
+}
+
+static void everybody(void) { /* more than a batch */
+    enum { CROWD = SSE__SENDERS_BATCH + 50, EVENTS = 5 };
+    sse_app *app = senders_app(3);
+    char     text[16];
+    int      i, whole = 0;
+    opening = news;
+    for (i = 0; i < CROWD; i++) dial(app, "/s", NULL);
+    for (i = 0; i < EVENTS; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        say(app, "news", text);
+        turns(app, i % 2); /* alone, or two at once */
+    }
+    turns(app, 20);
+    for (i = 0; i < CROWD; i++) whole += in_order(&clients[i], EVENTS);
+    is_int(whole, CROWD, "each has all events, once and in order");
+    is_int(app->net->senders->started, 3, "by three threads");
+    dial_free(app);
+}
+
+/* ---- what the peers do ---- */
+
+static void some_leave(void) {
+    enum { CROWD = 100 };
+    sse_app *app = senders_app(2);
+    int      i, whole = 0;
+    opening = news;
+    for (i = 0; i < CROWD; i++) dial(app, "/s", NULL);
+    for (i = 0; i < CROWD; i += 2) {
+        const struct linger at_once = {1, 0};
+        setsockopt(clients[i].fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        hang_up(&clients[i]);
+    }
+    say(app, "news", "0"); /* the loop has not heard of it */
+    turns(app, 20);
+    is_int(nclosed, CROWD / 2, "streams whose peers are gone close");
+    for (i = 1; i < CROWD; i += 2) whole += in_order(&clients[i], 1);
+    is_int(whole, CROWD / 2, "the others have the event");
+    dial_free(app);
+}
+
+static void one_is_slow(void) {
+    enum { EVENTS = 60, LONG = 100000 };
+    static char data[LONG + 1];
+    sse_app    *app = senders_app(1);
+    client     *slow, *quick;
+    size_t      got = 0, i;
+    int         n;
+    memset(data, 'x', LONG);
+    app->options.max_queue_bytes = 16 << 20;
+    opening = news;
+    slow = dial(app, "/s", NULL);
+    quick = dial(app, "/s", NULL);
+    slow->len = quick->len = 0;
+    for (n = 0; n < EVENTS; n++) {
+        say(app, "news", data);
+        sse_poll(app, 0); /* nobody reads */
+    }
+    for (i = 0; i < 5000 && got < (size_t)EVENTS * LONG; i++) {
+        turns(app, 1);
+        for (n = 0; n < (int)slow->len; n++) got += slow->got[n] == 'x';
+        slow->len = quick->len = 0;
+    }
+    is_int((int)got, EVENTS * LONG, "a peer that did not read gets the rest as it reads");
+    dial_free(app);
+}
+
+/* ---- a handler takes out of queues what has left already ---- */
+
+static void tell_newer(sse_req *req, void *user) {
+    (void)user;
+    say(sse_req_app(req), "state", "newer");
+}
+
+static void tell_older(sse_app *app, void *user) {
+    (void)user;
+    say(app, "state", "older");
+}
+
+static void state(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "state");
+}
+
+static void newer_in_the_same_pass(void) { /* SN2 */
+    static const char request[] = "GET /newer HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_app          *app = senders_app(1);
+    sse_topic_options o;
+    client           *stream, *asks;
+    memset(&o, 0, sizeof o);
+    o.overflow = SSE_KEEP_NEWEST;
+    is_int(sse_topic(app, "state", &o), 0, "a topic that keeps the newest");
+    sse_get(app, "/newer", tell_newer, NULL);
+    opening = state;
+    stream = dial(app, "/s", NULL);
+    asks = dial(app, "/none", "Accept: */*\r\n");
+    if (send(asks->fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0) perror("send");
+    sse_call(app, tell_older, NULL); /* it runs between the request's coming and its handler */
+    turns(app, 5);
+    is_int(times(stream, "\r\ndata: older\n\n\r\n"), 1, "the older state has left whole");
+    is_int(times(stream, "\r\ndata: newer\n\n\r\n"), 1, "and the newer one behind it");
+    dial_free(app);
+}
+
+/* ---- processes and threads ---- */
+
+static int threads_of_process(void) {
+    char  line[128];
+    int   n = -1;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f)) sscanf(line, "Threads: %d", &n);
+    if (f) fclose(f);
+    return n;
+}
+
+static void threads_come_and_go(void) {
+    const int before = threads_of_process();
+    sse_app  *app = senders_app(2);
+    opening = news;
+    is_int(threads_of_process(), before, "no thread before the first need");
+    dial(app, "/s", NULL);
+    say(app, "news", "0");
+    turns(app, 5);
+    is_int(threads_of_process(), before + 2, "then as many as were asked for");
+    dial_free(app);
+    is_int(threads_of_process(), before, "the app takes them along");
+}
+
+static void forked(void) { /* SN4 */
+    sse_app *app = senders_app(2);
+    client  *c;
+    int      status = -1;
+    pid_t    pid;
+    opening = news;
+    c = dial(app, "/s", NULL);
+    say(app, "news", "0");
+    turns(app, 5);
+    pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        say(app, "news", "1");
+        turns(app, 5);
+        status = app->net->senders->started == 2 && in_order(c, 2) ? 0 : 1;
+        _exit(status);
+    }
+    waitpid(pid, &status, 0);
+    is_int(status, 0, "a child goes on with threads of its own");
+    pid = fork();
+    if (pid == 0) {
+        alarm(20);
+        sse_app_free(app);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    is_int(status, 0, "or ends without those of its parent");
+    dial_free(app);
+}
+#endif
+
+static void options_are_checked(void) {
+    static const int  wrong[] = {-1, SSE__SENDERS_MOST + 1};
+    sse_app          *app = sse_app_new(NULL);
+    sse_serve_options serve;
+    const char       *why;
+    size_t            i;
+    memset(&serve, 0, sizeof serve);
+    serve.port = SSE_ANY_PORT;
+    for (i = 0; i < sizeof wrong / sizeof *wrong && SSE__IF_THREADS(1, 0); i++) {
+        serve.senders = wrong[i];
+        is_int(sse_listen(app, &serve), SSE_E_ARG, "senders out of bounds");
+        sse_app_error(app, &why);
+        ok(strstr(why, ".senders") != NULL, "%s", why);
+    }
+    serve.senders = 1;
+    is_int(sse_listen(app, &serve), SSE__IF_THREADS(SSE_OK, SSE_E_NOT_BUILT), "one sender");
+    sse_app_free(app);
+}
+
+int main(void) {
+    struct rlimit limit = {4200, 4200};
+    setrlimit(RLIMIT_NOFILE, &limit);
+#if !defined(SSE_NO_THREADS)
+    everybody();
+    some_leave();
+    one_is_slow();
+    newer_in_the_same_pass();
+    threads_come_and_go();
+    forked();
+#endif
+    options_are_checked();
+    return tap_done();
+}
