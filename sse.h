@@ -6828,26 +6828,27 @@ static void sse__match_try_at(sse__search *x, uint32_t dist) {
 }
 
 /* The best copy for pos: from one of the last distances, or from where the index saw these
-   bytes. None begins in the last seven bytes of a block. */
+   bytes. None begins in the last three bytes of a block. */
 static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, size_t pos,
                                   size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
     sse__search    x;
+    unsigned char  last[8] = {0};
     uint64_t       v, four, eight;
     uint32_t       entry, dist;
     unsigned       i;
     memset(&x, 0, sizeof x);
     x.p   = s->bytes + pos;
     x.max = end - pos;
-    if (x.max < 8) return x.best;
-    v       = sse__load64(x.p);
+    if (x.max < 4) return x.best;
+    if (x.max < 8) memcpy(last, x.p, x.max);
+    v       = sse__load64(x.max < 8 ? last : x.p);
     x.reach = sse__window_reach(s, pos);
     for (i = 0; i < (p->br ? 16u : 4u); i++) {
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
         /* Z1 */
-        if (!entry || dist - 1 >= x.reach || ((sse__load64(x.p - (size_t)dist) ^ v) & 0xFFFFFF))
-            continue;
+        if (!entry || dist - 1 >= x.reach || memcmp(x.p - (size_t)dist, x.p, 3)) continue;
         sse__match_try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
     if (x.best.len >= SSE__NICE) return x.best;
