@@ -6882,6 +6882,25 @@ static void sse__command_add(sse__encoder *p, size_t insert, uint32_t copy, uint
     p->ring[0] = dist;
 }
 
+/* br: where a few bytes differ, a long copy from the last distance often goes on behind them. One
+   from elsewhere then saves no more than these bytes. */
+static void sse__match_resume(const sse__encoder *p, const sse__window *s, size_t *pos,
+                              size_t end, sse__match *m) {
+    const uint32_t dist = p->ring[0], len = m->len;
+    uint32_t       k, n;
+    if (!p->br || !dist || dist == m->dist) return; /* Z1 */
+    if (dist > sse__window_reach(s, *pos)) return;  /* Z2, Z3 */
+    for (k = 1; k < len && (int)(len - k) * SSE__LITERAL >= m->score; k++) {
+        const unsigned char *at = s->bytes + *pos + k;
+        n = sse__match_len(at, at - (size_t)dist, end - *pos - k);
+        if (n < 2 * len) continue;
+        m->len  = n;
+        m->dist = dist;
+        *pos += k;
+        return;
+    }
+}
+
 /* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the
    commands are used up. */
 static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t end) {
@@ -6903,6 +6922,7 @@ static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t 
             if (next.score < m.score) break;
             m = next;
         }
+        sse__match_resume(p, s, &pos, end, &m);
         while (pos > literals && m.dist <= sse__window_reach(s, pos - 1) &&
                s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
             pos--;
@@ -7398,7 +7418,7 @@ static void sse__frame_whole(sse__encoder *p, int encoding, sse_buf *out, sse_st
 
 /* measured: fewer cost bytes, more gain nothing */
 static unsigned sse__index_bits(unsigned lgwin) {
-    return lgwin > 16 ? lgwin - 7 : lgwin > 13 ? 10 : lgwin - 4;
+    return lgwin > 16 ? lgwin - 6 : lgwin > 13 ? 10 : lgwin - 4;
 }
 
 /* 16..24; returned, free with sse__encoder_free; NULL without memory */
@@ -7444,7 +7464,7 @@ typedef struct sse__codec {
 enum { SSE__PATIENCE = 4 };
 
 /* lgwin: how much is remembered, 10 to the encoder's; the memory of a channel is 17/16 of
-   2^lgwin, an event, and an index of 24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs
+   2^lgwin, an event, and an index of 24 KB at 16, 96 KB at 18, 384 KB at 20. gzip never needs
    more than 15. patience: 0 for views, SSE__PATIENCE for topics. Returned, free with
    sse__codec_free; NULL without memory. */
 static sse__codec *sse__codec_new(sse__encoder *p, int encoding, unsigned lgwin,
