@@ -567,17 +567,19 @@
      between. A delta is the same bytes in all queues, shared, so that a subscriber costs no
      compressor and no copy.
 
-         bytes per event                        plain   delta   libbrotli per client, quality 5
-         Game of Life, 2,500 cells             209,000   1,366    3,683
-         chat, the last 50 lines                 5,600      64       61
-         table                                  47,000      92      100
+         bytes per event                        plain   delta   libbrotli   delta    zlib
+                                                           br   per client    gzip   per client
+         Game of Life, 2,500 cells             209,000   1,370    3,683     11,603  14,623
+         chat, the last 50 lines                 5,600      64       61        103      99
+         table                                  47,000      81      100      6,400   6,673
 
      For 10,000 clients that is one compressor of half a megabyte instead of 10,000 of two megabytes
-     each. Browsers offer br on https and localhost, gzip everywhere; both work alike. Compression
-     is best where unchanged parts keep their length: <i class="c0"> and <i class="c4"> rather than
-     a class that comes and goes. Events for one stream alone (sse_stream_send, sse_live_each) are
-     keys; .own_history gives that stream a history. .compress_window = 16 makes all histories
-     small.
+     each. Browsers offer br on https and localhost, only gzip at http://192.168.1.20. gzip looks
+     back 32 KB: events larger than that get next to nothing out of those before them, so that
+     short markup counts there. Compression is best where unchanged parts keep their length:
+     <i class="c0"> and <i class="c4"> rather than a class that comes and goes. Events for one
+     stream alone (sse_stream_send, sse_live_each) are keys; .own_history gives that stream a
+     history. .compress_window = 16 makes all histories small.
 
      Text replies and files of 1 KB and more are compressed as well. Replies up to 256 KiB are
      compressed whole, files up to 1 MiB whole and once, from 64 KiB on by a thread; 32 of these are
