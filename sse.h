@@ -574,17 +574,19 @@
      between. A delta is the same bytes in all queues, shared, so that a subscriber costs no
      compressor and no copy.
 
-         bytes per event                        plain   delta   libbrotli per client, quality 5
-         Game of Life, 2,500 cells             209,000   1,366    3,683
-         chat, the last 50 lines                 5,600      64       61
-         table                                  47,000      92      100
+         bytes per event                        plain   delta   libbrotli   delta    zlib
+                                                           br   per client    gzip   per client
+         Game of Life, 2,500 cells             209,000   1,370    3,683     11,603  14,623
+         chat, the last 50 lines                 5,600      64       61        103      99
+         table                                  47,000      81      100      6,400   6,673
 
      For 10,000 clients that is one compressor of half a megabyte instead of 10,000 of two megabytes
-     each. Browsers offer br on https and localhost, gzip everywhere; both work alike. Compression
-     is best where unchanged parts keep their length: <i class="c0"> and <i class="c4"> rather than
-     a class that comes and goes. Events for one stream alone (sse_stream_send, sse_live_each) are
-     keys; .own_history gives that stream a history. .compress_window = 16 makes all histories
-     small.
+     each. Browsers offer br on https and localhost, only gzip at http://192.168.1.20. gzip looks
+     back 32 KB: events larger than that get next to nothing out of those before them, so that
+     short markup counts there. Compression is best where unchanged parts keep their length:
+     <i class="c0"> and <i class="c4"> rather than a class that comes and goes. Events for one
+     stream alone (sse_stream_send, sse_live_each) are keys; .own_history gives that stream a
+     history. .compress_window = 16 makes all histories small.
 
      Text replies and files of 1 KB and more are compressed as well. Replies up to 256 KiB are
      compressed whole, files up to 1 MiB whole and once, from 64 KiB on by a thread; 32 of these are
@@ -7184,26 +7186,27 @@ static void sse__match_try_at(sse__search *x, uint32_t dist) {
 }
 
 /* The best copy for pos: from one of the last distances, or from where the index saw these
-   bytes. None begins in the last seven bytes of a block. */
+   bytes. None begins in the last three bytes of a block. */
 static sse__match sse__match_find(const sse__encoder *p, const sse__window *s, size_t pos,
                                   size_t end) {
     const uint32_t at = s->origin + (uint32_t)pos;
     sse__search    x;
+    unsigned char  last[8] = {0};
     uint64_t       v, four, eight;
     uint32_t       entry, dist;
     unsigned       i;
     memset(&x, 0, sizeof x);
     x.p   = s->bytes + pos;
     x.max = end - pos;
-    if (x.max < 8) return x.best;
-    v       = sse__load64(x.p);
+    if (x.max < 4) return x.best;
+    if (x.max < 8) memcpy(last, x.p, x.max);
+    v       = sse__load64(x.max < 8 ? last : x.p);
     x.reach = sse__window_reach(s, pos);
     for (i = 0; i < (p->br ? 16u : 4u); i++) {
         entry = p->ring[sse__ring_entry[i]];
         dist  = entry + sse__ring_delta[i];
         /* Z1 */
-        if (!entry || dist - 1 >= x.reach || ((sse__load64(x.p - (size_t)dist) ^ v) & 0xFFFFFF))
-            continue;
+        if (!entry || dist - 1 >= x.reach || memcmp(x.p - (size_t)dist, x.p, 3)) continue;
         sse__match_try(&x, dist, p->br ? sse__ring_cost[i] : sse__far_cost(dist));
     }
     if (x.best.len >= SSE__NICE) return x.best;
@@ -7237,6 +7240,25 @@ static void sse__command_add(sse__encoder *p, size_t insert, uint32_t copy, uint
     p->ring[0] = dist;
 }
 
+/* br: where a few bytes differ, a long copy from the last distance often goes on behind them. One
+   from elsewhere then saves no more than these bytes. */
+static void sse__match_resume(const sse__encoder *p, const sse__window *s, size_t *pos,
+                              size_t end, sse__match *m) {
+    const uint32_t dist = p->ring[0], len = m->len;
+    uint32_t       k, n;
+    if (!p->br || !dist || dist == m->dist) return; /* Z1 */
+    if (dist > sse__window_reach(s, *pos)) return;  /* Z2, Z3 */
+    for (k = 1; k < len && (int)(len - k) * SSE__LITERAL >= m->score; k++) {
+        const unsigned char *at = s->bytes + *pos + k;
+        n = sse__match_len(at, at - (size_t)dist, end - *pos - k);
+        if (n < 2 * len) continue;
+        m->len  = n;
+        m->dist = dist;
+        *pos += k;
+        return;
+    }
+}
+
 /* Splits bytes from pos on into commands. Returns where it stopped: at end, or sooner if the
    commands are used up. */
 static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t end) {
@@ -7258,6 +7280,7 @@ static size_t sse__lz_parse(sse__encoder *p, sse__window *s, size_t pos, size_t 
             if (next.score < m.score) break;
             m = next;
         }
+        sse__match_resume(p, s, &pos, end, &m);
         while (pos > literals && m.dist <= sse__window_reach(s, pos - 1) &&
                s->bytes[pos - 1] == s->bytes[pos - 1 - m.dist]) {
             pos--;
@@ -7753,7 +7776,7 @@ static void sse__frame_whole(sse__encoder *p, int encoding, sse_buf *out, sse_st
 
 /* measured: fewer cost bytes, more gain nothing */
 static unsigned sse__index_bits(unsigned lgwin) {
-    return lgwin > 16 ? lgwin - 7 : lgwin > 13 ? 10 : lgwin - 4;
+    return lgwin > 16 ? lgwin - 6 : lgwin > 13 ? 10 : lgwin - 4;
 }
 
 /* 16..24; returned, free with sse__encoder_free; NULL without memory */
@@ -7799,7 +7822,7 @@ typedef struct sse__codec {
 enum { SSE__PATIENCE = 4 };
 
 /* lgwin: how much is remembered, 10 to the encoder's; the memory of a channel is 17/16 of
-   2^lgwin, an event, and an index of 24 KB at 16, 48 KB at 18, 192 KB at 20. gzip never needs
+   2^lgwin, an event, and an index of 24 KB at 16, 96 KB at 18, 384 KB at 20. gzip never needs
    more than 15. patience: 0 for views, SSE__PATIENCE for topics. Returned, free with
    sse__codec_free; NULL without memory. */
 static sse__codec *sse__codec_new(sse__encoder *p, int encoding, unsigned lgwin,

@@ -178,6 +178,51 @@ static void test_parse(void) {
     sse__encoder_free(p);
 }
 
+static void test_ends(void) {
+    sse__encoder *p = sse__encoder_new(16);
+    sse__window   s;
+    memset(&s, 0, sizeof s);
+    s.bytes = (const unsigned char *)"one, two.</p>\n\n_.</p>\n\n";
+    s.start = 16;
+    s.end = 23;
+    s.reach = 10000;
+    s.index = p->key.index;
+    sse__index_insert(&s, s.start);
+    is_int(sse__lz_parse(p, &s, s.start, s.end), s.end, "all of it");
+    is_int(p->ncommands, 1, "the last seven bytes of an event are a copy");
+    is_int(p->commands[0].copy, 7, "and need no literals");
+    sse__encoder_free(p);
+}
+
+/* The number that changed was seen elsewhere too; behind it, the last event goes on. */
+static void test_resume(void) {
+    static const char row[] = "<td>one</td><td>two</td><td>three</td><td>four</td></tr>\n";
+    sse__encoder     *p = sse__encoder_new(16);
+    sse_buf           b = {NULL, 0, 0, 0};
+    sse__window       s;
+    size_t            first, start;
+    unsigned          i;
+    memset(&s, 0, sizeof s);
+    sse_puts(&b, "<td>48</td><td>o");
+    for (i = 0; i < 400; i++) sse_printf(&b, "%u;", random_below(1000));
+    first = b.len;
+    sse_printf(&b, "<tr class=\"first\"><td>12</td>%s%s", row, row);
+    start = b.len;
+    sse_printf(&b, "<tr class=\"first\"><td>48</td>%s%s", row, row);
+    s.bytes = (const unsigned char *)b.ptr;
+    s.start = start;
+    s.end = b.len;
+    s.reach = 10000;
+    s.index = p->key.index;
+    p->br = true;
+    sse__index_insert(&s, s.start);
+    is_int(sse__lz_parse(p, &s, s.start, s.end), s.end, "all of it");
+    is_int(p->ncommands, 2, "two digits stay literals between two copies of the last event");
+    is_int(p->commands[1].dist, start - first, "from the same distance");
+    sse_buf_free(&b);
+    sse__encoder_free(p);
+}
+
 static void test_crc(void) {
     sse__encoder  *p = sse__encoder_new(16);
     char           bytes[3000];
@@ -412,6 +457,8 @@ int main(void) {
     test_prefix_codes();
     test_length_tables();
     test_parse();
+    test_ends();
+    test_resume();
     test_crc();
     test_fixed_bytes();
     test_one_tree();
