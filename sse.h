@@ -15278,6 +15278,7 @@ typedef struct sse__stream {
     bool        raw : 1;       /* bytes of another type than events */
     bool        own_history : 1, drain : 1;
     bool        detached : 1;  /* from its connection: it closes */
+    bool        placed : 1;    /* its client has an id to come back with: O4 */
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
@@ -18702,9 +18703,16 @@ static sse__keepers sse__stream_keepers(const sse__stream *stream) {
     return k;
 }
 
+static bool sse__sub_has_history(const sse__sub *sub) {
+    sse__keepers k = {false, false, 0};
+    sse__sub_keepers(sub, &k);
+    return k.memory || k.stores || sub->channel->outbox;
+}
+
 static bool sse__stream_has_history(const sse__stream *stream) { /* of what it follows */
-    const sse__keepers k = sse__stream_keepers(stream);
-    return k.memory || k.stores || sse__stream_row_sub(stream);
+    const sse__sub *sub = stream->subs;
+    while (sub && !sse__sub_has_history(sub)) sub = sub->next;
+    return sub != NULL;
 }
 
 /* Reads back histories that only a database remembers, for a pattern that asks for what is above
@@ -19065,8 +19073,12 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
 
 /* Upcall of >>stream, and of >>source. */
 static void sse__stream_replay(sse__stream *stream, sse_req *req) {
-    if (req) sse__stream_resume(stream, req);
-    else sse__stream_refill(stream);
+    if (!req) {
+        sse__stream_refill(stream);
+        return;
+    }
+    sse__stream_resume(stream, req);
+    stream->placed = sse__stream_has_history(stream);
 }
 
 /* ---- a source answers ------------------------------------------------------------------- */
@@ -19190,13 +19202,11 @@ static const void *sse__topic_ids(const sse__topic *topic) {
 
 /* A stream has one Last-Event-ID: all that it follows have ids of the same kind, or none. */
 static bool sse__topic_compatible(const sse__topic *topic, const sse__stream *stream) {
-    const void     *ids = sse__topic_ids(topic), *others;
+    const void     *ids = sse__topic_ids(topic), *others = NULL;
     const sse__sub *sub;
-    for (sub = stream->subs; ids && sub; sub = sub->next) {
-        others = sse__topic_ids(sub->channel->topic);
-        if (others && others != ids) return false;
-    }
-    return true;
+    for (sub = stream->subs; ids && sub && !others; sub = sub->next)
+        others = sse__topic_ids(sub->channel->topic); /* those of all */
+    return !others || others == ids;
 }
 
 /* who: NULL: nobody. False: no memory. */
@@ -19211,7 +19221,6 @@ static bool sse__topic_add_person(sse__topic *topic, const char *who) {
 
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     const bool opening = stream->phase == SSE__STREAM_OPENING;
-    const bool placed  = opening || sse__stream_has_history(stream);
     const bool fits    = sse__topic_compatible(topic, stream);
     sse__sub  *sub;
     if (sse__channel_find(&topic->channel, stream)) return SSE_OK;
@@ -19225,7 +19234,10 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     sse__list_remove(&topic->idle);
     sub->after = sse__topic_greet_after(topic, opening);
     if (opening && sse__topic_ids(topic)) stream->replaying = true;            /* S7 */
-    if (!placed && sse__stream_has_history(stream)) sse__stream_send_position(stream); /* O4 */
+    if (!opening && !stream->placed && sse__sub_has_history(sub)) { /* O4 */
+        stream->placed = true;
+        sse__stream_send_position(stream);
+    }
     return SSE_OK;
 }
 
