@@ -24420,7 +24420,7 @@ static bool sse__upgrade_copy(const sse_app *app, int link, int *high, int n) {
     for (i = 0; i < n; i++) high[i] = -1;
     for (i = 0; i < n; i++) {
         const int fd = i + 1 == n ? link : SSE__CONTAINER(l, sse__listener, link)->source.fd;
-        high[i] = SSE__SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3 + n));
+        high[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3 + n);
         if (high[i] < 0) return false;
         l = l->next;
     }

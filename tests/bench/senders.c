@@ -20,12 +20,6 @@ struct took {
     double wall, cpu; /* seconds */
 };
 
-static double clock_s(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static void topic_of(int length, char name[16]) { snprintf(name, 16, "to%d", length); }
 
 static void events(sse_req *req, void *user) {

@@ -737,7 +737,7 @@ static void without_memory(void) {
 }
 
 static void broken(void) { /* a program that does not ask whether its database opened */
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_app          *app = sse_app_new(NULL);
     sse_db           *db = sse_db_open("/nowhere/at/all.db", NULL);
     const char       *why;
@@ -752,7 +752,7 @@ static void broken(void) { /* a program that does not ask whether its database o
 }
 
 static int listens(void) {
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_app          *app = sse_app_new(NULL);
     const char       *why;
     const int         rc = sse_listen(app, &any);
@@ -800,7 +800,7 @@ static void view_nothing(sse_view *view, sse_buf *html, void *user) {
 /* What a child finds that goes on with the database of its parent; a bit for each answer that is
    wrong. */
 static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_topic_options kept;
     sse_app          *app = sse_app_new(NULL);
     const char       *why;
@@ -827,7 +827,7 @@ static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
 }
 
 static void forked(void) { /* between sse_db_open and sse_serve */
-    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false};
+    sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_live_options  live;
     int               round, status = -1;
     /* used by a view, by a topic's history, by a topic's rows */
