@@ -10,7 +10,9 @@
 
        cc main.c -lsqlite3 -lbrotlienc -lpthread
 
-   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS.
+   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS. (After make
+   install also cc main.c $(pkg-config --cflags --libs sse), and find_package(sse) of CMake, whose
+   target is sse::sse; the include is then <sse.h>.)
 
    The smallest program:
 
