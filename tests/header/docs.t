@@ -19,6 +19,11 @@ sub chapter { # the lines of the manual from a heading to the next one
 my ($said)    = $text =~ m{^/\* sse\.h (\S+): };
 my ($version) = $text =~ /^#define SSE_VERSION "(.*?)"/m;
 is($said, $version, 'the first line and SSE_VERSION agree');
+my ($number) = $text =~ /^#define SSE_VERSION_NUMBER +(\d+)$/m;
+is(sprintf('%d.%d.%d', $number / 1000000, $number / 1000 % 1000, $number % 1000), $version,
+    '... and SSE_VERSION_NUMBER');
+my ($newest) = $text =~ /^ {3}Changes\n\n {3}(\d\S*) /m;
+is($newest, $version, '... and the newest of the changes');
 
 my ($program) = grep { /int main/ } map { $_ =~ s/^ {7}//mgr }
     $manual =~ /^( {7}#define SSE_IMPLEMENTATION\n(?:(?: {7}[^\n]*)?\n)+)/mg;
