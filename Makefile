@@ -9,6 +9,9 @@ ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined \
         -fno-sanitize-recover=undefined
 TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
+PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/^.define SSE_VERSION "\(.*\)"/\1/p' sse.h)
+into    = "$(DESTDIR)$(PREFIX)/$(1)"
 MAKE1 = $(MAKE) --no-print-directory
 
 names    = $(basename $(notdir $(wildcard $(1))))
@@ -80,12 +83,71 @@ format-check: ## compare the layout of the tests with .clang-format and 100 colu
 	@sh tests/setup.sh test
 	@prove tests/header/format.t
 
+install: ## install sse.h for cc, pkg-config and CMake: PREFIX=/usr/local DESTDIR=
+	install -d $(call into,include) $(call into,lib/pkgconfig) $(call into,lib/cmake/sse)
+	install -m 644 sse.h $(call into,include/sse.h)
+	@printf '%s\n' "$$sse_pc" >$(call into,lib/pkgconfig/sse.pc)
+	@printf '%s\n' "$$sse_cmake" >$(call into,lib/cmake/sse/sseConfig.cmake)
+	@printf '%s\n' "$$sse_cmake_version" >$(call into,lib/cmake/sse/sseConfigVersion.cmake)
+	@chmod 644 $(call into,lib/pkgconfig/sse.pc) $(call into,lib/cmake/sse/)*.cmake
+
+uninstall: ## remove what make install put there, with the same PREFIX and DESTDIR
+	rm -f $(call into,include/sse.h) $(call into,lib/pkgconfig/sse.pc)
+	rm -rf $(call into,lib/cmake/sse)
+
+dist: ## pack what is committed into build/sse-VERSION.tar.gz, the same bytes each time
+	@git diff --quiet HEAD -- || { echo "commit first: make dist packs what is committed" >&2; \
+	    exit 1; }
+	@mkdir -p build
+	git -c tar.umask=0022 archive --prefix=sse-$(VERSION)/ -o build/sse-$(VERSION).tar HEAD
+	gzip -9nf build/sse-$(VERSION).tar
+
 clean: ## remove build/
 	rm -rf build
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | \
 	    awk -F': ' '{ printf "make %-13s %s\n", $$1, substr($$0, length($$1) + 3) }'
+
+# What make install writes. The libraries are those of a program without any SSE_NO_ macro; a linker
+# with --as-needed drops what a program does not use.
+define sse_pc
+prefix=$(PREFIX)
+includedir=$${prefix}/include
+
+Name: sse
+Description: A live web server in one C file: HTTP, Server-Sent Events, Datastar, SQLite
+Version: $(VERSION)
+Cflags: -I$${includedir}
+Libs: -lsqlite3 -lbrotlienc -lpthread
+endef
+
+define sse_cmake
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+if(NOT TARGET sse::sse)
+  get_filename_component(sse_prefix "$${CMAKE_CURRENT_LIST_DIR}" REALPATH) # /lib may be /usr/lib
+  get_filename_component(sse_prefix "$${sse_prefix}/../../.." ABSOLUTE)
+  add_library(sse::sse INTERFACE IMPORTED)
+  set_target_properties(sse::sse PROPERTIES
+    INTERFACE_INCLUDE_DIRECTORIES "$${sse_prefix}/include"
+    INTERFACE_LINK_LIBRARIES "sqlite3;brotlienc;Threads::Threads")
+endif()
+endef
+
+# As semantic versioning has it: the same first number, or, while that is 0, the same two.
+define sse_cmake_version
+set(PACKAGE_VERSION "$(VERSION)")
+string(REGEX MATCH "^(0\\.)?[0-9]+" sse_is "$${PACKAGE_VERSION}")
+string(REGEX MATCH "^(0\\.)?[0-9]+" sse_wanted "$${PACKAGE_FIND_VERSION}")
+if(sse_wanted STREQUAL sse_is AND NOT PACKAGE_FIND_VERSION VERSION_GREATER PACKAGE_VERSION)
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+if(PACKAGE_FIND_VERSION VERSION_EQUAL PACKAGE_VERSION)
+  set(PACKAGE_VERSION_EXACT TRUE)
+endif()
+endef
+export sse_pc sse_cmake sse_cmake_version
 
 build/%: examples/%.c sse.h
 	@mkdir -p $(@D)
@@ -197,4 +259,5 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside fuzz fresh format format-check clean help
+.PHONY: all run check test layers sizes bench outside fuzz fresh format format-check install \
+    uninstall dist clean help

@@ -10,7 +10,9 @@
 
        cc main.c -lsqlite3 -lbrotlienc -lpthread
 
-   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS.
+   or, without any library, with -DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS. (After make
+   install also cc main.c $(pkg-config --cflags --libs sse), and find_package(sse) of CMake, whose
+   target is sse::sse; the include is then <sse.h>.)
 
    The smallest program:
 
@@ -739,7 +741,8 @@
      On loopback a request for a host name that is not this server's is refused (DNS rebinding):
      behind a proxy, name yours in .allowed_hosts. Unsafe methods from pages of other origins are
      refused unless the origin is in .allowed_origins. Behind a proxy, set .trusted_proxies to its
-     address: sse_peer is then the client, and cookies are Secure over TLS.
+     address: sse_peer is then the client, and cookies are Secure over TLS. examples/proxy has an
+     nginx.conf and a Caddyfile to begin with.
 
    15. Limits, and what it does not do
 
@@ -747,6 +750,16 @@
      beside them. Past a limit a peer gets the exact 4xx and a closed connection; the program gets
      SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
      Windows, no template language, no HTTP client.
+
+     It is the wrong tool where
+
+       - nobody keeps a process running (serverless): a stream is an open connection to one
+       - each handler needs a core for long: there is one loop, and four threads for sse_offload
+       - both sides talk many times a second, or in binary: that is a WebSocket, or a protocol of
+         your own
+       - many machines share topics: an app has its own, and no protocol to others; several on one
+         machine meet in an SQLite file
+       - it has to face the internet without a proxy: there is no TLS
 
      On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
      more, or dated after 2038, are answered by 500 and a line in the log.
@@ -1493,7 +1506,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a version promises stands at the end, with the changes. The number is for #if: 1000000 times
+   the first part, plus 1000 times the second, plus the third. */
 #define SSE_VERSION "0.1.0"
+#define SSE_VERSION_NUMBER 1000
 
 #if defined(__GNUC__)
 #define SSE__PRINTF(fmt, first) __attribute__((__format__(__printf__, fmt, first)))
@@ -25828,6 +25844,27 @@ static void sse__client_write(sse_buf *b) { (void)b; }
    - C99 that is also C++11. Sizes that come from outside are added and multiplied in >>base.
      Nothing here exits, aborts or prints but the default logger.
    - A fault that was mended has a test. `make check` takes seconds, `make test` runs everything.
+
+   Versions, and what they promise
+
+   Numbers are those of semantic versioning (semver.org): the third grows with fixes, the second
+   with what is new, the first where programs may have to change. While the first is 0 the second
+   takes its place. Until it grows, these hold:
+
+   - Names. What is public (sse_, SSE_) stays, with its contract; sse__ and SSE__ are private.
+     Values of enums stay, new ones may come, of SSE_E_ codes as well.
+   - Structs. Zero means the default, and in a new field what there was before. Fields are added at
+     the end only, so initialisers by position stay right, too. Sizes change: all files of a program
+     include the same sse.h. Between a program and a library there is no promise of an ABI.
+   - Wire and disk. Clients need no change: status codes, events and attributes of Datastar and htmx
+     stay as documented. Signed values, password hashes and the histories in databases that an older
+     version wrote are read by the newer one.
+   - Not promised: words of log lines and error texts, bytes of compressed frames, the order of
+     header fields, the look of the monitor, the insides of scripts, sizes and speeds.
+
+   Changes
+
+   0.1.0  The first version.
 
    MIT License
 

@@ -153,6 +153,9 @@ if [ "$1" = test ]; then
     lacks zlib1g-dev links "$cc" zlib.h -lz
     lacks perl sh -c 'command -v prove && perl -MTest::More -e 1'
     lacks binutils command -v nm
+    lacks git command -v git
+    lacks pkg-config command -v pkg-config
+    lacks cmake command -v cmake
     lacks gcc command -v gcc
     lacks g++ command -v g++
     lacks clang command -v clang

@@ -10,7 +10,7 @@ import path from 'node:path'
 import { after, before } from 'node:test'
 import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
 import { launch, launch_firefox, visit } from './browser.mjs'
-import { caddy, free_port, nginx, programs } from './proxies.mjs'
+import { caddy, caddy_site, free_port, nginx, nginx_site, programs } from './proxies.mjs'
 
 const { EventSource } = createRequire(path.join(root, 'build/node/'))('eventsource')
 const BACK_MS = 6000 // a page should be back within 3 s; other work on the machine takes its time
@@ -40,31 +40,19 @@ const one_host = port => () => `https://localhost:${port}`
 let server, proxies = []
 
 async function open_ways() {
-  const [by_default, kept, secure, caddy_plain, caddy_secure] =
-    await Promise.all(Array.from({ length: 5 }, free_port))
+  const [by_default, kept, secure, caddy_plain, caddy_secure, ...redirects] =
+    await Promise.all(Array.from({ length: 7 }, free_port))
   const app = `127.0.0.1:${server.port}`
-  proxies.push(await nginx(by_default, `
-    upstream pool { server ${app}; keepalive 16; }
-    server { listen 127.0.0.1:${by_default}; location / { proxy_pass http://${app}; } }
-    server {
-      listen 127.0.0.1:${kept};
-      location / { proxy_pass http://pool; proxy_http_version 1.1; proxy_set_header Connection ""; }
-    }
-    server {
-      listen 127.0.0.1:${secure} ssl http2; ssl_certificate cert.pem; ssl_certificate_key key.pem;
-      location / { proxy_pass http://pool; proxy_http_version 1.1; proxy_set_header Connection ""; }
-    }`))
+  proxies.push(await nginx(by_default,
+    `server { listen 127.0.0.1:${by_default}; location / { proxy_pass http://${app}; } }`))
+  proxies.push(await nginx(kept,
+    nginx_site(app, { port: kept, redirects: redirects[0], tls: false })))
+  proxies.push(await nginx(secure, nginx_site(app, { port: secure, redirects: redirects[1] })))
   Object.assign(ways, { direct: own_host(server.port), nginx: own_host(by_default) })
   Object.assign(ways, { 'nginx-kept': own_host(kept), 'nginx-h2': one_host(secure) })
   if (!programs.caddy && !process.env.CI) return
-  proxies.push(await caddy(caddy_plain, `
-    http://:${caddy_plain} {
-      reverse_proxy ${app}
-    }
-    https://:${caddy_secure} {
-      tls CERTIFICATE
-      reverse_proxy ${app}
-    }`))
+  proxies.push(await caddy(caddy_plain, caddy_site(app, { port: caddy_plain, tls: false }) +
+    caddy_site(app, { port: caddy_secure })))
   Object.assign(ways, { caddy: own_host(caddy_plain), 'caddy-h2': one_host(caddy_secure) })
 }
 

@@ -1,8 +1,8 @@
 // Real proxies in front of a server, each in a directory of its own: nginx and Caddy, as their
-// documentation sets them up.
+// documentation sets them up, and as the files in examples/proxy do.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -56,6 +56,30 @@ class Proxy {
     rmSync(this.dir, { recursive: true, force: true })
   }
 }
+
+// A file of examples/proxy, in which only what each user has of their own is another: pairs of what
+// stands there and what takes its place.
+function example(name, own) {
+  let text = readFileSync(path.join(root, 'examples/proxy', name), 'utf8')
+  for (const [theirs, ours] of own) {
+    assert(text.includes(theirs), `${name} has: ${theirs}`)
+    text = text.replaceAll(theirs, ours)
+  }
+  return text
+}
+
+// Their sites, for an app ("127.0.0.1:port"): on port, by TLS unless tls is false; and from another
+// port the redirect of nginx to the name.
+export const nginx_site = (app, { port, redirects, tls = true }) => example('nginx.conf', [
+  ['127.0.0.1:8000', app], ['app.example.com', 'localhost'],
+  ['/etc/letsencrypt/live/localhost/fullchain.pem', 'cert.pem'],
+  ['/etc/letsencrypt/live/localhost/privkey.pem', 'key.pem'],
+  ['listen [::]:80;', ''], ['listen [::]:443 ssl http2;', ''],
+  ['listen 80;', `listen 127.0.0.1:${redirects};`],
+  ['listen 443 ssl http2;', `listen 127.0.0.1:${port}${tls ? ' ssl http2' : ''};`]])
+export const caddy_site = (app, { port, tls = true }) => example('Caddyfile', [
+  ['127.0.0.1:8000', app],
+  ['\napp.example.com {', tls ? `\nhttps://:${port} {\n\ttls CERTIFICATE` : `\nhttp://:${port} {`]])
 
 // servers: what stands in http {}, besides what is needed to run at all; paths in it are relative
 // to the directory.

@@ -19,6 +19,11 @@ sub chapter { # the lines of the manual from a heading to the next one
 my ($said)    = $text =~ m{^/\* sse\.h (\S+): };
 my ($version) = $text =~ /^#define SSE_VERSION "(.*?)"/m;
 is($said, $version, 'the first line and SSE_VERSION agree');
+my ($number) = $text =~ /^#define SSE_VERSION_NUMBER +(\d+)$/m;
+is(sprintf('%d.%d.%d', $number / 1000000, $number / 1000 % 1000, $number % 1000), $version,
+    '... and SSE_VERSION_NUMBER');
+my ($newest) = $text =~ /^ {3}Changes\n\n {3}(\d\S*) /m;
+is($newest, $version, '... and the newest of the changes');
 
 my ($program) = grep { /int main/ } map { $_ =~ s/^ {7}//mgr }
     $manual =~ /^( {7}#define SSE_IMPLEMENTATION\n(?:(?: {7}[^\n]*)?\n)+)/mg;
@@ -197,7 +202,7 @@ SKIP: {
     }
     compiled('its other C compiles', 'readme.c', grep { !/int main/ } @blocks);
     my %made_up = map { $_ => 1 } grep { !$known{$_} && !$stem{$_} }
-        $readme =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
+        ($readme =~ s/^```cmake\n.*?^```//gmsr) =~ /\b((?:sse|SSE)_(?!_|starlette)\w+)/g;
     is_empty([sort keys %made_up], 'every name in it exists');
     my @links = grep { !m{^(?:https?:|#|mailto:)} }
         $readme =~ /\]\(([^)\s]+)\)/g, $readme =~ /<img[^>]* src="([^"]+)"/g;

@@ -29,6 +29,24 @@ for my $cc (qw(gcc clang)) {
 my @c99 = ('gcc', '-std=c99', @strict);
 compiles('with NDEBUG', @c99, '-O3', '-DNDEBUG', '-c', $impl, '-o', "$dir/ndebug.o");
 
+# One file is all there is: alone in a directory of the system, seen from another one, it compiles
+# with nothing else of this project in sight.
+system 'mkdir', '-p', "$dir/alone", "$dir/empty";
+spew('alone/sse.h', $text);
+my $system = "#define SSE_IMPLEMENTATION\n#include <sse.h>\n$use";
+for my $as (['gcc', 'c', 'c99'], ['clang', 'c', 'c99'], ['g++', 'c++', 'c++11'],
+    ['clang++', 'c++', 'c++11']) {
+    my ($cc, $language, $std) = @$as;
+    have($cc) or next;
+    spew("empty/system.$language", $system);
+    my @with = ("-std=$std", grep { $_ ne '-I.' } @strict);
+    push @with, '-Wno-deprecated' if $cc eq 'clang++';
+    for my $option (qw(-isystem -I)) {
+        compiles("$cc $std: <sse.h> alone, by $option", $cc, @with, '-fsyntax-only',
+            $option, "$dir/alone", "$dir/empty/system.$language");
+    }
+}
+
 # Twice, in both orders.
 my %twice = (
     'implementation twice'              => $implement . $declare,

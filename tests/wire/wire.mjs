@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -139,13 +140,16 @@ export class Server {
   }
 }
 
+// By TLS if the server has .tls, for which any certificate will do.
+const start = (server, options, reply) => (server.tls ? https : http)
+  .request({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ...options }, reply)
+
 // One request, the reply read whole: { status, headers, body }. partial: a body may lack its end,
 // .complete tells.
 export function request(server, method, target,
     { headers = {}, body, agent, partial = false } = {}) {
   return new Promise((done, failed) => {
-    const req = http.request(
-        { host: '127.0.0.1', port: server.port, method, path: target, headers, agent }, res => {
+    const req = start(server, { method, path: target, headers, agent }, res => {
       const chunks = []
       const end = () => done({ status: res.statusCode, headers: res.headers,
         body: Buffer.concat(chunks).toString(), complete: res.complete })
@@ -201,8 +205,8 @@ export function listen(server, target, { headers = {} } = {}) {
   return new Promise((done, failed) => {
     const stream = { events: [], last: null, closed: false, complete: false, bytes: 0 }
     const parser = new EventParser(event => { stream.last = event; stream.events.push(event) })
-    const req = http.get({ host: '127.0.0.1', port: server.port, path: target,
-        headers: { Accept: 'text/event-stream', ...headers }, agent: false }, res => {
+    const req = start(server, { path: target,
+      headers: { Accept: 'text/event-stream', ...headers }, agent: false }, res => {
       const decoders = { br: zlib.createBrotliDecompress, gzip: zlib.createGunzip }
       const decode = decoders[res.headers['content-encoding']]
       const body = decode ? res.pipe(decode()) : res
@@ -223,6 +227,7 @@ export function listen(server, target, { headers = {} } = {}) {
       done(stream)
     })
     req.on('error', error => { stream.closed = true; failed(error) })
+    req.end()
     stream.close = () => req.destroy()
   })
 }
