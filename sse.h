@@ -13177,6 +13177,7 @@ struct sse_req {
     struct sse__stream *stream; /* that its handler opened; NULL when that has returned */
     sse__file   *file;       /* sse_send_file: what to send instead of out */
     void       (*wait)(sse_req *req); /* for its end, set by what makes it outlive its handler */
+    void       (*restore)(sse_req *req); /* what sse_finish left; NULL: it was not called */
     void       (*take_body)(sse_req *req, sse_str chunk, int status); /* set with body_fn */
     sse_body_fn  body_fn;    /* of sse_body_read, until its last call */
     void        *body_user;
@@ -14135,6 +14136,17 @@ SSE_API int sse_defer(sse_req *req) {
     return sse__req_error(req, req->deferred ? SSE_OK : SSE_E_NOMEM);
 }
 
+/* Takes back what was written, or went wrong, after sse_finish: by its caller, who may have kept
+   the buffer, or by the last call of the body's reader. */
+static void sse__req_restore(sse_req *req) {
+    if (req->out.len > req->final_len)
+        (void)sse__refused(req->app, SSE_E_STATE, "sse_out: what was written after sse_finish is "
+                           "not sent (%s)", req->path);
+    req->out.len   = req->final_len;
+    req->out.error = req->final_out_error;
+    req->error     = req->final_error;
+}
+
 SSE_API int sse_finish(sse_req *req) {
     const int error = sse__req_may(req, SSE__MAY_FINISH, "sse_finish");
     bool      here;
@@ -14147,6 +14159,7 @@ SSE_API int sse_finish(sse_req *req) {
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
+    req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
     req->final_out_error = req->out.error;
     req->final_error     = req->error;
@@ -21740,17 +21753,6 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
-/* Takes back what was written, or went wrong, after sse_finish: by its caller, who may have kept
-   the buffer, or by the last call of the body's reader. */
-static void sse__req_restore(sse_req *req) {
-    if (req->out.len > req->final_len)
-        (void)sse__refused(req->app, SSE_E_STATE, "sse_out: what was written after sse_finish is "
-                           "not sent (%s)", req->path);
-    req->out.len   = req->final_len;
-    req->out.error = req->final_out_error;
-    req->error     = req->final_error;
-}
-
 /* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
@@ -21758,7 +21760,7 @@ static void sse__req_conclude(sse_req *req) {
     sse__conn *c;
     sse__upcall upcall;
     sse__req_end_body(req);
-    if (req->phase == SSE__REQ_FINISHED) sse__req_restore(req);
+    if (req->restore) req->restore(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
