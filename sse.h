@@ -17424,6 +17424,8 @@ static void sse__sequence_close(sse__sequence *sequence) {
   B3  A client that comes from another server may have had rows that this one
       has not read yet. Its stream counts as replaying until they are
       [outbox_catch_up].
+  B4  A stream that replays goes on from a row that is there: where that was
+      deleted, so may be what followed it.
 ==========================================================================*/
 
 enum {
@@ -17607,7 +17609,9 @@ static void sse__outbox_refill(sse__sub *sub) {
     const sse__outbox *o      = sub->channel->outbox;
     sse__stream       *stream = sub->in.stream;
     stream->replaying = sub->after > o->last; /* B3 */
-    if (sub->after < o->last && sse__outbox_read(o, sub->after, sse__outbox_refill_row, sub))
+    if (sub->after >= o->last) return;
+    if (!sse__outbox_has(o, sub->after)) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
+    else if (sse__outbox_read(o, sub->after, sse__outbox_refill_row, sub))
         sse__stream_cut(stream, SSE_BY_ERROR); /* its client reconnects */
 }
 
@@ -18649,8 +18653,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
 
   While it is connected there is one reason more: its table gives ids again
   (unknown) [outbox_restart]. A stream that replays more slowly than what it
-  has yet to get is trimmed is closed [merge_one]: its client comes back, and
-  is told. Without anything kept there is nothing to miss, and no gap.
+  has yet to get is trimmed, or deleted, is closed [merge_one, outbox_refill]:
+  its client comes back, and is told. Without anything kept there is nothing to miss, and no gap.
 
   O3  Being up to date and replaying meet at one number: a stream gets what
       has one either from the histories or from the live flow.

@@ -271,6 +271,46 @@ static void two_servers(void) { /* B3 */
     unlink(name);
 }
 
+static sse_reason closed_by;
+
+static void note_reason(sse_stream s, sse_reason reason) {
+    (void)s;
+    closed_by = reason;
+}
+
+/* Rows that are deleted before a slow reader has got to them: it is cut, comes back, is told. */
+static void deleted_meanwhile(void) { /* B4 */
+    static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id";
+    static char       body[50001];
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = dial_app(NULL);
+    client           *c;
+    int               i;
+    opening = subscribe;
+    closing = note_reason;
+    exact = "orders";
+    pattern = NULL;
+    closed_by = SSE_BY_PEER;
+    memset(body, 'x', sizeof body - 1);
+    sse_db_migrate(db, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic_from_table(app, "orders", db, sql), 0, "a table");
+    for (i = 0; i < 400; i++) sse_db_exec(db, "INSERT INTO outbox(body) VALUES(%s)", body);
+    c = dial(app, "/s", "Last-Event-ID: 1\r\n");
+    for (i = 0; i < 50; i++) turns(app, 1); /* it reads no more than it has room for */
+    sse_db_exec(db, "DELETE FROM outbox WHERE id <= 390");
+    for (i = 0; i < 5000 && !nclosed; i++) {
+        c->len = 0;
+        turns(app, 1);
+    }
+    ok(nclosed == 1 && closed_by == SSE_BY_QUEUE, "rows that went before it got to them: cut");
+    hang_up(c);
+    c = dial(app, "/s", "Last-Event-ID: 100\r\n");
+    turns(app, 3);
+    is_int(times(c, "event: gap"), 1, "... and told when it comes back");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
     sse_app_options options;
     sse_db         *db = sse_db_open(":memory:", NULL);
@@ -353,6 +393,7 @@ int main(void) {
     unknown();
     unsaved();
     two_servers();
+    deleted_meanwhile();
 #endif
     aged_out("room.1", "room.1", NULL, NULL);
     aged_out("room.*", "room.1", NULL, NULL);

@@ -880,7 +880,7 @@ static bool roam(unsigned from) {
     }
     for (k = 0; k < 8; k++) {
         clients_[k].next = 2;
-        snprintf(clients_[k].id, sizeof clients_[k].id, "%s", id_of(1));
+        snprintf(clients_[k].id, sizeof clients_[k].id, "%.99s", id_of(1));
     }
     for (step = 0; step < 600 && fine; step++) {
         node *n = &nodes[pick(NODES)];
@@ -948,7 +948,7 @@ static bool without_memory(long n) { /* false: fewer allocations than n */
     a.read = 25;
     follow(&a, 40);
     c.next = 4;
-    snprintf(c.id, sizeof c.id, "%s", id_of(3));
+    snprintf(c.id, sizeof c.id, "%.99s", id_of(3));
     fail_at = n;
     for (i = 0; i < 2; i++) {
         come(&a, "GET /feed", c.id, &c.r);
