@@ -1,0 +1,367 @@
+/* Coming back to histories, as >>history, >>topics and >>replay of sse.h do it: one server with a
+   topic in memory (MEM) and one in a database (DISK), and one client that follows either or both.
+   In any order: the server publishes, trims, forgets what nobody follows, saves (or cannot), is
+   killed and started again; the client receives, loses its connection with what was under way, and
+   comes back with the last id it has.
+
+   Whoever is connected, and has received all, has had each event once and in order, or was told of
+   a gap: no loss is silent (K1, K2, O1, O3, O4).
+
+   BROKEN=n takes one rule out, and the checker has to find what that loses (model.t):
+
+      1  what an earlier start had in memory only is lost       tests/unit/lost.c: restarts
+      2  what is trimmed is lost                                 tests/wire/topics.test.mjs
+      3  no byte leaves before its event is kept (C5)            tests/unit/kept.c
+      4  numbers are reserved before they are given (K1)         tests/unit/kept.c
+      5  a topic that makes room is remembered                   tests/unit/lost.c: evicted
+      6  a slow reader is not replayed over what was trimmed     tests/wire/topics.test.mjs
+      7  what no store took, and is no more, is lost             tests/unit/lost.c: unsaved
+      8  a stream has an id before its first event (O4)          tests/wire/ends.test.mjs
+
+   What may be lost in silence to its client, as the log has told of it: events that no store took
+   (a full disk), and then a crash. */
+#ifndef follows                  /* by the client: MEM, DISK, or 3: both */
+#define follows 3
+#endif
+#ifndef BROKEN
+#define BROKEN 0
+#endif
+#define EVENTS  3  /* published in all */
+#define RESERVE 2  /* numbers that the store promises at a time */
+#define KEEP    1  /* events that a history holds */
+#define CRASHES 1
+#define BREAKS  2  /* connections that the client loses */
+#define N       7 /* numbers: EVENTS, and what crashes skip */
+#define MEM     1
+#define DISK    2
+
+/* the server */
+byte last, earlier, epoch = 1;
+byte lost[3], missing[3];       /* by topic, as sse__history has them */
+bit  held[N];                   /* it is in its history */
+byte gone[3];                   /* rule.gone */
+byte on_disk_upto;
+bit  loaded[3];                 /* there is a history in memory */
+byte saved;                     /* the last number of DISK that its store has */
+byte saved_lost;
+/* the store */
+byte reserved, disk_reserved, disk_lost;
+bit  stored[N];
+/* a flight: a copy of what the store lacks */
+bit  flying, failing;
+byte fly_reserved, fly_upto, fly_lost, fly_last;
+bit  fly_has[N];
+
+/* what was published: its topic; whether a byte of it may have left (C5); whether the server
+   said that it was sent and not kept, and then died */
+byte topic[N];
+bit  left[N], unkept[N];
+bit  unkept_later[N];           /* it made room before the store took it: a crash forgets that */
+byte kept_upto;                 /* net.kept: numbers up to there may leave */
+
+/* the connection */
+bit  connected, replaying;
+byte after;
+bit  queued[N];
+byte place;                     /* number of the id without an event; 0: none is queued */
+bit  gap;                       /* a gap event is queued, first of all */
+
+/* the client */
+byte id_epoch, id;              /* its Last-Event-ID; epoch 0: none */
+byte since;                     /* it is owed what has a number above */
+bit  got[N];
+byte newest;                    /* highest number received */
+
+byte events, crashes, breaks, trims, failures, forgets;
+bit  may_lose;                  /* the connection, and with it what is under way */
+byte i, n;
+bit  b, found, old, is_lost, delivered;
+
+#define FOLLOWS(t) ((follows & (t)) != 0)
+#define DIRTY      (loaded[DISK] && (saved_lost != lost[DISK] || unsaved))
+bit unsaved;                    /* a number above saved is held; computed by look() */
+
+inline look() {                 /* unsaved */
+    unsaved = 0; i = 1;
+    do :: i < N -> unsaved = unsaved || (held[i] && topic[i] == DISK && i > saved); i++
+       :: else -> break
+    od; i = 0
+}
+
+inline load(t) {                /* a history begins: history_new */
+    if
+    :: !loaded[t] ->
+        loaded[t] = 1; missing[t] = gone[t];
+        if
+        :: t == MEM ->
+            lost[t] = gone[t];
+            if :: BROKEN != 1 && earlier > lost[t] -> lost[t] = earlier :: else fi
+        :: else ->
+            lost[t] = disk_lost; saved_lost = disk_lost; saved = 0; i = 1;
+            do :: i < N -> held[i] = (topic[i] == DISK -> stored[i] && i > disk_lost : held[i]);
+                           if :: held[i] && topic[i] == DISK -> saved = i :: else fi; i++
+               :: else -> break
+            od; i = 0
+        fi
+    :: else
+    fi
+}
+
+inline drop_oldest(t) {
+    printf("trim %d\n", t);
+    i = 1;
+    do :: i < N && !(held[i] && topic[i] == t) -> i++ :: else -> break od;
+    if :: i < N -> held[i] = 0;
+                   if :: BROKEN != 2 -> lost[t] = i :: else fi
+       :: else fi;
+    i = 0
+}
+
+inline count(t) {               /* n */
+    n = 0; i = 1;
+    do :: i < N -> n = n + (held[i] && topic[i] == t -> 1 : 0); i++ :: else -> break od; i = 0
+}
+
+inline reset_connection() {
+    printf("the connection ends\n");
+    connected = 0; replaying = 0; after = 0; gap = 0; place = 0; i = 0;
+    do :: i < N -> queued[i] = 0; i++ :: else -> break od; i = 0
+}
+
+/* What waits for the store leaves if there is nothing to save. */
+inline settle() {
+    look();
+    if
+    :: !flying && (failing || (!DIRTY && last <= reserved)) -> kept_upto = last
+    :: else
+    fi;
+    i = 1;
+    do :: i < N -> left[i] = left[i] || (topic[i] && i <= kept_upto); i++ :: else -> break od;
+    i = 0; unsaved = 0; n = 0
+}
+
+inline publish(t) {
+    printf("publish %d on %d\n", last + 1, t);
+    load(t);
+    last++; events++;
+    assert(last < N);
+    assert(!topic[last] && !held[last]);                        /* K1 */
+    topic[last] = t; held[last] = 1;
+    count(t);
+    if :: n > KEEP -> drop_oldest(t) :: else fi;
+    if :: connected && !replaying && FOLLOWS(t) -> queued[last] = 1 :: else fi;
+    if :: BROKEN == 3 -> kept_upto = last :: else fi;
+    settle()
+}
+
+inline fly() {                  /* flight_load: copies */
+    printf("fly\n");
+    flying = 1; fly_last = last; fly_upto = 0; fly_lost = lost[DISK];
+    fly_reserved = (last > reserved -> last + RESERVE : 0);
+    i = 1;
+    do :: i < N -> fly_has[i] = loaded[DISK] && held[i] && topic[i] == DISK && i > saved;
+                   if :: fly_has[i] -> fly_upto = i :: else fi; i++
+       :: else -> break
+    od; i = 0
+}
+
+inline land(ok) {
+    printf("land %d\n", ok);
+    flying = 0;
+    if
+    :: ok ->
+        if :: fly_reserved && BROKEN != 4 -> disk_reserved = fly_reserved; reserved = fly_reserved
+           :: fly_reserved && BROKEN == 4 -> reserved = fly_reserved
+           :: else fi;
+        if :: loaded[DISK] ->
+            disk_lost = fly_lost; saved_lost = fly_lost;
+            if :: fly_upto -> saved = fly_upto :: else fi;
+            i = 1;
+            do :: i < N -> if :: fly_has[i] -> stored[i] = 1 :: else fi;
+                           if :: i <= disk_lost && topic[i] == DISK -> stored[i] = 0 :: else fi;
+                           i++
+               :: else -> break
+            od
+           :: else fi;
+        failing = 0
+    :: else -> failing = 1; failures++
+    fi;
+    i = 1;
+    do :: i < N -> fly_has[i] = 0; i++ :: else -> break od;
+    i = 0; kept_upto = fly_last; fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0;
+    settle()
+}
+
+inline forget(t) {              /* topic_forget: it makes room */
+    printf("forget %d\n", t);
+    look(); n = lost[t]; i = 1;
+    do :: i < N -> if
+                   :: topic[i] == t ->
+                       if :: held[i] -> n = i; held[i] = 0 :: else fi;
+                       unkept_later[i] = t == DISK && !stored[i]
+                   :: else
+                   fi; i++
+       :: else -> break
+    od; i = 0;
+    if
+    :: t == DISK && !DIRTY -> if :: n > on_disk_upto -> on_disk_upto = n :: else fi
+    :: else -> if :: n > gone[t] && BROKEN != 5 -> gone[t] = n :: else fi
+    fi;
+    loaded[t] = 0; lost[t] = 0; missing[t] = 0; unsaved = 0; n = 0;
+    if :: t == DISK -> saved = 0; saved_lost = 0 :: else fi;
+    settle()
+}
+
+inline crash() {                /* kill -9, and a new start */
+    printf("crash\n");
+    crashes++; epoch++;
+    reset_connection();
+    i = 1;
+    do
+    :: i < N ->
+        if /* it went out and was not kept, and the log said so */
+        :: topic[i] == DISK && left[i] && !stored[i] && i > disk_lost &&
+           (failing || unkept_later[i]) -> unkept[i] = 1
+        :: else
+        fi;
+        if :: topic[i] && !left[i] -> topic[i] = 0; stored[i] = 0 :: else fi; /* nobody saw it */
+        held[i] = 0; fly_has[i] = 0; unkept_later[i] = 0; i++
+    :: else -> break
+    od;
+    n = disk_reserved; i = 1;    /* store_read: a file may know less than its events show */
+    do :: i < N -> if :: stored[i] && i > n -> n = i :: else fi; i++ :: else -> break od; i = 0;
+    i = n + 1;                   /* numbers that it did not reserve are given again */
+    do :: i < N -> if :: topic[i] -> assert(unkept[i] || failures);
+                                     topic[i] = 0; left[i] = 0; unkept[i] = 0; got[i] = 0
+                      :: else fi; i++
+       :: else -> break
+    od; i = 0;
+    if :: since > n -> since = n :: else fi;
+    last = n; reserved = n; earlier = n; on_disk_upto = n; kept_upto = n; n = 0;
+    flying = 0; failing = 0; saved = 0; saved_lost = 0; unsaved = 0;
+    fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0;
+    loaded[MEM] = 0; loaded[DISK] = 0; lost[MEM] = 0; lost[DISK] = 0;
+    missing[MEM] = 0; missing[DISK] = 0; gone[MEM] = 0; gone[DISK] = 0
+}
+
+inline refill() {               /* one page: one event */
+    if /* trimmed before it was read: cut, its client comes back */
+    :: after && ((FOLLOWS(MEM) && lost[MEM] > after) || (FOLLOWS(DISK) && lost[DISK] > after)) ->
+        if :: BROKEN != 6 -> reset_connection() :: else fi
+    :: else
+    fi;
+    if
+    :: connected ->
+        i = after + 1;
+        do :: i < N && !(held[i] && FOLLOWS(topic[i])) -> i++ :: else -> break od;
+        if
+        :: i < N -> queued[i] = 1; after = i; delivered = 1; i = 0
+        :: else -> replaying = 0; after = 0; i = 0
+        fi
+    :: else
+    fi
+}
+
+inline connect() {              /* stream_resume */
+    printf("connect with %d-%d\n", id_epoch, id);
+    if :: FOLLOWS(MEM) -> load(MEM) :: else fi;
+    if :: FOLLOWS(DISK) -> load(DISK) :: else fi;
+    connected = 1; delivered = 0; found = 0; old = 0; is_lost = 0; after = 0;
+    b = 0;                      /* placed */
+    if
+    :: id_epoch ->
+        found = id <= last && id_epoch == epoch;
+        if /* of an earlier start, and all is in databases */
+        :: !found && id <= last && id <= earlier && (BROKEN == 1 || !FOLLOWS(MEM)) ->
+            found = 1; old = 1
+        :: else
+        fi;
+        is_lost = (FOLLOWS(MEM) && (lost[MEM] > id || missing[MEM] > id)) ||
+                  (FOLLOWS(DISK) && (lost[DISK] > id || (missing[DISK] > id && BROKEN != 7)));
+        if
+        :: found && !is_lost -> after = id; b = !old
+        :: else -> gap = 1; delivered = 1; after = 0
+        fi;
+        replaying = 1;
+        refill()
+    :: else ->                  /* its first visit: from now on */
+        since = last
+    fi;
+    if
+    :: connected && !b && !delivered && BROKEN != 8 -> place = last + 1
+    :: else
+    fi;
+    delivered = 0; found = 0; old = 0; is_lost = 0; b = 0;
+    settle()
+}
+
+inline receive() {              /* the first of what is queued and may leave */
+    if
+    :: gap -> /* "forget what you had": the whole history follows */
+        gap = 0; i = 0; newest = 0; since = last;
+        do :: i < N -> got[i] = 0; i++ :: else -> break od; i = 0
+    :: !gap && place && place - 1 <= kept_upto -> id = place - 1; id_epoch = epoch; place = 0
+    :: else ->
+        i = 1;
+        do :: i < N && !queued[i] -> i++ :: else -> break od;
+        if
+        :: i < N && left[i] ->
+            assert(!got[i] && i > newest);                      /* O1, O3 */
+            queued[i] = 0; got[i] = 1; newest = i; id = i; id_epoch = epoch
+        :: else
+        fi;
+        i = 0
+    fi
+}
+
+/* Connected and without anything under way: all that it is owed has come. */
+inline check() {
+    i = 1; b = connected && !replaying && !gap && !place && !flying && kept_upto == last;
+    do :: i < N -> b = b && !queued[i]; i++ :: else -> break od;
+    assert(!b || id_epoch);                                     /* O4 */
+    i = since + 1;
+    do
+    :: b && i < N ->
+        assert(!topic[i] || !FOLLOWS(topic[i]) || got[i] || unkept[i]);
+        i++
+    :: else -> break
+    od;
+    i = 0; b = 0
+}
+
+inline drain() {                /* receives all that may leave, or a part */
+    n = 1;
+    do
+    :: n ->
+        n = gap || (place && place - 1 <= kept_upto);
+        i = 1;
+        do :: i < N && !queued[i] -> i++ :: else -> break od;
+        n = n || (i < N && left[i]);
+        i = 0;
+        if :: n -> receive() :: else fi
+    :: n && may_lose -> n = 0
+    :: else -> break
+    od;
+    n = 0
+}
+
+active proctype world() {
+    do
+    :: atomic { events < EVENTS && last < N - 1 -> publish(MEM) }
+    :: atomic { events < EVENTS && last < N - 1 -> publish(DISK) }
+    :: atomic { connected && replaying -> refill() }
+    :: atomic { !connected && breaks < BREAKS -> connect() }
+    :: atomic { connected -> may_lose = 0; drain(); check() }
+    :: atomic { connected -> may_lose = 1; drain(); may_lose = 0; breaks++; reset_connection() }
+    :: atomic { !flying && (failing || last > reserved || loaded[DISK]) ->
+                look();
+                if :: failing || last > reserved || DIRTY -> fly() :: else fi; unsaved = 0 }
+    :: atomic { flying -> land(1) }
+    :: atomic { flying && failures < 1 -> land(0) }
+    :: atomic { trims < 1 && loaded[MEM] -> trims++; drop_oldest(MEM); settle() }
+    :: atomic { trims < 1 && loaded[DISK] -> trims++; drop_oldest(DISK); settle() }
+    :: atomic { forgets < 1 && loaded[MEM] && !connected -> forgets++; forget(MEM) }
+    :: atomic { forgets < 1 && loaded[DISK] && !connected && !flying -> forgets++; forget(DISK) }
+    :: atomic { crashes < CRASHES -> crash() }
+    od
+}
