@@ -9,9 +9,9 @@ import { asked, browser, clients, is_back, open, post, says_so, talkers, type, u
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  numbers: 'live', login: '', later: '' }
-const live = Object.keys(pages).filter(program => pages[program])
-const clients_of = program => ['chat', 'life'].includes(program) ? clients : ['']
+  numbers: 'live', progress: 'comes back', login: '', later: '' }
+const live = Object.keys(pages).filter(program => pages[program] === 'live')
+const clients_of = program => ['chat', 'life', 'progress'].includes(program) ? clients : ['']
 
 // Texts whose contrast to what is behind them is under 4.5 : 1.
 const faint = page => page.evaluate(() => {
@@ -249,6 +249,50 @@ test('numbers: the count goes on behind a break', async () => {
   })
   await with_page('numbers', { js: false },
     async page => assert.match(await page.innerText('body'), /script/))
+})
+
+for (const client of clients) test(
+    `progress${client && ' with ' + path.basename(client)}: ` +
+    'all pages see the job, which goes on behind a kill -9, and steer it', async () => {
+  await with_page('progress', { client }, async (page, server, context) => {
+    const state = page => page.innerText('#state')
+    const percent = page => page.$eval('progress', bar => bar.value)
+    const other = await open(context, server.url)
+    assert.match(await state(page), /ready/i)
+    assert.equal(await page.isVisible('#stop'), false)
+    await page.fill('input', '100000000')
+    await page.keyboard.press('Enter')
+    for (const each of [page, other])
+      await until(async () => /running/i.test(await state(each)), 'the job to run', 15000)
+    await until(async () => await percent(other) >= 2, 'two parts', 30000)
+    await other.reload()
+    assert(await percent(other) >= 2)
+    let before
+    await server.restart('SIGKILL', { meanwhile: async () => {
+      await says_so(page)
+      before = await percent(page)
+    } })
+    await is_back(page)
+    await until(async () => await percent(page) > before, 'another part', 30000)
+    await other.locator('#stop').focus()
+    await other.keyboard.press('Enter')
+    await until(async () => /cancelled/i.test(await state(page)), 'the end', 15000)
+    await page.fill('input', '100000')
+    await page.click('#go')
+    for (const each of [page, other])
+      await until(async () => /done/i.test(await state(each)), 'the result', 15000)
+    assert.match(await other.innerText('#numbers'), /100 %\s+9592 below 100000/)
+    assert.deepEqual(other.errors, [])
+  })
+})
+
+test('progress: without a script the job starts, and the page follows', async () => {
+  await with_page('progress', { js: false }, async page => {
+    await page.fill('input', '1000')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    await until(async () => /168 below 1000/.test(await page.innerText('#numbers')
+      .catch(() => '')), 'the result', 15000)
+  })
 })
 
 test('login and later: there is a way back', async () => {

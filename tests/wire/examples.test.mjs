@@ -271,6 +271,45 @@ test('later', async () => {
   await server.stops()
 })
 
+test('progress', async () => {
+  const server = await Server.start('progress')
+  const state = html => /<p id="state"[^>]*>(.*?)<.*<b>(\d+) %.*<span>(\d+) below (\d+)</s
+    .exec(html)?.slice(1) ?? []
+  const is = async (...wanted) => {
+    let now
+    await until(() => (now = state(elements(job.last))).slice(0, wanted.length).join() ===
+      wanted.join(), () => `${wanted}, not ${now}`, 30000)
+  }
+  assert.deepEqual(state(await get_page(server)), ['ready', '0', '0', '20000000'])
+  let job = await listen(server, '/job', { headers: datastar_headers })
+  for (const below of ['', 'x', '999', '100000001'])
+    assert.equal((await form(server, '/start', { below })).status, 400)
+  const back = await form(server, '/start', { below: '12345' })
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  await is('done', '100', '1474')
+  assert.equal((await send(server, '/cancel', {}, datastar_headers)).status, 204)
+  assert.equal((await send(server, '/start', { below: '100000000' }, datastar_headers)).status, 204)
+  await is('running')
+  await send(server, '/start', { below: '100000' }, datastar_headers) // while a part is in work
+  await is('done', '100', '9592', '100000')
+  await send(server, '/start', { below: '100000000' }, datastar_headers)
+  await until(() => {
+    const [name, percent] = state(elements(job.last))
+    return name === 'running' && percent >= 1
+  }, 'a part', 30000)
+  await server.restart('SIGTERM')
+  const [was, done] = state(await get_page(server))
+  assert.equal(was, 'running')
+  assert(done >= 1)
+  job = await listen(server, '/job', { headers: datastar_headers })
+  sql(server, "UPDATE job SET state = 'cancelled'")
+  await is('cancelled')
+  sql(server, "UPDATE job SET state = 'running', part = 0, found = 0, below = 1000")
+  await is('done', '100', '168')
+  job.close()
+  await server.stops()
+})
+
 test('tested', async () => {
   const tap = execFileSync(path.join(root, 'build/tested'), ['test'], { encoding: 'utf8' })
   assert.match(tap, /^(ok \d+ - .*\n){9}1\.\.9\n$/)
