@@ -9,7 +9,7 @@ import { asked, browser, clients, is_back, open, post, says_so, talkers, type, u
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  numbers: 'live', progress: 'comes back', login: '', later: '' }
+  numbers: 'live', progress: 'comes back', ssecat: 'comes back', login: '', later: '' }
 const live = Object.keys(pages).filter(program => pages[program] === 'live')
 const clients_of = program => ['chat', 'life', 'progress'].includes(program) ? clients : ['']
 
@@ -293,6 +293,44 @@ test('progress: without a script the job starts, and the page follows', async ()
     await until(async () => /168 below 1000/.test(await page.innerText('#numbers')
       .catch(() => '')), 'the result', 15000)
   })
+})
+
+test('ssecat: lines as they come, the end of the input, and the next input', async () => {
+  const server = await Server.start('ssecat', { input: 'pipe' }), context = await user()
+  const page = await open(context, server.url), put = text => server.child.stdin.write(text)
+  const rows = () => page.$$eval('#log div', all => all.map(row => row.textContent))
+  const shows = async last => until(async () => (await rows()).at(-1) === last, last, 15000)
+  const at_end = () =>
+    page.$eval('#log', log => log.scrollHeight - log.scrollTop - log.clientHeight < 40)
+  put('one <b>\n\na\rb\n')
+  await shows('a\nb')
+  assert.deepEqual(await rows(), ['one <b>', '', 'a\nb'])
+  for (let i = 1; i <= 1500; i++) put(`line ${i}\n`)
+  await shows('line 1500')
+  assert.equal((await rows()).length, 1000) // what the server keeps
+  assert(await at_end())
+  await page.$eval('#log', log => { log.scrollTop = 0 })
+  await until(() => page.isVisible('#more'), 'the way back')
+  put('below\n')
+  await shows('below')
+  assert.equal(await at_end(), false) // who reads above stays there
+  await page.locator('#more').focus()
+  await page.keyboard.press('Enter')
+  await until(at_end, 'the end of the page')
+  server.child.stdin.end('no line break')
+  await until(async () => await page.innerText('#end') === 'End of the input.', 'the end', 15000)
+  await shows('no line break')
+  await page.reload()
+  assert.equal(await page.innerText('#end'), 'End of the input.')
+  assert.equal((await rows()).at(-1), 'no line break')
+  await server.restart('SIGKILL', { meanwhile: () => says_so(page) })
+  server.child.stdin.write('a new one\n')
+  await until(async () => (await rows()).join() === 'a new one', 'only the new input', 15000)
+  assert.equal(await page.innerText('#end'), '')
+  await is_back(page)
+  assert.deepEqual(page.errors, [])
+  await context.close()
+  await server.stops()
 })
 
 test('login and later: there is a way back', async () => {

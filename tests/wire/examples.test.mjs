@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { answers, elements, listen, post, request, root, Server, sleep, test,
   until } from './wire.mjs'
-import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 
 // What they send: a page that is gone to or a form, a script's fetch, Datastar.
@@ -307,6 +307,70 @@ test('progress', async () => {
   sql(server, "UPDATE job SET state = 'running', part = 0, found = 0, below = 1000")
   await is('done', '100', '168')
   job.close()
+  await server.stops()
+})
+
+test('ssecat', async () => {
+  const server = await Server.start('ssecat', { args: ['-1', '3'], input: 'pipe' })
+  const put = bytes => server.child.stdin.write(bytes)
+  const texts = stream => stream.events.map(({ event, data }) => `${event}:${data}`)
+  const feed = await listen(server, '/events')
+  const get = async count => {
+    await until(() => feed.events.length >= count, () => texts(feed).slice(-5))
+    return texts(feed).slice(count - 1)
+  }
+  put('half a ')
+  put('line\n')
+  assert.deepEqual(await get(1), ['message:half a line'])
+  put('\r\n')
+  assert.deepEqual(await get(2), ['message:'])
+  put(Buffer.from([0x61, 0, 0x62, 0xff, 0x0a]))
+  assert.deepEqual(await get(3), ['message:a\uFFFDb\uFFFD'])
+  put('é'.repeat(30000) + '\n') // 60,000 bytes: lines of 16,384, no character cut
+  await until(() => feed.events.slice(3).map(({ data }) => data).join('') === 'é'.repeat(30000),
+    'a long line')
+  assert.equal(feed.events.length, 7)
+  put('<last>\n')
+  await get(8)
+  const late = await listen(server, '/events') // and whoever is late
+  await until(() => late.events.length >= 3, 'the last lines')
+  assert.equal(late.events.at(-1).data, '<last>')
+  const html = await get_page(server)
+  assert.match(html, new RegExp(`<div>&lt;last&gt;</div></div>.*data-last="${feed.last.id}"`, 's'))
+  server.child.stdin.end('no line break')
+  assert.deepEqual((await get(9)).slice(0, 1), ['message:no line break'])
+  assert.deepEqual(await get(10), ['end:End of the input.'])
+  assert.match(await get_page(server),
+    /<div>no line break<\/div><\/div>.*>End of the input\.<\/p>/s)
+  for (const stream of [feed, late]) stream.close()
+  const taken = spawnSync(path.join(root, 'build/ssecat'), [String(server.port)],
+    { encoding: 'utf8' })
+  assert.equal(taken.status, 1)
+  assert.match(taken.stderr, /in use/)
+  await server.stops()
+  for (const args of [['x'], ['8000', '0'], ['8000', '5', '5'], ['70000']]) {
+    const { status, stderr } = spawnSync(path.join(root, 'build/ssecat'), args,
+      { encoding: 'utf8' })
+    assert.equal(status, 2)
+    assert.match(stderr, /^usage/)
+  }
+  const fd = openSync('/', 'r'), directory = await Server.start('ssecat', { input: fd })
+  await until(async () => /The input broke off/.test(await get_page(directory)), 'the mark')
+  assert.equal((await directory.stop()).code, 1)
+  closeSync(fd)
+})
+
+test('ssecat reads faster than anybody', async () => {
+  const server = await Server.start('ssecat', { input: 'pipe' })
+  const feed = await listen(server, '/events')
+  const lines = Array.from({ length: 1000 }, (_, i) => `${i} ${'x'.repeat(50)}\n`).join('')
+  for (let i = 0; i < 100; i++)
+    await new Promise(done => server.child.stdin.write(lines, done))
+  server.child.stdin.end()
+  await until(async () => /End of the input/.test(await get_page(server)), 'all lines', 30000)
+  assert.equal((await get_page(server)).match(/<div>\d+ x+<\/div>/g).length, 1000)
+  assert(server.rss_kb() < 200000, `${server.rss_kb()} KB`)
+  feed.close()
   await server.stops()
 })
 
