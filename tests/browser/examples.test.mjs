@@ -2,14 +2,14 @@
 // The pages of the examples, looked at: without a script, without the internet, in nine tabs,
 // connected and not.
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { root, Server, sleep, test, until } from '../wire/wire.mjs'
 import { asked, browser, clients, is_back, open, post, says_so, talkers, type, user,
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  numbers: 'live', progress: 'comes back', ssecat: 'comes back', login: '', later: '' }
+  numbers: 'live', progress: 'comes back', ssecat: 'comes back', files: '', login: '', later: '' }
 const live = Object.keys(pages).filter(program => pages[program] === 'live')
 const clients_of = program => ['chat', 'life', 'progress'].includes(program) ? clients : ['']
 
@@ -331,6 +331,42 @@ test('ssecat: lines as they come, the end of the input, and the next input', asy
   assert.deepEqual(page.errors, [])
   await context.close()
   await server.stops()
+})
+
+test('files: pages follow what is written, and come back with the server', async () => {
+  await with_page('files', {}, async (page, server) => {
+    const put = (name, text) => writeFileSync(path.join(server.dir, name), text)
+    const says = async (target, what) => until(async () => await page.innerText(target)
+      .catch(() => '') === what, what, 15000)
+    const color = () => page.$eval('p', p => getComputedStyle(p).color)
+    put('x.html', '') // the list follows as well
+    await says('a', 'x.html')
+    put('a.css', 'p { color: rgb(255, 0, 0) }')
+    put('index.html', '<link rel=stylesheet href=a.css><title>x</title><p>one')
+    await says('p', 'one')
+    await page.evaluate(() => { window.same = true })
+    put('a.css', 'p { color: rgb(0, 0, 255) }')
+    await until(async () => await color() === 'rgb(0, 0, 255)', 'the new color', 15000)
+    assert.equal(await page.evaluate(() => window.same), true) // the same page
+    assert.equal(await page.locator('link').count(), 1)
+    put('new~', '<p>two')
+    renameSync(path.join(server.dir, 'new~'), path.join(server.dir, 'index.html'))
+    await says('p', 'two')
+    await bring_to_front([page], { evaluate() {} })
+    put('index.html', '<p>three')
+    await sleep(500)
+    assert.equal(await page.innerText('p'), 'two') // nobody looks
+    await bring_to_front([page], page)
+    await says('p', 'three')
+    rmSync(path.join(server.dir, 'index.html'))
+    await says('h1', '/')
+    await server.restart('SIGKILL', { meanwhile: () => put('index.html', '<p>four') })
+    await says('p', 'four')
+    await page.goto(`${server.url}/no.html`)
+    await says('h1', '/no.html')
+    put('no.html', '<p>there')
+    await says('p', 'there')
+  })
 })
 
 test('login and later: there is a way back', async () => {

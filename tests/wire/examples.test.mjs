@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { answers, elements, listen, post, request, root, Server, sleep, test,
   until } from './wire.mjs'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync,
+  writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 // What they send: a page that is gone to or a form, a script's fetch, Datastar.
@@ -358,6 +359,66 @@ test('ssecat', async () => {
   await until(async () => /The input broke off/.test(await get_page(directory)), 'the mark')
   assert.equal((await directory.stop()).code, 1)
   closeSync(fd)
+})
+
+test('files', async () => {
+  const server = await Server.start('files'), at = name => path.join(server.dir, name)
+  const put = (name, text) => writeFileSync(at(name), text)
+  const get = (target, headers = page_headers) => request(server, 'GET', target, { headers })
+  const script = html => /<script>\{\n {2}let last = '(.*?)'/.exec(html)?.[1]
+  const empty = await get('/')
+  assert.deepEqual([empty.status, script(empty.body)], [200, ''])
+  const changes = await listen(server, '/_changes?lastEventId=')
+  const told = async (what, change) => {
+    const before = changes.events.length
+    await change()
+    await until(() => changes.events.length > before, `${change}`)
+    await sleep(150)
+    assert.equal(changes.last.data, what, `${change}`)
+  }
+  await told('page', () => put('index.html', '<p>hello'))
+  await told('css', () => put('a.css', 'p { color: red }'))
+  await told('css', () => { put('.a.css.new', ''); renameSync(at('.a.css.new'), at('a.css')) })
+  await told('page', () => { put('index.html~', '<p>2'); renameSync(at('index.html~'),
+    at('index.html')) })
+  await told('page', () => mkdirSync(at('x/y'), { recursive: true }))
+  await told('page', () => put('x/y/a & b.html', '<p>in')) // of new directories as well
+  await told('css', () => rmSync(at('a.css')))
+  const quiet = changes.events.length
+  put('.hidden', 'x')
+  put('backup~', 'x')
+  await sleep(300)
+  assert.equal(changes.events.length, quiet)
+  const page = await get('/')
+  assert.match(page.body, /^<p>2\n<script>\{.*<\/script>\n$/s)
+  assert.equal(script(page.body), changes.last.id)
+  assert.match(page.headers['content-type'], /^text\/html/)
+  assert.match((await get('/x/y/')).body,
+    /<a href="\.\.\/">.*<a href="\.\/a%20%26%20b\.html">a &amp; b/s)
+  assert.match((await get('/x/y/a%20%26%20b.html')).body, /^<p>in\n<script>/)
+  assert.equal((await get('/x')).headers.location, './x/')
+  const missing = await get('/no.html')
+  assert.equal(missing.status, 404)
+  assert.equal(script(missing.body), changes.last.id)
+  put('app.js', '1')
+  assert.equal((await get('/app.js')).body, '1')
+  symlinkSync('/etc', at('out'))
+  symlinkSync('/etc/hostname', at('out.html'))
+  mkdirSync(at('.git'))
+  put('.git/a.html', 'secret')
+  put('x/target', '')
+  for (const target of ['/out/', '/out/passwd', '/out.html', '/.git/a.html', '/.git/', '/.hidden'])
+    assert.equal((await get(target)).status, 404, target)
+  assert.equal((await request(server, 'POST', '/')).status, 405)
+  const away = await listen(server, `/_changes?lastEventId=${script(page.body)}`)
+  await until(() => away.events.length >= 1, 'what changed meanwhile')
+  const id = changes.last.id
+  for (const stream of [changes, away]) stream.close()
+  await server.restart('SIGKILL')
+  const again = await listen(server, '/_changes', { headers: { 'Last-Event-ID': id } })
+  await until(() => again.last?.event === 'gap', 'the gap')
+  again.close()
+  await server.stops()
 })
 
 test('ssecat reads faster than anybody', async () => {
