@@ -9,9 +9,11 @@ import { asked, browser, clients, is_back, open, post, says_so, talkers, type, u
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  numbers: 'live', progress: 'comes back', ssecat: 'comes back', files: '', login: '', later: '' }
+  numbers: 'live', progress: 'comes back', ssecat: 'comes back', files: '', todo: '', login: '',
+  later: '' }
 const live = Object.keys(pages).filter(program => pages[program] === 'live')
-const clients_of = program => ['chat', 'life', 'progress'].includes(program) ? clients : ['']
+const clients_of =
+  program => ['chat', 'life', 'progress', 'todo'].includes(program) ? clients : ['']
 
 // Texts whose contrast to what is behind them is under 4.5 : 1.
 const faint = page => page.evaluate(() => {
@@ -366,6 +368,63 @@ test('files: pages follow what is written, and come back with the server', async
     await says('h1', '/no.html')
     put('no.html', '<p>there')
     await says('p', 'there')
+  })
+})
+
+for (const client of clients) test(
+    `todo${client && ' with ' + path.basename(client)}: a list on all devices of its user`,
+    async () => {
+  await with_page('todo', { client }, async (page, server, context) => {
+    const enter = async (page, name, button) => {
+      await page.fill('[name=name]', name)
+      await page.fill('[name=password]', 'open sesame')
+      await Promise.all([page.waitForNavigation(), page.click(`text=${button}`)])
+    }
+    const shows = (page, ...wanted) => until(async () => (await page.$$eval('[aria-pressed]',
+      all => all.map(e => e.textContent + (e.ariaPressed === 'true' ? '!' : '')))).join() ===
+      wanted.join(), `${wanted}`, 15000)
+    const misfit = async page =>
+      assert.deepEqual([...await misfits(page), ...await faint(page)], [])
+    await enter(page, 'ann', 'Join')
+    await misfit(page)
+    const phone = await user({ scheme: 'dark' }), other = await open(phone, server.url)
+    await enter(other, 'ann', 'Join')
+    assert.match(await other.innerText('[role=alert]'), /taken/)
+    await enter(other, 'ann', 'Log in')
+    await type(page, 'milk <b>')
+    for (const each of [page, other]) await shows(each, 'milk <b>')
+    await until(async () => await page.inputValue('#add input') === '', 'an empty field', 15000)
+    await other.locator('[aria-pressed]').focus()
+    await other.keyboard.press('Enter')
+    for (const each of [page, other]) await shows(each, 'milk <b>!')
+    for (const each of [page, other]) await misfit(each)
+    await server.restart('SIGKILL', { meanwhile: async () => {
+      for (const each of [page, other]) await says_so(each)
+      await type(page, 'kept')
+      await misfit(page)
+    } })
+    for (const each of [page, other]) await is_back(each) // still logged in
+    assert.equal(await page.inputValue('#add input'), 'kept')
+    await page.press('#add input', 'Enter')
+    for (const each of [page, other]) await shows(each, 'kept', 'milk <b>!')
+    await other.click('[aria-label="Delete milk <b>"]')
+    for (const each of [page, other]) await shows(each, 'kept')
+    const tab = await open(context, server.url)
+    await Promise.all([tab.waitForNavigation(), tab.click('text=Log out')])
+    await page.waitForSelector('[name=password]', { timeout: 15000 }) // this tab as well
+    await type(other, 'goes on')
+    await shows(other, 'goes on', 'kept')
+    await phone.close()
+  })
+  await with_page('todo', { js: false }, async page => {
+    await page.fill('[name=name]', 'bob')
+    await page.fill('[name=password]', 'open sesame')
+    await Promise.all([page.waitForNavigation(), page.click('text=Join')])
+    await Promise.all([page.waitForNavigation(), type(page, 'bread')])
+    await Promise.all([page.waitForNavigation(), page.click('[aria-pressed]')])
+    assert.equal(await page.locator('[aria-pressed=true]').count(), 1)
+    await Promise.all([page.waitForNavigation(), page.click('[aria-label^=Delete]')])
+    assert.equal(await page.locator('li').count(), 0)
   })
 })
 

@@ -421,6 +421,54 @@ test('files', async () => {
   await server.stops()
 })
 
+test('todo', async () => {
+  const server = await Server.start('todo')
+  const enter = async (target, name, password = 'open sesame') => {
+    const { headers } = await form(server, target, { name, password })
+    return headers['set-cookie'] ? headers['set-cookie'][0].split(';')[0] : headers.location
+  }
+  const titles = async Cookie =>
+    [...(await get_page(server, '/', { Cookie })).matchAll(/aria-pressed="(.*?)">(.*?)</g)]
+    .map(([, done, title]) => done === 'true' ? `${title}!` : title)
+  const act = (Cookie, target, fields) => send(server, target, fields,
+    { ...datastar_headers, Cookie })
+  assert.match(await get_page(server), /formaction="\/join"/)
+  const ann = await enter('/join', 'ann'), bob = await enter('/join', 'bob')
+  assert.match(ann, /^session=/)
+  assert.equal(await enter('/join', 'ann'), '/?taken')
+  for (const [name, password] of [['ann', 'wrong password'], ['eve', 'open sesame'], ['', 'x'],
+    ['ann', 'short']]) assert.equal(await enter('/login', name, password), '/?wrong')
+  assert.match(await enter('/login', 'ann'), /^session=/)
+  assert.match(await get_page(server, '/', { Cookie: await enter('/join', 'Zoë "Z", <x>; y') }),
+    /Zoë &quot;Z&quot;, &lt;x&gt;; y/)
+  assert.match(sql(server, "SELECT hash FROM users WHERE name = 'ann'").toString(),
+    /^pbkdf2_sha256\$600000\$/)
+  const view = await listen(server, '/todo/list', { headers: { ...datastar_headers, Cookie: ann } })
+  const added = await act(ann, '/todo', { title: 'a < b' })
+  assert.deepEqual([added.status, added.body], [200, '{"title":""}'])
+  await until(() => elements(view.last)?.includes('>a &lt; b<'), 'the title')
+  for (const title of ['', '  ', 'x'.repeat(201)])
+    assert.equal((await act(ann, '/todo', { title })).status, 400)
+  assert.equal((await act(ann, '/todo', {})).status, 400)
+  for (const what of ['done', 'delete']) // of another user
+    assert.equal((await act(bob, '/todo/1', { do: what })).status, 404)
+  assert.equal((await act(ann, '/todo/1', { do: 'done' })).status, 204)
+  assert.deepEqual(await titles(ann), ['a &lt; b!'])
+  assert.deepEqual(await titles(bob), [])
+  for (const target of ['/todo', '/todo/1', '/todo/logout'])
+    assert.equal((await form(server, target, {})).headers.location, '/')
+  const stranger = await listen(server, '/todo/list', { headers: datastar_headers })
+  await until(() => stranger.closed, 'the end')
+  assert.match(stranger.last.data, /window\.location/)
+  await server.restart('SIGKILL')
+  assert.equal((await act(ann, '/todo/1', { do: 'open' })).status, 204)
+  assert.deepEqual(await titles(ann), ['a &lt; b'])
+  assert.equal((await form(server, '/todo/1', { do: 'delete' }, { Cookie: ann })).status, 303)
+  assert.deepEqual(await titles(ann), [])
+  view.close()
+  await server.stops()
+})
+
 test('ssecat reads faster than anybody', async () => {
   const server = await Server.start('ssecat', { input: 'pipe' })
   const feed = await listen(server, '/events')
