@@ -163,6 +163,7 @@ if [ "$1" = test ]; then
     lacks musl-tools command -v musl-gcc
     lacks sqlite3 command -v sqlite3
     lacks procps command -v ps
+    lacks spin command -v spin
     lacks "gcc-mips-linux-gnu libc6-dev-mips-cross" command -v mips-linux-gnu-gcc
     lacks "gcc-s390x-linux-gnu libc6-dev-s390x-cross" command -v s390x-linux-gnu-gcc
     lacks "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross" command -v arm-linux-gnueabihf-gcc

@@ -2,7 +2,7 @@
 // The pages of the examples, looked at: without a script, without the internet, in nine tabs,
 // connected and not.
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before } from 'node:test'
 import { Redis } from '../wire/redis.mjs'
@@ -11,15 +11,17 @@ import { asked, browser, clients, is_back, open, post, says_so, talkers, type, u
   with_page } from './examples.mjs'
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
-  processes: 'live', numbers: 'live', cluster: 'live', login: '', later: '' }
-const live = Object.keys(pages).filter(program => pages[program])
+  processes: 'live', numbers: 'live', cluster: 'live', progress: 'comes back',
+  ssecat: 'comes back', files: '', todo: '', login: '', later: '' }
+const live = Object.keys(pages).filter(program => pages[program] === 'live')
 const speakers = { ...talkers, cluster: { lines: 'main p', url: '/', field: 'text' } }
 let redis // which cluster needs
 before(async () => { redis = await Redis.start() })
 after(() => redis.kill())
 const start = (program, client) =>
   Server.start(program, { env: { DATASTAR_JS: client, REDIS: redis.sock } })
-const clients_of = program => ['chat', 'life'].includes(program) ? clients : ['']
+const clients_of =
+  program => ['chat', 'life', 'progress', 'todo'].includes(program) ? clients : ['']
 
 // Texts whose contrast to what is behind them is under 4.5 : 1.
 const faint = page => page.evaluate(() => {
@@ -261,6 +263,181 @@ test('numbers: the count goes on behind a break', async () => {
   })
   await with_page('numbers', { js: false },
     async page => assert.match(await page.innerText('body'), /script/))
+})
+
+for (const client of clients) test(
+    `progress${client && ' with ' + path.basename(client)}: ` +
+    'all pages see the job, which goes on behind a kill -9, and steer it', async () => {
+  await with_page('progress', { client }, async (page, server, context) => {
+    const state = page => page.innerText('#state')
+    const percent = page => page.$eval('progress', bar => bar.value)
+    const other = await open(context, server.url)
+    assert.match(await state(page), /ready/i)
+    assert.equal(await page.isVisible('#stop'), false)
+    await page.fill('input', '100000000')
+    await page.keyboard.press('Enter')
+    for (const each of [page, other])
+      await until(async () => /running/i.test(await state(each)), 'the job to run', 15000)
+    await until(async () => await percent(other) >= 2, 'two parts', 30000)
+    await other.reload()
+    assert(await percent(other) >= 2)
+    let before
+    await server.restart('SIGKILL', { meanwhile: async () => {
+      await says_so(page)
+      before = await percent(page)
+    } })
+    await is_back(page)
+    await until(async () => await percent(page) > before, 'another part', 30000)
+    await other.locator('#stop').focus()
+    await other.keyboard.press('Enter')
+    await until(async () => /cancelled/i.test(await state(page)), 'the end', 15000)
+    await page.fill('input', '100000')
+    await page.click('#go')
+    for (const each of [page, other])
+      await until(async () => /done/i.test(await state(each)), 'the result', 15000)
+    assert.match(await other.innerText('#numbers'), /100 %\s+9592 below 100000/)
+    assert.deepEqual(other.errors, [])
+  })
+})
+
+test('progress: without a script the job starts, and the page follows', async () => {
+  await with_page('progress', { js: false }, async page => {
+    await page.fill('input', '1000')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    await until(async () => /168 below 1000/.test(await page.innerText('#numbers')
+      .catch(() => '')), 'the result', 15000)
+  })
+})
+
+test('ssecat: lines as they come, the end of the input, and the next input', async () => {
+  const server = await Server.start('ssecat', { input: 'pipe' }), context = await user()
+  const page = await open(context, server.url), put = text => server.child.stdin.write(text)
+  const rows = () => page.$$eval('#log div', all => all.map(row => row.textContent))
+  const shows = async last => until(async () => (await rows()).at(-1) === last, last, 15000)
+  const at_end = () =>
+    page.$eval('#log', log => log.scrollHeight - log.scrollTop - log.clientHeight < 40)
+  put('one <b>\n\na\rb\n')
+  await shows('a\nb')
+  assert.deepEqual(await rows(), ['one <b>', '', 'a\nb'])
+  for (let i = 1; i <= 1500; i++) put(`line ${i}\n`)
+  await shows('line 1500')
+  assert.equal((await rows()).length, 1000) // what the server keeps
+  assert(await at_end())
+  await page.$eval('#log', log => { log.scrollTop = 0 })
+  await until(() => page.isVisible('#more'), 'the way back')
+  put('below\n')
+  await shows('below')
+  assert.equal(await at_end(), false) // who reads above stays there
+  await page.locator('#more').focus()
+  await page.keyboard.press('Enter')
+  await until(at_end, 'the end of the page')
+  server.child.stdin.end('no line break')
+  await until(async () => await page.innerText('#end') === 'End of the input.', 'the end', 15000)
+  await shows('no line break')
+  await page.reload()
+  assert.equal(await page.innerText('#end'), 'End of the input.')
+  assert.equal((await rows()).at(-1), 'no line break')
+  await server.restart('SIGKILL', { meanwhile: () => says_so(page) })
+  server.child.stdin.write('a new one\n')
+  await until(async () => (await rows()).join() === 'a new one', 'only the new input', 15000)
+  assert.equal(await page.innerText('#end'), '')
+  await is_back(page)
+  assert.deepEqual(page.errors, [])
+  await context.close()
+  await server.stops()
+})
+
+test('files: pages follow what is written, and come back with the server', async () => {
+  await with_page('files', {}, async (page, server) => {
+    const put = (name, text) => writeFileSync(path.join(server.dir, name), text)
+    const says = async (target, what) => until(async () => await page.innerText(target)
+      .catch(() => '') === what, what, 15000)
+    const color = () => page.$eval('p', p => getComputedStyle(p).color)
+    put('x.html', '') // the list follows as well
+    await says('a', 'x.html')
+    put('a.css', 'p { color: rgb(255, 0, 0) }')
+    put('index.html', '<link rel=stylesheet href=a.css><title>x</title><p>one')
+    await says('p', 'one')
+    await page.evaluate(() => { window.same = true })
+    put('a.css', 'p { color: rgb(0, 0, 255) }')
+    await until(async () => await color() === 'rgb(0, 0, 255)', 'the new color', 15000)
+    assert.equal(await page.evaluate(() => window.same), true) // the same page
+    assert.equal(await page.locator('link').count(), 1)
+    put('new~', '<p>two')
+    renameSync(path.join(server.dir, 'new~'), path.join(server.dir, 'index.html'))
+    await says('p', 'two')
+    await bring_to_front([page], { evaluate() {} })
+    put('index.html', '<p>three')
+    await sleep(500)
+    assert.equal(await page.innerText('p'), 'two') // nobody looks
+    await bring_to_front([page], page)
+    await says('p', 'three')
+    rmSync(path.join(server.dir, 'index.html'))
+    await says('h1', '/')
+    await server.restart('SIGKILL', { meanwhile: () => put('index.html', '<p>four') })
+    await says('p', 'four')
+    await page.goto(`${server.url}/no.html`)
+    await says('h1', '/no.html')
+    put('no.html', '<p>there')
+    await says('p', 'there')
+  })
+})
+
+for (const client of clients) test(
+    `todo${client && ' with ' + path.basename(client)}: a list on all devices of its user`,
+    async () => {
+  await with_page('todo', { client }, async (page, server, context) => {
+    const enter = async (page, name, button) => {
+      await page.fill('[name=name]', name)
+      await page.fill('[name=password]', 'open sesame')
+      await Promise.all([page.waitForNavigation(), page.click(`text=${button}`)])
+    }
+    const shows = (page, ...wanted) => until(async () => (await page.$$eval('[aria-pressed]',
+      all => all.map(e => e.textContent + (e.ariaPressed === 'true' ? '!' : '')))).join() ===
+      wanted.join(), `${wanted}`, 15000)
+    const misfit = async page =>
+      assert.deepEqual([...await misfits(page), ...await faint(page)], [])
+    await enter(page, 'ann', 'Join')
+    await misfit(page)
+    const phone = await user({ scheme: 'dark' }), other = await open(phone, server.url)
+    await enter(other, 'ann', 'Join')
+    assert.match(await other.innerText('[role=alert]'), /taken/)
+    await enter(other, 'ann', 'Log in')
+    await type(page, 'milk <b>')
+    for (const each of [page, other]) await shows(each, 'milk <b>')
+    await until(async () => await page.inputValue('#add input') === '', 'an empty field', 15000)
+    await other.locator('[aria-pressed]').focus()
+    await other.keyboard.press('Enter')
+    for (const each of [page, other]) await shows(each, 'milk <b>!')
+    for (const each of [page, other]) await misfit(each)
+    await server.restart('SIGKILL', { meanwhile: async () => {
+      for (const each of [page, other]) await says_so(each)
+      await type(page, 'kept')
+      await misfit(page)
+    } })
+    for (const each of [page, other]) await is_back(each) // still logged in
+    assert.equal(await page.inputValue('#add input'), 'kept')
+    await page.press('#add input', 'Enter')
+    for (const each of [page, other]) await shows(each, 'kept', 'milk <b>!')
+    await other.click('[aria-label="Delete milk <b>"]')
+    for (const each of [page, other]) await shows(each, 'kept')
+    const tab = await open(context, server.url)
+    await Promise.all([tab.waitForNavigation(), tab.click('text=Log out')])
+    await page.waitForSelector('[name=password]', { timeout: 15000 }) // this tab as well
+    await type(other, 'goes on')
+    await shows(other, 'goes on', 'kept')
+    await phone.close()
+  })
+  await with_page('todo', { js: false }, async page => {
+    await page.fill('[name=name]', 'bob')
+    await page.fill('[name=password]', 'open sesame')
+    await Promise.all([page.waitForNavigation(), page.click('text=Join')])
+    await Promise.all([page.waitForNavigation(), type(page, 'bread')])
+    await Promise.all([page.waitForNavigation(), page.click('[aria-pressed]')])
+    assert.equal(await page.locator('[aria-pressed=true]').count(), 1)
+    await Promise.all([page.waitForNavigation(), page.click('[aria-label^=Delete]')])
+    assert.equal(await page.locator('li').count(), 0)
+  })
 })
 
 test('login and later: there is a way back', async () => {

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { answers, elements, listen, post, request, root, Server, sleep, test,
   until } from './wire.mjs'
 import { Redis } from './redis.mjs'
-import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync,
+  writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 // What they send: a page that is gone to or a form, a script's fetch, Datastar.
@@ -290,6 +291,217 @@ test('later', async () => {
     [request(server, 'GET', '/primes?below=200000'), request(server, 'GET', '/primes?below=100')])
   assert.match(long.body, /<p>17984 primes are below 200000<\/p>.*<a href="\/">/)
   assert.match(short.body, /<p>25 primes are below 100<\/p>/)
+  await server.stops()
+})
+
+test('progress', async () => {
+  const server = await Server.start('progress')
+  const state = html => /<p id="state"[^>]*>(.*?)<.*<b>(\d+) %.*<span>(\d+) below (\d+)</s
+    .exec(html)?.slice(1) ?? []
+  const is = async (...wanted) => {
+    let now
+    await until(() => (now = state(elements(job.last))).slice(0, wanted.length).join() ===
+      wanted.join(), () => `${wanted}, not ${now}`, 30000)
+  }
+  assert.deepEqual(state(await get_page(server)), ['ready', '0', '0', '20000000'])
+  let job = await listen(server, '/job', { headers: datastar_headers })
+  for (const below of ['', 'x', '999', '100000001'])
+    assert.equal((await form(server, '/start', { below })).status, 400)
+  const back = await form(server, '/start', { below: '12345' })
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  await is('done', '100', '1474')
+  assert.equal((await send(server, '/cancel', {}, datastar_headers)).status, 204)
+  assert.equal((await send(server, '/start', { below: '100000000' }, datastar_headers)).status, 204)
+  await is('running')
+  await send(server, '/start', { below: '100000' }, datastar_headers) // while a part is in work
+  await is('done', '100', '9592', '100000')
+  await send(server, '/start', { below: '100000000' }, datastar_headers)
+  await until(() => {
+    const [name, percent] = state(elements(job.last))
+    return name === 'running' && percent >= 1
+  }, 'a part', 30000)
+  await server.restart('SIGTERM')
+  const [was, done] = state(await get_page(server))
+  assert.equal(was, 'running')
+  assert(done >= 1)
+  job = await listen(server, '/job', { headers: datastar_headers })
+  sql(server, "UPDATE job SET state = 'cancelled'")
+  await is('cancelled')
+  sql(server, "UPDATE job SET state = 'running', part = 0, found = 0, below = 1000")
+  await is('done', '100', '168')
+  job.close()
+  await server.stops()
+})
+
+test('ssecat', async () => {
+  const server = await Server.start('ssecat', { args: ['-1', '3'], input: 'pipe' })
+  const put = bytes => server.child.stdin.write(bytes)
+  const texts = stream => stream.events.map(({ event, data }) => `${event}:${data}`)
+  const feed = await listen(server, '/events')
+  const get = async count => {
+    await until(() => feed.events.length >= count, () => texts(feed).slice(-5))
+    return texts(feed).slice(count - 1)
+  }
+  put('half a ')
+  put('line\n')
+  assert.deepEqual(await get(1), ['message:half a line'])
+  put('\r\n')
+  assert.deepEqual(await get(2), ['message:'])
+  put(Buffer.from([0x61, 0, 0x62, 0xff, 0x0a]))
+  assert.deepEqual(await get(3), ['message:a\uFFFDb\uFFFD'])
+  put('é'.repeat(30000) + '\n') // 60,000 bytes: lines of 16,384, no character cut
+  await until(() => feed.events.slice(3).map(({ data }) => data).join('') === 'é'.repeat(30000),
+    'a long line')
+  assert.equal(feed.events.length, 7)
+  put('<last>\n')
+  await get(8)
+  const late = await listen(server, '/events') // and whoever is late
+  await until(() => late.events.length >= 3, 'the last lines')
+  assert.equal(late.events.at(-1).data, '<last>')
+  const html = await get_page(server)
+  assert.match(html, new RegExp(`<div>&lt;last&gt;</div></div>.*data-last="${feed.last.id}"`, 's'))
+  server.child.stdin.end('no line break')
+  assert.deepEqual((await get(9)).slice(0, 1), ['message:no line break'])
+  assert.deepEqual(await get(10), ['end:End of the input.'])
+  assert.match(await get_page(server),
+    /<div>no line break<\/div><\/div>.*>End of the input\.<\/p>/s)
+  for (const stream of [feed, late]) stream.close()
+  const taken = spawnSync(path.join(root, 'build/ssecat'), [String(server.port)],
+    { encoding: 'utf8' })
+  assert.equal(taken.status, 1)
+  assert.match(taken.stderr, /in use/)
+  await server.stops()
+  for (const args of [['x'], ['8000', '0'], ['8000', '5', '5'], ['70000']]) {
+    const { status, stderr } = spawnSync(path.join(root, 'build/ssecat'), args,
+      { encoding: 'utf8' })
+    assert.equal(status, 2)
+    assert.match(stderr, /^usage/)
+  }
+  const fd = openSync('/', 'r'), directory = await Server.start('ssecat', { input: fd })
+  await until(async () => /The input broke off/.test(await get_page(directory)), 'the mark')
+  assert.equal((await directory.stop()).code, 1)
+  closeSync(fd)
+})
+
+test('files', async () => {
+  const server = await Server.start('files'), at = name => path.join(server.dir, name)
+  const put = (name, text) => writeFileSync(at(name), text)
+  const get = (target, headers = page_headers) => request(server, 'GET', target, { headers })
+  const script = html => /<script>\{\n {2}let last = '(.*?)'/.exec(html)?.[1]
+  const empty = await get('/')
+  assert.deepEqual([empty.status, script(empty.body)], [200, ''])
+  const changes = await listen(server, '/_changes?lastEventId=')
+  const told = async (what, change) => {
+    const before = changes.events.length
+    await change()
+    await until(() => changes.events.length > before, `${change}`)
+    await sleep(150)
+    assert.equal(changes.last.data, what, `${change}`)
+  }
+  await told('page', () => put('index.html', '<p>hello'))
+  await told('css', () => put('a.css', 'p { color: red }'))
+  await told('css', () => { put('.a.css.new', ''); renameSync(at('.a.css.new'), at('a.css')) })
+  await told('page', () => { put('index.html~', '<p>2'); renameSync(at('index.html~'),
+    at('index.html')) })
+  await told('page', () => mkdirSync(at('x/y'), { recursive: true }))
+  await told('page', () => put('x/y/a & b.html', '<p>in')) // of new directories as well
+  await told('css', () => rmSync(at('a.css')))
+  const quiet = changes.events.length
+  put('.hidden', 'x')
+  put('backup~', 'x')
+  await sleep(300)
+  assert.equal(changes.events.length, quiet)
+  const page = await get('/')
+  assert.match(page.body, /^<p>2\n<script>\{.*<\/script>\n$/s)
+  assert.equal(script(page.body), changes.last.id)
+  assert.match(page.headers['content-type'], /^text\/html/)
+  assert.match((await get('/x/y/')).body,
+    /<a href="\.\.\/">.*<a href="\.\/a%20%26%20b\.html">a &amp; b/s)
+  assert.match((await get('/x/y/a%20%26%20b.html')).body, /^<p>in\n<script>/)
+  assert.equal((await get('/x')).headers.location, './x/')
+  const missing = await get('/no.html')
+  assert.equal(missing.status, 404)
+  assert.equal(script(missing.body), changes.last.id)
+  put('app.js', '1')
+  assert.equal((await get('/app.js')).body, '1')
+  symlinkSync('/etc', at('out'))
+  symlinkSync('/etc/hostname', at('out.html'))
+  mkdirSync(at('.git'))
+  put('.git/a.html', 'secret')
+  put('x/target', '')
+  for (const target of ['/out/', '/out/passwd', '/out.html', '/.git/a.html', '/.git/', '/.hidden'])
+    assert.equal((await get(target)).status, 404, target)
+  assert.equal((await request(server, 'POST', '/')).status, 405)
+  const away = await listen(server, `/_changes?lastEventId=${script(page.body)}`)
+  await until(() => away.events.length >= 1, 'what changed meanwhile')
+  const id = changes.last.id
+  for (const stream of [changes, away]) stream.close()
+  await server.restart('SIGKILL')
+  const again = await listen(server, '/_changes', { headers: { 'Last-Event-ID': id } })
+  await until(() => again.last?.event === 'gap', 'the gap')
+  again.close()
+  await server.stops()
+})
+
+test('todo', async () => {
+  const server = await Server.start('todo')
+  const enter = async (target, name, password = 'open sesame') => {
+    const { headers } = await form(server, target, { name, password })
+    return headers['set-cookie'] ? headers['set-cookie'][0].split(';')[0] : headers.location
+  }
+  const titles = async Cookie =>
+    [...(await get_page(server, '/', { Cookie })).matchAll(/aria-pressed="(.*?)">(.*?)</g)]
+    .map(([, done, title]) => done === 'true' ? `${title}!` : title)
+  const act = (Cookie, target, fields) => send(server, target, fields,
+    { ...datastar_headers, Cookie })
+  assert.match(await get_page(server), /formaction="\/join"/)
+  const ann = await enter('/join', 'ann'), bob = await enter('/join', 'bob')
+  assert.match(ann, /^session=/)
+  assert.equal(await enter('/join', 'ann'), '/?taken')
+  for (const [name, password] of [['ann', 'wrong password'], ['eve', 'open sesame'], ['', 'x'],
+    ['ann', 'short']]) assert.equal(await enter('/login', name, password), '/?wrong')
+  assert.match(await enter('/login', 'ann'), /^session=/)
+  assert.match(await get_page(server, '/', { Cookie: await enter('/join', 'Zoë "Z", <x>; y') }),
+    /Zoë &quot;Z&quot;, &lt;x&gt;; y/)
+  assert.match(sql(server, "SELECT hash FROM users WHERE name = 'ann'").toString(),
+    /^pbkdf2_sha256\$600000\$/)
+  const view = await listen(server, '/todo/list', { headers: { ...datastar_headers, Cookie: ann } })
+  const added = await act(ann, '/todo', { title: 'a < b' })
+  assert.deepEqual([added.status, added.body], [200, '{"title":""}'])
+  await until(() => elements(view.last)?.includes('>a &lt; b<'), 'the title')
+  for (const title of ['', '  ', 'x'.repeat(201)])
+    assert.equal((await act(ann, '/todo', { title })).status, 400)
+  assert.equal((await act(ann, '/todo', {})).status, 400)
+  for (const what of ['done', 'delete']) // of another user
+    assert.equal((await act(bob, '/todo/1', { do: what })).status, 404)
+  assert.equal((await act(ann, '/todo/1', { do: 'done' })).status, 204)
+  assert.deepEqual(await titles(ann), ['a &lt; b!'])
+  assert.deepEqual(await titles(bob), [])
+  for (const target of ['/todo', '/todo/1', '/todo/logout'])
+    assert.equal((await form(server, target, {})).headers.location, '/')
+  const stranger = await listen(server, '/todo/list', { headers: datastar_headers })
+  await until(() => stranger.closed, 'the end')
+  assert.match(stranger.last.data, /window\.location/)
+  await server.restart('SIGKILL')
+  assert.equal((await act(ann, '/todo/1', { do: 'open' })).status, 204)
+  assert.deepEqual(await titles(ann), ['a &lt; b'])
+  assert.equal((await form(server, '/todo/1', { do: 'delete' }, { Cookie: ann })).status, 303)
+  assert.deepEqual(await titles(ann), [])
+  view.close()
+  await server.stops()
+})
+
+test('ssecat reads faster than anybody', async () => {
+  const server = await Server.start('ssecat', { input: 'pipe' })
+  const feed = await listen(server, '/events')
+  const lines = Array.from({ length: 1000 }, (_, i) => `${i} ${'x'.repeat(50)}\n`).join('')
+  for (let i = 0; i < 100; i++)
+    await new Promise(done => server.child.stdin.write(lines, done))
+  server.child.stdin.end()
+  await until(async () => /End of the input/.test(await get_page(server)), 'all lines', 30000)
+  assert.equal((await get_page(server)).match(/<div>\d+ x+<\/div>/g).length, 1000)
+  assert(server.rss_kb() < 200000, `${server.rss_kb()} KB`)
+  feed.close()
   await server.stops()
 })
 

@@ -49,11 +49,11 @@ export const answers = port => new Promise(done => {
 // the port given here. stop() ends it by its process id and answers how it ended: { code, signal,
 // stderr }. A sanitizer complains by a code other than 0.
 export class Server {
-  static async start(program, { args = [], env = {}, port } = {}) {
+  static async start(program, { args = [], env = {}, port, input = 'ignore' } = {}) {
     const server = new Server()
     // the same with another build: poll.t
     if (process.env.SERVERS) program = program.replace(/^asan\b/, process.env.SERVERS)
-    Object.assign(server, { program, args, env, port, listens_at: port,
+    Object.assign(server, { program, args, env, port, input, listens_at: port,
       dir: mkdtempSync(path.join(os.tmpdir(), 'sse-')) })
     await server.#spawn()
     return server
@@ -66,7 +66,7 @@ export class Server {
       cwd: this.dir,
       env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1',
         TSAN_OPTIONS: 'halt_on_error=1', ...this.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [this.input, 'pipe', 'pipe'],
     })
     servers.add(this)
     this.pid = child.pid
