@@ -1,9 +1,9 @@
-/* Coming back to the rows of a table, as >>outbox of sse.h does it: two servers read one table, each
-   at its own pace, rows are deleted from the oldest on, and one client roams between them with the
-   last id it has. A server may be killed and started again.
+/* Coming back to the rows of a table, as >>outbox of sse.h does it: two servers read one table,
+   each at its own pace, rows are deleted from the oldest on, and one client roams between them with
+   the last id it has. A server may be killed and started again.
 
    Whoever is connected, and has received all that its server has read, has had each row once and in
-   order up to there, or was told of a gap (B1, B2, B3).
+   order up to there, or was told of a gap (B1 to B4).
 
    One exception: who came to an empty table has the id 0, and is not told of rows that were written
    and all deleted before it comes back.
@@ -11,10 +11,11 @@
    BROKEN=n takes one rule out, and the checker has to find what that loses (model.t):
 
       1  a row that is gone is reported, to who comes back          tests/unit/lost.c
-      5  ... and to who is replaying (B4)             tests/unit/lost.c: deleted_meanwhile
       2  a client ahead of its server waits until that has caught up tests/unit/lost.c: two_servers
       3  a stream that replays is sent rows by its replay alone      tests/wire/sqlite.test.mjs
-      4  a replay ends where the server is, not before               tests/wire/sqlite.test.mjs */
+      4  a replay ends where the server is, not before               tests/wire/sqlite.test.mjs
+      5  a row that is gone is reported to who is replaying, too (B4)
+                                                       tests/unit/lost.c: deleted_meanwhile */
 #ifndef BROKEN
 #define BROKEN 0
 #endif
