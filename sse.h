@@ -757,8 +757,6 @@
        - each handler needs a core for long: there is one loop, and four threads for sse_offload
        - both sides talk many times a second, or in binary: that is a WebSocket, or a protocol of
          your own
-       - many machines share topics: an app has its own, and no protocol to others; several on one
-         machine meet in an SQLite file
        - it has to face the internet without a proxy: there is no TLS
 
      On 32-bit systems compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, or files of 2 GiB and
