@@ -1918,7 +1918,7 @@ typedef struct sse_app_options {
     int         max_per_peer;       /* connections from one address. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options.
                                        default: 1000 */
-    int         max_topics;         /* topics at a time. default: 10000 */
+    int         max_topics;         /* topics and patterns at a time. default: 10000 */
     int         header_timeout_ms;  /* for a whole head. default: 10000; SSE_OFF */
     int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
     int         keepalive_ms;       /* between requests. default: 60000; SSE_OFF */
@@ -2390,7 +2390,7 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 
 /* Writes the body, or a file of a form, to a file, on other threads, so that the loop waits for no
    disk: in routes with .body_later. Defers the request and finishes it. The file appears at path
-   once it is whole and on the disk, and replaces the one that is there; until then it is
+   once it is whole and on the disk, and replaces a file that is there; until then it is
    path.part-RANDOM, 22 bytes longer, which is removed after a failure (kill -9 leaves it).
    path:    copied; never made from request text as it is.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
@@ -2855,8 +2855,8 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
    An id is for one log: such a topic shares a stream only with topics of the same .source_name, and
    with those that give no ids; patterns do not match it. Where several topics share a log, each
    entry names its topic: source is called once for a stream, and sends the entries for which
-   sse_subscribed is true. Events published without an id are not kept. Ids have up to 127 bytes.
-   Not with .db. */
+   sse_subscribed is true. Events published without an id are not kept, and wait for nobody. Ids
+   have up to 127 bytes. Not with .db. */
 
 /* Answers a source: all up to last_id has been sent, which may be more than what was sent, where
    the rest is not for this stream. last_id: copied; the id that was asked for: nothing follows it
@@ -13639,9 +13639,10 @@ SSE_API const char *sse_form(sse_req *req, const char *name) { return sse_form_a
 SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
     if (error == SSE_E_STATE) sse__req_answers_later(req);
-    if (!fn) error = SSE_E_ARG;
-    else if (!error && (!req->route || !req->route->body_later || req->body_asked))
-        error = SSE_E_STATE;
+    if (!fn) return sse__req_refused(req, SSE_E_ARG, "sse_body_read", "fn is NULL");
+    if (!error && (!req->route || !req->route->body_later || req->body_asked))
+        return sse__req_refused(req, SSE_E_STATE, "sse_body_read", req->body_asked ?
+                                "its body has a reader" : "its route has no .body_later");
     if (!error && !sse__req_own_fields(req)) error = SSE_E_NOMEM;
     if (error) return sse__req_error(req, error);
     req->body_asked = true;
@@ -20049,12 +20050,22 @@ static void sse__upload_sync_directory(const char *path) {
     SSE_FREE(dir);
 }
 
+/* What a rename would replace; devices and sockets are no files of ours. */
+static bool sse__upload_may_replace(const char *path) { /* false: errno */
+    struct stat st;
+    if (lstat(path, &st) || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) return true;
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
+    return false;
+}
+
 static void sse__upload_close(sse__upload *u) { /* likewise: UP2 */
     const bool made = u->fd >= 0;
     if (!u->error && SSE__SYS(fsync(u->fd)) < 0) sse__upload_failed(u, SSE_E_IO);
     if (made && close(u->fd) < 0 && !u->error) sse__upload_failed(u, SSE_E_IO);
     u->fd = -1;
-    if (!u->error && SSE__SYS(rename(u->partial, u->path)) < 0) sse__upload_failed(u, SSE_E_IO);
+    if (!u->error && (!sse__upload_may_replace(u->path) ||
+                      SSE__SYS(rename(u->partial, u->path)) < 0))
+        sse__upload_failed(u, SSE_E_IO);
     if (!u->error) sse__upload_sync_directory(u->path);
     else if (made) unlink(u->partial);
 }
@@ -20087,6 +20098,9 @@ static void sse__upload_tell(sse__upload *u, uint64_t now) {
 static void sse__upload_answer(sse__upload *u) { /* what done left open */
     sse_req *req = u->req;
     if (u->file.error == SSE_OK || u->file.error == SSE_E_CLOSED) return;
+    if (u->file.error == SSE_E_IO)
+        (void)sse__refused(req->app, SSE_E_IO, "sse_body_to_file: %s: %s (%s)", u->path,
+                           strerror(u->error_number), req->path);
     if (req->out.len || req->status || req->failed || req->file) return;
     if (u->file.error == SSE_E_FULL) sse_fail(req, 413, "the file is too large");
     else if (u->file.error == SSE_E_ABSENT)
@@ -24456,7 +24470,7 @@ static int sse__upgrade_exec(sse__upgrade *u, char **env, const int *high, int n
     (void)SSE__IF_THREADS(pthread_sigmask, sigprocmask)(SIG_SETMASK, NULL, &mask);
     sigdelset(&mask, SIGINT);
     sigdelset(&mask, SIGTERM);
-    if (u->signal) sigdelset(&mask, u->signal);
+    if (u->signal) sigaddset(&mask, u->signal); /* it would end who is not set up for it yet */
     error = posix_spawn_file_actions_init(&files);
     if (error) return error;
     error = posix_spawnattr_init(&attributes);
@@ -24503,7 +24517,7 @@ static int sse__upgrade_spawn(sse__upgrade *u, int link) {
 /* Somebody wants it. */
 static void sse__upgrade_begin(sse__upgrade *u) {
     sse_app *app = u->app;
-    char     line[64];
+    char     line[64], why[400];
     int      fds[2], error = 0;
     if (u->pid || app->net->leaving || sse_stopping(app)) return;
     if (app->topics->sequence.stores) { /* K4 */
@@ -24525,7 +24539,8 @@ static void sse__upgrade_begin(sse__upgrade *u) {
         close(fds[1]);
     }
     if (error) {
-        sse__upgrade_failed(u, strerror(error));
+        snprintf(why, sizeof why, "%s: %s", u->program, strerror(error));
+        sse__upgrade_failed(u, why);
         return;
     }
     sse__log(app, SSE_LOG_INFO, "upgrade: process %ld starts", (long)u->pid);
@@ -24621,12 +24636,16 @@ static void sse__upgrade_told(sse__source *source, int events) {
 static void sse__upgrade_inherit(sse__upgrade *u) {
     sse_str  rest = sse__text(getenv("SSE_LISTENERS"));
     uint64_t pid;
+    char     byte;
     int      fd;
-    if (!sse__parse_u64(sse__cut(&rest, ' ', false), INT32_MAX, &pid) ||
-        pid != (uint64_t)getppid() || !rest.len || rest.len > 1024)
+    if (!sse__parse_u64(sse__cut(&rest, ' ', false), INT32_MAX, &pid) || !rest.len ||
+        rest.len > 1024)
         return;
     fd = 3 + (int)rest.len;
-    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM || sse__set_flags(fd)) return;
+    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM) return;
+    if (pid != (uint64_t)getppid() && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return; /* it is for another one; or the process before has died: it is for us */
+    if (sse__set_flags(fd)) return;
     u->from   = fd;
     u->handed = sse__strdup(rest);
     for (fd = 3; u->handed && u->handed[fd - 3]; fd++) (void)sse__set_flags(fd);
@@ -24768,6 +24787,7 @@ static void sse__upgrade_end(sse_app *app) {
 /* The pipe that wakes the loop, and the signal. Returns 0 or an error. */
 static int sse__upgrade_listen(sse__upgrade *u) {
     struct sigaction action;
+    sigset_t         mask;
     int              fds[2];
     if (SSE__SYS(pipe(fds))) return SSE_E_IO;
     u->asked.fd = fds[0];
@@ -24783,9 +24803,14 @@ static int sse__upgrade_listen(sse__upgrade *u) {
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__upgrade_on_signal;
     action.sa_flags   = SA_RESTART;
-    if (sigaction(u->signal, &action, &u->before) == 0) return SSE_OK;
-    u->signal = 0;
-    return SSE_E_ARG;
+    if (u->signal == SIGTERM || u->signal == SIGINT || sigaction(u->signal, &action, &u->before)) {
+        u->signal = 0;
+        return SSE_E_ARG;
+    }
+    sigemptyset(&mask); /* the process before blocked it in this one */
+    sigaddset(&mask, u->signal);
+    (void)SSE__IF_THREADS(pthread_sigmask, sigprocmask)(SIG_UNBLOCK, &mask, NULL);
+    return SSE_OK;
 }
 
 static sse__upgrade *sse__upgrade_new(sse_app *app, const sse_upgrade_options *o) {
@@ -24839,7 +24864,7 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     app->stages[SSE__STOP_UPGRADE] = app->stages[SSE__END_UPGRADE] = NULL;
     return sse__refuse(app, error, "sse_upgrade_on_signal: %s",
                        error != SSE_E_ARG ? sse_error_text(error)
-                       : o->signal        ? ".signal: there is none of this number"
+                       : o->signal        ? ".signal: not one that can begin an upgrade"
                                           : ".argv is needed here: main's");
 }
 

@@ -210,7 +210,7 @@ static void fails(void) {
     sse_upgrade_on_signal(app, &o);
     listens(app);
     sse_upgrade(app);
-    poll_until(app, "no upgrade: No such file or directory");
+    poll_until(app, "no upgrade: /nowhere/at/all: No such file or directory");
     ok(answers(app), "and this one serves");
     sse_app_free(app);
 }

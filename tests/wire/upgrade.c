@@ -1,6 +1,6 @@
 /* upgrade.c: requests, posts and streams while a program is started anew again and again.
    usage: upgrade [HOST [SPREAD_MS]]. A file "exits" in its directory keeps the next process from
-   serving, "hangs" makes it late. */
+   serving, "hangs" makes it late, "waits" as long as it is there. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 #include <dirent.h>
@@ -93,6 +93,7 @@ int main(int argc, char **argv) {
     app = sse_app_new(&options);
     upgrade.start_ms = 2000;
     upgrade.spread_ms = (int)sse_parse_int(argc > 2 ? argv[2] : NULL, 300);
+    while (access("waits", F_OK) == 0) usleep(10000);
     sse_upgrade_on_signal(app, &upgrade);
     if (access("exits", F_OK) == 0) return 7;
     if (access("hangs", F_OK) == 0) pause();

@@ -215,6 +215,22 @@ test('a next process that exits, or hangs: the old one goes on', async () => {
   clear(server)
 })
 
+test('the old one dies before the next one serves: that one takes over', async () => {
+  const server = await start(), { pid } = await about(server)
+  writeFileSync(path.join(server.dir, 'waits'), '')
+  process.kill(pid, 'SIGUSR2')
+  await until(() => /upgrade: process \d+ starts/.test(server.stderr), 'the next one to start')
+  process.kill(pid, 'SIGKILL')
+  const asked = about(server) // it waits in the queue meanwhile
+  rmSync(path.join(server.dir, 'waits'))
+  const next = await asked
+  assert.notEqual(next.pid, pid)
+  process.kill(next.pid, 'SIGTERM')
+  await until(() => !runs(next.pid), 'the next one to end')
+  assert.doesNotMatch(server.stderr, /Sanitizer|runtime error/)
+  clear(server)
+})
+
 // U2
 test('a unix socket stays where it is until its last server ends', async () => {
   const server = await start('unix:a.sock'), file = path.join(server.dir, 'a.sock')
