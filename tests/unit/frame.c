@@ -290,7 +290,7 @@ static void test_fixed_bytes(void) {
 static void test_one_tree(void) {
     static const char *const names[] = {"chat", "signals"};
     unsigned                 e, seen = 0, wrong = 0;
-    int                      i;
+    int                      i, k;
     for (e = 0; e < SSE__COUNT(names); e++) {
         sse__encoder   *p = sse__encoder_new(16);
         struct workload w = workload_new(names[e], 20, 5);
@@ -300,7 +300,7 @@ static void test_one_tree(void) {
             b.len = 0;
             sse__frame_key(p, SSE__BR, w.event[i], &b);
             if (b.len < 8) continue;
-            memcpy(&bits, b.ptr, 5);
+            for (k = 0; k < 5; k++) bits |= (uint64_t)(unsigned char)b.ptr[k] << (8 * k);
             /* ISLAST 0, MNIBBLES 4, MLEN, ISUNCOMPRESSED 0 */
             if ((bits & 7) || (bits >> 19 & 1)) continue;
             seen++;
