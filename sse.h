@@ -2983,15 +2983,15 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
    to commit: INTEGER PRIMARY KEY AUTOINCREMENT. A client that comes back with the last one it saw
    reads on in the table, so it gets each row once and in order, after a restart or a crash as well,
    and from whichever of several servers that read the table; so does one that was too slow, and it
-   is not closed for that. One without an id gets the .greet (sse_topic) newest rows, then later
-   ones, and at once an id to come back with. If its row is gone, the gap event comes first and then
-   every row there is: delete only rows that no client comes back for. If the table gives ids again
-   that were sent, because another file took its place or its sequence was set back, all connected
-   clients get the gap event and every row as well; a client that was away, and comes back with an
-   id that is there again, goes on after that row. A row that is no event (a line break in its name)
-   is logged and left out. The id is for one place in one table: such a topic shares a stream only
-   with topics that give no ids, and patterns do not match it. Events published to it have no id and
-   are not kept.
+   is not closed for that (but it is, to be told of the gap, if its next rows are deleted). One
+   without an id gets the .greet (sse_topic) newest rows, then later ones, and at once an id to come
+   back with. If its row is gone, the gap event comes first and then every row there is: delete only
+   rows that no client comes back for. If the table gives ids again that were sent, because another
+   file took its place or its sequence was set back, all connected clients get the gap event and
+   every row as well; a client that was away, and comes back with an id that is there again, goes on
+   after that row. A row that is no event (a line break in its name) is logged and left out. The id
+   is for one place in one table: such a topic shares a stream only with topics that give no ids,
+   and patterns do not match it. Events published to it have no id and are not kept.
    db: borrowed until the app is freed. sql: copied.
    Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in
    use, or has a history; an error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve
@@ -19285,6 +19285,12 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
         s.app->streams->replay = sse__stream_replay;
         topic = sse__topic_get(s.app->topics, name, pattern, &error);
         if (topic) error = sse__topic_join(topic, stream);
+        if (error == SSE_E_FULL)
+            sse__refused(s.app, error, "%s: %s: there are .max_topics topics and patterns already",
+                         call, name);
+        if (error == SSE_E_STATE)
+            sse__refused(s.app, error, "%s: %s: its ids are not those of what the stream follows",
+                         call, name);
     }
     if (error && (stream = sse__stream_open_one(s)) != NULL && stream->req)
         stream->req->unfed = true;
