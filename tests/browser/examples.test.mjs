@@ -205,7 +205,10 @@ for (const client of clients) test(
     await page.evaluate(() =>
       new MutationObserver(() => { window.away ||= document.body.classList.contains('offline') })
       .observe(document.body, { attributes: true }))
-    const { x, y, width } = await page.locator('#board').boundingBox()
+    const { x, y, width } = await page.evaluate(() => {
+      const { x, y, width } = document.getElementById('board').getBoundingClientRect()
+      return { x, y, width }
+    })
     for (let i = 0; i < 3; i++)
       await page.mouse.click(x + width * (i + 0.51) / 50, y + width * 0.51)
     await page.locator('button').focus()
