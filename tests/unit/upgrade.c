@@ -152,6 +152,8 @@ static void refused(void) {
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal out of bounds");
     sse_app_free(app);
     app = app_new();
+    o.signal = SIGTERM;
+    is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "the signal that stops it");
     o.signal = SIGKILL;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal that nobody can catch");
     is_int(listens(app), SSE_E_ARG, "... which sse_listen answers, too");

@@ -387,6 +387,11 @@ static void disk(void) {
         "a directory stands in its place: 500");
     is_int(files(), 1, "... nothing beside it is left");
     rmdir(path);
+    is_int(mkfifo(path, 0600), 0, "so may a device, which a rename would replace");
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0 && last_error == SSE_E_IO,
+        "... 500");
+    is_int(files(), 1, "... it stays, and nothing beside it is left");
+    unlink(path);
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "and then it is well");
     dial_free(app);
 }

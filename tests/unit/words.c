@@ -288,6 +288,10 @@ static void test_refused(void) {
     }
 }
 
+static void no_log(sse_stream s, const char *name, const char *after, void *user) {
+    (void)s, (void)name, (void)after, (void)user;
+}
+
 static void test_events(void) {
     static const struct {
         sse_event   event;
@@ -301,6 +305,7 @@ static void test_events(void) {
         {{.signals = "[1]"}, SSE_E_ARG, ".signals are no JSON"},
         {{.script = "</script"}, SSE_E_FIELD, ".script holds"},
         {{.redirect = ""}, SSE_E_ARG, ".redirect is empty"}};
+    sse_topic_options logs;
     sse_patch_options patch;
     sse_event         event;
     sse_filter        nobody;
@@ -337,6 +342,22 @@ static void test_events(void) {
     dial(app, "/s", NULL);
     is_int(sse_subscribe(newest, ""), SSE_E_ARG, "a topic without a name");
     is_said("sse_subscribe: a topic without a name");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    dial(app, "/s", NULL);
+    memset(&logs, 0, sizeof logs);
+    logs.source = no_log;
+    sse_topic(app, "one", &logs);
+    sse_topic(app, "another", &logs);
+    is_int(sse_subscribe(newest, "one"), 0, "a topic of a log");
+    is_int(sse_subscribe(newest, "another"), SSE_E_STATE, "one of another log");
+    is_said("sse_subscribe: another: its ids are not those of what the stream follows");
+    app->options.max_topics = 1;
+    is_int(sse_subscribe_pattern(newest, "b.*"), SSE_E_FULL, "no room for a pattern");
+    is_said("sse_subscribe_pattern: b.*: there are .max_topics topics and patterns already");
+    sse_get(app, "/unread", reads, NULL);
+    dial(app, "/unread", NULL);
+    is_said("sse_body_read: its route has no .body_later (/unread)");
     dial_free(app);
 }
 
