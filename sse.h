@@ -2091,8 +2091,8 @@ typedef struct sse_upgrade_options {
     char *const *argv;      /* of the new process, as main gets it, ends with NULL: copied. argv[0]
                                without a slash is looked for in PATH. default: as this process was
                                started, where there is /proc; needed elsewhere */
-    int          signal;    /* that begins it, not SIGINT or SIGTERM. default: SIGUSR2; SSE_OFF: none,
-                               only sse_upgrade */
+    int          signal;    /* that begins it, not SIGINT or SIGTERM. default: SIGUSR2; SSE_OFF:
+                               none, only sse_upgrade */
     int          start_ms;  /* until the new process must serve. default: 30000 */
     int          spread_ms; /* in which this process then ends its streams, a few at a time.
                                default: 5000; SSE_OFF: all at once */
