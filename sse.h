@@ -15733,6 +15733,7 @@ static sse__message *sse__broadcast_frame(sse__broadcast *b, sse__stream *stream
 }
 
 static int sse__broadcast_to(sse__broadcast *b, sse__stream *stream) {
+    if (stream->detached) return SSE_E_CLOSED; /* it has no mark any more */
     return sse__stream_deliver(stream, b->plain, sse__broadcast_frame(b, stream));
 }
 
@@ -16587,6 +16588,7 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
                                       sse__message *state, sse__streams *streams) {
     const int   encoding = stream->encoding;
     sse__codec *codec    = channel->codecs[encoding];
+    if (stream->detached) return SSE_E_CLOSED;
     if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
     if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
     stream->of.has.mark = 0;
