@@ -29,13 +29,13 @@ setTimeout(() => { console.error('# its time is over'); process.exit(1) },
   process.env.SLOW ? 900000 : 600000).unref()
 
 // Waits until condition() is truthy and returns its value.
-export async function until(condition, what, timeout_ms = 10000) {
-  for (const end = Date.now() + timeout_ms; ;) {
-    const value = await condition()
+export async function until(condition, what, timeout_ms = 30000) {
+  for (const start = Date.now(); ;) {
+    const value = await condition(), waited = Date.now() - start
     if (value) return value
-    if (Date.now() > end)
+    if (waited > timeout_ms)
       throw new Error(`waited ${timeout_ms} ms for ${typeof what === 'function' ? what() : what}`)
-    await sleep(10)
+    await sleep(Math.min(10 + waited / 10, 100))
   }
 }
 
