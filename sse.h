@@ -22524,7 +22524,7 @@ static const sse__metric sse__metrics[] = {
     {SSE__OWN(warnings), "sse_log_lines_total", "{level=\"warning\"}", "log warnings",
      "Lines of the log that are warnings. Log shows the latest.", true, 0},
     {SSE__AT(drops), "sse_events_dropped_total", "", "dropped",
-     "Events that slow readers lost, as their topics allow (.drop).", true, 0},
+     "Events that slow readers lost, as their topics allow (.overflow).", true, 0},
     {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}",
      "cut: queue", "Event streams closed. queue: more than max_queue_bytes waited for a slow "
      "reader. Cuts shows whose.", true, 0},
@@ -22594,7 +22594,7 @@ static const sse__metric sse__metrics[] = {
      "Events published or sent, however many got them.", 0, 0},
     {SSE__AT(delivered), "sse_events_delivered_total", "", "delivered",
      "Events, once for each stream that got them.", 0, 0},
-    {SSE__AT(bytes_events), "sse_event_bytes_total", "", "before compression",
+    {SSE__AT(bytes_events), "sse_event_bytes_total", "", "uncompressed",
      "Bytes of delivered events as they were formatted.", 0, 0},
     {SSE__AT(bytes_frames), "sse_frame_bytes_total", "", "compressed",
      "Bytes of delivered events as they were queued, compressed.", 0, 0},
@@ -22902,11 +22902,20 @@ static int sse__conn_unsent(const sse__conn *c) {
     return unsent;
 }
 
+static const sse_view *sse__channel_view(const sse__channel *channel) { /* of one without a topic */
+    return SSE__CONTAINER((sse__channel *)(uintptr_t)channel, sse_view, channel);
+}
+
 static const char *sse__channel_name(const sse__channel *channel) {
-    const sse_view *view;
+    const sse_view *view = sse__channel_view(channel);
     if (channel->topic) return channel->topic->node.key.ptr;
-    view = SSE__CONTAINER((sse__channel *)(uintptr_t)channel, sse_view, channel);
     return view->node.key.ptr ? view->node.key.ptr : view->live->path;
+}
+
+/* Views of the monitor have what is looked for in their names. */
+static bool sse__channel_is_ours(const sse__channel *channel) {
+    const sse__live *live = channel->topic ? NULL : sse__channel_view(channel)->live;
+    return live && live->user && live->user == live->app->monitor;
 }
 
 /* What a page asks for. find: in small letters. */
@@ -22948,7 +22957,9 @@ static bool sse__wish_wants(const sse__wish *w, const sse__stream *stream) {
         sse__wish_finds(sse__stream_path(stream), find))
         return true;
     for (sub = stream->subs; sub; sub = sub->next)
-        if (sse__wish_finds(sse__channel_name(sub->channel), find)) return true;
+        if (!sse__channel_is_ours(sub->channel) &&
+            sse__wish_finds(sse__channel_name(sub->channel), find))
+            return true;
     return !find[strspn(find, "0123456789abcdef:.unix")] &&
            sse__wish_finds(sse__peer_write(&stream->conn->peer, peer), find);
 }
@@ -23342,7 +23353,8 @@ static void sse__monitor_put_views(sse_app *app, const sse__wish *w, sse_buf *ou
     for (i = 0; i < map->cap; i++)
         for (node = map->buckets[i]; node && left; node = node->next, left--) {
             const sse_view *view = SSE__CONTAINER(node, sse_view, node);
-            if (!*w->find || sse__wish_finds(node->key.ptr, w->find))
+            if (!*w->find || (!sse__channel_is_ours(&view->channel) &&
+                              sse__wish_finds(node->key.ptr, w->find)))
                 (void)sse__picks_add(&p, view->channel.count, NULL, view);
         }
     sse__picks_page(&p, 0, w->rows);
@@ -23419,7 +23431,8 @@ static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
     const sse__wish w = sse__wish_of(sse_view_param(view, "q"), sse_view_param(view, "sort"),
                                      sse_view_param(view, "topics"), sse_view_param(view, "page"),
                                      sse_view_param(view, "rows"));
-    sse__monitor_put((sse_app *)user, &w, true, out);
+    (void)user;
+    sse__monitor_put(view->live->app, &w, true, out);
 }
 
 /* ---- pages ---------------------------------------------------------------------------------- */
@@ -23579,7 +23592,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     live.every_ms = SSE__MONITOR_MS;
     live.format   = SSE_AS_DATA;
     live.query    = "q sort topics page rows";
-    live.user     = app;
+    live.user     = app->monitor;
     snprintf(path, sizeof path, "%s/live", prefix);
     return sse_live(app, path, sse__monitor_render, &live);
 }
@@ -26594,9 +26607,11 @@ static const char sse__page_look[] =
 static const char sse__page_look_tiles[] =
     ".tiles, .facts { display: grid; gap: .25rem;\n"
     "  grid-template-columns: repeat(auto-fill, minmax(7.1rem, 1fr)) }\n"
+    "#all .tiles { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)) }\n"
     ".facts { margin-top: .25rem; grid-template-columns: repeat(auto-fit, minmax(4.4rem, 1fr)) }\n"
     ".facts details { text-align: center }\n"
     ".facts b { display: block }\n"
+    ".facts summary { padding: .16rem .1rem }\n"
     "details { background: var(--card); border: 1px solid var(--line); border-radius: .4rem;\n"
     "  min-width: 0; font-size: .74rem }\n"
     "summary { padding: .16rem .4rem; cursor: pointer; list-style: none; color: var(--dim);\n"
@@ -26605,7 +26620,7 @@ static const char sse__page_look_tiles[] =
     "summary b { color: var(--ink); font-size: .88rem }\n"
     "details p { margin: 0; padding: 0 .5rem .4rem; color: var(--ink) }\n"
     "details[open] { grid-column: 1 / -1; text-align: left }\n"
-    "details[open] summary { white-space: normal }\n"
+    "details[open] summary, #all summary { white-space: normal }\n"
     ":focus-visible { outline: 2px solid var(--one); outline-offset: 1px }\n"
     "#trouble .tiles b { color: var(--good) }\n"
     "#trouble .tiles .some { border-color: var(--warn) }\n"
@@ -27057,6 +27072,7 @@ static const char sse__page_panes[] =
     "let source, last = 0, later;\n"
     "function ask(change) {\n"
     "  Object.assign(wish, change);\n"
+    "  source.onmessage = null; // what comes now was asked for before\n"
     "  clearTimeout(later);\n"
     "  later = setTimeout(connect, 150);\n"
     "}\n"
