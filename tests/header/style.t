@@ -74,8 +74,8 @@ my %real = map { $_ => 1 } qw(sse__clock_ms sse__loop_clock_ms sse__loop_wall_ms
 my @asking;
 for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
     my ($name, $body) = /^(?:static|SSE_API)\b[^;{=]*?\b(sse_\w+)\([^;{]*\)[^;{]*\{(.*)/s or next;
-    push @asking, $name
-        if !$real{$name} && $body =~ /\b(?:sse__clock_ms|sse__clock_us|clock_gettime|time|gettimeofday)\(/;
+    push @asking, $name if !$real{$name} &&
+        $body =~ /\b(?:sse__clock_ms|sse__clock_us|clock_gettime|time|gettimeofday)\(/;
 }
 is_empty(\@asking, 'the clock of the system is read by few');
 
