@@ -8676,7 +8676,7 @@ enum {
 };
 
 /* What >>monitor is told of, while there is one: each costs those who tell it a look at a pointer.
-   began: by clock_us. after: C5. Threads: the loop's; told_log: any. */
+   began: by clock_us; 0: it went to nobody. after: C5. Threads: the loop's; told_log: any. */
 struct sse__topic;
 struct sse__stream;
 struct sse__conn;
@@ -17754,7 +17754,8 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
         sse__channel_send(o->channel, m, ++streams->publication, streams);
         if (streams->hear) (void)streams->hear(o->app, o->topic, m);
         if (o->app->observer)
-            o->app->observer->told_event(o->app, o->channel->topic, began, m->block->after);
+            o->app->observer->told_event(o->app, o->channel->topic,
+                                         o->channel->count ? began : 0, m->block->after);
     }
     o->last = id;
     return ++o->sent < SSE__OUTBOX_ROWS;
@@ -19551,7 +19552,7 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
-    const uint64_t     told   = app->net->told;
+    const uint64_t     told   = app->net->told, before = app->net->counts.delivered;
     const sse__rule   *rule;
     int                error  = SSE_OK;
     sse__message      *m      = NULL;
@@ -19589,7 +19590,9 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
         if (!rule || !rule->options.source) sse__publish_to_patterns(topics, name, m);
         if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
-        if (app->observer) app->observer->told_event(app, exact, p->began, m->block->after);
+        if (app->observer)
+            app->observer->told_event(app, exact, app->net->counts.delivered > before ? p->began : 0,
+                                      m->block->after);
     } else {
         app->net->counts.no_memory++;
         sse_buf_free(&p->text);
