@@ -19591,7 +19591,8 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         if (!rule || !rule->options.source) sse__publish_to_patterns(topics, name, m);
         if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
         if (app->observer)
-            app->observer->told_event(app, exact, app->net->counts.delivered > before ? p->began : 0,
+            app->observer->told_event(app, exact,
+                                      app->net->counts.delivered == before ? 0 : p->began,
                                       m->block->after);
     } else {
         app->net->counts.no_memory++;
@@ -26646,7 +26647,8 @@ static const char sse__page_look[] =
     "h2 #calm { font-weight: 600; color: var(--good); font-size: inherit }\n"
     "h2 #calm.some { color: var(--warn) }\n"
     "h2 #calm.now { color: var(--bad) }\n"
-    "em { font-style: normal; font-weight: 600 }\n";
+    "em { font-style: normal; font-weight: 600 }\n"
+    "p:has(em:empty) { display: none }\n";
 
 static const char sse__page_look_tiles[] =
     ".tiles, .facts { display: grid; gap: .25rem;\n"
@@ -26727,6 +26729,7 @@ static const char sse__page_look_tables[] =
     "th details p { position: absolute; max-width: 18rem; z-index: 1; margin: .1rem 0 0;\n"
     "  padding: .4rem .5rem; background: var(--card); border: 1px solid var(--one);\n"
     "  border-radius: .4rem; text-align: left; white-space: normal; right: .6rem }\n"
+    "th details[open] { text-align: inherit }\n"
     "th details p::first-letter { text-transform: uppercase }\n"
     "th summary { padding: .2rem 0; text-decoration: underline dotted; text-underline-offset: "
         ".2em }\n"
@@ -27046,8 +27049,8 @@ static const char sse__page_numbers[] =
     "    if (!tile.closest('#trouble')) continue;\n"
     "    const risen = rose > 0 || (/_stuck$|unsaved/.test(key) && value > 0);\n"
     "    why.after(more);\n"
-    "    more.firstChild.textContent = rose > 0 ? 'By ' + count(rose) + ' since this page was "
-        "opened.'\n"
+    "    more.querySelector('em').textContent = rose > 0 ? 'By ' + count(rose) + ' since this "
+        "page was opened.'\n"
     "      : value && !risen ? 'Not since this page was opened.' : '';\n"
     "    tile.className = risen ? 'now' : value ? 'some' : '';\n"
     "    all++;\n"

@@ -24,7 +24,7 @@ static void notes(sse_view *view, sse_buf *html, void *user) {
 
 static void note(sse_req *req, void *user) { /* a commit */
     (void)user;
-    if (sse_db_exec(db, "INSERT INTO notes VALUES (1)")) sse_fail(req, 500, "not kept");
+    if (sse_db_exec(db, "INSERT INTO notes VALUES (1)") != 1) sse_fail(req, 500, "not kept");
 }
 
 static void night(sse_req *req, void *user) {

@@ -305,7 +305,7 @@ test('latencies are noted once for an event, a render, a commit', async () => {
   for (let i = 0; i < 7; i++) await publish('many', 'x')
   await until(async () => (await count())[0] > before[0] + 6, 'publishing')
   assert.equal((await count())[0], before[0] + 7)
-  await request(server, 'POST', '/note')
+  assert.equal((await request(server, 'POST', '/note')).status, 204)
   await until(async () => (await count())[2] > before[2], 'the commit')
   const after = await count()
   assert.equal(after[2], before[2] + 1)
