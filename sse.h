@@ -26640,7 +26640,7 @@ static const char sse__page_look[] =
     "#gone { margin: .4rem 0; padding: .5rem .7rem; border: 2px solid var(--bad); color: "
         "var(--bad);\n"
     "  border-radius: .5rem; font-weight: 600 }\n"
-    "body.gone main { opacity: .55 }\n"
+    "body.gone main { opacity: .7 }\n"
     "h2 { font-size: .88rem; margin: .5rem .1rem .3rem; display: flex; gap: .6rem;\n"
     "  justify-content: space-between; align-items: baseline }\n"
     "h2 span { font-weight: 400; color: var(--dim); font-size: .8rem }\n"
