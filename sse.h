@@ -94,6 +94,7 @@
      >>upgrade    the next process takes over, without a gap in service
      >>scripts    scripts for pages with EventSource
      >>client     a client for part of Datastar's language, for pages without internet
+     >>page       the page of the monitor
 
    1. Routes and replies
 
@@ -724,8 +725,24 @@
      So are a step that ends its stream by an error, and a deferred request that is not answered
      within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
      too. Mistakes of peers are a counter and a debug line; where you may have to change an option
-     (.allowed_hosts, .max_views), one warning a second. sse_monitor(app, "/_sse", guard, NULL)
-     serves a live page about the server, and /_sse/metrics for Prometheus.
+     (.allowed_hosts, .max_views), one warning a second.
+
+       sse_monitor(app, "/_sse", guard, NULL);
+
+     serves a page for the one who is woken at night. On top is what should be 0, green while it is:
+     replies 5xx, errors in the log, events dropped, streams cut, gaps, renders that failed,
+     subscriptions and connections refused, memory that was not to be had, events that a database
+     does not take, callbacks that held the loop. What rises while the page is open is red. Below
+     are charts, streams (the stuck ones first; searched, sorted and paged by the server), topics by
+     watchers and rate, who was cut lately and why, latencies, slow callbacks, the last warnings.
+     Each number says what it is when it is touched. Without a connection the page says so, and of
+     when its numbers are.
+
+     /_sse/metrics is for Prometheus, with histograms of how long it took from publishing to the
+     last send, from a commit to its views, and to render; examples/grafana/sse.json is a dashboard
+     of them. /_sse/metrics.json is the same as the page, once, for scripts:
+
+       curl -s 'localhost:8000/_sse/metrics.json?sort=-waiting&rows=5' | jq .streams.rows
 
      What writes an event into a buffer of yours has no app to log with; its words are had from
 
@@ -1341,7 +1358,7 @@
      sse_tunnel_url           its public address
      sse_tunnel_stop          ends it
      sse_stats_get            counters
-     sse_monitor              a live page about the server, and metrics
+     sse_monitor              a live page about the server, for the one who is woken; metrics
      sse_get                  a route for GET and HEAD
      sse_post                 a route for POST
      sse_put                  a route for PUT
@@ -2240,18 +2257,45 @@ typedef struct sse_stats {
     uint64_t queue_high;                         /* the most bytes that ever waited for a stream */
     uint64_t resumes, gaps, drops;               /* streams that came back in time; too late; events
                                                     that slow readers lost */
+    uint64_t subscriptions_refused;              /* of open streams, to topics and views */
+    uint64_t no_memory;                          /* connections, requests, events, renders and
+                                                    streams that there was no memory for */
+    uint64_t slow;                               /* callbacks that held the loop for .slow_ms */
 } sse_stats;
 
 /* Returns: 0; SSE_E_ARG: NULL, and out is zero. Threads: any; others than the loop's see the end of
    its latest turn. */
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
 
-/* Adds a live page about the server at GET prefix: connections, streams (each may be closed there),
-   topics, views, rates; and prefix/metrics for Prometheus. Nothing is computed while nobody looks.
+/* Adds a live page about the server at GET prefix: trouble, rates, streams (each may be ended
+   there), topics, views, cuts, slow callbacks, the last lines of the log; prefix/metrics for
+   Prometheus, and prefix/metrics.json. What the tables and charts show is computed while somebody
+   looks; what is noted meanwhile is noted once for an event, a render, a commit, a cut, a warning.
    prefix: "/_sse", not "/". guard: a before hook for all of it, with user, that refuses strangers;
-   the page (labels, owners of streams, addresses, topics) and the closing are for those it lets
+   the page (labels, owners of streams, addresses, topics, log) and the ending are for those it lets
    through. NULL: only requests that come to a loopback address by a local name; a proxy on this
    machine can look like that: give a guard then.
+   metrics.json is one object. Its names stay, others may come. What ends in _s, _ms, _us is a time,
+   ago_s is before now; null: not known, or none. It looks at 32768 streams and topics at most.
+     version uptime_s slow_ms     uptime_s: since this call
+     counters   {name: number}: as in metrics, without sse_ and _total, with _ and the value of
+                the label: streams, events_dropped, error_replies_5xx, streams_closed_queue, ...
+     latency    {publish commit render}, each {count mean_us p50_us p99_us worst_us}: from
+                publishing to the last send; from a commit that was seen to the last send of a
+                view; renders
+     streams    {open looked_at found from rows}; a row: {id label who peer path age_s idle_s
+                follows follows_all events bytes waiting_bytes waiting_events kernel_bytes state
+                stuck_s}. state: open; waiting, in its queue; disk: for a database; full: its
+                buffer in the kernel is; stuck: and its peer takes nothing
+     topics     {open found rows}; a row: {name watchers events_a_minute last_id kept kept_bytes}
+     views      {open found rows}; a row: {name watchers}
+     cuts       [{ago_s reason who label path peer age_s waiting_bytes waiting_events}], the last
+                32; reason: queue, timeout, error
+     slow       [{callback worst_ms slow ago_s}], of 20 ms or more. slow: how often .slow_ms
+     log        [{ago_s level times line}], the last 16; level: error, warning
+   Its query: q, in who, label, path, peer, topics and views, in any case; sort: state age waiting
+   events bytes idle peer who label path, with a "-" the other way; topics: watchers rate kept name;
+   page, from 0; rows, 1 to 200. default: sort=-state topics=-watchers page=0 rows=20.
    Returns: 0, or an error that sse_serve answers too: SSE_E_ARG: prefix; SSE_E_STATE: a route is
    there; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user);
@@ -7994,7 +8038,13 @@ static uint64_t sse__clock_ms(void) {
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The same to within 10 ms or so, where the system has a clock that costs next to nothing. */
+static uint64_t sse__clock_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* As clock_ms to within 10 ms or so, where the system has a clock that costs next to nothing. */
 static uint64_t sse__clock_rough_ms(void) {
 #if defined(CLOCK_MONOTONIC_COARSE)
     struct timespec t;
@@ -8604,14 +8654,14 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
 typedef void (*sse__stage)(sse_app *app);
 enum {
     SSE__TURN_CHANGES, SSE__TURN_COMMITS, SSE__TURN_OUTBOXES, SSE__TURN_VIEWS, SSE__TURN_CLOSED,
-    SSE__TURN_SAVE,
+    SSE__TURN_SAVE, SSE__TURN_SENT, /* sent: behind each pass over the connections */
     SSE__STOP_UPGRADE, SSE__STOP_STREAMS, SSE__STOP_OVER, /* over: the grace period is */
     SSE__END_UPGRADE,
     SSE__END_TUNNEL, SSE__END_POOLS, SSE__END_CHANGES, /* while the loop still takes calls */
     SSE__END_SENDERS,
     SSE__FREE_SAVE,                                    /* before connections go */
     SSE__FREE_STREAMS, SSE__FREE_TOPICS, SSE__FREE_HEARING, SSE__FREE_VIEWS, SSE__FREE_TEST,
-    SSE__FREE_FILES,
+    SSE__FREE_FILES, SSE__FREE_MONITOR,
     SSE__STAGES
 };
 
@@ -8625,9 +8675,22 @@ enum {
     SSE__IN_COMMIT, SSE__IN_SOURCE, SSE__CALLBACKS
 };
 
+/* What >>monitor is told of, while there is one: each costs those who tell it a look at a pointer.
+   began: by clock_us; 0: it went to nobody. after: C5. Threads: the loop's; told_log: any. */
+struct sse__topic;
+struct sse__stream;
+struct sse__conn;
+typedef struct sse__observer {
+    void (*told_log)(sse_app *app, int level, const char *line); /* a warning, or an error */
+    void (*told_held)(sse_app *app, const char *which, uint64_t ms); /* a callback held the loop */
+    void (*told_cut)(const struct sse__stream *stream, const struct sse__conn *c);
+    void (*told_event)(sse_app *app, struct sse__topic *topic, uint64_t began, uint64_t after);
+    void (*told_render)(sse_app *app, uint64_t began); /* it is over */
+    void (*told_view)(sse_app *app, uint64_t committed); /* what the commit changed is queued */
+} sse__observer;
+
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
    makes and frees them all. */
-struct sse__stream;
 struct sse_app {
     sse__loop            loop;
     sse_app             *next;                /* of all apps, see app_of_loop */
@@ -8653,6 +8716,7 @@ struct sse_app {
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__monitor *monitor;
+    const sse__observer *observer;             /* NULL: there is no monitor */
     struct sse_server   *server;
     struct sse_tunnel   *tunnel;
     struct sse__upgrade *upgrade;
@@ -8673,6 +8737,7 @@ struct sse_app {
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
+    uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
     int                  call_error;           /* see sse__call_failed */
 };
@@ -8700,6 +8765,7 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one lin
     va_end(ap);
     for (p = line; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+    if (app->observer && level <= SSE_LOG_WARNING) app->observer->told_log(app, level, line);
     if (app->options.on_log) app->options.on_log(level, line, app->options.user);
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
@@ -8728,24 +8794,36 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     return u;
 }
 
+enum { SSE__HELD_MS = 20 }; /* what a monitor is told of; rough clocks know no less */
+
 /* It has returned. While it ran the loop stood still, and with it every client. fmt: which one it
    was, its kind first. */
 SSE__PRINTF(2, 3)
 static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
-    const uint64_t now = u->app ? sse__upcall_clock(u->app) : 0;
+    sse_app       *app = u->app;
+    const uint64_t now = app ? sse__upcall_clock(app) : 0, ms = now - u->began;
+    const bool     slow = app && ms >= (uint64_t)app->options.slow_ms;
     uint64_t      *told;
     char           which[224];
     va_list        ap;
-    if (!u->app || now - u->began < (uint64_t)u->app->options.slow_ms) return;
-    told = &u->app->slow_warned_ms[u->kind];
-    if (*told && now - *told < 1000) return;
-    *told = now;
+    if (!slow && (!app || !app->observer || ms < SSE__HELD_MS)) return;
     va_start(ap, fmt);
     vsnprintf(which, sizeof which, fmt, ap);
     va_end(ap);
-    sse__log(u->app, SSE_LOG_WARNING, "%s held the loop for %llu ms, and with it every client: "
+    if (app->observer) app->observer->told_held(app, which, ms);
+    if (!slow) return;
+    app->slow++;
+    told = &app->slow_warned_ms[u->kind];
+    if (*told && now - *told < 1000) return;
+    *told = now;
+    sse__log(app, SSE_LOG_WARNING, "%s held the loop for %llu ms, and with it every client: "
              "sse_offload and sse_db_post take what lasts (.slow_ms)", which,
-             (unsigned long long)(now - u->began));
+             (unsigned long long)ms);
+}
+
+/* When something began that a monitor is to be told of. 0: there is none. */
+static uint64_t sse__observed_us(const sse_app *app) {
+    return app->observer ? sse__clock_us() : 0;
 }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. */
@@ -12258,6 +12336,7 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
 static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, bool surplus) {
     sse__net  *net = l->net;
     sse__conn *c   = SSE__NEW(sse__conn);
+    if (!c) net->counts.no_memory++;
     if (!c) return SSE_E_NOMEM;
     c->net       = net;
     c->peer      = *peer;
@@ -14637,14 +14716,8 @@ typedef struct sse__file_cache {
     size_t      bytes;
 } sse__file_cache;
 
-static uint64_t sse__files_clock_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static bool sse__file_cache_may_compress(sse__file_cache *files) {
-    const uint64_t now  = sse__files_clock_us();
+    const uint64_t now  = sse__clock_us();
     const int64_t  more = (int64_t)((now - files->earned_us) / SSE__CACHE_SHARE);
     files->earned_us = now;
     if (more < SSE__CACHE_CREDIT_US - files->credit_us) files->credit_us += more;
@@ -14694,14 +14767,14 @@ typedef struct sse__compress_job {
 
 static void sse__compress_do(sse_app *app, sse__compress_job *job, sse__encoder *encoder) {
     const int      quality = app->options.compress_quality, encoding = job->cached->encoding;
-    const uint64_t began   = sse__files_clock_us();
+    const uint64_t began   = sse__clock_us();
     sse_buf        plain   = {NULL, 0, 0, SSE_OK};
     if (encoder && sse__block_read(job->from, 0, job->size, &plain)) {
         if (!sse__encode(encoder, quality, encoding, sse__str(plain.ptr, plain.len), &job->out))
             job->out.len = 0;
         job->known = !job->out.error;
     }
-    job->took_us = sse__files_clock_us() - began;
+    job->took_us = sse__clock_us() - began;
     sse_buf_free(&plain);
 }
 
@@ -15278,7 +15351,6 @@ typedef struct sse__stream_extra {
     sse__message  *last;
     sse__group    *label, *who;          /* NULL: none */
     sse__member    with_label, with_who;
-    const char    *path;  /* of the route that opened it, for the log. NULL: not known */
     char          *id;
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
@@ -15308,11 +15380,15 @@ typedef struct sse__stream {
     bool        own_history : 1, drain : 1;
     bool        detached : 1;  /* from its connection: it closes */
     bool        placed : 1;    /* its client has an id to come back with: O4 */
+    bool        begun : 1;     /* the handler that opened it has returned */
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
     struct sse__sub *subs;   /* what it is subscribed to */
-    sse_req    *req;         /* until the handler that opened it has returned; else NULL */
+    union {
+        sse_req    *req;     /* until it has begun; NULL while it is NEW */
+        const char *path;    /* then: of the route that opened it. NULL: not known */
+    } by;
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
     void       *user;
     sse__stream_extra *extra; /* to be written to: stream_own_extra */
@@ -15374,10 +15450,21 @@ static void sse__stream_set_phase(sse__stream *stream, sse__stream_phase to) {
     stream->phase = (uint8_t)to;
 }
 
+/* Of the handler that opened it, while that runs; NULL: it has returned. */
+static sse_req *sse__stream_req(const sse__stream *stream) {
+    return stream->begun ? NULL : stream->by.req;
+}
+
+/* The path of the route that opened it; NULL: not known. */
+static const char *sse__stream_path(const sse__stream *stream) {
+    const sse_req *req = sse__stream_req(stream);
+    return stream->begun ? stream->by.path : req && req->route ? req->route->path : NULL;
+}
+
 /* A callback of the stream's has returned. */
 static void sse__stream_upcall_end(const sse__stream *stream, const sse__upcall *upcall,
                                    const char *name) {
-    const char *path = stream->extra->path;
+    const char *path = sse__stream_path(stream);
     sse__upcall_end(upcall, "%s of %s (stream %lu-%lu)", name, path ? path : "a stream",
                     (unsigned long)stream->slot, (unsigned long)stream->gen);
 }
@@ -15587,10 +15674,16 @@ static void sse__stream_detach(sse__stream *stream) { /* the end of the turn clo
     sse__list_add(&stream->app->streams->closing, &stream->of.closing);
 }
 
+/* Of its reason, and what it had in its queue. c: NULL: it was not opened. */
+static void sse__stream_tell_cut(const sse__stream *stream, const sse__conn *c) {
+    if (stream->app->observer && c) stream->app->observer->told_cut(stream, c);
+}
+
 static void sse__stream_mark_cut(sse__stream *stream, sse_reason reason) {
     if (stream->detached) return; /* it had come to its end before */
     sse__stream_set_phase(stream, SSE__STREAM_CUT);
     stream->reason = (uint8_t)reason;
+    if (reason >= SSE_BY_TIMEOUT) sse__stream_tell_cut(stream, stream->conn);
     sse__stream_detach(stream);
 }
 
@@ -15637,7 +15730,11 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                             : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
     if (error) {
-        if (stream->phase == SSE__STREAM_CUT) stream->reason = SSE_BY_ERROR; /* not by its peer */
+        if (stream->phase == SSE__STREAM_CUT) { /* not by its peer */
+            stream->reason = SSE_BY_ERROR;
+            counts->no_memory++;
+            sse__stream_tell_cut(stream, c);
+        }
         return error;
     }
     SSE_ASSERT(c->alarm.due == due); /* S3 */
@@ -15663,6 +15760,7 @@ static int sse__stream_deliver(sse__stream *stream, const sse__message *plain,
                                const sse__message *m) {
     sse_stats *counts = &stream->app->net->counts;
     if (!m) {
+        counts->no_memory++;
         sse__stream_cut(stream, SSE_BY_ERROR);
         return SSE_E_NOMEM;
     }
@@ -15846,6 +15944,7 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     if (!sse__stream_lives(stream)) return;
     sse__stream_set_phase(stream, SSE__STREAM_ENDING);
     stream->reason = (uint8_t)reason;
+    if (reason == SSE_BY_ERROR) sse__stream_tell_cut(stream, c);
     if (stream->extra->last) (void)sse__stream_push(stream, stream->extra->last);
     if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
         sse__stream_finish_frames(stream);
@@ -15934,7 +16033,7 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 /* The step has said the end. Where that looks like an error, it says why. SSE_END and SSE_RECONNECT
    are also errors by their numbers: those count by what the library saw. */
 static void sse__stream_step_failed(const sse__stream *stream, int ms, bool db_failed) {
-    const char *path = stream->extra->path, *why = NULL;
+    const char *path = sse__stream_path(stream), *why = NULL;
     if (ms < SSE_RECONNECT) why = sse_error_text(ms);
     else if (stream->app->call_error) why = sse_error_text(stream->app->call_error);
     if (db_failed) why = sse__db_faults.words;
@@ -16115,14 +16214,15 @@ static void sse__stream_turn_away(sse__stream *stream) {
    feeds the stream, it would stay open and silent for as long as its client waits: that is told to
    retry. */
 static void sse__stream_begun(sse__stream *stream) {
-    sse_req *req = stream->req;
+    sse_req *req = stream->by.req;
     if (req->unfed && sse__stream_lives(stream) && !stream->raw && !stream->subs &&
         !stream->extra->step) {
         sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
                  req->path, sse_error_text(req->call_error));
         sse__stream_turn_away(stream);
     }
-    stream->req = NULL;
+    stream->by.path = sse__stream_path(stream);
+    stream->begun   = true;
     if (sse__stream_lives(stream)) {
         sse__stream_set_phase(stream, SSE__STREAM_OPEN);
         if (stream->replaying) stream->app->streams->replay(stream, req);
@@ -16340,7 +16440,6 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (!error && (o.status || !req->status)) req->status = o.status ? o.status : 200;
     if (o.status) req->app->status_text = sse__status_text;
     if (!error) sse__stream_fields(stream, req, &o);
-    if (stream->extra != &sse__no_extra && req->route) stream->extra->path = req->route->path;
     if (error || req->head_only) { /* a head may be all it asked for */
         if (error) sse__req_error(req, error);
         else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
@@ -16352,7 +16451,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     sse__req_set_phase(req, SSE__REQ_STREAMING);
     sse__stream_set_phase(stream, SSE__STREAM_OPENING);
     req->stream       = stream;
-    stream->req       = req;
+    stream->by.req    = req;
     stream->conn      = req->conn;
     stream->framed    = req->head.minor > 0;
     req->conn->stream = stream;
@@ -17647,12 +17746,16 @@ static void sse__outbox_hold_back(const sse__outbox *o, const sse__message *m) {
 static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
     sse__outbox  *o       = (sse__outbox *)user;
     sse__streams *streams = o->app->streams;
+    const uint64_t began  = sse__observed_us(o->app);
     SSE_ASSERT(id > o->last); /* B1 */
     if (m) {
         o->app->net->counts.events++;
         sse__outbox_hold_back(o, m);
         sse__channel_send(o->channel, m, ++streams->publication, streams);
         if (streams->hear) (void)streams->hear(o->app, o->topic, m);
+        if (o->app->observer)
+            o->app->observer->told_event(o->app, o->channel->topic,
+                                         o->channel->count ? began : 0, m->block->after);
     }
     o->last = id;
     return ++o->sent < SSE__OUTBOX_ROWS;
@@ -18214,6 +18317,7 @@ typedef struct sse__topic {
     sse__presence *presence;  /* NULL: nobody is here */
     sse__link      idle;      /* in topics.idle */
     bool           pattern, named; /* named: by sse_topic */
+    struct { uint32_t window, now, before; } rate; /* >>monitor's: events in it, and in the last */
 } sse__topic;
 
 enum { SSE__PREFIX_MAX = 63 };
@@ -19295,8 +19399,10 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
             sse__refused(s.app, error, "%s: %s: its ids are not those of what the stream follows",
                          call, name);
     }
-    if (error && (stream = sse__stream_open_one(s)) != NULL && stream->req)
-        stream->req->unfed = true;
+    if (error && (stream = sse__stream_open_one(s)) != NULL) {
+        s.app->net->counts.subscriptions_refused++;
+        if (sse__stream_req(stream)) sse__stream_req(stream)->unfed = true;
+    }
     return sse__call_failed(s.app, error);
 }
 
@@ -19350,6 +19456,7 @@ typedef struct sse__publication {
     const sse_stream *except_list;
     int         except_count;
     bool        has_id, ephemeral;
+    uint64_t    began; /* see sse__observed_us */
 } sse__publication;
 
 /* One look-up for each length that the keys of patterns have. Those with the same key, "*.a" and
@@ -19445,7 +19552,7 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
 static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
-    const uint64_t     told   = app->net->told;
+    const uint64_t     told   = app->net->told, before = app->net->counts.delivered;
     const sse__rule   *rule;
     int                error  = SSE_OK;
     sse__message      *m      = NULL;
@@ -19483,7 +19590,12 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
         if (!rule || !rule->options.source) sse__publish_to_patterns(topics, name, m);
         if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
+        if (app->observer)
+            app->observer->told_event(app, exact,
+                                      app->net->counts.delivered == before ? 0 : p->began,
+                                      m->block->after);
     } else {
+        app->net->counts.no_memory++;
         sse_buf_free(&p->text);
         SSE_FREE(out.absent);
     }
@@ -19535,6 +19647,7 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
     memset(&p, 0, sizeof p);
     error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
+    p.began        = sse__observed_us(app);
     p.topic        = topic;
     p.has_id       = event->id != NULL;
     p.key          = event->key;
@@ -20287,6 +20400,8 @@ struct sse_view {
     sse_str       query;             /* of sse_live_each: as the stream was told to show it */
     sse__message *state;             /* the last render that succeeded */
     uint64_t      rendered_at;
+    uint64_t      committed;         /* by clock_us: what it shows is older. 0: as far as known,
+                                        it is not; or nobody asks */
     int           failures;          /* in a row: backs off */
     bool          dirty;
 };
@@ -20320,10 +20435,13 @@ static void sse__view_mark(sse_view *view) { /* V1 */
     sse__list_add(&app->views->dirty, &view->dirty_link);
 }
 
-static void sse__live_mark(sse__live *live) { /* all of its views */
+static void sse__live_mark(sse__live *live, uint64_t committed) { /* all; 0: by no commit */
     sse__link *link;
-    for (link = live->views.next; link != &live->views; link = link->next)
-        sse__view_mark(SSE__CONTAINER(link, sse_view, link));
+    for (link = live->views.next; link != &live->views; link = link->next) {
+        sse_view *view = SSE__CONTAINER(link, sse_view, link);
+        if (!view->committed) view->committed = committed;
+        sse__view_mark(view);
+    }
 }
 
 static void sse__view_alarm(sse__alarm *alarm) {
@@ -20337,7 +20455,7 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     for (link = app->views->lives.next; link != &app->views->lives; link = link->next) {
         sse__live *live = SSE__CONTAINER(link, sse__live, link);
         if (live->db == db && sse__tables_include(sse__text(live->tables), table))
-            sse__live_mark(live);
+            sse__live_mark(live, app->observer ? app->loop.wheel.now * 1000 : 0);
     }
 }
 #endif
@@ -20404,6 +20522,7 @@ static void sse__view_failed(sse_view *view, int error) {
     const int  shift = view->failures < 6 ? view->failures++ : 6;
     sse__link *link;
     app->net->counts.renders_failed++;
+    app->net->counts.no_memory += error == SSE_E_NOMEM;
     sse__view_log(view->live, &app->views->html, error);
     sse__view_render_at(view, app->loop.wheel.now + (500u << shift));
     if (view->state) return;
@@ -20415,9 +20534,10 @@ static void sse__view_render(sse_view *view) {
     sse__live     *live     = view->live;
     sse__streams  *streams  = live->app->streams;
     sse__views    *views    = live->app->views;
-    const uint64_t failures = sse__db_error_count();
+    const uint64_t failures = sse__db_error_count(), committed = view->committed;
     sse__message  *m = NULL;
     sse__upcall    upcall;
+    uint64_t       began;
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
@@ -20428,11 +20548,13 @@ static void sse__view_render(sse_view *view) {
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
     views->skips     = false;
     views->rendering = view;
+    began  = sse__observed_us(live->app);
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
     sse__upcall_end(&upcall, "render of live view %s", live->path);
     views->rendering = NULL;
+    if (began) live->app->observer->told_render(live->app, began);
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
@@ -20444,7 +20566,8 @@ static void sse__view_render(sse_view *view) {
         sse__view_failed(view, error);
         return;
     }
-    view->failures = 0;
+    view->failures  = 0;
+    view->committed = 0;
     if (views->skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
@@ -20453,6 +20576,7 @@ static void sse__view_render(sse_view *view) {
         return;
     }
     sse__channel_send_state(&view->channel, m, streams);
+    if (committed) live->app->observer->told_view(live->app, committed);
     sse__message_drop(view->state);
     view->state = m;
 }
@@ -20736,7 +20860,7 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view 
 /* Shows a view on the stream of a handler that still runs, or (shared ones only) of an earlier
    one. */
 static int sse__stream_show(const sse__target *t, sse__stream *stream, const char *call) {
-    sse_req  *req  = stream->req;
+    sse_req  *req  = sse__stream_req(stream);
     sse_view *view = NULL;
     if (!t->live)
         return sse__refused(stream->app, SSE_E_ARG, "%s: no live view has the path %s", call,
@@ -20808,7 +20932,7 @@ static int sse__touch_path(sse_app *app, const char *path) {
         if (!sse__eq(sse__text(live->path), sse__text(path))) live = NULL;
     }
     if (live) {
-        sse__live_mark(live);
+        sse__live_mark(live, 0);
         return SSE_OK;
     }
     sse__target_find(&t, app, path);
@@ -21797,6 +21921,7 @@ static void sse__req_conclude(sse_req *req) {
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
+    if (req->error == SSE_E_NOMEM) app->net->counts.no_memory++;
     if (req->status >= 500) app->net->counts.replies_5xx++;
     else if (req->status >= 400) app->net->counts.replies_4xx++;
     if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
@@ -22371,18 +22496,30 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
   Uses: >>app >>topics >>stream >>format
-  Tests: tests/wire/monitor.test.mjs
+  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
-  PREFIX/live           a live view: one JSON text a second, of all there is to see
-  PREFIX/close          POST id: ends a stream
+  PREFIX/live           the state, each second: a live view for each search, order and
+                        page of its tables
+  PREFIX/metrics.json   the state, once
   PREFIX/metrics        Prometheus text format 0.0.4
+  PREFIX/close          POST id: ends a stream
 
-  N1  Samples are taken by the render of the live view: nothing is computed
-      while nobody watches.
+  N1  Rates and tables are made by the render of the live view: nothing of
+      them is computed while nobody watches.
   N2  What one render writes is bounded, however many streams, topics and
-      views there are.
+      views there are; what it looks at, too.
+  N3  What is noted while nobody watches is noted once for an event, a
+      render, a commit, a stream that is cut, or a slow callback: nothing
+      that clients wait for grows with it.
 ==========================================================================*/
+
+/* upcalls, defined in >>page */
+static void sse__page_script(sse_buf *b);
+static void sse__page_style(sse_buf *b);
+static void sse__page_begin(sse_buf *b);
+static void sse__page_middle(sse_buf *b);
+static void sse__page_end(sse_buf *b);
 
 /* upcalls, defined in >>scripts */
 SSE_API void sse_scripts(sse_buf *b, unsigned which);
@@ -22393,334 +22530,679 @@ static sse_stats sse__stats_read(const sse_app *app) { /* as of now; on the loop
     s.streams     = app->streams->all.count;
     s.views       = app->views->shared.count;
     s.topics      = app->topics->exact.count + app->topics->patterns.count;
+    s.slow        = app->slow;
     return s;
 }
 
-/* What there is to know of each counter. It is a gauge unless its name ends in _total; _bytes in it
-   is its unit. help "": as above. label: what the page calls it; "": it is not in its list. Arrays:
-   texts that a table points to stay in programs that have no use for it. */
+/* ---- figures -------------------------------------------------------------------------------- */
+
+/* All that is one number. What is behind stats is the monitor's own. */
+typedef struct sse__figures {
+    sse_stats stats;
+    uint64_t  unsaved, errors, warnings;           /* in histories; in the log */
+    uint64_t  waiting, waiting_bytes, full, stuck; /* of streams: see sse__monitor_look */
+    uint64_t  max_connections, rss_bytes, cpu_us, started_s;
+} sse__figures;
+
+/* What there is to know of each figure. It is a gauge unless its name ends in _total; _bytes in it
+   is its unit, or else _seconds, of what is kept in microseconds (micro) or seconds. help: on the
+   page; that of the first of a name is for Prometheus, too. label: what the page calls it; "": it
+   is not among its numbers. alarm: it should be 0.
+   Arrays: texts that a table points to stay in programs that have no use for it. */
 typedef struct sse__metric {
     size_t at;
-    char   name[28], labels[20], help[60], label[20];
+    char   name[36], labels[20], label[20], help[132];
+    bool   alarm, micro;
 } sse__metric;
 
-#define SSE__AT(field) offsetof(sse_stats, field)
+#define SSE__AT(field)    offsetof(sse_stats, field)
+#define SSE__OWN(field)   offsetof(sse__figures, field)
 static const sse__metric sse__metrics[] = {
-    {SSE__AT(connections), "sse_connections", "", "Open connections.", ""},
-    {SSE__AT(streams), "sse_streams", "", "Open event streams.", ""},
-    {SSE__AT(topics), "sse_topics", "", "Topics, with subscribers or a history.", ""},
-    {SSE__AT(views), "sse_views", "", "Live views that are watched.", ""},
-    {SSE__AT(queue_high), "sse_queue_high_bytes", "",
-     "The most bytes that ever waited for one stream.", "longest queue"},
-    {SSE__AT(accepted), "sse_accepted_total", "", "Connections accepted.", "connections"},
-    {SSE__AT(refused), "sse_refused_total", "", "Connections refused for lack of room.", "refused"},
-    {SSE__AT(requests), "sse_requests_total", "", "Requests.", "requests"},
-    {SSE__AT(bad_requests), "sse_bad_requests_total", "",
-     "Requests that were no HTTP, or too large.", "bad requests"},
-    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}",
-     "Replies with an error.", "replies 4xx"},
-    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "", "replies 5xx"},
-    {SSE__AT(timeouts), "sse_timeouts_total", "", "Connections that took too long.", "timeouts"},
-    {SSE__AT(streams_opened), "sse_streams_opened_total", "",
-     "Event streams opened.", "streams opened"},
-    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}",
-     "Event streams closed.", "left by peer"},
-    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "", "ended"},
-    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", ""},
-    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}",
-     "", "cut: stuck"},
+    {SSE__AT(replies_5xx), "sse_error_replies_total", "{class=\"5xx\"}", "replies 5xx",
+     "Replies with an error. 5xx: this program could not do what was asked for.", true, 0},
+    {SSE__AT(replies_4xx), "sse_error_replies_total", "{class=\"4xx\"}", "replies 4xx",
+     "Replies that refuse what a client asked for, as 404 does.", 0, 0},
+    {SSE__OWN(errors), "sse_log_lines_total", "{level=\"error\"}", "log errors",
+     "Lines of the log that are errors, or warnings. Log shows the latest.", true, 0},
+    {SSE__OWN(warnings), "sse_log_lines_total", "{level=\"warning\"}", "log warnings",
+     "Lines of the log that are warnings. Log shows the latest.", true, 0},
+    {SSE__AT(drops), "sse_events_dropped_total", "", "dropped",
+     "Events that slow readers lost, as their topics allow (.overflow).", true, 0},
     {SSE__AT(closed[SSE_BY_QUEUE]), "sse_streams_closed_total", "{reason=\"queue\"}",
-     "", "cut: queue full"},
-    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}",
-     "", "lifetime over"},
+     "cut: queue", "Event streams closed. queue: more than max_queue_bytes waited for a slow "
+     "reader. Cuts shows whose.", true, 0},
+    {SSE__AT(closed[SSE_BY_TIMEOUT]), "sse_streams_closed_total", "{reason=\"timeout\"}",
+     "cut: stuck", "Streams that were cut because nothing left for send_timeout_ms: a dead peer, "
+     "or way to it. Cuts shows whose.", true, 0},
     {SSE__AT(closed[SSE_BY_ERROR]), "sse_streams_closed_total", "{reason=\"error\"}",
-     "", "not opened"},
-    {SSE__AT(events), "sse_events_total", "",
-     "Events published or sent, however many got them.", "events"},
-    {SSE__AT(delivered), "sse_events_delivered_total", "",
-     "Events, once for each stream that got them.", "delivered"},
-    {SSE__AT(drops), "sse_events_dropped_total", "", "Events that slow readers lost.", "dropped"},
-    {SSE__AT(resumes), "sse_resumes_total", "",
-     "Streams that came back and missed nothing.", "resumed"},
-    {SSE__AT(gaps), "sse_gaps_total", "", "Streams that came back too late.", "gaps"},
-    {SSE__AT(bytes_events), "sse_event_bytes_total", "",
-     "Bytes of delivered events as they were formatted.", "before compression"},
-    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "",
-     "Bytes of delivered events as they were queued, compressed.", "compressed"},
-    {SSE__AT(renders), "sse_renders_total", "", "Renders of live views.", "renders"},
-    {SSE__AT(renders_same), "sse_renders_same_total", "",
-     "Renders that changed nothing and were not sent.", "unchanged"},
-    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "Renders that failed.", "failed"},
-    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "Bytes received.", "received"},
-    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "Bytes sent.", "sent"},
-    {SSE__AT(sends), "sse_sends_total", "", "System calls that sent.", "send calls"},
+     "cut: error", "Streams that could not be opened, followed nothing, or had no memory. Cuts and "
+     "Log say which.", true, 0},
+    {SSE__AT(closed[SSE_BY_PEER]), "sse_streams_closed_total", "{reason=\"peer\"}", "left by peer",
+     "Streams whose client left, which is how most end.", 0, 0},
+    {SSE__AT(closed[SSE_BY_END]), "sse_streams_closed_total", "{reason=\"end\"}", "ended",
+     "Streams that the program ended, or somebody here.", 0, 0},
+    {SSE__AT(closed[SSE_BY_STOP]), "sse_streams_closed_total", "{reason=\"stop\"}", "", "-", 0, 0},
+    {SSE__AT(closed[SSE_BY_LIFETIME]), "sse_streams_closed_total", "{reason=\"lifetime\"}",
+     "lifetime over", "Streams that had been open for lifetime_ms; their clients come back.", 0, 0},
+    {SSE__AT(gaps), "sse_gaps_total", "", "gaps",
+     "Streams whose client missed events that no history has any more: a longer one would.", true,
+     0},
+    {SSE__AT(renders_failed), "sse_renders_failed_total", "", "bad renders",
+     "Renders of live views that failed. They are tried again; watchers keep the state before.",
+     true, 0},
+    {SSE__AT(subscriptions_refused), "sse_subscriptions_refused_total", "", "unsubscribed",
+     "Subscriptions of open streams that failed: max_topics or max_views, or no memory.", true, 0},
+    {SSE__AT(refused), "sse_refused_total", "", "no room",
+     "Connections refused for lack of room: max_connections, max_per_peer, or descriptors.", true,
+     0},
+    {SSE__AT(no_memory), "sse_no_memory_total", "", "no memory",
+     "Connections, requests, events, renders and streams that there was no memory for.", true, 0},
+    {SSE__OWN(unsaved), "sse_unsaved_events", "", "unsaved",
+     "Events in histories whose database cannot be written. A crash now would lose them.", true,
+     0},
+    {SSE__AT(slow), "sse_slow_callbacks_total", "", "slow calls",
+     "Callbacks of the program that held the loop, and with it every client, for .slow_ms.", true,
+     0},
+    {SSE__OWN(stuck), "sse_streams_stuck", "", "stuck now",
+     "Open streams whose peer has taken nothing since the library last looked.", true, 0},
+
+    {SSE__AT(streams), "sse_streams", "", "streams", "Open event streams.", 0, 0},
+    {SSE__OWN(full), "sse_streams_full", "", "kernel full",
+     "Open streams whose buffer in the kernel is full: their peer, or the way to it, is slow.", 0,
+     0},
+    {SSE__OWN(waiting), "sse_streams_waiting", "", "with a queue",
+     "Open streams with something in their queue.", 0, 0},
+    {SSE__OWN(waiting_bytes), "sse_waiting_bytes", "", "in queues",
+     "Bytes in the queues of open streams.", 0, 0},
+    {SSE__AT(queue_high), "sse_queue_high_bytes", "", "longest queue",
+     "The most bytes that ever waited for one stream. It is cut at max_queue_bytes.", 0, 0},
+    {SSE__AT(connections), "sse_connections", "", "connections",
+     "Open connections, streams among them.", 0, 0},
+    {SSE__OWN(max_connections), "sse_connections_max", "", "room for",
+     "Connections there is room for: max_connections.", 0, 0},
+    {SSE__AT(topics), "sse_topics", "", "topics",
+     "Topics and patterns with subscribers or a history.", 0, 0},
+    {SSE__AT(views), "sse_views", "", "views", "Shared live views that are watched.", 0, 0},
+    {SSE__AT(accepted), "sse_accepted_total", "", "accepted", "Connections accepted.", 0, 0},
+    {SSE__AT(requests), "sse_requests_total", "", "requests", "Requests.", 0, 0},
+    {SSE__AT(bad_requests), "sse_bad_requests_total", "", "bad requests",
+     "Requests that were not HTTP, or too large.", 0, 0},
+    {SSE__AT(timeouts), "sse_timeouts_total", "", "timeouts",
+     "Connections whose peer took too long over a request or a reply.", 0, 0},
+    {SSE__AT(streams_opened), "sse_streams_opened_total", "", "streams opened",
+     "Event streams opened.", 0, 0},
+    {SSE__AT(resumes), "sse_resumes_total", "", "resumed",
+     "Streams whose client came back with an id, and missed nothing.", 0, 0},
+    {SSE__AT(events), "sse_events_total", "", "events",
+     "Events published or sent, however many got them.", 0, 0},
+    {SSE__AT(delivered), "sse_events_delivered_total", "", "delivered",
+     "Events, once for each stream that got them.", 0, 0},
+    {SSE__AT(bytes_events), "sse_event_bytes_total", "", "uncompressed",
+     "Bytes of delivered events as they were formatted.", 0, 0},
+    {SSE__AT(bytes_frames), "sse_frame_bytes_total", "", "compressed",
+     "Bytes of delivered events as they were queued, compressed.", 0, 0},
+    {SSE__AT(renders), "sse_renders_total", "", "renders", "Renders of live views.", 0, 0},
+    {SSE__AT(renders_same), "sse_renders_same_total", "", "unchanged",
+     "Renders that changed nothing and were not sent.", 0, 0},
+    {SSE__AT(bytes_in), "sse_received_bytes_total", "", "received", "Bytes received.", 0, 0},
+    {SSE__AT(bytes_out), "sse_sent_bytes_total", "", "sent", "Bytes sent.", 0, 0},
+    {SSE__AT(sends), "sse_sends_total", "", "send calls", "System calls that sent.", 0, 0},
+    {SSE__OWN(started_s), "sse_start_time_seconds", "", "",
+     "When the monitor was set up, in seconds since 1970.", 0, 0},
+    {SSE__OWN(rss_bytes), "process_resident_memory_bytes", "", "memory",
+     "Memory of this process that is in RAM (RSS).", 0, 0},
+    {SSE__OWN(cpu_us), "process_cpu_seconds_total", "", "",
+     "CPU time of this process, user and system.", 0, true},
 };
 
-static uint64_t sse__stat(const sse_stats *stats, size_t at) {
+static uint64_t sse__figure(const sse__figures *figures, size_t at) {
     uint64_t v;
-    memcpy(&v, (const char *)stats + at, sizeof v);
+    memcpy(&v, (const char *)figures + at, sizeof v);
     return v;
 }
 
-/* ---- what the page consists of ------------------------------------------------------ */
+/* The name of a figure in JSON: error_replies_5xx of sse_error_replies_total{class="5xx"}. */
+static void sse__metric_key(const sse__metric *m, char key[64]) {
+    const char *name  = strncmp(m->name, "sse_", 4) == 0 ? m->name + 4 : m->name;
+    const char *label = strchr(m->labels, '"'), *total = strstr(name, "_total");
+    snprintf(key, 64, "%.*s%s%.*s", (int)(total ? total - name : (int)strlen(name)), name,
+             label ? "_" : "", label ? (int)strcspn(label + 1, "\"") : 0, label ? label + 1 : "");
+}
 
-static const char sse__monitor_page[] = /* behind its head */
-    "<header><h1>sse.h</h1><span id=\"host\"></span><span id=\"status\" "
-        "class=\"off\">connecting</span></header>\n"
-    "<main>\n"
-    "<section id=\"charts\"></section>\n"
-    "<section><h2>Streams <span id=\"shown\"></span></h2>\n"
-    "<table><thead><tr><th>kind, "
-        "whose</th><th>open</th><th>queue</th><th></th></tr></thead><tbody "
-        "id=\"streams\"></tbody></table></section>\n"
-    "<section hidden><h2>Topics <span id=\"topics_shown\"></span></h2><table><tbody "
-        "id=\"topics\"></tbody></table></section>\n"
-    "<section hidden><h2>Live views <span id=\"views_shown\"></span></h2><table><tbody "
-        "id=\"views\"></tbody></table></section>\n"
-    "<section><h2>Since the start</h2><dl id=\"totals\"></dl></section>\n"
-    "</main>\n";
+/* ---- latencies ------------------------------------------------------------------------------ */
 
-static const char sse__monitor_css[] =
-    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: "
-        "#627082; --line: #dfe4ea;\n"
-    "  --one: #1f6feb; --two: #d2701a; --good: #1a8f4c; --bad: #c93434 }\n"
-    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: "
-        "#e4eaf1; --dim: #8d9bac;\n"
-    "  --line: #283342; --one: #58a6ff; --two: #f0a35e; --good: #43c47a; --bad: #ff7b72 } }\n"
-    "* { box-sizing: border-box }\n"
-    "body { margin: 0 auto; max-width: 68rem; padding: .9rem .9rem 2rem; background: var(--bg); "
-        "color: var(--ink);\n"
-    "  font: 15px/1.4 system-ui, sans-serif; font-variant-numeric: tabular-nums }\n"
-    "header { display: flex; align-items: baseline; gap: .6rem; margin: 0 .1rem .8rem }\n"
-    "h1 { font-size: 1.15rem; margin: 0 }\n"
-    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; "
-        "flex: 1 }\n"
-    "#status { font-size: .82rem; font-weight: 600; color: var(--good) }\n"
-    "#status::before { content: \"\\25CF\"; margin-right: .35em }\n"
-    "#status.off { color: var(--bad) }\n"
-    "h2 { font-size: .95rem; margin: 1.3rem .1rem .5rem; display: flex; justify-content: "
-        "space-between;\n"
-    "  align-items: baseline }\n"
-    "h2 span { color: var(--dim); font-weight: 400; font-size: .82rem }\n"
-    "#charts { display: grid; gap: .6rem }\n"
-    "@media (min-width: 40rem) { #charts { grid-template-columns: 1fr 1fr } }\n"
-    ".card, table, #totals { background: var(--card); border: 1px solid var(--line); "
-        "border-radius: .6rem }\n"
-    ".card { padding: .6rem .75rem .5rem }\n"
-    ".card p { margin: 0; display: flex; gap: .5rem 1rem; flex-wrap: wrap; font-size: .82rem; "
-        "color: var(--dim) }\n"
-    ".card b { color: var(--ink); font-size: 1.15rem; font-weight: 650; margin-right: .3rem }\n"
-    ".card p span::before { content: \"\"; display: inline-block; width: .55rem; height: .55rem; "
-        "border-radius: .15rem;\n"
-    "  margin-right: .35rem; background: var(--one) }\n"
-    ".card p span + span::before { background: var(--two) }\n"
-    "svg { display: block; width: 100%; height: 3.6rem; margin-top: .35rem; overflow: visible }\n"
-    "svg path { fill: none; stroke: var(--one); stroke-width: 1.6; stroke-linejoin: round;\n"
-    "  vector-effect: non-scaling-stroke }\n"
-    "svg path.two { stroke: var(--two) }\n"
-    "svg path.area { fill: var(--one); fill-opacity: .13; stroke: none }\n"
-    "svg line { stroke: var(--line); vector-effect: non-scaling-stroke }\n"
-    ".card small { display: flex; justify-content: space-between; color: var(--dim); font-size: "
-        ".7rem; margin-top: .15rem }\n"
-    "table { width: 100%; border-spacing: 0; table-layout: fixed }\n"
-    "th { text-align: right; font-size: .74rem; font-weight: 500; color: var(--dim); padding: "
-        ".45rem .3rem .25rem }\n"
-    "th:first-child, td:first-child { text-align: left; padding-left: .75rem }\n"
-    "th:not(:first-child) { width: 5.2rem }\n"
-    "th:last-child { width: 3rem }\n"
-    "td { text-align: right; padding: .3rem; border-top: 1px solid var(--line); white-space: "
-        "nowrap; overflow: hidden;\n"
-    "  text-overflow: ellipsis }\n"
-    "td small { display: block; color: var(--dim); font-size: .76rem; overflow: hidden; "
-        "text-overflow: ellipsis }\n"
-    "td.full { color: var(--bad); font-weight: 600 }\n"
-    "td button { font: inherit; line-height: 1; width: 2rem; height: 2rem; border: 1px solid "
-        "var(--line);\n"
-    "  border-radius: .45rem; background: none; color: var(--dim); cursor: pointer }\n"
-    "td button:hover, td button:focus-visible { color: var(--bad); border-color: var(--bad) }\n"
-    "td button:disabled { opacity: .4 }\n"
-    "tbody:only-child td + td { width: 5rem }\n"
-    "#totals { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: "
-        ".1rem 1rem;\n"
-    "  padding: .6rem .75rem; margin: 0 }\n"
-    "#totals div { min-width: 0 }\n"
-    "#totals dt { color: var(--dim); font-size: .74rem }\n"
-    "#totals .zero { opacity: .45 }\n"
-    "#totals dd { margin: 0 0 .35rem; font-weight: 600 }\n";
+/* publish: from the call to the last send to the streams that had room, that of other threads and
+   the wait for a disk included. commit: from the turn of the loop that saw it to the last send of
+   the view. */
+enum { SSE__TOOK_PUBLISH, SSE__TOOK_COMMIT, SSE__TOOK_RENDER, SSE__TOOK, SSE__BOUNDS = 16 };
 
-/* In two parts: a string of C99 has at most 4095 characters. */
-static const char sse__monitor_js_draw[] =
-    "'use strict';\n"
-    "const base = new URL('.', document.currentScript.src).href;\n"
-    "const $ = id => document.getElementById(id);\n"
-    "const make = (name, text) => { const e = document.createElement(name); if (text !== "
-        "undefined) e.textContent = text; return e; };\n"
-    "const svg = (name, attributes) => {\n"
-    "  const e = document.createElementNS('http://www.w3.org/2000/svg', name);\n"
-    "  for (const key in attributes) e.setAttribute(key, attributes[key]);\n"
-    "  return e;\n"
-    "};\n"
-    "\n"
-    "const scale = (n, step, units) => {\n"
-    "  let i = 0;\n"
-    "  while (n >= step * 0.9995 && i < units.length - 1) { n /= step; i++; }\n"
-    "  return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(n >= 10 ? 1 : "
-        "2).replace(/\\.?0+$/, '')) + units[i];\n"
-    "};\n"
-    "const count = n => scale(n, 1000, ['', ' k', ' M', ' G', ' T']);\n"
-    "const bytes = n => scale(n, 1024, [' B', ' KB', ' MB', ' GB', ' TB']);\n"
-    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min' : s < 172800 ? "
-        "Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
-    "\n"
-    "// Each chart: a title, one or two series, how to print a value.\n"
-    "const charts = [\n"
-    "  ['Streams and connections', [['streams', 'streams'], ['connections', 'connections']], "
-        "count],\n"
-    "  ['Events a second', [['delivered', 'delivered'], ['events', 'sent or published']], count],\n"
-    "  ['Bytes a second', [['bytes_out', 'out'], ['bytes_in', 'in']], bytes],\n"
-    "  ['Work a second', [['renders', 'renders'], ['requests', 'requests']], count],\n"
-    "].map(([title, series, print]) => {\n"
-    "  const card = make('div'), legend = make('p'), foot = make('small'), top = make('span'), "
-        "area = svg('path', { class: 'area' });\n"
-    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: "
-        "'img', 'aria-label': title });\n"
-    "  card.className = 'card';\n"
-    "  drawing.append(svg('line', { x1: 0, y1: 40, x2: 100, y2: 40 }), svg('line', { x1: 0, y1: "
-        "0, x2: 100, y2: 0 }), area);\n"
-    "  const lines = series.map(([key, name], i) => {\n"
-    "    const item = make('span'), value = make('b'), path = svg('path', i ? { class: 'two' } : "
-        "{});\n"
-    "    item.append(value, name);\n"
-    "    legend.append(item);\n"
-    "    return { key, value, path };\n"
-    "  });\n"
-    "  lines.slice().reverse().forEach(line => drawing.append(line.path));\n"
-    "  foot.append(make('span', title), top);\n"
-    "  card.append(legend, drawing, foot);\n"
-    "  $('charts').append(card);\n"
-    "  return { lines, area, top, print };\n"
-    "});\n"
-    "\n"
-    "function draw({ lines, area, top, print }, state) {\n"
-    "  const most = Math.max(1, ...lines.flatMap(line => state.samples[line.key]));\n"
-    "  top.textContent = 'max ' + print(most);\n"
-    "  lines.forEach((line, i) => {\n"
-    "    const values = state.samples[line.key], step = 100 / (state.room - 1), start = 100 - "
-        "step * (values.length - 1);\n"
-    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' + (40 - 40 * v / "
-        "most).toFixed(2));\n"
-    "    line.value.textContent = print(values.length ? values[values.length - 1] : 0);\n"
-    "    line.path.setAttribute('d', points.length ? 'M' + points.join('L') : '');\n"
-    "    if (!i) area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + "
-        "points.join('L') + 'L100 40Z' : '');\n"
-    "  });\n"
-    "}\n";
+static const struct { char name[28], key[8], help[72]; } sse__latencies[SSE__TOOK] = {
+    {"sse_publish_seconds", "publish",
+     "From publishing an event to its last send to streams with room."},
+    {"sse_commit_to_view_seconds", "commit",
+     "From a commit that was seen to the last send of a view of it."},
+    {"sse_render_seconds", "render", "Renders of live views."}};
 
-static const char sse__monitor_js_live[] =
-    "// Rows are kept, so that a button stays under the finger.\n"
-    "const rows = new Map();\n"
-    "\n"
-    "function row(id) {\n"
-    "  const tr = make('tr'), cells = [0, 1, 2, 3].map(() => make('td')), button = make('button', "
-        "'\\u2715');\n"
-    "  const lines = cells.slice(0, 3).map(cell => { const line = [make('span'), make('small')]; "
-        "cell.append(...line); return line; });\n"
-    "  cells[3].append(button);\n"
-    "  tr.append(...cells);\n"
-    "  button.title = 'close this stream';\n"
-    "  button.onclick = async () => {\n"
-    "    button.disabled = true;\n"
-    "    const reply = await fetch(base + 'close', { method: 'POST', body: new URLSearchParams({ "
-        "id }) }).catch(() => null);\n"
-    "    if (!reply || !reply.ok) button.disabled = false;\n"
-    "  };\n"
-    "  return { tr, lines, queue: cells[2] };\n"
-    "}\n"
-    "\n"
-    "function table(state) {\n"
-    "  const seen = new Set();\n"
-    "  for (const [id, label, who, peer, age, idle, queue, full] of state.rows) {\n"
-    "    if (!rows.has(id)) rows.set(id, row(id));\n"
-    "    const { tr, lines, queue: cell } = rows.get(id);\n"
-    "    const texts = [label || 'stream', who ? who + ' \\u00b7 ' + peer : peer, time(age), "
-        "'sent ' + time(idle), bytes(queue), queue ? 'waiting' : ''];\n"
-    "    seen.add(id);\n"
-    "    texts.forEach((text, i) => { lines[i >> 1][i & 1].textContent = text; });\n"
-    "    cell.className = full ? 'full' : '';\n"
-    "    if (!tr.parentNode) $('streams').append(tr);\n"
-    "  }\n"
-    "  for (const [id, { tr }] of rows) if (!seen.has(id)) { tr.remove(); rows.delete(id); }\n"
-    "  $('shown').textContent = state.rows.length < state.streams ? state.rows.length + ' of ' + "
-        "count(state.streams) : count(state.streams);\n"
-    "}\n"
-    "\n"
-    "function names(body, list, total, shown) {\n"
-    "  body.replaceChildren(...list.map(([name, watchers]) => {\n"
-    "    const tr = make('tr');\n"
-    "    tr.append(make('td', name), make('td', count(watchers)));\n"
-    "    return tr;\n"
-    "  }));\n"
-    "  shown.textContent = list.length < total ? list.length + ' of ' + count(total) : "
-        "count(total);\n"
-    "  body.closest('section').hidden = !total;\n"
-    "}\n"
-    "\n"
-    "function totals(list) {\n"
-    "  $('totals').replaceChildren(...list.map(([name, value, kind]) => {\n"
-    "    const div = make('div');\n"
-    "    div.className = value ? '' : 'zero';\n"
-    "    div.append(make('dt', name), make('dd', (kind ? bytes : count)(value)));\n"
-    "    return div;\n"
-    "  }));\n"
-    "}\n"
-    "\n"
-    "function status(text, fine) {\n"
-    "  $('status').textContent = text;\n"
-    "  $('status').className = fine ? '' : 'off';\n"
-    "}\n"
-    "\n"
-    "$('host').textContent = location.host;\n"
-    "const source = new EventSource(base + 'live');\n"
-    "source.onopen = () => status('live', true);\n"
-    "source.onerror = () => status(source.readyState === 2 ? 'closed' : 'connecting', false);\n"
-    "source.onmessage = event => {\n"
-    "  const state = JSON.parse(event.data);\n"
-    "  charts.forEach(chart => draw(chart, state));\n"
-    "  table(state);\n"
-    "  names($('topics'), state.topics, state.topics_all, $('topics_shown'));\n"
-    "  names($('views'), state.views, state.views_all, $('views_shown'));\n"
-    "  totals(state.totals);\n"
-    "};\n";
+static const struct { uint32_t us; char le[8]; } sse__bounds_of[SSE__BOUNDS] = {
+    {100, "0.0001"}, {250, "0.00025"}, {500, "0.0005"}, {1000, "0.001"}, {2500, "0.0025"},
+    {5000, "0.005"}, {10000, "0.01"}, {25000, "0.025"}, {50000, "0.05"}, {100000, "0.1"},
+    {250000, "0.25"}, {500000, "0.5"}, {1000000, "1"}, {2500000, "2.5"}, {5000000, "5"},
+    {10000000, "10"}};
 
-/* ---- samples ---------------------------------------------------------------------------- */
+typedef struct sse__histogram { /* counts[i]: up to bound i, and over that before; the rest last */
+    uint64_t counts[SSE__BOUNDS + 1], count, sum_us, worst_us;
+} sse__histogram;
+
+static void sse__histogram_add(sse__histogram *h, uint64_t us, uint32_t times) {
+    int i = 0;
+    while (i < SSE__BOUNDS && us > sse__bounds_of[i].us) i++;
+    h->counts[i] += times;
+    h->count     += times;
+    h->sum_us    += us * times;
+    if (us > h->worst_us) h->worst_us = us;
+}
+
+/* What at least this part in 1000 stayed within; as if they were spread evenly in a bucket. */
+static uint64_t sse__histogram_within(const sse__histogram *h, uint64_t part) {
+    const uint64_t wanted = (h->count * part + 999) / 1000;
+    uint64_t       before = 0, from, to;
+    int            i      = 0;
+    if (!h->count) return 0;
+    while (i < SSE__BOUNDS && before + h->counts[i] < wanted) before += h->counts[i++];
+    from = i ? sse__bounds_of[i - 1].us : 0;
+    to   = i < SSE__BOUNDS ? sse__bounds_of[i].us : h->worst_us;
+    if (to > h->worst_us) to = h->worst_us;
+    return to <= from ? to : from + (to - from) * (wanted - before) / h->counts[i];
+}
+
+static void sse__histogram_put(const sse__histogram *h, const char *name, const char *help,
+                               sse_buf *out) {
+    uint64_t sum = 0;
+    int      i;
+    sse_printf(out, "# HELP %s %s\n# TYPE %s histogram\n", name, help, name);
+    for (i = 0; i <= SSE__BOUNDS; i++)
+        sse_printf(out, "%s_bucket{le=\"%s\"} %llu\n", name,
+                   i < SSE__BOUNDS ? sse__bounds_of[i].le : "+Inf",
+                   (unsigned long long)(sum += h->counts[i]));
+    sse_printf(out, "%s_sum %llu.%06llu\n%s_count %llu\n", name,
+               (unsigned long long)(h->sum_us / 1000000),
+               (unsigned long long)(h->sum_us % 1000000), name, (unsigned long long)h->count);
+}
+
+/* ---- what is noted -------------------------------------------------------------------------- */
 
 enum {
     SSE__SAMPLES       = 90,
-    SSE__SERIES        = 8,
-    SSE__GAUGES        = 2, /* of them */
+    SSE__SERIES        = 10,
+    SSE__GAUGES        = 3,     /* of them */
     SSE__MONITOR_MS    = 1000,
-    SSE__MONITOR_ROWS  = 200,
-    SSE__MONITOR_NAMES = 50
+    SSE__MONITOR_LOOKS = 32768, /* streams, or topics, for one render: N2 */
+    SSE__MONITOR_ROWS  = 200,   /* of a table, at most; ROWS_OF: unless more or fewer are wanted */
+    SSE__MONITOR_ROWS_OF = 20,
+    SSE__MONITOR_FOLLOWS = 8,   /* topics and views, of a stream */
+    SSE__CUTS          = 32,
+    SSE__HELD          = 16,
+    SSE__LINES         = 16,
+    SSE__LEAVING       = 64,
+    SSE__RATE_MS       = 60000
 };
 
 /* The gauges first. */
 static const struct { size_t at; char name[12]; } sse__all_series[SSE__SERIES] = {
 #define SSE__SERIES_OF(field) {SSE__AT(field), #field}
-    SSE__SERIES_OF(streams), SSE__SERIES_OF(connections), SSE__SERIES_OF(delivered),
-    SSE__SERIES_OF(events), SSE__SERIES_OF(bytes_out), SSE__SERIES_OF(bytes_in),
-    SSE__SERIES_OF(renders), SSE__SERIES_OF(requests)};
+    SSE__SERIES_OF(streams), SSE__SERIES_OF(connections), {SSE__OWN(rss_bytes), "rss_bytes"},
+    SSE__SERIES_OF(delivered), SSE__SERIES_OF(events), SSE__SERIES_OF(bytes_out),
+    SSE__SERIES_OF(bytes_in), SSE__SERIES_OF(renders), SSE__SERIES_OF(requests),
+    {SSE__OWN(cpu_us), "cpu_us"}};
 #undef SSE__SERIES_OF
 #undef SSE__AT
+#undef SSE__OWN
 
-struct sse__monitor { /* one for all pages of an app; samples is a ring */
-    sse_stats before;
-    uint64_t  sampled_at, samples[SSE__SAMPLES][SSE__SERIES];
-    uint32_t  first, count;
+/* A stream that was cut. at: by the loop's time, as below. */
+typedef struct sse__cut_note {
+    uint64_t at, bytes;
+    uint32_t events, age_s;
+    int      reason;
+    char     who[64], label[32], path[64], peer[INET6_ADDRSTRLEN];
+} sse__cut_note;
+
+typedef struct sse__held_note { /* callbacks that held the loop, by their words */
+    uint64_t at, worst_ms, slow;
+    char     which[96];
+} sse__held_note;
+
+typedef struct sse__line_note {
+    uint64_t at;
+    uint32_t times;
+    int      level;
+    char     line[200];
+} sse__line_note;
+
+typedef struct sse__leaving { /* events that are on their way: see sse__monitor_sent */
+    uint64_t began, after;
+    uint32_t events;
+    uint8_t  kind, passes;
+} sse__leaving;
+
+/* One for all pages of an app; samples, cuts and lines are rings. N3 */
+struct sse__monitor {
+    sse__figures   before;
+    uint64_t       sampled_at, samples[SSE__SAMPLES][SSE__SERIES];
+    uint32_t       first, count;
+    uint64_t       started_ms, started_s;
+    sse__histogram took[SSE__TOOK];
+    sse__leaving   leaving[SSE__LEAVING];
+    uint32_t       leaving_count, cuts_seen, held_count;
+    sse__cut_note  cuts[SSE__CUTS];
+    sse__held_note held[SSE__HELD];
+    sse__mutex     mutex;     /* guards the rest: any thread logs */
+    sse__line_note lines[SSE__LINES];
+    uint64_t       lines_of[2]; /* SSE_LOG_ERROR, SSE_LOG_WARNING */
+    uint32_t       lines_seen;
 };
+
+static void sse__monitor_told_log(sse_app *app, int level, const char *line) {
+    struct sse__monitor *m = app->monitor;
+    sse__line_note      *note;
+    sse__lock(&m->mutex);
+    m->lines_of[level == SSE_LOG_WARNING]++;
+    note = &m->lines[(m->lines_seen + SSE__LINES - 1) % SSE__LINES];
+    if (!m->lines_seen || strncmp(note->line, line, sizeof note->line - 1) != 0) {
+        note        = &m->lines[m->lines_seen++ % SSE__LINES];
+        note->times = 0;
+        note->level = level;
+        snprintf(note->line, sizeof note->line, "%s", line);
+    }
+    note->times++;
+    note->at = sse__loop_clock_ms(&app->loop);
+    sse__unlock(&m->mutex);
+}
+
+/* In place of the one that held it least, if there is no room. Streams of a route are one. */
+static void sse__monitor_told_held(sse_app *app, const char *which, uint64_t ms) {
+    struct sse__monitor *m      = app->monitor;
+    const char          *stream = strstr(which, " (stream ");
+    const size_t         n      = stream ? (size_t)(stream - which) : strlen(which);
+    sse__held_note      *note, *least = m->held;
+    char                 name[sizeof note->which];
+    snprintf(name, sizeof name, "%.*s", (int)n, which);
+    for (note = m->held; note < m->held + m->held_count; note++) {
+        if (strcmp(note->which, name) == 0) break;
+        if (note->worst_ms < least->worst_ms) least = note;
+    }
+    if (note == m->held + SSE__HELD) {
+        if (least->worst_ms > ms) return;
+        note = least;
+        memset(note, 0, sizeof *note);
+    } else if (note == m->held + m->held_count) m->held_count++;
+    memcpy(note->which, name, sizeof name);
+    note->at    = app->loop.wheel.now;
+    note->slow += ms >= (uint64_t)app->options.slow_ms;
+    if (ms > note->worst_ms) note->worst_ms = ms;
+}
+
+static void sse__monitor_told_cut(const sse__stream *stream, const sse__conn *c) {
+    struct sse__monitor *m    = stream->app->monitor;
+    sse__cut_note       *note = &m->cuts[m->cuts_seen++ % SSE__CUTS];
+    const char          *who = sse__stream_who(stream), *path = sse__stream_path(stream);
+    const char          *label = sse__group_name(stream->extra->label);
+    char                 peer[INET6_ADDRSTRLEN];
+    note->at     = stream->app->loop.wheel.now;
+    note->bytes  = c->out.bytes;
+    note->events = c->out.count;
+    note->reason = stream->reason;
+    note->age_s  = (uint32_t)(note->at / 1000) - stream->opened_s;
+    snprintf(note->who, sizeof note->who, "%s", who ? who : "");
+    snprintf(note->label, sizeof note->label, "%s", label ? label : "");
+    snprintf(note->path, sizeof note->path, "%s", path ? path : "");
+    snprintf(note->peer, sizeof note->peer, "%s", sse__peer_write(&c->peer, peer));
+}
+
+/* What is queued now, is sent in the next pass over the connections; what a handler queues, which
+   runs within one, perhaps in the one behind it. */
+static void sse__monitor_sending(sse_app *app, int kind, uint64_t began, uint64_t after) {
+    struct sse__monitor *m = app->monitor;
+    sse__leaving        *s = &m->leaving[m->leaving_count];
+    if (!began) return;
+    if (m->leaving_count < SSE__LEAVING) {
+        m->leaving_count++;
+        memset(s, 0, sizeof *s);
+        s->began  = began;
+        s->kind   = (uint8_t)kind;
+    } else
+        do s--; /* with the latest of its kind; of each there is one unless the other took all */
+        while (s->kind != kind && s > m->leaving);
+    s->passes = app->net->current ? 2 : 1;
+    s->events++;
+    if (after > s->after) s->after = after;
+}
+
+static void sse__monitor_told_event(sse_app *app, sse__topic *topic, uint64_t began,
+                                    uint64_t after) {
+    const uint32_t window = (uint32_t)(app->loop.wheel.now / SSE__RATE_MS);
+    sse__monitor_sending(app, SSE__TOOK_PUBLISH, began, after);
+    if (!topic) return;
+    if (topic->rate.window != window) {
+        topic->rate.before = topic->rate.window + 1 == window ? topic->rate.now : 0;
+        topic->rate.now    = 0;
+        topic->rate.window = window;
+    }
+    topic->rate.now++;
+}
+
+static void sse__monitor_told_view(sse_app *app, uint64_t committed) {
+    sse__monitor_sending(app, SSE__TOOK_COMMIT, committed, 0);
+}
+
+static void sse__monitor_told_render(sse_app *app, uint64_t began) {
+    sse__histogram_add(&app->monitor->took[SSE__TOOK_RENDER], sse__observed_us(app) - began, 1);
+}
+
+/* Behind each pass over the connections: what was queued before has been sent, unless it waits for
+   a disk (C5). */
+static void sse__monitor_sent(sse_app *app) {
+    struct sse__monitor *m   = app->monitor;
+    const uint64_t       now = m->leaving_count ? sse__observed_us(app) : 0;
+    uint32_t             i, kept = 0;
+    for (i = 0; i < m->leaving_count; i++) {
+        sse__leaving s = m->leaving[i];
+        if (s.passes) s.passes--;
+        if (s.passes || s.after > app->net->kept) m->leaving[kept++] = s;
+        else sse__histogram_add(&m->took[s.kind], now > s.began ? now - s.began : 0, s.events);
+    }
+    m->leaving_count = kept;
+}
+
+static void sse__monitor_free(sse_app *app) {
+    app->observer = NULL;
+    sse__mutex_free(&app->monitor->mutex);
+    SSE_FREE(app->monitor);
+}
+
+/* ---- streams -------------------------------------------------------------------------------- */
+
+/* How a stream is, the worst first. DISK: what is first in its queue waits for a database (C5). */
+enum { SSE__WELL, SSE__QUEUED, SSE__ON_DISK, SSE__FULL, SSE__STUCK };
+static const char sse__conditions[][8] = {"open", "waiting", "disk", "full", "stuck"};
+
+/* FULL: its buffer in the kernel took no more. STUCK: and nothing has left since it was looked at
+   [stream_tick]. */
+static int sse__stream_condition(const sse__stream *stream) {
+    const sse__conn *c = stream->conn;
+    if (!c->out.count) return SSE__WELL;
+    if (sse__conn_is_held(c)) return SSE__ON_DISK;
+    if (c->writable) return SSE__QUEUED;
+    return stream->stuck_since && !c->progressed ? SSE__STUCK : SSE__FULL;
+}
+
+/* What its buffer in the kernel holds; -1: not known. */
+static int sse__conn_unsent(const sse__conn *c) {
+    int unsent = -1;
+#if defined(__linux__) && defined(TIOCOUTQ)
+    if (ioctl(c->source.fd, TIOCOUTQ, &unsent)) unsent = -1;
+#else
+    (void)c;
+#endif
+    return unsent;
+}
+
+static const sse_view *sse__channel_view(const sse__channel *channel) { /* of one without a topic */
+    return SSE__CONTAINER((sse__channel *)(uintptr_t)channel, sse_view, channel);
+}
+
+static const char *sse__channel_name(const sse__channel *channel) {
+    const sse_view *view = sse__channel_view(channel);
+    if (channel->topic) return channel->topic->node.key.ptr;
+    return view->node.key.ptr ? view->node.key.ptr : view->live->path;
+}
+
+/* Views of the monitor have what is looked for in their names. */
+static bool sse__channel_is_ours(const sse__channel *channel) {
+    const sse__live *live = channel->topic ? NULL : sse__channel_view(channel)->live;
+    return live && live->user && live->user == live->app->monitor;
+}
+
+/* What a page asks for. find: in small letters. */
+typedef struct sse__wish {
+    char        find[64];
+    const char *sort, *topics;
+    uint64_t    page, rows;
+} sse__wish;
+
+static sse__wish sse__wish_of(const char *find, const char *sort, const char *topics,
+                              const char *page, const char *rows) {
+    sse__wish w;
+    size_t    i;
+    memset(&w, 0, sizeof w);
+    for (i = 0; find && find[i] && i < sizeof w.find - 1; i++) w.find[i] = sse__lower(find[i]);
+    w.sort   = sse__nonempty(sort) ? sort : "-state";
+    w.topics = sse__nonempty(topics) ? topics : "-watchers";
+    if (!sse__parse_u64(sse__text(page), SSE__MONITOR_LOOKS, &w.page)) w.page = 0;
+    if (!sse__parse_u64(sse__text(rows), SSE__MONITOR_ROWS, &w.rows) || !w.rows)
+        w.rows = SSE__MONITOR_ROWS_OF;
+    return w;
+}
+
+static bool sse__wish_finds(const char *text, const char *find) { /* NULL: is nowhere */
+    size_t i;
+    for (; text && *text; text++) {
+        for (i = 0; find[i] && sse__lower(text[i]) == find[i]; i++) {}
+        if (!find[i]) return true;
+    }
+    return false;
+}
+
+static bool sse__wish_wants(const sse__wish *w, const sse__stream *stream) {
+    const char     *find = w->find;
+    const sse__sub *sub;
+    char            peer[INET6_ADDRSTRLEN];
+    if (!*find || sse__wish_finds(sse__stream_who(stream), find) ||
+        sse__wish_finds(sse__group_name(stream->extra->label), find) ||
+        sse__wish_finds(sse__stream_path(stream), find))
+        return true;
+    for (sub = stream->subs; sub; sub = sub->next)
+        if (!sse__channel_is_ours(sub->channel) &&
+            sse__wish_finds(sse__channel_name(sub->channel), find))
+            return true;
+    return !find[strspn(find, "0123456789abcdef:.unix")] &&
+           sse__wish_finds(sse__peer_write(&stream->conn->peer, peer), find);
+}
+
+/* Something to be sorted: by key, then by text (NULL: none, all the same), then by where it is. */
+typedef struct sse__pick { uint64_t key; const char *text; const void *item; } sse__pick;
+
+/* from to to: those that are wanted, of all when they are sorted. down: the highest first. */
+typedef struct sse__picks {
+    sse__pick *at;
+    size_t     cap;
+    uint32_t   count, from, to, dice;
+    bool       down;
+} sse__picks;
+
+static bool sse__picks_add(sse__picks *p, uint64_t key, const char *text, const void *item) {
+    void *array = p->at;
+    if (!sse__grow(&array, &p->cap, p->count, sizeof *p->at)) return false;
+    p->at                 = (sse__pick *)array;
+    p->at[p->count].key   = key;
+    p->at[p->count].text  = text;
+    p->at[p->count].item  = item;
+    p->count++;
+    return true;
+}
+
+static bool sse__picks_less(const sse__picks *p, const sse__pick *a, const sse__pick *b) {
+    int order = a->key < b->key ? -1 : a->key > b->key;
+    if (!order && a->text && b->text) order = strcmp(a->text, b->text);
+    if (p->down) order = -order;
+    if (!a->text != !b->text && a->key == b->key) return !b->text; /* who has none comes last */
+    return order ? order < 0 : (uintptr_t)a->item < (uintptr_t)b->item;
+}
+
+/* Brings those that are wanted to where they belong, in order: a quicksort that leaves the others
+   alone. The pivot is chosen by dice: names are the clients', and might be chosen so that it is
+   always the worst. */
+static void sse__picks_sort(sse__picks *p, uint32_t low, uint32_t high) {
+    while (high - low > 1 && low < p->to && high > p->from) {
+        uint32_t  i, middle = low;
+        sse__pick pivot, other;
+        p->dice = p->dice * 1664525u + 1013904223u;
+        i       = low + (uint32_t)(((uint64_t)p->dice * (high - low)) >> 32);
+        pivot   = p->at[i];
+        p->at[i]        = p->at[high - 1];
+        p->at[high - 1] = pivot;
+        for (i = low; i < high - 1; i++) {
+            if (!sse__picks_less(p, &p->at[i], &pivot)) continue;
+            other = p->at[i], p->at[i] = p->at[middle], p->at[middle] = other;
+            middle++;
+        }
+        p->at[high - 1] = p->at[middle];
+        p->at[middle]   = pivot;
+        if (middle - low < high - middle) {
+            sse__picks_sort(p, low, middle);
+            low = middle + 1;
+        } else {
+            sse__picks_sort(p, middle + 1, high);
+            high = middle;
+        }
+    }
+}
+
+/* Those of the page that is wanted; it is the last one, if there are not so many. */
+static void sse__picks_page(sse__picks *p, uint64_t page, uint64_t rows) {
+    const uint64_t last = p->count ? (p->count - 1) / rows : 0;
+    p->from = (uint32_t)((page < last ? page : last) * rows);
+    p->to   = p->count - p->from > rows ? p->from + (uint32_t)rows : p->count;
+    sse__picks_sort(p, 0, p->count);
+}
+
+enum {
+    SSE__SORT_STATE, SSE__SORT_AGE, SSE__SORT_WAITING, SSE__SORT_EVENTS, SSE__SORT_BYTES,
+    SSE__SORT_IDLE, SSE__SORT_PEER, SSE__SORT_WHO, SSE__SORT_LABEL, SSE__SORT_PATH
+};
+
+/* The place of a name in a list of names of 12 bytes; 0, if it is not there. A "-" before it does
+   not count. */
+static int sse__sort_of(const char *name, const char (*names)[12], int n) {
+    if (*name == '-') name++;
+    while (--n > 0 && strcmp(names[n], name) != 0) {}
+    return n;
+}
+
+static uint64_t sse__sort_peer(const sse__peer *peer) { /* IPv4 by its four bytes */
+    const unsigned char *at = peer->address;
+    uint64_t             key = 0;
+    int                  i;
+    if (memcmp(at, sse__ipv4_mapped, 12) == 0) at += 8;
+    for (i = 0; i < 8; i++) key = key << 8 | at[i];
+    return key;
+}
+
+static bool sse__picks_add_stream(sse__picks *p, const sse__stream *stream, int sort) {
+    const uint64_t bytes = stream->conn->out.bytes;
+    switch (sort) {
+    case SSE__SORT_AGE: return sse__picks_add(p, ~stream->opened_s, NULL, stream);
+    case SSE__SORT_WAITING: return sse__picks_add(p, bytes, NULL, stream);
+    case SSE__SORT_EVENTS: return sse__picks_add(p, stream->events, NULL, stream);
+    case SSE__SORT_BYTES: return sse__picks_add(p, stream->bytes, NULL, stream);
+    case SSE__SORT_IDLE:
+        return sse__picks_add(p, sse__stream_ago(stream, stream->last_sent), NULL, stream);
+    case SSE__SORT_PEER:
+        return sse__picks_add(p, sse__sort_peer(&stream->conn->peer), NULL, stream);
+    case SSE__SORT_WHO: return sse__picks_add(p, 0, sse__stream_who(stream), stream);
+    case SSE__SORT_LABEL:
+        return sse__picks_add(p, 0, sse__group_name(stream->extra->label), stream);
+    case SSE__SORT_PATH: return sse__picks_add(p, 0, sse__stream_path(stream), stream);
+    default:
+        return sse__picks_add(p, (uint64_t)sse__stream_condition(stream) << 56 | bytes, NULL,
+                              stream);
+    }
+}
+
+/* Looks at all streams, N2: counts those that wait, and picks those that are wanted. w NULL: none.
+   Answers the number of the first that it did not look at. */
+static uint32_t sse__monitor_look(const sse_app *app, const sse__wish *w, sse__figures *f,
+                                  sse__picks *p) {
+    static const char names[][12] = {"state", "age", "waiting", "events", "bytes", "idle", "peer",
+                                     "who", "label", "path"};
+    const sse__slots *all  = &app->streams->all;
+    const int         sort = w ? sse__sort_of(w->sort, names, (int)SSE__COUNT(names)) : 0;
+    uint32_t          i, looks = 0;
+    for (i = 0; i < all->used && looks < SSE__MONITOR_LOOKS; i++) {
+        const sse__stream *stream = (const sse__stream *)all->at[i].item;
+        if (!stream || !sse__stream_lives(stream)) continue;
+        looks++;
+        if (stream->conn->out.count) {
+            const int condition = sse__stream_condition(stream);
+            f->waiting++;
+            f->waiting_bytes += stream->conn->out.bytes;
+            f->full  += condition >= SSE__FULL;
+            f->stuck += condition == SSE__STUCK;
+        }
+        if (w && sse__wish_wants(w, stream) && !sse__picks_add_stream(p, stream, sort)) break;
+    }
+    if (w) p->down = *w->sort == '-';
+    SSE_ASSERT(looks <= SSE__MONITOR_LOOKS); /* N2 */
+    return looks;
+}
+
+/* ---- figures as of now ---------------------------------------------------------------------- */
+
+static uint64_t sse__process_rss(void) { /* 0: not known */
+#if defined(__linux__)
+    char          text[64];
+    const int     fd    = SSE__SYS(open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+    const ssize_t n     = fd < 0 ? -1 : SSE__SYS(read(fd, text, sizeof text));
+    sse_str       rest  = sse__str(text, n > 0 ? (size_t)n : 0);
+    uint64_t      pages = 0;
+    if (fd >= 0) close(fd);
+    (void)sse__cut(&rest, ' ', false); /* the size of all */
+    if (!sse__parse_u64(sse__cut(&rest, ' ', false), UINT32_MAX, &pages)) return 0;
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+#else
+    return 0;
+#endif
+}
+
+static uint64_t sse__process_cpu_us(void) {
+    struct rusage u;
+    if (getrusage(RUSAGE_SELF, &u)) return 0;
+    return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+/* Events that a database which fails should have. What waits for one that works is no news. */
+static uint64_t sse__monitor_unsaved(const sse_app *app) {
+    const sse__sequence *sequence = &app->topics->sequence;
+    const sse__link     *link     = sequence->dirty.next;
+    uint64_t             n        = 0;
+    for (; sequence->stores && link != &sequence->dirty; link = link->next) {
+        const sse__history *h = SSE__CONTAINER((sse__link *)(uintptr_t)link, sse__history, dirty);
+        if (h->limits.store && h->limits.store->failing)
+            n += h->count - sse__history_after(h, h->saved);
+    }
+    return n;
+}
+
+static sse__figures sse__figures_read(sse_app *app) { /* but for what monitor_look counts */
+    struct sse__monitor *m = app->monitor;
+    sse__figures         f;
+    memset(&f, 0, sizeof f);
+    f.stats           = sse__stats_read(app);
+    f.unsaved         = sse__monitor_unsaved(app);
+    f.max_connections = (uint64_t)app->options.max_connections;
+    f.rss_bytes       = sse__process_rss();
+    f.cpu_us          = sse__process_cpu_us();
+    f.started_s       = m->started_s;
+    sse__lock(&m->mutex);
+    f.errors   = m->lines_of[0];
+    f.warnings = m->lines_of[1];
+    sse__unlock(&m->mutex);
+    return f;
+}
 
 /* Adds what happened since the sample before. After a pause, in which nobody watched, they begin
    anew: N1. */
-static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, uint64_t at) {
+static void sse__monitor_sample(struct sse__monitor *m, const sse__figures *now, uint64_t at) {
     const uint64_t ms = at - m->sampled_at;
     uint64_t      *sample;
     int            i;
@@ -22731,9 +23213,9 @@ static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, ui
         else m->count++;
         sample = m->samples[(m->first + m->count - 1) % SSE__SAMPLES];
         for (i = 0; i < SSE__SERIES; i++) {
-            sample[i] = sse__stat(now, sse__all_series[i].at);
+            sample[i] = sse__figure(now, sse__all_series[i].at);
             if (i < SSE__GAUGES) continue;
-            sample[i] -= sse__stat(&m->before, sse__all_series[i].at);
+            sample[i] -= sse__figure(&m->before, sse__all_series[i].at);
             sample[i] = (sample[i] * 1000 + ms / 2) / ms; /* a second, rounded */
         }
     }
@@ -22741,9 +23223,12 @@ static void sse__monitor_sample(struct sse__monitor *m, const sse_stats *now, ui
     m->sampled_at = at;
 }
 
+/* ---- the state, as JSON --------------------------------------------------------------------- */
+
 static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out) {
     uint32_t k;
     int      i;
+    sse_printf(out, ",\"room\":%d,\"samples\":{", SSE__SAMPLES);
     for (i = 0; i < SSE__SERIES; i++) {
         sse_json(out, i ? ",%s:[" : "%s:[", sse__all_series[i].name);
         for (k = 0; k < m->count; k++)
@@ -22751,88 +23236,264 @@ static void sse__monitor_put_samples(const struct sse__monitor *m, sse_buf *out)
                        (unsigned long long)m->samples[(m->first + k) % SSE__SAMPLES][i]);
         sse_puts(out, "]");
     }
+    sse_puts(out, "}");
 }
 
-/* ---- streams, topics, views --------------------------------------------------------------- */
-
-static void sse__monitor_put_row(sse_buf *out, const sse__stream *stream) {
-    const uint64_t now = stream->app->loop.wheel.now;
-    const size_t   queue = stream->conn->out.bytes;
-    char           peer[INET6_ADDRSTRLEN];
-    sse_json(out, "[\"%lu-%lu\",%s,%s,%s,%llu,%llu,%llu,%d]", (unsigned long)stream->slot,
-             (unsigned long)stream->gen, sse__group_name(stream->extra->label),
-             sse__stream_who(stream), sse__peer_write(&stream->conn->peer, peer),
-             (unsigned long long)(now / 1000 - stream->opened_s),
-             (unsigned long long)sse__stream_ago(stream, stream->last_sent) / 1000,
-             (unsigned long long)queue,
-             queue > stream->max_queue / 2);
-}
-
-/* Those with something waiting come first; the others as long as there is room: N2. */
-static void sse__monitor_put_rows(const sse_app *app, sse_buf *out) {
-    const sse__slots *all = &app->streams->all;
-    int               rows = 0, waiting;
-    uint32_t          i;
-    for (waiting = 1; waiting >= 0; waiting--)
-        for (i = 0; i < all->used && rows < SSE__MONITOR_ROWS; i++) {
-            const sse__stream *stream = (const sse__stream *)all->at[i].item;
-            if (!stream || !sse__stream_lives(stream)) continue;
-            if ((stream->conn->out.bytes > 0) != waiting) continue;
-            if (rows++) sse_puts(out, ",");
-            sse__monitor_put_row(out, stream);
-        }
-    SSE_ASSERT(rows <= SSE__MONITOR_ROWS); /* N2 */
-}
-
-/* The names of topics or views, with how many watch each. back: from node to channel. */
-static int sse__monitor_put_names(sse_buf *out, const sse__map *map, size_t back, int rows) {
-    const sse__node *node;
-    uint32_t         i;
-    for (i = 0; i < map->cap; i++)
-        for (node = map->buckets[i]; node && rows < SSE__MONITOR_NAMES; node = node->next, rows++) {
-            const void *channel = (const char *)node - back;
-            sse_json(out, rows ? ",[%s,%lu]" : "[%s,%lu]", node->key.ptr,
-                     (unsigned long)((const sse__channel *)channel)->count);
-        }
-    return rows;
-}
-
-static void sse__monitor_put_totals(const sse_stats *now, sse_buf *out) {
+static void sse__monitor_put_figures(const sse__figures *f, sse_buf *out) {
     const sse__metric *m;
-    int                rows = 0;
-    for (m = sse__metrics; m < (&sse__metrics)[1]; m++)
-        if (m->label[0])
-            sse_json(out, rows++ ? ",[%s,%llu,%d]" : "[%s,%llu,%d]", m->label,
-                     (unsigned long long)sse__stat(now, m->at), strstr(m->name, "_bytes") != NULL);
+    char               key[64];
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++) {
+        sse__metric_key(m, key);
+        sse_json(out, m == sse__metrics ? ",\"counters\":{%s:" : ",%s:", key);
+        if (m->micro)
+            sse_printf(out, "%llu.%06llu", (unsigned long long)sse__figure(f, m->at) / 1000000,
+                       (unsigned long long)sse__figure(f, m->at) % 1000000);
+        else sse_printf(out, "%llu", (unsigned long long)sse__figure(f, m->at));
+    }
+    sse_puts(out, "}");
+}
+
+static void sse__monitor_put_latencies(const struct sse__monitor *m, sse_buf *out) {
+    int i;
+    sse_puts(out, ",\"latency\":{");
+    for (i = 0; i < SSE__TOOK; i++) {
+        const sse__histogram *h = &m->took[i];
+        if (i) sse_puts(out, ",");
+        sse_json(out, "%s:{\"count\":%llu,\"mean_us\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,"
+                      "\"worst_us\":%llu}", sse__latencies[i].key,
+                 (unsigned long long)h->count,
+                 (unsigned long long)(h->count ? h->sum_us / h->count : 0),
+                 (unsigned long long)sse__histogram_within(h, 500),
+                 (unsigned long long)sse__histogram_within(h, 990),
+                 (unsigned long long)h->worst_us);
+    }
+    sse_puts(out, "}");
+}
+
+static void sse__monitor_put_stream(sse_buf *out, const sse__stream *stream) {
+    const sse__conn *c = stream->conn;
+    const sse__sub  *sub;
+    uint32_t         n = 0;
+    char             peer[INET6_ADDRSTRLEN];
+    sse_json(out, "{\"id\":\"%lu-%lu\",\"label\":%s,\"who\":%s,\"peer\":%s,\"path\":%s,"
+                  "\"age_s\":%lu,\"idle_s\":%lu,\"follows\":[",
+             (unsigned long)stream->slot, (unsigned long)stream->gen,
+             sse__group_name(stream->extra->label), sse__stream_who(stream),
+             sse__peer_write(&c->peer, peer), sse__stream_path(stream),
+             (unsigned long)((uint32_t)(stream->app->loop.wheel.now / 1000) - stream->opened_s),
+             (unsigned long)(sse__stream_ago(stream, stream->last_sent) / 1000));
+    for (sub = stream->subs; sub; sub = sub->next, n++)
+        if (n < SSE__MONITOR_FOLLOWS)
+            sse_json(out, n ? ",%s" : "%s", sse__channel_name(sub->channel));
+    sse_json(out, "],\"follows_all\":%lu,\"events\":%lu,\"bytes\":%llu,\"waiting_bytes\":%llu,"
+                  "\"waiting_events\":%lu,\"kernel_bytes\":%d,\"state\":%s,\"stuck_s\":%lu}",
+             (unsigned long)n, (unsigned long)stream->events, (unsigned long long)stream->bytes,
+             (unsigned long long)c->out.bytes, (unsigned long)c->out.count, sse__conn_unsent(c),
+             sse__conditions[sse__stream_condition(stream)],
+             (unsigned long)(stream->stuck_since
+                                 ? sse__stream_ago(stream, stream->stuck_since) / 1000 : 0));
+}
+
+static void sse__monitor_put_streams(sse_app *app, const sse__wish *w, sse__figures *f,
+                                     sse_buf *out) {
+    sse__picks p;
+    uint32_t   i, looks;
+    memset(&p, 0, sizeof p);
+    p.dice = (uint32_t)(app->map_key[0] ^ app->loop.wheel.now);
+    looks  = sse__monitor_look(app, w, f, &p);
+    sse__picks_page(&p, w->page, w->rows);
+    sse_printf(out, ",\"streams\":{\"open\":%llu,\"looked_at\":%lu,\"found\":%lu,\"from\":%lu,"
+                    "\"rows\":[", (unsigned long long)f->stats.streams, (unsigned long)looks,
+               (unsigned long)p.count, (unsigned long)p.from);
+    SSE_ASSERT(p.to - p.from <= SSE__MONITOR_ROWS); /* N2 */
+    for (i = p.from; i < p.to; i++) {
+        if (i > p.from) sse_puts(out, ",");
+        sse__monitor_put_stream(out, (const sse__stream *)p.at[i].item);
+    }
+    sse_puts(out, "]}");
+    SSE_FREE(p.at);
+}
+
+/* Events in the last minute, about: those of this window, and of the one before the part that is
+   not over yet. */
+static uint32_t sse__topic_rate(const sse__topic *topic) {
+    const uint64_t now    = topic->owner->app->loop.wheel.now;
+    const uint32_t window = (uint32_t)(now / SSE__RATE_MS);
+    uint64_t       before = topic->rate.before, in = topic->rate.now;
+    if (topic->rate.window + 1 == window) before = in, in = 0;
+    else if (topic->rate.window != window) return 0;
+    return (uint32_t)(in + before * (SSE__RATE_MS - now % SSE__RATE_MS) / SSE__RATE_MS);
+}
+
+/* The last id that a topic gave; "": none. */
+static void sse__topic_last_id(const sse__topic *topic, char id[SSE__ID_ROOM]) {
+    const sse__history *h = topic->history;
+    *id = '\0';
+    if (topic->channel.outbox)
+        snprintf(id, SSE__ID_ROOM, "%llu", (unsigned long long)topic->channel.outbox->last);
+    else if (h && h->count && !topic->channel.source)
+        snprintf(id, SSE__ID_ROOM, "%s-%llu", topic->owner->sequence.epoch,
+                 (unsigned long long)sse__history_seq(h, h->count - 1));
+}
+
+static void sse__monitor_put_topic(sse_buf *out, const sse__topic *topic) {
+    const sse__history *h = topic->history;
+    char                id[SSE__ID_ROOM];
+    sse__topic_last_id(topic, id);
+    sse_json(out, "{\"name\":%s,\"watchers\":%lu,\"events_a_minute\":%lu,\"last_id\":%s,"
+                  "\"kept\":%lu,\"kept_bytes\":%llu}", topic->node.key.ptr,
+             (unsigned long)topic->channel.count, (unsigned long)sse__topic_rate(topic),
+             *id ? id : NULL, (unsigned long)(h ? h->count : 0),
+             (unsigned long long)(h ? h->bytes : 0));
+}
+
+/* The topics of a map that are wanted. left: how many more may be looked at: N2. */
+static void sse__picks_add_topics(sse__picks *p, const sse__map *map, const sse__wish *w,
+                                  uint32_t *left) {
+    static const char names[][12] = {"watchers", "rate", "kept", "name"};
+    const int         sort = sse__sort_of(w->topics, names, (int)SSE__COUNT(names));
+    sse__node        *node;
+    uint32_t          i;
+    for (i = 0; i < map->cap && *left; i++)
+        for (node = map->buckets[i]; node && *left; node = node->next, --*left) {
+            const sse__topic *t = SSE__CONTAINER(node, sse__topic, node);
+            uint64_t          key = t->channel.count;
+            if (*w->find && !sse__wish_finds(t->node.key.ptr, w->find)) continue;
+            if (sort == 1) key = sse__topic_rate(t);
+            if (sort == 2) key = t->history ? t->history->bytes : 0;
+            if (sort == 3) key = 0;
+            if (!sse__picks_add(p, key, sort == 3 ? t->node.key.ptr : NULL, t)) return;
+        }
+}
+
+static void sse__monitor_put_topics(sse_app *app, const sse__wish *w, sse_buf *out) {
+    sse__picks p;
+    uint32_t   i, left = SSE__MONITOR_LOOKS;
+    memset(&p, 0, sizeof p);
+    p.dice = (uint32_t)(app->map_key[1] ^ app->loop.wheel.now);
+    sse__picks_add_topics(&p, &app->topics->exact, w, &left);
+    sse__picks_add_topics(&p, &app->topics->patterns, w, &left);
+    p.down = *w->topics == '-';
+    sse__picks_page(&p, 0, w->rows);
+    sse_printf(out, ",\"topics\":{\"open\":%lu,\"found\":%lu,\"rows\":[",
+               (unsigned long)(app->topics->exact.count + app->topics->patterns.count),
+               (unsigned long)p.count);
+    for (i = p.from; i < p.to; i++) {
+        if (i > p.from) sse_puts(out, ",");
+        sse__monitor_put_topic(out, (const sse__topic *)p.at[i].item);
+    }
+    sse_puts(out, "]}");
+    SSE_FREE(p.at);
+}
+
+/* Shared views, by watchers. */
+static void sse__monitor_put_views(sse_app *app, const sse__wish *w, sse_buf *out) {
+    const sse__map *map = &app->views->shared;
+    sse__picks      p;
+    sse__node      *node;
+    uint32_t        i, left = SSE__MONITOR_LOOKS;
+    memset(&p, 0, sizeof p);
+    p.down = true;
+    for (i = 0; i < map->cap; i++)
+        for (node = map->buckets[i]; node && left; node = node->next, left--) {
+            const sse_view *view = SSE__CONTAINER(node, sse_view, node);
+            if (!*w->find || (!sse__channel_is_ours(&view->channel) &&
+                              sse__wish_finds(node->key.ptr, w->find)))
+                (void)sse__picks_add(&p, view->channel.count, NULL, view);
+        }
+    sse__picks_page(&p, 0, w->rows);
+    sse_printf(out, ",\"views\":{\"open\":%lu,\"found\":%lu,\"rows\":[", (unsigned long)map->count,
+               (unsigned long)p.count);
+    for (i = p.from; i < p.to; i++) {
+        const sse_view *view = (const sse_view *)p.at[i].item;
+        sse_json(out, i > p.from ? ",{\"name\":%s,\"watchers\":%lu}"
+                                 : "{\"name\":%s,\"watchers\":%lu}", view->node.key.ptr,
+                 (unsigned long)view->channel.count);
+    }
+    sse_puts(out, "]}");
+    SSE_FREE(p.at);
+}
+
+/* What was noted, the newest first; of callbacks in no order. */
+static void sse__monitor_put_notes(sse_app *app, sse_buf *out) {
+    static const char reasons[][10] = {"peer", "end", "stop", "timeout", "queue", "lifetime",
+                                       "error"};
+    struct sse__monitor *m   = app->monitor;
+    const uint64_t       now = app->loop.wheel.now;
+    uint32_t             i;
+    sse_puts(out, ",\"cuts\":[");
+    for (i = 0; i < m->cuts_seen && i < SSE__CUTS; i++) {
+        const sse__cut_note *n = &m->cuts[(m->cuts_seen - 1 - i) % SSE__CUTS];
+        if (i) sse_puts(out, ",");
+        sse_json(out, "{\"ago_s\":%llu,\"reason\":%s,\"who\":%s,\"label\":%s,\"path\":%s,"
+                      "\"peer\":%s,\"age_s\":%lu,\"waiting_bytes\":%llu,\"waiting_events\":%lu}",
+                 (unsigned long long)(now - n->at) / 1000, reasons[n->reason],
+                 *n->who ? n->who : NULL, *n->label ? n->label : NULL, *n->path ? n->path : NULL,
+                 n->peer, (unsigned long)n->age_s, (unsigned long long)n->bytes,
+                 (unsigned long)n->events);
+    }
+    sse_puts(out, "],\"slow\":[");
+    for (i = 0; i < m->held_count; i++) {
+        const sse__held_note *n = &m->held[i];
+        if (i) sse_puts(out, ",");
+        sse_json(out, "{\"callback\":%s,\"worst_ms\":%llu,\"slow\":%llu,\"ago_s\":%llu}", n->which,
+                 (unsigned long long)n->worst_ms, (unsigned long long)n->slow,
+                 (unsigned long long)(now - n->at) / 1000);
+    }
+    sse_puts(out, "],\"log\":[");
+    sse__lock(&m->mutex);
+    for (i = 0; i < m->lines_seen && i < SSE__LINES; i++) {
+        const sse__line_note *n = &m->lines[(m->lines_seen - 1 - i) % SSE__LINES];
+        if (i) sse_puts(out, ",");
+        sse_json(out, "{\"ago_s\":%llu,\"level\":%s,\"times\":%lu,\"line\":%s}",
+                 (unsigned long long)(now > n->at ? (now - n->at) / 1000 : 0),
+                 n->level == SSE_LOG_ERROR ? "error" : "warning", (unsigned long)n->times, n->line);
+    }
+    sse__unlock(&m->mutex);
+    sse_puts(out, "]");
+}
+
+/* samples: for the charts, which are taken by that. */
+static void sse__monitor_put(sse_app *app, const sse__wish *w, bool samples, sse_buf *out) {
+    struct sse__monitor *m   = app->monitor;
+    const uint64_t       now = app->loop.wheel.now;
+    sse__figures         f   = sse__figures_read(app);
+    if (samples) sse__monitor_sample(m, &f, now);
+    sse_json(out, "{\"version\":%s,\"uptime_s\":%llu,\"slow_ms\":%d", SSE_VERSION,
+             (unsigned long long)(now - m->started_ms) / 1000, app->options.slow_ms);
+    if (samples) sse__monitor_put_samples(m, out);
+    sse__monitor_put_latencies(m, out);
+    sse__monitor_put_streams(app, w, &f, out);
+    sse__monitor_put_topics(app, w, out);
+    sse__monitor_put_views(app, w, out);
+    sse__monitor_put_notes(app, out);
+    sse__monitor_put_figures(&f, out); /* behind those that it counts */
+    sse_puts(out, "}");
 }
 
 static void sse__monitor_render(sse_view *view, sse_buf *out, void *user) {
-    const size_t    topic = offsetof(sse__topic, node) - offsetof(sse__topic, channel);
-    const size_t    shown = offsetof(sse_view, node) - offsetof(sse_view, channel);
-    const sse_app  *app = view->live->app;
-    const sse_stats now = sse__stats_read(app);
-    int             rows;
-    sse__monitor_sample((struct sse__monitor *)user, &now, app->loop.wheel.now);
-    sse_printf(out, "{\"room\":%d,\"samples\":{", SSE__SAMPLES);
-    sse__monitor_put_samples((const struct sse__monitor *)user, out);
-    sse_printf(out, "},\"streams\":%llu,\"rows\":[", (unsigned long long)now.streams);
-    sse__monitor_put_rows(app, out);
-    sse_printf(out, "],\"topics_all\":%llu,\"topics\":[", (unsigned long long)now.topics);
-    rows = sse__monitor_put_names(out, &app->topics->exact, topic, 0);
-    (void)sse__monitor_put_names(out, &app->topics->patterns, topic, rows);
-    sse_printf(out, "],\"views_all\":%llu,\"views\":[", (unsigned long long)now.views);
-    (void)sse__monitor_put_names(out, &app->views->shared, shown, 0);
-    sse_puts(out, "],\"totals\":[");
-    sse__monitor_put_totals(&now, out);
-    sse_puts(out, "]}");
+    const sse__wish w = sse__wish_of(sse_view_param(view, "q"), sse_view_param(view, "sort"),
+                                     sse_view_param(view, "topics"), sse_view_param(view, "page"),
+                                     sse_view_param(view, "rows"));
+    (void)user;
+    sse__monitor_put(view->live->app, &w, true, out);
 }
 
 /* ---- pages ---------------------------------------------------------------------------------- */
 
+static void sse__monitor_put_counter(sse_buf *out, const sse__metric *m) {
+    char key[64];
+    sse__metric_key(m, key);
+    sse_html(out, "<details data-key=\"%s\" data-unit=\"%s\"><summary><b>-</b> %s</summary>"
+                  "<p>%s</p></details>\n", key, strstr(m->name, "_bytes") ? "bytes" : "count",
+             m->label, m->help);
+}
+
 /* Its addresses are relative: a proxy may show it elsewhere. */
 static void sse__monitor_page_handler(sse_req *req, void *user) {
-    const char *name = strrchr(sse_path(req), '/') + 1;
-    sse_buf    *out  = sse_out(req);
+    const char        *name = strrchr(sse_path(req), '/') + 1;
+    sse_buf           *out  = sse_out(req);
+    const sse__metric *m;
     (void)user;
     sse_set_header(req, "Content-Security-Policy",
                    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -22843,13 +23504,19 @@ static void sse__monitor_page_handler(sse_req *req, void *user) {
                   "<title>sse.h</title>\n<link rel=\"icon\" href=\"data:,\">\n"
                   "<link rel=\"stylesheet\" href=\"%s/monitor.css\">\n"
                   "<script src=\"%s/monitor.js\" defer></script>\n", name, name);
-    sse_puts(out, sse__monitor_page);
+    sse__page_begin(out);
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++)
+        if (m->alarm) sse__monitor_put_counter(out, m);
+    sse__page_middle(out);
+    for (m = sse__metrics; m < (&sse__metrics)[1]; m++)
+        if (m->label[0] && !m->alarm) sse__monitor_put_counter(out, m);
+    sse__page_end(out);
 }
 
 static void sse__monitor_css_handler(sse_req *req, void *user) {
     (void)user;
     sse_set_type(req, "text/css; charset=utf-8");
-    sse_puts(sse_out(req), sse__monitor_css);
+    sse__page_style(sse_out(req));
 }
 
 static void sse__monitor_js_handler(sse_req *req, void *user) {
@@ -22857,8 +23524,7 @@ static void sse__monitor_js_handler(sse_req *req, void *user) {
     (void)user;
     sse_set_type(req, "text/javascript; charset=utf-8");
     sse_scripts(out, SSE_SCRIPT_UNLOAD | SSE_SCRIPT_RECONNECT | SSE_SCRIPT_BARE);
-    sse_puts(out, sse__monitor_js_draw);
-    sse_puts(out, sse__monitor_js_live);
+    sse__page_script(out);
 }
 
 static void sse__monitor_close_handler(sse_req *req, void *user) {
@@ -22877,21 +23543,37 @@ static void sse__monitor_close_handler(sse_req *req, void *user) {
     if (sse_stream_end(s, NULL) != SSE_OK) sse_fail(req, 404, "that stream is closed");
 }
 
+static void sse__monitor_json_handler(sse_req *req, void *user) {
+    const sse__wish w = sse__wish_of(sse_query(req, "q"), sse_query(req, "sort"),
+                                     sse_query(req, "topics"), sse_query(req, "page"),
+                                     sse_query(req, "rows"));
+    (void)user;
+    sse_set_header(req, "Cache-Control", "no-store");
+    sse__monitor_put(req->app, &w, false, sse_out_json(req));
+}
+
 static void sse__monitor_metrics_handler(sse_req *req, void *user) {
-    const sse_stats    now = sse__stats_read(req->app);
+    sse__figures       now = sse__figures_read(req->app);
     sse_buf           *out = sse_out(req);
     const sse__metric *m;
+    int                i;
     (void)user;
+    (void)sse__monitor_look(req->app, NULL, &now, NULL);
     sse_set_type(req, "text/plain; version=0.0.4; charset=utf-8");
     sse_puts(out, "# HELP sse_build_info The version of sse.h.\n# TYPE sse_build_info gauge\n"
                   "sse_build_info{version=\"" SSE_VERSION "\"} 1\n");
     for (m = sse__metrics; m < (&sse__metrics)[1]; m++) {
-        if (m->help[0])
+        const uint64_t v = sse__figure(&now, m->at);
+        if (m == sse__metrics || strcmp(m->name, m[-1].name) != 0)
             sse_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
                        strstr(m->name, "_total") ? "counter" : "gauge");
-        sse_printf(out, "%s%s %llu\n", m->name, m->labels,
-                   (unsigned long long)sse__stat(&now, m->at));
+        sse_printf(out, m->micro ? "%s%s %llu.%06llu\n" : "%s%s %llu\n", m->name, m->labels,
+                   (unsigned long long)(m->micro ? v / 1000000 : v),
+                   (unsigned long long)(v % 1000000));
     }
+    for (i = 0; i < SSE__TOOK; i++)
+        sse__histogram_put(&req->app->monitor->took[i], sse__latencies[i].name,
+                           sse__latencies[i].help, out);
 }
 
 /* Without a guard of the program's: clients on this machine only, by one of its own names. */
@@ -22906,12 +23588,30 @@ static void sse__monitor_guard(sse_req *req, void *user) {
                        "unless sse_monitor is given a guard");
 }
 
+/* From now on all of the app is observed. False: no memory. */
+static bool sse__monitor_use(sse_app *app) {
+    static const sse__observer observer = {sse__monitor_told_log,    sse__monitor_told_held,
+                                           sse__monitor_told_cut,    sse__monitor_told_event,
+                                           sse__monitor_told_render, sse__monitor_told_view};
+    struct sse__monitor *m = app->monitor ? app->monitor : SSE__NEW(struct sse__monitor);
+    if (!m || app->monitor) return m != NULL;
+    sse__mutex_init(&m->mutex);
+    m->started_ms = sse__loop_clock_ms(&app->loop);
+    m->started_s  = (uint64_t)(sse__loop_wall_ms(&app->loop) / 1000);
+    app->monitor  = m;
+    app->observer = &observer;
+    app->stages[SSE__TURN_SENT]    = sse__monitor_sent;
+    app->stages[SSE__FREE_MONITOR] = sse__monitor_free;
+    return true;
+}
+
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user) {
     static const struct { const char *method, *path; sse_handler fn; } pages[] = {
         {"GET", "", sse__monitor_page_handler},
         {"GET", "/monitor.css", sse__monitor_css_handler},
         {"GET", "/monitor.js", sse__monitor_js_handler},
         {"POST", "/close", sse__monitor_close_handler},
+        {"GET", "/metrics.json", sse__monitor_json_handler},
         {"GET", "/metrics", sse__monitor_metrics_handler}};
     sse_stream_options stream;
     sse_live_options   live;
@@ -22922,8 +23622,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
         return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
                                            "no param, at most 200 bytes", prefix ? prefix : "");
-    if (!app->monitor) app->monitor = SSE__NEW(struct sse__monitor);
-    if (!app->monitor) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
+    if (!sse__monitor_use(app)) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
     error = sse_before(app, prefix, guard ? guard : sse__monitor_guard, user);
     for (i = 0; i < SSE__COUNT(pages) && !error; i++) {
         snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
@@ -22936,6 +23635,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     live.stream   = &stream;
     live.every_ms = SSE__MONITOR_MS;
     live.format   = SSE_AS_DATA;
+    live.query    = "q sort topics page rows";
     live.user     = app->monitor;
     snprintf(path, sizeof path, "%s/live", prefix);
     return sse_live(app, path, sse__monitor_render, &live);
@@ -23264,7 +23964,7 @@ static void sse__check_stream(const sse__stream *stream) {
     const bool      lives = sse__stream_lives(stream);
     const sse__sub *sub;
     SSE_ASSERT(stream->phase >= SSE__STREAM_OPEN && stream->phase <= SSE__STREAM_CUT);
-    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->detached && !stream->req);
+    SSE_ASSERT(lives == (stream->conn != NULL) && lives == !stream->detached && stream->begun);
     SSE_ASSERT(!lives || (stream->conn->stream == stream && stream->conn->state == SSE__STREAM));
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
     SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || stream->drain ||
@@ -23360,8 +24060,10 @@ static void sse__check_all(sse_app *app) { (void)app; }
 static void sse__turn(sse_app *app, int timeout_ms) {
     sse__loop_wait(&app->loop, sse__turn_has_work(app) ? 0 : timeout_ms);
     sse__net_run(app->net);
+    sse__stages_run(app, SSE__TURN_SENT, SSE__TURN_SENT);
     sse__stages_run(app, SSE__TURN_CHANGES, SSE__TURN_SAVE);
     sse__net_run(app->net);
+    sse__stages_run(app, SSE__TURN_SENT, SSE__TURN_SENT);
     sse__check_all(app);
     sse__net_reap(app->net);
     sse__stats_show(app);
@@ -23549,10 +24251,9 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__app_drain(app);
     sse__stages_run(app, SSE__FREE_SAVE, SSE__FREE_SAVE);
     sse__net_close(app->net);
-    sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_FILES);
+    sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_MONITOR);
     sse__encoder_free(app->encoder);
     sse__router_close(app->router);
-    SSE_FREE(app->monitor);
     SSE_FREE(app->topic_of_log);
     sse__app_drop(app);
 }
@@ -25867,6 +26568,633 @@ static void sse__client_write(sse_buf *b) {
 static void sse__client_write(sse_buf *b) { (void)b; }
 #endif /* SSE_NO_CLIENT */
 
+/*==========================================================================
+  >>page   the page of >>monitor                                     [pure]
+  Uses: >>buf >>base     Tests: tests/browser/monitor.test.mjs
+
+  Each piece is a literal of at most 4095 characters, which is what every C
+  compiler takes.
+==========================================================================*/
+
+/* What stands between these are its numbers: see sse__monitor_page_handler. */
+static const char sse__page_head[] =
+    "<header><h1>sse.h</h1><span id=host></span><span id=status role=status "
+        "class=off>connecting</span></header>\n"
+    "<p id=gone role=alert hidden></p>\n"
+    "<main>\n"
+    "<section id=trouble aria-labelledby=calm><h2><span id=calm>Trouble</span></h2>\n"
+    "<div class=tiles>\n";
+
+static const char sse__page_panels[] =
+    "</div>\n"
+    "<div class=facts id=facts></div></section>\n"
+    "<nav aria-label=Panels></nav>\n"
+    "<section class=panel id=charts aria-label=Charts></section>\n"
+    "<section class=panel id=streams><h2>Streams <span id=shown></span></h2>\n"
+    "<form id=ask><input type=search id=find aria-label='Search streams, topics and views' "
+        "placeholder='who, label, path, topic, address'>\n"
+    "<label>by <select id=order></select></label><span class=pages><button type=button id=back "
+        "aria-label='Page before'>&#8249;</button><button type=button id=on aria-label='Next "
+        "page'>&#8250;</button></span></form>\n"
+    "<table><thead></thead><tbody></tbody></table></section>\n"
+    "<section class=panel id=topics><h2>Topics <span id=topics_shown></span></h2>\n"
+    "<label>by <select id=topics_order></select></label>\n"
+    "<table><thead></thead><tbody></tbody></table>\n"
+    "<h2>Live views <span "
+        "id=views_shown></span></h2><table><thead></thead><tbody></tbody></table></section>\n"
+    "<section class=panel id=cuts><h2>Cut "
+        "lately</h2><table><thead></thead><tbody></tbody></table></section>\n"
+    "<section class=panel id=slow><h2>Latency</h2><table><thead></thead><tbody></tbody></table>\n"
+    "<h2>Slow callbacks</h2><table><thead></thead><tbody></tbody></table></section>\n"
+    "<section class=panel id=log><h2>Warnings and "
+        "errors</h2><table><thead></thead><tbody></tbody></table></section>\n"
+    "<section class=panel id=all><h2>All numbers</h2>\n"
+    "<div class=tiles>\n";
+
+static const char sse__page_foot[] =
+    "</div></section>\n"
+    "</main>\n";
+
+/* Dark and light; one panel at a time where it is narrow. */
+static const char sse__page_look[] =
+    ":root { color-scheme: light dark; --bg: #f4f5f7; --card: #fff; --ink: #16202c; --dim: "
+        "#566374;\n"
+    "  --line: #dfe4ea; --one: #1f6feb; --two: #b85a10; --good: #15763f; --bad: #b3261e;\n"
+    "  --warn: #8a5a00; --soft: #1f6feb1f }\n"
+    "@media (prefers-color-scheme: dark) { :root { --bg: #0e1319; --card: #171e27; --ink: "
+        "#e4eaf1;\n"
+    "  --dim: #9aa8b8; --line: #283342; --one: #58a6ff; --two: #f0a35e; --good: #43c47a;\n"
+    "  --bad: #ff8a80; --warn: #e3b341; --soft: #58a6ff24 } }\n"
+    "* { box-sizing: border-box }\n"
+    "[hidden] { display: none !important }\n"
+    "body { margin: 0 auto; max-width: 90rem; padding: .5rem .6rem 1rem; background: var(--bg);\n"
+    "  color: var(--ink); font: 14px/1.35 system-ui, sans-serif;\n"
+    "  font-variant-numeric: tabular-nums }\n"
+    "header { display: flex; align-items: baseline; gap: .5rem }\n"
+    "h1 { font-size: 1.05rem; margin: 0 }\n"
+    "#host { color: var(--dim); overflow: hidden; text-overflow: ellipsis; white-space: nowrap;\n"
+    "  flex: 1 }\n"
+    "#status { font-size: .8rem; font-weight: 600; color: var(--good) }\n"
+    "#status::before { content: \"\\25CF\"; margin-right: .3em }\n"
+    "#status.off { color: var(--bad) }\n"
+    "#gone { margin: .4rem 0; padding: .5rem .7rem; border: 2px solid var(--bad); color: "
+        "var(--bad);\n"
+    "  border-radius: .5rem; font-weight: 600 }\n"
+    "body.gone main { opacity: .7 }\n"
+    "h2 { font-size: .88rem; margin: .5rem .1rem .3rem; display: flex; gap: .6rem;\n"
+    "  justify-content: space-between; align-items: baseline }\n"
+    "h2 span { font-weight: 400; color: var(--dim); font-size: .8rem }\n"
+    "h2 #calm { font-weight: 600; color: var(--good); font-size: inherit }\n"
+    "h2 #calm.some { color: var(--warn) }\n"
+    "h2 #calm.now { color: var(--bad) }\n"
+    "em { font-style: normal; font-weight: 600 }\n"
+    "p:has(em:empty) { display: none }\n";
+
+static const char sse__page_look_tiles[] =
+    ".tiles, .facts { display: grid; gap: .25rem;\n"
+    "  grid-template-columns: repeat(auto-fill, minmax(7.1rem, 1fr)) }\n"
+    "#all .tiles { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)) }\n"
+    ".facts { margin-top: .25rem; grid-template-columns: repeat(auto-fit, minmax(4.4rem, 1fr)) }\n"
+    ".facts details { text-align: center }\n"
+    ".facts b { display: block }\n"
+    ".facts summary { padding: .16rem .1rem }\n"
+    "details { background: var(--card); border: 1px solid var(--line); border-radius: .4rem;\n"
+    "  min-width: 0; font-size: .74rem }\n"
+    "summary { padding: .16rem .4rem; cursor: pointer; list-style: none; color: var(--dim);\n"
+    "  overflow: hidden; text-overflow: ellipsis; white-space: nowrap }\n"
+    "summary::-webkit-details-marker { display: none }\n"
+    "summary b { color: var(--ink); font-size: .88rem }\n"
+    "details p { margin: 0; padding: 0 .5rem .4rem; color: var(--ink) }\n"
+    "details[open] { grid-column: 1 / -1; text-align: left }\n"
+    "details[open] summary, #all summary { white-space: normal }\n"
+    ":focus-visible { outline: 2px solid var(--one); outline-offset: 1px }\n"
+    "#trouble .tiles b { color: var(--good) }\n"
+    "#trouble .tiles .some { border-color: var(--warn) }\n"
+    "#trouble .tiles .some b { color: var(--warn) }\n"
+    "#trouble .tiles .now { border-color: var(--bad); background: color-mix(in srgb, var(--bad) "
+        "12%,\n"
+    "  var(--card)) }\n"
+    "#trouble .tiles .now b { color: var(--bad) }\n"
+    "nav { display: flex; gap: .2rem; margin: .45rem 0 .1rem }\n"
+    "button, select, input { font: inherit; color: inherit; background: var(--card);\n"
+    "  border: 1px solid var(--line); border-radius: .4rem; min-height: 1.9rem }\n"
+    "button { cursor: pointer; padding: 0 .5rem }\n"
+    "button:disabled { opacity: .4; cursor: default }\n"
+    "nav button { flex: 1 1 auto; min-width: 0; padding: 0 .2rem; font-size: .78rem;\n"
+    "  color: var(--dim) }\n"
+    "nav button[aria-current] { color: var(--ink); font-weight: 600; border-color: var(--one) }\n"
+    ".panel:not(.on) { display: none }\n"
+    "#charts.on { display: grid; gap: .4rem; grid-template-columns: 1fr 1fr; padding-top: .3rem "
+        "}\n"
+    "figure { margin: 0; background: var(--card); border: 1px solid var(--line);\n"
+    "  border-radius: .4rem; padding: .3rem .4rem; min-width: 0 }\n"
+    "figure details { border: 0; background: none }\n"
+    "figure summary { padding: 0; color: var(--ink); font-weight: 600; font-size: .78rem }\n"
+    "figure summary::after { content: \" ?\"; color: var(--dim) }\n"
+    "figure p { margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 0 .6rem; font-size: "
+        ".72rem;\n"
+    "  color: var(--dim) }\n"
+    "figure details p { display: block }\n"
+    "figure p b { color: var(--ink); font-size: .8rem }\n"
+    "figure p span::before { content: \"\"; display: inline-block; width: .5rem; height: .5rem;\n"
+    "  border-radius: .1rem; margin-right: .25rem; background: var(--one) }\n"
+    "figure p span + span::before { background: var(--two) }\n"
+    ".plot { display: grid; grid-template-columns: auto 1fr; column-gap: .3rem; margin-top: .2rem "
+        "}\n"
+    ".plot div { display: flex; justify-content: space-between; font-size: .64rem; line-height: "
+        "1;\n"
+    "  color: var(--dim) }\n"
+    ".plot .y { flex-direction: column; text-align: right; margin: -.32rem 0 }\n"
+    ".plot .x { grid-column: 2; margin-top: .35rem }\n"
+    "svg { display: block; width: 100%; height: 7rem; overflow: visible }\n"
+    "svg path { fill: none; stroke: var(--one); stroke-width: 1.5; stroke-linejoin: round;\n"
+    "  vector-effect: non-scaling-stroke }\n"
+    "svg path.two { stroke: var(--two) }\n"
+    "svg path.area { fill: var(--soft); stroke: none }\n"
+    "svg line { stroke: var(--line); vector-effect: non-scaling-stroke }\n";
+
+static const char sse__page_look_tables[] =
+    "form { display: flex; flex-wrap: wrap; gap: .3rem; align-items: center; margin-bottom: .3rem "
+        "}\n"
+    "input { flex: 1 1 9rem; padding: 0 .5rem; min-width: 0 }\n"
+    "label { color: var(--dim); font-size: .8rem }\n"
+    ".pages { display: flex; gap: .2rem }\n"
+    ".pages button { min-width: 2.2rem }\n"
+    "table { width: 100%; border-spacing: 0; background: var(--card); border: 1px solid "
+        "var(--line);\n"
+    "  border-radius: .4rem; table-layout: fixed }\n"
+    "th { font-size: .72rem; font-weight: 500; color: var(--dim); text-align: right;\n"
+    "  padding: .1rem .25rem; vertical-align: bottom }\n"
+    "th details { border: 0; background: none; font-size: inherit }\n"
+    "th details p { position: absolute; max-width: 18rem; z-index: 1; margin: .1rem 0 0;\n"
+    "  padding: .4rem .5rem; background: var(--card); border: 1px solid var(--one);\n"
+    "  border-radius: .4rem; text-align: left; white-space: normal; right: .6rem }\n"
+    "th details[open] { text-align: inherit }\n"
+    "th details p::first-letter { text-transform: uppercase }\n"
+    "th summary { padding: .2rem 0; text-decoration: underline dotted; text-underline-offset: "
+        ".2em }\n"
+    "td { text-align: right; padding: .22rem .25rem; border-top: 1px solid var(--line);\n"
+    "  overflow: hidden; text-overflow: ellipsis; white-space: nowrap }\n"
+    "th:first-child, td:first-child { text-align: left; padding-left: .5rem }\n"
+    "td small { display: block; color: var(--dim); font-size: .74rem; overflow: hidden;\n"
+    "  text-overflow: ellipsis }\n"
+    "td.text { white-space: normal; overflow-wrap: anywhere }\n"
+    "th.x { width: 2.6rem }\n"
+    "th.n { width: 4.3rem }\n"
+    "th.m { width: 4rem }\n"
+    ".t, th.t { text-align: left }\n"
+    "tr.full td.how, tr.stuck td.how, td.bad { color: var(--bad); font-weight: 600 }\n"
+    "tr.waiting td.how, tr.disk td.how { color: var(--warn) }\n"
+    "td button { line-height: 1; width: 1.9rem; padding: 0; color: var(--dim) }\n"
+    "td button:hover, td button:focus-visible { color: var(--bad); border-color: var(--bad) }\n"
+    "tbody:empty::after { content: \"nothing\"; display: block; padding: .3rem .5rem;\n"
+    "  color: var(--dim) }\n"
+    ".wide { display: none }\n"
+    "@media (min-width: 60rem) {\n"
+    "  body { font-size: 15px; padding: .8rem 1.2rem 2rem }\n"
+    "  nav { display: none }\n"
+    "  .wide { display: table-cell }\n"
+    "  th.n { width: 5.2rem }\n"
+    "  th.m { width: 6.4rem }\n"
+    "  .panel:not(.on) { display: block }\n"
+    "  #charts, #charts.on { display: grid; grid-template-columns: repeat(4, 1fr) }\n"
+    "  main { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem; align-items: start }\n"
+    "  #trouble, #charts, #streams, #all { grid-column: 1 / -1 }\n"
+    "  svg { height: 6rem }\n"
+    "}\n";
+
+/* JavaScript of 2022. It writes texts, never HTML: names of streams and topics are the clients'. */
+static const char sse__page_tools[] =
+    "'use strict';\n"
+    "const base = new URL('.', document.currentScript.src).href;\n"
+    "const $ = id => document.getElementById(id);\n"
+    "const make = (name, text, ...inside) => {\n"
+    "  const e = document.createElement(name);\n"
+    "  if (text !== undefined) e.textContent = text;\n"
+    "  e.append(...inside);\n"
+    "  return e;\n"
+    "};\n"
+    "const explained = (text, why) => make('details', undefined, make('summary', text), make('p', "
+        "why));\n"
+    "const svg = (name, attributes) => {\n"
+    "  const e = document.createElementNS('http://www.w3.org/2000/svg', name);\n"
+    "  for (const key in attributes) e.setAttribute(key, attributes[key]);\n"
+    "  return e;\n"
+    "};\n"
+    "\n"
+    "const scale = (n, step, units) => {\n"
+    "  let i = 0;\n"
+    "  while (n >= step * 0.9995 && i < units.length - 1) { n /= step; i++; }\n"
+    "  return (i === 0 && n >= 10 || n >= 100 ? Math.round(n)\n"
+    "    : n.toFixed(n >= 10 ? 1 : 2).replace(/\\.?0+$/, '')) + units[i];\n"
+    "};\n"
+    "const count = n => scale(n, 1000, ['', ' k', ' M', ' G', ' T']);\n"
+    "const bytes = n => scale(n, 1024, [' B', ' KB', ' MB', ' GB', ' TB']);\n"
+    "const time = s => s < 100 ? s + ' s' : s < 6000 ? Math.floor(s / 60) + ' min'\n"
+    "  : s < 172800 ? Math.floor(s / 3600) + ' h' : Math.floor(s / 86400) + ' d';\n"
+    "const micro = us => us < 1000 ? us + ' \\u00b5s' : us < 1e6 ? count(us / 1000) + ' ms'\n"
+    "  : count(us / 1e6) + ' s';\n"
+    "\n"
+    "// The end of an axis: 1, 2 or 5 times a power of ten, of bytes a power of two.\n"
+    "function end(most, print) {\n"
+    "  const step = print === bytes ? 2 : 10;\n"
+    "  let top = 1;\n"
+    "  while (top * step <= most) top *= step;\n"
+    "  return print === bytes ? (top < most ? top * 2 : top)\n"
+    "    : [1, 2, 5, 10].map(k => k * top).find(n => n >= most);\n"
+    "}\n"
+    "\n";
+
+static const char sse__page_charts[] =
+    "// Each chart: a title, what it says, one or two series, how to print a value.\n"
+    "const charts = [\n"
+    "  ['Streams', 'Open event streams, and open connections, those of streams among them.',\n"
+    "    [['streams', 'streams'], ['connections', 'connections']], count],\n"
+    "  ['Events a second', 'Published or sent: each once. Delivered: once for each stream that "
+        "got it.',\n"
+    "    [['delivered', 'delivered'], ['events', 'published']], count],\n"
+    "  ['Bytes a second', 'What was sent to clients, compressed, with heads; and what came from "
+        "them.',\n"
+    "    [['bytes_out', 'out'], ['bytes_in', 'in']], bytes],\n"
+    "  ['Work a second', 'Renders of live views, of this page too, and requests.',\n"
+    "    [['renders', 'renders'], ['requests', 'requests']], count],\n"
+    "].map(([title, why, series, print]) => {\n"
+    "  const legend = make('p'), y = make('div'), x = make('div'), plot = make('div'),\n"
+    "    area = svg('path', { class: 'area' });\n"
+    "  const drawing = svg('svg', { viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: "
+        "'img' });\n"
+    "  for (const at of [0, 20, 40]) drawing.append(svg('line', { x1: 0, y1: at, x2: 100, y2: at "
+        "}));\n"
+    "  drawing.append(area);\n"
+    "  const lines = series.map(([key, name], i) => {\n"
+    "    const value = make('b', '-'), path = svg('path', i ? { class: 'two' } : {});\n"
+    "    legend.append(make('span', undefined, value, ' ' + name));\n"
+    "    return { key, name, value, path };\n"
+    "  });\n"
+    "  lines.slice().reverse().forEach(line => drawing.append(line.path));\n"
+    "  plot.className = 'plot';\n"
+    "  y.className = 'y';\n"
+    "  x.className = 'x';\n"
+    "  y.append(...[0, 1, 2].map(() => make('span')));\n"
+    "  x.append(...['90 s', '60', '30', 'now'].map(text => make('span', text)));\n"
+    "  plot.append(y, drawing, x);\n"
+    "  $('charts').append(make('figure', undefined, explained(title, why), legend, plot));\n"
+    "  return { title, lines, area, drawing, marks: y.children, print };\n"
+    "});\n"
+    "\n"
+    "function draw({ title, lines, area, drawing, marks, print }, state) {\n"
+    "  const top = end(Math.max(print === bytes ? 1024 : 4, ...lines.flatMap(line =>\n"
+    "    state.samples[line.key])), print);\n"
+    "  [top, top / 2, 0].forEach((value, i) => { marks[i].textContent = print(value); });\n"
+    "  lines.forEach((line, i) => {\n"
+    "    const values = state.samples[line.key], step = 100 / (state.room - 1);\n"
+    "    const start = 100 - step * (values.length - 1);\n"
+    "    const points = values.map((v, k) => (start + k * step).toFixed(2) + ' ' +\n"
+    "      (40 - 40 * v / top).toFixed(2));\n"
+    "    line.value.textContent = values.length ? print(values[values.length - 1]) : '-';\n"
+    "    line.path.setAttribute('d', points.length ? 'M' + points.join('L') : '');\n"
+    "    if (!i)\n"
+    "      area.setAttribute('d', points.length ? 'M' + start.toFixed(2) + ' 40L' + "
+        "points.join('L') +\n"
+    "        'L100 40Z' : '');\n"
+    "  });\n"
+    "  drawing.setAttribute('aria-label', title + ': ' + lines.map(line => line.value.textContent "
+        "+\n"
+    "    ' ' + line.name).join(', ') + '; the axis ends at ' + print(top));\n"
+    "}\n";
+
+static const char sse__page_table[] =
+    "\n"
+    "// Tables: the head explains itself; rows that have an id are kept, so that a button stays "
+        "under\n"
+    "// the finger. A cell: [text, small text below, class].\n"
+    "function table(body, columns, label) {\n"
+    "  const head = make('tr');\n"
+    "  for (const [name, why, kind] of columns) {\n"
+    "    const th = make('th', undefined, ...(name ? [explained(name, why)] : []));\n"
+    "    th.scope = 'col';\n"
+    "    th.className = kind || '';\n"
+    "    if (!name) th.setAttribute('aria-label', why);\n"
+    "    head.append(th);\n"
+    "  }\n"
+    "  body.previousElementSibling.replaceChildren(head);\n"
+    "  body.parentNode.setAttribute('aria-label', label);\n"
+    "  const kept = new Map();\n"
+    "  return (list, cells, id, button) => {\n"
+    "    const seen = new Set();\n"
+    "    list.forEach((item, at) => {\n"
+    "      const key = id ? id(item) : at, of = cells(item);\n"
+    "      let row = kept.get(key);\n"
+    "      if (!row) {\n"
+    "        row = make('tr');\n"
+    "        for (const _ of of) row.append(make('td', undefined, make('span'), make('small')));\n"
+    "        if (button) row.append(make('td', undefined, button(item)));\n"
+    "        kept.set(key, row);\n"
+    "      }\n"
+    "      of.forEach(([text, small, kind], i) => {\n"
+    "        const td = row.children[i], [a, b] = td.children;\n"
+    "        a.textContent = text;\n"
+    "        b.textContent = small || '';\n"
+    "        b.hidden = !small;\n"
+    "        td.className = (kind || '') + ' ' + (/wide.*/.exec(columns[i][2]) ?\? '');\n"
+    "        td.title = [text, small].filter(Boolean).join(' \\u00b7 ');\n"
+    "      });\n"
+    "      row.className = item.state || '';\n"
+    "      if (body.children[at] !== row) body.insertBefore(row, body.children[at] || null);\n"
+    "      seen.add(key);\n"
+    "    });\n"
+    "    for (const [key, row] of kept) if (!seen.has(key)) { row.remove(); kept.delete(key); }\n"
+    "  };\n"
+    "}\n"
+    "\n";
+
+static const char sse__page_columns[] =
+    "const bodies = id => $(id).querySelectorAll('tbody');\n"
+    "const said = {\n"
+    "  open: 'well: all that was sent has left', waiting: 'something waits to be sent',\n"
+    "  disk: 'waits for a database to keep what it is told of', full: 'its buffer in the kernel "
+        "is full',\n"
+    "  stuck: 'its peer takes nothing',\n"
+    "};\n"
+    "const stream_table = table(bodies('streams')[0], [\n"
+    "  ['whose', 'the label and the owner (.label, .who), else the path; below: the peer, as its "
+        "' +\n"
+    "    'connection came'],\n"
+    "  ['follows', 'the route that opened it; below: topics and views it follows', 'wide t'],\n"
+    "  ['open', 'how long it is open; below: since anything was queued for it', 'n'],\n"
+    "  ['sent', 'events, heartbeats not; below: their bytes, compressed', 'wide n'],\n"
+    "  ['waits', 'bytes in its queue, and how many events; below: what the kernel holds of it', "
+        "'n'],\n"
+    "  ['state', Object.entries(said).map(pair => pair.join(': ')).join('; ') +\n"
+    "    ', for so long', 'm'],\n"
+    "  ['', 'end it', 'x'],\n"
+    "], 'Streams');\n"
+    "const topic_table = table(bodies('topics')[0], [\n"
+    "  ['topic', 'its name, or a pattern; below: the last id it gave'],\n"
+    "  ['watch', 'streams that follow it', 'n'],\n"
+    "  ['a minute', 'events published in the last minute, about', 'n'],\n"
+    "  ['kept', 'events in its history; below: their bytes', 'n'],\n"
+    "], 'Topics');\n"
+    "const view_table = table(bodies('topics')[1], [\n"
+    "  ['view', 'the path of its route, and its parameters'],\n"
+    "  ['watch', 'streams that show it', 'n'],\n"
+    "], 'Live views');\n"
+    "const cut_table = table(bodies('cuts')[0], [\n"
+    "  ['whose', 'label and owner, else the path; below: the peer'],\n"
+    "  ['why', 'queue: more than max_queue_bytes waited; timeout: nothing left for "
+        "send_timeout_ms; ' +\n"
+    "    'error: no memory, or nothing to follow; below: what waited', 'm'],\n"
+    "  ['ago', 'when; below: how long it had been open', 'n'],\n"
+    "], 'Streams that were cut');\n"
+    "const took_table = table(bodies('slow')[0], [\n"
+    "  ['from, to', 'publish: from the call to the last send, to streams that have room; commit: "
+        "from ' +\n"
+    "    'the turn that saw it to the last send of a view; render: a live view'],\n"
+    "  ['times', 'how many were measured', 'n'],\n"
+    "  ['usual', 'half of them took no longer', 'n'],\n"
+    "  ['99 %', 'of a hundred, 99 took no longer', 'n'],\n"
+    "  ['worst', 'the longest since the start', 'n'],\n"
+    "], 'Latency');\n"
+    "const slow_table = table(bodies('slow')[1], [\n"
+    "  ['callback', 'of the program: it held the loop, and with it every client, for 20 ms or "
+        "more'],\n"
+    "  ['worst', 'the longest it took', 'n'],\n"
+    "  ['slow', 'how often it took .slow_ms or more', 'n'],\n"
+    "  ['ago', 'when it last did', 'n'],\n"
+    "], 'Slow callbacks');\n"
+    "const log_table = table(bodies('log')[0], [\n"
+    "  ['line', 'the latest warnings and errors of the log; equal ones are one'],\n"
+    "  ['times', 'how often in a row', 'n'],\n"
+    "  ['ago', 'when it was last said', 'n'],\n"
+    "], 'Log');\n"
+    "\n";
+
+static const char sse__page_rows[] =
+    "const whose = s => [s.label, s.who].filter(Boolean).join(' \\u00b7 ') || s.path || "
+        "'stream';\n"
+    "\n"
+    "function close_button(stream) {\n"
+    "  const button = make('button', '\\u2715');\n"
+    "  button.title = 'end this stream';\n"
+    "  button.setAttribute('aria-label', 'end the stream of ' + whose(stream));\n"
+    "  button.onclick = async () => {\n"
+    "    button.disabled = true;\n"
+    "    const reply = await fetch(base + 'close', { method: 'POST',\n"
+    "      body: new URLSearchParams({ id: stream.id }) }).catch(() => null);\n"
+    "    if (!reply || !reply.ok) button.disabled = false;\n"
+    "  };\n"
+    "  return button;\n"
+    "}\n"
+    "\n"
+    "function tables(state) {\n"
+    "  const { streams, topics, views } = state;\n"
+    "  stream_table(streams.rows, s => [\n"
+    "    [whose(s), s.peer],\n"
+    "    [s.path || '', s.follows.join(', ') + (s.follows_all > s.follows.length\n"
+    "      ? ' and ' + (s.follows_all - s.follows.length) + ' more' : '')],\n"
+    "    [time(s.age_s), 'idle ' + time(s.idle_s)],\n"
+    "    [count(s.events), bytes(s.bytes)],\n"
+    "    [s.waiting_events ? bytes(s.waiting_bytes) : '0', s.waiting_events ? s.waiting_events +\n"
+    "      ' events' : s.kernel_bytes > 0 ? 'kernel ' + bytes(s.kernel_bytes) : ''],\n"
+    "    [s.state, s.stuck_s ? time(s.stuck_s) : '', 'how'],\n"
+    "  ], s => s.id, close_button);\n"
+    "  topic_table(topics.rows, t => [[t.name, t.last_id || ''], [count(t.watchers)],\n"
+    "    [count(t.events_a_minute)], [count(t.kept), t.kept ? bytes(t.kept_bytes) : '']], t => "
+        "t.name);\n"
+    "  view_table(views.rows, v => [[v.name], [count(v.watchers)]], v => v.name);\n"
+    "  cut_table(state.cuts, c => [[whose(c), c.peer], [c.reason, bytes(c.waiting_bytes), "
+        "'bad'],\n"
+    "    [time(c.ago_s), 'open ' + time(c.age_s)]]);\n"
+    "  took_table(Object.entries(state.latency), ([name, l]) => [[name], [count(l.count)],\n"
+    "    ...[l.p50_us, l.p99_us, l.worst_us].map(us => [l.count ? micro(us) : '-'])]);\n"
+    "  slow_table(state.slow.sort((a, b) => b.worst_ms - a.worst_ms), s => [[s.callback, '', "
+        "'text'],\n"
+    "    [s.worst_ms + ' ms', '', s.slow ? 'bad' : ''], [count(s.slow)], [time(s.ago_s)]]);\n"
+    "  log_table(state.log, l => [[l.line, l.level, 'text'], [count(l.times)], "
+        "[time(l.ago_s)]]);\n"
+    "  const from = streams.found ? streams.from + 1 : 0, to = streams.from + "
+        "streams.rows.length;\n"
+    "  $('shown').textContent = (streams.found > streams.rows.length ? from + '\\u2013' + to + ' "
+        "of ' : '') +\n"
+    "    streams.found + (streams.found < streams.open ? ' found, ' + streams.open + ' open' : "
+        "'') +\n"
+    "    (streams.looked_at < streams.open && streams.looked_at >= 32768\n"
+    "      ? '; the first ' + streams.looked_at + ' were looked at' : '');\n"
+    "  $('back').disabled = !streams.from;\n"
+    "  $('on').disabled = to >= streams.found;\n"
+    "  $('topics_shown').textContent = topics.rows.length < topics.found\n"
+    "    ? topics.rows.length + ' of ' + topics.found : topics.found;\n"
+    "  $('views_shown').textContent = views.rows.length < views.found\n"
+    "    ? views.rows.length + ' of ' + views.found : views.found;\n"
+    "}\n";
+
+static const char sse__page_numbers[] =
+    "\n"
+    "// Numbers: each explains itself. What should be 0 is green while it is; red, if it rose "
+        "since the\n"
+    "// page was opened; else it rose before.\n"
+    "const tiles = [...document.querySelectorAll('[data-key]')];\n"
+    "const first = {};\n"
+    "\n"
+    "function counters(values) {\n"
+    "  let some = 0, now = 0, all = 0;\n"
+    "  for (const tile of tiles) {\n"
+    "    const key = tile.dataset.key, value = values[key];\n"
+    "    const rose = tile.closest('#trouble') ? value - (first[key] ?\?= value) : 0;\n"
+    "    const why = tile.querySelector('p'), more = why.nextElementSibling ?\? make('p', '', "
+        "make('em'));\n"
+    "    tile.querySelector('b').textContent = (tile.dataset.unit === 'bytes' ? bytes : "
+        "count)(value);\n"
+    "    tile.title = why.textContent;\n"
+    "    if (!tile.closest('#trouble')) continue;\n"
+    "    const risen = rose > 0 || (/_stuck$|unsaved/.test(key) && value > 0);\n"
+    "    why.after(more);\n"
+    "    more.querySelector('em').textContent = rose > 0 ? 'By ' + count(rose) + ' since this "
+        "page was opened.'\n"
+    "      : value && !risen ? 'Not since this page was opened.' : '';\n"
+    "    tile.className = risen ? 'now' : value ? 'some' : '';\n"
+    "    all++;\n"
+    "    some += value > 0;\n"
+    "    now += risen;\n"
+    "  }\n"
+    "  const calm = some ? some + ' of ' + all + ' are not 0' + (now ? ', ' + now + ' rose just "
+        "now' : '')\n"
+    "    : 'All ' + all + ' that should be 0 are 0';\n"
+    "  if ($('calm').textContent !== calm) $('calm').textContent = calm;\n"
+    "  $('calm').className = now ? 'now' : some ? 'some' : '';\n"
+    "}\n"
+    "\n"
+    "const facts = [\n"
+    "  ['up', 'since the monitor was set up', state => time(state.uptime_s)],\n"
+    "  ['RSS', 'memory of this process that is in RAM', state =>\n"
+    "    bytes(state.counters.process_resident_memory_bytes)],\n"
+    "  ['CPU', 'of one core, in the last second', ({ samples: { cpu_us } }) =>\n"
+    "    cpu_us.length ? (cpu_us[cpu_us.length - 1] / 10000).toFixed(1) + ' %' : '-'],\n"
+    "  ['room', 'open connections, of max_connections', ({ counters: c }) =>\n"
+    "    Math.round(100 * c.connections / c.connections_max) + ' %'],\n"
+    "  ['version', 'of sse.h', state => state.version],\n"
+    "].map(([name, why, value]) => {\n"
+    "  const text = make('b', '-'), box = explained('', why);\n"
+    "  box.querySelector('summary').append(text, ' ' + name);\n"
+    "  box.title = why;\n"
+    "  $('facts').append(box);\n"
+    "  return state => { text.textContent = value(state); };\n"
+    "});\n"
+    "\n";
+
+static const char sse__page_panes[] =
+    "// Panels: all of them on a wide screen, one on a narrow one.\n"
+    "const panels = [...document.querySelectorAll('.panel')];\n"
+    "const tabs = panels.map(panel => {\n"
+    "  const tab = make('button', panel.id[0].toUpperCase() + panel.id.slice(1));\n"
+    "  tab.onclick = () => show(panel);\n"
+    "  document.querySelector('nav').append(tab);\n"
+    "  return tab;\n"
+    "});\n"
+    "function show(panel) {\n"
+    "  panels.forEach((other, i) => {\n"
+    "    other.classList.toggle('on', other === panel);\n"
+    "    if (other === panel) tabs[i].setAttribute('aria-current', 'true');\n"
+    "    else tabs[i].removeAttribute('aria-current');\n"
+    "  });\n"
+    "}\n"
+    "show(panels[0]);\n"
+    "\n"
+    "// What is asked for: the server searches, sorts and pages.\n"
+    "const narrow = matchMedia('(max-width: 60rem)');\n"
+    "const plain = { q: '', sort: '-state', topics: '-watchers', page: 0, rows: 20 };\n"
+    "const { rows: _, ...wish } = plain;\n"
+    "const options = (select, list) => {\n"
+    "  for (const [value, text] of list) select.append(new Option(text, value));\n"
+    "};\n"
+    "options($('order'), [['-state', 'trouble'], ['-waiting', 'waiting'], ['-age', 'oldest'],\n"
+    "  ['age', 'newest'], ['who', 'who'], ['label', 'label'], ['path', 'path'], ['peer', "
+        "'peer'],\n"
+    "  ['-events', 'events'], ['-bytes', 'bytes'], ['-idle', 'idle']]);\n"
+    "options($('topics_order'), [['-watchers', 'watchers'], ['-rate', 'rate'], ['-kept', "
+        "'history'],\n"
+    "  ['name', 'name']]);\n"
+    "\n"
+    "let source, last = 0, later;\n"
+    "function ask(change) {\n"
+    "  Object.assign(wish, change);\n"
+    "  source.onmessage = null; // what comes now was asked for before\n"
+    "  clearTimeout(later);\n"
+    "  later = setTimeout(connect, 150);\n"
+    "}\n"
+    "$('ask').onsubmit = event => event.preventDefault();\n"
+    "$('find').oninput = () => ask({ q: $('find').value.trim(), page: 0 });\n"
+    "$('order').onchange = () => ask({ sort: $('order').value, page: 0 });\n"
+    "$('topics_order').onchange = () => ask({ topics: $('topics_order').value });\n"
+    "$('back').onclick = () => ask({ page: wish.page - 1 });\n"
+    "$('on').onclick = () => ask({ page: wish.page + 1 });\n"
+    "narrow.onchange = () => ask({ page: 0 });\n"
+    "\n";
+
+static const char sse__page_live[] =
+    "function status(text, fine) {\n"
+    "  $('status').textContent = text;\n"
+    "  $('status').className = fine ? '' : 'off';\n"
+    "}\n"
+    "\n"
+    "// Not connected, or no news: then the numbers are old, and the page says so.\n"
+    "function watch() {\n"
+    "  const silent = Math.round((Date.now() - last) / 1000), open = source.readyState === 1;\n"
+    "  const gone = !open || (last && silent > 5);\n"
+    "  document.body.classList.toggle('gone', Boolean(gone && last));\n"
+    "  $('gone').hidden = !gone || (!last && open);\n"
+    "  const text = !gone ? '' : (open ? 'Connected, but the server says nothing: its loop is "
+        "held, or ' +\n"
+    "    'the way to it is. ' : 'Not connected: trying again. ') + (last ? 'These numbers are of "
+        "' +\n"
+    "    new Date(last).toLocaleTimeString() + '.' : '');\n"
+    "  if ($('gone').textContent !== text) $('gone').textContent = text;\n"
+    "}\n"
+    "setInterval(watch, 1000);\n"
+    "\n"
+    "function connect() {\n"
+    "  const rows = narrow.matches ? 8 : 20;\n"
+    "  if (source) { source.onerror = source.onmessage = source.onopen = null; source.close(); }\n"
+    "  const asked = Object.entries({ ...wish, rows }).filter(([key, value]) => value !== "
+        "plain[key]);\n"
+    "  source = new EventSource(base + 'live?' + new URLSearchParams(asked));\n"
+    "  source.onopen = () => { status('live', true); watch(); };\n"
+    "  source.onerror = () => {\n"
+    "    status(source.readyState === 2 ? 'closed' : 'not connected', false);\n"
+    "    watch();\n"
+    "  };\n"
+    "  source.onmessage = event => {\n"
+    "    const state = JSON.parse(event.data);\n"
+    "    last = Date.now();\n"
+    "    wish.page = Math.floor(state.streams.from / rows);\n"
+    "    charts.forEach(chart => draw(chart, state));\n"
+    "    counters(state.counters);\n"
+    "    facts.forEach(fact => fact(state));\n"
+    "    tables(state);\n"
+    "    watch();\n"
+    "  };\n"
+    "}\n"
+    "$('host').textContent = location.host;\n"
+    "connect();\n";
+
+static void sse__page_begin(sse_buf *b) { sse_puts(b, sse__page_head); }
+static void sse__page_middle(sse_buf *b) { sse_puts(b, sse__page_panels); }
+static void sse__page_end(sse_buf *b) { sse_puts(b, sse__page_foot); }
+
+static void sse__page_style(sse_buf *b) {
+    sse_puts(b, sse__page_look);
+    sse_puts(b, sse__page_look_tiles);
+    sse_puts(b, sse__page_look_tables);
+}
+
+static void sse__page_script(sse_buf *b) {
+    static const char *const pieces[] = {sse__page_tools, sse__page_charts, sse__page_table,
+                                         sse__page_columns, sse__page_rows, sse__page_numbers,
+                                         sse__page_panes, sse__page_live};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(pieces); i++) sse_puts(b, pieces[i]);
+}
+
 #ifdef __cplusplus
 }
 #endif
@@ -25890,7 +27218,8 @@ static void sse__client_write(sse_buf *b) { (void)b; }
    takes its place. Until it grows, these hold:
 
    - Names. What is public (sse_, SSE_) stays, with its contract; sse__ and SSE__ are private.
-     Values of enums stay, new ones may come, of SSE_E_ codes as well.
+     Values of enums stay, new ones may come, of SSE_E_ codes as well. So do names of metrics, and
+     of the fields of metrics.json.
    - Structs. Zero means the default, and in a new field what there was before. Fields are added at
      the end only, so initialisers by position stay right, too. Sizes change: all files of a program
      include the same sse.h. Between a program and a library there is no promise of an ABI.

@@ -55,7 +55,7 @@ static bool costs(sse_app *app, int i, const char *coding, int *work) {
     size_t           k;
     memcpy(were, files->at, sizeof were);
     files->credit_us = *work < CREDIT_FOR ? SSE__CACHE_CREDIT_US : -1000000000;
-    files->earned_us = sse__files_clock_us();
+    files->earned_us = sse__clock_us();
     is = compressed(app, i, coding);
     for (k = 0; k < SSE__CACHE_FILES; k++)
         while (files->at[k].busy) turns(app, 1);
@@ -142,7 +142,7 @@ int main(void) {
         "the last two are among them");
     for (i = FILES - 2; i < FILES; i++) {
         app->files->credit_us = -1000000;
-        app->files->earned_us = sse__files_clock_us();
+        app->files->earned_us = sse__clock_us();
         for (k = 0; k < 64; k++) { /* as if some seconds had passed */
             app->files->earned_us -= 1000000;
             (void)sse__file_cache_may_compress(app->files);
