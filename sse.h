@@ -17164,7 +17164,10 @@ static int sse__save_write_topic(sse_db *db, const sse__save_topic *t, int64_t c
                         (long long)e->message->seq, topic, (long long)(e->at + clock), SSE_STR(id),
                         (const void *)&text);
     }
-    if (n >= 0 && (t->cut || t->first))
+    if (n >= 0 && t->first) /* there may be one, if it could not be read */
+        n = sse_db_exec(db, "INSERT OR IGNORE INTO sse_topics (topic, lost) VALUES (%s, %lld)",
+                        topic, lost);
+    if (n >= 0 && t->cut)
         n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)",
                         topic, lost);
     if (n >= 0 && t->cut)
@@ -17419,7 +17422,7 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
 }
 
 /* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it
-   is lost: K2. */
+   is lost to this one: K2. */
 static int sse__history_load(sse__history *h) {
     sse__sequence   *sequence = h->sequence;
     const int64_t    now  = (int64_t)sequence->app->loop.wheel.now;
@@ -17456,7 +17459,9 @@ static int sse__history_load(sse__history *h) {
     }
     error = sse_db_error(db, NULL);
     if (!error || error == SSE_E_NOMEM) return error;
-    h->lost = sequence->last; /* K2 */
+    while (h->count) sse__history_drop_oldest(h); /* .lost is above them */
+    /* K2; for this start: the store keeps what it has, the next one may read it */
+    h->lost = h->saved_lost = sequence->last;
     sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
              sse__db_why(db, error));
     return SSE_OK;
@@ -18752,7 +18757,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
       is followed by what went with a history that   expired  [rule.gone]
         had to make room, or with its topic                   [sequence.on_disk_upto]
       belongs to a pattern whose histories did not   expired  [stream_load]
-        all find room to be read again
+        all find room to be read again, or could
+        not be read
       is a row that its table no longer has          expired  [outbox_resume]
       is above all rows, and is none                 unknown  [outbox_resume]
       is gone from a log elsewhere: its source says  expired  [replay_gap]
@@ -18882,11 +18888,13 @@ static void sse__topics_load(sse__topics *topics, const char *pattern, uint64_t 
             if (topic) sse__topic_release(topic);
             if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
         }
+        if (sse_db_error(store->db, NULL)) topics->load_overflow = true; /* which are there? */
     }
     topics->loading = NULL;
 }
 
-/* Brings what its patterns want back to memory. False: not all of it finds room at once. */
+/* Brings what its patterns want back to memory. False: not all of it finds room at once, or can be
+   read. */
 static bool sse__stream_load(sse__stream *stream, uint64_t after) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;

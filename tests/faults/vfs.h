@@ -56,10 +56,11 @@ static int disk_fails(int method) { /* 0: it does not; else its answer */
 enum { MAIN, WAL, JOURNAL, FILES, RECORDS = 40000 };
 static const char *const suffixes[] = {"", "-wal", "-journal"};
 
+enum { WROTE, TRUNCATED, SYNCED, DELETED };
+
 typedef struct record {
-    enum { WROTE, TRUNCATED, SYNCED, DELETED } what;
-    int           file;
-    sqlite3_int64 at; /* TRUNCATED: the size */
+    int           what, file; /* WROTE ...; MAIN ... */
+    sqlite3_int64 at;         /* TRUNCATED: the size */
     int           len;
     char         *bytes;
 } record;
@@ -79,8 +80,13 @@ static int file_of(const char *name) { /* FILES: it is not one of them */
 }
 
 static void note(int what, int file, sqlite3_int64 at, const void *bytes, int n) {
-    record r = {what, file, at, n, NULL};
+    record r;
     if (!recording || file == FILES) return;
+    r.what = what;
+    r.file = file;
+    r.at = at;
+    r.len = n;
+    r.bytes = NULL;
     if (bytes) {
         r.bytes = (char *)malloc((size_t)n + 1);
         if (!r.bytes) abort();

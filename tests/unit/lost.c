@@ -311,6 +311,33 @@ static void deleted_meanwhile(void) { /* B4 */
     sse_db_close(db);
 }
 
+static int interrupts(void *user) { return ++*(int *)user > 0; }
+
+static void unread(void) { /* the topics that a pattern may match cannot be read just now */
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = dial_app(NULL);
+    client  *c;
+    int      n = 0;
+    opening = subscribe;
+    exact = NULL;
+    pattern = "room.*";
+    topic(app, "room.*", 100, 0, db);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    turns(app, 3);
+    dial_free(app);
+    app = dial_app(NULL);
+    opening = subscribe;
+    topic(app, "room.*", 100, 0, db);
+    sqlite3_progress_handler(sse_db_raw(db), 1, interrupts, &n);
+    c = dial(app, "/s", head);
+    sqlite3_progress_handler(sse_db_raw(db), 0, NULL, NULL);
+    ok(n > 0, "topics that cannot be read");
+    ok(times(c, "event: gap") == 1 || !strstr(c->got, "200 OK"), "... are a gap: %s", c->got);
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
     sse_app_options options;
     sse_db         *db = sse_db_open(":memory:", NULL);
@@ -392,6 +419,7 @@ int main(void) {
     restarts();
     unknown();
     unsaved();
+    unread();
     two_servers();
     deleted_meanwhile();
 #endif
