@@ -200,11 +200,15 @@ static void hear_line(sse_app *a, const char *line, void *user) {
     if (strlen(lines) < 100) strcat(lines, line ? line : "|end");
 }
 
+static bool unkept; /* it has said that events are sent that a crash would lose */
+
 static void log_line(int level, const char *line, void *user) {
     const char *p = line;
     (void)user;
     while (*p && (unsigned char)*p >= 32) p++;
     if (*p) bug("a log line holds a control character: %s", line);
+    if (strstr(line, "sent but not kept")) unkept = true;
+    if (strstr(line, "kept again")) unkept = false;
     if (getenv("SHOW")) fprintf(stderr, "#   %d %s\n", level, line);
 }
 

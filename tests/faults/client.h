@@ -85,13 +85,18 @@ static bool is_in_flight(int fd) {
 }
 
 static bool flies(void) {
-    bool tcp = false, any = false;
-    int  i;
+    static int waits_ms; /* a connection that was reset may have some for ever */
+    bool       tcp = false, any = false;
+    int        i;
     for (i = 0; i < nclients; i++)
-        if (clients[i]->tcp) tcp = true, any = any || is_in_flight(clients[i]->fd);
+        if (clients[i]->tcp && !clients[i]->over)
+            tcp = true, any = any || is_in_flight(clients[i]->fd);
     for (i = 0; i < DESCRIPTORS && tcp && !any; i++) any = registered_at[i] && is_in_flight(i);
-    if (tcp) usleep(2000);
-    return any || (tcp && turn());
+    if (!tcp) return false;
+    usleep(2000);
+    if (turn()) waits_ms = 0;
+    else if (!any || (waits_ms += 2) > 200) return waits_ms = 0, false;
+    return true;
 }
 
 /* Turns until it is done, for at most so long. False: it is not. */

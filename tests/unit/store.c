@@ -338,6 +338,30 @@ static void unread(void) { /* K2 */
     sse_db_close(db);
 }
 
+/* Events that could not be kept are, at the latest, when the server ends. */
+static void kept_at_the_end(void) {
+    sse_db_options quick = {SSE_OFF, 0, false};
+    sse_db        *db = sse_db_open(path, &quick), *other = impatient();
+    sse_app       *app = new_app();
+    int            i;
+    keep(app, db, 0);
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another program has the lock");
+    words = "sent but not kept";
+    told = 0;
+    say(app, "one");
+    for (i = 0; i < 30000 && !told; i++) sse_poll(app, 1);
+    ok(told, "an event is sent all the same");
+    is_int(sse_db_exec(other, "COMMIT"), 0, "it lets go of it");
+    sse_app_free(app);
+    app = new_app();
+    keep(app, db, 0);
+    is_int(kept(app), 1, "the end of the server tries once more");
+    sse_app_free(app);
+    words = NULL;
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 static void anew(void) {
     char command[300];
     snprintf(command, sizeof command, "rm -f %s/*", dir);
@@ -369,6 +393,8 @@ int main(void) {
     clock_jumps(-3600000);
     anew();
     unread();
+    anew();
+    kept_at_the_end();
     anew();
     is_int(rmdir(dir), 0, "nothing stays");
     return tap_done();
