@@ -28,7 +28,8 @@ fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/unit/%) \
            $(polled:%=build/poll/unit/%) $(threaded:%=build/tsan/unit/%) \
-           $(fuzzers:%=build/replay/%) build/faults/calls build/faults/disk
+           $(fuzzers:%=build/replay/%)
+faults   = build/faults/calls build/faults/disk
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t) \
@@ -50,8 +51,8 @@ check: $(check) ## run the unit tests under ASan and UBSan (seconds)
 
 test: ## run everything
 	@sh tests/setup.sh test
-	@$(MAKE1) -j2 $(binaries) $(servers)
-	@prove -j4 --timer $(suites) $(filter-out $(examples),$(binaries)) 2>build/test.log || \
+	@$(MAKE1) -j2 $(faults) $(binaries) $(servers)
+	@prove -j4 --timer $(faults) $(suites) $(filter-out $(examples),$(binaries)) 2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
 layers: ## prove that each section uses only what stands above it
@@ -73,7 +74,7 @@ fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds g
 	        -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus \
 	        $$(ls -d tests/fuzz/corpus/$$f 2>/dev/null) || exit 1; done
 
-faults: build/faults/calls build/faults/disk ## fail each system call, allocation, write (minutes)
+faults: $(faults) ## fail each system call, allocation, write (minutes)
 	@prove --timer build/faults/calls :: all && prove --timer build/faults/disk :: all
 
 fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)

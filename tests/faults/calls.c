@@ -132,14 +132,14 @@ static void make_files(void) {
     put_file("dir/large.bin", large, LARGE);
 }
 
-static void pages(void) {
+static void pages(bool large_too) {
     static const char *const codings[] = {"", "Accept-Encoding: br\r\n",
         "Accept-Encoding: gzip\r\n"};
     static const int         lengths[] = {0, 300, 20000};
     char                     path[60];
     int                      i, k;
     for (i = 0; i < 3; i++)
-        for (k = 0; k < 3; k++) {
+        for (k = 0; k < 2 + large_too; k++) {
             snprintf(path, sizeof path, "/page?q=me+%%26+you&n=%d", lengths[k]);
             rows_len = put_rows(rows, sizeof rows, lengths[k]);
             gets(path, codings[i], rows, rows_len);
@@ -149,15 +149,14 @@ static void pages(void) {
     gets("/_sse/metrics", NULL, NULL, 0);
 }
 
-static void files(void) {
+static void files(bool large_too) {
     gets("/dir/small.txt", NULL, small, SMALL);
     gets("/dir/small.txt", "Range: bytes=10-99\r\n", small + 10, 90);
     gets("/dir/small.txt", "Accept-Encoding: br\r\n", small, SMALL);
     gets("/dir/kept.txt", "Accept-Encoding: gzip\r\n", large, 70000);
     gets("/dir/large.bin", NULL, large, LARGE);
     gets("/dir/large.bin", "Range: bytes=1000-999999\r\n", large + 1000, 999000);
-    gets("/dir/large.txt", "Accept-Encoding: br\r\n", large, LARGE);
-    gets("/dir/large.txt", "Accept-Encoding: gzip\r\n", large, LARGE);
+    if (large_too) gets("/dir/large.txt", "Accept-Encoding: gzip\r\n", large, LARGE);
 }
 
 /* The file is what was sent if that was acknowledged, and absent if not. */
@@ -429,8 +428,8 @@ static void recovers(void) {
     int  i;
     fails.paused = true;
     pass(2500); /* listening again, events are kept again */
-    pages();
-    files();
+    pages(false);
+    files(false);
     bodies();
     too_large();
     pipelined();
@@ -547,8 +546,8 @@ static void script(void) {
         }
         fails.paused = false;
     }
-    pages();
-    files();
+    pages(true);
+    files(true);
     bodies();
     too_large();
     reset();
@@ -637,7 +636,7 @@ static void some_of(int call) {
         const long nth = 1 + (i * 7919 + call * 31) % counts[call];
         judged(&bad, passes(call, calls[call].errors[i], nth, 0));
     }
-    if (counts[call] > 3) judged(&bad, passes(call, calls[call].errors[0], 0, 3)), runs++;
+    if (counts[call] > 20) judged(&bad, passes(call, calls[call].errors[0], 0, 3)), runs++;
     ok(!bad && *hits, "%s, of %ld: %d runs, %d bad", calls[call].name, counts[call], runs, bad);
 }
 

@@ -58,7 +58,6 @@ enum { MOST_ERRORS = 9 };
     X(ioctl, EINVAL)                                                       \
     X(fcntl, EINVAL)                                                       \
     X(flock, EINTR, ENOLCK)                                                \
-    X(lseek, EINVAL)                                                       \
     X(epoll_create1, EMFILE, ENFILE, ENOMEM)                               \
     X(epoll_ctl, ENOMEM, ENOSPC)                                           \
     X(epoll_wait, EINTR)                                                   \
@@ -292,11 +291,6 @@ int __wrap_ioctl(int fd, unsigned long op, ...) {
     value = va_arg(ap, void *);
     va_end(ap);
     return hit(CALL_ioctl) ? -1 : __real_ioctl(fd, op, value);
-}
-
-off_t __real_lseek(int fd, off_t at, int from);
-off_t __wrap_lseek(int fd, off_t at, int from) {
-    return hit(CALL_lseek) ? -1 : __real_lseek(fd, at, from);
 }
 
 char *__real_realpath(const char *path, char *to);
