@@ -15320,6 +15320,7 @@ typedef struct sse__stream_extra {
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
     struct sse__held *held; /* of >>source, while it waits for one. NULL: it does not */
+    uint64_t       told;  /* of >>replay: its client knows that some up to there may be missing */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -18940,7 +18941,8 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     sse__merge      *m     = (sse__merge *)user;
     const uint32_t   from  = sse__history_after(h, sub->after);
     void            *array = m->at;
-    if (sub->after && h->lost > sub->after && (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
+    if (sub->after && h->lost > sub->after && h->lost > sub->in.stream->extra->told &&
+        (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
         m->lost = true;
     if (m->failed || from == h->count) return;
     m->failed = !sse__grow(&array, &m->cap, m->count, sizeof *m->at);
@@ -19058,7 +19060,7 @@ static void sse__stream_refill(sse__stream *stream) {
     for (sub = stream->subs; sub; sub = sub->next) {
         sse__keepers k = {false, false, 0, 0};
         sse__sub_keepers(sub, &k);
-        if (sub->after && k.gone > sub->after) m.lost = true;
+        if (sub->after && k.gone > sub->after && k.gone > stream->extra->told) m.lost = true;
     }
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
@@ -19157,6 +19159,13 @@ static void sse__stream_gap(sse__stream *stream, bool expired) {
     (void)sse__stream_push_new(stream, sse__message_gap(stream->app, name, expired));
 }
 
+/* Its client has been told of a gap: what follows takes several pages, and may lack all that is
+   gone by now. Without memory it is cut for that, and told again. */
+static void sse__stream_tell(sse__stream *stream) {
+    sse__stream_extra *extra = sse__stream_own_extra(stream);
+    if (extra) extra->told = stream->app->topics->sequence.last;
+}
+
 /* Whether memory has the events that greet a newcomer, and knows where it is then: O4. */
 static bool sse__upstream_greets(const sse__upstream *source, const sse__stream *stream) {
     const sse__sub *sub;
@@ -19200,7 +19209,7 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     sse__sub   *sub, *rows = sse__stream_row_sub(stream);
     sse__upstream *source = sse__stream_upstream(stream);
     const char *id = sse_header(req, "last-event-id");
-    bool        resumed, placed = false; /* placed: its client has an id of this start */
+    bool        resumed = false, placed = false; /* placed: its client has an id of this start */
     uint64_t    delivered;
     sse__resume r;
     memset(&r, 0, sizeof r);
@@ -19221,6 +19230,7 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     }
     delivered = counts->delivered;
     if (sse__stream_lives(stream)) sse__stream_refill(stream);
+    if (stream->replaying && sse__nonempty(id) && !resumed) sse__stream_tell(stream);
     if (sse__stream_lives(stream) && !placed && sse__stream_has_history(stream) &&
         (counts->delivered == delivered || (r.cut && !stream->replaying)))
         sse__stream_send_position(stream); /* O4; and no gap for the same reason twice */

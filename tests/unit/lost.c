@@ -138,6 +138,44 @@ static void evicted(void) {
     dial_free(app);
 }
 
+/* What is kept takes several pages of the queue, and another topic of the stream has lost newer
+   events than the first page holds: told once, and then all comes. */
+static void in_pages(bool evicts) {
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    char            text[1100], name[24];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 4;
+    options.max_queue_bytes = 4096;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.large";
+    pattern = NULL;
+    topic(app, "room.large", 100, 0, NULL);
+    topic(app, "room.*", evicts ? 100 : 1, 0, NULL);
+    first_visit(app, "room.large", NULL);
+    for (i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "large %d.%1000s", i, "");
+        say(app, "room.large", text);
+        turns(app, 2);
+    }
+    for (i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "room.%d", evicts ? i : 1);
+        say(app, name, "more");
+        turns(app, 1);
+    }
+    exact = NULL;
+    pattern = "room.*";
+    c = dial(app, "/s", head);
+    turns(app, 50);
+    is_int(times(c, "event: gap"), 1,
+        evicts ? "a topic made room: a gap" : "one was trimmed: a gap");
+    ok(!c->over && times(c, "large 19.") == 1, "... and then all that is kept, page by page");
+    dial_free(app);
+}
+
 #ifndef SSE_NO_SQLITE
 static const char *const memory_rule = "mem.*";
 
@@ -428,5 +466,7 @@ int main(void) {
     aged_out("room.*", NULL, "room.*", NULL);
     unsubscribed();
     evicted();
+    in_pages(true);
+    in_pages(false);
     return tap_done();
 }
