@@ -29,6 +29,7 @@ check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/unit/%) \
            $(polled:%=build/poll/unit/%) $(threaded:%=build/tsan/unit/%) \
            $(fuzzers:%=build/replay/%)
+faults   = build/faults/calls build/faults/disk
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t) \
@@ -50,8 +51,8 @@ check: $(check) ## run the unit tests under ASan and UBSan (seconds)
 
 test: ## run everything
 	@sh tests/setup.sh test
-	@$(MAKE1) -j2 $(binaries) $(servers)
-	@prove -j4 --timer $(suites) $(filter-out $(examples),$(binaries)) 2>build/test.log || \
+	@$(MAKE1) -j2 $(faults) $(binaries) $(servers)
+	@prove -j4 --timer $(faults) $(suites) $(filter-out $(examples),$(binaries)) 2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
 layers: ## prove that each section uses only what stands above it
@@ -72,6 +73,9 @@ fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds g
 	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 \
 	        -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus \
 	        $$(ls -d tests/fuzz/corpus/$$f 2>/dev/null) || exit 1; done
+
+faults: $(faults) ## fail each system call, allocation, write (minutes)
+	@prove --timer build/faults/calls :: all && prove --timer build/faults/disk :: all
 
 fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)
 	@sh tests/fresh.sh
@@ -230,6 +234,16 @@ build/topics: tests/wire/topics.c sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -I. -O2 $(WARN) $< -o $@ $(LIBS)
 
+# Calls that fail: the linker puts those of wrap.h in their place.
+wraps = $(shell sed -n 's/.*__wrap_\([a-z_0-9][a-z_0-9]*\).*/\1/p' tests/faults/wrap.h | sort -u)
+
+build/faults/%: tests/faults/%.c $(wildcard tests/faults/*.h) tests/tap.h sse.h
+	@mkdir -p $(@D)
+	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS) -lbrotlidec -lz
+
+build/faults/calls: LIBS += $(wraps:%=-Wl,--wrap=%)
+build/faults/calls: ASAN += -O1
+
 build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c \
@@ -261,5 +275,5 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside fuzz fresh format format-check install \
-    uninstall dist clean help
+.PHONY: all run check test layers sizes bench outside fuzz faults fresh format format-check \
+    install uninstall dist clean help

@@ -254,8 +254,9 @@
      missed, then what is new; with .db also after a restart of the server, or a crash: an event is
      in the database before anybody sees it. Only while the database cannot be written (locked by
      another process, disk full) are events sent unsaved: a warning is logged, and they are saved as
-     soon as it can be written again; a crash before that loses them. If the id is too old the
-     browser gets a "gap" event first, then the whole history.
+     soon as it can be written again; a crash before that loses them. So may a power cut those that
+     were saved last, unless sse_db_exec(db, "PRAGMA synchronous = FULL") was called. If the id is
+     too old, or the power was cut, the browser gets a "gap" event first, then the whole history.
 
      Presence counts people, not tabs: .who in a stream's options says whose it is; on_join,
      on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
@@ -2813,6 +2814,12 @@ typedef enum sse_overflow {
    logged, once, and they are written when that is over, tried once a second: a crash before that
    loses them. Only the first of them waits for the lock, the retries do not.
 
+   A machine that loses its power, or whose kernel dies, may lose what was written last: db's
+   synchronous is NORMAL, and FULL, sse_db_exec(db, "PRAGMA synchronous = FULL"), keeps it. With
+   less than that the next start of the server knows from the system (Linux) that the machine went
+   down, and clients that come back from before get the gap event and the whole history. No number
+   is given twice.
+
    A database file keeps the events of one server at a time. That server holds a lock (flock) on a
    file beside it, "app.db-sse", which is removed at the end and, if the process is killed, means
    nothing without its lock. sse_topic waits for the lock for up to busy_ms of db, so that a server
@@ -3034,9 +3041,11 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
    rows that no client comes back for. If the table gives ids again that were sent, because another
    file took its place or its sequence was set back, all connected clients get the gap event and
    every row as well; a client that was away, and comes back with an id that is there again, goes on
-   after that row. A row that is no event (a line break in its name) is logged and left out. The id
-   is for one place in one table: such a topic shares a stream only with topics that give no ids,
-   and patterns do not match it. Events published to it have no id and are not kept.
+   after that row (a power cut can take the newest rows, and their ids are given again: whoever
+   inserts them sets PRAGMA synchronous = FULL). A row that is no event (a line break in its name)
+   is logged and left out. The id is for one place in one table: such a topic shares a stream only
+   with topics that give no ids, and patterns do not match it. Events published to it have no id
+   and are not kept.
    db: borrowed until the app is freed. sql: copied.
    Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in
    use, or has a history; an error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve
@@ -3171,11 +3180,12 @@ typedef struct sse_db_options {
    a second sse_db that work opens, uses and closes on its own thread: the views hear of its
    commits. */
 
-/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced. If the file is replaced
-   while a live view or sse_topic_from_table follows it, the new one is opened. If it is deleted,
-   that is logged as an error, once, and every call goes on as before: the contents of the database
-   then end with the process (VACUUM INTO saves them). Neither is noticed of a database that nothing
-   follows.
+/* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced: what was committed
+   outlives the process, and, if PRAGMA synchronous = FULL is set, also a power cut. If the file is
+   replaced while a live view or sse_topic_from_table follows it, the new one is opened. If it is
+   deleted, that is logged as an error, once, and every call goes on as before: the contents of the
+   database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
+   that nothing follows.
    file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults.
    Returned, free with sse_db_close; NULL only without memory. A file that cannot be opened gives a
    database that answers its error everywhere, and until sse_db_close of it no app listens on this
@@ -8101,6 +8111,20 @@ static bool sse__random(void *out, size_t n) {
     return n == 0;
 }
 
+/* A number for the time since the machine was started, other than all before it. 0: unknown. */
+static uint64_t sse__boot(void) {
+    char     text[36]; /* "2f1c0f0e-..." */
+    uint64_t boot = 0;
+    int      i, fd = SSE__SYS(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+    ssize_t  n = fd < 0 ? 0 : SSE__SYS(read(fd, text, sizeof text));
+    if (fd >= 0) close(fd);
+    for (i = 0; i < 18 && n == (ssize_t)sizeof text; i++) { /* 15 digits: SQLite's are signed */
+        const char *digit = strchr(sse__hex, text[i]);
+        if (digit && boot >> 56 == 0) boot = boot << 4 | (uint64_t)(digit - sse__hex);
+    }
+    return boot;
+}
+
 /*==========================================================================
   >>password   random bytes and password hashes, for programs
   Uses: >>sys >>sign >>format >>text >>buf >>base
@@ -10645,13 +10669,16 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
   PO1  Each statement that was accepted runs once and is answered once.
 ==========================================================================*/
 
+enum { SSE__SYNC_NORMAL = 1, SSE__SYNC_FULL = 2 }; /* PRAGMA synchronous */
+
 /* What a thread did with the writer, for the loop to know. */
 typedef struct sse__db_job {
     sse_db *db;          /* NULL: closed since */
     sse_db *on;          /* its writer, or db itself: then the loop does it */
+    int     synchronous; /* as db has it, or more: of a writer */
 #ifndef SSE_NO_SQLITE
-    int            synchronous, foreign_keys; /* as db has them */
-    sse__table_set wrote;                     /* D4 */
+    int            foreign_keys; /* as db has them, */
+    sse__table_set wrote;        /* D4 */
 #endif
 } sse__db_job;
 
@@ -10685,17 +10712,20 @@ static sse_db *sse__db_writer(sse_db *db) {
     return NULL;
 }
 
+static int sse__db_synchronous(sse_db *db) {
+    long long level;
+    if (sse_db_one(db, &level, "PRAGMA synchronous")) return SSE__SYNC_FULL; /* without memory */
+    return (int)level;
+}
+
 /* On the loop, before it goes to the thread. */
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
     sse_db   *w = sse__db_writer(db);
-    long long synchronous = 1, keys = 1;
     job->db = db;
     job->on = w ? w : db;
     if (!w) return;
-    (void)sse_db_one(db, &synchronous, "PRAGMA synchronous");
-    (void)sse_db_one(db, &keys, "PRAGMA foreign_keys");
-    job->synchronous  = (int)synchronous;
-    job->foreign_keys = keys != 0;
+    job->synchronous = sse__db_synchronous(db);
+    sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &job->foreign_keys);
     if (!db->writer_jobs++) db->writer_since = sse__clock_ms();
 }
 
@@ -10978,6 +11008,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) { job->db = job->on = db; }
 static bool sse__db_job_is_away(const sse__db_job *job) { return (void)job, false; }
+static int  sse__db_synchronous(sse_db *db) { return (void)db, SSE__SYNC_FULL; }
 static int  sse__db_job_enter(const sse__db_job *job) { return sse__db_open_error(job->db); }
 static void sse__db_job_leave(sse__db_job *job) { (void)job; }
 static void sse__db_job_end(sse__db_job *job) { (void)job; }
@@ -12449,8 +12480,10 @@ static void sse__listener_event(sse__source *source, int events) {
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
             sse__net_exhausted(net, source->fd);
         if (fd < 0) return;
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
+            close(fd); /* sendfile would wait for its reader, and all others with it */
+            continue;
+        }
         peer = sse__peer_of(&from);
         (void)sse__listener_take(l, fd, &peer);
     }
@@ -12641,11 +12674,14 @@ static bool sse__address_of(sse__address *a, int fd) {
     return getsockname(fd, &a->to.any, &a->len) == 0;
 }
 
-static int sse__bound_port(int fd) { /* 0: a unix socket */
+static int sse__address_port(const sse__address *a) { /* 0: a unix socket */
+    if (a->to.any.sa_family == AF_INET6) return ntohs(a->to.in6.sin6_port);
+    return a->to.any.sa_family == AF_INET ? ntohs(a->to.in.sin_port) : 0;
+}
+
+static int sse__bound_port(int fd) { /* for a log */
     sse__address a;
-    if (!sse__address_of(&a, fd)) return 0;
-    if (a.to.any.sa_family == AF_INET6) return ntohs(a.to.in6.sin6_port);
-    return a.to.any.sa_family == AF_INET ? ntohs(a.to.in.sin_port) : 0;
+    return sse__address_of(&a, fd) ? sse__address_port(&a) : 0;
 }
 
 static int sse__listener_add(sse_app *app, int fd) { /* takes fd */
@@ -12653,11 +12689,12 @@ static int sse__listener_add(sse_app *app, int fd) { /* takes fd */
     int            error = SSE_E_NOMEM;
     sse__address   a;
     if (l) {
+        error        = sse__address_of(&a, fd) ? SSE_OK : SSE_E_IO;
         l->net       = app->net;
-        l->loopback  = sse__address_of(&a, fd) && sse__address_is_loopback(&a);
+        l->loopback  = sse__address_is_loopback(&a); /* whose Host names are looked at, or not */
         l->source.fd = fd;
         l->source.fn = sse__listener_event;
-        error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
+        if (!error) error = sse__poller_add(&app->loop.poller, &l->source, SSE_READ);
     }
     if (error) {
         SSE_FREE(l);
@@ -12665,7 +12702,7 @@ static int sse__listener_add(sse_app *app, int fd) { /* takes fd */
         return error;
     }
     sse__list_add(&app->net->listeners, &l->link);
-    if (!app->net->port) app->net->port = sse__bound_port(fd);
+    if (!app->net->port) app->net->port = sse__address_port(&a);
     return SSE_OK;
 }
 
@@ -15355,6 +15392,7 @@ typedef struct sse__stream_extra {
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
     struct sse__held *held; /* of >>source, while it waits for one. NULL: it does not */
+    uint64_t       told;  /* of >>replay: its client knows that some up to there may be missing */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -16709,7 +16747,8 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
 
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
-  Uses: >>stream >>posts >>loop         Tests: tests/unit/history.c topics.c lost.c store.c
+  Uses: >>stream >>posts >>loop
+  Tests: tests/unit/history.c topics.c lost.c store.c tests/faults/disk.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -16720,12 +16759,14 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
   well, read back when its topic is next used, and numbered across starts.
 
   K1  Numbers grow, in every history and on every stream. None is given
-      twice, not after kill -9 either: before a byte with a number leaves,
-      every store that can be written has reserved it and its own has the
-      event; one that cannot is logged, and tried again [sequence_save, C5].
+      twice, not after kill -9 or a power cut either: before a byte with a
+      number leaves, every store that can be written has reserved it, synced,
+      and its own has the event; one that cannot is logged, and tried again
+      [sequence_save, C5].
   K2  After .lost and .missing a history lacks nothing: a client that has had
       all up to there can be sent the rest. What one lost is remembered when
-      it goes: by its store, or by the rule that made it [topic_forget].
+      it goes: by its store, or by the rule that made it [topic_forget]. What
+      a power cut may have taken from a store is, too [store_cut].
   K3  A list of histories is in the order of .newest: what is new is found at
       its end, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
@@ -16748,12 +16789,18 @@ static void sse__history_emptied(struct sse__history *h); /* by age; may free h 
    it one write in 10,000; a crash skips those that were left, and ids need only grow. */
 enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
 
+/* Rows of sse_sequence: numbers up to there may be given; the boot in which a server began whose
+   last commits need not be on the disk, until it has ended; sse__store.cut. */
+enum { SSE__ROW_RESERVED = 1, SSE__ROW_BOOT = 2, SSE__ROW_CUT = 3 };
+
 /* A database that keeps events. */
 typedef struct sse__store {
     struct sse__store *next;
     sse_db  *db;
     uint64_t reserved;    /* numbers up to there may be given: it knows that they may have been */
     uint64_t began;       /* numbers above are of this start */
+    uint64_t cut;         /* numbers up to there may have gone with the power: K2 */
+    bool     marked;      /* it has a row SSE__ROW_BOOT, of this start */
     int64_t  clock;       /* by how much the time of day is ahead of the loop's; 0: unknown */
     char    *owner;       /* the file that is locked: K4. NULL: none */
     int      owner_fd;
@@ -17077,30 +17124,62 @@ static int sse__store_tables(sse_db *db, void *user) {
     return n < 0 ? n : SSE_OK;
 }
 
-static int sse__store_reserve(sse_db *db, uint64_t upto) { /* < 0: an error */
-    return sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (1, %lld)",
-                       (long long)upto);
+static int sse__store_put(sse_db *db, int row, uint64_t value) { /* < 0: an error. 0: no row */
+    if (!value) return sse_db_exec(db, "DELETE FROM sse_sequence WHERE id = %d", row);
+    return sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (%d, %lld)",
+                       row, (long long)value);
+}
+
+static int sse__store_get(sse_db *db, int row, uint64_t *value) { /* < 0: an error. 0: no row */
+    long long n;
+    const int error = sse_db_one(db, &n, "SELECT reserved FROM sse_sequence WHERE id = %d", row);
+    *value = n > 0 ? (uint64_t)n : 0;
+    return error;
+}
+
+static int sse__store_write_cut(sse_db *db, void *user) { /* in a transaction */
+    const sse__store *store = (const sse__store *)user;
+    int n = sse__store_put(db, SSE__ROW_CUT, store->cut);
+    if (n >= 0) n = sse__store_put(db, SSE__ROW_BOOT, 0);
+    return n < 0 ? n : SSE_OK;
+}
+
+/* A machine that went down under a server has lost what that committed last, if synchronous was
+   below FULL: nobody knows how much. K2 */
+static int sse__store_cut(const sse__sequence *sequence, sse__store *store) {
+    const char *path = sse__db_path(store->db);
+    uint64_t    boot;
+    int         error = sse__store_get(store->db, SSE__ROW_CUT, &store->cut);
+    if (error >= 0) error = sse__store_get(store->db, SSE__ROW_BOOT, &boot);
+    if (error < 0) return error;
+    if (!boot || boot == sse__boot()) return SSE_OK;
+    store->cut = store->reserved;
+    sse__log(sequence->app, SSE_LOG_WARNING,
+             "%s: the machine went down under the server before this one, and events that were "
+             "published last may be lost: clients are told of a gap. PRAGMA synchronous = FULL "
+             "keeps them", path ? path : "a database");
+    return sse_db_write(store->db, sse__store_write_cut, store);
 }
 
 /* Finds the number to go on after. A file of which a part was restored may know less than its
    events show: K1. */
 static int sse__store_read(const sse__sequence *sequence, sse__store *store) {
     const char *path = sse__db_path(store->db);
-    long long   reserved, highest;
-    int error = sse_db_one(store->db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    long long   highest;
+    uint64_t    reserved;
+    int         error = sse__store_get(store->db, SSE__ROW_RESERVED, &reserved);
     if (error >= 0)
         error = sse_db_one(store->db, &highest,
                            "SELECT max(ifnull((SELECT max(seq) FROM sse_events), 0),"
                            " ifnull((SELECT max(lost) FROM sse_topics), 0))");
     if (error < 0) return error;
-    if (reserved < 0) reserved = 0;
-    store->reserved = (uint64_t)(highest > reserved ? highest : reserved);
-    if (highest <= reserved) return SSE_OK;
+    store->reserved = highest > 0 && (uint64_t)highest > reserved ? (uint64_t)highest : reserved;
+    if (store->reserved == reserved) return SSE_OK;
     sse__log(sequence->app, SSE_LOG_WARNING,
              "%s: sse_sequence is behind sse_events, as if a part of it had been restored: numbers "
              "go on after %lld. Restore sse_sequence, sse_topics and sse_events together",
              path ? path : "a database", highest);
-    error = sse__store_reserve(store->db, store->reserved);
+    error = sse__store_put(store->db, SSE__ROW_RESERVED, store->reserved);
     return error < 0 ? error : SSE_OK;
 }
 
@@ -17126,6 +17205,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
             sse__refuse(sequence->app, error, "a topic's .db: %s", sse__db_why(db, error));
     }
     if (!error) error = sse__store_read(sequence, store);
+    if (!error) error = sse__store_cut(sequence, store);
     if (error) {
         sse__store_free(store);
         return error;
@@ -17157,7 +17237,7 @@ typedef struct sse__save {
     sse__db_job       job;
     sse__store       *store;
     sse__save_topic  *topics;
-    uint64_t          reserved, began;
+    uint64_t          reserved, began, boot; /* boot: of SSE__ROW_BOOT; 0: none */
     int64_t           clock, shift; /* shift: by how much the times in the store are wrong */
     bool              waits;        /* for a lock */
     int               error;
@@ -17184,7 +17264,10 @@ static int sse__save_write_topic(sse_db *db, const sse__save_topic *t, int64_t c
                         (long long)e->message->seq, topic, (long long)(e->at + clock), SSE_STR(id),
                         (const void *)&text);
     }
-    if (n >= 0 && (t->cut || t->first))
+    if (n >= 0 && t->first) /* there may be one, if it could not be read */
+        n = sse_db_exec(db, "INSERT OR IGNORE INTO sse_topics (topic, lost) VALUES (%s, %lld)",
+                        topic, lost);
+    if (n >= 0 && t->cut)
         n = sse_db_exec(db, "INSERT OR REPLACE INTO sse_topics (topic, lost) VALUES (%s, %lld)",
                         topic, lost);
     if (n >= 0 && t->cut)
@@ -17199,7 +17282,8 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
     if (n >= 0 && save->shift) /* the clock was set, or the machine slept */
         n = sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld",
                         (long long)save->shift, (long long)save->began);
-    if (n >= 0 && save->reserved) n = sse__store_reserve(db, save->reserved);
+    if (n >= 0 && save->reserved) n = sse__store_put(db, SSE__ROW_RESERVED, save->reserved);
+    if (n >= 0 && save->reserved) n = sse__store_put(db, SSE__ROW_BOOT, save->boot);
     for (t = save->topics; t && n >= 0; t = t->next) n = sse__save_write_topic(db, t, save->clock);
     return n < 0 ? n : SSE_OK;
 }
@@ -17310,7 +17394,10 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
     }
     if (store->failing) sse__log(sequence->app, SSE_LOG_WARNING, "events are kept again");
     store->failing = false;
-    if (save->reserved) store->reserved = save->reserved;
+    if (save->reserved) {
+        store->reserved = save->reserved;
+        store->marked   = save->boot != 0;
+    }
     if (!store->clock || save->shift) store->clock = save->clock;
 }
 
@@ -17335,6 +17422,15 @@ static void sse__flight_landed(sse_app *app, void *user) { /* a call of the loop
     SSE_FREE(flight);
 }
 
+/* The reservation is synced, whatever else is: K1. What is lost then shows by the boot: K2. */
+static void sse__save_reserves(sse__save *save) {
+    const bool away = sse__db_job_is_away(&save->job), file = sse__db_path(save->store->db) != NULL;
+    int        sync = SSE__SYNC_FULL; /* of a database in memory nothing is left */
+    if (file) sync = away ? save->job.synchronous : sse__db_synchronous(save->store->db);
+    if (sync < SSE__SYNC_FULL) save->boot = sse__boot();
+    if (away && sync == SSE__SYNC_NORMAL) save->job.synchronous = SSE__SYNC_FULL;
+}
+
 /* What the stores lack leaves the histories. A store that fails is tried by retries only. */
 static void sse__flight_load(sse__flight *flight, bool retries) {
     sse__sequence *sequence = flight->sequence;
@@ -17357,6 +17453,7 @@ static void sse__flight_load(sse__flight *flight, bool retries) {
             t->history->flying = true;
         }
         sse__db_job_begin(&save->job, store->db);
+        if (save->reserved) sse__save_reserves(save);
         save->next    = flight->saves;
         flight->saves = save;
     }
@@ -17425,7 +17522,7 @@ static uint64_t sse__sequence_next(sse__sequence *sequence) {
 }
 
 /* What an earlier start kept. SSE_E_NOMEM: it can be read another time; after any other error it
-   is lost: K2. */
+   is lost to this one: K2. */
 static int sse__history_load(sse__history *h) {
     sse__sequence   *sequence = h->sequence;
     const int64_t    now  = (int64_t)sequence->app->loop.wheel.now;
@@ -17462,7 +17559,9 @@ static int sse__history_load(sse__history *h) {
     }
     error = sse_db_error(db, NULL);
     if (!error || error == SSE_E_NOMEM) return error;
-    h->lost = sequence->last; /* K2 */
+    while (h->count) sse__history_drop_oldest(h); /* .lost is above them */
+    /* K2; for this start: the store keeps what it has, the next one may read it */
+    h->lost = h->saved_lost = sequence->last;
     sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
              sse__db_why(db, error));
     return SSE_OK;
@@ -17499,10 +17598,20 @@ static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
     return true;
 }
 
+/* All is kept: what this start left needs no mark. Where it cannot be taken away just now it stays:
+   a gap too many, should the machine go down. */
+static void sse__store_unmark(const sse__store *store) {
+    if (!store->marked || store->failing || sse__db_is_elsewhere(store->db)) return;
+    sse__db_wait(store->db, false);
+    (void)sse__store_put(store->db, SSE__ROW_BOOT, 0);
+    sse__db_wait(store->db, true);
+}
+
 static void sse__sequence_close(sse__sequence *sequence) {
     sse__alarm_cancel(&sequence->again);
     while (sequence->stores) {
         sse__store *next = sequence->stores->next;
+        sse__store_unmark(sequence->stores);
         sse__store_free(sequence->stores);
         sequence->stores = next;
     }
@@ -18746,12 +18855,15 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
         missed is not all in databases
       is followed by what was trimmed: by count,     expired  [history.lost]
         bytes or age                                          [topics.load_lost]
+      is followed by what went when the machine      expired  [store.cut]
+        lost its power
       is followed by what no store took, and that    expired  [history.missing]
         is no more
       is followed by what went with a history that   expired  [rule.gone]
         had to make room, or with its topic                   [sequence.on_disk_upto]
       belongs to a pattern whose histories did not   expired  [stream_load]
-        all find room to be read again
+        all find room to be read again, or could
+        not be read
       is a row that its table no longer has          expired  [outbox_resume]
       is above all rows, and is none                 unknown  [outbox_resume]
       is gone from a log elsewhere: its source says  expired  [replay_gap]
@@ -18794,12 +18906,14 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
 }
 
 /* What keeps the topics of a subscription, also those that a pattern matches and that are not
-   there yet, or no more. gone: numbers up to there may be missing from what a pattern matches,
-   although no history that is there tells. */
-typedef struct sse__keepers { bool memory, stores; uint64_t gone; } sse__keepers;
+   there yet, or no more. cut: the stores'. gone: numbers up to there may be missing from what a
+   pattern matches, although no history that is there tells. */
+typedef struct sse__keepers { bool memory, stores; uint64_t gone, cut; } sse__keepers;
 
 static void sse__keepers_add(sse__keepers *k, const sse__rule *rule) {
-    *(rule->limits.store ? &k->stores : &k->memory) = true;
+    const sse__store *store = rule->limits.store;
+    *(store ? &k->stores : &k->memory) = true;
+    if (store && k->cut < store->cut) k->cut = store->cut;
 }
 
 static void sse__keepers_add_rule(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
@@ -18836,14 +18950,14 @@ static void sse__sub_keepers(const sse__sub *sub, sse__keepers *k) {
 }
 
 static sse__keepers sse__stream_keepers(const sse__stream *stream) {
-    sse__keepers    k = {false, false, 0};
+    sse__keepers    k = {false, false, 0, 0};
     const sse__sub *sub;
     for (sub = stream->subs; sub; sub = sub->next) sse__sub_keepers(sub, &k);
     return k;
 }
 
 static bool sse__sub_has_history(const sse__sub *sub) {
-    sse__keepers k = {false, false, 0};
+    sse__keepers k = {false, false, 0, 0};
     sse__sub_keepers(sub, &k);
     return k.memory || k.stores || sub->channel->outbox;
 }
@@ -18879,11 +18993,13 @@ static void sse__topics_load(sse__topics *topics, const char *pattern, uint64_t 
             if (topic) sse__topic_release(topic);
             if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
         }
+        if (sse_db_error(store->db, NULL)) topics->load_overflow = true; /* which are there? */
     }
     topics->loading = NULL;
 }
 
-/* Brings what its patterns want back to memory. False: not all of it finds room at once. */
+/* Brings what its patterns want back to memory. False: not all of it finds room at once, or can be
+   read. */
 static bool sse__stream_load(sse__stream *stream, uint64_t after) {
     sse__topics    *topics = stream->app->topics;
     const sse__sub *sub;
@@ -18929,7 +19045,8 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     sse__merge      *m     = (sse__merge *)user;
     const uint32_t   from  = sse__history_after(h, sub->after);
     void            *array = m->at;
-    if (sub->after && h->lost > sub->after && (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
+    if (sub->after && h->lost > sub->after && h->lost > sub->in.stream->extra->told &&
+        (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
         m->lost = true;
     if (m->failed || from == h->count) return;
     m->failed = !sse__grow(&array, &m->cap, m->count, sizeof *m->at);
@@ -19045,9 +19162,9 @@ static void sse__stream_refill(sse__stream *stream) {
         if (sub->channel->topic && sub->after < after) after = sub->after;
     (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
     for (sub = stream->subs; sub; sub = sub->next) {
-        sse__keepers k = {false, false, 0};
+        sse__keepers k = {false, false, 0, 0};
         sse__sub_keepers(sub, &k);
-        if (sub->after && k.gone > sub->after) m.lost = true;
+        if (sub->after && k.gone > sub->after && k.gone > stream->extra->told) m.lost = true;
     }
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
@@ -19063,7 +19180,11 @@ static void sse__stream_refill(sse__stream *stream) {
 
 /* Where a client wants to go on. ours: its id looks like one given here; old: it is of an earlier
    start. */
-typedef struct sse__resume { sse_str id; uint64_t seq; bool found, lost, old, ours; } sse__resume;
+typedef struct sse__resume {
+    sse_str  id;
+    uint64_t seq;
+    bool     found, lost, old, ours, cut; /* cut: lost with the power */
+} sse__resume;
 
 static void sse__resume_by_program_id(sse__history *h, sse__sub *sub, void *user) {
     sse__resume *r = (sse__resume *)user;
@@ -19102,7 +19223,8 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = !all || k.gone > r->seq;
+    r->cut  = k.cut > r->seq;
+    r->lost = !all || k.gone > r->seq || r->cut;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
@@ -19139,6 +19261,13 @@ static void sse__stream_gap(sse__stream *stream, bool expired) {
     stream->app->net->counts.events++;
     stream->app->net->counts.gaps++;
     (void)sse__stream_push_new(stream, sse__message_gap(stream->app, name, expired));
+}
+
+/* Its client has been told of a gap: what follows takes several pages, and may lack all that is
+   gone by now. Without memory it is cut for that, and told again. */
+static void sse__stream_tell(sse__stream *stream) {
+    sse__stream_extra *extra = sse__stream_own_extra(stream);
+    if (extra) extra->told = stream->app->topics->sequence.last;
 }
 
 /* Whether memory has the events that greet a newcomer, and knows where it is then: O4. */
@@ -19184,7 +19313,7 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     sse__sub   *sub, *rows = sse__stream_row_sub(stream);
     sse__upstream *source = sse__stream_upstream(stream);
     const char *id = sse_header(req, "last-event-id");
-    bool        resumed, placed = false; /* placed: its client has an id of this start */
+    bool        resumed = false, placed = false; /* placed: its client has an id of this start */
     uint64_t    delivered;
     sse__resume r;
     memset(&r, 0, sizeof r);
@@ -19205,9 +19334,10 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     }
     delivered = counts->delivered;
     if (sse__stream_lives(stream)) sse__stream_refill(stream);
-    if (sse__stream_lives(stream) && !placed && counts->delivered == delivered &&
-        sse__stream_has_history(stream))
-        sse__stream_send_position(stream); /* O4 */
+    if (stream->replaying && sse__nonempty(id) && !resumed) sse__stream_tell(stream);
+    if (sse__stream_lives(stream) && !placed && sse__stream_has_history(stream) &&
+        (counts->delivered == delivered || (r.cut && !stream->replaying)))
+        sse__stream_send_position(stream); /* O4; and no gap for the same reason twice */
 }
 
 /* Upcall of >>stream, and of >>source. */

@@ -138,6 +138,44 @@ static void evicted(void) {
     dial_free(app);
 }
 
+/* What is kept takes several pages of the queue, and another topic of the stream has lost newer
+   events than the first page holds: told once, and then all comes. */
+static void in_pages(bool evicts) {
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    char            text[1100], name[24];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 4;
+    options.max_queue_bytes = 4096;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.large";
+    pattern = NULL;
+    topic(app, "room.large", 100, 0, NULL);
+    topic(app, "room.*", evicts ? 100 : 1, 0, NULL);
+    first_visit(app, "room.large", NULL);
+    for (i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "large %d.%1000s", i, "");
+        say(app, "room.large", text);
+        turns(app, 2);
+    }
+    for (i = 0; i < 8; i++) {
+        snprintf(name, sizeof name, "room.%d", evicts ? i : 1);
+        say(app, name, "more");
+        turns(app, 1);
+    }
+    exact = NULL;
+    pattern = "room.*";
+    c = dial(app, "/s", head);
+    turns(app, 50);
+    is_int(times(c, "event: gap"), 1,
+        evicts ? "a topic made room: a gap" : "one was trimmed: a gap");
+    ok(!c->over && times(c, "large 19.") == 1, "... and then all that is kept, page by page");
+    dial_free(app);
+}
+
 #ifndef SSE_NO_SQLITE
 static const char *const memory_rule = "mem.*";
 
@@ -311,6 +349,33 @@ static void deleted_meanwhile(void) { /* B4 */
     sse_db_close(db);
 }
 
+static int interrupts(void *user) { return ++*(int *)user > 0; }
+
+static void unread(void) { /* the topics that a pattern may match cannot be read just now */
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = dial_app(NULL);
+    client  *c;
+    int      n = 0;
+    opening = subscribe;
+    exact = NULL;
+    pattern = "room.*";
+    topic(app, "room.*", 100, 0, db);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    turns(app, 3);
+    dial_free(app);
+    app = dial_app(NULL);
+    opening = subscribe;
+    topic(app, "room.*", 100, 0, db);
+    sqlite3_progress_handler(sse_db_raw(db), 1, interrupts, &n);
+    c = dial(app, "/s", head);
+    sqlite3_progress_handler(sse_db_raw(db), 0, NULL, NULL);
+    ok(n > 0, "topics that cannot be read");
+    ok(times(c, "event: gap") == 1 || !strstr(c->got, "200 OK"), "... are a gap: %s", c->got);
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
     sse_app_options options;
     sse_db         *db = sse_db_open(":memory:", NULL);
@@ -392,6 +457,7 @@ int main(void) {
     restarts();
     unknown();
     unsaved();
+    unread();
     two_servers();
     deleted_meanwhile();
 #endif
@@ -400,5 +466,7 @@ int main(void) {
     aged_out("room.*", NULL, "room.*", NULL);
     unsubscribed();
     evicted();
+    in_pages(true);
+    in_pages(false);
     return tap_done();
 }

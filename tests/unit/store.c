@@ -304,6 +304,64 @@ static void clock_jumps(long long by) { /* an hour wrong, say, until it is set *
     sse_db_close(db);
 }
 
+static int interrupts(void *user) { return ++*(int *)user > 0; }
+
+/* A history that cannot be read just now: who comes back is told, and nothing is deleted. */
+static void unread(void) { /* K2 */
+    sse_db           *db = impatient();
+    sse_app          *app = new_app();
+    sse_topic_options o;
+    sse_event         e;
+    int               n = 0;
+    memset(&o, 0, sizeof o);
+    memset(&e, 0, sizeof e);
+    keep(app, db, 0);
+    say(app, "one");
+    say(app, "two");
+    sse_app_free(app);
+    app = new_app();
+    o.history = 100;
+    o.db = db;
+    e.data = "three";
+    is_int(sse_topic(app, "t*", &o), 0, "a rule: its topics are read at their first use");
+    sqlite3_progress_handler(sse_db_raw(db), 1, interrupts, &n);
+    is_int(sse_publish(app, "t", &e), 0, "which an event is for");
+    ok(n > 0, "that read fails");
+    sqlite3_progress_handler(sse_db_raw(db), 0, NULL, NULL);
+    sse_poll(app, 0);
+    is_int(kept(app), 1, "it is kept");
+    sse_app_free(app);
+    app = new_app();
+    keep(app, db, 0);
+    is_int(kept(app), 3, "the next start reads all of it");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Events that could not be kept are, at the latest, when the server ends. */
+static void kept_at_the_end(void) {
+    sse_db_options quick = {SSE_OFF, 0, false};
+    sse_db        *db = sse_db_open(path, &quick), *other = impatient();
+    sse_app       *app = new_app();
+    int            i;
+    keep(app, db, 0);
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another program has the lock");
+    words = "sent but not kept";
+    told = 0;
+    say(app, "one");
+    for (i = 0; i < 30000 && !told; i++) sse_poll(app, 1);
+    ok(told, "an event is sent all the same");
+    is_int(sse_db_exec(other, "COMMIT"), 0, "it lets go of it");
+    sse_app_free(app);
+    app = new_app();
+    keep(app, db, 0);
+    is_int(kept(app), 1, "the end of the server tries once more");
+    sse_app_free(app);
+    words = NULL;
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 static void anew(void) {
     char command[300];
     snprintf(command, sizeof command, "rm -f %s/*", dir);
@@ -333,6 +391,10 @@ int main(void) {
     clock_jumps(3600000);
     anew();
     clock_jumps(-3600000);
+    anew();
+    unread();
+    anew();
+    kept_at_the_end();
     anew();
     is_int(rmdir(dir), 0, "nothing stays");
     return tap_done();

@@ -9,8 +9,10 @@ static sqlite3_mem_methods real;
 /* so many allocations from now on are made, then so many fail; good -1: none does */
 static long good = -1, bad;
 
+static pthread_t loop; /* whose allocations they are */
+
 static bool fails(void) {
-    if (good < 0 || good-- > 0) return false;
+    if (!pthread_equal(pthread_self(), loop) || good < 0 || good-- > 0) return false;
     good = --bad > 0 ? 0 : -1;
     return true;
 }
@@ -100,11 +102,40 @@ static void posted(void) {
     sse_app_free(app);
     sse_db_close(db);
 }
+
+/* The connection of the thread is as strict as the other one, also without memory to ask it. */
+static void strict(void) {
+    sse_db             *db;
+    sse_app            *app = sse_app_new(NULL);
+    sse_db_post_options options;
+    long long           n, orphans = 0;
+    remove("build/undo.db");
+    db = sse_db_open("build/undo.db", NULL);
+    memset(&options, 0, sizeof options);
+    options.app = app;
+    options.done = told;
+    sse_db_exec(db, "CREATE TABLE p (id INTEGER PRIMARY KEY)");
+    sse_db_exec(db, "CREATE TABLE c (id INTEGER REFERENCES p)");
+    for (n = 0; n < 40; n++) {
+        answered = 99;
+        sqlite3_db_release_memory(sse_db_raw(db));
+        good = (long)n;
+        bad = 1;
+        if (sse_db_post(db, &options, "INSERT INTO c VALUES (1)")) answered = 0;
+        good = -1;
+        while (answered == 99) sse_poll(app, 10);
+        if (answered > 0) orphans++;
+    }
+    is_int(orphans, 0, "memory that fails as a statement is posted turns no foreign keys off");
+    sse_app_free(app);
+    sse_db_close(db);
+}
 #endif
 
 int main(void) {
 #ifndef SSE_NO_SQLITE
     sqlite3_mem_methods scarce;
+    loop = pthread_self();
     sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real);
     scarce = real;
     scarce.xMalloc = scarce_malloc;
@@ -116,6 +147,7 @@ int main(void) {
     sweep(insert_inside, 1, "a write inside a write");
     sweep(insert_inside, 1000, "a write inside a write");
     posted();
+    strict();
 #else
     ok(true, "no SQLite");
 #endif
