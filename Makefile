@@ -9,6 +9,7 @@ ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined \
         -fno-sanitize-recover=undefined
 TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
 FUZZ ?= 30
+HOURS ?= 1
 PREFIX ?= /usr/local
 VERSION := $(shell sed -n 's/^.define SSE_VERSION "\(.*\)"/\1/p' sse.h)
 into    = "$(DESTDIR)$(PREFIX)/$(1)"
@@ -28,7 +29,7 @@ fuzzers  = $(filter-out replay,$(call names,tests/fuzz/*.c))
 check    = $(units:%=build/asan/unit/%)
 binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/unit/%) \
            $(polled:%=build/poll/unit/%) $(threaded:%=build/tsan/unit/%) \
-           $(fuzzers:%=build/replay/%)
+           $(fuzzers:%=build/replay/%) build/asan/combine
 faults   = build/faults/calls build/faults/disk
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
@@ -76,6 +77,9 @@ fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds g
 
 faults: $(faults) ## fail each system call, allocation, write (minutes)
 	@prove --timer build/faults/calls :: all && prove --timer build/faults/disk :: all
+
+soak: build/asan/combine ## combine features by chance for HOURS=1, against a model of each client
+	@build/asan/combine -t $$(( 3600 * $(HOURS) ))
 
 fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)
 	@sh tests/fresh.sh
@@ -209,6 +213,10 @@ build/asan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
+build/asan/combine: $(wildcard tests/combine/*) tests/tap.h sse.h
+	@mkdir -p $(@D)
+	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
 # 40 MB are compressed there: optimised.
 build/asan/compress: ASAN += -O1
 build/asan/unit/file build/poll/unit/file: ASAN += -O1
@@ -273,7 +281,7 @@ build/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) sse.h
 build/bench/fair: build/slow_fsync.so
 
 # The reference decoders that frames are read back with.
-build/replay/frame build/fuzz/frame build/bench/frame: LIBS += -lbrotlidec -lz
+build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside fuzz faults fresh format format-check \
+.PHONY: all run check test layers sizes bench outside fuzz faults soak fresh format format-check \
     install uninstall dist clean help

@@ -2947,8 +2947,9 @@ SSE_API bool sse_subscribed(sse_stream s, const char *topic);
    client reads nothing but these topics. After a restart only ids of streams whose histories are
    all in databases are known, those included that a pattern may come to match. That holds for a
    topic that has ended, by age, by max_topics or with its last subscriber, too: its lost events are
-   reported. A client that is sent nothing gets an id at once, in an event without data, which
-   scripts do not see: so events published while a client is away that never saw one are not lost.
+   reported. A client that is sent nothing, or only what is older than the newest event of the app,
+   gets an id at once, in an event without data, which scripts do not see: so events published while
+   a client is away that never saw one are not lost, nor are those sent that came before it.
    Later subscriptions begin with the next event, and give such an id as well if the stream had
    none.
 
@@ -15385,6 +15386,9 @@ typedef struct sse__stream_extra {
     int          (*step)(sse_stream s, void *user);
     void         (*on_stop)(sse_stream s, void *user);
     uint64_t       ends_at, step_at;     /* 0: never */
+    uint64_t       told;  /* while it replays, from the second refill on: sequence.losses as it
+                             began, those up to there are no news to its client */
+    bool           behind; /* likewise: what it began with is older than its place: O4 */
     sse__message  *last;
     sse__group    *label, *who;          /* NULL: none */
     sse__member    with_label, with_who;
@@ -15392,7 +15396,6 @@ typedef struct sse__stream_extra {
     sse__meta     *meta;
     sse__codec    *codec; /* own_history, from the first event for this stream alone */
     struct sse__held *held; /* of >>source, while it waits for one. NULL: it does not */
-    uint64_t       told;  /* of >>replay: its client knows that some up to there may be missing */
 } sse__stream_extra;
 
 typedef struct sse__stream {
@@ -16817,6 +16820,8 @@ typedef struct sse__sequence {
     struct sse__flight *flight; /* NULL: none. K5 */
     uint64_t    on_disk_upto;   /* numbers up to there may be in histories that only a store has */
     uint64_t    earlier;  /* numbers up to there may be of earlier starts */
+    uint64_t    losses;   /* counts the events that histories lost */
+    uint64_t    forgot;   /* the latest of them whose history has gone as well */
     sse__alarm  again;    /* a save failed */
     bool        retries;  /* and is tried once more by the next */
 } sse__sequence;
@@ -16860,6 +16865,8 @@ typedef struct sse__history {
     bool           trimmed;          /* something was */
     uint64_t       missing;          /* numbers up to there may be missing: no store took them */
     uint64_t       newest;           /* no number in it is above, nor .lost: K3 */
+    uint64_t       lost_at;          /* sequence.losses when it last lost one; 0: before it was
+                                        read */
 } sse__history;
 
 /* ---- ids ----------------------------------------------------------------------- */
@@ -16944,6 +16951,7 @@ static void sse__history_drop_oldest(sse__history *h) {
     sse__entry   *e = &h->at[h->first++];
     sse__message *m = e->message;
     h->lost    = m->seq;
+    h->lost_at = ++h->sequence->losses;
     h->trimmed = true;
     h->bytes -= sse__message_bytes(m).len;
     SSE_FREE(e->absent);
@@ -18496,11 +18504,14 @@ static void sse__topic_free(sse__topic *topic) {
    known, K2. */
 static void sse__topic_forget(sse__topic *topic) {
     const sse__history *h    = topic->history;
-    uint64_t            upto = 0, *known = NULL;
+    sse__sequence      *all  = &topic->owner->sequence;
+    uint64_t            upto = 0, lost_at, *known = NULL;
     if (h) {
         upto  = h->count ? sse__history_seq(h, h->count - 1) : h->lost;
-        known = h->limits.store && sse__history_is_saved(h) ? &topic->owner->sequence.on_disk_upto
+        known = h->limits.store && sse__history_is_saved(h) ? &all->on_disk_upto
                                                             : &topic->rule->gone;
+        lost_at = h->count && known == &topic->rule->gone ? ++all->losses : h->lost_at;
+        if (all->forgot < lost_at) all->forgot = lost_at;
     }
     if (known && *known < upto) *known = upto;
     sse__upstream_raise(topic->channel.source);
@@ -18878,7 +18889,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
       has one either from the histories or from the live flow.
   O4  A client that may miss what a history keeps has an id to come back
       with, also before its first event: what is published meanwhile is not
-      lost.
+      lost. It is the id of where the stream is, also if that is behind all
+      that it began with.
 ==========================================================================*/
 
 typedef void (*sse__history_fn)(sse__history *h, sse__sub *sub, void *user);
@@ -19020,6 +19032,7 @@ typedef struct sse__cursor { const sse__history *history; uint32_t i; } sse__cur
 typedef struct sse__merge {
     sse__cursor *at;
     size_t       cap, count;
+    uint64_t     told;         /* of the stream */
     bool         lost, failed; /* lost: not all is there */
 } sse__merge;
 
@@ -19045,7 +19058,7 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     sse__merge      *m     = (sse__merge *)user;
     const uint32_t   from  = sse__history_after(h, sub->after);
     void            *array = m->at;
-    if (sub->after && h->lost > sub->after && h->lost > sub->in.stream->extra->told &&
+    if (h->lost_at > m->told && h->lost > sub->after &&
         (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
         m->lost = true;
     if (m->failed || from == h->count) return;
@@ -19147,33 +19160,50 @@ static bool sse__held_joins(sse__held *held) {
     return false;
 }
 
-static void sse__stream_refill(sse__stream *stream) {
-    sse__sub  *sub = sse__stream_row_sub(stream);
-    sse__merge m;
-    uint64_t   seq = 0, after = UINT64_MAX;
+/* More is left: what its client was told as it began is noted. False: no memory. */
+static bool sse__stream_note_told(sse__stream *stream, uint64_t told) {
+    sse__stream_extra *extra = sse__stream_own_extra(stream);
+    if (extra) extra->told = told;
+    return extra != NULL;
+}
+
+/* begins: it was found out just now what its client lacks, and that was said: only what is lost
+   from then on is a reason to end it. Returns the number of the last event that was dealt with;
+   0: there was none, or they are rows. */
+static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
+    sse__sequence *sequence = &stream->app->topics->sequence;
+    sse__sub      *sub = sse__stream_row_sub(stream);
+    sse__merge     m;
+    uint64_t       seq = 0, after = UINT64_MAX;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     if (sub) {
         sse__outbox_refill(sub);
-        return;
+        return 0;
     }
-    if (stream->extra->held && !sse__held_joins(stream->extra->held)) return;
+    if (stream->extra->held) {
+        if (!sse__held_joins(stream->extra->held)) return 0;
+        begins = true;
+    }
     memset(&m, 0, sizeof m);
+    m.told = begins ? sequence->losses : stream->extra->told;
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->channel->topic && sub->after < after) after = sub->after;
     (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
     for (sub = stream->subs; sub; sub = sub->next) {
         sse__keepers k = {false, false, 0, 0};
         sse__sub_keepers(sub, &k);
-        if (sub->after && k.gone > sub->after && k.gone > stream->extra->told) m.lost = true;
+        if (sequence->forgot > m.told && k.gone > sub->after) m.lost = true;
     }
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = stream->subs; sub; sub = sub->next)
         if (sub->after < seq) sub->after = seq;
+    if (m.count && begins && !sse__stream_note_told(stream, m.told)) m.failed = true;
     if (m.lost || m.failed) /* its client comes back, and is told of the gap */
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR);
     stream->replaying = m.count > 0; /* O3 */
     SSE_FREE(m.at);
+    return seq;
 }
 
 /* ---- coming back ------------------------------------------------------------------------ */
@@ -19183,7 +19213,7 @@ static void sse__stream_refill(sse__stream *stream) {
 typedef struct sse__resume {
     sse_str  id;
     uint64_t seq;
-    bool     found, lost, old, ours, cut; /* cut: lost with the power */
+    bool     found, lost, old, ours;
 } sse__resume;
 
 static void sse__resume_by_program_id(sse__history *h, sse__sub *sub, void *user) {
@@ -19223,8 +19253,7 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->cut  = k.cut > r->seq;
-    r->lost = !all || k.gone > r->seq || r->cut;
+    r->lost = !all || k.gone > r->seq || k.cut > r->seq;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
@@ -19249,6 +19278,13 @@ static void sse__stream_send_position(sse__stream *stream) {
     (void)sse__stream_push_new(stream, m);
 }
 
+/* What a stream began with ends at seq, or there was nothing: 0. Its client would come back to
+   that, and to events of before its time, if the newest one is of a topic that it does not follow,
+   or was not to be greeted with. O4 */
+static void sse__stream_tell_place(sse__stream *stream, uint64_t seq) {
+    if (seq < stream->app->topics->sequence.last || !seq) sse__stream_send_position(stream);
+}
+
 static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) {
     (void)sub;
     *(const char **)user = h->limits.gap_event;
@@ -19261,13 +19297,6 @@ static void sse__stream_gap(sse__stream *stream, bool expired) {
     stream->app->net->counts.events++;
     stream->app->net->counts.gaps++;
     (void)sse__stream_push_new(stream, sse__message_gap(stream->app, name, expired));
-}
-
-/* Its client has been told of a gap: what follows takes several pages, and may lack all that is
-   gone by now. Without memory it is cut for that, and told again. */
-static void sse__stream_tell(sse__stream *stream) {
-    sse__stream_extra *extra = sse__stream_own_extra(stream);
-    if (extra) extra->told = stream->app->topics->sequence.last;
 }
 
 /* Whether memory has the events that greet a newcomer, and knows where it is then: O4. */
@@ -19300,7 +19329,7 @@ static void sse__upstream_resume(sse__upstream *source, sse__stream *stream, con
     }
     if (!memory) sse__upstream_hold(source, stream, sse__nonempty(id) ? id : NULL);
     else {
-        sse__stream_refill(stream);
+        (void)sse__stream_refill(stream, true);
         if (sse__stream_lives(stream) && !sse__nonempty(id) && counts->delivered == delivered)
             sse__stream_send_position(stream); /* O4 */
     }
@@ -19313,8 +19342,8 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     sse__sub   *sub, *rows = sse__stream_row_sub(stream);
     sse__upstream *source = sse__stream_upstream(stream);
     const char *id = sse_header(req, "last-event-id");
-    bool        resumed = false, placed = false; /* placed: its client has an id of this start */
-    uint64_t    delivered;
+    bool        resumed, placed = false; /* placed: its client has an id of this start */
+    uint64_t    delivered, seq = 0;
     sse__resume r;
     memset(&r, 0, sizeof r);
     if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
@@ -19333,17 +19362,21 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
         for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
     }
     delivered = counts->delivered;
-    if (sse__stream_lives(stream)) sse__stream_refill(stream);
-    if (stream->replaying && sse__nonempty(id) && !resumed) sse__stream_tell(stream);
-    if (sse__stream_lives(stream) && !placed && sse__stream_has_history(stream) &&
-        (counts->delivered == delivered || (r.cut && !stream->replaying)))
-        sse__stream_send_position(stream); /* O4; and no gap for the same reason twice */
+    if (sse__stream_lives(stream)) seq = sse__stream_refill(stream, true);
+    if (!sse__stream_lives(stream) || placed || !sse__stream_has_history(stream)) return;
+    if (counts->delivered == delivered || (seq && !stream->replaying)) /* O4 */
+        sse__stream_tell_place(stream, counts->delivered == delivered ? 0 : seq);
+    else if (seq) stream->extra->behind = true; /* it has one: stream_note_told */
 }
 
 /* Upcall of >>stream, and of >>source. */
 static void sse__stream_replay(sse__stream *stream, sse_req *req) {
+    uint64_t seq;
     if (!req) {
-        sse__stream_refill(stream);
+        seq = sse__stream_refill(stream, false);
+        if (!sse__stream_lives(stream) || stream->replaying || !stream->extra->behind) return;
+        stream->extra->behind = false;
+        sse__stream_tell_place(stream, seq);
         return;
     }
     sse__stream_resume(stream, req);
@@ -19385,7 +19418,7 @@ SSE_API int sse_replay_end(sse_stream s, const char *last_id) {
         at.id = held->place;
         sse_stream_send(s, &at);
     }
-    if (sse__stream_lives(held->stream)) sse__stream_refill(held->stream);
+    if (sse__stream_lives(held->stream)) (void)sse__stream_refill(held->stream, false);
     return SSE_OK;
 }
 

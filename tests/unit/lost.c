@@ -9,11 +9,12 @@
 #include "dial.h"
 
 /* what the next stream subscribes to; NULL: nothing */
-static const char *exact, *pattern, *pattern_too;
+static const char *exact, *exact_too, *pattern, *pattern_too;
 
 static void subscribe(sse_req *req, sse_stream s) {
     (void)req;
     if (exact) sse_subscribe(s, exact);
+    if (exact_too) sse_subscribe(s, exact_too);
     if (pattern) sse_subscribe_pattern(s, pattern);
     if (pattern_too) sse_subscribe_pattern(s, pattern_too);
 }
@@ -110,6 +111,72 @@ static void unsubscribed(void) {
     nobody_is_there(app, "room.1");
     is_int(gaps_on_return(app), 1, "who comes back is told of the gap");
     hang_up(watcher);
+    dial_free(app);
+}
+
+/* A gap is told, and all there is does not fit into the queue at once. What was lost before that is
+   no reason to cut the stream: its client would come back to the same, for ever. */
+static void told_once(const char *one, const char *other, const char *by_pattern) {
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    char            big[1101];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_queue_bytes = 4000;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = one;
+    exact_too = other;
+    pattern = by_pattern;
+    topic(app, "a", 6, 0, NULL);
+    topic(app, "b", 3, 0, NULL);
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    for (i = 0; i < 5; i++) say(app, "a", big);
+    for (i = 0; i < 8; i++) say(app, "b", big);
+    snprintf(head, sizeof head, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    for (i = 0; i < 200 && times(c, big) < 8; i++) turns(app, 1);
+    say(app, "b", "live");
+    for (i = 0; i < 200 && !times(c, "data: live\n"); i++) turns(app, 1);
+    is_int(times(c, "event: gap"), 1, "a gap is told");
+    is_int(times(c, big), 8, "all that is kept follows");
+    is_int(times(c, "data: live\n"), 1, "and what is published then");
+    is_int(nclosed, 0, "on the same stream");
+    exact_too = NULL;
+    dial_free(app);
+}
+
+/* Who began with something older than the newest event has the id of where the stream is, so that
+   it misses nothing, and is told of no gap, if it comes back before there is something new. */
+static void began_behind(size_t max_queue_bytes) { /* O4 */
+    sse_app_options   options;
+    sse_topic_options greets;
+    sse_app          *app;
+    client           *c;
+    int               i;
+    memset(&options, 0, sizeof options);
+    memset(&greets, 0, sizeof greets);
+    options.max_queue_bytes = max_queue_bytes;
+    app = dial_app(&options);
+    greets.history = greets.greet = 30;
+    opening = subscribe;
+    exact = "greets";
+    exact_too = "busy";
+    pattern = NULL;
+    sse_topic(app, "greets", &greets);
+    topic(app, "busy", 2, 0, NULL);
+    for (i = 0; i < 20; i++) say(app, "greets", "hello");
+    for (i = 0; i < 5; i++) say(app, "busy", "missed");
+    c = dial(app, "/s", NULL);
+    for (i = 0; i < 50; i++) turns(app, 1);
+    is_int(times(c, "data: hello"), 20, "a newcomer is greeted");
+    remember_id(c);
+    hang_up(c);
+    turns(app, 5);
+    is_int(gaps_on_return(app), 0, "and had missed nothing when it comes back");
+    exact_too = NULL;
     dial_free(app);
 }
 
@@ -243,6 +310,28 @@ static void restarts(void) {
         "nor have topics by a rule that are all stored");
     is_int(restart("orders", NULL, false, false, "orders", NULL), 1,
         "ids of a start without a database are unknown to one with it");
+}
+
+/* The client of a stored topic and of others comes back once, and once more. */
+static void restarted_twice(void) { /* O4 */
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = start(db, NULL);
+    client  *c;
+    exact = "orders";
+    pattern = "mem.*";
+    first_visit(app, "orders", NULL);
+    dial_free(app);
+    app = start(db, NULL);
+    c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "event: gap"), 1, "after a restart there may have been a gap");
+    is_int(times(c, "data: seen"), 1, "what is kept follows");
+    remember_id(c);
+    hang_up(c);
+    turns(app, 5);
+    is_int(gaps_on_return(app), 0, "it is told of once");
+    dial_free(app);
+    sse_db_close(db);
 }
 
 /* A stream of topics that keep nothing, in a program that stores others. */
@@ -455,6 +544,7 @@ int main(void) {
     aged_out("room.*", NULL, "room.*", db);
     sse_db_close(db);
     restarts();
+    restarted_twice();
     unknown();
     unsaved();
     unread();
@@ -464,6 +554,10 @@ int main(void) {
     aged_out("room.1", "room.1", NULL, NULL);
     aged_out("room.*", "room.1", NULL, NULL);
     aged_out("room.*", NULL, "room.*", NULL);
+    began_behind(0);
+    began_behind(400);
+    told_once("a", "b", NULL);
+    told_once(NULL, NULL, "*");
     unsubscribed();
     evicted();
     in_pages(true);
