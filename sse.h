@@ -2258,7 +2258,8 @@ typedef struct sse_stats {
     uint64_t queue_high;                         /* the most bytes that ever waited for a stream */
     uint64_t resumes, gaps, drops;               /* streams that came back in time; too late; events
                                                     that slow readers lost */
-    uint64_t subscriptions_refused;              /* of open streams, to topics and views */
+    uint64_t subscriptions_refused;              /* to topics and views: no room, or no memory; to
+                                                    topics, for whatever reason */
     uint64_t no_memory;                          /* connections, requests, events, renders and
                                                     streams that there was no memory for */
     uint64_t slow;                               /* callbacks that held the loop for .slow_ms */
@@ -20956,6 +20957,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
     view = live->render ? sse__view_get(&t, true) : sse__view_each(&t, req);
     if (!view) { /* no memory, or max_views */
+        live->app->net->counts.subscriptions_refused++;
         if (req->stream) sse__stream_turn_away(req->stream);
         else (void)sse_come_back(req, 0);
         return;
@@ -20964,6 +20966,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     if (!stream) stream = sse__stream_get(sse_stream_open(req, &live->stream));
     error = live->render ? sse__view_join(view, stream)
                          : sse__view_each_join(view, req->path, stream);
+    live->app->net->counts.subscriptions_refused += error == SSE_E_NOMEM;
     if (error && req->stream) sse__stream_turn_away(req->stream);
 }
 
@@ -21055,6 +21058,8 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     if (error) return error;
     sse__target_find(&t, s.app, live_path ? live_path : "");
     error = sse__stream_show(&t, stream, call);
+    if (error == SSE_E_FULL || error == SSE_E_NOMEM)
+        s.app->net->counts.subscriptions_refused++; /* by a guard is no trouble */
     SSE_FREE(t.path);
     return error;
 }
@@ -22659,7 +22664,7 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
   Uses: >>app >>topics >>stream >>format
-  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs
+  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs tests/unit/known.c
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           the state, each second: a live view for each search, order and
@@ -22754,7 +22759,8 @@ static const sse__metric sse__metrics[] = {
      "Renders of live views that failed. They are tried again; watchers keep the state before.",
      true, 0},
     {SSE__AT(subscriptions_refused), "sse_subscriptions_refused_total", "", "unsubscribed",
-     "Subscriptions of open streams that failed: max_topics or max_views, or no memory.", true, 0},
+     "Subscriptions to topics and views that failed: max_topics or max_views, or no memory.", true,
+     0},
     {SSE__AT(refused), "sse_refused_total", "", "no room",
      "Connections refused for lack of room: max_connections, max_per_peer, or descriptors.", true,
      0},
@@ -22895,19 +22901,20 @@ static void sse__histogram_put(const sse__histogram *h, const char *name, const 
 /* ---- what is noted -------------------------------------------------------------------------- */
 
 enum {
-    SSE__SAMPLES       = 90,
-    SSE__SERIES        = 10,
-    SSE__GAUGES        = 3,     /* of them */
-    SSE__MONITOR_MS    = 1000,
-    SSE__MONITOR_LOOKS = 32768, /* streams, or topics, for one render: N2 */
-    SSE__MONITOR_ROWS  = 200,   /* of a table, at most; ROWS_OF: unless more or fewer are wanted */
+    SSE__SAMPLES         = 90,
+    SSE__SERIES          = 10,
+    SSE__GAUGES          = 3,     /* of them */
+    SSE__MONITOR_MS      = 1000,
+    SSE__MONITOR_LOOKS   = 32768, /* streams, or topics, for one render: N2 */
+    SSE__MONITOR_ROWS    = 200,   /* of a table, at most; ROWS_OF: unless it is said how many */
     SSE__MONITOR_ROWS_OF = 20,
-    SSE__MONITOR_FOLLOWS = 8,   /* topics and views, of a stream */
-    SSE__CUTS          = 32,
-    SSE__HELD          = 16,
-    SSE__LINES         = 16,
-    SSE__LEAVING       = 64,
-    SSE__RATE_MS       = 60000
+    SSE__MONITOR_FOLLOWS = 8,     /* topics and views, of a stream */
+    SSE__MONITOR_VIEWS   = 100,   /* searches, orders and pages that are watched at a time */
+    SSE__CUTS            = 32,
+    SSE__HELD            = 16,
+    SSE__LINES           = 16,
+    SSE__LEAVING         = 64,
+    SSE__RATE_MS         = 60000
 };
 
 /* The gauges first. */
@@ -23794,12 +23801,13 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     if (error) return error;
     memset(&stream, 0, sizeof stream);
     memset(&live, 0, sizeof live);
-    stream.label  = "monitor";
-    live.stream   = &stream;
-    live.every_ms = SSE__MONITOR_MS;
-    live.format   = SSE_AS_DATA;
-    live.query    = "q sort topics page rows";
-    live.user     = app->monitor;
+    stream.label   = "monitor";
+    live.stream    = &stream;
+    live.every_ms  = SSE__MONITOR_MS;
+    live.format    = SSE_AS_DATA;
+    live.query     = "q sort topics page rows";
+    live.max_views = SSE__MONITOR_VIEWS;
+    live.user      = app->monitor;
     snprintf(path, sizeof path, "%s/live", prefix);
     return sse_live(app, path, sse__monitor_render, &live);
 }

@@ -1,5 +1,5 @@
 /* known.c: what is known of streams: whose, how old, what was sent, what waits; labels and how many
-   streams have each; and steps that are woken. */
+   streams have each; steps that are woken; and how the monitor orders and counts what it knows. */
 #define _DEFAULT_SOURCE
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -258,7 +258,99 @@ static void json(void) {
     dial_free(app);
 }
 
+/* ---- what the monitor knows ---- */
+
+/* Any window of any order is what a whole sort has there. */
+static void picks(void) {
+    enum { MANY = 3000, WINDOW = 17 };
+    static sse__pick sorted[MANY];
+    static char      names[40][8];
+    unsigned         seed = 7, round, i, wrong = 0;
+    for (i = 0; i < 40; i++) snprintf(names[i], sizeof names[i], "n%u", i * 7 % 40);
+    for (round = 0; round < 40; round++) {
+        const unsigned n = round ? 1 + round * 71 % MANY : MANY;
+        sse__picks     p, all;
+        memset(&p, 0, sizeof p);
+        for (i = 0; i < n; i++) {
+            seed = seed * 1103515245 + 12345;
+            sse__picks_add(&p, round % 4 ? (seed >> 16) % 50 : 0,
+                round % 2 && (seed >> 8) % 5 ? names[seed % 40] : NULL, (void *)(uintptr_t)i);
+        }
+        p.down = round % 3 == 1;
+        memcpy(sorted, p.at, n * sizeof *sorted);
+        all = p;
+        all.at = sorted;
+        all.to = n;
+        sse__picks_sort(&all, 0, n);
+        for (i = 1; i < n; i++) wrong += !sse__picks_less(&all, &sorted[i - 1], &sorted[i]);
+        sse__picks_page(&p, round % 9, WINDOW);
+        for (i = p.from; i < p.to; i++) wrong += p.at[i].item != sorted[i].item;
+        wrong += p.to > n || p.to - p.from > WINDOW || (p.to - p.from < WINDOW && p.to != n);
+        SSE_FREE(p.at);
+    }
+    is_int(wrong, 0, "each page of each order");
+}
+
+static void histogram(void) {
+    sse__histogram h;
+    unsigned       i;
+    memset(&h, 0, sizeof h);
+    is_int((int)sse__histogram_within(&h, 990), 0, "nothing was measured");
+    sse__histogram_add(&h, 77, 1);
+    is_int((int)sse__histogram_within(&h, 500), 77, "no more than the worst");
+    memset(&h, 0, sizeof h);
+    for (i = 0; i < 1000; i++) sse__histogram_add(&h, 1000 + i, 1);
+    sse__histogram_add(&h, 20000000, 1);
+    is_int((int)h.counts[3], 1, "a bound belongs to the bucket below");
+    is_int((int)h.counts[SSE__BOUNDS], 1, "the rest");
+    ok(sse__histogram_within(&h, 500) >= 1499 && sse__histogram_within(&h, 500) <= 1800, "half");
+    ok(sse__histogram_within(&h, 990) <= 2500, "nearly all");
+    is_int((int)sse__histogram_within(&h, 1000), 20000000, "all");
+    is_int((int)(h.sum_us / 1000), 21499, "their sum");
+}
+
+static sse__held_note *held(const char *which) {
+    unsigned i;
+    for (i = 0; i < app->monitor->held_count; i++)
+        if (strcmp(app->monitor->held[i].which, which) == 0) return &app->monitor->held[i];
+    return NULL;
+}
+
+static void notes(void) {
+    struct sse__monitor *m;
+    char                 name[40];
+    unsigned             i;
+    app = dial_app(NULL);
+    sse_monitor(app, "/m", NULL, NULL);
+    m = app->monitor;
+    for (i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "step of /%u (stream %u-1)", i % 50, i);
+        app->observer->told_held(app, name, i % 50 * 10);
+    }
+    is_int((int)m->held_count, SSE__HELD, "no more callbacks than there is room for");
+    ok(!held("step of /1") && held("step of /49"), "the slowest stay");
+    is_int((int)held("step of /49")->slow, 2, "two streams of a route are one");
+    is_int((int)held("step of /49")->worst_ms, 490, "the worst");
+    for (i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "line %u", i / 3);
+        sse__log(app, i % 2 ? SSE_LOG_INFO : SSE_LOG_WARNING, "%s", name);
+    }
+    is_int((int)m->lines_seen, 10, "equal lines are one");
+    is_int((int)m->lines_of[1], 15, "warnings are counted, information is not");
+    is_int((int)m->lines[0].times, 2, "how often");
+    for (i = 0; i < 40; i++) {
+        snprintf(name, sizeof name, "error %u", i);
+        sse__log(app, SSE_LOG_ERROR, "%s", name);
+    }
+    is_int((int)m->lines_of[0], 40, "errors are, too");
+    is_str(m->lines[(m->lines_seen - 1) % SSE__LINES].line, "error 39", "the latest");
+    dial_free(app);
+}
+
 int main(void) {
+    picks();
+    histogram();
+    notes();
     stats();
     lost();
     labels();

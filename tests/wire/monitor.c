@@ -107,6 +107,7 @@ int main(int argc, char **argv) {
     options.max_topics = 400;
     options.max_queue_bytes = 1 << 20;
     live.every_ms = 500;
+    live.max_views = 2;
     serve.port = (int)sse_parse_int(getenv("PORT"), SSE_ANY_PORT);
     serve.grace_ms = 500;
     serve.host = argc > 1 ? argv[1] : NULL;

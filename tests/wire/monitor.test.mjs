@@ -338,6 +338,9 @@ test('what holds the loop, fails or is refused at night is told', async () => {
   assert.equal(full.cuts[0].reason, 'error') // it followed nothing
   assert.equal(full.cuts[0].path, '/topic/{topic}')
   assert(full.counters.streams_closed_error > before.counters.streams_closed_error)
+  for (const zone of ['a', 'b', 'c', 'a']) // there is room for two views
+    crowd.push(await listen(server, '/clock/' + zone))
+  await until(async () => (await counters()).subscriptions_refused === 2, 'the view to be refused')
   for (const stream of [...crowd, watching]) stream.close()
   await until(async () => (await counters()).streams === 0, 'them to go')
 })
