@@ -327,7 +327,8 @@ static void edge(sse_app *app, int fd, int events, void *user) {
     nfired++;
     fired_events = events;
     lseek(fd, 0, SEEK_SET);
-    while (read(fd, some, sizeof some) > 0) {}
+    while (read(fd, some, sizeof some) > 0) {
+    }
 }
 
 static void child_that_mounts(int told, int ready) {
@@ -336,7 +337,8 @@ static void child_that_mounts(int told, int ready) {
         c = mount("none", "/proc", "tmpfs", 0, NULL) ? 'x' : 'm';
         if (write(ready, &c, 1) != 1) _exit(1);
     }
-    while (read(told, &c, 1) > 0) {}
+    while (read(told, &c, 1) > 0) {
+    }
     _exit(0);
 }
 
