@@ -823,6 +823,19 @@
      with or without a history, and presence belong to one process. What waits to be accepted by a
      process that dies is reset; its client connects again, to one of the others.
 
+     On a board the program can be all there is (examples/board.c: a serial port, a GPIO, a camera,
+     firmware):
+
+         arm-linux-gnueabihf-gcc -Os -static -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 main.c
+
+     with SSE_NO_SQLITE, SSE_NO_BROTLI and SSE_NO_THREADS defined, or with sqlite3.c, the
+     amalgamation, beside main.c and -DSSE_NO_BROTLI; musl-gcc likewise. .compress_window = 16 saves
+     memory. Nothing is written but what you name, so the root may be read-only; a database needs
+     its directory writable. Topics without .db and live views write nothing to an SD card. Without
+     a battery the clock says 1970 until NTP has set it: timers, timeouts and ages do not care, but
+     a cookie that was signed before is then too old (SSE_OFF: any age). Pages need no internet with
+     sse_datastar or sse_scripts.
+
    17. Testing your app
 
        static int test(sse_app *app) {                           // the routes are there
