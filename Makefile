@@ -4,6 +4,7 @@
 PORT ?= 8000
 WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
+OPT   = -O1
 CHECKS = -DSSE_DEBUG_CHECKS -DSSE_STATIC
 ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined \
         -fno-sanitize-recover=undefined
@@ -17,7 +18,10 @@ MAKE1 = $(MAKE) --no-print-directory
 
 names    = $(basename $(notdir $(wildcard $(1))))
 hiredis  = $(wildcard /usr/include/hiredis/async.h /usr/local/include/hiredis/async.h)
-examples = $(patsubst %,build/%,$(filter-out $(if $(hiredis),,cluster),$(call names,examples/*.c)))
+guests   = $(foreach l,libuv glib-2.0,\
+           $(shell pkg-config --exists $(l) 2>/dev/null && echo embed-$(l)))
+examples = $(patsubst %,build/%,$(filter-out $(if $(hiredis),,cluster),$(call names,examples/*.c)) \
+           $(guests))
 units    = $(call names,tests/unit/*.c)
 threaded = $(basename $(notdir $(shell \
            grep -lsE 'pthread_create|sse_offload|sse_db_post|body_to_file|what is acknowledged' \
@@ -34,7 +38,8 @@ faults   = build/faults/calls build/faults/disk
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t) \
-           $(wildcard tests/frame/*.t tests/datastar/*.test.mjs tests/wire/*.t tests/wire/*.test.mjs)
+           $(wildcard tests/frame/*.t tests/datastar/*.test.mjs tests/wire/*.t) \
+           $(wildcard tests/wire/*.test.mjs)
 servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
            $(addprefix build/clang/,server sqlite disk faults) \
            $(addprefix build/tsan/,server stopping) build/senders/topics \
@@ -62,6 +67,9 @@ layers: ## prove that each section uses only what stands above it
 sizes: ## show the bytes of code of each section, and what each feature adds to a program
 	@mkdir -p build && perl tests/header/sizes.pl
 	@perl tests/header/features.pl
+
+pictures: $(examples) build/asan/monitor ## take the pictures of the README: examples/*.png
+	@node tests/browser/pictures.mjs
 
 bench: ## measure sse.h beside others: 10 minutes; BENCH=quick: 2; CHARTS=DIR: charts to DIR
 	@sh tests/setup.sh bench
@@ -161,11 +169,25 @@ export sse_pc sse_cmake sse_cmake_version
 
 build/%: examples/%.c sse.h
 	@mkdir -p $(@D)
-	$(CC) -std=c99 -O1 -I. $(WARN) $< -o $@ $(LIBS)
+	$(CC) -std=c99 $(OPT) -I. $(WARN) $< -o $@ $(LIBS)
 
 # Only this one needs hiredis: it is left out where that is not installed.
 build/cluster: LIBS += -lhiredis
 build/cluster: examples/redis.h examples/cluster_page.h
+build/kanban: examples/kanban_page.h
+build/board: examples/board_page.h examples/board_camera.h
+build/board: LIBS =
+
+# Their tests wait for no work of theirs, but for a compiler that optimises.
+$(addprefix build/,board embed $(guests) kanban tabs weather): OPT = -O0
+
+# The guest of other loops than its own, of those that are installed.
+build/embed-libuv: USE = -DUSE_LIBUV
+build/embed-glib-2.0: USE = -DUSE_GLIB
+build/embed-%: examples/embed.c sse.h
+	@mkdir -p $(@D)
+	$(CC) -std=c99 $(OPT) -I. $(USE) $(WARN) $(subst -I,-isystem ,$(shell pkg-config --cflags $*)) $< \
+	    -o $@ $(LIBS) $(shell pkg-config --libs $*)
 
 build/outside: tests/outside/server.c sse.h
 	@mkdir -p $(@D)
@@ -283,5 +305,5 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside fuzz faults soak fresh format format-check \
-    install uninstall dist clean help
+.PHONY: all run check test layers sizes pictures bench outside fuzz faults soak fresh format \
+    format-check install uninstall dist clean help

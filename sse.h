@@ -823,6 +823,19 @@
      with or without a history, and presence belong to one process. What waits to be accepted by a
      process that dies is reset; its client connects again, to one of the others.
 
+     On a board the program can be all there is (examples/board.c: a serial port, a GPIO, a camera,
+     firmware):
+
+         arm-linux-gnueabihf-gcc -Os -static -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 main.c
+
+     with SSE_NO_SQLITE, SSE_NO_BROTLI and SSE_NO_THREADS defined, or with sqlite3.c, the
+     amalgamation, beside main.c and -DSSE_NO_BROTLI; musl-gcc likewise. .compress_window = 16 saves
+     memory. Nothing is written but what you name, so the root may be read-only; a database needs
+     its directory writable. Topics without .db and live views write nothing to an SD card. Without
+     a battery the clock says 1970 until NTP has set it: timers, timeouts and ages do not care, but
+     a cookie that was signed before is then too old (SSE_OFF: any age). Pages need no internet with
+     sse_datastar or sse_scripts.
+
    17. Testing your app
 
        static int test(sse_app *app) {                           // the routes are there
@@ -2021,7 +2034,8 @@ SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has e
    fn goes to its start by lseek and reads it, and once before), out-of-band data. One watch per
    descriptor: a second call changes it, events 0 removes it: do that before close(fd). fd stays
    yours. user: borrowed until removed. A plain file is always ready: fn is called at once again
-   where it moved the file's offset, else ten times a second; SSE_PRI it never is.
+   where it moved the file's offset, else ten times a second; SSE_PRI it never is (SSE_E_IO where
+   there is epoll).
    Returns: 0; SSE_E_ARG, SSE_E_IO: it says which argument is wrong, or what the system said of fd,
    in the log; SSE_E_NOMEM; SSE_E_STATE: the app is being freed.
    Threads: loop. In callbacks: yes. */
@@ -9239,7 +9253,9 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     w->alarm.fn  = sse__watch_fire_always;
     errno        = EPERM;
     error        = SSE_E_IO;
-    if (!S_ISREG(st.st_mode)) /* epoll does not take it, to poll it is always ready */
+    /* A file on a disk epoll does not take, and to poll it is always ready. That of a GPIO is a
+       regular one as well: either tells its edges. */
+    if (!S_ISREG(st.st_mode) || w->events == SSE_PRI)
         error = sse__poller_add(&app->loop.poller, &w->source, w->events);
     w->always = error == SSE_E_IO && errno == EPERM; /* of others /dev/null */
     if (w->always) w->events &= SSE_READ | SSE_WRITE;

@@ -58,7 +58,7 @@ static const char page_head[] =
     "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>\n"
     "<style>:root { color-scheme: light dark } body { height: 100dvh; margin: 0; display: grid;\n"
     "place-content: center; text-align: center; font: 1rem/1.4 system-ui, sans-serif }\n"
-    "output { font-size: min(22vw, 9rem); font-weight: 300; font-variant-numeric: tabular-nums;\n"
+    "output { font-size: min(19vw, 9rem); font-weight: 300; font-variant-numeric: tabular-nums;\n"
     "line-height: 1 } .old output { color: light-dark(#6e6e6e, #8f8f8f) }\n"
     "p { min-height: 1.4em }</style>\n";
 

@@ -9,10 +9,14 @@ static const char page_head[] =
     "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Egg timer</title>\n"
     "<meta name=\"viewport\" content=\"width=device-width\"><link rel=\"icon\" href=\"data:,\">\n"
     "<script type=\"module\" src=\"/datastar.js\"></script>\n"
-    "<style>:root { color-scheme: light dark } body { font: 1.2rem system-ui; margin: 3rem auto;\n"
-    "max-width: 20rem; padding: 0 1rem; text-align: center } output { font-size: 4rem }\n"
-    "input, button { font: inherit; padding: .5rem; border: 1px solid gray }\n"
-    "input { width: 4rem }</style></head><body>\n";
+    "<style>:root { color-scheme: light dark; background: light-dark(#fbf6e6, #1a1710) }\n"
+    "body { font: 1.2rem system-ui; margin: 15vh auto; max-width: 20rem; padding: 0 1rem;\n"
+    "       text-align: center }\n"
+    "output { font-size: 6.5rem; font-weight: 200; font-variant-numeric: tabular-nums }\n"
+    "input, button { font: inherit; padding: .6rem 1rem; border: 0; border-radius: .7rem;\n"
+    "                background: light-dark(#fff, #2e2a1f) } input { width: 4rem }\n"
+    "button { background: light-dark(#7a5b00, #f2cd5c); color: light-dark(#fff, #1a1710) }\n"
+    "</style></head><body>\n";
 
 static int left_s;                                        // the egg timer: 0 is off
 

@@ -12,7 +12,8 @@ import { asked, browser, clients, is_back, open, post, says_so, talkers, type, u
 
 const pages = { chat: 'live', life: 'live', rooms: 'live', outbox: 'live', sensor: 'live',
   processes: 'live', numbers: 'live', cluster: 'live', progress: 'comes back',
-  ssecat: 'comes back', files: '', todo: '', login: '', later: '' }
+  ssecat: 'comes back', tabs: 'comes back', weather: 'comes back', board: 'comes back', files: '',
+  todo: '', login: '', later: '', embed: '' }
 const live = Object.keys(pages).filter(program => pages[program] === 'live')
 const speakers = { ...talkers, cluster: { lines: 'main p', url: '/', field: 'text' } }
 let redis // which cluster needs
@@ -21,7 +22,8 @@ after(() => redis.kill())
 const start = (program, client) =>
   Server.start(program, { env: { DATASTAR_JS: client, REDIS: redis.sock } })
 const clients_of =
-  program => ['chat', 'life', 'progress', 'todo'].includes(program) ? clients : ['']
+  program => ['chat', 'life', 'progress', 'todo', 'weather', 'board', 'embed', 'kanban']
+    .includes(program) ? clients : ['']
 
 // Texts whose contrast to what is behind them is under 4.5 : 1.
 const faint = page => page.evaluate(() => {
@@ -440,6 +442,89 @@ for (const client of clients) test(
     assert.equal(await page.locator('[aria-pressed=true]').count(), 1)
     await Promise.all([page.waitForNavigation(), page.click('[aria-label^=Delete]')])
     assert.equal(await page.locator('li').count(), 0)
+  })
+})
+
+test('tabs: all share a stream, and go on when the one that reads is closed', async () => {
+  await with_page('tabs', {}, async (page, server, context) => {
+    const tabs = [page]
+    for (let i = 0; i < 3; i++) tabs.push(await open(context, server.url))
+    const shows = (id, text) => until(async () => (await Promise.all(tabs.map(tab =>
+      tab.innerText(id)))).every(is => is === text), `${text} as ${id}`, 30000)
+    await shows('#tabs', '4')
+    await shows('#streams', '1')
+    await tabs[3].locator('button').focus()
+    await tabs[3].keyboard.press('Enter')
+    await shows('#seen', '1')
+    await tabs.shift().close() // the first one reads for all
+    await shows('#tabs', '3')
+    for (let i = 0; i < 5; i++) await request(server, 'POST', '/press?script')
+    await shows('#seen', '6')
+    await shows('#streams', '1')
+    for (const tab of tabs) assert.deepEqual(tab.errors, [])
+  })
+  await with_page('tabs', { js: false }, async page => {
+    await Promise.all([page.waitForNavigation(), page.click('button')])
+    assert.equal(await page.innerText('#presses'), '1')
+  })
+})
+
+for (const client of clients) test(
+    `kanban${client && ' with ' + path.basename(client)}: a team on a board`, async () => {
+  await with_page('kanban', { client }, async (page, server) => {
+    const enter = async (page, name) => {
+      await page.fill('[name=name]', name)
+      await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    }
+    const phone = await user({ scheme: 'dark' }), other = await open(phone, server.url)
+    await enter(page, 'Ann')
+    await enter(other, 'Bob')
+    const shows = (target, what) => until(async () => (await Promise.all([page, other].map(each =>
+      each.innerText(target)))).every(text => what.test(text)), `${what} in ${target}`, 30000)
+    await shows('#here', /^Ann\s+Bob$/)
+    await page.fill('[name=title]', 'Repair <b>')
+    await page.keyboard.press('Enter')
+    await shows('#lists', /Repair <b>/)
+    await until(async () => await page.inputValue('[name=title]') === '', 'an empty field', 15000)
+    await page.fill('[name=q]', 'pump')
+    await other.locator('[aria-label="Repair <b>: to Doing"]').focus()
+    await other.keyboard.press('Enter')
+    await shows('#log', /Bob moved to Doing: Repair <b>/)
+    await page.locator('#d1 summary').click()
+    await other.locator('#d1 summary').click()
+    await other.setInputFiles('[aria-label="File for Repair <b>"]',
+      { name: 'pump plan.txt', mimeType: 'text/plain', buffer: Buffer.from('the plan') })
+    await other.click('#d1 button')
+    await shows('#lists', /pump plan\.txt/)
+    assert.equal(await page.getAttribute('#d1', 'open'), '') // a change leaves it open
+    await until(async () => /Repair/.test(await page.innerText('#found')), 'the find', 15000)
+    assert.equal(await other.innerText('#found'), '') // which is Ann's alone
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#c1 a')])
+    assert.equal(download.suggestedFilename(), 'pump plan.txt')
+    for (const each of [page, other])
+      assert.deepEqual([...await misfits(each), ...await faint(each)], [])
+    await server.restart('SIGKILL', { meanwhile: () => says_so(page) })
+    for (const each of [page, other]) await is_back(each)
+    await other.click('[aria-label="Remove Repair <b>"]')
+    await shows('#log', /Bob removed Repair <b>/)
+    await until(async () => await page.innerText('#found') === '', 'nothing found', 15000)
+    assert.deepEqual(other.errors, [])
+    await phone.close()
+  })
+  await with_page('kanban', { js: false }, async page => {
+    await page.fill('[name=name]', 'Cem')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    await page.fill('[name=title]', 'By a form')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    await Promise.all([page.waitForNavigation(), page.click('[aria-label$="to Doing"]')])
+    await page.locator('#d1 summary').click()
+    await page.setInputFiles('#d1 input', { name: 'a.txt', mimeType: 'text/plain',
+      buffer: Buffer.from('a') })
+    await Promise.all([page.waitForNavigation(), page.click('#d1 button')])
+    assert.match(await page.innerText('#lists'), /Doing\s+By a form\s+a\.txt/)
+    await page.fill('[name=q]', 'FORM')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    assert.match(await page.innerText('#found'), /By a form/)
   })
 })
 

@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict'
 import { answers, elements, listen, post, request, root, Server, sleep, test,
   until } from './wire.mjs'
+import { Pty } from './pty.mjs'
 import { Redis } from './redis.mjs'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync,
-  writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync,
+  symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 // What they send: a page that is gone to or a form, a script's fetch, Datastar.
@@ -36,6 +37,9 @@ const form = (server, target, fields, headers) => send(server, target, fields,
   { ...page_headers, Origin: server.url, 'Sec-Fetch-Site': 'same-origin', ...headers })
 const sql = (server, statement) =>
   execFileSync('sqlite3', [path.join(server.dir, `${server.program}.db`), statement])
+const readFile = name => { // "" where it is not there, or no more
+  try { return readFileSync(name, 'utf8') } catch { return '' }
+}
 const refuse = (server, table) =>
   sql(server, `CREATE TRIGGER no BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`)
 
@@ -565,10 +569,222 @@ test('cluster', async () => {
   await redis.kill()
 })
 
+// What a form with one file sends.
+const file_form = (server, target, name, bytes, headers = {}) => request(server, 'POST', target, {
+  body: Buffer.concat([Buffer.from('--x\r\nContent-Disposition: form-data; name="file"; ' +
+    `filename="${name}"\r\n\r\n`), bytes, Buffer.from('\r\n--x--\r\n')]),
+  headers: { 'Content-Type': 'multipart/form-data; boundary=x', ...headers } })
+
+test('board', async () => {
+  const pty = await Pty.open(), picture = Buffer.from([0xff, 0xd8, 1, 0xff, 0, 2, 0xff, 0xd9])
+  const server = await Server.start('board', { env: { PASSWORD: 'open sesame' }, args: ['-t',
+    'temp', '-g', 'gpio', '-s', pty.path, '-i', '50',
+    '-c', 'while sleep .05; do cat *.jpg || exit; done'] })
+  const put = (name, text) => writeFileSync(path.join(server.dir, name), text)
+  const Authorization = `Basic ${btoa('admin:open sesame')}`
+  const show = { headers: { ...datastar_headers, Authorization } }
+  for (const [method, target] of [['GET', '/'], ['GET', '/board'], ['GET', '/camera'],
+    ['POST', '/firmware']]) assert.equal((await request(server, method, target)).status, 401)
+  assert.match(await get_page(server, '/', { Authorization }), /<b>&ndash;<\/b>.*None was sent/s)
+  const view = await listen(server, '/board', show)
+  const shows = what => until(() => what.test(elements(view.last) ?? ''), () => `${what} in ` +
+    elements(view.last), 30000)
+  put('temp', '47300\n')
+  await shows(/<b>47\.3<\/b>.*<polyline points="[^"]*\d+,54\.0 "/s)
+  put('temp', '-7200\n') // of the night: down to the next multiple of 5
+  await shows(/<b>-7\.2<\/b>.*-10 to 50 /s)
+  put('gpio', '0')
+  await shows(/class="off"/)
+  put('gpio', '1')
+  await shows(/class="on"/)
+  pty.write('a <b>\r\nhalf ')
+  await shows(/<li id="l0">a &lt;b&gt;<\/li><\/ol>/)
+  pty.write('a line\n')
+  await shows(/<li id="l1">half a line<\/li>/)
+  for (let i = 2; i < 20; i++) pty.write(`${i}\n`)
+  await shows(/role="log"><li id="l12">12<.*<li id="l19">19<\/li><\/ol>/)
+  await pty.close() // the cable is pulled
+  await shows(/None is there/)
+
+  put('a.jpg', picture)
+  const socket = await server.socket(), other = await server.socket()
+  for (const one of [socket, other])
+    one.write(`GET /camera HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${Authorization}\r\n\r\n`)
+  const part = 'Content-Type: image/jpeg\r\nContent-Length: 8\r\n\r\n' +
+    `${picture.toString('latin1')}\r\n--part\r\n`
+  await until(() => [socket, other].every(({ got }) => got.split(part).length > 4), 'pictures',
+    30000)
+  assert.match(socket.got, /^HTTP\/1\.1 200 OK\r\n.*multipart\/x-mixed-replace; boundary=part/s)
+  const cameras = () => readdirSync('/proc').filter(pid => /^\d+$/.test(pid) &&
+    readFile(`/proc/${pid}/stat`).split(' ')[3] === String(server.pid))
+  assert.equal(cameras().length, 1) // one for both
+  socket.destroy()
+  const seen = other.got.length
+  await until(() => other.got.length > seen + 300, 'more of them', 30000)
+  other.destroy()
+  await until(() => cameras().length === 0, 'the command to end', 30000)
+
+  const bytes = Buffer.alloc(3000000, 'firmware ')
+  const sent = file_form(server, '/firmware', '../x', bytes, { ...page_headers, Authorization })
+  await shows(/<progress max="100" value="\d+"/)
+  assert.deepEqual([(await sent).status, (await sent).headers.location], [303, '/'])
+  await shows(/value="100".*firmware\.bin has 3000000 bytes/s)
+  assert(readFileSync(path.join(server.dir, 'firmware.bin')).equals(bytes))
+  const wrong = await file_form(server, '/firmware', 'x', bytes, { Authorization,
+    'Content-Type': 'multipart/form-data; boundary=y' })
+  assert.equal(wrong.status, 400)
+  await shows(/Not stored/)
+  console.error(`# the board takes ${server.rss_kb()} KB`)
+  assert(server.rss_kb() < 4096, `${server.rss_kb()} KB`)
+  view.close()
+  await server.stops()
+})
+
+test('tabs', async () => {
+  const server = await Server.start('tabs')
+  assert.match(await get_page(server), /id="streams">0<.*data-last="">0</s)
+  const first = await listen(server, '/feed?lastEventId=')
+  const presses = stream => stream.events.filter(({ event }) => event === 'press')
+    .map(({ data }) => JSON.parse(data).presses)
+  await until(() => first.last?.data === '{"streams":1}', 'the number of streams')
+  const back = await form(server, '/press', {})
+  assert.deepEqual([back.status, back.headers.location], [303, '/'])
+  assert.equal((await send(server, '/press?script', {})).status, 204)
+  await until(() => presses(first).length === 2, 'two presses')
+  const last = /data-last="([^"]+)">2</.exec(await get_page(server))[1]
+  assert.equal(last, first.events.filter(({ event }) => event === 'press').at(-1).id)
+  await send(server, '/press?script', {})
+  const later = await listen(server, `/feed?lastEventId=${last}`)
+  await until(() => presses(later).length === 1, 'what was missed')
+  assert.deepEqual(presses(later), [3])
+  await until(() => first.last.data === '{"streams":2}', 'both')
+  for (const stream of [first, later]) stream.close()
+  await server.stops()
+})
+
+test('weather', async () => {
+  const server = await Server.start('weather', { args: ['echo >> asked; cat now.json', '1'] })
+  const put = current => writeFileSync(path.join(server.dir, 'now.json'),
+    JSON.stringify({ current }, null, 2))
+  const asked = () => readFile(path.join(server.dir, 'asked')).length
+  await sleep(1500)
+  assert.equal(asked(), 0) // nobody looks
+  const view = await listen(server, '/weather', { headers: datastar_headers })
+  const shows = what => until(() => what.test(elements(view.last) ?? ''), () => `${what} in ` +
+    elements(view.last), 30000)
+  await shows(/No weather yet/)
+  await until(() => /no weather \(status 256\)/.test(server.stderr), 'the failure to be told')
+  put({ temperature_2m: -3.24, wind_speed_10m: 10.3, weather_code: 71 })
+  await shows(/class="new"><h1>-3\.2&deg;.*snow, wind 10 km\/h.*just now/s)
+  put({ temperature_2m: 0, wind_speed_10m: 3, weather_code: 0 })
+  await shows(/>0\.0&deg;.*clear/s)
+  put({ temperature_2m: 'warm' })
+  await shows(/class="old".*>0\.0&deg;.*The source does not answer/s) // what is known, and its age
+  assert.match(await get_page(server), /class="old"/)
+  put({ temperature_2m: 20, wind_speed_10m: 3, weather_code: 95 })
+  await shows(/class="new".*thunder/s)
+  view.close()
+  await server.stops()
+  assert.match(server.stderr, /no weather \(status 0\): .*warm/)
+})
+
+for (const [loop, header] of [['', 'poll.h'], ['-libuv', 'uv.h'],
+  ['-glib-2.0', 'glib-2.0/glib.h']]) test(`embed${loop}`, async t => {
+  if (!existsSync(path.join('/usr/include', header)))
+    return t.skip(`${header} is not installed, and embed${loop} not built`)
+  const server = await Server.start(`embed${loop}`, { input: 'pipe' })
+  const put = text => server.child.stdin.write(text)
+  assert.match(await get_page(server), /<b>\d+<\/b> beats/)
+  const view = await listen(server, '/state', { headers: datastar_headers })
+  const beats = () => Number(/<b>(\d+)<\/b> beats/.exec(elements(view.last))?.[1])
+  await until(() => beats() >= 2, 'the program to go on', 30000)
+  put('one <\ntwo\nhalf')
+  await until(() => /<b>2<\/b> lines.*<pre>half</s.test(elements(view.last)), 'its input', 30000)
+  const replies = await Promise.all(Array.from({ length: 50 }, () => request(server, 'GET', '/')))
+  assert(replies.every(({ status }) => status === 200))
+  server.child.stdin.end()
+  const before = beats()
+  await until(() => beats() >= before + 2, 'more beats after the end of the input', 30000)
+  const idle = server.cpu_ms()
+  await sleep(1000)
+  assert(server.cpu_ms() - idle < 500, 'it waits, and does not turn')
+  view.close()
+  await server.stops()
+})
+
+test('kanban', async () => {
+  const server = await Server.start('kanban')
+  const name = async name =>
+    (await form(server, '/name', { name })).headers['set-cookie'][0].split(';')[0]
+  const act = (Cookie, target, fields) => send(server, target, fields,
+    { ...datastar_headers, Cookie })
+  assert.match(await get_page(server), /action="\/name"/)
+  for (const target of ['/b/team', '/b/team/cards', '/files/x'])
+    assert.equal((await request(server, 'GET', target)).headers.location, '/')
+  assert.equal((await form(server, '/name', { name: '' })).headers['set-cookie'], undefined)
+  const ann = await name('Ann "<'), bob = await name('Bob')
+  const show = Cookie => ({ headers: { ...datastar_headers, Cookie } })
+  assert.equal((await request(server, 'GET', '/', { headers: { Cookie: ann } })).headers.location,
+    '/b/team')
+  for (const target of ['/b/', '/b/Team', '/b/a%20b', '/b/a.b/cards'])
+    assert.equal((await request(server, 'GET', target, { headers: { Cookie: ann } })).status, 404)
+  const audit = await listen(server, '/audit?lastEventId=0')
+  const view = await listen(server, '/b/team/cards', show(ann))
+  const elsewhere = await listen(server, '/b/other/cards', show(bob))
+  const shows = (stream, what) => until(() => what.test(elements(stream.last) ?? ''),
+    () => `${what} in ${elements(stream.last)}`, 30000)
+  await shows(view, /<li>Ann &quot;&lt;<\/li><\/ul>/) // Bob is on another board
+  const added = await act(ann, '/b/team/cards', { title: 'a < b' })
+  assert.deepEqual([added.status, added.body], [200, '{"title":""}'])
+  await shows(view, /To do<\/h2><ul>\n<li id="c1"><b>a &lt; b<\/b>/)
+  for (const title of ['', '  ', 'x'.repeat(201)])
+    assert.equal((await act(ann, '/b/team/cards', { title })).status, 400)
+  for (const [target, fields] of [['/b/team/cards/9', { to: 1 }], ['/b/other/cards/1', { to: 1 }],
+    ['/b/other/cards/1', { to: 'gone' }]])
+    assert.equal((await act(bob, target, fields)).status, 404) // and nothing has changed
+  assert.equal((await act(bob, '/b/team/cards/1', { to: 1 })).status, 204)
+  await shows(view, /Doing<\/h2><ul>\n<li id="c1">/)
+
+  const found = await listen(server, '/b/team/find?datastar=' + encodeURIComponent('{"q":"PLAN"}'),
+    show(ann))
+  await shows(found, /id="found"[^>]*><\/ul>/)
+  const bytes = Buffer.from([1, 0, 0xff, 13, 10])
+  const attached = await file_form(server, '/b/team/cards/1/files', '../plan.bin', bytes,
+    { ...datastar_headers, Cookie: bob })
+  assert.equal(attached.status, 204)
+  const strange = await file_form(server, '/b/other/cards/1/files', 'x', bytes, { Cookie: bob })
+  assert.equal(strange.status, 404)
+  assert.equal(readdirSync(path.join(server.dir, 'kanban-files')).length, 1) // not that of no card
+  await shows(found, /<a href="#c1">a &lt; b<\/a> <small>Doing/) // which goes on finding
+  const link = /href="(\/files\/\w+)">\.\.\/plan\.bin</.exec(elements(view.last))[1]
+  const file = await request(server, 'GET', link, { headers: { Cookie: ann } })
+  assert.equal(file.body, bytes.toString())
+  assert.match(file.headers['content-disposition'], /^attachment/)
+  sql(server, "UPDATE cards SET title = 'from the shell'")
+  await shows(view, /<b>from the shell<\/b>/)
+
+  const last = audit.last.id
+  assert.deepEqual(audit.events.map(({ data }) => data), ['Ann "< added a < b',
+    'Bob moved to Doing: a < b', 'Bob attached ../plan.bin to a < b'])
+  await server.restart('SIGKILL')
+  const back = await form(server, '/b/team/cards/1', { to: 'gone' }, { Cookie: ann })
+  assert.deepEqual([back.status, back.headers.location], [303, '/b/team'])
+  const again = await listen(server, '/audit', { headers: { 'Last-Event-ID': last } })
+  await until(() => again.events.length === 1, 'what was missed', 30000)
+  assert.equal(again.last.data, 'Ann "< removed from the shell')
+  assert.match(await get_page(server, '/b/team?q=shell', { Cookie: ann }), /id="found"[^>]*><\/ul>/)
+  assert.equal((await request(server, 'GET', link, { headers: { Cookie: ann } })).status, 404)
+  refuse(server, 'outbox')
+  assert.equal((await act(ann, '/b/team/cards', { title: 'not told' })).status, 400)
+  assert.doesNotMatch(await get_page(server, '/b/team', { Cookie: ann }), /not told/)
+  for (const stream of [view, elsewhere, audit, found, again]) stream.close()
+  await server.stops()
+})
+
 test('examples are short, and each is tested here', () => {
   const tests = readFileSync(new URL(import.meta.url), 'utf8')
   for (const file of readdirSync(path.join(root, 'examples')).filter(name => name.endsWith('.c'))) {
     assert(readFileSync(path.join(root, 'examples', file), 'utf8').split('\n').length < 180, file)
-    assert(tests.includes(`test('${file.replace(/\..*/, '')}`), `${file} has a test`)
+    assert(tests.match(`test\\(['\`]${file.replace(/\..*/, '')}`), `${file} has a test`)
   }
 })
