@@ -43,9 +43,6 @@ my %not = (
         history => 'is about tables of SQLite',
         kept    => 'is about tables of SQLite',
     },
-    SSE_NO_BROTLI => {
-        file => 'counts files that brotli and gzip compress',
-    },
     SSE_NO_COMPRESSION => {
         file  => 'counts files that brotli and gzip compress',
         frame => 'is about the encoder that is left out',
@@ -79,7 +76,8 @@ my @rows   = (
       cc => "i686-linux-gnu-gcc $static -U_TIME_BITS -U_FILE_OFFSET_BITS" },
     { name => 'armhf', says => '32-bit ARM, hard float, 32-bit time_t', own => 1,
       package => 'gcc-arm-linux-gnueabihf libc6-dev-armhf-cross', run => 'qemu-arm',
-      cc => "arm-linux-gnueabihf-gcc $static -U_TIME_BITS -U_FILE_OFFSET_BITS" },
+      cc => "arm-linux-gnueabihf-gcc $static -U_TIME_BITS -U_FILE_OFFSET_BITS",
+      also => { large => '-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64' } },
     { name => 'mips', says => '32 bits, big-endian', own => 1, run => 'qemu-mips',
       package => 'gcc-mips-linux-gnu libc6-dev-mips-cross', cc => "mips-linux-gnu-gcc $static" },
     { name => 'riscv64', says => '64-bit RISC-V', own => 1, run => 'qemu-riscv64',
@@ -184,10 +182,11 @@ sub program { # builds one of a row: true if that worked. Where it needs an emul
 }
 
 sub unit { # one test of a row
-    my ($row, $name) = @_;
-    my $to = "$out/$row->{name}/unit/$name";
+    my ($row, $name, $more) = @_;
+    my $to = "$out/$row->{name}/unit/$name" . ($more ? '-also' : '');
+    my $cc = join ' ', $row->{cc}, $more // ();
     return sub {
-        program($row, $row->{cc}, "tests/unit/$name.c", $to) or return 0;
+        program($row, $cc, "tests/unit/$name.c", $to) or return 0;
         my $said = `timeout 400 $to 2>&1`;
         my $good = $? == 0 && $said =~ /^1\.\.[1-9]/m && $said !~ /^not ok/m;
         print "status $?\n", join "\n", grep { /^(not ok|#|sse\.h)|rror|Assert/ } split /\n/, $said
@@ -320,6 +319,10 @@ for my $row (@ready) {
     for my $name (sort keys %units) {
         if ($why->{$name}) { print "#   not run: $row->{name}: unit/$name $why->{$name}\n" }
         else { job("$row->{name}: unit/$name", unit($row, $name)) }
+    }
+    for (sort keys %{$row->{also} // {}}) {
+        my $more = $row->{also}{$_};
+        job("$row->{name}: unit/$_ $more", unit($row, $_, $more));
     }
 }
 for my $row (grep { !$_->{cc} } @chosen) {

