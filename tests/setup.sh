@@ -150,7 +150,7 @@ npm_installed() { # npm_installed FROM TO: what FROM/package.json names, to TO
 # SQLite in one file, for machines that Debian has no library for: its own site is not asked, npm is
 sqlite_source() {
     [ ! -f build/sqlite/sqlite3.c ] || return 0
-    echo "Unpacking to build/sqlite: the source of SQLite, out of npm's better-sqlite3"
+    echo "Unpacking to build/sqlite: the source of SQLite, from npm"
     rm -rf build/sqlite build/sqlite.new
     mkdir -p build/sqlite.new
     (cd build/sqlite.new && npm pack --silent better-sqlite3@11.10.0 &&
@@ -183,9 +183,10 @@ END
     status=0
     "$cc" "build/probe$$.c" -o "build/probe$$" && "build/probe$$" "$1" || status=$?
     rm -f "build/probe$$" "build/probe$$.c"
+    next=$(($1 % 65535 + 1))
     case $status in
-    3) echo "Port $1 is taken: something else listens there. Another one: make run PORT=8001" >&2 ;;
-    4) echo "Port $1 is for root only. One that is for all: make run PORT=8001" >&2 ;;
+    3) echo "Port $1 is taken: something else listens there. Another: make run PORT=$next" >&2 ;;
+    4) echo "Port $1 is for root only. One for all: make run PORT=8080" >&2 ;;
     *) return 0 ;;
     esac
     exit 1
@@ -193,7 +194,7 @@ END
 
 is_port() { # whether it is a number from 1 to 65535, or says so
     case $1 in
-    "" | *[!0-9]* | ??????*) ;;
+    "" | 0* | *[!0-9]* | ??????*) ;;
     *) [ "$1" -lt 1 ] || [ "$1" -gt 65535 ] || return 0 ;;
     esac
     echo "PORT=$1 is no port. A number from 1 to 65535 is: make run PORT=8001" >&2
@@ -300,7 +301,7 @@ if ! node_is_recent; then
 fi
 npm_installed tests build/node
 if ! command -v chromium >/dev/null && [ ! -d build/browsers ]; then
-    echo "Installing with playwright to build/browsers: chromium (this system's own is a snap or none)"
+    echo "Installing with playwright to build/browsers: chromium (the system's is a snap, or none)"
     rm -rf build/browsers.new
     PLAYWRIGHT_BROWSERS_PATH="$PWD/build/browsers.new" \
         node build/node/node_modules/playwright-core/cli.js \

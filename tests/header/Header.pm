@@ -4,8 +4,8 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Test::More;
-our @EXPORT = qw($all $quick $quick_cpp $text $public $private $dir slurp spew compiles refuses runs
-    is_empty functions have @strict);
+our @EXPORT = qw($all $quick $quick_cpp $text $public $private $dir slurp spew compiles refuses
+    runs is_empty functions have @strict);
 
 $ENV{LC_ALL} = 'C'; # plain quotes in what compilers say
 our $text = slurp('sse.h');
@@ -13,8 +13,8 @@ my $split = index($text, "\n#endif /* SSE_H */");
 our $public  = substr($text, 0, $split);
 our $private = substr($text, $split);
 our @strict  = qw(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -I.);
-# `make test` has each thing shown by the compiler that does it in the least time, and not optimised:
-# that is done by the builds of its other programs. `make portable` (ALL=1) has it shown by all.
+# `make test` has each thing shown by the compiler that does it soonest, and not optimised: the
+# optimised builds are those of the other programs. `make portable` (ALL=1) has it shown by all.
 our $all       = $ENV{ALL};
 our $quick     = !$all && installed('clang') ? 'clang' : 'gcc';
 our $quick_cpp = $quick eq 'clang' ? 'clang++' : 'g++';

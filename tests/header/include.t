@@ -13,7 +13,7 @@ my $decl      = spew('decl.c', "$declare${declare}const char *use(void);\n" .
     "const char *use(void) { return sse_error_text(0); }\n");
 
 # Every language it promises, declarations and implementation, with every warning a user may have
-# on. Each level of optimisation finds warnings of its own; without one, clang knows the more of them,
+# on. Each level of optimisation finds warnings of its own; without one clang knows more of them,
 # such as functions that nothing uses.
 my %level = (c99 => '-O2', c11 => '-O0', gnu17 => '-Os', 'c++11' => '-O0', 'c++20' => '-O1');
 for my $cc (qw(gcc clang)) {

@@ -75,8 +75,7 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
     if (event == SSE__PART_DONE) end += sprintf(end, ".");
     if (event < 0) end += sprintf(end, "%d", event);
     another = sse__text("x");
-    if (sse__multipart_next(&m, &another) != event && event)
-        end += sprintf(end, "(did not stay)");
+    if (sse__multipart_next(&m, &another) != event && event) end += sprintf(end, "(did not stay)");
     *end = '\0';
     free(memory);
     return o;

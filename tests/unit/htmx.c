@@ -123,13 +123,10 @@ static void test_script_options(void) {
     sse_scripts_with(&out, &right[0]);
     wrote(sse_buf_text(&all), "all defaults: the same");
     sse_buf_free(&all);
-    has(&right[1],
-        "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }",
+    has(&right[1], "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }",
         "a long first wait is the longest, too");
-    has(&right[2],
-        "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
-    has(&right[3], "<script nonce=\"a&quot;b\">\n(() => {\n",
-        "a nonce, made safe");
+    has(&right[2], "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
+    has(&right[3], "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
     for (i = 0; i < SSE__COUNT(wrong); i++)
         sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
 }

@@ -112,7 +112,7 @@ static void rules(void) {
     sse_app_options o;
     sse_stats       stats;
     sse_app        *app;
-    char request[300], dir[] = "/tmp/sse-request-XXXXXX", file[64], said[64];
+    char            request[300], dir[] = "/tmp/sse-request-XXXXXX", file[64], said[64];
     const char     *got, *date, *modified;
     FILE           *f;
     struct timespec later[2];

@@ -6,7 +6,7 @@
 
 #ifndef SSE_NO_SQLITE
 static sqlite3_mem_methods real;
-static char file[64];
+static char                file[64];
 /* so many allocations from now on are made, then so many fail; good -1: none does */
 static long good = -1, bad;
 
