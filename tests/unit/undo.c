@@ -10,10 +10,10 @@ static char                file[64];
 /* so many allocations from now on are made, then so many fail; good -1: none does */
 static long good = -1, bad;
 
-static pthread_t loop; /* whose allocations they are */
+static sse__thread_id loop; /* whose allocations they are */
 
 static bool fails(void) {
-    if (!pthread_equal(pthread_self(), loop) || good < 0 || good-- > 0) return false;
+    if (!sse__thread_equal(sse__thread_self(), loop) || good < 0 || good-- > 0) return false;
     good = --bad > 0 ? 0 : -1;
     return true;
 }
@@ -111,8 +111,7 @@ static void strict(void) {
     sse_app            *app = sse_app_new(NULL);
     sse_db_post_options options;
     long long           n, orphans = 0;
-    remove("build/undo.db");
-    db = sse_db_open("build/undo.db", NULL);
+    db = sse_db_open(file, NULL);
     memset(&options, 0, sizeof options);
     options.app = app;
     options.done = told;
@@ -131,13 +130,14 @@ static void strict(void) {
     is_int(orphans, 0, "memory that fails as a statement is posted turns no foreign keys off");
     sse_app_free(app);
     sse_db_close(db);
+    unlink(file);
 }
 #endif
 
 int main(void) {
 #ifndef SSE_NO_SQLITE
     sqlite3_mem_methods scarce;
-    loop = pthread_self();
+    loop = sse__thread_self();
     snprintf(file, sizeof file, "/tmp/sse-undo-%ld.db", (long)getpid());
     sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real);
     scarce = real;
