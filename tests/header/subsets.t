@@ -57,7 +57,7 @@ spew('deprecated.c', "#include <sqlite3.h>\nint main(void) { return sqlite3_glob
 refuses('a use of that is seen', qr/deprecated/, @deprecated, "$dir/deprecated.c");
 
 # Size is shown, not judged: it depends on the compiler.
-for my $off ('SSE_NO_SQLITE SSE_NO_BROTLI',
+for my $off ($all ? 'SSE_NO_SQLITE SSE_NO_BROTLI' : (),
     'SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION') {
     compiles("-Os, $off", 'gcc', '-Os', '-I.', '-DNDEBUG', '-ffunction-sections', '-fdata-sections',
         '-Wl,--gc-sections', '-s', (map { "-D$_" } split / /, $off), 'examples/hello.c',
