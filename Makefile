@@ -38,8 +38,8 @@ faults   = build/faults/calls build/faults/disk
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t) \
-           $(wildcard tests/frame/*.t tests/datastar/*.test.mjs tests/wire/*.t) \
-           $(wildcard tests/wire/*.test.mjs)
+           $(wildcard tests/frame/*.t tests/datastar/*.test.mjs) \
+           $(wildcard tests/wire/*.t tests/wire/*.test.mjs)
 servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
            $(addprefix build/clang/,server sqlite disk faults) \
            $(addprefix build/tsan/,server stopping) build/senders/topics \
@@ -48,11 +48,13 @@ servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping to
 all: $(examples) ## build the examples
 
 run: ## start the chat on http://127.0.0.1:8000 (PORT=... for another port)
-	@sh tests/setup.sh run
+	@sh tests/setup.sh run "$(PORT)"
 	@$(MAKE1) build/chat
 	@cd build && PORT=$(PORT) exec ./chat
 
-check: $(check) ## run the unit tests under ASan and UBSan (seconds)
+check: ## run the unit tests under ASan and UBSan (seconds)
+	@sh tests/setup.sh check
+	@$(MAKE1) -j2 $(check)
 	@prove -j2 $(check)
 
 test: ## run everything
@@ -61,10 +63,17 @@ test: ## run everything
 	@prove -j4 --timer $(faults) $(suites) $(filter-out $(examples),$(binaries)) 2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
+portable: ## run the tests on other machines, C libraries and compilers, and without parts
+	@sh tests/setup.sh portable
+	@$(MAKE1) build/topics
+	@perl tests/portable/run.pl $(ROWS)
+
 layers: ## prove that each section uses only what stands above it
+	@sh tests/setup.sh layers
 	@perl tests/header/layers.t
 
 sizes: ## show the bytes of code of each section, and what each feature adds to a program
+	@sh tests/setup.sh layers
 	@mkdir -p build && perl tests/header/sizes.pl
 	@perl tests/header/features.pl
 
@@ -77,7 +86,9 @@ bench: ## measure sse.h beside others: 10 minutes; BENCH=quick: 2; CHARTS=DIR: c
 
 outside: build/outside ## build the server for other people's test suites
 
-fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds go to build/fuzz
+fuzz: ## fuzz each parser for FUZZ=30 seconds; finds go to build/fuzz
+	@sh tests/setup.sh fuzz
+	@$(MAKE1) -j2 $(fuzzers:%=build/fuzz/%)
 	@for f in $(fuzzers); do mkdir -p build/fuzz/$$f.corpus && \
 	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 \
 	        -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus \
@@ -305,5 +316,5 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes pictures bench outside fuzz faults soak fresh format \
-    format-check install uninstall dist clean help
+.PHONY: all run check test portable layers sizes pictures bench outside fuzz faults soak fresh \
+    format format-check install uninstall dist clean help

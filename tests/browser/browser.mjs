@@ -1,14 +1,21 @@
 // Headless Chromium, and Firefox where it is installed, for the browser tests. Each page is a user
 // of its own: a browser context shares no connections with the others (one browser holds at most
 // six HTTP/1.1 connections to an origin).
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import os from 'node:os'
 import path from 'node:path'
 import { root } from '../wire/wire.mjs'
 
 const require = createRequire(path.join(root, 'build/node/'))
 process.env.PLAYWRIGHT_BROWSERS_PATH ??= path.join(root, 'build/browsers')
 const { chromium } = require('playwright-core')
+
+// Browsers write to their user's home, too, not only to the profile.
+const home = mkdtempSync(path.join(os.tmpdir(), 'sse-home-'))
+process.on('exit', () => rmSync(home, { recursive: true, force: true, maxRetries: 20 }))
+const env = { ...process.env, HOME: home }
+for (const place of ['CONFIG', 'CACHE', 'DATA', 'STATE']) delete env[`XDG_${place}_HOME`]
 
 const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking',
@@ -17,14 +24,14 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 // with a new profile, removed when it is closed; more: flags
 export async function launch(...more) {
   const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
-  return chromium.launch({ executablePath: installed, args: [...flags, ...more] })
+  return chromium.launch({ executablePath: installed, env, args: [...flags, ...more] })
 }
 
 // Firefox, by WebDriver BiDi; undefined: it is not installed. It allows insecure certificates.
 const firefox = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
 export async function launch_firefox() {
   return firefox && require('puppeteer-core')
-    .launch({ browser: 'firefox', executablePath: firefox, acceptInsecureCerts: true })
+    .launch({ browser: 'firefox', executablePath: firefox, env, acceptInsecureCerts: true })
 }
 
 // A page of a new user; what goes wrong in it collects in .errors.

@@ -4,8 +4,8 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Test::More;
-our @EXPORT = qw($text $public $private $dir slurp spew compiles refuses runs is_empty functions
-    have @strict);
+our @EXPORT = qw($all $quick $quick_cpp $text $public $private $dir slurp spew compiles refuses
+    runs is_empty functions have @strict);
 
 $ENV{LC_ALL} = 'C'; # plain quotes in what compilers say
 our $text = slurp('sse.h');
@@ -13,6 +13,11 @@ my $split = index($text, "\n#endif /* SSE_H */");
 our $public  = substr($text, 0, $split);
 our $private = substr($text, $split);
 our @strict  = qw(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -I.);
+# `make test` has each thing shown by the compiler that does it soonest, and not optimised: the
+# optimised builds are those of the other programs. `make portable` (ALL=1) has it shown by all.
+our $all       = $ENV{ALL};
+our $quick     = !$all && installed('clang') ? 'clang' : 'gcc';
+our $quick_cpp = $quick eq 'clang' ? 'clang++' : 'g++';
 our $dir     = 'build/header/' . ($0 =~ s|.*/||r);
 system('mkdir', '-p', $dir);
 
@@ -78,10 +83,12 @@ sub functions { # the names of the public functions, in the order of their decla
     return $public =~ /^SSE_API\b[^;({]*?\b(sse_\w+)\(/mg;
 }
 
+sub installed { my ($tool) = @_; return grep { -x "$_/$tool" } split /:/, $ENV{PATH} }
+
 # have TOOL: false where it is missing, which is a failure in CI and a visible skip elsewhere
 sub have {
     my ($tool) = @_;
-    return 1 if grep { -x "$_/$tool" } split /:/, $ENV{PATH};
+    return 1 if installed($tool);
     if ($ENV{CI}) { fail("$tool is not installed") }
     else { SKIP: { skip "$tool is not installed", 1 } }
     return 0;

@@ -10,7 +10,7 @@ my $impl = spew('impl.c', "#define SSE_IMPLEMENTATION\n#include \"sse.h\"\n");
 sub symbols { # the global symbols an object defines
     my (@flags) = @_;
     compiles("an object (@flags)",
-        'gcc', '-std=c99', '-I.', '-w', @flags, '-c', $impl, '-o', "$dir/impl.o") or return ();
+        $quick, '-std=c99', '-I.', '-w', @flags, '-c', $impl, '-o', "$dir/impl.o") or return ();
     return map { (split)[-1] } `nm -g --defined-only $dir/impl.o`;
 }
 

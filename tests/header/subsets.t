@@ -24,16 +24,23 @@ sub builds {
         $cc, @flags, '-I.', (map { "-D$_" } @off), 'examples/hello.c', '-o', "$dir/$cc.$n", @link);
 }
 
-builds('gcc', $_, '-std=c99', @strict) for 0 .. 31;
-if (have('clang')) { builds('clang', $_, '-std=c11', @strict) for 0, 1, 2, 4, 7, 8, 15, 16, 31 }
-if (have('musl-gcc')) { builds('musl-gcc', $_, '-std=c99', @strict, '-static') for 7, 15, 23, 31 }
-if (have('tcc')) { builds('tcc', $_, '-Wall') for 0, 7, 31 }
+# Each subset by one compiler; the corners by the others, and each part left out alone or left in
+# alone.
+my %by = (gcc => [15, 31], clang => [0 .. 31], 'musl-gcc' => [31], tcc => [0, 7, 31]);
+$by{$_} = [0 .. 31] for grep { $all } qw(gcc clang);
+$by{'musl-gcc'} = [7, 15, 23, 31] if $all;
+my %with = (gcc => ['-std=c99', @strict], clang => ['-std=c11', @strict],
+    'musl-gcc' => ['-std=c99', @strict, '-static'], tcc => ['-Wall']);
+for my $cc (sort keys %by) {
+    have($cc) or next;
+    builds($cc, $_, @{$with{$cc}}) for @{$by{$cc}};
+}
 
 # The user's own lines, from the first screen of the header.
 my ($line) = $text =~ /^ *(cc \S+\.c .*-l.*)$/m;
 is($line, 'cc main.c -lsqlite3 -lbrotlienc -lpthread',
     'the compile line of the header is the one tested here');
-my @hello = ('cc', '-I.', 'examples/hello.c', '-o', "$dir/hello");
+my @hello = ($all ? 'cc' : $quick, '-I.', 'examples/hello.c', '-o', "$dir/hello");
 compiles('cc hello.c with the libraries', @hello, qw(-lsqlite3 -lbrotlienc -lpthread));
 compiles('cc hello.c with none', @hello, qw(-DSSE_NO_SQLITE -DSSE_NO_BROTLI -DSSE_NO_THREADS));
 
@@ -50,7 +57,7 @@ spew('deprecated.c', "#include <sqlite3.h>\nint main(void) { return sqlite3_glob
 refuses('a use of that is seen', qr/deprecated/, @deprecated, "$dir/deprecated.c");
 
 # Size is shown, not judged: it depends on the compiler.
-for my $off ('SSE_NO_SQLITE SSE_NO_BROTLI',
+for my $off ($all ? 'SSE_NO_SQLITE SSE_NO_BROTLI' : (),
     'SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS SSE_NO_COMPRESSION') {
     compiles("-Os, $off", 'gcc', '-Os', '-I.', '-DNDEBUG', '-ffunction-sections', '-fdata-sections',
         '-Wl,--gc-sections', '-s', (map { "-D$_" } split / /, $off), 'examples/hello.c',

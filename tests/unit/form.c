@@ -48,6 +48,7 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
     static int     turn;
     char          *o = out[turn++ & 1], *memory = (char *)malloc(size), *end = o;
     sse__multipart m;
+    sse_str        another = sse__text("x");
     size_t         at = 0;
     int            event = 0;
     init(&m, "multipart/form-data; boundary=XX", memory, size);
@@ -73,8 +74,8 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
     }
     if (event == SSE__PART_DONE) end += sprintf(end, ".");
     if (event < 0) end += sprintf(end, "%d", event);
-    if (sse__multipart_next(&m, &(sse_str){"x", 1}) != event && event)
-        end += sprintf(end, "(did not stay)");
+    another = sse__text("x");
+    if (sse__multipart_next(&m, &another) != event && event) end += sprintf(end, "(did not stay)");
     *end = '\0';
     free(memory);
     return o;

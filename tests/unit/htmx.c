@@ -109,24 +109,24 @@ static void test_script_options(void) {
         {.which = SSE_SCRIPT_STATUS, .max_retries = 1},
         {.which = SSE_SCRIPT_TABS, .idle_ms = 1},
     };
+    static const sse_script_options right[] = {
+        {.which = 0},
+        {.retry_ms = 3000},
+        {.retry_ms = 100, .max_retry_ms = 100, .max_retries = 7, .idle_ms = 60000},
+        {.nonce = "a\"b"},
+    };
     sse_buf all = {0};
     size_t  i;
     sse_scripts(&all, SSE_SCRIPT_ALL);
     sse_scripts_with(&out, NULL);
     wrote(sse_buf_text(&all), "no options: all scripts");
-    sse_scripts_with(&out, &(sse_script_options){0});
+    sse_scripts_with(&out, &right[0]);
     wrote(sse_buf_text(&all), "all defaults: the same");
     sse_buf_free(&all);
-    has(&(sse_script_options){.retry_ms = 3000},
-        "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }",
+    has(&right[1], "{ retry: 3000, maxRetry: 3000, maxRetries: 0, idle: 0 }",
         "a long first wait is the longest, too");
-    has(&(sse_script_options){.retry_ms = 100,
-            .max_retry_ms = 100,
-            .max_retries = 7,
-            .idle_ms = 60000},
-        "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
-    has(&(sse_script_options){.nonce = "a\"b"}, "<script nonce=\"a&quot;b\">\n(() => {\n",
-        "a nonce, made safe");
+    has(&right[2], "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
+    has(&right[3], "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
     for (i = 0; i < SSE__COUNT(wrong); i++)
         sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
 }

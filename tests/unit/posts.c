@@ -382,7 +382,9 @@ int main(void) {
     row(":memory:");
     deferred("posts.db");
     refused();
+#ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     full();
+#endif
     busy();
     ends();
     endless();

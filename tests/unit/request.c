@@ -112,8 +112,8 @@ static void rules(void) {
     sse_app_options o;
     sse_stats       stats;
     sse_app        *app;
-    char request[300], dir[] = "/tmp/sse-request-XXXXXX", file[64], said[64], *date, *modified;
-    const char     *got;
+    char            request[300], dir[] = "/tmp/sse-request-XXXXXX", file[64], said[64];
+    const char     *got, *date, *modified;
     FILE           *f;
     struct timespec later[2];
     size_t          i;
@@ -123,10 +123,12 @@ static void rules(void) {
     sse_get(app, "/text", text, NULL);
     sse_get(app, "/denied", denied, NULL);
     sse_get(app, "/peer", peer, NULL);
+#ifndef SSE_NO_COMPRESSION
     says(app,
         "GET /text HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n"
         "Accept-Encoding: gzip\r\n\r\n",
         "Content-Encoding: gzip");
+#endif
     says(app, "GET /denied HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\nWWW-Authenticate: ");
     for (i = 0; i < SSE__COUNT(hops); i++) {
         snprintf(request, sizeof request,

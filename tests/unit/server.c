@@ -795,7 +795,7 @@ static void notify(void) {
 
 /* Puts listening sockets where a service manager would: at 3 and 4. What is there now is kept. */
 static void activation(void) {
-    static const sse_serve_options plain;
+    static const sse_serve_options plain = {0};
     sse__address                   a;
     char                           pid[32], path[64];
     int                            kept[2], i, fd, port, tcp, local, unpassed;
@@ -963,13 +963,15 @@ int main(void) {
     again();
     foreign_loop();
     own_loop();
+#ifndef SSE_NO_THREADS
     background();
     other_threads();
     twice();
+    flood();
+#endif
     strangers();
     wrong_values();
     no_events();
-    flood();
     notify();
     watchdog();
     activation();

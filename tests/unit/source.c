@@ -53,6 +53,13 @@ static void add(int n) {
 
 static const char *id_of(int i) { return log_[i - 1].id; } /* 1: the first */
 
+static const sse_event *event_of(const char *id, const char *data) { /* until the next */
+    static sse_event event;
+    event.id = id;
+    event.data = data;
+    return &event;
+}
+
 static int follow(node *n, int upto) { /* as a follower does */
     sse_event event;
     int       error = 0;
@@ -315,7 +322,7 @@ static void test_asked(void) {
         "an older id: the source is asked");
     add(3);
     follow(&n, 43);
-    sse_publish(n.app, "chat", &(sse_event){.data = "passing"});
+    sse_publish(n.app, "chat", event_of(NULL, "passing"));
     sse_test_run(n.app, 0);
     is_str(got(&r), "passing ", "held: what has no id comes at once, the rest waits");
     answer(10);
@@ -532,7 +539,7 @@ static void test_ends(void) {
     come(&n, "GET /feed?topic=chat%20free", id_of(1), &other_stream);
     sse_unsubscribe(newest, "chat");
     sse_subscribe(newest, "chat");
-    sse_publish(n.app, "chat", &(sse_event){.id = "1-1", .data = "first"});
+    sse_publish(n.app, "chat", event_of("1-1", "first"));
     sse_test_run(n.app, 0);
     is_str(got(&other_stream), "first ", "unsubscribed and subscribed again before any event");
     is_int(sse_source_restart(n.app, "chat"), 0, "all begins anew");
@@ -781,7 +788,7 @@ static void test_evicted(void) { /* SO2 */
     answer_all(&n, 100);
     is_str(got(&r), "m2. ", "and comes");
     sse_subscribe(newest, "room.1");
-    sse_publish(n.app, "room.9", &(sse_event){.id = "200-1", .data = "nowhere"});
+    sse_publish(n.app, "room.9", event_of("200-1", "nowhere"));
     come(&n, "GET /feed?topic=room.2", id_of(5), &second);
     is_int(nasks, 1, "also what found no room");
     sse_test_close(&second);
@@ -819,7 +826,7 @@ static void test_slow(void) {
         is_int(sse_stream_pending(asks[0].s), 0, "nothing waits when the source is asked");
         ok(strcmp(asks[0].after, id_of(next - 1)) == 0, "for what follows");
         while (next < 400 && sse_stream_pending(asks[0].s) < 100000) {
-            sse_stream_send(asks[0].s, &(sse_event){.id = id_of(next++), .data = data});
+            sse_stream_send(asks[0].s, event_of(id_of(next++), data));
             seen++;
         }
         if (most < sse_stream_pending(asks[0].s)) most = sse_stream_pending(asks[0].s);

@@ -236,8 +236,10 @@ static void each_call(void) { /* S2: on_close is one of the places */
         {CLOSED, "when it has closed", "", {C, C, C, C, C, C, C, C, C, C, C}, NULL, "..........."},
         {NONE, "without a stream", "found ", {C, C, C, C, C, C, C, C, C, C, C}, NULL,
             "..........."},
+#ifndef SSE_NO_THREADS
         {ELSEWHERE, "on another thread", "", {T, T, T, T, T, T, T, T, T, T, T}, NULL,
             "..........."},
+#endif
     };
     sse_app_options  options;
     sse_live_options live;

@@ -98,8 +98,8 @@ static sse_app *app_with(const char *script, int start_ms, int spread_ms) {
     return app;
 }
 
-static void poll_until(sse_app *app, const char *words) { /* the log has them; 5 s */
-    const uint64_t until = sse__clock_ms() + 5000;
+static void poll_until(sse_app *app, const char *words) { /* the log has them; 30 s */
+    const uint64_t until = sse__clock_ms() + 30000;
     while (!strstr(logged, words) && sse__clock_ms() < until && sse_poll(app, 20) > 0) {
     }
     ok(strstr(logged, words) != NULL, "it says: %s", words);

@@ -168,6 +168,8 @@ static void threads(void) {
 int main(void) {
     timers();
     descriptors();
+#ifndef SSE_NO_THREADS
     threads();
+#endif
     return tap_done();
 }
