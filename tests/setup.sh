@@ -264,6 +264,9 @@ if [ "$for_what" = test ]; then
     # for examples/cluster.c; the server is in redis-tools, redis-server only starts it
     lacks libhiredis-dev links "$cc" hiredis/async.h -lhiredis
     lacks redis-tools sh -c 'command -v redis-server || command -v redis-check-rdb'
+    # for examples/embed.c, in the loops of others
+    lacks libuv1-dev links "$cc" uv.h -luv
+    lacks libglib2.0-dev pkg-config --exists glib-2.0
     # Ubuntu's browsers are snaps, which do not run everywhere: there playwright fetches its own
     # Chromium below, and Firefox is left out.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then
