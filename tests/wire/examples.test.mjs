@@ -690,7 +690,7 @@ test('weather', async () => {
 
 for (const [loop, header] of [['', 'poll.h'], ['-libuv', 'uv.h'],
   ['-glib-2.0', 'glib-2.0/glib.h']]) test(`embed${loop}`, async t => {
-  if (!existsSync(path.join('/usr/include', header)))
+  if (!process.env.CI && !existsSync(path.join('/usr/include', header)))
     return t.skip(`${header} is not installed, and embed${loop} not built`)
   const server = await Server.start(`embed${loop}`, { input: 'pipe' })
   const put = text => server.child.stdin.write(text)
