@@ -11040,7 +11040,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 
 /*==========================================================================
   >>conn   connections: read, queue, write, time out
-  Uses: >>core >>frame >>http >>format  Tests: tests/wire/conn.test.mjs tests/unit/conn.c
+  Uses: >>core >>frame >>http >>format  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
   request begins and ends; what to answer is decided by >>app, see the upcalls.
@@ -12247,6 +12247,12 @@ static bool sse__net_has_work(const sse__net *net) {
     return !sse__list_empty(&net->work) || !sse__list_empty(&net->to_compress);
 }
 
+/* Whether the poller is to say when it may write. Also if what is first is held (C5) and the system
+   takes nothing: the queue may have lost what stood before that, so it is not in net.held. */
+static bool sse__conn_waits_to_write(const sse__conn *c) {
+    return c->out.count && !(c->writable && sse__conn_is_held(c));
+}
+
 /* One pass over the connections with something to do. What they give each other to do waits for the
    next pass. */
 static void sse__net_run(sse__net *net) {
@@ -12271,7 +12277,7 @@ static void sse__net_run(sse__net *net) {
         if (c->readable && sse__conn_wants_input(c)) sse__conn_schedule(c);
         sse__poller_interest(&net->loop->poller, &c->source,
                          SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) |
-                             (c->out.count && !sse__conn_is_held(c) ? SSE_WRITE : 0));
+                             (sse__conn_waits_to_write(c) ? SSE_WRITE : 0));
     }
 }
 
@@ -19230,7 +19236,7 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
 typedef struct sse__resume {
     sse_str  id;
     uint64_t seq;
-    bool     found, lost, old, ours;
+    bool     found, lost, old, ours, cut; /* cut: lost with the power */
 } sse__resume;
 
 static void sse__resume_by_program_id(sse__history *h, sse__sub *sub, void *user) {
@@ -19270,7 +19276,8 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->lost = !all || k.gone > r->seq || k.cut > r->seq;
+    r->cut  = k.cut > r->seq;
+    r->lost = !all || k.gone > r->seq || r->cut;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 

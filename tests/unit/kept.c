@@ -18,6 +18,7 @@ static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags);
 
 #ifndef SSE_NO_SQLITE
 #include <sqlite3.h>
+#include <sys/un.h>
 
 static void must(bool fine, const char *what) {
     if (fine) return;
@@ -174,10 +175,88 @@ static void acknowledged(void) {
     sse_db_close(db);
 }
 
+/* ---- a peer that reads again ---- */
+
+static int nopened;
+
+static void subscribe_newest(sse_req *req, sse_stream s) {
+    (void)req;
+    nopened++;
+    sse_subscribe(s, "newest");
+}
+
+static sse__conn *only_conn(sse_app *app) {
+    return SSE__CONTAINER(app->net->conns.next, sse__conn, all);
+}
+
+static void say_newest(sse_app *app, const char *data) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = data;
+    sse_publish(app, "newest", &event);
+    do sse_poll(app, 1);
+    while (app->net->told != app->net->kept);
+}
+
+static bool receives(sse_app *app, int fd, const char *what) { /* whatever else comes */
+    static char got[100000];
+    size_t      n = 0;
+    int         i;
+    for (i = 0; i < 3000 && n < sizeof got - 1; i++) {
+        const ssize_t more = recv(fd, got + n, sizeof got - 1 - n, MSG_DONTWAIT);
+        if (more > 0) n += (size_t)more;
+        got[n] = '\0';
+        if (strstr(got, what)) return true;
+        sse_poll(app, 10);
+    }
+    return false;
+}
+
+/* The socket is full, and what stood first in the queue makes room for an event that has to be on
+   the disk first. When it is, and the peer reads, nothing else need happen. */
+static void reads_again(void) { /* C5 */
+    static const char  request[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_db            *db = sse_db_open("newest.db", NULL);
+    sse_app           *app = dial_app(NULL);
+    sse_serve_options  serve;
+    sse_topic_options  keep;
+    struct sockaddr_un to;
+    char               big[901];
+    int                small = 1, i, fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    memset(&keep, 0, sizeof keep);
+    memset(&serve, 0, sizeof serve);
+    memset(&to, 0, sizeof to);
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    opening = subscribe_newest;
+    keep.history = 10;
+    keep.overflow = SSE_KEEP_NEWEST;
+    keep.db = db;
+    is_int(sse_topic(app, "newest", &keep), 0, "a topic that is kept");
+    serve.host = "unix:newest.socket";
+    is_int(sse_listen(app, &serve), 0, "a unix socket");
+    to.sun_family = AF_UNIX;
+    memcpy(to.sun_path, "newest.socket", sizeof "newest.socket");
+    ok(connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
+            send(fd, request, sizeof request - 1, 0) > 0,
+        "a client");
+    for (i = 0; i < 100 && !nopened; i++) sse_poll(app, 10);
+    setsockopt(only_conn(app)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    for (i = 0; i < 1000 && only_conn(app)->writable; i++) say_newest(app, big);
+    ok(!only_conn(app)->writable && !only_conn(app)->out.begun, "that does not read");
+    say_newest(app, "the newest");
+    ok(receives(app, fd, "the newest"), "gets the newest event when it reads");
+    close(fd);
+    dial_free(app);
+    sse_db_close(db);
+    unlink("newest.db");
+}
+
 int main(void) {
     char dir[] = "/tmp/sse-kept-XXXXXX";
     must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
     acknowledged();
+    reads_again();
     must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
         "the directory is empty again");
     return tap_done();
