@@ -19236,7 +19236,7 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
 typedef struct sse__resume {
     sse_str  id;
     uint64_t seq;
-    bool     found, lost, old, ours, cut; /* cut: lost with the power */
+    bool     found, lost, old, ours;
 } sse__resume;
 
 static void sse__resume_by_program_id(sse__history *h, sse__sub *sub, void *user) {
@@ -19276,8 +19276,7 @@ static void sse__resume_find(sse__resume *r, sse__stream *stream) {
         r->seq   = seq;
     }
     if (!r->found) return;
-    r->cut  = k.cut > r->seq;
-    r->lost = !all || k.gone > r->seq || r->cut;
+    r->lost = !all || k.gone > r->seq || k.cut > r->seq;
     sse__stream_histories(stream, r->seq, sse__resume_lost, r);
 }
 
