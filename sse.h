@@ -17800,11 +17800,16 @@ static sse__sub *sse__stream_row_sub(const sse__stream *stream) {
     return sub;
 }
 
+/* there: the row that the stream goes on from has come (B4), or it begins with the first. */
+typedef struct sse__outbox_page { sse__sub *sub; bool there; } sse__outbox_page;
+
 static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
-    sse__sub    *sub    = (sse__sub *)user;
-    sse__stream *stream = sub->in.stream;
-    size_t       max    = stream->max_queue;
+    sse__outbox_page *page   = (sse__outbox_page *)user;
+    sse__sub         *sub    = page->sub;
+    sse__stream      *stream = sub->in.stream;
+    size_t            max    = stream->max_queue;
     if (max > SSE__OUTBOX_BYTES) max = SSE__OUTBOX_BYTES;
+    if (!page->there) return page->there = id == sub->after; /* which it has had */
     if (id > sub->channel->outbox->last) return false; /* B1 */
     if (m && !sse__stream_has_room(stream, m, max)) {
         stream->replaying = true;
@@ -17815,14 +17820,17 @@ static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
     return sse__stream_lives(stream);
 }
 
-static void sse__outbox_refill(sse__sub *sub) {
+static void sse__outbox_refill(sse__sub *sub) { /* one query finds the row before, and the rest */
     const sse__outbox *o      = sub->channel->outbox;
     sse__stream       *stream = sub->in.stream;
+    sse__outbox_page   page;
+    page.sub          = sub;
+    page.there        = sub->after == 0;
     stream->replaying = sub->after > o->last; /* B3 */
     if (sub->after >= o->last) return;
-    if (!sse__outbox_has(o, sub->after)) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
-    else if (sse__outbox_read(o, sub->after, sse__outbox_refill_row, sub))
+    if (sse__outbox_read(o, page.there ? 0 : sub->after - 1, sse__outbox_refill_row, &page))
         sse__stream_cut(stream, SSE_BY_ERROR); /* its client reconnects */
+    else if (!page.there) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
 }
 
 /* Whether a client that comes back with an id lacks nothing that it cannot be sent. *known: the
