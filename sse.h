@@ -3573,6 +3573,7 @@ static char sse__lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' -
 static bool sse__eq_nocase(sse_str a, sse_str b) {
     size_t i;
     if (a.len != b.len) return false;
+    if (sse__eq(a, b)) return true; /* mostly the case is the same, too */
     for (i = 0; i < a.len; i++)
         if (sse__lower(a.ptr[i]) != sse__lower(b.ptr[i])) return false;
     return true;
@@ -3679,25 +3680,29 @@ SSE_API void sse_buf_fail(sse_buf *b, int error) {
     if (b->error == SSE_OK) b->error = error;
 }
 
-/* Room for n more bytes and a NUL at the end of b; NULL after an error. The caller adds the
-   bytes it uses to b->len. */
-static char *sse__buf_room(sse_buf *b, size_t n) {
+/* Makes room for n more bytes and a NUL; false: an error. */
+static bool sse__buf_grow(sse_buf *b, size_t n) {
     size_t need, cap = b->cap ? b->cap : 64;
     char  *p = NULL;
-    if (b->error) return NULL; /* F2 */
-    if (b->ptr && n < b->cap - b->len) return b->ptr + b->len;
     if (sse__add(b->len, n, &need) && sse__add(need, 1, &need)) {
         while (cap < need) cap = cap <= SIZE_MAX / 2 ? cap * 2 : need;
         p = (char *)SSE_REALLOC(b->ptr, cap);
     }
     if (!p) {
         b->error = SSE_E_NOMEM;
-        return NULL;
+        return false;
     }
     b->ptr = p;
     b->cap = cap;
     SSE_ASSERT(b->cap > b->len); /* F1 */
-    return p + b->len;
+    return true;
+}
+
+/* Room for n more bytes and a NUL at the end of b; NULL after an error. The caller adds the
+   bytes it uses to b->len. */
+static char *sse__buf_room(sse_buf *b, size_t n) {
+    if (b->error) return NULL; /* F2 */
+    return n < b->cap - b->len || sse__buf_grow(b, n) ? b->ptr + b->len : NULL;
 }
 
 SSE_API const char *sse_buf_text(sse_buf *b) {
@@ -3867,24 +3872,20 @@ static void sse__sip_round(uint64_t v[4]) {
 /* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and
    without the key nobody can choose names that collide. */
 static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
-    uint64_t v[4], word = 0;
-    size_t   i;
+    const size_t words = s.len / 8; /* and one with what is left, and the length */
+    uint64_t     v[4], last = (uint64_t)s.len << 56;
+    size_t       i;
     v[0] = key[0] ^ 0x736F6D6570736575u, v[1] = key[1] ^ 0x646F72616E646F6Du;
     v[2] = key[0] ^ 0x6C7967656E657261u, v[3] = key[1] ^ 0x7465646279746573u;
-    for (i = 0; i < s.len; i++) {
-        word |= (uint64_t)(unsigned char)s.ptr[i] << 8 * (i % 8);
-        if (i % 8 != 7) continue;
+    for (i = words * 8; i < s.len; i++)
+        last |= (uint64_t)(unsigned char)s.ptr[i] << 8 * (i % 8);
+    for (i = 0; i < words + 4; i++) { /* the last three have no word: they finish it */
+        const uint64_t word = i < words ? sse__load64(s.ptr + 8 * i) : i == words ? last : 0;
+        if (i == words + 1) v[2] ^= 0xFF;
         v[3] ^= word;
         sse__sip_round(v);
         v[0] ^= word;
-        word = 0;
     }
-    word |= (uint64_t)s.len << 56;
-    v[3] ^= word;
-    sse__sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xFF;
-    for (i = 0; i < 3; i++) sse__sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
@@ -6005,6 +6006,7 @@ typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field;
 typedef struct sse__head {
     uint32_t    pos, line;           /* scanned up to here; the line being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
+    uint32_t    seen;                /* a bit for each SSE__FIELD_ that is in fields */
     sse__field *fields;              /* the caller's array */
     int         result;              /* of sse__head_parse; not 0: it stays */
     sse__slice  method, target;      /* as sent; empty before the request line */
@@ -6050,8 +6052,8 @@ static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
 
 /* The i-th value of a field that has an id, of one by its name. ptr NULL: there are fewer. */
 static sse_str sse__head_value(const sse__head *h, const char *bytes, unsigned id, uint32_t i) {
-    uint32_t n;
-    for (n = 0; n < h->nfields; n++)
+    uint32_t n = h->seen >> id & 1 ? 0 : h->nfields; /* most are not there */
+    for (; n < h->nfields; n++)
         if (h->fields[n].id == id && i-- == 0) return sse__slice_str(bytes, h->fields[n].value);
     return sse__str(NULL, 0);
 }
@@ -6146,6 +6148,7 @@ static int sse__head_field(sse__head *h, const char *bytes, sse_str line) {
     field->name  = sse__slice_of(bytes, name);
     field->value = sse__slice_of(bytes, sse__trim(sse__str_skip(line, name.len + 1)));
     field->id    = sse__field_id(name);
+    h->seen |= 1u << field->id;
     h->nfields++;
     return 0;
 }
@@ -6377,8 +6380,13 @@ static size_t sse__decode_text(char *p, size_t n) {
    on whether %2F separates segments (H3). */
 static int sse__path_decode(char *out, sse_str raw) {
     sse_str path, rest;
+    size_t  plain = 0;
     if (raw.len == 0) raw = SSE__LIT("/");
-    memcpy(out, raw.ptr, raw.len);
+    while (plain < raw.len && raw.ptr[plain] != '.' &&
+           (raw.ptr[plain] == '/' || sse__in_class(raw.ptr[plain], SSE__HOST)))
+        plain++;
+    (void)sse__copy_text(out, raw);
+    if (plain == raw.len) return (int)plain; /* most: there is nothing to decode or to refuse */
     path = rest = sse__str(out, sse__decode_text(out, raw.len));
     if (path.len == SIZE_MAX || memchr(out, '\\', path.len)) return -400;
     if (!memchr(out, '.', path.len) && !memchr(raw.ptr, '%', raw.len)) rest = sse__text(NULL);
@@ -8366,6 +8374,7 @@ static int sse__wheel_next_ms(sse__wheel *w, uint64_t now) {
 static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
     sse__link  moved, *slot;
     uint64_t   when;
+    if (now == w->at && sse__list_empty(&w->due)) return; /* a busy loop turns often in that time */
     while ((slot = sse__wheel_next_slot(w, &when)) != NULL && when <= now) {
         w->at = when;
         sse__list_move(&moved, slot);
@@ -8551,6 +8560,7 @@ typedef struct sse__loop {
     size_t         call_bytes, max_call_bytes; /* of both: W4 */
     bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
+    bool           rung;           /* it was read in this turn: the loop's own */
     volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
@@ -8578,6 +8588,7 @@ static void sse__loop_drain_wake(sse__source *source, int events) {
     sse__lock(&loop->mutex);
     loop->woken = false;
     sse__unlock(&loop->mutex);
+    loop->rung = true;
 }
 
 static int sse__loop_open(sse__loop *loop) {
@@ -8663,8 +8674,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
     n = sse__poller_wait(&loop->poller, timeout_ms);
     /* before alarms are set by it: the wait may be long */
     loop->wheel.now = sse__loop_clock_ms(loop);
+    loop->rung      = false;
     sse__poller_dispatch(&loop->poller, n);
-    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
+    if (loop->rung || loop->taken) sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
 }
 
@@ -8756,8 +8768,8 @@ struct sse_app {
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
     uint64_t             date_seen;            /* wheel.now when that was looked at */
-    char                 head[100];            /* what replies of head_status begin with */
-    size_t               head_len;
+    sse_buf              head;                 /* what replies of head_status begin with */
+    size_t               head_type;            /* bytes of its Content-Type, before the CR LF */
     int64_t              head_at;
     int                  head_status;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
@@ -14307,26 +14319,31 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
     return sse__str(NULL, 0);
 }
 
-/* The status line and the Date field. Most replies have those of the one before. */
-static sse_str sse__head_begin(sse_app *app, int status) {
-    const char *date = sse__date_now(app);
-    if (app->head_status != status || app->head_at != app->date_at) {
-        app->head_len    = (size_t)snprintf(app->head, sizeof app->head,
-                                            "HTTP/1.1 %d %s\r\nDate: %s\r\n", status,
-                                            app->status_text(status), date);
-        app->head_status = status;
+/* The status line, Date and Content-Type (NULL: none). Most replies have those of the last one. */
+static void sse__put_head_begin(sse_buf *b, sse_app *app, int status, const char *type) {
+    const char   *date  = sse__date_now(app);
+    const sse_str value = sse__text(type);
+    sse_buf      *head  = &app->head;
+    const size_t  n     = app->head_type;
+    if (app->head_status != status || app->head_at != app->date_at || n != value.len ||
+        (n && memcmp(head->ptr + head->len - 2 - n, type, n) != 0)) {
+        sse_buf_free(head);
+        sse_printf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, app->status_text(status),
+                   date);
+        if (value.len) sse__put_field(head, "Content-Type", type);
+        app->head_type   = value.len;
+        app->head_status = head->error ? 0 : status;
         app->head_at     = app->date_at;
     }
-    return sse__str(app->head, app->head_len);
+    if (head->error) sse_buf_fail(b, head->error);
+    sse_raw(b, head->ptr, head->len);
 }
 
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the
    connection for 1.0. There is no Server field: it would help only attackers. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type,
                                 uint64_t length) {
-    const sse_str begin = sse__head_begin(req->app, status);
-    sse__put_str(b, begin);
-    if (type) sse__put_field(b, "Content-Type", type);
+    sse__put_head_begin(b, req->app, status, type);
     if (length == UINT64_MAX && req->head.minor > 0) sse_puts(b, "Transfer-Encoding: chunked\r\n");
     else if (length != UINT64_MAX && status != 204 && status != 304) {
         sse_raw(b, "Content-Length: ", 16);
@@ -21956,11 +21973,10 @@ static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     }
 }
 
-/* fn: of its route; NULL: there is none. */
-static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
+static void sse__req_call(sse_req *req, int kind, sse_handler fn) { /* fn: of its route */
     const sse__route *route  = req->route;
-    const sse__upcall upcall = sse__upcall_begin(fn ? req->app : NULL, kind);
-    if (fn) fn(req, route->user);
+    const sse__upcall upcall = sse__upcall_begin(req->app, kind);
+    fn(req, route->user);
     sse__upcall_end(&upcall, "%s of %s %s", kind == SSE__IN_GUARD ? "guard" : "handler",
                     route->method, route->path);
 }
@@ -21992,7 +22008,7 @@ static void sse__req_dispatch(sse_req *req) {
         sse__req_not_found(req);
         return;
     }
-    sse__req_call(req, SSE__IN_GUARD, req->route->guard);
+    if (req->route->guard) sse__req_call(req, SSE__IN_GUARD, req->route->guard);
     if (!sse__req_answered(req)) sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
 }
 
@@ -24413,6 +24429,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_MONITOR);
     sse__encoder_free(app->encoder);
     sse__router_close(app->router);
+    sse_buf_free(&app->head);
     SSE_FREE(app->topic_of_log);
     sse__app_drop(app);
 }
