@@ -3589,6 +3589,7 @@ static char sse__lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' -
 static bool sse__eq_nocase(sse_str a, sse_str b) {
     size_t i;
     if (a.len != b.len) return false;
+    if (sse__eq(a, b)) return true; /* mostly the case is the same, too */
     for (i = 0; i < a.len; i++)
         if (sse__lower(a.ptr[i]) != sse__lower(b.ptr[i])) return false;
     return true;
@@ -3695,25 +3696,29 @@ SSE_API void sse_buf_fail(sse_buf *b, int error) {
     if (b->error == SSE_OK) b->error = error;
 }
 
-/* Room for n more bytes and a NUL at the end of b; NULL after an error. The caller adds the
-   bytes it uses to b->len. */
-static char *sse__buf_room(sse_buf *b, size_t n) {
+/* Makes room for n more bytes and a NUL; false: an error. */
+static bool sse__buf_grow(sse_buf *b, size_t n) {
     size_t need, cap = b->cap ? b->cap : 64;
     char  *p = NULL;
-    if (b->error) return NULL; /* F2 */
-    if (b->ptr && n < b->cap - b->len) return b->ptr + b->len;
     if (sse__add(b->len, n, &need) && sse__add(need, 1, &need)) {
         while (cap < need) cap = cap <= SIZE_MAX / 2 ? cap * 2 : need;
         p = (char *)SSE_REALLOC(b->ptr, cap);
     }
     if (!p) {
         b->error = SSE_E_NOMEM;
-        return NULL;
+        return false;
     }
     b->ptr = p;
     b->cap = cap;
     SSE_ASSERT(b->cap > b->len); /* F1 */
-    return p + b->len;
+    return true;
+}
+
+/* Room for n more bytes and a NUL at the end of b; NULL after an error. The caller adds the
+   bytes it uses to b->len. */
+static char *sse__buf_room(sse_buf *b, size_t n) {
+    if (b->error) return NULL; /* F2 */
+    return n < b->cap - b->len || sse__buf_grow(b, n) ? b->ptr + b->len : NULL;
 }
 
 SSE_API const char *sse_buf_text(sse_buf *b) {
@@ -3883,24 +3888,20 @@ static void sse__sip_round(uint64_t v[4]) {
 /* SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): fast for names, and
    without the key nobody can choose names that collide. */
 static uint64_t sse__sip_hash(const uint64_t key[2], sse_str s) {
-    uint64_t v[4], word = 0;
-    size_t   i;
+    const size_t words = s.len / 8; /* and one with what is left, and the length */
+    uint64_t     v[4], last = (uint64_t)s.len << 56;
+    size_t       i;
     v[0] = key[0] ^ 0x736F6D6570736575u, v[1] = key[1] ^ 0x646F72616E646F6Du;
     v[2] = key[0] ^ 0x6C7967656E657261u, v[3] = key[1] ^ 0x7465646279746573u;
-    for (i = 0; i < s.len; i++) {
-        word |= (uint64_t)(unsigned char)s.ptr[i] << 8 * (i % 8);
-        if (i % 8 != 7) continue;
+    for (i = words * 8; i < s.len; i++)
+        last |= (uint64_t)(unsigned char)s.ptr[i] << 8 * (i % 8);
+    for (i = 0; i < words + 4; i++) { /* the last three have no word: they finish it */
+        const uint64_t word = i < words ? sse__load64(s.ptr + 8 * i) : i == words ? last : 0;
+        if (i == words + 1) v[2] ^= 0xFF;
         v[3] ^= word;
         sse__sip_round(v);
         v[0] ^= word;
-        word = 0;
     }
-    word |= (uint64_t)s.len << 56;
-    v[3] ^= word;
-    sse__sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xFF;
-    for (i = 0; i < 3; i++) sse__sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
@@ -6021,6 +6022,7 @@ typedef struct sse__field { sse__slice name, value; unsigned id; } sse__field;
 typedef struct sse__head {
     uint32_t    pos, line;           /* scanned up to here; the line being scanned begins here */
     uint32_t    max_bytes, max_fields, nfields;
+    uint32_t    seen;                /* a bit for each SSE__FIELD_ that is in fields */
     sse__field *fields;              /* the caller's array */
     int         result;              /* of sse__head_parse; not 0: it stays */
     sse__slice  method, target;      /* as sent; empty before the request line */
@@ -6066,8 +6068,8 @@ static unsigned sse__field_id(sse_str name) { /* name: a token, not empty */
 
 /* The i-th value of a field that has an id, of one by its name. ptr NULL: there are fewer. */
 static sse_str sse__head_value(const sse__head *h, const char *bytes, unsigned id, uint32_t i) {
-    uint32_t n;
-    for (n = 0; n < h->nfields; n++)
+    uint32_t n = h->seen >> id & 1 ? 0 : h->nfields; /* most are not there */
+    for (; n < h->nfields; n++)
         if (h->fields[n].id == id && i-- == 0) return sse__slice_str(bytes, h->fields[n].value);
     return sse__str(NULL, 0);
 }
@@ -6162,6 +6164,7 @@ static int sse__head_field(sse__head *h, const char *bytes, sse_str line) {
     field->name  = sse__slice_of(bytes, name);
     field->value = sse__slice_of(bytes, sse__trim(sse__str_skip(line, name.len + 1)));
     field->id    = sse__field_id(name);
+    h->seen |= 1u << field->id;
     h->nfields++;
     return 0;
 }
@@ -6393,8 +6396,13 @@ static size_t sse__decode_text(char *p, size_t n) {
    on whether %2F separates segments (H3). */
 static int sse__path_decode(char *out, sse_str raw) {
     sse_str path, rest;
+    size_t  plain = 0;
     if (raw.len == 0) raw = SSE__LIT("/");
-    memcpy(out, raw.ptr, raw.len);
+    while (plain < raw.len && raw.ptr[plain] != '.' &&
+           (raw.ptr[plain] == '/' || sse__in_class(raw.ptr[plain], SSE__HOST)))
+        plain++;
+    (void)sse__copy_text(out, raw);
+    if (plain == raw.len) return (int)plain; /* most: there is nothing to decode or to refuse */
     path = rest = sse__str(out, sse__decode_text(out, raw.len));
     if (path.len == SIZE_MAX || memchr(out, '\\', path.len)) return -400;
     if (!memchr(out, '.', path.len) && !memchr(raw.ptr, '%', raw.len)) rest = sse__text(NULL);
@@ -8329,11 +8337,15 @@ static void sse__wheel_init(sse__wheel *w, uint64_t now) {
 
 static void sse__alarm_cancel(sse__alarm *alarm) { sse__list_remove(&alarm->link); }
 
-static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) { /* W3 */
-    int      level = 0;
-    unsigned slot;
-    sse__alarm_cancel(alarm);
+/* One that is only put off stays in its slot, and moves on when time gets there: however often that
+   is done, it costs nothing. W3 */
+static void sse__alarm_set(sse__wheel *w, sse__alarm *alarm, uint64_t due) {
+    const bool put_off = alarm->link.next && alarm->due > w->at && alarm->due <= due;
+    int        level = 0;
+    unsigned   slot;
     alarm->due = due;
+    if (put_off) return;
+    sse__alarm_cancel(alarm);
     if (due <= w->at) {
         sse__list_add(&w->due, &alarm->link); /* W2 */
         return;
@@ -8378,12 +8390,14 @@ static int sse__wheel_next_ms(sse__wheel *w, uint64_t now) {
 static void sse__wheel_advance(sse__wheel *w, uint64_t now) {
     sse__link  moved, *slot;
     uint64_t   when;
+    if (now == w->at && sse__list_empty(&w->due)) return; /* a busy loop turns often in that time */
     while ((slot = sse__wheel_next_slot(w, &when)) != NULL && when <= now) {
         w->at = when;
         sse__list_move(&moved, slot);
         while (!sse__list_empty(&moved)) {
             sse__alarm *alarm = SSE__CONTAINER(moved.next, sse__alarm, link);
             SSE_ASSERT(alarm->due >= when); /* W2 */
+            sse__alarm_cancel(alarm);
             sse__alarm_set(w, alarm, alarm->due);
         }
     }
@@ -8562,6 +8576,7 @@ typedef struct sse__loop {
     size_t         call_bytes, max_call_bytes; /* of both: W4 */
     bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
+    bool           rung;           /* it was read in this turn: the loop's own */
     volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
@@ -8589,6 +8604,7 @@ static void sse__loop_drain_wake(sse__source *source, int events) {
     sse__lock(&loop->mutex);
     loop->woken = false;
     sse__unlock(&loop->mutex);
+    loop->rung = true;
 }
 
 static int sse__loop_open(sse__loop *loop) {
@@ -8674,8 +8690,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
     n = sse__poller_wait(&loop->poller, timeout_ms);
     /* before alarms are set by it: the wait may be long */
     loop->wheel.now = sse__loop_clock_ms(loop);
+    loop->rung      = false;
     sse__poller_dispatch(&loop->poller, n);
-    sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
+    if (loop->rung || loop->taken) sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
 }
 
@@ -8767,8 +8784,8 @@ struct sse_app {
     char                 date[30];             /* of the second date_at, for replies */
     int64_t              date_at;
     uint64_t             date_seen;            /* wheel.now when that was looked at */
-    char                 head[100];            /* what replies of head_status begin with */
-    size_t               head_len;
+    sse_buf              head;                 /* what replies of head_status begin with */
+    size_t               head_type;            /* bytes of its Content-Type, before the CR LF */
     int64_t              head_at;
     int                  head_status;
     void               (*log_access)(struct sse_req *req), (*log_topic)(struct sse_req *req);
@@ -11088,8 +11105,8 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
   C5  What reports a change that a database is to keep leaves only when the
       change is kept: net.told counts such changes, up to net.kept they are
       kept, and an entry of a queue says after how many of them it leaves.
-      Connections that wait for that are in net.held [conn_after, net_keep].
-  C6  app.body_bytes is the sum of held, of all connections and requests: a
+      Connections that wait for that are in net.held [net_after, net_keep].
+  C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
       its request is freed.
 ==========================================================================*/
@@ -11225,8 +11242,7 @@ typedef struct sse__conn {
     struct sse__net   *net;
     struct sse__stream *stream;
     sse__queue         out;
-    uint64_t           after;      /* of what is queued from now on: C5 */
-    uint8_t            state, looks;  /* looks: before it is reset, see conn_may_reset */
+    uint8_t            state;
     bool readable : 1, writable : 1;  /* by the last event, or call that would have waited */
     bool sent_ahead : 1, broken : 1;  /* by >>senders in this pass; what came of it */
     bool waits : 1;                /* it is in net.held */
@@ -11243,18 +11259,20 @@ typedef struct sse__conn {
     bool excused : 1;              /* past its deadline, with input or room to look at */
     bool loopback : 1;             /* it came to an address that only this machine reaches */
     bool surplus : 1;              /* over a limit: here only to be refused */
-    uint64_t           deadline;   /* 0: none. The alarm is armed for it, or earlier */
-    sse__alarm         alarm;
+    uint16_t           progress;   /* bytes since the deadline was last put off, SSE__PROGRESS at
+                                      most */
+    sse__peer          peer;
+    sse__alarm         alarm;      /* its deadline, if its state has one */
     sse__link          all;        /* in net.conns */
     sse__inbox        *inbox;
     struct sse_req    *req;        /* its body is to come, or it is deferred: no handler runs */
     union {
         uint64_t body_left;        /* of a body with a length: bytes still to come */
         uint32_t sum[2];           /* of a gzip stream: CRC and length of what was sent whole */
+        /* before a reset: what the peer had not acknowledged at the last look; how many looks
+           found nothing new */
+        struct { uint32_t unsent, looks; } reset;
     } of;
-    size_t             held;       /* bytes of its body in app.body_bytes; then the request's */
-    sse__peer          peer;
-    uint32_t           progress;   /* bytes since the deadline was last put off */
 } sse__conn;
 
 /* upcalls, defined in >>app */
@@ -11298,7 +11316,7 @@ typedef struct sse__net {
     bool           leaving;     /* another process serves: connections end with their request */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
-    uint32_t       told_in;     /* loop.upcall when told last moved: see conn_after */
+    uint32_t       told_in;     /* loop.upcall of the last to report: see net_after */
     sse_buf        in;          /* shared by all: a read goes here first */
     sse_buf        out;         /* of the connection in hand: pipelined replies leave together */
     sse__conn     *current;     /* the connection in hand */
@@ -11326,15 +11344,13 @@ enum {
 
 /* ---- states and their deadlines ---------------------------------------------- */
 
-/* Puts the deadline ms from now; SSE_OFF (or any negative): none. Moving one further away costs no
-   work on the wheel. */
+/* Puts the deadline ms from now; SSE_OFF (or any negative): none. */
 static void sse__conn_deadline(sse__conn *c, int ms) {
     sse__wheel *w = &c->net->loop->wheel;
     c->progress   = 0;
     c->excused    = false;
-    c->deadline   = ms < 0 ? 0 : w->now + (uint64_t)ms;
-    if (c->deadline && (!c->alarm.link.next || c->alarm.due > c->deadline))
-        sse__alarm_set(w, &c->alarm, c->deadline);
+    if (ms < 0) sse__alarm_cancel(&c->alarm);
+    else sse__alarm_set(w, &c->alarm, w->now + (uint64_t)ms);
 }
 
 static void sse__conn_restart_deadline(sse__conn *c) { /* the one of its state */
@@ -11351,7 +11367,9 @@ static void sse__conn_restart_deadline(sse__conn *c) { /* the one of its state *
     sse__conn_deadline(c, ms);
 }
 
-/* The one place where a state is set. Row: from; bit: to. */
+/* The one place where a state is set. Row: from; bit: to. A request that is answered at once moves
+   no deadline: in REPLY its alarm finds nothing to do, and that of SEND is set if not all can leave
+   [conn_send_gathered]. */
 static void sse__conn_set_state(sse__conn *c, sse__state to) {
     static const unsigned char allowed[] = {
         1 << SSE__HEAD | 1 << SSE__BODY | 1 << SSE__REPLY | 1 << SSE__SEND, /* IDLE */
@@ -11366,13 +11384,14 @@ static void sse__conn_set_state(sse__conn *c, sse__state to) {
     SSE_ASSERT(to == SSE__CLOSED ? c->state != SSE__CLOSED : (allowed[c->state] >> to & 1));
     (void)allowed;
     c->state = (uint8_t)to;
-    sse__conn_restart_deadline(c);
+    if (to != SSE__REPLY && (to != SSE__SEND || c->net->current != c))
+        sse__conn_restart_deadline(c);
 }
 
 /* A deadline moves only with real progress. */
 static void sse__conn_progress(sse__conn *c, size_t n) {
-    c->progress = n < UINT32_MAX - c->progress ? c->progress + (uint32_t)n : UINT32_MAX;
-    if (c->progress >= SSE__PROGRESS) sse__conn_restart_deadline(c);
+    if (n >= SSE__PROGRESS - (size_t)c->progress) sse__conn_restart_deadline(c);
+    else c->progress = (uint16_t)(c->progress + n);
 }
 
 static void sse__conn_schedule(sse__conn *c) { /* look at it before the loop sleeps again */
@@ -11383,9 +11402,12 @@ static void sse__conn_schedule(sse__conn *c) { /* look at it before the loop sle
 
 /* ---- what is sent only when it is kept: C5 ---- */
 
+/* What this callback sends from now on reports the changes up to now. */
+static void sse__net_report(sse__net *net) { net->told_in = net->loop->upcall; }
+
 static void sse__net_tell(sse__net *net) { /* a change is to be kept before anybody hears of it */
     net->told++;
-    net->told_in = net->loop->upcall;
+    sse__net_report(net);
 }
 
 /* All changes up to told are kept, or cannot be. */
@@ -11398,26 +11420,22 @@ static void sse__net_keep(sse__net *net, uint64_t told) {
 
 /* After how many changes what is queued now may leave: a callback that published sends nothing
    before that is kept, on any connection, and no reply leaves whose request published. */
-static uint64_t sse__conn_after(const sse__conn *c) {
-    const sse__net *net = c->net;
-    return net->told_in == net->loop->upcall && c->after < net->told ? net->told : c->after;
+static uint64_t sse__net_after(const sse__net *net) {
+    return net->told_in == net->loop->upcall ? net->told : 0;
 }
 
 /* ---- bodies in memory: C6 ---- */
 
-/* Whether there is room for a body of n bytes. A single body always fits, whatever the limit, or a
-   larger one could never be sent. */
-static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
-    const size_t max    = c->net->app->options.max_bodies_bytes;
-    const size_t others = c->net->app->body_bytes - c->held;
-    return n <= c->held || !others || (others <= max && n <= max - others);
+static size_t sse__conn_held(const sse__conn *c) { /* of the body of its request */
+    return c->state == SSE__BODY && !c->in_place ? c->inbox->body_len : 0;
 }
 
-static bool sse__conn_hold(sse__conn *c, size_t n) { /* of its body; false: no room */
-    if (!sse__conn_has_room(c, n)) return false;
-    c->net->app->body_bytes += n - c->held;
-    c->held = n;
-    return true;
+/* Whether there is room for n bytes more of its body. A single body always fits, whatever the
+   limit, or a larger one could never be sent. */
+static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
+    const sse_app *app = c->net->app;
+    const size_t   max = app->options.max_bodies_bytes, all = app->body_bytes;
+    return !n || all == sse__conn_held(c) || (all <= max && n <= max - all);
 }
 
 /* ---- the queue of a connection ------------------------------------------------ */
@@ -11550,7 +11568,7 @@ static void sse__conn_close(sse__conn *c) {
     sse__list_remove(&c->all);
     net->count--;
     net->surplus -= c->surplus;
-    (void)sse__conn_hold(c, 0);
+    net->app->body_bytes -= sse__conn_held(c);
     sse__list_remove(&c->work);
     sse__list_add(&net->closed, &c->work);
     sse__queue_clear(&c->out);
@@ -11584,6 +11602,7 @@ static void sse__conn_break(sse__conn *c, bool framed) {
 static void sse__conn_linger(sse__conn *c) {
     if (!c->resets) (void)shutdown(c->source.fd, SHUT_WR);
     sse__conn_set_state(c, SSE__LINGER);
+    memset(&c->of, 0, sizeof c->of);
     sse__inbox_free(c->inbox); /* half a request that was too late, or one behind the last: C3 */
     c->inbox = NULL;
     if (c->ended) sse__conn_close(c);
@@ -11594,11 +11613,12 @@ static void sse__conn_linger(sse__conn *c) {
 static bool sse__conn_may_reset(sse__conn *c) {
 #if defined(__linux__) && defined(TIOCOUTQ)
     int unsent = 0;
-    if (ioctl(c->source.fd, TIOCOUTQ, &unsent) || unsent <= 0 || ++c->looks > SSE__RESET_LOOKS)
+    if (ioctl(c->source.fd, TIOCOUTQ, &unsent) || unsent <= 0 ||
+        ++c->of.reset.looks > SSE__RESET_LOOKS)
         return true;
-    if ((uint32_t)unsent != c->progress) c->looks = 0;
+    if ((uint32_t)unsent != c->of.reset.unsent) c->of.reset.looks = 0;
+    c->of.reset.unsent = (uint32_t)unsent;
     sse__conn_restart_deadline(c);
-    c->progress = (uint32_t)unsent;
     return false;
 #else
     (void)c;
@@ -11641,7 +11661,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     out->block = sse__block_hold(block);
     out->from  = from;
     out->to    = to;
-    out->after = sse__conn_after(c);
+    out->after = sse__net_after(c->net);
     if (out->after < block->after) out->after = block->after;
     q->bytes += to - from;
     sse__conn_schedule(c);
@@ -11820,7 +11840,7 @@ static void sse__conn_send_gathered(sse__conn *c) {
     sse_buf  *out = &net->out;
     ssize_t   n;
     if (c->state != SSE__CLOSED && !out->error && out->len && !c->out.count && c->writable &&
-        sse__conn_after(c) <= net->kept) { /* C5 */
+        sse__net_after(net) <= net->kept) { /* C5 */
         n = SSE__SYS(send(c->source.fd, out->ptr, out->len, MSG_DONTWAIT | SSE__NOSIGNAL));
         if (n > 0) {
             sse__net_count_sent(net, n);
@@ -11835,6 +11855,7 @@ static void sse__conn_send_gathered(sse__conn *c) {
     }
     sse__conn_queue_gathered(c);
     if (c->state == SSE__IDLE && c->out.count) sse__conn_reply_end(c);
+    if (c->state == SSE__SEND) sse__conn_restart_deadline(c);
     sse__conn_flush(c);
 }
 
@@ -11938,11 +11959,11 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     c->net->counts.bad_requests++;
     c->keep_alive = false;
     if (c->req) sse__on_gone(c); /* it reads its body */
-    (void)sse__conn_hold(c, 0);
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
+    app->body_bytes -= sse__conn_held(c);
     sse__conn_reply_end(c);
     return false;
 }
@@ -12033,7 +12054,7 @@ static bool sse__conn_head(sse__conn *c, char *bytes, const sse__head *head) {
     c->skip = c->paused = false;
     if (known && !c->inbox && net->in.len - net->used - at >= length) { /* it is here already */
         net->used += at + (size_t)length;
-        (void)sse__conn_hold(c, (size_t)length);
+        net->app->body_bytes += (size_t)length;
         sse__conn_request(c, bytes, head, sse__str(bytes + at, (size_t)length));
         return true;
     }
@@ -12098,8 +12119,11 @@ static int sse__conn_decode(sse__conn *c) {
     }
     memmove(raw + made, raw + used, len - used);
     inbox->bytes.len -= used - made;
+    if (made > inbox->max_body - inbox->body_len) return -413;
+    if (!c->in_place && !sse__conn_has_room(c, made)) return -503;
+    if (!c->in_place) c->net->app->body_bytes += made;
     inbox->body_len += made;
-    return inbox->body_len > inbox->max_body ? -413 : status;
+    return status;
 }
 
 /* Hands on what was decoded of a body that is read in place, or drops it if the request is
@@ -12145,7 +12169,6 @@ static bool sse__conn_body(sse__conn *c) {
         sse__conn_give_up_body(c);
         return false;
     }
-    if (status >= 0 && !c->in_place && !sse__conn_hold(c, inbox->body_len)) status = -503;
     if (status < 0) return sse__conn_refuse(c, -status, bytes, &inbox->head);
     if (c->in_place) return sse__conn_hand_on(c, status);
     if (status == 0) return false;
@@ -12281,20 +12304,15 @@ static void sse__net_run(sse__net *net) {
     }
 }
 
-/* The alarm of a deadline. One that only moves away leaves its alarm where it is; it is set again
-   here, once, however often it was put off. */
+/* The deadline has passed. */
 static void sse__conn_alarm(sse__alarm *alarm) {
     sse__conn *c    = SSE__CONTAINER(alarm, sse__conn, alarm);
     sse__net  *net  = c->net;
     sse__loop *loop = net->loop;
     /* or it has no reply yet */
     const bool cut  = c->state != SSE__HEAD && (c->state != SSE__BODY || c->skip);
-    if (!c->deadline) return;
+    if (c->state == SSE__REPLY) return; /* that of the state before */
     loop->upcall++;
-    if (c->deadline > loop->wheel.now) { /* it was put off since */
-        sse__alarm_set(&loop->wheel, alarm, c->deadline);
-        return;
-    }
     if (c->state == SSE__SEND && sse__conn_is_held(c)) { /* its peer's time begins later */
         sse__conn_restart_deadline(c);
         return;
@@ -12307,7 +12325,6 @@ static void sse__conn_alarm(sse__alarm *alarm) {
         sse__alarm_set(&loop->wheel, alarm, loop->wheel.now + 1);
         return;
     }
-    c->deadline = 0;
     if (c->state == SSE__STREAM) net->stream_calls->tick(c);
     else if (c->state == SSE__LINGER && c->resets) {
         if (sse__conn_may_reset(c)) sse__conn_close(c);
@@ -13280,7 +13297,7 @@ struct sse_req {
     sse__head    head;
     sse_str      body;
     size_t       held;       /* bytes of it that count in app.body_bytes */
-    uint64_t     told;       /* net.told when it began: see conn_after */
+    uint64_t     told;       /* net.told when it began: see net_after */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -14326,26 +14343,31 @@ static sse_str sse__headers_value(const sse_buf *headers, sse_str name) {
     return sse__str(NULL, 0);
 }
 
-/* The status line and the Date field. Most replies have those of the one before. */
-static sse_str sse__head_begin(sse_app *app, int status) {
-    const char *date = sse__date_now(app);
-    if (app->head_status != status || app->head_at != app->date_at) {
-        app->head_len    = (size_t)snprintf(app->head, sizeof app->head,
-                                            "HTTP/1.1 %d %s\r\nDate: %s\r\n", status,
-                                            app->status_text(status), date);
-        app->head_status = status;
+/* The status line, Date and Content-Type (NULL: none). Most replies have those of the last one. */
+static void sse__put_head_begin(sse_buf *b, sse_app *app, int status, const char *type) {
+    const char   *date  = sse__date_now(app);
+    const sse_str value = sse__text(type);
+    sse_buf      *head  = &app->head;
+    const size_t  n     = app->head_type;
+    if (app->head_status != status || app->head_at != app->date_at || n != value.len ||
+        (n && memcmp(head->ptr + head->len - 2 - n, type, n) != 0)) {
+        sse_buf_free(head);
+        sse_printf(head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, app->status_text(status),
+                   date);
+        if (value.len) sse__put_field(head, "Content-Type", type);
+        app->head_type   = value.len;
+        app->head_status = head->error ? 0 : status;
         app->head_at     = app->date_at;
     }
-    return sse__str(app->head, app->head_len);
+    if (head->error) sse_buf_fail(b, head->error);
+    sse_raw(b, head->ptr, head->len);
 }
 
 /* length: of the body; UINT64_MAX: not known, chunked for HTTP/1.1 and up to the end of the
    connection for 1.0. There is no Server field: it would help only attackers. */
 static void sse__put_reply_head(sse_buf *b, sse_req *req, int status, const char *type,
                                 uint64_t length) {
-    const sse_str begin = sse__head_begin(req->app, status);
-    sse__put_str(b, begin);
-    if (type) sse__put_field(b, "Content-Type", type);
+    sse__put_head_begin(b, req->app, status, type);
     if (length == UINT64_MAX && req->head.minor > 0) sse_puts(b, "Transfer-Encoding: chunked\r\n");
     else if (length != UINT64_MAX && status != 204 && status != 304) {
         sse_raw(b, "Content-Length: ", 16);
@@ -15389,6 +15411,18 @@ typedef struct sse__meta { struct sse__meta *next; const char *value; char name[
 /* A stream in a list of streams; what it is there for is around it. */
 typedef struct sse__member { sse__link link; struct sse__stream *stream; } sse__member;
 
+/* What a stream is in a channel by. */
+typedef struct sse__sub {
+    sse__member      in;        /* in channel.subs */
+    struct sse__sub *next;      /* of the same stream */
+    struct sse__channel *channel; /* NULL: not in use, see stream_subs */
+    union {
+        uint64_t after;         /* of a topic, while replaying: the number up to which it has had
+                                   everything */
+        bool     awaits_state;  /* of a view: it has not been sent the state yet */
+    } of;
+} sse__sub;
+
 /* Streams with a name in common: a label, or their person. It exists while it has any: S4. */
 typedef struct sse__group {
     sse__node node;
@@ -15448,7 +15482,7 @@ typedef struct sse__stream {
     uint32_t    slot, gen;
     uint32_t    opened_s;    /* when, in seconds of the loop's clock */
     int         ping_ms, send_timeout_ms;
-    struct sse__sub *subs;   /* what it is subscribed to */
+    sse__sub    first;       /* of what it is subscribed to; most have no other: see stream_subs */
     union {
         sse_req    *req;     /* until it has begun; NULL while it is NEW */
         const char *path;    /* then: of the route that opened it. NULL: not known */
@@ -15671,14 +15705,6 @@ struct sse__channel {
     void      (*left)(sse__channel *channel, struct sse__sub *sub);
 };
 
-typedef struct sse__sub {
-    sse__member      in;        /* in channel.subs */
-    struct sse__sub *next;      /* of the same stream */
-    sse__channel    *channel;
-    uint64_t         after;     /* while replaying: the number up to which it has had everything */
-    bool             awaits_state; /* of a view: it has not been sent the state yet */
-} sse__sub;
-
 static void sse__channel_init(sse__channel *channel, unsigned patience,
                               void (*left)(sse__channel *, sse__sub *)) {
     memset(channel, 0, sizeof *channel);
@@ -15687,9 +15713,14 @@ static void sse__channel_init(sse__channel *channel, unsigned patience,
     channel->left     = left;
 }
 
+/* All subs of a stream, linked by next; NULL: it has none. */
+static sse__sub *sse__stream_subs(const sse__stream *stream) {
+    return stream->first.channel ? (sse__sub *)&stream->first : stream->first.next;
+}
+
 /* NULL: the stream is not in it. Goes down both lists at once: the shorter one tells. */
 static sse__sub *sse__channel_find(const sse__channel *channel, const sse__stream *stream) {
-    sse__sub        *sub  = stream->subs;
+    sse__sub        *sub  = sse__stream_subs(stream);
     const sse__link *link = channel->subs.next;
     for (; sub && link != &channel->subs; sub = sub->next, link = link->next) {
         sse__sub *other = SSE__CONTAINER(link, sse__sub, in.link);
@@ -15700,12 +15731,15 @@ static sse__sub *sse__channel_find(const sse__channel *channel, const sse__strea
 }
 
 static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
-    sse__sub *sub = SSE__NEW(sse__sub); /* NULL: no memory */
-    if (!sub) return NULL;
+    sse__sub *first = &stream->first, *sub = first->channel ? SSE__NEW(sse__sub) : first;
+    if (!sub) return NULL; /* no memory */
+    if (sub != first) {
+        sub->next   = first->next;
+        first->next = sub;
+    }
     sub->channel   = channel;
     sub->in.stream = stream;
-    sub->next      = stream->subs;
-    stream->subs   = sub;
+    memset(&sub->of, 0, sizeof sub->of);
     sse__list_add(&channel->subs, &sub->in.link);
     channel->count++;
     channel->users[stream->encoding]++;
@@ -15715,17 +15749,18 @@ static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
 static void sse__channel_leave(sse__sub *sub) {
     sse__channel *channel  = sub->channel;
     const int     encoding = sub->in.stream->encoding;
-    sse__sub    **at       = &sub->in.stream->subs;
-    while (*at != sub) at = &(*at)->next;
-    *at = sub->next;
+    sse__sub     *first    = &sub->in.stream->first, *before = first;
     sse__list_remove(&sub->in.link);
+    sub->channel = NULL;
+    while (sub != first && before->next != sub) before = before->next;
+    if (sub != first) before->next = sub->next;
     channel->count--;
     if (--channel->users[encoding] == 0) {
         sse__codec_free(channel->codecs[encoding]);
         channel->codecs[encoding] = NULL;
     }
     channel->left(channel, sub);
-    SSE_FREE(sub);
+    if (sub != first) SSE_FREE(sub);
 }
 
 /* ---- closing -------------------------------------------------------------------- */
@@ -16240,7 +16275,9 @@ static void sse__streams_run_closed(sse_app *app) {
     sse__streams *streams = app->streams;
     while (!sse__list_empty(&streams->closing)) {
         sse__stream *stream = SSE__CONTAINER(streams->closing.next, sse__stream, of.closing);
-        while (stream->subs) sse__channel_leave(stream->subs); /* on_close does not count it */
+        sse__sub    *sub;
+        while ((sub = sse__stream_subs(stream)) != NULL)
+            sse__channel_leave(sub); /* on_close does not count it */
         streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
         if (stream->on_close) {
@@ -16279,7 +16316,7 @@ static void sse__stream_turn_away(sse__stream *stream) {
    retry. */
 static void sse__stream_begun(sse__stream *stream) {
     sse_req *req = stream->by.req;
-    if (req->unfed && sse__stream_lives(stream) && !stream->raw && !stream->subs &&
+    if (req->unfed && sse__stream_lives(stream) && !stream->raw && !sse__stream_subs(stream) &&
         !stream->extra->step) {
         sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
                  req->path, sse_error_text(req->call_error));
@@ -16623,7 +16660,7 @@ SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out) {
         out->waiting = c->out.bytes;
         out->bytes -= out->bytes < out->waiting ? out->bytes : out->waiting; /* the head waits */
     }
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         if (sub->channel->topic) out->topics++;
         else out->views++;
     }
@@ -16734,7 +16771,7 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
         if (!sse__stream_lives(stream)) continue;
-        sub->awaits_state = false;
+        sub->of.awaits_state = false;
         before = stream->conn->out.bytes;
         if (sse__conn_forget(stream->conn, channel, NULL)) {
             stream->of.has.mark = 0; /* it refers to that frame */
@@ -16765,8 +16802,8 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
     sse__link *link;
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
-        if (!sub->awaits_state || !sse__stream_lives(sub->in.stream)) continue;
-        sub->awaits_state = false;
+        if (!sub->of.awaits_state || !sse__stream_lives(sub->in.stream)) continue;
+        sub->of.awaits_state = false;
         (void)sse__channel_send_snapshot(channel, sub->in.stream, state, streams);
     }
 }
@@ -17826,34 +17863,42 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
 
 /* What the stream reads rows by; NULL: it does not. */
 static sse__sub *sse__stream_row_sub(const sse__stream *stream) {
-    sse__sub *sub = stream->subs;
+    sse__sub *sub = sse__stream_subs(stream);
     while (sub && !sub->channel->outbox) sub = sub->next;
     return sub;
 }
 
+/* there: the row that the stream goes on from has come (B4), or it begins with the first. */
+typedef struct sse__outbox_page { sse__sub *sub; bool there; } sse__outbox_page;
+
 static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
-    sse__sub    *sub    = (sse__sub *)user;
-    sse__stream *stream = sub->in.stream;
-    size_t       max    = stream->max_queue;
+    sse__outbox_page *page   = (sse__outbox_page *)user;
+    sse__sub         *sub    = page->sub;
+    sse__stream      *stream = sub->in.stream;
+    size_t            max    = stream->max_queue;
     if (max > SSE__OUTBOX_BYTES) max = SSE__OUTBOX_BYTES;
+    if (!page->there) return page->there = id == sub->of.after; /* which it has had */
     if (id > sub->channel->outbox->last) return false; /* B1 */
     if (m && !sse__stream_has_room(stream, m, max)) {
         stream->replaying = true;
         return false;
     }
     if (m) (void)sse__stream_push(stream, m);
-    sub->after = id;
+    sub->of.after = id;
     return sse__stream_lives(stream);
 }
 
-static void sse__outbox_refill(sse__sub *sub) {
+static void sse__outbox_refill(sse__sub *sub) { /* one query finds the row before, and the rest */
     const sse__outbox *o      = sub->channel->outbox;
     sse__stream       *stream = sub->in.stream;
-    stream->replaying = sub->after > o->last; /* B3 */
-    if (sub->after >= o->last) return;
-    if (!sse__outbox_has(o, sub->after)) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
-    else if (sse__outbox_read(o, sub->after, sse__outbox_refill_row, sub))
+    sse__outbox_page   page;
+    page.sub          = sub;
+    page.there        = sub->of.after == 0;
+    stream->replaying = sub->of.after > o->last; /* B3 */
+    if (sub->of.after >= o->last) return;
+    if (sse__outbox_read(o, page.there ? 0 : sub->of.after - 1, sse__outbox_refill_row, &page))
         sse__stream_cut(stream, SSE_BY_ERROR); /* its client reconnects */
+    else if (!page.there) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
 }
 
 /* Whether a client that comes back with an id lacks nothing that it cannot be sent. *known: the
@@ -17878,7 +17923,7 @@ static void sse__outbox_hold_back(const sse__outbox *o, const sse__message *m) {
         if (stream->replaying || !sse__stream_lives(stream) ||
             sse__stream_has_room(stream, m, stream->max_queue))
             continue;
-        sub->after        = o->last;
+        sub->of.after        = o->last;
         stream->replaying = true;
     }
 }
@@ -17929,7 +17974,7 @@ static void sse__outbox_restart(sse__outbox *o) {
     if (m) sse__channel_send(o->channel, m, 0, streams);
     sse__message_drop(m);
     for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next)
-        SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
+        SSE__CONTAINER(link, sse__sub, in.link)->of.after = 0;
     o->app->net->counts.events++;
     o->app->net->counts.gaps += o->channel->count;
     o->last    = 0; /* B1 */
@@ -17944,7 +17989,7 @@ static void sse__outbox_catch_up(sse__outbox *o) { /* B3 */
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
         if (!stream->replaying || !sse__stream_lives(stream)) continue;
-        if (sub->after > o->last || !sse__stream_flows(stream)) o->ahead = true;
+        if (sub->of.after > o->last || !sse__stream_flows(stream)) o->ahead = true;
         else sse__outbox_refill(sub);
     }
 }
@@ -18351,7 +18396,7 @@ static sse__upstream *sse__upstream_new(sse__sequence *sequence, sse_str name,
 /* ---- who is held --------------------------------------------------------------------------- */
 
 static sse__upstream *sse__stream_upstream(const sse__stream *stream) { /* NULL: it has none */
-    const sse__sub *sub = stream->subs;
+    const sse__sub *sub = sse__stream_subs(stream);
     while (sub && !sub->channel->source) sub = sub->next;
     return sub ? sub->channel->source : NULL;
 }
@@ -18924,7 +18969,7 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
                                   void *user) {
     const sse__link *all = &stream->app->topics->sequence.histories, *link;
     sse__sub        *sub;
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         const sse__topic *topic = sub->channel->topic;
         if (topic && topic->history) fn(topic->history, sub, user);
         if (!topic || !topic->pattern) continue;
@@ -18987,7 +19032,7 @@ static void sse__sub_keepers(const sse__sub *sub, sse__keepers *k) {
 static sse__keepers sse__stream_keepers(const sse__stream *stream) {
     sse__keepers    k = {false, false, 0, 0};
     const sse__sub *sub;
-    for (sub = stream->subs; sub; sub = sub->next) sse__sub_keepers(sub, &k);
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) sse__sub_keepers(sub, &k);
     return k;
 }
 
@@ -18998,7 +19043,7 @@ static bool sse__sub_has_history(const sse__sub *sub) {
 }
 
 static bool sse__stream_has_history(const sse__stream *stream) { /* of what it follows */
-    const sse__sub *sub = stream->subs;
+    const sse__sub *sub = sse__stream_subs(stream);
     while (sub && !sse__sub_has_history(sub)) sub = sub->next;
     return sub != NULL;
 }
@@ -19040,7 +19085,7 @@ static bool sse__stream_load(sse__stream *stream, uint64_t after) {
     const sse__sub *sub;
     topics->load_overflow = false;
     topics->load_lost     = 0;
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         const sse__topic *topic = sub->channel->topic;
         if (topic && topic->pattern) sse__topics_load(topics, topic->node.key.ptr, after);
     }
@@ -19079,9 +19124,10 @@ static void sse__merge_sink(sse__merge *m, size_t i) { /* to where both below it
 static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     const sse__rule *rule  = sub->channel->topic->rule;
     sse__merge      *m     = (sse__merge *)user;
-    const uint32_t   from  = sse__history_after(h, sub->after);
+    const uint64_t   after = sub->of.after;
+    const uint32_t   from  = sse__history_after(h, after);
     void            *array = m->at;
-    if (h->lost_at > m->told && h->lost > sub->after &&
+    if (h->lost_at > m->told && h->lost > after &&
         (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
         m->lost = true;
     if (m->failed || from == h->count) return;
@@ -19138,7 +19184,7 @@ static sse__where sse__upstream_where(const sse__upstream *source, const sse__st
     order = sse__place_against(source, place, source->newest);
     if (order >= 0) return order ? SSE__AHEAD : SSE__IN_MEMORY;
     if (sse__place_against(source, place, source->floor) < 0) return SSE__NOT_ALL_IN_MEMORY;
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         const sse__history *h = sub->channel->source ? sub->channel->topic->history : NULL;
         if (h && h->trimmed && !sse__history_behind(h, source, place))
             return SSE__NOT_ALL_IN_MEMORY;
@@ -19150,16 +19196,16 @@ static sse__where sse__upstream_where(const sse__upstream *source, const sse__st
 static void sse__upstream_place(const sse__upstream *source, const sse__stream *stream,
                                 const char *place) {
     sse__sub *sub;
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         const sse__history *h = sub->channel->source ? sub->channel->topic->history : NULL;
         const uint32_t      i = h ? sse__history_behind(h, source, place) : 0;
-        if (h && i) sub->after = sse__history_seq(h, i - 1);
-        else if (h) sub->after = h->count ? h->lost : source->sequence->last;
+        if (h && i) sub->of.after = sse__history_seq(h, i - 1);
+        else if (h) sub->of.after = h->count ? h->lost : source->sequence->last;
     }
 }
 
 static bool sse__held_has_all(const sse__held *held) { /* that was published since it was asked */
-    const sse__sub *sub = held->stream->subs;
+    const sse__sub *sub = sse__stream_subs(held->stream);
     while (sub && (!sub->channel->source ||
                    sub->channel->topic->history->lost <= held->asked))
         sub = sub->next;
@@ -19209,18 +19255,18 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
     }
     memset(&m, 0, sizeof m);
     m.told = begins ? sequence->losses : stream->extra->told;
-    for (sub = stream->subs; sub; sub = sub->next)
-        if (sub->channel->topic && sub->after < after) after = sub->after;
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next)
+        if (sub->channel->topic && sub->of.after < after) after = sub->of.after;
     (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         sse__keepers k = {false, false, 0, 0};
         sse__sub_keepers(sub, &k);
-        if (sequence->forgot > m.told && k.gone > sub->after) m.lost = true;
+        if (sequence->forgot > m.told && k.gone > sub->of.after) m.lost = true;
     }
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
-    for (sub = stream->subs; sub; sub = sub->next)
-        if (sub->after < seq) sub->after = seq;
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next)
+        if (sub->channel->topic && sub->of.after < seq) sub->of.after = seq;
     if (m.count && begins && !sse__stream_note_told(stream, m.told)) m.failed = true;
     if (m.lost || m.failed) /* its client comes back, and is told of the gap */
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR);
@@ -19292,7 +19338,7 @@ static void sse__stream_send_position(sse__stream *stream) {
     if (source && !source->newest) return; /* no place is known */
     sse__message_begin(&b);
     if (source) sse_printf(&b, "id: %.*s\n", SSE_STR(sse__message_id(source->newest)));
-    else if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->after);
+    else if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->of.after);
     else sse__put_str(&b, sse__id_line(id, sequence->epoch, sequence->last));
     sse__put_char(&b, '\n');
     m = sse__message_new(&b, NULL);
@@ -19325,7 +19371,7 @@ static void sse__stream_gap(sse__stream *stream, bool expired) {
 /* Whether memory has the events that greet a newcomer, and knows where it is then: O4. */
 static bool sse__upstream_greets(const sse__upstream *source, const sse__stream *stream) {
     const sse__sub *sub;
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         const sse__topic *topic = sub->channel->source ? sub->channel->topic : NULL;
         if (topic && topic->rule->options.greet > 0 &&
             topic->history->count < (uint32_t)topic->rule->options.greet)
@@ -19382,7 +19428,8 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
         placed  = resumed && !r.old;
         if (resumed) counts->resumes++;
         else if (r.ours || sse__stream_has_history(stream)) sse__stream_gap(stream, r.found);
-        for (sub = stream->subs; sub; sub = sub->next) sub->after = resumed ? r.seq : 0;
+        for (sub = sse__stream_subs(stream); sub; sub = sub->next)
+            if (sub->channel->topic) sub->of.after = resumed ? r.seq : 0;
     }
     delivered = counts->delivered;
     if (sse__stream_lives(stream)) seq = sse__stream_refill(stream, true);
@@ -19529,7 +19576,7 @@ static const void *sse__topic_ids(const sse__topic *topic) {
 static bool sse__topic_compatible(const sse__topic *topic, const sse__stream *stream) {
     const void     *ids = sse__topic_ids(topic), *others = NULL;
     const sse__sub *sub;
-    for (sub = stream->subs; ids && sub && !others; sub = sub->next)
+    for (sub = sse__stream_subs(stream); ids && sub && !others; sub = sub->next)
         others = sse__topic_ids(sub->channel->topic); /* those of all */
     return !others || others == ids;
 }
@@ -19557,7 +19604,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     }
     if (!sub) return fits ? SSE_E_NOMEM : SSE_E_STATE;
     sse__list_remove(&topic->idle);
-    sub->after = sse__topic_greet_after(topic, opening);
+    sub->of.after = sse__topic_greet_after(topic, opening);
     if (opening && sse__topic_ids(topic)) stream->replaying = true;            /* S7 */
     if (!opening && !stream->placed && sse__sub_has_history(sub)) { /* O4 */
         stream->placed = true;
@@ -19621,7 +19668,7 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) {
 
 SSE_API bool sse_subscribed(sse_stream s, const char *topic) {
     const sse__stream *stream = sse__stream_open_one(s);
-    const sse__sub    *sub    = stream && topic ? stream->subs : NULL;
+    const sse__sub    *sub    = stream && topic ? sse__stream_subs(stream) : NULL;
     for (; sub; sub = sub->next) {
         const sse__topic *t = sub->channel->topic; /* NULL: it is a view's */
         if (t && (t->pattern ? sse__pattern_match(t->node.key.ptr, sse__text(topic))
@@ -20916,7 +20963,7 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
     if (view->state)
         return sse__channel_send_snapshot(&view->channel, stream, view->state,
                                           stream->app->streams);
-    sub->awaits_state = true;
+    sub->of.awaits_state = true;
     if (!view->failures) sse__view_mark(view);
     return SSE_OK;
 }
@@ -21986,11 +22033,10 @@ static void sse__req_ask_hooks(sse_req *req) { /* until one has answered */
     }
 }
 
-/* fn: of its route; NULL: there is none. */
-static void sse__req_call(sse_req *req, int kind, sse_handler fn) {
+static void sse__req_call(sse_req *req, int kind, sse_handler fn) { /* fn: of its route */
     const sse__route *route  = req->route;
-    const sse__upcall upcall = sse__upcall_begin(fn ? req->app : NULL, kind);
-    if (fn) fn(req, route->user);
+    const sse__upcall upcall = sse__upcall_begin(req->app, kind);
+    fn(req, route->user);
     sse__upcall_end(&upcall, "%s of %s %s", kind == SSE__IN_GUARD ? "guard" : "handler",
                     route->method, route->path);
 }
@@ -22022,7 +22068,7 @@ static void sse__req_dispatch(sse_req *req) {
         sse__req_not_found(req);
         return;
     }
-    sse__req_call(req, SSE__IN_GUARD, req->route->guard);
+    if (req->route->guard) sse__req_call(req, SSE__IN_GUARD, req->route->guard);
     if (!sse__req_answered(req)) sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
 }
 
@@ -22103,7 +22149,7 @@ static void sse__req_conclude(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
-    if (c && c->net->told != req->told) c->after = c->net->told;
+    if (c && c->net->told != req->told) sse__net_report(c->net);
     if (req->stream) app->stream_begun(req->stream);
     if (c && !streaming) {
         sse__conn_skip_body(c);
@@ -22136,6 +22182,7 @@ enum { SSE__UNANSWERED_MS = 60000 };
    memory that is lost, and a client that waits. */
 static void sse__req_finish_alarm(sse__alarm *alarm) {
     sse_req *req = SSE__CONTAINER(alarm, sse_req, finish);
+    req->app->loop.upcall++;
     if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
     else
         sse__log(req->app, SSE_LOG_WARNING, "%s %s was deferred a minute ago and is not answered "
@@ -22271,8 +22318,7 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->thread = sse__thread_self();
     req->told   = c->net->told;
     req->body   = body;
-    req->held   = c->held; /* C6: it may outlive the connection */
-    c->held     = 0;
+    req->held   = body.len; /* C6: it may outlive the connection */
     req->app->call_error = SSE_OK;
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
@@ -23192,7 +23238,7 @@ static bool sse__wish_wants(const sse__wish *w, const sse__stream *stream) {
         sse__wish_finds(sse__group_name(stream->extra->label), find) ||
         sse__wish_finds(sse__stream_path(stream), find))
         return true;
-    for (sub = stream->subs; sub; sub = sub->next)
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next)
         if (!sse__channel_is_ours(sub->channel) &&
             sse__wish_finds(sse__channel_name(sub->channel), find))
             return true;
@@ -23474,7 +23520,7 @@ static void sse__monitor_put_stream(sse_buf *out, const sse__stream *stream) {
              sse__peer_write(&c->peer, peer), sse__stream_path(stream),
              (unsigned long)((uint32_t)(stream->app->loop.wheel.now / 1000) - stream->opened_s),
              (unsigned long)(sse__stream_ago(stream, stream->last_sent) / 1000));
-    for (sub = stream->subs; sub; sub = sub->next, n++)
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next, n++)
         if (n < SSE__MONITOR_FOLLOWS)
             sse_json(out, n ? ",%s" : "%s", sse__channel_name(sub->channel));
     sse_json(out, "],\"follows_all\":%lu,\"events\":%lu,\"bytes\":%llu,\"waiting_bytes\":%llu,"
@@ -24122,24 +24168,22 @@ static void sse__check_queue(const sse__queue *q) {
 static void sse__check_conn(const sse__conn *c) {
     const sse_app_options *o = &c->net->app->options;
     const bool     reads = c->state == SSE__HEAD || c->state == SSE__BODY;
+    const bool     timed = c->alarm.link.next != NULL;
     const sse_req *req   = c->req;
     SSE_ASSERT(c->state != SSE__CLOSED && c->source.fd >= 0);
-    SSE_ASSERT(!c->deadline || c->alarm.link.next);
-    SSE_ASSERT(!c->deadline || c->excused || c->alarm.due <= c->deadline);
     SSE_ASSERT(!c->inbox || c->inbox->bytes.len); /* C3 */
     SSE_ASSERT(!c->inbox || reads || c->stream || c->work.next || c->out.count || req); /* C3 */
     SSE_ASSERT((c->state == SSE__STREAM) == (c->stream != NULL));
     SSE_ASSERT(!c->stream || (c->stream->conn == c && !req));
-    SSE_ASSERT(c->state != SSE__REPLY || (req && !c->deadline));
-    SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (c->deadline || o->header_timeout_ms < 0)));
+    SSE_ASSERT(c->state != SSE__REPLY || req);
+    SSE_ASSERT(c->state != SSE__HEAD || (c->inbox && (timed || o->header_timeout_ms < 0)));
     SSE_ASSERT(c->state != SSE__BODY || c->inbox);
-    SSE_ASSERT(c->state != SSE__BODY || !c->deadline == (c->paused || o->body_timeout_ms < 0));
+    SSE_ASSERT(c->state != SSE__BODY || timed != (c->paused || o->body_timeout_ms < 0));
     SSE_ASSERT(c->state != SSE__SEND || c->out.count || c->work.next);
-    SSE_ASSERT(c->state != SSE__LINGER || (c->deadline && !c->inbox && !c->out.count));
+    SSE_ASSERT(c->state != SSE__LINGER || (timed && !c->inbox && !c->out.count));
     SSE_ASSERT(c->state != SSE__IDLE || !c->out.count);
     SSE_ASSERT(!c->skip || c->state == SSE__BODY || c->state == SSE__SEND);
     SSE_ASSERT(!c->waits || (c->work.next && c->out.count)); /* C5 */
-    SSE_ASSERT(!c->held || (c->state == SSE__BODY && !c->in_place)); /* C6 */
     sse__check_queue(&c->out);
     if (req) {
         const bool waits = c->state == SSE__BODY && !c->in_place; /* for its body, to be handled */
@@ -24148,7 +24192,7 @@ static void sse__check_conn(const sse__conn *c) {
         SSE_ASSERT((req->phase == SSE__REQ_HEAD) == waits && !req->kept.next == waits);
         (void)waits;
     }
-    (void)o, (void)reads, (void)req;
+    (void)o, (void)reads, (void)req, (void)timed;
 }
 
 /* What the drawing of >>stream promises between two turns: S6, S7. */
@@ -24162,13 +24206,14 @@ static void sse__check_stream(const sse__stream *stream) {
     SSE_ASSERT(stream->phase != SSE__STREAM_OPEN || !stream->app->server->stopping);
     SSE_ASSERT(stream->phase != SSE__STREAM_STOPPING || stream->drain ||
                (x->step && x->step_at));
-    SSE_ASSERT(!lives || !x->ends_at || stream->conn->deadline);
-    SSE_ASSERT(!stream->raw || (!stream->subs && !stream->replaying && !stream->ping_ms));
+    SSE_ASSERT(!lives || !x->ends_at || stream->conn->alarm.link.next);
+    SSE_ASSERT(!stream->raw ||
+               (!sse__stream_subs(stream) && !stream->replaying && !stream->ping_ms));
     if (x->label) /* S4 */
         SSE_ASSERT(x->with_label.stream == stream && x->with_label.link.next);
     if (x->who) /* S4 */
         SSE_ASSERT(x->with_who.stream == stream && x->with_who.link.next);
-    for (sub = stream->subs; sub; sub = sub->next) {
+    for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         SSE_ASSERT(sub->in.stream == stream && sub->in.link.next && sub->channel->count);
     }
     (void)lives;
@@ -24185,7 +24230,7 @@ static bool sse__check_views(const sse_app *app) {
             dirty = dirty || view->dirty;
             for (in = view->channel.subs.next; in != &view->channel.subs; in = in->next) {
                 const sse__sub *sub = SSE__CONTAINER(in, sse__sub, in.link);
-                SSE_ASSERT(!sub->awaits_state || !view->state ||
+                SSE_ASSERT(!sub->of.awaits_state || !view->state ||
                            !sse__stream_lives(sub->in.stream)); /* V2 */
                 (void)sub;
             }
@@ -24217,7 +24262,7 @@ static void sse__check_all(sse_app *app) {
     for (link = app->net->conns.next; link != &app->net->conns; link = link->next, count++) {
         const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         sse__check_conn(c);
-        held += c->held;
+        held += sse__conn_held(c);
         works = works || (c->work.next && !c->waits);
     }
     for (link = app->router->kept.next; link != &app->router->kept; link = link->next) {
@@ -24447,6 +24492,7 @@ SSE_API void sse_app_free(sse_app *app) {
     sse__stages_run(app, SSE__FREE_STREAMS, SSE__FREE_MONITOR);
     sse__encoder_free(app->encoder);
     sse__router_close(app->router);
+    sse_buf_free(&app->head);
     SSE_FREE(app->topic_of_log);
     sse__app_drop(app);
 }

@@ -6,6 +6,7 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 #include "crowd.h"
+#include "figures.h"
 
 enum { READERS = 1000, MOST = 100000 };
 
@@ -87,15 +88,11 @@ static void serve(int out, int argument) {
 
 /* ---- measuring ---- */
 
-static int by_size(const void *a, const void *b) {
-    return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b;
-}
-
 static double p99(const char *name, double *ms, int rounds) {
-    qsort(ms, (size_t)rounds, sizeof *ms, by_size);
-    printf("%-42s p50 %6.2f ms   p99 %6.2f ms\n", name, ms[rounds / 2], ms[rounds * 99 / 100]);
+    const double late = part(ms, (size_t)rounds, 0.99);
+    printf("%-42s p50 %6.2f ms   p99 %6.2f ms\n", name, part(ms, (size_t)rounds, 0.5), late);
     fflush(stdout);
-    return ms[rounds * 99 / 100];
+    return late;
 }
 
 static struct crowd crowd;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include "process.h"
+#include "figures.h"
 
 enum { EVERY_US = 5000, PIPES = 10, DEEP = 2000, TEXTS = 8, TEXT_BYTES = 1000000, MOST = 20000 };
 
@@ -216,16 +217,6 @@ static int start_loads(int which, pid_t *pids) {
 
 static double page_ms[MOST], event_ms[MOST];
 
-static int by_size(const void *a, const void *b) {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double part(double *ms, int n, double p) {
-    qsort(ms, (size_t)n, sizeof *ms, by_size);
-    return n ? ms[(int)((double)(n - 1) * p)] : 0;
-}
-
 static int await(int fd, const char *what) { /* in what comes next. 0: the connection has ended */
     char    room[4096];
     size_t  len = 0;
@@ -298,10 +289,10 @@ static int row(const char *program, const char *preload, const struct load *load
     unlink("a.db-shm");
     unlink("a.db-sse");
     if (n < 0) return 1;
-    p[0] = part(page_ms, n, 0.5);
-    p[1] = part(page_ms, n, 0.99);
-    p[2] = part(event_ms, n, 0.5);
-    p[3] = part(event_ms, n, 0.99);
+    p[0] = part(page_ms, (size_t)n, 0.5);
+    p[1] = part(page_ms, (size_t)n, 0.99);
+    p[2] = part(event_ms, (size_t)n, 0.5);
+    p[3] = part(event_ms, (size_t)n, 0.99);
     if (!load->which) {
         bar_page = p[1] * 3 > 50 ? p[1] * 3 : 50;
         bar_event = p[3] * 3 > 50 ? p[3] * 3 : 50;

@@ -119,24 +119,6 @@ static void lateness(struct side *side[2], double seconds) {
     fflush(stdout);
 }
 
-static void memory(int count, int per_s) {
-    static struct side side;
-    double             from;
-    long               empty;
-    side_open(&side, "sse.h", own, false);
-    side_join(&side, 10, 0, 10); /* what the first ones cost is not theirs */
-    usleep(100000);
-    empty = rss_kb(side.pid);
-    from = now_s();
-    side_join(&side, count, per_s, 30);
-    from = now_s() - from;
-    usleep(300000);
-    printf("%d join %s: %.2f s, %d refused; %.0f bytes of memory each\n", side.crowd.joined,
-        per_s ? "while ten events a second flow" : "and listen", from, side.crowd.refused,
-        (double)(rss_kb(side.pid) - empty) * 1024 / (count - 10));
-    side_close(&side);
-}
-
 int main(int argc, char **argv) {
     static struct side floor_side, own_side;
     struct side       *side[2];
@@ -157,7 +139,7 @@ int main(int argc, char **argv) {
     lateness(side, seconds);
     side_close(side[0]);
     side_close(side[1]);
-    memory(count, 0);
-    memory(count, 10);
+    side_many(own, count, 0);
+    side_many(own, count, 10);
     return 0;
 }

@@ -94,6 +94,38 @@ static void left_out(struct peer *p, const char *why) {
     fflush(stdout);
 }
 
+/* ---- turns ---- */
+
+/* What each turn of each server came to: two figures. */
+static double figures[2][MOST_PEERS][ROUNDS_MOST];
+
+/* Each server has its turn in each round, and in the next one another comes first. */
+static void in_turns(void (*turn)(int who, int round, int argument), int argument) {
+    int i, k;
+    for (i = 0; i < rounds; i++)
+        for (k = 0; k < count; k++)
+            if (!peers[(i + k) % count].out) turn((i + k) % count, i, argument);
+}
+
+/* broken: of a server, one connection at least. */
+static void show(const char *first, const char *second, bool (*broken)(int who), const char *why) {
+    int k;
+    for (k = 0; k < count; k++) {
+        if (!peers[k].out && broken(k)) left_out(&peers[k], why);
+        if (peers[k].out) continue;
+        figure(&peers[k], first, figures[0][k], rounds);
+        figure(&peers[k], second, figures[1][k], rounds);
+    }
+}
+
+static double late[ROOM];
+
+/* How late n of them were, of which part() shows the median and the rest. */
+static void note_late(int who, int round, size_t n, double unit) {
+    figures[0][who][round] = unit * part(late, n, 0.5);
+    figures[1][who][round] = unit * part(late, n, 0.99);
+}
+
 /* ---- requests ---- */
 
 static struct asked asked[MOST_PEERS];
@@ -127,47 +159,30 @@ static void stop_all_asked(void) {
     for (i = 0; i < count; i++) server_stop(asked[i].pid);
 }
 
-static void hello(int deep) {
-    char what[64];
-    int  i, k;
-    for (i = 0; i < rounds; i++)
-        for (k = 0; k < count; k++) {
-            const int who = (i + k) % count;
-            if (!peers[who].out) asked_round(&asked[who], i, deep, seconds);
-            if (asked[who].broken) peers[who].out = true;
-        }
-    for (k = 0; k < count; k++) {
-        snprintf(what, sizeof what, "%d at a time, requests/s", deep);
-        if (peers[k].out) {
-            if (asked[k].broken) left_out(&peers[k], deep == 1 ? "1 at a time" : "16 at a time");
-            continue;
-        }
-        figure(&peers[k], what, asked[k].per_s, rounds);
-        snprintf(what, sizeof what, "%d at a time, us of CPU", deep);
-        figure(&peers[k], what, asked[k].us, rounds);
-        snprintf(what, sizeof what, "%d at a time, us of its own", deep);
-        figure(&peers[k], what, asked[k].user_us, rounds);
-    }
+static bool asked_broke(int who) { return asked[who].broken; }
+
+static void ask_round(int who, int round, int deep) {
+    if (!asked[who].broken) asked_round(&asked[who], round, deep, seconds);
 }
 
-static void paced_requests(void) {
-    static double late[ROOM];
-    int           i, k;
-    for (i = 0; i < rounds; i++)
-        for (k = 0; k < count; k++) {
-            const int who = (i + k) % count;
-            size_t    n;
-            if (peers[who].out) continue;
-            n = asked_pace(&asked[who], 1000, seconds, late, ROOM);
-            asked[who].us[i] = 1e6 * part(late, n, 0.99);
-            asked[who].user_us[i] = 1e6 * part(late, n, 0.5);
-        }
+static void hello(int deep) {
+    char per_s[64], us[64], own_us[64];
+    int  k;
+    snprintf(per_s, sizeof per_s, "%d at a time, requests/s", deep);
+    snprintf(us, sizeof us, "%d at a time, us of CPU", deep);
+    snprintf(own_us, sizeof own_us, "%d at a time, us of its own", deep);
+    in_turns(ask_round, deep);
     for (k = 0; k < count; k++) {
-        if (asked[k].broken) left_out(&peers[k], "a connection broke");
-        if (peers[k].out) continue;
-        figure(&peers[k], "p50, us", asked[k].user_us, rounds);
-        figure(&peers[k], "p99, us", asked[k].us, rounds);
+        memcpy(figures[0][k], asked[k].per_s, sizeof asked[k].per_s);
+        memcpy(figures[1][k], asked[k].us, sizeof asked[k].us);
     }
+    show(per_s, us, asked_broke, deep == 1 ? "1 at a time" : "16 at a time");
+    for (k = 0; k < count; k++)
+        if (!peers[k].out) figure(&peers[k], own_us, asked[k].user_us, rounds);
+}
+
+static void pace_requests(int who, int round, int per_s) {
+    note_late(who, round, asked_pace(&asked[who], per_s, seconds, late, ROOM), 1e6);
 }
 
 /* ---- streams ---- */
@@ -187,44 +202,16 @@ static void stop_all_watched(void) {
     for (i = 0; i < count; i++) side_close(&sides[i]);
 }
 
-static void fanout(void) {
-    static double per_s[MOST_PEERS][ROUNDS_MOST], us[MOST_PEERS][ROUNDS_MOST];
-    int           i, k;
-    for (i = 0; i < rounds; i++)
-        for (k = 0; k < count; k++) {
-            const int   who = (i + k) % count;
-            struct rate rate;
-            if (peers[who].out) continue;
-            rate = side_rounds(&sides[who], 1, seconds);
-            per_s[who][i] = rate.wall;
-            us[who][i] = 1e6 / rate.cpu;
-        }
-    for (k = 0; k < count; k++) {
-        if (sides[k].crowd.refused) left_out(&peers[k], "a stream broke");
-        if (peers[k].out) continue;
-        figure(&peers[k], "events/s", per_s[k], rounds);
-        figure(&peers[k], "us of CPU", us[k], rounds);
-    }
+static bool side_broke(int who) { return sides[who].crowd.refused > 0; }
+
+static void fan_out(int who, int round, int events_a_round) {
+    const struct rate rate = side_rounds(&sides[who], events_a_round, seconds);
+    figures[0][who][round] = rate.wall;
+    figures[1][who][round] = 1e6 / rate.cpu;
 }
 
-static void paced_events(void) {
-    static double late[ROOM], p50[MOST_PEERS][ROUNDS_MOST], p99[MOST_PEERS][ROUNDS_MOST];
-    int           i, k;
-    for (i = 0; i < rounds; i++)
-        for (k = 0; k < count; k++) {
-            const int who = (i + k) % count;
-            size_t    n;
-            if (peers[who].out) continue;
-            n = side_pace(&sides[who], 20, seconds, late, ROOM);
-            p99[who][i] = 1e3 * part(late, n, 0.99);
-            p50[who][i] = 1e3 * part(late, n, 0.5);
-        }
-    for (k = 0; k < count; k++) {
-        if (sides[k].crowd.refused) left_out(&peers[k], "a stream broke");
-        if (peers[k].out) continue;
-        figure(&peers[k], "p50, ms", p50[k], rounds);
-        figure(&peers[k], "p99, ms", p99[k], rounds);
-    }
+static void pace_events(int who, int round, int per_s) {
+    note_late(who, round, side_pace(&sides[who], per_s, seconds, late, ROOM), 1e3);
 }
 
 static void many(struct peer *p) {
@@ -286,13 +273,16 @@ int main(int argc, char **argv) {
         for (i = 0; i < count; i++) many(&peers[i]);
     } else if (strcmp(measure, "fanout") == 0 || strcmp(measure, "late") == 0) {
         start_all_watched();
-        if (*measure == 'f') fanout();
-        else paced_events();
+        in_turns(*measure == 'f' ? fan_out : pace_events, *measure == 'f' ? 1 : 20);
+        if (*measure == 'f') show("events/s", "us of CPU", side_broke, "a stream broke");
+        else show("p50, ms", "p99, ms", side_broke, "a stream broke");
         stop_all_watched();
     } else {
         start_all_asked();
-        if (*measure == 'a') paced_requests();
-        else hello(1), hello(MOST_DEEP);
+        if (*measure == 'a') {
+            in_turns(pace_requests, 1000);
+            show("p50, us", "p99, us", asked_broke, "a connection broke");
+        } else hello(1), hello(MOST_DEEP);
         stop_all_asked();
     }
     return 0;

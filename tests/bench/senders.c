@@ -8,12 +8,15 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 #include "crowd.h"
+#include "figures.h"
+#include "bare.h"
+#include "own.h"
 #include <dirent.h>
 
-enum { READERS = 1000, EVENT = 1024, LENGTHS = 8 };
+enum { READERS = 1000, LENGTHS = 8 };
 static const int lengths[LENGTHS] = {4, 8, 16, 32, 64, 128, 512, READERS};
 
-static int  go[2], said[2]; /* the length of a list to send to; what it took */
+static int  said[2]; /* what it took to send to a list whose length was written to go */
 static bool published;
 
 struct took {
@@ -23,13 +26,11 @@ struct took {
 static void topic_of(int length, char name[16]) { snprintf(name, 16, "to%d", length); }
 
 static void events(sse_req *req, void *user) {
-    static const sse_event hello = {.data = "welcome"};
-    static int             count;
-    sse_stream             s = sse_stream_open(req, NULL);
-    char                   name[16];
-    int                    i;
+    static int       count;
+    const sse_stream s = own_stream(req);
+    char             name[16];
+    int              i;
     (void)user;
-    sse_stream_send(s, &hello);
     for (i = 0; i < LENGTHS; i++) {
         topic_of(lengths[i], name);
         if (count < lengths[i]) sse_subscribe(s, name);
@@ -62,22 +63,8 @@ static void threads_apart(void) {
 }
 
 static void serve(int out, int senders) {
-    sse_serve_options o;
-    sse_app          *app = sse_app_new(NULL);
-    sse_event         event;
-    char              data[EVENT];
-    bool              apart = senders == 0;
-    memset(&o, 0, sizeof o);
-    memset(&event, 0, sizeof event);
-    memset(data, '0', sizeof data);
-    data[EVENT - 8] = '\0';
-    event.data = data;
-    o.port = SSE_ANY_PORT;
-    o.senders = senders;
-    sse_get(app, "/", events, NULL);
-    if (sse_listen(app, &o)) _exit(1);
-    sse_watch(app, go[0], SSE_READ, publish, &event);
-    dprintf(out, "http://127.0.0.1:%d", sse_port(app));
+    sse_app *app = own_open(out, senders, events, publish);
+    bool     apart = senders == 0;
     for (;;) {
         struct pollfd wait = {sse_fd(app), POLLIN, 0};
         struct took   took;
@@ -110,7 +97,7 @@ static void side_open(struct side *s, int senders) {
     s->said = said[0];
     close(go[0]);
     close(said[1]);
-    crowd_join(&s->crowd, port, "/", READERS, 20);
+    crowd_join(&s->crowd, port, "/events", READERS, 20);
     if (s->crowd.joined < READERS) fprintf(stderr, "only %d joined\n", s->crowd.joined);
 }
 
@@ -123,16 +110,6 @@ static void side_turn(struct side *s, int length, int round) {
     s->wall[round] = took.wall;
     s->cpu[round] = took.cpu;
     while (s->crowd.events < want) crowd_read(&s->crowd, 20);
-}
-
-static int by_size(const void *a, const void *b) {
-    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
-}
-
-/* Of ten the quickest: other processes are in the way of the rest. Sorts. */
-static double quick(double *values, int n) {
-    qsort(values, (size_t)n, sizeof *values, by_size);
-    return values[n / 10];
 }
 
 int main(int argc, char **argv) {
@@ -152,10 +129,11 @@ int main(int argc, char **argv) {
             side_turn(k % 2 ? &alone : &helped, lengths[i], k);
             side_turn(k % 2 ? &helped : &alone, lengths[i], k);
         }
-        a = 1e6 * quick(alone.wall, rounds) / lengths[i];
-        b = 1e6 * quick(alone.cpu, rounds) / lengths[i];
-        c = 1e6 * quick(helped.wall, rounds) / lengths[i];
-        d = 1e6 * quick(helped.cpu, rounds) / lengths[i];
+        /* of ten the quickest: other processes are in the way of the rest */
+        a = 1e6 * part(alone.wall, (size_t)rounds, 0.1) / lengths[i];
+        b = 1e6 * part(alone.cpu, (size_t)rounds, 0.1) / lengths[i];
+        c = 1e6 * part(helped.wall, (size_t)rounds, 0.1) / lengths[i];
+        d = 1e6 * part(helped.cpu, (size_t)rounds, 0.1) / lengths[i];
         printf("%4d   %6.2f %6.2f     %6.2f %6.2f     %5.2f  %5.2f\n", lengths[i], a, b, c, d,
             c / a, d / b);
     }

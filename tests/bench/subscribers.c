@@ -1,11 +1,16 @@
 /* The Game of Life of examples/life.c with ever more people watching: what it costs its server,
-   which has one core.
-   usage: subscribers [COUNT [SECONDS]]   default: 1, 1,000 and 10,000 for 5 seconds each */
+   which has one core. Then as many subscribers as one process can hold who join and listen, and who
+   join while events flow.
+   usage: subscribers [COUNT [SECONDS]]   default: 1, 1,000 and 10,000 for 5 seconds each, and
+   18,000 who join; with a COUNT: that many of each */
 #define _GNU_SOURCE
 #define main life_main
 #include "../../examples/life.c"
 #undef main
 #include "crowd.h"
+#include "bare.h"
+#include "watching.h"
+#include "own.h"
 
 static void serve(int out, int unused) {
     (void)unused;
@@ -50,12 +55,13 @@ int main(int argc, char **argv) {
     const int    most = many_descriptors() - 50, count = argc > 1 ? atoi(argv[1]) : 0;
     if (count > most || count > CROWD_MOST)
         return fprintf(stderr, "at most %d\n", most < CROWD_MOST ? most : CROWD_MOST), 1;
-    if (count > 0) {
-        measure(count, seconds);
-        return 0;
+    if (count > 0) measure(count, seconds);
+    else {
+        measure(1, seconds);
+        measure(1000, seconds);
+        measure(most < 10000 ? most : 10000, seconds);
     }
-    measure(1, seconds);
-    measure(1000, seconds);
-    measure(most < 10000 ? most : 10000, seconds);
+    side_many(own, count > 0 ? count : most < 18000 ? most : 18000, 0);
+    side_many(own, count > 0 ? count : most < 18000 ? most : 18000, 2);
     return 0;
 }

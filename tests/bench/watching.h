@@ -91,7 +91,7 @@ static struct rate side_rounds(struct side *side, int events_a_round, double sec
     return rate;
 }
 
-static void side_warm(struct side *side, int readers) {
+__attribute__((unused)) static void side_warm(struct side *side, int readers) {
     const double end = now_s() + 0.2;
     int          i;
     side_join(side, readers, 0, 20);
@@ -117,4 +117,28 @@ __attribute__((unused)) static size_t side_pace(struct side *side, int per_s, do
     }
     side->crowd.late = NULL;
     return side->crowd.late_count;
+}
+
+/* What it takes, of time, of the server's CPU and of its memory, that so many join while so many
+   events a second flow. */
+__attribute__((unused)) static void side_many(void (*serve)(int, int), int count, int per_s) {
+    static struct side side;
+    double             from, ran;
+    long               empty;
+    side_open(&side, "sse.h", serve, false);
+    side_join(&side, 10, 0, 10); /* what the first ones cost is not theirs */
+    usleep(100000);
+    empty = rss_kb(side.pid);
+    from = now_s();
+    ran = clock_s(side.clock);
+    side_join(&side, count, per_s, 30);
+    from = now_s() - from;
+    ran = clock_s(side.clock) - ran;
+    usleep(300000);
+    printf("%d join while %d events a second flow: %.2f s, %.2f s of the server's CPU, %d refused; "
+           "%.0f bytes of memory each\n",
+        side.crowd.joined, per_s, from, ran, side.crowd.refused,
+        (double)(rss_kb(side.pid) - empty) * 1024 / (side.crowd.joined - 10));
+    fflush(stdout);
+    side_close(&side);
 }

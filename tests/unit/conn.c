@@ -167,7 +167,7 @@ static void break_state(sse_app *app) { conn_of(app, SSE__STREAM)->state = SSE__
 static void break_queue(sse_app *app) { conn_of(app, SSE__STREAM)->out.bytes++; }
 static void break_request(sse_app *app) { conn_of(app, SSE__REPLY)->req->conn = NULL; }
 static void break_phase(sse_app *app) { conn_of(app, SSE__REPLY)->req->phase = SSE__REQ_CONCLUDED; }
-static void break_deadline(sse_app *app) { conn_of(app, SSE__BODY)->deadline = 0; }
+static void break_deadline(sse_app *app) { sse__alarm_cancel(&conn_of(app, SSE__BODY)->alarm); }
 static void break_bodies(sse_app *app) { app->body_bytes++; }
 
 static void checks(void) { /* each broken promise ends the program in the next turn */

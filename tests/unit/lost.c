@@ -465,6 +465,37 @@ static void unread(void) { /* the topics that a pattern may match cannot be read
     sse_db_close(db);
 }
 
+static int queries;
+
+static int note_query(unsigned type, void *user, void *statement, void *sql) {
+    (void)type, (void)user, (void)statement;
+    queries += strstr((const char *)sql, "FROM outbox") != NULL;
+    return 0;
+}
+
+/* One query for the row that its client had, one for each page of what follows that. */
+static void asks_once(void) {
+    static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id";
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = dial_app(NULL);
+    client           *c;
+    int               i;
+    opening = subscribe;
+    exact = "orders";
+    pattern = NULL;
+    sse_db_migrate(db, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic_from_table(app, "orders", db, sql), 0, "a table");
+    for (i = 0; i < 5; i++) sse_db_exec(db, "INSERT INTO outbox(body) VALUES('row')");
+    turns(app, 3);
+    sqlite3_trace_v2(sse_db_raw(db), SQLITE_TRACE_STMT, note_query, NULL);
+    c = dial(app, "/s", "Last-Event-ID: 2\r\n");
+    turns(app, 3);
+    is_int(times(c, "data: row"), 3, "the rows behind its own");
+    is_int(queries, 2, "... take two queries");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
     sse_app_options options;
     sse_db         *db = sse_db_open(":memory:", NULL);
@@ -550,6 +581,7 @@ int main(void) {
     unread();
     two_servers();
     deleted_meanwhile();
+    asks_once();
 #endif
     aged_out("room.1", "room.1", NULL, NULL);
     aged_out("room.*", "room.1", NULL, NULL);
