@@ -20,6 +20,13 @@ static bool fails(void) {
 static void *scarce_malloc(int n) { return fails() ? NULL : real.xMalloc(n); }
 static void *scarce_realloc(void *p, int n) { return fails() ? NULL : real.xRealloc(p, n); }
 
+static char path[60]; /* of its own: several of these run at a time */
+
+static void anew(void) {
+    snprintf(path, sizeof path, "build/undo-%ld.db", (long)getpid());
+    remove(path);
+}
+
 static int insert(sse_db *db, void *user) { /* a row; then what user says is the answer */
     int n = sse_db_exec(db, "INSERT INTO t (a, b) VALUES (%d, %s)", *(int *)user,
         "a text that is not short, so that a row has a size");
@@ -39,9 +46,9 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
     long           n;
     int            open = 0, locked = 0, wrong = 0, failed = 0;
     long long      before, count;
-    remove("build/undo.db");
-    db = sse_db_open("build/undo.db", NULL);
-    other = sse_db_open("build/undo.db", &quick);
+    anew();
+    db = sse_db_open(path, NULL);
+    other = sse_db_open(path, &quick);
     sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
     for (n = 0; n < 300; n++) {
         int a = (int)(n * 3), rc;
@@ -109,8 +116,8 @@ static void strict(void) {
     sse_app            *app = sse_app_new(NULL);
     sse_db_post_options options;
     long long           n, orphans = 0;
-    remove("build/undo.db");
-    db = sse_db_open("build/undo.db", NULL);
+    anew();
+    db = sse_db_open(path, NULL);
     memset(&options, 0, sizeof options);
     options.app = app;
     options.done = told;
@@ -129,6 +136,7 @@ static void strict(void) {
     is_int(orphans, 0, "memory that fails as a statement is posted turns no foreign keys off");
     sse_app_free(app);
     sse_db_close(db);
+    anew();
 }
 #endif
 
