@@ -128,7 +128,7 @@ static const char *const op_names[] = {
 };
 
 enum { CLIENTS = 4, EVERYBODY = CLIENTS, STEPS = 80 };
-enum { CONNECT_SLOW = 1 }; /* .arg of CONNECT: it reads nothing at first */
+enum { CONNECT_SLOW = 1 };                       /* .arg of CONNECT: it reads nothing at first */
 enum { PASS_AGES = 5400, PASS_TIMEOUT = 31000 }; /* .arg of PASS, in ms; above that: less */
 
 typedef struct step {
@@ -205,7 +205,8 @@ static const struct scene {
     {F_SLOW, "KffffffBC"},
     {F_SLOW, "KffffTfRC"},
     {F_SLOW, "KffTC"},
-    {F_SLOW, "KfffXfC"}, {F_SLOW, "BfffSfffR"},
+    {F_SLOW, "KfffXfC"},
+    {F_SLOW, "BfffSfffR"},
     {F_RESTART, "fXfCf"},
     {F_RESTART, "BfXC"},
     {F_GRACE, "fXC"},
