@@ -16326,7 +16326,8 @@ static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stre
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
     if (stream->raw) return;
-    if (!o->no_compression && sse__app_encoder(stream->app) &&
+    /* one that there was no memory for a moment ago would not have its ping */
+    if (!o->no_compression && stream->app->encoder &&
         sse__stream_may_set(req, SSE__LIT("content-encoding"))) {
         sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
         chosen = sse__accept_encoding(sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING), offered);
