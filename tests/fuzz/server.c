@@ -152,7 +152,6 @@ typedef struct browser {
     bool     has_data;
     int      seen[TOPICS], view[3], table;
     bool     any[TOPICS]; /* where the next event of a topic starts is not known */
-    bool     has[TOPICS]; /* it has seen one of them */
     unsigned before;      /* topics of its last stream */
 } browser;
 static browser  browsers[BROWSERS];
@@ -191,7 +190,6 @@ static void saw_event(browser *b, int topic, int n) {
     CHECK(b->any[topic] || n > b->seen[topic]); /* once, and in order */
     if (!b->any[topic] && !loose) CHECK(only_burnt(topic, b->seen[topic], n));
     b->any[topic] = false;
-    b->has[topic] = true;
     b->seen[topic] = n;
 }
 
@@ -290,14 +288,11 @@ static void began(reply *r) {
         const record *s = b->stream;
         const bool    keeps = i == GREETS || i == KEPT || i == STORED || i == ROWS;
         if (!(s->topics >> i & 1)) continue;
-        if (keeps && s->resumed) { /* from its id on. That of a greeting is older than some events
-                                      that it was not to see */
-            if (w->behind || !(b->before >> i & 1) || (b->before >> GREETS & 1 && !b->has[i]))
-                b->any[i] = true;
+        if (keeps && s->resumed) { /* from its id on */
+            if (w->behind || !(b->before >> i & 1)) b->any[i] = true;
         } else { /* with what comes, or the last two */
             b->any[i] = i == GREETS || i == ROWS;
             b->seen[i] = s->from[i];
-            b->has[i] = false;
         }
     }
     b->before = b->stream->topics;
