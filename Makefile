@@ -86,13 +86,16 @@ bench: ## measure sse.h beside others: 10 minutes; BENCH=quick: 2; CHARTS=DIR: c
 
 outside: build/outside ## build the server for other people's test suites
 
-fuzz: ## fuzz each parser for FUZZ=30 seconds; finds go to build/fuzz
+fuzz: ## fuzz each target for FUZZ=30 seconds; finds go to build/fuzz
 	@sh tests/setup.sh fuzz
 	@$(MAKE1) -j2 $(fuzzers:%=build/fuzz/%)
 	@for f in $(fuzzers); do mkdir -p build/fuzz/$$f.corpus && \
-	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 \
-	        -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus \
-	        $$(ls -d tests/fuzz/corpus/$$f 2>/dev/null) || exit 1; done
+	    echo "== $$f: $(FUZZ) s, see build/fuzz/$$f.log" && \
+	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=20 -rss_limit_mb=1500 \
+	        -dict=tests/fuzz/words.dict -artifact_prefix=build/fuzz/$$f. build/fuzz/$$f.corpus \
+	        tests/fuzz/corpus/$$f 2>build/fuzz/$$f.log && \
+	    grep -a -e INITED -e DONE build/fuzz/$$f.log || \
+	    { tail -n 50 build/fuzz/$$f.log; exit 1; }; done
 
 faults: $(faults) ## fail each system call, allocation, write (minutes)
 	@prove --timer build/faults/calls :: all && prove --timer build/faults/disk :: all
@@ -285,12 +288,12 @@ build/faults/%: tests/faults/%.c $(wildcard tests/faults/*.h) tests/tap.h sse.h
 build/faults/calls: LIBS += $(wraps:%=-Wl,--wrap=%)
 build/faults/calls: ASAN += -O1
 
-build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c sse.h
+build/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(wildcard tests/fuzz/*.h) sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) -DCORPUS='"tests/fuzz/corpus/$*"' $< tests/fuzz/replay.c \
 	    -o $@ $(LIBS)
 
-build/fuzz/%: tests/fuzz/%.c sse.h
+build/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) -O1 -fsanitize=fuzzer $(WARN) $< -o $@ $(LIBS)
 
@@ -315,6 +318,7 @@ build/bench/fair: build/slow_fsync.so
 
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
+build/replay/server build/fuzz/server: LIBS += -lbrotlidec -lz
 
 .PHONY: all run check test portable layers sizes pictures bench outside fuzz faults soak fresh \
     format format-check install uninstall dist clean help

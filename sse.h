@@ -6448,6 +6448,18 @@ static size_t sse__form_decode(char *out, sse_str s) {
     return n;
 }
 
+/* Whether a name or value of such a pair, decoded, is word. */
+static bool sse__form_is(sse_str s, sse_str word) {
+    char one[4];
+    while (s.len && word.len) {
+        const sse_str next = sse__str(s.ptr, s.ptr[0] == '%' && s.len > 2 ? 3 : 1);
+        if (sse__form_decode(one, next) != 1 || one[0] != word.ptr[0]) return false;
+        s    = sse__str_skip(s, next.len);
+        word = sse__str_skip(word, 1);
+    }
+    return !s.len && !word.len;
+}
+
 /* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. Cookies
    without a name are skipped. */
 static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
@@ -16373,7 +16385,8 @@ static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stre
     const unsigned offered = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY;
     unsigned       chosen;
     if (stream->raw) return;
-    if (!o->no_compression && sse__app_encoder(stream->app) &&
+    /* one that there was no memory for a moment ago would not have its ping */
+    if (!o->no_compression && stream->app->encoder &&
         sse__stream_may_set(req, SSE__LIT("content-encoding"))) {
         sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
         chosen = sse__accept_encoding(sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING), offered);
@@ -20898,7 +20911,7 @@ static bool sse__view_key_set(sse__view_key *k, const sse__target *t) { /* false
     while (words.ptr && !error) { /* in the order of the option: ?a&b and ?b&a are one view */
         word = sse__cut(&words, ' ', false);
         for (rest = t->query; word.len && sse__pair_next(&rest, '&', &name, &value);) {
-            if (!sse__eq(name, word)) continue;
+            if (!sse__form_is(name, word)) continue;
             text = (char *)sse__arena_get(&k->texts, value.len + 1);
             if (text && sse__form_decode(text, value) == SIZE_MAX) continue; /* as sse_query */
             error = sse__view_key_add(k, sse__arena_text(&k->texts, word), text);

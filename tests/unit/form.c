@@ -32,6 +32,17 @@ static void test_pairs(void) {
             sse__form_decode(out, SSE__LIT("a%00b")) == SIZE_MAX &&
             sse__form_decode(out, SSE__LIT("a\0b")) == SIZE_MAX,
         "a bare percent and a NUL are refused");
+    ok(sse__form_is(SSE__LIT("page"), SSE__LIT("page")) &&
+            sse__form_is(SSE__LIT("%70a%67e"), SSE__LIT("page")) &&
+            sse__form_is(SSE__LIT("a+%2B"), SSE__LIT("a +")),
+        "a name is compared decoded");
+    ok(!sse__form_is(SSE__LIT("page"), SSE__LIT("pag")) &&
+            !sse__form_is(SSE__LIT("pag"), SSE__LIT("page")) &&
+            !sse__form_is(SSE__LIT("pag%6"), SSE__LIT("page")) &&
+            !sse__form_is(SSE__LIT("%00"), SSE__LIT("%00")) &&
+            !sse__form_is(SSE__LIT("page%"), SSE__LIT("page%")) &&
+            !sse__form_is(SSE__LIT(""), SSE__LIT("page")),
+        "and all of it");
     is_str(pairs("a=1; b=2;c=\"3\" ;  d = 4", 1), "a=1|b=2|c=3|d=4", "cookies");
     is_str(pairs("a; =b; c d=e; f=\"; g=a=b==; h=", 1), "a=|f=\"|g=a=b==|h=", "odd cookies");
     is_str(pairs("", 1), "", "no cookies");

@@ -251,6 +251,58 @@ static void limits(void) {
     dial_free(app);
 }
 
+static int times_in(const char *text, const char *what) {
+    int n = 0;
+    while ((text = strstr(text, what)) != NULL) n++, text += strlen(what);
+    return n;
+}
+
+static int get(const char *path, sse_test_reply *r) {
+    char request[100];
+    snprintf(request, sizeof request, "GET %s", path);
+    return sse_test_request(app, request, NULL, NULL, r);
+}
+
+/* Lets nobody see page 2. */
+static void no_page_2(sse_req *req, void *user) {
+    const char *page = sse_query(req, "page");
+    (void)user;
+    if (page && strcmp(page, "2") == 0) sse_fail(req, 403, "not yours");
+}
+
+/* A guard asks for a parameter by sse_query, which decodes its name: the view must mean the same
+   one. */
+static void names_in_queries(void) {
+    static const char *const rows[][2] = {
+        {"/list?page=1", "1"},
+        {"/list?%70age=1&page=2", "1"},
+        {"/list?p%61%67e=1", "1"},
+        {"/list?pag=2&pagee=2&%70ag%6=2&p+ge=2&page%00=2", NULL},
+        {"/list?page=%&page=1", "1"},
+        {"/list?pag%65=2", NULL},
+    };
+    sse_live_options o = options_of(no_page_2);
+    sse_test_reply   r;
+    char             want[64];
+    size_t           i;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    o.query = "page";
+    sse_live(app, "/list", render, &o);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        snprintf(want, sizeof want, "<p id=\"x\">- %s ", rows[i][1] ? rows[i][1] : "-");
+        is_int(get(rows[i][0], &r), 0, rows[i][0]);
+        if (r.status == 200)
+            ok(strstr(r.body, want) != NULL, "the page that the guard saw is shown");
+        else ok(!rows[i][1] && r.status >= 400, "or the guard refuses it");
+        is_int(sse_touch(app, rows[i][0]), 0, "sse_touch reads it likewise");
+        sse_test_run(app, 0);
+        if (r.status == 200) is_int(times_in(r.body, want), 2, "rendered again");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
 static size_t compared_by_touching(int views) {
     sse_live_options o = options_of(enter);
     char             path[64];
@@ -302,12 +354,6 @@ static int in(const sse_test_reply *r, const char *what) { /* how often */
     int         n = 0;
     for (; (at = strstr(at, what)) != NULL; at += strlen(what)) n++;
     return n;
-}
-
-static int get(const char *path, sse_test_reply *r) {
-    char request[100];
-    snprintf(request, sizeof request, "GET %s", path);
-    return sse_test_request(app, request, NULL, NULL, r);
 }
 
 static void render_or_skip(sse_view *view, sse_buf *html, void *user) {
@@ -576,6 +622,7 @@ int main(void) {
     skipping();
     several_views();
     limits();
+    names_in_queries();
     few = compared_by_touching(10);
     many = compared_by_touching(300);
     ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",

@@ -312,6 +312,43 @@ static void test_one_frame(void) { /* CH1 */
     dial_free(app);
 }
 
+/* ---- heartbeats ---- */
+
+static void open_it(sse_req *req, void *user) {
+    (void)user;
+    sse_stream_open(req, NULL);
+}
+
+/* Each allocation of the app's first stream fails once. One that is open all the same has its
+   heartbeats, whatever became of its compression. */
+static void test_pings_without_memory(void) {
+    sse_test_reply reply;
+    long           n, left = 0;
+    int            opened = 0, beats = 0;
+    for (n = 1; left == 0 && n < 400; n++) {
+        sse_app *app = sse_app_new(NULL);
+        size_t   before;
+        memset(&reply, 0, sizeof reply);
+        sse_get(app, "/s", open_it, NULL);
+        sse_test_run(app, 0);
+        fail_at = n;
+        (void)sse_test_request(app, "GET /s", "Accept-Encoding: br\n", NULL, &reply);
+        left = fail_at;
+        fail_at = 0;
+        before = reply.body_len;
+        if (reply.open && reply.status == 200) {
+            sse_test_run(app, 16000);
+            opened++;
+            beats += reply.body_len > before;
+        }
+        sse_test_close(&reply);
+        sse_app_free(app);
+    }
+    ok(n > 10 && n < 400 && opened > 2 && beats == opened,
+        "%d streams that were opened short of memory, and %d of them have heartbeats", opened,
+        beats);
+}
+
 int main(void) {
     test_one_frame();
     long    n, m;
@@ -331,6 +368,7 @@ int main(void) {
     sse_db_close(db);
 #endif
     fclose(stderr);
+    test_pings_without_memory();
     for (n = 1; n < 2000 && !without_memory(n, false); n++) {
     }
     for (m = 1; m < 2000 && !without_memory(m, true); m++) {
