@@ -133,9 +133,11 @@ static void tick(sse_app *app, void *user) {
     (void)app;
 }
 
-static void stop(sse_app *app, void *user) {
+static void stop(sse_app *app, void *user) { /* when all has come, or 30 s have passed */
+    static int waited;
     (void)user;
-    sse_stop(app);
+    if ((ticks < 3 || lines < 15) && waited++ < 375) sse_after(app, 80, stop, NULL);
+    else sse_stop(app);
 }
 
 static void called(sse_app *app, void *user) {
