@@ -628,7 +628,7 @@ static void test_chunked(void) {
         CHUNK(-413, "ffffffffffffffff\r\n", ""),
         CHUNK(-413, "64\r\n" FIFTY FIFTY "\r\n1\r\n", FIFTY FIFTY),
         CHUNK(-413, "1\r\na\r\nffffffffffffffff\r\n", "a"), CHUNK(-400, "0\r\n\n", ""),
-        CHUNK(-400, "0\r\nA b\r\n", ""), CHUNK(-400, "0\r\n: b\r\n", ""),
+        CHUNK(-400, "0\r\nA b\r\n", ""), CHUNK(-400, "0\r\nAb\r\n", ""), CHUNK(-400, "0\r\n: b\r\n", ""),
         CHUNK(-400, "0\r\n A: b\r\n", ""), CHUNK(-400, "0\r\nA : b\r\n", ""),
         CHUNK(-400, "0\r\nA: b\n", ""), CHUNK(-400, "0\r\nA: \0\r\n", ""),
         CHUNK(-400, "0\r\nA: b\r\n c\r\n", ""), CHUNK(-400, "0\r\n\rx", "")};
