@@ -115,7 +115,7 @@ sub limit {
         write_file("$dir/sse.h", $of->{text});
         my $began = time;
         my $how   = judge($dir, $test, \@tcc, 300);
-        die "$test $how without a mutant:\n" . slurp("$dir/log") if $how ne 'lives';
+        die "$test $how without a mutant: $dir/log\n" if $how ne 'lives';
         $needed{$test} = time - $began;
         rename "$dir/mutant.h", "$dir/sse.h";
         open my $out, '>>', $kept or die "$kept: $!\n";

@@ -180,7 +180,7 @@ static void test_multipart_memory(void) { /* ASan watches the memory, of any siz
     ok(refused + taken == 200 && refused > 50 && taken > 50,
         "headers fit the memory given or are refused");
     for (size = 0; strcmp(run(least, sizeof least - 1, 7, 7, size), "-431") == 0;) size++;
-    is_int(size, strlen("\r\nContent-Disposition: form-data; name=a\r\n\r\n"),
+    is_int(size, strlen("Content-Disposition: form-data; name=a\r\n\r\n"),
         "headers as long as the memory fit");
     is_str(run(least, sizeof least - 1, 7, 7, size), "{a,-,-:1}.", "and are read");
 }
