@@ -69,6 +69,14 @@ bench: ## measure sse.h beside others: 10 minutes; BENCH=quick: 2; CHARTS=DIR: c
 
 outside: build/outside ## build the server for other people's test suites
 
+mutants: ## put N=100 faults into sse.h and see the tests fail: SEED= SECTION= (minutes)
+	@sh tests/setup.sh test
+	@perl tests/mutants/run.pl
+
+coverage: ## count the lines and branches that the tests reach, by section (minutes)
+	@sh tests/setup.sh test
+	@perl tests/coverage/run.pl
+
 fuzz: $(fuzzers:%=build/fuzz/%) ## fuzz each parser for FUZZ=30 seconds; finds go to build/fuzz
 	@for f in $(fuzzers); do mkdir -p build/fuzz/$$f.corpus && \
 	    build/fuzz/$$f -max_total_time=$(FUZZ) -timeout=10 -rss_limit_mb=1024 \
@@ -283,5 +291,5 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside fuzz faults soak fresh format format-check \
-    install uninstall dist clean help
+.PHONY: all run check test layers sizes bench outside mutants coverage fuzz faults soak fresh format \
+    format-check install uninstall dist clean help

@@ -8667,7 +8667,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c
+  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c misuse.c
   CO1  No line break of a peer's making gets into the log: control
        characters become '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the

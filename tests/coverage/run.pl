@@ -1,10 +1,11 @@
 # Which lines and branches of the implementation the unit and wire tests reach, by section.
 #
-# perl tests/coverage/run.pl      by the environment: TESTS= those only, BAR_LINES=97 BAR_BRANCHES=90
-#                                 per cent of the whole, SHOW=SECTION: what is not reached there
+# perl tests/coverage/run.pl      by the environment: TESTS= those only, BAR_LINES=97 and
+#                                 BAR_BRANCHES=90 per cent of the whole, KEEP=1: added to what runs
+#                                 before counted
 #
-# Each test is built with counters, in a copy, and runs; the counts of all of them are added. What is
-# in asserts counts as nothing, nor do the checks of SSE_DEBUG_CHECKS.
+# Each test is built with counters, in a copy, and runs; the counts of all of them are added. What
+# is in asserts does not count, nor do the checks of SSE_DEBUG_CHECKS.
 use strict;
 use warnings;
 use lib 'tests/mutants';
@@ -19,8 +20,8 @@ my $tmp  = tempdir('/tmp/mXXXX', CLEANUP => 1);
 my @libs = libraries();
 my ($llvm) = grep { -x "/usr/bin/llvm-cov$_" } '', map { "-$_" } reverse 14 .. 25;
 defined $llvm or die "llvm-cov is not there: apt install llvm\n";
-my @clang = ('clang', '-w', '-std=c11', '-O0', '-DSSE_STATIC', '-DSSE_ASSERT(x)=((void)sizeof(x))',
-    qw(-fcoverage-mapping -fprofile-update=atomic -I.));
+my @clang = ('clang', '-w', '-std=c11', '-O0', '-DSSE_STATIC', '-DSSE_DEBUG_CHECKS', '-I.',
+    '-fcoverage-mapping', '-fprofile-update=atomic');
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
 my (%lines, %branches); # by line; by line and place in it: how often
@@ -42,7 +43,7 @@ sub add_counts {
 
 # ---- builds ----
 
-workplace($dir, $tmp);
+workplace($dir, $tmp) unless $ENV{KEEP};
 run_quietly('mkdir', '-p', map { "$dir/$_" } qw(raw/unit raw/asan raw/clang build/unit build/asan
     build/clang));
 run_quietly('cp', "$root/sse.h", "$dir/sse.h");
@@ -90,6 +91,7 @@ for my $test (@tests) {
     run_quietly('cp', "$dir/log", "$dir/failed." . $test =~ s{.*/}{}r);
 }
 print STDERR "\r\e[K" if -t STDERR;
+$made{s{.*/(\w+/\w+)-[^/]*$}{$1}r} = 1 for glob "$dir/raw/*/*.profraw";
 add_counts($_) for sort keys %made;
 
 # ---- the table ----
@@ -98,10 +100,11 @@ sub percent { return $_[1] ? 100 * $_[0] / $_[1] : 100 }
 
 my $of = parse(slurp('sse.h'));
 my @text = split /^/, $of->{text};
+my @code = split /^/, $of->{masked}; # without comments
 my (%count, @bare);
 for my $name (@{$of->{order}}) {
     for my $n ($of->{section}{$name}{first} .. $of->{section}{$name}{last}) {
-        next if !defined $lines{$n};
+        next if !defined $lines{$n} || $of->{judge}{$n} || $code[$n - 1] !~ /\S/;
         my @ways = values %{$branches{$n} // {}};
         for ($count{$name}, $count{all}) {
             $_->[1]++;

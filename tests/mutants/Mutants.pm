@@ -22,14 +22,18 @@ sub masked {
 my $lvalue = qr/\*?\(?\*?\w+\)?(?:(?:->|\.)\w+|\[[^\[\]\n]*\])*/;
 my $parens = qr/(\((?:[^()]++|(?-1))*\))/;
 
-# What can be changed: sections { name => [first line, last line, tests] }, in their order, and for
-# each line of a function's body that is compiled where it begins and which function it is in.
+# What can be changed: sections { name => {first, last, judges} }, their order, and for each line of
+# a function's body where it begins and which function it is in. judge: lines of asserts and checks.
 sub parse {
     my ($text) = @_;
     my %of = (text => $text, masked => masked($text), order => [], section => {}, lines => []);
     my $begin = index($text, "\n#endif /* SSE_H */");
     my $code  = $of{masked};
     # asserts are the judge, not the judged, and so are the checks between two turns
+    while ($code =~ /\bSSE_ASSERT$parens;/g) {
+        my $first = 1 + (substr($code, 0, $-[0]) =~ tr/\n//);
+        $of{judge}{$_} = 1 for $first .. $first + ($& =~ tr/\n//);
+    }
     $code =~ s{\bSSE_ASSERT$parens;}{blank($&)}ge;
     my ($name, $function, $nothing, $at, $number, $checks) = ('', undef, '', 0, 0, 0);
     my @code = split /^/, $code;
@@ -47,6 +51,7 @@ sub parse {
         }
         $checks = 1 if $line =~ /^#if defined\(SSE_DEBUG_CHECKS\)/;
         $checks = 0 if $checks && $line =~ /^#(?:endif|else)/;
+        $of{judge}{$number} = 1 if $checks;
         if ($bare =~ /^(?:static|SSE_API|SSE__\w+).*\(|^\w[^;=]*\)\s*\{$/) {
             ($function) = $bare =~ /\b(sse_\w+)\(/;
             $nothing = $bare =~ /^[^(]*\bvoid sse_/ ? 'return; '
@@ -111,8 +116,8 @@ sub mutants_of_line {
     my ($of, $line) = @_;
     my ($bare, @found) = ($line->{bare});
     my $rest = substr($of->{masked}, $line->{at}, 1500);
-    my $declares = $bare =~ /^ +(?:(?:static|const|struct|unsigned|long|enum) )*\w+ +\**\w+(?:\[| =|;|,)/
-        && $bare !~ /^ +(?:return|goto|else)\b/;
+    my $declares = $bare !~ /^ +(?:return|goto|else)\b/ && $bare =~
+        /^ +(?:(?:static|const|struct|unsigned|long|enum) )*\w+ +\**\w+(?:\[| =|;|,)/;
     my $add = sub { push @found, [@_] };
 
     while ($rest =~ /\b(?:if|while) $parens/g) { # a condition, negated
@@ -146,8 +151,10 @@ sub mutants_of_line {
     # a statement of its own, at the start of a line or behind a condition
     my $head = qr/^ +(?:\} )?(?:(?:else )?if $parens |else |while $parens |for $parens )?/;
     my $call = qr/(?:\(void\)\s*)?[A-Za-z_][\w.>-]*$parens;/;
-    my $sets = qr/(?:$lvalue\s*(?:[-+|&*\/^]|<<|>>)?=(?!=)[^;{]*|$lvalue(?:\+\+|--)|(?:\+\+|--)$lvalue);/;
-    if (!$declares && $rest =~ /$head(?!(?:if|for|while|switch|return|sizeof|do|case|default)\b)($call|$sets)/) {
+    my $sets = qr/(?:$lvalue\s*(?:[-+|&*\/^]|<<|>>)?=(?!=)[^;{]*|
+        $lvalue(?:\+\+|--)|(?:\+\+|--)$lvalue);/x;
+    my $other = qr/(?:if|for|while|switch|return|sizeof|do|case|default)\b/;
+    if (!$declares && $rest =~ /$head(?!$other)($call|$sets)/) {
         my ($from, $what) = ($-[-1], $&);
         my $m = $rest =~ /($head)/ ? $+[0] : 0;
         my $statement = substr($rest, $m, length($what) - $m);

@@ -64,6 +64,7 @@ sub run_in {
         open STDERR, '>&', \*STDOUT;
         exec { $command[0] } @command or POSIX::_exit(127);
     }
+    local @SIG{qw(INT TERM)} = (sub { kill 'KILL', -$pid; exit 1 }) x 2;
     my ($end, $wait, $gone) = (time + $seconds, 0.002);
     while (!($gone = waitpid($pid, WNOHANG)) && time < $end) {
         sleep $wait;

@@ -39,19 +39,20 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
 my %needed; # by section and file, the seconds that a test took without a mutant
 
+my $plan = qr/^1\.\.\d+$/m;
+
 # Builds what a test needs and runs it: 'lives', or how it ended.
 sub judge {
     my ($dir, $test, $cc, $seconds) = @_;
     my ($name) = $test =~ m{(\w+)\.[\w.]+$};
     my $log = "$dir/log";
     if ($test =~ /\.c$/) {
-        my @more = $test =~ /fuzz/ ? ('-D__builtin_trap=abort', "-DCORPUS=\"tests/fuzz/corpus/$name\"", 'tests/fuzz/replay.c')
-            : ();
-        run_in($dir, 120, $log, @$cc, '-I.', @more, $test, '-o', 'build/unit/test', @libs) == 0
-            or return 'does not compile';
-        my $status = run_in($dir, $seconds, $log, 'build/unit/test');
-        return $status < 0 ? 'hangs' : $status ? 'fails' : 'lives' if @more;
-        return ended($status, slurp($log), qr/^1\.\.\d+$/m);
+        my @more = $test !~ /fuzz/ ? () : ('-D__builtin_trap=abort',
+            "-DCORPUS=\"tests/fuzz/corpus/$name\"", 'tests/fuzz/replay.c');
+        run_in($dir, 120, $log, @$cc, '-I.', @more, $test, '-o', 'build/unit/test', @libs,
+            $test =~ /frame/ ? ('-lbrotlidec', '-lz') : ()) == 0 or return 'does not compile';
+        my @few = $test =~ /frames/ ? 4000 : (); # frames.t has the many
+        return ended(run_in($dir, $seconds, $log, 'build/unit/test', @few), slurp($log), $plan);
     }
     my $source = slurp("$dir/$test");
     $source .= slurp("$dir/tests/wire/$_") for $source =~ m{from '\./(\w+\.mjs)'}g;
@@ -63,8 +64,9 @@ sub judge {
             "build/asan/$server", @libs) == 0 or return 'does not compile';
     }
     local $ENV{TMPDIR} = "$tmp/" . $dir =~ s{.*/}{}r;
-    my $status = run_in($dir, $seconds, $log, 'node', '--test-reporter=./tests/wire/tap.mjs', $test);
-    return ended($status, slurp($log), qr/^1\.\.\d+$/m);
+    my @node = ('node', '--test-reporter=./tests/wire/tap.mjs');
+    my $status = run_in($dir, $seconds, $log, @node, $test);
+    return ended($status, slurp($log), $plan);
 }
 
 sub ended { # a test that ends early, content with itself, has not passed
@@ -79,7 +81,8 @@ my @units = glob('tests/unit/*.c');
 
 sub judges { # of a section: its unit tests, those of others, the wire tests
     my ($section) = @_;
-    my @own = grep { /\.c$/ && -f } @{$of->{section}{$section}{judges}};
+    my @own = grep { /\.c$/ && -f } map { m{^tests/frame/} ? 'tests/frame/frames.c' : $_ }
+        @{$of->{section}{$section}{judges}};
     my %own = map { $_ => 1 } @own;
     my @others = sort { ($needed{$a} // 0) <=> ($needed{$b} // 0) || $a cmp $b }
         grep { !$own{$_} } @units;
@@ -160,7 +163,9 @@ sub mutant { # of a line: what tests and people need of it
         section => $line->{section}, function => $line->{function}};
 }
 
-sub squeezed { return join "\n", map { s/^([-+])\s+/$1/r =~ s/\s+/ /gr =~ s/ $//r } split /\n/, $_[0] }
+sub squeezed { # white space says nothing
+    return join "\n", map { s/^([-+])\s+/$1/r =~ s/\s+/ /gr =~ s/ $//r } split /\n/, $_[0];
+}
 
 # A list of diffs in a file, each behind the lines "# why": [why, diff]
 sub diffs {
@@ -207,8 +212,8 @@ sub differs {
     return $object ne $plain{$cc[0]};
 }
 
-# Whether a mutant is one: it compiles, to other code. tcc has no epoll: clang looks at what tcc does
-# not see.
+# Whether a mutant is one: it compiles, to other code. tcc has no epoll: clang looks at what tcc
+# does not see.
 sub is_mutant {
     my ($m, $unseen) = @_;
     my @without = grep { $_ ne '-DSSE_STATIC' } @tcc;
@@ -228,6 +233,7 @@ sub progress {
 }
 
 my (%free, %busy);
+END { kill 'TERM', keys %busy } # which end what they started
 
 sub reap { # waits for a job that has ended
     my $pid = wait;
@@ -250,7 +256,7 @@ sub start {
     write_file("$dir/verdict", 'broken');
     my $pid = fork // die "fork: $!\n";
     if (!$pid) {
-        $SIG{INT} = $SIG{TERM} = 'DEFAULT';
+        %busy = ();
         my $verdict = killer($dir, $m);
         write_file("$dir/verdict", $verdict);
         my $place = "$tmp/" . $dir =~ s{.*/}{}r;

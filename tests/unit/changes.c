@@ -448,6 +448,8 @@ static void open_rows(void) {
     ok(sse_db_next(r), "a query is left open");
     others("INSERT INTO t(a) VALUES(3)");
     hears_only(1100, "", "whoever looks now would see the past: nobody is woken");
+    for (n = 0; n < 300 && !strstr(logged, "SELECT a FROM t"); n++)
+        must(!*hears(100), "nobody is woken");
     ok(strstr(logged, "SELECT a FROM t") != NULL, "the log says what is in the way");
     sse_db_done(r);
     hears_only(QUIET, "* ", "done, and everybody is");
