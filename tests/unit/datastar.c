@@ -385,7 +385,7 @@ static void test_lacks_id(void) { /* the first element, as far as it is well-for
         "<html>", "<head>", "<body>", "<body class=a>", "<HTML>", "", " ", "\t\r\n\f", "<!-- x -->",
         "<!---->", "<p", "<p ", "<p id", "<p id=", "<p class=\"a>", "<p class=a", "<!-- x", "<!x",
         "<!-", "<!", "<!-->", "x<p id=a>", "<p class='a", "<p class =", "<p a=b\"c id=d>"};
-    size_t i;
+    size_t                   i;
     for (i = 0; i < SSE__COUNT(lacking); i++) {
         char *exact = (char *)malloc(strlen(lacking[i]) + 1); /* of its size, for the sanitizer */
         memcpy(exact, lacking[i], strlen(lacking[i]));

@@ -13,7 +13,9 @@ static void on_req(sse_req *req, void *user) { (void)req, (void)user; }
 static void on_fd(sse_app *app, int fd, int events, void *user) {
     (void)app, (void)fd, (void)events, (void)user;
 }
-static void on_line(sse_app *app, const char *line, void *user) { (void)app, (void)line, (void)user; }
+static void on_line(sse_app *app, const char *line, void *user) {
+    (void)app, (void)line, (void)user;
+}
 static void on_topic(sse_app *app, const char *topic, const sse_event *event, void *user) {
     (void)app, (void)topic, (void)event, (void)user;
 }
@@ -33,20 +35,22 @@ static bool on_event(const sse_event *event, void *user) {
     (void)event, (void)user;
     return false;
 }
-static void on_view(sse_view *view, sse_buf *html, void *user) { (void)view, (void)html, (void)user; }
+static void on_view(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)html, (void)user;
+}
 static void on_each(sse_req *req, sse_buf *html, void *user) { (void)req, (void)html, (void)user; }
 static void on_commit(sse_app *app, sse_db *db, void *user) { (void)app, (void)db, (void)user; }
 
-static int nfreed;
+static int  nfreed;
 static void count_freed(void *user) { nfreed += user == &nfreed; }
 
 /* Whatever needs an app answers want to this one: none, or one whose loop runs on another thread. */
 static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
-    sse_event              event;
-    sse_test_reply         reply;
-    sse_route_options      route;
-    sse_filter             filter;
-    int                    fds[2] = {-1, -1};
+    sse_event         event;
+    sse_test_reply    reply;
+    sse_route_options route;
+    sse_filter        filter;
+    int               fds[2] = {-1, -1};
     memset(&event, 0, sizeof event);
     memset(&reply, 0, sizeof reply);
     memset(&route, 0, sizeof route);
@@ -93,8 +97,8 @@ static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
     IS(sse_upgrade_on_signal(app, NULL));
     IS(sse_test_request(app, "GET /x", NULL, NULL, &reply));
     IS(sse_test_run(app, 1));
-    ok(!sse_every(app, 1, on_app, NULL).app && !sse_after(app, 1, on_app, NULL).app,
-        "%s: no timer", who);
+    ok(!sse_every(app, 1, on_app, NULL).app && !sse_after(app, 1, on_app, NULL).app, "%s: no timer",
+        who);
     ok(!sse_tunnel_start(app, "cloudflared"), "%s: no tunnel", who);
 #undef IS
     close(fds[0]);
@@ -102,11 +106,11 @@ static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
 }
 
 static void no_app(void) {
-    sse_event              event;
-    sse_stats              stats;
-    sse_filter             filter;
-    sse_timer              timer;
-    sse_stream             none;
+    sse_event  event;
+    sse_stats  stats;
+    sse_filter filter;
+    sse_timer  timer;
+    sse_stream none;
     memset(&event, 0, sizeof event);
     memset(&timer, 0, sizeof timer);
     memset(&none, 0, sizeof none);
@@ -148,10 +152,12 @@ static void no_arguments(sse_app *app) {
     is_int(sse_stats_get(app, NULL), SSE_E_ARG, "sse_stats_get: nowhere");
     is_int(sse_topic_who(app, NULL, on_who, NULL), SSE_E_ARG, "sse_topic_who: no topic");
     is_int(sse_topic_who(app, "x", NULL, NULL), SSE_E_ARG, "... no function");
-    is_int(sse_topic_history(app, NULL, 1, on_event, NULL), SSE_E_ARG, "sse_topic_history: no topic");
+    is_int(sse_topic_history(app, NULL, 1, on_event, NULL), SSE_E_ARG,
+        "sse_topic_history: no topic");
     is_int(sse_topic_history(app, "x", 1, NULL, NULL), SSE_E_ARG, "... no function");
     is_int(sse_topic_history(app, "x", -1, on_event, NULL), SSE_E_ARG, "... less than no limit");
-    is_int(sse_topic_unlisten(app, NULL, on_topic, NULL), SSE_E_ARG, "sse_topic_unlisten: no topic");
+    is_int(sse_topic_unlisten(app, NULL, on_topic, NULL), SSE_E_ARG,
+        "sse_topic_unlisten: no topic");
     is_int(sse_topic_unlisten(app, "x", NULL, NULL), SSE_E_ARG, "... no function");
     is_int(sse_source_restart(app, NULL), SSE_E_ARG, "sse_source_restart: no name");
     is_int(sse_source_restart(app, "x"), SSE_E_ABSENT, "... of a topic without a source");

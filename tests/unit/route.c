@@ -125,18 +125,21 @@ static void test_methods(void) {
 }
 
 static void test_words(void) { /* what is refused, and what is not */
-    static const struct { const char *path, *why; } rows[] = {
-        {"/a/{A}/{Z}/{z}/{_}", NULL}, {"/a/:a", ":name"}, {"/a/:z", ":name"}, {"/a/:A", ":name"},
-        {"/a/:Z", ":name"}, {"/a/:_", ":name"}, {"/a/:1", NULL}, {"/a/x:a", NULL}, {"/a/:", NULL},
-        {"/a/.", "segment"}, {"/a/..", "segment"}, {"/./a", "segment"}, {"/../a", "segment"},
-        {"/a/...", NULL}, {"/a/.x", NULL}, {"/a/x.", NULL}, {"/a/..x/b", NULL}, {"/a/", NULL},
-        {"/%41", "decoded"}, {"/%4", NULL}, {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL},
-        {"/a/*", "no pattern"}, {"/a?b", "query"}, {"/{a}{b}", "nothing between"}, {"/{a}x{b}", NULL},
-        {"/{ab}/{a}", NULL}, {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"}, {"/a}", "without its {"},
+    static const struct {
+        const char *path, *why;
+    } rows[] = {{"/a/{A}/{Z}/{z}/{_}", NULL}, {"/a/:a", ":name"}, {"/a/:z", ":name"},
+        {"/a/:A", ":name"}, {"/a/:Z", ":name"}, {"/a/:_", ":name"}, {"/a/:1", NULL},
+        {"/a/x:a", NULL}, {"/a/:", NULL}, {"/a/.", "segment"}, {"/a/..", "segment"},
+        {"/./a", "segment"}, {"/../a", "segment"}, {"/a/...", NULL}, {"/a/.x", NULL},
+        {"/a/x.", NULL}, {"/a/..x/b", NULL}, {"/a/", NULL}, {"/%41", "decoded"}, {"/%4", NULL},
+        {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL}, {"/a/*", "no pattern"}, {"/a?b", "query"},
+        {"/{a}{b}", "nothing between"}, {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL},
+        {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"}, {"/a}", "without its {"},
         {"/{a}}", "without its {"}, {"/{a", "without its }"}, {"/{", "without its }"},
         {"/{}", "without a name"}, {"a", "begins with /"},
         {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}", NULL},
-        {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}", "16 params"}};
+        {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}",
+            "16 params"}};
     size_t i;
     for (i = 0; i < SSE__COUNT(rows); i++) {
         const char *why = sse__route_path_error(rows[i].path, false);
@@ -158,13 +161,14 @@ static void test_freeing(void) { /* each route, also one that is refused, once *
     memset(&own, 0, sizeof own);
     for (i = 0; i < 6; i++) {
         static const char *const paths[] = {"/", "/a/b", "/a/{b}", "/a/{c}", "/m", "/m/n"};
-        sse__route *route = SSE__NEW(sse__route);
+        sse__route              *route = SSE__NEW(sse__route);
         route->path = sse__strdup(sse__text(paths[i]));
         route->method = sse__strdup(SSE__LIT("GET"));
         route->fn = nothing;
         route->user = &nfreed;
         route->free_user = count_freed;
-        is_int(sse__route_add(&own, route, i >= 4, &taken), i == 3 ? SSE_E_STATE : SSE_OK, paths[i]);
+        is_int(sse__route_add(&own, route, i >= 4, &taken), i == 3 ? SSE_E_STATE : SSE_OK,
+            paths[i]);
         is_int(nfreed, i >= 3, "what was refused is freed");
     }
     sse__route_node_clear(&own);

@@ -426,8 +426,11 @@ static void doubles(const char *where) {
 }
 
 static void digits(void) {
-    static const struct { uint64_t v; const char *text; } rows[] = {{0, "0"}, {9, "9"}, {10, "10"},
-        {1234567890, "1234567890"}, {UINT64_MAX, "18446744073709551615"}};
+    static const struct {
+        uint64_t    v;
+        const char *text;
+    } rows[] = {{0, "0"}, {9, "9"}, {10, "10"}, {1234567890, "1234567890"},
+        {UINT64_MAX, "18446744073709551615"}};
     size_t i;
     for (i = 0; i < SSE__COUNT(rows); i++) {
         char          room[20];
