@@ -4,17 +4,17 @@
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 
-static long  fail_at, asked, held; /* fail_at 0: none fails; held: allocated and not freed yet */
+static long  fail_at, asked, living; /* fail_at 0: none fails; living: allocated and not freed yet */
 static void *scarce_realloc(void *p, size_t n) {
     void *made;
     asked++;
     if (fail_at && --fail_at == 0) return NULL;
     made = realloc(p, n);
-    held += made && !p;
+    living += made && !p;
     return made;
 }
 static void scarce_free(void *p) {
-    held -= p != NULL;
+    living -= p != NULL;
     free(p);
 }
 #define SSE_MALLOC(n)     scarce_realloc(NULL, n)
@@ -256,7 +256,7 @@ static bool a_round(long n, bool at_setup) {
         EXPECT(nfreed == 1);
     }
     fail_at = 0;
-    EXPECT(held == 0);
+    EXPECT(living == 0);
     return reached;
 }
 
