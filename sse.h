@@ -25009,7 +25009,7 @@ SSE_API int sse_load_env(const char *file) {
 
 /*==========================================================================
   >>tunnel   a public address, by a program of somebody else's
-  Uses: >>server >>base                 Tests: tests/wire/tunnel.test.mjs
+  Uses: >>server >>base                 Tests: tests/wire/tunnel.test.mjs tests/unit/tunnel.c
 
   Owns the agent: a process group of a shell, the agent's program and a
   watcher, the pipe that they live by, and the pipe that tells the address.
@@ -25197,6 +25197,7 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
     if (fault) sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", fault);
     if (!t) return NULL;
     t->app      = app;
+    t->out      = t->life = -1;
     app->tunnel = t;
     app->stages[SSE__END_TUNNEL] = sse__tunnel_end;
     sse__tunnel_script(&script, command ? command : sse__tunnel_ngrok, sse_port(app));
