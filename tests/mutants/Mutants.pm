@@ -86,7 +86,7 @@ sub swaps { # of two arguments of one type, in the calls that begin in a line
     while ($line->{bare} =~ /\b(sse_\w+)\(/g) {
         my ($f, $open) = ($1, $+[0]);
         my $types = $of->{types}{$f} or next;
-        next if $f =~ /_(?:eq|equal)(?:_nocase)?$/; # either way the same
+        next if $f =~ /_(?:eq|equal|add|mul)(?:_nocase)?$/ && $types->[0] !~ /\*/; # the same
         my ($depth, $from, @arguments) = (1, $open);
         for (my $i = $open; $i < length $rest && $depth; $i++) {
             my $c = substr($rest, $i, 1);

@@ -28,11 +28,11 @@ sub run_quietly { system(@_) == 0 or die "@_ failed\n" }
 
 sub libraries { return qw(-lsqlite3 -lbrotlienc -lpthread -lm) }
 
-# A fresh one; $tmp: where its tests leave what they leave in /tmp. A short name: there is little
-# room for it in the paths of tests.
+# A fresh one, or one with fresh tests ($keep). $tmp: where its tests leave what they leave in /tmp.
+# A short name: there is little room for it in the paths of tests.
 sub workplace {
-    my ($dir, $tmp) = @_;
-    run_quietly('rm', '-rf', $dir);
+    my ($dir, $tmp, $keep) = @_;
+    run_quietly('rm', '-rf', $keep ? "$dir/tests" : $dir);
     run_quietly('mkdir', '-p', "$dir/build", "$dir/tests/fuzz", $tmp);
     run_quietly('cp', '-r', "$root/$_", "$dir/$_")
         for 'tests/tap.h', 'tests/unit', 'tests/wire', 'tests/frame';
