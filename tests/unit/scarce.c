@@ -4,7 +4,7 @@
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 
-static long  fail_at, asked, living; /* fail_at 0: none fails; living: allocated and not freed yet */
+static long fail_at, asked, living; /* fail_at 0: none fails; living: allocated and not freed yet */
 static void *scarce_realloc(void *p, size_t n) {
     void *made;
     asked++;
@@ -24,6 +24,7 @@ static void scarce_free(void *p) {
 #include "../../sse.h"
 
 #include "../tap.h"
+#include <dirent.h>
 
 static long        wrong;  /* in this round */
 static const char *where;  /* the first of it */
@@ -40,6 +41,14 @@ static void may(int error, const char *what) { /* a call: done, or without memor
     failed |= error == SSE_E_NOMEM;
 }
 #define MAY(call) may(call, #call)
+
+static int descriptors(void) {
+    DIR *dir = opendir("/proc/self/fd");
+    int  n = 0;
+    while (dir && readdir(dir)) n++;
+    if (dir) closedir(dir);
+    return n;
+}
 
 static void on_log(int level, const char *line, void *user) { (void)level, (void)line, (void)user; }
 static void count_freed(void *user) { nfreed += user == &nfreed; }
@@ -228,6 +237,7 @@ static bool a_round(long n, bool at_setup) {
     sse_app_options options;
     sse_app        *app;
     bool            reached;
+    const int       before = descriptors();
     memset(&options, 0, sizeof options);
     options.on_log = on_log;
     options.secret = "a secret of some length";
@@ -257,6 +267,7 @@ static bool a_round(long n, bool at_setup) {
     }
     fail_at = 0;
     EXPECT(living == 0);
+    EXPECT(descriptors() == before);
     return reached;
 }
 
