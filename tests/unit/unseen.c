@@ -59,6 +59,7 @@ static void hooks(void) { /* a prefix ends with a segment */
         got = sse_test_header(&r, "X-Hook");
         is_str(got ? got : "none", rows[i].hook ? rows[i].hook : "none", "... its hook");
     }
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
@@ -76,11 +77,12 @@ static void monitor_hosts(void) { /* a page of another name may be of somebody e
     is_int(r.status, 200, "by this machine's");
     sse_test_request(app, "GET /_sse", "Host: 127.0.0.1:80\n", NULL, &r);
     is_int(r.status, 200, "by its address");
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
 static void live_socket(void) {
-    char               host[120];
+    char               host[60];
     struct sockaddr_un to;
     sse_app_options    options = quiet();
     sse_serve_options  serve;
@@ -93,7 +95,7 @@ static void live_socket(void) {
     is_int(sse_listen(first, &serve), 0, "a unix socket");
     ok(sse_listen(second, &serve) < 0, "another server answers there: it is refused");
     to.sun_family = AF_UNIX;
-    snprintf(to.sun_path, sizeof to.sun_path, "%s", host + 5);
+    memcpy(to.sun_path, host + 5, strlen(host + 5));
     is_int(connect(fd, (struct sockaddr *)&to, sizeof to), 0, "and the first can still be reached");
     close(fd);
     sse_app_free(second);
@@ -130,6 +132,8 @@ static void cache(void) { /* compressed files: 32, and 4 MiB together */
     }
     ok(held == 8 && bytes == app->files->bytes, "eight of an eighth each are kept");
     ok(!seen[3]->block && seen[4]->block && seen[11]->block, "those that were used last");
+    sse__file_cache_free(app);
+    app->files = NULL;
     sse_app_free(app);
 }
 
@@ -158,6 +162,7 @@ static void backoff(void) { /* V3: after 500 ms, 1 s, 2, 4, 8, 16, 32, 32 ... */
         is_int(renders, 2 + (int)i / 2, i % 2 ? "not tried again yet" : "tried, and failed");
     }
     ok(r.open, "its stream stays");
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
@@ -188,6 +193,7 @@ static void guards(void) {
     sse_test_request(app, "GET /shows", "Accept: text/event-stream\n", NULL, &r);
     is_int(show, SSE_E_STATE, "a guard refuses a view");
     ok(r.status == 200 && replied == 200 && r.open, "and not the stream");
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
