@@ -291,5 +291,5 @@ build/bench/fair: build/slow_fsync.so
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test layers sizes bench outside mutants coverage fuzz faults soak fresh format \
-    format-check install uninstall dist clean help
+.PHONY: all run check test layers sizes bench outside mutants coverage fuzz faults soak fresh \
+    format format-check install uninstall dist clean help

@@ -44,7 +44,8 @@ static void on_commit(sse_app *app, sse_db *db, void *user) { (void)app, (void)d
 static int  nfreed;
 static void count_freed(void *user) { nfreed += user == &nfreed; }
 
-/* Whatever needs an app answers want to this one: none, or one whose loop runs on another thread. */
+/* Whatever needs an app answers want to this one: none, or one whose loop runs on another
+   thread. */
 static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
     sse_event         event;
     sse_test_reply    reply;

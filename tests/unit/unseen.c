@@ -373,6 +373,7 @@ static void too_far_behind(bool pattern) {
     sse_app          *app = dial_app(&options);
     sse_stream        s;
     sse__stream      *stream;
+    sse__history     *history;
     int               i;
     memset(&topic, 0, sizeof topic);
     memset(&stream_options, 0, sizeof stream_options);
@@ -386,10 +387,13 @@ static void too_far_behind(bool pattern) {
         stream = sse__stream_get(s);
         app->topics->sequence.last = 100;
         stream->subs->after = 50;
+        history = sse__topic_find(app->topics, SSE__LIT("p.a"))->history;
         if (pattern) app->topics->rules->gone = i ? 51 : 50;
-        else sse__topic_find(app->topics, SSE__LIT("p.a"))->history->lost = i ? 51 : 50;
+        else history->lost = i ? 51 : 50;
+        app->topics->sequence.losses = 1; /* since it was told what it lacks */
+        *(pattern ? &app->topics->sequence.forgot : &history->lost_at) = 1;
         stream->replaying = true;
-        sse__stream_refill(stream);
+        (void)sse__stream_refill(stream, false);
         is_int(sse__stream_lives(stream), !i,
             i ? "what it has yet to get is gone: it is cut, and comes back"
               : "it has had what went");
